@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint bench docs clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp per extra: the second run installs nothing and needs no network, unless what is required changed.
+$(VENV)/.demo-installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev-installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo-installed
+
+demo: $(VENV)/.demo-installed  ## Three nights of real flights through Airflow: one corrected, one rolled back
+	$(BIN)/python -m dags_examples.demo
+
+test: $(VENV)/.dev-installed  ## Run every test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev-installed  ## ruff, mypy --strict and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev-installed  ## Time the warehouse beside its peers; writes bench/results.json
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.dev-installed  ## Build the reference from the docstrings into site/
+	$(BIN)/python -m docs.build
+
+clean:  ## Remove what the other commands made
+	rm -rf $(VENV) .demo site build *.egg-info

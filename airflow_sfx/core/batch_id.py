@@ -1,0 +1,103 @@
+"""How a batch is named: the UTC second of the write as 14 digits, ``YYYYMMDDHHMMSS``.
+
+It sorts as text in time order. Two writers may want the same second, and a clock may run behind, so an ID is never
+taken from the clock alone: it is the clock's second or the one after the partition's newest ID, whichever is later,
+and it is the writer's only once it has been claimed by a conditional create.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from airflow_sfx.core.errors import InvalidName
+
+_FORMAT = "%Y%m%d%H%M%S"
+_DIGITS = re.compile(r"[0-9]{14}")
+
+
+def batch_id_at(moment: datetime) -> str:
+    """The batch ID of a moment.
+
+    Args:
+        moment: A time with a time zone.
+
+    Returns:
+        Its UTC second as 14 digits.
+
+    Raises:
+        InvalidName: The time has no time zone.
+
+    Example:
+        >>> batch_id_at(datetime(2016, 11, 1, 0, 22, 56, tzinfo=UTC))
+        '20161101002256'
+    """
+    if moment.tzinfo is None:
+        raise InvalidName(f"{moment!r} has no time zone: pass one, such as tzinfo=UTC")
+    return f"{moment.astimezone(UTC):{_FORMAT}}"
+
+
+def next_batch_id(now: datetime, newest: str | None) -> str:
+    """The first batch ID that a writer may try to claim.
+
+    Args:
+        now: The clock, with a time zone.
+        newest: The greatest ID that the partition has had, or that was found taken; None for a new partition.
+
+    Returns:
+        The clock's second, or the second after ``newest`` when the clock is not past it.
+
+    Example:
+        >>> next_batch_id(datetime(2016, 11, 1, 0, 22, 56, tzinfo=UTC), "20161101002256")
+        '20161101002257'
+    """
+    mine = batch_id_at(now)
+    if newest is None or mine > newest:
+        return mine
+    return batch_id_at(moment_of(newest) + timedelta(seconds=1))
+
+
+def moment_of(batch_id: str) -> datetime:
+    """The UTC second that a batch ID names.
+
+    Args:
+        batch_id: 14 digits.
+
+    Returns:
+        The time, in UTC.
+
+    Raises:
+        InvalidName: The text is not a batch ID.
+
+    Example:
+        >>> moment_of("20161101002256").isoformat()
+        '2016-11-01T00:22:56+00:00'
+    """
+    check_batch_id(batch_id)
+    return datetime.strptime(batch_id, _FORMAT).replace(tzinfo=UTC)
+
+
+def check_batch_id(text: object) -> str:
+    """Check that a text from outside is a batch ID.
+
+    Args:
+        text: What was passed.
+
+    Returns:
+        The same text.
+
+    Raises:
+        InvalidName: It is not 14 digits that name a second.
+
+    Example:
+        >>> check_batch_id("20161101002256")
+        '20161101002256'
+    """
+    if isinstance(text, str) and _DIGITS.fullmatch(text):
+        try:
+            datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            pass
+        else:
+            return text
+    raise InvalidName(f"{text!r} is not a batch ID: it has 14 digits, YYYYMMDDHHMMSS in UTC, as in 20161101002256")

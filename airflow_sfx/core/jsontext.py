@@ -1,0 +1,77 @@
+"""JSON members read from storage: present and of the right kind, or a clear error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from airflow_sfx.core.errors import InconsistentBatch
+
+T = TypeVar("T")
+
+
+def parse_object(text: str | bytes, what: str) -> dict[str, object]:
+    """Parse a JSON object.
+
+    Args:
+        text: The JSON text, UTF-8.
+        what: What it is, for the message.
+
+    Returns:
+        The object's members.
+
+    Raises:
+        InconsistentBatch: The text is not a JSON object.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InconsistentBatch(f"{what} is not JSON ({error}): it was truncated or changed after it was written") from error
+    if not isinstance(data, dict):
+        raise InconsistentBatch(f"{what} is not a JSON object: it was changed after it was written")
+    return data
+
+
+def member(data: Mapping[str, object], name: str, kind: type[T], what: str) -> T:
+    """A member that must be there.
+
+    Args:
+        data: The object.
+        name: The member's name.
+        kind: Its type.
+        what: What the object is, for the message.
+
+    Returns:
+        The member.
+
+    Raises:
+        InconsistentBatch: It is absent or of another type.
+    """
+    value = data.get(name)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise InconsistentBatch(f"{what} has no proper {name!r} ({value!r:.80}): it was changed after it was written")
+    return value
+
+
+def optional(data: Mapping[str, object], name: str, kind: type[T], what: str) -> T | None:
+    """A member that may be absent or null; as `member` otherwise."""
+    return None if data.get(name) is None else member(data, name, kind, what)
+
+
+def moment(data: Mapping[str, object], name: str, what: str) -> datetime:
+    """A member that is an ISO 8601 time with a time zone, in UTC."""
+    text = member(data, name, str, what)
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r:.80}): it is not a time") from error
+    if value.tzinfo is None:
+        raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r}): it has no time zone")
+    return value.astimezone(UTC)
+
+
+def compact(data: object) -> str:
+    """JSON without spaces, members in their own order, text as UTF-8."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

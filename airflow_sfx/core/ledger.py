@@ -1,0 +1,231 @@
+"""The ledger of a partition: its changes in order, one numbered entry each, never altered.
+
+An entry is written with a conditional create at the number after the last one, so two writers cannot both take it. An
+entry of a commit of several partitions (``group``) takes effect when the commit's decision says so, and all of the
+commit's entries together; one that was decided against stays, without effect, and later entries name the one before
+it as their parent. Each entry carries what the next writer must know, so that nobody has to read far back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, StaleAttempt
+from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
+from airflow_sfx.core.producer import Producer
+
+REMEMBERED_ATTEMPTS = 32
+"""How many task instances an entry remembers, so that an older attempt of one of them is refused."""
+
+
+class Operation(StrEnum):
+    """What a change was."""
+
+    PUBLISH = "publish"
+    ROLLBACK = "rollback"
+    ADOPT = "adopt"
+    FOREIGN_CHANGE = "foreign_change"
+    RETIRE = "retire"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody wants to do to a partition.
+
+    Args:
+        partition: The partition's name.
+        operation: What.
+        batch_id: The batch to make current; None for no batch.
+        origin: The number of the entry that first made that batch current; 0 when this change is the first.
+
+    Example:
+        >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
+        0
+    """
+
+    partition: str
+    operation: Operation
+    batch_id: str | None
+    origin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One change of a partition.
+
+    Args:
+        partition: The partition's name.
+        sequence: The entry's number, from 1.
+        operation: What was done.
+        batch_id: The batch that is current since; None where the partition has no batch since.
+        previous: The batch that was current before; None where there was none.
+        at: When, in UTC; never before the entry before.
+        producer: Who.
+        reason: Why, in the words of whoever did it.
+        commit: The commit that the entry belongs to.
+        group: Whether that commit covers several partitions, so that its decision counts.
+        parent: The number of the entry in effect before this one; 0 for the first.
+        origin: The number of the entry that first made ``batch_id`` current.
+        previous_origin: The same for ``previous``; 0 where there was none.
+        newest: The greatest batch ID that the partition has had; the next one is greater.
+        attempts: The newest attempt of each task instance that changed the partition lately.
+    """
+
+    partition: str
+    sequence: int
+    operation: Operation
+    batch_id: str | None
+    previous: str | None
+    at: datetime
+    producer: Producer = field(default_factory=Producer)
+    reason: str = ""
+    commit: str = ""
+    group: bool = False
+    parent: int = 0
+    origin: int = 0
+    previous_origin: int = 0
+    newest: str = ""
+    attempts: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+    def to_text(self) -> str:
+        """As JSON."""
+        return compact(
+            {
+                "partition": self.partition,
+                "sequence": self.sequence,
+                "operation": self.operation.value,
+                "batch_id": self.batch_id,
+                "previous": self.previous,
+                "at": self.at.isoformat(),
+                "producer": self.producer.to_json(),
+                "reason": self.reason,
+                "commit": self.commit,
+                "group": self.group,
+                "parent": self.parent,
+                "origin": self.origin,
+                "previous_origin": self.previous_origin,
+                "newest": self.newest,
+                "attempts": dict(self.attempts),
+            }
+        )
+
+    @classmethod
+    def from_text(cls, text: str, where: str) -> LedgerEntry:
+        """Read an entry.
+
+        Args:
+            text: The entry's text.
+            where: Its path, for messages.
+
+        Returns:
+            The entry.
+
+        Raises:
+            InconsistentBatch: It was altered or truncated after it was written.
+        """
+        what = f"the ledger entry {where}"
+        data = parse_object(text, what)
+        try:
+            return cls(
+                partition=member(data, "partition", str, what),
+                sequence=member(data, "sequence", int, what),
+                operation=Operation(member(data, "operation", str, what)),
+                batch_id=_batch(data, "batch_id", what),
+                previous=_batch(data, "previous", what),
+                at=moment(data, "at", what),
+                producer=Producer.from_json(member(data, "producer", dict, what)),
+                reason=member(data, "reason", str, what),
+                commit=member(data, "commit", str, what),
+                group=member(data, "group", bool, what),
+                parent=member(data, "parent", int, what),
+                origin=member(data, "origin", int, what),
+                previous_origin=member(data, "previous_origin", int, what),
+                newest=member(data, "newest", str, what),
+                attempts=member(data, "attempts", dict, what),
+            )
+        except (InvalidName, ValueError) as error:
+            raise InconsistentBatch(f"{what} breaks a rule of its format: {error}") from error
+
+
+def next_entry(
+    head: LedgerEntry | None,
+    change: Change,
+    *,
+    sequence: int,
+    commit: str,
+    group: bool,
+    at: datetime,
+    producer: Producer,
+    reason: str,
+) -> LedgerEntry:
+    """The entry that records a change after the one in effect.
+
+    Args:
+        head: The entry in effect; None for a partition without any.
+        change: What to do.
+        sequence: The number to take, after every entry that exists.
+        commit: The commit that it belongs to.
+        group: Whether the commit covers several partitions.
+        at: The clock, in UTC; moved past the head's time when the clock is behind it.
+        producer: Who.
+        reason: Why.
+
+    Returns:
+        The entry.
+
+    Raises:
+        StaleAttempt: A newer attempt of the producer's task instance has changed the partition.
+
+    Example:
+        >>> from datetime import UTC
+        >>> change = Change("20161031", Operation.PUBLISH, "20161101002256")
+        >>> moment = datetime(2016, 11, 1, 0, 22, 57, tzinfo=UTC)
+        >>> entry = next_entry(
+        ...     None, change, sequence=1, commit="c", group=False, at=moment, producer=Producer(), reason=""
+        ... )
+        >>> entry.sequence, entry.previous, entry.newest
+        (1, None, '20161101002256')
+    """
+    return LedgerEntry(
+        partition=change.partition,
+        sequence=sequence,
+        operation=change.operation,
+        batch_id=change.batch_id,
+        previous=head.batch_id if head else None,
+        at=max(at, head.at + timedelta(microseconds=1)) if head else at,
+        producer=producer,
+        reason=reason,
+        commit=commit,
+        group=group,
+        parent=head.sequence if head else 0,
+        origin=(change.origin or sequence) if change.batch_id else 0,
+        previous_origin=head.origin if head else 0,
+        newest=max(head.newest if head else "", change.batch_id or ""),
+        attempts=_attempts(head, producer, change.partition),
+    )
+
+
+def _attempts(head: LedgerEntry | None, producer: Producer, partition: str) -> Mapping[str, int]:
+    known = dict(head.attempts) if head else {}
+    attempt = producer.attempt
+    if attempt is None:
+        return known
+    instance, number = attempt
+    newest = known.pop(instance, 0)
+    if newest > number:
+        raise StaleAttempt(
+            f"attempt {number} of {instance} may not change {partition or 'the table'}: attempt {newest} already has. "
+            "This process is a leftover of an earlier attempt; end it, nothing was changed",
+            partition=partition,
+        )
+    known[instance] = number
+    return dict(list(known.items())[-REMEMBERED_ATTEMPTS:])
+
+
+def _batch(data: Mapping[str, object], name: str, what: str) -> str | None:
+    text = optional(data, name, str, what)
+    return None if text is None else check_batch_id(text)

@@ -1,0 +1,286 @@
+"""Which partition: its key columns, its values as text, and its name in paths.
+
+A value's text is percent-encoded for paths by Hive's rule (``FileUtils.escapePathName`` in Apache Hive 2.3: control
+characters and ``"#%'*/:=?\\{[]^`` become ``%XX``), so that Hive's own unescaping reverses it. Beyond Hive, a leading
+``_`` or ``.`` is encoded too, because engines treat such directories as hidden.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.table import identifier
+
+MAX_ENCODED_BYTES = 255
+"""A path's component may have at most so many bytes on common file systems (ext4, XFS)."""
+
+DEFAULT_KEY = "partition"
+"""The key's name where a table has one key and nobody named it."""
+
+_ESCAPED = frozenset("\"#%'*/:=?\\{[]^\x7f")
+_NEEDS_ESCAPE = re.compile("[" + re.escape("".join(sorted(_ESCAPED))) + "]")
+_PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+_INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
+_KEY_TYPES = ("string", "tinyint", "smallint", "int", "bigint", "date", "boolean", "timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionKey:
+    """A partition column of a table.
+
+    Args:
+        name: The column's name.
+        type: Its Hive type: string, tinyint, smallint, int, bigint, date, boolean or timestamp.
+
+    Raises:
+        InvalidName: The name or the type cannot be a partition key's.
+
+    Example:
+        >>> PartitionKey("date")
+        PartitionKey(name='date', type='string')
+    """
+
+    name: str
+    type: str = "string"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", identifier(self.name, "partition key"))
+        if self.type not in _KEY_TYPES:
+            raise InvalidName(
+                f"{self.type!r} cannot be the type of the partition key {self.name!r}: use one of {', '.join(_KEY_TYPES)}"
+            )
+
+    def check(self, value: str) -> None:
+        """Check that a value's text is how Hive writes a value of the key's type, so that it reads back the same.
+
+        Args:
+            value: The text.
+
+        Raises:
+            InvalidName: It is not, for example ``01`` for an ``int``.
+
+        Example:
+            >>> PartitionKey("date", "date").check("2016-10-31")
+        """
+        if not _fits(value, self.type):
+            raise InvalidName(
+                f"{value!r} is not how Hive writes a {self.type}, the type of the partition key {self.name!r}: "
+                "pass a value of that type, or name the key as a string when the table is made"
+            )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """A partition, by its values in the order of the table's keys. No values: a table without partitions.
+
+    Args:
+        values: One text a key.
+
+    Raises:
+        InvalidName: A value breaks a rule of `partition_value`.
+
+    Example:
+        >>> Partition(("2016", "US/East")).values
+        ('2016', 'US/East')
+    """
+
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for value in self.values:
+            partition_value(value)
+
+    def __str__(self) -> str:
+        return "/".join(escape(value) for value in self.values)
+
+
+def partition_value(value: object) -> str:
+    """Write a partition value as Hive writes it.
+
+    Args:
+        value: Text (kept as it is), an integer, a boolean, a date, or a naive datetime.
+
+    Returns:
+        The text: ``20161031``, ``7``, ``true``, ``2016-10-31``, ``2016-10-31 00:00:00``.
+
+    Raises:
+        InvalidName: The value is empty, is of another type, has control characters or a ``..`` step, or is too long.
+
+    Example:
+        >>> [partition_value(v) for v in ("01", 7, True, date(2016, 10, 31), datetime(2016, 10, 31, 5))]
+        ['01', '7', 'true', '2016-10-31', '2016-10-31 05:00:00']
+    """
+    text = _as_text(value)
+    if not text:
+        raise InvalidName("a partition value cannot be empty: pass the value, such as '20161031'")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+        raise InvalidName(
+            f"the partition value {_shown(text)} has a control character or half a surrogate pair: remove it, it is "
+            "most often a line break that came with the value"
+        )
+    if any(step in (".", "..") for step in re.split(r"[/\\]", text)):
+        raise InvalidName(f"the partition value {_shown(text)} has a '.' or '..' step as in a path: pass a plain value")
+    if text == _HIVE_NULL:
+        raise InvalidName(f"{text!r} is Hive's name for a null partition value: pass a value")
+    if len(escape(text).encode()) > MAX_ENCODED_BYTES:
+        raise InvalidName(
+            f"the partition value {_shown(text)} has {len(escape(text).encode())} bytes when it is encoded for a path, "
+            f"and {MAX_ENCODED_BYTES} are the most: use a shorter value"
+        )
+    return text
+
+
+def escape(value: str) -> str:
+    """Encode a partition value for a path, reversibly.
+
+    Args:
+        value: The value's text.
+
+    Returns:
+        The encoded text; `unescape` gives the value back.
+
+    Example:
+        >>> escape("a/b=c"), escape("_x")
+        ('a%2Fb%3Dc', '%5Fx')
+    """
+    text = _NEEDS_ESCAPE.sub(lambda found: f"%{ord(found.group()):02X}", value)
+    return f"%{ord(text[0]):02X}{text[1:]}" if text[:1] in ("_", ".") else text
+
+
+def unescape(text: str) -> str:
+    """Give back the partition value that `escape`, or Hive, encoded.
+
+    Args:
+        text: A component of a path.
+
+    Returns:
+        The value.
+
+    Example:
+        >>> unescape("a%2Fb%3Dc")
+        'a/b=c'
+    """
+    return _PERCENT.sub(lambda found: chr(int(found.group(1), 16)), text)
+
+
+def partition_keys(given: Sequence[str] | Mapping[str, str] | None, values: int) -> tuple[PartitionKey, ...]:
+    """The keys of a new table.
+
+    Args:
+        given: Names, or names with Hive types; None where nobody named them.
+        values: How many partition values the caller passes.
+
+    Returns:
+        The keys; one unnamed key is called ``partition``.
+
+    Raises:
+        InvalidName: The number of names and values differs, or several keys are unnamed, or a name comes twice.
+
+    Example:
+        >>> partition_keys(None, 1)
+        (PartitionKey(name='partition', type='string'),)
+        >>> partition_keys({"day": "date"}, 1)
+        (PartitionKey(name='day', type='date'),)
+    """
+    if given is None:
+        if values > 1:
+            raise InvalidName(
+                f"{values} partition values came without names: pass partition_keys=, such as ['year', 'country']"
+            )
+        return (PartitionKey(DEFAULT_KEY),) * values
+    if isinstance(given, str):
+        raise InvalidName(f"partition_keys={given!r} is text: pass a list, [{given!r}]")
+    pairs = given.items() if isinstance(given, Mapping) else [(name, "string") for name in given]
+    keys = tuple(PartitionKey(name, type_) for name, type_ in pairs)
+    if len(keys) != values:
+        raise InvalidName(f"{len(keys)} partition keys {[k.name for k in keys]} came with {values} partition values")
+    if len({key.name for key in keys}) != len(keys):
+        raise InvalidName(f"a partition key comes twice in {[k.name for k in keys]}")
+    return keys
+
+
+def partitions_of(given: Sequence[object] | str, keys: int, *, table: str) -> tuple[Partition, ...]:
+    """Read the ``partitions=`` of a call.
+
+    A table with one key takes one value a partition. A table with several takes one partition as a flat list of its
+    values, or several as a list of such lists.
+
+    Args:
+        given: The argument.
+        keys: How many partition keys the table has.
+        table: The table's name, for messages.
+
+    Returns:
+        The partitions, in the order given, each once.
+
+    Raises:
+        InvalidName: The values do not fit the keys, or one breaks a rule.
+
+    Example:
+        >>> [p.values for p in partitions_of(["20161031", "20161101"], 1, table="sales.sold_items")]
+        [('20161031',), ('20161101',)]
+        >>> [p.values for p in partitions_of([2016, "US"], 2, table="sales.sold_items")]
+        [('2016', 'US')]
+    """
+    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+        raise InvalidName(f"partitions={given!r} is not a list: pass a list such as [{given!r}]")
+    if not given:
+        raise InvalidName("partitions= is empty: name a partition, or leave the argument out")
+    nested = [isinstance(item, (tuple, list)) for item in given]
+    if any(nested) and not all(nested):
+        raise InvalidName(f"partitions={list(given)!r} mixes values and lists of values: use one of them")
+    if nested[0]:
+        rows = [tuple(item) for item in given if isinstance(item, (tuple, list))]
+    elif keys == 1:
+        rows = [(item,) for item in given]
+    else:
+        rows = [tuple(given)]
+    for row in rows:
+        if len(row) != keys:
+            raise InvalidName(
+                f"{table} has {keys} partition key{'' if keys == 1 else 's'} and {row!r} has {len(row)} "
+                f"value{'' if len(row) == 1 else 's'}: pass one value a key"
+            )
+    return tuple(dict.fromkeys(Partition(tuple(partition_value(value) for value in row)) for row in rows))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            raise InvalidName(f"the partition value {value!r} has a time zone: pass the text or the date that you mean")
+        return value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if hasattr(value, "__index__"):
+        return str(value.__index__())
+    raise InvalidName(
+        f"{value!r} ({type(value).__name__}) cannot be a partition value: pass text, an integer, a boolean or a date"
+    )
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")  # noqa: PLR2004
+
+
+def _fits(text: str, type_: str) -> bool:
+    try:
+        if type_ in _INTEGERS:
+            bound = 1 << (_INTEGERS[type_] - 1)
+            return text == str(int(text)) and -bound <= int(text) < bound
+        if type_ == "date":
+            return text == date.fromisoformat(text).isoformat()
+        if type_ == "timestamp":
+            return text == datetime.fromisoformat(text).isoformat(sep=" ")
+    except ValueError:
+        return False
+    return type_ == "string" or text in ("true", "false")

@@ -1,0 +1,122 @@
+"""A pin: exactly which batches of a table's partitions, as a small value that travels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.jsontext import compact
+from airflow_sfx.core.table import TableRef
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPin:
+    """Exactly one batch of each of some partitions of one table.
+
+    Frozen, hashable and small; it crosses XCom, and text by `to_json` and `from_json`. What it names never changes:
+    loading a pin gives the same rows for ever.
+
+    Args:
+        database: The database's name.
+        table: The table's name.
+        location: The table's directory as a URI without secrets; each batch's manifest is at
+            ``location/PARTITION/BATCH_ID/_manifest.json``.
+        entries: The partitions' names with their batch IDs, sorted by name. `of` makes it from a mapping.
+
+    Raises:
+        InvalidName: A name or a batch ID breaks its rule, or there is no partition.
+
+    Example:
+        >>> pin = BatchPin.of(TableRef("sales", "sold_items"), "s3://b/sales.db/sold_items", {"20161031": "20161101002256"})
+        >>> pin.batch_id, pin == BatchPin.from_json(pin.to_json())
+        ('20161101002256', True)
+    """
+
+    database: str
+    table: str
+    location: str
+    entries: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        TableRef(self.database, self.table)
+        if not self.entries:
+            raise InvalidName(f"a pin of {self.database}.{self.table} needs at least one partition")
+        for name, batch_id in self.entries:
+            check_batch_id(batch_id)
+            if any(step in ("..", ".") for step in name.split("/")) or name.startswith("/"):
+                raise InvalidName(f"{name!r} in a pin of {self.database}.{self.table} is not a partition's name")
+
+    @classmethod
+    def of(cls, ref: TableRef, location: str, batches: Mapping[str, str]) -> BatchPin:
+        """Make a pin.
+
+        Args:
+            ref: The table.
+            location: The table's directory as a URI.
+            batches: Partition names with batch IDs.
+
+        Returns:
+            The pin.
+        """
+        return cls(ref.database, ref.table, location, tuple(sorted(batches.items())))
+
+    @property
+    def ref(self) -> TableRef:
+        """The table."""
+        return TableRef(self.database, self.table)
+
+    @property
+    def batches(self) -> dict[str, str]:
+        """The batch ID of each partition, by the partition's name."""
+        return dict(self.entries)
+
+    @property
+    def batch_id(self) -> str:
+        """The batch ID, where all partitions of the pin have the same.
+
+        Raises:
+            InvalidName: They have different ones; use `batches`.
+        """
+        found = sorted({batch_id for _, batch_id in self.entries})
+        if len(found) != 1:
+            raise InvalidName(
+                f"this pin of {self.database}.{self.table} holds {len(found)} different batch IDs: use pin.batches"
+            )
+        return found[0]
+
+    def to_json(self) -> str:
+        """As one line of JSON; `from_json` reads it."""
+        return compact(
+            {"version": 1, "database": self.database, "table": self.table, "location": self.location, "batches": self.batches}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> BatchPin:
+        """Read a pin, which may come from outside: every name is checked.
+
+        Args:
+            text: What `to_json` wrote.
+
+        Returns:
+            The pin.
+
+        Raises:
+            InvalidName: It is not the JSON of a pin, or a name in it breaks its rule.
+        """
+        try:
+            data = json.loads(text)
+            batches = data["batches"]
+            fields = (data["database"], data["table"], data["location"])
+            if not isinstance(batches, dict) or not all(isinstance(value, str) for value in (*fields, *batches.values())):
+                raise TypeError("a member is not text")
+        except (ValueError, TypeError, KeyError) as error:
+            raise InvalidName(f"{text!r:.120} is not a pin ({error!r}): pass what BatchPin.to_json wrote") from error
+        return cls(*fields, tuple(sorted(batches.items())))
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name or '(whole table)'}@{batch_id}" for name, batch_id in self.entries[:3])
+        more = f" and {len(self.entries) - 3} more" if len(self.entries) > 3 else ""  # noqa: PLR2004
+        return f"{self.database}.{self.table} {shown}{more}"

@@ -1,0 +1,75 @@
+"""Who made a batch: the task instance, the user, the host and the package versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Who made a change. Every part is optional; a notebook has a user and a host, a task has all.
+
+    Args:
+        dag_id: The DAG.
+        run_id: The DAG run.
+        task_id: The task.
+        map_index: The index of a mapped task instance; -1 where the task is not mapped.
+        try_number: The attempt, from 1.
+        logical_date: The run's logical date, ISO 8601 in UTC; absent for partitioned and asset-triggered runs.
+        partition_key: The run's partition key, where it has one.
+        run_type: ``scheduled``, ``manual``, ``backfill`` or ``asset_triggered``.
+        backfill_id: The backfill that created the run.
+        dag_version: The DAG version's ID.
+        user: The operating system's user, or the person who asked for a rollback.
+        host: The machine's name.
+        packages: Versions that matter for what was written, such as ``{"pyarrow": "22.0.0"}``.
+
+    Example:
+        >>> Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=2).attempt
+        ('nightly/r1/load/-1', 2)
+        >>> Producer(user="ada").attempt is None
+        True
+    """
+
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int = -1
+    try_number: int | None = None
+    logical_date: str | None = None
+    partition_key: str | None = None
+    run_type: str | None = None
+    backfill_id: str | None = None
+    dag_version: str | None = None
+    user: str | None = None
+    host: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def attempt(self) -> tuple[str, int] | None:
+        """The task instance's name and the attempt's number, or None outside a task."""
+        if self.dag_id is None or self.run_id is None or self.task_id is None or self.try_number is None:
+            return None
+        return f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}", self.try_number
+
+    def to_json(self) -> dict[str, object]:
+        """As a JSON object, without what is absent."""
+        return {
+            name: value for name, value in asdict(self).items() if value not in (None, {}) and (name, value) != _UNMAPPED
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Producer:
+        """From a JSON object; members that this version does not know are left out.
+
+        Example:
+            >>> Producer.from_json({"user": "ada", "shoe_size": 38})
+            Producer(dag_id=None, run_id=None, task_id=None, map_index=-1, try_number=None, logical_date=None, \
+partition_key=None, run_type=None, backfill_id=None, dag_version=None, user='ada', host=None, packages={})
+        """
+        known = {member.name for member in fields(cls)}
+        return cls(**{name: value for name, value in data.items() if name in known})  # type: ignore[arg-type]
+
+
+_UNMAPPED = ("map_index", -1)

@@ -1,0 +1,81 @@
+"""Which table: a database and a table name, validated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from airflow_sfx.core.errors import InvalidName
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableRef:
+    """A table of the metastore.
+
+    Names have 1 to 128 letters, digits and underscores, begin with a letter or a digit, and are kept in lower case,
+    as Hive keeps them.
+
+    Args:
+        database: The database's name.
+        table: The table's name.
+
+    Raises:
+        InvalidName: A name breaks the rule.
+
+    Example:
+        >>> TableRef("sales", "Sold_Items")
+        TableRef(database='sales', table='sold_items')
+        >>> str(TableRef.parse("sales.sold_items"))
+        'sales.sold_items'
+    """
+
+    database: str
+    table: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "database", identifier(self.database, "database"))
+        object.__setattr__(self, "table", identifier(self.table, "table"))
+
+    @classmethod
+    def parse(cls, text: str) -> TableRef:
+        """Read ``database.table``.
+
+        Args:
+            text: The two names with one dot between them.
+
+        Returns:
+            The table.
+
+        Raises:
+            InvalidName: There is not exactly one dot, or a name breaks the rule.
+        """
+        database, dot, table = text.partition(".")
+        if not dot:
+            raise InvalidName(f"{text!r} does not name a table; write it as DATABASE.TABLE, as in sales.sold_items")
+        return cls(database, table)
+
+    def __str__(self) -> str:
+        return f"{self.database}.{self.table}"
+
+
+def identifier(name: object, what: str) -> str:
+    """Check a database, table or partition key name and return it in lower case.
+
+    Args:
+        name: The name as given.
+        what: What it names, for the message: ``database``, ``table``, ``partition key``.
+
+    Returns:
+        The name in lower case.
+
+    Raises:
+        InvalidName: It is not text, or breaks the rule.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidName(
+            f"{name!r} cannot be the name of a {what}: use 1 to 128 ASCII letters, digits and underscores, "
+            "beginning with a letter or a digit"
+        )
+    return name.lower()

@@ -1,0 +1,231 @@
+"""The embedded metastore: one SQLite file, for many threads and processes of one machine, with no service.
+
+SQLite's write-ahead log lets readers go on while a writer commits. The standard library's `sqlite3` is used, not
+SQLAlchemy: the dozen statements below are all there is, and a notebook or the command line starts 0.15 s sooner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+
+_SCHEMA_VERSION = 1
+_LOCK_WAIT_SECONDS = 60.0
+_BULK = 500  # SQLite's own bound on parameters was 999 for long
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS tables (
+    id INTEGER PRIMARY KEY,
+    database TEXT NOT NULL,
+    name TEXT NOT NULL,
+    location TEXT NOT NULL,
+    columns TEXT NOT NULL,
+    keys TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    UNIQUE (database, name)
+);
+CREATE TABLE IF NOT EXISTS partitions (
+    table_id INTEGER NOT NULL REFERENCES tables (id),
+    partition_values TEXT NOT NULL,
+    location TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    batch_id TEXT,
+    rows INTEGER,
+    bytes INTEGER,
+    at TEXT NOT NULL,
+    PRIMARY KEY (table_id, partition_values)
+) WITHOUT ROWID;
+"""
+
+_REPOINT = """
+INSERT INTO partitions (table_id, partition_values, location, sequence, batch_id, rows, bytes, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (table_id, partition_values) DO UPDATE SET
+    location = excluded.location, sequence = excluded.sequence, batch_id = excluded.batch_id,
+    rows = excluded.rows, bytes = excluded.bytes, at = excluded.at
+WHERE excluded.sequence >= partitions.sequence
+"""
+
+
+class EmbeddedMetastore:
+    """A `Metastore` in a SQLite file.
+
+    Args:
+        path: The file; made if it is absent.
+
+    Raises:
+        WarehouseUnavailable: The file cannot be opened, or is not a database of ours.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._local = threading.local()
+        with self._transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > _SCHEMA_VERSION:
+                raise WarehouseUnavailable(f"{path} has the format {version}: install a later airflow_sfx")
+            if version < _SCHEMA_VERSION:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def databases(self) -> list[str]:
+        """The names of all databases, sorted."""
+        with self._reading() as db:
+            return [name for (name,) in db.execute("SELECT DISTINCT database FROM tables ORDER BY database")]
+
+    def tables(self, database: str) -> list[str]:
+        """The names of a database's tables, sorted."""
+        with self._reading() as db:
+            return [name for (name,) in db.execute("SELECT name FROM tables WHERE database = ? ORDER BY name", (database,))]
+
+    def get_table(self, ref: TableRef) -> TableInfo | None:
+        """A table; None if there is none."""
+        with self._reading() as db:
+            found = _table(db, ref)
+        return found[1] if found else None
+
+    def create_table(self, info: TableInfo) -> TableInfo:
+        """Make a table unless it is there; returns the one that is there afterwards."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO tables (database, name, location, columns, keys, parameters) VALUES (?,?,?,?,?,?)",
+                (info.ref.database, info.ref.table, info.location, *_table_texts(info)),
+            )
+            return _existing(db, info.ref)[1]
+
+    def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
+        """Replace a table's columns and parameters by what ``change`` makes of them."""
+        with self._transaction() as db:
+            table_id, info = _existing(db, ref)
+            changed = change(info)
+            db.execute("UPDATE tables SET columns=?, keys=?, parameters=? WHERE id=?", (*_table_texts(changed), table_id))
+            return changed
+
+    def get_partitions(self, ref: TableRef, partitions: Iterable[Partition] | None = None) -> dict[Partition, PartitionInfo]:
+        """Those of the given partitions that there are, in the order of their values; None: all of them."""
+        query = (
+            "SELECT partition_values, p.location, sequence, batch_id, rows, bytes, at FROM partitions p "
+            "JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
+        )
+        order = " ORDER BY partition_values"
+        with self._reading() as db:
+            if partitions is None:
+                rows = db.execute(query + order, (ref.database, ref.table)).fetchall()
+            else:
+                wanted = sorted({_key(partition) for partition in partitions})
+                db.execute("BEGIN")  # one moment for all of the chunks
+                rows = []
+                for start in range(0, len(wanted), _BULK):
+                    chunk = wanted[start : start + _BULK]
+                    marks = ",".join("?" * len(chunk))
+                    statement = f"{query} AND partition_values IN ({marks}){order}"
+                    rows += db.execute(statement, (ref.database, ref.table, *chunk)).fetchall()
+                db.execute("COMMIT")
+        return {info.partition: info for info in map(_partition, rows)}
+
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
+        """Move partitions to new places, all at one moment; never back to an earlier entry of the ledger."""
+        with self._transaction() as db:
+            table_id, _ = _existing(db, ref)
+            db.executemany(
+                _REPOINT,
+                [(table_id, _key(p.partition), p.location, p.sequence, p.batch_id, p.rows, p.bytes, p.at) for p in pointers],
+            )
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            self._forget(connection)
+            raise self._unavailable(error) from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's connection; a forked child makes its own, as SQLite demands."""
+        held = getattr(self._local, "held", None)
+        if held is not None and held[0] == os.getpid():
+            return held[1]  # type: ignore[no-any-return]
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            connection = sqlite3.connect(self._path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except (sqlite3.Error, OSError) as error:
+            raise self._unavailable(error) from error
+        self._local.held = (os.getpid(), connection)
+        return connection
+
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        self._local.held = None
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
+
+    def _unavailable(self, error: Exception) -> SfxError:
+        return WarehouseUnavailable(
+            f"the embedded metastore {self._path} cannot be used: {error}. Check that it is the file of a warehouse, that "
+            "this user may write it and its folder, and that the disk has room; `sfx repair` completes what was cut short"
+        )
+
+
+def _table(db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo] | None:
+    row = db.execute(
+        "SELECT id, location, columns, keys, parameters FROM tables WHERE database = ? AND name = ?",
+        (ref.database, ref.table),
+    ).fetchone()
+    if row is None:
+        return None
+    table_id, location, columns, keys, parameters = row
+    return table_id, TableInfo(
+        ref,
+        location,
+        tuple(Column(name, type_) for name, type_ in json.loads(columns)),
+        tuple(PartitionKey(name, type_) for name, type_ in json.loads(keys)),
+        json.loads(parameters),
+    )
+
+
+def _existing(db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo]:
+    found = _table(db, ref)
+    if found is None:
+        raise TableNotFound(f"the metastore has no table {ref}", table=str(ref))
+    return found
+
+
+def _table_texts(info: TableInfo) -> tuple[str, str, str]:
+    return (
+        json.dumps([[column.name, column.type] for column in info.columns]),
+        json.dumps([[key.name, key.type] for key in info.keys]),
+        json.dumps(dict(info.parameters)),
+    )
+
+
+def _key(partition: Partition) -> str:
+    return json.dumps(partition.values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _partition(row: tuple[str, str, int, str | None, int | None, int | None, str]) -> PartitionInfo:
+    values, location, sequence, batch_id, rows, size, at = row
+    return PartitionInfo(Partition(tuple(json.loads(values))), location, sequence, batch_id, rows, size, at)

@@ -1,0 +1,89 @@
+"""What the warehouse asks of a metastore, whichever one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.table import TableRef
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table as the metastore has it.
+
+    Args:
+        ref: Its name.
+        location: Its directory as a URI.
+        columns: Its columns, without the partition keys.
+        keys: Its partition keys; none for a table without partitions.
+        parameters: Further facts, as text.
+    """
+
+    ref: TableRef
+    location: str
+    columns: tuple[Column, ...]
+    keys: tuple[PartitionKey, ...]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionInfo:
+    """Where a partition's data are, as the metastore has it.
+
+    Args:
+        partition: Which partition.
+        location: The directory that readers read, as a URI.
+        sequence: The number of the ledger entry that put the pointer there; 0 where something else did.
+        batch_id: The batch there; None where the partition has none.
+        rows: How many rows the batch has; None where nobody said.
+        bytes: How many bytes the batch has; None where nobody said.
+        at: When it became current, ISO 8601 in UTC; empty where nobody said.
+    """
+
+    partition: Partition
+    location: str
+    sequence: int = 0
+    batch_id: str | None = None
+    rows: int | None = None
+    bytes: int | None = None
+    at: str = ""
+
+
+class Metastore(Protocol):
+    """Tables and partitions. A table without partitions has the one partition `Partition()`.
+
+    Each call is one transaction. Faults come as `WarehouseUnavailable`.
+    """
+
+    def databases(self) -> list[str]:
+        """The names of all databases, sorted."""
+
+    def tables(self, database: str) -> list[str]:
+        """The names of a database's tables, sorted; none for a database that is not there."""
+
+    def get_table(self, ref: TableRef) -> TableInfo | None:
+        """A table; None if there is none."""
+
+    def create_table(self, info: TableInfo) -> TableInfo:
+        """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
+
+    def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
+        """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between.
+
+        Raises:
+            TableNotFound: There is no such table.
+        """
+
+    def get_partitions(self, ref: TableRef, partitions: Iterable[Partition] | None = None) -> dict[Partition, PartitionInfo]:
+        """Those of the given partitions that the metastore has, all as they were at one moment; None: all of them."""
+
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
+        """Move partitions to new places, all of them at one moment, and add the missing ones.
+
+        A pointer with a lower ``sequence`` than the metastore has stays where it is: a late writer never moves one
+        back.
+        """

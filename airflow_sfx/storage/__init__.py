@@ -1,0 +1,1 @@
+"""Objects: put, put-if-absent, get and list, for ``file://``, ``s3://`` and ``memory://``."""

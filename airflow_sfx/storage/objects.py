@@ -1,0 +1,140 @@
+"""Storage over obstore: one code for S3 and memory, with files in `airflow_sfx.storage.files`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.layout import CLAIM
+from airflow_sfx.storage.store import ObjectInfo
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as ObstoreStore
+
+T = TypeVar("T")
+
+
+class ObjectStorage:
+    """A `Store` over any obstore store that has a conditional create.
+
+    Args:
+        backend: The obstore store, rooted where paths begin.
+        uri: The root as a URI without secrets.
+
+    Example:
+        >>> from obstore.store import MemoryStore
+        >>> store = ObjectStorage(MemoryStore(), "memory:///")
+        >>> store.put_if_absent("a", b"1"), store.put_if_absent("a", b"2"), store.get("a")
+        (True, False, b'1')
+    """
+
+    def __init__(self, backend: ObstoreStore, uri: str) -> None:
+        self._backend = backend
+        self._uri = uri.rstrip("/")
+
+    @property
+    def uri(self) -> str:
+        """The root as a URI without secrets."""
+        return self._uri
+
+    def put(self, path: str, data: bytes | memoryview) -> str:
+        """Write an object below a directory that the caller has claimed; returns its ETag."""
+        import obstore
+
+        result = self._call("write", path, lambda: obstore.put(self._backend, path, data))
+        return result["e_tag"] or ""
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Write an object unless there is one; see `Store.put_if_absent`."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        def write() -> bool:
+            try:
+                obstore.put(self._backend, path, data, mode="create", use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                # The backend repeats a request whose answer was lost, and then meets its own object.
+                return self.get(path) == data
+            return True
+
+        return self._call("create", path, write)
+
+    def claim(self, directory: str, token: str) -> bool:
+        """Take a directory by a conditional create of a marker object in it."""
+        return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
+
+    def get(self, path: str) -> bytes | None:
+        """Read an object whole; None if there is none."""
+        import obstore
+
+        return self._found("read", path, lambda: bytes(obstore.get(self._backend, path).bytes()))
+
+    def head(self, path: str) -> ObjectInfo | None:
+        """Size and ETag of an object; None if there is none."""
+        import obstore
+
+        meta = self._found("look at", path, lambda: obstore.head(self._backend, path))
+        return ObjectInfo(path, meta["size"], meta["e_tag"] or "") if meta else None
+
+    def copy(self, source: str, target: str) -> str:
+        """Copy an object within the store; returns the copy's ETag."""
+        import obstore
+
+        self._call("copy", source, lambda: obstore.copy(self._backend, source, target))
+        info = self.head(target)
+        return info.etag if info else ""
+
+    def list(self, directory: str) -> Iterator[ObjectInfo]:
+        """All objects below a directory, at any depth."""
+        import obstore
+
+        stream = iter(obstore.list(self._backend, directory or None, chunk_size=1000))
+        while (chunk := self._call("list", directory, lambda: next(stream, None))) is not None:
+            for meta in chunk:
+                yield ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "")
+
+    def list_directories(self, directory: str) -> list[str]:
+        """The names of the directories directly below a directory, sorted."""
+        import obstore
+
+        found = self._call("list", directory, lambda: obstore.list_with_delimiter(self._backend, directory or None))
+        return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
+
+    def local_path(self, path: str) -> str | None:  # noqa: ARG002
+        """None: the objects are not files."""
+        return None
+
+    def _found(self, verb: str, path: str, action: Callable[[], T]) -> T | None:
+        from obstore.exceptions import NotFoundError
+
+        def attempt() -> T | None:
+            try:
+                return action()
+            except (NotFoundError, FileNotFoundError):
+                return None
+
+        return self._call(verb, path, attempt)
+
+    def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
+        from obstore.exceptions import BaseError
+
+        try:
+            return action()
+        except (BaseError, OSError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise WarehouseUnavailable(
+                f"cannot {verb} {self._uri}/{path}: {reason}. {_remedy(str(error))}; nothing that was there is changed"
+            ) from error
+
+
+def _remedy(reason: str) -> str:
+    known = {
+        "No space left": "Free space on the device and try again",
+        "os error 28": "Free space on the device and try again",
+        "Permission denied": "Give this user the right to it",
+        "Read-only file system": "Use a warehouse on a file system that can be written",
+        "PermissionDenied": "Give these credentials the right to it",
+        "Unauthenticated": "Check the access key and its secret",
+    }
+    return next((remedy for mark, remedy in known.items() if mark in reason), "Check that the storage is there and try again")

@@ -1,0 +1,73 @@
+"""What the warehouse asks of storage, whatever keeps the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as a listing shows it.
+
+    Args:
+        path: Its path in the store.
+        size: Its size in bytes.
+        etag: What the store calls this version of the object; empty where it has no name for it.
+    """
+
+    path: str
+    size: int
+    etag: str
+
+
+class Store(Protocol):
+    """Objects under one root. Paths are relative to it, with ``/`` between steps.
+
+    Every write is durable when it returns. No method overwrites or deletes what another call wrote. Faults of the
+    storage come as `WarehouseUnavailable`.
+    """
+
+    @property
+    def uri(self) -> str:
+        """The root, without secrets: ``file:///path`` or ``s3://bucket/prefix``."""
+
+    def put(self, path: str, data: bytes | memoryview) -> str:
+        """Write an object below a directory that the caller has claimed; returns its ETag."""
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Write an object unless there is one.
+
+        Content must be unlike anybody else's. When the answer to a write was lost, the store reads the object back:
+        the caller's own content means that the write took effect.
+
+        Returns:
+            True if the object holds ``data``, False if it holds something else, which then stays.
+        """
+
+    def claim(self, directory: str, token: str) -> bool:
+        """Take a directory that nobody has taken yet; True if it is now the caller's.
+
+        Args:
+            directory: The directory's path.
+            token: A text that no other caller has.
+        """
+
+    def get(self, path: str) -> bytes | None:
+        """Read an object whole; None if there is none."""
+
+    def head(self, path: str) -> ObjectInfo | None:
+        """Size and ETag of an object; None if there is none."""
+
+    def copy(self, source: str, target: str) -> str:
+        """Copy an object within the store, without its bytes passing through here; returns the copy's ETag."""
+
+    def list(self, directory: str) -> Iterator[ObjectInfo]:
+        """All objects below a directory, at any depth."""
+
+    def list_directories(self, directory: str) -> list[str]:
+        """The names of the directories directly below a directory, sorted."""
+
+    def local_path(self, path: str) -> str | None:
+        """The object's path in this machine's file system, where it has one."""
