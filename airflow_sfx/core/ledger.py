@@ -41,6 +41,9 @@ class Change:
         operation: What.
         batch_id: The batch to make current; None for no batch.
         origin: The number of the entry that first made that batch current; 0 when this change is the first.
+        rows: How many rows the batch has.
+        bytes: How many bytes the batch has.
+        location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -51,6 +54,9 @@ class Change:
     operation: Operation
     batch_id: str | None
     origin: int = 0
+    rows: int = 0
+    bytes: int = 0
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,9 @@ class LedgerEntry:
         previous_origin: The same for ``previous``; 0 where there was none.
         newest: The greatest batch ID that the partition has had; the next one is greater.
         attempts: The newest attempt of each task instance that changed the partition lately.
+        rows: How many rows ``batch_id`` has.
+        bytes: How many bytes ``batch_id`` has.
+        location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
     """
 
     partition: str
@@ -90,6 +99,9 @@ class LedgerEntry:
     previous_origin: int = 0
     newest: str = ""
     attempts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    rows: int = 0
+    bytes: int = 0
+    location: str = ""
 
     def to_text(self) -> str:
         """As JSON."""
@@ -110,6 +122,9 @@ class LedgerEntry:
                 "previous_origin": self.previous_origin,
                 "newest": self.newest,
                 "attempts": dict(self.attempts),
+                "rows": self.rows,
+                "bytes": self.bytes,
+                "location": self.location,
             }
         )
 
@@ -146,6 +161,9 @@ class LedgerEntry:
                 previous_origin=member(data, "previous_origin", int, what),
                 newest=member(data, "newest", str, what),
                 attempts=member(data, "attempts", dict, what),
+                rows=member(data, "rows", int, what),
+                bytes=member(data, "bytes", int, what),
+                location=member(data, "location", str, what),
             )
         except (InvalidName, ValueError) as error:
             raise InconsistentBatch(f"{what} breaks a rule of its format: {error}") from error
@@ -161,6 +179,7 @@ def next_entry(
     at: datetime,
     producer: Producer,
     reason: str,
+    latest: datetime | None = None,
 ) -> LedgerEntry:
     """The entry that records a change after the one in effect.
 
@@ -170,9 +189,10 @@ def next_entry(
         sequence: The number to take, after every entry that exists.
         commit: The commit that it belongs to.
         group: Whether the commit covers several partitions.
-        at: The clock, in UTC; moved past the head's time when the clock is behind it.
+        at: The clock, in UTC.
         producer: Who.
         reason: Why.
+        latest: The time of the last entry that exists; the new one's is later even when the clock is behind.
 
     Returns:
         The entry.
@@ -196,7 +216,7 @@ def next_entry(
         operation=change.operation,
         batch_id=change.batch_id,
         previous=head.batch_id if head else None,
-        at=max(at, head.at + timedelta(microseconds=1)) if head else at,
+        at=max(at, latest + timedelta(microseconds=1)) if latest else at,
         producer=producer,
         reason=reason,
         commit=commit,
@@ -206,6 +226,9 @@ def next_entry(
         previous_origin=head.origin if head else 0,
         newest=max(head.newest if head else "", change.batch_id or ""),
         attempts=_attempts(head, producer, change.partition),
+        rows=change.rows,
+        bytes=change.bytes,
+        location=change.location,
     )
 
 

@@ -1,0 +1,189 @@
+"""The commit: ledger entries, then the decision, then the metastore's pointers.
+
+One partition: its entry, created where none was, is the commit. Several partitions: their entries first, without
+effect, then one decision object that puts all of them into effect or none. Whoever finds a commit without a decision
+may decide against it once its lease is over, so a writer that died strands nobody. The metastore follows: it is told
+after the ledger, and whoever finds it behind moves it on.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from airflow_sfx.core.errors import CommitConflict, WarehouseUnavailable
+from airflow_sfx.core.jsontext import compact
+from airflow_sfx.core.layout import new_commit_id
+from airflow_sfx.core.ledger import Change, LedgerEntry, next_entry
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+from airflow_sfx.warehouse.runs import record_run
+
+LEASE_SECONDS = 10
+LEASE_PARTITIONS_A_SECOND = 100
+_GIVE_UP_SECONDS = 300.0
+
+Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
+"""Given the heads of the partitions, what to change; called again when somebody else's change came first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who commits, and why.
+
+    Args:
+        producer: Who.
+        reason: Why, in their words.
+    """
+
+    producer: Producer
+    reason: str = ""
+
+
+def commit(
+    table: OpenTable, ledger: Ledger, heads: Mapping[str, Head], plan: Plan, author: Author
+) -> list[LedgerEntry]:
+    """Change partitions, all of them or none.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        heads: The heads of the partitions as last seen, by partition name.
+        plan: What to change, given the heads.
+        author: Who and why.
+
+    Returns:
+        The entries that took effect, in the order of the plan; none if the plan is empty.
+
+    Raises:
+        CommitConflict: Other writers' changes came first for five minutes, or the plan refuses what it finds.
+        StaleAttempt: A newer attempt of the same task instance changed a partition.
+        WarehouseUnavailable: Storage or the metastore failed. If the ledger has the change, the message says so.
+    """
+    give_up = time.monotonic() + _GIVE_UP_SECONDS
+    tries = 0
+    while True:
+        changes = plan(heads)
+        if not changes:
+            return []
+        entries = _entries(changes, heads, author)
+        _record(table, entries, author)
+        if _place(ledger, entries):
+            break
+        if time.monotonic() > give_up:
+            raise CommitConflict(
+                f"other writers changed {table.describe(changes[0].partition)} first, again and again for "
+                f"{_GIVE_UP_SECONDS:.0f} s: nothing was changed; try again later",
+                table=str(table.ref),
+                partition=changes[0].partition,
+            )
+        tries += 1
+        time.sleep(random.uniform(0, min(0.002 * 2**tries, 0.25)))  # noqa: S311
+        hints = {name: head.last for name, head in heads.items()}
+        heads = dict(zip(hints, each(lambda item: ledger.settle(*item), hints.items()), strict=True))
+    move_pointers(table, entries)
+    return entries
+
+
+def move_pointers(table: OpenTable, entries: Sequence[LedgerEntry]) -> None:
+    """Point the metastore at the batches that entries made current, all at one moment.
+
+    Args:
+        table: The table.
+        entries: Entries in effect, of different partitions.
+
+    Raises:
+        WarehouseUnavailable: The metastore failed; the ledger has the change, and the next operation completes it.
+    """
+    pointers = [_pointer(table, entry) for entry in entries]
+    try:
+        table.metastore.repoint(table.ref, pointers)
+    except WarehouseUnavailable as error:
+        names = ", ".join(entry.partition for entry in entries[:3])
+        raise WarehouseUnavailable(
+            f"the change of {table.ref} {names} is in the ledger, but the metastore could not be told: {error} "
+            f"The next operation on the partition completes it, or `sfx repair {table.ref}`",
+            table=str(table.ref),
+        ) from error
+
+
+def _pointer(table: OpenTable, entry: LedgerEntry) -> PartitionInfo:
+    return PartitionInfo(
+        partition=table.layout.partition(entry.partition),
+        location=_location(table, entry),
+        sequence=entry.sequence,
+        batch_id=entry.batch_id,
+        rows=entry.rows,
+        bytes=entry.bytes,
+        at=entry.at.isoformat(),
+    )
+
+
+def _location(table: OpenTable, entry: LedgerEntry) -> str:
+    return entry.location or table.batch_location(entry.partition, entry.batch_id)
+
+
+def _entries(changes: Sequence[Change], heads: Mapping[str, Head], author: Author) -> list[LedgerEntry]:
+    now = datetime.now(UTC)
+    commit_id = new_commit_id(now, uuid.uuid4().hex)
+    return [
+        next_entry(
+            heads[change.partition].entry,
+            change,
+            sequence=heads[change.partition].last + 1,
+            commit=commit_id,
+            group=len(changes) > 1,
+            at=now,
+            producer=author.producer,
+            reason=author.reason,
+            latest=heads[change.partition].latest,
+        )
+        for change in changes
+    ]
+
+
+def _record(table: OpenTable, entries: Sequence[LedgerEntry], author: Author) -> None:
+    """Write down what is about to be tried: the table's changes by time, and the run's changes by run."""
+    first = entries[0]
+    record = {
+        "commit": first.commit,
+        "operation": first.operation.value,
+        "at": first.at.isoformat(),
+        "lease_seconds": LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND,
+        "producer": author.producer.to_json(),
+        "reason": author.reason,
+        "changes": [[entry.partition, entry.sequence, entry.batch_id, entry.previous] for entry in entries],
+    }
+    table.store.put_if_absent(table.layout.commit(first.commit), compact(record).encode())
+    record_run(table, first.commit, author.producer)
+
+
+def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
+    """Append the entries and put them into effect; False if somebody else's came first."""
+    if len(entries) == 1:
+        return _append_alone(ledger, entries[0])
+    ordered = sorted(entries, key=lambda entry: entry.partition)
+    try:
+        # The first alone: of two commits of the same partitions, one stops here and has nothing to take back.
+        placed = ledger.append(ordered[0]) and all(each(ledger.append, ordered[1:]))
+    except WarehouseUnavailable:
+        ledger.decide(ordered[0].commit, committed=False)
+        raise
+    return ledger.decide(ordered[0].commit, committed=placed)
+
+
+def _append_alone(ledger: Ledger, entry: LedgerEntry) -> bool:
+    try:
+        return ledger.append(entry)
+    except WarehouseUnavailable:
+        # The outcome is unknown: what is there now tells, and nobody can change it any more if it is ours.
+        if ledger.read(entry.partition, entry.sequence) == entry:
+            return True
+        raise

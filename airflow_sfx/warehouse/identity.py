@@ -1,0 +1,72 @@
+"""Who is writing: read from the process and from the variables that Airflow sets for a task."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import socket
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from airflow_sfx.core.producer import Producer
+
+_PACKAGES = ("airflow-sfx", "apache-airflow", "pandas", "polars", "pyarrow")
+
+
+def current_producer(environment: Mapping[str, str]) -> Producer:
+    """The producer of what this process writes.
+
+    Inside an Airflow task, the task instance is known from the ``AIRFLOW_CTX_*`` variables, which Airflow sets for
+    operators and functions alike.
+
+    Args:
+        environment: The process's environment variables.
+
+    Returns:
+        The producer.
+
+    Example:
+        >>> current_producer({"AIRFLOW_CTX_DAG_ID": "nightly"}).dag_id
+        'nightly'
+    """
+
+    def variable(name: str) -> str | None:
+        return environment.get(f"AIRFLOW_CTX_{name}") or None
+
+    attempt, index = variable("TRY_NUMBER"), variable("MAP_INDEX")
+    return Producer(
+        dag_id=variable("DAG_ID"),
+        run_id=variable("DAG_RUN_ID"),
+        task_id=variable("TASK_ID"),
+        map_index=int(index) if index else -1,
+        try_number=int(attempt) if attempt else None,
+        logical_date=variable("LOGICAL_DATE"),
+        user=_user(),
+        host=_host(),
+        packages=_packages(),
+    )
+
+
+@cache
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return None
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+@cache
+def _packages() -> Mapping[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

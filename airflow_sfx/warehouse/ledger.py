@@ -1,0 +1,225 @@
+"""Reading and appending to the ledgers of a table's partitions.
+
+Appending, finding the head and reading the newest entries cost the same after ten thousand entries as after one: the
+metastore's pointer says how far a ledger had come (the hint), entries are numbered without gaps, so the last one is
+found by looking one further, two further, four further, and each entry names the one that was in effect before it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.jsontext import compact, member, moment, parse_object
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+
+_POLL_SECONDS = (0.002, 0.05)
+_PREFETCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a ledger has come.
+
+    Args:
+        last: The number of the last entry, in effect or not; 0 for none.
+        entry: The entry in effect; None for none.
+        latest: The time of the last entry, in effect or not.
+    """
+
+    last: int = 0
+    entry: LedgerEntry | None = None
+    latest: datetime | None = None
+
+    @property
+    def batch_id(self) -> str | None:
+        """The current batch; None where there is none."""
+        return self.entry.batch_id if self.entry else None
+
+    @property
+    def newest(self) -> str:
+        """The greatest batch ID that the partition has had; empty for none."""
+        return self.entry.newest if self.entry else ""
+
+
+class Ledger:
+    """The ledgers of one table.
+
+    Args:
+        table: The table.
+    """
+
+    def __init__(self, table: OpenTable) -> None:
+        self._store = table.store
+        self._layout = table.layout
+        self._decided: dict[str, bool] = {}
+
+    def read(self, name: str, sequence: int) -> LedgerEntry | None:
+        """One entry of a partition's ledger; None if there is none of that number."""
+        path = self._layout.entry(name, sequence)
+        data = self._store.get(path)
+        if data is None:
+            return None
+        entry = LedgerEntry.from_text(data.decode(errors="replace"), path)
+        if (entry.partition, entry.sequence) != (name, sequence):
+            raise InconsistentBatch(f"the ledger entry {path} belongs elsewhere: it was moved or copied", partition=name)
+        return entry
+
+    def append(self, entry: LedgerEntry) -> bool:
+        """Write an entry unless its number is taken; True if it is there now."""
+        return self._store.put_if_absent(self._layout.entry(entry.partition, entry.sequence), entry.to_text().encode())
+
+    def head(self, name: str, hint: int = 0) -> Head:
+        """How far a ledger has come, without waiting for anybody.
+
+        Args:
+            name: The partition's name.
+            hint: The number of an entry that exists, as the metastore's pointer tells; 0 if it tells none.
+
+        Returns:
+            The head. An entry whose commit is not decided yet is not in effect.
+        """
+        return self._head(name, self._last(name, hint))
+
+    def heads(self, hints: dict[str, int]) -> dict[str, Head]:
+        """The heads of several partitions, by name."""
+        return dict(zip(hints, each(lambda item: self.head(*item), hints.items()), strict=True))
+
+    def settle(self, name: str, hint: int = 0) -> Head:
+        """As `head`, after every commit that touches the partition is decided.
+
+        Waits while the commit of a living writer is under way. One whose lease is over is decided against, which is
+        safe at any time: its writer finds out and begins again.
+        """
+        while True:
+            last = self._last(name, hint)
+            entry = self.read(name, last) if last else None
+            if entry is None or self.in_effect(entry) is not None:
+                return self._head(name, last)
+            if datetime.now(UTC) > self._lease_end(entry):
+                self.decide(entry.commit, committed=False)
+            else:
+                time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311
+            hint = last
+
+    def in_effect(self, entry: LedgerEntry) -> bool | None:
+        """Whether an entry counts; None while its commit is not decided."""
+        if not entry.group:
+            return True
+        if entry.commit not in self._decided:
+            decision = self._decision(entry.commit)
+            if decision is None:
+                return None
+            self._decided[entry.commit] = decision
+        return self._decided[entry.commit]
+
+    def decide(self, commit: str, *, committed: bool) -> bool:
+        """Decide a commit of several partitions, once and for all.
+
+        Args:
+            commit: The commit.
+            committed: What to decide, unless somebody was first.
+
+        Returns:
+            What was decided.
+        """
+        self._store.put_if_absent(self._layout.decision(commit), compact({"committed": committed}).encode())
+        decision = self._decision(commit)
+        if decision is None:
+            raise InconsistentBatch(f"the decision of the commit {commit} is gone: it was removed")
+        self._decided[commit] = decision
+        return decision
+
+    def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
+        """The entries in effect, newest first; read many at a time, and no more than the caller takes."""
+        due, last, ahead = head.entry, head.last, 1
+        known: dict[int, LedgerEntry] = {}
+        while due is not None:
+            yield due
+            if not due.parent:
+                return
+            if due.parent not in known:
+                last, ahead = due.parent, min(ahead * 4, _PREFETCH)
+                numbers = range(max(1, last - ahead + 1), last + 1)
+                found = each(lambda number: self.read(name, number), numbers)
+                known = {entry.sequence: entry for entry in found if entry is not None}
+            due = self._present(name, due.parent, known)
+
+    def as_of(self, name: str, head: Head, at: datetime) -> LedgerEntry | None:
+        """The entry that was in effect at a time; None if there was none yet. Reads as many as the logarithm of all."""
+        if head.entry is None or head.entry.at <= at:
+            return head.entry
+        before, after = 0, head.entry.sequence  # times only grow along the numbers
+        while after - before > 1:
+            middle = (before + after) // 2
+            entry = self._present(name, middle, {})
+            before, after = (middle, after) if entry.at <= at else (before, middle)
+        return self._effective(name, before)
+
+    def names(self) -> list[str]:
+        """The names of all partitions that have a ledger."""
+        depth = len(self._layout.keys)
+        if not depth:
+            return [""] if self._store.list_directories(self._layout.ledgers) else []
+        found = [""]
+        for _ in range(depth):
+            found = [
+                f"{above}/{name}".lstrip("/")
+                for above in found
+                for name in self._store.list_directories(f"{self._layout.ledgers}/{above}".rstrip("/"))
+            ]
+        return found
+
+    def _last(self, name: str, hint: int) -> int:
+        exists = lambda number: self._store.head(self._layout.entry(name, number)) is not None  # noqa: E731
+        low, step = hint, 1
+        while exists(low + step):
+            low, step = low + step, step * 2
+        high = low + step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if exists(middle) else (low, middle)
+        return low
+
+    def _head(self, name: str, last: int) -> Head:
+        if not last:
+            return Head()
+        final = self._present(name, last, {})
+        return Head(last, final if self.in_effect(final) else self._effective(name, final.parent), final.at)
+
+    def _effective(self, name: str, sequence: int) -> LedgerEntry | None:
+        while sequence:
+            entry = self._present(name, sequence, {})
+            if self.in_effect(entry):
+                return entry
+            sequence = entry.parent
+        return None
+
+    def _present(self, name: str, sequence: int, known: dict[int, LedgerEntry]) -> LedgerEntry:
+        entry = known.get(sequence) or self.read(name, sequence)
+        if entry is None:
+            raise InconsistentBatch(
+                f"the ledger of {name or 'the table'} has no entry {sequence}: {self._layout.entry(name, sequence)} was "
+                "removed; restore it",
+                partition=name,
+            )
+        return entry
+
+    def _decision(self, commit: str) -> bool | None:
+        path = self._layout.decision(commit)
+        data = self._store.get(path)
+        return None if data is None else member(parse_object(data, path), "committed", bool, path)
+
+    def _lease_end(self, entry: LedgerEntry) -> datetime:
+        path = self._layout.commit(entry.commit)
+        data = self._store.get(path)
+        if data is None:
+            return entry.at
+        record = parse_object(data, path)
+        return moment(record, "at", path) + timedelta(seconds=member(record, "lease_seconds", int, path))

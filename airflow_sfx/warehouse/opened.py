@@ -1,0 +1,150 @@
+"""A table ready for use: what the metastore says of it, and where its objects are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, PartitionNotFound, TableNotFound
+from airflow_sfx.core.layout import PartitionStyle, TableLayout
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.partition import Partition, partitions_of
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.parallel import each
+
+STYLE_PARAMETER = "sfx.partition_style"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTable:
+    """A table of a warehouse.
+
+    Args:
+        info: What the metastore says.
+        store: Where the objects are.
+        metastore: Where the pointers are.
+        layout: The paths of the table's objects in the store.
+    """
+
+    info: TableInfo
+    store: Store
+    metastore: Metastore
+    layout: TableLayout
+
+    @classmethod
+    def find(cls, ref: TableRef, store: Store, metastore: Metastore) -> OpenTable:
+        """Open a table that is there.
+
+        Raises:
+            TableNotFound: It is not there.
+        """
+        info = metastore.get_table(ref)
+        if info is None:
+            known = [f"{ref.database}.{name}" for name in metastore.tables(ref.database)]
+            near = f"The database has {', '.join(known[:8])}" if known else "The database has no tables"
+            raise TableNotFound(
+                f"there is no table {ref} in the warehouse {store.uri}. {near}; `sfx tables` lists all", table=str(ref)
+            )
+        return cls.of(info, store, metastore)
+
+    @classmethod
+    def of(cls, info: TableInfo, store: Store, metastore: Metastore) -> OpenTable:
+        """Open a table as the metastore describes it."""
+        base, location = f"{store.uri}/", unquote(info.location)
+        if not location.startswith(base):
+            raise InvalidName(f"the table {info.ref} lies at {info.location}, outside of the warehouse {store.uri}")
+        style: PartitionStyle = "hive" if info.parameters.get(STYLE_PARAMETER) == "hive" else "value"
+        layout = TableLayout(location.removeprefix(base), tuple(key.name for key in info.keys), style)
+        return cls(info, store, metastore, layout)
+
+    @property
+    def ref(self) -> TableRef:
+        """The table's name."""
+        return self.info.ref
+
+    @property
+    def location(self) -> str:
+        """The table's directory as a URI."""
+        return f"{self.store.uri}/{self.layout.root}"
+
+    def batch_location(self, name: str, batch_id: str | None) -> str:
+        """Where a batch's directory is, as a URI; for no batch, a directory without files."""
+        path = self.layout.batch_dir(name, batch_id) if batch_id else self.layout.empty_dir()
+        return f"{self.store.uri}/{path}"
+
+    def wanted(self, partitions: Sequence[object] | None) -> list[Partition] | None:
+        """The ``partitions=`` of a call; None for all. A table without keys has the one partition ``Partition()``."""
+        if not self.info.keys:
+            if partitions:
+                raise InvalidName(f"{self.ref} has no partition keys: leave partitions= out")
+            return [Partition()]
+        if partitions is None:
+            return None
+        found = partitions_of(partitions, len(self.info.keys), table=str(self.ref))
+        for partition in found:
+            for key, value in zip(self.info.keys, partition.values, strict=True):
+                key.check(value)
+        return list(found)
+
+    def pointers(self, partitions: Iterable[Partition] | None) -> dict[str, PartitionInfo]:
+        """The metastore's pointers by partition name."""
+        found = self.metastore.get_partitions(self.ref, partitions)
+        return {self.layout.name(partition): info for partition, info in found.items()}
+
+    def pin(self, batches: dict[str, str]) -> BatchPin:
+        """A pin of batches of this table."""
+        return BatchPin.of(self.ref, self.location, batches)
+
+    def manifest(self, name: str, batch_id: str) -> Manifest:
+        """Read a batch's manifest.
+
+        Raises:
+            PartitionNotFound: There is none, and nothing else of the partition.
+            InconsistentBatch: There is none although the batch was current once, or it is not as it was written, or it
+                is another batch's.
+        """
+        path = self.layout.manifest(name, batch_id)
+        data = self.store.get(path)
+        if data is None:
+            raise InconsistentBatch(
+                f"the batch {batch_id} of {self.describe(name)} has no manifest at {self.store.uri}/{path}: it was never "
+                "completed, or the object was removed; `sfx verify` tells more",
+                problems=("no manifest",),
+                table=str(self.ref),
+                partition=name,
+                batch_id=batch_id,
+            )
+        try:
+            manifest = Manifest.from_text(data.decode(errors="replace"), path)
+        except InconsistentBatch as error:
+            error.table, error.partition, error.batch_id = str(self.ref), name, batch_id
+            raise
+        if (manifest.ref, manifest.partition, manifest.batch_id) != (self.ref, name, batch_id):
+            raise InconsistentBatch(
+                f"{path} is the manifest of {manifest.ref} {manifest.partition} {manifest.batch_id}: it was moved or copied",
+                table=str(self.ref),
+                partition=name,
+                batch_id=batch_id,
+            )
+        return manifest
+
+    def manifests(self, batches: dict[str, str]) -> list[Manifest]:
+        """Read the manifests of several partitions' batches, in their order."""
+        return each(lambda item: self.manifest(*item), batches.items())
+
+    def describe(self, name: str) -> str:
+        """A partition for messages: ``sales.sold_items partition 20161031``."""
+        return f"{self.ref} partition {name}" if name else f"the table {self.ref}"
+
+    def missing(self, name: str) -> PartitionNotFound:
+        """The error for a partition that is not there."""
+        return PartitionNotFound(
+            f"{self.describe(name)} does not exist or has no current batch: store it first, or see what there is with "
+            f"`sfx show {self.ref}`",
+            table=str(self.ref),
+            partition=name,
+        )

@@ -1,0 +1,114 @@
+"""What the operations tell: small values that a person, a test or the command line reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.schema import Column
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """A partition as it is now.
+
+    Args:
+        partition: Its name.
+        batch_id: Its current batch; None where it has none.
+        sequence: The number of the ledger entry that made it current.
+        rows: Rows of the current batch; None where nobody counted.
+        bytes: Bytes of the current batch; None where nobody counted.
+        at: When it became current, in UTC; None where nobody said.
+        location: The directory that readers read, as a URI.
+    """
+
+    partition: str
+    batch_id: str | None
+    sequence: int
+    rows: int | None
+    bytes: int | None
+    at: datetime | None
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """A table as it is now.
+
+    Args:
+        database: Its database.
+        table: Its name.
+        location: Its directory as a URI.
+        columns: Its columns, without the partition keys.
+        keys: Its partition keys, as columns.
+        partitions: Its partitions with a current batch, by name.
+        staged: Complete batches that wait to be published.
+    """
+
+    database: str
+    table: str
+    location: str
+    columns: tuple[Column, ...]
+    keys: tuple[Column, ...]
+    partitions: tuple[PartitionState, ...]
+    staged: tuple[BatchPin, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all current batches that were counted."""
+        return sum(state.rows or 0 for state in self.partitions)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all current batches that were counted."""
+        return sum(state.bytes or 0 for state in self.partitions)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What `verify` looked at; it raises `InconsistentBatch` when it finds something wrong.
+
+    Args:
+        pin: The pin.
+        files: How many files were read.
+        rows: How many rows they hold.
+        bytes: How many bytes they have.
+    """
+
+    pin: BatchPin
+    files: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One thing that `repair` found, and what it did.
+
+    Args:
+        partition: The partition's name.
+        found: What was wrong, in words.
+        done: What was done about it; empty where nothing may be done without a person.
+    """
+
+    partition: str
+    found: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRollback:
+    """What undoing a DAG run did to one table.
+
+    Args:
+        pin: The batches that are current now, of the partitions that were rolled back and have one; None if none has.
+        table: The table as ``database.table``.
+        rolled_back: The partitions that were changed, with the batch that each has now (None: no batch, as before).
+        kept: The partitions that somebody else has changed since, and so were left alone, with the batch they have.
+    """
+
+    table: str
+    pin: BatchPin | None
+    rolled_back: dict[str, str | None]
+    kept: dict[str, str | None]
