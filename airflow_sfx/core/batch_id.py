@@ -77,6 +77,22 @@ def moment_of(batch_id: str) -> datetime:
     return datetime.strptime(batch_id, _FORMAT).replace(tzinfo=UTC)
 
 
+def is_batch_id(text: object) -> bool:
+    """Whether a text is a batch ID: 14 digits that name a second.
+
+    Example:
+        >>> is_batch_id("20161101002256"), is_batch_id("20161399000000"), is_batch_id("_sfx")
+        (True, False, False)
+    """
+    if not isinstance(text, str) or not _DIGITS.fullmatch(text):
+        return False
+    try:
+        datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
+
+
 def check_batch_id(text: object) -> str:
     """Check that a text from outside is a batch ID.
 
@@ -93,11 +109,6 @@ def check_batch_id(text: object) -> str:
         >>> check_batch_id("20161101002256")
         '20161101002256'
     """
-    if isinstance(text, str) and _DIGITS.fullmatch(text):
-        try:
-            datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
-        except ValueError:
-            pass
-        else:
-            return text
-    raise InvalidName(f"{text!r} is not a batch ID: it has 14 digits, YYYYMMDDHHMMSS in UTC, as in 20161101002256")
+    if not is_batch_id(text):
+        raise InvalidName(f"{text!r} is not a batch ID: it has 14 digits, YYYYMMDDHHMMSS in UTC, as in 20161101002256")
+    return str(text)

@@ -117,6 +117,11 @@ class TableLayout:
         """Whether a commit of several partitions took effect."""
         return f"{self.commits}/{commit_id}.decision.json"
 
+    @property
+    def staged(self) -> str:
+        """The directory of the notes of what is staged."""
+        return f"{self.root}/_sfx/staged"
+
     def empty_dir(self) -> str:
         """A directory that holds no files: where a partition without a current batch points."""
         return f"{self.root}/_sfx/empty"

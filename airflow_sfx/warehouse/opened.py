@@ -6,7 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from airflow_sfx.core.errors import InconsistentBatch, InvalidName, PartitionNotFound, TableNotFound
+from airflow_sfx.core.errors import (
+    BatchNotFound,
+    InconsistentBatch,
+    InvalidName,
+    PartitionNotFound,
+    SfxError,
+    TableNotFound,
+)
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, partitions_of
@@ -103,21 +110,14 @@ class OpenTable:
         """Read a batch's manifest.
 
         Raises:
-            PartitionNotFound: There is none, and nothing else of the partition.
-            InconsistentBatch: There is none although the batch was current once, or it is not as it was written, or it
-                is another batch's.
+            BatchNotFound: The partition has no such batch.
+            InconsistentBatch: The batch's directory has no manifest, or one that is not as it was written, or another
+                batch's.
         """
         path = self.layout.manifest(name, batch_id)
         data = self.store.get(path)
         if data is None:
-            raise InconsistentBatch(
-                f"the batch {batch_id} of {self.describe(name)} has no manifest at {self.store.uri}/{path}: it was never "
-                "completed, or the object was removed; `sfx verify` tells more",
-                problems=("no manifest",),
-                table=str(self.ref),
-                partition=name,
-                batch_id=batch_id,
-            )
+            raise self._no_manifest(name, batch_id, path)
         try:
             manifest = Manifest.from_text(data.decode(errors="replace"), path)
         except InconsistentBatch as error:
@@ -132,6 +132,21 @@ class OpenTable:
             )
         return manifest
 
+    def _no_manifest(self, name: str, batch_id: str, path: str) -> SfxError:
+        known = self.store.list_directories(self.layout.partition_dir(name))
+        facts = {"table": str(self.ref), "partition": name, "batch_id": batch_id}
+        if batch_id not in known:
+            return BatchNotFound(
+                f"{self.describe(name)} has no batch {batch_id}: `sfx history {self.ref} {name}` lists those that it had",
+                **facts,
+            )
+        return InconsistentBatch(
+            f"the batch {batch_id} of {self.describe(name)} has no manifest at {self.store.uri}/{path}: it was never "
+            "completed, or the object was removed; load another batch, or restore the object",
+            problems=("no manifest",),
+            **facts,
+        )
+
     def manifests(self, batches: dict[str, str]) -> list[Manifest]:
         """Read the manifests of several partitions' batches, in their order."""
         return each(lambda item: self.manifest(*item), batches.items())
@@ -140,11 +155,10 @@ class OpenTable:
         """A partition for messages: ``sales.sold_items partition 20161031``."""
         return f"{self.ref} partition {name}" if name else f"the table {self.ref}"
 
-    def missing(self, name: str) -> PartitionNotFound:
+    def missing(self, name: str, what: str = "does not exist or has no current batch") -> PartitionNotFound:
         """The error for a partition that is not there."""
         return PartitionNotFound(
-            f"{self.describe(name)} does not exist or has no current batch: store it first, or see what there is with "
-            f"`sfx show {self.ref}`",
+            f"{self.describe(name)} {what}: store it first, or see what there is with `sfx show {self.ref}`",
             table=str(self.ref),
             partition=name,
         )

@@ -1,0 +1,122 @@
+"""Which batches are current, were current at a time, or were asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.warehouse.commit import move_pointers
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+
+CONVERGE_AT_MOST = 64
+"""For up to so many named partitions, the ledger is asked whether the metastore is behind it."""
+
+
+def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Partition] | None) -> dict[str, str]:
+    """The current batch of each partition.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        partitions: Which; None for all that have one, as the metastore had them at one moment.
+
+    Returns:
+        Batch IDs by partition name.
+
+    Raises:
+        PartitionNotFound: A named partition has no batch.
+    """
+    pointers = table.pointers(partitions)
+    if partitions is None or len(partitions) > CONVERGE_AT_MOST:
+        found = {name: info.batch_id for name, info in pointers.items()}
+    else:
+        names = [table.layout.name(partition) for partition in partitions]
+        heads = converged_heads(table, ledger, names, pointers)
+        found = {name: head.batch_id for name, head in heads.items()}
+    if partitions is not None:
+        for partition in partitions:
+            name = table.layout.name(partition)
+            if found.get(name) is None:
+                raise table.missing(name)
+    return {name: batch_id for name, batch_id in found.items() if batch_id is not None}
+
+
+def converged_heads(
+    table: OpenTable, ledger: Ledger, names: Iterable[str], pointers: dict[str, PartitionInfo]
+) -> dict[str, Head]:
+    """The heads of partitions, after the metastore has been moved to wherever a writer died before telling it.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        names: The partitions' names.
+        pointers: The metastore's pointers by partition name.
+
+    Returns:
+        Heads by partition name.
+    """
+    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
+    behind = [head.entry for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))]
+    if behind:
+        move_pointers(table, behind)
+    return heads
+
+
+def lags(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
+    """Whether the metastore has not been told of the entry in effect."""
+    return (pointer.sequence if pointer else 0) < entry.sequence
+
+
+def batches_as_of(
+    table: OpenTable, ledger: Ledger, partitions: Sequence[Partition] | None, at: datetime
+) -> dict[str, str]:
+    """The batch that each partition had at a time.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        partitions: Which; None for all that had one.
+        at: The time, with a time zone.
+
+    Returns:
+        Batch IDs by partition name.
+
+    Raises:
+        InvalidName: The time has no time zone.
+        PartitionNotFound: A named partition had no batch then.
+    """
+    if at.tzinfo is None:
+        raise InvalidName(f"as_of={at!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
+    pointers = table.pointers(partitions)
+    names = list(pointers) if partitions is None else [table.layout.name(partition) for partition in partitions]
+
+    def then(name: str) -> str | None:
+        head = ledger.head(name, pointers[name].sequence if name in pointers else 0)
+        entry = ledger.as_of(name, head, at)
+        return entry.batch_id if entry else None
+
+    found = dict(zip(names, each(then, names), strict=True))
+    if partitions is not None:
+        for name, batch_id in found.items():
+            if batch_id is None:
+                raise table.missing(name, f"had no batch at {at.isoformat()}")
+    return {name: batch_id for name, batch_id in found.items() if batch_id is not None}
+
+
+def named_batch(table: OpenTable, partitions: Sequence[Partition] | None, batch_id: str) -> dict[str, str]:
+    """One batch ID, of each of the named partitions.
+
+    Raises:
+        InvalidName: The text is no batch ID, or no partition is named.
+    """
+    check_batch_id(batch_id)
+    if partitions is None:
+        raise InvalidName(f"batch_id={batch_id!r} came without partitions=: name the partitions of {table.ref} that have it")
+    return {table.layout.name(partition): batch_id for partition in partitions}

@@ -1,0 +1,70 @@
+"""Publishing a staged batch: the last step of write, audit, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_sfx.core.errors import CommitConflict
+from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.commit import Author, commit
+from airflow_sfx.warehouse.current import converged_heads
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+
+
+def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH) -> Change:
+    """The change that makes a complete batch current."""
+    return Change(
+        manifest.partition,
+        operation,
+        manifest.batch_id,
+        rows=manifest.rows,
+        bytes=manifest.bytes,
+        location=manifest.location,
+    )
+
+
+def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author, *, force: bool = False) -> BatchPin:
+    """Make staged batches current, all of them at one moment. What is current already stays so, without an entry.
+
+    Args:
+        table: The pin's table.
+        ledger: Its ledgers.
+        pin: The batches.
+        author: Who and why.
+        force: Publish even over a batch that was written later.
+
+    Returns:
+        The pin.
+
+    Raises:
+        BatchNotFound: A partition has no such batch.
+        InconsistentBatch: A batch was never completed.
+        CommitConflict: A later batch than the staged one is current, and ``force`` is not set.
+    """
+    manifests = {manifest.partition: manifest for manifest in table.manifests(pin.batches)}
+    pointers = table.pointers([table.layout.partition(name) for name in manifests])
+    heads = converged_heads(table, ledger, manifests, pointers)
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        changes = []
+        for name, manifest in manifests.items():
+            current = heads[name].batch_id
+            if current == manifest.batch_id:
+                continue
+            if current is not None and current > manifest.batch_id and not force:
+                raise CommitConflict(
+                    f"{table.describe(name)} has the batch {current}, written after {manifest.batch_id}: publishing the "
+                    "older one would hide the newer. Store again on top of the newer one, or pass force=True; to go back "
+                    f"to a batch that was current before, use rollback(to={manifest.batch_id!r})",
+                    table=str(table.ref),
+                    partition=name,
+                    batch_id=manifest.batch_id,
+                )
+            changes.append(publish_change(manifest))
+        return changes
+
+    commit(table, ledger, heads, plan, author)
+    return pin

@@ -1,0 +1,64 @@
+"""Repair: complete what a writer that died left half done, and tell what only a person can mend."""
+
+from __future__ import annotations
+
+from airflow_sfx.core.batch_id import is_batch_id
+from airflow_sfx.core.layout import MANIFEST
+from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.warehouse.commit import move_pointers
+from airflow_sfx.warehouse.current import lags
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+from airflow_sfx.warehouse.reports import Repair
+
+
+def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
+    """Bring the metastore to where the ledgers are, and decide the commits of writers that died.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+
+    Returns:
+        What was found, by partition; nothing where all is well. Nothing is ever deleted.
+    """
+    pointers = table.pointers(None)
+    names = sorted({*ledger.names(), *pointers})
+    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
+    found = [repair for repair in each(lambda name: _undecided(ledger, name, heads[name]), names) if repair]
+    settled = dict(zip(names, each(lambda name: ledger.settle(name, heads[name].last), names), strict=True))
+    behind = [head.entry for name, head in settled.items() if head.entry and lags(head.entry, pointers.get(name))]
+    if behind:
+        move_pointers(table, behind)
+    found += [Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on") for e in behind]
+    found += [foreign for name, info in pointers.items() if (foreign := _foreign(table, name, info, settled[name]))]
+    found += [unfinished for batch in each(lambda name: _unfinished(table, name), names) for unfinished in batch]
+    return sorted(found, key=lambda repair: repair.partition)
+
+
+def _undecided(ledger: Ledger, name: str, head: Head) -> Repair | None:
+    entry = ledger.read(name, head.last) if head.last else None
+    if entry is None or ledger.in_effect(entry) is not None:
+        return None
+    return Repair(name, f"the commit {entry.commit} was not decided", "waited for it, or decided against it")
+
+
+def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Repair | None:
+    if head.entry is None:
+        return Repair(name, "the metastore has a partition that this package did not write; adopt it", "")
+    expected = head.entry.location or table.batch_location(name, head.batch_id)
+    if info.sequence != head.entry.sequence or info.location == expected:
+        return None
+    return Repair(name, f"something else moved the metastore from {expected} to {info.location}", "")
+
+
+def _unfinished(table: OpenTable, name: str) -> list[Repair]:
+    directories = table.store.list_directories(table.layout.partition_dir(name))
+    batches = [batch for batch in directories if is_batch_id(batch)]
+    there = each(lambda batch: table.store.head(f"{table.layout.batch_dir(name, batch)}/{MANIFEST}"), batches)
+    return [
+        Repair(name, f"the batch {batch} has no manifest: it was never finished, or is being written", "")
+        for batch, manifest in zip(batches, there, strict=True)
+        if manifest is None
+    ]

@@ -1,0 +1,194 @@
+"""Undo: a change of the metastore's pointer and an entry in the ledger; no data are read or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.errors import BatchNotFound, CommitConflict
+from airflow_sfx.core.jsontext import member, parse_object
+from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.metastore.metastore import Metastore
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.commit import Author, commit
+from airflow_sfx.warehouse.current import converged_heads
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+from airflow_sfx.warehouse.reports import RunRollback
+from airflow_sfx.warehouse.runs import commits_of_run
+
+
+def roll_back(
+    table: OpenTable,
+    ledger: Ledger,
+    partitions: Sequence[Partition],
+    author: Author,
+    *,
+    to: str | None = None,
+    expected: Mapping[str, str] | None = None,
+) -> BatchPin:
+    """Make an earlier batch of each partition current again, all of them at one moment.
+
+    Without ``to``, each goes to the batch that was current before its present batch was first published; a second
+    call goes one further back.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        partitions: Which.
+        author: Who and why.
+        to: A batch ID that each of the partitions had.
+        expected: The batches, by partition name, that must be current for the rollback to be right.
+
+    Returns:
+        The pin of what is current now.
+
+    Raises:
+        PartitionNotFound: A partition has no batch.
+        BatchNotFound: There is no batch before, or the partition never had ``to``.
+        CommitConflict: Another batch than the expected one is current.
+    """
+    names = [table.layout.name(partition) for partition in partitions]
+    heads = converged_heads(table, ledger, names, table.pointers(partitions))
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        _expect(table, heads, expected)
+        return [change for change in each(lambda name: _change(table, ledger, name, heads[name], to), names) if change]
+
+    done = {entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)}
+    return table.pin({name: done.get(name) or heads[name].batch_id or "" for name in names})
+
+
+def roll_back_run(
+    store: Store, metastore: Metastore, dag_id: str, run_id: str, author: Author
+) -> list[RunRollback]:
+    """Undo everything that one DAG run published; what somebody else published since stays.
+
+    Args:
+        store: The warehouse's storage.
+        metastore: Its metastore.
+        dag_id: The DAG.
+        run_id: The DAG run.
+        author: Who and why.
+
+    Returns:
+        What was done to each table that the run changed.
+
+    Raises:
+        BatchNotFound: The run changed nothing in this warehouse.
+    """
+    commits = commits_of_run(store, dag_id, run_id)
+    if not commits:
+        raise BatchNotFound(
+            f"the run {run_id} of the DAG {dag_id} has changed nothing in {store.uri}: check both names; "
+            "`sfx history` shows which run made a batch"
+        )
+    tables = [(OpenTable.find(ref, store, metastore), ids) for ref, ids in commits.items()]
+    return [_undo_run(table, ids, _Run(dag_id, run_id), author) for table, ids in tables]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    dag_id: str
+    run_id: str
+
+    def made(self, entry: LedgerEntry) -> bool:
+        return (entry.producer.dag_id, entry.producer.run_id) == (self.dag_id, self.run_id)
+
+
+def _undo_run(table: OpenTable, commits: Sequence[str], run: _Run, author: Author) -> RunRollback:
+    ledger = Ledger(table)
+    names = sorted({name for found in each(lambda commit_id: _touched(table, commit_id), commits) for name in found})
+    pointers = table.pointers([table.layout.partition(name) for name in names])
+    heads = converged_heads(table, ledger, names, pointers)
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        return [change for change in each(lambda name: _before_run(ledger, name, heads[name], run), names) if change]
+
+    entries = commit(table, ledger, heads, plan, author)
+    done = {entry.partition: entry.batch_id for entry in entries}
+    left = {name: head.batch_id for name, head in heads.items() if name not in done and head.entry}
+    there = {name: batch_id for name, batch_id in done.items() if batch_id}
+    return RunRollback(str(table.ref), table.pin(there) if there else None, done, left)
+
+
+def _touched(table: OpenTable, commit_id: str) -> list[str]:
+    path = table.layout.commit(commit_id)
+    data = table.store.get(path)
+    if data is None:  # the run was noted, and its writer died before the commit was
+        return []
+    return [str(change[0]) for change in member(parse_object(data, path), "changes", list, path)]
+
+
+def _before_run(ledger: Ledger, name: str, head: Head, run: _Run) -> Change | None:
+    """To what was current before the run's first change, where the run's batch is current."""
+    if head.entry is None:
+        return None
+    source = _origin(ledger, name, head.entry)
+    if source is None or not run.made(source):
+        return None
+    while run.made(source):
+        if not source.previous_origin:
+            return Change(name, Operation.ROLLBACK, None)
+        earlier = ledger.read(name, source.previous_origin)
+        if earlier is None:
+            raise BatchNotFound(f"the ledger of {name} has no entry {source.previous_origin}: restore it", partition=name)
+        source = earlier
+    return _to(name, source)
+
+
+def _change(table: OpenTable, ledger: Ledger, name: str, head: Head, to: str | None) -> Change | None:
+    if head.entry is None or head.batch_id is None:
+        raise table.missing(name)
+    if to is not None:
+        return None if to == head.batch_id else _to(name, _find(table, ledger, name, head, check_batch_id(to)))
+    source = _origin(ledger, name, head.entry)
+    earlier = ledger.read(name, source.previous_origin) if source and source.previous_origin else None
+    if earlier is None:
+        raise BatchNotFound(
+            f"{table.describe(name)} has no batch before {head.batch_id}, its first: there is nothing to go back to",
+            table=str(table.ref),
+            partition=name,
+            batch_id=head.batch_id,
+        )
+    return _to(name, earlier)
+
+
+def _find(table: OpenTable, ledger: Ledger, name: str, head: Head, batch_id: str) -> LedgerEntry:
+    for entry in ledger.newest_first(name, head):
+        if entry.batch_id == batch_id and entry.origin == entry.sequence:
+            return entry
+    raise BatchNotFound(
+        f"{table.describe(name)} never had the batch {batch_id}: `sfx history {table.ref} {name}` lists those that it had; "
+        "a staged batch is published, not rolled back to",
+        table=str(table.ref),
+        partition=name,
+        batch_id=batch_id,
+    )
+
+
+def _origin(ledger: Ledger, name: str, entry: LedgerEntry) -> LedgerEntry | None:
+    """The entry that first made the current batch current."""
+    return entry if entry.origin == entry.sequence else ledger.read(name, entry.origin)
+
+
+def _to(name: str, source: LedgerEntry) -> Change:
+    return Change(
+        name, Operation.ROLLBACK, source.batch_id, source.sequence, source.rows, source.bytes, source.location
+    )
+
+
+def _expect(table: OpenTable, heads: Mapping[str, Head], expected: Mapping[str, str] | None) -> None:
+    for name, batch_id in (expected or {}).items():
+        if heads[name].batch_id != batch_id:
+            raise CommitConflict(
+                f"{table.describe(name)} has the batch {heads[name].batch_id} now, not {batch_id}: somebody changed it "
+                "meanwhile; look at its history and decide again",
+                table=str(table.ref),
+                partition=name,
+                batch_id=batch_id,
+            )

@@ -1,0 +1,49 @@
+"""Batches that are complete and wait to be published: found without reading every partition."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from airflow_sfx.core.batch_id import moment_of
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+
+
+def note_staged(table: OpenTable, pin: BatchPin) -> None:
+    """Note that a pin's batches are complete and not published."""
+    path = f"{table.layout.staged}/{max(pin.batches.values())}-{uuid.uuid4().hex}.json"
+    table.store.put_if_absent(path, pin.to_json().encode())
+
+
+def staged_pins(table: OpenTable, ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[BatchPin]:
+    """The staged batches that have not been published since, oldest first.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        pointers: The metastore's pointers by partition name.
+
+    Returns:
+        One pin for each call that staged, of those of its partitions that still wait.
+    """
+    paths = sorted(info.path for info in table.store.list(table.layout.staged))
+    pins = [BatchPin.from_json((data or b"").decode()) for data in each(table.store.get, paths)]
+    waiting = [
+        {name: batch for name, batch in pin.batches.items() if not _published(ledger, name, batch, pointers)} for pin in pins
+    ]
+    return [table.pin(batches) for batches in waiting if batches]
+
+
+def _published(ledger: Ledger, name: str, batch_id: str, pointers: Mapping[str, PartitionInfo]) -> bool:
+    pointer = pointers.get(name)
+    staged_at = moment_of(batch_id)
+    for entry in ledger.newest_first(name, ledger.head(name, pointer.sequence if pointer else 0)):
+        if entry.batch_id == batch_id:
+            return True
+        if entry.at < staged_at:
+            return False
+    return False

@@ -1,0 +1,65 @@
+"""Verify: every file of a pin, its size, its checksum and its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.files import batch_files
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+from airflow_sfx.warehouse.reports import VerifyReport
+
+_READERS = 4  # each holds one file in memory
+
+
+def verify_pin(table: OpenTable, pin: BatchPin) -> VerifyReport:
+    """Read every file of a pin and compare it with the manifest.
+
+    Args:
+        table: The pin's table.
+        pin: The batches.
+
+    Returns:
+        What was read.
+
+    Raises:
+        BatchNotFound: A partition has no such batch.
+        InconsistentBatch: Something is missing, truncated or altered; ``problems`` names all of it.
+    """
+    manifests = table.manifests(pin.batches)
+    work = [(manifest, file) for manifest in manifests for file in manifest.files]
+    problems = [problem for problem in each(lambda item: _problem(table, *item), work, _READERS) if problem]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004
+        raise InconsistentBatch(
+            f"{pin} is not as it was written: {'; '.join(problems[:3])}{more}. Roll the partition back to a batch that "
+            "verifies, or restore the objects",
+            problems=tuple(problems),
+            table=str(table.ref),
+            partition=pin.entries[0][0] if len(pin.entries) == 1 else None,
+        )
+    return VerifyReport(pin, len(work), sum(m.rows for m in manifests), sum(m.bytes for m in manifests))
+
+
+def _problem(table: OpenTable, manifest: Manifest, file: DataFile) -> str | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    store, directory = batch_files(table, manifest)
+    path = f"{directory}/{file.path}".lstrip("/")
+    data = store.get(path)
+    if data is None:
+        return f"{store.uri}/{path} is missing"
+    if len(data) != file.size:
+        return f"{store.uri}/{path} has {len(data)} bytes, not {file.size}"
+    if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
+        return f"{store.uri}/{path} has another content than was written"
+    try:
+        rows = pq.read_metadata(io.BytesIO(data)).num_rows
+    except (pa.ArrowException, OSError) as error:
+        return f"{store.uri}/{path} is no Parquet file: {error}"
+    return None if rows == file.rows else f"{store.uri}/{path} has {rows} rows, not {file.rows}"
