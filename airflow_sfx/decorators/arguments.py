@@ -1,0 +1,177 @@
+"""What a task's function gets for the pins among its arguments: frames where it says so, and which pins came in."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from airflow_sfx.core.pin import BatchPin
+
+FrameKind = Literal["pandas", "polars", "arrow"]
+
+_FRAMES: Mapping[tuple[str, str], FrameKind] = {
+    ("pandas", "DataFrame"): "pandas",
+    ("polars", "DataFrame"): "polars",
+    ("pyarrow", "Table"): "arrow",
+}
+_USUAL_NAMES = {"pd": "pandas", "pl": "polars", "pa": "pyarrow"}
+"""What a module is called where the annotation is text and its import is for type checkers only."""
+
+_DOTTED = re.compile(r"([A-Za-z_]\w*)((?:\.\w+)*)\.(DataFrame|Table)")
+
+
+class Load(Protocol):
+    """Loads exactly the batch of a pin, as `airflow_sfx.load_dataframe` does."""
+
+    def __call__(self, pin: BatchPin, /, *, as_: FrameKind) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a parameter's annotation asks for.
+
+    Args:
+        kind: The library of the frame.
+        many: Whether it asks for a list of frames, as for the outputs of a mapped task.
+    """
+
+    kind: FrameKind
+    many: bool = False
+
+
+def wanted_frame(annotation: object, names: Mapping[str, Any]) -> Wanted | None:
+    """What an annotation asks for.
+
+    Args:
+        annotation: A type, or its text where the module has ``from __future__ import annotations``.
+        names: The function's globals, which the text refers to.
+
+    Returns:
+        The frame, or None where the annotation asks for something else.
+
+    Example:
+        >>> wanted_frame("pd.DataFrame", {})
+        Wanted(kind='pandas', many=False)
+        >>> wanted_frame("list[pl.DataFrame] | None", {})
+        Wanted(kind='polars', many=True)
+        >>> wanted_frame("BatchPin", {}) is None
+        True
+    """
+    if isinstance(annotation, str):
+        return _from_text(annotation, names)
+    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
+        kind = _FRAMES.get((annotation.__module__.partition(".")[0], annotation.__qualname__))
+        return Wanted(kind) if kind else None
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return next((found for arg in args if (found := wanted_frame(arg, names))), None)
+    if origin is typing.Annotated:
+        return wanted_frame(args[0], names)
+    if isinstance(origin, type) and issubclass(origin, Sequence) and args:
+        one = wanted_frame(args[0], names)
+        return Wanted(one.kind, many=True) if one else None
+    return None
+
+
+def load_arguments(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], load: Load
+) -> tuple[list[Any], dict[str, Any], tuple[BatchPin, ...]]:
+    """Load the pinned batches of the parameters that are annotated as frames.
+
+    Args:
+        function: The task's function.
+        args: Its positional arguments.
+        kwargs: Its named arguments.
+        load: Loads a pin's batch.
+
+    Returns:
+        The arguments with frames in place of those pins, and every pin that came in, once, in order.
+    """
+    wanted = _wanted_by_argument(function, len(args))
+    inputs: dict[BatchPin, None] = {}
+
+    def resolve(key: int | str, value: Any) -> Any:
+        if _is_lazy(value) and any(pins_in(items := value[:])):
+            value = items
+        pins = tuple(pins_in(value))
+        inputs.update(dict.fromkeys(pins))
+        frame = wanted.get(key, wanted.get("**") if isinstance(key, str) else None)
+        if frame is None or not pins:
+            return value
+        if isinstance(value, BatchPin):
+            found = load(value, as_=frame.kind)
+            return [found] if frame.many else found
+        if isinstance(value, Sequence) and frame.many:
+            return [load(item, as_=frame.kind) if isinstance(item, BatchPin) else item for item in value]
+        return value
+
+    loaded_args = [resolve(index, value) for index, value in enumerate(args)]
+    loaded_kwargs = {name: resolve(name, value) for name, value in kwargs.items()}
+    return loaded_args, loaded_kwargs, tuple(inputs)
+
+
+def pins_in(value: object) -> Iterator[BatchPin]:
+    """Every pin in an argument, also inside lists (a mapped task's outputs are one) and dictionaries.
+
+    Args:
+        value: The argument.
+
+    Yields:
+        The pins, in order.
+    """
+    if isinstance(value, BatchPin):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from pins_in(item)
+    elif isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, (str, bytes, bytearray)):
+        for item in value:
+            yield from pins_in(item)
+
+
+def _is_lazy(value: object) -> bool:
+    """Whether a value is a sequence that Airflow fetches on use: a mapped task's outputs."""
+    return isinstance(value, Sequence) and not isinstance(value, (list, tuple, str, bytes, bytearray, range))
+
+
+def _wanted_by_argument(function: Callable[..., Any], positional: int) -> dict[int | str, Wanted]:
+    """What each argument is to be: by position, by name, and under ``**`` for all other names."""
+    target = inspect.unwrap(function)
+    names = getattr(target, "__globals__", {})
+    found: dict[int | str, Wanted] = {}
+    for index, parameter in enumerate(inspect.signature(function).parameters.values()):
+        wanted = wanted_frame(parameter.annotation, names)
+        if wanted is None:
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found["**"] = wanted
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            found.update(dict.fromkeys(range(index, positional), wanted))
+        else:
+            found[parameter.name] = wanted
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                found[index] = wanted
+    return found
+
+
+def _from_text(text: str, names: Mapping[str, Any]) -> Wanted | None:
+    """Read the text of an annotation without running it: what it names may be imported for type checkers only."""
+    many = re.search(r"\b(list|List|Sequence|tuple|Tuple|Iterable)\s*\[", text) is not None
+    dotted = _DOTTED.search(text)
+    if dotted:
+        root, _, name = dotted.groups()
+        module = names.get(root)
+        library = getattr(module, "__name__", None) or _USUAL_NAMES.get(root, root)
+        kind = _FRAMES.get((library.partition(".")[0], name))
+        return Wanted(kind, many) if kind else None
+    for word in re.findall(r"\w+", text):
+        found = wanted_frame(names[word], names) if isinstance(names.get(word), type) else None
+        if found:
+            return Wanted(found.kind, many)
+    # A bare name that only type checkers import: nothing but pandas is usually meant.
+    return Wanted("pandas", many) if re.search(r"\bDataFrame\b", text) and "DataFrame" not in names else None

@@ -1,0 +1,1 @@
+"""Where Airflow's connections and task contexts become a warehouse and a producer."""

@@ -1,0 +1,71 @@
+"""Who writes, as the running task's context tells."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_sfx.core.producer import Producer
+
+
+def producer_of(context: Mapping[str, Any]) -> Producer:
+    """The producer of what a task writes.
+
+    Args:
+        context: The task's context, as Airflow passes it to ``execute``.
+
+    Returns:
+        The task instance, the run, the person who triggered it (else the process's user), the host and the versions.
+    """
+    from airflow_sfx.warehouse.identity import current_producer
+
+    ti, run = context["ti"], context.get("dag_run")
+    index = getattr(ti, "map_index", None)
+    here = current_producer({})
+    return replace(
+        here,
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        map_index=-1 if index is None else index,
+        try_number=ti.try_number,
+        logical_date=_in_utc(getattr(run, "logical_date", None)),
+        partition_key=getattr(run, "partition_key", None),
+        run_type=_text(getattr(run, "run_type", None)),
+        dag_version=_text(getattr(ti, "dag_version_id", None)),
+        user=getattr(run, "triggering_user_name", None) or here.user,
+    )
+
+
+def current_producer_or_none() -> Producer | None:
+    """The producer of the task that runs in this process.
+
+    Returns:
+        The producer; None outside of a task.
+    """
+    from airflow.sdk import get_current_context
+
+    try:
+        context = get_current_context()
+    except RuntimeError:
+        return None
+    return producer_of(context)
+
+
+def current_producer() -> Producer:
+    """The producer of the task that runs in this process, else of the process itself."""
+    from airflow_sfx.warehouse.identity import current_producer as of_the_process
+
+    return current_producer_or_none() or of_the_process(os.environ)
+
+
+def _in_utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _text(value: object) -> str | None:
+    """An identifier or an enumeration's value as text."""
+    return None if value is None else str(getattr(value, "value", value))

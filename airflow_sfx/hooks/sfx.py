@@ -1,0 +1,137 @@
+"""The hook: an Airflow connection of the type ``sfx`` becomes a warehouse.
+
+The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/warehouse"}``. Host, port, schema and login
+are not used. A URI never holds a secret, because it is logged and stored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_sfx.core.errors import InvalidName, SfxError, WarehouseUnavailable
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+EXAMPLE = "embedded:///data/warehouse"
+_SECRET_OPTIONS = ("secret", "password", "token", "access_key", "credential")
+
+
+class SfxHook(BaseHook):
+    """Opens the warehouse that an Airflow connection names.
+
+    Args:
+        sfx_conn_id: The connection.
+    """
+
+    conn_name_attr = "sfx_conn_id"
+    default_conn_name = "sfx_default"
+    conn_type = "sfx"
+    hook_name = "Batch warehouse (sfx)"
+
+    def __init__(self, sfx_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sfx_conn_id = sfx_conn_id
+        self._warehouse: Warehouse | None = None
+
+    def get_uri(self) -> str:
+        """The warehouse's URI, without secrets.
+
+        Raises:
+            WarehouseUnavailable: There is no such connection.
+            InvalidName: The connection names no warehouse.
+        """
+        try:
+            connection = self.get_connection(self.sfx_conn_id)
+        except AirflowNotFoundException as error:
+            raise WarehouseUnavailable(
+                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type {self.conn_type!r} under Admin, "
+                f"Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
+                f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
+            ) from error
+        return warehouse_uri(connection)
+
+    def get_conn(self) -> Warehouse:
+        """Open the warehouse; the second call gives the same one.
+
+        Raises:
+            WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
+            InvalidName: The connection names no warehouse.
+        """
+        if self._warehouse is None:
+            from airflow_sfx.hooks.context import current_producer
+            from airflow_sfx.warehouse.connect import connect
+
+            self._warehouse = connect(self.get_uri(), producer=current_producer)
+        return self._warehouse
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Open the warehouse and list its databases: what *Test* in the UI does.
+
+        Returns:
+            Whether it worked, and a sentence for people.
+        """
+        try:
+            warehouse = self.get_conn()
+            databases = warehouse.metastore.databases()
+        except (SfxError, OSError) as error:
+            return False, str(error)
+        named = f": {', '.join(databases[:8])}" if databases else ""
+        return (
+            True,
+            f"{warehouse.uri} has {len(databases)} database{'' if len(databases) == 1 else 's'}{named}",
+        )
+
+
+def default_warehouse() -> Warehouse | None:
+    """The warehouse of the connection ``sfx_default``.
+
+    Returns:
+        The warehouse; None where there is no such connection.
+
+    Raises:
+        WarehouseUnavailable: There is one and its warehouse cannot be opened.
+        InvalidName: There is one and it names no warehouse.
+    """
+    try:
+        BaseHook.get_connection(SfxHook.default_conn_name)
+    except AirflowNotFoundException:
+        return None
+    return SfxHook().get_conn()
+
+
+def warehouse_uri(connection: Connection) -> str:
+    """The warehouse that a connection names.
+
+    Args:
+        connection: A connection of the type ``sfx``.
+
+    Returns:
+        The URI in its extra ``warehouse``.
+
+    Raises:
+        InvalidName: It is of another type, names no warehouse, or the URI holds a secret; the message does not show it.
+    """
+    remedy = f'set the field Warehouse (the extra "warehouse") to a URI such as {EXAMPLE}'
+    if connection.conn_type != SfxHook.conn_type:
+        raise InvalidName(
+            f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r}, not {SfxHook.conn_type!r}: "
+            f"choose that type and {remedy}"
+        )
+    uri = connection.extra_dejson.get("warehouse")
+    if not isinstance(uri, str) or not uri.strip():
+        raise InvalidName(f"the Airflow connection {connection.conn_id!r} names no warehouse: {remedy}")
+    parts = urlsplit(uri.strip())
+    options = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    if parts.password or any(word in name for word in _SECRET_OPTIONS for name in options):
+        raise InvalidName(
+            f"the warehouse of the Airflow connection {connection.conn_id!r} holds a password, and a warehouse's URI is "
+            "logged and stored: take it out of the URI"
+        )
+    return uri.strip()

@@ -1,0 +1,1 @@
+"""What Airflow loads in each of its processes."""

@@ -1,0 +1,54 @@
+"""What Airflow's provider discovery reads: the connection type with its form, and the decorator.
+
+The plugin has an entry point of its own and is not listed here a second time: where Airflow loads providers eagerly, it
+stops loading other providers' plugins at the first name that it already has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The package's metadata, in the form of Airflow's ``provider_info`` schema.
+
+    Example:
+        >>> get_provider_info()["task-decorators"][0]["name"]
+        'batch'
+    """
+    return {
+        "package-name": "airflow-sfx",
+        "name": "Batch warehouse (sfx)",
+        "description": "Tables whose partitions are written as new batches, pinned, rolled back and never overwritten.",
+        "integrations": [
+            {
+                "integration-name": "Batch warehouse (sfx)",
+                "external-doc-url": "https://pypi.org/project/airflow-sfx/",
+                "tags": ["software"],
+            }
+        ],
+        "hooks": [{"integration-name": "Batch warehouse (sfx)", "python-modules": ["airflow_sfx.hooks.sfx"]}],
+        "connection-types": [
+            {
+                "connection-type": "sfx",
+                "hook-class-name": "airflow_sfx.hooks.sfx.SfxHook",
+                "hook-name": "Batch warehouse (sfx)",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "schema", "login", "password", "port"],
+                    "relabeling": {},
+                    "placeholders": {"extra__sfx__warehouse": "embedded:///data/warehouse"},
+                },
+                "conn-fields": {
+                    "warehouse": {
+                        "label": "Warehouse",
+                        "description": (
+                            "The URI of the warehouse, such as embedded:///data/warehouse for one in a directory that "
+                            "all workers see. It is logged and stored: no passwords."
+                        ),
+                        "schema": {"type": "string", "minLength": 1},
+                    }
+                },
+            }
+        ],
+        "task-decorators": [{"name": "batch", "class-name": "airflow_sfx.decorators.batch.batch_task"}],
+    }
