@@ -1,7 +1,7 @@
 """What Airflow's provider discovery reads: the connection type with its form, and the decorator.
 
-The plugin has an entry point of its own and is not listed here a second time: where Airflow loads providers eagerly, it
-stops loading other providers' plugins at the first name that it already has.
+The plugin has an entry point of its own and is not listed here a second time: where Airflow loads providers
+eagerly, it stops loading other providers' plugins at the first name that it already has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-sfx",
         "name": "Batch warehouse (sfx)",
-        "description": "Tables whose partitions are written as new batches, pinned, rolled back and never overwritten.",
+        "description": "Partitions written as new batches: pinned, rolled back, never overwritten.",
         "integrations": [
             {
                 "integration-name": "Batch warehouse (sfx)",
@@ -42,7 +42,8 @@ def get_provider_info() -> dict[str, Any]:
                     "warehouse": {
                         "label": "Warehouse",
                         "description": (
-                            "The URI of the warehouse, such as embedded:///data/warehouse for one in a directory that "
+                            "The URI of the warehouse, such as embedded:///data/warehouse for one in a "
+                            "directory that "
                             "all workers see. It is logged and stored: no passwords."
                         ),
                         "schema": {"type": "string", "minLength": 1},

@@ -28,7 +28,9 @@ def parse_object(text: str | bytes, what: str) -> dict[str, object]:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise InconsistentBatch(f"{what} is not JSON ({error}): it was truncated or changed after it was written") from error
+        raise InconsistentBatch(
+            f"{what} is not JSON ({error}): it was truncated or changed after it was written"
+        ) from error
     if not isinstance(data, dict):
         raise InconsistentBatch(f"{what} is not a JSON object: it was changed after it was written")
     return data

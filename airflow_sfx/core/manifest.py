@@ -132,7 +132,8 @@ class Manifest:
                 "bytes": self.bytes,
                 "location": self.location,
                 "files": [
-                    {"path": f.path, "size": f.size, "rows": f.rows, "sha256": f.sha256, "etag": f.etag} for f in self.files
+                    {"path": f.path, "size": f.size, "rows": f.rows, "sha256": f.sha256, "etag": f.etag}
+                    for f in self.files
                 ],
                 "columns": [[column.name, column.type] for column in self.columns],
                 "schema": self.schema,
@@ -192,7 +193,8 @@ class Manifest:
             location=member(data, "location", str, what),
             staged=member(data, "staged", bool, what),
             checks=tuple(
-                CheckResult(entry["name"], entry["passed"], entry["detail"]) for entry in member(data, "checks", list, what)
+                CheckResult(entry["name"], entry["passed"], entry["detail"])
+                for entry in member(data, "checks", list, what)
             ),
         )
 

@@ -90,7 +90,13 @@ class BatchPin:
     def to_json(self) -> str:
         """As one line of JSON; `from_json` reads it."""
         return compact(
-            {"version": 1, "database": self.database, "table": self.table, "location": self.location, "batches": self.batches}
+            {
+                "version": 1,
+                "database": self.database,
+                "table": self.table,
+                "location": self.location,
+                "batches": self.batches,
+            }
         )
 
     @classmethod
@@ -110,7 +116,9 @@ class BatchPin:
             data = json.loads(text)
             batches = data["batches"]
             fields = (data["database"], data["table"], data["location"])
-            if not isinstance(batches, dict) or not all(isinstance(value, str) for value in (*fields, *batches.values())):
+            if not isinstance(batches, dict) or not all(
+                isinstance(value, str) for value in (*fields, *batches.values())
+            ):
                 raise TypeError("a member is not text")
         except (ValueError, TypeError, KeyError) as error:
             raise InvalidName(f"{text!r:.120} is not a pin ({error!r}): pass what BatchPin.to_json wrote") from error

@@ -56,7 +56,9 @@ class Producer:
     def to_json(self) -> dict[str, object]:
         """As a JSON object, without what is absent."""
         return {
-            name: value for name, value in asdict(self).items() if value not in (None, {}) and (name, value) != _UNMAPPED
+            name: value
+            for name, value in asdict(self).items()
+            if value not in (None, {}) and (name, value) != _UNMAPPED
         }
 
     @classmethod

@@ -57,7 +57,13 @@ class ColumnStatistics:
         """
         nulls, low, high = data.get("nulls"), data.get("min"), data.get("max")
         if not isinstance(nulls, int) or isinstance(nulls, bool) or nulls < 0:
-            raise InconsistentBatch(f"a column's statistics have no proper 'nulls' ({nulls!r:.80}): the manifest was changed")
-        if not isinstance(low, bool | int | float | str | None) or not isinstance(high, bool | int | float | str | None):
-            raise InconsistentBatch("a column's statistics have a 'min' or 'max' that is no value: the manifest was changed")
+            raise InconsistentBatch(
+                f"a column's statistics have no proper 'nulls' ({nulls!r:.80}): the manifest was changed"
+            )
+        if not isinstance(low, bool | int | float | str | None) or not isinstance(
+            high, bool | int | float | str | None
+        ):
+            raise InconsistentBatch(
+                "a column's statistics have a 'min' or 'max' that is no value: the manifest was changed"
+            )
         return cls(nulls, low, high)

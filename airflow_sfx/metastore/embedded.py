@@ -87,7 +87,9 @@ class EmbeddedMetastore:
     def tables(self, database: str) -> list[str]:
         """The names of a database's tables, sorted."""
         with self._reading() as db:
-            return [name for (name,) in db.execute("SELECT name FROM tables WHERE database = ? ORDER BY name", (database,))]
+            return [
+                name for (name,) in db.execute("SELECT name FROM tables WHERE database = ? ORDER BY name", (database,))
+            ]
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
         """A table; None if there is none."""
@@ -109,10 +111,15 @@ class EmbeddedMetastore:
         with self._transaction() as db:
             table_id, info = _existing(db, ref)
             changed = change(info)
-            db.execute("UPDATE tables SET columns=?, keys=?, parameters=? WHERE id=?", (*_table_texts(changed), table_id))
+            db.execute(
+                "UPDATE tables SET columns=?, keys=?, parameters=? WHERE id=?",
+                (*_table_texts(changed), table_id),
+            )
             return changed
 
-    def get_partitions(self, ref: TableRef, partitions: Iterable[Partition] | None = None) -> dict[Partition, PartitionInfo]:
+    def get_partitions(
+        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+    ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that there are, in the order of their values; None: all of them."""
         query = (
             "SELECT partition_values, p.location, sequence, batch_id, rows, bytes, at FROM partitions p "
@@ -140,7 +147,10 @@ class EmbeddedMetastore:
             table_id, _ = _existing(db, ref)
             db.executemany(
                 _REPOINT,
-                [(table_id, _key(p.partition), p.location, p.sequence, p.batch_id, p.rows, p.bytes, p.at) for p in pointers],
+                [
+                    (table_id, _key(p.partition), p.location, p.sequence, p.batch_id, p.rows, p.bytes, p.at)
+                    for p in pointers
+                ],
             )
 
     @contextlib.contextmanager

@@ -78,7 +78,9 @@ class Metastore(Protocol):
             TableNotFound: There is no such table.
         """
 
-    def get_partitions(self, ref: TableRef, partitions: Iterable[Partition] | None = None) -> dict[Partition, PartitionInfo]:
+    def get_partitions(
+        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+    ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that the metastore has, all as they were at one moment; None: all of them."""
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:

@@ -49,7 +49,7 @@ class FileStorage(ObjectStorage):
                 self._call("write", path, lambda: self._sync_up(parent))
         return created
 
-    def claim(self, directory: str, token: str) -> bool:  # noqa: ARG002
+    def claim(self, directory: str, token: str) -> bool:
         """Take a directory by making it: only one caller can."""
         target = self._path(directory)
 

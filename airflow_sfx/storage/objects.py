@@ -101,7 +101,7 @@ class ObjectStorage:
         found = self._call("list", directory, lambda: obstore.list_with_delimiter(self._backend, directory or None))
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
 
-    def local_path(self, path: str) -> str | None:  # noqa: ARG002
+    def local_path(self, path: str) -> str | None:
         """None: the objects are not files."""
         return None
 
@@ -137,4 +137,7 @@ def _remedy(reason: str) -> str:
         "PermissionDenied": "Give these credentials the right to it",
         "Unauthenticated": "Check the access key and its secret",
     }
-    return next((remedy for mark, remedy in known.items() if mark in reason), "Check that the storage is there and try again")
+    return next(
+        (remedy for mark, remedy in known.items() if mark in reason),
+        "Check that the storage is there and try again",
+    )

@@ -118,5 +118,7 @@ def named_batch(table: OpenTable, partitions: Sequence[Partition] | None, batch_
     """
     check_batch_id(batch_id)
     if partitions is None:
-        raise InvalidName(f"batch_id={batch_id!r} came without partitions=: name the partitions of {table.ref} that have it")
+        raise InvalidName(
+            f"batch_id={batch_id!r} came without partitions=: name the partitions of {table.ref} that have it"
+        )
     return {table.layout.name(partition): batch_id for partition in partitions}

@@ -68,7 +68,9 @@ class Ledger:
             return None
         entry = LedgerEntry.from_text(data.decode(errors="replace"), path)
         if (entry.partition, entry.sequence) != (name, sequence):
-            raise InconsistentBatch(f"the ledger entry {path} belongs elsewhere: it was moved or copied", partition=name)
+            raise InconsistentBatch(
+                f"the ledger entry {path} belongs elsewhere: it was moved or copied", partition=name
+            )
         return entry
 
     def append(self, entry: LedgerEntry) -> bool:

@@ -54,7 +54,8 @@ class OpenTable:
             known = [f"{ref.database}.{name}" for name in metastore.tables(ref.database)]
             near = f"The database has {', '.join(known[:8])}" if known else "The database has no tables"
             raise TableNotFound(
-                f"there is no table {ref} in the warehouse {store.uri}. {near}; `sfx tables` lists all", table=str(ref)
+                f"there is no table {ref} in the warehouse {store.uri}. {near}; `sfx tables` lists all",
+                table=str(ref),
             )
         return cls.of(info, store, metastore)
 

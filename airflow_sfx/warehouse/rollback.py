@@ -63,9 +63,7 @@ def roll_back(
     return table.pin({name: done.get(name) or heads[name].batch_id or "" for name in names})
 
 
-def roll_back_run(
-    store: Store, metastore: Metastore, dag_id: str, run_id: str, author: Author
-) -> list[RunRollback]:
+def roll_back_run(store: Store, metastore: Metastore, dag_id: str, run_id: str, author: Author) -> list[RunRollback]:
     """Undo everything that one DAG run published; what somebody else published since stays.
 
     Args:
@@ -136,7 +134,9 @@ def _before_run(ledger: Ledger, name: str, head: Head, run: _Run) -> Change | No
             return Change(name, Operation.ROLLBACK, None)
         earlier = ledger.read(name, source.previous_origin)
         if earlier is None:
-            raise BatchNotFound(f"the ledger of {name} has no entry {source.previous_origin}: restore it", partition=name)
+            raise BatchNotFound(
+                f"the ledger of {name} has no entry {source.previous_origin}: restore it", partition=name
+            )
         source = earlier
     return _to(name, source)
 

@@ -33,7 +33,8 @@ def staged_pins(table: OpenTable, ledger: Ledger, pointers: Mapping[str, Partiti
     paths = sorted(info.path for info in table.store.list(table.layout.staged))
     pins = [BatchPin.from_json((data or b"").decode()) for data in each(table.store.get, paths)]
     waiting = [
-        {name: batch for name, batch in pin.batches.items() if not _published(ledger, name, batch, pointers)} for pin in pins
+        {name: batch for name, batch in pin.batches.items() if not _published(ledger, name, batch, pointers)}
+        for pin in pins
     ]
     return [table.pin(batches) for batches in waiting if batches]
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.layout import PartitionStyle
 from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.reports import Repair, RunRollback, TableState, VerifyReport
 
 if TYPE_CHECKING:
-    from airflow_sfx.core.manifest import Manifest
     from airflow_sfx.warehouse.diff import BatchDiff
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
+"""How a store may change a table's columns: not at all, by additions and safe widening, in any way."""
+
 As: TypeAlias = Literal["pandas", "polars", "arrow"]
+"""What `load_dataframe` returns."""
+
 Keys: TypeAlias = Sequence[str] | Mapping[str, str]
 Check: TypeAlias = Callable[[Any], object]
 
@@ -53,3 +62,426 @@ class Warehouse:
         self.metastore = metastore
         self.partition_style = partition_style
         self._producer = producer
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self.uri!r})"
+
+    def store_dataframe(
+        self,
+        df: object,
+        dest_db: str,
+        dest_table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        partition_by: Sequence[str] | None = None,
+        partition_keys: Keys | None = None,
+        publish: bool = True,
+        reason: str = "",
+        inputs: Iterable[BatchPin] = (),
+        checks: Iterable[Check] = (),
+        evolve: Evolve = "safe",
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Write a frame as a new batch and make it current. What was there before stays, and can be rolled back to.
+
+        Args:
+            df: A pandas or polars DataFrame, a pyarrow Table or RecordBatchReader, or an iterator of these.
+            dest_db: The database.
+            dest_table: The table; made if it is absent.
+            partitions: The values of the partition to write, one a key; None for a table without partitions.
+            partition_by: Columns of the frame that say to which partition a row belongs; many partitions, one batch ID.
+            partition_keys: Names of a new table's keys, or names with Hive types; one key is called ``partition`` when
+                nobody names it.
+            publish: False stages the batch: complete, but not current until `publish`.
+            reason: Why, for the history.
+            inputs: The pins that the frame was made from, for the manifest.
+            checks: What the frame must pass to be published; see `airflow_sfx.checks`.
+            evolve: ``safe`` allows added columns and safe widening, ``any`` every change, ``none`` none.
+            producer: Who writes; the process's own identity when absent.
+
+        Returns:
+            The pin of exactly what was written.
+
+        Raises:
+            InvalidName: A name or a partition value breaks a rule; nothing was written.
+            SchemaMismatch: The frame cannot be stored, or does not fit the table; nothing was written.
+            CheckFailed: A check failed; the batch is staged and the partition is as it was.
+            StaleAttempt: A newer attempt of this task instance has changed the partition.
+            CommitConflict: Others changed the partition first, for minutes.
+            WarehouseUnavailable: Storage or metastore failed.
+
+        Example:
+            >>> import pandas as pd, tempfile, airflow_sfx as sfx
+            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+            >>> list(pin.batches)
+            ['20161031']
+        """
+        from airflow_sfx.warehouse.store import StoreOptions, store_frame
+        from airflow_sfx.warehouse.target import Target
+
+        if partitions is not None and partition_by is not None:
+            raise InvalidName("partitions= and partition_by= were both given: pass one of them")
+        target = Target.of(TableRef(dest_db, dest_table), self.store, self.metastore, self.partition_style)
+        options = StoreOptions(partitions, partition_by, partition_keys, publish, tuple(inputs), tuple(checks), evolve)
+        return store_frame(target, df, options, Author(producer or self._producer(), reason))
+
+    def load_dataframe(
+        self,
+        src_db: str | BatchPin,
+        src_table: str | None = None,
+        partitions: Sequence[object] | None = None,
+        *,
+        batch_id: str | None = None,
+        as_of: datetime | None = None,
+        columns: Sequence[str] | None = None,
+        filters: object = None,
+        as_: As = "pandas",
+        batches: bool = False,
+    ) -> Any:
+        """Read batches whole: the current ones, or exactly those that a pin, an ID or a time names.
+
+        Args:
+            src_db: The database, or a pin.
+            src_table: The table; absent with a pin.
+            partitions: Which partitions; None for all.
+            batch_id: The batch to read of each named partition.
+            as_of: The time, with a time zone, whose current batches are read.
+            columns: The columns to read, in this order; None for all.
+            filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
+            as_: ``pandas``, ``polars`` or ``arrow``.
+            batches: True gives an iterator of frames, for data larger than memory.
+
+        Returns:
+            The frame as it was stored. A read of the whole table has the partition keys as columns too.
+
+        Raises:
+            TableNotFound: There is no such table.
+            PartitionNotFound: A partition is not there.
+            BatchNotFound: A batch is not there.
+            InconsistentBatch: Stored objects are not what the manifest says.
+
+        Example:
+            >>> import pandas as pd, tempfile, airflow_sfx as sfx
+            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+            >>> warehouse.load_dataframe(pin)["n"].tolist()
+            [1]
+        """
+        from airflow_sfx.warehouse.load import load_batches
+
+        table, found, partial = self._chosen(src_db, src_table, partitions, batch_id, as_of)
+        return load_batches(
+            table, found, columns=columns, filters=filters, as_=as_, stream=batches, with_keys=not partial
+        )
+
+    def publish(
+        self, pin: BatchPin, *, reason: str = "", force: bool = False, producer: Producer | None = None
+    ) -> BatchPin:
+        """Make staged batches current, all of them at one moment.
+
+        Args:
+            pin: What a store with ``publish=False`` returned.
+            reason: Why, for the history.
+            force: Publish even where a batch that was written later is current.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            The pin.
+
+        Raises:
+            BatchNotFound: There is no such batch.
+            InconsistentBatch: A batch was never completed.
+            CommitConflict: A batch that was written later is current.
+            InvalidName: The pin is of another warehouse.
+        """
+        from airflow_sfx.warehouse.publish import publish_pin
+
+        table = self._pinned(pin)
+        return publish_pin(table, Ledger(table), pin, Author(producer or self._producer(), reason), force=force)
+
+    def pin(self, db: str, table: str, partitions: Sequence[object] | None = None) -> BatchPin:
+        """Pin what is current now.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: Which partitions; None for all.
+
+        Returns:
+            The pin.
+
+        Raises:
+            TableNotFound: There is no such table.
+            PartitionNotFound: A partition has no batch, or no partition has one.
+        """
+        from airflow_sfx.warehouse.current import current_batches
+
+        opened = self._open(db, table)
+        found = current_batches(opened, Ledger(opened), opened.wanted(partitions))
+        if not found:
+            raise opened.missing("", "has no partition with a batch")
+        return opened.pin(found)
+
+    def history(
+        self, db: str, table: str, partition: Sequence[object] | None = None, *, limit: int | None = 100
+    ) -> list[LedgerEntry]:
+        """The changes of one partition, newest first; or, with no partition named, of the whole table.
+
+        Args:
+            db: The database.
+            table: The table.
+            partition: The partition's values; None for all partitions, by time.
+            limit: How many entries at the most; None for all.
+
+        Returns:
+            The entries.
+
+        Raises:
+            TableNotFound: There is no such table.
+            PartitionNotFound: There never was such a partition.
+        """
+        from airflow_sfx.warehouse.history import partition_history, table_history
+
+        opened = self._open(db, table)
+        wanted = opened.wanted(partition)
+        if wanted is None:
+            return table_history(opened, Ledger(opened), limit)
+        return partition_history(opened, Ledger(opened), _one(wanted, opened), limit)
+
+    def rollback(
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        to: str | None = None,
+        reason: str = "",
+        expected: BatchPin | None = None,
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Make an earlier batch current again; no data are read or written, and nothing is lost.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: Which partitions; None only for a table without.
+            to: The batch ID to go to; None for the batch before. A second call goes one further back.
+            reason: Why, for the history.
+            expected: What must be current for the rollback to be right.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            The pin of what is current now.
+
+        Raises:
+            TableNotFound: There is no such table.
+            PartitionNotFound: A partition has no batch.
+            BatchNotFound: There is no batch before, or the partition never had ``to``.
+            CommitConflict: Something else than ``expected`` is current.
+        """
+        from airflow_sfx.warehouse.rollback import roll_back
+
+        opened = self._open(db, table)
+        wanted = opened.wanted(partitions)
+        if wanted is None:
+            raise InvalidName(f"rollback of {opened.ref} names no partition: pass partitions=, such as ['20161031']")
+        author = Author(producer or self._producer(), reason)
+        return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=expected.batches if expected else None)
+
+    def rollback_run(
+        self, *, dag_id: str, run_id: str, reason: str = "", producer: Producer | None = None
+    ) -> list[RunRollback]:
+        """Undo everything that one DAG run published. Partitions that somebody has changed since stay as they are.
+
+        Args:
+            dag_id: The DAG.
+            run_id: The DAG run.
+            reason: Why, for the history.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            What was done, a table at a time.
+
+        Raises:
+            BatchNotFound: The run changed nothing in this warehouse.
+        """
+        from airflow_sfx.warehouse.rollback import roll_back_run
+
+        author = Author(producer or self._producer(), reason or f"undo of the run {run_id} of {dag_id}")
+        return roll_back_run(self.store, self.metastore, dag_id, run_id, author)
+
+    def diff(self, before: BatchPin, after: BatchPin, *, keys: Sequence[str] = ()) -> BatchDiff:
+        """Compare what two pins hold: columns, rows, each column's values, and, by key, the rows.
+
+        Args:
+            before: The one pin.
+            after: The other, of the same or of another table.
+            keys: Columns that tell rows apart; without them rows are compared as a whole.
+
+        Returns:
+            The differences.
+
+        Raises:
+            SchemaMismatch: A key is not a column of both.
+        """
+        from airflow_sfx.warehouse.diff import diff_batches
+
+        return diff_batches(self._pinned(before), before, self._pinned(after), after, keys=keys)
+
+    def verify(self, pin: BatchPin) -> VerifyReport:
+        """Read every file of a pin and compare size, checksum and rows with the manifest.
+
+        Args:
+            pin: The pin.
+
+        Returns:
+            What was read.
+
+        Raises:
+            BatchNotFound: There is no such batch.
+            InconsistentBatch: Something is missing, truncated or altered; ``problems`` lists it.
+        """
+        from airflow_sfx.warehouse.verify import verify_pin
+
+        return verify_pin(self._pinned(pin), pin)
+
+    def repair(self, db: str, table: str) -> list[Repair]:
+        """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
+
+        Args:
+            db: The database.
+            table: The table.
+
+        Returns:
+            What was found and what was done; nothing where all is well.
+
+        Raises:
+            TableNotFound: There is no such table.
+        """
+        from airflow_sfx.warehouse.repair import repair_table
+
+        opened = self._open(db, table)
+        return repair_table(opened, Ledger(opened))
+
+    def adopt(
+        self,
+        db: str,
+        table: str,
+        directory: str,
+        *,
+        partition_keys: Keys | None = None,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Take over a directory of Parquet files as it lies: each partition's files become its first batch.
+
+        Args:
+            db: The database.
+            table: The table; made if it is absent.
+            directory: An absolute path, or a URI.
+            partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
+            reason: Why, for the history.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            The pin of the first batches.
+
+        Raises:
+            InvalidName: There are no Parquet files, or the directories do not fit the keys.
+            SchemaMismatch: The files do not fit together, or do not fit the table.
+        """
+        from airflow_sfx.warehouse.adopt import adopt_directory
+        from airflow_sfx.warehouse.target import Target
+
+        target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
+        return adopt_directory(target, directory, partition_keys, Author(producer or self._producer(), reason))
+
+    def tables(self) -> list[TableRef]:
+        """All tables, sorted."""
+        return [TableRef(db, name) for db in self.metastore.databases() for name in self.metastore.tables(db)]
+
+    def show(self, db: str, table: str) -> TableState:
+        """A table as it is now: columns, partitions, and what is staged.
+
+        Args:
+            db: The database.
+            table: The table.
+
+        Returns:
+            Its state.
+
+        Raises:
+            TableNotFound: There is no such table.
+        """
+        from airflow_sfx.warehouse.show import table_state
+
+        opened = self._open(db, table)
+        return table_state(opened, Ledger(opened))
+
+    def manifests(self, pin: BatchPin) -> list[Manifest]:
+        """The manifests of a pin's batches: files, schema, statistics, producer, inputs, check results.
+
+        Args:
+            pin: The pin.
+
+        Returns:
+            One manifest a partition, by name.
+
+        Raises:
+            BatchNotFound: There is no such batch.
+            InconsistentBatch: A manifest is missing or was altered.
+        """
+        return self._pinned(pin).manifests(pin.batches)
+
+    def _open(self, db: str, table: str) -> OpenTable:
+        return OpenTable.find(TableRef(db, table), self.store, self.metastore)
+
+    def _pinned(self, pin: BatchPin) -> OpenTable:
+        """The pin's table, if the pin is of this warehouse: its location is not trusted, but compared."""
+        if not isinstance(pin, BatchPin):
+            raise InvalidName(f"{pin!r:.80} is not a BatchPin: pass what store_dataframe or pin returned")
+        table = OpenTable.find(pin.ref, self.store, self.metastore)
+        if pin.location != table.location:
+            raise InvalidName(
+                f"the pin of {pin.ref} points at {pin.location}, and this warehouse has the table at {table.location}: "
+                "connect to the warehouse that the pin was made in"
+            )
+        for name in pin.batches:
+            table.layout.partition(name)
+        return table
+
+    def _chosen(
+        self,
+        source: str | BatchPin,
+        name: str | None,
+        partitions: Sequence[object] | None,
+        batch_id: str | None,
+        as_of: datetime | None,
+    ) -> tuple[OpenTable, dict[str, str], bool]:
+        """The table, the batches to read, and whether the caller named the partitions."""
+        from airflow_sfx.warehouse.current import batches_as_of, current_batches, named_batch
+
+        if isinstance(source, BatchPin):
+            if name is not None or partitions is not None or batch_id is not None or as_of is not None:
+                raise InvalidName("a pin names table, partitions and batches already: pass nothing of them beside it")
+            return self._pinned(source), source.batches, True
+        if name is None:
+            raise InvalidName(f"load_dataframe({source!r}) names no table: pass the database and the table, or a pin")
+        if batch_id is not None and as_of is not None:
+            raise InvalidName("batch_id= and as_of= were both given: pass one of them")
+        table = self._open(source, name)
+        wanted = table.wanted(partitions)
+        if batch_id is not None:
+            return table, named_batch(table, wanted, batch_id), True
+        if as_of is not None:
+            return table, batches_as_of(table, Ledger(table), wanted, as_of), wanted is not None
+        return table, current_batches(table, Ledger(table), wanted), wanted is not None
+
+
+def _one(partitions: Sequence[Partition], table: OpenTable) -> str:
+    if len(partitions) != 1:
+        raise InvalidName(
+            f"{len(partitions)} partitions of {table.ref} were named: a history is of one partition, or of all"
+        )
+    return table.layout.name(partitions[0])

@@ -1,0 +1,489 @@
+"""The public calls: those of `Warehouse`, on the warehouse that the call, the environment or Airflow names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse import connect as _connect
+from airflow_sfx.warehouse.reports import Repair, RunRollback, TableState, VerifyReport
+from airflow_sfx.warehouse.warehouse import As, Check, Evolve, Keys, Warehouse
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.diff import BatchDiff
+
+VARIABLE = "SFX_WAREHOUSE"
+"""The environment variable that names the warehouse."""
+
+
+def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None = None) -> Warehouse:
+    """Open a warehouse.
+
+    Args:
+        uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named ``key=value``; None for the
+            default one: what ``SFX_WAREHOUSE`` names, else, in a process that runs Airflow, the connection
+            ``sfx_default``, else ``embedded://~/.sfx/warehouse``.
+        producer: Who writes; from the process's environment where nobody says.
+
+    Returns:
+        The warehouse.
+
+    Raises:
+        InvalidName: The URI names no warehouse that is known here.
+        WarehouseUnavailable: It cannot be opened.
+
+    Example:
+        >>> import tempfile
+        >>> connect(f"embedded://{tempfile.mkdtemp()}").tables()
+        []
+    """
+    if uri is not None:
+        return _connect.connect(uri, producer=producer)
+    named = os.environ.get(VARIABLE)
+    if named:
+        return _opened(named) if producer is None else _connect.connect(named, producer=producer)
+    if "airflow.sdk" in sys.modules:
+        from airflow_sfx.hooks.sfx import default_warehouse
+
+        found = default_warehouse()
+        if found is not None:
+            return found
+    return _opened(_connect.DEFAULT_URI)
+
+
+@lru_cache(maxsize=8)
+def _opened(uri: str) -> Warehouse:
+    return _connect.connect(uri)
+
+
+def _warehouse(given: Warehouse | str | None) -> Warehouse:
+    if isinstance(given, Warehouse):
+        return given
+    return connect() if given is None else _opened(given)
+
+
+def _producer(given: Producer | None) -> Producer | None:
+    """In an Airflow task, the task instance as Airflow's context describes it, which says more than the variables."""
+    if given is None and "airflow.sdk" in sys.modules:
+        from airflow_sfx.hooks.context import current_producer_or_none
+
+        return current_producer_or_none()
+    return given
+
+
+def store_dataframe(
+    df: object,
+    dest_db: str,
+    dest_table: str,
+    partitions: Sequence[object] | None = None,
+    *,
+    partition_by: Sequence[str] | None = None,
+    partition_keys: Keys | None = None,
+    publish: bool = True,
+    reason: str = "",
+    inputs: Iterable[BatchPin] = (),
+    checks: Iterable[Check] = (),
+    evolve: Evolve = "safe",
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> BatchPin:
+    """Write a frame as a new batch and make it current. What was there before stays, and can be rolled back to.
+
+    Args:
+        df: A pandas or polars DataFrame, a pyarrow Table or RecordBatchReader, or an iterator of these.
+        dest_db: The database.
+        dest_table: The table; made if it is absent.
+        partitions: The values of the partition to write, one a key; None for a table without partitions.
+        partition_by: Columns of the frame that say to which partition a row belongs; many partitions, one batch ID.
+        partition_keys: Names of a new table's keys, or names with Hive types; one key is called ``partition`` when
+            nobody names it.
+        publish: False stages the batch: complete, but not current until `publish`.
+        reason: Why, for the history.
+        inputs: The pins that the frame was made from, for the manifest.
+        checks: What the frame must pass to be published; see `airflow_sfx.checks`.
+        evolve: ``safe`` allows added columns and safe widening, ``any`` every change, ``none`` none.
+        producer: Who writes; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The pin of exactly what was written.
+
+    Raises:
+        InvalidName: A name or a partition value breaks a rule; nothing was written.
+        SchemaMismatch: The frame cannot be stored, or does not fit the table; nothing was written.
+        CheckFailed: A check failed; the batch is staged and the partition is as it was.
+        StaleAttempt: A newer attempt of this task instance has changed the partition.
+        CommitConflict: Others changed the partition first, for minutes.
+        WarehouseUnavailable: Storage or metastore failed.
+    """
+    return _warehouse(warehouse).store_dataframe(
+        df,
+        dest_db,
+        dest_table,
+        partitions,
+        partition_by=partition_by,
+        partition_keys=partition_keys,
+        publish=publish,
+        reason=reason,
+        inputs=inputs,
+        checks=checks,
+        evolve=evolve,
+        producer=_producer(producer),
+    )
+
+
+def load_dataframe(
+    src_db: str | BatchPin,
+    src_table: str | None = None,
+    partitions: Sequence[object] | None = None,
+    *,
+    batch_id: str | None = None,
+    as_of: datetime | None = None,
+    columns: Sequence[str] | None = None,
+    filters: object = None,
+    as_: As = "pandas",
+    batches: bool = False,
+    warehouse: Warehouse | str | None = None,
+) -> Any:
+    """Read batches whole: the current ones, or exactly those that a pin, an ID or a time names.
+
+    Args:
+        src_db: The database, or a pin.
+        src_table: The table; absent with a pin.
+        partitions: Which partitions; None for all.
+        batch_id: The batch to read of each named partition.
+        as_of: The time, with a time zone, whose current batches are read.
+        columns: The columns to read, in this order; None for all.
+        filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
+        as_: ``pandas``, ``polars`` or ``arrow``.
+        batches: True gives an iterator of frames, for data larger than memory.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The frame as it was stored. A read of the whole table has the partition keys as columns too.
+
+    Raises:
+        TableNotFound: There is no such table.
+        PartitionNotFound: A partition is not there.
+        BatchNotFound: A batch is not there.
+        InconsistentBatch: Stored objects are not what the manifest says.
+    """
+    return _warehouse(warehouse).load_dataframe(
+        src_db,
+        src_table,
+        partitions,
+        batch_id=batch_id,
+        as_of=as_of,
+        columns=columns,
+        filters=filters,
+        as_=as_,
+        batches=batches,
+    )
+
+
+def publish(
+    pin: BatchPin,
+    *,
+    reason: str = "",
+    force: bool = False,
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> BatchPin:
+    """Make staged batches current, all of them at one moment.
+
+    Args:
+        pin: What a store with ``publish=False`` returned.
+        reason: Why, for the history.
+        force: Publish even where a batch that was written later is current.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The pin.
+
+    Raises:
+        BatchNotFound: There is no such batch.
+        InconsistentBatch: A batch was never completed.
+        CommitConflict: A batch that was written later is current.
+        InvalidName: The pin is of another warehouse.
+    """
+    return _warehouse(warehouse).publish(pin, reason=reason, force=force, producer=_producer(producer))
+
+
+def pin(
+    db: str,
+    table: str,
+    partitions: Sequence[object] | None = None,
+    *,
+    warehouse: Warehouse | str | None = None,
+) -> BatchPin:
+    """Pin what is current now.
+
+    Args:
+        db: The database.
+        table: The table.
+        partitions: Which partitions; None for all.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The pin.
+
+    Raises:
+        TableNotFound: There is no such table.
+        PartitionNotFound: A partition has no batch, or no partition has one.
+    """
+    return _warehouse(warehouse).pin(db, table, partitions)
+
+
+def history(
+    db: str,
+    table: str,
+    partition: Sequence[object] | None = None,
+    *,
+    limit: int | None = 100,
+    warehouse: Warehouse | str | None = None,
+) -> list[LedgerEntry]:
+    """The changes of one partition, newest first; or, with no partition named, of the whole table.
+
+    Args:
+        db: The database.
+        table: The table.
+        partition: The partition's values; None for all partitions, by time.
+        limit: How many entries at the most; None for all.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The entries.
+
+    Raises:
+        TableNotFound: There is no such table.
+        PartitionNotFound: There never was such a partition.
+    """
+    return _warehouse(warehouse).history(db, table, partition, limit=limit)
+
+
+def rollback(
+    db: str,
+    table: str,
+    partitions: Sequence[object] | None = None,
+    *,
+    to: str | None = None,
+    reason: str = "",
+    expected: BatchPin | None = None,
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> BatchPin:
+    """Make an earlier batch current again; no data are read or written, and nothing is lost.
+
+    Args:
+        db: The database.
+        table: The table.
+        partitions: Which partitions; None only for a table without.
+        to: The batch ID to go to; None for the batch before. A second call goes one further back.
+        reason: Why, for the history.
+        expected: What must be current for the rollback to be right.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The pin of what is current now.
+
+    Raises:
+        TableNotFound: There is no such table.
+        PartitionNotFound: A partition has no batch.
+        BatchNotFound: There is no batch before, or the partition never had ``to``.
+        CommitConflict: Something else than ``expected`` is current.
+    """
+    return _warehouse(warehouse).rollback(
+        db, table, partitions, to=to, reason=reason, expected=expected, producer=_producer(producer)
+    )
+
+
+def rollback_run(
+    *,
+    dag_id: str,
+    run_id: str,
+    reason: str = "",
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> list[RunRollback]:
+    """Undo everything that one DAG run published. Partitions that somebody has changed since stay as they are.
+
+    Args:
+        dag_id: The DAG.
+        run_id: The DAG run.
+        reason: Why, for the history.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        What was done, a table at a time.
+
+    Raises:
+        BatchNotFound: The run changed nothing in this warehouse.
+    """
+    return _warehouse(warehouse).rollback_run(dag_id=dag_id, run_id=run_id, reason=reason, producer=_producer(producer))
+
+
+def diff(
+    before: BatchPin,
+    after: BatchPin,
+    *,
+    keys: Sequence[str] = (),
+    warehouse: Warehouse | str | None = None,
+) -> BatchDiff:
+    """Compare what two pins hold: columns, rows, each column's values, and, by key, the rows.
+
+    Args:
+        before: The one pin.
+        after: The other, of the same or of another table.
+        keys: Columns that tell rows apart; without them rows are compared as a whole.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The differences.
+
+    Raises:
+        SchemaMismatch: A key is not a column of both.
+    """
+    return _warehouse(warehouse).diff(before, after, keys=keys)
+
+
+def verify(
+    pin: BatchPin,
+    *,
+    warehouse: Warehouse | str | None = None,
+) -> VerifyReport:
+    """Read every file of a pin and compare size, checksum and rows with the manifest.
+
+    Args:
+        pin: The pin.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        What was read.
+
+    Raises:
+        BatchNotFound: There is no such batch.
+        InconsistentBatch: Something is missing, truncated or altered; ``problems`` lists it.
+    """
+    return _warehouse(warehouse).verify(pin)
+
+
+def repair(
+    db: str,
+    table: str,
+    *,
+    warehouse: Warehouse | str | None = None,
+) -> list[Repair]:
+    """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
+
+    Args:
+        db: The database.
+        table: The table.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        What was found and what was done; nothing where all is well.
+
+    Raises:
+        TableNotFound: There is no such table.
+    """
+    return _warehouse(warehouse).repair(db, table)
+
+
+def adopt(
+    db: str,
+    table: str,
+    directory: str,
+    *,
+    partition_keys: Keys | None = None,
+    reason: str = "",
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> BatchPin:
+    """Take over a directory of Parquet files as it lies: each partition's files become its first batch.
+
+    Args:
+        db: The database.
+        table: The table; made if it is absent.
+        directory: An absolute path, or a URI.
+        partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
+        reason: Why, for the history.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The pin of the first batches.
+
+    Raises:
+        InvalidName: There are no Parquet files, or the directories do not fit the keys.
+        SchemaMismatch: The files do not fit together, or do not fit the table.
+    """
+    return _warehouse(warehouse).adopt(
+        db, table, directory, partition_keys=partition_keys, reason=reason, producer=_producer(producer)
+    )
+
+
+def tables(
+    *,
+    warehouse: Warehouse | str | None = None,
+) -> list[TableRef]:
+    """All tables, sorted.
+
+    Args:
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+    """
+    return _warehouse(warehouse).tables()
+
+
+def show(
+    db: str,
+    table: str,
+    *,
+    warehouse: Warehouse | str | None = None,
+) -> TableState:
+    """A table as it is now: columns, partitions, and what is staged.
+
+    Args:
+        db: The database.
+        table: The table.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        Its state.
+
+    Raises:
+        TableNotFound: There is no such table.
+    """
+    return _warehouse(warehouse).show(db, table)
+
+
+def manifests(
+    pin: BatchPin,
+    *,
+    warehouse: Warehouse | str | None = None,
+) -> list[Manifest]:
+    """The manifests of a pin's batches: files, schema, statistics, producer, inputs, check results.
+
+    Args:
+        pin: The pin.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        One manifest a partition, by name.
+
+    Raises:
+        BatchNotFound: There is no such batch.
+        InconsistentBatch: A manifest is missing or was altered.
+    """
+    return _warehouse(warehouse).manifests(pin)

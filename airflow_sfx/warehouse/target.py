@@ -1,0 +1,165 @@
+"""What a store writes to: the table, made or changed to fit the frame, after everything has been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.layout import PartitionStyle, TableLayout
+from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, partitions_of
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.frames.evolution import Evolve, merge_columns
+from airflow_sfx.metastore.metastore import Metastore, TableInfo
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A table that is about to be written.
+
+    Args:
+        ref: Its name.
+        store: Where its objects will be.
+        metastore: Where its pointers will be.
+        style: How a new table names partition directories.
+        existing: What the metastore has; None for a new table.
+    """
+
+    ref: TableRef
+    store: Store
+    metastore: Metastore
+    style: PartitionStyle
+    existing: TableInfo | None
+
+    @classmethod
+    def of(cls, ref: TableRef, store: Store, metastore: Metastore, style: PartitionStyle) -> Target:
+        """Look the table up."""
+        return cls(ref, store, metastore, style, metastore.get_table(ref))
+
+    def keys(
+        self, named: Sequence[str] | Mapping[str, str] | None, found: Sequence[PartitionKey]
+    ) -> tuple[PartitionKey, ...]:
+        """The table's partition keys.
+
+        Args:
+            named: The ``partition_keys=`` of the call.
+            found: The keys that the call implies.
+
+        Returns:
+            Those of the table; for a new one, those that the call implies.
+
+        Raises:
+            InvalidName: The table has other keys.
+        """
+        if self.existing is None:
+            return tuple(found)
+        have = [key.name for key in self.existing.keys]
+        if named is not None or len(found) != len(have):
+            wanted = [str(name).lower() for name in named] if named is not None else [key.name for key in found]
+            if wanted != have:
+                raise InvalidName(
+                    f"{self.ref} has {_listed('the partition key', have)} and this call {_listed('the key', wanted)}: "
+                    f"pass {len(have)} partition value{'' if len(have) == 1 else 's'}"
+                    if have
+                    else f"{self.ref} is not partitioned and this call has {_listed('the key', wanted)}: leave it out"
+                )
+        return self.existing.keys
+
+    def partition(
+        self, values: Sequence[object] | None, named: Sequence[str] | Mapping[str, str] | None
+    ) -> tuple[tuple[PartitionKey, ...], Partition]:
+        """The keys of the table and the one partition that ``partitions=`` names.
+
+        Args:
+            values: The argument; None for a table without partitions.
+            named: The ``partition_keys=`` of the call.
+
+        Returns:
+            The table's keys, and the partition.
+
+        Raises:
+            InvalidName: A value breaks a rule, or several partitions are named.
+        """
+        if values is None:
+            keys = self.keys(named, partition_keys(named, 0) if named else ())
+            if keys:
+                raise InvalidName(
+                    f"{self.ref} is partitioned by {', '.join(key.name for key in keys)}: pass partitions= with one value "
+                    "a key, or partition_by= with the frame's columns"
+                )
+            return keys, Partition()
+        flat = [values[0]] if len(values) == 1 and isinstance(values[0], (tuple, list)) else [values]
+        count = len(flat[0]) if isinstance(flat[0], Sequence) and not isinstance(flat[0], str) else 1
+        (partition,) = partitions_of(values if isinstance(values, str) else flat, count, table=str(self.ref))
+        keys = self.keys(named, self._found(named, count))
+        for key, value in zip(keys, partition.values, strict=True):
+            key.check(value)
+        return keys, partition
+
+    def _found(self, named: Sequence[str] | Mapping[str, str] | None, count: int) -> tuple[PartitionKey, ...]:
+        if self.existing is not None and named is None:
+            if len(self.existing.keys) != count:
+                raise InvalidName(
+                    f"{self.ref} has {len(self.existing.keys)} partition keys "
+                    f"({', '.join(key.name for key in self.existing.keys) or 'none'}) and the call names {count} values: "
+                    "a store writes one partition, with one value a key; use partition_by= for many partitions"
+                )
+            return self.existing.keys
+        return partition_keys(named, count)
+
+    def fit(
+        self,
+        keys: tuple[PartitionKey, ...],
+        columns: tuple[Column, ...],
+        *,
+        evolve: Evolve,
+        untyped: Collection[str],
+    ) -> tuple[Column, ...]:
+        """The table's columns once the frame is in it.
+
+        Raises:
+            SchemaMismatch: The frame does not fit.
+            InvalidName: A column has the name of a partition key.
+        """
+        if not columns:
+            raise SchemaMismatch(f"the frame has no columns but the partition keys: {self.ref} needs at least one more")
+        names = {column.name.lower() for column in columns}
+        for key in keys:
+            if key.name in names:
+                raise InvalidName(
+                    f"the frame has a column named {key.name!r}, which is a partition key of {self.ref}: drop the column, or "
+                    f"pass partition_by=[{key.name!r}] instead of partitions="
+                )
+        have = self.existing.columns if self.existing else ()
+        if not have:
+            return columns
+        return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref), untyped=untyped)
+
+    def ensure(self, keys: tuple[PartitionKey, ...], columns: tuple[Column, ...], evolve: Evolve) -> OpenTable:
+        """Make the table, or bring its columns to what the frame needs, with nobody else's change lost."""
+        info = self.existing
+        if info is None:
+            root = TableLayout.default_root(self.ref)
+            parameters = {STYLE_PARAMETER: self.style}
+            new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
+            info = self.metastore.create_table(new)
+            if info.keys != keys:
+                raise InvalidName(f"somebody else has just made {self.ref} with other partition keys: look at it first")
+        if info.columns != columns:
+
+            def change(now: TableInfo) -> TableInfo:
+                mine = {column.name.lower() for column in columns}
+                theirs = tuple(column for column in now.columns if column.name.lower() not in mine)
+                kind: Evolve = "any" if evolve == "any" else "safe"
+                merged = merge_columns(now.columns, columns + theirs, evolve=kind, table_name=str(self.ref))
+                return replace(now, columns=merged)
+
+            info = self.metastore.update_table(self.ref, change)
+        return OpenTable.of(info, self.store, self.metastore)
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    return f"{what}{'' if len(names) == 1 else 's'} {', '.join(names) or '(none)'}"

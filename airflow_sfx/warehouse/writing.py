@@ -1,0 +1,265 @@
+"""Writing batches: claim their directories, write their files, and seal each with its manifest.
+
+All batches of one call have the same batch ID. Files go below a directory that the call has claimed, so nobody else
+writes there; the manifest comes last, and without it a directory is unfinished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_sfx.core.batch_id import next_batch_id
+from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import WAITERS, each
+
+IN_FLIGHT_BYTES = 192 << 20
+"""How many bytes of a frame may wait to be written at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFile:
+    """A Parquet file in memory.
+
+    Args:
+        content: Its bytes, as a buffer.
+        rows: How many rows it holds.
+        statistics: What its columns hold.
+    """
+
+    content: memoryview
+    rows: int
+    statistics: Mapping[str, ColumnStatistics]
+
+
+Chunk = tuple[str, Any]
+"""A partition's name and the rows of one of its files, as a pyarrow Table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What all batches of a call have in common.
+
+    Args:
+        schema: The frame's Arrow schema as text.
+        columns: Its columns with Hive types, without the partition keys.
+        producer: Who writes.
+        inputs: What it was made from.
+    """
+
+    schema: str
+    columns: tuple[Column, ...]
+    producer: Producer
+    inputs: tuple[BatchPin, ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A batch that is being written."""
+
+    batch_id: str
+    files: list[DataFile] = field(default_factory=list)
+    statistics: list[Mapping[str, ColumnStatistics]] = field(default_factory=list)
+
+
+class BatchSet:
+    """The batches that one call writes, one a partition.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        content: What they have in common.
+    """
+
+    def __init__(self, table: OpenTable, ledger: Ledger, content: Content) -> None:
+        self._table = table
+        self._ledger = ledger
+        self._content = content
+        self._token = uuid.uuid4().hex
+        self._drafts: dict[str, _Draft] = {}
+        self.heads: dict[str, Head] = {}
+
+    @property
+    def batches(self) -> dict[str, str]:
+        """The batch ID of each partition, by name."""
+        return {name: draft.batch_id for name, draft in self._drafts.items()}
+
+    def claim(self, names: Sequence[str]) -> None:
+        """Take one batch ID for partitions: the next that is free in all of them.
+
+        Args:
+            names: The partitions' names, none of which has been claimed yet.
+        """
+        pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
+        hints = {name: pointers[name].sequence if name in pointers else 0 for name in names}
+        self.heads.update(self._ledger.heads(hints))
+        newest = max([*(self.heads[name].newest for name in names), *self.batches.values()], default="")
+        mine = min(self.batches.values(), default=None)
+        batch_id = mine if mine and mine >= newest else next_batch_id(datetime.now(UTC), newest or None)
+        while not self._take(names, batch_id):
+            batch_id = next_batch_id(datetime.now(UTC), batch_id)
+        self._drafts.update({name: _Draft(batch_id) for name in names})
+
+    def write(self, chunks: Iterable[Chunk], encode: Callable[[Any], EncodedFile], *, small: bool) -> None:
+        """Write files, several at a time; partitions that were not claimed yet are claimed as they come.
+
+        Args:
+            chunks: The rows of each file, in the order in which they are to be read.
+            encode: Makes a Parquet file of rows; used from several threads.
+            small: Whether the files are small, so that waiting for storage, not encoding, takes the time.
+        """
+        threads = WAITERS if small else max(2, os.cpu_count() or 2)
+        budget = _Budget(IN_FLIGHT_BYTES)
+        pending: list[tuple[str, Future[tuple[DataFile, EncodedFile]]]] = []
+        counts: dict[str, int] = {}
+        with ThreadPoolExecutor(threads, thread_name_prefix="sfx-write") as pool:
+            try:
+                for name, rows in chunks:
+                    if name not in self._drafts:
+                        self.claim([name])
+                    number = counts[name] = counts.get(name, -1) + 1
+                    budget.take(rows.nbytes)
+                    pending.append((name, pool.submit(self._write_one, name, number, rows, encode, budget)))
+                    del rows
+                for name, future in pending:
+                    file, encoded = future.result()
+                    self._drafts[name].files.append(file)
+                    self._drafts[name].statistics.append(encoded.statistics)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def seal(self, *, staged: bool, checks: tuple[CheckResult, ...] = ()) -> list[Manifest]:
+        """Write the manifests: the batches are complete.
+
+        Args:
+            staged: Whether they wait to be published by another call.
+            checks: What the checks found.
+
+        Returns:
+            The manifests, in the order of the partitions.
+        """
+        self._align()
+        manifests = [self._manifest(name, draft, staged=staged, checks=checks) for name, draft in self._drafts.items()]
+        each(self._put_manifest, manifests)
+        return manifests
+
+    def rebase(self, manifests: Sequence[Manifest], heads: Mapping[str, Head]) -> list[Manifest]:
+        """Give complete batches a greater ID, because other batches with greater ones came first.
+
+        Args:
+            manifests: The manifests, as sealed.
+            heads: The partitions' heads now.
+
+        Returns:
+            The new manifests, sealed. The files are linked or copied within the storage; the old ones stay.
+        """
+        self.heads.update(heads)
+        self._move(max(head.newest for head in heads.values()))
+        renewed = [
+            replace(
+                manifest,
+                batch_id=self._drafts[manifest.partition].batch_id,
+                replaced=heads[manifest.partition].batch_id,
+            )
+            for manifest in manifests
+        ]
+        each(self._put_manifest, renewed)
+        return renewed
+
+    def _align(self) -> None:
+        """Bring batches that were claimed one by one, as a stream went on, to the same ID."""
+        if len(set(self.batches.values())) > 1:
+            self._move(max(self.batches.values()))
+
+    def _move(self, newest: str) -> None:
+        old = self.batches
+        batch_id = next_batch_id(datetime.now(UTC), newest)
+        while not self._take(list(old), batch_id):
+            batch_id = next_batch_id(datetime.now(UTC), batch_id)
+        layout, store = self._table.layout, self._table.store
+
+        def move(item: tuple[str, DataFile]) -> DataFile:
+            name, file = item
+            source, target = layout.batch_dir(name, old[name]), layout.batch_dir(name, batch_id)
+            return replace(file, etag=store.copy(f"{source}/{file.path}", f"{target}/{file.path}"))
+
+        work = [(name, file) for name, draft in self._drafts.items() for file in draft.files]
+        moved = iter(each(move, work))
+        for draft in self._drafts.values():
+            draft.batch_id, draft.files = batch_id, [next(moved) for _ in draft.files]
+
+    def _take(self, names: Sequence[str], batch_id: str) -> bool:
+        layout, store = self._table.layout, self._table.store
+        return all(each(lambda name: store.claim(layout.batch_dir(name, batch_id), self._token), names))
+
+    def _write_one(
+        self, name: str, number: int, rows: Any, encode: Callable[[Any], EncodedFile], budget: _Budget
+    ) -> tuple[DataFile, EncodedFile]:
+        size = rows.nbytes
+        try:
+            encoded = encode(rows)
+            del rows
+            path = f"part-{number:05d}.parquet"
+            directory = self._table.layout.batch_dir(name, self._drafts[name].batch_id)
+            etag = self._table.store.put(f"{directory}/{path}", encoded.content)
+            digest = hashlib.sha256(encoded.content).hexdigest()
+            file = DataFile(path, encoded.content.nbytes, encoded.rows, digest, etag)
+            return file, replace(encoded, content=memoryview(b""))
+        finally:
+            budget.give(size)
+
+    def _manifest(self, name: str, draft: _Draft, *, staged: bool, checks: tuple[CheckResult, ...]) -> Manifest:
+        from airflow_sfx.frames.parquet import merge_statistics
+
+        return Manifest(
+            ref=self._table.ref,
+            partition=name,
+            keys=self._table.info.keys,
+            batch_id=draft.batch_id,
+            schema=self._content.schema,
+            columns=self._content.columns,
+            files=tuple(draft.files),
+            created_at=datetime.now(UTC),
+            statistics=merge_statistics(draft.statistics),
+            producer=self._content.producer,
+            inputs=self._content.inputs,
+            replaced=self.heads[name].batch_id,
+            staged=staged,
+            checks=checks,
+        )
+
+    def _put_manifest(self, manifest: Manifest) -> None:
+        path = self._table.layout.manifest(manifest.partition, manifest.batch_id)
+        self._table.store.put_if_absent(path, manifest.to_text().encode())
+
+
+class _Budget:
+    """How many bytes may be under way; one piece always may, however large."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = self._limit = limit
+        self._changed = threading.Condition()
+
+    def take(self, size: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= min(size, self._limit))
+            self._free -= size
+
+    def give(self, size: int) -> None:
+        with self._changed:
+            self._free += size
+            self._changed.notify_all()
