@@ -1,0 +1,168 @@
+"""One Arrow array from the type it has in the frame to the type it has in the file, and back, value by value the same.
+
+Arrow's own casts do most of it. They lack some (time of day to integer, anything to null, list to list view), read a
+time without a zone as local time, and pair the fields of structs by exact name; those steps are made here, at any depth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.frames.hive import is_list
+
+if TYPE_CHECKING:
+    AnyArray = pa.Array[Any]
+else:  # generic for type checkers only
+    AnyArray = pa.Array
+
+
+def to_stored(array: AnyArray, target: pa.DataType) -> AnyArray:
+    """Convert an array of a frame to the type in the file.
+
+    Args:
+        array: The array.
+        target: A type that `physical_type` gives, or one that `widen` makes of it.
+
+    Returns:
+        The same values in that type; the same array where the types agree.
+
+    Raises:
+        pyarrow.ArrowInvalid: A value does not fit.
+
+    Example:
+        >>> to_stored(pa.array([1, None], pa.time32("s")), pa.int64()).to_pylist()
+        [1, None]
+    """
+    source: Any = array.type
+    if source == target:
+        return array
+    if types.is_null(source):
+        return pa.nulls(len(array), target)
+    if isinstance(array, pa.DictionaryArray):
+        return to_stored(array.dictionary, target).take(array.indices)
+    if isinstance(array, pa.ExtensionArray):
+        return to_stored(array.storage, target)
+    if types.is_run_end_encoded(source):
+        return to_stored(pc.run_end_decode(array), target)
+    if types.is_time32(source):
+        return array.view(pa.int32()).cast(target)
+    if types.is_time64(source) or types.is_duration(source):
+        return array.view(pa.int64()).cast(target)
+    if is_list(source):
+        return _list(_plain_list(array), target, to_stored)
+    if types.is_map(source):
+        return _map(array, target, to_stored)
+    if types.is_struct(source):
+        return _struct(array, target, to_stored)
+    return array.cast(target)
+
+
+def to_restored(array: AnyArray, target: pa.DataType) -> AnyArray:
+    """Convert an array of a file to the type that it had in the frame.
+
+    Args:
+        array: The array as Parquet gives it.
+        target: The frame's type, which is not a dictionary.
+
+    Returns:
+        The same values in that type; the same array where the types agree.
+
+    Raises:
+        pyarrow.ArrowException: The file's type or a value does not fit, so that the file is not the frame's.
+
+    Example:
+        >>> to_restored(pa.array([1, None]), pa.duration("s")).to_pylist()
+        [datetime.timedelta(seconds=1), None]
+    """
+    source: Any = array.type
+    wanted: Any = target
+    if source == target and not types.is_nested(target):  # equal nested types may name their items differently
+        return array
+    if types.is_null(target):
+        return pa.nulls(len(array), target)
+    if types.is_null(source):
+        return pa.nulls(len(array), target)
+    if isinstance(array, pa.DictionaryArray):
+        return to_restored(array.dictionary, target).take(array.indices)
+    if isinstance(wanted, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(wanted, to_restored(array, wanted.storage_type))
+    if types.is_run_end_encoded(target):
+        values = to_restored(array, wanted.value_type)
+        return pc.run_end_encode(values, run_end_type=wanted.run_end_type)
+    if types.is_time32(target):
+        return array.cast(pa.int32()).view(target)
+    if types.is_time64(target) or types.is_duration(target):
+        return array.cast(pa.int64()).view(target)
+    if types.is_timestamp(target) and types.is_timestamp(source):
+        if wanted.tz is not None and source.tz is None:  # INT96 says no zone; what was written is UTC
+            array = array.view(pa.timestamp(source.unit, "UTC"))
+        return array.cast(target)
+    if is_list(target):
+        return _restored_list(array, wanted)
+    if types.is_map(target):
+        return _map(array, target, to_restored)
+    if types.is_struct(target):
+        return _struct(array, target, to_restored)
+    return array.cast(target)
+
+
+def _plain_list(array: Any) -> Any:
+    """Make any list array a plain one. Arrow's cast from a list view can give wrong offsets, so they are made here."""
+    if types.is_list(array.type):
+        return array
+    offsets = _offsets(array, pa.int32())
+    return pa.ListArray.from_arrays(offsets, array.flatten(), mask=array.is_null() if array.null_count else None)
+
+
+def _restored_list(array: Any, target: Any) -> AnyArray:
+    if types.is_list(target):
+        return _list(array, target, to_restored)
+    plain = _list(array, pa.list_(target.value_type), to_restored)
+    if types.is_list_view(target):
+        return _list_view(plain, target, pa.ListViewArray, pa.int32())
+    if types.is_large_list_view(target):
+        return _list_view(plain, target, pa.LargeListViewArray, pa.int64())
+    return plain.cast(target)
+
+
+def _list_view(array: Any, target: Any, kind: Any, width: pa.DataType) -> AnyArray:
+    offsets = _offsets(array, width)
+    sizes = pc.subtract(offsets[1:], offsets[:-1])
+    mask = array.is_null() if array.null_count else None
+    return kind.from_arrays(offsets[:-1], sizes, array.flatten(), type=target, mask=mask)
+
+
+def _offsets(array: Any, width: pa.DataType) -> Any:
+    lengths = pc.fill_null(pc.list_value_length(array).cast(width), 0)
+    return pa.concat_arrays([pa.array([0], width), pc.cumulative_sum_checked(lengths)])
+
+
+def _list(array: Any, target: Any, convert: Any) -> Any:
+    values = convert(array.values, target.value_type)
+    return pa.Array.from_buffers(
+        target, len(array), array.buffers()[:2], array.null_count, offset=array.offset, children=[values]
+    )
+
+
+def _map(array: Any, target: Any, convert: Any) -> AnyArray:
+    entries = pa.StructArray.from_arrays(
+        [convert(array.keys, target.key_type), convert(array.items, target.item_type)],
+        fields=[target.key_field, target.item_field],
+    )
+    return pa.Array.from_buffers(
+        target, len(array), array.buffers()[:2], array.null_count, offset=array.offset, children=[entries]
+    )
+
+
+def _struct(array: Any, target: Any, convert: Any) -> AnyArray:
+    there = {array.type.field(i).name.lower(): i for i in range(array.type.num_fields)}
+    fields = [target.field(i) for i in range(target.num_fields)]
+    children = []
+    for field in fields:
+        i = there.get(field.name.lower())
+        children.append(pa.nulls(len(array), field.type) if i is None else convert(array.field(i), field.type))
+    return pa.StructArray.from_arrays(children, fields=fields, mask=array.is_null() if array.null_count else None)

@@ -1,0 +1,154 @@
+"""How a table's columns change when a frame with other columns is stored in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import Column
+from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS, arrow_type, hive_type
+
+Evolve = Literal["none", "safe", "any"]
+"""What a store may do to a table's columns: nothing; add and widen; anything."""
+
+_INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
+_EXACT_IN_DOUBLE = (pa.int8(), pa.int16(), pa.int32(), pa.float32())  # 53 bits hold each of their values
+
+
+def merge_columns(
+    table_columns: Sequence[Column],
+    frame_columns: Sequence[Column],
+    *,
+    evolve: Evolve,
+    table_name: str,
+    untyped: Collection[str] = (),
+) -> tuple[Column, ...]:
+    """The table's columns after a frame has been stored in it. Names are compared without case, and order is free.
+
+    Args:
+        table_columns: The table's columns now, without partition keys.
+        frame_columns: The frame's columns, without partition keys.
+        evolve: ``safe`` lets columns be added and types widen, in the table or from the frame, where no value can
+            change; ``none`` refuses every difference; ``any`` also lets columns be missing from the frame (the table
+            keeps them, and they read as null) and types be replaced by the frame's.
+        table_name: The table, for messages.
+        untyped: The frame's columns that hold only nulls and have no type of their own; they fit every type.
+
+    Returns:
+        The table's columns in their order, then those added.
+
+    Raises:
+        SchemaMismatch: The frame's columns are not allowed.
+
+    Example:
+        >>> merge_columns([Column("n", "int")], [Column("N", "bigint"), Column("s", "string")],
+        ...               evolve="safe", table_name="sales.sold_items")
+        (Column(name='n', type='bigint'), Column(name='s', type='string'))
+    """
+    incoming = {column.name.lower(): column for column in frame_columns}
+    free = {name.lower() for name in untyped}
+    merged = []
+    for column in table_columns:
+        mine = incoming.pop(column.name.lower(), None)
+        if mine is None:
+            if evolve != "any":
+                raise SchemaMismatch(
+                    f"{table_name} has the column {column.name!r} ({column.type}) and the frame has not: add it to the "
+                    'frame, or pass evolve="any" to let it read as null',
+                    table=table_name,
+                )
+            merged.append(column)
+        elif mine.type == column.type or mine.name.lower() in free:
+            merged.append(column)
+        else:
+            merged.append(Column(column.name, _merge_types(column, mine, evolve, table_name)))
+    if incoming and evolve == "none":
+        added = next(iter(incoming.values()))
+        raise SchemaMismatch(
+            f"the frame has the column {added.name!r} ({added.type}) and {table_name} has not: remove it, or pass "
+            'evolve="safe" to add it',
+            table=table_name,
+        )
+    return (*merged, *incoming.values())
+
+
+def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """The type that holds every value of both exactly, or None. Struct fields keep the names that ``one`` has.
+
+    Args:
+        one: A type of `arrow_type`.
+        other: Another.
+
+    Returns:
+        One of the two, or for decimals and structs one that holds both.
+
+    Example:
+        >>> widen(pa.int8(), pa.float64()), widen(pa.int64(), pa.float64())
+        (DataType(double), None)
+    """
+    if one == other:
+        return one
+    if types.is_timestamp(one) and types.is_timestamp(other):
+        return one  # Hive's timestamp has neither unit nor zone
+    if one in _INTEGERS and other in _INTEGERS:
+        return max(one, other, key=_INTEGERS.index)
+    if pa.float64() in (one, other):
+        return pa.float64() if (other if one == pa.float64() else one) in _EXACT_IN_DOUBLE else None
+    if types.is_decimal(one) and types.is_decimal(other):
+        return _widen_decimals(one, other)
+    if types.is_list(one) and types.is_list(other):
+        item = widen(one.value_type, other.value_type)
+        return None if item is None else pa.list_(item)
+    if types.is_map(one) and types.is_map(other):
+        key, item = widen(one.key_type, other.key_type), widen(one.item_type, other.item_type)
+        return None if key is None or item is None else pa.map_(key, item)
+    if types.is_struct(one) and types.is_struct(other):
+        return _widen_structs(one, other)
+    return None
+
+
+def _merge_types(table: Column, frame: Column, evolve: Evolve, table_name: str) -> str:
+    if evolve == "any":
+        return frame.type
+    wider = None if evolve == "none" else _widened(table.type, frame.type)
+    if wider is None:
+        raise SchemaMismatch(
+            f"{table_name} has the column {table.name!r} as {table.type} and the frame as {frame.type}"
+            f"{'' if evolve == 'none' else ', and neither holds every value of the other'}: convert the frame's column, "
+            'or pass evolve="any" to give the table the frame\'s type',
+            table=table_name,
+        )
+    return wider
+
+
+def _widened(table: str, frame: str) -> str | None:
+    try:
+        wider = widen(arrow_type(table), arrow_type(frame))
+    except SchemaMismatch:  # a type that only the engine that declared the column knows
+        return None
+    if wider is None:
+        return None
+    return table if wider == arrow_type(table) else hive_type(wider)
+
+
+def _widen_decimals(one: Any, other: Any) -> pa.DataType | None:
+    scale = max(one.scale, other.scale)
+    precision = max(one.precision - one.scale, other.precision - other.scale) + scale
+    return pa.decimal128(precision, scale) if precision <= MAX_DECIMAL_DIGITS else None
+
+
+def _widen_structs(one: Any, other: Any) -> pa.DataType | None:
+    theirs = {other.field(i).name.lower(): other.field(i) for i in range(other.num_fields)}
+    fields: list[tuple[str, pa.DataType]] = []
+    for i in range(one.num_fields):
+        mine = one.field(i)
+        match = theirs.pop(mine.name.lower(), mine)
+        wider = widen(mine.type, match.type)
+        if wider is None:
+            return None
+        fields.append((mine.name, wider))
+    return pa.struct(fields + [(field.name, field.type) for field in theirs.values()])

@@ -1,0 +1,84 @@
+"""What a frame was: its Arrow schema, and the dictionaries of its categorical columns, which a schema does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogicalSchema:
+    """A frame's schema, as complete as a frame without rows.
+
+    Args:
+        schema: Names, Arrow types, and the metadata that says what the columns were in pandas.
+        dictionaries: For each dictionary column its values, in order, used or not.
+
+    Example:
+        >>> logical = LogicalSchema.of(pa.table({"n": [1], "c": pa.array(["x"]).dictionary_encode()}))
+        >>> logical.dictionaries["c"].to_pylist()
+        ['x']
+    """
+
+    schema: pa.Schema
+    dictionaries: Mapping[str, pa.Array[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: pa.Table) -> LogicalSchema:
+        """The schema of a table whose chunks share their dictionaries.
+
+        Args:
+            table: The table.
+
+        Returns:
+            Its schema and dictionaries.
+        """
+        return cls(table.schema, dictionaries_of(table))
+
+    def without(self, names: Sequence[str]) -> LogicalSchema:
+        """The schema without some columns, named without regard to case."""
+        gone = {name.lower() for name in names}
+        kept = [column for column in self.schema if column.name.lower() not in gone]
+        return LogicalSchema(pa.schema(kept, metadata=self.schema.metadata), self.dictionaries)
+
+
+def dictionaries_of(table: pa.Table) -> dict[str, pa.Array[Any]]:
+    """The values of each dictionary column of a table whose chunks share them."""
+    found: dict[str, pa.Array[Any]] = {}
+    for column in table.schema:
+        if pa.types.is_dictionary(column.type):
+            chunks = table.column(column.name).chunks
+            found[column.name] = chunks[0].dictionary if chunks else pa.array([], column.type.value_type)
+    return found
+
+
+def one_dictionary(table: pa.Table) -> pa.Table:
+    """Give all chunks of each dictionary column the same values, each value once and none null."""
+    if not any(pa.types.is_dictionary(column.type) for column in table.schema):
+        return table
+    table = table.unify_dictionaries()
+    for position, column in enumerate(table.schema):
+        if not pa.types.is_dictionary(column.type):
+            continue
+        chunked = table.column(position)
+        if not chunked.num_chunks:
+            continue
+        values = chunked.chunk(0).dictionary
+        if values.null_count or not _distinct(values):
+            decoded = pa.chunked_array([chunk.dictionary_decode() for chunk in chunked.chunks]).combine_chunks()
+            encoded = decoded.dictionary_encode()
+            fixed = pa.DictionaryArray.from_arrays(
+                encoded.indices.cast(column.type.index_type), encoded.dictionary, ordered=column.type.ordered
+            )
+            table = table.set_column(position, column, fixed)
+    return table
+
+
+def _distinct(values: pa.Array[Any]) -> bool:
+    try:
+        return len(values.unique()) == len(values)
+    except pa.ArrowNotImplementedError:  # string views and nested values cannot be hashed, nor unified above
+        return True

@@ -1,0 +1,322 @@
+"""A pandas DataFrame to an Arrow table that remembers what it was, and back to an equal DataFrame.
+
+The memory is one JSON object in the schema's metadata: for each column that Arrow's type does not describe, its record
+(see `pandas_values`); the index; the name of the columns' axis. An index costs nothing if it is the default one.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.frames.names import check_names, is_storable_name
+from airflow_sfx.frames.pandas_objects import Spec
+from airflow_sfx.frames.pandas_values import decode_values, encode_values, pandas_dtype
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METADATA = b"airflow_sfx"
+"""The key of the memory in a schema's metadata."""
+
+_PLAIN_NAMES = (str, int, float, bool, type(None))
+_DEFAULT_STRING = "str"
+_INTEGERS_64 = (pa.int64(), pa.uint64())  # with nulls, pandas may round them
+
+
+def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_column: bool = False) -> pa.Table:
+    """Convert a DataFrame to Arrow.
+
+    Args:
+        frame: The DataFrame.
+        keep_range: Whether to remember a RangeIndex that is not the default one. A chunk of a stream has no use for it.
+        range_as_column: Whether such an index is stored as a column, since the rows will be divided.
+
+    Returns:
+        The table, with what pandas needs in its metadata.
+
+    Raises:
+        InvalidName: A column's name cannot be kept.
+        SchemaMismatch: A column or the index cannot be kept exactly.
+
+    Example:
+        >>> import pandas as pd
+        >>> table_of_frame(pd.DataFrame({"n": [1]}, index=["a"])).column_names
+        ['n', '__index_level_0__']
+    """
+    import pandas as pd
+
+    names = _column_names(frame)
+    fields: list[pa.Field[Any]] = []
+    arrays: list[Any] = []
+    memory: dict[str, Any] = {}
+    records: dict[str, Spec] = {}
+
+    def add(values: Any, name: str, shown: str) -> None:
+        array, spec = encode_values(values, shown)
+        fields.append(pa.field(name, array.type))
+        arrays.append(array)
+        if spec is not None:
+            records[name] = {**spec, "type": str(array.type)}
+
+    for position, name in enumerate(names):
+        add(frame.iloc[:, position], name, name)
+    index = frame.index
+    if isinstance(index, pd.RangeIndex) and not range_as_column:
+        entry = _range_entry(index)
+        if entry and keep_range:
+            memory["index"] = entry
+    elif not (isinstance(index, pd.RangeIndex) and not _range_entry(index)):
+        memory["index"] = _add_levels(index, names, add)
+    if records:
+        memory["columns"] = records
+    memory.update(_axis(frame.columns))
+    metadata = {METADATA: json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)}
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+
+
+def frame_of_table(table: pa.Table) -> pd.DataFrame:
+    """Convert an Arrow table to the DataFrame that it was.
+
+    Args:
+        table: The table; columns may have been removed or added since.
+
+    Returns:
+        The DataFrame. A table that was never a DataFrame is converted as pyarrow does it.
+
+    Example:
+        >>> frame_of_table(pa.table({"n": [1, 2]})).shape
+        (2, 1)
+    """
+    import pandas as pd
+
+    memory = memory_of(table.schema)
+    if memory is None and b"pandas" in (table.schema.metadata or {}):
+        return table.to_pandas()
+    memory = memory or {}
+    records: Mapping[str, Spec] = memory.get("columns", {})
+    levels = _levels(memory, table)
+    hidden = {level["column"] for level in levels}
+    names = [name for name in table.column_names if name not in hidden]
+    special = {name for name in names if not _is_ordinary(table.column(name), records.get(name))}
+    ordinary = [name for name in names if name not in special]
+    if ordinary:
+        frame = table.select(ordinary).to_pandas(ignore_metadata=True, types_mapper=pandas_dtype)
+    else:
+        frame = pd.DataFrame(index=range(len(table)))
+    with warnings.catch_warnings():  # many columns put in one by one: they lie apart, which here costs least
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+        for position, name in enumerate(names):
+            if name in special:
+                frame.insert(position, name, _column(decode_values(table.column(name), records.get(name))))
+    frame.index = _index(memory, levels, table)
+    frame.columns = _columns(names, memory)
+    return frame
+
+
+def memory_of(schema: pa.Schema) -> dict[str, Any] | None:
+    """What `table_of_frame` remembered in a schema's metadata, or None.
+
+    Args:
+        schema: A table's schema.
+
+    Returns:
+        The JSON object.
+    """
+    text = (schema.metadata or {}).get(METADATA)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def index_columns(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns of a table that hold a DataFrame's index.
+
+    Args:
+        schema: The table's schema.
+
+    Returns:
+        Their names, outermost level first.
+
+    Example:
+        >>> index_columns(pa.schema([("n", pa.int8())]))
+        ()
+    """
+    index = (memory_of(schema) or {}).get("index")
+    return tuple(level["column"] for level in index) if isinstance(index, list) else ()
+
+
+def without_index(schema: pa.Schema) -> pa.Schema:
+    """A schema whose index is forgotten, so that the frame gets a default one and named levels become columns.
+
+    Args:
+        schema: A table's schema.
+
+    Returns:
+        The schema.
+    """
+    memory = memory_of(schema)
+    if memory is None or "index" not in memory:
+        return schema
+    del memory["index"]
+    text = json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return schema.with_metadata({**(schema.metadata or {}), METADATA: text.encode()})
+
+
+def _column_names(frame: pd.DataFrame) -> list[str]:
+    import pandas as pd
+
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise InvalidName(
+            f"the frame has column names of {frame.columns.nlevels} levels, and a table has one: join them, as in "
+            'df.columns = ["_".join(map(str, name)) for name in df.columns]'
+        )
+    names = list(frame.columns)
+    check_names(names)
+    return names
+
+
+def _range_entry(index: pd.RangeIndex) -> dict[str, Any] | None:
+    """What there is to remember of a RangeIndex: nothing of the default one."""
+    if index.name is None and index.start == 0 and index.step == 1:
+        return None
+    return {"range": [index.start, index.stop, index.step], "name": _axis_name(index.name)}
+
+
+def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[dict[str, Any]]:
+    taken = {name.lower() for name in names}
+    entries = []
+    for number in range(index.nlevels):
+        level = index.get_level_values(number) if index.nlevels > 1 else index
+        column = level.name
+        if not is_storable_name(column) or str(column).lower() in taken:
+            column = f"__index_level_{number}__"
+            while column in taken:
+                column += "_"
+        column = str(column)
+        taken.add(column.lower())
+        entry: dict[str, Any] = {"column": column, "name": _axis_name(level.name)}
+        if index.nlevels == 1:
+            _remember_shape(index, entry)
+        else:
+            entry["multi"] = True
+        add(level, column, column)
+        entries.append(entry)
+    return entries
+
+
+def _remember_shape(index: pd.Index[Any], entry: dict[str, Any]) -> None:
+    """What an index has beyond its values: a regular step, and that it was a range."""
+    import pandas as pd
+
+    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
+        entry["freq"] = index.freqstr
+    if isinstance(index, pd.RangeIndex):
+        entry["step"] = index.step
+    if isinstance(index, pd.MultiIndex):
+        entry["multi"] = True
+
+
+def _axis_name(name: object) -> object:
+    if isinstance(name, tuple) and all(type(part) in _PLAIN_NAMES for part in name):
+        return {"tuple": list(name)}
+    if type(name) in _PLAIN_NAMES:
+        return name
+    raise SchemaMismatch(
+        f"the index is named {name!r}, a {type(name).__name__}, which cannot be kept: name it with text, as in "
+        'df.rename_axis("name")'
+    )
+
+
+def _named(entry: object) -> Any:
+    return tuple(entry["tuple"]) if isinstance(entry, dict) else entry
+
+
+def _axis(columns: pd.Index[Any]) -> dict[str, Any]:
+    import pandas as pd
+
+    found: dict[str, Any] = {}
+    if columns.name is not None:
+        found["axis"] = _axis_name(columns.name)
+    if isinstance(columns, pd.CategoricalIndex):
+        raise SchemaMismatch("the column names are categories: make them text, as in df.columns = df.columns.astype(str)")
+    if str(columns.dtype) != _DEFAULT_STRING:
+        found["axis_dtype"] = str(columns.dtype)
+    return found
+
+
+def _columns(names: list[str], memory: Mapping[str, Any]) -> pd.Index[Any]:
+    import pandas as pd
+
+    return pd.Index(names, dtype=memory.get("axis_dtype", _DEFAULT_STRING), name=_named(memory.get("axis")))
+
+
+def _levels(memory: Mapping[str, Any], table: pa.Table) -> list[dict[str, Any]]:
+    """The remembered levels, if the table still has a column for each."""
+    levels = memory.get("index")
+    if not isinstance(levels, list) or not {level["column"] for level in levels} <= set(table.column_names):
+        return []
+    return levels
+
+
+def _is_ordinary(column: pa.ChunkedArray[Any], spec: Spec | None) -> bool:
+    """Whether pyarrow's conversion of the whole table makes the column what it was, all columns at once."""
+    if spec is not None and spec["kind"] != "plain":
+        return False
+    return column.type not in _INTEGERS_64 or not column.null_count
+
+
+def _column(values: Any) -> Any:
+    """What `DataFrame.insert` takes as it is: of an array of objects it would make text."""
+    import pandas as pd
+
+    if getattr(values, "dtype", None) == object:
+        return pd.Series(values, dtype=object, copy=False)
+    return getattr(values, "array", values)
+
+
+def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Table) -> pd.Index[Any]:
+    import pandas as pd
+
+    if not levels:
+        entry = memory.get("index")
+        if isinstance(entry, dict):
+            made = pd.RangeIndex(*entry["range"], name=_named(entry["name"]))
+            if len(made) == len(table):
+                return made
+            return pd.RangeIndex(len(table), name=_named(entry["name"]))
+        return pd.RangeIndex(len(table))
+    records: Mapping[str, Spec] = memory.get("columns", {})
+    made = []
+    for level in levels:
+        spec = records.get(level["column"])
+        dtype = object if spec is not None and spec["kind"] == "object" else None  # of which pandas would make text
+        index = pd.Index(decode_values(table.column(level["column"]), spec), dtype=dtype)
+        made.append(index.rename(_named(level["name"])))
+    if levels[0].get("multi"):
+        return pd.MultiIndex.from_arrays(made, names=[one.name for one in made])
+    return _shaped(made[0], levels[0])
+
+
+def _shaped(index: Any, level: Mapping[str, Any]) -> pd.Index[Any]:
+    import pandas as pd
+
+    if "freq" in level:
+        try:
+            index.freq = level["freq"]
+        except ValueError:
+            pass  # some rows of it only: they need not be a step apart
+    elif level.get("step") and len(index):
+        made = pd.RangeIndex(index[0], index[-1] + level["step"], level["step"], name=index.name)
+        if len(made) == len(index) and (made == index).all():
+            return made
+    return index

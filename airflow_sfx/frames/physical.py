@@ -1,0 +1,327 @@
+"""The types that files have: a frame's columns as Spark, Hive and Trino read them, and back to what they were.
+
+A category is written as its values, a duration and a time of day as an integer in the frame's unit, an unsigned integer
+as the next wider type, text of any width as text, a timestamp in microseconds. Timestamps finer than that do not fit
+Parquet's microseconds, and those engines read its nanoseconds not at all, or as integers: such a file has all its
+timestamps in the older INT96, which all of them read. Column names are written in lower case, as Hive keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
+from airflow_sfx.core.schema import Column
+from airflow_sfx.frames.arrays import AnyArray, to_restored, to_stored
+from airflow_sfx.frames.evolution import widen
+from airflow_sfx.frames.hive import arrow_type, hive_type, is_list
+from airflow_sfx.frames.logical import LogicalSchema
+
+_FINEST = "us"
+_SAME: dict[pa.DataType, pa.DataType] = {
+    pa.null(): pa.string(),
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.uint64(): pa.decimal128(20, 0),
+    pa.float16(): pa.float32(),
+    pa.large_string(): pa.string(),
+    pa.string_view(): pa.string(),
+    pa.large_binary(): pa.binary(),
+    pa.binary_view(): pa.binary(),
+    pa.date64(): pa.date32(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalTable:
+    """A table as it is written.
+
+    Args:
+        table: Its columns; text columns may keep their dictionaries, which Parquet stores as plain text.
+        int96: Whether timestamps must be written as INT96.
+    """
+
+    table: pa.Table
+    int96: bool
+
+
+def physical_type(logical: pa.DataType, *, finest: str = _FINEST) -> pa.DataType:
+    """The type that a column has in the file.
+
+    Args:
+        logical: The column's type in the frame.
+        finest: The unit of its timestamps: ``us``, or ``ns`` in a file with INT96.
+
+    Returns:
+        The type that the file's column is read as.
+
+    Example:
+        >>> physical_type(pa.dictionary(pa.int8(), pa.string())), physical_type(pa.timestamp("s", "Asia/Tokyo"))
+        (DataType(string), TimestampType(timestamp[us, tz=UTC]))
+    """
+    kind: Any = logical
+    if logical in _SAME:
+        return _SAME[logical]
+    if types.is_dictionary(logical) or types.is_run_end_encoded(logical):
+        return physical_type(kind.value_type, finest=finest)
+    if isinstance(kind, pa.BaseExtensionType):
+        return physical_type(kind.storage_type, finest=finest)
+    if types.is_timestamp(logical):
+        unit = "ns" if finest == "ns" and kind.unit == "ns" else _FINEST
+        return pa.timestamp(unit, None if kind.tz is None else "UTC")
+    if types.is_time(logical) or types.is_duration(logical):
+        return pa.int64()
+    if types.is_fixed_size_binary(logical):
+        return pa.binary()
+    if types.is_decimal(logical):
+        return pa.decimal128(kind.precision, kind.scale)
+    if is_list(kind):
+        return pa.list_(physical_type(kind.value_type, finest=finest))
+    if types.is_map(logical):
+        return pa.map_(physical_type(kind.key_type, finest=finest), physical_type(kind.item_type, finest=finest))
+    if types.is_struct(logical):
+        inner = [kind.field(i) for i in range(kind.num_fields)]
+        return pa.struct([(field.name, physical_type(field.type, finest=finest)) for field in inner])
+    return logical
+
+
+def physical_schema(schema: pa.Schema, columns: Sequence[Column] | None = None, *, finest: str = _FINEST) -> pa.Schema:
+    """The schema of the files of a frame.
+
+    Args:
+        schema: The frame's schema, without partition keys.
+        columns: The table's columns where the table may have wider types, as `merge_columns` gives them.
+        finest: As for `physical_type`.
+
+    Returns:
+        One field a column, named in lower case.
+
+    Raises:
+        SchemaMismatch: A column cannot be stored, or not in the table's type.
+
+    Example:
+        >>> physical_schema(pa.schema([("N", pa.int32())]), [Column("n", "bigint")]).field("n").type
+        DataType(int64)
+    """
+    wanted = {column.name.lower(): column.type for column in columns or ()}
+    fields = []
+    for field in schema:
+        check_storable(field)
+        own = physical_type(field.type, finest=finest)
+        table = wanted.get(field.name.lower())
+        if table is not None and table != hive_type(field.type):
+            other = arrow_type(table)
+            wider = other if types.is_null(field.type) else widen(own, other)
+            if wider is None:
+                raise SchemaMismatch(
+                    f"column {field.name!r} is {field.type} in the frame and {table} in the table, and cannot be "
+                    "converted without loss: convert the frame's column"
+                )
+            own = wider
+        fields.append(pa.field(field.name.lower(), own))
+    return pa.schema(fields)
+
+
+def check_storable(field: pa.Field[Any]) -> None:
+    """Refuse a column that Parquet and Hive cannot hold.
+
+    Args:
+        field: The column.
+
+    Raises:
+        SchemaMismatch: Its type cannot be stored; the message names the column.
+    """
+    try:
+        hive_type(field.type)
+        _no_inner_dictionary(field.type, top=True)
+    except SchemaMismatch as error:
+        raise SchemaMismatch(f"column {field.name!r} ({field.type}) cannot be stored: {error}") from error
+
+
+def to_physical(table: pa.Table, columns: Sequence[Column] | None = None) -> PhysicalTable:
+    """Give a table the types that are written.
+
+    Args:
+        table: The frame's table, without partition keys.
+        columns: The table's columns where the table may have wider types.
+
+    Returns:
+        The table to write, and whether its timestamps need INT96.
+
+    Raises:
+        SchemaMismatch: A column, or a value of one, cannot be stored.
+
+    Example:
+        >>> to_physical(pa.table({"c": pa.array([1001], pa.timestamp("ns"))})).int96
+        True
+    """
+    return convert(table, physical_schema(table.schema, columns), physical_schema(table.schema, columns, finest="ns"))
+
+
+def convert(table: pa.Table, coarse: pa.Schema, fine: pa.Schema) -> PhysicalTable:
+    """As `to_physical`, with the two possible schemas at hand.
+
+    Args:
+        table: The frame's table.
+        coarse: The files' schema with microseconds.
+        fine: The files' schema with INT96.
+
+    Returns:
+        The table to write.
+    """
+    if coarse.equals(fine):
+        return PhysicalTable(_converted(table, coarse), int96=False)
+    try:
+        return PhysicalTable(_converted(table, coarse, strict=True), int96=False)
+    except pa.ArrowInvalid:
+        made = _converted(table, fine)
+        _check_int96(made)
+        return PhysicalTable(made, int96=True)
+
+
+def from_physical(table: pa.Table, logical: LogicalSchema) -> pa.Table:
+    """Give a table as read from files the types that the frame had.
+
+    Args:
+        table: The columns read, keys included, named in lower case; any order, and more than needed.
+        logical: What the frame was.
+
+    Returns:
+        The frame's table: every column of ``logical`` that ``table`` has, in its order.
+
+    Raises:
+        InconsistentBatch: A column's type or values are not what the frame can have had.
+
+    Example:
+        >>> logical = LogicalSchema(pa.schema([("T", pa.duration("s"))]))
+        >>> from_physical(pa.table({"t": [5]}), logical).schema.field("T").type
+        DurationType(duration[s])
+    """
+    there = {name: i for i, name in enumerate(table.column_names)}
+    fields: list[pa.Field[Any]] = []
+    columns: list[pa.ChunkedArray[Any]] = []
+    for field in logical.schema:
+        position = there.get(field.name.lower())
+        if position is None:
+            continue
+        fields.append(field)
+        columns.append(restored_column(table.column(position), field, logical.dictionaries))
+    if not fields:
+        return table.select([])
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=logical.schema.metadata))
+
+
+def restored_column(
+    column: pa.ChunkedArray[Any], field: pa.Field[Any], dictionaries: Mapping[str, AnyArray]
+) -> pa.ChunkedArray[Any]:
+    """Give one column as read from files the type that it had in the frame; see `from_physical`."""
+    try:
+        if isinstance(field.type, pa.DictionaryType):
+            return _encoded(column, field.type, dictionaries[field.name])
+        if column.type == field.type and not types.is_nested(field.type):
+            return column
+        return _by_chunk(column, field.type, to_restored)
+    except (pa.ArrowException, KeyError) as error:
+        raise InconsistentBatch(
+            f"column {field.name!r} was {field.type} when it was stored and the files have {column.type} that does not "
+            f"fit it ({error}): they are not the files that were written"
+        ) from error
+
+
+def _converted(table: pa.Table, schema: pa.Schema, *, strict: bool = False) -> pa.Table:
+    columns = []
+    for column, field, target in zip(table.columns, table.schema, schema, strict=True):
+        try:
+            columns.append(_written(column, target.type))
+        except pa.ArrowException as error:
+            if strict and isinstance(error, pa.ArrowInvalid):
+                raise
+            raise SchemaMismatch(
+                f"column {field.name!r} ({field.type}) has a value that cannot be stored as {target.type} ({error}): "
+                "convert the column first"
+            ) from error
+    return pa.Table.from_arrays(columns, names=schema.names)
+
+
+def _written(column: pa.ChunkedArray[Any], target: pa.DataType) -> pa.ChunkedArray[Any]:
+    source: Any = column.type
+    if source == target or (target in (pa.string(), pa.binary()) and _SAME.get(source) == target and _wide(source)):
+        return column
+    if (
+        types.is_dictionary(source)
+        and target == pa.string()
+        and source.value_type in (pa.string(), pa.large_string())
+        # Parquet would be given every value of the dictionary, used or not.
+        and all(len(chunk.dictionary) <= len(chunk) for chunk in column.chunks)
+    ):
+        return column
+    return _by_chunk(column, target, to_stored)
+
+
+def _wide(source: pa.DataType) -> bool:
+    """Whether the writer takes the type as it is and makes the same file of it."""
+    return source in (pa.large_string(), pa.large_binary())
+
+
+def _by_chunk(
+    column: pa.ChunkedArray[Any], target: pa.DataType, change: Callable[[AnyArray, pa.DataType], AnyArray]
+) -> pa.ChunkedArray[Any]:
+    return pa.chunked_array([change(chunk, target) for chunk in column.chunks], type=target)
+
+
+def _encoded(column: pa.ChunkedArray[Any], wanted: pa.DictionaryType, dictionary: AnyArray) -> pa.ChunkedArray[Any]:
+    """Give a column of values the codes that they have in a dictionary; they are compared as the file's type."""
+    if types.is_null(dictionary.type) or column.null_count == len(column):
+        codes: Any = pa.nulls(len(column), wanted.index_type)
+        chunks = [pa.DictionaryArray.from_arrays(codes, dictionary, ordered=wanted.ordered)]
+        return pa.chunked_array(chunks, type=pa.dictionary(wanted.index_type, dictionary.type, wanted.ordered))
+    if types.is_dictionary(column.type):
+        one: Any = column.unify_dictionaries().combine_chunks()
+        one = one.chunk(0) if isinstance(one, pa.ChunkedArray) else one
+        places = pc.index_in(one.dictionary, value_set=to_stored(dictionary, one.dictionary.type))
+        codes = places.take(one.indices)
+    else:
+        codes = pc.index_in(column, value_set=to_stored(dictionary, column.type)).combine_chunks()
+    if codes.null_count != column.null_count:
+        raise pa.ArrowInvalid("a value is none of the column's categories")
+    made = pa.DictionaryArray.from_arrays(codes.cast(wanted.index_type), dictionary, ordered=wanted.ordered)
+    return pa.chunked_array([made])
+
+
+def _check_int96(table: pa.Table) -> None:
+    """Refuse a timestamp that INT96 cannot be read back from: readers make nanoseconds of it, 1677 to 2262."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind: Any = column.type
+        if types.is_timestamp(kind) and kind.unit != "ns":
+            try:
+                column.cast(pa.timestamp("ns", kind.tz))
+            except pa.ArrowInvalid as error:
+                raise SchemaMismatch(
+                    f"column {name!r} has a time outside the years 1678 to 2261, and another column has times finer than "
+                    "a microsecond; Parquet files that Hive and Spark read cannot hold both: round the finer column to "
+                    'microseconds, as with .dt.floor("us")'
+                ) from error
+
+
+def _no_inner_dictionary(kind: Any, *, top: bool = False) -> None:
+    if types.is_dictionary(kind):
+        if not top:
+            raise SchemaMismatch("it has categories inside a nested type: convert them to plain values")
+        if types.is_nested(kind.value_type) or isinstance(kind.value_type, pa.BaseExtensionType):
+            raise SchemaMismatch("its categories are nested values: convert it to plain values")
+        return
+    if is_list(kind) or types.is_run_end_encoded(kind):
+        _no_inner_dictionary(kind.value_type)
+    elif types.is_map(kind):
+        _no_inner_dictionary(kind.key_type)
+        _no_inner_dictionary(kind.item_type)
+    elif types.is_struct(kind):
+        for i in range(kind.num_fields):
+            _no_inner_dictionary(kind.field(i).type)

@@ -1,0 +1,78 @@
+"""A frame's schema as text for the manifest, dictionaries included, and back.
+
+The text is a letter for how it is packed (``p`` plain, ``z`` zlib), a colon, and in base64 an Arrow IPC stream with one
+batch of no rows: it carries names, types, metadata and every dictionary with its unused values and its order.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
+
+
+def schema_to_text(logical: LogicalSchema) -> str:
+    """Write a schema and its dictionaries as text.
+
+    Args:
+        logical: The schema.
+
+    Returns:
+        ASCII text; equal schemas give equal text.
+
+    Example:
+        >>> text = schema_to_text(LogicalSchema(pa.schema([("n", pa.int64())])))
+        >>> text[:2], schema_from_text(text).schema.names
+        ('z:', ['n'])
+    """
+    columns = [_no_rows(field, logical.dictionaries.get(field.name)) for field in logical.schema]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, logical.schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=logical.schema))
+    plain = sink.getvalue().to_pybytes()
+    packed = zlib.compress(plain, 6)
+    kind, content = ("z", packed) if len(packed) < len(plain) else ("p", plain)
+    return f"{kind}:{base64.b64encode(content).decode('ascii')}"
+
+
+@lru_cache(maxsize=1024)
+def schema_from_text(text: str) -> LogicalSchema:
+    """Read back what `schema_to_text` wrote. The same text gives the same object.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The schema and its dictionaries.
+
+    Raises:
+        InconsistentBatch: The text is not a schema's.
+    """
+    kind, _, content = text.partition(":")
+    try:
+        raw = base64.b64decode(content, validate=True)
+        if kind == "z":
+            raw = zlib.decompress(raw)
+        elif kind != "p":
+            raise ValueError(f"{kind!r:.20} is no known packing")
+        with pa.ipc.open_stream(raw) as reader:
+            table = reader.read_all()
+    except (ValueError, zlib.error, pa.ArrowException, OSError, EOFError) as error:
+        raise InconsistentBatch(
+            f"the manifest's Arrow schema cannot be read ({error}): it was truncated or changed after it was written"
+        ) from error
+    return LogicalSchema(table.schema, dictionaries_of(table))
+
+
+def _no_rows(field: pa.Field[Any], dictionary: pa.Array[Any] | None) -> pa.Array[Any]:
+    if isinstance(field.type, pa.DictionaryType) and dictionary is not None:
+        return pa.DictionaryArray.from_arrays(
+            pa.array([], field.type.index_type), dictionary, ordered=field.type.ordered
+        )
+    return pa.nulls(0, field.type)

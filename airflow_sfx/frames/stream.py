@@ -1,0 +1,160 @@
+"""Frames one after another as one: the first decides the schema, and the rest must fit it exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.arrays import AnyArray
+from airflow_sfx.frames.logical import one_dictionary
+from airflow_sfx.frames.names import check_names
+from airflow_sfx.frames.pandas_frame import memory_of
+
+
+class Stream:
+    """Tables that come one by one, read once.
+
+    Categories may be more in later tables than in the first: they are collected on the way.
+
+    Args:
+        tables: The tables, of which the first is taken at once.
+
+    Raises:
+        SchemaMismatch: There is not even one.
+
+    Example:
+        >>> stream = Stream(iter([pa.table({"n": [1]}), pa.table({"n": [2, 3]})]))
+        >>> [batch.num_rows for batch in stream.batches()]
+        [1, 2]
+    """
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        first = next(tables, None)
+        if first is None:
+            raise SchemaMismatch("the iterator has no frames, so that there is no schema: pass at least one, if without rows")
+        check_names(first.schema.names)
+        self.schema = pa.schema([_widest_codes(field) for field in first.schema], metadata=first.schema.metadata)
+        self.dictionaries: dict[str, AnyArray] = {}
+        self._first: pa.Table | None = first
+        self._rest = tables
+        self._records = (memory_of(self.schema) or {}).get("columns", {})
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The batches of all tables, of one schema.
+
+        Yields:
+            The batches.
+
+        Raises:
+            SchemaMismatch: A table does not fit the first.
+        """
+        if self._first is None:
+            raise SchemaMismatch("the stream was read before, and can be read once: pass a new iterator")
+        table: pa.Table | None = self._first
+        self._first = None
+        number = 1
+        while table is not None:
+            yield from self._conformed(table, number).to_batches()
+            table = next(self._rest, None)
+            number += 1
+
+    def _conformed(self, table: pa.Table, number: int) -> pa.Table:
+        names = set(table.column_names)
+        missing = [name for name in self.schema.names if name not in names]
+        added = [name for name in table.column_names if name not in self.schema.names]
+        if missing or added:
+            raise SchemaMismatch(
+                f"frame {number} of the iterator has other columns than the first: it lacks {missing} and adds {added}. "
+                "Give all frames the same columns"
+            )
+        table = one_dictionary(table)
+        records = (memory_of(table.schema) or {}).get("columns", {})
+        columns = [self._column(table.column(field.name), field, number) for field in self.schema]
+        if number > 1:
+            for field in self.schema:
+                self._check_record(field.name, records.get(field.name), table.column(field.name), number)
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+    def _column(self, column: pa.ChunkedArray[Any], field: pa.Field[Any], number: int) -> pa.ChunkedArray[Any]:
+        if isinstance(field.type, pa.DictionaryType) and types.is_dictionary(column.type):
+            return self._category(column, field, number)
+        if column.type == field.type:
+            return column
+        if types.is_null(column.type):
+            return pa.chunked_array([pa.nulls(len(column), field.type)])
+        if types.is_decimal(column.type) and types.is_decimal(field.type):
+            try:
+                return column.cast(field.type)
+            except pa.ArrowInvalid:
+                pass
+        raise _differs(field.name, field.type, column.type, number)
+
+    def _category(self, column: pa.ChunkedArray[Any], field: pa.Field[Any], number: int) -> pa.ChunkedArray[Any]:
+        wanted: Any = field.type
+        kind: Any = column.type
+        chunks: list[Any] = column.chunks
+        values: Any = chunks[0].dictionary if chunks else pa.array([], kind.value_type)
+        known: Any = self.dictionaries.get(field.name)
+        if kind.value_type != wanted.value_type or kind.ordered != wanted.ordered:
+            if len(values):
+                raise _differs(field.name, wanted, kind, number)
+            values = pa.array([], wanted.value_type)
+        if known is None or values.equals(known):
+            self.dictionaries[field.name] = values
+            codes = [chunk.indices.cast(pa.int32()) for chunk in chunks]
+            grown = values
+        else:
+            new = values.filter(pc.invert(pc.is_in(values, value_set=known)))
+            if wanted.ordered and len(new):
+                raise SchemaMismatch(
+                    f"column {field.name!r} of frame {number} of the iterator has other ordered categories than the first: "
+                    "give all frames the same categories"
+                )
+            grown = pa.concat_arrays([known, new]) if len(new) else known
+            self.dictionaries[field.name] = grown
+            places = pc.index_in(values, value_set=grown)
+            codes = [places.take(chunk.indices) for chunk in chunks]
+        made = [pa.DictionaryArray.from_arrays(one, grown, ordered=wanted.ordered) for one in codes]
+        return pa.chunked_array(made, type=wanted)
+
+    def _check_record(self, name: str, record: Any, column: pa.ChunkedArray[Any], number: int) -> None:
+        """Refuse a pandas column whose dtype differs where Arrow's type does not show it."""
+        first = self._records.get(name)
+        if _essence(first) == _essence(record) or column.null_count == len(column):
+            return
+        raise SchemaMismatch(
+            f"column {name!r} of frame {number} of the iterator has another pandas dtype than in the first "
+            f"({_shown(first)} before, {_shown(record)} now): give all frames the same dtypes"
+        )
+
+
+def _widest_codes(field: pa.Field[Any]) -> pa.Field[Any]:
+    """Codes of 32 bits: later frames may bring more categories."""
+    if isinstance(field.type, pa.DictionaryType):
+        return field.with_type(pa.dictionary(pa.int32(), field.type.value_type, field.type.ordered))
+    return field
+
+
+def _essence(record: Any) -> Any:
+    if not isinstance(record, dict):
+        return None
+    return {key: value for key, value in record.items() if key not in ("type", "null", "labels", "values")}
+
+
+def _shown(record: Any) -> str:
+    if not isinstance(record, dict):
+        return "a plain dtype"
+    return f"{record['kind']} of {record['of']}" if "of" in record else str(record["kind"])
+
+
+def _differs(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"column {name!r} is {first} in the first frame of the iterator and {now} in frame {number}: give all frames the "
+        f'same types, for example with df["{name}"].astype(...) on each (a column of integers with missing values '
+        "becomes float in pandas unless it is Int64)"
+    )
