@@ -1,4 +1,4 @@
-"""What a task's function gets for the pins among its arguments: frames where it says so, and which pins came in."""
+"""What a task's function gets for the pins among its arguments: frames where it says so, pins elsewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _DOTTED = re.compile(r"([A-Za-z_]\w*)((?:\.\w+)*)\.(DataFrame|Table)")
 class Load(Protocol):
     """Loads exactly the batch of a pin, as `airflow_sfx.load_dataframe` does."""
 
-    def __call__(self, pin: BatchPin, /, *, as_: FrameKind) -> Any: ...
+    def __call__(self, pin: BatchPin, /, *, as_: FrameKind) -> Any:
+        """The batch as a frame of that library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _wanted_by_argument(function: Callable[..., Any], positional: int) -> dict[i
 
 
 def _from_text(text: str, names: Mapping[str, Any]) -> Wanted | None:
-    """Read the text of an annotation without running it: what it names may be imported for type checkers only."""
+    """Read an annotation's text without running it: what it names may be there for type checkers only."""
     many = re.search(r"\b(list|List|Sequence|tuple|Tuple|Iterable)\s*\[", text) is not None
     dotted = _DOTTED.search(text)
     if dotted:

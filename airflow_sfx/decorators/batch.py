@@ -1,7 +1,7 @@
 """``@task.batch``: a function that returns a DataFrame becomes a task that stores it as a new batch.
 
-The task's XCom is the pin of the batch. A downstream function with a parameter annotated as a DataFrame gets exactly the
-pinned batch, whatever has been written since; every pin that came in is recorded as an input of the batch.
+The task's XCom is the pin of the batch. A downstream function with a parameter annotated as a DataFrame gets
+exactly the pinned batch, whatever has been written since; every pin that came in is recorded as an input.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 register()
 
 
-class BatchDecoratedOperator(DecoratedOperator, PythonOperator):  # type: ignore[misc]
+class BatchDecoratedOperator(DecoratedOperator, PythonOperator):
     """Runs a function and stores the DataFrame that it returns as a new batch.
 
     Args:
         table: ``database.table`` (templated).
-        partitions: The partition's values (templated). Without them, and without ``partition_by``, it is the run's
-            partition key, else its logical date as ``ds_nodash``. An empty list: a table without partitions.
+        partitions: The partition's values (templated). Without them, and without ``partition_by``, it is the
+            run's partition key, else its logical date as ``ds_nodash``. An empty list: no partitions.
         partition_by: The columns that say each row's partition, for many partitions in one batch.
         partition_keys: The names, and types, of a new table's partition keys.
         checks: What must hold before the batch is published; see `airflow_sfx.checks`.
@@ -69,7 +69,11 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):  # type: ignore
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("show_return_value_in_logs", False)  # it is a whole DataFrame
-        call = {"python_callable": python_callable, "op_args": op_args or (), "op_kwargs": op_kwargs or {}}
+        call: dict[str, Any] = {
+            "python_callable": python_callable,
+            "op_args": op_args or (),
+            "op_kwargs": op_kwargs or {},
+        }
         super().__init__(kwargs_to_upstream=call, **call, **kwargs)
         if "{" not in table:
             TableRef.parse(table)
@@ -109,7 +113,8 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):  # type: ignore
         frame = super().execute(context)
         if not _is_frame(frame):
             raise TypeError(
-                f"the function of the task {self.task_id} returned {_described(frame)}: @task.batch stores what it returns, "
+                f"the function of the task {self.task_id} returned {_described(frame)}: @task.batch stores "
+                "what it returns, "
                 "so return a pandas or polars DataFrame, a pyarrow Table or an iterator of them"
             )
         pin = sfx.store_dataframe(
@@ -139,7 +144,7 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):  # type: ignore
             ) from error
 
     def _partitions(self, context: Context) -> Sequence[Any] | None:
-        """The partition to write: as given, or the run's; None for a table without partitions or with columns."""
+        """The partition to write: as given, or the run's; None where there is none or columns say it."""
         if self.partition_by is not None:
             return self.partitions or None
         given: Sequence[Any]
@@ -172,18 +177,21 @@ def run_partition(context: Mapping[str, Any], task_id: str) -> str:
         The partition's value.
 
     Raises:
-        InvalidName: The run has neither, or the task is mapped: its instances would replace each other's batch.
+        InvalidName: The run has neither, or the task is mapped: its instances would replace each other's
+            batch.
     """
     index = getattr(context["ti"], "map_index", None)
     if index is not None and index >= 0:
         raise InvalidName(
-            f"the mapped task {task_id} does not say which partition each of its instances writes, and all of them would "
-            'write the same: set partitions=, such as ["{{ task.op_kwargs.day }}"] for the mapped argument day'
+            f"the mapped task {task_id} does not say which partition each of its instances writes, and all "
+            "of them would "
+            'write the same: set partitions=, such as ["{{ task.op_kwargs.day }}"] for the argument day'
         )
     value = context.get("partition_key") or context.get("ds_nodash")
     if not value:
         raise InvalidName(
-            f"the run of the task {task_id} has neither a partition key nor a logical date: set partitions= to say which "
+            f"the run of the task {task_id} has neither a partition key nor a logical date: set partitions= "
+            "to say which "
             "partition to write, or [] for a table without partitions"
         )
     return str(value)

@@ -18,7 +18,7 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
         context: The task's context, as Airflow passes it to ``execute``.
 
     Returns:
-        The task instance, the run, the person who triggered it (else the process's user), the host and the versions.
+        The task instance, the run, the person who triggered it (else the process's user), host and versions.
     """
     from airflow_sfx.warehouse.identity import current_producer
 

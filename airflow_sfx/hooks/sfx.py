@@ -1,7 +1,7 @@
 """The hook: an Airflow connection of the type ``sfx`` becomes a warehouse.
 
-The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/warehouse"}``. Host, port, schema and login
-are not used. A URI never holds a secret, because it is logged and stored.
+The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/warehouse"}``. Host, port and
+login are not used. A URI never holds a secret, because it is logged and stored.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ class SfxHook(BaseHook):
             connection = self.get_connection(self.sfx_conn_id)
         except AirflowNotFoundException as error:
             raise WarehouseUnavailable(
-                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type {self.conn_type!r} under Admin, "
-                f"Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
+                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type "
+                f"{self.conn_type!r} under Admin, "
+                f"Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} "
+                "to "
                 f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
             ) from error
         return warehouse_uri(connection)
@@ -116,12 +118,14 @@ def warehouse_uri(connection: Connection) -> str:
         The URI in its extra ``warehouse``.
 
     Raises:
-        InvalidName: It is of another type, names no warehouse, or the URI holds a secret; the message does not show it.
+        InvalidName: It is of another type, names no warehouse, or the URI holds a secret, which the message
+            does not show.
     """
     remedy = f'set the field Warehouse (the extra "warehouse") to a URI such as {EXAMPLE}'
     if connection.conn_type != SfxHook.conn_type:
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r}, not {SfxHook.conn_type!r}: "
+            f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r}, not "
+            f"{SfxHook.conn_type!r}: "
             f"choose that type and {remedy}"
         )
     uri = connection.extra_dejson.get("warehouse")
@@ -131,7 +135,8 @@ def warehouse_uri(connection: Connection) -> str:
     options = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     if parts.password or any(word in name for word in _SECRET_OPTIONS for name in options):
         raise InvalidName(
-            f"the warehouse of the Airflow connection {connection.conn_id!r} holds a password, and a warehouse's URI is "
+            f"the warehouse of the Airflow connection {connection.conn_id!r} holds a password, and a "
+            "warehouse's URI is "
             "logged and stored: take it out of the URI"
         )
     return uri.strip()

@@ -1,4 +1,4 @@
-"""The plugin: Airflow loads it in the scheduler, the API server and every task, so it imports next to nothing."""
+"""The plugin: Airflow loads it in every process, each task included, so it imports next to nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 from airflow_sfx.plugin.xcom import register
 
 
-class SfxPlugin(AirflowPlugin):  # type: ignore[misc]
+class SfxPlugin(AirflowPlugin):
     """Registers what works in every process: pins cross XCom without configuration."""
 
     name = "sfx"

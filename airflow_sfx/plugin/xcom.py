@@ -1,7 +1,8 @@
 """How a pin crosses XCom: readable where it is small, compressed where it is large, checked when it is read.
 
-Airflow writes an object that has ``serialize()`` and reads it with its class's ``deserialize()``, if the class is allowed;
-`register` gives `BatchPin` both and allows it, so that no deployment has to configure anything. Nothing is unpickled.
+Airflow writes an object that has ``serialize()`` and reads it with its class's ``deserialize()``, if the
+class is allowed; `register` gives `BatchPin` both and allows it, so that no deployment has to configure a thing.
+Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ READABLE_PARTITIONS = 20
 """Up to so many partitions are written as they are, so that the UI shows them."""
 
 _LARGEST_TEXT = 64 * 2**20
-"""A pin's text may decompress to so many bytes: room for a million partitions, and no more for a forged one."""
+"""A pin may decompress to so many bytes: room for a million partitions, and no more for a forged one."""
 
 
 def dump(pin: BatchPin) -> dict[str, object]:
@@ -31,11 +32,11 @@ def dump(pin: BatchPin) -> dict[str, object]:
         pin: The pin.
 
     Returns:
-        Built-in values only. The batch IDs of many partitions go into columns, because equal and nearly equal texts
-        beside each other compress best: 10,000 partitions take less than 100 kB.
+        Built-in values only. Many partitions are written as columns, because nearly equal texts beside each
+        other compress best: 10,000 partitions take less than 100 kB.
 
     Example:
-        >>> pin = BatchPin("sales", "sold_items", "s3://b/sales.db/sold_items", (("20161031", "20161101002256"),))
+        >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),))
         >>> dump(pin)["batches"]
         {'20161031': '20161101002256'}
     """
@@ -61,13 +62,14 @@ def load(data: object, version: int) -> BatchPin:
         InvalidName: It is not a pin, or a name, a path or a batch ID in it breaks its rule.
 
     Example:
-        >>> many = BatchPin("s", "t", "s3://b/s.db/t", tuple((f"p{n:05}", "20161101002256") for n in range(10_000)))
+        >>> many = BatchPin("s", "t", "s3://b/t", tuple((f"{n:04}", "20161101002256") for n in range(999)))
         >>> load(dump(many), VERSION) == many
         True
     """
     if version != VERSION:
         raise InvalidName(
-            f"the XCom holds a pin of version {version!r} and this package reads version {VERSION}: install the same "
+            f"the XCom holds a pin of version {version!r} and this package reads version {VERSION}: install "
+            "the same "
             "airflow_sfx everywhere, then clear the task that made the pin"
         )
     if not isinstance(data, Mapping):
