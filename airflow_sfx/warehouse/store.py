@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.evolution import Evolve
 from airflow_sfx.warehouse.checking import refuse_checks_of_stream, run_checks
 from airflow_sfx.warehouse.commit import Author, commit
@@ -19,12 +21,16 @@ from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.publish import publish_change
 from airflow_sfx.warehouse.staged import note_staged
 from airflow_sfx.warehouse.target import Target
-from airflow_sfx.warehouse.writing import BatchSet, Chunk, Content
+from airflow_sfx.warehouse.writing import BatchSet, Content, EncodedFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_sfx.frames.parquet import Encoder
     from airflow_sfx.frames.source import FrameSource
+
+_SMALL_FILE = 4 << 20
+_STREAM_HELD_BYTES = 96 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +75,14 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
         StaleAttempt: A newer attempt of this task instance has changed a partition.
         WarehouseUnavailable: Storage or metastore failed.
     """
-    from airflow_sfx.frames.source import to_source
-
-    source = to_source(data)
-    plan = _plan(target, source, options)
+    plan = _plan(target, data, options)
     table = target.ensure(plan.keys, plan.columns, options.evolve)
     ledger = Ledger(table)
-    batches = BatchSet(
-        table,
-        ledger,
-        Content(plan.encoder.schema_text, plan.encoder.columns, author.producer, options.inputs),
-    )
+    batches = BatchSet(table, ledger, Content(plan.schema_text, plan.frame_columns, author.producer, options.inputs))
     if plan.partitions:
         batches.claim([table.layout.name(partition) for partition in plan.partitions])
-    chunks: Iterator[Chunk] = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
-    batches.write(chunks, plan.encoder.encode, small=plan.small)
+    chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
+    batches.write(chunks, plan.encode, small=plan.small)
     if not batches.batches:
         raise SchemaMismatch(
             f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"
@@ -101,26 +100,100 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     return _publish(table, ledger, batches, manifests, author)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a store will write, once everything has been checked."""
+    """What a store will write, once all that can be checked beforehand has been.
+
+    Args:
+        keys: The table's partition keys.
+        columns: The table's columns once the frame is in it.
+        frame_columns: The frame's own.
+        partitions: The partitions, where they are known before the frame has been read.
+        chunks: The rows of each file.
+        small: Whether the files are small.
+        encode: Makes a Parquet file of rows.
+        schema_text: Gives the frame's schema as text; of a stream, once it has been read.
+    """
 
     keys: tuple[PartitionKey, ...]
-    columns: tuple[Any, ...]
-    encoder: Any
+    columns: tuple[Column, ...]
+    frame_columns: tuple[Column, ...]
     partitions: list[Partition]
-    chunks: Iterator[tuple[Partition, pa.Table]]
+    chunks: Iterable[tuple[Partition, pa.Table]]
     small: bool
+    encode: Callable[[pa.Table], EncodedFile]
+    schema_text: Callable[[], str]
 
 
-def _plan(target: Target, source: FrameSource, options: StoreOptions) -> _Plan:
+def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
+    from airflow_sfx.frames.hive import columns_of, untyped_columns
+    from airflow_sfx.frames.parquet import Encoder
+    from airflow_sfx.frames.schema_text import schema_to_text
+    from airflow_sfx.frames.source import to_source
+    from airflow_sfx.frames.split import key_columns
 
+    source = to_source(data, partition_by=options.partition_by or ())
     if source.table is None:
         refuse_checks_of_stream(options.checks)
-    if options.partition_by is not None:
-        return _plan_many(target, source, options, tuple(options.partition_by))
-    keys, partition = target.partition(options.partitions, options.partition_keys)
-    raise NotImplementedError
+    by = key_columns(source.schema, options.partition_by) if options.partition_by else ()
+    if by:
+        keys, partition = target.keys_of_columns(by, options.partition_keys, source.schema), None
+    else:
+        keys, partition = target.partition(options.partitions, options.partition_keys)
+    columns = tuple(column for column in columns_of(source.schema) if column.name not in by)
+    merged = target.fit(keys, columns, evolve=options.evolve, untyped=untyped_columns(source.schema))
+    encoder = Encoder(source.schema, keys=by, columns=merged)
+    partitions, chunks = _divided(source, by, keys, partition)
+    return _Plan(
+        keys=keys,
+        columns=merged,
+        frame_columns=columns,
+        partitions=partitions,
+        chunks=chunks,
+        small=source.table is not None and source.table.nbytes < _SMALL_FILE * len(partitions),
+        encode=lambda rows: _encode(encoder, rows),
+        schema_text=lambda: schema_to_text(source.logical),
+    )
+
+
+def _divided(
+    source: FrameSource, by: Sequence[str], keys: Sequence[PartitionKey], partition: Partition | None
+) -> tuple[list[Partition], Iterable[tuple[Partition, pa.Table]]]:
+    """The partitions that are known already, and the rows of each file with their partition."""
+    from airflow_sfx.frames.parquet import gather, slices
+    from airflow_sfx.frames.split import StreamSplitter, split_by
+
+    threads = max(2, os.cpu_count() or 2)
+    if partition is not None and source.table is not None:
+        return [partition], [(partition, rows) for rows in slices(source.table, threads=threads)]
+    if partition is not None:
+        return [partition], ((partition, rows) for rows in gather(source.batches()))
+    if source.table is not None:
+        parts = [(_typed(values, keys), rows) for values, rows in split_by(source.table, by)]
+        cut = ((part, rows) for part, whole in parts for rows in slices(whole, threads=threads))
+        return [part for part, _ in parts], cut
+
+    def streamed() -> Iterator[tuple[Partition, pa.Table]]:
+        splitter = StreamSplitter(by, memory_bytes=_STREAM_HELD_BYTES)
+        for batch in source.batches():
+            yield from ((_typed(values, keys), rows) for values, rows in splitter.feed(batch))
+        yield from ((_typed(values, keys), rows) for values, rows in splitter.finish())
+
+    return [], streamed()
+
+
+def _typed(values: tuple[str, ...], keys: Sequence[PartitionKey]) -> Partition:
+    for value, key in zip(values, keys, strict=True):
+        key.check(value)
+    return Partition(values)
+
+
+def _encode(encoder: Encoder, rows: pa.Table) -> EncodedFile:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    facts = encoder.write(rows, sink)
+    return EncodedFile(memoryview(sink.getvalue()).cast("B"), facts.rows, facts.statistics)
 
 
 def _publish(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
@@ -14,6 +15,9 @@ from airflow_sfx.frames.evolution import Evolve, merge_columns
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,41 @@ class Target:
         for key, value in zip(keys, partition.values, strict=True):
             key.check(value)
         return keys, partition
+
+    def keys_of_columns(
+        self, by: Sequence[str], named: Sequence[str] | Mapping[str, str] | None, schema: pa.Schema
+    ) -> tuple[PartitionKey, ...]:
+        """The table's keys where ``partition_by=`` names columns of the frame.
+
+        Args:
+            by: The columns.
+            named: The ``partition_keys=`` of the call, which may give them other types.
+            schema: The frame's schema.
+
+        Returns:
+            The keys.
+
+        Raises:
+            InvalidName: The table has other keys.
+        """
+        from airflow_sfx.frames.hive import key_type_of
+
+        columns = tuple(PartitionKey(name, key_type_of(schema.field(name).type)) for name in by)
+        if named is None:
+            return self.keys(None, self._same_names(columns))
+        given = partition_keys(named, len(by))
+        if [key.name for key in given] != [key.name for key in columns]:
+            raise InvalidName(f"partition_keys={list(named)!r} and partition_by={list(by)!r} differ: pass one of them")
+        return self.keys(named, given)
+
+    def _same_names(self, found: tuple[PartitionKey, ...]) -> tuple[PartitionKey, ...]:
+        have = [key.name for key in self.existing.keys] if self.existing else [key.name for key in found]
+        if have != [key.name for key in found]:
+            raise InvalidName(
+                f"{self.ref} is partitioned by {have or 'nothing'} and partition_by= names {[key.name for key in found]}: "
+                "name the table's keys, in their order"
+            )
+        return found
 
     def _found(self, named: Sequence[str] | Mapping[str, str] | None, count: int) -> tuple[PartitionKey, ...]:
         if self.existing is not None and named is None:

@@ -54,13 +54,13 @@ class Content:
     """What all batches of a call have in common.
 
     Args:
-        schema: The frame's Arrow schema as text.
+        schema: Gives the frame's Arrow schema as text; asked when all has been written.
         columns: Its columns with Hive types, without the partition keys.
         producer: Who writes.
         inputs: What it was made from.
     """
 
-    schema: str
+    schema: Callable[[], str]
     columns: tuple[Column, ...]
     producer: Producer
     inputs: tuple[BatchPin, ...] = ()
@@ -72,7 +72,7 @@ class _Draft:
 
     batch_id: str
     files: list[DataFile] = field(default_factory=list)
-    statistics: list[Mapping[str, ColumnStatistics]] = field(default_factory=list)
+    encoded: list[EncodedFile] = field(default_factory=list)
 
 
 class BatchSet:
@@ -137,7 +137,7 @@ class BatchSet:
                 for name, future in pending:
                     file, encoded = future.result()
                     self._drafts[name].files.append(file)
-                    self._drafts[name].statistics.append(encoded.statistics)
+                    self._drafts[name].encoded.append(encoded)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
@@ -153,7 +153,11 @@ class BatchSet:
             The manifests, in the order of the partitions.
         """
         self._align()
-        manifests = [self._manifest(name, draft, staged=staged, checks=checks) for name, draft in self._drafts.items()]
+        schema = self._content.schema()
+        manifests = [
+            self._manifest(name, draft, schema=schema, staged=staged, checks=checks)
+            for name, draft in self._drafts.items()
+        ]
         each(self._put_manifest, manifests)
         return manifests
 
@@ -222,19 +226,19 @@ class BatchSet:
         finally:
             budget.give(size)
 
-    def _manifest(self, name: str, draft: _Draft, *, staged: bool, checks: tuple[CheckResult, ...]) -> Manifest:
-        from airflow_sfx.frames.parquet import merge_statistics
+    def _manifest(self, name: str, draft: _Draft, *, schema: str, staged: bool, checks: tuple[CheckResult, ...]) -> Manifest:
+        from airflow_sfx.frames.footer import merge_statistics
 
         return Manifest(
             ref=self._table.ref,
             partition=name,
             keys=self._table.info.keys,
             batch_id=draft.batch_id,
-            schema=self._content.schema,
+            schema=schema,
             columns=self._content.columns,
             files=tuple(draft.files),
             created_at=datetime.now(UTC),
-            statistics=merge_statistics(draft.statistics),
+            statistics=merge_statistics(draft.encoded),
             producer=self._content.producer,
             inputs=self._content.inputs,
             replaced=self.heads[name].batch_id,

@@ -1,0 +1,71 @@
+"""Processes that die at a chosen call of storage or metastore, for tests of what they leave behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["pandas", "pyarrow.parquet", "pyarrow.dataset", "airflow_sfx.warehouse.connect", __name__])
+
+KILLED = -signal.SIGKILL
+
+
+class Countdown:
+    """Ends this process at the Nth call, before it or after it."""
+
+    def __init__(self, calls: int, *, after: bool) -> None:
+        self._left = calls
+        self._after = after
+        self._lock = threading.Lock()
+
+    def around(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        with self._lock:
+            self._left -= 1
+            due = self._left == 0
+        if due and not self._after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = call(*args, **options)
+        if due:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+
+class Mortal:
+    """The real storage or metastore, whose calls a countdown counts."""
+
+    def __init__(self, real: Any, countdown: Countdown) -> None:
+        self._real = real
+        self._countdown = countdown
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._real, name)
+        if not callable(member):
+            return member
+        return lambda *args, **options: self._countdown.around(member, *args, **options)
+
+
+def run_until_call(
+    uri: str, action: Callable[[Warehouse], object], calls: int, *, after: bool
+) -> int:
+    """Run an action in a process of its own that dies at a call; returns the process's exit code."""
+    process = FORKS.Process(target=_mortal_run, args=(uri, action, calls, after))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, "the process hangs"
+    return process.exitcode
+
+
+def _mortal_run(uri: str, action: Callable[[Warehouse], object], calls: int, after: bool) -> None:
+    warehouse = connect(uri)
+    countdown = Countdown(calls, after=after)
+    warehouse.store = Mortal(warehouse.store, countdown)  # type: ignore[assignment]
+    warehouse.metastore = Mortal(warehouse.metastore, countdown)  # type: ignore[assignment]
+    action(warehouse)

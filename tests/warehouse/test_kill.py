@@ -1,0 +1,96 @@
+"""A writer that is killed at any call leaves every partition with its old or its new batch, and repair finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.warehouse.faults import KILLED, run_until_call
+
+DAYS = ["20161031", "20161101", "20161102"]
+OLD, NEW = 1, 2
+
+
+def frame(version: int) -> pd.DataFrame:
+    return pd.DataFrame({"version": [version] * 3, "day": DAYS})
+
+
+def store_one(warehouse: Warehouse) -> None:
+    warehouse.store_dataframe(frame(NEW).drop(columns="day"), "sales", "items", [DAYS[0]])
+
+
+def store_many(warehouse: Warehouse) -> None:
+    warehouse.store_dataframe(frame(NEW), "sales", "items", partition_by=["day"])
+
+
+def publish_many(warehouse: Warehouse) -> None:
+    warehouse.publish(warehouse.show("sales", "items").staged[-1])
+
+
+def roll_back_many(warehouse: Warehouse) -> None:
+    warehouse.rollback("sales", "items", DAYS)
+
+
+def prepare(warehouse: Warehouse, action: Callable[[Warehouse], None]) -> None:
+    """Bring the table to where every partition has the version OLD, and the action would bring NEW."""
+    if action is roll_back_many:
+        warehouse.store_dataframe(frame(NEW), "sales", "items", partition_by=["day"])
+    warehouse.store_dataframe(frame(OLD), "sales", "items", partition_by=["day"])
+    if action is publish_many:
+        warehouse.store_dataframe(frame(NEW), "sales", "items", partition_by=["day"], publish=False)
+
+
+def versions(warehouse: Warehouse) -> dict[str, int]:
+    found = {}
+    for day in DAYS:
+        (version,) = set(warehouse.load_dataframe("sales", "items", [day])["version"])
+        found[day] = int(version)
+    return found
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("action", [store_one, store_many, publish_many, roll_back_many])
+def test_a_process_killed_at_any_call_leaves_old_or_new_and_repair_finishes(tmp_path, action, when) -> None:
+    outcomes = set()
+    for calls in range(1, 200):
+        uri = f"embedded://{tmp_path}/{calls}"
+        warehouse = connect(uri)
+        prepare(warehouse, action)
+        before = {day: warehouse.history("sales", "items", [day], limit=None) for day in DAYS}
+        code = run_until_call(uri, action, calls, after=when == "after")
+        outcome = check_after(warehouse, before, action)
+        if code == 0:
+            assert outcome == NEW
+            break
+        assert code == KILLED
+        outcomes.add(outcome)
+    else:
+        pytest.fail("the action never ended")
+    assert outcomes == {OLD, NEW}, "the kills did not reach both sides of the commit"
+
+
+def check_after(warehouse: Warehouse, before: dict[str, list[sfx.LedgerEntry]], action: Callable[..., None]) -> int:
+    touched = DAYS[:1] if action is store_one else DAYS
+    seen = versions(warehouse)
+    (outcome,) = {seen[day] for day in touched}
+    assert all(seen[day] == OLD for day in DAYS if day not in touched)
+    for day in DAYS:
+        entries = warehouse.history("sales", "items", [day], limit=None)
+        assert entries[-len(before[day]) :] == before[day], "an entry was lost"
+        assert len(entries) - len(before[day]) == (1 if seen[day] == NEW else 0)
+        for entry in entries:
+            batch = warehouse.load_dataframe("sales", "items", [day], batch_id=entry.batch_id)
+            assert len(batch) == 1
+    warehouse.repair("sales", "items")
+    again = warehouse.repair("sales", "items")
+    assert [repair for repair in again if repair.done] == []
+    assert versions(warehouse) == seen
+    pin = warehouse.store_dataframe(frame(3), "sales", "items", partition_by=["day"])
+    assert set(warehouse.load_dataframe(pin)["version"]) == {3}
+    assert versions(warehouse) == dict.fromkeys(DAYS, 3)
+    return outcome

@@ -1,0 +1,82 @@
+"""Many processes change the same partition at once: every change is kept, in one order, and every read is whole."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from airflow_sfx.warehouse.connect import connect
+from tests.warehouse.faults import FORKS
+
+WRITERS, STORES, ROWS = 8, 50, 40
+
+
+def write(uri: str, writer: int) -> None:
+    warehouse = connect(uri)
+    for number in range(STORES):
+        frame = pd.DataFrame({"mark": [writer * STORES + number] * ROWS})
+        warehouse.store_dataframe(frame, "sales", "items", ["20161031"])
+
+
+def read(uri: str, stop, results) -> None:
+    warehouse = connect(uri)
+    reads = torn = 0
+    while not stop.is_set() or reads == 0:
+        frame = warehouse.load_dataframe("sales", "items", ["20161031"])
+        reads += 1
+        torn += len(frame) != ROWS or frame["mark"].nunique() != 1
+    results.put((reads, torn))
+
+
+def test_eight_processes_storing_fifty_times_each_lose_nothing_and_tear_no_read(tmp_path) -> None:
+    uri = f"embedded://{tmp_path}"
+    warehouse = connect(uri)
+    warehouse.store_dataframe(pd.DataFrame({"mark": [-1] * ROWS}), "sales", "items", ["20161031"])
+    stop, results = FORKS.Event(), FORKS.Queue()
+    readers = [FORKS.Process(target=read, args=(uri, stop, results)) for _ in range(2)]
+    writers = [FORKS.Process(target=write, args=(uri, writer)) for writer in range(WRITERS)]
+    for process in (*readers, *writers):
+        process.start()
+    for process in writers:
+        process.join(240)
+    stop.set()
+    seen = [results.get(timeout=60) for _ in readers]
+    for process in readers:
+        process.join(60)
+
+    assert [process.exitcode for process in (*readers, *writers)] == [0] * (len(readers) + WRITERS)
+    entries = warehouse.history("sales", "items", ["20161031"], limit=None)[::-1]
+    assert len(entries) == 1 + WRITERS * STORES
+    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
+    batches = [entry.batch_id for entry in entries]
+    assert batches == sorted(set(batches))
+    assert [entry.previous for entry in entries[1:]] == batches[:-1]
+    stored = {int(warehouse.load_dataframe("sales", "items", ["20161031"], batch_id=b)["mark"][0]) for b in batches}
+    assert stored == set(range(-1, WRITERS * STORES))
+    assert all(torn == 0 and reads > 0 for reads, torn in seen)
+
+
+def write_two(uri: str, mark: int) -> None:
+    warehouse = connect(uri)
+    for number in range(10):
+        frame = pd.DataFrame({"day": ["a", "b", "c"], "mark": [mark * 100 + number] * 3})
+        warehouse.store_dataframe(frame, "sales", "items", partition_by=["day"])
+
+
+def test_commits_of_several_partitions_at_once_are_seen_whole_and_in_one_order(tmp_path) -> None:
+    uri = f"embedded://{tmp_path}"
+    warehouse = connect(uri)
+    first = pd.DataFrame({"day": ["a", "b", "c"], "mark": [-1] * 3})
+    warehouse.store_dataframe(first, "sales", "items", partition_by=["day"])
+    writers = [FORKS.Process(target=write_two, args=(uri, mark)) for mark in range(4)]
+    for process in writers:
+        process.start()
+    torn = 0
+    while any(process.is_alive() for process in writers):
+        torn += warehouse.load_dataframe("sales", "items")["mark"].nunique() != 1
+    for process in writers:
+        process.join(60)
+    assert [process.exitcode for process in writers] == [0] * 4
+    assert torn == 0
+    orders = [[e.batch_id for e in warehouse.history("sales", "items", [day], limit=None)] for day in "abc"]
+    assert orders[0] == orders[1] == orders[2]
+    assert len(orders[0]) == 41

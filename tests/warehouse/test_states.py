@@ -1,0 +1,157 @@
+"""All operations in any order, beside a model that is a list of batches: what is read is always what the model says."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.connect import connect
+
+DAYS = st.sampled_from(["d1", "d2", "d3"])
+
+
+class Model:
+    """A partition as it should be: its batches with their content, its history, and for each batch the one before."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, int] = {}
+        self.before: dict[str, str | None] = {}
+        self.history: list[str | None] = []
+        self.times: list[datetime] = []
+
+    @property
+    def current(self) -> str | None:
+        return self.history[-1] if self.history else None
+
+    def publish(self, batch: str) -> None:
+        self.before[batch] = self.current
+        self.move(batch)
+
+    def move(self, batch: str) -> None:
+        self.history.append(batch)
+        self.times.append(datetime.now(UTC))
+
+
+class WarehouseMachine(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.mkdtemp()
+        self.warehouse = connect(f"embedded://{self.folder}")
+        self.model = {day: Model() for day in ("d1", "d2", "d3")}
+        self.staged: list[sfx.BatchPin] = []
+        self.value = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _frame(self) -> pd.DataFrame:
+        self.value += 1
+        return pd.DataFrame({"value": [self.value] * 2})
+
+    @rule(day=DAYS)
+    def store(self, day: str) -> None:
+        pin = self.warehouse.store_dataframe(self._frame(), "db", "t", [day], partition_keys=["day"])
+        self._wrote(pin)
+        self.model[day].publish(pin.batch_id)
+
+    @rule(days=st.sets(DAYS, min_size=2))
+    def store_many(self, days: set[str]) -> None:
+        self.value += 1
+        frame = pd.DataFrame({"day": sorted(days), "value": self.value})
+        frame = pd.concat([frame, frame], ignore_index=True)
+        pin = self.warehouse.store_dataframe(frame, "db", "t", partition_by=["day"])
+        self._wrote(pin)
+        for day in days:
+            self.model[day].publish(pin.batch_id)
+
+    @rule(day=DAYS)
+    def stage(self, day: str) -> None:
+        pin = self.warehouse.store_dataframe(self._frame(), "db", "t", [day], partition_keys=["day"], publish=False)
+        self._wrote(pin)
+        self.staged.append(pin)
+
+    @precondition(lambda self: self.staged)
+    @rule(data=st.data())
+    def publish(self, data: st.DataObject) -> None:
+        pin = self.staged.pop(data.draw(st.integers(0, len(self.staged) - 1)))
+        ((day, batch),) = pin.entries
+        current = self.model[day].current
+        if current is not None and current > batch:
+            with pytest.raises(sfx.CommitConflict):
+                self.warehouse.publish(pin)
+            return
+        self.warehouse.publish(pin)
+        self.model[day].publish(batch)
+
+    @rule(day=DAYS)
+    def roll_back(self, day: str) -> None:
+        model = self.model[day]
+        target = model.before.get(model.current) if model.current else None
+        if target is None:
+            with pytest.raises((sfx.BatchNotFound, sfx.PartitionNotFound, sfx.TableNotFound)):
+                self.warehouse.rollback("db", "t", [day])
+            return
+        assert self.warehouse.rollback("db", "t", [day]).batch_id == target
+        model.move(target)
+
+    @rule(day=DAYS, data=st.data())
+    def roll_back_to(self, day: str, data: st.DataObject) -> None:
+        model = self.model[day]
+        if not model.history:
+            return
+        target = data.draw(st.sampled_from(sorted({batch for batch in model.history if batch})))
+        self.warehouse.rollback("db", "t", [day], to=target)
+        if target != model.current:
+            model.move(target)
+
+    @rule()
+    def repair_finds_nothing(self) -> None:
+        if any(model.history or model.content for model in self.model.values()):
+            assert self.warehouse.repair("db", "t") == []
+
+    @invariant()
+    def reads_are_as_the_model_says(self) -> None:
+        for day, model in getattr(self, "model", {}).items():
+            if model.current is None:
+                continue
+            frame = self.warehouse.load_dataframe("db", "t", [day])
+            assert frame["value"].tolist() == [model.content[model.current]] * 2
+            assert self.warehouse.pin("db", "t", [day]).batch_id == model.current
+
+    @invariant()
+    def history_is_as_the_model_says(self) -> None:
+        for day, model in getattr(self, "model", {}).items():
+            if not model.history:
+                continue
+            entries = self.warehouse.history("db", "t", [day], limit=None)
+            assert [entry.batch_id for entry in reversed(entries)] == model.history
+            assert [entry.sequence for entry in reversed(entries)] == list(range(1, len(entries) + 1))
+            middle = len(model.history) // 2
+            frame = self.warehouse.load_dataframe("db", "t", [day], as_of=model.times[middle])
+            assert frame["value"].tolist() == [model.content[model.history[middle]]] * 2
+
+    @invariant()
+    def every_batch_ever_written_is_still_there(self) -> None:
+        for day, model in getattr(self, "model", {}).items():
+            for batch, value in model.content.items():
+                frame = self.warehouse.load_dataframe("db", "t", [day], batch_id=batch)
+                assert frame["value"].tolist() == [value] * 2
+
+    def _wrote(self, pin: sfx.BatchPin) -> None:
+        for day, batch in pin.entries:
+            assert batch > max(self.model[day].content, default="")
+            self.model[day].content[batch] = self.value
+
+
+TestWarehouseStates = WarehouseMachine.TestCase
+TestWarehouseStates.settings = settings(
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
