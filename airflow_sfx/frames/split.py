@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.partition import partition_value
 from airflow_sfx.frames.hive import key_type_of
 from airflow_sfx.frames.names import unknown_column
+
+_MOST_COMBINATIONS = 2**62
 
 Part = tuple[tuple[str, ...], pa.Table]
 """The values of the partition keys as text, and the rows that have them, without the key columns."""
@@ -175,10 +178,11 @@ def _combined(coded: list[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[int, 
     """One number a row for all keys, small and without gaps, and for each number the keys' own numbers."""
     import numpy as np
 
+    if math.prod(len(texts) for _, texts in coded) > _MOST_COMBINATIONS:
+        raise SchemaMismatch("the partition keys have too many different values between them: divide by fewer columns")
     codes = coded[0][0].astype(np.int64)
     for more, texts in coded[1:]:
         codes = codes * len(texts) + more
-        codes = np.unique(codes, return_inverse=True)[1] if len(texts) > 2**20 else codes
     distinct, dense = _dense(codes)
     order = []
     for number in distinct:

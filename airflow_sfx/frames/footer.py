@@ -1,0 +1,130 @@
+"""Column statistics from a Parquet footer, where the writer has put them anyway, and those of several files as one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow.parquet as pq
+
+from airflow_sfx.core.statistics import Bound, ColumnStatistics
+
+MAX_TEXT = 64
+CUT = "…"
+"""What marks a text that was cut: the value goes on after it."""
+
+
+class HasStatistics(Protocol):
+    """A file's facts, as far as statistics go."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows the file has."""
+
+    @property
+    def statistics(self) -> Mapping[str, ColumnStatistics]:
+        """The statistics by column."""
+
+
+def statistics_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, ColumnStatistics]:
+    """Read the statistics of a file's columns.
+
+    Args:
+        footer: The file's metadata.
+        names: The columns' names as the frame has them; the file has them in lower case.
+
+    Returns:
+        By name; nested columns, and those that Parquet keeps no statistics of, are absent.
+    """
+    wanted = {name.lower(): name for name in names}
+    found: dict[str, ColumnStatistics] = {}
+    schema = footer.schema
+    for position in range(footer.num_columns):
+        path = schema.column(position).path
+        name = wanted.get(path)
+        if name is not None:
+            groups = [_of_group(footer, group, position) for group in range(footer.num_row_groups)]
+            merged = _merge([one for one in groups if one is not None]) if None not in groups else None
+            if merged is not None:
+                found[name] = merged[1]
+    return found
+
+
+def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatistics]:
+    """The statistics of several files together.
+
+    Args:
+        files: The files' facts.
+
+    Returns:
+        By column; a column that one of the files has no statistics of is absent.
+
+    Example:
+        >>> from airflow_sfx.frames.parquet import ParquetFacts
+        >>> one = ParquetFacts(2, 9, {"n": ColumnStatistics(0, 1, 5)})
+        >>> two = ParquetFacts(3, 9, {"n": ColumnStatistics(1, 4, 8)})
+        >>> merge_statistics([one, two])
+        {'n': ColumnStatistics(null_count=1, minimum=1, maximum=8)}
+    """
+    facts = [one for one in files if one.rows]
+    if not facts:
+        return {}
+    merged: dict[str, ColumnStatistics] = {}
+    for name in facts[0].statistics:
+        if all(name in one.statistics for one in facts):
+            found = _merge([(one.rows, one.statistics[name]) for one in facts])
+            if found is not None:
+                merged[name] = found[1]
+    return merged
+
+
+def _of_group(footer: pq.FileMetaData, group: int, position: int) -> tuple[int, ColumnStatistics] | None:
+    chunk = footer.row_group(group).column(position)
+    statistics = chunk.statistics
+    if statistics is None or not statistics.has_null_count:
+        return None
+    low = high = None
+    if statistics.has_min_max:
+        try:
+            low, high = _bound(statistics.min), _bound(statistics.max)
+        except (ValueError, OverflowError):  # a time that Python has no object for
+            low = high = None
+    return chunk.num_values, ColumnStatistics(statistics.null_count, low, high)
+
+
+def _merge(parts: Sequence[tuple[int, ColumnStatistics]]) -> tuple[int, ColumnStatistics] | None:
+    """One for several, each with its number of rows; a bound that one of them does not know is not known."""
+    if not parts:
+        return None
+    rows = sum(count for count, _ in parts)
+    nulls = sum(one.null_count for _, one in parts)
+    bounded = [one for count, one in parts if one.null_count < count]  # the others have no values
+    lows: list[Any] = [one.minimum for one in bounded]
+    highs: list[Any] = [one.maximum for one in bounded]
+    return rows, ColumnStatistics(nulls, _extreme(min, lows), _extreme(max, highs))
+
+
+def _extreme(pick: Any, values: list[Any]) -> Bound | None:
+    kinds = {str if isinstance(value, str) else float for value in values}
+    if not values or None in values or len(kinds) > 1:
+        return None
+    chosen: Bound = pick(values)
+    return chosen
+
+
+def _bound(value: object) -> Bound | None:
+    """A value as JSON has it."""
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + CUT
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    return None
