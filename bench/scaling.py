@@ -1,0 +1,88 @@
+"""What a commit, a rollback and a look at the history cost in a young and in an old, in a small and in a large table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+import airflow_sfx as sfx
+from airflow_sfx.core.layout import TableLayout
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.metastore import PartitionInfo
+from bench.timing import interleaved, summary
+
+MANY = 10_000
+YOUNG, OLD = "1", f"{MANY:,}"
+_SMALL = pd.DataFrame({"n": range(500), "text": [f"item {number}" for number in range(500)]})
+
+
+def ledger_length(folder: Path, runs: int) -> dict[str, object]:
+    warehouse = sfx.connect(f"embedded://{folder}/ledger")
+    for table in ("young", "old"):
+        warehouse.store_dataframe(_SMALL, "bench", table, ["p"])
+    _lengthen(warehouse, "old", "p")
+    return _costs(warehouse, {YOUNG: "young", OLD: "old"}, runs, "ledger entries")
+
+
+def partition_count(folder: Path, runs: int) -> dict[str, object]:
+    warehouse = sfx.connect(f"embedded://{folder}/partitions")
+    for table in ("narrow", "wide"):
+        warehouse.store_dataframe(_SMALL, "bench", table, ["p"])
+    _widen(warehouse, "wide")
+    return _costs(warehouse, {YOUNG: "narrow", OLD: "wide"}, runs, "partitions")
+
+
+def roll_back_many(folder: Path, runs: int) -> dict[str, object]:
+    warehouse = sfx.connect(f"embedded://{folder}/rollback")
+    names = [f"{number:05d}" for number in range(1000)]
+    frame = pd.DataFrame({"day": names, "n": 1})
+    for _ in range(runs + 3):
+        warehouse.store_dataframe(frame, "bench", "wide", partition_by=["day"])
+    seconds = interleaved({"rollback": lambda: warehouse.rollback("bench", "wide", names)}, runs)
+    return {"roll back 1,000 partitions": summary(seconds, "rollback")}
+
+
+def _costs(warehouse: sfx.Warehouse, tables: dict[str, str], runs: int, what: str) -> dict[str, object]:
+    repeats = 10
+
+    def commit(table: str) -> object:
+        return [warehouse.store_dataframe(_SMALL, "bench", table, ["p"]) for _ in range(repeats)]
+
+    def head(table: str) -> object:
+        return [warehouse.history("bench", table, ["p"], limit=1) for _ in range(repeats)]
+
+    def rollback(table: str) -> object:
+        return [warehouse.rollback("bench", table, ["p"]) for _ in range(repeats)]
+
+    found = {}
+    for name, action in (("commit", commit), ("history head", head), ("rollback", rollback)):
+        seconds = interleaved({label: (lambda t=table, a=action: a(t)) for label, table in tables.items()}, runs)
+        found[f"{repeats} × {name}, {OLD} against 1 {what}"] = summary(seconds, OLD)
+    return found
+
+
+def _lengthen(warehouse: sfx.Warehouse, table: str, name: str) -> None:
+    """Write ledger entries by the thousand, as real commits would have, without their data."""
+    layout = TableLayout(TableLayout.default_root(TableRef("bench", table)), ("partition",))
+    (first,) = warehouse.history("bench", table, [name])
+    store = warehouse.store
+    for sequence in range(2, MANY + 1):
+        fields = {field: getattr(first, field) for field in LedgerEntry.__dataclass_fields__}
+        entry = LedgerEntry(**fields | {"sequence": sequence, "parent": sequence - 1, "previous_origin": sequence - 1,
+                                        "origin": sequence, "previous": first.batch_id})  # fmt: skip
+        path = Path(store.local_path(layout.entry(name, sequence)) or "")
+        path.write_text(entry.to_text())
+    warehouse.repair("bench", table)
+
+
+def _widen(warehouse: sfx.Warehouse, table: str) -> None:
+    """Register partitions by the thousand, as real commits would have, without their data."""
+    ref = TableRef("bench", table)
+    pointers = [
+        PartitionInfo(Partition((f"{number:05d}",)), f"{warehouse.store.uri}/none", 1, "20161101002256", 1, 1, "")
+        for number in range(MANY)
+    ]
+    warehouse.metastore.repoint(ref, pointers)
