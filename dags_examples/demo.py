@@ -73,7 +73,7 @@ def airflow(what: str, *arguments: str) -> None:
         arguments: The command's arguments.
     """
     settings = {name: text for name, text in os.environ.items() if not name.startswith(("AIRFLOW_", "SFX_"))}
-    command = [sys.executable, "-m", "airflow", *arguments]
+    command = [sys.executable, "-P", "-m", "airflow", *arguments]
     began = time.monotonic()
     with LOG.open("ab") as log, console.status(f"{what} …"):
         done = subprocess.run(

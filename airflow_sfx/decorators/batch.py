@@ -139,9 +139,7 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):
         try:
             return TableRef.parse(self.table)
         except InvalidName as error:
-            raise InvalidName(
-                f"the task {self.task_id} has table={self._templates[0]!r}, and {error}"
-            ) from error
+            raise InvalidName(f"the task {self.task_id} has table={self._templates[0]!r}, and {error}") from error
 
     def _partitions(self, context: Context) -> Sequence[Any] | None:
         """The partition to write: as given, or the run's; None where there is none or columns say it."""
@@ -241,9 +239,7 @@ def _values(partitions: Sequence[Any]) -> Iterator[Any]:
 
 def _is_frame(value: object) -> bool:
     """Whether a value can be a frame, told without importing any library of frames."""
-    return any(hasattr(value, name) for name in ("__arrow_c_stream__", "toArrow")) or isinstance(
-        value, Iterator
-    )
+    return any(hasattr(value, name) for name in ("__arrow_c_stream__", "toArrow")) or isinstance(value, Iterator)
 
 
 def _described(value: object) -> str:

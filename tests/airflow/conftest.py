@@ -1,0 +1,112 @@
+"""A real Airflow for the tests: its own home, database and warehouse, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import airflow_sfx as sfx
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Run:
+    """What became of a DAG run."""
+
+    run_id: str
+    state: str
+    tasks: dict
+    xcoms: dict
+    log: str
+
+
+class Airflow:
+    """Runs DAGs and probes in the process of `host.py`."""
+
+    def __init__(self, home: Path) -> None:
+        self.dags = home / "dags"
+        self.environment = airflow_environment(home, self.dags)
+        self.warehouse = sfx.connect(self.environment["SFX_WAREHOUSE"])
+        shutil.copytree(Path(__file__).with_name("dags"), self.dags, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(REPO / "dags_examples" / "nightly_flights.py", self.dags)
+        migrate(self.environment)
+        host = Path(__file__).with_name("host.py")
+        self._process = subprocess.Popen(
+            [sys.executable, host, home / "host.log"],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, dag_id: str, logical_date: str | None = None, **request: object) -> Run:
+        answer = self._ask(do="run_dag", dag_id=dag_id, logical_date=logical_date, **request)
+        return Run(**answer["result"], log=answer["log"])
+
+    def succeed(self, dag_id: str, logical_date: str | None = None, **request: object) -> Run:
+        run = self.run(dag_id, logical_date, **request)
+        assert run.state == "success", run.log[-6000:]
+        return run
+
+    def probe(self, name: str, **arguments: object) -> object:
+        return self._ask(do="probe", name=name, **arguments)["result"]
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _ask(self, **request: object) -> dict:
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the Airflow process ended"
+        answer = json.loads(line)
+        assert "error" not in answer, f"{answer['error']}\n{answer['log'][-4000:]}"
+        return answer
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory):
+    host = Airflow(tmp_path_factory.mktemp("airflow"))
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def warehouse(airflow):
+    return airflow.warehouse
+
+
+def airflow_environment(home: Path, dags: Path) -> dict:
+    """An environment in which Airflow sees nothing of the machine's own Airflow."""
+    outside = {name: text for name, text in os.environ.items() if not name.startswith(("AIRFLOW_", "SFX_"))}
+    return outside | {
+        "AIRFLOW_HOME": str(home / "home"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "SFX_WAREHOUSE": f"embedded://{home / 'warehouse'}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def migrate(environment: dict) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "airflow", "db", "migrate"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]

@@ -1,0 +1,143 @@
+"""What the tests ask inside the process that has Airflow; arguments and results are JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from contextlib import contextmanager
+from unittest.mock import patch
+
+
+def provider():
+    """The provider as Airflow discovers it, with all warnings that discovery makes about it."""
+    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+    from airflow.providers_manager import ProvidersManager
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+    with _complaints() as complaints:
+        info = ProvidersManager().providers["airflow-sfx"]
+        form = next(hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "sfx")
+        hook = ProvidersManagerTaskRuntime().hooks["sfx"]
+        decorator = ProvidersManagerTaskRuntime().taskflow_decorators["batch"]
+    return {
+        "version": info.version,
+        "form": form.model_dump(mode="json"),
+        "hook": hook.hook_class_name,
+        "testable": hook.connection_testable,
+        "decorator": decorator.__name__,
+        "complaints": [text for text in complaints if "sfx" in text],
+    }
+
+
+def plugins():
+    """The plugins that tasks and the core load, and what failed."""
+    from airflow import plugins_manager as core
+    from airflow.sdk import plugins_manager as sdk
+
+    return {
+        name: {"plugins": [plugin.name for plugin in manager._get_plugins()[0]], "errors": manager._get_plugins()[1]}
+        for name, manager in (("core", core), ("sdk", sdk))
+    }
+
+
+def test_connection(extra, conn_type="sfx"):
+    """What the button *Test* does with a connection."""
+    from airflow.models import Connection
+
+    connection = Connection(conn_id="tried", conn_type=conn_type, extra=json.dumps(extra) if extra else None)
+    with patch.dict(os.environ, {"AIRFLOW_CONN_TRIED": connection.as_json()}):
+        return list(connection.test_connection())
+
+
+def hook_error(connection=None):
+    """The error of a hook whose connection is missing or says this."""
+    from airflow_sfx.hooks.sfx import SfxHook
+
+    given = {"AIRFLOW_CONN_SFX_TRIED": json.dumps(connection)} if connection else {}
+    hook = SfxHook("sfx_tried")
+    with patch.dict(os.environ, given):
+        try:
+            return ["", hook.get_conn().uri]
+        except Exception as error:
+            return [type(error).__name__, str(error)]
+
+
+def default_warehouse(uri=None):
+    """The URI of the default connection's warehouse, and that of the public calls without ``SFX_WAREHOUSE``."""
+    import airflow_sfx as sfx
+    from airflow_sfx.hooks.sfx import default_warehouse
+
+    given = {"AIRFLOW_CONN_SFX_DEFAULT": json.dumps({"conn_type": "sfx", "extra": {"warehouse": uri}})} if uri else {}
+    with patch.dict(os.environ, given):
+        found = default_warehouse()
+        with patch.dict(os.environ):
+            del os.environ["SFX_WAREHOUSE"]
+            return [found and found.uri, sfx.connect().uri if found else None]
+
+
+def outside_of_a_task():
+    """The producer where no task runs."""
+    from airflow_sfx.hooks.context import current_producer, current_producer_or_none
+
+    return [current_producer_or_none() is None, current_producer().to_json()]
+
+
+def read_xcom(value):
+    """What a task gets from an XCom's JSON: the pin as JSON, or the error."""
+    from airflow.sdk.serde import deserialize
+
+    try:
+        return ["", deserialize(value).to_json()]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+
+def write_xcom(pin):
+    """The XCom's JSON of a pin, and what the UI shows for it."""
+    from airflow.sdk.serde import serialize
+    from airflow.serialization.stringify import stringify
+
+    from airflow_sfx import BatchPin
+
+    value = serialize(BatchPin.from_json(pin))
+    return [value, stringify(json.loads(json.dumps(value)))]
+
+
+def asked_at_parse_time(source):
+    """The error of a DAG file."""
+    from airflow.sdk import dag, task
+
+    try:
+        exec(source, {"dag": dag, "task": task})  # the tests' own text
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
+@contextmanager
+def _complaints():
+    """Collects log records from WARNING on, and warnings."""
+    texts = []
+
+    class Collect(logging.Handler):
+        def emit(self, record):
+            texts.append(record.getMessage())
+
+    handler = Collect(level=logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield texts
+    texts.extend(str(warning.message) for warning in caught)
+    logging.getLogger().removeHandler(handler)
+
+
+def set_connection(conn_id, uri):
+    """Add a connection to Airflow's database, as the UI does."""
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(Connection(conn_id=conn_id, conn_type="sfx", extra=json.dumps({"warehouse": uri})))

@@ -1,0 +1,100 @@
+"""Airflow discovers the package: connection type, form, decorator and plugin."""
+
+from __future__ import annotations
+
+import pytest
+
+import airflow_sfx as sfx
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def test_airflow_discovers_the_provider_without_a_complaint(airflow):
+    found = airflow.probe("provider")
+    assert found["complaints"] == []
+    assert found["version"] == sfx.__version__
+    assert (found["hook"], found["testable"]) == ("airflow_sfx.hooks.sfx.SfxHook", True)
+    assert found["decorator"] == "batch_task"
+
+
+def test_the_connection_form_asks_for_the_warehouse_and_nothing_else(airflow):
+    form = airflow.probe("provider")["form"]
+    assert form["hook_name"] == "Batch warehouse (sfx)"
+    assert list(form["extra_fields"]) == ["warehouse"]
+    assert form["extra_fields"]["warehouse"]["schema"]["title"] == "Warehouse"
+    hidden = [name for name, field in form["standard_fields"].items() if field and field["hidden"]]
+    assert sorted(hidden) == ["host", "login", "password", "port", "url_schema"]
+
+
+def test_the_plugin_loads_in_the_core_and_in_tasks(airflow):
+    for found in airflow.probe("plugins").values():
+        assert found["plugins"].count("sfx") == 1
+        assert found["errors"] == {}
+
+
+def test_the_button_test_opens_the_warehouse_and_lists_its_databases(airflow, tmp_path):
+    uri = f"embedded://{tmp_path}/w"
+    sfx.connect(uri).store_dataframe(_frame(), "sales", "sold_items", ["20161031"])
+    assert airflow.probe("test_connection", extra={"warehouse": uri}) == [True, f"{uri} has 1 database: sales"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (None, "names no warehouse"),
+        ({"warehouse": "  "}, "names no warehouse"),
+        ({"warehouse": "ftp://somewhere/x"}, "names no warehouse that"),
+        ({"warehouse": "embedded:///proc/nowhere"}, "/proc/nowhere"),
+    ],
+)
+def test_the_button_test_says_what_is_wrong(airflow, extra, told):
+    worked, message = airflow.probe("test_connection", extra=extra)
+    assert not worked
+    assert told in message or "names no warehouse" in message, message
+
+
+def test_a_missing_connection_is_named_with_what_to_set(airflow):
+    kind, message = airflow.probe("hook_error")
+    assert kind == "WarehouseUnavailable"
+    assert "'sfx_tried'" in message
+    assert "AIRFLOW_CONN_SFX_TRIED" in message
+
+
+def test_a_connection_of_another_type_is_refused(airflow):
+    kind, message = airflow.probe("hook_error", connection={"conn_type": "aws"})
+    assert kind == "InvalidName"
+    assert "'sfx_tried'" in message
+    assert "'aws'" in message
+
+
+@pytest.mark.parametrize(
+    "uri", ["hive://ada:hunter2@host:9083?location=s3://b", "embedded:///w?secret_access_key=hunter2"]
+)
+def test_a_secret_in_the_uri_is_refused_and_not_shown(airflow, uri):
+    kind, message = airflow.probe("hook_error", connection={"conn_type": "sfx", "extra": {"warehouse": uri}})
+    assert kind == "InvalidName"
+    assert "hunter2" not in message
+
+
+def test_a_connection_from_the_environment_opens_its_warehouse(airflow, tmp_path):
+    uri = f"embedded://{tmp_path}/w"
+    assert airflow.probe("hook_error", connection={"conn_type": "sfx", "extra": {"warehouse": uri}}) == ["", uri]
+
+
+def test_the_connection_sfx_default_is_the_default_warehouse(airflow, tmp_path):
+    uri = f"embedded://{tmp_path}/w"
+    assert airflow.probe("default_warehouse") == [None, None]
+    assert airflow.probe("default_warehouse", uri=uri) == [uri, uri]
+
+
+def test_outside_of_a_task_the_producer_is_the_process(airflow):
+    none, producer = airflow.probe("outside_of_a_task")
+    assert none
+    assert "dag_id" not in producer
+    assert producer["host"]
+
+
+def _frame():
+    import pandas as pd
+
+    return pd.DataFrame({"n": [1]})
