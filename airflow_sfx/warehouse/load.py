@@ -1,0 +1,121 @@
+"""Load: manifests, then exactly the files that they name. Nothing is listed, so nobody's writing can disturb a read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.files import batch_files
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.parallel import each
+
+if TYPE_CHECKING:
+    from airflow_sfx.frames.reading import DataFile as FrameFile
+
+
+def load_batches(
+    table: OpenTable,
+    batches: Mapping[str, str],
+    *,
+    columns: Sequence[str] | None,
+    filters: Any,
+    as_: Any,
+    stream: bool,
+    with_keys: bool,
+) -> Any:
+    """Read batches as one frame, or as an iterator of frames.
+
+    Args:
+        table: The table.
+        batches: Batch IDs by partition name.
+        columns: The columns to read; None for all.
+        filters: The rows to keep; None for all.
+        as_: The kind of frame.
+        stream: Whether to give an iterator, for data larger than memory.
+        with_keys: Whether the partition keys become columns even where the stored frames had none.
+
+    Returns:
+        The frame or the iterator.
+
+    Raises:
+        PartitionNotFound: There is nothing to read.
+        BatchNotFound: A batch is not there.
+        InconsistentBatch: Stored objects are not what the manifest says.
+        SchemaMismatch: A column is unknown or a filter does not fit.
+    """
+    from airflow_sfx.frames.output import to_output
+    from airflow_sfx.frames.reading import iter_batches, read_table
+    from airflow_sfx.frames.schema_text import schema_from_text
+
+    if not batches:
+        raise table.missing("", "has no partition with a batch")
+    manifests = table.manifests(dict(batches))
+    lead = schema_from_text(max(manifests, key=lambda manifest: manifest.batch_id).schema)
+    files = [file for found in each(lambda manifest: _files(table, manifest), manifests) for file in found]
+    options = {
+        "columns": _with_keys(table, files, lead) if with_keys and columns is None else columns,
+        "filters": filters,
+        "lead": lead,
+        "key_types": {key.name: key.type for key in table.info.keys},
+    }
+    if not stream:
+        return to_output(read_table(files, **options), as_)
+
+    def frames() -> Iterator[Any]:
+        for piece in iter_batches(files, **options):
+            yield to_output(piece, as_)
+
+    return frames()
+
+
+def _files(table: OpenTable, manifest: Manifest) -> list[FrameFile]:
+    from airflow_sfx.frames.reading import DataFile as FrameFile
+    from airflow_sfx.frames.schema_text import schema_from_text
+
+    store, directory = batch_files(table, manifest)
+    logical = schema_from_text(manifest.schema)
+    values = table.layout.partition(manifest.partition).values
+    keys = dict(zip(table.layout.keys, values, strict=True))
+    return [
+        FrameFile(
+            _source(table, manifest, store, f"{directory}/{file.path}".lstrip("/"), file),
+            logical,
+            keys,
+            file.rows,
+            f"{store.uri}/{directory}/{file.path}",
+        )
+        for file in manifest.files
+    ]
+
+
+def _source(table: OpenTable, manifest: Manifest, store: Store, path: str, file: DataFile) -> Any:
+    """The file's path on this machine, or its bytes, after a look at its size."""
+    import pyarrow as pa
+
+    local = store.local_path(path)
+    data = None if local is not None else store.get(path)
+    info = store.head(path) if data is None else None
+    size = info.size if info else len(data) if data is not None else None
+    if size != file.size:
+        what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"
+        raise InconsistentBatch(
+            f"{store.uri}/{path} of the batch {manifest.batch_id} of {table.describe(manifest.partition)} {what}: load or "
+            "roll back to another batch, or restore the object; `sfx verify` checks every file",
+            problems=(f"{store.uri}/{path} {what}",),
+            table=str(table.ref),
+            partition=manifest.partition,
+            batch_id=manifest.batch_id,
+        )
+    return local if local is not None else pa.py_buffer(data)
+
+
+def _with_keys(table: OpenTable, files: Sequence[FrameFile], lead: Any) -> list[str]:
+    """All columns, and the partition keys that the stored frames had no column for."""
+    from airflow_sfx.frames.unify import unify
+
+    names = list(unify([file.logical for file in files] or [lead], lead).schema.names)
+    known = {name.lower() for name in names}
+    return names + [key for key in table.layout.keys if key not in known]
