@@ -1,26 +1,24 @@
 """One Arrow array from the type it has in the frame to the type it has in the file, and back, value by value the same.
 
 Arrow's own casts do most of it. They lack some (time of day to integer, anything to null, list to list view), read a
-time without a zone as local time, and pair the fields of structs by exact name; those steps are made here, at any depth.
+time without a zone as local time, and pair the fields of structs by exact name; such steps are made here, at any depth.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from airflow_sfx.frames.arrow import AnyArray, AnyType
 from airflow_sfx.frames.hive import is_list
 
-if TYPE_CHECKING:
-    AnyArray = pa.Array[Any]
-else:  # generic for type checkers only
-    AnyArray = pa.Array
+_compute: Any = pc  # the stubs lack some of its functions
 
 
-def to_stored(array: AnyArray, target: pa.DataType) -> AnyArray:
+def to_stored(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911  a table of types, in order
     """Convert an array of a frame to the type in the file.
 
     Args:
@@ -47,7 +45,7 @@ def to_stored(array: AnyArray, target: pa.DataType) -> AnyArray:
     if isinstance(array, pa.ExtensionArray):
         return to_stored(array.storage, target)
     if types.is_run_end_encoded(source):
-        return to_stored(pc.run_end_decode(array), target)
+        return to_stored(_compute.run_end_decode(array), target)
     if types.is_time32(source):
         return array.view(pa.int32()).cast(target)
     if types.is_time64(source) or types.is_duration(source):
@@ -61,7 +59,7 @@ def to_stored(array: AnyArray, target: pa.DataType) -> AnyArray:
     return array.cast(target)
 
 
-def to_restored(array: AnyArray, target: pa.DataType) -> AnyArray:
+def to_restored(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911  likewise
     """Convert an array of a file to the type that it had in the frame.
 
     Args:
@@ -82,9 +80,7 @@ def to_restored(array: AnyArray, target: pa.DataType) -> AnyArray:
     wanted: Any = target
     if source == target and not types.is_nested(target):  # equal nested types may name their items differently
         return array
-    if types.is_null(target):
-        return pa.nulls(len(array), target)
-    if types.is_null(source):
+    if types.is_null(target) or types.is_null(source):
         return pa.nulls(len(array), target)
     if isinstance(array, pa.DictionaryArray):
         return to_restored(array.dictionary, target).take(array.indices)
@@ -92,7 +88,7 @@ def to_restored(array: AnyArray, target: pa.DataType) -> AnyArray:
         return pa.ExtensionArray.from_storage(wanted, to_restored(array, wanted.storage_type))
     if types.is_run_end_encoded(target):
         values = to_restored(array, wanted.value_type)
-        return pc.run_end_encode(values, run_end_type=wanted.run_end_type)
+        return _compute.run_end_encode(values, run_end_type=wanted.run_end_type)
     if types.is_time32(target):
         return array.cast(pa.int32()).view(target)
     if types.is_time64(target) or types.is_duration(target):
@@ -129,14 +125,14 @@ def _restored_list(array: Any, target: Any) -> AnyArray:
     return plain.cast(target)
 
 
-def _list_view(array: Any, target: Any, kind: Any, width: pa.DataType) -> AnyArray:
+def _list_view(array: Any, target: Any, kind: Any, width: AnyType) -> AnyArray:
     offsets = _offsets(array, width)
     sizes = pc.subtract(offsets[1:], offsets[:-1])
     mask = array.is_null() if array.null_count else None
     return kind.from_arrays(offsets[:-1], sizes, array.flatten(), type=target, mask=mask)
 
 
-def _offsets(array: Any, width: pa.DataType) -> Any:
+def _offsets(array: Any, width: AnyType) -> Any:
     lengths = pc.fill_null(pc.list_value_length(array).cast(width), 0)
     return pa.concat_arrays([pa.array([0], width), pc.cumulative_sum_checked(lengths)])
 

@@ -76,7 +76,7 @@ def merge_columns(
     return (*merged, *incoming.values())
 
 
-def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:  # noqa: PLR0911  a table of types, in order
     """The type that holds every value of both exactly, or None. Struct fields keep the names that ``one`` has.
 
     Args:
@@ -118,8 +118,8 @@ def _merge_types(table: Column, frame: Column, evolve: Evolve, table_name: str) 
     if wider is None:
         raise SchemaMismatch(
             f"{table_name} has the column {table.name!r} as {table.type} and the frame as {frame.type}"
-            f"{'' if evolve == 'none' else ', and neither holds every value of the other'}: convert the frame's column, "
-            'or pass evolve="any" to give the table the frame\'s type',
+            f"{'' if evolve == 'none' else ', and neither holds every value of the other'}: convert the frame's "
+            'column, or pass evolve="any" to give the table the frame\'s type',
             table=table_name,
         )
     return wider

@@ -1,4 +1,4 @@
-"""Which rows to load: pyarrow expressions, or lists of ``(column, operator, value)`` as pandas and pyarrow take them."""
+"""Which rows to load: pyarrow expressions, or lists of ``(column, operator, value)`` as pyarrow takes them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,14 @@ def expression_of(filters: Filters, schema: pa.Schema) -> pc.Expression:
         try:
             expression = pq.filters_to_expression(filters)  # type: ignore[arg-type]
         except (ValueError, TypeError) as error:
-            raise SchemaMismatch(f"the filter {filters!r} is not understood ({error}): pass (column, operator, value)") from error
-    error = failure(expression, schema)
-    if error is not None:
+            raise SchemaMismatch(
+                f"the filter {filters!r} is not understood ({error}): pass (column, operator, value)"
+            ) from error
+    unfit = failure(expression, schema)
+    if unfit is not None:
         raise SchemaMismatch(
-            f"the filter {expression} does not fit the columns ({error}); they are {', '.join(map(str, schema))[:500]}"
-        ) from error
+            f"the filter {expression} does not fit the columns ({unfit}); they are {', '.join(map(str, schema))[:500]}"
+        ) from unfit
     return expression
 
 
@@ -70,7 +72,7 @@ def failure(expression: pc.Expression, schema: pa.Schema) -> Exception | None:
 
 
 def _names(filters: Any) -> list[str]:
-    names = []
+    names: list[str] = []
     for item in filters:
         conditions = [item] if isinstance(item, tuple) and item and isinstance(item[0], str) else item
         try:

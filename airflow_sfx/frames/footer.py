@@ -84,7 +84,8 @@ def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatisti
 def _of_group(footer: pq.FileMetaData, group: int, position: int) -> tuple[int, ColumnStatistics] | None:
     chunk = footer.row_group(group).column(position)
     statistics = chunk.statistics
-    if statistics is None or not statistics.has_null_count:
+    nulls = None if statistics is None else statistics.null_count
+    if statistics is None or nulls is None:
         return None
     low = high = None
     if statistics.has_min_max:
@@ -92,7 +93,7 @@ def _of_group(footer: pq.FileMetaData, group: int, position: int) -> tuple[int, 
             low, high = _bound(statistics.min), _bound(statistics.max)
         except (ValueError, OverflowError):  # a time that Python has no object for
             low = high = None
-    return chunk.num_values, ColumnStatistics(statistics.null_count, low, high)
+    return chunk.num_values, ColumnStatistics(nulls, low, high)
 
 
 def _merge(parts: Sequence[tuple[int, ColumnStatistics]]) -> tuple[int, ColumnStatistics] | None:

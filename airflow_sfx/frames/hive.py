@@ -11,6 +11,7 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
+from airflow_sfx.frames.arrow import AnyType
 
 MAX_DECIMAL_DIGITS = 38
 """Hive's, Spark's and Trino's decimals have at most so many digits."""
@@ -55,7 +56,7 @@ _ARROW: dict[str, pa.DataType] = {
 _KEYS = ("string", "tinyint", "smallint", "int", "bigint", "date", "boolean", "timestamp")
 
 
-def hive_type(arrow: pa.DataType) -> str:
+def hive_type(arrow: AnyType) -> str:  # noqa: PLR0911  a table of types, in order
     """The Hive type of a column.
 
     Args:
@@ -92,10 +93,12 @@ def hive_type(arrow: pa.DataType) -> str:
         return f"map<{hive_type(arrow.key_type)},{hive_type(arrow.item_type)}>"
     if isinstance(arrow, pa.StructType):
         return f"struct<{','.join(_hive_fields(arrow))}>"
-    raise SchemaMismatch(f"Arrow's type {arrow} has no counterpart in Hive and Parquet: convert it to a plain type first")
+    raise SchemaMismatch(
+        f"Arrow's type {arrow} has no counterpart in Hive and Parquet: convert it to a plain type first"
+    )
 
 
-def is_list(arrow: Any) -> bool:
+def is_list(arrow: AnyType) -> bool:
     """Whether a type is one of Arrow's list types (maps are not)."""
     return (
         types.is_list(arrow)
@@ -169,7 +172,7 @@ def arrow_type(hive: str) -> pa.DataType:
     return found
 
 
-def key_type_of(arrow: pa.DataType) -> str:
+def key_type_of(arrow: AnyType) -> str:
     """The Hive type of a partition key that is made of a column.
 
     Args:
@@ -238,7 +241,9 @@ def _hive_decimal(arrow: Any) -> str:
 def _hive_fields(arrow: pa.StructType) -> list[str]:
     fields = [arrow.field(i) for i in range(arrow.num_fields)]
     if not fields:
-        raise SchemaMismatch("a struct without fields (an empty dictionary) cannot be written as Parquet: store it as text")
+        raise SchemaMismatch(
+            "a struct without fields (an empty dictionary) cannot be written as Parquet: store it as text"
+        )
     if len({field.name.lower() for field in fields}) != len(fields):
         raise SchemaMismatch(f"the fields of {arrow} have equal names for Hive, which ignores case: rename one")
     for field in fields:
@@ -308,4 +313,6 @@ def _expect(char: str, rest: str, whole: str) -> str:
 
 
 def _unreadable(hive: str) -> SchemaMismatch:
-    return SchemaMismatch(f"{hive!r} is not a Hive type that frames have: the table's column was declared by something else")
+    return SchemaMismatch(
+        f"{hive!r} is not a Hive type that frames have: the table's column was declared by something else"
+    )

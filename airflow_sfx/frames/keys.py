@@ -46,6 +46,6 @@ def key_scalar(text: str, hive: str, where: str = "") -> pa.Scalar[Any]:
         return pa.scalar(value, kind)
     except (ValueError, KeyError, OverflowError, pa.ArrowException) as error:
         raise InconsistentBatch(
-            f"the partition value {text!r} is no {hive}, which the key's type is{f' ({where})' if where else ''}: the table "
-            "was changed by something else"
+            f"the partition value {text!r} is no {hive}, which the key's type is{f' ({where})' if where else ''}: "
+            "the table was changed by something else"
         ) from error

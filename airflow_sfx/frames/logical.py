@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogicalSchema:
@@ -24,7 +26,7 @@ class LogicalSchema:
     """
 
     schema: pa.Schema
-    dictionaries: Mapping[str, pa.Array[Any]] = field(default_factory=dict)
+    dictionaries: Mapping[str, AnyArray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: pa.Table) -> LogicalSchema:
@@ -42,15 +44,20 @@ class LogicalSchema:
         """The schema without some columns, named without regard to case."""
         gone = {name.lower() for name in names}
         kept = [column for column in self.schema if column.name.lower() not in gone]
-        return LogicalSchema(pa.schema(kept, metadata=self.schema.metadata), self.dictionaries)
+        return LogicalSchema(schema_of(kept, self.schema.metadata), self.dictionaries)
 
 
-def dictionaries_of(table: pa.Table) -> dict[str, pa.Array[Any]]:
+def schema_of(fields: Sequence[AnyField], metadata: Any) -> pa.Schema:
+    """A schema of fields and metadata."""
+    return pa.schema(fields, metadata=metadata)
+
+
+def dictionaries_of(table: pa.Table) -> dict[str, AnyArray]:
     """The values of each dictionary column of a table whose chunks share them."""
-    found: dict[str, pa.Array[Any]] = {}
+    found: dict[str, AnyArray] = {}
     for column in table.schema:
         if pa.types.is_dictionary(column.type):
-            chunks = table.column(column.name).chunks
+            chunks: list[Any] = table.column(column.name).chunks
             found[column.name] = chunks[0].dictionary if chunks else pa.array([], column.type.value_type)
     return found
 
@@ -63,7 +70,7 @@ def one_dictionary(table: pa.Table) -> pa.Table:
     for position, column in enumerate(table.schema):
         if not pa.types.is_dictionary(column.type):
             continue
-        chunked = table.column(position)
+        chunked: AnyColumn = table.column(position)
         if not chunked.num_chunks:
             continue
         values = chunked.chunk(0).dictionary
@@ -77,7 +84,7 @@ def one_dictionary(table: pa.Table) -> pa.Table:
     return table
 
 
-def _distinct(values: pa.Array[Any]) -> bool:
+def _distinct(values: AnyArray) -> bool:
     try:
         return len(values.unique()) == len(values)
     except pa.ArrowNotImplementedError:  # string views and nested values cannot be hashed, nor unified above

@@ -20,11 +20,11 @@ def check_names(names: Sequence[object]) -> None:
         SchemaMismatch: There are no columns.
 
     Example:
-        >>> check_names(["price", "Price"])
+        >>> check_names(["a,b"])
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: the columns 'price' and 'Price' have one name for Hive, which ignores case: \
-rename one, as in df.rename(columns={'Price': 'Price_2'})
+        airflow_sfx.core.errors.InvalidName: the column name 'a,b' has a comma or a backtick, with which Hive \
+separates and quotes names: rename it, as in df.rename(columns={'a,b': 'plain'})
     """
     if not names:
         raise SchemaMismatch("the frame has no columns: there is nothing to store")
@@ -37,7 +37,9 @@ rename one, as in df.rename(columns={'Price': 'Price_2'})
             )
         flaw = _flaw(name)
         if flaw:
-            raise InvalidName(f"the column name {name!r} {flaw}: rename it, as in df.rename(columns={{{name!r}: 'plain'}})")
+            raise InvalidName(
+                f"the column name {name!r} {flaw}: rename it, as in df.rename(columns={{{name!r}: 'plain'}})"
+            )
         other = seen.get(name.lower())
         if other == name:
             raise InvalidName(f"the frame has the column {name!r} more than once: rename or drop one of them")

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.pandas_frame import frame_of_table
-from airflow_sfx.frames.reading import DataFile, iter_batches, read_table
+from airflow_sfx.frames.reading import SourceFile, iter_batches, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,4 +54,4 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
     return made if isinstance(made, pl.DataFrame) else made.to_frame()
 
 
-__all__ = ["DataFile", "Output", "iter_batches", "read_table", "to_output"]
+__all__ = ["Output", "SourceFile", "iter_batches", "read_table", "to_output"]

@@ -6,6 +6,7 @@ The memory is one JSON object in the schema's metadata: for each column that Arr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.frames.arrow import AnyColumn, AnyField
+from airflow_sfx.frames.logical import schema_of
 from airflow_sfx.frames.names import check_names, is_storable_name
 from airflow_sfx.frames.pandas_objects import Spec
 from airflow_sfx.frames.pandas_values import decode_values, encode_values, pandas_dtype
@@ -52,7 +55,7 @@ def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_col
     import pandas as pd
 
     names = _column_names(frame)
-    fields: list[pa.Field[Any]] = []
+    fields: list[AnyField] = []
     arrays: list[Any] = []
     memory: dict[str, Any] = {}
     records: dict[str, Spec] = {}
@@ -77,7 +80,7 @@ def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_col
         memory["columns"] = records
     memory.update(_axis(frame.columns))
     metadata = {METADATA: json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)}
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+    return pa.Table.from_arrays(arrays, schema=schema_of(fields, metadata))
 
 
 def frame_of_table(table: pa.Table) -> pd.DataFrame:
@@ -248,13 +251,15 @@ def _axis(columns: pd.Index[Any]) -> dict[str, Any]:
     if columns.name is not None:
         found["axis"] = _axis_name(columns.name)
     if isinstance(columns, pd.CategoricalIndex):
-        raise SchemaMismatch("the column names are categories: make them text, as in df.columns = df.columns.astype(str)")
+        raise SchemaMismatch(
+            "the column names are categories: make them text, as in df.columns = df.columns.astype(str)"
+        )
     if str(columns.dtype) != _DEFAULT_STRING:
         found["axis_dtype"] = str(columns.dtype)
     return found
 
 
-def _columns(names: list[str], memory: Mapping[str, Any]) -> pd.Index[Any]:
+def _columns(names: list[str], memory: Mapping[str, Any]) -> Any:
     import pandas as pd
 
     return pd.Index(names, dtype=memory.get("axis_dtype", _DEFAULT_STRING), name=_named(memory.get("axis")))
@@ -268,7 +273,7 @@ def _levels(memory: Mapping[str, Any], table: pa.Table) -> list[dict[str, Any]]:
     return levels
 
 
-def _is_ordinary(column: pa.ChunkedArray[Any], spec: Spec | None) -> bool:
+def _is_ordinary(column: AnyColumn, spec: Spec | None) -> bool:
     """Whether pyarrow's conversion of the whole table makes the column what it was, all columns at once."""
     if spec is not None and spec["kind"] != "plain":
         return False
@@ -279,24 +284,23 @@ def _column(values: Any) -> Any:
     """What `DataFrame.insert` takes as it is: of an array of objects it would make text."""
     import pandas as pd
 
-    if getattr(values, "dtype", None) == object:
+    if str(getattr(values, "dtype", "")) == "object":
         return pd.Series(values, dtype=object, copy=False)
     return getattr(values, "array", values)
 
 
-def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Table) -> pd.Index[Any]:
+def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Table) -> Any:
     import pandas as pd
 
     if not levels:
         entry = memory.get("index")
         if isinstance(entry, dict):
-            made = pd.RangeIndex(*entry["range"], name=_named(entry["name"]))
-            if len(made) == len(table):
-                return made
-            return pd.RangeIndex(len(table), name=_named(entry["name"]))
+            start, stop, step = entry["range"]
+            whole = pd.RangeIndex(start, stop, step, name=_named(entry["name"]))
+            return whole if len(whole) == len(table) else pd.RangeIndex(len(table), name=_named(entry["name"]))
         return pd.RangeIndex(len(table))
     records: Mapping[str, Spec] = memory.get("columns", {})
-    made = []
+    made: list[Any] = []
     for level in levels:
         spec = records.get(level["column"])
         dtype = object if spec is not None and spec["kind"] == "object" else None  # of which pandas would make text
@@ -307,14 +311,12 @@ def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Ta
     return _shaped(made[0], levels[0])
 
 
-def _shaped(index: Any, level: Mapping[str, Any]) -> pd.Index[Any]:
+def _shaped(index: Any, level: Mapping[str, Any]) -> Any:
     import pandas as pd
 
     if "freq" in level:
-        try:
+        with contextlib.suppress(ValueError):  # some rows of it only need not be a step apart
             index.freq = level["freq"]
-        except ValueError:
-            pass  # some rows of it only: they need not be a step apart
     elif level.get("step") and len(index):
         made = pd.RangeIndex(index[0], index[-1] + level["step"], level["step"], name=index.name)
         if len(made) == len(index) and (made == index).all():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.arrays import AnyArray
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn
 from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     encoder = _encoder(kind)
     if encoder is None:
         raise SchemaMismatch(
-            f"column {what!r} holds objects of type {kind.__module__}.{kind.__qualname__}, which Parquet and Hive cannot "
-            f"keep: convert them, for example to text with df[{what!r}] = df[{what!r}].astype(str)"
+            f"column {what!r} holds objects of type {kind.__module__}.{kind.__qualname__}, which Parquet and Hive "
+            f"cannot keep: convert them, for example to text with df[{what!r}] = df[{what!r}].astype(str)"
         )
     # Arrow itself takes every kind of null for one where it is told to; elsewhere they are made None first.
     plain: Any = values
@@ -88,8 +88,8 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
         array = encoder(plain, spec)
     except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
         raise SchemaMismatch(
-            f"column {what!r} (objects of type {kind.__name__}) cannot be converted ({error}): make its values alike, or "
-            "store them as text"
+            f"column {what!r} (objects of type {kind.__name__}) cannot be converted ({error}): make its values "
+            "alike, or store them as text"
         ) from error
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
@@ -98,7 +98,7 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     return array, spec
 
 
-def decode_objects(column: pa.ChunkedArray[Any], spec: Spec) -> Objects:
+def decode_objects(column: AnyColumn, spec: Spec) -> Objects:
     """Convert back what `encode_objects` made.
 
     Args:
@@ -134,15 +134,15 @@ def _null_kind(values: Objects, kinds: set[type], what: str) -> tuple[str, set[t
     names = {type(None): "None", type(pd.NA): "NA", type(pd.NaT): "NaT"}
     nulls = {names[kind] for kind in kinds if kind in names}
     rest = {kind for kind in kinds if kind not in names}
-    if float in rest and (len(rest) > 1 or not any(value == value for value in values if type(value) is float)):
-        if any(value == value for value in values if type(value) is float):  # true numbers beside other types
+    if float in rest and (len(rest) > 1 or not any(not math.isnan(value) for value in values if type(value) is float)):
+        if any(not math.isnan(value) for value in values if type(value) is float):  # true numbers beside other types
             return "None", rest
         nulls.add("nan")
         rest.remove(float)
     if len(nulls) > 1:
         raise SchemaMismatch(
-            f"column {what!r} has several kinds of null ({', '.join(sorted(nulls))}), of which a file keeps one: make them "
-            f"alike with df[{what!r}] = df[{what!r}].where(df[{what!r}].notna(), None)"
+            f"column {what!r} has several kinds of null ({', '.join(sorted(nulls))}), of which a file keeps one: "
+            f"make them alike with df[{what!r}] = df[{what!r}].where(df[{what!r}].notna(), None)"
         )
     return (nulls.pop() if nulls else "None"), rest
 
@@ -212,7 +212,7 @@ def _encode_vectors(values: Any, spec: Spec) -> Any:
     return pa.array(values, from_pandas=False)
 
 
-def _python_values(column: pa.ChunkedArray[Any], spec: Spec) -> Iterable[Any]:
+def _python_values(column: AnyColumn, spec: Spec) -> Iterable[Any]:
     import numpy as np
     import pandas as pd
 
@@ -222,12 +222,13 @@ def _python_values(column: pa.ChunkedArray[Any], spec: Spec) -> Iterable[Any]:
     values = column.to_pylist()
     if kind == "datetime":
         return [value.to_pydatetime() if isinstance(value, pd.Timestamp) else value for value in values]
-    make: Callable[[Any], Any] | None = {
+    makers: dict[str, Callable[[Any], Any]] = {
         "tuple": tuple,
         "UUID": uuid.UUID,
         "scalar": np.dtype(spec.get("dtype", "O")).type,
         "ndarray": lambda value: np.array(value, dtype=spec["dtype"]),
-    }.get(kind)
+    }
+    make = makers.get(kind)
     return values if make is None else [None if value is None else make(value) for value in values]
 
 
@@ -247,12 +248,13 @@ def _check_same(values: Any, array: AnyArray, spec: Spec, what: str) -> None:
     for row, (before, after) in enumerate(zip(values, again, strict=True)):
         if not _same(before, after):
             raise SchemaMismatch(
-                f"column {what!r} would not come back as it is: row {row} has {before!r:.120} and would be {after!r:.120}. "
-                "Give all values one type and the same keys (lists and dictionaries too), or store them as JSON text"
+                f"column {what!r} would not come back as it is: row {row} has {before!r:.120} and would be "
+                f"{after!r:.120}. Give all values one type and the same keys (lists and dictionaries too), or store "
+                "them as JSON text"
             )
 
 
-def _same(before: Any, after: Any) -> bool:
+def _same(before: Any, after: Any) -> bool:  # noqa: PLR0911  a table of types, in order
     if type(before) is not type(after):
         return False
     if isinstance(before, list | tuple):
@@ -260,9 +262,11 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, dict):
         return before.keys() == after.keys() and all(_same(value, after[key]) for key, value in before.items())
     if isinstance(before, dt.datetime):
-        return before == after and before.utcoffset() == after.utcoffset()
+        return bool(before == after) and before.utcoffset() == after.utcoffset()
     if isinstance(before, dt.time):
         return before == after and before.tzinfo is None
     if hasattr(before, "dtype") and hasattr(before, "tobytes"):
         return bool(before.dtype == after.dtype and before.tobytes() == after.tobytes())
-    return bool(before == after) or (before != before and after != after)
+    if isinstance(before, float):
+        return bool(before == after) or (math.isnan(before) and math.isnan(after))
+    return bool(before == after)

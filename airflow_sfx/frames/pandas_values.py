@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.arrow import AnyColumn
 from airflow_sfx.frames.pandas_objects import Spec, decode_objects, encode_objects
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _MASKED = {
 _NAN_SAFE = 2**53  # greater integers are not exact as float64, which pandas makes of integers with nulls
 
 
-def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[Any, Spec | None]:
+def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[Any, Spec | None]:  # noqa: PLR0911  a table of types, in order
     """Convert one column.
 
     Args:
@@ -73,15 +74,15 @@ def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[An
     elif dtype.name in _MASKED.values():
         return pa.array(values.array), {"kind": "masked"}
     elif isinstance(dtype, pd.ArrowDtype):
-        return pa.chunked_array(values.array.__arrow_array__()), {"kind": "arrow"}  # type: ignore[attr-defined]
+        return pa.chunked_array(values.array.__arrow_array__()), {"kind": "arrow"}
     elif isinstance(dtype, pd.PeriodDtype):
-        return pa.array(values.array).storage, {"kind": "period", "freq": dtype.name}  # type: ignore[attr-defined]
+        return pa.array(values.array).storage, {"kind": "period", "freq": dtype.name}
     elif isinstance(dtype, pd.IntervalDtype):
         return _encode_intervals(values.array, what)
     raise _refused(what, dtype)
 
 
-def decode_values(column: pa.ChunkedArray[Any], spec: Spec | None) -> Any:
+def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911  a table of types, in order
     """Convert one column back.
 
     Args:
@@ -101,22 +102,24 @@ def decode_values(column: pa.ChunkedArray[Any], spec: Spec | None) -> Any:
     if spec is None or kind == "plain" or not _fits(column.type, spec):
         return plain_values(column)
     if kind == "masked":
-        return pd.api.types.pandas_dtype(_MASKED[str(column.type)]).__from_arrow__(column)
+        return _masked(column)
     if kind == "object":
         return decode_objects(column, spec)
     if kind == "category":
         return _decode_category(column, spec)
     if kind == "string":
         na = pd.NA if spec["na"] == "NA" else float("nan")
-        return pd.StringDtype(spec["storage"], na_value=na).__from_arrow__(column)
+        dtype: Any = pd.StringDtype(spec["storage"], na_value=na)
+        return dtype.__from_arrow__(column)
     if kind == "arrow":
         return pd.arrays.ArrowExtensionArray(column)
     if kind == "period":
-        return pd.PeriodIndex.from_ordinals(_ordinals(column), freq=_period_freq(spec)).array
+        periods: Any = pd.PeriodIndex
+        return periods.from_ordinals(_ordinals(column), freq=_period_freq(spec)).array
     return _decode_intervals(column, spec)
 
 
-def plain_values(column: pa.ChunkedArray[Any]) -> Any:
+def plain_values(column: AnyColumn) -> Any:
     """A column as pandas makes it of an Arrow type, but never an integer that a float would round.
 
     Args:
@@ -129,10 +132,8 @@ def plain_values(column: pa.ChunkedArray[Any]) -> Any:
         >>> plain_values(pa.chunked_array([[2**60 + 1, None]])).dtype
         Int64Dtype()
     """
-    import pandas as pd
-
     if types.is_integer(column.type) and column.null_count and _is_large(column):
-        return pd.api.types.pandas_dtype(_MASKED[str(column.type)]).__from_arrow__(column)
+        return _masked(column)
     dtype = pandas_dtype(column.type)
     return column.to_pandas() if dtype is None else dtype.__from_arrow__(column)
 
@@ -159,8 +160,15 @@ def pandas_dtype(kind: Any) -> Any:
     return None
 
 
-def _is_large(column: pa.ChunkedArray[Any]) -> bool:
-    bounds = pc.min_max(column).as_py()
+def _masked(column: AnyColumn) -> Any:
+    import pandas as pd
+
+    dtype: Any = pd.api.types.pandas_dtype(_MASKED[str(column.type)])
+    return dtype.__from_arrow__(column)
+
+
+def _is_large(column: AnyColumn) -> bool:
+    bounds: Any = pc.min_max(column).as_py()
     return bounds["max"] is not None and (bounds["max"] > _NAN_SAFE or bounds["min"] < -_NAN_SAFE)
 
 
@@ -184,8 +192,8 @@ def _encode_zoned(values: Any, what: str) -> tuple[Any, None]:
         again = None
     if again != values.dtype:
         raise SchemaMismatch(
-            f"column {what!r} has the time zone {values.dtype.tz!r}, which cannot be kept by its name: convert it, as with "
-            f'df[{what!r}].dt.tz_convert("UTC")'
+            f"column {what!r} has the time zone {values.dtype.tz!r}, which cannot be kept by its name: convert it, "
+            f'as with df[{what!r}].dt.tz_convert("UTC")'
         )
     return array, None
 
@@ -213,7 +221,7 @@ def _encode_category(values: Any, what: str) -> tuple[Any, Spec]:
     return pa.DictionaryArray.from_arrays(indices, dictionary, ordered=bool(values.ordered), safe=False), spec
 
 
-def _decode_category(column: pa.ChunkedArray[Any], spec: Spec) -> Any:
+def _decode_category(column: AnyColumn, spec: Spec) -> Any:
     import pandas as pd
 
     kind: Any = column.type
@@ -226,11 +234,15 @@ def _decode_category(column: pa.ChunkedArray[Any], spec: Spec) -> Any:
         if [str(one) for one in made] != dictionary.to_pylist():  # batches with other intervals were read together
             made = pd.Index(plain_values(pa.chunked_array([dictionary])))
     elif inner is not None and inner.get("of") == "null":
-        made = pd.Index([], dtype=object) if not len(dictionary) else pd.Index(plain_values(pa.chunked_array([dictionary])))
+        made = (
+            pd.Index([], dtype=object)
+            if not len(dictionary)
+            else pd.Index(plain_values(pa.chunked_array([dictionary])))
+        )
     else:
         made = pd.Index(decode_values(pa.chunked_array([dictionary]), inner), dtype=_index_dtype(inner))
-    codes = pa.chunked_array([chunk.indices for chunk in chunks], type=kind.index_type)
-    dense = pc.fill_null(codes, -1) if codes.null_count else codes
+    codes: AnyColumn = pa.chunked_array([chunk.indices for chunk in chunks], type=kind.index_type)
+    dense: AnyColumn = pc.fill_null(codes, -1) if codes.null_count else codes
     return pd.Categorical.from_codes(
         dense.to_numpy(), dtype=pd.CategoricalDtype(made, ordered=kind.ordered), validate=False
     )
@@ -250,7 +262,7 @@ def _encode_intervals(values: Any, what: str) -> tuple[Any, Spec]:
     return made, {"kind": "interval", "closed": values.closed, **({"values": inner} if inner else {})}
 
 
-def _decode_intervals(column: pa.ChunkedArray[Any], spec: Spec) -> Any:
+def _decode_intervals(column: AnyColumn, spec: Spec) -> Any:
     import pandas as pd
 
     struct: Any = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
@@ -259,7 +271,7 @@ def _decode_intervals(column: pa.ChunkedArray[Any], spec: Spec) -> Any:
     return pd.arrays.IntervalArray.from_arrays(ends[0], ends[1], closed=spec["closed"])
 
 
-def _ordinals(column: pa.ChunkedArray[Any]) -> Any:
+def _ordinals(column: AnyColumn) -> Any:
     return pc.fill_null(column, -(2**63)).to_numpy()  # the ordinal of NaT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,9 +15,11 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.frames.arrow import AnyColumn
 from airflow_sfx.frames.footer import merge_statistics, statistics_of
 from airflow_sfx.frames.physical import convert, physical_schema
 
+Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 SMALLEST_SLICE = 8 << 20
 LARGEST_SLICE = 256 << 20
 STREAM_FILE = 64 << 20
@@ -70,7 +72,7 @@ class Encoder:
         keys: Sequence[str] = (),
         columns: Sequence[Column] | None = None,
         sample: pa.Table | None = None,
-        compression: str = "zstd",
+        compression: Codec = "zstd",
     ) -> None:
         gone = {key.lower() for key in keys}
         self._names = [name for name in schema.names if name.lower() not in gone]
@@ -138,7 +140,7 @@ def write_parquet(
     sink: BinaryIO | pa.NativeFile,
     *,
     columns: Sequence[Column] | None = None,
-    compression: str = "zstd",
+    compression: Codec = "zstd",
 ) -> ParquetFacts:
     """Write one Parquet file.
 
@@ -236,7 +238,7 @@ def dictionary_columns(table: pa.Table) -> list[str]:
     rows = len(table)
     if rows > _SAMPLE:
         places = np.sort(np.random.default_rng(0).integers(0, rows, _SAMPLE))
-        sample = table.take(pa.array(places))
+        sample = table.take(places)
     else:
         sample = table
     for field, column in zip(table.schema, sample.columns, strict=True):
@@ -247,11 +249,11 @@ def dictionary_columns(table: pa.Table) -> list[str]:
     return chosen
 
 
-def _repeats(sample: pa.ChunkedArray[Any], rows: int) -> bool:
+def _repeats(sample: AnyColumn, rows: int) -> bool:
     found = len(sample)
     if not found:
         return True
-    different = pc.count_distinct(sample, mode="all").as_py()
+    different: float = pc.count_distinct(sample, mode="all").as_py()
     if found < rows:
         meetings = max(found - different, 0.5)
         different = max(different, found * found / (2 * meetings)) if different > found // 2 else different
@@ -260,17 +262,19 @@ def _repeats(sample: pa.ChunkedArray[Any], rows: int) -> bool:
     return different * width <= _DICTIONARY_PAGE and different * width + indices < _WORTHWHILE * rows * width
 
 
-def _width(column: pa.ChunkedArray[Any]) -> float:
+def _width(column: AnyColumn) -> float:
     try:
-        return column.type.bit_width / 8
+        return float(column.type.bit_width) / 8
     except ValueError:  # text and bytes: their own length, and four bytes that say it
-        return 4 + column.nbytes / max(1, len(column))
+        return 4.0 + float(column.nbytes) / max(1, len(column))
 
 
 def _leaves(path: str, kind: Any) -> list[str]:
     """The paths of a nested column's leaves in the file."""
     if types.is_struct(kind):
-        return [leaf for i in range(kind.num_fields) for leaf in _leaves(f"{path}.{kind.field(i).name}", kind.field(i).type)]
+        return [
+            leaf for i in range(kind.num_fields) for leaf in _leaves(f"{path}.{kind.field(i).name}", kind.field(i).type)
+        ]
     if types.is_map(kind):
         return _leaves(f"{path}.key_value.key", kind.key_type) + _leaves(f"{path}.key_value.value", kind.item_type)
     if types.is_list(kind):

@@ -18,10 +18,11 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.core.schema import Column
-from airflow_sfx.frames.arrays import AnyArray, to_restored, to_stored
+from airflow_sfx.frames.arrays import to_restored, to_stored
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField, AnyType
 from airflow_sfx.frames.evolution import widen
 from airflow_sfx.frames.hive import arrow_type, hive_type, is_list
-from airflow_sfx.frames.logical import LogicalSchema
+from airflow_sfx.frames.logical import LogicalSchema, schema_of
 
 _FINEST = "us"
 _SAME: dict[pa.DataType, pa.DataType] = {
@@ -52,7 +53,7 @@ class PhysicalTable:
     int96: bool
 
 
-def physical_type(logical: pa.DataType, *, finest: str = _FINEST) -> pa.DataType:
+def physical_type(logical: AnyType, *, finest: str = _FINEST) -> AnyType:  # noqa: PLR0911  a table of types, in order
     """The type that a column has in the file.
 
     Args:
@@ -129,7 +130,7 @@ def physical_schema(schema: pa.Schema, columns: Sequence[Column] | None = None, 
     return pa.schema(fields)
 
 
-def check_storable(field: pa.Field[Any]) -> None:
+def check_storable(field: AnyField) -> None:
     """Refuse a column that Parquet and Hive cannot hold.
 
     Args:
@@ -205,8 +206,8 @@ def from_physical(table: pa.Table, logical: LogicalSchema) -> pa.Table:
         DurationType(duration[s])
     """
     there = {name: i for i, name in enumerate(table.column_names)}
-    fields: list[pa.Field[Any]] = []
-    columns: list[pa.ChunkedArray[Any]] = []
+    fields: list[AnyField] = []
+    columns: list[AnyColumn] = []
     for field in logical.schema:
         position = there.get(field.name.lower())
         if position is None:
@@ -215,12 +216,10 @@ def from_physical(table: pa.Table, logical: LogicalSchema) -> pa.Table:
         columns.append(restored_column(table.column(position), field, logical.dictionaries))
     if not fields:
         return table.select([])
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=logical.schema.metadata))
+    return pa.Table.from_arrays(columns, schema=schema_of(fields, logical.schema.metadata))
 
 
-def restored_column(
-    column: pa.ChunkedArray[Any], field: pa.Field[Any], dictionaries: Mapping[str, AnyArray]
-) -> pa.ChunkedArray[Any]:
+def restored_column(column: AnyColumn, field: AnyField, dictionaries: Mapping[str, AnyArray]) -> AnyColumn:
     """Give one column as read from files the type that it had in the frame; see `from_physical`."""
     try:
         if isinstance(field.type, pa.DictionaryType):
@@ -250,7 +249,7 @@ def _converted(table: pa.Table, schema: pa.Schema, *, strict: bool = False) -> p
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
-def _written(column: pa.ChunkedArray[Any], target: pa.DataType) -> pa.ChunkedArray[Any]:
+def _written(column: AnyColumn, target: AnyType) -> AnyColumn:
     source: Any = column.type
     if source == target or (target in (pa.string(), pa.binary()) and _SAME.get(source) == target and _wide(source)):
         return column
@@ -265,30 +264,28 @@ def _written(column: pa.ChunkedArray[Any], target: pa.DataType) -> pa.ChunkedArr
     return _by_chunk(column, target, to_stored)
 
 
-def _wide(source: pa.DataType) -> bool:
+def _wide(source: AnyType) -> bool:
     """Whether the writer takes the type as it is and makes the same file of it."""
     return source in (pa.large_string(), pa.large_binary())
 
 
-def _by_chunk(
-    column: pa.ChunkedArray[Any], target: pa.DataType, change: Callable[[AnyArray, pa.DataType], AnyArray]
-) -> pa.ChunkedArray[Any]:
+def _by_chunk(column: AnyColumn, target: AnyType, change: Callable[[AnyArray, AnyType], AnyArray]) -> AnyColumn:
     return pa.chunked_array([change(chunk, target) for chunk in column.chunks], type=target)
 
 
-def _encoded(column: pa.ChunkedArray[Any], wanted: pa.DictionaryType, dictionary: AnyArray) -> pa.ChunkedArray[Any]:
+def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray) -> AnyColumn:
     """Give a column of values the codes that they have in a dictionary; they are compared as the file's type."""
     if types.is_null(dictionary.type) or column.null_count == len(column):
         codes: Any = pa.nulls(len(column), wanted.index_type)
-        chunks = [pa.DictionaryArray.from_arrays(codes, dictionary, ordered=wanted.ordered)]
-        return pa.chunked_array(chunks, type=pa.dictionary(wanted.index_type, dictionary.type, wanted.ordered))
+        return pa.chunked_array([pa.DictionaryArray.from_arrays(codes, dictionary, ordered=wanted.ordered)])
     if types.is_dictionary(column.type):
         one: Any = column.unify_dictionaries().combine_chunks()
         one = one.chunk(0) if isinstance(one, pa.ChunkedArray) else one
         places = pc.index_in(one.dictionary, value_set=to_stored(dictionary, one.dictionary.type))
         codes = places.take(one.indices)
     else:
-        codes = pc.index_in(column, value_set=to_stored(dictionary, column.type)).combine_chunks()
+        found: AnyColumn = pc.index_in(column, value_set=to_stored(dictionary, column.type))
+        codes = found.combine_chunks()
     if codes.null_count != column.null_count:
         raise pa.ArrowInvalid("a value is none of the column's categories")
     made = pa.DictionaryArray.from_arrays(codes.cast(wanted.index_type), dictionary, ordered=wanted.ordered)
@@ -304,9 +301,9 @@ def _check_int96(table: pa.Table) -> None:
                 column.cast(pa.timestamp("ns", kind.tz))
             except pa.ArrowInvalid as error:
                 raise SchemaMismatch(
-                    f"column {name!r} has a time outside the years 1678 to 2261, and another column has times finer than "
-                    "a microsecond; Parquet files that Hive and Spark read cannot hold both: round the finer column to "
-                    'microseconds, as with .dt.floor("us")'
+                    f"column {name!r} has a time outside the years 1678 to 2261, and another column has times finer "
+                    "than a microsecond; Parquet files that Hive and Spark read cannot hold both: round the finer "
+                    'column to microseconds, as with .dt.floor("us")'
                 ) from error
 
 

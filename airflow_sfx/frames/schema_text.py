@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.frames.arrow import AnyArray, AnyField
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
 
 
@@ -70,9 +71,8 @@ def schema_from_text(text: str) -> LogicalSchema:
     return LogicalSchema(table.schema, dictionaries_of(table))
 
 
-def _no_rows(field: pa.Field[Any], dictionary: pa.Array[Any] | None) -> pa.Array[Any]:
+def _no_rows(field: AnyField, dictionary: AnyArray | None) -> AnyArray:
     if isinstance(field.type, pa.DictionaryType) and dictionary is not None:
-        return pa.DictionaryArray.from_arrays(
-            pa.array([], field.type.index_type), dictionary, ordered=field.type.ordered
-        )
+        codes: Any = pa.array([], field.type.index_type)
+        return pa.DictionaryArray.from_arrays(codes, dictionary, ordered=field.type.ordered)
     return pa.nulls(0, field.type)

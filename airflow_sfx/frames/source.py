@@ -90,8 +90,8 @@ def to_source(data: object, *, partition_by: Sequence[str] = ()) -> FrameSource:
         >>> to_source({"n": [1]})
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.SchemaMismatch: a dict cannot be stored: pass a pandas, polars or Spark DataFrame, a pyarrow \
-Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream__, or an iterator of these
+        airflow_sfx.core.errors.SchemaMismatch: a dict cannot be stored: pass a pandas, polars or Spark DataFrame, a \
+pyarrow Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream__, or an iterator of these
     """
     table = _table_of(data, range_as_column=bool(partition_by))
     if table is not None:
@@ -104,7 +104,7 @@ Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream__, or an
     return FrameSource(stream=stream)
 
 
-def _table_of(data: Any, *, in_stream: bool = False, range_as_column: bool = False) -> pa.Table | None:
+def _table_of(data: Any, *, in_stream: bool = False, range_as_column: bool = False) -> pa.Table | None:  # noqa: PLR0911  a table of types, in order
     """The data as a table, if it is a frame in memory."""
     kind = _kind(data)
     if kind == "pandas":

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.partition import partition_value
+from airflow_sfx.frames.arrow import AnyColumn
 from airflow_sfx.frames.hive import key_type_of
 from airflow_sfx.frames.names import unknown_column
 
@@ -88,8 +88,7 @@ def split_by(table: pa.Table, keys: Sequence[str]) -> list[Part]:
     if positions is not None:
         rest = _takeable(rest).take(positions)
     return [
-        (values[group], rest.slice(start, length))
-        for group, start, length in zip(groups, starts, lengths, strict=True)
+        (values[group], rest.slice(start, length)) for group, start, length in zip(groups, starts, lengths, strict=True)
     ]
 
 
@@ -140,14 +139,14 @@ class StreamSplitter:
             yield values, pa.concat_tables(parts)
 
 
-def _codes(column: pa.ChunkedArray[Any], name: str) -> tuple[Any, list[str]]:
+def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
     """A key column as numbers and the text that each stands for."""
     import numpy as np
 
     if column.null_count:
         raise InvalidName(
-            f"the partition key {name!r} is null in {column.null_count} rows, and a partition must have a value: fill it, "
-            "as with df.fillna, or leave those rows out"
+            f"the partition key {name!r} is null in {column.null_count} rows, and a partition must have a value: "
+            "fill it, as with df.fillna, or leave those rows out"
         )
     if types.is_string_view(column.type):
         column = column.cast(pa.large_string())
@@ -170,7 +169,9 @@ def _codes(column: pa.ChunkedArray[Any], name: str) -> tuple[Any, list[str]]:
         try:
             texts.append(partition_value(value))
         except InvalidName as error:
-            raise InvalidName(f"the partition key {name!r} has a value that cannot name a partition: {error}") from error
+            raise InvalidName(
+                f"the partition key {name!r} has a value that cannot name a partition: {error}"
+            ) from error
     return codes, texts
 
 
@@ -218,7 +219,7 @@ def _groups(codes: Any, count: int) -> tuple[list[int], list[int], list[int], An
 
 def _takeable(table: pa.Table) -> pa.Table:
     """A table whose types Arrow can select rows of: it cannot of views, which the file has as plain text anyhow."""
-    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    plain: dict[Any, Any] = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     for position, field in enumerate(table.schema):
         wanted = plain.get(field.type)
         if wanted is not None:

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.arrays import AnyArray
-from airflow_sfx.frames.logical import one_dictionary
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
+from airflow_sfx.frames.logical import one_dictionary, schema_of
 from airflow_sfx.frames.names import check_names
 from airflow_sfx.frames.pandas_frame import memory_of
 
@@ -36,9 +36,11 @@ class Stream:
     def __init__(self, tables: Iterator[pa.Table]) -> None:
         first = next(tables, None)
         if first is None:
-            raise SchemaMismatch("the iterator has no frames, so that there is no schema: pass at least one, if without rows")
+            raise SchemaMismatch(
+                "the iterator has no frames, so that there is no schema: pass at least one, if without rows"
+            )
         check_names(first.schema.names)
-        self.schema = pa.schema([_widest_codes(field) for field in first.schema], metadata=first.schema.metadata)
+        self.schema = schema_of([_widest_codes(field) for field in first.schema], first.schema.metadata)
         self.dictionaries: dict[str, AnyArray] = {}
         self._first: pa.Table | None = first
         self._rest = tables
@@ -69,8 +71,8 @@ class Stream:
         added = [name for name in table.column_names if name not in self.schema.names]
         if missing or added:
             raise SchemaMismatch(
-                f"frame {number} of the iterator has other columns than the first: it lacks {missing} and adds {added}. "
-                "Give all frames the same columns"
+                f"frame {number} of the iterator has other columns than the first: it lacks {missing} and adds "
+                f"{added}. Give all frames the same columns"
             )
         table = one_dictionary(table)
         records = (memory_of(table.schema) or {}).get("columns", {})
@@ -80,7 +82,7 @@ class Stream:
                 self._check_record(field.name, records.get(field.name), table.column(field.name), number)
         return pa.Table.from_arrays(columns, schema=self.schema)
 
-    def _column(self, column: pa.ChunkedArray[Any], field: pa.Field[Any], number: int) -> pa.ChunkedArray[Any]:
+    def _column(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
         if isinstance(field.type, pa.DictionaryType) and types.is_dictionary(column.type):
             return self._category(column, field, number)
         if column.type == field.type:
@@ -94,7 +96,7 @@ class Stream:
                 pass
         raise _differs(field.name, field.type, column.type, number)
 
-    def _category(self, column: pa.ChunkedArray[Any], field: pa.Field[Any], number: int) -> pa.ChunkedArray[Any]:
+    def _category(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
         wanted: Any = field.type
         kind: Any = column.type
         chunks: list[Any] = column.chunks
@@ -112,8 +114,8 @@ class Stream:
             new = values.filter(pc.invert(pc.is_in(values, value_set=known)))
             if wanted.ordered and len(new):
                 raise SchemaMismatch(
-                    f"column {field.name!r} of frame {number} of the iterator has other ordered categories than the first: "
-                    "give all frames the same categories"
+                    f"column {field.name!r} of frame {number} of the iterator has other ordered categories than the "
+                    "first: give all frames the same categories"
                 )
             grown = pa.concat_arrays([known, new]) if len(new) else known
             self.dictionaries[field.name] = grown
@@ -122,7 +124,7 @@ class Stream:
         made = [pa.DictionaryArray.from_arrays(one, grown, ordered=wanted.ordered) for one in codes]
         return pa.chunked_array(made, type=wanted)
 
-    def _check_record(self, name: str, record: Any, column: pa.ChunkedArray[Any], number: int) -> None:
+    def _check_record(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
         """Refuse a pandas column whose dtype differs where Arrow's type does not show it."""
         first = self._records.get(name)
         if _essence(first) == _essence(record) or column.null_count == len(column):
@@ -133,7 +135,7 @@ class Stream:
         )
 
 
-def _widest_codes(field: pa.Field[Any]) -> pa.Field[Any]:
+def _widest_codes(field: AnyField) -> AnyField:
     """Codes of 32 bits: later frames may bring more categories."""
     if isinstance(field.type, pa.DictionaryType):
         return field.with_type(pa.dictionary(pa.int32(), field.type.value_type, field.type.ordered))
@@ -154,7 +156,7 @@ def _shown(record: Any) -> str:
 
 def _differs(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:
     return SchemaMismatch(
-        f"column {name!r} is {first} in the first frame of the iterator and {now} in frame {number}: give all frames the "
-        f'same types, for example with df["{name}"].astype(...) on each (a column of integers with missing values '
+        f"column {name!r} is {first} in the first frame of the iterator and {now} in frame {number}: give all frames "
+        f'the same types, for example with df["{name}"].astype(...) on each (a column of integers with missing values '
         "becomes float in pandas unless it is Int64)"
     )

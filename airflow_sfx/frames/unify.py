@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.arrays import AnyArray
-from airflow_sfx.frames.logical import LogicalSchema
+from airflow_sfx.frames.arrow import AnyArray, AnyField
+from airflow_sfx.frames.logical import LogicalSchema, schema_of
 from airflow_sfx.frames.pandas_frame import METADATA, index_columns, memory_of, without_index
 
 _HIDDEN = "__index_level_"
@@ -42,12 +42,12 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
     if not others:
         return leading
     ordered = [leading, *others]
-    groups: dict[str, list[tuple[pa.Field[Any], LogicalSchema]]] = {}
+    groups: dict[str, list[tuple[AnyField, LogicalSchema]]] = {}
     for one in ordered:
         for field in one.schema:
             groups.setdefault(field.name.lower(), []).append((field, one))
     metadata_schema, dropped = _common_index(ordered)
-    fields: list[pa.Field[Any]] = []
+    fields: list[AnyField] = []
     dictionaries: dict[str, AnyArray] = {}
     for name, group in groups.items():
         if name in dropped:
@@ -57,7 +57,7 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
         if dictionary is not None:
             dictionaries[field.name] = dictionary
     metadata = _common_memory(ordered, metadata_schema, fields)
-    return LogicalSchema(pa.schema(fields, metadata=metadata), dictionaries)
+    return LogicalSchema(schema_of(fields, metadata), dictionaries)
 
 
 def scan_together(kind: Any, unified: Any) -> bool:
@@ -101,7 +101,7 @@ def _is_plain(kind: Any) -> bool:
     )
 
 
-def _one_column(group: list[tuple[pa.Field[Any], LogicalSchema]]) -> tuple[pa.Field[Any], AnyArray | None]:
+def _one_column(group: list[tuple[AnyField, LogicalSchema]]) -> tuple[AnyField, AnyArray | None]:
     field, owner = group[0]
     if all(other.type == field.type for other, _ in group[1:]) and not types.is_dictionary(field.type):
         return field, None
@@ -111,7 +111,7 @@ def _one_column(group: list[tuple[pa.Field[Any], LogicalSchema]]) -> tuple[pa.Fi
     if not types.is_dictionary(kind):
         return field.with_type(kind), None
     dictionary = owner.dictionaries.get(field.name, pa.array([], kind.value_type))
-    same = True
+    same: Any = True
     for other, one in group[1:]:
         values = one.dictionaries.get(other.name)
         if values is not None and len(values) and not values.equals(dictionary):
@@ -127,7 +127,7 @@ def _union(first: AnyArray, more: AnyArray) -> AnyArray:
     return pa.concat_arrays([first, added])
 
 
-def _wider(lead: Any, other: Any, name: str) -> Any:
+def _wider(lead: Any, other: Any, name: str) -> Any:  # noqa: PLR0911  a table of types, in order
     """The lead's type, or a wider one if the other's values would not fit."""
     if lead == other or types.is_null(other):
         return lead
@@ -141,8 +141,8 @@ def _wider(lead: Any, other: Any, name: str) -> Any:
         return _wider(plain[0], plain[1], name)
     if types.is_timestamp(lead) and types.is_timestamp(other) and (lead.tz is None) != (other.tz is None):
         raise SchemaMismatch(
-            f"column {name!r} is {lead} in one batch and {other} in an older one, and a time without a zone is no moment: "
-            "load the partitions one by one, and store the older again with a zone"
+            f"column {name!r} is {lead} in one batch and {other} in an older one, and a time without a zone is no "
+            "moment: load the partitions one by one, and store the older again with a zone"
         )
     if types.is_timestamp(lead) and types.is_timestamp(other):
         return pa.timestamp(min(lead.unit, other.unit, key=("ns", "us", "ms", "s").index), lead.tz)
@@ -164,7 +164,7 @@ def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
 
 
 def _common_memory(
-    schemas: list[LogicalSchema], lead: pa.Schema, fields: Iterable[pa.Field[Any]]
+    schemas: list[LogicalSchema], lead: pa.Schema, fields: Iterable[AnyField]
 ) -> dict[bytes, bytes] | None:
     """The lead's metadata, with the record of each column from the newest batch that has it in the unified type."""
     memories = [(one, (memory_of(one.schema) or {}).get("columns", {})) for one in schemas]
@@ -183,7 +183,7 @@ def _common_memory(
     return {**(lead.metadata or {}), METADATA: text.encode()}
 
 
-def _record(field: pa.Field[Any], memories: list[tuple[LogicalSchema, dict[str, Any]]]) -> Any:
+def _record(field: AnyField, memories: list[tuple[LogicalSchema, dict[str, Any]]]) -> Any:
     """A column's record: of the newest batch that had it so, else of the newest that had the column."""
     fallback: Any = None
     for schema, records in memories:

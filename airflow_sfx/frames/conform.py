@@ -1,0 +1,71 @@
+"""Rows of a batch as rows of the table that newer batches made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import types
+
+from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
+from airflow_sfx.frames.arrays import to_stored
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
+from airflow_sfx.frames.logical import LogicalSchema
+from airflow_sfx.frames.physical import from_physical, physical_type
+
+
+def conformed(table: pa.Table, target: LogicalSchema) -> pa.Table:
+    """Give a batch's rows the unified schema.
+
+    Args:
+        table: The rows, with the types of their own batch.
+        target: The schema that `unify` made of it and others.
+
+    Returns:
+        The rows with the target's columns; nulls where the batch has no such column.
+
+    Raises:
+        SchemaMismatch: A value does not fit the target's type.
+
+    Example:
+        >>> target = LogicalSchema(pa.schema([("n", pa.float64()), ("s", pa.string())]))
+        >>> conformed(pa.table({"N": [1]}), target).to_pylist()
+        [{'n': 1.0, 's': None}]
+    """
+    names = {name.lower(): name for name in table.column_names}
+    columns = []
+    for column in target.schema:
+        own = names.get(column.name.lower())
+        if own is None:
+            columns.append(pa.chunked_array([_nulls(len(table), column, target)], type=column.type))
+        else:
+            columns.append(_cast(table.column(own), column, target))
+    return pa.Table.from_arrays(columns, schema=target.schema)
+
+
+def _nulls(rows: int, column: AnyField, target: LogicalSchema) -> Any:
+    if not isinstance(column.type, pa.DictionaryType):
+        return pa.nulls(rows, column.type)
+    codes: Any = pa.nulls(rows, column.type.index_type)
+    return pa.DictionaryArray.from_arrays(codes, target.dictionaries[column.name], ordered=column.type.ordered)
+
+
+def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColumn:
+    if values.type == column.type and not types.is_dictionary(column.type):
+        return values
+    kind: Any = column.type
+    try:
+        if types.is_dictionary(kind):
+            one = LogicalSchema(pa.schema([column]), target.dictionaries)
+            plain = [to_stored(chunk, physical_type(kind.value_type, finest="ns")) for chunk in values.chunks]
+            table = pa.table({column.name.lower(): pa.chunked_array(plain)})
+            return from_physical(table, one).column(0)
+        if types.is_struct(values.type) and types.is_struct(kind):
+            chunks: list[AnyArray] = [to_stored(chunk, kind) for chunk in values.chunks]
+            return pa.chunked_array(chunks, type=column.type)
+        return values.cast(column.type)
+    except (pa.ArrowException, InconsistentBatch) as error:
+        raise SchemaMismatch(
+            f"column {column.name!r} is {values.type} in one batch and {column.type} in a newer one, and cannot be "
+            f"converted ({error}): load the partitions one by one, or leave the column out with columns="
+        ) from error
