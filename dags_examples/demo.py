@@ -141,7 +141,7 @@ def show_delays(carrier: str) -> None:
         for batch_id in sorted({entry.batch_id for entry in entries if entry.batch_id}):
             delays = sfx.load_dataframe("nyc", "carrier_delays", [partition(night)], batch_id=batch_id)
             row = delays.set_index("carrier").loc[carrier]
-            numbers = (str(row["flights"]), str(row["cancelled"]), f"{row['mean_delay']:.1f} min")
+            numbers = (f"{row['flights']:.0f}", f"{row['cancelled']:.0f}", f"{row['mean_delay']:.1f} min")
             table.add_row(night, batch_id, *numbers, "current" if batch_id == current else "")
         table.add_section()
     console.print(table)
@@ -149,14 +149,13 @@ def show_delays(carrier: str) -> None:
 
 def show_next() -> None:
     """Print what to try next, to be copied into a shell."""
-    python = str(Path(sys.executable).parent / "python")
-    bin_ = str(Path(sys.executable).parent)
+    python, airflow_ = (str(Path(sys.executable).parent / name) for name in ("python", "airflow"))
     look = "import airflow_sfx as sfx; print(sfx.load_dataframe('nyc', 'carrier_delays', ['20130102']))"
     lines = (
         *(f"export {name}={shlex.quote(text)}" for name, text in SETTINGS.items()),
-        f"{shlex.quote(python)} -c {shlex.quote(look)}",
-        f"{shlex.quote(bin_ + '/airflow')} dags test nightly_flights 2013-01-04",
-        f"{shlex.quote(bin_ + '/airflow')} standalone",
+        f'{shlex.quote(python)} -c "{look}"',
+        f"{shlex.quote(airflow_)} dags test nightly_flights 2013-01-04",
+        f"{shlex.quote(airflow_)} standalone",
     )
     console.print("\nWhat to try next (the last one is Airflow with its UI on http://localhost:8080):\n")
     for line in lines:

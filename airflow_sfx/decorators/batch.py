@@ -6,8 +6,9 @@ exactly the pinned batch, whatever has been written since; every pin that came i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.python import PythonOperator
@@ -110,6 +111,7 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):
             self.op_kwargs,
             partial(sfx.load_dataframe, warehouse=warehouse),
         )
+        self.python_callable = _returning(self.python_callable)
         frame = super().execute(context)
         if not _is_frame(frame):
             raise TypeError(
@@ -227,6 +229,18 @@ def batch_task(
         table=table,
         **kwargs,
     )
+
+
+def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that returns the generator that ``function`` makes: Airflow would run it and drop what it yields."""
+    if not inspect.isgeneratorfunction(function):
+        return function
+
+    @wraps(function)
+    def returning(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return returning
 
 
 def _values(partitions: Sequence[Any]) -> Iterator[Any]:

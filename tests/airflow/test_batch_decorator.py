@@ -78,9 +78,9 @@ def test_the_default_partition_of_a_partitioned_run_is_its_key(airflow):
 
 
 def test_a_run_without_key_and_date_is_told_to_name_the_partition(airflow):
-    run = airflow.run("keyed")
+    run = airflow.run("checked")
     assert run.state == "failed"
-    assert "the run of the task store has neither a partition key nor a logical date" in run.log
+    assert "the run of the task numbers has neither a partition key nor a logical date" in run.log
 
 
 def test_each_library_s_frames_come_and_go(airflow):

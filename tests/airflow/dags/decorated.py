@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import CronPartitionTimetable, Param, dag, task
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
@@ -175,7 +175,7 @@ def no_frame():
     store()
 
 
-@dag(schedule=None)
+@dag(schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", key_format="%Y.W%W"))
 def keyed():
     @task.batch(table="keyed.t")
     def store() -> pd.DataFrame:

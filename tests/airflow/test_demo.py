@@ -1,0 +1,80 @@
+"""``make demo`` in a copy of the examples: three nights, a correction, a mistake undone, and what it prints."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.airflow.conftest import airflow_environment
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
+    (folder / ".demo").mkdir()
+    (folder / ".demo" / "left-over").write_text("of the last time")
+    environment = airflow_environment(folder / "other", folder) | {"AIRFLOW__CORE__EXECUTOR": "of the machine"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dags_examples.demo"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+def test_the_demo_tells_its_story(demo):
+    folder, told = demo
+    assert "\x1b[" not in told
+    for line in ("What happened to nyc.carrier_delays", "Which batches each task", "UA, before and after"):
+        assert line in told
+    assert len(re.findall(r"nightly load", told)) == 3
+    assert len(re.findall(r"late correction: \{", told)) == 2
+    assert len(re.findall(r"rollback", told)) == 1
+    assert (folder / ".demo" / "airflow.log").stat().st_size > 10_000
+    assert not (folder / ".demo" / "left-over").exists()
+
+
+def test_the_demo_s_numbers_are_the_real_ones(demo):
+    _, told = demo
+    delays = {
+        (night, current): float(delay)
+        for night, delay, current in re.findall(r"(2013-01-0\d) .* (-?\d+\.\d) min [^\w\n]*(\w*)", told)
+    }
+    assert delays["2013-01-02", "current"] == pytest.approx(delays["2013-01-02", ""] + 10, abs=0.11)
+    assert delays["2013-01-03", ""] == pytest.approx(delays["2013-01-03", "current"] + 1000, abs=0.11)
+
+
+def test_the_commands_to_try_next_work(demo):
+    folder, told = demo
+    lines = [line.strip() for line in told.splitlines()]
+    exports = [line for line in lines if line.startswith("export ")]
+    looks = [line for line in lines if " -c " in line]
+    assert len(exports) == 4
+    assert len(looks) == 1
+    script = "\n".join(["set -e", *exports, *looks])
+    done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "mean_delay" in done.stdout
+
+
+def test_a_failing_demo_shows_the_log_and_fails(tmp_path):
+    shutil.copytree(REPO / "dags_examples", tmp_path / "dags_examples")
+    broken = "raise RuntimeError('the DAG file is broken')\n"
+    (tmp_path / "dags_examples" / "nightly_flights.py").write_text(broken)
+    done = subprocess.run(
+        [sys.executable, "-m", "dags_examples.demo"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "airflow dags test nightly_flights 2013-01-01 failed" in " ".join(done.stdout.split())
