@@ -26,7 +26,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.parallel import each
 from airflow_sfx.warehouse.runs import record_run
 
-LEASE_SECONDS = 10
+LEASE_SECONDS = 3
 LEASE_PARTITIONS_A_SECOND = 100
 _GIVE_UP_SECONDS = 300.0
 
@@ -70,6 +70,7 @@ def commit(
     give_up = time.monotonic() + _GIVE_UP_SECONDS
     tries = 0
     while True:
+        heads = ledger.settled(heads, again=tries > 0)
         changes = plan(heads)
         if not changes:
             return []
@@ -86,8 +87,6 @@ def commit(
             )
         tries += 1
         time.sleep(random.uniform(0, min(0.002 * 2**tries, 0.25)))  # noqa: S311
-        hints = {name: head.last for name, head in heads.items()}
-        heads = dict(zip(hints, each(lambda item: ledger.settle(*item), hints.items()), strict=True))
     move_pointers(table, entries)
     return entries
 

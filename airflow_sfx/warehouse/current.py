@@ -65,8 +65,18 @@ def converged_heads(
     heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
     behind = [head.entry for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))]
     if behind:
-        move_pointers(table, behind)
+        move_pointers(table, _with_mates(table, ledger, behind))
     return heads
+
+
+def _with_mates(table: OpenTable, ledger: Ledger, behind: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """Entries, and those that took effect by the same commits, so that what is one change is seen as one."""
+    found = {entry.partition: entry for entry in behind}
+    for commit_id in {entry.commit for entry in behind if entry.group}:
+        mates = {name: sequence for name, sequence in ledger.members(commit_id).items() if name not in found}
+        heads = ledger.heads(mates)
+        found.update({name: head.entry for name, head in heads.items() if head.entry})
+    return list(found.values())
 
 
 def lags(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:

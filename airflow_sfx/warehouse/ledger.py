@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -31,11 +31,14 @@ class Head:
         last: The number of the last entry, in effect or not; 0 for none.
         entry: The entry in effect; None for none.
         latest: The time of the last entry, in effect or not.
+        undecided: Whether the last entry's commit is not decided yet. Nothing may be appended before it is: the new
+            entry could not tell which one is in effect before it.
     """
 
     last: int = 0
     entry: LedgerEntry | None = None
     latest: datetime | None = None
+    undecided: bool = False
 
     @property
     def batch_id(self) -> str | None:
@@ -100,15 +103,28 @@ class Ledger:
         safe at any time: its writer finds out and begins again.
         """
         while True:
-            last = self._last(name, hint)
-            entry = self.read(name, last) if last else None
-            if entry is None or self.in_effect(entry) is not None:
-                return self._head(name, last)
+            head = self._head(name, self._last(name, hint))
+            if not head.undecided:
+                return head
+            entry = self._present(name, head.last, {})
             if datetime.now(UTC) > self._lease_end(entry):
                 self.decide(entry.commit, committed=False)
             else:
                 time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311
-            hint = last
+            hint = head.last
+
+    def settled(self, heads: Mapping[str, Head], *, again: bool) -> dict[str, Head]:
+        """Heads to which something can be appended.
+
+        Args:
+            heads: Heads as last seen, by partition name.
+            again: Whether to look at all of them anew, or only at those that were undecided.
+
+        Returns:
+            The heads, every commit decided.
+        """
+        due = {name: head for name, head in heads.items() if again or head.undecided}
+        return {**heads, **dict(zip(due, each(lambda item: self.settle(item[0], item[1].last), due.items()), strict=True))}
 
     def in_effect(self, entry: LedgerEntry) -> bool | None:
         """Whether an entry counts; None while its commit is not decided."""
@@ -137,6 +153,13 @@ class Ledger:
             raise InconsistentBatch(f"the decision of the commit {commit} is gone: it was removed")
         self._decided[commit] = decision
         return decision
+
+    def members(self, commit: str) -> dict[str, int]:
+        """The partitions that a commit covers, by name, with the numbers of its entries; none if it was never noted."""
+        path = self._layout.commit(commit)
+        data = self._store.get(path)
+        changes = [] if data is None else member(parse_object(data, path), "changes", list, path)
+        return {str(change[0]): int(change[1]) for change in changes}
 
     def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
         """The entries in effect, newest first; read many at a time, and no more than the caller takes."""
@@ -193,7 +216,8 @@ class Ledger:
         if not last:
             return Head()
         final = self._present(name, last, {})
-        return Head(last, final if self.in_effect(final) else self._effective(name, final.parent), final.at)
+        effect = self.in_effect(final)
+        return Head(last, final if effect else self._effective(name, final.parent), final.at, undecided=effect is None)
 
     def _effective(self, name: str, sequence: int) -> LedgerEntry | None:
         while sequence:

@@ -13,7 +13,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.parallel import each
 
 if TYPE_CHECKING:
-    from airflow_sfx.frames.reading import DataFile as FrameFile
+    from airflow_sfx.frames.plan import SourceFile
 
 
 def load_batches(
@@ -71,8 +71,8 @@ def load_batches(
     return frames()
 
 
-def _files(table: OpenTable, manifest: Manifest) -> list[FrameFile]:
-    from airflow_sfx.frames.reading import DataFile as FrameFile
+def _files(table: OpenTable, manifest: Manifest) -> list[SourceFile]:
+    from airflow_sfx.frames.plan import SourceFile
     from airflow_sfx.frames.schema_text import schema_from_text
 
     store, directory = batch_files(table, manifest)
@@ -80,7 +80,7 @@ def _files(table: OpenTable, manifest: Manifest) -> list[FrameFile]:
     values = table.layout.partition(manifest.partition).values
     keys = dict(zip(table.layout.keys, values, strict=True))
     return [
-        FrameFile(
+        SourceFile(
             _source(table, manifest, store, f"{directory}/{file.path}".lstrip("/"), file),
             logical,
             keys,
@@ -112,7 +112,7 @@ def _source(table: OpenTable, manifest: Manifest, store: Store, path: str, file:
     return local if local is not None else pa.py_buffer(data)
 
 
-def _with_keys(table: OpenTable, files: Sequence[FrameFile], lead: Any) -> list[str]:
+def _with_keys(table: OpenTable, files: Sequence[SourceFile], lead: Any) -> list[str]:
     """All columns, and the partition keys that the stored frames had no column for."""
     from airflow_sfx.frames.unify import unify
 

@@ -26,8 +26,12 @@ def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
     pointers = table.pointers(None)
     names = sorted({*ledger.names(), *pointers})
     heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
-    found = [repair for repair in each(lambda name: _undecided(ledger, name, heads[name]), names) if repair]
-    settled = dict(zip(names, each(lambda name: ledger.settle(name, heads[name].last), names), strict=True))
+    found = [
+        Repair(name, f"entry {head.last} was not decided", "waited for its writer, or decided against it")
+        for name, head in heads.items()
+        if head.undecided
+    ]
+    settled = ledger.settled(heads, again=False)
     behind = [head.entry for name, head in settled.items() if head.entry and lags(head.entry, pointers.get(name))]
     if behind:
         move_pointers(table, behind)
@@ -35,13 +39,6 @@ def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
     found += [foreign for name, info in pointers.items() if (foreign := _foreign(table, name, info, settled[name]))]
     found += [unfinished for batch in each(lambda name: _unfinished(table, name), names) for unfinished in batch]
     return sorted(found, key=lambda repair: repair.partition)
-
-
-def _undecided(ledger: Ledger, name: str, head: Head) -> Repair | None:
-    entry = ledger.read(name, head.last) if head.last else None
-    if entry is None or ledger.in_effect(entry) is not None:
-        return None
-    return Repair(name, f"the commit {entry.commit} was not decided", "waited for it, or decided against it")
 
 
 def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Repair | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict
-from airflow_sfx.core.jsontext import member, parse_object
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
@@ -100,7 +99,7 @@ class _Run:
 
 def _undo_run(table: OpenTable, commits: Sequence[str], run: _Run, author: Author) -> RunRollback:
     ledger = Ledger(table)
-    names = sorted({name for found in each(lambda commit_id: _touched(table, commit_id), commits) for name in found})
+    names = sorted({name for found in each(ledger.members, commits) for name in found})
     pointers = table.pointers([table.layout.partition(name) for name in names])
     heads = converged_heads(table, ledger, names, pointers)
 
@@ -112,14 +111,6 @@ def _undo_run(table: OpenTable, commits: Sequence[str], run: _Run, author: Autho
     left = {name: head.batch_id for name, head in heads.items() if name not in done and head.entry}
     there = {name: batch_id for name, batch_id in done.items() if batch_id}
     return RunRollback(str(table.ref), table.pin(there) if there else None, done, left)
-
-
-def _touched(table: OpenTable, commit_id: str) -> list[str]:
-    path = table.layout.commit(commit_id)
-    data = table.store.get(path)
-    if data is None:  # the run was noted, and its writer died before the commit was
-        return []
-    return [str(change[0]) for change in member(parse_object(data, path), "changes", list, path)]
 
 
 def _before_run(ledger: Ledger, name: str, head: Head, run: _Run) -> Change | None:

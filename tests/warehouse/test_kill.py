@@ -76,6 +76,9 @@ def test_a_process_killed_at_any_call_leaves_old_or_new_and_repair_finishes(tmp_
 
 def check_after(warehouse: Warehouse, before: dict[str, list[sfx.LedgerEntry]], action: Callable[..., None]) -> int:
     touched = DAYS[:1] if action is store_one else DAYS
+    assert_together(warehouse, touched)
+    warehouse.load_dataframe("sales", "items", [DAYS[0]])
+    assert_together(warehouse, touched)
     seen = versions(warehouse)
     (outcome,) = {seen[day] for day in touched}
     assert all(seen[day] == OLD for day in DAYS if day not in touched)
@@ -85,7 +88,7 @@ def check_after(warehouse: Warehouse, before: dict[str, list[sfx.LedgerEntry]], 
         assert len(entries) - len(before[day]) == (1 if seen[day] == NEW else 0)
         for entry in entries:
             batch = warehouse.load_dataframe("sales", "items", [day], batch_id=entry.batch_id)
-            assert len(batch) == 1
+            assert batch["version"].nunique() == 1
     warehouse.repair("sales", "items")
     again = warehouse.repair("sales", "items")
     assert [repair for repair in again if repair.done] == []
@@ -94,3 +97,9 @@ def check_after(warehouse: Warehouse, before: dict[str, list[sfx.LedgerEntry]], 
     assert set(warehouse.load_dataframe(pin)["version"]) == {3}
     assert versions(warehouse) == dict.fromkeys(DAYS, 3)
     return outcome
+
+
+def assert_together(warehouse: Warehouse, touched: list[str]) -> None:
+    """A read of the whole table sees the change of all partitions or of none."""
+    whole = warehouse.load_dataframe("sales", "items")
+    assert whole[whole["day"].isin(touched)]["version"].nunique() == 1
