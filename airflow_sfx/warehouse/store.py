@@ -76,7 +76,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
         WarehouseUnavailable: Storage or metastore failed.
     """
     plan = _plan(target, data, options)
-    table = target.ensure(plan.keys, plan.columns, options.evolve)
+    table = target.open(plan.keys, plan.columns)
     ledger = Ledger(table)
     batches = BatchSet(table, ledger, Content(plan.schema_text, plan.frame_columns, author.producer, options.inputs))
     if plan.partitions:
@@ -90,6 +90,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     results = run_checks(data, options.checks)
     failed = [result for result in results if not result.passed]
     manifests = batches.seal(staged=bool(failed) or not options.publish, checks=results)
+    target.ensure(table, plan.columns, options.evolve)
     pin = table.pin(batches.batches)
     if failed:
         note_staged(table, pin)

@@ -177,27 +177,42 @@ class Target:
             return columns
         return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref), untyped=untyped)
 
-    def ensure(self, keys: tuple[PartitionKey, ...], columns: tuple[Column, ...], evolve: Evolve) -> OpenTable:
-        """Make the table, or bring its columns to what the frame needs, with nobody else's change lost."""
-        info = self.existing
-        if info is None:
-            root = TableLayout.default_root(self.ref)
-            parameters = {STYLE_PARAMETER: self.style}
-            new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
-            info = self.metastore.create_table(new)
-            if info.keys != keys:
-                raise InvalidName(f"somebody else has just made {self.ref} with other partition keys: look at it first")
-        if info.columns != columns:
+    def open(self, keys: tuple[PartitionKey, ...], columns: tuple[Column, ...]) -> OpenTable:
+        """The table as it is, or as it will be made: its paths are known before the metastore knows it."""
+        root = TableLayout.default_root(self.ref)
+        parameters = {STYLE_PARAMETER: self.style}
+        new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
+        return OpenTable.of(self.existing or new, self.store, self.metastore)
 
-            def change(now: TableInfo) -> TableInfo:
-                mine = {column.name.lower() for column in columns}
-                theirs = tuple(column for column in now.columns if column.name.lower() not in mine)
-                kind: Evolve = "any" if evolve == "any" else "safe"
-                merged = merge_columns(now.columns, columns + theirs, evolve=kind, table_name=str(self.ref))
-                return replace(now, columns=merged)
+    def ensure(self, table: OpenTable, columns: tuple[Column, ...], evolve: Evolve) -> None:
+        """Make the table, or bring its columns to what the frame needs, with nobody else's change lost.
 
-            info = self.metastore.update_table(self.ref, change)
-        return OpenTable.of(info, self.store, self.metastore)
+        Args:
+            table: What `open` gave.
+            columns: The table's columns once the frame is in it.
+            evolve: How they may change.
+
+        Raises:
+            InvalidName: Somebody else has made the table meanwhile, with other keys or another layout.
+            SchemaMismatch: Somebody else has changed the columns meanwhile, and the frame does not fit any more.
+        """
+        info = self.existing or self.metastore.create_table(table.info)
+        if (info.keys, info.location, info.parameters) != (table.info.keys, table.info.location, table.info.parameters):
+            raise InvalidName(
+                f"somebody else has just made {self.ref} with the keys {[key.name for key in info.keys]}: look at it and "
+                "store again; nothing was published"
+            )
+        if info.columns == columns:
+            return
+
+        def change(now: TableInfo) -> TableInfo:
+            mine = {column.name.lower() for column in columns}
+            theirs = tuple(column for column in now.columns if column.name.lower() not in mine)
+            kind: Evolve = "any" if evolve == "any" else "safe"
+            merged = merge_columns(now.columns, columns + theirs, evolve=kind, table_name=str(self.ref))
+            return replace(now, columns=merged)
+
+        self.metastore.update_table(self.ref, change)
 
 
 def _listed(what: str, names: Sequence[str]) -> str:

@@ -1,0 +1,178 @@
+"""What is broken from outside is named, by the right error, and nothing else is harmed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.connect import CATALOG_FILE, connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+DAY = "20161031"
+
+
+@pytest.fixture
+def two(warehouse: Warehouse, frame: pd.DataFrame) -> tuple[sfx.BatchPin, sfx.BatchPin]:
+    """An older and a current batch."""
+    return (
+        warehouse.store_dataframe(frame, "sales", "items", [DAY]),
+        warehouse.store_dataframe(frame.assign(price=0.0), "sales", "items", [DAY]),
+    )
+
+
+def batch_folder(warehouse: Warehouse, pin: sfx.BatchPin) -> Path:
+    return Path(warehouse.store.local_path(f"sales.db/items/{DAY}/{pin.batch_id}") or "")
+
+
+def data_file(warehouse: Warehouse, pin: sfx.BatchPin) -> Path:
+    (path,) = batch_folder(warehouse, pin).glob("*.parquet")
+    return path
+
+
+def refuses_to_load_and_verify(warehouse: Warehouse, pin: sfx.BatchPin, words: str) -> None:
+    with pytest.raises(sfx.InconsistentBatch, match=words) as caught:
+        warehouse.load_dataframe("sales", "items", [DAY])
+    assert caught.value.batch_id == pin.batch_id
+    with pytest.raises(sfx.InconsistentBatch, match=words):
+        warehouse.verify(pin)
+
+
+def older_is_unharmed_and_can_be_rolled_back_to(warehouse: Warehouse, older: sfx.BatchPin, frame: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(warehouse.load_dataframe(older), frame)
+    assert warehouse.rollback("sales", "items", [DAY]) == older
+    pd.testing.assert_frame_equal(warehouse.load_dataframe("sales", "items", [DAY]), frame)
+
+
+def test_a_truncated_file_is_named_and_the_batch_before_is_unharmed(warehouse, two, frame) -> None:
+    path = data_file(warehouse, two[1])
+    path.write_bytes(path.read_bytes()[:-7])
+    refuses_to_load_and_verify(warehouse, two[1], "part-00000.parquet.*bytes")
+    older_is_unharmed_and_can_be_rolled_back_to(warehouse, two[0], frame)
+
+
+def test_a_missing_file_is_named(warehouse, two, frame) -> None:
+    data_file(warehouse, two[1]).unlink()
+    refuses_to_load_and_verify(warehouse, two[1], "part-00000.parquet.*missing")
+    older_is_unharmed_and_can_be_rolled_back_to(warehouse, two[0], frame)
+
+
+def test_a_file_with_other_content_of_the_same_size_is_found_by_verify(warehouse, two) -> None:
+    path = data_file(warehouse, two[1])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(sfx.InconsistentBatch, match="another content") as caught:
+        warehouse.verify(two[1])
+    assert len(caught.value.problems) == 1
+    assert warehouse.verify(two[0]).files == 1
+
+
+def test_an_edited_manifest_is_refused(warehouse, two, frame) -> None:
+    path = batch_folder(warehouse, two[1]) / "_manifest.json"
+    text = path.read_text()
+    assert '"rows":3' in text
+    path.write_text(text.replace('"rows":3', '"rows":4'))
+    refuses_to_load_and_verify(warehouse, two[1], "checksum")
+    older_is_unharmed_and_can_be_rolled_back_to(warehouse, two[0], frame)
+
+
+def test_a_missing_manifest_is_an_inconsistent_batch_and_an_unknown_batch_is_not_found(warehouse, two) -> None:
+    (batch_folder(warehouse, two[1]) / "_manifest.json").unlink()
+    refuses_to_load_and_verify(warehouse, two[1], "no manifest")
+    with pytest.raises(sfx.BatchNotFound, match="20010101000000"):
+        warehouse.load_dataframe("sales", "items", [DAY], batch_id="20010101000000")
+
+
+def test_a_manifest_that_was_copied_from_another_batch_is_refused(warehouse, two) -> None:
+    folders = [batch_folder(warehouse, pin) for pin in two]
+    shutil.copy(folders[0] / "_manifest.json", folders[1] / "_manifest.json")
+    with pytest.raises(sfx.InconsistentBatch, match="moved or copied"):
+        warehouse.load_dataframe("sales", "items", [DAY])
+
+
+def test_a_removed_ledger_entry_is_named(warehouse, two) -> None:
+    Path(warehouse.store.local_path(f"sales.db/items/_sfx/ledger/{DAY}/000000000001.json") or "").unlink()
+    with pytest.raises(sfx.InconsistentBatch, match="no entry 1"):
+        warehouse.history("sales", "items", [DAY])
+
+
+def test_a_corrupt_metastore_file_is_unavailable_and_the_data_are_untouched(warehouse, two, frame) -> None:
+    root = Path(warehouse.uri.removeprefix("embedded://"))
+    catalog = root / CATALOG_FILE
+    for extra in root.glob(f"{CATALOG_FILE}-*"):
+        extra.unlink()
+    catalog.write_bytes(b"this is not a database, and longer than its header is " * 100)
+    with pytest.raises(sfx.WarehouseUnavailable, match="metastore.sqlite"):
+        connect(warehouse.uri).load_dataframe("sales", "items", [DAY])
+    with pytest.raises(sfx.WarehouseUnavailable):
+        connect(warehouse.uri).store_dataframe(frame, "sales", "items", [DAY])
+    assert data_file(warehouse, two[1]).exists()
+
+
+_FULL = """
+import sys, resource
+import pandas as pd, numpy as np
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.connect import connect
+import pyarrow.parquet, obstore, signal
+warehouse = connect(sys.argv[1])
+warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "other", ["p"])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+try:
+    warehouse.store_dataframe(
+        pd.DataFrame({"n": np.random.default_rng(0).random(400_000)}), "sales", "items", [sys.argv[2]],
+        evolve="any",
+    )
+except sfx.WarehouseUnavailable as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_the_partition_as_it_was(warehouse, two, frame) -> None:
+    code = [sys.executable, "-c", _FULL, warehouse.uri, DAY]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "cannot write" in done.stdout
+    assert [column.name for column in warehouse.show("sales", "items").columns] == ["item", "price", "sold"]
+    assert warehouse.pin("sales", "items", [DAY]) == two[1]
+    assert warehouse.verify(two[1]).rows == len(frame)
+    unfinished = warehouse.repair("sales", "items")
+    assert [repair.partition for repair in unfinished] == [DAY]
+    assert "no manifest" in unfinished[0].found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_and_a_read_only_disk_are_named_and_harm_nothing(tmp_path, frame) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=True)
+    try:
+        warehouse = connect(f"embedded://{disk}/warehouse")
+        good = warehouse.store_dataframe(frame, "sales", "items", [DAY])
+        (disk / "filler").write_bytes(b"x" * 1_900_000)
+        big = pd.DataFrame({"n": pd.Series(range(400_000)).sample(frac=1, random_state=0).to_numpy()})
+        with pytest.raises(sfx.WarehouseUnavailable, match="(?i)no space left.*Free space"):
+            warehouse.store_dataframe(big, "sales", "others", [DAY])
+        (disk / "filler").unlink()
+        pd.testing.assert_frame_equal(warehouse.load_dataframe(good), frame)
+        assert warehouse.pin("sales", "items", [DAY]) == good
+        uri = warehouse.uri
+        del warehouse
+        gc.collect()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(sfx.WarehouseUnavailable):
+            connect(uri).store_dataframe(frame, "sales", "items", [DAY])
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        pd.testing.assert_frame_equal(connect(uri).load_dataframe(good), frame)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
