@@ -132,7 +132,9 @@ def _widened(table: str, frame: str) -> str | None:
         return None
     if wider is None:
         return None
-    return table if wider == arrow_type(table) else hive_type(wider)
+    if wider != arrow_type(table) or table.lower().startswith(("varchar", "char")):  # Hive cuts longer text off
+        return hive_type(wider)
+    return table
 
 
 def _widen_decimals(one: Any, other: Any) -> pa.DataType | None:

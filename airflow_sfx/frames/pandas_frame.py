@@ -196,10 +196,12 @@ def _range_entry(index: pd.RangeIndex) -> dict[str, Any] | None:
 
 
 def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[dict[str, Any]]:
+    import pandas as pd
+
     taken = {name.lower() for name in names}
     entries = []
     for number in range(index.nlevels):
-        level = index.get_level_values(number) if index.nlevels > 1 else index
+        level = index.get_level_values(number) if isinstance(index, pd.MultiIndex) else index
         column = level.name
         if not is_storable_name(column) or str(column).lower() in taken:
             column = f"__index_level_{number}__"
@@ -208,10 +210,7 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
         column = str(column)
         taken.add(column.lower())
         entry: dict[str, Any] = {"column": column, "name": _axis_name(level.name)}
-        if index.nlevels == 1:
-            _remember_shape(index, entry)
-        else:
-            entry["multi"] = True
+        _remember_shape(index, entry)
         add(level, column, column)
         entries.append(entry)
     return entries

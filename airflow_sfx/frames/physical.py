@@ -120,7 +120,7 @@ def physical_schema(schema: pa.Schema, columns: Sequence[Column] | None = None, 
         if table is not None and table != hive_type(field.type):
             other = arrow_type(table)
             wider = other if types.is_null(field.type) else widen(own, other)
-            if wider is None:
+            if wider is None or not (types.is_null(field.type) or widen(other, own) == other):
                 raise SchemaMismatch(
                     f"column {field.name!r} is {field.type} in the frame and {table} in the table, and cannot be "
                     "converted without loss: convert the frame's column"
