@@ -216,8 +216,11 @@ def _publish(
 def _check_failed(pin: BatchPin, failed: Sequence[CheckResult]) -> CheckFailed:
     what = "; ".join(f"{result.name}: {result.detail or 'failed'}" for result in failed)
     name, batch_id = pin.entries[0]
+    where = f" partition {name}" if name else ""
+    if len(pin.entries) > 1:
+        where = f" partitions {name} and {len(pin.entries) - 1} more"
     return CheckFailed(
-        f"{pin.database}.{pin.table} {name} was not published: {what}. The batch {batch_id} is staged: look at it with "
+        f"{pin.ref}{where} was not published: {what}. The batch {batch_id} is staged: look at it with "
         f"load_dataframe({pin.database!r}, {pin.table!r}, partitions=…, batch_id={batch_id!r}); publish(pin) publishes it "
         "all the same",
         table=str(pin.ref),

@@ -1,0 +1,35 @@
+"""What the pages show works, in the order shown, for a new user."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, blocks, run_commands, run_sessions
+
+
+def test_the_readmes_five_minutes_run_as_shown(new_user: Path) -> None:
+    page = ROOT / "README.md"
+    assert run_sessions(page) > 10
+    assert len(run_commands(page)) == 4
+    assert (new_user / ".sfx/warehouse/sales.db/sold_items/20161031").is_dir()
+
+
+def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
+    (text,) = [block for block in blocks(ROOT / "README.md", "python") if "@dag" in block]
+    names: dict[str, object] = {}
+    exec(compile(text + "\nfound = nightly()\n", "README.md", "exec"), names)
+    assert names["found"].task_ids == ["sold_items", "revenue"]
+
+
+def test_the_page_of_the_warehouse_runs_as_shown(new_user: Path) -> None:
+    assert run_sessions(ROOT / "docs/warehouse.md") > 20
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]), ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
