@@ -16,6 +16,8 @@ import airflow_sfx as sfx
 
 REPO = Path(__file__).resolve().parents[2]
 
+collect_ignore = ["dags"]  # for doctests pytest would import them, and Airflow with them
+
 
 @dataclass
 class Run:

@@ -78,10 +78,12 @@ def default_warehouse(uri=None):
 
 
 def outside_of_a_task():
-    """The producer where no task runs."""
+    """The producer where no task runs; Airflow leaves its variables in a process that called ``dag.test()``."""
     from airflow_sfx.hooks.context import current_producer, current_producer_or_none
 
-    return [current_producer_or_none() is None, current_producer().to_json()]
+    outside = {name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW_CTX_")}
+    with patch.dict(os.environ, outside, clear=True):
+        return [current_producer_or_none() is None, current_producer().to_json()]
 
 
 def read_xcom(value):
