@@ -73,10 +73,10 @@ def failure(expression: pc.Expression, schema: pa.Schema) -> Exception | None:
 
 def _names(filters: Any) -> list[str]:
     names: list[str] = []
-    for item in filters:
-        conditions = [item] if isinstance(item, tuple) and item and isinstance(item[0], str) else item
-        try:
+    try:
+        for item in filters:
+            conditions = [item] if isinstance(item, tuple) and item and isinstance(item[0], str) else item
             names.extend(str(condition[0]) for condition in conditions)
-        except (TypeError, IndexError, KeyError) as error:
-            raise SchemaMismatch(f"the filter {filters!r} is not understood: pass (column, operator, value)") from error
+    except (TypeError, IndexError, KeyError) as error:
+        raise SchemaMismatch(f"the filter {filters!r} is not understood: pass (column, operator, value)") from error
     return names

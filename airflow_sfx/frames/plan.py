@@ -6,18 +6,17 @@ columns that older files lack, and puts in the partition keys, which no file has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs, types
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch, SfxError
 from airflow_sfx.frames.arrow import AnyField, AnyType
 from airflow_sfx.frames.conform import conformed
 from airflow_sfx.frames.filters import Filters, expression_of, failure
@@ -28,6 +27,9 @@ from airflow_sfx.frames.names import unknown_column
 from airflow_sfx.frames.pandas_frame import index_columns
 from airflow_sfx.frames.physical import from_physical, physical_type
 from airflow_sfx.frames.unify import scan_together, unify
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 _TEXT = (pa.string(), pa.large_string())
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())  # what pyarrow reads a text column's dictionary as
@@ -140,6 +142,8 @@ class ReadPlan:
 
     def scanner(self, part: Part, *, batch_rows: int | None = None) -> ds.Scanner:
         """The scan of a part."""
+        import pyarrow.dataset as ds  # which imports pandas
+
         schema = self._scan_schema(part.logical)
         coded = [column.name for column in schema if column.type == _DICTIONARY and column.name not in self.key_types]
         layout = ds.ParquetFileFormat(dictionary_columns=coded, pre_buffer=batch_rows is not None)
@@ -167,8 +171,13 @@ class ReadPlan:
             table = table.filter(self.late)
         return table if self.order is None or table.column_names == self.order else table.select(self.order)
 
-    def culprit(self, files: Iterable[SourceFile], error: Exception) -> InconsistentBatch:
-        """Find the file that could not be read."""
+    def nothing(self) -> pa.Table:
+        """The result where there are no files."""
+        table = conformed(pa.table({}), self.target)
+        return table if self.order is None else table.select(self.order)
+
+    def culprit(self, files: Sequence[SourceFile], error: Exception) -> SfxError:
+        """The error that says which file could not be read, or that the files do not go together."""
         for file in files:
             try:
                 self._try(file)
@@ -177,7 +186,12 @@ class ReadPlan:
                     f"{file} cannot be read ({found}): it is missing, truncated or changed, and not the file that the "
                     "manifest names"
                 )
-        return InconsistentBatch(f"{shown(list(files))} cannot be read together ({error})")
+        if len({id(file.logical) for file in files}) > 1:
+            return SchemaMismatch(
+                f"the batches have types that cannot be brought together ({error}): load the partitions one by one, or "
+                "name the columns that you need with columns="
+            )
+        return InconsistentBatch(f"{shown(files)} cannot be read ({error}): they are not the files that were written")
 
     def _try(self, file: SourceFile) -> None:
         if isinstance(file.source, str):

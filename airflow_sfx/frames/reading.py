@@ -54,11 +54,7 @@ def read_table(
             _check_rows(part, len(read))
         tables.append(plan.finished(read, part))
     if not tables:
-        return (
-            plan.target.schema.empty_table()
-            if plan.order is None
-            else plan.target.schema.empty_table().select(plan.order)
-        )
+        return plan.nothing()
     return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
 

@@ -152,7 +152,8 @@ def _flattened(items: Iterable[Any]) -> Iterator[pa.Table]:
         if table is not None:
             yield table
             continue
-        inner = None if isinstance(item, Iterator | Sequence) else _stream_items(item)
+        nested = isinstance(item, Iterator | Sequence) and not hasattr(item, "__arrow_c_stream__")
+        inner = None if nested else _stream_items(item)
         if inner is None:
             raise _not_a_frame(item)
         yield from inner

@@ -16,6 +16,11 @@ from airflow_sfx.frames.logical import LogicalSchema, schema_of
 from airflow_sfx.frames.pandas_frame import METADATA, index_columns, memory_of, without_index
 
 _HIDDEN = "__index_level_"
+_ALIKE = (
+    (pa.string(), pa.large_string(), pa.string_view()),
+    (pa.binary(), pa.large_binary(), pa.binary_view()),
+    (pa.date32(), pa.date64()),
+)
 
 
 def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -> LogicalSchema:
@@ -82,23 +87,23 @@ def scan_together(kind: Any, unified: Any) -> bool:
         return scan_together(kind.value_type, unified)
     if types.is_dictionary(unified):
         return scan_together(kind, unified.value_type)
-    return types.is_null(kind) or (_is_plain(kind) and _is_plain(unified))
+    return types.is_null(kind) or _grows(kind, unified)
 
 
-def _is_plain(kind: Any) -> bool:
-    return (
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_decimal(kind)
-        or types.is_date(kind)
-        or types.is_timestamp(kind)
-        or types.is_boolean(kind)
-        or types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-        or types.is_binary(kind)
-        or types.is_large_binary(kind)
-    )
+def _grows(kind: Any, unified: Any) -> bool:
+    """Whether a type differs from another only in how much it holds, and holds less."""
+    if types.is_timestamp(kind) and types.is_timestamp(unified):
+        return (kind.tz is None) == (unified.tz is None)
+    if types.is_decimal(kind) and types.is_decimal(unified):
+        whole = unified.precision - unified.scale >= kind.precision - kind.scale
+        return bool(whole and unified.scale >= kind.scale)
+    if types.is_integer(kind) and types.is_integer(unified):
+        signs = types.is_signed_integer(kind), types.is_signed_integer(unified)
+        return bool(unified.bit_width > kind.bit_width and (signs[0] == signs[1] or signs[1]))
+    if types.is_floating(unified):
+        exact = types.is_floating(kind) or (types.is_integer(kind) and kind.bit_width < unified.bit_width)
+        return bool(exact and kind.bit_width <= unified.bit_width)
+    return any(kind in alike and unified in alike for alike in _ALIKE)
 
 
 def _one_column(group: list[tuple[AnyField, LogicalSchema]]) -> tuple[AnyField, AnyArray | None]:

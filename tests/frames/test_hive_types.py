@@ -93,7 +93,9 @@ TYPES = st.recursive(
     lambda inner: (
         st.builds(pa.list_, inner)
         | st.builds(pa.map_, st.just(pa.string()), inner)
-        | st.lists(inner, min_size=1, max_size=3).map(lambda kinds: pa.struct([(f"f{i}", k) for i, k in enumerate(kinds)]))
+        | st.lists(inner, min_size=1, max_size=3).map(
+            lambda kinds: pa.struct([(f"f{i}", k) for i, k in enumerate(kinds)])
+        )
     ),
     max_leaves=5,
 )
@@ -105,7 +107,9 @@ def test_a_hive_type_read_back_is_the_files_type(kind: pa.DataType) -> None:
     assert physical_type(kind) == kind
 
 
-@pytest.mark.parametrize("text", ["", "array<int", "struct<a>", "void", "uniontype<int,string>", "int)", "map<int>", "12"])
+@pytest.mark.parametrize(
+    "text", ["", "array<int", "struct<a>", "void", "uniontype<int,string>", "int)", "map<int>", "12"]
+)
 def test_an_unknown_hive_type_is_refused(text: str) -> None:
     with pytest.raises(SchemaMismatch, match="Hive type"):
         arrow_type(text)

@@ -34,7 +34,9 @@ def test_a_column_without_rows_keeps_its_dtype(name: str) -> None:
     assert_same(round_trip(frame), frame)
 
 
-@pytest.mark.parametrize("name", [name for name in HASHABLE if name not in ("float16", "arrow double with NaN and null")])
+@pytest.mark.parametrize(
+    "name", [name for name in HASHABLE if name not in ("float16", "arrow double with NaN and null")]
+)
 def test_a_column_comes_back_exactly_as_an_index(name: str) -> None:
     frame = pd.DataFrame({"c": COLUMNS[name], "n": 1}).set_index("c")
     back = round_trip(frame)
@@ -65,7 +67,9 @@ def test_nan_and_none_stay_apart_in_objects() -> None:
 
 
 def test_the_time_zone_is_the_same_object_kind() -> None:
-    frame = pd.DataFrame({"u": pd.to_datetime(["2016"], utc=True), "b": pd.to_datetime(["2016"]).tz_localize("Europe/Berlin")})
+    frame = pd.DataFrame(
+        {"u": pd.to_datetime(["2016"], utc=True), "b": pd.to_datetime(["2016"]).tz_localize("Europe/Berlin")}
+    )
     back = round_trip(frame)
     assert back["u"].dt.tz is dt.UTC
     assert back["b"].dt.tz == ZoneInfo("Europe/Berlin")

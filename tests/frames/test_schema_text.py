@@ -11,7 +11,13 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.schema_text import schema_from_text, schema_to_text
 
-KINDS = [pa.int8(), pa.timestamp("ns", "Asia/Tokyo"), pa.list_(pa.null()), pa.map_(pa.string(), pa.uuid()), pa.decimal256(50, 2)]
+KINDS = [
+    pa.int8(),
+    pa.timestamp("ns", "Asia/Tokyo"),
+    pa.list_(pa.null()),
+    pa.map_(pa.string(), pa.uuid()),
+    pa.decimal256(50, 2),
+]
 
 
 def example() -> LogicalSchema:

@@ -62,6 +62,11 @@ def test_every_kind_of_frame_is_taken(data: Any) -> None:
     assert pa.Table.from_batches(source.batches()).column("n").to_pylist() == [1, 2]
 
 
+def test_a_spark_frame_is_taken_through_arrow() -> None:
+    spark = type("DataFrame", (), {"__module__": "pyspark.sql.classic.dataframe", "toArrow": lambda self: TABLE})
+    assert to_source(spark()).table == TABLE
+
+
 def test_a_subclass_of_a_data_frame_is_one() -> None:
     class Sales(pd.DataFrame):
         pass

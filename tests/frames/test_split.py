@@ -107,7 +107,7 @@ def test_a_key_that_comes_twice_is_refused() -> None:
 
 
 def test_a_float_key_is_refused_with_a_remedy() -> None:
-    with pytest.raises(SchemaMismatch, match="'x'.*converting the column to text"):
+    with pytest.raises(SchemaMismatch, match=r"'x'.*converting the column to text"):
         split_by(pa.table({"x": [1.5], "n": [1]}), ["x"])
 
 
