@@ -42,9 +42,8 @@ def get_provider_info() -> dict[str, Any]:
                     "warehouse": {
                         "label": "Warehouse",
                         "description": (
-                            "The URI of the warehouse, such as embedded:///data/warehouse for one in a "
-                            "directory that "
-                            "all workers see. It is logged and stored: no passwords."
+                            "The URI of the warehouse, such as embedded:///data/warehouse for one in a directory "
+                            "that all workers see. It is logged and stored: no passwords."
                         ),
                         "schema": {"type": "string", "minLength": 1},
                     }

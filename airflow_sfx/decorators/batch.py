@@ -16,9 +16,9 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 
 import airflow_sfx as sfx
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.partition import partition_value
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.decorators.arguments import load_arguments
+from airflow_sfx.decorators.partitions import check_rendered, run_partition
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import SfxHook
 from airflow_sfx.plugin.xcom import register
@@ -60,7 +60,7 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):
         op_kwargs: Mapping[str, Any] | None = None,
         table: str,
         partitions: Sequence[Any] | str | None = None,
-        partition_by: Sequence[str] | None = None,
+        partition_by: Sequence[str] | str | None = None,
         partition_keys: Keys | None = None,
         checks: Sequence[Check] = (),
         publish: bool = True,
@@ -80,7 +80,7 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):
             TableRef.parse(table)
         self.table = table
         self.partitions = [partitions] if isinstance(partitions, str) else partitions
-        self.partition_by = partition_by
+        self.partition_by = [partition_by] if isinstance(partition_by, str) else partition_by
         self.partition_keys = partition_keys
         self.checks = checks
         self.publish = publish
@@ -115,9 +115,8 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):
         frame = super().execute(context)
         if not _is_frame(frame):
             raise TypeError(
-                f"the function of the task {self.task_id} returned {_described(frame)}: @task.batch stores "
-                "what it returns, "
-                "so return a pandas or polars DataFrame, a pyarrow Table or an iterator of them"
+                f"the function of the task {self.task_id} returned {_described(frame)}: @task.batch stores what it "
+                "returns, so return a pandas or polars DataFrame, a pyarrow Table or an iterator of them"
             )
         pin = sfx.store_dataframe(
             frame,
@@ -145,56 +144,12 @@ class BatchDecoratedOperator(DecoratedOperator, PythonOperator):
 
     def _partitions(self, context: Context) -> Sequence[Any] | None:
         """The partition to write: as given, or the run's; None where there is none or columns say it."""
-        if self.partition_by is not None:
-            return self.partitions or None
-        given: Sequence[Any]
+        if self.partition_by is not None and self.partitions is None:
+            return None
         if self.partitions is None:
-            given = [run_partition(cast("Mapping[str, Any]", context), self.task_id)]
-        else:
-            given = self.partitions
-        shown = "the run's partition" if self.partitions is None else f"partitions={self._templates[1]!r}"
-        for value in _values(given):
-            try:
-                text = partition_value(value)
-                if text == "None" and "None" not in _values(self._templates[1] or ()):
-                    raise InvalidName("'None' is what a template writes for a value that is not set")
-            except InvalidName as error:
-                raise InvalidName(
-                    f"the task {self.task_id} has {shown}, which became {given!r}, and {error}",
-                    table=self.table,
-                ) from error
-        return given or None
-
-
-def run_partition(context: Mapping[str, Any], task_id: str) -> str:
-    """The partition that a run is for: its partition key, else its logical date as ``ds_nodash``.
-
-    Args:
-        context: The task's context.
-        task_id: The task, for the message.
-
-    Returns:
-        The partition's value.
-
-    Raises:
-        InvalidName: The run has neither, or the task is mapped: its instances would replace each other's
-            batch.
-    """
-    index = getattr(context["ti"], "map_index", None)
-    if index is not None and index >= 0:
-        raise InvalidName(
-            f"the mapped task {task_id} does not say which partition each of its instances writes, and all "
-            "of them would "
-            'write the same: set partitions=, such as ["{{ task.op_kwargs.day }}"] for the argument day'
-        )
-    value = context.get("partition_key") or context.get("ds_nodash")
-    if not value:
-        raise InvalidName(
-            f"the run of the task {task_id} has neither a partition key nor a logical date: set partitions= "
-            "to say which "
-            "partition to write, or [] for a table without partitions"
-        )
-    return str(value)
+            return [run_partition(cast("Mapping[str, Any]", context))]
+        check_rendered(self.partitions, self._templates[1] or (), self.task_id)
+        return self.partitions or None
 
 
 def batch_task(
@@ -241,14 +196,6 @@ def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     return returning
-
-
-def _values(partitions: Sequence[Any]) -> Iterator[Any]:
-    for item in partitions:
-        if isinstance(item, (list, tuple)):
-            yield from item
-        else:
-            yield item
 
 
 def _is_frame(value: object) -> bool:

