@@ -45,6 +45,24 @@ class EncodedFile:
     statistics: Mapping[str, ColumnStatistics]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that was there before, and is taken over as it is.
+
+    Args:
+        file: As the manifest will name it.
+        statistics: What its columns hold.
+    """
+
+    file: DataFile
+    statistics: Mapping[str, ColumnStatistics]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return self.file.rows
+
+
 Chunk = tuple[str, Any]
 """A partition's name and the rows of one of its files, as a pyarrow Table."""
 
@@ -72,7 +90,8 @@ class _Draft:
 
     batch_id: str
     files: list[DataFile] = field(default_factory=list)
-    encoded: list[EncodedFile] = field(default_factory=list)
+    encoded: list[EncodedFile | FoundFile] = field(default_factory=list)
+    location: str = ""
 
 
 class BatchSet:
@@ -141,6 +160,19 @@ class BatchSet:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def take_over(self, name: str, location: str, files: Sequence[FoundFile]) -> None:
+        """Make files that are there already the content of a claimed batch.
+
+        Args:
+            name: The partition's name.
+            location: The directory that they lie in, as a URI.
+            files: The files, in the order in which they are to be read.
+        """
+        draft = self._drafts[name]
+        draft.location = location
+        draft.files.extend(found.file for found in files)
+        draft.encoded.extend(files)
 
     def seal(self, *, staged: bool, checks: tuple[CheckResult, ...] = ()) -> list[Manifest]:
         """Write the manifests: the batches are complete.
@@ -242,6 +274,7 @@ class BatchSet:
             producer=self._content.producer,
             inputs=self._content.inputs,
             replaced=self.heads[name].batch_id,
+            location=draft.location,
             staged=staged,
             checks=checks,
         )
