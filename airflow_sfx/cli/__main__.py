@@ -1,0 +1,5 @@
+"""``python -m airflow_sfx.cli``."""
+
+from airflow_sfx.cli.main import run
+
+run()

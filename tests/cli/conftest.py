@@ -1,0 +1,43 @@
+"""A warehouse with a good and a bad night, and the command as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+
+Sfx = Callable[..., subprocess.CompletedProcess]
+SOLD = pd.DataFrame({"item": ["hat", "shoe"], "price": [19.5, 80.0]})
+
+
+@pytest.fixture
+def warehouse(tmp_path) -> sfx.Warehouse:
+    warehouse = sfx.connect(f"embedded://{tmp_path}/warehouse")
+    warehouse.store_dataframe(SOLD, "sales", "sold_items", ["20161031"], reason="a good night")
+    bad = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
+    warehouse.store_dataframe(SOLD.assign(price=0.0), "sales", "sold_items", ["20161031"], producer=bad, reason="[b]bad[/b]")
+    return warehouse
+
+
+@pytest.fixture
+def command(warehouse) -> Sfx:
+    def run(*arguments: str, **options: str) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "SFX_WAREHOUSE": warehouse.uri, "COLUMNS": "80"}
+        return subprocess.run(
+            [sys.executable, "-m", "airflow_sfx.cli", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            **options,
+        )
+
+    return run

@@ -1,0 +1,158 @@
+"""Each command does what it says, and its exit status says how it went."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import airflow_sfx as sfx
+from tests.cli.conftest import SOLD
+from tests.docs.pages import ROOT, blocks
+
+TABLE, DAY = "sales.sold_items", "20161031"
+
+
+def test_the_page_of_the_command_line_runs_as_shown(command) -> None:
+    lines = [line for text in blocks(ROOT / "docs/cli.md", "console") for line in text.splitlines()]
+    assert len(lines) >= 10
+    for line in lines:
+        program, name, *rest = shlex.split(line)[1:]
+        assert program == "sfx"
+        done = command(name, *rest)
+        assert done.returncode == 0, line + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tables",),
+        ("show", TABLE),
+        ("history", TABLE),
+        ("diff", TABLE, DAY),
+        ("verify", TABLE),
+        ("head", TABLE),
+        ("repair", TABLE),
+    ],
+)
+def test_reading_commands_print_one_json_document(command, arguments) -> None:
+    done = command(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+
+
+def test_tables_and_show_tell_what_is_current(command, warehouse) -> None:
+    (found,) = json.loads(command("tables", "--json").stdout)
+    assert (found["table"], found["partitions"], found["rows"]) == ("sold_items", 1, 2)
+    current = warehouse.pin("sales", "sold_items").batch_id
+    assert current in command("show", TABLE).stdout
+
+
+def test_history_is_newest_first_complete_and_not_taken_for_markup(command) -> None:
+    lines = command("history", TABLE, DAY).stdout.splitlines()
+    bad = next(number for number, line in enumerate(lines) if "[b]bad[/b]" in line)
+    good = next(number for number, line in enumerate(lines) if "a good night" in line)
+    assert bad < good
+    assert "nightly load manual__1" in lines[bad]
+    assert [entry["sequence"] for entry in json.loads(command("history", TABLE, "--json").stdout)] == [2, 1]
+
+
+def test_pin_prints_the_pin(command, warehouse) -> None:
+    assert sfx.BatchPin.from_json(command("pin", TABLE, DAY).stdout) == warehouse.pin("sales", "sold_items")
+
+
+def test_rollback_goes_back_and_says_from_where_to_where(command, warehouse) -> None:
+    before = warehouse.pin("sales", "sold_items").batch_id
+    done = command("rollback", TABLE, DAY, "--yes", "--reason", "zero prices")
+    assert done.returncode == 0, done.stderr
+    after = warehouse.pin("sales", "sold_items").batch_id
+    assert f"{before} → {after}" in done.stdout
+    assert warehouse.load_dataframe("sales", "sold_items", [DAY])["price"].sum() == 99.5
+    assert warehouse.history("sales", "sold_items", [DAY])[0].reason == "zero prices"
+    assert command("rollback", TABLE, DAY, "--to", before, "--yes").returncode == 0
+    assert warehouse.pin("sales", "sold_items").batch_id == before
+
+
+def test_rollback_without_a_terminal_and_without_yes_changes_nothing(command, warehouse) -> None:
+    pin = warehouse.pin("sales", "sold_items")
+    done = command("rollback", TABLE, DAY)
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert warehouse.pin("sales", "sold_items") == pin
+
+
+def test_rollback_of_a_run_undoes_what_it_published(command, warehouse) -> None:
+    done = command("rollback", "--run", "nightly", "manual__1", "--yes", "--json")
+    (report,) = json.loads(done.stdout)
+    assert list(report["rolled_back"]) == [DAY]
+    assert warehouse.load_dataframe("sales", "sold_items", [DAY])["price"].sum() == 99.5
+
+
+def test_verify_of_a_broken_file_exits_with_one_and_names_it(command, warehouse) -> None:
+    pin = warehouse.pin("sales", "sold_items")
+    path = warehouse.store.local_path(f"sales.db/sold_items/{DAY}/{pin.batch_id}/part-00000.parquet")
+    with open(path, "ab") as file:
+        file.write(b"x")
+    done = command("verify", TABLE)
+    assert done.returncode == 1
+    assert "part-00000.parquet" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_diff_exits_with_one_for_a_difference_only_if_asked(command) -> None:
+    assert command("diff", TABLE, DAY).returncode == 0
+    assert command("diff", TABLE, DAY, "--exit-code").returncode == 1
+    assert command("diff", TABLE, DAY, "current", "current", "--exit-code").returncode == 0
+
+
+def test_publish_makes_a_staged_batch_current(command, warehouse) -> None:
+    staged = warehouse.store_dataframe(SOLD, "sales", "sold_items", [DAY], publish=False)
+    assert "staged, not published" in command("show", TABLE).stdout
+    assert command("publish", TABLE, "20010101000000", "--yes").returncode == 1
+    assert command("publish", TABLE, staged.batch_id, "--yes").returncode == 0
+    assert warehouse.pin("sales", "sold_items") == staged
+
+
+def test_adopt_takes_a_directory_over(command, tmp_path) -> None:
+    target = tmp_path / "old" / "day=2016-10-31"
+    target.mkdir(parents=True)
+    SOLD.to_parquet(target / "part-0.parquet", index=False)
+    done = command("adopt", "sales.old", str(tmp_path / "old"), "--key", "day:date")
+    assert done.returncode == 0, done.stderr
+    assert "2016-10-31" in command("show", "sales.old").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("show", "sales.nothing"), 1, "TableNotFound: there is no table sales.nothing"),
+        (("show", "sold_items"), 1, "DATABASE.TABLE"),
+        (("history", TABLE, "20991231"), 1, "PartitionNotFound"),
+        (("history", TABLE, "../../etc/passwd"), 1, "InvalidName"),
+        (("rollback", TABLE, DAY, "--to", "20010101000000", "--yes"), 1, "never had the batch"),
+        (("rollback", TABLE, "--yes"), 2, "name the partitions"),
+        (("rollback", "--yes"), 2, "--run"),
+        (("diff", TABLE, DAY, "--key", "nr"), 1, "'nr' is not a column"),
+        (("--warehouse", "ftp://user:secret@host", "tables"), 1, "embedded:///"),
+        (("fly",), 2, "No such command"),
+    ],
+)
+def test_what_cannot_be_done_is_said_without_a_traceback(command, arguments, status, words) -> None:
+    done = command(*arguments)
+    assert done.returncode == status
+    assert words in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_help_does_not_load_what_only_the_work_needs() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from airflow_sfx.cli.main import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print(sorted({'pandas', 'pyarrow', 'airflow', 'obstore', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
