@@ -27,6 +27,14 @@ class LogicalSchema:
 
     schema: pa.Schema
     dictionaries: Mapping[str, AnyArray] = field(default_factory=dict)
+    _names: dict[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", {name.lower(): name for name in self.schema.names})
+
+    def own(self, name: str) -> str | None:
+        """The name that this schema has for a column, without regard to case; None if it has no such column."""
+        return self._names.get(name.lower())
 
     @classmethod
     def of(cls, table: pa.Table) -> LogicalSchema:

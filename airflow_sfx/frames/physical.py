@@ -25,6 +25,7 @@ from airflow_sfx.frames.hive import arrow_type, hive_type, is_list
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
 
 _FINEST = "us"
+_FEW_CHUNKS = 16
 _SAME: dict[pa.DataType, pa.DataType] = {
     pa.null(): pa.string(),
     pa.uint8(): pa.int16(),
@@ -279,17 +280,27 @@ def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray) -> AnyCol
         codes: Any = pa.nulls(len(column), wanted.index_type)
         return pa.chunked_array([pa.DictionaryArray.from_arrays(codes, dictionary, ordered=wanted.ordered)])
     if types.is_dictionary(column.type):
-        one: Any = column.unify_dictionaries().combine_chunks()
-        one = one.chunk(0) if isinstance(one, pa.ChunkedArray) else one
-        places = pc.index_in(one.dictionary, value_set=to_stored(dictionary, one.dictionary.type))
-        codes = places.take(one.indices)
+        if column.num_chunks > _FEW_CHUNKS:
+            column = pa.chunked_array([column.unify_dictionaries().combine_chunks()])
+        chunks = [_recoded(chunk, dictionary) for chunk in column.chunks]
     else:
         found: AnyColumn = pc.index_in(column, value_set=to_stored(dictionary, column.type))
-        codes = found.combine_chunks()
-    if codes.null_count != column.null_count:
+        chunks = found.chunks
+    if sum(chunk.null_count for chunk in chunks) != column.null_count:
         raise pa.ArrowInvalid("a value is none of the column's categories")
-    made = pa.DictionaryArray.from_arrays(codes.cast(wanted.index_type), dictionary, ordered=wanted.ordered)
-    return pa.chunked_array([made])
+    made: list[AnyArray] = [
+        pa.DictionaryArray.from_arrays(codes.cast(wanted.index_type), dictionary, ordered=wanted.ordered)
+        for codes in chunks
+    ]
+    return pa.chunked_array(made)
+
+
+def _recoded(chunk: AnyArray, dictionary: AnyArray) -> AnyArray:
+    """The codes of a chunk in another dictionary than its own."""
+    own = to_stored(dictionary, chunk.dictionary.type)
+    if own[: len(chunk.dictionary)].equals(chunk.dictionary):  # as a file has it that was written with this dictionary
+        return chunk.indices
+    return pc.index_in(chunk.dictionary, value_set=own).take(chunk.indices)
 
 
 def _check_int96(table: pa.Table) -> None:

@@ -113,9 +113,9 @@ class ReadPlan:
         if order is None and expression is None:
             everything, extra = target, {}
         columns_of_keys = {
-            name: extra.get(name) or key_type_of(everything.schema.field(_own(everything, name)).type)
+            name: extra.get(name) or key_type_of(everything.schema.field(own).type)
             for name in keys
-            if _own(everything, name) is not None
+            if (own := everything.own(name)) is not None
         }
         if order is None and extra:
             order = target.schema.names
@@ -206,7 +206,7 @@ class ReadPlan:
         return all(
             own is None or scan_together(column.type, self.target.schema.field(own).type)
             for column in logical.schema
-            for own in [_own(self.target, column.name)]
+            for own in [self.target.own(column.name)]
         )
 
     def _scan_schema(self, logical: LogicalSchema) -> pa.Schema:
@@ -231,10 +231,11 @@ class ReadPlan:
     def _pushable(self, files: Sequence[SourceFile]) -> pa.Schema:
         """The columns that files have in the frame's own type, so that the scan can compare them, and skip by them."""
         schema = self._scan_schema(self.target)
+        logicals = {id(file.logical): file.logical for file in files}.values()
         easy = []
         for column, scanned in zip(self.target.schema, schema, strict=True):
             same = scanned.type == column.type or (_is_text(scanned.type) and _is_text(column.type))
-            if same and column.name == scanned.name and all(_written_so(file.logical, column) for file in files):
+            if same and column.name == scanned.name and all(_written_so(logical, column) for logical in logicals):
                 easy.append(column)
         return pa.schema(easy)
 
@@ -266,7 +267,7 @@ def _with_keys(
     target: LogicalSchema, keys: Mapping[str, str], kinds: Mapping[str, str]
 ) -> tuple[LogicalSchema, dict[str, str]]:
     """The schema with a column for each partition key that it has none for, and the Hive types of those."""
-    extra = {name: kinds.get(name, "string") for name in keys if _own(target, name) is None}
+    extra = {name: kinds.get(name, "string") for name in keys if target.own(name) is None}
     if not extra:
         return target, {}
     schema = target.schema
@@ -275,15 +276,10 @@ def _with_keys(
     return LogicalSchema(schema, target.dictionaries), extra
 
 
-def _own(logical: LogicalSchema, name: str) -> Any:
-    """The name that a schema has for a column, without regard to case; None if it has no such column."""
-    return next((own for own in logical.schema.names if own.lower() == name.lower()), None)
-
-
 def _ordered(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -> list[str]:
     names = []
     for name in columns:
-        own = name if name in logical.schema.names else _own(logical, name)
+        own = name if name in logical.schema.names else logical.own(name)
         if own is None:
             raise unknown_column(name, logical.schema.names)
         if own not in names:
@@ -298,7 +294,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _written_so(logical: LogicalSchema, column: AnyField) -> bool:
-    own = _own(logical, column.name)
+    own = logical.own(column.name)
     if own is None:
         return True
     kind = logical.schema.field(own).type
