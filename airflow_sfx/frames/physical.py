@@ -25,7 +25,7 @@ from airflow_sfx.frames.hive import arrow_type, hive_type, is_list
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
 
 _FINEST = "us"
-_FEW_CHUNKS = 16
+_FEW_CHUNKS = 64
 _SAME: dict[pa.DataType, pa.DataType] = {
     pa.null(): pa.string(),
     pa.uint8(): pa.int16(),
