@@ -14,7 +14,7 @@ Example:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,7 +88,7 @@ def _table(frame: object) -> pa.Table:
     return table
 
 
-def _column(table: pa.Table, name: str) -> pa.ChunkedArray[object]:
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray[Any]:
     from airflow_sfx.core.errors import SchemaMismatch
 
     if name not in table.column_names:

@@ -149,10 +149,12 @@ def show_delays(carrier: str) -> None:
 
 def show_next() -> None:
     """Print what to try next, to be copied into a shell."""
-    python, airflow_ = (str(Path(sys.executable).parent / name) for name in ("python", "airflow"))
+    python, airflow_, sfx_ = (str(Path(sys.executable).parent / name) for name in ("python", "airflow", "sfx"))
     look = "import airflow_sfx as sfx; print(sfx.load_dataframe('nyc', 'carrier_delays', ['20130102']))"
     lines = (
         *(f"export {name}={shlex.quote(text)}" for name, text in SETTINGS.items()),
+        f"{shlex.quote(sfx_)} history nyc.carrier_delays 20130102",
+        f"{shlex.quote(sfx_)} diff nyc.flights 20130102",
         f'{shlex.quote(python)} -c "{look}"',
         f"{shlex.quote(airflow_)} dags test nightly_flights 2013-01-04",
         f"{shlex.quote(airflow_)} standalone",

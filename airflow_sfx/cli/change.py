@@ -47,7 +47,9 @@ def rollback(
     context: typer.Context,
     table: Annotated[str | None, typer.Argument(metavar="[DB.TABLE]", help="The table; absent with --run.")] = None,
     partition: Partitions = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="BATCH", help="The batch to go to; else the one before.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="BATCH", help="The batch to go to; else the one before.")
+    ] = None,
     run: Annotated[
         tuple[str, str] | None, typer.Option("--run", metavar="DAG_ID RUN_ID", help="Undo what a DAG run published.")
     ] = None,
@@ -89,7 +91,9 @@ def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
     if as_json:
         render.as_json(found)
     elif found:
-        render.table(f"{ref}", ("partition", "found", "done"), [(r.partition, r.found, r.done or "left as it is") for r in found])
+        render.table(
+            f"{ref}", ("partition", "found", "done"), [(r.partition, r.found, r.done or "left as it is") for r in found]
+        )
     else:
         typer.echo(f"{ref}: nothing to repair")
 
@@ -144,7 +148,7 @@ def _ask(question: str, *, yes: bool) -> None:
     typer.confirm(question, abort=True)
 
 
-class _waiting:  # noqa: N801  # used as a statement
+class _waiting:  # used as a statement
     """A sign of life on the terminal while something takes long."""
 
     def __init__(self, what: str) -> None:

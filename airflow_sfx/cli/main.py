@@ -45,7 +45,7 @@ def _options(
             help="The warehouse's URI, as embedded:///path; else the one in ~/.sfx/warehouse.",
         ),
     ] = None,
-    version: Annotated[  # noqa: ARG001  # the callback has acted on it
+    version: Annotated[  # the callback has acted on it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

@@ -90,16 +90,26 @@ def history(
     settings: Settings = context.obj
     ref = table_of(table)
     most = limit or None
+    wanted: list[list[tuple[str, ...]] | None] = [[values] for values in values_of(partition) or ()]
     found = [
         entry
-        for values in values_of(partition) or [None]
-        for entry in settings.warehouse.history(ref.database, ref.table, [values] if values else None, limit=most)
+        for values in wanted or [None]
+        for entry in settings.warehouse.history(ref.database, ref.table, values, limit=most)
     ]
     if as_json:
         render.as_json(found)
         return
     rows = [
-        (e.partition, e.sequence, e.operation.value, e.batch_id, e.previous, render.moment(e.at), render.who(e.producer), e.reason)
+        (
+            e.partition,
+            e.sequence,
+            e.operation.value,
+            e.batch_id,
+            e.previous,
+            render.moment(e.at),
+            render.who(e.producer),
+            e.reason,
+        )
         for e in found
     ]
     headings = ("partition", "no", "change", "batch", "before", "at (UTC)", "who", "why")
@@ -132,9 +142,21 @@ def diff(
         render.as_json({**{f: getattr(found, f) for f in found.__dataclass_fields__}, "identical": found.identical})
     else:
         rows = [
-            (c.name, c.type_before, c.type_after, *_bounds(c.before), *_bounds(c.after), c.changed) for c in found.columns
+            (c.name, c.type_before, c.type_after, *_bounds(c.before), *_bounds(c.after), c.changed)
+            for c in found.columns
         ]
-        headings = ("column", "type", "type after", "nulls", "min", "max", "nulls after", "min after", "max after", "changed")
+        headings = (
+            "column",
+            "type",
+            "type after",
+            "nulls",
+            "min",
+            "max",
+            "nulls after",
+            "min after",
+            "max after",
+            "changed",
+        )
         render.table(f"{ref} {partition}: {pins[0].batch_id} → {pins[1].batch_id}", headings, rows)
         counts = f"rows {found.rows_before:,} → {found.rows_after:,}: {found.added:,} added, {found.removed:,} removed"
         typer.echo(f"{counts}, {found.changed:,} changed" if key else counts)
@@ -142,7 +164,9 @@ def diff(
         raise typer.Exit(1)
 
 
-def verify(context: typer.Context, table: Table, partition: Partitions = None, batch: Batch = None, as_json: Json = False) -> None:
+def verify(
+    context: typer.Context, table: Table, partition: Partitions = None, batch: Batch = None, as_json: Json = False
+) -> None:
     """Read every file of the current batches, and compare size, checksum and rows with the manifests."""
     settings: Settings = context.obj
     ref = table_of(table)
@@ -154,7 +178,9 @@ def verify(context: typer.Context, table: Table, partition: Partitions = None, b
     if as_json:
         render.as_json(found)
     else:
-        typer.echo(f"{ref}: {found.files:,} files, {found.rows:,} rows, {render.size(found.bytes)}: as they were written")
+        typer.echo(
+            f"{ref}: {found.files:,} files, {found.rows:,} rows, {render.size(found.bytes)}: as they were written"
+        )
 
 
 def head(

@@ -98,7 +98,7 @@ class LedgerEntry:
     origin: int = 0
     previous_origin: int = 0
     newest: str = ""
-    attempts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    attempts: Mapping[str, str] = field(default_factory=dict, hash=False)
     rows: int = 0
     bytes: int = 0
     location: str = ""
@@ -232,20 +232,21 @@ def next_entry(
     )
 
 
-def _attempts(head: LedgerEntry | None, producer: Producer, partition: str) -> Mapping[str, int]:
+def _attempts(head: LedgerEntry | None, producer: Producer, partition: str) -> Mapping[str, str]:
     known = dict(head.attempts) if head else {}
     attempt = producer.attempt
     if attempt is None:
         return known
-    instance, number = attempt
-    newest = known.pop(instance, 0)
-    if newest > number:
+    instance, mine = attempt
+    newest = known.pop(instance, "")
+    # An ID and a number cannot be compared: whoever says more the second time is taken as the later one.
+    if len(newest) == len(mine) and newest > mine:
         raise StaleAttempt(
-            f"attempt {number} of {instance} may not change {partition or 'the table'}: attempt {newest} already has. "
-            "This process is a leftover of an earlier attempt; end it, nothing was changed",
+            f"attempt {producer.try_number} ({mine}) of {instance} may not change {partition or 'the table'}: a newer "
+            f"attempt ({newest}) already has. This process is a leftover of an earlier attempt; end it, nothing was changed",
             partition=partition,
         )
-    known[instance] = number
+    known[instance] = mine
     return dict(list(known.items())[-REMEMBERED_ATTEMPTS:])
 
 

@@ -1,7 +1,7 @@
-"""Which partition: its key columns, its values as text, and its name in paths.
+r"""Which partition: its key columns, its values as text, and its name in paths.
 
 A value's text is percent-encoded for paths by Hive's rule (``FileUtils.escapePathName`` in Apache Hive 2.3: control
-characters and ``"#%'*/:=?\\{[]^`` become ``%XX``), so that Hive's own unescaping reverses it. Beyond Hive, a leading
+characters and ``"#%'*/:=?\{[]^`` become ``%XX``), so that Hive's own unescaping reverses it. Beyond Hive, a leading
 ``_`` or ``.`` is encoded too, because engines treat such directories as hidden.
 """
 

@@ -16,6 +16,7 @@ class Producer:
         task_id: The task.
         map_index: The index of a mapped task instance; -1 where the task is not mapped.
         try_number: The attempt, from 1.
+        attempt_id: The attempt's own ID (Airflow's task instance ID, a UUIDv7, which sorts by time).
         logical_date: The run's logical date, ISO 8601 in UTC; absent for partitioned and asset-triggered runs.
         partition_key: The run's partition key, where it has one.
         run_type: ``scheduled``, ``manual``, ``backfill`` or ``asset_triggered``.
@@ -27,7 +28,7 @@ class Producer:
 
     Example:
         >>> Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=2).attempt
-        ('nightly/r1/load/-1', 2)
+        ('nightly/r1/load/-1', '000002')
         >>> Producer(user="ada").attempt is None
         True
     """
@@ -37,6 +38,7 @@ class Producer:
     task_id: str | None = None
     map_index: int = -1
     try_number: int | None = None
+    attempt_id: str | None = None
     logical_date: str | None = None
     partition_key: str | None = None
     run_type: str | None = None
@@ -47,11 +49,16 @@ class Producer:
     packages: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
-    def attempt(self) -> tuple[str, int] | None:
-        """The task instance's name and the attempt's number, or None outside a task."""
-        if self.dag_id is None or self.run_id is None or self.task_id is None or self.try_number is None:
+    def attempt(self) -> tuple[str, str] | None:
+        """The task instance's name, and a text that is greater for a later attempt; None outside a task.
+
+        Airflow counts tries from 1 again when a run is deleted and made anew under the same ID, so the attempt's own ID
+        goes before its number.
+        """
+        if self.dag_id is None or self.run_id is None or self.task_id is None:
             return None
-        return f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}", self.try_number
+        order = self.attempt_id or (None if self.try_number is None else f"{self.try_number:06d}")
+        return None if order is None else (f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}", order)
 
     def to_json(self) -> dict[str, object]:
         """As a JSON object, without what is absent."""
@@ -67,7 +74,7 @@ class Producer:
 
         Example:
             >>> Producer.from_json({"user": "ada", "shoe_size": 38})
-            Producer(dag_id=None, run_id=None, task_id=None, map_index=-1, try_number=None, logical_date=None, \
+            Producer(dag_id=None, run_id=None, task_id=None, map_index=-1, try_number=None, attempt_id=None, logical_date=None, \
 partition_key=None, run_type=None, backfill_id=None, dag_version=None, user='ada', host=None, packages={})
         """
         known = {member.name for member in fields(cls)}

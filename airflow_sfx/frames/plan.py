@@ -91,7 +91,7 @@ class ReadPlan:
     late: pc.Expression | None
 
     @classmethod
-    def of(  # noqa: PLR0917  the arguments of read_table
+    def of(
         cls,
         files: Sequence[SourceFile],
         filesystem: fs.FileSystem | None,

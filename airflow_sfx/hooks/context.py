@@ -32,6 +32,7 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
         task_id=ti.task_id,
         map_index=-1 if index is None else index,
         try_number=ti.try_number,
+        attempt_id=_text(getattr(ti, "id", None)),
         logical_date=_in_utc(getattr(run, "logical_date", None)),
         partition_key=getattr(run, "partition_key", None),
         run_type=_text(getattr(run, "run_type", None)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.objects import ObjectStorage
@@ -102,10 +103,10 @@ class FileStorage(ObjectStorage):
         self._call("copy", target, lambda: _sync(os.path.dirname(self._path(target))))
         return ""
 
-    def list_directories(self, directory: str) -> list[str]:
+    def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""
 
-        def look() -> list[str]:
+        def look() -> Sequence[str]:
             try:
                 with os.scandir(self._path(directory)) as entries:
                     return sorted(entry.name for entry in entries if entry.is_dir())

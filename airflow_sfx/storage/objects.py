@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_sfx.core.errors import WarehouseUnavailable
@@ -94,7 +94,7 @@ class ObjectStorage:
             for meta in chunk:
                 yield ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "")
 
-    def list_directories(self, directory: str) -> list[str]:
+    def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""
         import obstore
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,7 +66,7 @@ class Store(Protocol):
     def list(self, directory: str) -> Iterator[ObjectInfo]:
         """All objects below a directory, at any depth."""
 
-    def list_directories(self, directory: str) -> list[str]:
+    def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""
 
     def local_path(self, path: str) -> str | None:

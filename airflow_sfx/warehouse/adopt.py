@@ -101,7 +101,9 @@ def _data_files(store: Store) -> list[str]:
         and (info.path.endswith(_ENDINGS) or info.path.rpartition("/")[2].startswith("part-"))
     )
     if not found:
-        raise InvalidName(f"{store.uri} holds no Parquet files (*.parquet, *.parq, part-*): name the directory above them")
+        raise InvalidName(
+            f"{store.uri} holds no Parquet files (*.parquet, *.parq, part-*): name the directory above them"
+        )
     return found
 
 
@@ -158,7 +160,9 @@ def _common_schema(store: Store, files: Mapping[str, _Inspected], keys: set[str]
         raise SchemaMismatch(f"the files in {store.uri} do not have the same columns: {error}") from error
     clash = [name for name in schema.names if name.lower() in keys]
     if clash:
-        raise SchemaMismatch(f"the files in {store.uri} have the partition key {clash[0]!r} as a column: remove it from them")
+        raise SchemaMismatch(
+            f"the files in {store.uri} have the partition key {clash[0]!r} as a column: remove it from them"
+        )
     return schema
 
 

@@ -90,7 +90,9 @@ def diff_batches(
     """
     first, second = table.manifests(before.batches), other.manifests(after.batches)
     old, new = _summary(first), _summary(second)
-    types = [{c.name.lower(): c.type for manifest in manifests for c in manifest.columns} for manifests in (first, second)]
+    types = [
+        {c.name.lower(): c.type for manifest in manifests for c in manifest.columns} for manifests in (first, second)
+    ]
     same = set(before.entries) & set(after.entries) if before.location == after.location else set()
     rows = _Rows.of(_read(table, before, same), _read(other, after, same), [key.lower() for key in keys])
     names = list(dict.fromkeys([*types[0], *types[1]]))
@@ -154,13 +156,14 @@ def _comparable(table: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     columns: list[Any] = []
-    for column in table.columns:
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)  # noqa: PLW2901
+    for stored in table.columns:
+        column: Any = stored
+        if isinstance(column.type, pa.DictionaryType):
+            column = column.cast(column.type.value_type)
         if pa.types.is_nested(column.type):
-            column = pa.array([None if value is None else repr(value) for value in column.to_pylist()])  # noqa: PLW2901
+            column = pa.array([None if value is None else repr(value) for value in column.to_pylist()], pa.string())
         elif pa.types.is_floating(column.type):
-            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)  # noqa: PLW2901
+            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         columns.append(column)
     return pa.table(columns, names=table.column_names)
 
@@ -188,22 +191,26 @@ def _by_key(left: pa.Table, right: pa.Table, keys: Sequence[str], names: Sequenc
     for found in (left, right):
         repeated = found.num_rows - found.group_by(list(keys)).aggregate([]).num_rows
         if repeated:
-            raise SchemaMismatch(f"{', '.join(keys)} does not tell rows apart: {repeated} rows repeat it; name more keys")
+            raise SchemaMismatch(
+                f"{', '.join(keys)} does not tell rows apart: {repeated} rows repeat it; name more keys"
+            )
     values = [name for name in names if name not in keys]
     mine = left.append_column("in_left", pa.array([True] * left.num_rows, pa.bool_()))
     theirs = right.append_column("in_right", pa.array([True] * right.num_rows, pa.bool_()))
     joined = mine.join(theirs, list(keys), join_type="full outer", left_suffix="", right_suffix="_after")
-    in_left, in_right = (pc.fill_null(joined.column(side), False) for side in ("in_left", "in_right"))
+    sides: list[Any] = [joined.column("in_left"), joined.column("in_right")]
+    in_left, in_right = (pc.fill_null(side, False) for side in sides)
     both = joined.filter(pc.and_(in_left, in_right))
     differs = {name: _differs(both.column(name), both.column(f"{name}_after")) for name in values}
+    total: Any = pc.sum
     any_differs: Any = pa.array([False] * both.num_rows, pa.bool_())
     for flags in differs.values():
         any_differs = pc.or_(any_differs, flags)
     return _Rows(
-        added=pc.sum(pc.invert(in_left)).as_py() or 0,
-        removed=pc.sum(pc.invert(in_right)).as_py() or 0,
-        changed=pc.sum(any_differs).as_py() or 0,
-        by_column={name: pc.sum(flags).as_py() or 0 for name, flags in differs.items()},
+        added=total(pc.invert(in_left)).as_py() or 0,
+        removed=total(pc.invert(in_right)).as_py() or 0,
+        changed=total(any_differs).as_py() or 0,
+        by_column={name: total(flags).as_py() or 0 for name, flags in differs.items()},
     )
 
 

@@ -124,7 +124,10 @@ class Ledger:
             The heads, every commit decided.
         """
         due = {name: head for name, head in heads.items() if again or head.undecided}
-        return {**heads, **dict(zip(due, each(lambda item: self.settle(item[0], item[1].last), due.items()), strict=True))}
+        return {
+            **heads,
+            **dict(zip(due, each(lambda item: self.settle(item[0], item[1].last), due.items()), strict=True)),
+        }
 
     def in_effect(self, entry: LedgerEntry) -> bool | None:
         """Whether an entry counts; None while its commit is not decided."""
@@ -202,7 +205,9 @@ class Ledger:
         return found
 
     def _last(self, name: str, hint: int) -> int:
-        exists = lambda number: self._store.head(self._layout.entry(name, number)) is not None  # noqa: E731
+        def exists(number: int) -> bool:
+            return self._store.head(self._layout.entry(name, number)) is not None
+
         low, step = hint, 1
         while exists(low + step):
             low, step = low + step, step * 2

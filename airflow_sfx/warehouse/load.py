@@ -95,10 +95,15 @@ def _source(table: OpenTable, manifest: Manifest, store: Store, path: str, file:
     """The file's path on this machine, or its bytes, after a look at its size."""
     import pyarrow as pa
 
+    source: str | pa.Buffer | None
+    size: int | None
     local = store.local_path(path)
-    data = None if local is not None else store.get(path)
-    info = store.head(path) if data is None else None
-    size = info.size if info else len(data) if data is not None else None
+    if local is not None:
+        info = store.head(path)
+        source, size = local, info.size if info else None
+    else:
+        data = store.get(path)
+        source, size = (None, None) if data is None else (pa.py_buffer(data), len(data))
     if size != file.size:
         what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"
         raise InconsistentBatch(
@@ -109,7 +114,7 @@ def _source(table: OpenTable, manifest: Manifest, store: Store, path: str, file:
             partition=manifest.partition,
             batch_id=manifest.batch_id,
         )
-    return local if local is not None else pa.py_buffer(data)
+    return source
 
 
 def _with_keys(table: OpenTable, files: Sequence[SourceFile], lead: Any) -> list[str]:

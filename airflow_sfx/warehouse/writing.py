@@ -258,7 +258,9 @@ class BatchSet:
         finally:
             budget.give(size)
 
-    def _manifest(self, name: str, draft: _Draft, *, schema: str, staged: bool, checks: tuple[CheckResult, ...]) -> Manifest:
+    def _manifest(
+        self, name: str, draft: _Draft, *, schema: str, staged: bool, checks: tuple[CheckResult, ...]
+    ) -> Manifest:
         from airflow_sfx.frames.footer import merge_statistics
 
         return Manifest(

@@ -13,7 +13,9 @@ from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pandas", "pyarrow.parquet", "pyarrow.dataset", "airflow_sfx.warehouse.connect", __name__])
+FORKS.set_forkserver_preload(
+    ["pandas", "pyarrow.parquet", "pyarrow.dataset", "airflow_sfx.warehouse.connect", __name__]
+)
 
 KILLED = -signal.SIGKILL
 
@@ -52,9 +54,7 @@ class Mortal:
         return lambda *args, **options: self._countdown.around(member, *args, **options)
 
 
-def run_until_call(
-    uri: str, action: Callable[[Warehouse], object], calls: int, *, after: bool
-) -> int:
+def run_until_call(uri: str, action: Callable[[Warehouse], object], calls: int, *, after: bool) -> int:
     """Run an action in a process of its own that dies at a call; returns the process's exit code."""
     process = FORKS.Process(target=_mortal_run, args=(uri, action, calls, after))
     process.start()

@@ -162,7 +162,7 @@ def test_undoing_a_run_undoes_what_it_published_in_all_tables_and_nothing_newer(
 
 def test_an_older_attempt_of_a_task_never_replaces_a_newer_one(warehouse) -> None:
     put(warehouse, 2, producer=task("r1", attempt=2))
-    with pytest.raises(sfx.StaleAttempt, match="attempt 1 of nightly/r1/load"):
+    with pytest.raises(sfx.StaleAttempt, match="attempt 1 .* of nightly/r1/load"):
         put(warehouse, 1, producer=task("r1", attempt=1))
     put(warehouse, 3, producer=task("r2", attempt=1))
     with pytest.raises(sfx.StaleAttempt):

@@ -32,7 +32,7 @@ def test_as_of_a_time_before_the_first_batch_is_not_found(warehouse, frame) -> N
     with pytest.raises(sfx.PartitionNotFound, match="had no batch at"):
         warehouse.load_dataframe("sales", "items", [DAY], as_of=before)
     with pytest.raises(sfx.InvalidName, match="no time zone"):
-        warehouse.load_dataframe("sales", "items", [DAY], as_of=datetime(2016, 1, 1))  # noqa: DTZ001
+        warehouse.load_dataframe("sales", "items", [DAY], as_of=datetime(2016, 1, 1))
 
 
 def test_many_partitions_in_one_call_have_one_batch_id_and_come_back_as_one_frame(warehouse) -> None:
@@ -70,7 +70,9 @@ def test_a_text_partition_value_stays_text_and_numbers_are_written_as_hive_does(
     assert list(warehouse.pin("sales", "days").batches) == ["2016-10-31"]
 
 
-def test_a_whole_table_has_the_partition_key_as_a_column_and_one_partition_is_exactly_the_frame(warehouse, frame) -> None:
+def test_a_whole_table_has_the_partition_key_as_a_column_and_one_partition_is_exactly_the_frame(
+    warehouse, frame
+) -> None:
     warehouse.store_dataframe(frame, "sales", "items", ["a"])
     warehouse.store_dataframe(frame, "sales", "items", ["b"])
     whole = warehouse.load_dataframe("sales", "items")
