@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from airflow_sfx.core.errors import InvalidName
 
@@ -84,13 +85,7 @@ def is_batch_id(text: object) -> bool:
         >>> is_batch_id("20161101002256"), is_batch_id("20161399000000"), is_batch_id("_sfx")
         (True, False, False)
     """
-    if not isinstance(text, str) or not _DIGITS.fullmatch(text):
-        return False
-    try:
-        datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    return True
+    return isinstance(text, str) and _names_a_second(text)
 
 
 def check_batch_id(text: object) -> str:
@@ -112,3 +107,15 @@ def check_batch_id(text: object) -> str:
     if not is_batch_id(text):
         raise InvalidName(f"{text!r} is not a batch ID: it has 14 digits, YYYYMMDDHHMMSS in UTC, as in 20161101002256")
     return str(text)
+
+
+@lru_cache(maxsize=4096)
+def _names_a_second(text: str) -> bool:
+    """Remembered, since the batches of one call have one ID, which is checked at each of their paths."""
+    if not _DIGITS.fullmatch(text):
+        return False
+    try:
+        datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True

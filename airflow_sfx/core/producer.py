@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class Producer:
 
     def to_json(self) -> dict[str, object]:
         """As a JSON object, without what is absent."""
+        members = {name: getattr(self, name) for name in _MEMBERS}
+        members["packages"] = dict(self.packages)
         return {
-            name: value
-            for name, value in asdict(self).items()
-            if value not in (None, {}) and (name, value) != _UNMAPPED
+            name: value for name, value in members.items() if value not in (None, {}) and (name, value) != _UNMAPPED
         }
 
     @classmethod
@@ -77,8 +77,8 @@ class Producer:
             Producer(dag_id=None, run_id=None, task_id=None, map_index=-1, try_number=None, attempt_id=None, logical_date=None, \
 partition_key=None, run_type=None, backfill_id=None, dag_version=None, user='ada', host=None, packages={})
         """
-        known = {member.name for member in fields(cls)}
-        return cls(**{name: value for name, value in data.items() if name in known})  # type: ignore[arg-type]
+        return cls(**{name: value for name, value in data.items() if name in _MEMBERS})  # type: ignore[arg-type]
 
 
+_MEMBERS = tuple(member.name for member in fields(Producer))
 _UNMAPPED = ("map_index", -1)

@@ -72,6 +72,8 @@ def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatisti
     facts = [one for one in files if one.rows]
     if not facts:
         return {}
+    if len(facts) == 1:
+        return dict(facts[0].statistics)
     merged: dict[str, ColumnStatistics] = {}
     for name in facts[0].statistics:
         if all(name in one.statistics for one in facts):
@@ -98,8 +100,8 @@ def _of_group(footer: pq.FileMetaData, group: int, position: int) -> tuple[int, 
 
 def _merge(parts: Sequence[tuple[int, ColumnStatistics]]) -> tuple[int, ColumnStatistics] | None:
     """One for several, each with its number of rows; a bound that one of them does not know is not known."""
-    if not parts:
-        return None
+    if len(parts) <= 1:  # the common case: a small file has one row group, a small batch one file
+        return parts[0] if parts else None
     rows = sum(count for count, _ in parts)
     nulls = sum(one.null_count for _, one in parts)
     bounded = [one for count, one in parts if one.null_count < count]  # the others have no values

@@ -34,9 +34,12 @@ class FileStorage(ObjectStorage):
         super().__init__(LocalStore(self._root), self._uri)
 
     def put(self, path: str, data: bytes | memoryview) -> str:
-        """Write a file below a directory that the caller has claimed. Files have no ETag worth keeping."""
+        """Write a file below a directory that the caller has claimed. Files have no ETag worth keeping.
+
+        The content is durable; the directory's entry is once something is created beside it, as a manifest is.
+        """
         super().put(path, data)
-        self._make_durable(path)
+        self._call("write", path, lambda: _sync(self._path(path)))
         return ""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
