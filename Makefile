@@ -36,7 +36,7 @@ bench: $(VENV)/.dev-installed  ## Time the warehouse beside its peers; writes be
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.dev-installed  ## Build the reference from the docstrings into site/
-	$(BIN)/python -m docs.build
+	$(BIN)/pdoc --docformat google --output-directory site airflow_sfx '!airflow_sfx.plugin'
 
 clean:  ## Remove what the other commands made
 	rm -rf $(VENV) .demo site build *.egg-info
