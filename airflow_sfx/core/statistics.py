@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from airflow_sfx.core.errors import InconsistentBatch
 
+_BOUNDS = (bool, int, float, str, type(None))
+
 Bound = bool | int | float | str
 """A smallest or greatest value: numbers as numbers, everything else as text (dates and times in ISO 8601)."""
 
@@ -60,9 +62,7 @@ class ColumnStatistics:
             raise InconsistentBatch(
                 f"a column's statistics have no proper 'nulls' ({nulls!r:.80}): the manifest was changed"
             )
-        if not isinstance(low, bool | int | float | str | None) or not isinstance(
-            high, bool | int | float | str | None
-        ):
+        if not isinstance(low, _BOUNDS) or not isinstance(high, _BOUNDS):
             raise InconsistentBatch(
                 "a column's statistics have a 'min' or 'max' that is no value: the manifest was changed"
             )

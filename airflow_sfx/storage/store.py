@@ -33,6 +33,10 @@ class Store(Protocol):
     def uri(self) -> str:
         """The root, without secrets: ``file:///path`` or ``s3://bucket/prefix``."""
 
+    @property
+    def readers(self) -> int:
+        """How many small reads are worth doing at once: 1 where each is a system call, more where each is a round trip."""
+
     def put(self, path: str, data: bytes | memoryview) -> str:
         """Write an object below a directory that the caller has claimed; returns its ETag."""
 

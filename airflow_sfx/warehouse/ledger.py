@@ -94,7 +94,7 @@ class Ledger:
 
     def heads(self, hints: dict[str, int]) -> dict[str, Head]:
         """The heads of several partitions, by name."""
-        return dict(zip(hints, each(lambda item: self.head(*item), hints.items()), strict=True))
+        return dict(zip(hints, each(lambda item: self.head(*item), hints.items(), self._store.readers), strict=True))
 
     def settle(self, name: str, hint: int = 0) -> Head:
         """As `head`, after every commit that touches the partition is decided.
@@ -175,7 +175,7 @@ class Ledger:
             if due.parent not in known:
                 last, ahead = due.parent, min(ahead * 4, _PREFETCH)
                 numbers = range(max(1, last - ahead + 1), last + 1)
-                found = each(lambda number: self.read(name, number), numbers)
+                found = each(lambda number: self.read(name, number), numbers, self._store.readers)
                 known = {entry.sequence: entry for entry in found if entry is not None}
             due = self._present(name, due.parent, known)
 

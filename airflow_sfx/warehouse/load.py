@@ -54,7 +54,11 @@ def load_batches(
         raise table.missing("", "has no partition with a batch")
     manifests = table.manifests(dict(batches))
     lead = schema_from_text(max(manifests, key=lambda manifest: manifest.batch_id).schema)
-    files = [file for found in each(lambda manifest: _files(table, manifest), manifests) for file in found]
+    files = [
+        file
+        for found in each(lambda manifest: _files(table, manifest), manifests, table.store.readers)
+        for file in found
+    ]
     options = {
         "columns": _with_keys(table, files, lead) if with_keys and columns is None else columns,
         "filters": filters,

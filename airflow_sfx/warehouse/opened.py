@@ -150,7 +150,7 @@ class OpenTable:
 
     def manifests(self, batches: dict[str, str]) -> list[Manifest]:
         """Read the manifests of several partitions' batches, in their order."""
-        return each(lambda item: self.manifest(*item), batches.items())
+        return each(lambda item: self.manifest(*item), batches.items(), self.store.readers)
 
     def describe(self, name: str) -> str:
         """A partition for messages: ``sales.sold_items partition 20161031``."""

@@ -56,7 +56,8 @@ def roll_back(
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         _expect(table, heads, expected)
-        return [change for change in each(lambda name: _change(table, ledger, name, heads[name], to), names) if change]
+        wanted = each(lambda name: _change(table, ledger, name, heads[name], to), names, table.store.readers)
+        return [change for change in wanted if change]
 
     done = {entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)}
     return table.pin({name: done.get(name) or heads[name].batch_id or "" for name in names})
@@ -104,7 +105,8 @@ def _undo_run(table: OpenTable, commits: Sequence[str], run: _Run, author: Autho
     heads = converged_heads(table, ledger, names, pointers)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        return [change for change in each(lambda name: _before_run(ledger, name, heads[name], run), names) if change]
+        wanted = each(lambda name: _before_run(ledger, name, heads[name], run), names, table.store.readers)
+        return [change for change in wanted if change]
 
     entries = commit(table, ledger, heads, plan, author)
     done = {entry.partition: entry.batch_id for entry in entries}
