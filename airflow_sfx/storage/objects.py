@@ -31,7 +31,7 @@ class ObjectStorage:
 
     def __init__(self, backend: ObstoreStore, uri: str) -> None:
         self._backend = backend
-        self._uri = uri.rstrip("/")
+        self._uri = uri.removesuffix("/")
 
     @property
     def uri(self) -> str:

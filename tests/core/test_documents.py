@@ -1,0 +1,173 @@
+"""Pins, manifests and ledger entries: written and read back the same, and every edit noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, StaleAttempt
+from airflow_sfx.core.ledger import REMEMBERED_ATTEMPTS, Change, LedgerEntry, Operation, next_entry
+from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
+from airflow_sfx.core.partition import PartitionKey
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.core.table import TableRef
+
+REF = TableRef("sales", "items")
+PIN = BatchPin.of(REF, "s3://b/sales.db/items", {"b": "20161101002257", "a": "20161101002256"})
+NOW = datetime(2016, 11, 1, 0, 22, 57, tzinfo=UTC)
+MANIFEST = Manifest(
+    ref=REF,
+    partition="2016/Köln",
+    keys=(PartitionKey("year", "int"), PartitionKey("city")),
+    batch_id="20161101002256",
+    schema="p:abc",
+    columns=(Column("price", "double"),),
+    files=(DataFile("part-00000.parquet", 10, 3, "ab", "etag"), DataFile("part-00001.parquet", 5, 2)),
+    created_at=NOW,
+    statistics={"price": ColumnStatistics(1, 0.5, 9.5)},
+    producer=Producer(dag_id="d", run_id="r", task_id="t", try_number=1, packages={"pyarrow": "1"}),
+    inputs=(PIN,),
+    replaced="20161031000000",
+    checks=(CheckResult("rows", passed=False, detail='3 "rows"'),),
+)
+
+
+def test_a_pin_is_a_frozen_hashable_value_that_survives_json() -> None:
+    again = BatchPin.from_json(PIN.to_json())
+    assert again == PIN
+    assert len({again, PIN}) == 1
+    assert PIN.batches == {"a": "20161101002256", "b": "20161101002257"}
+    with pytest.raises(InvalidName, match="2 different"):
+        _ = PIN.batch_id
+    with pytest.raises(FrozenInstanceError):
+        PIN.table = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"database": "../x"},
+        {"table": 3},
+        {"location": None},
+        {"batches": {}},
+        {"batches": {"a": "../../../../"}},
+        {"batches": {"../a": "20161101002256"}},
+        {"batches": {"/a": "20161101002256"}},
+        {"batches": [["a", "20161101002256"]]},
+        {"batches": {"a": 20161101002256}},
+    ],
+)
+def test_a_forged_pin_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(InvalidName):
+        BatchPin.from_json(json.dumps({**json.loads(PIN.to_json()), **change}))
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", "{", '"x"'])
+def test_what_is_no_pin_is_refused(text: str) -> None:
+    with pytest.raises(InvalidName, match="is not a pin"):
+        BatchPin.from_json(text)
+
+
+def test_a_manifest_survives_its_text() -> None:
+    assert Manifest.from_text(MANIFEST.to_text(), "m") == MANIFEST
+    assert (MANIFEST.rows, MANIFEST.bytes) == (5, 15)
+
+
+def test_every_edit_and_every_truncation_of_a_manifest_is_noticed() -> None:
+    text = MANIFEST.to_text()
+    for position in range(len(text)):
+        changed = chr(ord(text[position]) ^ 1)
+        with pytest.raises(InconsistentBatch):
+            Manifest.from_text(text[:position] + changed + text[position + 1 :], "m")
+        with pytest.raises(InconsistentBatch):
+            Manifest.from_text(text[:position], "m")
+
+
+def resealed(**members: object) -> str:
+    data = {**json.loads(MANIFEST.to_text()), **members}
+    del data["checksum"]
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))[:-1]
+    return f'{body},"checksum":"{hashlib.sha256(body.encode()).hexdigest()}"}}'
+
+
+def test_members_of_a_later_version_are_left_out_and_a_later_format_is_refused() -> None:
+    assert Manifest.from_text(resealed(mood="good"), "m") == MANIFEST
+    with pytest.raises(InconsistentBatch, match="later airflow_sfx"):
+        Manifest.from_text(resealed(format_version=2), "m")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x"])
+def test_a_file_outside_of_the_batch_is_refused(path: str) -> None:
+    files = [{"path": path, "size": 1, "rows": 1, "sha256": "", "etag": ""}]
+    with pytest.raises(InconsistentBatch, match="not below"):
+        Manifest.from_text(resealed(files=files), "m")
+
+
+@pytest.mark.parametrize(
+    "members", [{"rows": 1, "files": "x"}, {"batch_id": "x"}, {"created_at": "now"}, {"schema": None}]
+)
+def test_members_of_another_kind_are_refused(members: dict[str, object]) -> None:
+    with pytest.raises(InconsistentBatch):
+        Manifest.from_text(resealed(**members), "m")
+
+
+def follow(head: LedgerEntry | None, batch: str | None, **options: object) -> LedgerEntry:
+    operation = Operation.PUBLISH if batch else Operation.ROLLBACK
+    defaults = {"sequence": head.sequence + 1 if head else 1, "commit": "c", "group": False, "at": NOW, "reason": ""}
+    producer = options.pop("producer", Producer())
+    latest = head.at if head else None
+    return next_entry(head, Change("p", operation, batch), producer=producer, latest=latest, **{**defaults, **options})
+
+
+def test_entries_tell_what_came_before_and_times_only_grow() -> None:
+    first = follow(None, "20161101000001")
+    second = follow(first, "20161101000002", at=NOW - timedelta(days=1))
+    third = follow(second, None)
+    assert (second.previous, second.parent, second.previous_origin, second.origin) == ("20161101000001", 1, 1, 2)
+    assert first.at < second.at < third.at
+    assert (third.batch_id, third.origin, third.newest) == (None, 0, "20161101000002")
+    for entry in (first, second, third):
+        assert LedgerEntry.from_text(entry.to_text(), "e") == entry
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"partition":"p"}'])
+def test_a_damaged_entry_is_refused(text: str) -> None:
+    with pytest.raises(InconsistentBatch):
+        LedgerEntry.from_text(text, "e")
+
+
+def attempt(number: int, *, task: str = "t", attempt_id: str | None = None) -> Producer:
+    return Producer(dag_id="d", run_id="r", task_id=task, try_number=number, attempt_id=attempt_id)
+
+
+def test_an_older_attempt_is_refused_even_after_others_have_written() -> None:
+    head = follow(None, "20161101000001", producer=attempt(2))
+    head = follow(head, "20161101000002", producer=attempt(1, task="other"))
+    with pytest.raises(StaleAttempt, match="attempt 1 "):
+        follow(head, "20161101000003", producer=attempt(1))
+    assert follow(head, "20161101000003", producer=attempt(2)).batch_id == "20161101000003"
+    assert follow(head, "20161101000003", producer=replace(attempt(1), map_index=7)).batch_id
+
+
+def test_an_attempts_own_id_goes_before_its_number_since_runs_are_made_anew() -> None:
+    early, late = "0199aaaa-0000-7000-8000-000000000000", "0199bbbb-0000-7000-8000-000000000000"
+    head = follow(None, "20161101000001", producer=attempt(3, attempt_id=early))
+    head = follow(head, "20161101000002", producer=attempt(1, attempt_id=late))
+    with pytest.raises(StaleAttempt):
+        follow(head, "20161101000003", producer=attempt(4, attempt_id=early))
+
+
+def test_no_more_attempts_are_remembered_than_are_needed() -> None:
+    head = None
+    for number in range(REMEMBERED_ATTEMPTS + 9):
+        head = follow(head, f"201611010000{number:02d}", producer=attempt(1, task=f"t{number}"))
+    assert head is not None
+    assert len(head.attempts) == REMEMBERED_ATTEMPTS
+    assert "d/r/t40/-1" in head.attempts

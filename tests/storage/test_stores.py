@@ -1,0 +1,127 @@
+"""What every storage promises, on every storage."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.store import Store
+from tests.warehouse.faults import FORKS
+
+URIS = {"files": "file://{}/store", "memory": "memory:///"}
+
+
+@pytest.fixture(params=URIS)
+def store(request, tmp_path) -> Store:
+    return open_store(URIS[request.param].format(tmp_path))
+
+
+def test_what_is_put_is_got(store: Store) -> None:
+    store.claim("t/p/1", "me")
+    store.put("t/p/1/part", b"x" * 100_000)
+    assert store.get("t/p/1/part") == b"x" * 100_000
+    info = store.head("t/p/1/part")
+    assert info is not None
+    assert info.size == 100_000
+
+
+def test_what_is_not_there_is_none(store: Store) -> None:
+    assert store.get("a/b") is None
+    assert store.head("a/b") is None
+    assert store.list_directories("a") == []
+    assert list(store.list("a")) == []
+
+
+def test_an_object_is_created_once_and_stays(store: Store) -> None:
+    assert store.put_if_absent("a/b/c", b"first")
+    assert not store.put_if_absent("a/b/c", b"second")
+    assert store.get("a/b/c") == b"first"
+
+
+def test_a_writer_that_repeats_its_own_create_is_told_that_it_worked(store: Store) -> None:
+    assert store.put_if_absent("a", b"mine")
+    assert store.put_if_absent("a", b"mine")
+
+
+def test_of_sixteen_threads_one_creates_an_object_and_one_takes_a_directory(store: Store) -> None:
+    barrier = threading.Barrier(16)
+
+    def race(number: int) -> tuple[bool, bool]:
+        barrier.wait()
+        return store.put_if_absent("x/object", f"{number}".encode()), store.claim("x/dir/1", f"{number}")
+
+    with ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(race, range(16)))
+    assert [sum(won) for won in zip(*results, strict=True)] == [1, 1]
+    winner = next(number for number, (created, _) in enumerate(results) if created)
+    assert store.get("x/object") == f"{winner}".encode()
+
+
+def test_listing_shows_objects_at_any_depth_and_directories_one_level_down(store: Store) -> None:
+    for path in ("t/a/1/x", "t/a/2/y", "t/b/3/z", "u/x"):
+        store.put_if_absent(path, path.encode())
+    assert sorted(info.path for info in store.list("t")) == ["t/a/1/x", "t/a/2/y", "t/b/3/z"]
+    assert list(store.list_directories("t")) == ["a", "b"]
+    assert list(store.list_directories("t/a")) == ["1", "2"]
+
+
+def test_a_copy_has_the_same_content_and_the_source_stays(store: Store) -> None:
+    store.claim("t/1", "a")
+    store.claim("t/2", "a")
+    store.put("t/1/part", b"data")
+    store.copy("t/1/part", "t/2/part")
+    assert store.get("t/1/part") == store.get("t/2/part") == b"data"
+
+
+@pytest.mark.parametrize("name", ["a%2Fb", "ü ~}", "a=b", "%5Fsfx", "2016-10-31 05%3A00"])
+def test_names_with_special_characters_come_back_from_a_listing(store: Store, name: str) -> None:
+    store.put_if_absent(f"t/{name}/x", b"1")
+    assert list(store.list_directories("t")) == [name]
+    assert [info.path for info in store.list("t")] == [f"t/{name}/x"]
+
+
+def race_in_a_process(uri: str, number: int, results) -> None:
+    store = open_store(uri)
+    won = [store.put_if_absent(f"race/{turn}/entry", uuid.uuid4().bytes) for turn in range(40)]
+    took = [store.claim(f"race/{turn}/dir", f"{number}") for turn in range(40)]
+    results.put((won, took))
+
+
+def test_of_four_processes_one_wins_each_race(tmp_path) -> None:
+    uri, results = f"file://{tmp_path}/store", FORKS.Queue()
+    processes = [FORKS.Process(target=race_in_a_process, args=(uri, number, results)) for number in range(4)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join(60)
+    for kind in (0, 1):
+        assert [sum(turn) for turn in zip(*(one[kind] for one in found), strict=True)] == [1] * 40
+
+
+def test_a_path_that_leaves_the_root_is_refused(tmp_path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    (tmp_path / "secret").write_text("s")
+    with pytest.raises(InvalidName, match="leaves the warehouse"):
+        store.get("../secret")
+
+
+def test_a_file_where_a_directory_should_be_is_named(tmp_path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    store.put_if_absent("t", b"a file")
+    with pytest.raises(WarehouseUnavailable, match="store/t/a"):
+        store.put_if_absent("t/a", b"1")
+    with pytest.raises(WarehouseUnavailable, match="store/t/a"):
+        store.claim("t/a/1", "x")
+    assert store.get("t") == b"a file"
+
+
+@pytest.mark.parametrize("uri", ["", "ftp://x", "file://relative/path", "s3://", "/plain"])
+def test_a_uri_that_names_no_storage_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidName, match="names no storage"):
+        open_store(uri)

@@ -1,0 +1,59 @@
+"""What imports what: rooms only downward, and nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("pandas", "pyarrow", "airflow", "obstore", "sqlalchemy", "numpy", "polars", "typer")
+
+
+def run(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert run(f"import sys, airflow_sfx; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
+
+
+def test_every_public_name_is_there() -> None:
+    assert run("import airflow_sfx as s; print([n for n in s.__all__ if getattr(s, n, None) is None])") == "[]"
+
+
+def test_the_core_needs_the_standard_library_only() -> None:
+    code = (
+        "import sys, pkgutil, importlib, airflow_sfx.core as core\n"
+        "for module in pkgutil.iter_modules(core.__path__): importlib.import_module('airflow_sfx.core.' + module.name)\n"
+        "own = {name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)\n"
+        "print(sorted(name for name in own if not name.startswith('_')))"
+    )
+    assert "airflow_sfx" in run(code)
+    assert not set(HEAVY) & set(run(code).strip("[]").replace("'", "").split(", "))
+
+
+def test_rooms_import_downward_only() -> None:
+    program = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    assert program is not None
+    done = subprocess.run([program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_warehouse_works_where_airflow_cannot_be_imported(tmp_path) -> None:
+    code = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'airflow' or name.startswith('airflow.'): raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "import pandas as pd, airflow_sfx as sfx\n"
+        "pin = sfx.store_dataframe(pd.DataFrame({'n': [1]}), 'db', 't', ['p'], warehouse=sys.argv[1])\n"
+        "print(sfx.load_dataframe(pin, warehouse=sys.argv[1])['n'].tolist())"
+    )
+    assert run(code, f"embedded://{tmp_path}/w") == "[1]"
