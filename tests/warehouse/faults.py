@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from airflow_sfx.warehouse import commit
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -64,6 +65,7 @@ def run_until_call(uri: str, action: Callable[[Warehouse], object], calls: int, 
 
 
 def _mortal_run(uri: str, action: Callable[[Warehouse], object], calls: int, after: bool) -> None:
+    commit.LEASE_SECONDS = 1  # so that the tests need not wait long for what the dead have left
     warehouse = connect(uri)
     countdown = Countdown(calls, after=after)
     warehouse.store = Mortal(warehouse.store, countdown)  # type: ignore[assignment]
