@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_sfx.core.batch_id import is_batch_id
-from airflow_sfx.core.layout import MANIFEST
+from airflow_sfx.core.layout import CLAIM, MANIFEST
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.current import lags
@@ -51,11 +51,18 @@ def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Re
 
 
 def _unfinished(table: OpenTable, name: str) -> list[Repair]:
+    """Batches with files and no manifest. A directory that was only claimed holds nothing, and is not worth a word."""
     directories = table.store.list_directories(table.layout.partition_dir(name))
     batches = [batch for batch in directories if is_batch_id(batch)]
-    there = each(lambda batch: table.store.head(f"{table.layout.batch_dir(name, batch)}/{MANIFEST}"), batches)
+    found = each(lambda batch: _is_unfinished(table, table.layout.batch_dir(name, batch)), batches, table.store.readers)
     return [
         Repair(name, f"the batch {batch} has no manifest: it was never finished, or is being written", "")
-        for batch, manifest in zip(batches, there, strict=True)
-        if manifest is None
+        for batch, unfinished in zip(batches, found, strict=True)
+        if unfinished
     ]
+
+
+def _is_unfinished(table: OpenTable, directory: str) -> bool:
+    if table.store.head(f"{directory}/{MANIFEST}") is not None:
+        return False
+    return any(info.path.rpartition("/")[2] != CLAIM for info in table.store.list(directory))

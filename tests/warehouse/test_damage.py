@@ -146,9 +146,18 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_partition_as_it_was(ware
     assert [column.name for column in warehouse.show("sales", "items").columns] == ["item", "price", "sold"]
     assert warehouse.pin("sales", "items", [DAY]) == two[1]
     assert warehouse.verify(two[1]).rows == len(frame)
-    unfinished = warehouse.repair("sales", "items")
-    assert [repair.partition for repair in unfinished] == [DAY]
-    assert "no manifest" in unfinished[0].found
+    assert warehouse.repair("sales", "items") == []
+
+
+def test_a_batch_with_files_and_no_manifest_is_recognised_as_unfinished(warehouse, two) -> None:
+    unfinished = batch_folder(warehouse, two[1]).parent / "20990101000000"
+    shutil.copytree(batch_folder(warehouse, two[0]), unfinished)
+    (unfinished / "_manifest.json").unlink()
+    (repair,) = warehouse.repair("sales", "items")
+    assert (repair.partition, repair.done) == (DAY, "")
+    assert "20990101000000 has no manifest" in repair.found
+    assert (unfinished / "part-00000.parquet").exists()
+    assert warehouse.pin("sales", "items", [DAY]) == two[1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import Counter
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import airflow_sfx as sfx
+from airflow_sfx.warehouse import diff as diff_module
+from airflow_sfx.warehouse.diff import PartitionsDiff
+from airflow_sfx.warehouse.diff_rows import MAX_EXAMPLES, compare_rows
 
 DAY = ["20161031"]
+NAN = float("nan")
 BASE = pd.DataFrame({"id": [1, 2, 3], "price": [1.0, np.nan, 3.0], "tags": [["a"], None, ["b", "c"]]})
 
 
-def put(warehouse: sfx.Warehouse, frame: pd.DataFrame, **options: object) -> sfx.BatchPin:
+def put(warehouse: sfx.Warehouse, frame: object, **options: object) -> sfx.BatchPin:
     return warehouse.store_dataframe(frame, "sales", "items", DAY, **options)
+
+
+def column(found, name: str):
+    return next(one for one in found.columns if one.name == name)
 
 
 def test_equal_batches_are_identical_whatever_the_order_of_rows(warehouse) -> None:
@@ -29,40 +44,188 @@ def test_rows_are_compared_as_wholes_without_keys(warehouse) -> None:
     found = warehouse.diff(first, second)
     assert (found.added, found.removed, found.changed) == (1, 1, 0)
     assert not found.identical
+    assert [(row.kind, (row.after or row.before)["id"]) for row in found.examples] == [("added", 1), ("removed", 3)]
 
 
 def test_rows_are_compared_by_key(warehouse) -> None:
     other = pd.DataFrame({"id": [2, 3, 4], "price": [2.0, 3.0, 4.0], "tags": [None, ["b"], ["d"]]})
-    found = warehouse.diff(put(warehouse, BASE), put(warehouse, other), keys=["id"])
+    found = warehouse.diff(put(warehouse, BASE), put(warehouse, other), keys=["ID"])
     assert (found.added, found.removed, found.changed) == (1, 1, 2)
-    assert {column.name: column.changed for column in found.columns} == {"id": None, "price": 1, "tags": 1}
-    price = next(column for column in found.columns if column.name == "price")
+    assert {one.name: one.changed for one in found.columns} == {"id": None, "price": 1, "tags": 1}
+    price = column(found, "price")
     assert (price.before.null_count, price.after.null_count, price.after.maximum) == (1, 0, 4.0)
+    assert (price.mean_before, price.mean_after, price.distinct_before, price.distinct_after) == (2.0, 3.0, 2, 3)
+    assert (column(found, "tags").before.null_count, column(found, "tags").after.null_count) == (1, 1)
     assert (found.rows_before, found.rows_after) == (3, 3)
+    changed = [(row.before["id"], row.columns, row.after["price"]) for row in found.examples if row.kind == "changed"]
+    assert changed == [(2, ("price",), 2.0), (3, ("tags",), 3.0)]
+    assert {row.kind: (row.before is None, row.after is None) for row in found.examples} == {
+        "changed": (False, False),
+        "added": (True, False),
+        "removed": (False, True),
+    }
 
 
-def test_columns_added_and_retyped_are_told(warehouse) -> None:
+def test_columns_added_removed_and_retyped_are_told(warehouse) -> None:
     first = put(warehouse, BASE.drop(columns="tags"))
-    second = put(warehouse, BASE.assign(price="x", note=1), evolve="any")
-    types = {c.name: (c.type_before, c.type_after) for c in warehouse.diff(first, second, keys=["id"]).columns}
-    assert types["price"] == ("double", "string")
-    assert types["note"] == (None, "bigint")
-    assert not warehouse.diff(first, second).identical
+    second = put(warehouse, BASE.drop(columns="price").assign(id=["1", "2", "x"], note=1), evolve="any")
+    found = warehouse.diff(first, second)
+    assert (found.columns_added, found.columns_removed, found.columns_retyped) == (
+        ("tags", "note"),
+        ("price",),
+        ("id",),
+    )
+    assert (column(found, "id").type_before, column(found, "id").type_after) == ("bigint", "string")
+    assert (found.added, found.removed) == (1, 1)  # 1 and "1" are the same number
+    assert not found.identical
+
+
+def test_a_widened_column_is_compared_by_value(warehouse) -> None:
+    first = put(warehouse, pa.table({"n": pa.array([1, 2, 3], pa.int32())}))
+    second = put(warehouse, pa.table({"n": pa.array([1, 2, 1 << 40], pa.int64())}))
+    found = warehouse.diff(first, second)
+    assert found.columns_retyped == ("n",)
+    assert (found.added, found.removed) == (1, 1)
 
 
 def test_keys_that_are_no_columns_or_repeat_are_refused(warehouse) -> None:
     first = put(warehouse, BASE)
     second = put(warehouse, BASE.assign(id=1))
-    with pytest.raises(sfx.SchemaMismatch, match="'nr'"):
-        warehouse.diff(first, second, keys=["nr"])
-    with pytest.raises(sfx.SchemaMismatch, match="2 rows repeat"):
+    with pytest.raises(sfx.SchemaMismatch, match="'prize': did you mean 'price'"):
+        warehouse.diff(first, second, keys=["prize"])
+    with pytest.raises(sfx.SchemaMismatch, match="'prize'"):
+        warehouse.diff(first, first, keys=["prize"])
+    with pytest.raises(sfx.SchemaMismatch, match="2 rows after repeat it, as id=1"):
         warehouse.diff(first, second, keys=["id"])
+    with pytest.raises(sfx.SchemaMismatch, match="2 rows before repeat it"):
+        warehouse.diff(second, first, keys=["id"])
 
 
-def test_partitions_with_the_same_batch_are_not_read(warehouse) -> None:
-    frame = pd.DataFrame({"day": ["a", "b"], "n": [1, 2]})
+def test_partitions_with_the_same_batch_are_not_read(warehouse, monkeypatch) -> None:
+    read = []
+    load = diff_module.load_batches
+    monkeypatch.setattr(
+        diff_module, "load_batches", lambda table, due, **o: read.append(list(due)) or load(table, due, **o)
+    )
+    frame = pd.DataFrame({"day": ["a", "b", "c"], "n": [1, 2, 3]})
     before = warehouse.store_dataframe(frame, "sales", "days", partition_by=["day"])
-    warehouse.store_dataframe(pd.DataFrame({"n": [5]}), "sales", "days", ["b"])
-    after = warehouse.pin("sales", "days")
-    found = warehouse.diff(before, after)
+    warehouse.store_dataframe(pd.DataFrame({"n": [5, 6]}), "sales", "days", ["b"])
+    warehouse.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "days", ["d"])
+    found = warehouse.diff(before, warehouse.pin("sales", "days"))
+    assert found.partitions == PartitionsDiff((), ("d",), ("b",), ("a", "c"))
+    assert read == [["b"], ["b", "d"]]
+    assert (found.added, found.removed, found.rows_before, found.rows_after) == (3, 1, 3, 5)
+    assert (column(found, "n").before.minimum, column(found, "n").after.maximum) == (2, 7)
+    read.clear()
+    assert warehouse.diff(before, before).identical
+    assert read == []
+
+
+def test_rows_of_several_partitions_are_told_apart_by_the_partition_key(warehouse) -> None:
+    frame = pd.DataFrame({"day": ["a", "b"], "id": [1, 1], "n": [1, 2]})
+    before = warehouse.store_dataframe(frame, "sales", "days", partition_by=["day"])
+    after = warehouse.store_dataframe(frame.assign(n=[1, 3]), "sales", "days", partition_by=["day"])
+    with pytest.raises(sfx.SchemaMismatch, match="repeat"):
+        warehouse.diff(before, after, keys=["id"])
+    found = warehouse.diff(before, after, keys=["day", "id"])
+    assert (found.added, found.removed, found.changed) == (0, 0, 1)
+    assert found.examples[0].after == {"id": 1, "n": 3, "day": "b"}
+
+
+def test_a_partition_can_be_compared_with_another(warehouse) -> None:
+    first = put(warehouse, BASE)
+    second = warehouse.store_dataframe(BASE.iloc[:2], "sales", "items", ["20161101"])
+    found = warehouse.diff(first, second, keys=["id"])
+    assert (found.added, found.removed, found.changed) == (0, 1, 0)
+    assert found.partitions == PartitionsDiff(("20161031",), ("20161101",))
+
+
+def test_an_empty_batch_differs_by_all_rows(warehouse) -> None:
+    first, second = put(warehouse, BASE), put(warehouse, BASE.iloc[:0])
+    for keys in ([], ["id"]):
+        assert (warehouse.diff(first, second, keys=keys).removed, warehouse.diff(second, first, keys=keys).added) == (
+            3,
+            3,
+        )
+
+
+KINDS = {
+    "null": pa.nulls(3),
+    "bool": pa.array([True, None, False]),
+    "half": pa.array([1.5, None, NAN], pa.float16()),
+    "float": pa.array([1.5, None, NAN], pa.float32()),
+    "decimal": pa.array([Decimal("1.50"), None, Decimal("2.00")], pa.decimal128(5, 2)),
+    "small": pa.array([Decimal("1.50"), None, Decimal("2.00")], pa.decimal32(5, 2)),
+    "wide": pa.array([Decimal("1.50"), None, Decimal("2.00")], pa.decimal256(50, 2)),
+    "bytes": pa.array([b"\xff", None, b""]),
+    "view": pa.array(["a", None, ""], pa.string_view()),
+    "category": pa.array(["a", None, "b"]).dictionary_encode(),
+    "far": pa.array([1 << 60, None, -(1 << 60)], pa.timestamp("s", "UTC")),
+    "nanos": pa.array([1, None, 2], pa.timestamp("ns")),
+    "took": pa.array([1, None, 2], pa.duration("ns")),
+    "interval": pa.array([(1, 2, 3), None, (0, 0, 0)], pa.month_day_nano_interval()),
+    "list": pa.array([[1.5, NAN], None, []]),
+    "struct": pa.array([{"a": 1, "b": [None]}, None, {"a": None, "b": None}]),
+    "map": pa.array([[("a", 1)], None, []], pa.map_(pa.string(), pa.int64())),
+    "farlist": pa.array([[1 << 60], None, []], pa.list_(pa.timestamp("s"))),
+    "runs": pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array([7, 8])),
+    "code": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"a" * 16, None, b"b" * 16], pa.binary(16))),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_value_equals_itself_and_nothing_else(kind: str) -> None:
+    rows = pa.table({"id": [1, 2, 3], "x": KINDS[kind]})
+    again = pa.concat_tables([rows.slice(2), rows.slice(0, 2)])
+    for keys in ([], ["id"]):
+        same = compare_rows(rows, again, keys)
+        assert (same.added, same.removed, same.changed) == (0, 0, 0)
+    shifted = rows.set_column(1, "x", pa.concat_arrays([KINDS[kind].slice(2), KINDS[kind].slice(0, 2)]))
+    # Moved on by one place, each row holds another value, but for the first two of `runs` and all of `null`.
+    expected = {"null": 0, "runs": 2}.get(kind, 3)
+    assert compare_rows(rows, shifted, ["id"]).changed == expected
+    assert compare_rows(rows, shifted, []).added == expected
+
+
+def test_null_is_not_nan_and_minus_zero_is_zero() -> None:
+    rows = pa.table({"id": pa.array([1, None]), "x": [NAN, 0.0]})
+    other = pa.table({"id": pa.array([1, None]), "x": pa.array([None, -0.0])})
+    found = compare_rows(rows, other, ["id"])
+    assert (found.added, found.removed, found.changed) == (0, 0, 1)
+
+
+def test_examples_are_few_and_of_every_kind() -> None:
+    rows = pa.table({"id": list(range(100)), "x": [0] * 100})
+    other = pa.table({"id": list(range(50, 150)), "x": [1] * 100})
+    found = compare_rows(rows, other, ["id"])
+    assert len(found.examples) <= MAX_EXAMPLES
+    assert Counter(row.kind for row in found.examples) == {"changed": 6, "added": 6, "removed": 6}
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 4) | st.none(), st.sampled_from(["a", "b", None])), max_size=12)
+
+
+def frame(rows) -> pa.Table:
+    return pa.table({"n": pa.array([n for n, _ in rows], pa.int64()), "s": pa.array([s for _, s in rows], pa.string())})
+
+
+@given(ROWS, ROWS)
+def test_wholes_are_compared_as_multisets(old, new) -> None:
+    found = compare_rows(frame(old), frame(new), [])
+    assert found.added == sum((Counter(new) - Counter(old)).values())
+    assert found.removed == sum((Counter(old) - Counter(new)).values())
+
+
+@given(st.dictionaries(st.integers(0, 9) | st.none(), st.none() | st.sampled_from("ab")), st.data())
+def test_keyed_rows_are_compared_as_mappings(old, data) -> None:
+    new = data.draw(st.dictionaries(st.integers(0, 9) | st.none(), st.none() | st.sampled_from("ab")))
+    found = compare_rows(frame(old.items()), frame(new.items()), ["n"])
+    assert found.added == len(new.keys() - old.keys())
+    assert found.removed == len(old.keys() - new.keys())
+    assert found.changed == found.by_column["s"] == sum(old[key] != new[key] for key in old.keys() & new.keys())
+
+
+def test_dates_and_times_of_two_types_do_not_crash_it() -> None:
+    days = pa.table({"d": pa.array([dt.date(2016, 10, 31)])})
+    found = compare_rows(days, pa.table({"d": pa.array([dt.datetime(2016, 10, 31)])}), [])
     assert (found.added, found.removed) == (1, 1)
