@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.warehouse.load import load_batches
@@ -15,7 +14,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from airflow_sfx.warehouse.diff_rows import RowExample
+    from airflow_sfx.warehouse.diff_rows import RowExample, RowsDiff
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ def diff_batches(
         >>> found.added, found.removed, found.changed, found.identical
         (0, 0, 1, False)
         >>> found.columns[1].name, found.columns[1].changed, found.columns[1].mean_before, found.columns[1].mean_after
-        ('price', 1, 6.0, 8.0)
+        ('price', 1, 6.0, 7.0)
     """
     partitions = PartitionsDiff.of(before, after)
     wanted = [key.lower() for key in keys]
@@ -176,22 +175,20 @@ def diff_batches(
     for side in sides:
         side.check(keys)
     tables = [side.read(with_keys) for side in sides]
-    figures = _Figures.of(tables, wanted)
+    rows = _compared(tables, wanted)
     names = list(dict.fromkeys([*sides[1].names, *sides[0].names]))
-    columns = tuple(figures.column(name, sides, tables) for name in names)
-    rows = figures.rows
     return BatchDiff(
         before,
         after,
         sides[0].rows,
         sides[1].rows,
         partitions,
-        columns,
-        rows.added if rows else 0,
-        rows.removed if rows else 0,
-        rows.changed if rows else 0,
+        tuple(_column(name, sides, tables, rows) for name in names),
+        rows.added,
+        rows.removed,
+        rows.changed,
         tuple(keys),
-        rows.examples if rows else (),
+        rows.examples,
     )
 
 
@@ -257,23 +254,49 @@ class _Whole:
     statistics: Mapping[str, ColumnStatistics]
 
 
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """What the rows themselves tell; nothing where no rows were read."""
+def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDiff:
+    from airflow_sfx.warehouse.diff_rows import RowsDiff, compare_rows
 
-    rows: RowsDiff | None
+    known = [table for table in tables if table is not None]
+    if not known:
+        return RowsDiff()
+    before, after = (known[0].slice(0, 0) if table is None else table for table in tables)
+    return compare_rows(before, after, keys)
 
-    @classmethod
-    def of(cls, tables: Sequence[pa.Table | None], keys: Sequence[str]) -> _Figures:
-        from airflow_sfx.warehouse.diff_rows import compare_rows
 
-        before, after = tables
-        if before is None and after is None:
-            return cls(None)
-        before = after.slice(0, 0) if before is None and after is not None else before
-        after = before.slice(0, 0) if after is None and before is not None else after
-        assert before is not None and after is not None
-        return cls(compare_rows(before, after, keys))
+def _column(name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None], rows: RowsDiff) -> ColumnDiff:
+    read = [None if table is None or name not in table.column_names else table.column(name) for table in tables]
+    before, after = (_known(side.statistics.get(name), values) for side, values in zip(sides, read, strict=True))
+    distinct = [None if v is None else counts.get(name) for v, counts in zip(read, rows.distinct, strict=True)]
+    return ColumnDiff(
+        name=sides[1].names.get(name) or sides[0].names[name],
+        type_before=sides[0].types.get(name),
+        type_after=sides[1].types.get(name),
+        before=before,
+        after=after,
+        mean_before=_mean(read[0]),
+        mean_after=_mean(read[1]),
+        distinct_before=distinct[0],
+        distinct_after=distinct[1],
+        changed=rows.by_column.get(name),
+    )
 
-    def column(self, name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None]) -> ColumnDiff:
-        ...
+
+def _known(statistics: ColumnStatistics | None, values: Any) -> ColumnStatistics | None:
+    """Of nested columns the manifests say nothing; how many are null is seen from the values."""
+    if statistics is not None or values is None:
+        return statistics
+    return ColumnStatistics(values.null_count)
+
+
+def _mean(values: Any) -> float | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    if values is None or not any(is_kind(values.type) for is_kind in kinds):
+        return None
+    numbers = values.cast(pa.float64(), safe=False)
+    numbers = numbers.filter(pc.invert(pc.is_nan(numbers)))
+    found: float | None = pc.mean(numbers).as_py()
+    return found

@@ -41,7 +41,7 @@ class RowExample:
 
 @dataclass(frozen=True, slots=True)
 class RowsDiff:
-    """How many rows differ.
+    """How many rows differ; none by default.
 
     Args:
         added: Rows only after.
@@ -52,12 +52,12 @@ class RowsDiff:
         examples: Some of the rows.
     """
 
-    added: int
-    removed: int
-    changed: int
-    by_column: Mapping[str, int]
-    distinct: tuple[Mapping[str, int], Mapping[str, int]]
-    examples: tuple[RowExample, ...]
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    by_column: Mapping[str, int] = field(default_factory=dict)
+    distinct: tuple[Mapping[str, int], Mapping[str, int]] = field(default_factory=lambda: ({}, {}))
+    examples: tuple[RowExample, ...] = ()
 
 
 def compare_rows(before: pa.Table, after: pa.Table, keys: Sequence[str]) -> RowsDiff:
@@ -130,13 +130,12 @@ class _Both:
             [("removed", row, -1) for row in groups["before_min"][removed][:MAX_EXAMPLES]],
         )
         by_column = {name: int(flags.sum()) for name, flags in differs.items()}
-        return RowsDiff(
-            int(added.sum()), int(removed.sum()), int(changed.sum()), by_column, self._distinct, examples
-        )
+        return RowsDiff(int(added.sum()), int(removed.sum()), int(changed.sum()), by_column, self._distinct, examples)
 
     def _groups(self, names: Sequence[str]) -> dict[str, Numbers]:
         """Rows that are alike in some columns: how many there are before and after, and the first of each."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         rows = np.arange(sum(table.num_rows for table in self._tables), dtype=np.int64)
         columns = {f"code_{place}": pa.array(self._codes[name]) for place, name in enumerate(names)}
@@ -146,13 +145,13 @@ class _Both:
             "before": pa.array(rows, mask=rows >= self._rows),
             "after": pa.array(rows, mask=rows < self._rows),
         }
-        found = (
+        found: Any = (
             pa.table({**columns, **sides})
             .group_by(list(columns), use_threads=False)  # so that examples are the first rows, every time
             .aggregate([(side, what) for side in sides for what in ("count", "min")])
         )
         return {
-            f"{side}_{what}": found.column(f"{side}_{what}").fill_null(-1).to_numpy()
+            f"{side}_{what}": np.asarray(pc.fill_null(found.column(f"{side}_{what}"), -1))
             for side in sides
             for what in ("count", "min")
         }
@@ -163,7 +162,7 @@ class _Both:
             repeated = int((counts[counts > 1] - 1).sum())
             if repeated:
                 row = int(groups[f"{side}_min"][counts > 1][0]) - offset
-                shown = ", ".join(f"{key}={_value(table.column(key)[row])!r:.60}" for key in keys)
+                shown = ", ".join(f"{key}={_value(table.column(key), row)!r:.60}" for key in keys)
                 raise SchemaMismatch(
                     f"the key {', '.join(keys)} does not tell rows apart: {repeated} rows {side} repeat it, as {shown}; "
                     "name more key columns, or none to compare rows as wholes"
@@ -188,22 +187,26 @@ class _Both:
 
 def _row(table: pa.Table, number: int) -> Iterator[tuple[str, object]]:
     for name in table.column_names:
-        yield name, _value(table.column(name)[number])
+        yield name, _value(table.column(name), number)
 
 
-def _value(scalar: Any) -> object:
+def _value(column: Any, row: int) -> object:
     try:
-        return scalar.as_py()
+        return column[row].as_py()
     except (ValueError, OverflowError):  # a time that Python has no object for
-        return str(scalar.cast("int64"))
+        return _printed(column, row)
+
+
+def _printed(column: Any, row: int) -> str:
+    return " ".join(column.slice(row, 1).combine_chunks().to_string().split())
 
 
 def _codes(columns: Sequence[Any]) -> Numbers:
     """A number for each value of the columns, one after the other; equal for equal values."""
     import pyarrow as pa
 
-    values = pa.chunked_array([chunk for column in _alike(columns) for chunk in column.chunks] or [pa.nulls(0)])
-    encoded: Any = values.combine_chunks()
+    chunks: list[Any] = [chunk for column in _alike(columns) for chunk in column.chunks]
+    encoded: Any = pa.chunked_array(chunks or [pa.nulls(0)]).combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):  # too much text for one array
         encoded = pa.concat_arrays([chunk.cast(_large(chunk.type)) for chunk in encoded.chunks])
     return np.asarray(encoded.dictionary_encode(null_encoding="encode").indices)
@@ -223,7 +226,10 @@ def _alike(columns: Sequence[Any]) -> list[Any]:
         except pa.ArrowException:  # nothing holds both: as text, the same number is still the same
             plain = [_as_text(column) for column in plain]
     zero: Any = 0.0
-    return [pc.add(column, pa.scalar(zero, column.type)) if pa.types.is_floating(column.type) else column for column in plain]
+    return [
+        pc.add(column, pa.scalar(zero, column.type)) if pa.types.is_floating(column.type) else column
+        for column in plain
+    ]
 
 
 def _plain(column: Any) -> Any:
@@ -234,7 +240,8 @@ def _plain(column: Any) -> Any:
     if isinstance(kind, pa.DictionaryType):
         return column.cast(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
-        return _plain(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
+        storage: Any = [chunk.storage for chunk in column.chunks]
+        return _plain(pa.chunked_array(storage, type=kind.storage_type))
     if pa.types.is_float16(kind):
         return column.cast(pa.float32())
     if pa.types.is_decimal(kind) and kind.bit_width < 128:  # noqa: PLR2004
@@ -252,15 +259,15 @@ def _as_text(column: Any) -> Any:
             return column.cast(pa.large_string())
         except pa.ArrowException:
             pass
-    pieces = []
+    pieces: list[Any] = []
     for start in range(0, len(column), _NESTED_AT_ONCE):
         piece = column.slice(start, _NESTED_AT_ONCE)
         try:
             texts = [None if value is None else repr(value) for value in piece.to_pylist()]
         except (ValueError, OverflowError):  # a time that Python has no object for
-            texts = [piece.slice(row, 1).to_string() if piece[row].is_valid else None for row in range(len(piece))]
+            texts = [_printed(piece, row) if piece[row].is_valid else None for row in range(len(piece))]
         pieces.append(pa.array(texts, pa.large_string()))
-    return pa.chunked_array(pieces, pa.large_string())
+    return pa.chunked_array(pieces or [pa.nulls(0, pa.large_string())])
 
 
 def _large(kind: Any) -> Any:
