@@ -1,37 +1,51 @@
-"""Storage in a directory of this machine, durable against a loss of power.
+"""Storage in a directory of this machine, durable against a loss of power, and usable in forked processes.
 
-obstore writes a file under another name and links it into place, so nobody sees half a file. What it leaves to the
-caller is to make the file and its directory entry durable: `fsync` of the file, then of the directory.
+A file is written under another name, made durable, and then linked to its own name, which fails if there is one: nobody
+sees half a file, and two writers cannot both create it. See docs/decisions/0004-files-without-obstore.md.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.storage.objects import ObjectStorage
+from airflow_sfx.storage.faults import reported
 from airflow_sfx.storage.store import ObjectInfo
 
+T = TypeVar("T")
 
-class FileStorage(ObjectStorage):
-    """A `Store` in a directory. Reading costs a system call or two, not a round trip through the object layer.
+_UNFINISHED = re.compile(r"#[0-9a-f]{32}$")
+
+
+class FileStorage:
+    """A `Store` in a directory.
 
     Args:
         root: The directory's absolute path; made if it is absent.
 
     Raises:
         WarehouseUnavailable: The directory cannot be made or read.
+
+    Example:
+        >>> import tempfile
+        >>> store = FileStorage(tempfile.mkdtemp())
+        >>> store.put_if_absent("a", b"1"), store.put_if_absent("a", b"2"), store.get("a")
+        (True, False, b'1')
     """
 
     def __init__(self, root: str) -> None:
-        from obstore.store import LocalStore
-
         self._root = os.path.abspath(root)
-        self._uri = f"file://{self._root}"
         self._call("make", "", lambda: os.makedirs(self._root, exist_ok=True))
-        super().__init__(LocalStore(self._root), self._uri)
+
+    @property
+    def uri(self) -> str:
+        """The root as a URI."""
+        return f"file://{self._root}"
 
     @property
     def readers(self) -> int:
@@ -43,38 +57,46 @@ class FileStorage(ObjectStorage):
 
         The content is durable; the directory's entry is once something is created beside it, as a manifest is.
         """
-        super().put(path, data)
-        self._call("write", path, lambda: _sync(self._path(path)))
+        if not self._call("write", path, lambda: _create(self._path(path), data)):
+            raise InvalidName(f"{self.uri}/{path} is there already: a file of a batch is written once")
         return ""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a file unless there is one; see `Store.put_if_absent`."""
-        parent = os.path.dirname(self._path(path))
-        made = not os.path.isdir(parent)
-        created = super().put_if_absent(path, data)
-        if created:
-            self._make_durable(path)
+
+        def write() -> bool:
+            target = self._path(path)
+            parent = os.path.dirname(target)
+            made = not os.path.isdir(parent)
             if made:
-                self._call("write", path, lambda: self._sync_up(parent))
-        return created
+                os.makedirs(parent, exist_ok=True)
+            if not _create(target, data):
+                return self.get(path) == data
+            if made:
+                self._sync_up(parent)
+            else:
+                _sync(parent)
+            return True
+
+        return self._call("create", path, write)
 
     def claim(self, directory: str, token: str) -> bool:
         """Take a directory by making it: only one caller can."""
         target = self._path(directory)
 
         def make() -> bool:
+            parent = os.path.dirname(target)
+            made = not os.path.isdir(parent)
+            if made:
+                os.makedirs(parent, exist_ok=True)
             try:
                 os.mkdir(target)
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(target)
-                    self._sync_up(target)
-                    return True
-                return False
             except FileExistsError:
                 return False
-            _sync(os.path.dirname(target))
+            if made:
+                self._sync_up(parent)
+            else:
+                _sync(parent)
             return True
 
         return self._call("create", directory, make)
@@ -103,13 +125,23 @@ class FileStorage(ObjectStorage):
         return self._call("look at", path, look)
 
     def copy(self, source: str, target: str) -> str:
-        """Give a file, which never changes, a second name: a hard link, or a copy where links are not possible."""
-        try:
+        """Give a file, which never changes, a second name: a hard link."""
+
+        def link() -> None:
             os.link(self._path(source), self._path(target))
-        except OSError:
-            return super().copy(source, target)
-        self._call("copy", target, lambda: _sync(os.path.dirname(self._path(target))))
+
+        self._call("copy", source, link)
         return ""
+
+    def list(self, directory: str) -> Iterator[ObjectInfo]:
+        """All files below a directory, at any depth, without those that are being written."""
+        top = self._path(directory) if directory else self._root
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = os.path.relpath(os.path.join(folder, name), self._root)
+                info = None if _UNFINISHED.search(name) else self.head(path)
+                if info is not None:
+                    yield info
 
     def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""
@@ -132,18 +164,36 @@ class FileStorage(ObjectStorage):
             raise InvalidName(f"the path {path!r} leaves the warehouse: it has a '..' step")
         return f"{self._root}/{path}"
 
-    def _make_durable(self, path: str) -> None:
-        def sync() -> None:
-            _sync(self._path(path))
-            _sync(os.path.dirname(self._path(path)))
-
-        self._call("write", path, sync)
-
     def _sync_up(self, directory: str) -> None:
-        """Make the directory and those above it durable, up to the root."""
+        """Make the directory's entries and those above it durable, up to the root."""
         while len(directory) >= len(self._root):
             _sync(directory)
             directory = os.path.dirname(directory)
+
+    def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
+        return reported((OSError,), verb, f"{self.uri}/{path}", action)
+
+
+def _create(path: str, data: bytes | memoryview) -> bool:
+    """Create a file with durable content, all at once; False if there is one already."""
+    unfinished = f"{path}#{uuid.uuid4().hex}"
+    handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            return False
+        return True
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unfinished)
 
 
 def _sync(path: str) -> None:

@@ -1,12 +1,12 @@
-"""Storage over obstore: one code for S3 and memory, with files in `airflow_sfx.storage.files`."""
+"""Storage over obstore: one code for S3 and memory. Files of this machine are in `airflow_sfx.storage.files`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
+from airflow_sfx.storage.faults import reported
 from airflow_sfx.storage.store import ObjectInfo
 
 if TYPE_CHECKING:
@@ -124,25 +124,4 @@ class ObjectStorage:
     def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
         from obstore.exceptions import BaseError
 
-        try:
-            return action()
-        except (BaseError, OSError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise WarehouseUnavailable(
-                f"cannot {verb} {self._uri}/{path}: {reason}. {_remedy(str(error))}; nothing that was there is changed"
-            ) from error
-
-
-def _remedy(reason: str) -> str:
-    known = {
-        "No space left": "Free space on the device and try again",
-        "os error 28": "Free space on the device and try again",
-        "Permission denied": "Give this user the right to it",
-        "Read-only file system": "Use a warehouse on a file system that can be written",
-        "PermissionDenied": "Give these credentials the right to it",
-        "Unauthenticated": "Check the access key and its secret",
-    }
-    return next(
-        (remedy for mark, remedy in known.items() if mark in reason),
-        "Check that the storage is there and try again",
-    )
+        return reported((BaseError, OSError), verb, f"{self._uri}/{path}", action)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import pandas as pd
 
 from airflow_sfx.warehouse.connect import connect
@@ -80,3 +82,20 @@ def test_commits_of_several_partitions_at_once_are_seen_whole_and_in_one_order(t
     orders = [[e.batch_id for e in warehouse.history("sales", "items", [day], limit=None)] for day in "abc"]
     assert orders[0] == orders[1] == orders[2]
     assert len(orders[0]) == 41
+
+
+def test_a_child_that_was_forked_after_a_store_stores_too(tmp_path) -> None:
+    warehouse = connect(f"embedded://{tmp_path}")
+    frame = pd.DataFrame({"n": [1]})
+    warehouse.store_dataframe(frame, "sales", "items", ["20161031"])
+
+    child = multiprocessing.get_context("fork").Process(
+        target=warehouse.store_dataframe, args=(frame.assign(n=2), "sales", "items", ["20161031"])
+    )
+    child.start()
+    child.join(60)
+    if child.exitcode is None:
+        child.kill()
+
+    assert child.exitcode == 0
+    assert warehouse.load_dataframe("sales", "items", ["20161031"])["n"].tolist() == [2]

@@ -1,0 +1,47 @@
+"""What becomes of a storage's own errors: one kind, that names the object, the reason and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+
+T = TypeVar("T")
+
+_REMEDIES = {
+    "No space left": "Free space on the device and try again",
+    "File too large": "Raise the limit on the size of files and try again",
+    "Permission denied": "Give this user the right to it",
+    "Read-only file system": "Use a warehouse on a file system that can be written",
+    "PermissionDenied": "Give these credentials the right to it",
+    "Unauthenticated": "Check the access key and its secret",
+    "Operation not supported": "Use a file system that has hard links",
+}
+
+
+def reported(kinds: tuple[type[Exception], ...], verb: str, where: str, action: Callable[[], T]) -> T:
+    """Do something, and report a fault of the storage as `WarehouseUnavailable`.
+
+    Args:
+        kinds: The storage's own errors.
+        verb: What is done, for the message: ``write``, ``read``.
+        where: To what, as a URI without secrets.
+        action: What to do.
+
+    Returns:
+        What the action returned.
+
+    Raises:
+        WarehouseUnavailable: The action failed with one of ``kinds``.
+    """
+    try:
+        return action()
+    except kinds as error:
+        text = str(error)
+        reason = text.splitlines()[0] if text else type(error).__name__
+        known = (remedy for mark, remedy in _REMEDIES.items() if mark in text)
+        remedy = next(known, "Check that the storage is there and try again")
+        raise WarehouseUnavailable(
+            f"cannot {verb} {where}: {reason}. {remedy}; nothing that was there is changed"
+        ) from error
