@@ -9,7 +9,7 @@ from typing import TypeVar
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-WAITERS = 16
+WAITERS = 8
 """Threads that mostly wait for storage."""
 
 

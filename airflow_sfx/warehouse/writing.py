@@ -24,7 +24,10 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import WAITERS, each
+from airflow_sfx.warehouse.parallel import each
+
+SMALL_WRITERS = 4
+"""Threads that encode and write small files: measured on 2 cores, where more only wait for each other."""
 
 IN_FLIGHT_BYTES = 192 << 20
 """How many bytes of a frame may wait to be written at once."""
@@ -140,7 +143,7 @@ class BatchSet:
             encode: Makes a Parquet file of rows; used from several threads.
             small: Whether the files are small, so that waiting for storage, not encoding, takes the time.
         """
-        threads = WAITERS if small else max(2, os.cpu_count() or 2)
+        threads = SMALL_WRITERS if small else max(2, os.cpu_count() or 2)
         budget = _Budget(IN_FLIGHT_BYTES)
         pending: list[tuple[str, Future[tuple[DataFile, EncodedFile]]]] = []
         counts: dict[str, int] = {}
