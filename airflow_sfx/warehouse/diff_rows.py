@@ -240,8 +240,8 @@ def _plain(column: Any) -> Any:
     if isinstance(kind, pa.DictionaryType):
         return column.cast(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
-        storage: Any = [chunk.storage for chunk in column.chunks]
-        return _plain(pa.chunked_array(storage, type=kind.storage_type))
+        storage: Any = kind.storage_type
+        return _plain(pa.chunked_array([chunk.storage for chunk in column.chunks], type=storage))
     if pa.types.is_float16(kind):
         return column.cast(pa.float32())
     if pa.types.is_decimal(kind) and kind.bit_width < 128:  # noqa: PLR2004
