@@ -135,7 +135,7 @@ def test_adopt_takes_a_directory_over(command, tmp_path) -> None:
         (("rollback", TABLE, DAY, "--to", "20010101000000", "--yes"), 1, "never had the batch"),
         (("rollback", TABLE, "--yes"), 2, "name the partitions"),
         (("rollback", "--yes"), 2, "--run"),
-        (("diff", TABLE, DAY, "--key", "nr"), 1, "'nr' is not a column"),
+        (("diff", TABLE, DAY, "--key", "nr"), 1, "no column 'nr'"),
         (("--warehouse", "ftp://user:secret@host", "tables"), 1, "embedded:///"),
         (("fly",), 2, "No such command"),
     ],
