@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from urllib.parse import quote
 
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.storage.open import open_store
@@ -27,4 +28,5 @@ def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
 
 @lru_cache(maxsize=64)
 def _elsewhere(location: str) -> Store:
-    return open_store(location)
+    # A location is written as Hive writes it, without encoding: a %2F in it is the directory's own.
+    return open_store(quote(location, safe=":/") if location.startswith("file:") else location)
