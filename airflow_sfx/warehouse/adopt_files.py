@@ -1,0 +1,189 @@
+"""What lies in a directory of Parquet files: which files count, what their footers say, and how all are read as one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.writing import FoundFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ENDINGS = (".parquet", ".parq")
+_SPARK = "part-"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A file and what its footer says.
+
+    Args:
+        found: The file as a batch takes it over.
+        schema: Its columns.
+    """
+
+    found: FoundFile
+    schema: pa.Schema
+
+
+def open_directory(directory: str) -> Store:
+    """The directory as a store; looked at first, since opening a store makes its directory.
+
+    Args:
+        directory: An absolute path, or a URI.
+
+    Raises:
+        InvalidName: There is no such directory.
+    """
+    uri = directory if "://" in directory else f"file://{quote(directory)}"
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and not parts.path.startswith("/"):
+        raise InvalidName(f"{directory!r} is not an absolute path: pass one that begins with /, or a URI")
+    if parts.scheme == "file" and not parts.netloc and not os.path.isdir(unquote(parts.path)):
+        raise InvalidName(f"there is no directory {directory}: name one that holds Parquet files")
+    return open_store(uri)
+
+
+def data_files(store: Store) -> list[str]:
+    """The paths of the Parquet files below a directory, sorted, without what Hive and Spark hide.
+
+    Raises:
+        InvalidName: There are none.
+    """
+    found = sorted(
+        info.path
+        for info in store.list("")
+        if not any(step.startswith(("_", ".")) for step in info.path.split("/"))
+        and (info.path.endswith(_ENDINGS) or info.path.rpartition("/")[2].startswith(_SPARK))
+    )
+    if not found:
+        raise InvalidName(
+            f"{store.uri} holds no Parquet files (*.parquet, *.parq, part-*): name the directory above them"
+        )
+    return found
+
+
+def inspect(store: Store, path: str) -> Inspected:
+    """Read a file for its checksum, and its footer for columns, rows and bounds.
+
+    Raises:
+        SchemaMismatch: It is no Parquet file, or has columns that no table can have.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from airflow_sfx.frames.footer import statistics_of
+    from airflow_sfx.frames.names import check_names
+
+    try:
+        local = store.local_path(path)
+        if local is not None:  # a large file need not pass through memory
+            footer = pq.read_metadata(local)
+            with open(local, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+        else:
+            data = store.get(path) or b""
+            footer = pq.read_metadata(io.BytesIO(data))
+            digest, size = hashlib.sha256(data).hexdigest(), len(data)
+        schema = _plain(footer.schema.to_arrow_schema())
+    except (pa.ArrowException, OSError) as error:
+        raise SchemaMismatch(f"{store.uri}/{path} is no Parquet file ({error}): move it elsewhere") from error
+    try:
+        check_names(schema.names)
+    except InvalidName as error:
+        raise SchemaMismatch(f"{store.uri}/{path} cannot be adopted: {error}") from error
+    statistics = statistics_of(footer, schema.names)
+    return Inspected(
+        FoundFile(DataFile(path.rpartition("/")[2], size, footer.num_rows, digest, _etag(store, path)), statistics),
+        schema,
+    )
+
+
+def _etag(store: Store, path: str) -> str:
+    info = store.head(path)
+    return info.etag if info else ""
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema without categories, whose values a footer does not tell, and without what pandas noted."""
+    import pyarrow as pa
+
+    def plain(kind: Any) -> Any:
+        if isinstance(kind, pa.BaseExtensionType):
+            return plain(kind.storage_type)
+        return plain(kind.value_type) if isinstance(kind, pa.DictionaryType) else kind
+
+    return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in schema])
+
+
+def common_schema(store: Store, files: Mapping[str, Inspected]) -> pa.Schema:
+    """The schema that one scan can read all files as.
+
+    Args:
+        store: The directory.
+        files: The files by path.
+
+    Returns:
+        Every file's columns, with types that hold the values of all.
+
+    Raises:
+        SchemaMismatch: There is no such schema.
+    """
+    from airflow_sfx.frames.logical import LogicalSchema
+    from airflow_sfx.frames.plan import scan_type
+    from airflow_sfx.frames.unify import scan_together, unify
+
+    schemas: dict[str, pa.Schema] = {}  # the first file with each schema
+    for path, file in files.items():
+        if not any(file.schema.equals(known) for known in schemas.values()):
+            _refuse_capitals(store, path, file.schema)
+            schemas[path] = file.schema
+    try:
+        schema = unify([LogicalSchema(one) for one in schemas.values()]).schema
+    except SchemaMismatch as error:
+        raise SchemaMismatch(f"the files in {store.uri} do not have the same columns: {error}") from error
+    for path, one in schemas.items():
+        for field in one:
+            kind = schema.field(field.name).type
+            if not scan_together(field.type, kind):
+                raise SchemaMismatch(
+                    f"{store.uri}/{path} has the column {field.name!r} as {field.type} and other files as {kind}: write "
+                    "them with one type, or adopt them as two tables"
+                )
+            if not _castable(field.type, scan_type(kind)):
+                raise SchemaMismatch(
+                    f"{store.uri}/{path} has the column {field.name!r} as {field.type}, which cannot be read as it lies: "
+                    "load the files and store them as a new table"
+                )
+    return schema
+
+
+def _castable(kind: Any, other: Any) -> bool:
+    import pyarrow as pa
+
+    try:
+        pa.nulls(0, kind).cast(other)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def _refuse_capitals(store: Store, path: str, schema: pa.Schema) -> None:
+    """Files are read by the names that Hive knows, which are in lower case."""
+    for name in schema.names:
+        if name != name.lower():
+            raise SchemaMismatch(
+                f"{store.uri}/{path} has the column {name!r}, and Hive knows names in lower case only: write the files with "
+                f"{name.lower()!r}, or load them and store them as a new table"
+            )
