@@ -10,13 +10,13 @@ import contextlib
 import json
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.connections import Connections
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 
 _SCHEMA_VERSION = 1
@@ -69,7 +69,7 @@ class EmbeddedMetastore:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._local = threading.local()
+        self._connections = Connections(self._connect)
         with self._transaction() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > _SCHEMA_VERSION:
@@ -125,10 +125,9 @@ class EmbeddedMetastore:
             "SELECT partition_values, p.location, sequence, batch_id, rows, bytes, at FROM partitions p "
             "JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
         )
-        order = " ORDER BY partition_values"
         with self._reading() as db:
             if partitions is None:
-                rows = db.execute(query + order, (ref.database, ref.table)).fetchall()
+                rows = db.execute(query, (ref.database, ref.table)).fetchall()
             else:
                 wanted = sorted({_key(partition) for partition in partitions})
                 db.execute("BEGIN")  # one moment for all of the chunks
@@ -136,10 +135,11 @@ class EmbeddedMetastore:
                 for start in range(0, len(wanted), _BULK):
                     chunk = wanted[start : start + _BULK]
                     marks = ",".join("?" * len(chunk))
-                    statement = f"{query} AND partition_values IN ({marks}){order}"
+                    statement = f"{query} AND partition_values IN ({marks})"
                     rows += db.execute(statement, (ref.database, ref.table, *chunk)).fetchall()
                 db.execute("COMMIT")
-        return {info.partition: info for info in map(_partition, rows)}
+        found = sorted(map(_partition, rows), key=lambda info: info.partition.values)
+        return {info.partition: info for info in found}
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
         """Move partitions to new places, all at one moment; never back to an earlier entry of the ledger."""
@@ -155,11 +155,10 @@ class EmbeddedMetastore:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
         try:
-            yield connection
+            with self._connections.use() as connection:
+                yield connection
         except sqlite3.Error as error:
-            self._forget(connection)
             raise self._unavailable(error) from error
 
     @contextlib.contextmanager
@@ -169,29 +168,22 @@ class EmbeddedMetastore:
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # SQLite has ended it already when the disk is full
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
-    def _connection(self) -> sqlite3.Connection:
-        """This thread's connection; a forked child makes its own, as SQLite demands."""
-        held = getattr(self._local, "held", None)
-        if held is not None and held[0] == os.getpid():
-            return held[1]  # type: ignore[no-any-return]
+    def _connect(self) -> sqlite3.Connection:
         try:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        except (sqlite3.Error, OSError) as error:
+        except OSError as error:
             raise self._unavailable(error) from error
-        self._local.held = (os.getpid(), connection)
+        connection = sqlite3.connect(
+            self._path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
         return connection
-
-    def _forget(self, connection: sqlite3.Connection) -> None:
-        self._local.held = None
-        with contextlib.suppress(sqlite3.Error):
-            connection.close()
 
     def _unavailable(self, error: Exception) -> SfxError:
         return WarehouseUnavailable(
