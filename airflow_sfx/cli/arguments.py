@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.partition import unescape
+from airflow_sfx.core.errors import BatchNotFound, InvalidName
+from airflow_sfx.core.partition import Partition, unescape
+from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 
 if TYPE_CHECKING:
+    from airflow_sfx.warehouse.opened import OpenTable
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 Table = Annotated[str, typer.Argument(metavar="DB.TABLE", help="The table, as in sales.sold_items.")]
 Partitions = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[PARTITION]...",
+        metavar="PARTITION",
         help="Partitions as they are listed: 20161031, or 2016/US for two keys (a slash in a value is typed %2F).",
     ),
 ]
+Batch = Annotated[str | None, typer.Option("--batch", metavar="ID", help="A batch ID; else the current batch.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+
+Values = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,34 +52,116 @@ class Settings:
 
         return connect(self.uri)
 
+    def table(self, text: str, partitions: Sequence[str] | None = None) -> Chosen:
+        """The table and the partitions that arguments name.
 
-def table_of(text: str) -> TableRef:
-    """The table that an argument names."""
-    return TableRef.parse(text)
+        Raises:
+            InvalidName: The text names no table, or a partition has an empty part.
+            TableNotFound: There is no such table.
+        """
+        from airflow_sfx.warehouse.opened import OpenTable
+
+        opened = OpenTable.find(TableRef.parse(text), self.warehouse.store, self.warehouse.metastore)
+        keys = [key.name for key in opened.info.keys]
+        return Chosen(self.warehouse, opened, [values_of(one, keys) for one in partitions] if partitions else None)
 
 
-def values_of(texts: Sequence[str] | None) -> list[tuple[str, ...]] | None:
-    """The partitions that arguments name, as the lists of values that the calls take; None for none.
+@dataclass(frozen=True)
+class Chosen:
+    """A table, and which of its partitions a command is about.
 
     Args:
-        texts: Names such as ``20161031``, ``2016/US`` or ``year=2016/country=US``.
+        warehouse: The warehouse.
+        opened: The table.
+        partitions: The values of each partition; None where none was named.
+    """
+
+    warehouse: Warehouse
+    opened: OpenTable
+    partitions: list[Values] | None
+
+    @property
+    def ref(self) -> TableRef:
+        """The table's name."""
+        return self.opened.ref
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The database and the table, as the calls take them."""
+        return self.ref.database, self.ref.table
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the table has partitions."""
+        return bool(self.opened.info.keys)
+
+    def current(self) -> BatchPin:
+        """The pin of what is current."""
+        return self.warehouse.pin(*self.names, self.partitions)
+
+    def pinned(self, batch: str) -> BatchPin:
+        """The pin of one batch of each partition, which is called by its ID, ``current`` or ``previous``."""
+        if batch == "current":
+            return self.current()
+        if self.partitions is None and self.keyed:
+            raise typer.BadParameter(f"name the partitions of {self.ref} whose batch {batch} is meant")
+        wanted = self.opened.wanted(self.partitions) or [Partition()]
+        names = [self.opened.layout.name(partition) for partition in wanted]
+        batches = {name: self._previous(name) if batch == "previous" else batch for name in names}
+        return BatchPin.of(self.ref, self.opened.location, batches)
+
+    def _previous(self, name: str) -> str:
+        values = [self.opened.layout.partition(name).values] if name else None
+        (newest,) = self.warehouse.history(*self.names, values, limit=1)
+        if newest.previous is None:
+            raise BatchNotFound(
+                f"{self.opened.describe(name)} had no batch before {newest.batch_id}, its first: there is nothing to "
+                "compare it with",
+                table=str(self.ref),
+                partition=name,
+            )
+        return newest.previous
+
+
+def values_of(text: str, keys: Sequence[str]) -> Values:
+    """The values of the partition that an argument names.
+
+    Args:
+        text: A name such as ``20161031``, ``2016/US`` or ``year=2016/country=US``.
+        keys: The names of the table's partition keys.
 
     Returns:
-        The values of each.
+        Its values.
 
     Raises:
-        InvalidName: A name has an empty part.
+        InvalidName: A part is empty, or names another key.
 
     Example:
-        >>> values_of(["2016/US%2FEast"]), values_of([])
-        ([('2016', 'US/East')], None)
+        >>> values_of("2016/US%2FEast", ["year", "country"]), values_of("year=2016", ["year"])
+        (('2016', 'US/East'), ('2016',))
     """
-    if not texts:
-        return None
-    found = []
-    for text in texts:
-        steps = text.split("/")
-        if not all(steps):
+    values = []
+    for place, step in enumerate(text.split("/")):
+        name, equals, value = step.partition("=")
+        if not (value if equals else name):
             raise InvalidName(f"{text!r} is not a partition: type it as it is listed, such as 20161031 or 2016/US")
-        found.append(tuple(unescape(step.partition("=")[2] if "=" in step else step) for step in steps))
+        if equals and name.lower() != (keys[place] if place < len(keys) else None):
+            raise InvalidName(
+                f"{text!r} names the partition key {name!r}, and the table has {', '.join(keys) or 'none'}, in this order: "
+                "leave the key out, and type an = that belongs to a value as %3D"
+            )
+        values.append(unescape(value if equals else step))
+    return tuple(values)
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """The time that an option names, with a time zone; wrong usage otherwise."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time: type one such as 2016-11-01T12:00+00:00") from None
+    if found.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no time zone: type one such as {text}+00:00, or {text}Z for UTC")
     return found

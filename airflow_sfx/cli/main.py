@@ -6,30 +6,50 @@ need them, so that ``sfx --help`` answers at once.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from airflow_sfx._version import __version__
-from airflow_sfx.cli import change, read
+from airflow_sfx.cli import change, compare, look, undo
 from airflow_sfx.cli.arguments import Settings
+from airflow_sfx.cli.render import clean
 from airflow_sfx.core.errors import SfxError
+
+
+class _Group(TyperGroup):
+    """The commands, with errors that are meant for the user said in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except SfxError as error:
+            colour = "red" if sys.stderr.isatty() else None
+            typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
+            raise typer.Exit(1) from error
+
 
 app = typer.Typer(
     name="sfx",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help, which is there at once
     help="Look at, compare, check and undo the batches of a warehouse.",
 )
-read.register(app)
-change.register(app)
+for _commands in (look, compare, undo, change):
+    _commands.register(app)
 
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"airflow_sfx {__version__}")
+        typer.echo(f"sfx {__version__}")
         raise typer.Exit
 
 
@@ -41,23 +61,25 @@ def _options(
         typer.Option(
             "--warehouse",
             "-w",
+            metavar="URI",
             envvar="SFX_WAREHOUSE",
-            help="The warehouse's URI, as embedded:///path; else the one in ~/.sfx/warehouse.",
+            help="The warehouse, as embedded:///path; else the one in ~/.sfx/warehouse.",
         ),
     ] = None,
     version: Annotated[  # the callback has acted on it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    context.obj = Settings(warehouse)
+    context.obj = Settings(warehouse or None)
 
 
 def run() -> None:
     """Run the command with this process's arguments, and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
     try:
         app()
-    except SfxError as error:
-        typer.secho(f"{type(error).__name__}: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
-        sys.exit(1)
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

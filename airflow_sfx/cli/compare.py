@@ -1,0 +1,162 @@
+"""The commands about exact batches: pin, verify, diff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_sfx.cli import render
+from airflow_sfx.cli.arguments import Batch, Json, Partitions, Settings, Table
+from airflow_sfx.cli.document import plain, print_json
+from airflow_sfx.cli.terminal import counting, waiting
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
+from airflow_sfx.core.pin import BatchPin
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.diff import BatchDiff, ColumnDiff
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+_AT_ONCE = 16
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (pin, verify, diff):
+        app.command()(command)
+
+
+def pin(context: typer.Context, table: Table, partition: Partitions = None, as_json: Json = False) -> None:
+    """Print the pin of what is current now, as JSON."""
+    settings: Settings = context.obj
+    found = settings.table(table, partition).current()
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(found.to_json())
+
+
+def verify(
+    context: typer.Context, table: Table, partition: Partitions = None, batch: Batch = None, as_json: Json = False
+) -> None:
+    """Read every file and compare it with the manifests."""
+    settings: Settings = context.obj
+    wanted = settings.table(table, partition).pinned(batch or "current")
+    with counting(f"reading {wanted.ref}", len(wanted.entries)) as advance:
+        files, rows, size, problems = _verified(settings.warehouse, wanted, advance)
+    if as_json:
+        print_json({"pin": wanted, "files": files, "rows": rows, "bytes": size, "problems": problems})
+    else:
+        counts = f"{render.counted(files, 'file')}, {render.counted(rows, 'row')}, {render.size(size)}"
+        typer.echo(f"{wanted.ref}: {counts}: as they were written")
+    for problem in problems:
+        typer.echo(render.clean(problem), err=True)
+    if problems:
+        remedy = "roll the partitions back to batches that verify, or restore the objects"
+        typer.echo(f"{wanted.ref}: {render.counted(len(problems), 'problem')}: {remedy}", err=True)
+        raise typer.Exit(1)
+
+
+def diff(
+    context: typer.Context,
+    table: Table,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PARTITION BATCH_A BATCH_B",
+            help="The partition, where the table has any, and two batches: IDs, `current` or `previous`. BATCH_A is "
+            "`previous` and BATCH_B is `current` where they are not named.",
+        ),
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="COLUMN", help="Tells rows apart; may be repeated.")
+    ] = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if they differ.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two batches: columns, figures and rows."""
+    settings: Settings = context.obj
+    given = list(words or ())
+    chosen = settings.table(table)
+    if chosen.keyed:
+        if not given:
+            raise typer.BadParameter(
+                f"{chosen.ref} is partitioned: name the partition whose batches are to be compared"
+            )
+        chosen = settings.table(table, [given.pop(0)])
+    if len(given) > 2:  # noqa: PLR2004
+        raise typer.BadParameter(f"{given[2]!r} is one word too many: two batches are compared")
+    first, second = (*given, *("previous", "current")[len(given) :])
+    pins = chosen.pinned(first), chosen.pinned(second)
+    with waiting(f"comparing {pins[0]} with {pins[1]}"):
+        found = settings.warehouse.diff(*pins, keys=key or ())
+    if as_json:
+        names = ("columns_added", "columns_removed", "columns_retyped", "identical")
+        fields = plain(found)
+        assert isinstance(fields, dict)
+        print_json({**fields, **{name: getattr(found, name) for name in names}})
+    else:
+        _show(found)
+    if exit_code and not found.identical:
+        raise typer.Exit(1)
+
+
+def _verified(warehouse: Warehouse, pin: BatchPin, advance: Callable[[int], None]) -> tuple[int, int, int, list[str]]:
+    """Files, rows and bytes that were read, and what is wrong in all partitions, not only in the first."""
+    files = rows = size = 0
+    problems: list[str] = []
+    due = [pin.entries[start : start + _AT_ONCE] for start in range(0, len(pin.entries), _AT_ONCE)]
+    while due:
+        entries = due.pop(0)
+        try:
+            report = warehouse.verify(BatchPin(pin.database, pin.table, pin.location, entries))
+        except (InconsistentBatch, BatchNotFound) as error:
+            if len(entries) > 1:  # one by one, so that each partition is heard
+                due = [(entry,) for entry in entries] + due
+                continue
+            known = error.problems if isinstance(error, InconsistentBatch) else ()
+            problems += [str(error)] if len(known) <= 1 else known
+        else:
+            files, rows, size = files + report.files, rows + report.rows, size + report.bytes
+        advance(len(entries))
+    return files, rows, size, problems
+
+
+def _show(found: BatchDiff) -> None:
+    headings = ["column", "type", "nulls", "min", "max", "mean", "distinct", *(["changed"] if found.keys else [])]
+    title = f"{found.before} → {found.after}"
+    render.table(title, headings, [_cells(column)[: len(headings)] for column in found.columns], right=("changed",))
+    parts = [f"{render.number(found.added)} added", f"{render.number(found.removed)} removed"]
+    if found.keys:
+        parts.append(f"{render.number(found.changed)} changed")
+    typer.echo(
+        f"\nrows {render.change(render.number(found.rows_before), render.number(found.rows_after))}: {', '.join(parts)}"
+    )
+    for example in found.examples:
+        if example.before is not None and example.after is not None:
+            keys = {key.lower(): example.after[key.lower()] for key in found.keys}
+            cells = {name: render.change(example.before[name], example.after[name]) for name in example.columns}
+            typer.echo(f"  changed {_pairs({**keys, **cells})}")
+        else:
+            typer.echo(f"  {example.kind} {_pairs(dict(example.after or example.before or {}))}")
+    if found.identical:
+        typer.echo("identical")
+
+
+def _cells(column: ColumnDiff) -> tuple[object, ...]:
+    old, new = column.before, column.after
+    return (
+        column.name,
+        render.change(column.type_before, column.type_after),
+        render.change(old and old.null_count, new and new.null_count),
+        render.change(old and old.minimum, new and new.minimum),
+        render.change(old and old.maximum, new and new.maximum),
+        render.change(render.number(column.mean_before), render.number(column.mean_after)),
+        render.change(render.number(column.distinct_before), render.number(column.distinct_after)),
+        column.changed,
+    )
+
+
+def _pairs(values: dict[str, object]) -> str:
+    return ", ".join(f"{name}={'NULL' if value is None else render.clean(value)}" for name, value in values.items())

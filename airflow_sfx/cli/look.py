@@ -1,0 +1,154 @@
+"""The commands that look at tables: tables, show, history, head."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airflow_sfx.cli import render
+from airflow_sfx.cli.arguments import Batch, Json, Partitions, Settings, Table, Values, moment_of
+from airflow_sfx.cli.document import print_json
+from airflow_sfx.cli.terminal import waiting
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.reports import TableState
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (tables, show, history, head):
+        app.command()(command)
+
+
+def tables(context: typer.Context, as_json: Json = False) -> None:
+    """List the tables with their rows and size."""
+    settings: Settings = context.obj
+    with waiting(f"looking at {settings.warehouse.uri}"):
+        states = [settings.warehouse.show(ref.database, ref.table) for ref in settings.warehouse.tables()]
+    if as_json:
+        print_json([_summary(state) for state in states])
+        return
+    rows = [
+        (
+            f"{state.database}.{state.table}",
+            render.number(len(state.partitions)),
+            render.number(state.rows),
+            render.size(state.bytes),
+            render.moment(_changed_at(state)),
+            len(state.staged) or None,
+        )
+        for state in states
+    ]
+    headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged")
+    render.table(settings.warehouse.uri, headings, rows, right=("partitions", "rows", "size", "staged"))
+
+
+def show(context: typer.Context, table: Table, as_json: Json = False) -> None:
+    """Show columns, current batches and what is staged."""
+    settings: Settings = context.obj
+    chosen = settings.table(table)
+    state = settings.warehouse.show(*chosen.names)
+    if as_json:
+        print_json(state)
+        return
+    keys = [(column.name, column.type, "partition key") for column in state.keys]
+    columns = [(column.name, column.type, "") for column in state.columns]
+    render.table(f"{chosen.ref} at {state.location}", ("column", "type", "is"), [*columns, *keys])
+    rows = [
+        (p.partition or "(whole table)", p.batch_id, render.number(p.rows), render.size(p.bytes), render.moment(p.at))
+        for p in state.partitions
+    ]
+    typer.echo()
+    render.table("current", ("partition", "batch", "rows", "size", "since (UTC)"), rows, right=("rows", "size"))
+    if state.staged:
+        staged = [(name or "(whole table)", batch) for pin in state.staged for name, batch in pin.entries]
+        typer.echo()
+        render.table("staged, not published", ("partition", "batch"), staged)
+
+
+def history(
+    context: typer.Context,
+    table: Table,
+    partition: Partitions = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many entries at the most; 0 for all.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List what changed, newest first: when, by whom, why."""
+    settings: Settings = context.obj
+    chosen = settings.table(table, partition)
+    wanted: list[list[Values] | None] = [[values] for values in chosen.partitions or ()]
+    entries = [
+        entry
+        for values in wanted or [None]
+        for entry in settings.warehouse.history(*chosen.names, values, limit=limit or None)
+    ]
+    found = sorted(entries, key=lambda entry: entry.at, reverse=True)[: limit or None]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            e.partition or "(whole table)",
+            e.sequence,
+            e.operation.value,
+            e.batch_id,
+            e.previous,
+            render.moment(e.at),
+            render.who(e.producer),
+            e.reason,
+        )
+        for e in found
+    ]
+    headings = ("partition", "no", "change", "batch", "before", "at (UTC)", "who", "why")
+    render.table(f"history of {chosen.ref}", headings, rows, right=("no",), below=("who", "why"))
+
+
+def head(
+    context: typer.Context,
+    table: Table,
+    partition: Partitions = None,
+    batch: Batch = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="What was current then, as 2016-11-01T12:00+00:00.")
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many rows.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Print the first rows."""
+    settings: Settings = context.obj
+    at = moment_of(as_of)
+    chosen = settings.table(table, partition)
+    pieces = settings.warehouse.load_dataframe(
+        *chosen.names, chosen.partitions, batch_id=batch, as_of=at, as_="arrow", batches=True
+    )
+    found: list[dict[str, Any]] = []
+    for piece in pieces:
+        found += piece.slice(0, rows - len(found)).to_pylist()
+        if len(found) >= rows:
+            break
+    if as_json:
+        print_json(found)
+    elif found:
+        cells = [["NULL" if value is None else value for value in row.values()] for row in found]
+        render.table(f"{chosen.ref}", list(found[0]), cells)
+    else:
+        typer.echo(f"{chosen.ref}: no rows", err=True)
+
+
+def _summary(state: TableState) -> dict[str, object]:
+    return {
+        "database": state.database,
+        "table": state.table,
+        "location": state.location,
+        "partitions": len(state.partitions),
+        "rows": state.rows,
+        "bytes": state.bytes,
+        "changed_at": _changed_at(state),
+        "staged": len(state.staged),
+    }
+
+
+def _changed_at(state: TableState) -> datetime | None:
+    return max((partition.at for partition in state.partitions if partition.at), default=None)

@@ -1,0 +1,144 @@
+"""The command that undoes: rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_sfx.cli import render
+from airflow_sfx.cli.arguments import Chosen, Json, Partitions, Reason, Settings, Yes
+from airflow_sfx.cli.document import print_json
+from airflow_sfx.cli.terminal import ask
+from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.pin import BatchPin
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+_SHOWN = 20
+_LOOK_BACK = (100, None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(rollback)
+
+
+def rollback(
+    context: typer.Context,
+    table: Annotated[
+        str | None, typer.Argument(metavar="DB.TABLE", help="The table; left out with --run.", show_default=False)
+    ] = None,
+    partition: Partitions = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="BATCH", help="The batch to go to; else the one before.")
+    ] = None,
+    run: Annotated[
+        tuple[str, str] | None, typer.Option("--run", metavar="DAG_ID RUN_ID", help="Undo what a DAG run published.")
+    ] = None,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Make earlier batches current again.
+
+    No data are read, written or deleted; a rollback is in the history and can be rolled back.
+    """
+    settings: Settings = context.obj
+    if run is not None:
+        if table is not None or to is not None:
+            raise typer.BadParameter("--run undoes a whole run, in all tables: leave table, partitions and --to out")
+        _rollback_run(settings.warehouse, run, reason, yes=yes, as_json=as_json)
+        return
+    if table is None:
+        raise typer.BadParameter("name a table and its partitions, or a run with --run DAG_ID RUN_ID")
+    chosen = settings.table(table, partition)
+    if chosen.partitions is None and chosen.keyed:
+        raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
+    now = chosen.current()
+    ask("Roll back?", yes=yes, shown=lambda: _show(chosen, now, to))
+    done = settings.warehouse.rollback(*chosen.names, chosen.partitions, to=to, reason=reason, expected=now)
+    if as_json:
+        print_json(done)
+        return
+    for name, batch in done.entries:
+        typer.echo(f"{_place(chosen, name)}: {now.batches[name]} → {batch}")
+
+
+def _place(chosen: Chosen, name: str) -> str:
+    return f"{chosen.ref} {name}".rstrip()
+
+
+def _show(chosen: Chosen, now: BatchPin, to: str | None) -> None:
+    """Say from which batch to which each partition will go, who made them, and how many rows they have."""
+    for name, _ in now.entries[:_SHOWN]:
+        made, target = _steps(chosen, name, to)
+        typer.echo(_place(chosen, name), err=True)
+        for what, entry in (("is at", made), ("goes to", target)):
+            rows = render.counted(entry.rows, "row")
+            who = f"{render.moment(entry.at)} by {render.who(entry.producer) or 'nobody known'}"
+            typer.echo(render.clean(f"  {what:<7}  {entry.batch_id}  {rows}, {entry.operation} {who}"), err=True)
+    if len(now.entries) > _SHOWN:
+        typer.echo(f"and {len(now.entries) - _SHOWN} more partitions", err=True)
+
+
+def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry, LedgerEntry]:
+    """The entries that first made the present batch and the one to go to current."""
+    values = [chosen.opened.layout.partition(name).values] if name else None
+    for limit in _LOOK_BACK:
+        entries = chosen.warehouse.history(*chosen.names, values, limit=limit)
+        by_number = {entry.sequence: entry for entry in entries}
+        made = by_number.get(entries[0].origin)
+        if made is None:
+            continue
+        if to is None:
+            target = by_number.get(made.previous_origin)
+        else:
+            target = next((e for e in entries if e.batch_id == to and e.origin == e.sequence), None)
+        if target is not None:
+            return made, target
+    raise BatchNotFound(
+        f"{chosen.opened.describe(name)} {f'never had the batch {to}' if to else 'has no batch before its first'}: "
+        f"`sfx history {chosen.ref} {name}` lists those that it had",
+        table=str(chosen.ref),
+        partition=name,
+    )
+
+
+def _rollback_run(warehouse: Warehouse, run: Sequence[str], reason: str, *, yes: bool, as_json: bool) -> None:
+    dag_id, run_id = run
+    ask(
+        f"Undo everything that the run {run_id} of {dag_id} published?",
+        yes=yes,
+        shown=lambda: _show_run(warehouse, dag_id, run_id),
+    )
+    reports = warehouse.rollback_run(dag_id=dag_id, run_id=run_id, reason=reason)
+    if as_json:
+        print_json(reports)
+        return
+    rows = [
+        (report.table, name, batch or "no batch, as before", "rolled back")
+        for report in reports
+        for name, batch in report.rolled_back.items()
+    ] + [
+        (report.table, name, batch, "kept: changed by somebody else since, or undone already")
+        for report in reports
+        for name, batch in report.kept.items()
+    ]
+    render.table(f"{dag_id} {run_id}", ("table", "partition", "batch now", "what"), rows)
+
+
+def _show_run(warehouse: Warehouse, dag_id: str, run_id: str) -> None:
+    """Say which partitions of which tables a run changed."""
+    from airflow_sfx.warehouse.ledger import Ledger
+    from airflow_sfx.warehouse.opened import OpenTable
+    from airflow_sfx.warehouse.runs import commits_of_run
+
+    for ref, commits in commits_of_run(warehouse.store, dag_id, run_id).items():
+        ledger = Ledger(OpenTable.find(ref, warehouse.store, warehouse.metastore))
+        names = sorted({name for commit in commits for name in ledger.members(commit)})
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        typer.echo(render.clean(f"{ref}: {', '.join(names[:_SHOWN]) or 'the table'}{more}"), err=True)
