@@ -89,7 +89,7 @@ def diff(
         raise typer.BadParameter(f"{given[2]!r} is one word too many: two batches are compared")
     first, second = (*given, *("previous", "current")[len(given) :])
     pins = chosen.pinned(first), chosen.pinned(second)
-    with waiting(f"comparing {pins[0]} with {pins[1]}"):
+    with waiting(f"comparing batches of {chosen.ref}"):
         found = settings.warehouse.diff(*pins, keys=key or ())
     if as_json:
         names = ("columns_added", "columns_removed", "columns_retyped", "identical")
@@ -125,8 +125,9 @@ def _verified(warehouse: Warehouse, pin: BatchPin, advance: Callable[[int], None
 
 def _show(found: BatchDiff) -> None:
     headings = ["column", "type", "nulls", "min", "max", "mean", "distinct", *(["changed"] if found.keys else [])]
-    title = f"{found.before} → {found.after}"
-    render.table(title, headings, [_cells(column)[: len(headings)] for column in found.columns], right=("changed",))
+    render.table(
+        _title(found), headings, [_cells(column)[: len(headings)] for column in found.columns], right=("changed",)
+    )
     parts = [f"{render.number(found.added)} added", f"{render.number(found.removed)} removed"]
     if found.keys:
         parts.append(f"{render.number(found.changed)} changed")
@@ -144,14 +145,23 @@ def _show(found: BatchDiff) -> None:
         typer.echo("identical")
 
 
+def _title(found: BatchDiff) -> str:
+    (name, before), (_, after) = found.before.entries[0], found.after.entries[0]
+    return f"{' '.join(part for part in (str(found.before.ref), name) if part)}: {before} → {after}"
+
+
+def _bound(value: object) -> object:
+    return render.number(value) if isinstance(value, float) else value
+
+
 def _cells(column: ColumnDiff) -> tuple[object, ...]:
     old, new = column.before, column.after
     return (
         column.name,
         render.change(column.type_before, column.type_after),
         render.change(old and old.null_count, new and new.null_count),
-        render.change(old and old.minimum, new and new.minimum),
-        render.change(old and old.maximum, new and new.maximum),
+        render.change(old and _bound(old.minimum), new and _bound(new.minimum)),
+        render.change(old and _bound(old.maximum), new and _bound(new.maximum)),
         render.change(render.number(column.mean_before), render.number(column.mean_after)),
         render.change(render.number(column.distinct_before), render.number(column.distinct_after)),
         column.changed,

@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 from airflow_sfx.core.producer import Producer
 
@@ -30,6 +31,8 @@ def table(
         below: The headings of columns that go to a line below the row where the terminal is too narrow for all.
     """
     from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
 
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = _widths(columns, cells)
@@ -38,16 +41,39 @@ def table(
         print("\n".join(lines))  # noqa: T201
         return
     console = Console(highlight=False)
-    kept = [place for place, column in enumerate(columns) if column not in below]
-    if _total(widths) <= console.width:
-        _print(console, title, _lines(columns, cells, widths, right), [()] * len(cells))
-    elif below and _total([widths[place] for place in kept]) <= console.width:
-        notes = [[row[place] for place, column in enumerate(columns) if column in below] for row in cells]
-        short = [[row[place] for place in kept] for row in cells]
-        headings = [columns[place] for place in kept]
-        _print(console, title, _lines(headings, short, _widths(headings, short), right), notes)
-    else:
-        _fold(console, title, columns, cells, right)
+    console.print(Text(title, style="italic"), soft_wrap=True)
+    notes: list[str] = []
+    if below and _total(widths) > console.width:
+        kept = [place for place, column in enumerate(columns) if column not in below]
+        notes = [_note([row[place] for place in range(len(columns)) if place not in kept]) for row in cells]
+        columns, cells = [columns[place] for place in kept], [[row[place] for place in kept] for row in cells]
+        widths = [widths[place] for place in kept]
+    for place, block in enumerate(_blocks(widths, console.width)):
+        if place:
+            console.print()
+        some = [[row[one] for one in block] for row in cells]
+        lines = _lines([columns[one] for one in block], some, [widths[one] for one in block], right)
+        console.print(Text(lines[0], style="bold"), soft_wrap=True)
+        for line, note in zip_longest(lines[1:], notes):
+            console.print(Text(line), soft_wrap=True)
+            if note:
+                console.print(Padding(Text(note, style="dim"), (0, 0, 0, 4), expand=False))
+
+
+def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Which columns go side by side; where there is no room for all, the first one is repeated before the rest."""
+    blocks: list[list[int]] = [[]]
+    for place in range(len(widths)):
+        block = [*blocks[-1], place]
+        if len(blocks[-1]) > (len(blocks) > 1) and _total([widths[one] for one in block]) > room:
+            blocks.append([0, place])
+        else:
+            blocks[-1] = block
+    return blocks
+
+
+def _note(parts: Sequence[str]) -> str:
+    return " · ".join(part for part in parts if part != "-")
 
 
 def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
@@ -73,39 +99,6 @@ def _lines(
             padded.append(space + cell if column in right else cell + space)
         lines.append(_GAP.join(padded).rstrip())
     return lines
-
-
-def _print(console: object, title: str, lines: Sequence[str], notes: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
-    assert isinstance(console, Console)
-    console.print(Text(title, style="italic"))
-    console.print(Text(lines[0], style="bold"), no_wrap=True)
-    for line, note in zip(lines[1:], notes, strict=True):
-        console.print(Text(line), no_wrap=True)
-        words = " · ".join(part for part in note if part != "-")
-        if words:
-            console.print(Padding(Text(words, style="dim"), (0, 0, 0, 4)))
-
-
-def _fold(
-    console: object, title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[str]
-) -> None:
-    """A table whose cells are folded to the width of the terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    assert isinstance(console, Console)
-    grid = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1))
-    for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in cells:
-        grid.add_row(*(Text(cell) for cell in row))
-    console.print(grid)
 
 
 def clean(value: object) -> str:
@@ -144,9 +137,14 @@ def size(count: int | None) -> str | None:
 
 
 def number(count: float | None) -> str | None:
-    """A number for people: counts with thousands apart, measures to six digits."""
+    """A number for people: counts with thousands apart, measures to six digits.
+
+    Example:
+        >>> number(336776), number(-0.0), number(12.640199)
+        ('336,776', '0', '12.6402')
+    """
     if isinstance(count, float):
-        return f"{count:.6g}"
+        return f"{count + 0.0:.6g}"
     return None if count is None else f"{count:,}"
 
 

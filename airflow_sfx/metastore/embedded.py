@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
@@ -181,7 +183,7 @@ class EmbeddedMetastore:
         connection = sqlite3.connect(
             self._path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
@@ -190,6 +192,21 @@ class EmbeddedMetastore:
             f"the embedded metastore {self._path} cannot be used: {error}. Check that it is the file of a warehouse, that "
             "this user may write it and its folder, and that the disk has room; `sfx repair` completes what was cut short"
         )
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log. SQLite does not wait when another process is just doing the same."""
+    give_up = time.monotonic() + _LOCK_WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                connection.close()
+                raise
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311
+        else:
+            return
 
 
 def _table(db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import sqlite3
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,11 +53,35 @@ def test_partitions_come_back_as_they_were_pointed(metastore: Metastore) -> None
     assert metastore.get_partitions(TableRef("sales", "none")) == {}
 
 
+@pytest.mark.parametrize(
+    "value", ["x" * 255, "é" * 127 + "x", "𝄞" * 63, '"', "back\\slash", "a'b;--", "%00", "a\u0301", "ﬁ"]
+)
+def test_values_of_any_characters_and_of_255_bytes_come_back(metastore: Metastore, value: str) -> None:
+    metastore.create_table(replace(INFO, keys=(PartitionKey("day"), PartitionKey("city"))))
+    for values in ((value, "b"), ("a", value)):
+        info = replace(pointer("a", 1), partition=Partition(values))
+        metastore.repoint(REF, [info])
+        assert metastore.get_partitions(REF, [info.partition]) == {info.partition: info}
+    assert len(metastore.get_partitions(REF)) == 2
+
+
+def test_tables_do_not_share_partitions(metastore: Metastore) -> None:
+    other = TableRef("other", "items")
+    for ref in (REF, other):
+        metastore.create_table(replace(INFO, ref=ref))
+        metastore.repoint(ref, [pointer("a", 1, str(ref))])
+    assert [p.location for p in metastore.get_partitions(REF).values()] == ["file:///w/sales.items"]
+    assert [p.location for p in metastore.get_partitions(other).values()] == ["file:///w/other.items"]
+    assert metastore.databases() == ["other", "sales"]
+
+
 def test_two_thousand_partitions_are_read_in_bulk(metastore: Metastore) -> None:
     metastore.create_table(INFO)
     metastore.repoint(REF, [pointer(f"{number:05d}", 1) for number in range(2000)])
     wanted = [Partition((f"{number:05d}",)) for number in range(0, 2000, 2)]
     assert list(metastore.get_partitions(REF, wanted)) == wanted
+    assert list(metastore.get_partitions(REF, iter([*wanted, *wanted, Partition(("none",))]))) == wanted
+    assert metastore.get_partitions(REF, []) == {}
     assert len(metastore.get_partitions(REF)) == 2000
 
 
@@ -67,6 +93,23 @@ def test_a_pointer_never_moves_back(metastore: Metastore) -> None:
     assert found == {"a": "file:///w/five", "b": "file:///w/one"}
     metastore.repoint(REF, [pointer("a", 6, "six")])
     assert metastore.get_partitions(REF)[Partition(("a",))].location == "file:///w/six"
+
+
+def test_a_pointer_is_mended_by_the_entry_that_put_it_there(metastore: Metastore) -> None:
+    metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 5, "wrong")])
+    metastore.repoint(REF, [replace(pointer("a", 5, "right"), batch_id=None, rows=None, bytes=None)])
+    info = metastore.get_partitions(REF)[Partition(("a",))]
+    assert (info.location, info.batch_id, info.rows, info.bytes) == ("file:///w/right", None, None, None)
+
+
+def test_a_move_that_fails_half_way_moves_nothing(metastore: Metastore) -> None:
+    metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 1, "one")])
+    no_text = replace(pointer("c", 2), location=object())  # type: ignore[arg-type]
+    with pytest.raises(WarehouseUnavailable):
+        metastore.repoint(REF, [pointer("a", 2, "two"), pointer("b", 2), no_text])
+    assert metastore.get_partitions(REF) == {Partition(("a",)): pointer("a", 1, "one")}
 
 
 def test_a_table_without_partitions_has_one_pointer(metastore: Metastore) -> None:
@@ -109,24 +152,56 @@ def test_a_reader_never_sees_half_of_a_move(metastore: Metastore) -> None:
     assert all(len(locations) == 1 for locations in seen)
 
 
-def add_columns(folder: Path, number: int) -> None:
-    metastore = OPENERS["embedded"](folder)
+def add_columns(name: str, folder: Path, number: int, start) -> None:
+    metastore = OPENERS[name](folder)
+    start.wait(60)
     for turn in range(5):
         column = Column(f"c{number}_{turn}", "int")
-        metastore.update_table(REF, lambda info, column=column: replace(info, columns=(*info.columns, column)))
+
+        def add(info: TableInfo, column: Column = column) -> TableInfo:
+            time.sleep(0.005)  # so that another process would read the same table before this one writes it
+            return replace(info, columns=(*info.columns, column))
+
+        metastore.update_table(REF, add)
 
 
-def test_no_update_of_four_processes_is_lost(tmp_path) -> None:
-    metastore = OPENERS["embedded"](tmp_path)
-    metastore.create_table(INFO)
-    processes = [FORKS.Process(target=add_columns, args=(tmp_path, number)) for number in range(4)]
+def create_own(name: str, folder: Path, number: int, start) -> None:
+    metastore = OPENERS[name](folder)
+    start.wait(60)
+    for turn in range(20):
+        ref = TableRef("sales", f"t{turn}")
+        mine = replace(INFO, ref=ref, parameters={"by": f"{number}"})
+        there = metastore.create_table(mine)
+        time.sleep(0.002)
+        assert metastore.get_table(ref) == there
+
+
+def run_four(action, name: str, folder: Path) -> None:
+    """Run an action in four processes that begin at the same moment."""
+    start = FORKS.Barrier(4)
+    processes = [FORKS.Process(target=action, args=(name, folder, number, start)) for number in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_no_update_of_four_processes_is_lost(name: str, tmp_path) -> None:
+    metastore = OPENERS[name](tmp_path)
+    metastore.create_table(INFO)
+    run_four(add_columns, name, tmp_path)
     info = metastore.get_table(REF)
     assert info is not None
+    assert {column.name for column in info.columns} == {"n", *(f"c{p}_{turn}" for p in range(4) for turn in range(5))}
     assert len(info.columns) == 1 + 4 * 5
+
+
+@pytest.mark.parametrize("name", OPENERS)
+def test_four_processes_that_make_the_same_tables_get_the_same_ones(name: str, tmp_path) -> None:
+    run_four(create_own, name, tmp_path)
+    assert len(OPENERS[name](tmp_path).tables("sales")) == 20
 
 
 def use_in_child(metastore: Metastore) -> None:
@@ -142,6 +217,34 @@ def test_a_forked_child_uses_its_parents_metastore(tmp_path) -> None:
     assert child.exitcode == 0
     metastore.repoint(REF, [pointer("parent", 1)])
     assert len(metastore.get_partitions(REF)) == 2
+
+
+def use_after_parent(metastore: Metastore, parent_closed) -> None:
+    metastore.repoint(REF, [pointer("early", 1)])
+    parent_closed.wait(60)
+    metastore.repoint(REF, [pointer("late", 1)])
+
+
+def test_what_a_forked_child_commits_stays_when_its_parent_closes_first(tmp_path) -> None:
+    metastore = OPENERS["embedded"](tmp_path)
+    metastore.create_table(INFO)
+    forks = multiprocessing.get_context("fork")
+    parent_closed = forks.Event()
+    child = forks.Process(target=use_after_parent, args=(metastore, parent_closed))
+    child.start()
+    deadline = time.monotonic() + 60
+    while not metastore.get_partitions(REF) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    child._args = ()  # the process object would keep the parent's metastore open
+    del metastore
+    gc.collect()
+    OPENERS["embedded"](tmp_path).repoint(REF, [pointer("other", 1)])
+    gc.collect()
+    parent_closed.set()
+    child.join(60)
+    assert child.exitcode == 0
+    found = OPENERS["embedded"](tmp_path).get_partitions(REF)
+    assert sorted(p.values[0] for p in found) == ["early", "late", "other"]
 
 
 def test_what_is_no_database_or_of_a_later_version_is_refused(tmp_path) -> None:
