@@ -17,9 +17,10 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.frames.arrow import AnyColumn
 from airflow_sfx.frames.footer import merge_statistics, statistics_of
-from airflow_sfx.frames.physical import convert, physical_schema
+from airflow_sfx.frames.physical import PhysicalTable, convert, physical_schema
 
 Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
+SMALL_FILE = 512 << 10
 SMALLEST_SLICE = 8 << 20
 LARGEST_SLICE = 256 << 20
 STREAM_FILE = 64 << 20
@@ -53,7 +54,8 @@ class Encoder:
         keys: The partition key columns, which files do not have.
         columns: The table's columns, as `merge_columns` gives them, where the table may have wider types.
         sample: Rows to choose encodings by, as many as a file has; without it, those of the first file.
-        compression: Parquet's codec.
+        compression: Parquet's codec; None for zstd, and snappy in files of less than ``SMALL_FILE`` bytes of memory,
+            where zstd takes longer to begin with every column than to compress it.
 
     Raises:
         SchemaMismatch: A column cannot be stored.
@@ -72,7 +74,7 @@ class Encoder:
         keys: Sequence[str] = (),
         columns: Sequence[Column] | None = None,
         sample: pa.Table | None = None,
-        compression: Codec = "zstd",
+        compression: Codec | None = None,
     ) -> None:
         gone = {key.lower() for key in keys}
         self._names = [name for name in schema.names if name.lower() not in gone]
@@ -83,15 +85,40 @@ class Encoder:
         self._fine = physical_schema(logical, columns, finest="ns")
         self._has_dictionaries = any(types.is_dictionary(field.type) for field in logical)
         self._compression = compression
+        self._ready = self._coarse
         self._lock = threading.Lock()
-        self._dictionaries: list[str] | None = None
+        self._traits: _Traits | None = None
         if sample is not None:
-            self._dictionaries = dictionary_columns(convert(self._stored(sample), self._coarse, self._fine).table)
+            self._traits = _Traits.of(convert(self._stored(sample), self._coarse, self._fine).table)
 
     @property
     def schema(self) -> pa.Schema:
         """The files' schema, names in lower case."""
         return self._coarse
+
+    def prepared(self, table: pa.Table, keys: Sequence[str]) -> pa.Table:
+        """Convert a frame once, rather than the rows of each of its files.
+
+        Args:
+            table: The frame.
+            keys: Its key columns, which are kept as they are.
+
+        Returns:
+            The columns as files have them, and the keys; the frame itself where its files must be looked at one by one.
+
+        Raises:
+            SchemaMismatch: A value cannot be stored.
+        """
+        if self._has_dictionaries:
+            return table
+        physical = convert(self._stored(table), self._coarse, self._fine)
+        if physical.int96:
+            return table
+        self._ready = physical.table.schema
+        fields = [*self._ready, *(table.schema.field(key) for key in keys)]
+        return pa.Table.from_arrays(
+            [*physical.table.columns, *(table.column(key) for key in keys)], schema=pa.schema(fields)
+        )
 
     def write(self, table: pa.Table, sink: BinaryIO | pa.NativeFile) -> ParquetFacts:
         """Write one file. Several threads may do so at once.
@@ -106,14 +133,16 @@ class Encoder:
         Raises:
             SchemaMismatch: A value cannot be stored.
         """
-        physical = convert(self._stored(table), self._coarse, self._fine)
+        physical = self._physical(table)
+        traits = self._known(physical.table)
+        small = len(table) * traits.row_bytes < SMALL_FILE
         collected: list[pq.FileMetaData] = []
         before = sink.tell()
         with pq.ParquetWriter(
             sink,
             physical.table.schema,
-            compression=self._compression,
-            use_dictionary=self._choice(physical.table),  # type: ignore[arg-type]
+            compression=self._compression or ("snappy" if small else "zstd"),
+            use_dictionary=traits.dictionaries,  # type: ignore[arg-type]
             use_deprecated_int96_timestamps=physical.int96,
             store_schema=False,
             metadata_collector=collected,
@@ -122,17 +151,39 @@ class Encoder:
         facts = statistics_of(collected[0], self._names)
         return ParquetFacts(len(table), sink.tell() - before, facts, physical.int96)
 
+    def _physical(self, table: pa.Table) -> PhysicalTable:
+        if table.schema.equals(self._ready):
+            return PhysicalTable(table, int96=False)
+        return convert(self._stored(table), self._coarse, self._fine)
+
     def _stored(self, table: pa.Table) -> pa.Table:
         if table.column_names != self._names:
             table = table.select(self._names)
         return table.unify_dictionaries() if self._has_dictionaries else table
 
-    def _choice(self, table: pa.Table) -> list[str]:
-        if self._dictionaries is None:
+    def _known(self, table: pa.Table) -> _Traits:
+        if self._traits is None:
             with self._lock:
-                if self._dictionaries is None:
-                    self._dictionaries = dictionary_columns(table)
-        return self._dictionaries
+                if self._traits is None:
+                    self._traits = _Traits.of(table)
+        return self._traits
+
+
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    """What a file tells of the others of its frame.
+
+    Args:
+        dictionaries: The columns that are worth a dictionary.
+        row_bytes: How many bytes of memory a row has.
+    """
+
+    dictionaries: list[str]
+    row_bytes: float
+
+    @classmethod
+    def of(cls, table: pa.Table) -> _Traits:
+        return cls(dictionary_columns(table), table.nbytes / max(1, len(table)))
 
 
 def write_parquet(
@@ -140,7 +191,7 @@ def write_parquet(
     sink: BinaryIO | pa.NativeFile,
     *,
     columns: Sequence[Column] | None = None,
-    compression: Codec = "zstd",
+    compression: Codec | None = None,
 ) -> ParquetFacts:
     """Write one Parquet file.
 
@@ -148,7 +199,7 @@ def write_parquet(
         data: A frame's table, or its batches, which are gathered first.
         sink: Where to, opened for writing bytes.
         columns: As for `Encoder`.
-        compression: Parquet's codec.
+        compression: As for `Encoder`.
 
     Returns:
         What was written.

@@ -11,11 +11,13 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.faults import reported
 from airflow_sfx.storage.store import ObjectInfo
+from airflow_sfx.storage.syncing import sync_file_system
 
 T = TypeVar("T")
 
@@ -52,14 +54,27 @@ class FileStorage:
         """Reads are system calls, sooner done than handed to a thread."""
         return 1
 
-    def put(self, path: str, data: bytes | memoryview) -> str:
+    def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
         """Write a file below a directory that the caller has claimed. Files have no ETag worth keeping.
 
         The content is durable; the directory's entry is once something is created beside it, as a manifest is.
         """
-        if not self._call("write", path, lambda: _create(self._path(path), data)):
+
+        def write() -> bool:
+            try:
+                _fill(self._path(path), data, synced=synced or not sync_file_system)
+            except FileExistsError:
+                return False
+            return True
+
+        if not self._call("write", path, write):
             raise InvalidName(f"{self.uri}/{path} is there already: a file of a batch is written once")
         return ""
+
+    def sync(self) -> None:
+        """Make all that has been written to the file system durable, by one call for all of it."""
+        if sync_file_system:
+            self._call("make durable", "", lambda: sync_file_system(self._root))
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a file unless there is one; see `Store.put_if_absent`."""
@@ -67,36 +82,45 @@ class FileStorage:
         def write() -> bool:
             target = self._path(path)
             parent = os.path.dirname(target)
-            made = not os.path.isdir(parent)
-            if made:
-                os.makedirs(parent, exist_ok=True)
-            if not _create(target, data):
-                return self.get(path) == data
-            if made:
-                self._sync_up(parent)
-            else:
-                _sync(parent)
+            made = _make(parent)
+            with _unfinished(target) as unfinished:
+                _fill(unfinished, data, synced=True)
+                if not _named(unfinished, target):
+                    return self.get(path) == data
+            self._sync_directory(parent, up=made)
             return True
 
         return self._call("create", path, write)
 
-    def claim(self, directory: str, token: str) -> bool:
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Write files where there are none: all contents are made durable at once, then all names."""
+        if not sync_file_system:
+            return [self.put_if_absent(*item) for item in objects]
+        with contextlib.ExitStack() as stack:
+            made = [stack.enter_context(_unfinished(self._path(path))) for path, _ in objects]
+            for (path, data), unfinished in zip(objects, made, strict=True):
+                self._call("create", path, partial(_prepare, unfinished, data))
+            self.sync()
+            done = [
+                self._call("create", path, partial(_named, unfinished, self._path(path))) or self.get(path) == data
+                for (path, data), unfinished in zip(objects, made, strict=True)
+            ]
+            self.sync()
+        return done
+
+    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
         """Take a directory by making it: only one caller can."""
         target = self._path(directory)
 
         def make() -> bool:
             parent = os.path.dirname(target)
-            made = not os.path.isdir(parent)
-            if made:
-                os.makedirs(parent, exist_ok=True)
+            made = _make(parent)
             try:
                 os.mkdir(target)
             except FileExistsError:
                 return False
-            if made:
-                self._sync_up(parent)
-            else:
-                _sync(parent)
+            if synced or not sync_file_system:
+                self._sync_directory(parent, up=made)
             return True
 
         return self._call("create", directory, make)
@@ -164,36 +188,64 @@ class FileStorage:
             raise InvalidName(f"the path {path!r} leaves the warehouse: it has a '..' step")
         return f"{self._root}/{path}"
 
-    def _sync_up(self, directory: str) -> None:
-        """Make the directory's entries and those above it durable, up to the root."""
-        while len(directory) >= len(self._root):
-            _sync(directory)
+    def _sync_directory(self, directory: str, *, up: bool) -> None:
+        """Make a directory's entries durable; ``up``: also those above it, up to the root."""
+        _sync(directory)
+        while up and len(directory) > len(self._root):
             directory = os.path.dirname(directory)
+            _sync(directory)
 
     def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
         return reported((OSError,), verb, f"{self.uri}/{path}", action)
 
 
-def _create(path: str, data: bytes | memoryview) -> bool:
-    """Create a file with durable content, all at once; False if there is one already."""
-    unfinished = f"{path}#{uuid.uuid4().hex}"
-    handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+def _make(directory: str) -> bool:
+    """Make a directory and those above it; False if it is there."""
+    if os.path.isdir(directory):
+        return False
+    os.makedirs(directory, exist_ok=True)
+    return True
+
+
+@contextlib.contextmanager
+def _unfinished(path: str) -> Iterator[str]:
+    """The name that a file has until it is whole; what bears it afterwards is removed."""
+    name = f"{path}#{uuid.uuid4().hex}"
     try:
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(handle, rest) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        try:
-            os.link(unfinished, path)
-        except FileExistsError:
-            return False
-        return True
+        yield name
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(unfinished)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(name)
+
+
+def _fill(path: str, data: bytes | memoryview, *, synced: bool) -> None:
+    """Make a file and write its content; what could not be written whole is not left behind."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        if synced:
+            os.fsync(handle)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _prepare(unfinished: str, data: bytes) -> None:
+    _make(os.path.dirname(unfinished))
+    _fill(unfinished, data, synced=False)
+
+
+def _named(unfinished: str, path: str) -> bool:
+    """Give a finished file its name; False if another one has it."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _sync(path: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.storage.faults import reported
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import ObjectInfo
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class ObjectStorage:
         """Reads are round trips: several at once."""
         return 16
 
-    def put(self, path: str, data: bytes | memoryview) -> str:
-        """Write an object below a directory that the caller has claimed; returns its ETag."""
+    def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
+        """Write an object below a directory that the caller has claimed, durably in any case; returns its ETag."""
         import obstore
 
         result = self._call("write", path, lambda: obstore.put(self._backend, path, data))
@@ -65,7 +66,14 @@ class ObjectStorage:
 
         return self._call("create", path, write)
 
-    def claim(self, directory: str, token: str) -> bool:
+    def sync(self) -> None:
+        """Do nothing: every write was durable when it returned."""
+
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Write objects where there are none, several at a time; see `Store.put_all_if_absent`."""
+        return each(lambda item: self.put_if_absent(*item), objects, self.readers)
+
+    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
         """Take a directory by a conditional create of a marker object in it."""
         return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
 

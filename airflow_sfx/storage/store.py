@@ -25,8 +25,8 @@ class ObjectInfo:
 class Store(Protocol):
     """Objects under one root. Paths are relative to it, with ``/`` between steps.
 
-    Every write is durable when it returns. No method overwrites or deletes what another call wrote. Faults of the
-    storage come as `WarehouseUnavailable`.
+    Every write is durable when it returns, unless the caller says otherwise. No method overwrites or deletes what another
+    call wrote. Faults of the storage come as `WarehouseUnavailable`.
     """
 
     @property
@@ -37,8 +37,18 @@ class Store(Protocol):
     def readers(self) -> int:
         """How many small reads are worth doing at once: 1 where each is a system call, more where each is a round trip."""
 
-    def put(self, path: str, data: bytes | memoryview) -> str:
-        """Write an object below a directory that the caller has claimed; returns its ETag."""
+    def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
+        """Write an object below a directory that the caller has claimed; returns its ETag.
+
+        Args:
+            path: The object's path.
+            data: Its content.
+            synced: Whether it is durable when this returns; else once `sync` has, which for hundreds of small objects
+                takes less time.
+        """
+
+    def sync(self) -> None:
+        """Make all that has been written durable."""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write an object unless there is one.
@@ -50,12 +60,19 @@ class Store(Protocol):
             True if the object holds ``data``, False if it holds something else, which then stays.
         """
 
-    def claim(self, directory: str, token: str) -> bool:
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """As `put_if_absent` for many objects, given by path and content; what came of each, in their order.
+
+        When it fails, any of them may have been written.
+        """
+
+    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
         """Take a directory that nobody has taken yet; True if it is now the caller's.
 
         Args:
             directory: The directory's path.
             token: A text that no other caller has.
+            synced: As for `put`.
         """
 
     def get(self, path: str) -> bytes | None:

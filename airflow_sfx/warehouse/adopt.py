@@ -9,12 +9,12 @@ from airflow_sfx.core.errors import CommitConflict, InvalidName, SchemaMismatch
 from airflow_sfx.core.ledger import Change, Operation
 from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, unescape
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.adopt_files import common_schema, data_files, inspect, open_directory
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 from airflow_sfx.warehouse.publish import publish_change
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content

@@ -23,7 +23,6 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 from airflow_sfx.warehouse.runs import record_run
 
 LEASE_SECONDS = 3
@@ -171,7 +170,7 @@ def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
     ordered = sorted(entries, key=lambda entry: entry.partition)
     try:
         # The first alone: of two commits of the same partitions, one stops here and has nothing to take back.
-        placed = ledger.append(ordered[0]) and all(each(ledger.append, ordered[1:]))
+        placed = ledger.append(ordered[0]) and ledger.append(*ordered[1:])
     except WarehouseUnavailable:
         ledger.decide(ordered[0].commit, committed=False)
         raise

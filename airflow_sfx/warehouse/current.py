@@ -10,10 +10,10 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 
 CONVERGE_AT_MOST = 64
 """For up to so many named partitions, the ledger is asked whether the metastore is behind it."""

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.storage.parallel import each, put_all
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 
 _POLL_SECONDS = (0.002, 0.05)
 _PREFETCH = 64
@@ -76,9 +76,10 @@ class Ledger:
             )
         return entry
 
-    def append(self, entry: LedgerEntry) -> bool:
-        """Write an entry unless its number is taken; True if it is there now."""
-        return self._store.put_if_absent(self._layout.entry(entry.partition, entry.sequence), entry.to_text().encode())
+    def append(self, *entries: LedgerEntry) -> bool:
+        """Write entries whose numbers are not taken; True if all of them are there now."""
+        objects = [(self._layout.entry(one.partition, one.sequence), one.to_text().encode()) for one in entries]
+        return all(put_all(self._store, objects))
 
     def head(self, name: str, hint: int = 0) -> Head:
         """How far a ledger has come, without waiting for anybody.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.files import batch_files
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 
 if TYPE_CHECKING:
     from airflow_sfx.frames.plan import SourceFile

@@ -20,8 +20,8 @@ from airflow_sfx.core.partition import Partition, partitions_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
-from airflow_sfx.warehouse.parallel import each
 
 STYLE_PARAMETER = "sfx.partition_style"
 

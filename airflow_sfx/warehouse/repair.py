@@ -5,11 +5,11 @@ from __future__ import annotations
 from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.layout import CLAIM, MANIFEST
 from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.current import lags
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 from airflow_sfx.warehouse.reports import Repair
 
 

@@ -11,12 +11,12 @@ from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.metastore import Metastore
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.current import converged_heads
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 from airflow_sfx.warehouse.reports import RunRollback
 from airflow_sfx.warehouse.runs import commits_of_run
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 from airflow_sfx.core.jsontext import compact, member, parse_object
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 
 _LONGEST_STEP = 200
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 
 
 def note_staged(table: OpenTable, pin: BatchPin) -> None:

@@ -144,7 +144,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     columns = tuple(column for column in columns_of(source.schema) if column.name not in by)
     merged = target.fit(keys, columns, evolve=options.evolve, untyped=untyped_columns(source.schema))
     encoder = Encoder(source.schema, keys=by, columns=merged)
-    partitions, chunks = _divided(source, by, keys, partition)
+    partitions, chunks = _divided(source, by, keys, partition, encoder)
     return _Plan(
         keys=keys,
         columns=merged,
@@ -158,7 +158,11 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
 
 
 def _divided(
-    source: FrameSource, by: Sequence[str], keys: Sequence[PartitionKey], partition: Partition | None
+    source: FrameSource,
+    by: Sequence[str],
+    keys: Sequence[PartitionKey],
+    partition: Partition | None,
+    encoder: Encoder,
 ) -> tuple[list[Partition], Iterable[tuple[Partition, pa.Table]]]:
     """The partitions that are known already, and the rows of each file with their partition."""
     from airflow_sfx.frames.parquet import gather, slices
@@ -170,8 +174,13 @@ def _divided(
     if partition is not None:
         return [partition], ((partition, rows) for rows in gather(source.batches()))
     if source.table is not None:
-        parts = [(_typed(values, keys), rows) for values, rows in split_by(source.table, by)]
-        cut = ((part, rows) for part, whole in parts for rows in slices(whole, threads=threads))
+        parts = [(_typed(values, keys), rows) for values, rows in split_by(encoder.prepared(source.table, by), by)]
+        row_bytes = source.table.nbytes / max(1, len(source.table))
+        cut = (
+            (part, rows)
+            for part, whole in parts
+            for rows in ([whole] if len(whole) * row_bytes < _SMALL_FILE else slices(whole, threads=threads))
+        )
         return [part for part, _ in parts], cut
 
     def streamed() -> Iterator[tuple[Partition, pa.Table]]:

@@ -8,9 +8,9 @@ import io
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.files import batch_files
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 from airflow_sfx.warehouse.reports import VerifyReport
 
 _READERS = 4  # each holds one file in memory

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from airflow_sfx.core.batch_id import next_batch_id
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
@@ -22,12 +23,11 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.storage.parallel import MANY, WAITERS, each, put_all
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.parallel import each
 
-SMALL_WRITERS = 4
-"""Threads that encode and write small files: measured on 2 cores, where more only wait for each other."""
+Out = TypeVar("Out")
 
 IN_FLIGHT_BYTES = 192 << 20
 """How many bytes of a frame may wait to be written at once."""
@@ -143,7 +143,8 @@ class BatchSet:
             encode: Makes a Parquet file of rows; used from several threads.
             small: Whether the files are small, so that waiting for storage, not encoding, takes the time.
         """
-        threads = SMALL_WRITERS if small else max(2, os.cpu_count() or 2)
+        threads = max(2, os.cpu_count() or 2, self._table.store.readers if small else 0)
+        synced = len(self._drafts) < MANY
         budget = _Budget(IN_FLIGHT_BYTES)
         pending: list[tuple[str, Future[tuple[DataFile, EncodedFile]]]] = []
         counts: dict[str, int] = {}
@@ -153,9 +154,11 @@ class BatchSet:
                     if name not in self._drafts:
                         self.claim([name])
                     number = counts[name] = counts.get(name, -1) + 1
-                    budget.take(rows.nbytes)
-                    pending.append((name, pool.submit(self._write_one, name, number, rows, encode, budget)))
-                    del rows
+                    size = 0 if small else rows.nbytes
+                    budget.take(size)
+                    put = partial(self._write_one, name, number, rows, encode, synced=synced)
+                    pending.append((name, pool.submit(budget.spend, size, put)))
+                    del rows, put
                 for name, future in pending:
                     file, encoded = future.result()
                     self._drafts[name].files.append(file)
@@ -163,6 +166,8 @@ class BatchSet:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+        if not synced:
+            self._table.store.sync()
 
     def take_over(self, name: str, location: str, files: Sequence[FoundFile]) -> None:
         """Make files that are there already the content of a claimed batch.
@@ -193,7 +198,7 @@ class BatchSet:
             self._manifest(name, draft, schema=schema, staged=staged, checks=checks)
             for name, draft in self._drafts.items()
         ]
-        each(self._put_manifest, manifests)
+        self._put_manifests(manifests)
         return manifests
 
     def rebase(self, manifests: Sequence[Manifest], heads: Mapping[str, Head]) -> list[Manifest]:
@@ -216,7 +221,7 @@ class BatchSet:
             )
             for manifest in manifests
         ]
-        each(self._put_manifest, renewed)
+        self._put_manifests(renewed)
         return renewed
 
     def _align(self) -> None:
@@ -243,23 +248,23 @@ class BatchSet:
 
     def _take(self, names: Sequence[str], batch_id: str) -> bool:
         layout, store = self._table.layout, self._table.store
-        return all(each(lambda name: store.claim(layout.batch_dir(name, batch_id), self._token), names))
+        synced = len(names) < MANY  # many become durable with their files
+
+        def claim(name: str) -> bool:
+            return store.claim(layout.batch_dir(name, batch_id), self._token, synced=synced)
+
+        return all(each(claim, names, WAITERS if synced else store.readers))
 
     def _write_one(
-        self, name: str, number: int, rows: Any, encode: Callable[[Any], EncodedFile], budget: _Budget
+        self, name: str, number: int, rows: Any, encode: Callable[[Any], EncodedFile], *, synced: bool
     ) -> tuple[DataFile, EncodedFile]:
-        size = rows.nbytes
-        try:
-            encoded = encode(rows)
-            del rows
-            path = f"part-{number:05d}.parquet"
-            directory = self._table.layout.batch_dir(name, self._drafts[name].batch_id)
-            etag = self._table.store.put(f"{directory}/{path}", encoded.content)
-            digest = hashlib.sha256(encoded.content).hexdigest()
-            file = DataFile(path, encoded.content.nbytes, encoded.rows, digest, etag)
-            return file, replace(encoded, content=memoryview(b""))
-        finally:
-            budget.give(size)
+        encoded = encode(rows)
+        path = f"part-{number:05d}.parquet"
+        directory = self._table.layout.batch_dir(name, self._drafts[name].batch_id)
+        etag = self._table.store.put(f"{directory}/{path}", encoded.content, synced=synced)
+        digest = hashlib.sha256(encoded.content).hexdigest()
+        file = DataFile(path, encoded.content.nbytes, encoded.rows, digest, etag)
+        return file, replace(encoded, content=memoryview(b""))
 
     def _manifest(
         self, name: str, draft: _Draft, *, schema: str, staged: bool, checks: tuple[CheckResult, ...]
@@ -284,9 +289,10 @@ class BatchSet:
             checks=checks,
         )
 
-    def _put_manifest(self, manifest: Manifest) -> None:
-        path = self._table.layout.manifest(manifest.partition, manifest.batch_id)
-        self._table.store.put_if_absent(path, manifest.to_text().encode())
+    def _put_manifests(self, manifests: Sequence[Manifest]) -> None:
+        layout, store = self._table.layout, self._table.store
+        objects = [(layout.manifest(one.partition, one.batch_id), one.to_text().encode()) for one in manifests]
+        put_all(store, objects)
 
 
 class _Budget:
@@ -301,7 +307,11 @@ class _Budget:
             self._changed.wait_for(lambda: self._free >= min(size, self._limit))
             self._free -= size
 
-    def give(self, size: int) -> None:
-        with self._changed:
-            self._free += size
-            self._changed.notify_all()
+    def spend(self, size: int, action: Callable[[], Out]) -> Out:
+        """Do what the bytes were taken for, and give them back."""
+        try:
+            return action()
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,57 @@ def test_of_sixteen_threads_one_creates_an_object_and_one_takes_a_directory(stor
     assert [sum(won) for won in zip(*results, strict=True)] == [1, 1]
     winner = next(number for number, (created, _) in enumerate(results) if created)
     assert store.get("x/object") == f"{winner}".encode()
+
+
+def test_of_many_objects_those_that_are_there_stay_and_the_others_are_written(store: Store) -> None:
+    store.put_if_absent("many/7/x", b"first")
+    store.put_if_absent("many/8/x", b"mine")
+    objects = [(f"many/{number}/x", b"mine") for number in range(20)]
+    assert store.put_all_if_absent(objects) == [number != 7 for number in range(20)]
+    assert store.get("many/7/x") == b"first"
+    assert {store.get(path) for path, _ in objects if path != "many/7/x"} == {b"mine"}
+    assert sorted(info.path for info in store.list("many")) == sorted(path for path, _ in objects)
+
+
+def test_of_eight_threads_that_write_the_same_objects_together_each_object_has_one_winner(store: Store) -> None:
+    barrier = threading.Barrier(8)
+
+    def race(number: int) -> list[bool]:
+        barrier.wait()
+        return store.put_all_if_absent([(f"race/{turn}", f"{number}".encode()) for turn in range(50)])
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(race, range(8)))
+    assert [sum(won) for won in zip(*results, strict=True)] == [1] * 50
+    for turn in range(50):
+        assert store.get(f"race/{turn}") == str([won[turn] for won in results].index(True)).encode()
+
+
+def test_a_directory_that_is_to_be_durable_later_is_taken_once(store: Store) -> None:
+    assert store.claim("t/1", "a", synced=False)
+    assert not store.claim("t/1", "b")
+    store.put("t/1/part", b"data", synced=False)
+    store.sync()
+    assert store.get("t/1/part") == b"data"
+    with pytest.raises(InvalidName, match="written once") if store.local_path("") else contextlib.nullcontext():
+        store.put("t/1/part", b"data", synced=False)
+
+
+def test_a_listing_leaves_out_files_that_are_being_written(tmp_path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    store.put_if_absent("t/a/x", b"1")
+    unfinished = f"x#{uuid.uuid4().hex}"
+    (tmp_path / "store/t/a" / unfinished).write_bytes(b"half")
+    assert (tmp_path / "store/t/a" / unfinished).exists()
+    assert [info.path for info in store.list("t")] == ["t/a/x"]
+
+
+def test_many_objects_of_which_one_cannot_be_written_leave_no_file_that_is_half_done(tmp_path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    store.put_if_absent("t", b"a file")
+    with pytest.raises(WarehouseUnavailable, match="store/t/x"):
+        store.put_all_if_absent([("a/x", b"1"), ("t/x", b"2"), ("b/x", b"3")])
+    assert [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()] == ["t"]
 
 
 def test_listing_shows_objects_at_any_depth_and_directories_one_level_down(store: Store) -> None:

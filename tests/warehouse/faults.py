@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from airflow_sfx.warehouse import commit
+from airflow_sfx.storage import files, parallel
+from airflow_sfx.warehouse import commit, writing
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -55,19 +56,28 @@ class Mortal:
         return lambda *args, **options: self._countdown.around(member, *args, **options)
 
 
-def run_until_call(uri: str, action: Callable[[Warehouse], object], calls: int, *, after: bool) -> int:
-    """Run an action in a process of its own that dies at a call; returns the process's exit code."""
-    process = FORKS.Process(target=_mortal_run, args=(uri, action, calls, after))
+def run_until_call(
+    uri: str, action: Callable[[Warehouse], object], calls: int, *, after: bool, together: bool = False
+) -> int:
+    """Run an action in a process of its own that dies at a call; returns the process's exit code.
+
+    ``together``: three objects are as many as hundreds, and each file that is given its name is a call of its own.
+    """
+    process = FORKS.Process(target=_mortal_run, args=(uri, action, calls, after, together))
     process.start()
     process.join(120)
     assert process.exitcode is not None, "the process hangs"
     return process.exitcode
 
 
-def _mortal_run(uri: str, action: Callable[[Warehouse], object], calls: int, after: bool) -> None:
+def _mortal_run(uri: str, action: Callable[[Warehouse], object], calls: int, after: bool, together: bool) -> None:
     commit.LEASE_SECONDS = 1  # so that the tests need not wait long for what the dead have left
     warehouse = connect(uri)
     countdown = Countdown(calls, after=after)
+    if together:
+        named = files._named
+        parallel.MANY = writing.MANY = 2
+        files._named = lambda *paths: countdown.around(named, *paths)
     warehouse.store = Mortal(warehouse.store, countdown)  # type: ignore[assignment]
     warehouse.metastore = Mortal(warehouse.metastore, countdown)  # type: ignore[assignment]
     action(warehouse)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -56,13 +57,22 @@ def versions(warehouse: Warehouse) -> dict[str, int]:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("action", [store_one, store_many, publish_many, roll_back_many])
 def test_a_process_killed_at_any_call_leaves_old_or_new_and_repair_finishes(tmp_path, action, when) -> None:
+    kill_at_every_call(tmp_path, action, when)
+
+
+@pytest.mark.parametrize("action", [store_many, roll_back_many])
+def test_a_process_killed_among_objects_that_are_written_together_leaves_old_or_new(tmp_path, action) -> None:
+    kill_at_every_call(tmp_path, action, "after", together=True)
+
+
+def kill_at_every_call(tmp_path: Path, action: Callable[..., None], when: str, *, together: bool = False) -> None:
     outcomes = set()
     for calls in range(1, 200):
         uri = f"embedded://{tmp_path}/{calls}"
         warehouse = connect(uri)
         prepare(warehouse, action)
         before = {day: warehouse.history("sales", "items", [day], limit=None) for day in DAYS}
-        code = run_until_call(uri, action, calls, after=when == "after")
+        code = run_until_call(uri, action, calls, after=when == "after", together=together)
         outcome = check_after(warehouse, before, action)
         if code == 0:
             assert outcome == NEW

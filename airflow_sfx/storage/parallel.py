@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from airflow_sfx.storage.store import Store
+
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+MANY = 16
+"""From how many objects on they are made durable together, and not one by one."""
 
 WAITERS = 8
 """Threads that mostly wait for storage."""
@@ -41,3 +46,23 @@ def each(action: Callable[[In], Out], items: Iterable[In], threads: int = WAITER
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def put_all(store: Store, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+    """Write objects where there are none, by the way that is fastest for so many.
+
+    Args:
+        store: Where to.
+        objects: Their paths and contents.
+
+    Returns:
+        For each whether it holds the content, as `Store.put_if_absent` says.
+
+    Example:
+        >>> from airflow_sfx.storage.open import open_store
+        >>> put_all(open_store("memory:///"), [("a", b"1"), ("a", b"2")])
+        [True, False]
+    """
+    if len(objects) < MANY:
+        return each(lambda item: store.put_if_absent(*item), objects)
+    return store.put_all_if_absent(objects)
