@@ -24,6 +24,8 @@ PartitionStyle = Literal["value", "hive"]
 
 MANIFEST = "_manifest.json"
 CLAIM = "_claim.json"
+EMPTY = "_sfx/empty"
+"""The directory without files of a table."""
 _WHOLE_TABLE = "_table"
 
 
@@ -124,7 +126,7 @@ class TableLayout:
 
     def empty_dir(self) -> str:
         """A directory that holds no files: where a partition without a current batch points."""
-        return f"{self.root}/_sfx/empty"
+        return f"{self.root}/{EMPTY}"
 
 
 def new_commit_id(moment: datetime, nonce: str) -> str:

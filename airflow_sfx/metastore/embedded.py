@@ -143,7 +143,7 @@ class EmbeddedMetastore:
         found = sorted(map(_partition, rows), key=lambda info: info.partition.values)
         return {info.partition: info for info in found}
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all at one moment; never back to an earlier entry of the ledger."""
         with self._transaction() as db:
             table_id, _ = _existing(db, ref)
@@ -154,6 +154,7 @@ class EmbeddedMetastore:
                     for p in pointers
                 ],
             )
+        return True
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

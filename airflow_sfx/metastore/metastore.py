@@ -83,9 +83,13 @@ class Metastore(Protocol):
     ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that the metastore has, all as they were at one moment; None: all of them."""
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all of them at one moment, and add the missing ones.
 
         A pointer with a lower ``sequence`` than the metastore has stays where it is: a late writer never moves one
         back.
+
+        Returns:
+            Whether that is sure. Where it is not (False), a later writer may have come between this one's look and its
+            move: the caller looks at the ledgers again.
         """

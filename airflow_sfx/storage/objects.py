@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.storage.faults import reported
 from airflow_sfx.storage.parallel import each
@@ -14,6 +18,21 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as ObstoreStore
 
 T = TypeVar("T")
+
+_CONFLICTS = 8
+_first_user: int | None = None
+
+
+def _refuse_after_fork(where: str) -> None:
+    """The threads of obstore are gone in a forked child, where a request would wait for ever."""
+    global _first_user  # noqa: PLW0603  the process's own state, as its threads are
+    if _first_user is None:
+        _first_user = os.getpid()
+    elif _first_user != os.getpid():
+        raise WarehouseUnavailable(
+            f"{where} cannot be used here: this process was forked from one that had used object storage already. "
+            'Start it with multiprocessing.get_context("spawn") or "forkserver", or use the storage in the child only'
+        )
 
 
 class ObjectStorage:
@@ -56,15 +75,24 @@ class ObjectStorage:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        def write() -> bool:
+        def write() -> bool | None:
             try:
                 obstore.put(self._backend, path, data, mode="create", use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 # The backend repeats a request whose answer was lost, and then meets its own object.
-                return self.get(path) == data
+                found = self.get(path)
+                return None if found is None else found == data
             return True
 
-        return self._call("create", path, write)
+        for turn in range(_CONFLICTS):
+            outcome = self._call("create", path, write)
+            if outcome is not None:
+                return outcome
+            # S3 answers 409 while another writer's create is under way, and that one has failed.
+            time.sleep(random.uniform(0, 0.05 * 2**turn))  # noqa: S311
+        raise WarehouseUnavailable(
+            f"cannot create {self._uri}/{path}: the storage says that it exists, and has nothing to read there; try again"
+        )
 
     def sync(self) -> None:
         """Do nothing: every write was durable when it returned."""
@@ -131,5 +159,7 @@ class ObjectStorage:
 
     def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
         from obstore.exceptions import BaseError
+
+        _refuse_after_fork(f"{self._uri}/{path}")
 
         return reported((BaseError, OSError), verb, f"{self._uri}/{path}", action)

@@ -86,23 +86,29 @@ def commit(
             )
         tries += 1
         time.sleep(random.uniform(0, min(0.002 * 2**tries, 0.25)))  # noqa: S311
-    move_pointers(table, entries)
+    move_pointers(table, ledger, entries)
     return entries
 
 
-def move_pointers(table: OpenTable, entries: Sequence[LedgerEntry]) -> None:
+def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntry]) -> None:
     """Point the metastore at the batches that entries made current, all at one moment.
+
+    Where the metastore cannot keep writers apart, a slow one may move a pointer back over a later one's; so the ledgers
+    are looked at again, until they have nothing later.
 
     Args:
         table: The table.
+        ledger: Its ledgers.
         entries: Entries in effect, of different partitions.
 
     Raises:
         WarehouseUnavailable: The metastore failed; the ledger has the change, and the next operation completes it.
     """
-    pointers = [_pointer(table, entry) for entry in entries]
     try:
-        table.metastore.repoint(table.ref, pointers)
+        while entries and not table.metastore.repoint(table.ref, [_pointer(table, entry) for entry in entries]):
+            heads = ledger.heads({entry.partition: entry.sequence for entry in entries})
+            later = [heads[entry.partition].entry for entry in entries]
+            entries = [new for new, old in zip(later, entries, strict=True) if new and new.sequence > old.sequence]
     except WarehouseUnavailable as error:
         names = ", ".join(entry.partition for entry in entries[:3])
         raise WarehouseUnavailable(

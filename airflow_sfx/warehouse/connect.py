@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from urllib.parse import parse_qs, unquote, urlsplit
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.layout import PartitionStyle
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.identity import current_producer
 from airflow_sfx.warehouse.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from airflow_sfx.storage.s3 import S3Access
+
 DEFAULT_URI = "embedded://~/.sfx/warehouse"
+_LOGIN: tuple[str, ...] = ("auth", "kerberos_service_name")
 CATALOG_FILE = "_sfx/metastore.sqlite"
 
 
-def connect(uri: str, *, producer: Callable[[], Producer] | None = None) -> Warehouse:
+def connect(uri: str, *, producer: Callable[[], Producer] | None = None, access: S3Access | None = None) -> Warehouse:
     """Open a warehouse.
 
     Args:
         uri: ``embedded:///path``: a directory with everything in it, no service needed; ``~`` at the path's beginning is
             the home directory. ``?layout=hive`` names partition directories ``key=value`` in new tables.
+            ``hive://host:9083?location=s3://bucket/prefix``: a Hive Metastore, further hosts after a comma, with
+            ``endpoint_url=`` and ``region=`` of the S3 server where the AWS environment does not say, and
+            ``auth=KERBEROS&kerberos_service_name=hive``.
         producer: Who writes; from the process's environment where nobody says.
+        access: How S3 is reached, where neither the URI nor the AWS environment says.
 
     Returns:
         The warehouse.
@@ -38,30 +50,68 @@ def connect(uri: str, *, producer: Callable[[], Producer] | None = None) -> Ware
         []
     """
     parts = urlsplit(uri)
-    if parts.scheme != "embedded":
+    options = _options(uri, parts.query)
+    style = _style(options)
+    if parts.scheme == "hive":
+        store, metastore, shown = _hive(parts.netloc, options, access)
+    elif parts.scheme == "embedded":
+        store, metastore, shown = _embedded(uri, parts)
+    else:
         raise InvalidName(
-            f"{_without_secrets(uri)!r} names no warehouse: use embedded:///absolute/path for one in a directory"
+            f"{_without_secrets(uri)!r} names no warehouse: use embedded:///absolute/path for one in a directory, or "
+            "hive://host:9083?location=s3://bucket/prefix for a Hive Metastore"
         )
-    path = os.path.expanduser(unquote(parts.netloc + parts.path))
-    if not path.startswith("/"):
-        raise InvalidName(f"{uri!r} has no absolute path: use embedded:///absolute/path, with three slashes")
-    from airflow_sfx.metastore.embedded import EmbeddedMetastore
-
-    store = open_store(f"file://{path}")
+    if options:
+        raise InvalidName(f"unknown option {', '.join(sorted(options))} of a warehouse's URI ({parts.scheme}://…)")
     return Warehouse(
-        f"embedded://{path}",
-        store,
-        EmbeddedMetastore(f"{path}/{CATALOG_FILE}"),
-        partition_style=_style(parts.query),
-        producer=producer or (lambda: current_producer(os.environ)),
+        shown, store, metastore, partition_style=style, producer=producer or (lambda: current_producer(os.environ))
     )
 
 
-def _style(query: str) -> PartitionStyle:
-    options = parse_qs(query, strict_parsing=bool(query))
-    layout = options.pop("layout", ["value"])[-1]
-    if options:
-        raise InvalidName(f"unknown option {', '.join(sorted(options))} of an embedded warehouse: it has layout=")
+def _embedded(uri: str, parts: SplitResult) -> tuple[Store, Metastore, str]:
+    from airflow_sfx.metastore.embedded import EmbeddedMetastore
+
+    path = os.path.expanduser(unquote(parts.netloc + parts.path))
+    if not path.startswith("/"):
+        raise InvalidName(f"{uri!r} has no absolute path: use embedded:///absolute/path, with three slashes")
+    store = open_store(f"file://{path}")
+    return store, EmbeddedMetastore(f"{path}/{CATALOG_FILE}"), f"embedded://{path}"
+
+
+def _hive(netloc: str, options: dict[str, str], access: S3Access | None) -> tuple[Store, Metastore, str]:
+    from airflow_sfx.metastore.hive import HiveMetastore
+    from airflow_sfx.metastore.hive_client import Address
+
+    location = options.pop("location", "").rstrip("/")
+    if not location:
+        raise InvalidName("a hive:// URI says where the data lie: add ?location=s3://bucket/prefix")
+    login = {name: options.pop(name, "") for name in _LOGIN if name in options}
+    address = Address.parse(netloc, login)
+    store = open_store(location, _access(options, access))
+    shown = f"hive://{address}?location={store.uri}"
+    return store, HiveMetastore(address, store.uri), shown
+
+
+def _access(options: dict[str, str], access: S3Access | None) -> S3Access | None:
+    """What the URI's options say of S3, over what the caller says."""
+    from airflow_sfx.storage.s3 import S3Access
+
+    endpoint, region = options.pop("endpoint_url", None), options.pop("region", None)
+    if endpoint and (urlsplit(endpoint).username or urlsplit(endpoint).password):
+        raise InvalidName("endpoint_url= holds a user name or a password: leave them out, URIs are logged and stored")
+    given = access or S3Access()
+    return replace(given, endpoint=endpoint or given.endpoint, region=region or given.region)
+
+
+def _options(uri: str, query: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(query, strict_parsing=bool(query)))
+    except ValueError as error:
+        raise InvalidName(f"the options of {_without_secrets(uri)!r} are not name=value&name=value: {error}") from error
+
+
+def _style(options: dict[str, str]) -> PartitionStyle:
+    layout = options.pop("layout", "value")
     if layout == "hive":
         return "hive"
     if layout == "value":

@@ -65,7 +65,7 @@ def converged_heads(
     heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
     behind = [head.entry for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))]
     if behind:
-        move_pointers(table, _with_mates(table, ledger, behind))
+        move_pointers(table, ledger, _with_mates(table, ledger, behind))
     return heads
 
 

@@ -34,7 +34,7 @@ def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
     settled = ledger.settled(heads, again=False)
     behind = [head.entry for name, head in settled.items() if head.entry and lags(head.entry, pointers.get(name))]
     if behind:
-        move_pointers(table, behind)
+        move_pointers(table, ledger, behind)
     found += [Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on") for e in behind]
     found += [foreign for name, info in pointers.items() if (foreign := _foreign(table, name, info, settled[name]))]
     found += [unfinished for batch in each(lambda name: _unfinished(table, name), names) for unfinished in batch]

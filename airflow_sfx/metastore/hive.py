@@ -1,0 +1,306 @@
+"""The Hive Metastore: tables that Spark, Hive and Trino read as ordinary external Parquet tables."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.layout import EMPTY
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore import hive_objects as objects
+from airflow_sfx.metastore.hive_client import CALL_SECONDS, TRY_SECONDS, Address, HiveClients, Interrupted, bounded
+from airflow_sfx.metastore.hive_locks import Locks
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+
+CHUNK = 1000
+"""How many partitions are read or added by one call."""
+ALL_AT_ONCE = 32_767
+"""Up to how many partitions a table is read by one call, and so as it was at one moment."""
+SECONDS_A_PARTITION = 0.02
+_VERSION = "sfx.version"
+_MOVED_MEANWHILE = "has been modified"
+
+
+class HiveMetastore:
+    """A `Metastore` in a Hive Metastore, of Hive 2.3 or later.
+
+    Several partitions move by one ``alter_partitions``, which is one transaction of the metastore; those that are
+    missing are first added at a directory without files, which reads as no rows.
+
+    Args:
+        address: Where it is.
+        location: The URI below which new tables lie.
+    """
+
+    def __init__(self, address: Address, location: str) -> None:
+        self._clients = HiveClients(address)
+        self._locks = Locks(self._clients)
+        self._location = location
+        self._old_get_table = True
+
+    def databases(self) -> list[str]:
+        """The names of all databases, sorted."""
+        return sorted(self._ask(lambda client: client.get_all_databases()))
+
+    def tables(self, database: str) -> list[str]:
+        """The names of a database's tables, sorted; none for a database that is not there."""
+        return sorted(self._ask(lambda client: client.get_all_tables(database)))
+
+    def get_table(self, ref: TableRef) -> TableInfo | None:
+        """A table; None if there is none."""
+        table = self._table(ref)
+        return None if table is None else objects.info_of(table)
+
+    def create_table(self, info: TableInfo) -> TableInfo:
+        """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
+        from hmsclient.genthrift.hive_metastore.ttypes import AlreadyExistsException
+
+        self._make_database(info.ref.database)
+        for _ in self._while_interrupted():
+            found = self.get_table(info.ref)
+            if found is not None:
+                return found
+            with contextlib.suppress(AlreadyExistsException, Interrupted):
+                self._tell(lambda client: client.create_table(objects.table_of(info)))
+        raise AssertionError  # the loop ends by returning or raising
+
+    def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
+        """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between.
+
+        The new columns are given to all partitions, too, so that engines read them with today's columns.
+        """
+        with self._locks.held(ref, None):
+            for _ in self._while_interrupted():
+                table = self._existing(ref)
+                info = change(objects.info_of(table))
+                version = (table.parameters or {}).get(_VERSION)
+                changed = objects.changed_table(table, info)
+                if self._alter_table(changed, _VERSION, version, cascade=True):
+                    return objects.info_of(changed)
+        raise AssertionError  # the loop ends by returning or raising
+
+    def get_partitions(
+        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+    ) -> dict[Partition, PartitionInfo]:
+        """Those of the given partitions that there are, in the order of their values; None: all of them.
+
+        Up to `CHUNK` named ones, or up to `ALL_AT_ONCE` of a whole table, are as they were at one moment; of more than
+        that, each chunk is.
+        """
+        wanted = None if partitions is None else sorted(set(partitions))
+        table = self._table(ref)
+        if table is None or wanted == []:
+            return {}
+        if not table.partitionKeys:
+            pointer = objects.pointer_of_table(table)
+            return {} if pointer is None else {pointer.partition: pointer}
+        found = self._all(ref) if wanted is None else self._named(table, wanted)
+        infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
+        return {info.partition: info for info in infos}
+
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+        """Move partitions to new places, all at one moment, and add the missing ones; see `Metastore.repoint`."""
+        name = None if len(pointers) > 1 else str(pointers[0].partition)
+        with self._locks.held(ref, name) as alone:
+            for _ in self._while_interrupted():
+                table = self._existing(ref)
+                done = self._move(table, pointers) if table.partitionKeys else self._move_table(table, pointers)
+                if done:
+                    return alone
+        raise AssertionError  # the loop ends by returning or raising
+
+    def _move(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
+        from hmsclient.genthrift.hive_metastore.ttypes import (
+            AddPartitionsRequest,
+            EnvironmentContext,
+            InvalidOperationException,
+        )
+
+        there = {tuple(one.values): one for one in self._named(table, [p.partition for p in pointers])}
+        missing = [pointer for pointer in pointers if pointer.partition.values not in there]
+        empty = f"{objects.info_of(table).location}/{EMPTY}"
+        for chunk in bounded(missing, CHUNK):
+            new = [objects.new_partition(table, pointer, empty) for pointer in chunk]
+            request = AddPartitionsRequest(
+                dbName=table.dbName, tblName=table.tableName, parts=new, ifNotExists=True, needResult=False
+            )
+            try:
+                self._tell(partial(_add_partitions, request), count=len(new))
+            except Interrupted:
+                return False
+            there.update({tuple(one.values): one for one in new})
+        due = [
+            objects.moved(there[pointer.partition.values], pointer, table.sd.cols)
+            for pointer in pointers
+            if _follows(pointer, objects.pointer_of_partition(there[pointer.partition.values]))
+        ]
+        if not due:
+            return True
+        quiet = EnvironmentContext({"DO_NOT_UPDATE_STATS": "true"})
+        try:
+            self._tell(
+                lambda client: client.alter_partitions_with_environment_context(
+                    table.dbName, table.tableName, due, quiet
+                ),
+                count=len(due),
+            )
+        except Interrupted:
+            return False
+        except InvalidOperationException as error:  # somebody has dropped a partition since it was read
+            raise self._clients.unavailable(str(error.message)) from error
+        return True
+
+    def _move_table(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
+        (pointer,) = pointers
+        before = objects.pointer_of_table(table)
+        if before is not None and not _follows(pointer, before):
+            return True
+        sequence = (table.parameters or {}).get(objects.SEQUENCE)
+        root = objects.info_of(table).location
+        changed = objects.moved(table, pointer, table.sd.cols)
+        changed.parameters[objects.ROOT] = root
+        return self._alter_table(changed, objects.SEQUENCE, sequence, cascade=False)
+
+    def _alter_table(self, table: Any, guard: str, expected: str | None, *, cascade: bool) -> bool:
+        """Change a table unless somebody has meanwhile; False if it has to be looked at again."""
+        from hmsclient.genthrift.hive_metastore.ttypes import EnvironmentContext, MetaException
+
+        if guard == _VERSION:
+            table.parameters[_VERSION] = str(int(expected or 0) + 1)
+        properties = {"DO_NOT_UPDATE_STATS": "true"}
+        if cascade:
+            properties["CASCADE"] = "true"
+        if expected is not None:
+            properties |= {"expected_parameter_key": guard, "expected_parameter_value": expected}
+        try:
+            self._tell(
+                lambda client: client.alter_table_with_environment_context(
+                    table.dbName, table.tableName, table, EnvironmentContext(properties)
+                ),
+                seconds=10 * CALL_SECONDS if cascade else CALL_SECONDS,
+            )
+        except Interrupted:
+            return False
+        except MetaException as error:
+            if _MOVED_MEANWHILE in str(error.message):
+                return False
+            raise
+        return True
+
+    def _table(self, ref: TableRef) -> Any | None:
+        from hmsclient.genthrift.hive_metastore.ttypes import GetTableRequest, NoSuchObjectException
+        from thrift.Thrift import TApplicationException
+
+        def get(client: Any) -> Any:
+            if self._old_get_table:
+                try:
+                    return client.get_table(ref.database, ref.table)
+                except TApplicationException as error:
+                    if error.type != TApplicationException.UNKNOWN_METHOD:
+                        raise
+                    self._old_get_table = False  # Hive 4 has the call with a request only
+            return client.get_table_req(GetTableRequest(dbName=ref.database, tblName=ref.table)).table
+
+        try:
+            return self._ask(get)
+        except NoSuchObjectException:
+            return None
+
+    def _existing(self, ref: TableRef) -> Any:
+        table = self._table(ref)
+        if table is None:
+            raise TableNotFound(
+                f"the table {ref} does not exist: store it first, or see what there is with `sfx tables`",
+                table=str(ref),
+            )
+        return table
+
+    def _all(self, ref: TableRef) -> list[Any]:
+        names = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
+        if len(names) <= ALL_AT_ONCE:
+            found: list[Any] = self._ask(
+                lambda client: client.get_partitions(ref.database, ref.table, -1), count=len(names)
+            )
+            return found
+        return self._by_names(ref.database, ref.table, names)
+
+    def _named(self, table: Any, partitions: Sequence[Partition]) -> list[Any]:
+        keys = objects.info_of(table).keys
+        names = [objects.partition_name(keys, partition) for partition in partitions]
+        return self._by_names(table.dbName, table.tableName, names)
+
+    def _by_names(self, database: str, table: str, names: Sequence[str]) -> list[Any]:
+        return [
+            partition
+            for chunk in bounded(names, CHUNK)
+            for partition in self._ask(partial(_get_partitions, database, table, list(chunk)), count=len(chunk))
+        ]
+
+    def _make_database(self, name: str) -> None:
+        from hmsclient.genthrift.hive_metastore.ttypes import AlreadyExistsException, Database
+
+        new = Database(name=name, locationUri=f"{self._location}/{name}.db", parameters={})
+        for _ in self._while_interrupted():
+            if name in self.databases():
+                return
+            with contextlib.suppress(AlreadyExistsException, Interrupted):
+                self._tell(lambda client: client.create_database(new))
+
+    def _while_interrupted(self) -> Iterator[None]:
+        """Turns of a loop whose body looks at what there is and then changes it; it ends by returning."""
+        give_up = time.monotonic() + TRY_SECONDS
+        turn = 0
+        while True:
+            yield
+            turn += 1
+            if time.monotonic() > give_up:
+                raise self._clients.unavailable("connections broke off again and again")
+            time.sleep(random.uniform(0, min(0.01 * 2**turn, 1.0)))  # noqa: S311
+
+    def _ask(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
+        with self._server_errors():
+            return self._clients.ask(action)
+
+    def _tell(self, action: Callable[[Any], Any], *, count: int = 0, seconds: float = CALL_SECONDS) -> Any:
+        with self._server_errors():
+            return self._clients.tell(action, seconds=seconds + count * SECONDS_A_PARTITION)
+
+    @contextlib.contextmanager
+    def _server_errors(self) -> Iterator[None]:
+        """Errors of the server that no caller expects, as ours."""
+        from hmsclient.genthrift.hive_metastore.ttypes import (
+            AlreadyExistsException,
+            InvalidOperationException,
+            NoSuchObjectException,
+        )
+        from thrift.Thrift import TException
+
+        try:
+            yield
+        except (AlreadyExistsException, InvalidOperationException, NoSuchObjectException, Interrupted, SfxError):
+            raise
+        except TException as error:
+            message = str(getattr(error, "message", None) or error)
+            if _MOVED_MEANWHILE in message:
+                raise
+            raise WarehouseUnavailable(str(self._clients.unavailable(message.partition("\n")[0]))) from error
+
+
+def _add_partitions(request: Any, client: Any) -> None:
+    client.add_partitions_req(request)
+
+
+def _get_partitions(database: str, table: str, names: list[str], client: Any) -> list[Any]:
+    found: list[Any] = client.get_partitions_by_names(database, table, names)
+    return found
+
+
+def _follows(pointer: PartitionInfo, there: PartitionInfo) -> bool:
+    """Whether a pointer is to be moved: never back, and not where it is already."""
+    return pointer.sequence >= there.sequence and pointer != there

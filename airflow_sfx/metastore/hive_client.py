@@ -1,0 +1,227 @@
+"""Connections to a Hive Metastore: several hosts tried in turn, time limits, and what became of a call that broke off.
+
+The Thrift client is the one that Airflow's Hive provider brings (``hmsclient``), with its faster protocol. A client is
+used by one thread at a time and stays open between calls; a forked child opens its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+
+if TYPE_CHECKING:
+    from thrift.transport.TTransport import TTransportBase
+
+T = TypeVar("T")
+
+DEFAULT_PORT = 9083
+_LAST_PORT = 65_535
+CONNECT_SECONDS = 5.0
+CALL_SECONDS = 30.0
+"""How long a call may take before the connection is given up; a call with much to do gets more."""
+TRY_SECONDS = 30.0
+"""How long a call is repeated while connections break off, or a server that did answer before does not."""
+
+
+class Interrupted(Exception):
+    """The connection broke off during a call, or the server failed inside: whether it took effect is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the metastore is and how one logs in.
+
+    Args:
+        hosts: Host names with ports, in the order in which they are tried.
+        auth: ``NOSASL``, or ``KERBEROS`` for SASL with GSSAPI.
+        service: The Kerberos service's name.
+
+    Example:
+        >>> Address.parse("one:9083,two", {}).hosts
+        (('one', 9083), ('two', 9083))
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    auth: str = "NOSASL"
+    service: str = "hive"
+
+    @classmethod
+    def parse(cls, netloc: str, options: dict[str, str]) -> Address:
+        """Read ``host:port,host:port`` and the options ``auth`` and ``kerberos_service_name``.
+
+        Raises:
+            InvalidName: A host is empty, a port is no number, or the login is unknown.
+        """
+        hosts = []
+        for part in netloc.split(","):
+            host, _, port = part.rpartition(":") if ":" in part else (part, "", str(DEFAULT_PORT))
+            if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+                raise InvalidName(f"{part!r} is no host of a Hive Metastore: write host or host:port, as in host:9083")
+            hosts.append((host, int(port)))
+        auth = options.get("auth", "NOSASL").upper()
+        if auth not in ("NOSASL", "KERBEROS"):
+            raise InvalidName(f"auth={auth!r} is not known: use NOSASL or KERBEROS")
+        return cls(tuple(hosts), auth, options.get("kerberos_service_name", "hive"))
+
+    def __str__(self) -> str:
+        return ",".join(f"{host}:{port}" for host, port in self.hosts)
+
+
+class HiveClients:
+    """Open connections, lent to one thread at a time.
+
+    Args:
+        address: Where the metastore is.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._idle: list[tuple[Any, Any]] = []
+        self._reached = False
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def ask(self, action: Callable[[Any], T]) -> T:
+        """Make a call that changes nothing; repeated, on any host, while connections break off.
+
+        Args:
+            action: Makes the call with the client that it is given.
+
+        Raises:
+            WarehouseUnavailable: No host answered in `TRY_SECONDS`.
+            Exception: What the server raised.
+        """
+        give_up = time.monotonic() + TRY_SECONDS
+        tries = 0
+        while True:
+            try:
+                return self.tell(action)
+            except Interrupted as error:
+                tries += 1
+                if time.monotonic() > give_up:
+                    raise self.unavailable(str(error)) from error
+                time.sleep(random.uniform(0, min(0.05 * 2**tries, 2.0)))  # noqa: S311
+
+    def tell(self, action: Callable[[Any], T], *, seconds: float = CALL_SECONDS) -> T:
+        """Make a call once.
+
+        Args:
+            action: Makes the call with the client that it is given.
+            seconds: How long it may take.
+
+        Raises:
+            Interrupted: The connection broke off, so that nobody knows whether the call took effect.
+            WarehouseUnavailable: No host could be reached; the call was not made.
+            Exception: What the server raised.
+        """
+        from thrift.Thrift import TApplicationException
+        from thrift.transport.TTransport import TTransportException
+
+        with self._lent() as (client, socket):
+            socket.setTimeout(seconds * 1000)
+            try:
+                return action(client)
+            except (TTransportException, OSError, EOFError) as error:
+                raise Interrupted(f"{type(error).__name__}: {error}") from error
+            except TApplicationException as error:
+                if error.type != TApplicationException.INTERNAL_ERROR:
+                    raise
+                raise Interrupted(str(error.message)) from error
+
+    def unavailable(self, reason: str) -> WarehouseUnavailable:
+        """The error for a metastore that does not do what it is asked."""
+        return WarehouseUnavailable(
+            f"the Hive Metastore at {self._address} cannot be used: {reason}. Check that it runs and can be reached from "
+            "here; `sfx repair` completes what was cut short"
+        )
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[tuple[Any, Any]]:
+        from thrift.Thrift import TException
+
+        with self._lock:
+            lent = self._idle.pop() if self._idle else None
+        if lent is None:
+            lent = self._open()
+        whole = False
+        try:
+            yield lent
+            whole = True
+        except TException:  # the server's answer: the next call can begin
+            whole = True
+            raise
+        finally:
+            if whole:
+                with self._lock:
+                    self._idle.append(lent)
+            else:
+                lent[1].close()
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._idle = []
+
+    def _open(self) -> tuple[Any, Any]:
+        from thrift.transport.TTransport import TTransportException
+
+        give_up = time.monotonic() + (TRY_SECONDS if self._reached else 0)
+        while True:
+            reasons = []
+            for host, port in self._address.hosts:
+                try:
+                    opened = _connect(host, port, self._address)
+                except (OSError, TTransportException) as error:
+                    reasons.append(str(getattr(error, "message", None) or error) or f"{host}:{port}")
+                else:
+                    self._reached = True
+                    return opened
+            if time.monotonic() > give_up:
+                raise self.unavailable("no host answers (" + "; ".join(reasons) + ")")
+            time.sleep(random.uniform(0.1, 0.5))  # noqa: S311
+
+
+def _connect(host: str, port: int, address: Address) -> tuple[Any, Any]:
+    from hmsclient.genthrift.hive_metastore.ThriftHiveMetastore import Client
+    from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
+    from thrift.transport.TSocket import TSocket
+    from thrift.transport.TTransport import TBufferedTransport
+
+    socket = TSocket(host, port)
+    socket.setTimeout(CONNECT_SECONDS * 1000)
+    transport: TTransportBase
+    transport = _kerberos(host, socket, address) if address.auth == "KERBEROS" else TBufferedTransport(socket)
+    transport.open()
+    return Client(TBinaryProtocolAccelerated(transport, fallback=True)), socket
+
+
+def _kerberos(host: str, socket: Any, address: Address) -> Any:
+    try:
+        from pyhive.hive import get_installed_sasl
+        from thrift_sasl import TSaslClientTransport
+    except ImportError as error:
+        raise WarehouseUnavailable(
+            f"auth=KERBEROS needs packages that are not installed ({error}): install "
+            "'apache-airflow-providers-apache-hive[GSSAPI]'"
+        ) from error
+    return TSaslClientTransport(
+        lambda: get_installed_sasl(host=host, sasl_auth="GSSAPI", service=address.service), "GSSAPI", socket
+    )
+
+
+def bounded(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut a long list into chunks of at most ``size``.
+
+    Example:
+        >>> [len(chunk) for chunk in bounded(range(5), 2)]
+        [2, 2, 1]
+    """
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,156 @@
+"""What the Hive Metastore keeps, as our values, and back: tables and partitions with their locations and parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+
+INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+
+ROOT = "sfx.root"
+SEQUENCE = "sfx.sequence"
+_BATCH = "sfx.batch_id"
+_AT = "sfx.at"
+_ROWS, _BYTES = "numRows", "totalSize"
+_POINTER = (ROOT, SEQUENCE, _BATCH, _AT)
+_STALE = ("COLUMN_STATS_ACCURATE", "numFiles", "rawDataSize", _ROWS, _BYTES, _BATCH)
+
+# What Hive's FileUtils.escapePathName encodes: names are compared as text, so ours must be Hive's to the letter.
+_HIVE_ESCAPES = re.compile(r"""[\x00-\x1f"#%'*/:=?\\\x7f{\[\]^]""")
+
+
+def partition_name(keys: Sequence[PartitionKey], partition: Partition) -> str:
+    """A partition's name as Hive writes it.
+
+    Example:
+        >>> partition_name([PartitionKey("day"), PartitionKey("city")], Partition(("2016", "US/East")))
+        'day=2016/city=US%2FEast'
+    """
+    pairs = zip(keys, partition.values, strict=True)
+    return "/".join(f"{key.name}={_HIVE_ESCAPES.sub(_encoded, value)}" for key, value in pairs)
+
+
+def _encoded(found: re.Match[str]) -> str:
+    return f"%{ord(found.group()):02X}"
+
+
+def table_of(info: TableInfo) -> Any:
+    """A Hive table: external, so that dropping it leaves the objects, in Parquet."""
+    from hmsclient.genthrift.hive_metastore import ttypes
+
+    return ttypes.Table(
+        dbName=info.ref.database,
+        tableName=info.ref.table,
+        tableType="EXTERNAL_TABLE",
+        partitionKeys=[ttypes.FieldSchema(key.name, key.type, None) for key in info.keys],
+        sd=_storage(_fields(info.columns, ()), info.location),
+        parameters={"EXTERNAL": "TRUE", "external.table.purge": "false", ROOT: info.location, **info.parameters},
+    )
+
+
+def info_of(table: Any) -> TableInfo:
+    """A table as the metastore has it."""
+    parameters = table.parameters or {}
+    return TableInfo(
+        ref=TableRef(table.dbName, table.tableName),
+        location=parameters.get(ROOT) or table.sd.location,
+        columns=tuple(Column(field.name, field.type) for field in table.sd.cols),
+        keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
+        parameters={
+            name: value for name, value in parameters.items() if name.startswith("sfx.") and name not in _POINTER
+        },
+    )
+
+
+def changed_table(table: Any, info: TableInfo) -> Any:
+    """A Hive table with the columns and parameters of ``info``; comments of columns stay."""
+    table.sd.cols = _fields(info.columns, table.sd.cols)
+    table.parameters = {**(table.parameters or {}), **info.parameters}
+    return table
+
+
+def pointer_of_partition(partition: Any) -> PartitionInfo:
+    """Where a partition's pointer is."""
+    return _pointer(Partition(tuple(partition.values)), partition.sd.location, partition.parameters or {})
+
+
+def pointer_of_table(table: Any) -> PartitionInfo | None:
+    """Where the pointer of a table without partitions is; None if it was never moved."""
+    parameters = table.parameters or {}
+    if SEQUENCE not in parameters:
+        return None
+    return _pointer(Partition(), table.sd.location, parameters)
+
+
+def new_partition(table: Any, pointer: PartitionInfo, empty: str) -> Any:
+    """A partition that is still to be filled: at a directory without files, which reads as no rows."""
+    from hmsclient.genthrift.hive_metastore import ttypes
+
+    return ttypes.Partition(
+        dbName=table.dbName,
+        tableName=table.tableName,
+        values=list(pointer.partition.values),
+        sd=_storage(table.sd.cols, empty),
+        parameters={_ROWS: "0", _BYTES: "0", "numFiles": "0"},
+    )
+
+
+def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
+    """A partition, or a table without partitions, that points elsewhere; its other parameters stay."""
+    target.sd.location = pointer.location
+    target.sd.cols = list(columns)
+    kept = {name: value for name, value in (target.parameters or {}).items() if name not in _STALE}
+    facts = {_BATCH: pointer.batch_id, _ROWS: pointer.rows, _BYTES: pointer.bytes, _AT: pointer.at}
+    told = {name: str(value) for name, value in facts.items() if value is not None}
+    target.parameters = {**kept, **told, SEQUENCE: str(pointer.sequence)}
+    return target
+
+
+def _pointer(partition: Partition, location: str, parameters: Mapping[str, str]) -> PartitionInfo:
+    return PartitionInfo(
+        partition=partition,
+        location=location,
+        sequence=_number(parameters.get(SEQUENCE)) or 0,
+        batch_id=parameters.get(_BATCH),
+        rows=_number(parameters.get(_ROWS)),
+        bytes=_number(parameters.get(_BYTES)),
+        at=parameters.get(_AT, ""),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:
+    from hmsclient.genthrift.hive_metastore import ttypes
+
+    comments = {field.name: field.comment for field in known}
+    return [
+        ttypes.FieldSchema(column.name.lower(), column.type, comments.get(column.name.lower())) for column in columns
+    ]
+
+
+def _storage(fields: Sequence[Any], location: str) -> Any:
+    from hmsclient.genthrift.hive_metastore import ttypes
+
+    return ttypes.StorageDescriptor(
+        cols=list(fields),
+        location=location,
+        inputFormat=INPUT_FORMAT,
+        outputFormat=OUTPUT_FORMAT,
+        compressed=False,
+        numBuckets=-1,
+        serdeInfo=ttypes.SerDeInfo(serializationLib=SERDE, parameters={"serialization.format": "1"}),
+        bucketCols=[],
+        sortCols=[],
+        parameters={},
+    )
