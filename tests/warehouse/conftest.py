@@ -1,19 +1,59 @@
-"""A warehouse of its own for each test."""
+"""A warehouse of its own for each test: in a directory, and on the real S3 server and Hive Metastore."""
 
 from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.metastore.hive_server import drop_databases, hive_address  # noqa: F401  a fixture
 
 DAY = "20161031"
 
 
 @pytest.fixture
-def warehouse(tmp_path) -> Warehouse:
-    return connect(f"embedded://{tmp_path}/warehouse")
+def new_embedded_uri(tmp_path) -> Callable[[], str]:
+    """Gives empty warehouses in directories."""
+    return lambda: f"embedded://{tmp_path}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def new_stack_uri(hive_address) -> Callable[[], str]:  # noqa: F811
+    """Gives empty warehouses on S3 and Hive; the one before is no more to be found."""
+
+    def new() -> str:
+        drop_databases(hive_address)
+        return f"hive://{hive_address}?location=s3://warehouse/tests/{uuid.uuid4().hex}"
+
+    return new
+
+
+@pytest.fixture
+def embedded_uri(new_embedded_uri) -> str:
+    """An empty warehouse in a directory."""
+    return new_embedded_uri()
+
+
+@pytest.fixture
+def stack_uri(new_stack_uri) -> str:
+    """An empty warehouse on S3 and Hive."""
+    return new_stack_uri()
+
+
+@pytest.fixture(params=["embedded", "stack"])
+def uri(request) -> str:
+    """An empty warehouse of each kind."""
+    found: str = request.getfixturevalue(f"{request.param}_uri")
+    return found
+
+
+@pytest.fixture
+def warehouse(uri) -> Warehouse:
+    return connect(uri)
 
 
 @pytest.fixture

@@ -22,6 +22,17 @@ FORKS.set_forkserver_preload(
 KILLED = -signal.SIGKILL
 
 
+def process(target: Callable[..., object], *args: object) -> multiprocessing.process.BaseProcess:
+    """A process of its own, not started yet, that knows the servers which this one knows."""
+    servers = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return FORKS.Process(target=_beside_servers, args=(servers, target, *args))
+
+
+def _beside_servers(servers: dict[str, str], target: Callable[..., object], *args: object) -> None:
+    os.environ.update(servers)
+    target(*args)
+
+
 class Countdown:
     """Ends this process at the Nth call, before it or after it."""
 
@@ -63,11 +74,11 @@ def run_until_call(
 
     ``together``: three objects are as many as hundreds, and each file that is given its name is a call of its own.
     """
-    process = FORKS.Process(target=_mortal_run, args=(uri, action, calls, after, together))
-    process.start()
-    process.join(120)
-    assert process.exitcode is not None, "the process hangs"
-    return process.exitcode
+    child = process(_mortal_run, uri, action, calls, after, together)
+    child.start()
+    child.join(120)
+    assert child.exitcode is not None, "the process hangs"
+    return child.exitcode
 
 
 def _mortal_run(uri: str, action: Callable[[Warehouse], object], calls: int, after: bool, together: bool) -> None:

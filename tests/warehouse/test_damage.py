@@ -20,6 +20,12 @@ DAY = "20161031"
 
 
 @pytest.fixture
+def uri(embedded_uri) -> str:
+    """Only files can be damaged from here."""
+    return embedded_uri
+
+
+@pytest.fixture
 def two(warehouse: Warehouse, frame: pd.DataFrame) -> tuple[sfx.BatchPin, sfx.BatchPin]:
     """An older and a current batch."""
     return (

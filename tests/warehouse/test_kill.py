@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -56,19 +55,26 @@ def versions(warehouse: Warehouse) -> dict[str, int]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("action", [store_one, store_many, publish_many, roll_back_many])
-def test_a_process_killed_at_any_call_leaves_old_or_new_and_repair_finishes(tmp_path, action, when) -> None:
-    kill_at_every_call(tmp_path, action, when)
+def test_a_process_killed_at_any_call_leaves_old_or_new_and_repair_finishes(new_embedded_uri, action, when) -> None:
+    kill_at_every_call(new_embedded_uri, action, when)
 
 
 @pytest.mark.parametrize("action", [store_many, roll_back_many])
-def test_a_process_killed_among_objects_that_are_written_together_leaves_old_or_new(tmp_path, action) -> None:
-    kill_at_every_call(tmp_path, action, "after", together=True)
+def test_a_process_killed_among_objects_that_are_written_together_leaves_old_or_new(new_embedded_uri, action) -> None:
+    kill_at_every_call(new_embedded_uri, action, "after", together=True)
 
 
-def kill_at_every_call(tmp_path: Path, action: Callable[..., None], when: str, *, together: bool = False) -> None:
+@pytest.mark.parametrize("action", [store_one, store_many, roll_back_many])
+def test_a_process_killed_at_any_call_to_s3_and_hive_leaves_old_or_new(new_stack_uri, action) -> None:
+    kill_at_every_call(new_stack_uri, action, "after")
+
+
+def kill_at_every_call(
+    new_uri: Callable[[], str], action: Callable[..., None], when: str, *, together: bool = False
+) -> None:
     outcomes = set()
     for calls in range(1, 200):
-        uri = f"embedded://{tmp_path}/{calls}"
+        uri = new_uri()
         warehouse = connect(uri)
         prepare(warehouse, action)
         before = {day: warehouse.history("sales", "items", [day], limit=None) for day in DAYS}

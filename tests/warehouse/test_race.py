@@ -7,7 +7,7 @@ import multiprocessing
 import pandas as pd
 
 from airflow_sfx.warehouse.connect import connect
-from tests.warehouse.faults import FORKS
+from tests.warehouse.faults import FORKS, process
 
 WRITERS, STORES, ROWS = 8, 50, 40
 
@@ -29,23 +29,22 @@ def read(uri: str, stop, results) -> None:
     results.put((reads, torn))
 
 
-def test_eight_processes_storing_fifty_times_each_lose_nothing_and_tear_no_read(tmp_path) -> None:
-    uri = f"embedded://{tmp_path}"
+def test_eight_processes_storing_fifty_times_each_lose_nothing_and_tear_no_read(uri) -> None:
     warehouse = connect(uri)
     warehouse.store_dataframe(pd.DataFrame({"mark": [-1] * ROWS}), "sales", "items", ["20161031"])
     stop, results = FORKS.Event(), FORKS.Queue()
-    readers = [FORKS.Process(target=read, args=(uri, stop, results)) for _ in range(2)]
-    writers = [FORKS.Process(target=write, args=(uri, writer)) for writer in range(WRITERS)]
-    for process in (*readers, *writers):
-        process.start()
-    for process in writers:
-        process.join(240)
+    readers = [process(read, uri, stop, results) for _ in range(2)]
+    writers = [process(write, uri, writer) for writer in range(WRITERS)]
+    for one in (*readers, *writers):
+        one.start()
+    for one in writers:
+        one.join(240)
     stop.set()
     seen = [results.get(timeout=60) for _ in readers]
-    for process in readers:
-        process.join(60)
+    for one in readers:
+        one.join(60)
 
-    assert [process.exitcode for process in (*readers, *writers)] == [0] * (len(readers) + WRITERS)
+    assert [one.exitcode for one in (*readers, *writers)] == [0] * (len(readers) + WRITERS)
     entries = warehouse.history("sales", "items", ["20161031"], limit=None)[::-1]
     assert len(entries) == 1 + WRITERS * STORES
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
@@ -64,28 +63,27 @@ def write_two(uri: str, mark: int) -> None:
         warehouse.store_dataframe(frame, "sales", "items", partition_by=["day"])
 
 
-def test_commits_of_several_partitions_at_once_are_seen_whole_and_in_one_order(tmp_path) -> None:
-    uri = f"embedded://{tmp_path}"
+def test_commits_of_several_partitions_at_once_are_seen_whole_and_in_one_order(uri) -> None:
     warehouse = connect(uri)
     first = pd.DataFrame({"day": ["a", "b", "c"], "mark": [-1] * 3})
     warehouse.store_dataframe(first, "sales", "items", partition_by=["day"])
-    writers = [FORKS.Process(target=write_two, args=(uri, mark)) for mark in range(4)]
-    for process in writers:
-        process.start()
+    writers = [process(write_two, uri, mark) for mark in range(4)]
+    for one in writers:
+        one.start()
     torn = 0
-    while any(process.is_alive() for process in writers):
+    while any(one.is_alive() for one in writers):
         torn += warehouse.load_dataframe("sales", "items")["mark"].nunique() != 1
-    for process in writers:
-        process.join(60)
-    assert [process.exitcode for process in writers] == [0] * 4
+    for one in writers:
+        one.join(60)
+    assert [one.exitcode for one in writers] == [0] * 4
     assert torn == 0
     orders = [[e.batch_id for e in warehouse.history("sales", "items", [day], limit=None)] for day in "abc"]
     assert orders[0] == orders[1] == orders[2]
     assert len(orders[0]) == 41
 
 
-def test_a_child_that_was_forked_after_a_store_stores_too(tmp_path) -> None:
-    warehouse = connect(f"embedded://{tmp_path}")
+def test_a_child_that_was_forked_after_a_store_stores_too(embedded_uri) -> None:
+    warehouse = connect(embedded_uri)
     frame = pd.DataFrame({"n": [1]})
     warehouse.store_dataframe(frame, "sales", "items", ["20161031"])
 

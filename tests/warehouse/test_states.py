@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.connect import connect
@@ -41,16 +47,14 @@ class Model:
 
 
 class WarehouseMachine(RuleBasedStateMachine):
+    new_uri: Callable[[], str]
+
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.mkdtemp()
-        self.warehouse = connect(f"embedded://{self.folder}")
+        self.warehouse = connect(self.new_uri())
         self.model = {day: Model() for day in ("d1", "d2", "d3")}
         self.staged: list[sfx.BatchPin] = []
         self.value = 0
-
-    def teardown(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _frame(self) -> pd.DataFrame:
         self.value += 1
@@ -151,7 +155,14 @@ class WarehouseMachine(RuleBasedStateMachine):
             self.model[day].content[batch] = self.value
 
 
-TestWarehouseStates = WarehouseMachine.TestCase
-TestWarehouseStates.settings = settings(
-    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@pytest.mark.parametrize(("kind", "examples", "steps"), [("embedded", 25, 20), ("stack", 4, 12)])
+def test_operations_in_any_order_do_what_the_model_says(request, kind: str, examples: int, steps: int) -> None:
+    machine = type(
+        "Machine", (WarehouseMachine,), {"new_uri": staticmethod(request.getfixturevalue(f"new_{kind}_uri"))}
+    )
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

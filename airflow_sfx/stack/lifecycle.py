@@ -1,0 +1,167 @@
+"""Starting the services, telling how they are, and ending them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.stack import hive_metastore, process, s3_server
+from airflow_sfx.stack.settings import HOST, Stack, load, settle
+
+DEFAULT_DIRECTORY = Path("~/.sfx/stack")
+START_SECONDS = 120.0
+_SERVICES: tuple[ModuleType, ...] = (s3_server, hive_metastore)
+_PORTS_OF = {
+    s3_server.NAME: ("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc"),
+    hive_metastore.NAME: ("metastore",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """How a service is.
+
+    Args:
+        name: Which.
+        pid: The number of its process; None if it does not run.
+        port: Where it listens.
+        ready: Whether it answers.
+    """
+
+    name: str
+    pid: int | None
+    port: int
+    ready: bool
+
+
+def up(
+    directory: Path = DEFAULT_DIRECTORY,
+    *,
+    s3_port: int | None = None,
+    metastore_port: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Stack:
+    """Start what does not run yet, and wait until all answers.
+
+    Args:
+        directory: The folder for data, settings and logs; it is made.
+        s3_port: The port of the S3 server; that of the last start, or a free one, where nobody says.
+        metastore_port: That of the metastore.
+        tell: Is told what is under way.
+
+    Returns:
+        The running stack.
+
+    Raises:
+        WarehouseUnavailable: A port is taken, something is not installed, or a service ended or did not answer in two
+            minutes. What had been started is ended again.
+    """
+    folder = directory.expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {name: port for name, port in (("s3", s3_port), ("metastore", metastore_port)) if port is not None}
+    with _only_one(folder):
+        running = {service.NAME for service in _SERVICES if _running(service, folder)}
+        before = load(folder)
+        if running and before and any(before.ports[name] != port for name, port in wanted.items()):
+            raise WarehouseUnavailable(f"the stack in {folder} runs with other ports ({before.ports}): end it first")
+        stack = before if running and before else settle(folder, wanted)
+        _refuse_busy_ports(stack, running)
+        started: list[process.Daemon] = []
+        try:
+            for service in _SERVICES:
+                if service.NAME not in running:
+                    tell(f"starting the {service.NAME}")
+                    started.append(_start(service, stack))
+            _wait(stack, started, tell)
+        except BaseException:
+            for daemon in started:
+                process.stop(daemon, folder)
+            raise
+    return stack
+
+
+def down(directory: Path = DEFAULT_DIRECTORY) -> list[str]:
+    """End the services that were started in a folder; the data stay.
+
+    Returns:
+        The names of those that were running.
+    """
+    folder = directory.expanduser().absolute()
+    if not folder.is_dir():
+        return []
+    with _only_one(folder):
+        found = [daemon for service in _SERVICES if (daemon := process.noted(service.NAME, folder))]
+        return [daemon.name for daemon in reversed(found) if process.stop(daemon, folder)]
+
+
+def status(directory: Path = DEFAULT_DIRECTORY) -> list[ServiceStatus]:
+    """How the services of a folder are; none if no stack was ever started there."""
+    folder = directory.expanduser().absolute()
+    stack = load(folder)
+    if stack is None:
+        return []
+    ports = {s3_server.NAME: stack.ports["s3"], hive_metastore.NAME: stack.metastore_port}
+    found = []
+    for service in _SERVICES:
+        daemon = _running(service, folder)
+        found.append(
+            ServiceStatus(
+                service.NAME, daemon.pid if daemon else None, ports[service.NAME], bool(daemon) and service.ready(stack)
+            )
+        )
+    return found
+
+
+def _start(service: ModuleType, stack: Stack) -> process.Daemon:
+    temporary = stack.directory / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return process.start(service.NAME, service.command(stack), stack.directory, {"TMPDIR": str(temporary)})
+
+
+def _running(service: ModuleType, folder: Path) -> process.Daemon | None:
+    daemon = process.noted(service.NAME, folder)
+    return daemon if daemon is not None and daemon.alive else None
+
+
+def _wait(stack: Stack, started: list[process.Daemon], tell: Callable[[str], None]) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    for service in _SERVICES:
+        tell(f"waiting for the {service.NAME} to answer")
+        while not service.ready(stack):
+            for daemon in started:
+                process.refuse_if_dead(daemon, stack.directory)
+            if time.monotonic() > give_up:
+                raise WarehouseUnavailable(
+                    f"the {service.NAME} did not answer in {START_SECONDS:.0f} s; the end of its log:\n"
+                    f"{process.log_end(service.NAME, stack.directory)}"
+                )
+            time.sleep(0.2)
+
+
+def _refuse_busy_ports(stack: Stack, running: set[str]) -> None:
+    for service, names in _PORTS_OF.items():
+        for name in names if service not in running else ():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((HOST, stack.ports[name]))
+                except OSError as error:
+                    raise WarehouseUnavailable(
+                        f"the port {stack.ports[name]} that the {service} needs ({name}) is taken ({error.strerror}): end "
+                        "the program that listens there, or choose another with --s3-port or --metastore-port"
+                    ) from error
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Nobody else starts or ends this folder's services meanwhile; the lock goes with the process."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

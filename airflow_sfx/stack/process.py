@@ -1,0 +1,132 @@
+"""Processes that outlive the terminal, and are ended only when they are surely the ones that were started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+
+_GRACE_SECONDS = 4.0
+"""How long a process may take to end by itself. What it has acknowledged is with the system by then; SeaweedFS would wait
+a quarter of a minute for connections of its own parts."""
+_LOG_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A process that was started.
+
+    Args:
+        name: What it is.
+        pid: Its number.
+        started: When the system started it: another process with the same number has another time.
+    """
+
+    name: str
+    pid: int
+    started: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return _started(self.pid) == self.started
+
+
+def start(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Daemon:
+    """Start a process in a session of its own, with its output in ``<name>.log``, and note it in ``<name>.pid``.
+
+    Args:
+        name: What it is.
+        command: The program and its arguments.
+        folder: Where the log and the note go.
+        environment: Variables beside those of this process.
+
+    Returns:
+        The process.
+    """
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  the command is ours
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            cwd=folder,
+            start_new_session=True,
+        )
+    started = _started(process.pid)
+    daemon = Daemon(name, process.pid, started or "")
+    (folder / f"{name}.pid").write_text(json.dumps(asdict(daemon)))
+    return daemon
+
+
+def noted(name: str, folder: Path) -> Daemon | None:
+    """The process that was started last; None if none was, or its note cannot be read."""
+    try:
+        return Daemon(**json.loads((folder / f"{name}.pid").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def stop(daemon: Daemon, folder: Path) -> bool:
+    """End a process and wait until it is gone.
+
+    Returns:
+        Whether it was running.
+    """
+    was_running = daemon.alive
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        if not daemon.alive:
+            break
+        os.kill(daemon.pid, signal_number)
+        _wait_gone(daemon)
+    (folder / f"{daemon.name}.pid").unlink(missing_ok=True)
+    return was_running
+
+
+def log_end(name: str, folder: Path) -> str:
+    """The last lines of a process's log."""
+    lines = (folder / f"{name}.log").read_text(errors="replace").splitlines()
+    return "\n".join(lines[-_LOG_LINES:])
+
+
+def refuse_if_dead(daemon: Daemon, folder: Path) -> None:
+    """Raise if a process has ended while it should start.
+
+    Raises:
+        WarehouseUnavailable: It has; the message has the end of its log.
+    """
+    if not daemon.alive:
+        raise WarehouseUnavailable(
+            f"the {daemon.name} ended while it started; the end of {folder / f'{daemon.name}.log'}:\n"
+            f"{log_end(daemon.name, folder)}"
+        )
+
+
+def _wait_gone(daemon: Daemon) -> None:
+    give_up = time.monotonic() + _GRACE_SECONDS
+    while daemon.alive and time.monotonic() < give_up:
+        time.sleep(0.05)
+
+
+def _started(pid: int) -> str | None:
+    """When a process was started, as the system tells it; None if it does not run."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # a child of this process that has ended would stay in the list
+    stat = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():  # not Linux
+        found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return found.stdout.strip() or None
+    try:
+        state, *_, started = stat.read_text().rpartition(")")[2].split()[:20]
+    except OSError:
+        return None
+    return None if state == "Z" else started

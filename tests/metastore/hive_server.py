@@ -1,0 +1,21 @@
+"""The Hive Metastore of the tests: emptied before each test that uses it."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_sfx.metastore.hive_client import Address, HiveClients
+
+
+@pytest.fixture(scope="session")
+def hive_address(stack) -> str:
+    """Host and port of a running Hive Metastore."""
+    return f"127.0.0.1:{stack.metastore_port}"
+
+
+def drop_databases(address: str) -> None:
+    """Remove all tables from a metastore; the files of external tables stay."""
+    clients = HiveClients(Address.parse(address, {}))
+    for name in clients.ask(lambda client: client.get_all_databases()):
+        if name != "default":
+            clients.tell(lambda client, name=name: client.drop_database(name, False, True))

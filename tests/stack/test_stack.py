@@ -1,0 +1,153 @@
+"""The local services start, tell how they are, keep their data, and say why they could not start."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.stack import down, hive_metastore, process, s3_server, settings, status, up
+
+SFX = [sys.executable, "-m", "airflow_sfx.cli"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    yield tmp_path / "a stack's folder"
+    down(tmp_path / "a stack's folder")
+
+
+def run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*SFX, *words], capture_output=True, text=True, check=False, timeout=180, env=env)
+
+
+def exported(text: str) -> dict[str, str]:
+    words = [shlex.split(line) for line in text.splitlines()]
+    assert all(word[0] == "export" and len(word) == 2 for word in words)
+    return dict(word[1].split("=", 1) for word in words)
+
+
+def test_the_commands_start_a_stack_that_serves_another_program_and_keeps_its_data(folder) -> None:
+    first = run("stack", "up", "--dir", str(folder))
+    assert first.returncode == 0, first.stderr
+    environment = exported(first.stdout)
+    assert environment["AWS_SECRET_ACCESS_KEY"] not in first.stderr
+    program = (
+        "import airflow_sfx as sfx, pandas as pd;"
+        "sfx.store_dataframe(pd.DataFrame({'n': [1, 2]}), 'sales', 'items', partitions=['20161031'])"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, **environment}, timeout=60)
+
+    again = run("stack", "up", "--dir", str(folder))
+    assert exported(again.stdout) == environment
+    told = json.loads(run("stack", "status", "--dir", str(folder), "--json").stdout)
+    assert [one["ready"] for one in told] == [True, True]
+
+    assert "ended: hive-metastore, s3-server" in run("stack", "down", "--dir", str(folder)).stderr
+    assert "nothing was running" in run("stack", "down", "--dir", str(folder)).stderr
+    assert run("stack", "status", "--dir", str(folder)).returncode == 1
+
+    assert exported(run("stack", "up", "--dir", str(folder)).stdout) == environment
+    shown = run("show", "sales.items", env={**os.environ, **environment})
+    assert "20161031" in shown.stdout, shown.stderr
+
+
+def test_secrets_are_in_files_of_this_user_only_and_in_no_log(stack) -> None:
+    for name in ("stack.json", "s3.json"):
+        assert (stack.directory / name).stat().st_mode & 0o077 == 0
+    assert stack.secret_key not in repr(stack)
+    for log in stack.directory.glob("*.log"):
+        assert stack.secret_key not in log.read_text(errors="replace")
+
+
+def test_two_that_start_the_same_stack_at_once_get_one(folder) -> None:
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(run("stack", "up", "--dir", str(folder)))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.returncode for one in found] == [0, 0]
+    assert found[0].stdout == found[1].stdout
+    assert sum("starting the hive-metastore" in one.stderr for one in found) == 1
+
+
+def test_a_taken_port_is_named_and_nothing_stays_running(folder) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(WarehouseUnavailable, match=rf"the port {port} .*hive-metastore.*--metastore-port"):
+            up(folder, metastore_port=port)
+    assert [one.pid for one in status(folder)] == [None, None]
+
+
+def test_a_service_that_ends_while_it_starts_tells_why_and_the_others_are_ended(folder) -> None:
+    folder.mkdir()
+    (folder / "derby").mkdir()
+    (folder / "derby" / "db.lck").write_text("no database")
+    with pytest.raises(WarehouseUnavailable, match=r"the hive-metastore ended while it started(.|\n)*derby"):
+        up(folder)
+    assert [one.pid for one in status(folder)] == [None, None]
+
+
+def test_a_process_that_only_has_the_same_number_is_not_ended(tmp_path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    (tmp_path / "s3-server.pid").write_text(json.dumps({"name": "s3-server", "pid": other.pid, "started": "1"}))
+    assert down(tmp_path) == []
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def test_a_child_that_ended_is_not_alive(tmp_path) -> None:
+    daemon = process.start("short", [sys.executable, "-c", "pass"], tmp_path, {})
+    for _ in range(200):
+        if not daemon.alive:
+            break
+        threading.Event().wait(0.05)
+    assert not daemon.alive
+
+
+def test_java_of_another_version_and_no_java_are_refused_with_the_remedy(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(hive_metastore.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(WarehouseUnavailable, match=r"airflow-sfx\[stack\].*JAVA_HOME"):
+        hive_metastore.java_program({"PATH": str(tmp_path)})
+    program = tmp_path / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'openjdk version \"11.0.1\"' >&2\n")
+    program.chmod(0o755)
+    with pytest.raises(WarehouseUnavailable, match=r"no Java 17 or 21 .*11\.0\.1"):
+        hive_metastore.java_program({"JAVA_HOME": str(tmp_path)})
+
+
+def test_settings_that_cannot_be_read_are_named(tmp_path) -> None:
+    (tmp_path / "stack.json").write_text("{}")
+    with pytest.raises(WarehouseUnavailable, match=r"stack\.json is not the settings of a stack"):
+        settings.load(tmp_path)
+
+
+def test_wrong_keys_are_not_ready(stack) -> None:
+    wrong = settings.Stack(Path(stack.directory), stack.ports, stack.access_key, "wrong")
+    assert s3_server.ready(stack)
+    assert not s3_server.ready(wrong)
+
+
+def test_the_warehouse_of_the_environment_is_the_stack(stack, monkeypatch) -> None:
+    monkeypatch.setenv("SFX_WAREHOUSE", f"{stack.uri}/environment")
+    frame = pd.DataFrame({"n": [1, 2]})
+    pin = sfx.store_dataframe(frame, "environment", "items", partitions=["20161031"])
+    assert pin.location.startswith("s3://warehouse/sfx/environment/")
+    pd.testing.assert_frame_equal(sfx.load_dataframe(pin), frame)
