@@ -26,3 +26,21 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
         else:
             os.environ[name] = value
     down(folder)
+
+
+@pytest.fixture(scope="session")
+def hive_address(stack) -> str:
+    """Host and port of a running Hive Metastore."""
+    return f"127.0.0.1:{stack.metastore_port}"
+
+
+@pytest.fixture(scope="session")
+def glue_endpoint() -> Iterator[str]:
+    """The URL of a running server."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}" if host == "0.0.0.0" else f"http://{host}:{port}"
+    server.stop()

@@ -14,6 +14,7 @@ from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_objects as objects
+from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
 from airflow_sfx.metastore.hive_client import CALL_SECONDS, TRY_SECONDS, Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
@@ -138,7 +139,7 @@ class HiveMetastore:
         due = [
             objects.moved(there[pointer.partition.values], pointer, table.sd.cols)
             for pointer in pointers
-            if _follows(pointer, objects.pointer_of_partition(there[pointer.partition.values]))
+            if follows(pointer, objects.pointer_of_partition(there[pointer.partition.values]))
         ]
         if not due:
             return True
@@ -159,13 +160,13 @@ class HiveMetastore:
     def _move_table(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
         (pointer,) = pointers
         before = objects.pointer_of_table(table)
-        if before is not None and not _follows(pointer, before):
+        if before is not None and not follows(pointer, before):
             return True
-        sequence = (table.parameters or {}).get(objects.SEQUENCE)
+        sequence = (table.parameters or {}).get(SEQUENCE)
         root = objects.info_of(table).location
         changed = objects.moved(table, pointer, table.sd.cols)
-        changed.parameters[objects.ROOT] = root
-        return self._alter_table(changed, objects.SEQUENCE, sequence, cascade=False)
+        changed.parameters[ROOT] = root
+        return self._alter_table(changed, SEQUENCE, sequence, cascade=False)
 
     def _alter_table(self, table: Any, guard: str, expected: str | None, *, cascade: bool) -> bool:
         """Change a table unless somebody has meanwhile; False if it has to be looked at again."""
@@ -299,8 +300,3 @@ def _add_partitions(request: Any, client: Any) -> None:
 def _get_partitions(database: str, table: str, names: list[str], client: Any) -> list[Any]:
     found: list[Any] = client.get_partitions_by_names(database, table, names)
     return found
-
-
-def _follows(pointer: PartitionInfo, there: PartitionInfo) -> bool:
-    """Whether a pointer is to be moved: never back, and not where it is already."""
-    return pointer.sequence >= there.sequence and pointer != there

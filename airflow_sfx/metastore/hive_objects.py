@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.external import (
+    INPUT_FORMAT,
+    NO_FILES,
+    OUTPUT_FORMAT,
+    ROOT,
+    SEQUENCE,
+    SERDE,
+    own_parameters,
+    pointer_in,
+    pointing,
+)
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
-
-INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
-OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
-SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-
-ROOT = "sfx.root"
-SEQUENCE = "sfx.sequence"
-_BATCH = "sfx.batch_id"
-_AT = "sfx.at"
-_ROWS, _BYTES = "numRows", "totalSize"
-_POINTER = (ROOT, SEQUENCE, _BATCH, _AT)
-_STALE = ("COLUMN_STATS_ACCURATE", "numFiles", "rawDataSize", _ROWS, _BYTES, _BATCH)
 
 # What Hive's FileUtils.escapePathName encodes: names are compared as text, so ours must be Hive's to the letter.
 _HIVE_ESCAPES = re.compile(r"""[\x00-\x1f"#%'*/:=?\\\x7f{\[\]^]""")
@@ -64,9 +63,7 @@ def info_of(table: Any) -> TableInfo:
         location=parameters.get(ROOT) or table.sd.location,
         columns=tuple(Column(field.name, field.type) for field in table.sd.cols),
         keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
-        parameters={
-            name: value for name, value in parameters.items() if name.startswith("sfx.") and name not in _POINTER
-        },
+        parameters=own_parameters(parameters),
     )
 
 
@@ -79,7 +76,7 @@ def changed_table(table: Any, info: TableInfo) -> Any:
 
 def pointer_of_partition(partition: Any) -> PartitionInfo:
     """Where a partition's pointer is."""
-    return _pointer(Partition(tuple(partition.values)), partition.sd.location, partition.parameters or {})
+    return pointer_in(partition.values, partition.sd.location, partition.parameters or {})
 
 
 def pointer_of_table(table: Any) -> PartitionInfo | None:
@@ -87,7 +84,7 @@ def pointer_of_table(table: Any) -> PartitionInfo | None:
     parameters = table.parameters or {}
     if SEQUENCE not in parameters:
         return None
-    return _pointer(Partition(), table.sd.location, parameters)
+    return pointer_in((), table.sd.location, parameters)
 
 
 def new_partition(table: Any, pointer: PartitionInfo, empty: str) -> Any:
@@ -99,7 +96,7 @@ def new_partition(table: Any, pointer: PartitionInfo, empty: str) -> Any:
         tableName=table.tableName,
         values=list(pointer.partition.values),
         sd=_storage(table.sd.cols, empty),
-        parameters={_ROWS: "0", _BYTES: "0", "numFiles": "0"},
+        parameters=dict(NO_FILES),
     )
 
 
@@ -107,27 +104,8 @@ def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
     """A partition, or a table without partitions, that points elsewhere; its other parameters stay."""
     target.sd.location = pointer.location
     target.sd.cols = list(columns)
-    kept = {name: value for name, value in (target.parameters or {}).items() if name not in _STALE}
-    facts = {_BATCH: pointer.batch_id, _ROWS: pointer.rows, _BYTES: pointer.bytes, _AT: pointer.at}
-    told = {name: str(value) for name, value in facts.items() if value is not None}
-    target.parameters = {**kept, **told, SEQUENCE: str(pointer.sequence)}
+    target.parameters = pointing(target.parameters or {}, pointer)
     return target
-
-
-def _pointer(partition: Partition, location: str, parameters: Mapping[str, str]) -> PartitionInfo:
-    return PartitionInfo(
-        partition=partition,
-        location=location,
-        sequence=_number(parameters.get(SEQUENCE)) or 0,
-        batch_id=parameters.get(_BATCH),
-        rows=_number(parameters.get(_ROWS)),
-        bytes=_number(parameters.get(_BYTES)),
-        at=parameters.get(_AT, ""),
-    )
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
 
 
 def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:

@@ -33,7 +33,8 @@ def connect(uri: str, *, producer: Callable[[], Producer] | None = None, access:
             the home directory. ``?layout=hive`` names partition directories ``key=value`` in new tables.
             ``hive://host:9083?location=s3://bucket/prefix``: a Hive Metastore, further hosts after a comma, with
             ``endpoint_url=`` and ``region=`` of the S3 server where the AWS environment does not say, and
-            ``auth=KERBEROS&kerberos_service_name=hive``.
+            ``auth=KERBEROS&kerberos_service_name=hive``. ``glue://region?location=s3://bucket/prefix``: the AWS Glue
+            catalog, with ``glue_endpoint_url=`` where it is not Amazon's.
         producer: Who writes; from the process's environment where nobody says.
         access: How S3 is reached, where neither the URI nor the AWS environment says.
 
@@ -54,12 +55,15 @@ def connect(uri: str, *, producer: Callable[[], Producer] | None = None, access:
     style = _style(options)
     if parts.scheme == "hive":
         store, metastore, shown = _hive(parts.netloc, options, access)
+    elif parts.scheme == "glue":
+        store, metastore, shown = _glue(parts.netloc, options, access)
     elif parts.scheme == "embedded":
         store, metastore, shown = _embedded(uri, parts)
     else:
         raise InvalidName(
             f"{_without_secrets(uri)!r} names no warehouse: use embedded:///absolute/path for one in a directory, or "
-            "hive://host:9083?location=s3://bucket/prefix for a Hive Metastore"
+            "hive://host:9083?location=s3://bucket/prefix for a Hive Metastore, or "
+            "glue://region?location=s3://bucket/prefix for AWS Glue"
         )
     if options:
         raise InvalidName(f"unknown option {', '.join(sorted(options))} of a warehouse's URI ({parts.scheme}://…)")
@@ -82,17 +86,41 @@ def _hive(netloc: str, options: dict[str, str], access: S3Access | None) -> tupl
     from airflow_sfx.metastore.hive import HiveMetastore
     from airflow_sfx.metastore.hive_client import Address
 
-    location = options.pop("location", "").rstrip("/")
-    if not location:
-        raise InvalidName("a hive:// URI says where the data lie: add ?location=s3://bucket/prefix")
     login = {name: options.pop(name, "") for name in _LOGIN if name in options}
     address = Address.parse(netloc, login)
-    store = open_store(location, _access(options, access))
+    store = open_store(_location(options), _access(options, access))
     shown = f"hive://{address}?location={store.uri}"
     return store, HiveMetastore(address, store.uri), shown
 
 
-def _access(options: dict[str, str], access: S3Access | None) -> S3Access | None:
+def _glue(region: str, options: dict[str, str], access: S3Access | None) -> tuple[Store, Metastore, str]:
+    from airflow_sfx.metastore.glue import GlueMetastore
+
+    if not region:
+        raise InvalidName("a glue:// URI names the region: glue://eu-west-1?location=s3://bucket/prefix")
+    endpoint = options.pop("glue_endpoint_url", None)
+    given = _access(options, access)
+    store = open_store(_location(options), replace(given, region=given.region or region))
+
+    def client() -> object:
+        import boto3
+        from botocore.config import Config
+
+        session = given.session() if given.session else boto3.Session()
+        config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60)
+        return session.client("glue", region_name=region, endpoint_url=endpoint, config=config)
+
+    return store, GlueMetastore(client, store.uri), f"glue://{region}?location={store.uri}"
+
+
+def _location(options: dict[str, str]) -> str:
+    location = options.pop("location", "").rstrip("/")
+    if not location:
+        raise InvalidName("the URI does not say where the data lie: add ?location=s3://bucket/prefix")
+    return location
+
+
+def _access(options: dict[str, str], access: S3Access | None) -> S3Access:
     """What the URI's options say of S3, over what the caller says."""
     from airflow_sfx.storage.s3 import S3Access
 

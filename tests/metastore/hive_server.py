@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from airflow_sfx.metastore.hive_client import Address, HiveClients
-
-
-@pytest.fixture(scope="session")
-def hive_address(stack) -> str:
-    """Host and port of a running Hive Metastore."""
-    return f"127.0.0.1:{stack.metastore_port}"
 
 
 def drop_databases(address: str) -> None:

@@ -17,10 +17,12 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.embedded import EmbeddedMetastore
+from airflow_sfx.metastore.glue import GlueMetastore
 from airflow_sfx.metastore.hive import HiveMetastore
 from airflow_sfx.metastore.hive_client import Address
 from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
-from tests.metastore.hive_server import drop_databases, hive_address  # noqa: F401  a fixture
+from tests.metastore.glue_server import drop_glue_databases, glue_client
+from tests.metastore.hive_server import drop_databases
 from tests.warehouse.faults import FORKS
 
 REF = TableRef("sales", "items")
@@ -32,14 +34,20 @@ def open_metastore(where: str) -> Metastore:
     kind, _, place = where.partition(":")
     if kind == "embedded":
         return EmbeddedMetastore(place)
+    if kind == "glue":
+        return GlueMetastore(lambda: glue_client(place), PLACE)
     return HiveMetastore(Address.parse(place, {}), PLACE)
 
 
-@pytest.fixture(params=["embedded", "hive"])
+@pytest.fixture(params=["embedded", "hive", "glue"])
 def where(request, tmp_path) -> str:
     """A metastore without tables, in words that another process understands."""
     if request.param == "embedded":
         return f"embedded:{tmp_path}/metastore.sqlite"
+    if request.param == "glue":
+        endpoint = request.getfixturevalue("glue_endpoint")
+        drop_glue_databases(endpoint)
+        return f"glue:{endpoint}"
     address = request.getfixturevalue("hive_address")
     drop_databases(address)
     return f"hive:{address}"
@@ -157,6 +165,8 @@ def test_an_update_that_fails_changes_nothing(metastore: Metastore) -> None:
 
 
 def test_a_reader_never_sees_half_of_a_move(metastore: Metastore) -> None:
+    if isinstance(metastore, GlueMetastore):
+        pytest.skip("Glue moves partitions one by one: docs/metastores.md")
     metastore.create_table(INFO)
     names = [f"{number:03d}" for number in range(300)]
     metastore.repoint(REF, [pointer(name, 1, "1") for name in names])
@@ -212,6 +222,8 @@ def run_four(action, where: str) -> None:
 
 
 def test_no_update_of_four_processes_is_lost(where: str) -> None:
+    if where.startswith("glue"):
+        pytest.skip("the Glue server of the tests does not look at VersionId, by which Glue keeps writers apart")
     metastore = open_metastore(where)
     metastore.create_table(INFO)
     run_four(add_columns, where)

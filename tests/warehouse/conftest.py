@@ -10,7 +10,7 @@ import pytest
 
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
-from tests.metastore.hive_server import drop_databases, hive_address  # noqa: F401  a fixture
+from tests.metastore.hive_server import drop_databases
 
 DAY = "20161031"
 
@@ -22,7 +22,7 @@ def new_embedded_uri(tmp_path) -> Callable[[], str]:
 
 
 @pytest.fixture
-def new_stack_uri(hive_address) -> Callable[[], str]:  # noqa: F811
+def new_stack_uri(hive_address) -> Callable[[], str]:
     """Gives empty warehouses on S3 and Hive; the one before is no more to be found."""
 
     def new() -> str:

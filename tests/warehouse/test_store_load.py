@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -201,3 +202,16 @@ def test_a_pin_of_another_place_or_table_is_refused(warehouse, frame, tmp_path) 
 def test_a_second_process_with_its_own_connection_sees_what_the_first_stored(warehouse, frame) -> None:
     pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
     assert connect(warehouse.uri).pin("sales", "items") == pin
+
+
+def test_a_warehouse_on_glue_stores_loads_and_rolls_back(stack, glue_endpoint) -> None:
+    place = f"s3://warehouse/glue/{uuid.uuid4().hex}"
+    warehouse = connect(f"glue://us-east-1?location={place}&glue_endpoint_url={glue_endpoint}")
+    assert warehouse.uri == f"glue://us-east-1?location={place}"
+    frame = pd.DataFrame({"day": [f"d{number:03d}" for number in range(150)], "n": range(150)})
+    first = warehouse.store_dataframe(frame, "on_glue", "items", partition_by=["day"])
+    warehouse.store_dataframe(frame.assign(n=0), "on_glue", "items", partition_by=["day"])
+    assert warehouse.load_dataframe("on_glue", "items")["n"].sum() == 0
+    assert warehouse.rollback("on_glue", "items", list(frame["day"])) == first
+    assert warehouse.load_dataframe("on_glue", "items")["n"].sum() == frame["n"].sum()
+    assert warehouse.repair("on_glue", "items") == []

@@ -1,0 +1,63 @@
+"""What Hive and Glue have in common: how an external Parquet table looks, and in which parameters a pointer is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.metastore.metastore import PartitionInfo
+
+INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+
+ROOT = "sfx.root"
+"""The table's directory: the location of a table without partitions is the pointer."""
+SEQUENCE = "sfx.sequence"
+_BATCH = "sfx.batch_id"
+_AT = "sfx.at"
+_ROWS, _BYTES = "numRows", "totalSize"
+_POINTER = (ROOT, SEQUENCE, _BATCH, _AT)
+# What engines noted of the files that were there before.
+_STALE = ("COLUMN_STATS_ACCURATE", "numFiles", "rawDataSize", _ROWS, _BYTES, _BATCH)
+NO_FILES = {_ROWS: "0", _BYTES: "0", "numFiles": "0"}
+
+
+def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Those of a table's parameters that this package has set for its own use, but for the pointer's."""
+    return {name: value for name, value in parameters.items() if name.startswith("sfx.") and name not in _POINTER}
+
+
+def pointing(parameters: Mapping[str, str], pointer: PartitionInfo) -> dict[str, str]:
+    """Parameters that say what a location holds; those that are not about that stay.
+
+    Example:
+        >>> pointing({"owner": "me", "numRows": "9"}, PartitionInfo(Partition(("a",)), "s3://b/x", 3, rows=2))
+        {'owner': 'me', 'numRows': '2', 'sfx.at': '', 'sfx.sequence': '3'}
+    """
+    kept = {name: value for name, value in parameters.items() if name not in _STALE}
+    facts = {_BATCH: pointer.batch_id, _ROWS: pointer.rows, _BYTES: pointer.bytes, _AT: pointer.at}
+    told = {name: str(value) for name, value in facts.items() if value is not None}
+    return {**kept, **told, SEQUENCE: str(pointer.sequence)}
+
+
+def pointer_in(values: Sequence[str], location: str, parameters: Mapping[str, str]) -> PartitionInfo:
+    """The pointer that a location and its parameters are."""
+    return PartitionInfo(
+        partition=Partition(tuple(values)),
+        location=location,
+        sequence=_number(parameters.get(SEQUENCE)) or 0,
+        batch_id=parameters.get(_BATCH),
+        rows=_number(parameters.get(_ROWS)),
+        bytes=_number(parameters.get(_BYTES)),
+        at=parameters.get(_AT, ""),
+    )
+
+
+def follows(pointer: PartitionInfo, there: PartitionInfo) -> bool:
+    """Whether a pointer is to be moved: never back, and not where it is already."""
+    return pointer.sequence >= there.sequence and pointer != there
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None

@@ -1,0 +1,126 @@
+"""What the Glue catalog keeps, as our values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_sfx.core.partition import PartitionKey
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.external import (
+    INPUT_FORMAT,
+    OUTPUT_FORMAT,
+    ROOT,
+    SEQUENCE,
+    SERDE,
+    own_parameters,
+    pointer_in,
+    pointing,
+)
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+
+_READ_ONLY = (
+    "CatalogId",
+    "CreatedBy",
+    "CreateTime",
+    "DatabaseName",
+    "FederatedTable",
+    "IsMaterializedView",
+    "IsMultiDialectView",
+    "IsRegisteredWithLakeFormation",
+    "LastAnalyzedTime",
+    "Status",
+    "UpdateTime",
+    "VersionId",
+)
+
+
+def table_of(info: TableInfo) -> dict[str, Any]:
+    """A table as Glue is given one: external, in Parquet."""
+    return {
+        "Name": info.ref.table,
+        "TableType": "EXTERNAL_TABLE",
+        "PartitionKeys": [{"Name": key.name, "Type": key.type} for key in info.keys],
+        "StorageDescriptor": {
+            "Columns": _fields(info.columns, ()),
+            "Location": info.location,
+            "InputFormat": INPUT_FORMAT,
+            "OutputFormat": OUTPUT_FORMAT,
+            "Compressed": False,
+            "NumberOfBuckets": -1,
+            "SerdeInfo": {"SerializationLibrary": SERDE, "Parameters": {"serialization.format": "1"}},
+            "StoredAsSubDirectories": False,
+        },
+        "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", ROOT: info.location, **info.parameters},
+    }
+
+
+def info_of(table: Mapping[str, Any]) -> TableInfo:
+    """A table as Glue has it."""
+    parameters, storage = table.get("Parameters", {}), table["StorageDescriptor"]
+    return TableInfo(
+        ref=TableRef(table["DatabaseName"], table["Name"]),
+        location=parameters.get(ROOT) or storage["Location"],
+        columns=tuple(Column(field["Name"], field["Type"]) for field in storage["Columns"]),
+        keys=tuple(PartitionKey(field["Name"], field["Type"]) for field in table.get("PartitionKeys", [])),
+        parameters=own_parameters(parameters),
+    )
+
+
+def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
+    """A table with the columns and parameters of ``info``; comments of columns stay."""
+    storage = table["StorageDescriptor"]
+    return {
+        **_writable(table),
+        "StorageDescriptor": {**storage, "Columns": _fields(info.columns, storage["Columns"])},
+        "Parameters": {**table.get("Parameters", {}), **info.parameters},
+    }
+
+
+def moved_table(table: Mapping[str, Any], pointer: PartitionInfo) -> dict[str, Any]:
+    """A table without partitions that points elsewhere."""
+    parameters = {**table.get("Parameters", {}), ROOT: info_of(table).location}
+    return {
+        **_writable(table),
+        "StorageDescriptor": {**table["StorageDescriptor"], "Location": pointer.location},
+        "Parameters": pointing(parameters, pointer),
+    }
+
+
+def partition_input(
+    table: Mapping[str, Any], there: Mapping[str, Any] | None, pointer: PartitionInfo
+) -> dict[str, Any]:
+    """A partition that points to a batch, with the table's columns of today; its other parameters stay."""
+    return {
+        "Values": list(pointer.partition.values),
+        "StorageDescriptor": {**table["StorageDescriptor"], "Location": pointer.location},
+        "Parameters": pointing(there.get("Parameters", {}) if there else {}, pointer),
+    }
+
+
+def pointer_of_partition(partition: Mapping[str, Any]) -> PartitionInfo:
+    """Where a partition's pointer is."""
+    return pointer_in(
+        partition["Values"], partition["StorageDescriptor"].get("Location", ""), partition.get("Parameters", {})
+    )
+
+
+def pointer_of_table(table: Mapping[str, Any]) -> PartitionInfo | None:
+    """Where the pointer of a table without partitions is; None if it was never moved."""
+    parameters = table.get("Parameters", {})
+    return pointer_in((), table["StorageDescriptor"]["Location"], parameters) if SEQUENCE in parameters else None
+
+
+def _writable(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name not in _READ_ONLY}
+
+
+def _fields(columns: Sequence[Column], known: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    comments = {field["Name"]: field["Comment"] for field in known if "Comment" in field}
+    fields = []
+    for column in columns:
+        name = column.name.lower()
+        comment = {"Comment": comments[name]} if name in comments else {}
+        fields.append({"Name": name, "Type": column.type, **comment})
+    return fields
