@@ -89,17 +89,18 @@ class HiveClients:
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
 
-    def ask(self, action: Callable[[Any], T]) -> T:
-        """Make a call that changes nothing; repeated, on any host, while connections break off.
+    def ask(self, action: Callable[[Any], T], *, patience: float = TRY_SECONDS) -> T:
+        """Make a call that may be made twice; repeated, on any host, while connections break off.
 
         Args:
             action: Makes the call with the client that it is given.
+            patience: For how many seconds it is repeated.
 
         Raises:
-            WarehouseUnavailable: No host answered in `TRY_SECONDS`.
+            WarehouseUnavailable: No host answered in that time.
             Exception: What the server raised.
         """
-        give_up = time.monotonic() + TRY_SECONDS
+        give_up = time.monotonic() + patience
         tries = 0
         while True:
             try:

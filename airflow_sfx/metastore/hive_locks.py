@@ -25,6 +25,7 @@ from airflow_sfx.metastore.hive_client import HiveClients, Interrupted
 WAIT_SECONDS = 10.0
 """How long a writer waits for a lock; then it goes on without, and looks at the ledger again afterwards."""
 RENEW_SECONDS = 30.0
+RELEASE_SECONDS = 5.0
 SUFFIX = "__sfx"
 """What the name of the lock has after the table's: a query's lock on the table is another one."""
 
@@ -111,12 +112,14 @@ class Locks:
                 _log.warning("The lock %d of the Hive Metastore could not be renewed: %s", lock, _first(error))
 
     def _release(self, lock: int) -> None:
-        from hmsclient.genthrift.hive_metastore.ttypes import UnlockRequest
+        from hmsclient.genthrift.hive_metastore.ttypes import NoSuchLockException, UnlockRequest
         from thrift.Thrift import TException
 
         try:
-            self._clients.tell(lambda client: client.unlock(UnlockRequest(lockid=lock)))
-        except (Interrupted, WarehouseUnavailable, TException) as error:
+            self._clients.ask(lambda client: client.unlock(UnlockRequest(lockid=lock)), patience=RELEASE_SECONDS)
+        except NoSuchLockException:
+            return  # an answer was lost, or the lock has ended by itself
+        except (WarehouseUnavailable, TException) as error:
             _log.warning("The lock %d could not be given back (%s); it ends by itself.", lock, _first(error))
 
     def _release_marked(self, ref: TableRef, mark: str) -> None:
