@@ -35,6 +35,10 @@ class Interrupted(Exception):
     """The connection broke off during a call, or the server failed inside: whether it took effect is not known."""
 
 
+class ServerFailed(Interrupted):
+    """The server answered that it failed inside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where the metastore is and how one logs in.
@@ -123,6 +127,7 @@ class HiveClients:
             WarehouseUnavailable: No host could be reached; the call was not made.
             Exception: What the server raised.
         """
+        from thrift.protocol.TProtocol import TProtocolException
         from thrift.Thrift import TApplicationException
         from thrift.transport.TTransport import TTransportException
 
@@ -130,12 +135,12 @@ class HiveClients:
             socket.setTimeout(seconds * 1000)
             try:
                 return action(client)
-            except (TTransportException, OSError, EOFError) as error:
+            except (TTransportException, TProtocolException, OSError, EOFError) as error:
                 raise Interrupted(f"{type(error).__name__}: {error}") from error
             except TApplicationException as error:
                 if error.type != TApplicationException.INTERNAL_ERROR:
                     raise
-                raise Interrupted(str(error.message)) from error
+                raise ServerFailed(str(error.message)) from error
 
     def unavailable(self, reason: str) -> WarehouseUnavailable:
         """The error for a metastore that does not do what it is asked."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.hive_client import HiveClients, Interrupted
+from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, ServerFailed
 
 WAIT_SECONDS = 10.0
 """How long a writer waits for a lock; then it goes on without, and looks at the ledger again afterwards."""
@@ -75,12 +75,14 @@ class Locks:
         mark = f"airflow_sfx {uuid.uuid4().hex}"
         try:
             answer = self._clients.tell(lambda client: client.lock(_request(ref, name, mark)))
-        except Interrupted:
-            self._release_marked(ref, mark)
-            return None
         except (MetaException, TApplicationException) as error:
-            _log.info("The metastore has no locks (%s): the ledgers alone keep the order of changes.", _first(error))
-            self._supported = False
+            self._go_without(error)
+            return None
+        except Interrupted as error:
+            if isinstance(error, ServerFailed) and not self._has_tables():
+                self._go_without(error)
+            else:
+                self._release_marked(ref, mark)
             return None
         give_up = time.monotonic() + WAIT_SECONDS
         state = answer.state
@@ -91,6 +93,23 @@ class Locks:
             return int(answer.lockid)
         self._release(answer.lockid)
         return None
+
+    def _go_without(self, reason: Exception) -> None:
+        _log.info("The metastore has no locks (%s): the ledgers alone keep the order of changes.", _first(reason))
+        self._supported = False
+
+    def _has_tables(self) -> bool:
+        """Whether the metastore can look at locks at all; where its tables are missing, it fails inside."""
+        from hmsclient.genthrift.hive_metastore.ttypes import ShowLocksRequest
+        from thrift.Thrift import TException
+
+        try:
+            self._clients.tell(lambda client: client.show_locks(ShowLocksRequest()))
+        except ServerFailed:
+            return False
+        except (Interrupted, WarehouseUnavailable, TException):
+            return True
+        return True
 
     def _state(self, lock: int) -> int | None:
         from hmsclient.genthrift.hive_metastore.ttypes import CheckLockRequest

@@ -101,16 +101,27 @@ def spark_settings(stack: Stack, files: Path | None = None) -> dict[str, str]:
 
 
 def ready(stack: Stack) -> bool:
-    """Whether the server answers a Thrift call: ``getName``, in the binary protocol."""
-    name = b"getName"
-    call = struct.pack("!II", 0x80010001, len(name)) + name + struct.pack("!IB", 1, 0)
+    """Whether the server answers a Thrift call, ``show_locks``, in the binary protocol.
+
+    It is the call for which a new metastore makes its tables of locks, of which a note is left.
+    """
+    name = b"show_locks"
+    struct_of_nothing = struct.pack("!BhBB", 12, 1, 0, 0)
+    call = struct.pack("!II", 0x80010001, len(name)) + name + struct.pack("!I", 1) + struct_of_nothing
     try:
         with socket.create_connection((HOST, stack.metastore_port), _TIMEOUT) as connection:
             connection.settimeout(_TIMEOUT)
             connection.sendall(call)
-            return connection.recv(4) == struct.pack("!I", 0x80010002)
+            answered = connection.recv(4) == struct.pack("!I", 0x80010002)
     except OSError:
         return False
+    if answered:
+        _locks_made(stack).touch()
+    return answered
+
+
+def _locks_made(stack: Stack) -> Path:
+    return stack.directory / "hive" / "lock-tables"
 
 
 def java_program(environment: Mapping[str, str] = os.environ) -> str:
@@ -156,7 +167,7 @@ def _hive_settings(stack: Stack) -> dict[str, str]:
         "hive.async.log.enabled": "false",
         # Makes the tables of locks. Once they are there the setting goes, since with it every client must give its
         # locks a type of operation, and not all do.
-        "hive.in.test": "false" if (stack.directory / "derby").exists() else "true",
+        "hive.in.test": "false" if _locks_made(stack).exists() else "true",
     }
 
 

@@ -17,6 +17,7 @@ from airflow_sfx.stack.settings import HOST, Stack, load, settle
 
 DEFAULT_DIRECTORY = Path("~/.sfx/stack")
 START_SECONDS = 120.0
+PORT_SECONDS = 2.0
 _SERVICES: tuple[ModuleType, ...] = (s3_server, hive_metastore)
 _PORTS_OF = {
     s3_server.NAME: ("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc"),
@@ -137,6 +138,9 @@ def _wait(stack: Stack, started: list[process.Daemon], tell: Callable[[str], Non
         while not service.ready(stack):
             for daemon in started:
                 process.refuse_if_dead(daemon, stack.directory)
+            if _running(service, stack.directory) is None:  # it was ending when it was looked at
+                _refuse_busy_ports(stack, {other.NAME for other in _SERVICES if other is not service})
+                started.append(_start(service, stack))
             if time.monotonic() > give_up:
                 raise WarehouseUnavailable(
                     f"the {service.NAME} did not answer in {START_SECONDS:.0f} s; the end of its log:\n"
@@ -146,17 +150,27 @@ def _wait(stack: Stack, started: list[process.Daemon], tell: Callable[[str], Non
 
 
 def _refuse_busy_ports(stack: Stack, running: set[str]) -> None:
+    # A process that was killed this moment holds its ports until its last thread has ended.
+    give_up = time.monotonic() + PORT_SECONDS
     for service, names in _PORTS_OF.items():
         for name in names if service not in running else ():
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, stack.ports[name]))
-                except OSError as error:
+            while (error := _bind(stack.ports[name])) is not None:
+                if time.monotonic() > give_up:
                     raise WarehouseUnavailable(
                         f"the port {stack.ports[name]} that the {service} needs ({name}) is taken ({error.strerror}): end "
                         "the program that listens there, or choose another with --s3-port or --metastore-port"
                     ) from error
+                time.sleep(0.1)
+
+
+def _bind(port: int) -> OSError | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error
+    return None
 
 
 @contextlib.contextmanager

@@ -35,15 +35,20 @@ class FaultProxy:
         self.port: int = self._listener.getsockname()[1]
         self.done: Counter[str] = Counter()
         self.quiet = False
+        self.accepted = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        """Accept no more connections."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.accepted += 1
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import random
+import signal
 import threading
 import time
 import uuid
@@ -14,6 +16,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.stack import down, status, up
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.faults.proxy import FaultProxy, proxy
@@ -151,6 +154,42 @@ def test_no_commit_is_lost_and_no_read_fails_while_connections_break_and_servers
         (current,) = [info.batch_id for partition, info in pointer.items() if partition.values == (day,)]
         assert current == head.batch_id
     assert locks(stack.metastore_port) == []
+
+
+def test_a_metastore_that_dies_mid_commit_and_starts_again_loses_nothing(tmp_path, stack) -> None:
+    """Only the metastore is a server of its own: the other tests' must not die."""
+    own = up(tmp_path / "own")
+    place = f"s3://warehouse/restart/{uuid.uuid4().hex}"
+    uri = f"hive://127.0.0.1:{own.metastore_port}?location={place}&endpoint_url=http://127.0.0.1:{own.ports['s3']}"
+    ended = threading.Event()
+    restarts = 0
+
+    def restart() -> None:
+        nonlocal restarts
+        while restarts < 2 and not ended.wait(1.0):
+            (pid,) = [one.pid for one in status(own.directory) if one.name == "hive-metastore"]
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            up(own.directory)
+            restarts += 1
+
+    try:
+        direct = connect(uri)
+        direct.store_dataframe(frame(0, DAYS), "faulty", "items", partition_by=["day"])
+        killer = threading.Thread(target=restart)
+        killer.start()
+        run = run_under(uri, writers=2, stores=10)
+        ended.set()
+        killer.join()
+        run.done.append(Done(0, DAYS, -1.0, 0.0, None))
+        assert restarts > 0
+        assert run.failed == []
+        assert run.torn == 0
+        assert sum(one.batches is not None for one in run.done) > len(run.done) // 2
+        check(direct, run)
+    finally:
+        ended.set()
+        down(own.directory)
 
 
 def locks(port: int) -> list[str]:

@@ -1,0 +1,160 @@
+"""Hive Metastores that are not like the stack's: a newer one, one without locks, several hosts, one that is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.stack import hive_metastore, process, s3_server
+from airflow_sfx.stack.settings import settle
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.faults.proxy import proxy
+from tests.metastore.hive_server import drop_databases
+
+
+@pytest.fixture
+def clean_address(hive_address: str) -> str:
+    drop_databases(hive_address)
+    return hive_address
+
+
+def warehouse_on(hosts: str) -> Warehouse:
+    return connect(f"hive://{hosts}?location=s3://warehouse/servers/{uuid.uuid4().hex}")
+
+
+def store_change_and_roll_back(warehouse: Warehouse) -> None:
+    first = warehouse.store_dataframe(
+        pd.DataFrame({"n": [1]}), "servers", "items", ["20161031"], partition_keys=["day"]
+    )
+    warehouse.store_dataframe(pd.DataFrame({"n": [2]}), "servers", "items", ["20161031"])
+    assert warehouse.load_dataframe("servers", "items", ["20161031"])["n"].tolist() == [2]
+    warehouse.rollback("servers", "items", ["20161031"], to=first.batch_id)
+    assert warehouse.load_dataframe("servers", "items", ["20161031"])["n"].tolist() == [1]
+
+
+class _Forwarding:
+    """Answers each call with what another metastore answers."""
+
+    def __init__(self, address: str) -> None:
+        self._clients = HiveClients(Address.parse(address, {}))
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            self.calls.append(name)
+            return self._clients.tell(lambda client: getattr(client, name)(*arguments))
+
+        return call
+
+
+@contextlib.contextmanager
+def metastore_without(missing: str, address: str) -> Iterator[tuple[int, _Forwarding]]:
+    """A Thrift server that passes all calls on, but for one that it does not know."""
+    from hmsclient.genthrift.hive_metastore import ThriftHiveMetastore
+    from thrift.protocol.TBinaryProtocol import TBinaryProtocolFactory
+    from thrift.server.TServer import TThreadedServer
+    from thrift.transport.TSocket import TServerSocket
+    from thrift.transport.TTransport import TBufferedTransportFactory
+
+    handler = _Forwarding(address)
+    processor = ThriftHiveMetastore.Processor(handler)
+    del processor._processMap[missing]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listener = TServerSocket("127.0.0.1", port)
+    server = TThreadedServer(processor, listener, TBufferedTransportFactory(), TBinaryProtocolFactory(), daemon=True)
+    threading.Thread(target=server.serve, daemon=True).start()
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+    yield port, handler
+    listener.close()
+
+
+def test_a_metastore_without_the_old_get_table_is_asked_with_a_request(clean_address) -> None:
+    with metastore_without("get_table", clean_address) as (port, handler):
+        store_change_and_roll_back(warehouse_on(f"127.0.0.1:{port}"))
+    assert "get_table_req" in handler.calls
+    assert "get_table" not in handler.calls
+
+
+def test_the_hosts_are_tried_in_turn(clean_address) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = free.getsockname()[1]
+    store_change_and_roll_back(warehouse_on(f"127.0.0.1:{nobody},{clean_address}"))
+
+
+def test_the_next_host_is_used_when_the_present_one_goes(clean_address) -> None:
+    with proxy(int(clean_address.rpartition(":")[2]), {"reset": 1.0}, seed=1) as first:
+        first.quiet = True
+        warehouse = warehouse_on(f"127.0.0.1:{first.port},{clean_address}")
+        warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "servers", "items", ["20161031"], partition_keys=["day"])
+        assert first.accepted > 0
+        first.close()
+        first.quiet = False
+        warehouse.store_dataframe(pd.DataFrame({"n": [2]}), "servers", "items", ["20161031"])
+    assert warehouse.load_dataframe("servers", "items", ["20161031"])["n"].tolist() == [2]
+
+
+def test_a_metastore_that_is_not_there_is_named_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = free.getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises(sfx.WarehouseUnavailable, match=f"127.0.0.1:{nobody}"):
+        connect(f"hive://127.0.0.1:{nobody}?location=s3://warehouse/x").tables()
+    assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def address_without_locks(tmp_path) -> Iterator[str]:
+    """A metastore whose database was made without the tables of locks, as Spark's own start makes it."""
+    own = settle(tmp_path, {})
+    hive_metastore._locks_made(own).parent.mkdir()
+    hive_metastore._locks_made(own).touch()
+    daemon = process.start("hive-metastore", hive_metastore.command(own), tmp_path, {})
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", own.metastore_port), 1):
+            break
+        time.sleep(0.2)
+    yield f"127.0.0.1:{own.metastore_port}"
+    process.stop(daemon, tmp_path)
+
+
+def test_without_lock_tables_the_ledgers_keep_the_order(stack, address_without_locks, caplog) -> None:
+    assert s3_server.ready(stack)
+    caplog.set_level("INFO")
+    warehouse = warehouse_on(address_without_locks)
+    began = time.monotonic()
+    store_change_and_roll_back(warehouse)
+    assert time.monotonic() - began < 20
+    assert sum("has no locks" in line for line in caplog.messages) == 1
+    marks = range(24)
+
+    def store(mine: range) -> None:
+        for mark in mine:
+            warehouse.store_dataframe(pd.DataFrame({"n": [mark]}), "servers", "items", ["20161031"])
+
+    threads = [threading.Thread(target=store, args=(marks[start::4],)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = warehouse.history("servers", "items", ["20161031"], limit=None)
+    assert len(entries) == 3 + len(marks)
+    batches = [entry.batch_id for entry in entries if entry.operation == "store"]
+    assert len(set(batches)) == len(batches)
+    (pin,) = warehouse.pin("servers", "items", ["20161031"]).batches.values()
+    assert pin == entries[0].batch_id
