@@ -6,8 +6,8 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 _STORE = """
 import json, sys, threading, time
@@ -66,32 +66,29 @@ def stream_memory(folder: Path) -> dict[str, object]:
 
 
 def import_times(runs: int) -> dict[str, object]:
-    package = _extra("import airflow_sfx", "pass", runs)
-    airflow = _extra(
-        "import airflow.sdk; import airflow_sfx.decorators.batch, airflow_sfx.hooks.sfx, airflow_sfx.plugin.registration",
-        "import airflow.sdk",
-        runs,
-    )
-    return {"import airflow_sfx, ms": package, "Airflow modules beside airflow.sdk, ms": airflow}
+    ours = "import airflow_sfx.decorators.batch, airflow_sfx.hooks.sfx, airflow_sfx.plugin.registration"
+    return {
+        "import airflow_sfx, ms": _import_time("pass", "import airflow_sfx", runs),
+        "Airflow modules beside airflow.sdk, ms": _import_time("import airflow.sdk", ours, runs),
+    }
 
 
-def _extra(code: str, base: str, runs: int) -> dict[str, float]:
-    with_it, without = [], []
-    for run in range(-1, runs):
-        pair = [_seconds(code), _seconds(base)]
-        if run >= 0:
-            with_it.append(pair[0])
-            without.append(pair[1])
-    difference = statistics.median(a - b for a, b in zip(with_it, without, strict=True))
-    return {"extra": round(1000 * difference, 1), "base": round(1000 * statistics.median(without), 1)}
+def _import_time(base: str, extra: str, runs: int) -> dict[str, float]:
+    """Both are timed within one fresh process: the seconds of two processes differ by more than what is sought."""
+    code = f"""
+import time
+times = [time.perf_counter()]
+{base}
+times.append(time.perf_counter())
+{extra}
+times.append(time.perf_counter())
+print([1000 * (b - a) for a, b in zip(times, times[1:])])
+"""
+    found = [_child(code) for _ in range(runs + 1)][1:]
+    before, after = zip(*found, strict=True)
+    return {"extra": round(statistics.median(after), 1), "base": round(statistics.median(before), 1)}
 
 
-def _seconds(code: str) -> float:
-    begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    return time.perf_counter() - begun
-
-
-def _child(code: str, *arguments: str) -> dict[str, object]:
+def _child(code: str, *arguments: str) -> Any:
     done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return json.loads(done.stdout.splitlines()[-1])
