@@ -46,7 +46,23 @@ def get_provider_info() -> dict[str, Any]:
                             "that all workers see. It is logged and stored: no passwords."
                         ),
                         "schema": {"type": "string", "minLength": 1},
-                    }
+                    },
+                    "metastore_conn_id": {
+                        "label": "Hive Metastore connection",
+                        "description": (
+                            "The ID of a connection of the type hive_metastore, whose hosts and login are used; the "
+                            "warehouse is then hive://?location=s3://bucket/prefix."
+                        ),
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "aws_conn_id": {
+                        "label": "AWS connection",
+                        "description": (
+                            "The ID of a connection of the type aws: keys, profile or role, endpoint and region for S3 "
+                            "and Glue. Empty: the workers' own AWS environment."
+                        ),
+                        "schema": {"type": ["string", "null"]},
+                    },
                 },
             }
         ],

@@ -1,7 +1,8 @@
 """The hook: an Airflow connection of the type ``sfx`` becomes a warehouse.
 
-The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/warehouse"}``. Host, port and
-login are not used. A URI never holds a secret, because it is logged and stored.
+The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/warehouse"}``, or
+``{"warehouse": "hive://?location=s3://bucket/prefix", "metastore_conn_id": "metastore_default", "aws_conn_id":
+"aws_default"}``. Host, port and login are not used. A URI never holds a secret, because it is logged and stored.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_sfx.core.errors import InvalidName, SfxError, WarehouseUnavailable
+from airflow_sfx.hooks.connections import METASTORE_TYPE, connection_named, on_metastore, s3_access
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -47,15 +49,12 @@ class SfxHook(BaseHook):
             WarehouseUnavailable: There is no such connection.
             InvalidName: The connection names no warehouse.
         """
-        try:
-            connection = self.get_connection(self.sfx_conn_id)
-        except AirflowNotFoundException as error:
-            raise WarehouseUnavailable(
-                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type {self.conn_type!r} under "
-                f"Admin, Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
-                f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
-            ) from error
-        return warehouse_uri(connection)
+        connection = self._connection()
+        uri = warehouse_uri(connection)
+        metastore = connection.extra_dejson.get("metastore_conn_id")
+        if not metastore:
+            return uri
+        return on_metastore(uri, connection_named(str(metastore), METASTORE_TYPE, "its hosts"))
 
     def get_conn(self) -> Warehouse:
         """Open the warehouse; the second call gives the same one.
@@ -68,7 +67,9 @@ class SfxHook(BaseHook):
             from airflow_sfx.hooks.context import current_producer
             from airflow_sfx.warehouse.connect import connect
 
-            self._warehouse = connect(self.get_uri(), producer=current_producer)
+            aws = self._connection().extra_dejson.get("aws_conn_id")
+            access = s3_access(str(aws)) if aws else None
+            self._warehouse = connect(self.get_uri(), producer=current_producer, access=access)
         return self._warehouse
 
     def test_connection(self) -> tuple[bool, str]:
@@ -87,6 +88,16 @@ class SfxHook(BaseHook):
             True,
             f"{warehouse.uri} has {len(databases)} database{'' if len(databases) == 1 else 's'}{named}",
         )
+
+    def _connection(self) -> Connection:
+        try:
+            return self.get_connection(self.sfx_conn_id)
+        except AirflowNotFoundException as error:
+            raise WarehouseUnavailable(
+                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type {self.conn_type!r} under "
+                f"Admin, Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
+                f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
+            ) from error
 
 
 def default_warehouse() -> Warehouse | None:

@@ -143,3 +143,45 @@ def set_connection(conn_id, uri):
 
     with create_session() as session:
         session.add(Connection(conn_id=conn_id, conn_type="sfx", extra=json.dumps({"warehouse": uri})))
+
+
+def store_through_connections(connections):
+    """Store and load with the hook of the connection ``sfx_tried``; what each connection is comes as its JSON."""
+    import pandas as pd
+
+    from airflow_sfx.hooks.sfx import SfxHook
+
+    given = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
+    with patch.dict(os.environ, given):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+            os.environ.pop(name, None)
+        hook = SfxHook("sfx_tried")
+        try:
+            warehouse = hook.get_conn()
+            pin = warehouse.store_dataframe(pd.DataFrame({"n": [1, 2]}), "hooked", "items", ["20161031"])
+            return [warehouse.uri, warehouse.load_dataframe(pin)["n"].tolist(), repr(hook.__dict__)]
+        except Exception as error:
+            return [type(error).__name__, str(error)]
+
+
+def credentials_of_role(sts_endpoint):
+    """What object storage is given for a connection with an assumed role: whether each part is there, not the parts."""
+    from airflow_sfx.hooks.connections import s3_access
+    from airflow_sfx.storage.s3 import _SessionCredentials
+
+    extra = {
+        "region_name": "eu-west-1",
+        "role_arn": "arn:aws:iam::123456789012:role/nightly",
+        "service_config": {"sts": {"endpoint_url": sts_endpoint}, "s3": {"endpoint_url": "http://127.0.0.1:1"}},
+    }
+    connection = {"conn_type": "aws", "login": "AKIAEXAMPLE", "password": "wrong-but-long", "extra": extra}
+    with patch.dict(os.environ, {"AIRFLOW_CONN_AWS_TRIED": json.dumps(connection)}):
+        access = s3_access("aws_tried")
+        given = _SessionCredentials(access.session())()
+    return {
+        "endpoint": access.endpoint,
+        "region": access.region,
+        "assumed": given["access_key_id"] != "AKIAEXAMPLE" and bool(given["token"]),
+        "ends": given["expires_at"] is not None,
+        "shown": repr(access),
+    }

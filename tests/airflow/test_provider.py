@@ -15,10 +15,10 @@ def test_airflow_discovers_the_provider_without_a_complaint(airflow):
     assert found["decorator"] == "batch_task"
 
 
-def test_the_connection_form_asks_for_the_warehouse_and_nothing_else(airflow):
+def test_the_connection_form_asks_for_the_warehouse_and_the_connections_it_uses(airflow):
     form = airflow.probe("provider")["form"]
     assert form["hook_name"] == "Batch warehouse (sfx)"
-    assert list(form["extra_fields"]) == ["warehouse"]
+    assert list(form["extra_fields"]) == ["warehouse", "metastore_conn_id", "aws_conn_id"]
     assert form["extra_fields"]["warehouse"]["schema"]["title"] == "Warehouse"
     hidden = [name for name, field in form["standard_fields"].items() if field and field["hidden"]]
     assert sorted(hidden) == ["host", "login", "password", "port", "url_schema"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import ROOT, blocks, run_commands, run_sessions
+from tests.metastore.hive_server import drop_databases
 
 
 def test_the_readmes_five_minutes_run_as_shown(new_user: Path) -> None:
@@ -15,6 +17,17 @@ def test_the_readmes_five_minutes_run_as_shown(new_user: Path) -> None:
     assert run_sessions(page) > 10
     assert len(run_commands(page)) == 4
     assert (new_user / ".sfx/warehouse/sales.db/sold_items/20161031").is_dir()
+
+
+def test_the_readmes_five_minutes_run_on_a_hive_metastore_and_s3(new_user: Path, stack, monkeypatch) -> None:
+    drop_databases(f"127.0.0.1:{stack.metastore_port}")
+    monkeypatch.setenv(
+        "SFX_WAREHOUSE", f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{uuid.uuid4().hex}"
+    )
+    page = ROOT / "README.md"
+    assert run_sessions(page) > 10
+    assert len(run_commands(page)) == 4
+    assert not (new_user / ".sfx/warehouse").exists()
 
 
 def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
