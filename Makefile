@@ -18,10 +18,14 @@ $(VENV)/.demo-installed: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev-installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo-installed $(VENV)/.stack-installed
+
+$(VENV)/.stack-installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo,stack]'
 	@touch $@ $(VENV)/.demo-installed
 
-demo: $(VENV)/.demo-installed  ## Three nights of real flights through Airflow: one corrected, one rolled back
-	$(BIN)/python -m dags_examples.demo
+demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Nights of real flights through Airflow; STACK=1: on S3 and Hive
+	$(BIN)/python -m dags_examples.demo $(if $(STACK),--stack)
 
 test: $(VENV)/.dev-installed  ## Run every test
 	$(BIN)/python -m pytest

@@ -1,7 +1,8 @@
 """``make demo``: three nights of real flights through Airflow; one is corrected, one correction is undone.
 
 Everything lies in the folder ``.demo`` of the repository, which each run makes anew: an Airflow of its own (SQLite)
-and a warehouse of files. No service is needed.
+and a warehouse of files. No service is needed. With ``--stack`` (``make demo STACK=1``) the warehouse is S3 and a Hive
+Metastore, real ones that are started from Python packages and go on running.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import airflow_sfx as sfx
+from airflow_sfx.stack import down, up
 
 REPO = Path(__file__).resolve().parent.parent
 HOME = REPO / ".demo"
@@ -29,8 +31,9 @@ SETTINGS = {
     "AIRFLOW_HOME": str(HOME / "airflow"),
     "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags_examples"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "SFX_WAREHOUSE": f"embedded://{HOME / 'warehouse'}",
 }
+FILES = {"SFX_WAREHOUSE": f"embedded://{HOME / 'warehouse'}"}
+STACK = HOME / "stack"
 NIGHTS = ("2013-01-01", "2013-01-02", "2013-01-03")
 TABLES = ("flights", "weather", "flights_weather", "carrier_delays")
 TAIL_LINES = 40
@@ -39,17 +42,24 @@ LONGEST_SECONDS = 300
 console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=110)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the demo.
+
+    Args:
+        arguments: ``--stack`` for a warehouse on S3 and a Hive Metastore.
 
     Returns:
         The exit status: 0 when everything worked.
     """
+    on_stack = "--stack" in arguments
     began = time.monotonic()
+    down(STACK)
     shutil.rmtree(HOME, ignore_errors=True)
     (HOME / "airflow").mkdir(parents=True)
-    os.environ["SFX_WAREHOUSE"] = SETTINGS["SFX_WAREHOUSE"]
     console.print(f"Airflow's own log goes to {LOG.relative_to(REPO)}\n")
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "SFX_"))]:
+        del os.environ[name]
+    os.environ.update(SETTINGS | (start_stack() if on_stack else FILES))
     airflow("Airflow sets up its database", "db", "migrate")
     for night in NIGHTS:
         run_night(night, "the nightly ETL runs through Airflow")
@@ -60,9 +70,22 @@ def main() -> int:
     show_history()
     show_inputs(corrected)
     show_delays("UA")
-    show_next()
+    show_next(on_stack=on_stack)
     console.print(f"\n[bold green]Done[/] in {time.monotonic() - began:.0f} s.")
     return 0
+
+
+def start_stack() -> Mapping[str, str]:
+    """Start the S3 server and the Hive Metastore.
+
+    Returns:
+        The environment that names them.
+    """
+    began = time.monotonic()
+    with console.status("S3 and the Hive Metastore start …"):
+        running = up(STACK)
+    console.print(f"[green]✓[/] S3 and the Hive Metastore started [dim]{time.monotonic() - began:.0f} s[/]")
+    return running.environment()
 
 
 def airflow(what: str, *arguments: str) -> None:
@@ -72,13 +95,11 @@ def airflow(what: str, *arguments: str) -> None:
         what: What happens, for people.
         arguments: The command's arguments.
     """
-    settings = {name: text for name, text in os.environ.items() if not name.startswith(("AIRFLOW_", "SFX_"))}
     command = [sys.executable, "-P", "-m", "airflow", *arguments]
     began = time.monotonic()
     with LOG.open("ab") as log, console.status(f"{what} …"):
         done = subprocess.run(
             command,
-            env=settings | SETTINGS,
             cwd=REPO,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -147,12 +168,14 @@ def show_delays(carrier: str) -> None:
     console.print(table)
 
 
-def show_next() -> None:
-    """Print what to try next, to be copied into a shell."""
+def show_next(*, on_stack: bool) -> None:
+    """Print what to try next, to be copied into a shell; the keys of the stack are not among it."""
     python, airflow_, sfx_ = (str(Path(sys.executable).parent / name) for name in ("python", "airflow", "sfx"))
     look = "import airflow_sfx as sfx; print(sfx.load_dataframe('nyc', 'carrier_delays', ['20130102']))"
+    stack = f"{shlex.quote(sfx_)} stack {{}} --dir {shlex.quote(str(STACK))}"
     lines = (
-        *(f"export {name}={shlex.quote(text)}" for name, text in SETTINGS.items()),
+        *(f"export {name}={shlex.quote(text)}" for name, text in (SETTINGS if on_stack else SETTINGS | FILES).items()),
+        *([f'eval "$({stack.format("up")})"'] if on_stack else []),
         f"{shlex.quote(sfx_)} history nyc.carrier_delays 20130102",
         f"{shlex.quote(sfx_)} diff nyc.flights 20130102",
         f'{shlex.quote(python)} -c "{look}"',
@@ -162,6 +185,9 @@ def show_next() -> None:
     console.print("\nWhat to try next (the last one is Airflow with its UI on http://localhost:8080):\n")
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
+    if on_stack:
+        console.print("\nS3 and the Hive Metastore go on running; this ends them:\n")
+        console.print(f"  {stack.format('down')}", markup=False, soft_wrap=True)
 
 
 def partition(night: str) -> str:
@@ -170,4 +196,4 @@ def partition(night: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

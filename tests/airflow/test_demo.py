@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_sfx.stack import down
 from tests.airflow.conftest import airflow_environment
 
 REPO = Path(__file__).resolve().parents[2]
@@ -78,3 +80,39 @@ def test_a_failing_demo_shows_the_log_and_fails(tmp_path):
     )
     assert done.returncode == 1
     assert "airflow dags test nightly_flights 2013-01-01 failed" in " ".join(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def demo_on_stack(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo-stack")
+    shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
+    environment = airflow_environment(folder / "other", folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "dags_examples.demo", "--stack"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    yield folder, done
+    down(folder / ".demo" / "stack")
+
+
+def test_the_demo_on_s3_and_hive_leaves_a_warehouse_that_its_commands_show(demo_on_stack):
+    folder, done = demo_on_stack
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(re.findall(r"rollback", done.stdout)) == 1
+    secret = json.loads((folder / ".demo" / "stack" / "s3.json").read_text())["identities"][0]["credentials"][0]["secretKey"]
+    assert secret not in done.stdout
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    setting = [line for line in lines if line.startswith(("export ", "eval "))]
+    shown = [line for line in lines if " history nyc" in line]
+    ending = [line for line in lines if " stack down " in line]
+    assert (len(setting), len(shown), len(ending)) == (4, 1, 1)
+    script = "\n".join(["set -e", *setting, *shown, "echo $SFX_WAREHOUSE", *ending])
+    tried = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert tried.returncode == 0, tried.stderr
+    assert "hive://127.0.0.1:" in tried.stdout
+    assert len(re.findall("late correction", tried.stdout)) == 1
+    assert "ended: " in tried.stderr
