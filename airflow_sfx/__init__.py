@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_sfx import checks
     from airflow_sfx.api import (
         adopt,
+        audit,
         connect,
         diff,
         history,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "airflow_sfx.api": (
         "adopt",
+        "audit",
         "connect",
         "diff",
         "history",
@@ -124,6 +126,7 @@ __all__ = [
     "WarehouseUnavailable",
     "__version__",
     "adopt",
+    "audit",
     "checks",
     "connect",
     "diff",

@@ -15,7 +15,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse import connect as _connect
-from airflow_sfx.warehouse.reports import Repair, RunRollback, TableState, VerifyReport
+from airflow_sfx.warehouse.reports import AuditReport, Repair, RunRollback, TableState, VerifyReport
 from airflow_sfx.warehouse.warehouse import As, Check, Evolve, Keys, Warehouse
 
 if TYPE_CHECKING:
@@ -271,6 +271,46 @@ def history(
     return _warehouse(warehouse).history(db, table, partition, limit=limit)
 
 
+def audit(
+    db: str,
+    table: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    actor: str | None = None,
+    dag_id: str | None = None,
+    run_id: str | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> AuditReport:
+    """What changed in a table during a time, by whom; and what something else did to it.
+
+    Args:
+        db: The database.
+        table: The table.
+        since: From this time on, with a time zone; None for the beginning.
+        until: Before this time, with a time zone; None for now.
+        actor: Changes of this user only.
+        dag_id: Changes of this DAG only.
+        run_id: Changes of this DAG run only.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The changes, newest first, and the partitions that something else has moved.
+
+    Raises:
+        TableNotFound: There is no such table.
+        InvalidName: A time has no time zone.
+
+    Example:
+        >>> import pandas as pd, tempfile
+        >>> warehouse = connect(f"embedded://{tempfile.mkdtemp()}")
+        >>> _ = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+        >>> [entry.operation.value for entry in audit("sales", "sold_items", warehouse=warehouse).entries]
+        ['publish']
+    """
+    return _warehouse(warehouse).audit(db, table, since=since, until=until, actor=actor, dag_id=dag_id, run_id=run_id)
+
+
 def rollback(
     db: str,
     table: str,
@@ -404,33 +444,45 @@ def repair(
 def adopt(
     db: str,
     table: str,
-    directory: str,
+    directory: str | None = None,
     *,
+    partitions: Sequence[object] | None = None,
     partition_keys: Keys | None = None,
     reason: str = "",
     producer: Producer | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> BatchPin:
-    """Take over a directory of Parquet files as it lies: each partition's files become its first batch.
+    """Take over files as they lie: they become the first batches of a table, or the newest of partitions.
+
+    With a directory, its Parquet files become a table. Without, what the metastore has does: a table that something else
+    made, or those partitions of this warehouse's table that something else has changed or added.
 
     Args:
         db: The database.
-        table: The table; made if it is absent.
-        directory: An absolute path, or a URI.
+        table: The table; made if it is absent and there is a directory.
+        directory: An absolute path, or a URI; None for what the metastore has.
+        partitions: Which partitions of what the metastore has; None for all that are not in the history.
         partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        The pin of the first batches.
+        The pin of the adopted batches.
 
     Raises:
-        InvalidName: There are no Parquet files, or the directories do not fit the keys.
+        InvalidName: There is nothing to adopt, or the directories do not fit the keys.
         SchemaMismatch: The files do not fit together, or do not fit the table.
+        TableNotFound: Neither a directory nor a table is there.
     """
     return _warehouse(warehouse).adopt(
-        db, table, directory, partition_keys=partition_keys, reason=reason, producer=_producer(producer)
+        db,
+        table,
+        directory,
+        partitions=partitions,
+        partition_keys=partition_keys,
+        reason=reason,
+        producer=_producer(producer),
     )
 
 

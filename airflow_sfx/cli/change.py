@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from airflow_sfx.cli import render
-from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Yes
+from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Values, Yes, values_of
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import ask, waiting
 from airflow_sfx.core.batch_id import check_batch_id
@@ -76,23 +77,46 @@ def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
 def adopt(
     context: typer.Context,
     table: Table,
-    directory: Annotated[str, typer.Argument(metavar="DIRECTORY", help="Of Parquet files; a path or a URI.")],
+    directory: Annotated[
+        str | None,
+        typer.Argument(metavar="DIRECTORY", help="Of Parquet files, a path or a URI; else what the metastore has."),
+    ] = None,
+    partition: Annotated[
+        list[str] | None,
+        typer.Option("--partition", metavar="PARTITION", help="Of what the metastore has; may be repeated."),
+    ] = None,
     key: Annotated[
         list[str] | None, typer.Option("--key", metavar="NAME[:TYPE]", help="A partition key; may be repeated.")
     ] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Take over a directory of Parquet files as it lies."""
+    """Take over files as they lie: a directory, or what the metastore has and the history has not.
+
+    Without a directory: a Hive or Glue table that something else made, or the partitions of one of ours that something
+    else has changed.
+    """
     settings: Settings = context.obj
     ref = TableRef.parse(table)
     keys = {name: kind or "string" for name, _, kind in (text.partition(":") for text in key or ())}
     if len(keys) < len(key or ()):
         raise typer.BadParameter("a partition key is named twice with --key")
-    place = directory if "://" in directory else str(Path(directory).expanduser().absolute())
-    with waiting(f"reading {place}"):
-        pin = settings.warehouse.adopt(ref.database, ref.table, place, partition_keys=keys or None, reason=reason)
+    if directory is not None and partition:
+        raise typer.BadParameter("--partition is of what the metastore has: leave out the directory")
+    if directory is None and keys:
+        raise typer.BadParameter("--key is of a directory: the metastore knows the keys of its table")
+    place = directory if directory is None or "://" in directory else str(Path(directory).expanduser().absolute())
+    wanted = _partitions(settings, ref, partition) if partition else None
+    with waiting(f"reading {place or ref}"):
+        pin = settings.warehouse.adopt(
+            ref.database, ref.table, place, partitions=wanted, partition_keys=keys or None, reason=reason
+        )
     if as_json:
         print_json(pin)
     else:
         typer.echo(f"{ref}: {render.counted(len(pin.entries), 'partition')} adopted as batch {pin.batch_id}")
+
+
+def _partitions(settings: Settings, ref: TableRef, names: Sequence[str]) -> list[Values]:
+    info = settings.warehouse.metastore.get_table(ref)
+    return [values_of(name, [key.name for key in info.keys] if info else []) for name in names]

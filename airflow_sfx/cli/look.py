@@ -11,8 +11,10 @@ from airflow_sfx.cli import render
 from airflow_sfx.cli.arguments import Batch, Json, Partitions, Settings, Table, Values, moment_of
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import waiting
+from airflow_sfx.core.errors import ForeignChange
 
 if TYPE_CHECKING:
+    from airflow_sfx.core.table import TableRef
     from airflow_sfx.warehouse.reports import TableState
 
 
@@ -26,7 +28,7 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     """List the tables with their rows and size."""
     settings: Settings = context.obj
     with waiting(f"looking at {settings.warehouse.uri}"):
-        states = [settings.warehouse.show(ref.database, ref.table) for ref in settings.warehouse.tables()]
+        states, others = _states(settings)
     if as_json:
         print_json([_summary(state) for state in states])
         return
@@ -43,6 +45,8 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     ]
     headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged")
     render.table(settings.warehouse.uri, headings, rows, right=("partitions", "rows", "size", "staged"))
+    if others:
+        typer.echo(f"made by something else, and not adopted: {', '.join(map(str, others))}")
 
 
 def show(context: typer.Context, table: Table, as_json: Json = False) -> None:
@@ -135,6 +139,17 @@ def head(
         render.table(f"{chosen.ref}", list(found[0]), cells)
     else:
         typer.echo(f"{chosen.ref}: no rows", err=True)
+
+
+def _states(settings: Settings) -> tuple[list[TableState], list[TableRef]]:
+    """The tables, and those that something else made."""
+    states, others = [], []
+    for ref in settings.warehouse.tables():
+        try:
+            states.append(settings.warehouse.show(ref.database, ref.table))
+        except ForeignChange:
+            others.append(ref)
+    return states, others
 
 
 def _summary(state: TableState) -> dict[str, object]:

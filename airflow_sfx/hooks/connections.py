@@ -61,7 +61,8 @@ def on_metastore(uri: str, connection: Connection) -> str:
 
     Example:
         >>> from airflow.sdk import Connection
-        >>> on_metastore("hive://?location=s3://b/p", Connection("hms", conn_type="hive_metastore", host="one,two"))
+        >>> connection = Connection(conn_id="hms", conn_type="hive_metastore", host="one,two")
+        >>> on_metastore("hive://?location=s3://b/p", connection)
         'hive://one:9083,two:9083?location=s3://b/p'
     """
     parts = urlsplit(uri)

@@ -69,12 +69,13 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
 
 
 def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
-    """A table with the columns and parameters of ``info``; comments of columns stay."""
+    """A table with the columns, root and parameters of ``info``, external; comments of columns stay."""
     storage = table["StorageDescriptor"]
     return {
         **_writable(table),
+        "TableType": "EXTERNAL_TABLE",
         "StorageDescriptor": {**storage, "Columns": _fields(info.columns, storage["Columns"])},
-        "Parameters": {**table.get("Parameters", {}), **info.parameters},
+        "Parameters": {**table.get("Parameters", {}), "EXTERNAL": "TRUE", ROOT: info.location, **info.parameters},
     }
 
 

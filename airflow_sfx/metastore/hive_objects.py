@@ -25,6 +25,8 @@ from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 # What Hive's FileUtils.escapePathName encodes: names are compared as text, so ours must be Hive's to the letter.
 _HIVE_ESCAPES = re.compile(r"""[\x00-\x1f"#%'*/:=?\\\x7f{\[\]^]""")
 
+_EXTERNAL = {"EXTERNAL": "TRUE", "external.table.purge": "false"}
+
 
 def partition_name(keys: Sequence[PartitionKey], partition: Partition) -> str:
     """A partition's name as Hive writes it.
@@ -51,7 +53,7 @@ def table_of(info: TableInfo) -> Any:
         tableType="EXTERNAL_TABLE",
         partitionKeys=[ttypes.FieldSchema(key.name, key.type, None) for key in info.keys],
         sd=_storage(_fields(info.columns, ()), info.location),
-        parameters={"EXTERNAL": "TRUE", "external.table.purge": "false", ROOT: info.location, **info.parameters},
+        parameters={**_EXTERNAL, ROOT: info.location, **info.parameters},
     )
 
 
@@ -68,9 +70,10 @@ def info_of(table: Any) -> TableInfo:
 
 
 def changed_table(table: Any, info: TableInfo) -> Any:
-    """A Hive table with the columns and parameters of ``info``; comments of columns stay."""
+    """A Hive table with the columns, root and parameters of ``info``, external; comments of columns stay."""
     table.sd.cols = _fields(info.columns, table.sd.cols)
-    table.parameters = {**(table.parameters or {}), **info.parameters}
+    table.tableType = "EXTERNAL_TABLE"
+    table.parameters = {**(table.parameters or {}), **_EXTERNAL, ROOT: info.location, **info.parameters}
     return table
 
 

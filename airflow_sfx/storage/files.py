@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.faults import reported
-from airflow_sfx.storage.store import ObjectInfo
+from airflow_sfx.storage.store import ObjectInfo, Store
 from airflow_sfx.storage.syncing import sync_file_system
 
 T = TypeVar("T")
@@ -178,6 +178,12 @@ class FileStorage:
                 return []
 
         return self._call("list", directory, look)
+
+    def place(self, location: str) -> tuple[Store, str]:
+        """A directory outside of this one; see `Store.place`."""
+        from airflow_sfx.storage.open import open_place
+
+        return open_place(location)
 
     def local_path(self, path: str) -> str | None:
         """The file's path."""

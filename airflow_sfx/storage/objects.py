@@ -12,10 +12,12 @@ from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.storage.faults import reported
 from airflow_sfx.storage.parallel import each
-from airflow_sfx.storage.store import ObjectInfo
+from airflow_sfx.storage.store import ObjectInfo, Store
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as ObstoreStore
+
+    from airflow_sfx.storage.s3 import S3Access
 
 T = TypeVar("T")
 
@@ -41,6 +43,7 @@ class ObjectStorage:
     Args:
         backend: The obstore store, rooted where paths begin.
         uri: The root as a URI without secrets.
+        access: How it is reached, where it is S3.
 
     Example:
         >>> from obstore.store import MemoryStore
@@ -49,7 +52,8 @@ class ObjectStorage:
         (True, False, b'1')
     """
 
-    def __init__(self, backend: ObstoreStore, uri: str) -> None:
+    def __init__(self, backend: ObstoreStore, uri: str, access: S3Access | None = None) -> None:
+        self._access = access
         self._backend = backend
         self._uri = uri.removesuffix("/")
 
@@ -141,6 +145,12 @@ class ObjectStorage:
 
         found = self._call("list", directory, lambda: obstore.list_with_delimiter(self._backend, directory or None))
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
+
+    def place(self, location: str) -> tuple[Store, str]:
+        """A directory outside of this root, with this storage's credentials; see `Store.place`."""
+        from airflow_sfx.storage.open import open_place
+
+        return open_place(location, self._access)
 
     def local_path(self, path: str) -> str | None:
         """None: the objects are not files."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.store import Store
@@ -46,3 +47,38 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
 
         return open_s3(parts.netloc, parts.path.strip("/"), access or S3Access())
     raise InvalidName(f"{uri!r} names no storage: use file:///absolute/path, s3://bucket/prefix or memory:///")
+
+
+def open_place(location: str, access: S3Access | None = None) -> tuple[Store, str]:
+    """A directory as a metastore names it: Hadoop's S3 schemes too, and nothing in it percent-encoded.
+
+    Args:
+        location: The directory's URI.
+        access: How S3 is reached.
+
+    Returns:
+        A storage, shared by all directories of a bucket, and the directory's path in it.
+
+    Raises:
+        InvalidName: The URI names no storage that is known here.
+    """
+    scheme, _, rest = location.partition("://")
+    if scheme in ("s3", "s3a", "s3n"):
+        bucket, _, path = rest.partition("/")
+        return _bucket(bucket, access), path.strip("/")
+    if location.startswith("file:"):
+        path = "/" + location.removeprefix("file:").lstrip("/")
+        return _directory(path), ""
+    raise InvalidName(
+        f"{location!r} names no storage that is known here: use file:///absolute/path or s3://bucket/prefix"
+    )
+
+
+@lru_cache(maxsize=64)
+def _bucket(bucket: str, access: S3Access | None) -> Store:
+    return open_store(f"s3://{bucket}", access)
+
+
+@lru_cache(maxsize=64)
+def _directory(path: str) -> Store:
+    return open_store(f"file://{quote(path)}")

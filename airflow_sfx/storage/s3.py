@@ -72,7 +72,7 @@ def open_s3(bucket: str, prefix: str, access: S3Access) -> ObjectStorage:
         retry_config={"max_retries": 10, "retry_timeout": TRY_FOR},
         endpoint=endpoint,
     )
-    return ObjectStorage(store, f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}")
+    return ObjectStorage(store, f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}", access)
 
 
 class _SessionCredentials:

@@ -90,5 +90,18 @@ class Store(Protocol):
     def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""
 
+    def place(self, location: str) -> tuple[Store, str]:
+        """A directory outside of this root, reached in the same way.
+
+        Args:
+            location: Its URI, as a metastore has it.
+
+        Returns:
+            A storage, and the directory's path in it; empty for its root.
+
+        Raises:
+            InvalidName: It is not in a kind of storage that is known here.
+        """
+
     def local_path(self, path: str) -> str | None:
         """The object's path in this machine's file system, where it has one."""

@@ -8,11 +8,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import DataFile
-from airflow_sfx.storage.open import open_store
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.writing import FoundFile
 
@@ -36,44 +35,95 @@ class Inspected:
     schema: pa.Schema
 
 
-def open_directory(directory: str) -> Store:
-    """The directory as a store; looked at first, since opening a store makes its directory.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory with the files that are a partition's.
 
     Args:
+        store: The storage that it is in.
+        directory: Its path there; empty for the storage's root.
+        names: The files' names.
+    """
+
+    store: Store
+    directory: str
+    names: tuple[str, ...]
+
+    @property
+    def uri(self) -> str:
+        """The directory as a URI."""
+        return f"{self.store.uri}/{self.directory}".rstrip("/")
+
+    def path(self, name: str) -> str:
+        """The path of one of its files."""
+        return f"{self.directory}/{name}".lstrip("/")
+
+
+def open_directory(near: Store, directory: str) -> tuple[Store, str]:
+    """The directory in its storage; looked at first, since opening a storage makes its directory.
+
+    Args:
+        near: The warehouse's storage, whose credentials are used.
         directory: An absolute path, or a URI.
+
+    Returns:
+        The storage and the directory's path in it.
 
     Raises:
         InvalidName: There is no such directory.
     """
-    uri = directory if "://" in directory else f"file://{quote(directory)}"
-    parts = urlsplit(uri)
-    if parts.scheme == "file" and not parts.path.startswith("/"):
-        raise InvalidName(f"{directory!r} is not an absolute path: pass one that begins with /, or a URI")
-    if parts.scheme == "file" and not parts.netloc and not os.path.isdir(unquote(parts.path)):
-        raise InvalidName(f"there is no directory {directory}: name one that holds Parquet files")
-    return open_store(uri)
+    if "://" not in directory:
+        directory = f"file://{directory}"
+    elif directory.startswith("file:"):  # from a person, who encodes
+        directory = unquote(directory)
+    if directory.startswith("file:"):
+        path = directory.removeprefix("file:").removeprefix("//")
+        if not path.startswith("/"):
+            raise InvalidName(f"{path!r} is not an absolute path: pass one that begins with /, or a URI")
+        if not os.path.isdir(path):
+            raise InvalidName(f"there is no directory {path}: name one that holds Parquet files")
+    return near.place(directory)
 
 
-def data_files(store: Store) -> list[str]:
-    """The paths of the Parquet files below a directory, sorted, without what Hive and Spark hide.
+def data_files(store: Store, directory: str) -> list[str]:
+    """The paths of the Parquet files below a directory and from it, sorted, without what Hive and Spark hide.
 
     Raises:
         InvalidName: There are none.
     """
+    below = f"{directory}/" if directory else ""
+    paths = [info.path.removeprefix(below) for info in store.list(directory)]
     found = sorted(
-        info.path
-        for info in store.list("")
-        if not any(step.startswith(("_", ".")) for step in info.path.split("/"))
-        and (info.path.endswith(_ENDINGS) or info.path.rpartition("/")[2].startswith(_SPARK))
+        path
+        for path in paths
+        if not any(_hidden(step) for step in path.split("/"))
+        and (path.endswith(_ENDINGS) or path.rpartition("/")[2].startswith(_SPARK))
     )
     if not found:
         raise InvalidName(
-            f"{store.uri} holds no Parquet files (*.parquet, *.parq, part-*): name the directory above them"
+            f"{store.uri}/{directory} holds no Parquet files (*.parquet, *.parq, part-*): name the directory above them"
         )
     return found
 
 
-def inspect(store: Store, path: str) -> Inspected:
+def place_of(near: Store, location: str) -> Place:
+    """A directory as an engine reads it that is told of its location: all files directly in it that are not hidden.
+
+    Args:
+        near: The warehouse's storage, whose credentials are used.
+        location: The directory as the metastore has it.
+    """
+    store, directory = near.place(location)
+    below = f"{directory}/" if directory else ""
+    names = [info.path.removeprefix(below) for info in store.list(directory)]
+    return Place(store, directory, tuple(sorted(name for name in names if "/" not in name and not _hidden(name))))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(("_", "."))
+
+
+def inspect(place: Place, name: str) -> Inspected:
     """Read a file for its checksum, and its footer for columns, rows and bounds.
 
     Raises:
@@ -85,6 +135,7 @@ def inspect(store: Store, path: str) -> Inspected:
     from airflow_sfx.frames.footer import statistics_of
     from airflow_sfx.frames.names import check_names
 
+    store, path = place.store, place.path(name)
     try:
         local = store.local_path(path)
         if local is not None:  # a large file need not pass through memory
@@ -98,16 +149,13 @@ def inspect(store: Store, path: str) -> Inspected:
             digest, size = hashlib.sha256(data).hexdigest(), len(data)
         schema = _plain(footer.schema.to_arrow_schema())
     except (pa.ArrowException, OSError) as error:
-        raise SchemaMismatch(f"{store.uri}/{path} is no Parquet file ({error}): move it elsewhere") from error
+        raise SchemaMismatch(f"{place.uri}/{name} is no Parquet file ({error}): move it elsewhere") from error
     try:
         check_names(schema.names)
     except InvalidName as error:
-        raise SchemaMismatch(f"{store.uri}/{path} cannot be adopted: {error}") from error
+        raise SchemaMismatch(f"{place.uri}/{name} cannot be adopted: {error}") from error
     statistics = statistics_of(footer, schema.names)
-    return Inspected(
-        FoundFile(DataFile(path.rpartition("/")[2], size, footer.num_rows, digest, _etag(store, path)), statistics),
-        schema,
-    )
+    return Inspected(FoundFile(DataFile(name, size, footer.num_rows, digest, _etag(store, path)), statistics), schema)
 
 
 def _etag(store: Store, path: str) -> str:
@@ -127,12 +175,11 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in schema])
 
 
-def common_schema(store: Store, files: Mapping[str, Inspected]) -> pa.Schema:
+def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
     """The schema that one scan can read all files as.
 
     Args:
-        store: The directory.
-        files: The files by path.
+        files: The files by URI.
 
     Returns:
         Every file's columns, with types that hold the values of all.
@@ -145,26 +192,26 @@ def common_schema(store: Store, files: Mapping[str, Inspected]) -> pa.Schema:
     from airflow_sfx.frames.unify import scan_together, unify
 
     schemas: dict[str, pa.Schema] = {}  # the first file with each schema
-    for path, file in files.items():
+    for uri, file in files.items():
         if not any(file.schema.equals(known) for known in schemas.values()):
-            _refuse_capitals(store, path, file.schema)
-            schemas[path] = file.schema
+            _refuse_capitals(uri, file.schema)
+            schemas[uri] = file.schema
     try:
         schema = unify([LogicalSchema(one) for one in schemas.values()]).schema
     except SchemaMismatch as error:
-        raise SchemaMismatch(f"the files in {store.uri} do not have the same columns: {error}") from error
-    for path, one in schemas.items():
+        raise SchemaMismatch(f"{', '.join(schemas)} do not have the same columns: {error}") from error
+    for uri, one in schemas.items():
         for field in one:
             kind = schema.field(field.name).type
             if not scan_together(field.type, kind):
                 raise SchemaMismatch(
-                    f"{store.uri}/{path} has the column {field.name!r} as {field.type} and other files as {kind}: write "
-                    "them with one type, or adopt them as two tables"
+                    f"{uri} has the column {field.name!r} as {field.type} and other files as {kind}: write them with one "
+                    "type, or adopt them as two tables"
                 )
             if not _castable(field.type, scan_type(kind)):
                 raise SchemaMismatch(
-                    f"{store.uri}/{path} has the column {field.name!r} as {field.type}, which cannot be read as it lies: "
-                    "load the files and store them as a new table"
+                    f"{uri} has the column {field.name!r} as {field.type}, which cannot be read as it lies: load the files "
+                    "and store them as a new table"
                 )
     return schema
 
@@ -179,11 +226,11 @@ def _castable(kind: Any, other: Any) -> bool:
     return True
 
 
-def _refuse_capitals(store: Store, path: str, schema: pa.Schema) -> None:
+def _refuse_capitals(uri: str, schema: pa.Schema) -> None:
     """Files are read by the names that Hive knows, which are in lower case."""
     for name in schema.names:
         if name != name.lower():
             raise SchemaMismatch(
-                f"{store.uri}/{path} has the column {name!r}, and Hive knows names in lower case only: write the files with "
+                f"{uri} has the column {name!r}, and Hive knows names in lower case only: write the files with "
                 f"{name.lower()!r}, or load them and store them as a new table"
             )

@@ -18,11 +18,13 @@ from datetime import UTC, datetime
 from airflow_sfx.core.errors import CommitConflict, WarehouseUnavailable
 from airflow_sfx.core.jsontext import compact
 from airflow_sfx.core.layout import new_commit_id
-from airflow_sfx.core.ledger import Change, LedgerEntry, next_entry
+from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
+from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import expected_location
 from airflow_sfx.warehouse.runs import record_run
 
 LEASE_SECONDS = 3
@@ -90,6 +92,18 @@ def commit(
     return entries
 
 
+def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH) -> Change:
+    """The change that makes a complete batch current."""
+    return Change(
+        manifest.partition,
+        operation,
+        manifest.batch_id,
+        rows=manifest.rows,
+        bytes=manifest.bytes,
+        location=manifest.location,
+    )
+
+
 def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntry]) -> None:
     """Point the metastore at the batches that entries made current, all at one moment.
 
@@ -121,17 +135,13 @@ def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntr
 def _pointer(table: OpenTable, entry: LedgerEntry) -> PartitionInfo:
     return PartitionInfo(
         partition=table.layout.partition(entry.partition),
-        location=_location(table, entry),
+        location=expected_location(table, entry),
         sequence=entry.sequence,
         batch_id=entry.batch_id,
         rows=entry.rows,
         bytes=entry.bytes,
         at=entry.at.isoformat(),
     )
-
-
-def _location(table: OpenTable, entry: LedgerEntry) -> str:
-    return entry.location or table.batch_location(entry.partition, entry.batch_id)
 
 
 def _entries(changes: Sequence[Change], heads: Mapping[str, Head], author: Author) -> list[LedgerEntry]:

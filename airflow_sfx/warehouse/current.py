@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from airflow_sfx.core.batch_id import check_batch_id
@@ -14,6 +14,7 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import lags, moved_by_others
 
 CONVERGE_AT_MOST = 64
 """For up to so many named partitions, the ledger is asked whether the metastore is behind it."""
@@ -49,9 +50,11 @@ def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Parti
 
 
 def converged_heads(
-    table: OpenTable, ledger: Ledger, names: Iterable[str], pointers: dict[str, PartitionInfo]
+    table: OpenTable, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
 ) -> dict[str, Head]:
     """The heads of partitions, after the metastore has been moved to wherever a writer died before telling it.
+
+    A pointer that something else has moved stays where it is.
 
     Args:
         table: The table.
@@ -65,6 +68,9 @@ def converged_heads(
     heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
     behind = [head.entry for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))]
     if behind:
+        foreign = moved_by_others(table, {name: pointers[name] for name in names if name in pointers}, heads)
+        behind = [entry for entry in behind if entry.partition not in foreign]
+    if behind:
         move_pointers(table, ledger, _with_mates(table, ledger, behind))
     return heads
 
@@ -77,11 +83,6 @@ def _with_mates(table: OpenTable, ledger: Ledger, behind: Sequence[LedgerEntry])
         heads = ledger.heads(mates)
         found.update({name: head.entry for name, head in heads.items() if head.entry})
     return list(found.values())
-
-
-def lags(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
-    """Whether the metastore has not been told of the entry in effect."""
-    return (pointer.sequence if pointer else 0) < entry.sequence
 
 
 def batches_as_of(

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from airflow_sfx.core.errors import (
     BatchNotFound,
+    ForeignChange,
     InconsistentBatch,
     InvalidName,
     PartitionNotFound,
@@ -48,6 +49,7 @@ class OpenTable:
 
         Raises:
             TableNotFound: It is not there.
+            ForeignChange: Something else made it, and it was not adopted.
         """
         info = metastore.get_table(ref)
         if info is None:
@@ -62,6 +64,12 @@ class OpenTable:
     @classmethod
     def of(cls, info: TableInfo, store: Store, metastore: Metastore) -> OpenTable:
         """Open a table as the metastore describes it."""
+        if STYLE_PARAMETER not in info.parameters:
+            raise ForeignChange(
+                f"the table {info.ref} at {info.location} was made by something else and has no history: adopt it first, "
+                f"with adopt({info.ref.database!r}, {info.ref.table!r}) or `sfx adopt {info.ref}`; its files stay where they are",
+                table=str(info.ref),
+            )
         base, location = f"{store.uri}/", unquote(info.location)
         if not location.startswith(base):
             raise InvalidName(f"the table {info.ref} lies at {info.location}, outside of the warehouse {store.uri}")

@@ -5,25 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_sfx.core.errors import CommitConflict
-from airflow_sfx.core.ledger import Change, Operation
-from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse.commit import Author, commit
-from airflow_sfx.warehouse.current import converged_heads
+from airflow_sfx.warehouse.commit import Author, commit, publish_change
+from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-
-
-def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH) -> Change:
-    """The change that makes a complete batch current."""
-    return Change(
-        manifest.partition,
-        operation,
-        manifest.batch_id,
-        rows=manifest.rows,
-        bytes=manifest.bytes,
-        location=manifest.location,
-    )
 
 
 def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author, *, force: bool = False) -> BatchPin:
@@ -45,8 +32,7 @@ def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author,
         CommitConflict: A later batch than the staged one is current, and ``force`` is not set.
     """
     manifests = {manifest.partition: manifest for manifest in table.manifests(pin.batches)}
-    pointers = table.pointers([table.layout.partition(name) for name in manifests])
-    heads = converged_heads(table, ledger, manifests, pointers)
+    heads = heads_to_change(table, ledger, manifests, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         changes = []

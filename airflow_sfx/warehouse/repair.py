@@ -7,9 +7,9 @@ from airflow_sfx.core.layout import CLAIM, MANIFEST
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
-from airflow_sfx.warehouse.current import lags
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import expected_location, lags, moved_by_others
 from airflow_sfx.warehouse.reports import Repair
 
 
@@ -33,21 +33,23 @@ def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
     ]
     settled = ledger.settled(heads, again=False)
     behind = [head.entry for name, head in settled.items() if head.entry and lags(head.entry, pointers.get(name))]
+    foreign = moved_by_others(table, pointers, settled)
+    behind = [entry for entry in behind if entry.partition not in foreign]
     if behind:
         move_pointers(table, ledger, behind)
     found += [Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on") for e in behind]
-    found += [foreign for name, info in pointers.items() if (foreign := _foreign(table, name, info, settled[name]))]
+    found += [_foreign(table, name, info, settled[name]) for name, info in foreign.items()]
     found += [unfinished for batch in each(lambda name: _unfinished(table, name), names) for unfinished in batch]
     return sorted(found, key=lambda repair: repair.partition)
 
 
-def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Repair | None:
+def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Repair:
+    partition = f" {name}" if name else ""
+    remedy = f"`sfx adopt {table.ref}{partition and ' --partition'}{partition}` takes it into the history"
     if head.entry is None:
-        return Repair(name, "the metastore has a partition that this package did not write; adopt it", "")
-    expected = head.entry.location or table.batch_location(name, head.batch_id)
-    if info.sequence != head.entry.sequence or info.location == expected:
-        return None
-    return Repair(name, f"something else moved the metastore from {expected} to {info.location}", "")
+        return Repair(name, f"something else made the partition, at {info.location}; {remedy}", "")
+    expected = expected_location(table, head.entry)
+    return Repair(name, f"something else moved the metastore from {expected} to {info.location}; {remedy}", "")
 
 
 def _unfinished(table: OpenTable, name: str) -> list[Repair]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 
@@ -112,3 +113,33 @@ class RunRollback:
     pin: BatchPin | None
     rolled_back: dict[str, str | None]
     kept: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A partition that something else than this package has made or moved, and that is not in the history.
+
+    Args:
+        partition: Its name.
+        location: Where the metastore has it now, as a URI.
+        batch_id: The batch that the history has; None where it has none.
+    """
+
+    partition: str
+    location: str
+    batch_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What changed in a table.
+
+    Args:
+        table: The table as ``database.table``.
+        entries: The changes that were asked for, newest first.
+        foreign: What something else has done that is not in the history, as the metastore has it now.
+    """
+
+    table: str
+    entries: tuple[LedgerEntry, ...]
+    foreign: tuple[Foreign, ...]

@@ -14,7 +14,7 @@ from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.commit import Author, commit
-from airflow_sfx.warehouse.current import converged_heads
+from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.reports import RunRollback
@@ -52,7 +52,7 @@ def roll_back(
         CommitConflict: Another batch than the expected one is current.
     """
     names = [table.layout.name(partition) for partition in partitions]
-    heads = converged_heads(table, ledger, names, table.pointers(partitions))
+    heads = heads_to_change(table, ledger, names, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         _expect(table, heads, expected)
@@ -101,8 +101,7 @@ class _Run:
 def _undo_run(table: OpenTable, commits: Sequence[str], run: _Run, author: Author) -> RunRollback:
     ledger = Ledger(table)
     names = sorted({name for found in each(ledger.members, commits) for name in found})
-    pointers = table.pointers([table.layout.partition(name) for name in names])
-    heads = converged_heads(table, ledger, names, pointers)
+    heads = heads_to_change(table, ledger, names, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         wanted = each(lambda name: _before_run(ledger, name, heads[name], run), names, table.store.readers)

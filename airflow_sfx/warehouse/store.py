@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import CheckFailed, SchemaMismatch
@@ -15,10 +16,10 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.evolution import Evolve
 from airflow_sfx.warehouse.checking import refuse_checks_of_stream, run_checks
-from airflow_sfx.warehouse.commit import Author, commit
+from airflow_sfx.warehouse.commit import Author, commit, publish_change
+from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.publish import publish_change
 from airflow_sfx.warehouse.staged import note_staged
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content, EncodedFile
@@ -78,7 +79,8 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     plan = _plan(target, data, options)
     table = target.open(plan.keys, plan.columns)
     ledger = Ledger(table)
-    batches = BatchSet(table, ledger, Content(plan.schema_text, plan.frame_columns, author.producer, options.inputs))
+    content = Content(plan.schema_text, plan.frame_columns, author.producer, options.inputs)
+    batches = BatchSet(table, ledger, content, take_in=partial(take_in, table, ledger, author))
     if plan.partitions:
         batches.claim([table.layout.name(partition) for partition in plan.partitions])
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)

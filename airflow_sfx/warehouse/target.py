@@ -30,6 +30,7 @@ class Target:
         metastore: Where its pointers will be.
         style: How a new table names partition directories.
         existing: What the metastore has; None for a new table.
+        adopted: Whether something else made the table, and ``existing`` is how it is to be from now on.
     """
 
     ref: TableRef
@@ -37,6 +38,7 @@ class Target:
     metastore: Metastore
     style: PartitionStyle
     existing: TableInfo | None
+    adopted: bool = False
 
     @classmethod
     def of(cls, ref: TableRef, store: Store, metastore: Metastore, style: PartitionStyle) -> Target:
@@ -202,7 +204,7 @@ class Target:
                 f"somebody else has just made {self.ref} with the keys {[key.name for key in info.keys]}: look at it and "
                 "store again; nothing was published"
             )
-        if info.columns == columns:
+        if info.columns == columns and not self.adopted:
             return
 
         def change(now: TableInfo) -> TableInfo:
@@ -210,7 +212,7 @@ class Target:
             theirs = tuple(column for column in now.columns if column.name.lower() not in mine)
             kind: Evolve = "any" if evolve == "any" else "safe"
             merged = merge_columns(now.columns, columns + theirs, evolve=kind, table_name=str(self.ref))
-            return replace(now, columns=merged)
+            return replace(now, columns=merged, location=info.location, parameters=info.parameters)
 
         self.metastore.update_table(self.ref, change)
 

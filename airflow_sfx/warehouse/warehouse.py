@@ -19,7 +19,7 @@ from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.reports import Repair, RunRollback, TableState, VerifyReport
+from airflow_sfx.warehouse.reports import AuditReport, Repair, RunRollback, TableState, VerifyReport
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
@@ -249,6 +249,40 @@ class Warehouse:
             return table_history(opened, Ledger(opened), limit)
         return partition_history(opened, Ledger(opened), _one(wanted, opened), limit)
 
+    def audit(
+        self,
+        db: str,
+        table: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        actor: str | None = None,
+        dag_id: str | None = None,
+        run_id: str | None = None,
+    ) -> AuditReport:
+        """What changed in a table during a time, by whom; and what something else did to it.
+
+        Args:
+            db: The database.
+            table: The table.
+            since: From this time on, with a time zone; None for the beginning.
+            until: Before this time, with a time zone; None for now.
+            actor: Changes of this user only.
+            dag_id: Changes of this DAG only.
+            run_id: Changes of this DAG run only.
+
+        Returns:
+            The changes, newest first, and the partitions that something else has moved.
+
+        Raises:
+            TableNotFound: There is no such table.
+            InvalidName: A time has no time zone.
+        """
+        from airflow_sfx.warehouse.audit import AuditFilter, audit_table
+
+        opened = self._open(db, table)
+        return audit_table(opened, Ledger(opened), AuditFilter(since, until, actor, dag_id, run_id))
+
     def rollback(
         self,
         db: str,
@@ -368,34 +402,44 @@ class Warehouse:
         self,
         db: str,
         table: str,
-        directory: str,
+        directory: str | None = None,
         *,
+        partitions: Sequence[object] | None = None,
         partition_keys: Keys | None = None,
         reason: str = "",
         producer: Producer | None = None,
     ) -> BatchPin:
-        """Take over a directory of Parquet files as it lies: each partition's files become its first batch.
+        """Take over files as they lie: they become the first batches of a table, or the newest of partitions.
+
+        With a directory, its Parquet files become a table. Without, what the metastore has does: a table that something
+        else made, or those partitions of this warehouse's table that something else has changed or added.
 
         Args:
             db: The database.
-            table: The table; made if it is absent.
-            directory: An absolute path, or a URI.
+            table: The table; made if it is absent and there is a directory.
+            directory: An absolute path, or a URI; None for what the metastore has.
+            partitions: Which partitions of what the metastore has; None for all that are not in the history.
             partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
             reason: Why, for the history.
             producer: Who; the process's own identity when absent.
 
         Returns:
-            The pin of the first batches.
+            The pin of the adopted batches.
 
         Raises:
-            InvalidName: There are no Parquet files, or the directories do not fit the keys.
+            InvalidName: There is nothing to adopt, or the directories do not fit the keys.
             SchemaMismatch: The files do not fit together, or do not fit the table.
+            TableNotFound: Neither a directory nor a table is there.
         """
         from airflow_sfx.warehouse.adopt import adopt_directory
+        from airflow_sfx.warehouse.foreign import adopt_present
         from airflow_sfx.warehouse.target import Target
 
         target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
-        return adopt_directory(target, directory, partition_keys, Author(producer or self._producer(), reason))
+        author = Author(producer or self._producer(), reason)
+        if directory is None:
+            return adopt_present(target, partitions, author)
+        return adopt_directory(target, directory, partition_keys, author)
 
     def tables(self) -> list[TableRef]:
         """All tables, sorted."""

@@ -23,9 +23,11 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import MANY, WAITERS, each, put_all
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import moved_by_others
 
 Out = TypeVar("Out")
 
@@ -66,6 +68,9 @@ class FoundFile:
         return self.file.rows
 
 
+TakeIn = Callable[[Mapping[str, PartitionInfo], Mapping[str, Head]], None]
+"""Given pointers that something else has moved, and the partitions' heads."""
+
 Chunk = tuple[str, Any]
 """A partition's name and the rows of one of its files, as a pyarrow Table."""
 
@@ -104,9 +109,12 @@ class BatchSet:
         table: The table.
         ledger: Its ledgers.
         content: What they have in common.
+        take_in: Takes what something else did to partitions into the history, before they are written on; None where
+            the batches are that.
     """
 
-    def __init__(self, table: OpenTable, ledger: Ledger, content: Content) -> None:
+    def __init__(self, table: OpenTable, ledger: Ledger, content: Content, *, take_in: TakeIn | None = None) -> None:
+        self._take_in = take_in
         self._table = table
         self._ledger = ledger
         self._content = content
@@ -125,15 +133,23 @@ class BatchSet:
         Args:
             names: The partitions' names, none of which has been claimed yet.
         """
-        pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
-        hints = {name: pointers[name].sequence if name in pointers else 0 for name in names}
-        self.heads.update(self._ledger.heads(hints))
+        pointers, heads = self._look(names)
+        foreign = moved_by_others(self._table, pointers, heads) if self._take_in else {}
+        if self._take_in and foreign:
+            self._take_in(foreign, heads)
+            _, heads = self._look(names)
+        self.heads.update(heads)
         newest = max([*(self.heads[name].newest for name in names), *self.batches.values()], default="")
         mine = min(self.batches.values(), default=None)
         batch_id = mine if mine and mine >= newest else next_batch_id(datetime.now(UTC), newest or None)
         while not self._take(names, batch_id):
             batch_id = next_batch_id(datetime.now(UTC), batch_id)
         self._drafts.update({name: _Draft(batch_id) for name in names})
+
+    def _look(self, names: Sequence[str]) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
+        pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
+        hints = {name: pointers[name].sequence if name in pointers else 0 for name in names}
+        return pointers, self._ledger.heads(hints)
 
     def write(self, chunks: Iterable[Chunk], encode: Callable[[Any], EncodedFile], *, small: bool) -> None:
         """Write files, several at a time; partitions that were not claimed yet are claimed as they come.

@@ -103,7 +103,9 @@ def test_the_demo_on_s3_and_hive_leaves_a_warehouse_that_its_commands_show(demo_
     folder, done = demo_on_stack
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(re.findall(r"rollback", done.stdout)) == 1
-    secret = json.loads((folder / ".demo" / "stack" / "s3.json").read_text())["identities"][0]["credentials"][0]["secretKey"]
+    secret = json.loads((folder / ".demo" / "stack" / "s3.json").read_text())["identities"][0]["credentials"][0][
+        "secretKey"
+    ]
     assert secret not in done.stdout
     lines = [line.strip() for line in done.stdout.splitlines()]
     setting = [line for line in lines if line.startswith(("export ", "eval "))]

@@ -6,7 +6,9 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
@@ -114,6 +116,31 @@ def test_publish_makes_a_staged_batch_current(command, warehouse) -> None:
     assert command("publish", TABLE, "20010101000000", "--yes").returncode == 1
     assert command("publish", TABLE, staged.batch_id, "--yes").returncode == 0
     assert warehouse.pin("sales", "sold_items") == staged
+
+
+def test_audit_tells_what_changed_and_by_whom(command) -> None:
+    (report,) = json.loads(command("audit", TABLE, "--json").stdout)
+    assert [entry["sequence"] for entry in report["entries"]] == [2, 1]
+    assert report["foreign"] == []
+    assert json.loads(command("audit", "--json", "--since", "2099-01-01T00:00Z").stdout)[0]["entries"] == []
+    assert "what changed" in command("audit").stdout
+
+
+def test_audit_exits_with_1_where_something_else_moved_a_partition_and_adopt_takes_it_in(
+    command, warehouse, tmp_path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    pd.DataFrame({"item": ["tie"], "price": [1.0]}).to_parquet(tmp_path / "elsewhere" / "one.parquet", index=False)
+    metastore = warehouse.metastore
+    ref = sfx.TableRef("sales", "sold_items")
+    (pointer,) = metastore.get_partitions(ref).values()
+    metastore.repoint(ref, [replace(pointer, location=f"file://{tmp_path}/elsewhere")])
+    told = command("audit", TABLE)
+    assert told.returncode == 1
+    assert "not in the history" in told.stdout
+    assert DAY in command("adopt", TABLE, "--partition", DAY, "--json").stdout
+    assert command("audit", TABLE, "--json").returncode == 0
+    assert warehouse.load_dataframe("sales", "sold_items", [DAY])["item"].tolist() == ["tie"]
 
 
 def test_adopt_takes_a_directory_over(command, tmp_path) -> None:

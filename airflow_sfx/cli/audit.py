@@ -1,0 +1,89 @@
+"""The command that answers: what changed, who did it, and did anything else meddle."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from airflow_sfx.cli import render
+from airflow_sfx.cli.arguments import Json, Settings, moment_of
+from airflow_sfx.cli.document import print_json
+from airflow_sfx.cli.terminal import waiting
+from airflow_sfx.core.errors import ForeignChange
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.reports import AuditReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(audit)
+
+
+def audit(
+    context: typer.Context,
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="DB.TABLE", help="The tables; all of the warehouse where none is named."),
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From then on, as 2016-11-01T12:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
+    actor: Annotated[str | None, typer.Option(metavar="USER", help="Changes of this user.")] = None,
+    dag: Annotated[str | None, typer.Option(metavar="DAG_ID", help="Changes of this DAG.")] = None,
+    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Changes of this DAG run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what changed during a time, and what something else than this package has done to the tables.
+
+    Exits with 1 where the metastore has what is not in the history.
+    """
+    settings: Settings = context.obj
+    first, last = moment_of(since), moment_of(until)
+    refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()
+    reports: list[AuditReport] = []
+    with waiting(f"looking at {render.counted(len(refs), 'table')}"):
+        for ref in refs:
+            try:
+                report = settings.warehouse.audit(
+                    ref.database, ref.table, since=first, until=last, actor=actor, dag_id=dag, run_id=run
+                )
+            except ForeignChange:
+                if tables:
+                    raise
+            else:
+                reports.append(report)
+    if as_json:
+        print_json(reports)
+    else:
+        _print(reports)
+    if any(report.foreign for report in reports):
+        raise typer.Exit(1)
+
+
+def _print(reports: list[AuditReport]) -> None:
+    found = sorted(((e, r.table) for r in reports for e in r.entries), key=lambda pair: pair[0].at, reverse=True)
+    rows = [
+        (
+            table,
+            entry.partition or "(whole table)",
+            entry.operation.value,
+            entry.batch_id,
+            entry.previous,
+            render.moment(entry.at),
+            render.who(entry.producer),
+            entry.reason,
+        )
+        for entry, table in found
+    ]
+    headings = ("table", "partition", "change", "batch", "before", "at (UTC)", "who", "why")
+    render.table("what changed", headings, rows, below=("who", "why"))
+    foreign = [
+        (r.table, one.partition or "(whole table)", one.location, one.batch_id) for r in reports for one in r.foreign
+    ]
+    if foreign:
+        typer.echo()
+        render.table(
+            "not in the history: made or moved by something else; `sfx adopt DB.TABLE` takes it in",
+            ("table", "partition", "is now at", "the history has"),
+            foreign,
+        )

@@ -1,0 +1,110 @@
+"""Audit: what changed in a table during a time, and what something else did to it. Reads the days in question only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.jsontext import member, moment, parse_object
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import moved_by_others
+from airflow_sfx.warehouse.reports import AuditReport, Foreign
+
+_DECISION = ".decision.json"
+_ENDING = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which changes are asked for; what is None is not asked about.
+
+    Args:
+        since: From this time on, with a time zone.
+        until: Before this time, with a time zone.
+        actor: The user.
+        dag_id: The DAG.
+        run_id: The DAG run.
+
+    Raises:
+        InvalidName: A time has no time zone.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str | None = None
+    dag_id: str | None = None
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("since", self.since), ("until", self.until)):
+            if value is not None and value.tzinfo is None:
+                raise InvalidName(
+                    f"{name}={value!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
+                )
+
+    def covers(self, day: date) -> bool:
+        """Whether changes of a day in UTC can be among those asked for."""
+        first = self.since.astimezone(UTC).date() if self.since else date.min
+        last = self.until.astimezone(UTC).date() if self.until else date.max
+        return first <= day <= last
+
+    def takes(self, at: datetime, producer: Producer) -> bool:
+        """Whether a change is among those asked for."""
+        asked = ((self.actor, producer.user), (self.dag_id, producer.dag_id), (self.run_id, producer.run_id))
+        in_time = (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+        return in_time and all(wanted is None or wanted == found for wanted, found in asked)
+
+
+def audit_table(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> AuditReport:
+    """What changed, newest first, and the pointers that something else has moved and nobody has adopted.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        wanted: Which changes.
+
+    Returns:
+        The entries that took effect, and what others did that is in no ledger yet.
+    """
+    pointers = table.pointers(None if table.info.keys else table.wanted(None))
+    heads = ledger.heads({name: info.sequence for name, info in pointers.items()})
+    foreign = [
+        Foreign(name, info.location, heads[name].batch_id)
+        for name, info in moved_by_others(table, pointers, heads).items()
+    ]
+    return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), tuple(foreign))
+
+
+def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:
+    records = [
+        (name, sequence, commit)
+        for commit, at, producer, changes in _commits(table, wanted)
+        if wanted.takes(at, producer)
+        for name, sequence in changes
+    ]
+    entries = each(lambda record: ledger.read(record[0], record[1]), records, table.store.readers)
+    found = [
+        entry
+        for (_, _, commit), entry in zip(records, entries, strict=True)
+        if entry is not None and entry.commit == commit and ledger.in_effect(entry)
+    ]
+    return sorted(found, key=lambda entry: (entry.at, entry.partition), reverse=True)
+
+
+def _commits(table: OpenTable, wanted: AuditFilter) -> Iterable[tuple[str, datetime, Producer, list[tuple[str, int]]]]:
+    """What was set out to be changed on the days in question: commit, time, who, partitions with entry numbers."""
+    days = [day for day in table.store.list_directories(table.layout.commits) if wanted.covers(date.fromisoformat(day))]
+    listed = each(lambda day: list(table.store.list(f"{table.layout.commits}/{day}")), days, table.store.readers)
+    paths = [info.path for day in listed for info in day if not info.path.endswith(_DECISION)]
+    for path, data in zip(paths, each(table.store.get, paths, table.store.readers), strict=True):
+        record = parse_object(data or b"", path)
+        changes = [(str(name), int(sequence)) for name, sequence, *_ in member(record, "changes", list, path)]
+        producer = Producer.from_json(member(record, "producer", dict, path))
+        commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
+        yield commit, moment(record, "at", path), producer, changes

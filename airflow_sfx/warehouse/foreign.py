@@ -1,0 +1,161 @@
+"""What something else did to a table: another engine's partitions, and pointers that it moved.
+
+A partition that something else has changed is taken into the history as it lies, before this package changes it: its files
+become a batch, or, where they cannot be one, the place alone is noted. So nothing that was ever current is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from airflow_sfx.core.errors import CommitConflict, InvalidName, SchemaMismatch, TableNotFound
+from airflow_sfx.core.layout import TableLayout
+from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse.adopt_files import place_of
+from airflow_sfx.warehouse.commit import Author, commit
+from airflow_sfx.warehouse.current import converged_heads
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
+from airflow_sfx.warehouse.pointers import moved_by_others
+from airflow_sfx.warehouse.taking import take_over
+from airflow_sfx.warehouse.target import Target
+
+_FOUND = "found in the metastore, where something else had put it"
+
+
+def heads_to_change(table: OpenTable, ledger: Ledger, names: Collection[str], author: Author) -> dict[str, Head]:
+    """The heads of partitions that are about to be changed, with what others did to them in the history.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        names: The partitions' names.
+        author: Who is about to change them.
+
+    Returns:
+        Heads by partition name; the metastore has been brought to where they are.
+    """
+    partitions = [table.layout.partition(name) for name in names]
+    pointers = table.pointers(partitions)
+    heads = converged_heads(table, ledger, names, pointers)
+    foreign = moved_by_others(table, pointers, heads)
+    if not foreign:
+        return heads
+    take_in(table, ledger, author, foreign, heads)
+    return converged_heads(table, ledger, names, table.pointers(partitions))
+
+
+def take_in(
+    table: OpenTable,
+    ledger: Ledger,
+    author: Author,
+    foreign: Mapping[str, PartitionInfo],
+    heads: Mapping[str, Head],
+) -> None:
+    """Take what something else did to partitions into the history, one partition at a time.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        author: Who found it.
+        foreign: The pointers that something else has moved, by partition name.
+        heads: The heads as they were seen with these pointers.
+    """
+    finder = Author(author.producer, _FOUND)
+    for name, info in foreign.items():
+        seen = {name: heads[name]}
+        try:
+            _take_over(_target(table), {name: info}, seen, finder, Operation.FOREIGN_CHANGE)
+        except (InvalidName, SchemaMismatch):
+            _note_place(table, ledger, name, info, seen, finder)
+        except CommitConflict:
+            continue  # somebody else has just done the same, or changed the partition
+
+
+def adopt_present(target: Target, partitions: Sequence[object] | None, author: Author) -> BatchPin:
+    """Adopt what a metastore has: a table that something else made, or what something else did to one of ours.
+
+    Args:
+        target: The table.
+        partitions: Which partitions; None for all that are not in the history.
+        author: Who and why.
+
+    Returns:
+        The pin of the adopted batches.
+
+    Raises:
+        TableNotFound: There is no such table.
+        InvalidName: There is nothing to adopt.
+        SchemaMismatch: The files are no Parquet files, or do not fit the table.
+    """
+    if target.existing is None:
+        raise TableNotFound(
+            f"there is no table {target.ref} in the metastore: name the directory that is to become one",
+            table=str(target.ref),
+        )
+    ours = STYLE_PARAMETER in target.existing.parameters
+    before = target.existing
+    if not ours:
+        target = replace(target, existing=_as_ours(target, before), adopted=True)
+    table = target.open(before.keys, before.columns)
+    wanted = table.wanted(partitions)
+    pointers = table.pointers(wanted)
+    if not before.keys and not ours:
+        pointers = {"": PartitionInfo(Partition(), before.location)}
+    heads = Ledger(table).heads({name: info.sequence for name, info in pointers.items()})
+    foreign = moved_by_others(table, pointers, heads)
+    if not foreign:
+        raise InvalidName(f"{target.ref} has nothing to adopt: all that the metastore has is in the history")
+    operation = Operation.FOREIGN_CHANGE if ours else Operation.ADOPT
+    return _take_over(target, foreign, heads, author, operation)
+
+
+def _target(table: OpenTable) -> Target:
+    return Target(table.ref, table.store, table.metastore, table.layout.style, table.info)
+
+
+def _as_ours(target: Target, info: TableInfo) -> TableInfo:
+    """A table that something else made, as it will be kept: new batches go into the warehouse, old ones stay."""
+    inside = f"{target.store.uri}/"
+    root = info.location if info.location.startswith(inside) else inside + TableLayout.default_root(target.ref)
+    return replace(info, location=root.rstrip("/"), parameters={**info.parameters, STYLE_PARAMETER: target.style})
+
+
+def _take_over(
+    target: Target,
+    foreign: Mapping[str, PartitionInfo],
+    seen: Mapping[str, Head],
+    author: Author,
+    operation: Operation,
+) -> BatchPin:
+    def admit(table: OpenTable, heads: Mapping[str, Head]) -> None:
+        for name in foreign:
+            if heads[name].last != seen[name].last:
+                raise CommitConflict(
+                    f"{table.describe(name)} has just been changed by somebody else: look at it and adopt it again",
+                    table=str(table.ref),
+                    partition=name,
+                )
+
+    found = each(lambda info: place_of(target.store, info.location), list(foreign.values()), target.store.readers)
+    places = {info.partition: place for info, place in zip(foreign.values(), found, strict=True)}
+    keys = target.existing.keys if target.existing else ()
+    return take_over(target, keys, places, operation, author, admit)
+
+
+def _note_place(
+    table: OpenTable, ledger: Ledger, name: str, info: PartitionInfo, seen: Mapping[str, Head], author: Author
+) -> None:
+    """What lies there cannot be a batch: the history has its place alone."""
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        if heads[name].last != seen[name].last:
+            return []
+        return [Change(name, Operation.FOREIGN_CHANGE, None, location=info.location)]
+
+    commit(table, ledger, seen, plan, author)

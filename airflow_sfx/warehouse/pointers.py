@@ -1,0 +1,54 @@
+"""How the metastore's pointers stand to the ledgers: at one with them, behind, or moved by something else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.warehouse.ledger import Head
+from airflow_sfx.warehouse.opened import OpenTable
+
+
+def expected_location(table: OpenTable, entry: LedgerEntry) -> str:
+    """Where an entry in effect puts its partition."""
+    return entry.location or table.batch_location(entry.partition, entry.batch_id)
+
+
+def lags(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
+    """Whether the metastore has not been told of the entry in effect."""
+    return (pointer.sequence if pointer else 0) < entry.sequence
+
+
+def moved_by_others(
+    table: OpenTable, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head]
+) -> dict[str, PartitionInfo]:
+    """The pointers that something else than this package has put where they are.
+
+    Args:
+        table: The table.
+        pointers: The metastore's pointers by partition name.
+        heads: The heads of these partitions.
+
+    Returns:
+        Those pointers, by partition name.
+    """
+    return {name: info for name, info in pointers.items() if _moved(table, info, heads[name].entry)}
+
+
+def _moved(table: OpenTable, info: PartitionInfo, entry: LedgerEntry | None) -> bool:
+    place = _comparable(info.location)
+    if place == _comparable(table.batch_location("", None)):
+        return False  # just added, and on its way
+    if info.sequence == 0:  # added, or dropped and added again, without our note
+        return entry is None or place != _comparable(expected_location(table, entry))
+    if entry is None or info.sequence != entry.sequence:
+        return False
+    return place != _comparable(expected_location(table, entry))
+
+
+def _comparable(location: str) -> str:
+    """A location however an engine has spelled it."""
+    same = re.sub(r"^s3[an]://", "s3://", location)
+    return re.sub(r"^file:/+", "file:///", same).rstrip("/")

@@ -1,0 +1,108 @@
+"""Taking over files that lie somewhere already as batches: they stay where they are, untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse.adopt_files import Inspected, Place, common_schema, inspect
+from airflow_sfx.warehouse.commit import Author, commit, publish_change
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.target import Target
+from airflow_sfx.warehouse.writing import BatchSet, Content
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Admit = Callable[[OpenTable, Mapping[str, Head]], None]
+"""Raises where partitions with these heads are not to be taken over."""
+
+_READERS = 4
+
+
+def take_over(
+    target: Target,
+    keys: tuple[PartitionKey, ...],
+    places: Mapping[Partition, Place],
+    operation: Operation,
+    author: Author,
+    admit: Admit,
+) -> BatchPin:
+    """Make files that lie somewhere the newest batches of partitions.
+
+    Args:
+        target: The table.
+        keys: Its partition keys.
+        places: Where each partition's files are.
+        operation: What the ledger will call it.
+        author: Who and why.
+        admit: Is asked before anything is read, and again when it is written down.
+
+    Returns:
+        The pin of the batches.
+
+    Raises:
+        InvalidName: There are no files.
+        SchemaMismatch: The files do not fit together, or do not fit the table.
+    """
+    from airflow_sfx.frames.hive import columns_of
+    from airflow_sfx.frames.logical import LogicalSchema
+    from airflow_sfx.frames.schema_text import schema_to_text
+
+    if target.existing is not None:
+        known = target.open(keys, target.existing.columns)
+        admit(known, _heads(known, places))
+    inspected = _inspect(places)
+    if not inspected:
+        raise InvalidName(
+            f"{', '.join(place.uri for place in places.values())} holds no files: store the table instead"
+        )
+    schema = common_schema(inspected)
+    _refuse_key_columns(schema, keys, target)
+    columns = target.fit(keys, columns_of(schema), evolve="safe", untyped=())
+
+    table = target.open(keys, columns)
+    ledger = Ledger(table)
+    text = schema_to_text(LogicalSchema(schema))
+    batches = BatchSet(table, ledger, Content(lambda: text, columns_of(schema), author.producer))
+    named = {table.layout.name(partition): place for partition, place in places.items()}
+    batches.claim(list(named))
+    for name, place in named.items():
+        batches.take_over(name, place.uri, [inspected[f"{place.uri}/{file}"].found for file in place.names])
+    manifests = batches.seal(staged=False)
+    target.ensure(table, columns, "safe")
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        admit(table, heads)
+        return [publish_change(manifest, operation) for manifest in manifests]
+
+    commit(table, ledger, batches.heads, plan, author)
+    return table.pin(batches.batches)
+
+
+def _inspect(places: Mapping[Partition, Place]) -> dict[str, Inspected]:
+    """Every file by its URI."""
+    work = [(place, name) for place in places.values() for name in place.names]
+    found = each(lambda item: inspect(*item), work, _READERS)
+    return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
+
+
+def _refuse_key_columns(schema: pa.Schema, keys: Sequence[PartitionKey], target: Target) -> None:
+    for key in keys:
+        if key.name in schema.names:
+            raise SchemaMismatch(
+                f"the files of {target.ref} have the partition key {key.name!r} as a column: write them without it, or load "
+                "them and store them as a new table"
+            )
+
+
+def _heads(table: OpenTable, partitions: Mapping[Partition, Place]) -> dict[str, Head]:
+    names = [table.layout.name(partition) for partition in partitions]
+    pointers = table.pointers([table.layout.partition(name) for name in names])
+    return Ledger(table).heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
