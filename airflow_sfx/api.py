@@ -99,7 +99,7 @@ def store_dataframe(
     """Write a frame as a new batch and make it current. What was there before stays, and can be rolled back to.
 
     Args:
-        df: A pandas or polars DataFrame, a pyarrow Table or RecordBatchReader, or an iterator of these.
+        df: A pandas, polars or Spark DataFrame, a pyarrow Table or RecordBatchReader, or an iterator of these.
         dest_db: The database.
         dest_table: The table; made if it is absent.
         partitions: The values of the partition to write, one a key; None for a table without partitions.
@@ -164,7 +164,7 @@ def load_dataframe(
         as_of: The time, with a time zone, whose current batches are read.
         columns: The columns to read, in this order; None for all.
         filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
-        as_: ``pandas``, ``polars`` or ``arrow``.
+        as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
         batches: True gives an iterator of frames, for data larger than memory.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 

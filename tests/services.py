@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_sfx.stack import Stack, down, up
+from airflow_sfx.stack.hive_metastore import java_program, spark_settings
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +49,64 @@ def glue_endpoint() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://127.0.0.1:{port}" if host == "0.0.0.0" else f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def mounted_bucket(stack, tmp_path_factory) -> Iterator[Path]:
+    """A directory in which the S3 server's buckets are, so that Spark reads their objects without Hadoop's S3 libraries."""
+    if os.geteuid() != 0 or not Path("/dev/fuse").exists():
+        pytest.skip("mounting the bucket needs root and /dev/fuse")
+    place = tmp_path_factory.mktemp("mounted")
+    weed = Path(sys.executable).with_name("weed")
+    filer = f"127.0.0.1:{stack.ports['filer']}.{stack.ports['filer_grpc']}"
+    options = [f"-filer={filer}", "-filer.path=/buckets", f"-dir={place}", "-readOnly", "-cacheDir", str(place.parent)]
+    with (place.parent / "mount.log").open("wb") as log:
+        mount = subprocess.Popen([weed, "mount", *options], stdout=log, stderr=log)
+    give_up = time.monotonic() + 30
+    while not (place / "warehouse").is_dir():
+        assert mount.poll() is None, (place.parent / "mount.log").read_text()
+        assert time.monotonic() < give_up, "the bucket was not mounted in 30 s"
+        time.sleep(0.1)
+    yield place / "warehouse"
+    mount.terminate()
+    mount.wait(10)
+
+
+@pytest.fixture(scope="session")
+def java_home(tmp_path_factory) -> Path:
+    """A Java that Spark starts on: the packaged one, without the incubating module that it lacks and Spark asks for."""
+    home: Path = tmp_path_factory.mktemp("java")
+    (home / "bin").mkdir()
+    program = home / "bin" / "java"
+    program.write_text(
+        "#!/bin/bash\nargs=()\n"
+        'for one in "$@"; do [ "$one" = "--add-modules=jdk.incubator.vector" ] || args+=("$one"); done\n'
+        f'exec {java_program({})} "${{args[@]}}"\n'
+    )
+    program.chmod(0o755)
+    return home
+
+
+@pytest.fixture(scope="session")
+def spark(stack, mounted_bucket, java_home, tmp_path_factory) -> Iterator[Any]:
+    """A Spark session on the stack's metastore. A task that fails is tried again once."""
+    from pyspark.sql import SparkSession
+
+    os.environ["JAVA_HOME"] = str(java_home)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master("local[2,2]")
+    settings = {
+        **spark_settings(stack, mounted_bucket),
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("spark")),
+    }
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+    del os.environ["JAVA_HOME"], os.environ["PYSPARK_PYTHON"]

@@ -108,6 +108,19 @@ def iter_batches(
             _check_rows(part, seen)
 
 
+def schema_of(
+    files: Sequence[SourceFile],
+    *,
+    columns: Sequence[str] | None = None,
+    filters: Filters | None = None,
+    lead: LogicalSchema | None = None,
+    key_types: Mapping[str, str] | None = None,
+    with_index: bool = True,
+) -> pa.Schema:
+    """The schema of what `read_table` would give, without opening a file; the arguments are the same."""
+    return ReadPlan.of(files, None, columns, filters, lead, key_types or {}, with_index).nothing().schema
+
+
 def _check_rows(part: Part, found: int) -> None:
     expected = 0
     for file in part.files:
@@ -121,4 +134,4 @@ def _check_rows(part: Part, found: int) -> None:
         )
 
 
-__all__ = ["SourceFile", "iter_batches", "read_table"]
+__all__ = ["SourceFile", "iter_batches", "read_table", "schema_of"]

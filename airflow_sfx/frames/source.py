@@ -70,6 +70,11 @@ class FrameSource:
         return self.table
 
 
+def is_spark(data: object) -> bool:
+    """Whether the data is a Spark DataFrame."""
+    return _kind(data) == "pyspark"
+
+
 def to_source(data: object, *, partition_by: Sequence[str] = ()) -> FrameSource:
     """Take what the caller has and check that it can be stored.
 

@@ -185,6 +185,10 @@ class FileStorage:
 
         return open_place(location)
 
+    def opener(self) -> Callable[[], Store]:
+        """Opens the same directory in another process, which must see it, too."""
+        return partial(FileStorage, self._root)
+
     def local_path(self, path: str) -> str | None:
         """The file's path."""
         return self._path(path)

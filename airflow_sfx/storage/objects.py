@@ -6,6 +6,8 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_sfx.core.errors import WarehouseUnavailable
@@ -151,6 +153,12 @@ class ObjectStorage:
         from airflow_sfx.storage.open import open_place
 
         return open_place(location, self._access)
+
+    def opener(self) -> Callable[[], Store]:
+        """Opens the same root in another process, with the credentials of that process's own environment."""
+        from airflow_sfx.storage.open import open_store
+
+        return partial(open_store, self._uri, replace(self._access, session=None) if self._access else None)
 
     def local_path(self, path: str) -> str | None:
         """None: the objects are not files."""

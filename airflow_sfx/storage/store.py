@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,6 +102,9 @@ class Store(Protocol):
         Raises:
             InvalidName: It is not in a kind of storage that is known here.
         """
+
+    def opener(self) -> Callable[[], Store]:
+        """What opens the same root in another process: it can be pickled, and holds no secret."""
 
     def local_path(self, path: str) -> str | None:
         """The object's path in this machine's file system, where it has one."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from airflow_sfx.core.manifest import Manifest
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
@@ -20,3 +26,38 @@ def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
     if manifest.location:
         return table.store.place(manifest.location)
     return table.store, table.layout.batch_dir(manifest.partition, manifest.batch_id)
+
+
+def open_file(store: Store, path: str, file: DataFile) -> str | pa.Buffer:
+    """A file of a batch, after a look at its size.
+
+    Args:
+        store: The storage.
+        path: The file's path in it.
+        file: What the manifest says of it.
+
+    Returns:
+        Its path on this machine, or its bytes.
+
+    Raises:
+        InconsistentBatch: It is missing, or has another size.
+    """
+    import pyarrow as pa
+
+    source: str | pa.Buffer | None
+    size: int | None
+    local = store.local_path(path)
+    if local is not None:
+        info = store.head(path)
+        source, size = local, info.size if info else None
+    else:
+        data = store.get(path)
+        source, size = (None, None) if data is None else (pa.py_buffer(data), len(data))
+    if source is None or size != file.size:
+        what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"
+        raise InconsistentBatch(
+            f"{store.uri}/{path} {what}: load or roll back to another batch, or restore the object; `sfx verify` checks "
+            "every file",
+            problems=(f"{store.uri}/{path} {what}",),
+        )
+    return source

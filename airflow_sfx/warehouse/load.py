@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
-from airflow_sfx.warehouse.files import batch_files
+from airflow_sfx.warehouse.files import batch_files, open_file
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ def load_batches(
         raise table.missing("", "has no partition with a batch")
     manifests = table.manifests(dict(batches))
     lead = schema_from_text(max(manifests, key=lambda manifest: manifest.batch_id).schema)
+    content = no_content if as_ == "spark" else _content
     files = [
         file
-        for found in each(lambda manifest: _files(table, manifest), manifests, table.store.readers)
+        for found in each(lambda manifest: _files(table, manifest, content), manifests, table.store.readers)
         for file in found
     ]
     options = {
@@ -65,6 +66,14 @@ def load_batches(
         "lead": lead,
         "key_types": {key.name: key.type for key in table.info.keys},
     }
+    if as_ == "spark":
+        from airflow_sfx.warehouse.spark_load import load_spark
+
+        if stream:
+            raise InvalidName(
+                'batches=True and as_="spark" do not go together: a Spark DataFrame is read piece by piece'
+            )
+        return load_spark(table, manifests, files, options)
     if not stream:
         return to_output(read_table(files, **options), as_)
 
@@ -75,7 +84,16 @@ def load_batches(
     return frames()
 
 
-def _files(table: OpenTable, manifest: Manifest) -> list[SourceFile]:
+Content = Callable[[OpenTable, Manifest, Store, str, DataFile], Any]
+"""Gives a file's path on this machine, or its bytes."""
+
+
+def no_content(table: OpenTable, manifest: Manifest, store: Store, path: str, file: DataFile) -> str:
+    """For a plan that others carry out."""
+    return path
+
+
+def _files(table: OpenTable, manifest: Manifest, content: Content) -> list[SourceFile]:
     from airflow_sfx.frames.plan import SourceFile
     from airflow_sfx.frames.schema_text import schema_from_text
 
@@ -85,7 +103,7 @@ def _files(table: OpenTable, manifest: Manifest) -> list[SourceFile]:
     keys = dict(zip(table.layout.keys, values, strict=True))
     return [
         SourceFile(
-            _source(table, manifest, store, f"{directory}/{file.path}".lstrip("/"), file),
+            content(table, manifest, store, f"{directory}/{file.path}".lstrip("/"), file),
             logical,
             keys,
             file.rows,
@@ -95,30 +113,12 @@ def _files(table: OpenTable, manifest: Manifest) -> list[SourceFile]:
     ]
 
 
-def _source(table: OpenTable, manifest: Manifest, store: Store, path: str, file: DataFile) -> Any:
-    """The file's path on this machine, or its bytes, after a look at its size."""
-    import pyarrow as pa
-
-    source: str | pa.Buffer | None
-    size: int | None
-    local = store.local_path(path)
-    if local is not None:
-        info = store.head(path)
-        source, size = local, info.size if info else None
-    else:
-        data = store.get(path)
-        source, size = (None, None) if data is None else (pa.py_buffer(data), len(data))
-    if size != file.size:
-        what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"
-        raise InconsistentBatch(
-            f"{store.uri}/{path} of the batch {manifest.batch_id} of {table.describe(manifest.partition)} {what}: load or "
-            "roll back to another batch, or restore the object; `sfx verify` checks every file",
-            problems=(f"{store.uri}/{path} {what}",),
-            table=str(table.ref),
-            partition=manifest.partition,
-            batch_id=manifest.batch_id,
-        )
-    return source
+def _content(table: OpenTable, manifest: Manifest, store: Store, path: str, file: DataFile) -> Any:
+    try:
+        return open_file(store, path, file)
+    except InconsistentBatch as error:
+        error.table, error.partition, error.batch_id = str(table.ref), manifest.partition, manifest.batch_id
+        raise
 
 
 def _with_keys(table: OpenTable, files: Sequence[SourceFile], lead: Any) -> list[str]:

@@ -89,10 +89,38 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
         raise SchemaMismatch(
             f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"
         )
-    results = run_checks(data, options.checks)
+    return conclude(target, table, batches, plan.columns, run_checks(data, options.checks), options, author)
+
+
+def conclude(
+    target: Target,
+    table: OpenTable,
+    batches: BatchSet,
+    columns: tuple[Column, ...],
+    results: tuple[CheckResult, ...],
+    options: StoreOptions,
+    author: Author,
+) -> BatchPin:
+    """Seal batches whose files have been written, and publish them if that is asked for and the checks allow it.
+
+    Args:
+        target: The table.
+        table: The table as opened.
+        batches: The batches.
+        columns: The table's columns once they are in it.
+        results: What the checks found.
+        options: How to store.
+        author: Who and why.
+
+    Returns:
+        The pin of what was written.
+
+    Raises:
+        CheckFailed: A check failed; the batch is staged.
+    """
     failed = [result for result in results if not result.passed]
     manifests = batches.seal(staged=bool(failed) or not options.publish, checks=results)
-    target.ensure(table, plan.columns, options.evolve)
+    target.ensure(table, columns, options.evolve)
     pin = table.pin(batches.batches)
     if failed:
         note_staged(table, pin)
@@ -100,7 +128,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     if not options.publish:
         note_staged(table, pin)
         return pin
-    return _publish(table, ledger, batches, manifests, author)
+    return _publish(table, batches, manifests, author)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +236,7 @@ def _encode(encoder: Encoder, rows: pa.Table) -> EncodedFile:
     return EncodedFile(memoryview(sink.getvalue()).cast("B"), facts.rows, facts.statistics)
 
 
-def _publish(
-    table: OpenTable, ledger: Ledger, batches: BatchSet, manifests: list[Manifest], author: Author
-) -> BatchPin:
+def _publish(table: OpenTable, batches: BatchSet, manifests: list[Manifest], author: Author) -> BatchPin:
     """Commit; where another batch with a greater ID came first, under a greater one."""
     sealed = manifests
 
@@ -220,7 +246,7 @@ def _publish(
             sealed = batches.rebase(sealed, heads)
         return [publish_change(manifest) for manifest in sealed]
 
-    commit(table, ledger, batches.heads, plan, author)
+    commit(table, batches.ledger, batches.heads, plan, author)
     return table.pin(batches.batches)
 
 

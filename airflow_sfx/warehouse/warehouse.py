@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Evolve: TypeAlias = Literal["none", "safe", "any"]
 """How a store may change a table's columns: not at all, by additions and safe widening, in any way."""
 
-As: TypeAlias = Literal["pandas", "polars", "arrow"]
+As: TypeAlias = Literal["pandas", "polars", "arrow", "spark"]
 """What `load_dataframe` returns."""
 
 Keys: TypeAlias = Sequence[str] | Mapping[str, str]
@@ -85,7 +85,8 @@ class Warehouse:
         """Write a frame as a new batch and make it current. What was there before stays, and can be rolled back to.
 
         Args:
-            df: A pandas or polars DataFrame, a pyarrow Table or RecordBatchReader, or an iterator of these.
+            df: A pandas, polars or Spark DataFrame, a pyarrow Table or RecordBatchReader, or an iterator of these. Spark's
+                executors write it themselves.
             dest_db: The database.
             dest_table: The table; made if it is absent.
             partitions: The values of the partition to write, one a key; None for a table without partitions.
@@ -117,6 +118,7 @@ class Warehouse:
             >>> list(pin.batches)
             ['20161031']
         """
+        from airflow_sfx.frames.source import is_spark
         from airflow_sfx.warehouse.store import StoreOptions, store_frame
         from airflow_sfx.warehouse.target import Target
 
@@ -124,7 +126,12 @@ class Warehouse:
             raise InvalidName("partitions= and partition_by= were both given: pass one of them")
         target = Target.of(TableRef(dest_db, dest_table), self.store, self.metastore, self.partition_style)
         options = StoreOptions(partitions, partition_by, partition_keys, publish, tuple(inputs), tuple(checks), evolve)
-        return store_frame(target, df, options, Author(producer or self._producer(), reason))
+        author = Author(producer or self._producer(), reason)
+        if is_spark(df):
+            from airflow_sfx.warehouse.spark_store import store_spark
+
+            return store_spark(target, df, options, author)
+        return store_frame(target, df, options, author)
 
     def load_dataframe(
         self,
@@ -149,7 +156,7 @@ class Warehouse:
             as_of: The time, with a time zone, whose current batches are read.
             columns: The columns to read, in this order; None for all.
             filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
-            as_: ``pandas``, ``polars`` or ``arrow``.
+            as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
             batches: True gives an iterator of frames, for data larger than memory.
 
         Returns:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_sfx.core.batch_id import next_batch_id
+from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -116,7 +117,7 @@ class BatchSet:
     def __init__(self, table: OpenTable, ledger: Ledger, content: Content, *, take_in: TakeIn | None = None) -> None:
         self._take_in = take_in
         self._table = table
-        self._ledger = ledger
+        self.ledger = ledger
         self._content = content
         self._token = uuid.uuid4().hex
         self._drafts: dict[str, _Draft] = {}
@@ -133,12 +134,7 @@ class BatchSet:
         Args:
             names: The partitions' names, none of which has been claimed yet.
         """
-        pointers, heads = self._look(names)
-        foreign = moved_by_others(self._table, pointers, heads) if self._take_in else {}
-        if self._take_in and foreign:
-            self._take_in(foreign, heads)
-            _, heads = self._look(names)
-        self.heads.update(heads)
+        self.heads.update(self._settled(names))
         newest = max([*(self.heads[name].newest for name in names), *self.batches.values()], default="")
         mine = min(self.batches.values(), default=None)
         batch_id = mine if mine and mine >= newest else next_batch_id(datetime.now(UTC), newest or None)
@@ -146,10 +142,19 @@ class BatchSet:
             batch_id = next_batch_id(datetime.now(UTC), batch_id)
         self._drafts.update({name: _Draft(batch_id) for name in names})
 
+    def _settled(self, names: Sequence[str]) -> dict[str, Head]:
+        """The heads, once what something else did is in the history."""
+        pointers, heads = self._look(names)
+        foreign = moved_by_others(self._table, pointers, heads) if self._take_in else {}
+        if self._take_in and foreign:
+            self._take_in(foreign, heads)
+            _, heads = self._look(names)
+        return heads
+
     def _look(self, names: Sequence[str]) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
         pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
         hints = {name: pointers[name].sequence if name in pointers else 0 for name in names}
-        return pointers, self._ledger.heads(hints)
+        return pointers, self.ledger.heads(hints)
 
     def write(self, chunks: Iterable[Chunk], encode: Callable[[Any], EncodedFile], *, small: bool) -> None:
         """Write files, several at a time; partitions that were not claimed yet are claimed as they come.
@@ -185,6 +190,28 @@ class BatchSet:
         if not synced:
             self._table.store.sync()
 
+    def register(self, name: str, files: Sequence[FoundFile]) -> None:
+        """Take note of the files that other processes have written into a claimed batch's directory.
+
+        Args:
+            name: The partition's name.
+            files: The files, in the order in which they are to be read.
+        """
+        draft = self._drafts[name]
+        draft.files.extend(found.file for found in files)
+        draft.encoded.extend(files)
+
+    def leave_strays(self) -> None:
+        """Move to another ID where a directory has files that nobody registered: an engine would read them as well."""
+        if any(each(self._has_strays, list(self._drafts), self._table.store.readers)):
+            self._move(max(self.batches.values()))
+
+    def _has_strays(self, name: str) -> bool:
+        draft = self._drafts[name]
+        known = {file.path for file in draft.files} | {CLAIM}
+        directory = self._table.layout.batch_dir(name, draft.batch_id)
+        return any(info.path.rpartition("/")[2] not in known for info in self._table.store.list(directory))
+
     def take_over(self, name: str, location: str, files: Sequence[FoundFile]) -> None:
         """Make files that are there already the content of a claimed batch.
 
@@ -193,10 +220,8 @@ class BatchSet:
             location: The directory that they lie in, as a URI.
             files: The files, in the order in which they are to be read.
         """
-        draft = self._drafts[name]
-        draft.location = location
-        draft.files.extend(found.file for found in files)
-        draft.encoded.extend(files)
+        self._drafts[name].location = location
+        self.register(name, files)
 
     def seal(self, *, staged: bool, checks: tuple[CheckResult, ...] = ()) -> list[Manifest]:
         """Write the manifests: the batches are complete.

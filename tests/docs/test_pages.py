@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import uuid
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
 
 def test_the_page_of_the_warehouse_runs_as_shown(new_user: Path) -> None:
     assert run_sessions(ROOT / "docs/warehouse.md") > 20
+
+
+def test_the_page_of_spark_runs_as_shown(new_user: Path, java_home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(java_home))
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    assert run_sessions(ROOT / "docs/spark.md") == 8
 
 
 @pytest.mark.parametrize(

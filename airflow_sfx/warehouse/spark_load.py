@@ -1,0 +1,116 @@
+"""Loading batches as a Spark DataFrame: the executors read the files that the manifests name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.files import batch_files, open_file
+from airflow_sfx.warehouse.opened import OpenTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_sfx.frames.plan import SourceFile
+
+_PARTS_PER_CORE = 3
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that an executor reads.
+
+    Args:
+        opener: Opens the storage.
+        path: Its path there.
+        file: What the manifest says of it.
+        source: What the driver's plan says of it, without its content.
+    """
+
+    opener: Callable[[], Store]
+    path: str
+    file: DataFile
+    source: SourceFile
+
+
+def load_spark(
+    table: OpenTable, manifests: Sequence[Manifest], sources: Sequence[SourceFile], options: Mapping[str, Any]
+) -> Any:
+    """Make a Spark DataFrame of batches. Types are those that Hive and Spark know: a category is its text.
+
+    Args:
+        table: The table.
+        manifests: The batches' manifests.
+        sources: Their files as the plan has them, in the manifests' order, without content.
+        options: What is read of them, as for `read_table`.
+
+    Returns:
+        The Spark DataFrame, which reads when Spark runs it; exactly these batches, however late that is.
+
+    Raises:
+        WarehouseUnavailable: There is no Spark session, or pyspark is not installed.
+        SchemaMismatch: A column is unknown or a filter does not fit.
+    """
+    from airflow_sfx.frames.physical import physical_schema
+    from airflow_sfx.frames.reading import schema_of
+    from airflow_sfx.frames.unify import unify
+
+    session, from_arrow = _spark()
+    whole = schema_of(sources, **options)
+    schema = physical_schema(whole.remove_metadata())
+    names = dict(zip(schema.names, whole.names, strict=True))
+    lead = unify([source.logical for source in sources] or [options["lead"]], options["lead"])
+    files = []
+    for manifest, file, source in zip(*_spread(manifests), sources, strict=True):
+        store, directory = batch_files(table, manifest)
+        files.append(RemoteFile(store.opener(), f"{directory}/{file.path}".lstrip("/"), file, source))
+    read = partial(_read, files, {**options, "lead": lead, "columns": list(whole.names)}, schema, names)
+    context = session.sparkContext
+    count = max(1, min(len(files), context.defaultParallelism * _PARTS_PER_CORE))
+    numbers = session.range(0, len(files), 1, count)
+    return numbers.mapInArrow(read, from_arrow(schema))
+
+
+def _spread(manifests: Sequence[Manifest]) -> tuple[list[Manifest], list[DataFile]]:
+    pairs = [(manifest, file) for manifest in manifests for file in manifest.files]
+    return [manifest for manifest, _ in pairs], [file for _, file in pairs]
+
+
+def _read(
+    files: Sequence[RemoteFile],
+    options: Mapping[str, Any],
+    schema: pa.Schema,
+    names: Mapping[str, str],
+    batches: Iterator[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """What each Spark task does: it gets numbers of files and gives their rows."""
+    from airflow_sfx.frames.physical import convert
+    from airflow_sfx.frames.reading import iter_batches
+
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            remote = files[int(number or 0)]
+            source = replace(remote.source, source=open_file(remote.opener(), remote.path, remote.file))
+            for table in iter_batches([source], **options):
+                found = table.select(list(names.values())).replace_schema_metadata(None)
+                plain = convert(found, schema, schema).table.cast(schema)  # text may still have its dictionary
+                yield from plain.combine_chunks().to_batches()
+
+
+def _spark() -> tuple[Any, Callable[[Any], Any]]:
+    try:
+        from pyspark.sql import SparkSession
+        from pyspark.sql.pandas.types import from_arrow_schema
+    except ImportError as error:
+        raise WarehouseUnavailable("pyspark is not installed: pip install 'airflow-sfx[spark]'") from error
+    session = SparkSession.getActiveSession()
+    if session is None:
+        raise WarehouseUnavailable(
+            "there is no Spark session: make one with SparkSession.builder.getOrCreate() before load_dataframe(as_='spark')"
+        )
+    return session, from_arrow_schema

@@ -1,0 +1,179 @@
+"""Storing a Spark DataFrame: the executors encode and write the files, the driver sees their names and statistics only.
+
+The executors need this package and access to the storage, with credentials of their own environment; Hadoop's S3 libraries
+are not used. A task that is tried twice leaves files behind that the batch does not have: then the batch moves to the next ID,
+because an engine reads all that is in a directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.layout import TableLayout
+from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.checking import refuse_checks_of_stream
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.foreign import take_in
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.store import StoreOptions, conclude
+from airflow_sfx.warehouse.target import Target
+from airflow_sfx.warehouse.writing import BatchSet, Content, FoundFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_sfx.frames.parquet import Encoder
+
+_FACTS = "partition string, path string, size bigint, rows bigint, sha256 string, etag string, statistics string"
+_HELD_BYTES = 96 << 20
+
+
+def store_spark(target: Target, data: Any, options: StoreOptions, author: Author) -> BatchPin:
+    """Write a Spark DataFrame on its cluster and publish it; see `store_frame`.
+
+    Args:
+        target: The table.
+        data: The Spark DataFrame.
+        options: How; checks must be made on the stored batch, since nobody has the whole frame.
+        author: Who and why.
+
+    Returns:
+        The pin of what was written.
+
+    Raises:
+        InvalidName: A name or value breaks a rule.
+        SchemaMismatch: The frame does not fit the table, or ``partition_by=`` found no rows.
+    """
+    from airflow_sfx.frames.hive import columns_of, untyped_columns
+    from airflow_sfx.frames.logical import LogicalSchema
+    from airflow_sfx.frames.parquet import Encoder
+    from airflow_sfx.frames.schema_text import schema_to_text
+    from airflow_sfx.frames.source import to_source
+    from airflow_sfx.frames.split import key_columns
+
+    refuse_checks_of_stream(options.checks)
+    schema = to_source(data.limit(0).toArrow()).schema
+    by = key_columns(schema, options.partition_by) if options.partition_by else ()
+    if by:
+        keys, partition = target.keys_of_columns(by, options.partition_keys, schema), None
+    else:
+        keys, partition = target.partition(options.partitions, options.partition_keys)
+    frame_columns = tuple(column for column in columns_of(schema) if column.name not in by)
+    columns = target.fit(keys, frame_columns, evolve=options.evolve, untyped=untyped_columns(schema))
+    Encoder(schema, keys=by, columns=columns)  # raises here what every executor would raise
+    table = target.open(keys, columns)
+    ledger = Ledger(table)
+    text = schema_to_text(LogicalSchema(schema))
+    content = Content(lambda: text, frame_columns, author.producer, options.inputs)
+    batches = BatchSet(table, ledger, content, take_in=partial(take_in, table, ledger, author))
+    partitions = [partition] if partition is not None else _partitions(data, by, keys)
+    if not partitions:
+        raise SchemaMismatch(
+            f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"
+        )
+    batches.claim([table.layout.name(one) for one in partitions])
+    directories = {name: table.layout.batch_dir(name, batch_id) for name, batch_id in batches.batches.items()}
+    task = _WriteTask(table.store.opener(), table.layout, schema, by, columns, directories)
+    for name, files in _by_partition(data.mapInArrow(task, _FACTS).collect()).items():
+        batches.register(name, files)
+    batches.leave_strays()
+    return conclude(target, table, batches, columns, (), options, author)
+
+
+def _partitions(data: Any, by: Sequence[str], keys: Sequence[PartitionKey]) -> list[Partition]:
+    """The partitions that a frame has rows of."""
+    from airflow_sfx.frames.split import split_by
+
+    values = data.select(*by).distinct().toArrow()
+    with_rows = values.append_column("", [[None] * len(values)])  # a frame of keys alone has nothing to divide
+    found = [Partition(one) for one, _ in split_by(with_rows, by)]
+    for partition in found:
+        for key, value in zip(keys, partition.values, strict=True):
+            key.check(value)
+    return found
+
+
+def _by_partition(rows: Iterable[Any]) -> dict[str, list[FoundFile]]:
+    found: dict[str, list[FoundFile]] = {}
+    for row in sorted(rows, key=lambda row: (row.partition, row.path)):
+        statistics = {name: ColumnStatistics.from_json(one) for name, one in json.loads(row.statistics).items()}
+        file = FoundFile(DataFile(row.path, row.size, row.rows, row.sha256, row.etag), statistics)
+        found.setdefault(row.partition, []).append(file)
+    return found
+
+
+@dataclass(frozen=True)
+class _WriteTask:
+    """What each Spark task does with its rows: it is sent to the executors."""
+
+    opener: Callable[[], Store]
+    layout: TableLayout
+    schema: pa.Schema
+    by: Sequence[str]
+    columns: tuple[Column, ...]
+    directories: Mapping[str, str]
+    """The claimed directory of each partition, by name."""
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        from airflow_sfx.frames.parquet import Encoder
+
+        context = TaskContext.get()
+        number = context.partitionId() if context else 0
+        store, encoder = self.opener(), Encoder(self.schema, keys=self.by, columns=self.columns)
+        for count, (name, rows) in enumerate(self._pieces(batches)):
+            # Each attempt has names of its own: two of them may run at once.
+            path = f"part-{number:05d}-{count:05d}-{uuid.uuid4().hex[:12]}.parquet"
+            yield self._write(store, encoder, name, path, rows)
+
+    def _pieces(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
+        """The rows of each file, with the name of its partition."""
+        import pyarrow as pa
+
+        from airflow_sfx.frames.parquet import gather
+        from airflow_sfx.frames.split import StreamSplitter
+
+        typed = (pa.Table.from_batches([batch]).cast(self.schema) for batch in batches if len(batch))
+        if not self.by:
+            (name,) = self.directories
+            for table in gather(batch for one in typed for batch in one.to_batches()):
+                yield name, table
+            return
+        splitter = StreamSplitter(self.by, memory_bytes=_HELD_BYTES)
+        for table in typed:
+            for values, rows in splitter.feed(table):
+                yield self.layout.name(Partition(values)), rows
+        for values, rows in splitter.finish():
+            yield self.layout.name(Partition(values)), rows
+
+    def _write(self, store: Store, encoder: Encoder, name: str, path: str, rows: pa.Table) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        sink = pa.BufferOutputStream()
+        facts = encoder.write(rows, sink)
+        content = memoryview(sink.getvalue()).cast("B")
+        etag = store.put(f"{self.directories[name]}/{path}", content)
+        statistics = json.dumps({column: one.to_json() for column, one in facts.statistics.items()})
+        row = {
+            "partition": name,
+            "path": path,
+            "size": content.nbytes,
+            "rows": facts.rows,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "etag": etag,
+            "statistics": statistics,
+        }
+        return pa.RecordBatch.from_pylist([row])

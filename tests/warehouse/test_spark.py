@@ -1,0 +1,183 @@
+"""Spark on the real metastore and S3: its DataFrames stored and loaded on the executors, and its SQL reading the tables."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import date, datetime
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+DAY = "20161031"
+
+
+@pytest.fixture
+def warehouse(uri, spark) -> Warehouse:
+    return connect(uri)
+
+
+@pytest.fixture
+def on_stack(stack_uri, spark) -> Warehouse:
+    return connect(stack_uri)
+
+
+@pytest.fixture
+def items(spark):
+    return spark.range(0, 1000, 1, 4).selectExpr(
+        "id",
+        "concat('item ', id % 7) as item",
+        "cast(id * 1.5 as double) as price",
+        "cast(id as decimal(12, 2)) as exact",
+        "timestamp_seconds(id) as at",
+        "date_add(date'2016-10-31', cast(id % 3 as int)) as day",
+        "array(id, id + 1) as pair",
+        "if(id % 5 = 0, null, id) as sometimes",
+    )
+
+
+def test_a_spark_frame_is_written_by_the_executors_and_read_by_pandas(warehouse, items) -> None:
+    pin = warehouse.store_dataframe(items, "spark", "items", [DAY], partition_keys=["night"], reason="from Spark")
+    found = warehouse.load_dataframe(pin).sort_values("id", ignore_index=True)
+    assert len(found) == 1000
+    last = found.iloc[999]
+    assert (last["item"], last["price"], last["exact"]) == ("item 5", 1498.5, Decimal("999.00"))
+    assert last["at"] == pd.Timestamp(999, unit="s", tz="UTC")
+    assert (last["day"], list(last["pair"])) == (date(2016, 10, 31), [999, 1000])
+    assert found["sometimes"].isna().sum() == 200
+    (manifest,) = warehouse.manifests(pin)
+    assert len(manifest.files) == 4
+    assert (manifest.rows, manifest.statistics["id"].minimum, manifest.statistics["id"].maximum) == (1000, 0, 999)
+    warehouse.verify(pin)
+    (entry,) = warehouse.history("spark", "items", [DAY])
+    assert entry.reason == "from Spark"
+
+
+def test_many_partitions_of_a_spark_frame_are_one_batch_id(warehouse, items) -> None:
+    pin = warehouse.store_dataframe(items, "spark", "by_day", partition_by=["day"])
+    assert set(pin.batches) == {"2016-10-31", "2016-11-01", "2016-11-02"}
+    assert len(set(pin.batches.values())) == 1
+    assert len(warehouse.load_dataframe("spark", "by_day", ["2016-10-31"])) == 334
+
+
+def test_batches_are_loaded_as_a_spark_frame_however_they_were_stored(warehouse, spark) -> None:
+    frame = pd.DataFrame(
+        {
+            "kind": pd.Categorical(["a", "b", "a"]),
+            "at": pd.to_datetime(["2016-10-31 01:00", "2016-10-31 02:00", None]).tz_localize("Europe/Berlin"),
+            "sold": pd.array([1, None, 3], dtype="Int64"),
+        }
+    )
+    first = warehouse.store_dataframe(frame, "spark", "mixed", [DAY], partition_keys=["night"])
+    warehouse.store_dataframe(frame.assign(more=1.5), "spark", "mixed", ["20161101"])
+    found = warehouse.load_dataframe("spark", "mixed", as_="spark")
+    assert dict(found.dtypes) == {
+        "kind": "string",
+        "at": "timestamp",
+        "sold": "bigint",
+        "more": "double",
+        "night": "string",
+    }
+    assert found.count() == 6
+    assert [row["kind"] for row in found.where("night = '20161031'").orderBy("kind").collect()] == ["a", "a", "b"]
+    assert found.where("more is null").count() == 3
+    rows = warehouse.load_dataframe(first, as_="spark", columns=["sold"], filters=[("kind", "==", "a")]).collect()
+    assert sorted(row["sold"] for row in rows) == [1, 3]
+
+
+def test_a_spark_frame_reads_its_batches_even_when_they_are_replaced_before_it_runs(warehouse, items) -> None:
+    warehouse.store_dataframe(items.limit(10), "spark", "late", [DAY])
+    lazy = warehouse.load_dataframe("spark", "late", [DAY], as_="spark")
+    warehouse.store_dataframe(items.limit(20), "spark", "late", [DAY])
+    assert lazy.count() == 10
+    changed = lazy.selectExpr("id + 1000 as id", "item", "price", "exact", "at", "day", "pair", "sometimes")
+    warehouse.store_dataframe(changed, "spark", "late", [DAY])
+    assert warehouse.load_dataframe("spark", "late", [DAY])["id"].min() >= 1000
+
+
+def test_what_a_failed_attempt_of_a_task_left_is_in_no_batch(on_stack, spark) -> None:
+    """The first attempt writes a file and dies: the second writes all, and the directory that engines read has no more."""
+
+    def dying(batches):
+        import numpy as np
+        import pyarrow as pa
+        from pyspark import TaskContext
+
+        for _ in batches:
+            for number in range(3):
+                if number == 2 and TaskContext.get().attemptNumber() == 0:
+                    raise RuntimeError("the first attempt dies")
+                noise = np.random.default_rng(number).integers(0, 1 << 60, 5_000_000)
+                yield pa.RecordBatch.from_pydict({"number": pa.array(np.full(5_000_000, number)), "noise": noise})
+
+    frame = spark.range(0, 1, 1, 1).mapInArrow(dying, "number bigint, noise bigint")
+    pin = on_stack.store_dataframe(frame, "spark", "tried", [DAY], partition_keys=["night"])
+    (manifest,) = on_stack.manifests(pin)
+    assert manifest.rows == 15_000_000
+    listed = on_stack.store.list(f"spark.db/tried/{DAY}/{pin.batch_id}")
+    data = [info.path.rpartition("/")[2] for info in listed if info.path.endswith(".parquet")]
+    assert sorted(data) == sorted(file.path for file in manifest.files)
+    assert len(on_stack.store.list_directories(f"spark.db/tried/{DAY}")) == 2, "the first directory had a file too many"
+
+
+def test_refusals_come_before_anything_is_written(on_stack, items, spark) -> None:
+    on_stack.store_dataframe(items, "spark", "strict", [DAY], partition_keys=["night"])
+    with pytest.raises(sfx.SchemaMismatch, match="price"):
+        on_stack.store_dataframe(items.withColumn("price", items["item"]), "spark", "strict", [DAY])
+    with pytest.raises(sfx.SchemaMismatch, match="no rows"):
+        on_stack.store_dataframe(items.where("false"), "spark", "none", partition_by=["day"])
+    with pytest.raises(sfx.SfxError, match="check"):
+        on_stack.store_dataframe(items, "spark", "strict", [DAY], checks=[lambda frame: True])
+    with pytest.raises(sfx.InvalidName, match="piece by piece"):
+        on_stack.load_dataframe("spark", "strict", [DAY], as_="spark", batches=True)
+    assert len(on_stack.history("spark", "strict", [DAY])) == 1
+
+
+def test_spark_sql_reads_the_same_values_before_and_after_a_change_and_a_rollback(on_stack, spark) -> None:
+    first = pd.DataFrame({"item": ["hat", "shoe"], "price": [19.5, 80.0], "at": [datetime(2016, 10, 31, 5), None]})
+    on_stack.store_dataframe(first, "sql", "items", [DAY], partition_keys=["night"])
+    query = "select item, price, at, night from sql.items order by item"
+    assert [tuple(row) for row in spark.sql(query).collect()] == [
+        ("hat", 19.5, datetime(2016, 10, 31, 5), DAY),
+        ("shoe", 80.0, None, DAY),
+    ]
+    on_stack.store_dataframe(first.assign(price=1.0, sold=7), "sql", "items", [DAY])
+    spark.catalog.refreshTable("sql.items")
+    assert [tuple(row) for row in spark.sql("select price, sold from sql.items").collect()] == [(1.0, 7), (1.0, 7)]
+    on_stack.rollback("sql", "items", [DAY])
+    assert [row["price"] for row in spark.sql(query).collect()] == [19.5, 80.0]
+
+
+def test_spark_sql_never_sees_a_torn_partition_while_it_is_replaced(on_stack, spark) -> None:
+    def frame(mark: int) -> pd.DataFrame:
+        days = [DAY, "20161101"]
+        return pd.DataFrame({"night": [day for day in days for _ in range(500)], "mark": mark})
+
+    on_stack.store_dataframe(frame(0), "sql", "busy", partition_by=["night"])
+    stop = threading.Event()
+
+    def write() -> None:
+        mark = 0
+        while not stop.is_set():
+            mark += 1
+            on_stack.store_dataframe(frame(mark), "sql", "busy", partition_by=["night"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen = set()
+        until = time.monotonic() + 12
+        while time.monotonic() < until:
+            rows = spark.sql("select mark, night, count(*) as n from sql.busy group by mark, night").collect()
+            assert {(row["night"], row["n"]) for row in rows} == {(DAY, 500), ("20161101", 500)}
+            assert len({row["mark"] for row in rows}) == 1, "two partitions of one change were seen at different times"
+            seen.add(rows[0]["mark"])
+    finally:
+        stop.set()
+        writer.join()
+    assert len(seen) > 3
