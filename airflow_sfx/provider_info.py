@@ -28,6 +28,16 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": "Batch warehouse (sfx)", "python-modules": ["airflow_sfx.hooks.sfx"]}],
+        "operators": [
+            {
+                "integration-name": "Batch warehouse (sfx)",
+                "python-modules": [
+                    "airflow_sfx.operators.batches",
+                    "airflow_sfx.operators.spark",
+                    "airflow_sfx.operators.store",
+                ],
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "sfx",

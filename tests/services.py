@@ -68,8 +68,8 @@ def mounted_bucket(stack, tmp_path_factory) -> Iterator[Path]:
         assert time.monotonic() < give_up, "the bucket was not mounted in 30 s"
         time.sleep(0.1)
     yield place / "warehouse"
-    mount.terminate()
-    mount.wait(10)
+    subprocess.run(["umount", "--lazy", place], check=True)
+    mount.wait(30)
 
 
 @pytest.fixture(scope="session")

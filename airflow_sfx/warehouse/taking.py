@@ -58,13 +58,13 @@ def take_over(
     if target.existing is not None:
         known = target.open(keys, target.existing.columns)
         admit(known, _heads(known, places))
-    inspected = _inspect(places)
+    inspected = inspect_places(places)
     if not inspected:
         raise InvalidName(
             f"{', '.join(place.uri for place in places.values())} holds no files: store the table instead"
         )
     schema = common_schema(inspected)
-    _refuse_key_columns(schema, keys, target)
+    refuse_key_columns(schema, keys, target)
     columns = target.fit(keys, columns_of(schema), evolve="safe", untyped=())
 
     table = target.open(keys, columns)
@@ -86,14 +86,15 @@ def take_over(
     return table.pin(batches.batches)
 
 
-def _inspect(places: Mapping[Partition, Place]) -> dict[str, Inspected]:
-    """Every file by its URI."""
+def inspect_places(places: Mapping[Partition, Place]) -> dict[str, Inspected]:
+    """Look at every file of the places, by its URI."""
     work = [(place, name) for place in places.values() for name in place.names]
     found = each(lambda item: inspect(*item), work, _READERS)
     return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
 
 
-def _refuse_key_columns(schema: pa.Schema, keys: Sequence[PartitionKey], target: Target) -> None:
+def refuse_key_columns(schema: pa.Schema, keys: Sequence[PartitionKey], target: Target) -> None:
+    """Raise `SchemaMismatch` where files have a partition key as a column."""
     for key in keys:
         if key.name in schema.names:
             raise SchemaMismatch(

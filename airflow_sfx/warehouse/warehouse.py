@@ -23,6 +23,7 @@ from airflow_sfx.warehouse.reports import AuditReport, Repair, RunRollback, Tabl
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
+    from airflow_sfx.warehouse.open_batch import OpenBatch
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
 """How a store may change a table's columns: not at all, by additions and safe widening, in any way."""
@@ -132,6 +133,41 @@ class Warehouse:
 
             return store_spark(target, df, options, author)
         return store_frame(target, df, options, author)
+
+    def open_batch(
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        partition_keys: Keys | None = None,
+        inputs: Iterable[BatchPin] = (),
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> OpenBatch:
+        """Claim a batch that another program, such as a Spark job, is going to write.
+
+        Args:
+            db: The database.
+            table: The table; made when the batch is closed, if it is absent.
+            partitions: The values of the partition, one a key; None for a table without partitions.
+            partition_keys: Names of a new table's keys, or names with Hive types.
+            inputs: The pins that it is made from.
+            reason: Why, for the history.
+            producer: Who writes; the process's own identity when absent.
+
+        Returns:
+            The batch: its ``location`` is where to write Parquet files, its ``close`` makes them current.
+
+        Raises:
+            InvalidName: A name or a partition value breaks a rule.
+        """
+        from airflow_sfx.warehouse.open_batch import OpenBatch
+        from airflow_sfx.warehouse.target import Target
+
+        target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
+        author = Author(producer or self._producer(), reason)
+        return OpenBatch(target, partitions, partition_keys, tuple(inputs), author)
 
     def load_dataframe(
         self,
@@ -484,6 +520,22 @@ class Warehouse:
             InconsistentBatch: A manifest is missing or was altered.
         """
         return self._pinned(pin).manifests(pin.batches)
+
+    def locations(self, pin: BatchPin) -> list[str]:
+        """The directories of a pin's batches, for engines that read directories.
+
+        Args:
+            pin: The pin.
+
+        Returns:
+            One URI a partition, by name.
+
+        Raises:
+            BatchNotFound: There is no such batch.
+        """
+        table = self._pinned(pin)
+        found = table.manifests(pin.batches)
+        return [one.location or table.batch_location(one.partition, one.batch_id) for one in found]
 
     def _open(self, db: str, table: str) -> OpenTable:
         return OpenTable.find(TableRef(db, table), self.store, self.metastore)

@@ -123,6 +123,10 @@ class BatchSet:
         self._drafts: dict[str, _Draft] = {}
         self.heads: dict[str, Head] = {}
 
+    def describe(self, content: Content) -> None:
+        """Say what the batches have in common, where that is known only once their files are there."""
+        self._content = content
+
     @property
     def batches(self) -> dict[str, str]:
         """The batch ID of each partition, by name."""
@@ -279,6 +283,8 @@ class BatchSet:
 
         def move(item: tuple[str, DataFile]) -> DataFile:
             name, file = item
+            if self._drafts[name].location:
+                return file  # it is not in the batch's own directory, and stays
             source, target = layout.batch_dir(name, old[name]), layout.batch_dir(name, batch_id)
             return replace(file, etag=store.copy(f"{source}/{file.path}", f"{target}/{file.path}"))
 

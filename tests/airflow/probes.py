@@ -185,3 +185,19 @@ def credentials_of_role(sts_endpoint):
         "ends": given["expires_at"] is not None,
         "shown": repr(access),
     }
+
+
+def set_environment(values):
+    """Set variables of this process, for all that it runs from now on."""
+    os.environ.update(values)
+
+
+def operator_error(operator, arguments):
+    """The error of making an operator."""
+    import airflow_sfx.operators
+
+    try:
+        getattr(airflow_sfx.operators, operator)(task_id="tried", **arguments)
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return ["", ""]

@@ -1,0 +1,47 @@
+"""The operators, each loaded when it is first named.
+
+Example:
+    >>> from airflow_sfx.operators import RollbackBatchOperator
+    >>> RollbackBatchOperator.__name__
+    'RollbackBatchOperator'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_sfx.operators.batches import (
+        PinBatchesOperator,
+        PublishBatchOperator,
+        RollbackBatchOperator,
+        VerifyBatchOperator,
+    )
+    from airflow_sfx.operators.spark import SparkBatchOperator
+    from airflow_sfx.operators.store import StoreBatchOperator
+
+_HOMES = {
+    "PinBatchesOperator": "batches",
+    "PublishBatchOperator": "batches",
+    "RollbackBatchOperator": "batches",
+    "SparkBatchOperator": "spark",
+    "StoreBatchOperator": "store",
+    "VerifyBatchOperator": "batches",
+}
+
+__all__ = [
+    "PinBatchesOperator",
+    "PublishBatchOperator",
+    "RollbackBatchOperator",
+    "SparkBatchOperator",
+    "StoreBatchOperator",
+    "VerifyBatchOperator",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,234 @@
+"""Operators on batches that are there: pin, publish, verify, roll back. Each hands its parameters to the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.sdk import BaseOperator
+
+import airflow_sfx as sfx
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.operators.arguments import pins_in
+from airflow_sfx.operators.destination import Destination
+from airflow_sfx.plugin.xcom import register
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+register()
+
+
+class PinBatchesOperator(Destination, BaseOperator):
+    """Pins what is current when it runs: what comes after it reads exactly these batches.
+
+    Args:
+        table: ``database.table`` (templated).
+        partitions: Which partitions (templated); None for all of them.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = ("table", "partitions")
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        partitions: Sequence[Any] | str | None = None,
+        sfx_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.set_destination(table, partitions, None, None, "", sfx_conn_id)
+
+    def execute(self, context: Context) -> BatchPin:
+        """Pin.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin.
+
+        Raises:
+            InvalidName: The table or a value is refused.
+            PartitionNotFound: A partition has no batch.
+        """
+        ref, partitions = self.named()
+        pin = sfx.pin(ref.database, ref.table, partitions, warehouse=self.warehouse())
+        self.log.info("Pinned %s", pin)
+        return pin
+
+
+class PublishBatchOperator(BaseOperator):
+    """Makes staged batches current.
+
+    Args:
+        pin: The pin of a task that staged them, or several (templated): ``write.output`` or ``write()``.
+        reason: Why, for the history (templated).
+        force: Publish even where a batch that was written later is current.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = ("pin", "reason")
+
+    def __init__(
+        self, *, pin: Any, reason: str = "", force: bool = False, sfx_conn_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pin = pin
+        self.reason = reason
+        self.force = force
+        self.sfx_conn_id = sfx_conn_id
+
+    def execute(self, context: Context) -> BatchPin | list[BatchPin]:
+        """Publish.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin, or the pins.
+
+        Raises:
+            InvalidName: There is no pin.
+            CommitConflict: A batch that was written later is current.
+        """
+        warehouse, producer = _warehouse(self.sfx_conn_id), producer_of(cast("Mapping[str, Any]", context))
+        done = [
+            sfx.publish(pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse)
+            for pin in _pins(self.pin, self.task_id)
+        ]
+        return done[0] if isinstance(self.pin, BatchPin) else done
+
+
+class VerifyBatchOperator(BaseOperator):
+    """Reads every file of a pin and compares it with the manifest; fails where something is missing or altered.
+
+    Args:
+        pin: The pin, or several (templated).
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = ("pin",)
+
+    def __init__(self, *, pin: Any, sfx_conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pin = pin
+        self.sfx_conn_id = sfx_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Verify.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin, or the pins, as they came: a task after this one takes them from here.
+
+        Raises:
+            InvalidName: There is no pin.
+            InconsistentBatch: Something is missing or altered.
+        """
+        warehouse = _warehouse(self.sfx_conn_id)
+        for pin in _pins(self.pin, self.task_id):
+            report = sfx.verify(pin, warehouse=warehouse)
+            self.log.info(
+                "%s: %d files, %d rows, %d bytes are as they were written", pin, report.files, report.rows, report.bytes
+            )
+        return self.pin
+
+
+class RollbackBatchOperator(Destination, BaseOperator):
+    """Makes an earlier batch current again, or undoes all that a DAG run published.
+
+    Args:
+        table: ``database.table`` (templated); absent with a run.
+        partitions: The partition's values (templated); as of ``@task.batch`` where they are absent.
+        to: The batch to go to (templated); the one before where it is absent.
+        dag_id: The DAG whose run is undone (templated).
+        run_id: That run (templated).
+        reason: Why, for the history (templated).
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = (*Destination.templates, "to", "undone_dag_id", "undone_run_id")
+
+    def __init__(
+        self,
+        *,
+        table: str | None = None,
+        partitions: Sequence[Any] | str | None = None,
+        to: str | None = None,
+        dag_id: str | None = None,
+        run_id: str | None = None,
+        reason: str = "",
+        sfx_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (table is None) == (run_id is None) or (run_id is None) != (dag_id is None):
+            raise InvalidName(
+                f"the task {self.task_id} must say table= with partitions=, or dag_id= with run_id= for all that a run wrote"
+            )
+        self.set_destination(table or "none.none", partitions, None, None, reason, sfx_conn_id)
+        self.to = to
+        self.undone_dag_id = dag_id
+        self.undone_run_id = run_id
+
+    def execute(self, context: Context) -> BatchPin | list[BatchPin]:
+        """Roll back.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin of what is current now; of a run, a list with one for each table that has a batch left.
+
+        Raises:
+            BatchNotFound: There is no batch before, the partition never had ``to``, or the run changed nothing.
+        """
+        producer, warehouse = producer_of(cast("Mapping[str, Any]", context)), self.warehouse()
+        if self.undone_dag_id is not None and self.undone_run_id is not None:
+            undone = sfx.rollback_run(
+                dag_id=self.undone_dag_id,
+                run_id=self.undone_run_id,
+                reason=self.reason,
+                producer=producer,
+                warehouse=warehouse,
+            )
+            for one in undone:
+                self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
+            return [one.pin for one in undone if one.pin is not None]
+        ref, partitions = self.destination(context)
+        pin = sfx.rollback(
+            ref.database,
+            ref.table,
+            partitions,
+            to=self.to or None,
+            reason=self.reason,
+            producer=producer,
+            warehouse=warehouse,
+        )
+        self.log.info("Now current: %s", pin)
+        return pin
+
+
+def _pins(value: object, task_id: str) -> list[BatchPin]:
+    """The pins of a parameter, which may be a mapped task's output."""
+    found = list(
+        pins_in(value if isinstance(value, (BatchPin, Mapping)) else list(cast("Sequence[object]", value or ())))
+    )
+    if not found:
+        raise InvalidName(
+            f"the task {task_id} has no pin: pass pin= the output of a task that stored or pinned a batch"
+        )
+    return found
+
+
+def _warehouse(sfx_conn_id: str | None) -> Any:
+    from airflow_sfx.hooks.sfx import SfxHook
+
+    return None if sfx_conn_id is None else SfxHook(sfx_conn_id).get_conn()

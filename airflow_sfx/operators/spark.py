@@ -1,0 +1,119 @@
+"""The operator that submits a Spark job whose output becomes a batch, if the job succeeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import airflow_sfx as sfx
+from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.operators.arguments import pins_in
+from airflow_sfx.operators.destination import Destination
+from airflow_sfx.plugin.xcom import register
+
+try:
+    from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+except ImportError as error:
+    raise ImportError("SparkBatchOperator needs Airflow's Spark provider: pip install 'airflow-sfx[spark]'") from error
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sfx.core.pin import BatchPin
+    from airflow_sfx.warehouse.warehouse import Evolve, Keys, Warehouse
+
+register()
+
+OUTPUT = "spark.sfx.output"
+INPUTS = "spark.sfx.inputs"
+
+
+class SparkBatchOperator(Destination, SparkSubmitOperator):
+    """Submits a Spark job that writes one partition, and publishes what it wrote only if it succeeded.
+
+    The job finds in its configuration where to write Parquet files (``spark.sfx.output``, a directory that is not there yet)
+    and what to read (``spark.sfx.inputs``: a JSON object; each name of ``inputs`` has ``table``, ``batches`` and
+    ``locations``)::
+
+        inputs = json.loads(spark.conf.get("spark.sfx.inputs"))
+        flights = spark.read.parquet(*inputs["flights"]["locations"])
+        flights.groupBy("carrier").count().write.parquet(spark.conf.get("spark.sfx.output"))
+
+    Args:
+        table: ``database.table`` (templated).
+        inputs: The pins that the job reads, by a name of your choice (templated).
+        partitions: The partition's values (templated); as of ``@task.batch`` where they are absent.
+        partition_keys: The names, and types, of a new table's partition keys.
+        publish: Whether the batch becomes current; otherwise it stays staged.
+        reason: Why, for the audit trail (templated).
+        evolve: Which changes of the table's columns are allowed.
+        s3_scheme: What ``s3://`` is called in the locations that the job gets: ``s3a`` for open-source Spark.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on.
+    """
+
+    template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, *Destination.templates, "inputs")
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        inputs: Mapping[str, Any] | None = None,
+        partitions: Sequence[Any] | str | None = None,
+        partition_keys: Keys | None = None,
+        publish: bool = True,
+        reason: str = "",
+        evolve: Evolve = "safe",
+        s3_scheme: str = "s3a",
+        sfx_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.set_destination(table, partitions, None, partition_keys, reason, sfx_conn_id)
+        self.inputs = inputs or {}
+        self.publish = publish
+        self.evolve: Evolve = evolve
+        self.s3_scheme = s3_scheme
+
+    def execute(self, context: Context) -> BatchPin:  # type: ignore[override]
+        """Claim a batch, run the job, and seal what it wrote.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin of the new batch.
+
+        Raises:
+            InvalidName: The table, a partition value or an input is refused; nothing ran.
+            InconsistentBatch: The job succeeded and wrote nothing where it was told to.
+        """
+        ref, partitions = self.destination(context)
+        warehouse = self.warehouse() or sfx.connect()
+        batch = warehouse.open_batch(
+            ref.database,
+            ref.table,
+            partitions,
+            partition_keys=self.partition_keys,
+            inputs=list(pins_in(self.inputs)),
+            reason=self.reason,
+            producer=producer_of(cast("Mapping[str, Any]", context)),
+        )
+        inputs = {name: self._described(warehouse, pin) for name, pin in self.inputs.items()}
+        self.conf = {**(self.conf or {}), OUTPUT: self._as_spark(batch.location), INPUTS: json.dumps(inputs)}
+        super().execute(context)
+        pin = batch.close(publish=self.publish, evolve=self.evolve)
+        self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
+        return pin
+
+    def _described(self, warehouse: Warehouse, value: Any) -> dict[str, object]:
+        pins = list(pins_in(value))
+        return {
+            "table": str(pins[0].ref) if pins else "",
+            "batches": {name: batch for pin in pins for name, batch in pin.entries},
+            "locations": [self._as_spark(place) for pin in pins for place in warehouse.locations(pin)],
+        }
+
+    def _as_spark(self, location: str) -> str:
+        return f"{self.s3_scheme}{location.removeprefix('s3')}" if location.startswith("s3://") else location

@@ -1,0 +1,144 @@
+"""The operator that runs a function and stores the DataFrame that it returns as a new batch.
+
+The task's XCom is the pin of the batch. A function with a parameter annotated as a DataFrame gets exactly the pinned
+batch, whatever has been written since; every pin that came in is recorded as an input.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.standard.operators.python import PythonOperator
+
+import airflow_sfx as sfx
+from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.operators.arguments import load_arguments
+from airflow_sfx.operators.destination import Destination
+from airflow_sfx.plugin.xcom import register
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_sfx.core.pin import BatchPin
+    from airflow_sfx.warehouse.warehouse import Check, Evolve, Keys
+
+register()
+
+
+class StoreBatchOperator(Destination, PythonOperator):
+    """Runs a function and stores the DataFrame that it returns as a new batch; ``@task.batch`` makes one.
+
+    Args:
+        python_callable: The function. It may return an iterator of frames, too.
+        op_args: Its positional arguments; a pin becomes the pinned frame where the parameter is annotated so (templated).
+        op_kwargs: Its named arguments, likewise (templated).
+        table: ``database.table`` (templated).
+        partitions: The partition's values (templated). Without them, and without ``partition_by``, it is the
+            run's partition key, else its logical date as ``ds_nodash``. An empty list: no partitions.
+        partition_by: The columns that say each row's partition, for many partitions in one batch.
+        partition_keys: The names, and types, of a new table's partition keys.
+        checks: What must hold before the batch is published; see `airflow_sfx.checks`.
+        publish: Whether the batch becomes current; otherwise it stays staged.
+        reason: Why, for the audit trail (templated).
+        evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.templates)
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        table: str,
+        partitions: Sequence[Any] | str | None = None,
+        partition_by: Sequence[str] | str | None = None,
+        partition_keys: Keys | None = None,
+        checks: Sequence[Check] = (),
+        publish: bool = True,
+        reason: str = "",
+        evolve: Evolve = "safe",
+        sfx_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("show_return_value_in_logs", False)  # it is a whole DataFrame
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+        self.set_destination(table, partitions, partition_by, partition_keys, reason, sfx_conn_id)
+        self.checks = checks
+        self.publish = publish
+        self.evolve: Evolve = evolve
+
+    def execute(self, context: Context) -> BatchPin:
+        """Run the function on the pinned batches and store what it returns.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin of the new batch.
+
+        Raises:
+            InvalidName: The table or a partition value is refused; nothing ran.
+            TypeError: The function returned no DataFrame; nothing was stored.
+            CheckFailed: A check said no; the batch is staged and the partition unchanged.
+        """
+        ref, partitions = self.destination(context)
+        warehouse = self.warehouse()
+        self.op_args, self.op_kwargs, inputs = load_arguments(
+            self.python_callable,
+            list(self.op_args),
+            self.op_kwargs,
+            partial(sfx.load_dataframe, warehouse=warehouse),
+        )
+        self.python_callable = _returning(self.python_callable)
+        frame = super().execute(context)
+        if not _is_frame(frame):
+            raise TypeError(
+                f"the function of the task {self.task_id} returned {_described(frame)}: the task stores what it "
+                "returns, so return a pandas or polars DataFrame, a pyarrow Table or an iterator of them"
+            )
+        pin = sfx.store_dataframe(
+            frame,
+            ref.database,
+            ref.table,
+            partitions,
+            partition_by=self.partition_by,
+            partition_keys=self.partition_keys,
+            publish=self.publish,
+            reason=self.reason,
+            inputs=inputs,
+            checks=self.checks,
+            evolve=self.evolve,
+            producer=producer_of(cast("Mapping[str, Any]", context)),
+            warehouse=warehouse,
+        )
+        self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
+        return pin
+
+
+def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that returns the generator that ``function`` makes: Airflow would run it and drop what it yields."""
+    if not inspect.isgeneratorfunction(function):
+        return function
+
+    @wraps(function)
+    def returning(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return returning
+
+
+def _is_frame(value: object) -> bool:
+    """Whether a value can be a frame, told without importing any library of frames."""
+    return any(hasattr(value, name) for name in ("__arrow_c_stream__", "toArrow")) or isinstance(value, Iterator)
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "None (is a return statement missing?)"
+    return f"{value!r:.80} of the type {type(value).__name__}"

@@ -1,0 +1,118 @@
+"""A batch that another program writes: its directory is claimed first, and what lies in it afterwards is sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.frames.evolution import Evolve
+from airflow_sfx.warehouse.adopt_files import place_of
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.foreign import take_in
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.store import StoreOptions, conclude
+from airflow_sfx.warehouse.taking import inspect_places, refuse_key_columns
+from airflow_sfx.warehouse.target import Target
+from airflow_sfx.warehouse.writing import BatchSet, Content
+
+_DATA = "data"
+"""Below the claimed directory: programs that refuse a directory that is there find none."""
+
+
+class OpenBatch:
+    """A batch of one partition that is being written by another program.
+
+    Nothing is current before `close`. A batch that is never closed is unfinished, and no reader sees it.
+
+    Args:
+        target: The table.
+        partitions: The partition's values; None for a table without partitions.
+        named: The names of a new table's keys.
+        inputs: What it is made from.
+        author: Who and why.
+
+    Example:
+        >>> import pandas as pd, pathlib, tempfile, airflow_sfx as sfx
+        >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+        >>> batch = warehouse.open_batch("sales", "items", ["20161031"])
+        >>> directory = pathlib.Path(batch.location.removeprefix("file://"))
+        >>> directory.mkdir()
+        >>> pd.DataFrame({"n": [1, 2]}).to_parquet(directory / "part-0.parquet", index=False)
+        >>> warehouse.load_dataframe(batch.close())["n"].tolist()
+        [1, 2]
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        partitions: Sequence[object] | None,
+        named: Sequence[str] | Mapping[str, str] | None,
+        inputs: tuple[BatchPin, ...],
+        author: Author,
+    ) -> None:
+        self._target, self._inputs, self._author = target, inputs, author
+        self._keys: tuple[PartitionKey, ...]
+        self._partition: Partition
+        self._keys, self._partition = target.partition(partitions, named)
+        table = target.open(self._keys, target.existing.columns if target.existing else ())
+        ledger = Ledger(table)
+        self._batches = BatchSet(
+            table,
+            ledger,
+            Content(lambda: "", (), author.producer, inputs),
+            take_in=partial(take_in, table, ledger, author),
+        )
+        self._name = table.layout.name(self._partition)
+        self._batches.claim([self._name])
+        self._table = table
+
+    @property
+    def batch_id(self) -> str:
+        """The batch's ID."""
+        return self._batches.batches[self._name]
+
+    @property
+    def location(self) -> str:
+        """The directory, as a URI, that the program is to write Parquet files into. It is not there yet."""
+        return f"{self._table.batch_location(self._name, self.batch_id)}/{_DATA}"
+
+    def close(self, *, publish: bool = True, evolve: Evolve = "safe") -> BatchPin:
+        """Seal what lies in the directory, and make it current.
+
+        Args:
+            publish: False stages the batch.
+            evolve: How the table's columns may change.
+
+        Returns:
+            The pin.
+
+        Raises:
+            InconsistentBatch: There are no files.
+            SchemaMismatch: They are no Parquet files, or do not fit together or the table.
+        """
+        from airflow_sfx.frames.hive import columns_of
+        from airflow_sfx.frames.logical import LogicalSchema
+        from airflow_sfx.frames.schema_text import schema_to_text
+        from airflow_sfx.warehouse.adopt_files import common_schema
+
+        place = place_of(self._table.store, self.location)
+        if not place.names:
+            raise InconsistentBatch(
+                f"{self.location} has no files: the program that was to write the batch wrote elsewhere, or nothing",
+                table=str(self._table.ref),
+                partition=self._name,
+                batch_id=self.batch_id,
+            )
+        inspected = inspect_places({self._partition: place})
+        schema = common_schema(inspected)
+        refuse_key_columns(schema, self._keys, self._target)
+        columns = self._target.fit(self._keys, columns_of(schema), evolve=evolve, untyped=())
+        table = self._target.open(self._keys, columns)
+        text = schema_to_text(LogicalSchema(schema))
+        self._batches.describe(Content(lambda: text, columns_of(schema), self._author.producer, self._inputs))
+        self._batches.take_over(self._name, place.uri, [one.found for one in inspected.values()])
+        options = StoreOptions(publish=publish, evolve=evolve)
+        return conclude(self._target, table, self._batches, columns, (), options, self._author)

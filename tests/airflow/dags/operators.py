@@ -1,0 +1,112 @@
+"""DAGs that the tests of the operators run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Param, dag, task
+
+import airflow_sfx as sfx
+from airflow_sfx.operators import (
+    PinBatchesOperator,
+    PublishBatchOperator,
+    RollbackBatchOperator,
+    SparkBatchOperator,
+    StoreBatchOperator,
+    VerifyBatchOperator,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JOB = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "jobs" / "count_items.py"
+
+
+def frame_of(*numbers):
+    import pandas as pd
+
+    return pd.DataFrame({"n": numbers})
+
+
+def total_of(frame: pd.DataFrame, factor: int):
+    return frame_of(int(frame["n"].sum()) * factor)
+
+
+@dag(schedule=None)
+def classic():
+    """Stage, verify and publish; the partition moves on; what was pinned before is read."""
+    write = StoreBatchOperator(
+        task_id="write",
+        python_callable=frame_of,
+        op_args=[1, 2, 3],
+        table="classic.numbers",
+        partitions=["{{ ds_nodash }}"],
+        partition_keys=["day"],
+        publish=False,
+        reason="night of {{ ds }}",
+    )
+    verify = VerifyBatchOperator(task_id="verify", pin=write.output)
+    publish = PublishBatchOperator(task_id="publish", pin=verify.output, reason="verified {{ ds }}")
+    pin = PinBatchesOperator(task_id="pin", table="classic.numbers", partitions=["{{ ds_nodash }}"])
+
+    @task
+    def move_on():
+        sfx.store_dataframe(frame_of(-1), "classic", "numbers", ["20130101"])
+
+    total = StoreBatchOperator(
+        task_id="total",
+        python_callable=total_of,
+        op_kwargs={"frame": pin.output, "factor": 10},
+        table="classic.total",
+    )
+    publish >> pin >> move_on() >> total
+
+
+@dag(schedule=None, params={"to": Param("", type="string")})
+def undo():
+    RollbackBatchOperator(
+        task_id="undo", table="classic.numbers", partitions=["20130101"], to="{{ params.to }}", reason="asked for"
+    )
+
+
+@dag(schedule=None, params={"dag": Param("", type="string"), "run": Param("", type="string")})
+def undo_run():
+    RollbackBatchOperator(task_id="undo", dag_id="{{ params.dag }}", run_id="{{ params.run }}", reason="a bad run")
+
+
+@dag(schedule=None, params={"write": Param(True, type="boolean")})
+def spark_job():
+    """Pinned input, a real spark-submit, output published only when the job has succeeded."""
+
+    @task.batch(table="spark.items", partitions=["20130101"], partition_keys=["day"])
+    def items() -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.DataFrame({"item": ["hat", "shoe", "hat"]})
+
+    source = items()
+
+    @task
+    def move_on(pin):
+        sfx.store_dataframe(sfx.load_dataframe(pin).head(0), pin.database, pin.table, ["20130101"])
+
+    count = SparkBatchOperator(
+        task_id="count",
+        table="spark.counts",
+        partitions=["20130101"],
+        partition_keys=["day"],
+        inputs={"items": source},
+        application=str(JOB),
+        application_args=["{{ params.write }}"],
+        conn_id="spark_tried",
+        reason="counted by Spark",
+    )
+    move_on(source) >> count
+
+
+classic()
+undo()
+undo_run()
+spark_job()

@@ -1,0 +1,83 @@
+"""A batch whose files another program writes into the directory that it is told."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.open_batch import OpenBatch
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+DAY = "20161031"
+
+
+def write(warehouse: Warehouse, batch: OpenBatch, *frames: pd.DataFrame) -> None:
+    """What the other program does."""
+    store, directory = warehouse.store.place(batch.location)
+    for number, frame in enumerate(frames):
+        sink = io.BytesIO()
+        frame.to_parquet(sink, index=False)
+        store.put_if_absent(f"{directory}/part-{number}.parquet".lstrip("/"), sink.getvalue())
+    store.put_if_absent(f"{directory}/_SUCCESS".lstrip("/"), b"done")
+
+
+def test_what_another_program_wrote_becomes_a_batch_with_its_inputs(warehouse, frame) -> None:
+    source = warehouse.store_dataframe(frame, "raw", "items", [DAY], partition_keys=["day"])
+    batch = warehouse.open_batch("made", "items", [DAY], partition_keys=["day"], inputs=[source], reason="a job")
+    write(warehouse, batch, frame, frame.assign(price=1.0))
+    assert not warehouse.metastore.tables("made"), "nothing is current before it is closed"
+    pin = batch.close()
+    assert pin.batch_id == batch.batch_id
+    assert len(warehouse.load_dataframe(pin)) == 2 * len(frame)
+    (manifest,) = warehouse.manifests(pin)
+    assert (manifest.inputs, len(manifest.files)) == ((source,), 2)
+    (entry,) = warehouse.history("made", "items", [DAY])
+    assert (entry.operation.value, entry.reason) == ("publish", "a job")
+    warehouse.verify(pin)
+    assert warehouse.repair("made", "items") == []
+
+
+def test_a_batch_that_is_never_closed_is_seen_by_nobody(warehouse, frame) -> None:
+    pin = warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+    write(warehouse, warehouse.open_batch("made", "items", [DAY]), frame.assign(price=0.0))
+    assert warehouse.pin("made", "items", [DAY]) == pin
+    (unfinished,) = warehouse.repair("made", "items")
+    assert "never finished" in unfinished.found
+
+
+def test_a_store_that_comes_first_is_replaced_by_the_batch_that_is_closed_later(warehouse, frame) -> None:
+    warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+    batch = warehouse.open_batch("made", "items", [DAY])
+    write(warehouse, batch, frame.assign(price=7.0))
+    between = warehouse.store_dataframe(frame.assign(price=5.0), "made", "items", [DAY])
+    pin = batch.close()
+    assert pin.batch_id > between.batch_id
+    assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == {7.0}
+    assert warehouse.history("made", "items", [DAY])[0].previous == between.batch_id
+    warehouse.verify(pin)
+
+
+def test_a_staged_batch_waits_to_be_published(warehouse, frame) -> None:
+    warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+    batch = warehouse.open_batch("made", "items", [DAY])
+    write(warehouse, batch, frame.assign(price=7.0))
+    staged = batch.close(publish=False)
+    assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == set(frame["price"])
+    warehouse.publish(staged)
+    assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == {7.0}
+
+
+def test_nothing_and_what_does_not_fit_are_refused_and_the_partition_stays(warehouse, frame) -> None:
+    pin = warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+    with pytest.raises(sfx.InconsistentBatch, match="has no files"):
+        warehouse.open_batch("made", "items", [DAY]).close()
+    batch = warehouse.open_batch("made", "items", [DAY])
+    write(warehouse, batch, frame.assign(price="dear"))
+    with pytest.raises(sfx.SchemaMismatch, match="price"):
+        batch.close()
+    with pytest.raises(sfx.InvalidName):
+        warehouse.open_batch("made", "items", ["../x"])
+    assert warehouse.pin("made", "items", [DAY]) == pin
