@@ -36,7 +36,12 @@ lint: $(VENV)/.dev-installed  ## ruff, mypy --strict and the direction of import
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev-installed  ## Time the warehouse beside its peers; writes bench/results.json
+.venv-peers/.installed: bench/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement bench/peers.txt
+	@touch $@
+
+bench: $(VENV)/.dev-installed .venv-peers/.installed  ## Time the warehouse beside its peers; writes bench/results.json
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.dev-installed  ## Build the reference from the docstrings into site/

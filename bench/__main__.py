@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import memory, scaling, speed
+from bench import memory, scaling, speed, stack
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -28,6 +28,7 @@ def main() -> None:
         "rollback": lambda folder: scaling.roll_back_many(folder, options.runs),
         "memory": memory.store_memory,
         "stream": memory.stream_memory,
+        "stack": lambda folder: stack.on_stack(folder, min(options.runs, 5)),
         "imports": lambda _: memory.import_times(options.runs),
     }
     results: dict[str, object] = json.loads(RESULTS.read_text())["results"] if options.only and RESULTS.exists() else {}

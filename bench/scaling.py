@@ -20,7 +20,10 @@ _SMALL = pd.DataFrame({"n": range(500), "text": [f"item {number}" for number in 
 
 
 def ledger_length(folder: Path, runs: int) -> dict[str, object]:
-    warehouse = sfx.connect(f"embedded://{folder}/ledger")
+    return ledger_length_of(sfx.connect(f"embedded://{folder}/ledger"), runs)
+
+
+def ledger_length_of(warehouse: sfx.Warehouse, runs: int) -> dict[str, object]:
     for table in ("young", "old"):
         warehouse.store_dataframe(_SMALL, "bench", table, ["p"])
     _lengthen(warehouse, "old", "p")
@@ -28,7 +31,10 @@ def ledger_length(folder: Path, runs: int) -> dict[str, object]:
 
 
 def partition_count(folder: Path, runs: int) -> dict[str, object]:
-    warehouse = sfx.connect(f"embedded://{folder}/partitions")
+    return partition_count_of(sfx.connect(f"embedded://{folder}/partitions"), runs)
+
+
+def partition_count_of(warehouse: sfx.Warehouse, runs: int) -> dict[str, object]:
     for table in ("narrow", "wide"):
         warehouse.store_dataframe(_SMALL, "bench", table, ["p"])
     _widen(warehouse, "wide")
@@ -68,13 +74,13 @@ def _lengthen(warehouse: sfx.Warehouse, table: str, name: str) -> None:
     """Write ledger entries by the thousand, as real commits would have, without their data."""
     layout = TableLayout(TableLayout.default_root(TableRef("bench", table)), ("partition",))
     (first,) = warehouse.history("bench", table, [name])
-    store = warehouse.store
+    objects = []
     for sequence in range(2, MANY + 1):
         fields = {field: getattr(first, field) for field in LedgerEntry.__dataclass_fields__}
         entry = LedgerEntry(**fields | {"sequence": sequence, "parent": sequence - 1, "previous_origin": sequence - 1,
                                         "origin": sequence, "previous": first.batch_id})  # fmt: skip
-        path = Path(store.local_path(layout.entry(name, sequence)) or "")
-        path.write_text(entry.to_text())
+        objects.append((layout.entry(name, sequence), entry.to_text().encode()))
+    warehouse.store.put_all_if_absent(objects)
     warehouse.repair("bench", table)
 
 

@@ -120,6 +120,11 @@ def ready(stack: Stack) -> bool:
     return answered
 
 
+def is_provisional(stack: Stack) -> bool:
+    """Whether the server runs with the settings of its very first start, with which it refuses other clients' locks."""
+    return "<name>hive.in.test</name><value>true</value>" in (stack.directory / "hive" / "hive-site.xml").read_text()
+
+
 def _locks_made(stack: Stack) -> Path:
     return stack.directory / "hive" / "lock-tables"
 
@@ -165,8 +170,8 @@ def _hive_settings(stack: Stack) -> dict[str, str]:
         "hive.metastore.warehouse.dir": f"s3://{BUCKET}/hive",
         "hive.stats.autogather": "false",
         "hive.async.log.enabled": "false",
-        # Makes the tables of locks. Once they are there the setting goes, since with it every client must give its
-        # locks a type of operation, and not all do.
+        # Makes the tables of locks. Once they are there the server is started again without the setting, since with it
+        # every client must give its locks a type of operation, and not all do.
         "hive.in.test": "false" if _locks_made(stack).exists() else "true",
     }
 

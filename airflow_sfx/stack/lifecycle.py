@@ -81,6 +81,9 @@ def up(
                     tell(f"starting the {service.NAME}")
                     started.append(_start(service, stack))
             _wait(stack, started, tell)
+            if hive_metastore.is_provisional(stack):
+                started.append(_again(hive_metastore, stack))
+                _wait(stack, started, tell)
         except BaseException:
             for daemon in started:
                 process.stop(daemon, folder)
@@ -126,6 +129,15 @@ def _start(service: ModuleType, stack: Stack) -> process.Daemon:
     return process.start(service.NAME, service.command(stack), stack.directory, {"TMPDIR": str(temporary)})
 
 
+def _again(service: ModuleType, stack: Stack) -> process.Daemon:
+    """Start a service anew."""
+    running = _running(service, stack.directory)
+    if running is not None:
+        process.stop(running, stack.directory)
+    _refuse_busy_ports(stack, {other.NAME for other in _SERVICES if other is not service})
+    return _start(service, stack)
+
+
 def _running(service: ModuleType, folder: Path) -> process.Daemon | None:
     daemon = process.noted(service.NAME, folder)
     return daemon if daemon is not None and daemon.alive else None
@@ -136,7 +148,7 @@ def _wait(stack: Stack, started: list[process.Daemon], tell: Callable[[str], Non
     for service in _SERVICES:
         tell(f"waiting for the {service.NAME} to answer")
         while not service.ready(stack):
-            for daemon in started:
+            for daemon in {one.name: one for one in started}.values():  # the last of each name
                 process.refuse_if_dead(daemon, stack.directory)
             if _running(service, stack.directory) is None:  # it was ending when it was looked at
                 _refuse_busy_ports(stack, {other.NAME for other in _SERVICES if other is not service})
