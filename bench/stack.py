@@ -25,6 +25,7 @@ import airflow_sfx as sfx
 from airflow_sfx.metastore.hive_client import Address, HiveClients
 from airflow_sfx.stack import Stack, down, up
 from bench.data import flights, mixed
+from bench.overwrites import OVERWRITES, overwritten
 from bench.scaling import ledger_length_of, partition_count_of
 from bench.timing import interleaved, summary
 
@@ -48,10 +49,11 @@ def on_stack(folder: Path, runs: int) -> dict[str, object]:
             **{f"S3 + Hive: {name}": one for name, one in ledger_length_of(warehouse, runs).items()},
             **{f"S3 + Hive: {name}": one for name, one in partition_count_of(warehouse, runs).items()},
             **_pins(warehouse, stack, runs),
+            **_overwrites(warehouse, peers),
         }
 
 
-Ask = Callable[..., float]
+Ask = Callable[..., Any]
 
 
 def _one_partition(
@@ -146,6 +148,15 @@ def _pins(warehouse: sfx.Warehouse, stack: Stack, runs: int) -> dict[str, object
     return {"S3 + Hive: pins of 10,000 partitions": summary(interleaved(contestants, runs), OURS)}
 
 
+def _overwrites(warehouse: sfx.Warehouse, peers: Mapping[str, Ask]) -> dict[str, object]:
+    ours = overwritten(
+        lambda frame: warehouse.store_dataframe(frame.drop(columns="date"), "bench", "busy", [DAY]),
+        lambda: warehouse.load_dataframe("bench", "busy", [DAY]),
+    )
+    theirs = {name: ask("overwrites", "busy") for name, ask in peers.items() if name in ("awswrangler", "PyIceberg")}
+    return {f"S3 + Hive: reads during {OVERWRITES} overwrites": {OURS: ours, **theirs}}
+
+
 class _BulkCalls:
     """What a year of partitions costs in the metastore alone: read them, and alter them in one call."""
 
@@ -231,7 +242,7 @@ def _peer(name: str, stack: Stack, glue: str) -> Iterator[Ask]:
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
-    def ask(what: str, table: str, **more: Any) -> float:
+    def ask(what: str, table: str, **more: Any) -> Any:
         assert peer.stdin is not None
         assert peer.stdout is not None
         peer.stdin.write(json.dumps({"do": what, "table": table, **more}) + "\n")
@@ -239,7 +250,7 @@ def _peer(name: str, stack: Stack, glue: str) -> Iterator[Ask]:
         line = peer.stdout.readline()
         if not line:
             raise RuntimeError(f"{name} ended at {what} {table}")
-        return float(json.loads(line))
+        return json.loads(line)
 
     try:
         yield ask

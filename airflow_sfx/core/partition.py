@@ -25,6 +25,8 @@ DEFAULT_KEY = "partition"
 _ESCAPED = frozenset("\"#%'*/:=?\\{[]^\x7f")
 _NEEDS_ESCAPE = re.compile("[" + re.escape("".join(sorted(_ESCAPED))) + "]")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+"""Values that keep every rule at a glance, as nearly all do."""
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 _KEY_TYPES = ("string", "tinyint", "smallint", "int", "bigint", "date", "boolean", "timestamp")
@@ -94,7 +96,8 @@ class Partition:
 
     def __post_init__(self) -> None:
         for value in self.values:
-            partition_value(value)
+            if not (isinstance(value, str) and _PLAIN.fullmatch(value)):
+                partition_value(value)
 
     def __str__(self) -> str:
         return "/".join(escape(value) for value in self.values)

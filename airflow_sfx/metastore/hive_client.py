@@ -30,6 +30,9 @@ CALL_SECONDS = 30.0
 TRY_SECONDS = 30.0
 """How long a call is repeated while connections break off, or a server that did answer before does not."""
 
+_READ_BYTES = 1 << 18
+"""Ten thousand partitions are some megabytes, and the default would ask for four kilobytes at a time."""
+
 
 class Interrupted(Exception):
     """The connection broke off during a call, or the server failed inside: whether it took effect is not known."""
@@ -203,7 +206,7 @@ def _connect(host: str, port: int, address: Address) -> tuple[Any, Any]:
     socket = TSocket(host, port)
     socket.setTimeout(CONNECT_SECONDS * 1000)
     transport: TTransportBase
-    transport = _kerberos(host, socket, address) if address.auth == "KERBEROS" else TBufferedTransport(socket)
+    transport = _kerberos(host, socket, address) if address.auth == "KERBEROS" else TBufferedTransport(socket, rbuf_size=_READ_BYTES)
     transport.open()
     return Client(TBinaryProtocolAccelerated(transport, fallback=True)), socket
 

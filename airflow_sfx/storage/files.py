@@ -137,6 +137,11 @@ class FileStorage:
 
         return self._call("read", path, read)
 
+    def view(self, path: str) -> memoryview | None:
+        """Read a file whole; None if there is none."""
+        data = self.get(path)
+        return None if data is None else memoryview(data)
+
     def head(self, path: str) -> ObjectInfo | None:
         """Size of a file; None if there is none."""
 

@@ -113,9 +113,14 @@ class ObjectStorage:
 
     def get(self, path: str) -> bytes | None:
         """Read an object whole; None if there is none."""
+        data = self.view(path)
+        return None if data is None else bytes(data)
+
+    def view(self, path: str) -> memoryview | None:
+        """Read an object whole, into memory that is not copied again; None if there is none."""
         import obstore
 
-        return self._found("read", path, lambda: bytes(obstore.get(self._backend, path).bytes()))
+        return self._found("read", path, lambda: memoryview(obstore.get(self._backend, path).bytes()))
 
     def head(self, path: str) -> ObjectInfo | None:
         """Size and ETag of an object; None if there is none."""

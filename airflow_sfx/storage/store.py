@@ -78,6 +78,9 @@ class Store(Protocol):
     def get(self, path: str) -> bytes | None:
         """Read an object whole; None if there is none."""
 
+    def view(self, path: str) -> memoryview | None:
+        """As `get`, without a copy where the storage has none to make."""
+
     def head(self, path: str) -> ObjectInfo | None:
         """Size and ETag of an object; None if there is none."""
 

@@ -51,8 +51,8 @@ def open_file(store: Store, path: str, file: DataFile) -> str | pa.Buffer:
         info = store.head(path)
         source, size = local, info.size if info else None
     else:
-        data = store.get(path)
-        source, size = (None, None) if data is None else (pa.py_buffer(data), len(data))
+        data = store.view(path)
+        source, size = (None, None) if data is None else (pa.py_buffer(data), data.nbytes)
     if source is None or size != file.size:
         what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"
         raise InconsistentBatch(

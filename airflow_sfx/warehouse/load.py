@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
@@ -55,11 +56,8 @@ def load_batches(
     manifests = table.manifests(dict(batches))
     lead = schema_from_text(max(manifests, key=lambda manifest: manifest.batch_id).schema)
     content = no_content if as_ == "spark" else _content
-    files = [
-        file
-        for found in each(lambda manifest: _files(table, manifest, content), manifests, table.store.readers)
-        for file in found
-    ]
+    work = [one for manifest in manifests for one in _planned(table, manifest)]
+    files = each(lambda one: one.opened(table, content), work, table.store.readers)
     options = {
         "columns": _with_keys(table, files, lead) if with_keys and columns is None else columns,
         "filters": filters,
@@ -93,7 +91,22 @@ def no_content(table: OpenTable, manifest: Manifest, store: Store, path: str, fi
     return path
 
 
-def _files(table: OpenTable, manifest: Manifest, content: Content) -> list[SourceFile]:
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A file that is to be read, and where it is."""
+
+    manifest: Manifest
+    store: Store
+    path: str
+    file: DataFile
+    source: SourceFile
+
+    def opened(self, table: OpenTable, content: Content) -> SourceFile:
+        """The file with its content, or with the path that leads to it."""
+        return replace(self.source, source=content(table, self.manifest, self.store, self.path, self.file))
+
+
+def _planned(table: OpenTable, manifest: Manifest) -> list[_Planned]:
     from airflow_sfx.frames.plan import SourceFile
     from airflow_sfx.frames.schema_text import schema_from_text
 
@@ -101,16 +114,12 @@ def _files(table: OpenTable, manifest: Manifest, content: Content) -> list[Sourc
     logical = schema_from_text(manifest.schema)
     values = table.layout.partition(manifest.partition).values
     keys = dict(zip(table.layout.keys, values, strict=True))
-    return [
-        SourceFile(
-            content(table, manifest, store, f"{directory}/{file.path}".lstrip("/"), file),
-            logical,
-            keys,
-            file.rows,
-            f"{store.uri}/{directory}/{file.path}",
-        )
-        for file in manifest.files
-    ]
+    found = []
+    for file in manifest.files:
+        path = f"{directory}/{file.path}".lstrip("/")
+        source = SourceFile(path, logical, keys, file.rows, f"{store.uri}/{path}")
+        found.append(_Planned(manifest, store, path, file, source))
+    return found
 
 
 def _content(table: OpenTable, manifest: Manifest, store: Store, path: str, file: DataFile) -> Any:

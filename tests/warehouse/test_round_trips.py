@@ -1,0 +1,79 @@
+"""How many requests each operation sends to the servers, young or old: what it costs where a request takes its time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.storage.objects import ObjectStorage
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+DAY = "20161031"
+STORAGE = ("put", "put_if_absent", "view", "head", "copy", "list", "list_directories")
+FRAME = pd.DataFrame({"n": range(10)})
+
+
+@pytest.fixture
+def counted(monkeypatch) -> Counter[str]:
+    """Requests by server, counted where they leave this process."""
+    found: Counter[str] = Counter()
+
+    def count(owner: type, name: str, server: str) -> None:
+        original = getattr(owner, name)
+
+        def counting(self: object, *arguments: object, **options: object) -> object:
+            found[server] += 1
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    for name in STORAGE:
+        count(ObjectStorage, name, "storage")
+    count(HiveClients, "tell", "metastore")
+    return found
+
+
+@pytest.fixture
+def warehouse(stack_uri) -> Warehouse:
+    made = connect(stack_uri)
+    for _ in range(3):
+        made.store_dataframe(FRAME, "trips", "items", [DAY], partition_keys=["day"])
+    return made
+
+
+def requests_of(action: Callable[[], object], counted: Counter[str]) -> dict[str, int]:
+    counted.clear()
+    action()
+    return dict(counted)
+
+
+def test_a_commit_costs_the_same_requests_however_many_went_before(warehouse, counted) -> None:
+    def store() -> object:
+        return warehouse.store_dataframe(FRAME, "trips", "items", [DAY])
+
+    assert requests_of(store, counted) == {"metastore": 8, "storage": 7}
+    for _ in range(5):
+        store()
+    assert requests_of(store, counted) == {"metastore": 8, "storage": 7}
+
+
+def test_a_pinned_load_costs_a_look_at_the_table_and_one_request_an_object(warehouse, counted) -> None:
+    pin = warehouse.pin("trips", "items", [DAY])
+    assert requests_of(lambda: warehouse.load_dataframe(pin), counted) == {"metastore": 1, "storage": 2}
+
+
+def test_a_rollback_moves_no_data(warehouse, counted) -> None:
+    done = requests_of(lambda: warehouse.rollback("trips", "items", [DAY]), counted)
+    assert done["metastore"] == 8
+    assert done["storage"] <= 6
+
+
+def test_pins_of_a_whole_table_are_one_bulk_call_and_three_looks(warehouse, counted) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
+    warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
+    assert requests_of(lambda: warehouse.pin("trips", "wide"), counted) == {"metastore": 4}
