@@ -206,7 +206,11 @@ def _connect(host: str, port: int, address: Address) -> tuple[Any, Any]:
     socket = TSocket(host, port)
     socket.setTimeout(CONNECT_SECONDS * 1000)
     transport: TTransportBase
-    transport = _kerberos(host, socket, address) if address.auth == "KERBEROS" else TBufferedTransport(socket, rbuf_size=_READ_BYTES)
+    transport = (
+        _kerberos(host, socket, address)
+        if address.auth == "KERBEROS"
+        else TBufferedTransport(socket, rbuf_size=_READ_BYTES)
+    )
     transport.open()
     return Client(TBinaryProtocolAccelerated(transport, fallback=True)), socket
 

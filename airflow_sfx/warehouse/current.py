@@ -16,6 +16,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import lags, moved_by_others
 
+_READERS = 16
 CONVERGE_AT_MOST = 64
 """For up to so many named partitions, the ledger is asked whether the metastore is behind it."""
 
@@ -39,7 +40,7 @@ def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Parti
         found = {name: info.batch_id for name, info in pointers.items()}
     else:
         names = [table.layout.name(partition) for partition in partitions]
-        heads = converged_heads(table, ledger, names, pointers)
+        heads = _at_one_moment(ledger, converged_heads(table, ledger, names, pointers))
         found = {name: head.batch_id for name, head in heads.items()}
     if partitions is not None:
         for partition in partitions:
@@ -73,6 +74,32 @@ def converged_heads(
     if behind:
         move_pointers(table, ledger, _with_mates(table, ledger, behind))
     return heads
+
+
+def _at_one_moment(ledger: Ledger, heads: dict[str, Head]) -> dict[str, Head]:
+    """Heads, none of them from before a change of several partitions that another of them has seen.
+
+    Heads are read one after another, and a change may take effect in between. Each round moves heads forward only.
+    """
+    checked: set[str] = set()
+    while len(heads) > 1:
+        commits = {head.entry.commit for head in heads.values() if head.entry and head.entry.group} - checked
+        if not commits:
+            break
+        members = each(ledger.members, sorted(commits), _READERS)
+        late = {
+            name: sequence
+            for changed in members
+            for name, sequence in changed.items()
+            if name in heads and _sequence(heads[name]) < sequence
+        }
+        checked |= commits
+        heads = {**heads, **ledger.heads(late)}
+    return heads
+
+
+def _sequence(head: Head) -> int:
+    return head.entry.sequence if head.entry else 0
 
 
 def _with_mates(table: OpenTable, ledger: Ledger, behind: Sequence[LedgerEntry]) -> list[LedgerEntry]:

@@ -1,0 +1,186 @@
+"""The promises of the commit, checked under every schedule of two writers with few preemptions, and a crash anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from airflow_sfx.core.errors import BatchNotFound, CommitConflict
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.warehouse import commit, ledger, writing
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.protocol.explorer import Actor, Outcome, Run, explore
+from tests.protocol.world import DictStore, TwoStepMetastore, World
+
+DAYS = ("p", "q")
+
+
+class _Clock:
+    """Always the same second: every batch ID is contested."""
+
+    @staticmethod
+    def now(zone: object) -> datetime:
+        return datetime(2016, 11, 1, 0, 22, 56, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _adversary(monkeypatch) -> Iterator[None]:
+    """Leases and locks are over as soon as they begin, and the clock stands still."""
+    monkeypatch.setattr(commit, "LEASE_SECONDS", 0)
+    monkeypatch.setattr(writing, "datetime", _Clock)
+    yield
+
+
+def frame(mark: int, days: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame({"day": list(days), "mark": mark})
+
+
+def warehouse_of(world: World) -> Warehouse:
+    return Warehouse("memory://", DictStore(world), TwoStepMetastore(world), producer=Producer)
+
+
+@pytest.fixture(scope="module")
+def beginning() -> World:
+    """Both partitions have two batches."""
+    world = World({}, None, {})
+    for mark in (1, 2):
+        warehouse_of(world).store_dataframe(frame(mark, DAYS), "model", "items", partition_by=["day"])
+    return world
+
+
+Actions = Mapping[str, Callable[[Warehouse], object]]
+
+
+def outcomes(
+    beginning: World, actions: Actions, monkeypatch, *, preemptions: int, mortal: tuple[str, ...] = ()
+) -> Iterator[tuple[World, Outcome]]:
+    worlds: list[World] = []
+
+    def scenario() -> tuple[Mapping[str, Actor], Callable[[Run], None]]:
+        world = beginning.copy()
+        worlds.append(world)
+
+        def attach(run: Run) -> None:
+            world.step = run.step
+            for module in (commit.time, ledger.time):
+                monkeypatch.setattr(module, "sleep", lambda _: run.step(waits=True))
+
+        return {name: (lambda act=act: act(warehouse_of(world))) for name, act in actions.items()}, attach
+
+    for outcome in explore(scenario, preemptions=preemptions, mortal=mortal):
+        world = worlds.pop()
+        world.step = lambda **_: None
+        yield world, outcome
+
+
+def check(world: World, outcome: Outcome) -> None:
+    """What must hold whatever happened, after somebody has come by."""
+    warehouse = warehouse_of(world)
+    told = f"schedule: {' '.join(outcome.schedule)}"
+    unexpected = [e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))]
+    assert not unexpected, f"{unexpected} {told}"
+    warehouse.repair("model", "items")
+    histories = {day: warehouse.history("model", "items", [day], limit=None)[::-1] for day in DAYS}
+    for day, entries in histories.items():
+        before = None
+        for entry in entries:
+            assert entry.previous == before, f"the order of {day} is broken; {told}"
+            before = entry.batch_id
+        (pointer,) = [info for one, info in world.pointers.items() if one.values == (day,)]
+        assert (pointer.batch_id, pointer.sequence) == (entries[-1].batch_id, entries[-1].sequence), told
+        published = [entry.batch_id for entry in entries if entry.operation.value == "publish"]
+        assert published == sorted(set(published)), f"batch IDs of {day} do not grow; {told}"
+        for batch in published:
+            assert len(warehouse.load_dataframe("model", "items", [day], batch_id=batch)) == 1, told
+    for pin, mark in filter(None, outcome.results.values()):
+        if isinstance(pin, BatchPin):
+            for day, batch in pin.entries:
+                assert batch in [entry.batch_id for entry in histories[day]], f"an acknowledged commit is lost; {told}"
+            assert set(warehouse.load_dataframe(pin)["mark"]) == {mark}, f"a batch holds another's rows; {told}"
+    groups: dict[str, set[str]] = {}
+    for day, entries in histories.items():
+        for entry in entries:
+            if entry.group:
+                groups.setdefault(entry.commit, set()).add(day)
+    assert all(days == set(DAYS) for days in groups.values()), f"half of a change took effect; {told}"
+
+
+def store(mark: int, *days: str) -> Callable[[Warehouse], object]:
+    """Returns the pin and the mark."""
+    return lambda warehouse: (
+        warehouse.store_dataframe(frame(mark, days), "model", "items", partition_by=["day"]),
+        mark,
+    )
+
+
+def roll_back(*days: str) -> Callable[[Warehouse], object]:
+    def act(warehouse: Warehouse) -> None:
+        warehouse.rollback("model", "items", list(days))
+
+    return act
+
+
+def read(warehouse: Warehouse) -> object:
+    """What one call that names both partitions sees."""
+    return tuple(warehouse.load_dataframe("model", "items", list(DAYS))["mark"]), None
+
+
+SCENARIOS: dict[str, Actions] = {
+    "two stores of one partition": {"A": store(3, "p"), "B": store(4, "p")},
+    "two stores of both partitions": {"A": store(3, *DAYS), "B": store(4, *DAYS)},
+    "a store of both and a store of one": {"A": store(3, *DAYS), "B": store(4, "q")},
+    "a store of both and a rollback of both": {"A": store(3, *DAYS), "B": roll_back(*DAYS)},
+    "a store and a rollback of one": {"A": store(3, "p"), "B": roll_back("p")},
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_promises_hold_under_every_schedule(beginning, monkeypatch, name: str) -> None:
+    seen = 0
+    for world, outcome in outcomes(beginning, SCENARIOS[name], monkeypatch, preemptions=2):
+        check(world, outcome)
+        assert not outcome.errors, outcome
+        seen += 1
+    assert seen > 100
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_promises_hold_when_a_writer_dies_at_any_step(beginning, monkeypatch, name: str) -> None:
+    deaths = 0
+    for world, outcome in outcomes(beginning, SCENARIOS[name], monkeypatch, preemptions=1, mortal=("A",)):
+        check(world, outcome)
+        assert "B" in outcome.results, f"a dead writer stopped another: {outcome}"
+        deaths += bool(outcome.crashed)
+    assert deaths > 20
+
+
+@pytest.mark.parametrize(("preemptions", "mortal"), [(2, ()), (1, ("A",))])
+def test_a_reader_of_both_partitions_sees_one_change_or_the_other(beginning, monkeypatch, preemptions, mortal) -> None:
+    actions = {"A": store(3, *DAYS), "reader": read}
+    seen = set()
+    for world, outcome in outcomes(beginning, actions, monkeypatch, preemptions=preemptions, mortal=mortal):
+        check(world, outcome)
+        marks, _ = outcome.results["reader"]
+        assert marks in {(2, 2), (3, 3)}, outcome
+        seen.add(marks)
+    assert seen == {(2, 2), (3, 3)}
+
+
+def test_the_explorer_finds_what_a_ledger_that_overwrites_would_lose(beginning, monkeypatch) -> None:
+    """A broken protocol is found: the checks can fail."""
+
+    def overwrite(self: DictStore, path: str, data: bytes) -> bool:
+        self._world.step()
+        self._world.objects[path] = data
+        return True
+
+    monkeypatch.setattr(DictStore, "put_if_absent", overwrite)
+    actions = SCENARIOS["two stores of one partition"]
+    with pytest.raises(Exception) as found:
+        for world, outcome in outcomes(beginning, actions, monkeypatch, preemptions=2):
+            check(world, outcome)
+    assert "schedule" in str(found.value) or "Inconsistent" in type(found.value).__name__

@@ -1,0 +1,138 @@
+"""A storage and a metastore of dictionaries, in which each request is a step of the explorer.
+
+The metastore is the weakest that the package works on: it looks and moves in two steps, as a Hive Metastore does whose lock has
+ended, or Glue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from airflow_sfx.core.layout import CLAIM
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.external import follows
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.storage.store import ObjectInfo, Store
+
+
+class World:
+    """What is left when all processes are gone."""
+
+    def __init__(
+        self, objects: dict[str, bytes], table: TableInfo | None, pointers: dict[Partition, PartitionInfo]
+    ) -> None:
+        self.objects, self.table, self.pointers = dict(objects), table, dict(pointers)
+        self.step: Callable[..., None] = lambda **_: None
+
+    def copy(self) -> World:
+        return World(self.objects, self.table, self.pointers)
+
+
+class DictStore:
+    """A `Store` of a world's objects."""
+
+    uri = "memory://"
+    readers = 1
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
+        self._world.step()
+        self._world.objects[path] = bytes(data)
+        return "etag"
+
+    def sync(self) -> None:
+        pass
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        self._world.step()
+        return self._world.objects.setdefault(path, data) == data
+
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        return [self.put_if_absent(*one) for one in objects]
+
+    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
+        return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
+
+    def get(self, path: str) -> bytes | None:
+        self._world.step()
+        return self._world.objects.get(path)
+
+    def view(self, path: str) -> memoryview | None:
+        data = self.get(path)
+        return None if data is None else memoryview(data)
+
+    def head(self, path: str) -> ObjectInfo | None:
+        self._world.step()
+        data = self._world.objects.get(path)
+        return None if data is None else ObjectInfo(path, len(data), "etag")
+
+    def copy(self, source: str, target: str) -> str:
+        self._world.step()
+        self._world.objects[target] = self._world.objects[source]
+        return "etag"
+
+    def list(self, directory: str) -> Iterator[ObjectInfo]:
+        self._world.step()
+        for path, data in sorted(self._world.objects.items()):
+            if path.startswith(f"{directory}/"):
+                yield ObjectInfo(path, len(data), "etag")
+
+    def list_directories(self, directory: str) -> Sequence[str]:
+        below = f"{directory}/"
+        steps = [path.removeprefix(below).split("/") for path in self._world.objects if path.startswith(below)]
+        return sorted({step[0] for step in steps if len(step) > 1})
+
+    def place(self, location: str) -> tuple[Store, str]:
+        return self, location.removeprefix("memory:///")
+
+    def opener(self) -> Callable[[], Store]:
+        return lambda: self
+
+    def local_path(self, path: str) -> str | None:
+        return None
+
+
+class TwoStepMetastore:
+    """A `Metastore` with one table, whose moves are a look and, later, a write."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def databases(self) -> list[str]:
+        return [self._world.table.ref.database] if self._world.table else []
+
+    def tables(self, database: str) -> list[str]:
+        return [self._world.table.ref.table] if self._world.table else []
+
+    def get_table(self, ref: TableRef) -> TableInfo | None:
+        return self._world.table
+
+    def create_table(self, info: TableInfo) -> TableInfo:
+        self._world.table = self._world.table or info
+        return self._world.table
+
+    def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
+        assert self._world.table is not None
+        self._world.table = change(self._world.table)
+        return self._world.table
+
+    def get_partitions(
+        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+    ) -> dict[Partition, PartitionInfo]:
+        self._world.step()
+        found = dict(self._world.pointers)
+        return found if partitions is None else {one: found[one] for one in partitions if one in found}
+
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+        there = self.get_partitions(ref, [pointer.partition for pointer in pointers])
+        self._world.step()
+        for pointer in pointers:
+            with contextlib.suppress(KeyError):
+                if not follows(pointer, there[pointer.partition]):
+                    continue
+            self._world.pointers[pointer.partition] = pointer
+        return False
