@@ -43,6 +43,7 @@ lint: $(VENV)/.dev-installed  ## ruff, mypy --strict and the direction of import
 
 bench: $(VENV)/.dev-installed .venv-peers/.installed  ## Time the warehouse beside its peers; writes bench/results.json
 	$(BIN)/python -m bench
+	.venv-peers/bin/python bench/charts.py
 
 docs: $(VENV)/.dev-installed  ## Build the reference from the docstrings into site/
 	$(BIN)/pdoc --docformat google --output-directory site airflow_sfx '!airflow_sfx.plugin'

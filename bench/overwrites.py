@@ -42,7 +42,7 @@ def overwritten(store: Callable[[pd.DataFrame], object], load: Callable[[], Any]
                 if what:
                     found[what] += 1
 
-    readers = [threading.Thread(target=read) for _ in range(READERS)]
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(READERS)]
     for reader in readers:
         reader.start()
     for mark in range(1, OVERWRITES + 1):
