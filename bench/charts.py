@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  the backend comes first
+from matplotlib import pyplot as plt
 
 HERE = Path(__file__).parent
 OURS = "airflow_sfx"
