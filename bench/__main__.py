@@ -36,9 +36,14 @@ def main() -> None:
         if options.only and name not in options.only:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            found = run(Path(folder))
-        results.update(found)
-        print(json.dumps(found, indent=2), flush=True)
+            measured = run(Path(folder))
+            for found in [measured] if isinstance(measured, dict) else measured:
+                results.update(found)
+                print(json.dumps(found, indent=2), flush=True)
+                _save(results)
+
+
+def _save(results: dict[str, object]) -> None:
     machine = {
         "cpus": os.cpu_count(),
         "python": platform.python_version(),

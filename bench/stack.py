@@ -35,22 +35,21 @@ PEERS_PYTHON = Path(".venv-peers/bin/python")
 DAY = "20161031"
 
 
-def on_stack(folder: Path, runs: int) -> dict[str, object]:
+def on_stack(folder: Path, runs: int) -> Iterator[dict[str, object]]:
+    """Each part's figures as soon as they are known."""
     with ExitStack() as opened:
         stack = opened.enter_context(_running(folder / "stack"))
         glue = opened.enter_context(_glue())
         peers = {name: opened.enter_context(_peer(name, stack, glue)) for name in PEERS}
         hive = f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{uuid.uuid4().hex}"
         warehouse = sfx.connect(hive)
-        return {
-            **_one_partition(warehouse, stack, peers, folder, runs),
-            **_many_partitions(warehouse, stack, peers, folder, runs),
-            **_commits(warehouse, stack, peers, folder, runs),
-            **{f"S3 + Hive: {name}": one for name, one in ledger_length_of(warehouse, runs).items()},
-            **{f"S3 + Hive: {name}": one for name, one in partition_count_of(warehouse, runs).items()},
-            **_pins(warehouse, stack, runs),
-            **_overwrites(warehouse, peers),
-        }
+        yield _one_partition(warehouse, stack, peers, folder, runs)
+        yield _many_partitions(warehouse, stack, peers, folder, runs)
+        yield _commits(warehouse, stack, peers, folder, runs)
+        yield {f"S3 + Hive: {name}": one for name, one in ledger_length_of(warehouse, runs).items()}
+        yield {f"S3 + Hive: {name}": one for name, one in partition_count_of(warehouse, runs).items()}
+        yield _pins(warehouse, stack, runs)
+        yield _overwrites(warehouse, peers)
 
 
 Ask = Callable[..., Any]

@@ -54,6 +54,11 @@ class FileStorage:
         """Reads are system calls, sooner done than handed to a thread."""
         return 1
 
+    @property
+    def patience(self) -> float:
+        """None is needed: a file is there for everybody once it is."""
+        return 0.0
+
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
         """Write a file below a directory that the caller has claimed. Files have no ETag worth keeping.
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONFLICTS = 8
+_VISIBLE_WITHIN_SECONDS = 5.0
 _first_user: int | None = None
 
 
@@ -68,6 +69,11 @@ class ObjectStorage:
     def readers(self) -> int:
         """Reads are round trips: several at once."""
         return 16
+
+    @property
+    def patience(self) -> float:
+        """S3 shows an object once it is written; a replica or a cache before another server may need a moment."""
+        return _VISIBLE_WITHIN_SECONDS if self._access else 0.0
 
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
         """Write an object below a directory that the caller has claimed, durably in any case; returns its ETag."""

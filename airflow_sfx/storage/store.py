@@ -37,6 +37,10 @@ class Store(Protocol):
     def readers(self) -> int:
         """How many small reads are worth doing at once: 1 where each is a system call, more where each is a round trip."""
 
+    @property
+    def patience(self) -> float:
+        """For how many seconds an object that is known to be there may stay out of sight; 0 where it never does."""
+
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
         """Write an object below a directory that the caller has claimed; returns its ETag.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
 
@@ -51,7 +52,7 @@ def open_file(store: Store, path: str, file: DataFile) -> str | pa.Buffer:
         info = store.head(path)
         source, size = local, info.size if info else None
     else:
-        data = store.view(path)
+        data = awaited(store, lambda: store.view(path))
         source, size = (None, None) if data is None else (pa.py_buffer(data), data.nbytes)
     if source is None or size != file.size:
         what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"

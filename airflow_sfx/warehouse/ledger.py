@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each, put_all
 from airflow_sfx.warehouse.opened import OpenTable
 
@@ -152,7 +153,7 @@ class Ledger:
             What was decided.
         """
         self._store.put_if_absent(self._layout.decision(commit), compact({"committed": committed}).encode())
-        decision = self._decision(commit)
+        decision = awaited(self._store, lambda: self._decision(commit))
         if decision is None:
             raise InconsistentBatch(f"the decision of the commit {commit} is gone: it was removed")
         self._decided[commit] = decision
@@ -161,7 +162,7 @@ class Ledger:
     def members(self, commit: str) -> dict[str, int]:
         """The partitions that a commit covers, by name, with the numbers of its entries; none if it was never noted."""
         path = self._layout.commit(commit)
-        data = self._store.get(path)
+        data = awaited(self._store, lambda: self._store.get(path))
         changes = [] if data is None else member(parse_object(data, path), "changes", list, path)
         return {str(change[0]): int(change[1]) for change in changes}
 
@@ -234,7 +235,7 @@ class Ledger:
         return None
 
     def _present(self, name: str, sequence: int, known: dict[int, LedgerEntry]) -> LedgerEntry:
-        entry = known.get(sequence) or self.read(name, sequence)
+        entry = known.get(sequence) or awaited(self._store, lambda: self.read(name, sequence))
         if entry is None:
             raise InconsistentBatch(
                 f"the ledger of {name or 'the table'} has no entry {sequence}: {self._layout.entry(name, sequence)} was "

@@ -21,6 +21,7 @@ from airflow_sfx.core.partition import Partition, partitions_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
+from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 
@@ -124,7 +125,7 @@ class OpenTable:
                 batch's.
         """
         path = self.layout.manifest(name, batch_id)
-        data = self.store.get(path)
+        data = awaited(self.store, lambda: self.store.get(path))
         if data is None:
             raise self._no_manifest(name, batch_id, path)
         try:

@@ -8,6 +8,7 @@ import io
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.files import batch_files
 from airflow_sfx.warehouse.opened import OpenTable
@@ -51,7 +52,7 @@ def _problem(table: OpenTable, manifest: Manifest, file: DataFile) -> str | None
 
     store, directory = batch_files(table, manifest)
     path = f"{directory}/{file.path}".lstrip("/")
-    data = store.get(path)
+    data = awaited(store, lambda: store.get(path))
     if data is None:
         return f"{store.uri}/{path} is missing"
     if len(data) != file.size:

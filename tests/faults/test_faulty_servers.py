@@ -26,6 +26,8 @@ DAYS = ("20161031", "20161101")
 ROWS = 30
 CONNECTION_FAULTS = {"reset": 0.03, "lost reply": 0.03, "stall": 0.005}
 HTTP_FAULTS = {**CONNECTION_FAULTS, "500": 0.02, "503": 0.04, "409": 0.01}
+LAG = {"404": 0.5, "old list": 0.5}
+LONG_STALLS = {"stall": 0.01}
 
 
 @dataclass
@@ -111,8 +113,8 @@ def check(warehouse: Warehouse, run: Run) -> None:
             assert len(set(there)) <= 1, "a change of two partitions happened by half"
 
 
-def run_under(uri: str, *, writers: int, stores: int) -> Run:
-    run, stop = Run(), threading.Event()
+def run_under(uri: str, *, writers: int, stores: int, run: Run | None = None) -> Run:
+    run, stop = run or Run(), threading.Event()
     readers = [threading.Thread(target=read, args=(uri, stop, run)) for _ in range(2)]
     threads = [threading.Thread(target=write, args=(uri, number, stores, run)) for number in range(1, writers + 1)]
     for thread in (*readers, *threads):
@@ -138,9 +140,55 @@ def test_no_commit_is_lost_and_no_read_fails_while_connections_break_and_servers
         uri = f"hive://127.0.0.1:{hive.port}?location={place}&endpoint_url=http://127.0.0.1:{s3.port}"
         run = run_under(uri, writers=3, stores=15)
         faults = hive.done + s3.done
-    run.done.append(Done(0, DAYS, -1.0, 0.0, None))
-
     assert {"reset", "lost reply", "503"} <= set(faults), faults
+    check_all(direct, run, stack.metastore_port)
+
+
+def test_objects_and_listings_that_are_seen_late_lose_no_commit_and_fail_no_read(stack) -> None:
+    """Two seconds late, and only now and then: what a server answers jumps back and forth."""
+    drop_databases(f"127.0.0.1:{stack.metastore_port}")
+    place = f"s3://warehouse/late/{uuid.uuid4().hex}"
+    direct = connect(f"hive://127.0.0.1:{stack.metastore_port}?location={place}")
+    direct.store_dataframe(frame(0, DAYS), "faulty", "items", partition_by=["day"])
+    with proxy(stack.ports["s3"], LAG, seed=1, lag_seconds=2.0) as s3:
+        uri = f"hive://127.0.0.1:{stack.metastore_port}?location={place}&endpoint_url=http://127.0.0.1:{s3.port}"
+        stop = threading.Event()
+        repairs = threading.Thread(target=repair_often, args=(uri, stop, run := Run()))
+        repairs.start()
+        run_under(uri, writers=3, stores=6, run=run)
+        stop.set()
+        repairs.join()
+    check_all(direct, run, stack.metastore_port)
+    assert set(LAG) <= set(s3.done), s3.done
+
+
+def test_servers_that_stall_for_ten_seconds_lose_no_commit_and_fail_no_read(stack) -> None:
+    drop_databases(f"127.0.0.1:{stack.metastore_port}")
+    place = f"s3://warehouse/stall/{uuid.uuid4().hex}"
+    direct = connect(f"hive://127.0.0.1:{stack.metastore_port}?location={place}")
+    direct.store_dataframe(frame(0, DAYS), "faulty", "items", partition_by=["day"])
+    with (
+        proxy(stack.metastore_port, LONG_STALLS, seed=1, stall_seconds=10.0) as hive,
+        proxy(stack.ports["s3"], LONG_STALLS, seed=1, stall_seconds=10.0) as s3,
+    ):
+        uri = f"hive://127.0.0.1:{hive.port}?location={place}&endpoint_url=http://127.0.0.1:{s3.port}"
+        run = run_under(uri, writers=2, stores=6)
+        assert (hive.done + s3.done)["stall"] > 0
+    check_all(direct, run, stack.metastore_port)
+
+
+def repair_often(uri: str, stop: threading.Event, run: Run) -> None:
+    warehouse = connect(uri)
+    while not stop.wait(0.05):
+        try:
+            warehouse.repair("faulty", "items")
+        except Exception as error:
+            run.failed.append(f"repair: {type(error).__name__}: {error}")
+
+
+def check_all(direct: Warehouse, run: Run, metastore_port: int) -> None:
+    """What `check` says, and that readers were served, pointers followed, and no lock was left."""
+    run.done.append(Done(0, DAYS, -1.0, 0.0, None))
     assert run.failed == []
     assert run.torn == 0
     assert run.reads > 10
@@ -153,7 +201,7 @@ def test_no_commit_is_lost_and_no_read_fails_while_connections_break_and_servers
         pointer = direct.metastore.get_partitions(sfx.TableRef("faulty", "items"))
         (current,) = [info.batch_id for partition, info in pointer.items() if partition.values == (day,)]
         assert current == head.batch_id
-    assert locks(stack.metastore_port) == []
+    assert locks(metastore_port) == []
 
 
 def test_a_metastore_that_dies_mid_commit_and_starts_again_loses_nothing(tmp_path, stack) -> None:

@@ -35,6 +35,7 @@ class DictStore:
 
     uri = "memory://"
     readers = 1
+    patience = 0.0
 
     def __init__(self, world: World) -> None:
         self._world = world
