@@ -81,10 +81,9 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     ledger = Ledger(table)
     content = Content(plan.schema_text, plan.frame_columns, author.producer, options.inputs)
     batches = BatchSet(table, ledger, content, take_in=partial(take_in, table, ledger, author))
-    if plan.partitions:
-        batches.claim([table.layout.name(partition) for partition in plan.partitions])
+    known = [table.layout.name(partition) for partition in plan.partitions]
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
-    batches.write(chunks, plan.encode, small=plan.small)
+    batches.write(chunks, plan.encode, small=plan.small, claim=known)
     if not batches.batches:
         raise SchemaMismatch(
             f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"

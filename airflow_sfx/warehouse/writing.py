@@ -158,32 +158,44 @@ class BatchSet:
     def _look(self, names: Sequence[str]) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
         pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
         hints = {name: pointers[name].sequence if name in pointers else 0 for name in names}
-        return pointers, self.ledger.heads(hints)
+        return pointers, self.ledger.likely_heads(hints)
 
-    def write(self, chunks: Iterable[Chunk], encode: Callable[[Any], EncodedFile], *, small: bool) -> None:
+    def write(
+        self,
+        chunks: Iterable[Chunk],
+        encode: Callable[[Any], EncodedFile],
+        *,
+        small: bool,
+        claim: Sequence[str] = (),
+    ) -> None:
         """Write files, several at a time; partitions that were not claimed yet are claimed as they come.
 
         Args:
             chunks: The rows of each file, in the order in which they are to be read.
             encode: Makes a Parquet file of rows; used from several threads.
             small: Whether the files are small, so that waiting for storage, not encoding, takes the time.
+            claim: The partitions that are known before, claimed together while the first files are encoded.
         """
         threads = max(2, os.cpu_count() or 2, self._table.store.readers if small else 0)
-        synced = len(self._drafts) < MANY
+        synced = len(claim) < MANY
         budget = _Budget(IN_FLIGHT_BYTES)
         pending: list[tuple[str, Future[tuple[DataFile, EncodedFile]]]] = []
         counts: dict[str, int] = {}
-        with ThreadPoolExecutor(threads, thread_name_prefix="sfx-write") as pool:
+        known = set(claim)
+        with ThreadPoolExecutor(threads + 1, thread_name_prefix="sfx-write") as pool:
             try:
+                claimed = pool.submit(self.claim, claim) if claim else None
                 for name, rows in chunks:
-                    if name not in self._drafts:
+                    if name not in known and name not in self._drafts:
                         self.claim([name])
                     number = counts[name] = counts.get(name, -1) + 1
                     size = 0 if small else rows.nbytes
                     budget.take(size)
-                    put = partial(self._write_one, name, number, rows, encode, synced=synced)
+                    put = partial(self._write_one, name, number, rows, encode, claimed, synced=synced)
                     pending.append((name, pool.submit(budget.spend, size, put)))
                     del rows, put
+                if claimed is not None:
+                    claimed.result()
                 for name, future in pending:
                     file, encoded = future.result()
                     self._drafts[name].files.append(file)
@@ -303,9 +315,18 @@ class BatchSet:
         return all(each(claim, names, WAITERS if synced else store.readers))
 
     def _write_one(
-        self, name: str, number: int, rows: Any, encode: Callable[[Any], EncodedFile], *, synced: bool
+        self,
+        name: str,
+        number: int,
+        rows: Any,
+        encode: Callable[[Any], EncodedFile],
+        claimed: Future[None] | None,
+        *,
+        synced: bool,
     ) -> tuple[DataFile, EncodedFile]:
         encoded = encode(rows)
+        if claimed is not None:
+            claimed.result()
         path = f"part-{number:05d}.parquet"
         directory = self._table.layout.batch_dir(name, self._drafts[name].batch_id)
         etag = self._table.store.put(f"{directory}/{path}", encoded.content, synced=synced)
