@@ -29,10 +29,13 @@ if TYPE_CHECKING:
         audit,
         connect,
         diff,
+        durable_pins,
         history,
+        hold,
         load_dataframe,
         manifests,
         pin,
+        pin_durably,
         publish,
         repair,
         rollback,
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.producer import Producer
     from airflow_sfx.core.table import TableRef
+    from airflow_sfx.warehouse.durable_pins import DurablePin
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _HOMES = {
@@ -69,10 +73,13 @@ _HOMES = {
         "audit",
         "connect",
         "diff",
+        "durable_pins",
         "history",
+        "hold",
         "load_dataframe",
         "manifests",
         "pin",
+        "pin_durably",
         "publish",
         "repair",
         "rollback",
@@ -101,6 +108,7 @@ _HOMES = {
     "airflow_sfx.core.pin": ("BatchPin",),
     "airflow_sfx.core.producer": ("Producer",),
     "airflow_sfx.core.table": ("TableRef",),
+    "airflow_sfx.warehouse.durable_pins": ("DurablePin",),
     "airflow_sfx.warehouse.warehouse": ("Warehouse",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -110,6 +118,7 @@ __all__ = [
     "BatchPin",
     "CheckFailed",
     "CommitConflict",
+    "DurablePin",
     "ForeignChange",
     "InconsistentBatch",
     "InvalidName",
@@ -130,10 +139,13 @@ __all__ = [
     "checks",
     "connect",
     "diff",
+    "durable_pins",
     "history",
+    "hold",
     "load_dataframe",
     "manifests",
     "pin",
+    "pin_durably",
     "publish",
     "repair",
     "rollback",

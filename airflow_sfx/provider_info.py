@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Batch warehouse (sfx)",
                 "python-modules": [
                     "airflow_sfx.operators.batches",
+                    "airflow_sfx.operators.pins",
                     "airflow_sfx.operators.spark",
                     "airflow_sfx.operators.store",
                 ],

@@ -10,9 +10,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import quote
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName
@@ -27,6 +29,7 @@ CLAIM = "_claim.json"
 EMPTY = "_sfx/empty"
 """The directory without files of a table."""
 _WHOLE_TABLE = "_table"
+_LONGEST_STEP = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,31 @@ class TableLayout:
         """The directory of the notes of what is staged."""
         return f"{self.root}/_sfx/staged"
 
+    @property
+    def pins(self) -> str:
+        """The directory above all of the table's durable pins."""
+        return f"{self.root}/_sfx/pins"
+
+    def durable_pin(self, name: str, number: int) -> str:
+        """One durable pin of a name, numbered from 1."""
+        return f"{self.pins}/{path_step(name)}/{number:06d}.json"
+
     def empty_dir(self) -> str:
         """A directory that holds no files: where a partition without a current batch points."""
         return f"{self.root}/{EMPTY}"
+
+
+def path_step(text: str) -> str:
+    """Any text as one step of a path: two texts never give the same.
+
+    Example:
+        >>> path_step("etl/daily"), path_step("..")
+        ('etl%2Fdaily', '%2E%2E')
+    """
+    encoded = quote(text, safe=":+~@ ").replace(".", "%2E")
+    if len(encoded) <= _LONGEST_STEP:
+        return encoded
+    return f"{encoded[:120]}~{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def new_commit_id(moment: datetime, nonce: str) -> str:

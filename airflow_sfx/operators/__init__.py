@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_sfx.operators.batches import (
-        PinBatchesOperator,
         PublishBatchOperator,
         RollbackBatchOperator,
         VerifyBatchOperator,
     )
+    from airflow_sfx.operators.pins import PinBatchesOperator
     from airflow_sfx.operators.spark import SparkBatchOperator
     from airflow_sfx.operators.store import StoreBatchOperator
 
 _HOMES = {
-    "PinBatchesOperator": "batches",
+    "PinBatchesOperator": "pins",
     "PublishBatchOperator": "batches",
     "RollbackBatchOperator": "batches",
     "SparkBatchOperator": "spark",

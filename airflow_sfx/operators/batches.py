@@ -1,4 +1,4 @@
-"""Operators on batches that are there: pin, publish, verify, roll back. Each hands its parameters to the warehouse."""
+"""Operators on batches that are there: publish, verify, roll back. Each hands its parameters to the warehouse."""
 
 from __future__ import annotations
 
@@ -19,47 +19,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 register()
-
-
-class PinBatchesOperator(Destination, BaseOperator):
-    """Pins what is current when it runs: what comes after it reads exactly these batches.
-
-    Args:
-        table: ``database.table`` (templated).
-        partitions: Which partitions (templated); None for all of them.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-    """
-
-    template_fields: Sequence[str] = ("table", "partitions")
-
-    def __init__(
-        self,
-        *,
-        table: str,
-        partitions: Sequence[Any] | str | None = None,
-        sfx_conn_id: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.set_destination(table, partitions, None, None, "", sfx_conn_id)
-
-    def execute(self, context: Context) -> BatchPin:
-        """Pin.
-
-        Args:
-            context: The task's context.
-
-        Returns:
-            The pin.
-
-        Raises:
-            InvalidName: The table or a value is refused.
-            PartitionNotFound: A partition has no batch.
-        """
-        ref, partitions = self.named()
-        pin = sfx.pin(ref.database, ref.table, partitions, warehouse=self.warehouse())
-        self.log.info("Pinned %s", pin)
-        return pin
 
 
 class PublishBatchOperator(BaseOperator):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from urllib.parse import quote
-
 from airflow_sfx.core.jsontext import compact, member, parse_object
+from airflow_sfx.core.layout import path_step
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
-
-_LONGEST_STEP = 200
 
 
 def record_run(table: OpenTable, commit: str, producer: Producer) -> None:
@@ -44,11 +40,4 @@ def commits_of_run(store: Store, dag_id: str, run_id: str) -> dict[TableRef, lis
 
 
 def _directory(dag_id: str, run_id: str) -> str:
-    return f"_sfx/runs/{_step(dag_id)}/{_step(run_id)}"
-
-
-def _step(text: str) -> str:
-    encoded = quote(text, safe=":+~@ ").replace(".", "%2E")
-    if len(encoded) <= _LONGEST_STEP:
-        return encoded
-    return f"{encoded[:120]}~{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"_sfx/runs/{path_step(dag_id)}/{path_step(run_id)}"

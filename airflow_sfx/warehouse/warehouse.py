@@ -23,6 +23,7 @@ from airflow_sfx.warehouse.reports import AuditReport, Repair, RunRollback, Tabl
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
+    from airflow_sfx.warehouse.durable_pins import DurablePin
     from airflow_sfx.warehouse.open_batch import OpenBatch
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
@@ -243,13 +244,16 @@ class Warehouse:
         table = self._pinned(pin)
         return publish_pin(table, Ledger(table), pin, Author(producer or self._producer(), reason), force=force)
 
-    def pin(self, db: str, table: str, partitions: Sequence[object] | None = None) -> BatchPin:
-        """Pin what is current now.
+    def pin(
+        self, db: str, table: str, partitions: Sequence[object] | None = None, *, as_of: datetime | None = None
+    ) -> BatchPin:
+        """Pin what is current now, or was at a time.
 
         Args:
             db: The database.
             table: The table.
             partitions: Which partitions; None for all.
+            as_of: The time, with a time zone; None for now.
 
         Returns:
             The pin.
@@ -257,14 +261,119 @@ class Warehouse:
         Raises:
             TableNotFound: There is no such table.
             PartitionNotFound: A partition has no batch, or no partition has one.
+            InvalidName: The time has no time zone.
         """
-        from airflow_sfx.warehouse.current import current_batches
-
-        opened = self._open(db, table)
-        found = current_batches(opened, Ledger(opened), opened.wanted(partitions))
+        opened, found, _ = self._chosen(db, table, partitions, None, as_of)
         if not found:
             raise opened.missing("", "has no partition with a batch")
         return opened.pin(found)
+
+    def hold(
+        self,
+        pin: BatchPin,
+        name: str,
+        *,
+        until: datetime | None = None,
+        renew: bool = False,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> DurablePin:
+        """Write a pin down beside its table, so that it outlives XCom and retention leaves its batches alone.
+
+        A name's first pin of some partitions stays its pin: a second call gives the first one's, unless it renews.
+
+        Args:
+            pin: The pin.
+            name: Whose it is, such as a report's name.
+            until: Until when retention leaves the batches alone, with a time zone; None for ever.
+            renew: Write this one down even where the name has one.
+            reason: Why, for whoever looks.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            The durable pin that counts.
+
+        Raises:
+            InvalidName: The pin is of another warehouse, the name is empty, or the time has no time zone.
+
+        Example:
+            >>> import pandas as pd, tempfile, airflow_sfx as sfx
+            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+            >>> first = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+            >>> second = warehouse.store_dataframe(pd.DataFrame({"n": [2]}), "sales", "sold_items", ["20161031"])
+            >>> warehouse.hold(first, "october report").pin == warehouse.hold(second, "october report").pin == first
+            True
+        """
+        from airflow_sfx.warehouse.durable_pins import hold
+
+        author = Author(producer or self._producer(), reason)
+        return hold(self._pinned(pin), name, pin, author, until=until, renew=renew)
+
+    def pin_durably(
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        name: str,
+        as_of: datetime | None = None,
+        until: datetime | None = None,
+        renew: bool = False,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> DurablePin:
+        """What a name has pinned already; else pin what is current, or was at a time, and write it down.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: Which partitions; None for all. Where the name has pinned other ones, these are pinned anew.
+            name: Whose pin it is.
+            as_of: The time, with a time zone; None for now.
+            until: Until when retention leaves the batches alone, with a time zone; None for ever.
+            renew: Pin anew in any case.
+            reason: Why, for whoever looks.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            The durable pin that counts.
+
+        Raises:
+            TableNotFound: There is no such table.
+            PartitionNotFound: A partition has no batch, or no partition has one.
+            InvalidName: The name is empty, or a time has no time zone.
+        """
+        from airflow_sfx.warehouse.durable_pins import hold, standing
+
+        opened = self._open(db, table)
+        there = None if renew else standing(opened, name, opened.wanted(partitions))
+        if there is not None:
+            return there
+        pin = self.pin(db, table, partitions, as_of=as_of)
+        author = Author(producer or self._producer(), reason)
+        return hold(opened, name, pin, author, until=until, renew=renew)
+
+    def durable_pins(self, db: str, table: str, name: str | None = None) -> list[DurablePin]:
+        """What is pinned durably in a table: by whom, since when, until when.
+
+        Args:
+            db: The database.
+            table: The table.
+            name: Whose pin; None for everybody's.
+
+        Returns:
+            The pins, oldest first; of one name only the one that counts, or none.
+
+        Raises:
+            TableNotFound: There is no such table.
+        """
+        from airflow_sfx.warehouse.durable_pins import durable_pins, newest
+
+        opened = self._open(db, table)
+        if name is None:
+            return durable_pins(opened)
+        found = newest(opened, name)
+        return [found] if found else []
 
     def history(
         self, db: str, table: str, partition: Sequence[object] | None = None, *, limit: int | None = 100

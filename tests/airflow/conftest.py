@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import airflow_sfx as sfx
+from dags_examples.local_airflow import LocalAirflow, local_airflow
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -90,6 +91,22 @@ def airflow(tmp_path_factory):
 @pytest.fixture
 def warehouse(airflow):
     return airflow.warehouse
+
+
+@pytest.fixture(scope="session")
+def scheduler(tmp_path_factory):
+    """A whole Airflow: scheduler, triggerer, DAG processor and API server."""
+    home = tmp_path_factory.mktemp("scheduler")
+    dags = home / "dags"
+    shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
+    with local_airflow(home / "home", dags, airflow_environment(home, dags)) as running:
+        yield running
+
+
+@pytest.fixture
+def scheduled_warehouse(scheduler: LocalAirflow):
+    """The warehouse that the tasks of `scheduler` write to."""
+    return sfx.connect(scheduler.environment["SFX_WAREHOUSE"])
 
 
 def airflow_environment(home: Path, dags: Path) -> dict:

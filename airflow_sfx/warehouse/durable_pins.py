@@ -1,0 +1,143 @@
+"""Durable pins: what somebody has pinned, written down beside the table, so that it outlives XCom.
+
+Each name has numbered pins, every one created where none was. The first is what a task reads however often it is
+cleared; a later one is there only where somebody asked to pin anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.storage.awaiting import awaited
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.opened import OpenTable
+
+
+@dataclass(frozen=True, slots=True)
+class DurablePin:
+    """A pin that is written down.
+
+    Args:
+        name: Whose it is: a task instance as ``dag/run/task/map index``, or any text.
+        number: The how manieth pin of that name, from 1.
+        pin: Exactly which batches.
+        at: When it was pinned, in UTC.
+        until: Until when retention leaves the batches alone, in UTC; None for ever.
+        producer: Who pinned.
+        reason: Why, in their words.
+    """
+
+    name: str
+    number: int
+    pin: BatchPin
+    at: datetime
+    until: datetime | None = None
+    producer: Producer = field(default_factory=Producer)
+    reason: str = ""
+
+
+def hold(
+    table: OpenTable, name: str, pin: BatchPin, author: Author, *, until: datetime | None, renew: bool
+) -> DurablePin:
+    """Write a pin down, unless its name has one.
+
+    Args:
+        table: The pin's table.
+        name: Whose it is.
+        pin: Which batches.
+        author: Who and why.
+        until: Until when retention leaves them alone.
+        renew: Write it down even where the name has one of the same partitions: the newest counts.
+
+    Returns:
+        The pin that counts: this one, or the one that was there.
+
+    Raises:
+        InvalidName: The name is empty, or the time has no time zone.
+    """
+    if not name.strip():
+        raise InvalidName(f"{name!r} is no name for a durable pin: pass who holds it, such as the name of a report")
+    if until is not None and until.tzinfo is None:
+        raise InvalidName(f"until={until!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
+    there = newest(table, name)
+    while there is None or renew or set(there.pin.batches) != set(pin.batches):
+        number = there.number + 1 if there else 1
+        made = DurablePin(name, number, pin, datetime.now(UTC), until, author.producer, author.reason)
+        path = table.layout.durable_pin(name, number)
+        if table.store.put_if_absent(path, _to_text(made).encode()):
+            return made
+        there = awaited(table.store, partial(_read, table, name, number))
+    return there
+
+
+def standing(table: OpenTable, name: str, partitions: Sequence[Partition] | None) -> DurablePin | None:
+    """The pin of a name that counts, if it is of these partitions; None if it has none.
+
+    Args:
+        table: The table.
+        name: Whose pin.
+        partitions: Which partitions; None for whichever it has.
+    """
+    there = newest(table, name)
+    if there is None or partitions is None:
+        return there
+    wanted = {table.layout.name(partition) for partition in partitions}
+    return there if wanted == set(there.pin.batches) else None
+
+
+def newest(table: OpenTable, name: str) -> DurablePin | None:
+    """The pin of a name that counts; None if it has none."""
+    found = None
+    number = 1
+    while (one := _read(table, name, number)) is not None:
+        found, number = one, number + 1
+    return found
+
+
+def durable_pins(table: OpenTable) -> list[DurablePin]:
+    """All durable pins of a table, oldest first."""
+    paths = [info.path for info in table.store.list(table.layout.pins)]
+    found = each(lambda path: _parsed(table.store.get(path) or b"", path), paths, table.store.readers)
+    return sorted(found, key=lambda one: (one.at, one.name, one.number))
+
+
+def _read(table: OpenTable, name: str, number: int) -> DurablePin | None:
+    path = table.layout.durable_pin(name, number)
+    data = table.store.get(path)
+    return None if data is None else _parsed(data, path)
+
+
+def _to_text(one: DurablePin) -> str:
+    return compact(
+        {
+            "name": one.name,
+            "number": one.number,
+            "pin": one.pin.to_json(),
+            "at": one.at.isoformat(),
+            "until": one.until.isoformat() if one.until else None,
+            "producer": one.producer.to_json(),
+            "reason": one.reason,
+        }
+    )
+
+
+def _parsed(data: bytes, path: str) -> DurablePin:
+    record = parse_object(data, path)
+    return DurablePin(
+        name=member(record, "name", str, path),
+        number=member(record, "number", int, path),
+        pin=BatchPin.from_json(member(record, "pin", str, path)),
+        at=moment(record, "at", path),
+        until=moment(record, "until", path) if optional(record, "until", str, path) else None,
+        producer=Producer.from_json(member(record, "producer", dict, path)),
+        reason=member(record, "reason", str, path),
+    )

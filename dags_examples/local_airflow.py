@@ -1,0 +1,254 @@
+"""A real Airflow on this machine: scheduler, triggerer, DAG processor and API server, asked through its REST API.
+
+For the demo and the tests: they start it in a folder of its own, on free ports, and end it again. To look around by
+hand, ``airflow standalone`` does the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+USER, PASSWORD = "admin", "admin"
+PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+START_SECONDS, STOP_SECONDS = 180.0, 20.0
+FINISHED = ("success", "failed")
+
+
+class LocalAirflow:
+    """An Airflow in a folder.
+
+    Args:
+        home: The folder, for its database, its logs and its password.
+        dags: The folder of the DAG files.
+        environment: What its processes find in their environment beside Airflow's own settings.
+    """
+
+    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
+        self.home = home
+        self.log = home / "airflow.log"
+        self.port, *others = _free_ports(3)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {**environment, **_settings(home, dags, self.url, self.port, others)}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client = httpx.Client(base_url=self.url, timeout=60)
+
+    def start(self) -> None:
+        """Start all of its processes, and return when each of them is healthy.
+
+        Raises:
+            RuntimeError: It ended, or was not ready in three minutes; its log is in ``airflow.log``.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "airflow", "standalone"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # it leaves children behind when it is ended alone
+            )
+        self.until(self._healthy, "Airflow is healthy", seconds=START_SECONDS)
+        token = self._client.post("/auth/token", json={"username": USER, "password": PASSWORD}).raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+
+    def stop(self) -> None:
+        """End all of its processes."""
+        if self._process is None:
+            return
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        self._process = None
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Ask the REST API; the path is below ``/api/v2``."""
+        return self._client.get(f"/api/v2/{path}", params=query).raise_for_status().json()
+
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """Tell the REST API; the path is below ``/api/v2``."""
+        answer = self._client.request(method, f"/api/v2/{path}", json=body)
+        if answer.is_error:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else None
+
+    def ready(self, *dag_ids: str) -> None:
+        """Return when DAGs are known, after making sure that none of them is paused.
+
+        Raises:
+            RuntimeError: A DAG file cannot be imported, or a DAG did not come.
+        """
+
+        def there() -> bool:
+            if errors := self.get("importErrors")["import_errors"]:
+                raise RuntimeError("\n".join(f"{one['filename']}: {one['stack_trace']}" for one in errors))
+            return set(dag_ids) <= {dag["dag_id"] for dag in self.get("dags", limit=500, exclude_stale=True)["dags"]}
+
+        self.until(there, f"the DAGs {', '.join(dag_ids)} are known")
+        for dag_id in dag_ids:
+            self.send("PATCH", f"dags/{dag_id}?update_mask=is_paused", {"is_paused": False})
+
+    def trigger(
+        self,
+        dag_id: str,
+        logical_date: str | None = None,
+        *,
+        conf: Mapping[str, Any] | None = None,
+        partition_key: str | None = None,
+        run_id: str | None = None,
+    ) -> str:
+        """Make a run of a DAG.
+
+        Args:
+            dag_id: The DAG.
+            logical_date: The logical date, as ``2013-01-01``; None for a run without one.
+            conf: The run's configuration.
+            partition_key: The run's partition key.
+            run_id: The run's ID; None for Airflow's choice.
+
+        Returns:
+            The run's ID.
+        """
+        body: dict[str, Any] = {"logical_date": f"{logical_date}T00:00:00Z" if logical_date else None}
+        more = {"conf": conf, "partition_key": partition_key, "dag_run_id": run_id}
+        body |= {name: value for name, value in more.items() if value is not None}
+        return str(self.send("POST", f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def finish(self, dag_id: str, run_id: str, *, seconds: float = 240) -> str:
+        """Wait for the end of a run; returns its state, ``success`` or ``failed``."""
+
+        def state() -> str:
+            return str(self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+        self.until(lambda: state() in FINISHED, f"the run {run_id} of {dag_id} has ended", seconds=seconds)
+        return state()
+
+    def succeed(self, dag_id: str, logical_date: str | None = None, **options: Any) -> str:
+        """Make a run and wait until it has succeeded; returns its ID.
+
+        Raises:
+            RuntimeError: It failed; the message has the logs of the tasks that did.
+        """
+        run_id = self.trigger(dag_id, logical_date, **options)
+        if self.finish(dag_id, run_id) != "success":
+            failed = [task for task in self.tasks(dag_id, run_id) if task["state"] == "failed"]
+            logs = "\n".join(self.task_log(dag_id, run_id, task["task_id"], task["try_number"]) for task in failed)
+            raise RuntimeError(f"the run {run_id} of {dag_id} failed\n{logs[-8000:]}")
+        return run_id
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of a run."""
+        found: list[dict[str, Any]] = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)[
+            "task_instances"
+        ]
+        return found
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """What a task has logged."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        content = self.get(path, map_index=map_index, full_content=True)["content"]
+        return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in content)
+
+    def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str], *, downstream: bool = False) -> None:
+        """Clear tasks of a run, so that they run again."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(task_ids),
+            "include_downstream": downstream,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        self.send("POST", f"dags/{dag_id}/clearTaskInstances", body)
+
+    def command(self, *arguments: str) -> str:
+        """Run an ``airflow`` command beside it; returns what it printed.
+
+        Raises:
+            RuntimeError: It failed; the message has its output.
+        """
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "airflow", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+        return done.stdout
+
+    def until(self, there: Callable[[], bool], what: str, *, seconds: float = 90) -> None:
+        """Wait until something is so.
+
+        Raises:
+            RuntimeError: It was not in time, or Airflow ended.
+        """
+        give_up = time.monotonic() + seconds
+        while not there():
+            if self._process is not None and self._process.poll() is not None:
+                raise RuntimeError(f"Airflow ended while waiting until {what}: see {self.log}")
+            if time.monotonic() > give_up:
+                raise RuntimeError(f"{seconds:.0f} s were not enough until {what}: see {self.log}")
+            time.sleep(0.3)
+
+    def _healthy(self) -> bool:
+        try:
+            health = self._client.get("/api/v2/monitor/health").raise_for_status().json()
+        except httpx.HTTPError:
+            return False
+        return all((health.get(part) or {}).get("status") == "healthy" for part in PARTS)
+
+
+@contextlib.contextmanager
+def local_airflow(home: Path, dags: Path, environment: Mapping[str, str]) -> Iterator[LocalAirflow]:
+    """A started `LocalAirflow`, ended when the block is left."""
+    made = LocalAirflow(home, dags, environment)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def _settings(home: Path, dags: Path, url: str, port: int, others: Sequence[int]) -> dict[str, str]:
+    values = {
+        "CORE__DAGS_FOLDER": str(dags),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": "4",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "API__HOST": "127.0.0.1",
+        "API__PORT": str(port),
+        "API__BASE_URL": url,
+        "API__WORKERS": "1",
+        "LOGGING__WORKER_LOG_SERVER_PORT": str(others[0]),
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": str(others[1]),
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return {"AIRFLOW_HOME": str(home), **{f"AIRFLOW__{name}": value for name, value in values.items()}}
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in found]
