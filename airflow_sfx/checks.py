@@ -1,7 +1,7 @@
 """Checks before publishing: a batch that fails one stays staged, and the partition stays as it was.
 
-A check is any callable that takes the frame: None or true means passed, false or a text means failed. Those here take
-pandas, polars and Arrow frames alike.
+A check is any callable that takes the frame: None or true means passed, false or a text means failed. A pandera schema or
+model is a check, too. Those here take pandas, polars and Arrow frames alike.
 
 Example:
     >>> import pandas as pd
@@ -13,13 +13,17 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["not_null", "rows_between", "unique"]
+    from airflow_sfx.core.manifest import Manifest
+
+__all__ = ["fresh", "has_columns", "not_null", "rows_between", "rows_like_before", "unique"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,130 @@ class unique:
             _column(table, column)
         repeated = table.num_rows - table.group_by(list(self.columns)).aggregate([]).num_rows
         return f"{repeated} row{'s' * (repeated > 1)} repeat {', '.join(self.columns)}" if repeated else None
+
+
+class has_columns:
+    """The frame has exactly these columns, of these types, in any order.
+
+    Types are Arrow's names (``int64``, ``string``, ``timestamp[us, tz=UTC]``); a text column matches ``string`` however it
+    is kept, and a category matches what it holds.
+
+    Args:
+        columns: Types by column name; None where any type will do.
+        more: Whether there may be others beside them.
+
+    Example:
+        >>> import pandas as pd
+        >>> has_columns({"n": "int64", "name": "string"})(pd.DataFrame({"n": [1.5], "extra": [1]}))
+        "column 'name' is missing; column 'n' is double, not int64; column 'extra' is not expected"
+    """
+
+    def __init__(self, columns: Mapping[str, str | None], *, more: bool = False) -> None:
+        self.columns = dict(columns)
+        self.more = more
+
+    @property
+    def name(self) -> str:
+        """As it was written."""
+        return f"has_columns({self.columns!r}{', more=True' if self.more else ''})"
+
+    def __call__(self, frame: object) -> str | None:
+        """Say what is wrong, or None."""
+        found = {field.name: _type_name(field.type) for field in _table(frame).schema}
+        wrong = [f"column {name!r} is missing" for name in self.columns if name not in found]
+        wrong += [
+            f"column {name!r} is {found[name]}, not {kind}"
+            for name, kind in self.columns.items()
+            if name in found and kind is not None and found[name] != kind
+        ]
+        wrong += [f"column {name!r} is not expected" for name in found if not self.more and name not in self.columns]
+        return "; ".join(wrong) or None
+
+
+class fresh:
+    """The newest time in a column is not older than that.
+
+    Args:
+        column: A column of times; those without a time zone are taken as UTC.
+        within: How old the newest may be.
+
+    Example:
+        >>> import pandas as pd
+        >>> fresh("at", timedelta(hours=1))(pd.DataFrame({"at": [pd.Timestamp.now("UTC")]})) is None
+        True
+    """
+
+    def __init__(self, column: str, within: timedelta) -> None:
+        self.column = column
+        self.within = within
+
+    @property
+    def name(self) -> str:
+        """As it was written."""
+        return f"fresh({self.column!r}, {self.within})"
+
+    def __call__(self, frame: object) -> str | None:
+        """Say what is wrong, or None."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        times = _column(_table(frame), self.column)
+        newest: Any = pc.max(times.cast(pa.timestamp("us"), safe=False)).as_py()
+        if newest is None:
+            return f"column {self.column!r} has no time in it"
+        age = datetime.now(UTC) - newest.replace(tzinfo=UTC)
+        if age <= self.within:
+            return None
+        return f"the newest {self.column!r} is {newest.isoformat()}, {age} old, and may be {self.within} old"
+
+
+class rows_like_before:
+    """The frame has about as many rows as what it replaces; a partition's first batch passes.
+
+    Args:
+        low: The least number of rows, as a part of the number before: 0.5 for half as many.
+        high: The greatest, likewise.
+
+    Example:
+        >>> rows_like_before(0.5, 2.0).name
+        'rows_like_before(0.5, 2.0)'
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low = low
+        self.high = high
+
+    @property
+    def name(self) -> str:
+        """As it was written."""
+        return f"rows_like_before({self.low}, {self.high})"
+
+    def __call__(self, frame: object) -> None:
+        """Pass: there is nothing to compare with."""
+
+    def compare(self, frame: object, before: Sequence[Manifest]) -> str | None:
+        """Say what is wrong, or None.
+
+        Args:
+            frame: The frame.
+            before: The manifests of the batches that it replaces.
+        """
+        if not before:
+            return None
+        rows, had = _table(frame).num_rows, sum(manifest.rows for manifest in before)
+        if self.low * had <= rows <= self.high * had:
+            return None
+        return f"{rows} rows, and {had} before: not between {self.low} and {self.high} times as many"
+
+
+def _type_name(kind: pa.DataType) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _type_name(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "string"
+    return str(kind)
 
 
 def _table(frame: object) -> pa.Table:

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 USER, PASSWORD = "admin", "admin"
-PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 START_SECONDS, STOP_SECONDS = 180.0, 20.0
 FINISHED = ("success", "failed")
 
@@ -41,40 +41,49 @@ class LocalAirflow:
         self.port, *others = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**environment, **_settings(home, dags, self.url, self.port, others)}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._client = httpx.Client(base_url=self.url, timeout=60)
 
     def start(self) -> None:
-        """Start all of its processes, and return when each of them is healthy.
+        """Set up its database, start all of its processes, and return when each of them is healthy.
 
         Raises:
             RuntimeError: It ended, or was not ready in three minutes; its log is in ``airflow.log``.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
+        self.command("db", "migrate")
+        for part in PARTS:
+            self.start_part(part)
+        self.until(self.healthy, "Airflow is healthy", seconds=START_SECONDS)
+        token = self._client.post("/auth/token", json={"username": USER, "password": PASSWORD}).raise_for_status()
+        self._client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+
+    def start_part(self, part: str) -> None:
+        """Start one of its processes: ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "airflow", "standalone"],
+            self._processes[part] = subprocess.Popen(
+                [sys.executable, "-P", "-m", "airflow", part],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # it leaves children behind when it is ended alone
+                start_new_session=True,  # so that it is ended with all of its children
             )
-        self.until(self._healthy, "Airflow is healthy", seconds=START_SECONDS)
-        token = self._client.post("/auth/token", json={"username": USER, "password": PASSWORD}).raise_for_status()
-        self._client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+
+    def stop_part(self, part: str, *, kill: bool = False) -> None:
+        """End one of its processes and its children; ``kill`` gives them no time for anything."""
+        process = self._processes.pop(part)
+        for sign in (signal.SIGKILL,) if kill else (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
 
     def stop(self) -> None:
         """End all of its processes."""
-        if self._process is None:
-            return
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, sign)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
-        self._process = None
+        for part in list(self._processes):
+            self.stop_part(part)
 
     def get(self, path: str, **query: Any) -> Any:
         """Ask the REST API; the path is below ``/api/v2``."""
@@ -201,18 +210,20 @@ class LocalAirflow:
         """
         give_up = time.monotonic() + seconds
         while not there():
-            if self._process is not None and self._process.poll() is not None:
-                raise RuntimeError(f"Airflow ended while waiting until {what}: see {self.log}")
+            for part, process in self._processes.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f"Airflow's {part} ended while waiting until {what}: see {self.log}")
             if time.monotonic() > give_up:
                 raise RuntimeError(f"{seconds:.0f} s were not enough until {what}: see {self.log}")
             time.sleep(0.3)
 
-    def _healthy(self) -> bool:
+    def healthy(self) -> bool:
+        """Whether each of its processes says that it is well."""
         try:
             health = self._client.get("/api/v2/monitor/health").raise_for_status().json()
         except httpx.HTTPError:
             return False
-        return all((health.get(part) or {}).get("status") == "healthy" for part in PARTS)
+        return all(part.get("status") == "healthy" for part in health.values())
 
 
 @contextlib.contextmanager

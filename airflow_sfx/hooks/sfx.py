@@ -100,6 +100,22 @@ class SfxHook(BaseHook):
             ) from error
 
 
+def named_warehouse(sfx_conn_id: str | None) -> Warehouse | None:
+    """The warehouse that a task names.
+
+    Args:
+        sfx_conn_id: The connection; None where the task names none.
+
+    Returns:
+        The warehouse; None for the default one.
+
+    Raises:
+        WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
+        InvalidName: The connection names no warehouse.
+    """
+    return None if sfx_conn_id is None else SfxHook(sfx_conn_id).get_conn()
+
+
 def default_warehouse() -> Warehouse | None:
     """The warehouse of the connection ``sfx_default``.
 

@@ -120,7 +120,11 @@ class EmbeddedMetastore:
             return changed
 
     def get_partitions(
-        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+        self,
+        ref: TableRef,
+        partitions: Iterable[Partition] | None = None,
+        *,
+        keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that there are, in the order of their values; None: all of them."""
         query = (

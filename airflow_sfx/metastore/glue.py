@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
-from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import glue_objects as objects
 from airflow_sfx.metastore.external import follows
@@ -88,7 +88,11 @@ class GlueMetastore:
         raise AssertionError  # the loop ends by returning or raising
 
     def get_partitions(
-        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+        self,
+        ref: TableRef,
+        partitions: Iterable[Partition] | None = None,
+        *,
+        keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that there are, in the order of their values; None: all of them."""
         wanted = None if partitions is None else sorted(set(partitions))

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.layout import EMPTY
-from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_objects as objects
 from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
@@ -87,21 +87,34 @@ class HiveMetastore:
         raise AssertionError  # the loop ends by returning or raising
 
     def get_partitions(
-        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+        self,
+        ref: TableRef,
+        partitions: Iterable[Partition] | None = None,
+        *,
+        keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that there are, in the order of their values; None: all of them.
 
-        Up to `CHUNK` named ones, or up to `ALL_AT_ONCE` of a whole table, are as they were at one moment; of more than
-        that, each chunk is.
+        With ``keys`` the table itself is not looked at: one call. Up to `CHUNK` named ones, or up to `ALL_AT_ONCE` of a
+        whole table, are as they were at one moment; of more than that, each chunk is.
         """
+        from hmsclient.genthrift.hive_metastore.ttypes import NoSuchObjectException
+
         wanted = None if partitions is None else sorted(set(partitions))
-        table = self._table(ref)
-        if table is None or wanted == []:
+        if wanted == []:
             return {}
-        if not table.partitionKeys:
-            pointer = objects.pointer_of_table(table)
-            return {} if pointer is None else {pointer.partition: pointer}
-        found = self._all(ref) if wanted is None else self._named(table, wanted)
+        if not keys:
+            table = self._table(ref)
+            if table is None:
+                return {}
+            keys = objects.info_of(table).keys
+            if not keys:
+                pointer = objects.pointer_of_table(table)
+                return {} if pointer is None else {pointer.partition: pointer}
+        try:
+            found = self._all(ref) if wanted is None else self._named(ref, keys, wanted)
+        except NoSuchObjectException:  # the table has just been dropped
+            return {}
         infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
         return {info.partition: info for info in infos}
 
@@ -123,7 +136,8 @@ class HiveMetastore:
             InvalidOperationException,
         )
 
-        there = {tuple(one.values): one for one in self._named(table, [p.partition for p in pointers])}
+        ref, keys = TableRef(table.dbName, table.tableName), objects.info_of(table).keys
+        there = {tuple(one.values): one for one in self._named(ref, keys, [p.partition for p in pointers])}
         missing = [pointer for pointer in pointers if pointer.partition.values not in there]
         empty = f"{objects.info_of(table).location}/{EMPTY}"
         for chunk in bounded(missing, CHUNK):
@@ -231,10 +245,9 @@ class HiveMetastore:
             return found
         return self._by_names(ref.database, ref.table, names)
 
-    def _named(self, table: Any, partitions: Sequence[Partition]) -> list[Any]:
-        keys = objects.info_of(table).keys
+    def _named(self, ref: TableRef, keys: Sequence[PartitionKey], partitions: Sequence[Partition]) -> list[Any]:
         names = [objects.partition_name(keys, partition) for partition in partitions]
-        return self._by_names(table.dbName, table.tableName, names)
+        return self._by_names(ref.database, ref.table, names)
 
     def _by_names(self, database: str, table: str, names: Sequence[str]) -> list[Any]:
         return [

@@ -79,9 +79,19 @@ class Metastore(Protocol):
         """
 
     def get_partitions(
-        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+        self,
+        ref: TableRef,
+        partitions: Iterable[Partition] | None = None,
+        *,
+        keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
-        """Those of the given partitions that the metastore has, all as they were at one moment; None: all of them."""
+        """Those of the given partitions that the metastore has, all as they were at one moment.
+
+        Args:
+            ref: The table.
+            partitions: Which; None for all.
+            keys: The table's keys, where the caller has just looked at the table: that saves another look.
+        """
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all of them at one moment, and add the missing ones.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 
 FrameKind = Literal["pandas", "polars", "arrow"]
@@ -133,6 +134,28 @@ def pins_in(value: object) -> Iterator[BatchPin]:
     elif isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, (str, bytes, bytearray)):
         for item in value:
             yield from pins_in(item)
+
+
+def required_pins(value: object, task_id: str) -> list[BatchPin]:
+    """The pins of a parameter that must have one; it may be a mapped task's output.
+
+    Args:
+        value: The parameter.
+        task_id: The task, for the message.
+
+    Returns:
+        The pins, in order.
+
+    Raises:
+        InvalidName: There is none.
+    """
+    whole = isinstance(value, (BatchPin, Mapping))
+    found = list(pins_in(value if whole else list(typing.cast("Sequence[object]", value or ()))))
+    if not found:
+        raise InvalidName(
+            f"the task {task_id} has no pin: pass pin= the output of a task that stored or pinned a batch"
+        )
+    return found
 
 
 def _is_lazy(value: object) -> bool:

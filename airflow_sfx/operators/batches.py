@@ -11,7 +11,8 @@ import airflow_sfx as sfx
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.hooks.context import producer_of
-from airflow_sfx.operators.arguments import pins_in
+from airflow_sfx.hooks.sfx import named_warehouse
+from airflow_sfx.operators.arguments import required_pins
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.plugin.xcom import register
 
@@ -55,10 +56,10 @@ class PublishBatchOperator(BaseOperator):
             InvalidName: There is no pin.
             CommitConflict: A batch that was written later is current.
         """
-        warehouse, producer = _warehouse(self.sfx_conn_id), producer_of(cast("Mapping[str, Any]", context))
+        warehouse, producer = named_warehouse(self.sfx_conn_id), producer_of(cast("Mapping[str, Any]", context))
         done = [
             sfx.publish(pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse)
-            for pin in _pins(self.pin, self.task_id)
+            for pin in required_pins(self.pin, self.task_id)
         ]
         return done[0] if isinstance(self.pin, BatchPin) else done
 
@@ -91,8 +92,8 @@ class VerifyBatchOperator(BaseOperator):
             InvalidName: There is no pin.
             InconsistentBatch: Something is missing or altered.
         """
-        warehouse = _warehouse(self.sfx_conn_id)
-        for pin in _pins(self.pin, self.task_id):
+        warehouse = named_warehouse(self.sfx_conn_id)
+        for pin in required_pins(self.pin, self.task_id):
             report = sfx.verify(pin, warehouse=warehouse)
             self.log.info(
                 "%s: %d files, %d rows, %d bytes are as they were written", pin, report.files, report.rows, report.bytes
@@ -173,21 +174,3 @@ class RollbackBatchOperator(Destination, BaseOperator):
         )
         self.log.info("Now current: %s", pin)
         return pin
-
-
-def _pins(value: object, task_id: str) -> list[BatchPin]:
-    """The pins of a parameter, which may be a mapped task's output."""
-    found = list(
-        pins_in(value if isinstance(value, (BatchPin, Mapping)) else list(cast("Sequence[object]", value or ())))
-    )
-    if not found:
-        raise InvalidName(
-            f"the task {task_id} has no pin: pass pin= the output of a task that stored or pinned a batch"
-        )
-    return found
-
-
-def _warehouse(sfx_conn_id: str | None) -> Any:
-    from airflow_sfx.hooks.sfx import SfxHook
-
-    return None if sfx_conn_id is None else SfxHook(sfx_conn_id).get_conn()

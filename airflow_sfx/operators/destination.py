@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.sfx import SfxHook
+from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.partitions import check_rendered, run_partition
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Destination:
 
     def warehouse(self) -> Warehouse | None:
         """The warehouse of the connection; None for the default one."""
-        return None if self.sfx_conn_id is None else SfxHook(self.sfx_conn_id).get_conn()
+        return named_warehouse(self.sfx_conn_id)
 
     def _table(self) -> TableRef:
         try:

@@ -6,25 +6,32 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.manifest import CheckResult
+from airflow_sfx.core.manifest import CheckResult, Manifest
+
+_SHOWN_FAILURES = 8
 
 
-def run_checks(frame: object, checks: Sequence[Callable[[Any], object]]) -> tuple[CheckResult, ...]:
+def run_checks(
+    frame: object, checks: Sequence[Callable[[Any], object]], before: Callable[[], Sequence[Manifest]]
+) -> tuple[CheckResult, ...]:
     """Apply checks to a frame.
 
     Args:
         frame: The frame as the caller passed it.
         checks: Callables that take the frame. None and true mean that it passed; false, or a text that says what is
-            wrong, that it failed. An exception is the check's own failure and is not caught.
+            wrong, that it failed. An exception is the check's own failure and is not caught. One that has a method
+            ``compare`` is given the frame and the manifests of the batches that are current. A pandera schema or
+            model validates the frame.
+        before: Gives those manifests.
 
     Returns:
         What each found, in order.
 
     Example:
-        >>> run_checks([1, 2], [lambda rows: len(rows) > 5])[0].passed
+        >>> run_checks([1, 2], [lambda rows: len(rows) > 5], list)[0].passed
         False
     """
-    return tuple(_run(frame, check) for check in checks)
+    return tuple(_run(frame, check, before) for check in checks)
 
 
 def refuse_checks_of_stream(checks: Sequence[Callable[[Any], object]]) -> None:
@@ -36,9 +43,36 @@ def refuse_checks_of_stream(checks: Sequence[Callable[[Any], object]]) -> None:
         )
 
 
-def _run(frame: object, check: Callable[[Any], object]) -> CheckResult:
+def _run(frame: object, check: Callable[[Any], object], before: Callable[[], Sequence[Manifest]]) -> CheckResult:
     name = str(getattr(check, "name", None) or getattr(check, "__name__", None) or type(check).__name__)
-    answer = check(frame)
+    if _is_pandera(check):
+        answer: object = _validated(frame, check)
+    elif hasattr(check, "compare"):
+        answer = check.compare(frame, before())
+    else:
+        answer = check(frame)
     if isinstance(answer, str):
         return CheckResult(name, not answer, answer)
     return CheckResult(name, answer is None or bool(answer))
+
+
+def _is_pandera(check: object) -> bool:
+    kind = check if isinstance(check, type) else type(check)
+    return any(base.__module__.partition(".")[0] == "pandera" for base in kind.__mro__)
+
+
+def _validated(frame: object, schema: Any) -> str:
+    """What a pandera schema finds wrong; empty for nothing."""
+    from pandera.errors import SchemaError, SchemaErrors
+
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases
+        rows = cases.to_dict("records") if hasattr(cases, "to_dict") else [{"check": str(error)}]
+        told = [f"{row.get('column')}: {row.get('check')} fails for {row.get('failure_case')!r}" for row in rows]
+        more = f"; and {len(told) - _SHOWN_FAILURES} more" if len(told) > _SHOWN_FAILURES else ""
+        return "; ".join(told[:_SHOWN_FAILURES]) + more
+    except SchemaError as error:
+        return str(error)
+    return ""

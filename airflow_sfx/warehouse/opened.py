@@ -109,7 +109,7 @@ class OpenTable:
 
     def pointers(self, partitions: Iterable[Partition] | None) -> dict[str, PartitionInfo]:
         """The metastore's pointers by partition name."""
-        found = self.metastore.get_partitions(self.ref, partitions)
+        found = self.metastore.get_partitions(self.ref, partitions, keys=self.info.keys)
         return {self.layout.name(partition): info for partition, info in found.items()}
 
     def pin(self, batches: dict[str, str]) -> BatchPin:

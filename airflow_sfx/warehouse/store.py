@@ -88,7 +88,8 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
         raise SchemaMismatch(
             f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"
         )
-    return conclude(target, table, batches, plan.columns, run_checks(data, options.checks), options, author)
+    results = run_checks(data, options.checks, batches.replaced)
+    return conclude(target, table, batches, plan.columns, results, options, author)
 
 
 def conclude(

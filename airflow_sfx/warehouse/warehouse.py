@@ -532,6 +532,31 @@ class Warehouse:
 
         return verify_pin(self._pinned(pin), pin)
 
+    def inconsistencies(self, pin: BatchPin) -> list[str]:
+        """What of a pin cannot be seen yet: objects by name, size and ETag, and whether metastore and history agree.
+
+        Nothing is read but manifests: objects are listed, a thousand a request.
+
+        Args:
+            pin: The pin.
+
+        Returns:
+            A sentence for each thing that is amiss; none when all is there.
+
+        Raises:
+            InvalidName: The pin is of another warehouse.
+
+        Example:
+            >>> import pandas as pd, tempfile, airflow_sfx as sfx
+            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+            >>> warehouse.inconsistencies(pin)
+            []
+        """
+        from airflow_sfx.warehouse.consistency import inconsistencies
+
+        return inconsistencies(self._pinned(pin), pin)
+
     def repair(self, db: str, table: str) -> list[Repair]:
         """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
 

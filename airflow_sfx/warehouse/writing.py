@@ -206,6 +206,11 @@ class BatchSet:
         if not synced:
             self._table.store.sync()
 
+    def replaced(self) -> list[Manifest]:
+        """The manifests of the batches that are current in the claimed partitions."""
+        current = {name: self.heads[name].batch_id for name in self._drafts}
+        return self._table.manifests({name: batch_id for name, batch_id in current.items() if batch_id})
+
     def register(self, name: str, files: Sequence[FoundFile]) -> None:
         """Take note of the files that other processes have written into a claimed batch's directory.
 

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from airflow_sfx.core.layout import CLAIM
-from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.external import follows
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
@@ -122,7 +122,11 @@ class TwoStepMetastore:
         return self._world.table
 
     def get_partitions(
-        self, ref: TableRef, partitions: Iterable[Partition] | None = None
+        self,
+        ref: TableRef,
+        partitions: Iterable[Partition] | None = None,
+        *,
+        keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
         self._world.step()
         found = dict(self._world.pointers)

@@ -1,0 +1,246 @@
+"""The sensors: a partition's batch is awaited, or that all of a pin can be seen. They wait in the triggerer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.triggers.base import StartTriggerArgs
+
+import airflow_sfx as sfx
+from airflow_sfx.core.errors import SfxError
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.sfx import named_warehouse
+from airflow_sfx.operators.arguments import required_pins
+from airflow_sfx.operators.partitions import check_rendered
+from airflow_sfx.plugin.xcom import dump, register
+from airflow_sfx.triggers.awaited import Awaited
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+register()
+
+_RUN_PARTITION = "{{ dag_run.partition_key or ds_nodash }}"
+
+
+class _BatchSensor(BaseSensorOperator):
+    """What both sensors have in common: they look once, and then wait in the triggerer.
+
+    Args:
+        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = True,
+        poke_interval: timedelta | float = 30.0,
+        sfx_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.deferrable = deferrable
+        self.sfx_conn_id = sfx_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Look, and wait in the triggerer while what is awaited is not there.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin, or the pins.
+
+        Raises:
+            InvalidName: A name or a value is refused.
+            AirflowSensorTimeout: It did not come in time.
+        """
+        if not self.deferrable:
+            return super().execute(context)
+        return self._look_or_wait(context, datetime.now(UTC) + timedelta(seconds=self.timeout))
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any], give_up: str | None = None) -> Any:
+        """Go on when the triggerer says that what is awaited is there.
+
+        Args:
+            context: The task's context.
+            event: The trigger's event.
+            give_up: When to stop waiting.
+
+        Returns:
+            As `execute`.
+
+        Raises:
+            SfxError: The trigger met an error that no waiting mends.
+            AirflowSensorTimeout: What had come was undone, and did not come again in time.
+        """
+        if event["status"] != "success":
+            raise SfxError(str(event["message"]))
+        until = datetime.fromisoformat(give_up) if give_up else datetime.now(UTC) + timedelta(seconds=self.timeout)
+        return self._look_or_wait(context, until)
+
+    def _look_or_wait(self, context: Context, until: datetime) -> Any:
+        found = self.poke(context)
+        if isinstance(found, PokeReturnValue) and found.is_done:
+            return found.xcom_value
+        left = until - datetime.now(UTC)
+        if left <= timedelta(0):
+            raise AirflowSensorTimeout(f"the sensor {self.task_id} has waited for {self.timeout:.0f} s in all")
+        return self.defer(
+            trigger=self._trigger(),
+            method_name="execute_complete",
+            kwargs={"give_up": until.isoformat()},
+            timeout=left,
+        )
+
+    def _trigger(self) -> BaseTrigger:
+        raise NotImplementedError
+
+    def _warehouse(self) -> Warehouse:
+        return named_warehouse(self.sfx_conn_id) or sfx.connect()
+
+
+class BatchPartitionSensor(_BatchSensor):
+    """Waits until each of some partitions has a batch, or one that is new enough. Its XCom is their pin.
+
+    Sensors of one table in one triggerer share one question to the metastore a poll, however many they are.
+
+    Args:
+        table: ``database.table`` (templated). It need not be there yet.
+        partitions: The partitions' values (templated); the run's where they are absent; an empty list for a table
+            without partitions.
+        newer_than: A batch counts that was written at this time or later (``"{{ data_interval_end }}"``: since the
+            run's data are complete), or after this batch, given by its ID or its pin (templated); None: any counts.
+        start_from_trigger: Begin in the triggerer: no worker is needed before the batch is there.
+        end_from_trigger: End in the triggerer: no worker is needed after it either, and there is no XCom.
+        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
+        poke_interval: The time between two looks at the most.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = ("table", "partitions", "newer_than")
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        partitions: Sequence[Any] | str | None = None,
+        newer_than: Any = None,
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if "{" not in table:
+            TableRef.parse(table)
+        self.table = table
+        given = [partitions] if isinstance(partitions, str) else partitions
+        self.partitions = [_RUN_PARTITION] if given is None else given
+        self.newer_than = newer_than
+        self._as_written = self.partitions
+        self.end_from_trigger = end_from_trigger
+        self.start_from_trigger = start_from_trigger
+        if start_from_trigger:
+            self.start_trigger_args = StartTriggerArgs(
+                trigger_cls="airflow_sfx.triggers.batches.BatchPartitionTrigger",
+                trigger_kwargs={
+                    "table": self.table,
+                    "partitions": self.partitions,
+                    "newer_than": self.newer_than,
+                    "poll_seconds": self.poke_interval,
+                    "sfx_conn_id": self.sfx_conn_id,
+                    "end_from_trigger": end_from_trigger,
+                },
+                next_method="execute_complete",
+                timeout=timedelta(seconds=self.timeout),
+            )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            Whether the batches are there, and their pin.
+        """
+        check_rendered(self.partitions, self._as_written, self.task_id)
+        ref, awaited = TableRef.parse(self.table), Awaited.of(self.partitions, self._newer_than())
+        warehouse = self._warehouse()
+        missing = awaited.missing(warehouse.metastore.get_partitions(ref, awaited.partitions))
+        if missing:
+            shown = ", ".join("/".join(one.values) or "the table" for one in missing[:8])
+            self.log.info("%s: %d of %d are not there yet: %s", ref, len(missing), len(awaited.partitions), shown)
+            return PokeReturnValue(is_done=False)
+        pin = warehouse.pin(ref.database, ref.table, self.partitions or None)
+        self.log.info("Found %s", pin)
+        return PokeReturnValue(is_done=True, xcom_value=pin)
+
+    def _newer_than(self) -> str | None:
+        given = self.newer_than
+        if isinstance(given, BatchPin):
+            return given.batch_id
+        return given.isoformat() if isinstance(given, datetime) else given
+
+    def _trigger(self) -> BaseTrigger:
+        from airflow_sfx.triggers.batches import BatchPartitionTrigger
+
+        return BatchPartitionTrigger(
+            self.table,
+            list(self.partitions),
+            self._newer_than(),
+            self.poke_interval,
+            self.sfx_conn_id,
+            self.end_from_trigger,
+        )
+
+
+class BatchConsistencySensor(_BatchSensor):
+    """Waits until all of a pin can be seen: each object with its size and ETag, and a metastore at one with the history.
+
+    Objects are listed, a thousand a request; none is asked for by itself. Its XCom is the pin, as it came.
+
+    Args:
+        pin: The pin, or several (templated): the output of a task that stored or pinned.
+        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
+        poke_interval: The time between two looks.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = ("pin",)
+
+    def __init__(self, *, pin: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pin = pin
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            Whether nothing is amiss, and the pin.
+        """
+        warehouse = self._warehouse()
+        for pin in required_pins(self.pin, self.task_id):
+            amiss = warehouse.inconsistencies(pin)
+            if amiss:
+                self.log.info("%s: %d things are amiss: %s", pin, len(amiss), "; ".join(amiss[:5]))
+                return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self.pin)
+
+    def _trigger(self) -> BaseTrigger:
+        from airflow_sfx.triggers.batches import BatchConsistencyTrigger
+
+        pins = [dump(pin) for pin in required_pins(self.pin, self.task_id)]
+        return BatchConsistencyTrigger(pins, self.poke_interval, self.sfx_conn_id)

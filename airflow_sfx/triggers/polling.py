@@ -1,0 +1,144 @@
+"""Shared polling: all triggers that wait on a table share one bulk question to the metastore a poll.
+
+A question names the partitions that somebody waits for. Times between questions are jittered, and grow while the
+warehouse cannot be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.triggers.warehouses import forget, warehouse_of
+
+if TYPE_CHECKING:
+    from airflow_sfx.metastore.metastore import PartitionInfo
+
+Pointers = Mapping[Partition, "PartitionInfo"]
+Check = Callable[[Pointers], bool]
+"""Says whether what somebody waits for is there."""
+
+_JITTER = 0.1
+_LONGEST_PAUSE_SECONDS = 300.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    partitions: tuple[Partition, ...]
+    there: Check
+    seconds: float
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+_polls: dict[tuple[int, str | None, TableRef], TablePoll] = {}
+
+
+async def wait_for(
+    sfx_conn_id: str | None, ref: TableRef, partitions: tuple[Partition, ...], there: Check, *, seconds: float
+) -> None:
+    """Wait until the metastore's pointers of some partitions are as they should be.
+
+    Args:
+        sfx_conn_id: The warehouse's connection; None for the default one.
+        ref: The table, which need not be there yet.
+        partitions: Which partitions; one at least.
+        there: Says whether they are.
+        seconds: How long to wait between two looks at the most; the most impatient of a table's waiters decides.
+
+    Raises:
+        SfxError: What no waiting mends, such as a connection that names no warehouse.
+    """
+    key = (id(asyncio.get_running_loop()), sfx_conn_id, ref)
+    poll = _polls.setdefault(key, TablePoll(sfx_conn_id, ref))
+    waiter = _Waiter(partitions, there, seconds)
+    poll.join(waiter)
+    try:
+        await waiter.done
+    finally:
+        poll.leave(waiter)
+        if not poll.waiters:
+            _polls.pop(key, None)
+
+
+class TablePoll:
+    """The polling of one table: a task of the event loop that runs while somebody waits.
+
+    Args:
+        sfx_conn_id: The warehouse's connection; None for the default one.
+        ref: The table.
+    """
+
+    def __init__(self, sfx_conn_id: str | None, ref: TableRef) -> None:
+        self._conn_id, self._ref = sfx_conn_id, ref
+        self.waiters: set[_Waiter] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+
+    def join(self, waiter: _Waiter) -> None:
+        """Take somebody in; the polling begins with the first."""
+        impatient = waiter.seconds < min((one.seconds for one in self.waiters), default=float("inf"))
+        self.waiters.add(waiter)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"sfx poll {self._ref}")
+        elif impatient:
+            self._woken.set()
+
+    def leave(self, waiter: _Waiter) -> None:
+        """Let somebody go; the polling ends with the last."""
+        self.waiters.discard(waiter)
+        if not self.waiters and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                failures = 0 if await self._look() else failures + 1
+            except Exception as error:  # each waiter raises it, in its own task
+                for waiter in self._waiting():
+                    waiter.done.set_exception(error)
+                return
+            pause = min(one.seconds for one in self.waiters) if self.waiters else 0.0
+            pause = min(pause * 2**failures, max(pause, _LONGEST_PAUSE_SECONDS))
+            await self._sleep(pause * random.uniform(1 - _JITTER, 1))  # noqa: S311
+
+    async def _look(self) -> bool:
+        """Ask the metastore once, and tell whose wait is over; False if it could not be asked."""
+        asked = self._waiting()
+        wanted = {partition for waiter in asked for partition in waiter.partitions}
+        try:
+            pointers = await asyncio.to_thread(self._pointers, sorted(wanted, key=lambda one: one.values))
+        except WarehouseUnavailable as error:
+            _log.warning("Cannot look at %s, and will try again: %s", self._ref, error)
+            forget(self._conn_id)
+            return False
+        for waiter in asked:
+            if not waiter.done.done() and waiter.there(pointers):
+                waiter.done.set_result(None)
+        return True
+
+    def _pointers(self, partitions: list[Partition]) -> Pointers:
+        try:
+            return warehouse_of(self._conn_id).metastore.get_partitions(self._ref, partitions)
+        except TableNotFound:
+            return {}
+
+    def _waiting(self) -> list[_Waiter]:
+        return [waiter for waiter in self.waiters if not waiter.done.done()]
+
+    async def _sleep(self, seconds: float) -> None:
+        self._woken.clear()
+        try:
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        except TimeoutError:
+            return

@@ -1,0 +1,40 @@
+"""The warehouses that a triggerer has opened: one a connection, however many triggers wait on it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import airflow_sfx as sfx
+from airflow_sfx.hooks.sfx import named_warehouse
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+_opened: dict[str | None, Warehouse] = {}
+_lock = threading.Lock()
+
+
+def warehouse_of(sfx_conn_id: str | None) -> Warehouse:
+    """The warehouse of a connection, opened once a process. Blocks: call it in a thread.
+
+    Args:
+        sfx_conn_id: The connection; None for the default warehouse.
+
+    Returns:
+        The warehouse.
+
+    Raises:
+        WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
+        InvalidName: The connection names no warehouse.
+    """
+    with _lock:
+        if sfx_conn_id not in _opened:
+            _opened[sfx_conn_id] = named_warehouse(sfx_conn_id) or sfx.connect()
+        return _opened[sfx_conn_id]
+
+
+def forget(sfx_conn_id: str | None) -> None:
+    """Open the warehouse of a connection anew next time: it failed, and the connection may have been mended."""
+    with _lock:
+        _opened.pop(sfx_conn_id, None)

@@ -1,0 +1,83 @@
+"""Whether all of a pin can be seen: every object that its manifests name, and a metastore that agrees with the ledgers.
+
+Objects are seen by listing each batch's directory, a thousand a request, and never asked for one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.storage.store import ObjectInfo
+from airflow_sfx.warehouse.files import batch_files
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import moved_by_others
+
+
+def inconsistencies(table: OpenTable, pin: BatchPin) -> list[str]:
+    """What of a pin cannot be seen yet, or not as it was written.
+
+    Args:
+        table: The pin's table.
+        pin: The batches.
+
+    Returns:
+        A sentence for each thing that is amiss; none when all is there.
+    """
+    ledger = Ledger(table)
+    pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
+    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in pin.batches})
+    found = each(lambda item: _unseen(table, *item), pin.batches.items(), table.store.readers)
+    told = [sentence for sentences in found for sentence in sentences]
+    told += [
+        f"the metastore has {table.describe(name)} at {info.location}: something else has moved it"
+        for name, info in moved_by_others(table, pointers, heads).items()
+    ]
+    return told + [sentence for name in pin.batches if (sentence := _disagreement(table, name, heads[name], pointers))]
+
+
+def _unseen(table: OpenTable, name: str, batch_id: str) -> list[str]:
+    try:
+        manifest = table.manifest(name, batch_id)
+    except (BatchNotFound, InconsistentBatch) as error:
+        return [str(error)]
+    store, directory = batch_files(table, manifest)
+    there = {_below(info, directory): info for info in store.list(directory)}
+    return [
+        f"{store.uri}/{directory}/{file.path} {amiss}"
+        for file in manifest.files
+        if (amiss := _amiss(there.get(file.path), file.size, file.etag))
+    ]
+
+
+def _below(info: ObjectInfo, directory: str) -> str:
+    return info.path.removeprefix(f"{directory}/" if directory else "")
+
+
+def _amiss(info: ObjectInfo | None, size: int, etag: str) -> str:
+    if info is None:
+        return "is not to be seen"
+    if info.size != size:
+        return f"has {info.size} bytes, and {size} were written"
+    if etag and info.etag and info.etag.strip('"') != etag.strip('"'):
+        return f"is another version ({info.etag}) than was written ({etag})"
+    return ""
+
+
+def _disagreement(table: OpenTable, name: str, head: Head, pointers: Mapping[str, PartitionInfo]) -> str:
+    """How the metastore differs from the ledger; empty where it does not."""
+    where = table.describe(name)
+    pointer = pointers.get(name)
+    if head.undecided:
+        return f"a change of {where} is under way"
+    if head.entry is None:
+        return f"{where} has nothing in its history yet" if pointer and pointer.sequence else ""
+    if pointer is None:
+        return f"the metastore does not have {where} yet"
+    if pointer.sequence != head.entry.sequence:
+        return f"the metastore has change {pointer.sequence} of {where}, and the history has {head.entry.sequence}"
+    return ""

@@ -1,0 +1,107 @@
+"""The sensors on a real scheduler and a real triggerer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dags_examples.local_airflow import LocalAirflow
+
+
+def store(warehouse, partition: str, table: str = "waiting"):
+    return warehouse.store_dataframe(pd.DataFrame({"n": [1]}), table, "items", [partition], partition_keys=["day"])
+
+
+def state(scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str = "wait") -> str | None:
+    return next(task["state"] for task in scheduler.tasks(dag_id, run_id) if task["task_id"] == task_id)
+
+
+def deferred(scheduler: LocalAirflow, dag_id: str, run_id: str) -> None:
+    scheduler.until(lambda: state(scheduler, dag_id, run_id) == "deferred", "the sensor waits in the triggerer")
+
+
+def got(scheduler: LocalAirflow, dag_id: str, run_id: str) -> str:
+    assert scheduler.finish(dag_id, run_id) == "success"
+    return scheduler.task_log(dag_id, run_id, "seen")
+
+
+def test_a_sensor_waits_in_the_triggerer_and_gives_the_pin_of_the_batch_that_came(scheduler, scheduled_warehouse):
+    scheduler.ready("waiting")
+    run_id = scheduler.trigger("waiting", conf={"day": "20130101"})
+    deferred(scheduler, "waiting", run_id)
+    pin = store(scheduled_warehouse, "20130101")
+    assert f"the task got {pin.batch_id}" in got(scheduler, "waiting", run_id)
+
+
+def test_a_batch_that_is_there_is_taken_without_waiting(scheduler, scheduled_warehouse):
+    scheduler.ready("waiting")
+    pin = store(scheduled_warehouse, "20130102")
+    run_id = scheduler.trigger("waiting", conf={"day": "20130102"})
+    assert f"the task got {pin.batch_id}" in got(scheduler, "waiting", run_id)
+    assert "Pausing task as DEFERRED" not in scheduler.task_log("waiting", run_id, "wait")
+
+
+@pytest.mark.parametrize("kind", ["batch", "time"])
+def test_a_batch_that_is_not_newer_is_not_taken(scheduler, scheduled_warehouse, kind: str):
+    scheduler.ready("waiting")
+    day = f"2013-{kind}"
+    old = store(scheduled_warehouse, day)
+    then = pd.Timestamp(old.batch_id, tz="UTC") + pd.Timedelta(seconds=2)
+    newer_than = old.batch_id if kind == "batch" else then.isoformat()
+    run_id = scheduler.trigger("waiting", conf={"day": day, "newer_than": newer_than})
+    deferred(scheduler, "waiting", run_id)
+    new = store(scheduled_warehouse, day)
+    log = got(scheduler, "waiting", run_id)
+    assert new.batch_id in log
+    assert old.batch_id not in log
+
+
+def test_a_sensor_that_begins_in_the_triggerer_awaits_its_run_s_partition(scheduler, scheduled_warehouse):
+    scheduler.ready("waiting_in_the_triggerer")
+    run_id = scheduler.trigger("waiting_in_the_triggerer", "2013-03-01")
+    deferred(scheduler, "waiting_in_the_triggerer", run_id)
+    pin = store(scheduled_warehouse, "20130301")
+    assert f"the task got {pin.batch_id}" in got(scheduler, "waiting_in_the_triggerer", run_id)
+
+
+def test_a_sensor_that_waits_in_vain_times_out(scheduler, scheduled_warehouse):
+    scheduler.ready("waiting_in_vain")
+    run_id = scheduler.trigger("waiting_in_vain")
+    assert scheduler.finish("waiting_in_vain", run_id) == "failed"
+
+
+def test_a_missing_connection_is_named(scheduler):
+    scheduler.ready("waiting_on_nothing")
+    run_id = scheduler.trigger("waiting_on_nothing")
+    assert scheduler.finish("waiting_on_nothing", run_id) == "failed"
+    assert "there is no Airflow connection 'not_there'" in scheduler.task_log("waiting_on_nothing", run_id, "wait")
+
+
+def test_consistency_is_awaited_until_every_object_is_seen(scheduler, scheduled_warehouse):
+    scheduler.ready("consistent")
+    pin = store(scheduled_warehouse, "x", "consistent")
+    (location,) = scheduled_warehouse.locations(pin)
+    (file,) = Path(location.removeprefix("file://")).glob("*.parquet")
+    hidden = file.rename(file.with_suffix(".hidden"))
+    run_id = scheduler.trigger("consistent")
+    deferred(scheduler, "consistent", run_id)
+    assert "is not to be seen" in scheduler.task_log("consistent", run_id, "wait")
+    hidden.rename(file)
+    assert pin.batch_id in got(scheduler, "consistent", run_id)
+
+
+def test_five_hundred_sensors_outlive_their_triggerer(scheduler, scheduled_warehouse):
+    scheduler.ready("many_waiting")
+    run_id = scheduler.trigger("many_waiting")
+
+    def waiting() -> int:
+        return sum(task["state"] == "deferred" for task in scheduler.tasks("many_waiting", run_id))
+
+    scheduler.until(lambda: waiting() == 500, "all sensors wait in the triggerer", seconds=600)
+    scheduler.stop_part("triggerer", kill=True)
+    frame = pd.DataFrame({"day": [f"p{number:03d}" for number in range(500)], "n": 1})
+    scheduled_warehouse.store_dataframe(frame, "many", "items", partition_by=["day"])
+    scheduler.start_part("triggerer")
+    assert scheduler.finish("many_waiting", run_id, seconds=600) == "success"

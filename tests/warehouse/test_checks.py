@@ -1,0 +1,90 @@
+"""Checks before publishing: each says what is wrong, and a batch that fails one stays staged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.checks import fresh, has_columns, rows_like_before
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+FRAME = pd.DataFrame({"n": [1, 2], "name": ["a", "b"]})
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [FRAME, pl.from_pandas(FRAME), pa.Table.from_pandas(FRAME), FRAME.astype({"name": "category"})],
+    ids=["pandas", "polars", "arrow", "category"],
+)
+def test_columns_are_told_by_name_and_type_in_every_kind_of_frame(frame) -> None:
+    assert has_columns({"name": "string", "n": "int64"})(frame) is None
+    assert has_columns({"name": "string"}, more=True)(frame) is None
+    assert has_columns({"name": None, "n": None})(frame) is None
+    assert has_columns({"name": "string"})(frame) == "column 'n' is not expected"
+    assert has_columns({"name": "string", "n": "double"})(frame) == "column 'n' is int64, not double"
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_freshness_is_told_by_the_newest_time_whatever_its_zone(zone: str | None, unit: str) -> None:
+    now = pd.Timestamp.now("UTC")
+    times = pd.DatetimeIndex([now - pd.Timedelta(hours=3), now - pd.Timedelta(minutes=30)]).as_unit(unit)
+    frame = pd.DataFrame({"at": times.tz_convert(zone) if zone else times.tz_localize(None)})
+    assert fresh("at", timedelta(hours=1))(frame) is None
+    told = fresh("at", timedelta(minutes=10))(frame)
+    assert told is not None
+    assert "may be 0:10:00 old" in told
+    assert "no time in it" in (fresh("at", timedelta(hours=1))(frame.head(0)) or "")
+
+
+def rows(number: int) -> pd.DataFrame:
+    return pd.DataFrame({"n": range(number), "day": [f"d{one % 2}" for one in range(number)]})
+
+
+def test_rows_are_compared_with_the_batch_before(warehouse: Warehouse) -> None:
+    checks = [rows_like_before(0.5, 2.0)]
+    for number in (10, 6, 12):
+        warehouse.store_dataframe(rows(number), "checked", "items", ["x"], checks=checks)
+    with pytest.raises(sfx.CheckFailed, match="5 rows, and 12 before: not between 0.5 and 2.0 times as many"):
+        warehouse.store_dataframe(rows(5), "checked", "items", ["x"], checks=checks)
+    assert len(warehouse.load_dataframe("checked", "items", ["x"])) == 12
+    (staged,) = warehouse.show("checked", "items").staged
+    (manifest,) = warehouse.manifests(staged)
+    assert [check.passed for check in manifest.checks] == [False]
+
+
+def test_rows_of_many_partitions_are_compared_with_all_that_they_replace(warehouse: Warehouse) -> None:
+    warehouse.store_dataframe(rows(10), "checked", "days", partition_by=["day"])
+    with pytest.raises(sfx.CheckFailed, match="21 rows, and 10 before"):
+        warehouse.store_dataframe(rows(21), "checked", "days", partition_by=["day"], checks=[rows_like_before(1, 2)])
+
+
+def test_a_pandera_schema_and_a_pandera_model_are_checks(warehouse: Warehouse) -> None:
+    import pandera.pandas as pandera
+
+    schema = pandera.DataFrameSchema({"n": pandera.Column(int, pandera.Check.ge(0)), "day": pandera.Column(str)})
+
+    class Model(pandera.DataFrameModel):
+        n: int = pandera.Field(ge=0)
+
+    for check in (schema, Model):
+        warehouse.store_dataframe(rows(3), "checked", "pandera", ["x"], checks=[check])
+        with pytest.raises(sfx.CheckFailed, match=r"n: greater_than_or_equal_to\(0\) fails for -1"):
+            warehouse.store_dataframe(rows(3).assign(n=-1), "checked", "pandera", ["x"], checks=[check])
+    assert warehouse.load_dataframe("checked", "pandera", ["x"])["n"].tolist() == [0, 1, 2]
+
+
+def test_what_passed_is_in_the_manifest_by_its_name(warehouse: Warehouse) -> None:
+    frame = pd.DataFrame({"at": [datetime.now(UTC)]})
+    checks = [fresh("at", timedelta(hours=1)), has_columns({"at": None}), rows_like_before(0.5, 2)]
+    (manifest,) = warehouse.manifests(warehouse.store_dataframe(frame, "checked", "names", ["x"], checks=checks))
+    assert [check.name for check in manifest.checks] == [
+        "fresh('at', 1:00:00)",
+        "has_columns({'at': None})",
+        "rows_like_before(0.5, 2)",
+    ]
