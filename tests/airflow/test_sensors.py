@@ -19,7 +19,12 @@ def state(scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str = "wai
 
 
 def deferred(scheduler: LocalAirflow, dag_id: str, run_id: str) -> None:
-    scheduler.until(lambda: state(scheduler, dag_id, run_id) == "deferred", "the sensor waits in the triggerer")
+    def there() -> bool:
+        found = state(scheduler, dag_id, run_id)
+        assert found != "failed", scheduler.task_log(dag_id, run_id, "wait")[-3000:]
+        return found == "deferred"
+
+    scheduler.until(there, "the sensor waits in the triggerer")
 
 
 def got(scheduler: LocalAirflow, dag_id: str, run_id: str) -> str:

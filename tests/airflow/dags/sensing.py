@@ -6,15 +6,13 @@ from airflow.sdk import Param, dag, task
 
 from airflow_sfx.sensors import BatchConsistencySensor, BatchPartitionSensor
 
-TEXT = Param("", type="string")
-
 
 @task
 def seen(pin):
     print("the task got", pin.batch_id)
 
 
-@dag(schedule=None, params={"day": TEXT, "newer_than": TEXT})
+@dag(schedule=None, params={"day": Param("", type="string"), "newer_than": Param("", type="string")})
 def waiting():
     sensor = BatchPartitionSensor(
         task_id="wait",
