@@ -23,6 +23,7 @@ import httpx
 USER, PASSWORD = "admin", "admin"
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 START_SECONDS, STOP_SECONDS = 180.0, 20.0
+PAGE = 100
 FINISHED = ("success", "failed")
 
 
@@ -162,10 +163,15 @@ class LocalAirflow:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of a run."""
-        found: list[dict[str, Any]] = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)[
-            "task_instances"
-        ]
-        return found
+        path, found = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", []
+        while len(page := self.get(path, limit=PAGE, offset=len(found))["task_instances"]) == PAGE:
+            found += page
+        return [*found, *page]
+
+    def count(self, dag_id: str, run_id: str, state: str) -> int:
+        """How many of a run's task instances are in a state."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        return int(self.get(path, limit=1, state=state)["total_entries"])
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
         """What a task has logged."""

@@ -100,11 +100,9 @@ def test_consistency_is_awaited_until_every_object_is_seen(scheduler, scheduled_
 def test_five_hundred_sensors_outlive_their_triggerer(scheduler, scheduled_warehouse):
     scheduler.ready("many_waiting")
     run_id = scheduler.trigger("many_waiting")
-
-    def waiting() -> int:
-        return sum(task["state"] == "deferred" for task in scheduler.tasks("many_waiting", run_id))
-
-    scheduler.until(lambda: waiting() == 500, "all sensors wait in the triggerer", seconds=600)
+    scheduler.until(
+        lambda: scheduler.count("many_waiting", run_id, "deferred") == 500, "all sensors wait in the triggerer"
+    )
     scheduler.stop_part("triggerer", kill=True)
     frame = pd.DataFrame({"day": [f"p{number:03d}" for number in range(500)], "n": 1})
     scheduled_warehouse.store_dataframe(frame, "many", "items", partition_by=["day"])
