@@ -39,6 +39,15 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "sensors": [{"integration-name": "Batch warehouse (sfx)", "python-modules": ["airflow_sfx.sensors.batches"]}],
+        "triggers": [{"integration-name": "Batch warehouse (sfx)", "python-modules": ["airflow_sfx.triggers.batches"]}],
+        "asset-uris": [
+            {
+                "schemes": ["sfx"],
+                "handler": "airflow_sfx.assets.asset.sanitize_uri",
+                "factory": "airflow_sfx.assets.asset.create_asset",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "sfx",

@@ -37,11 +37,12 @@ class LocalAirflow:
     """
 
     def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
-        self.home = home
+        self.home, self.dags = home, dags
         self.log = home / "airflow.log"
         self.port, *others = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**environment, **_settings(home, dags, self.url, self.port, others)}
+        self.token = ""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._client = httpx.Client(base_url=self.url, timeout=60)
 
@@ -58,7 +59,8 @@ class LocalAirflow:
             self.start_part(part)
         self.until(self.healthy, "Airflow is healthy", seconds=START_SECONDS)
         token = self._client.post("/auth/token", json={"username": USER, "password": PASSWORD}).raise_for_status()
-        self._client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+        self.token = str(token.json()["access_token"])
+        self._client.headers["Authorization"] = f"Bearer {self.token}"
 
     def start_part(self, part: str) -> None:
         """Start one of its processes: ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``."""

@@ -132,6 +132,11 @@ class TableLayout:
         """The directory above all of the table's durable pins."""
         return f"{self.root}/_sfx/pins"
 
+    @property
+    def consumed(self) -> str:
+        """The directory above the notes of which changes consumers have taken."""
+        return f"{self.root}/_sfx/consumed"
+
     def durable_pin(self, name: str, number: int) -> str:
         """One durable pin of a name, numbered from 1."""
         return f"{self.pins}/{path_step(name)}/{number:06d}.json"

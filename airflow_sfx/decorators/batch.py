@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 
+from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.operators.store import StoreBatchOperator
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def batch_task(
         raise TypeError('@task.batch needs the table that it writes: @task.batch(table="database.table")')
     if multiple_outputs:
         raise TypeError("@task.batch has one output, the pin of its batch: leave multiple_outputs out")
+    if kwargs.get("publish", True):  # also for mapped tasks, whose operator is made when they run
+        kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
     return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=False,

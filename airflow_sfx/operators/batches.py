@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseOperator
 
 import airflow_sfx as sfx
+from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.hooks.context import producer_of
@@ -29,15 +30,26 @@ class PublishBatchOperator(BaseOperator):
         pin: The pin of a task that staged them, or several (templated): ``write.output`` or ``write()``.
         reason: Why, for the history (templated).
         force: Publish even where a batch that was written later is current.
+        cascade: Whether the publish is an asset event that starts other DAGs (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
-    template_fields: Sequence[str] = ("pin", "reason")
+    template_fields: Sequence[str] = ("pin", "reason", "cascade")
 
     def __init__(
-        self, *, pin: Any, reason: str = "", force: bool = False, sfx_conn_id: str | None = None, **kwargs: Any
+        self,
+        *,
+        pin: Any,
+        reason: str = "",
+        force: bool = False,
+        cascade: bool | str = True,
+        sfx_conn_id: str | None = None,
+        **kwargs: Any,
     ) -> None:
+        if not kwargs.get("_airflow_from_mapped"):
+            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), _table_of(pin))
         super().__init__(**kwargs)
+        self.cascade = cascade
         self.pin = pin
         self.reason = reason
         self.force = force
@@ -61,6 +73,7 @@ class PublishBatchOperator(BaseOperator):
             sfx.publish(pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse)
             for pin in required_pins(self.pin, self.task_id)
         ]
+        emit(context, done, "publish", cascade=self.cascade)
         return done[0] if isinstance(self.pin, BatchPin) else done
 
 
@@ -111,10 +124,12 @@ class RollbackBatchOperator(Destination, BaseOperator):
         dag_id: The DAG whose run is undone (templated).
         run_id: That run (templated).
         reason: Why, for the history (templated).
+        cascade: Whether the rollback is an asset event that starts other DAGs (templated). Of a run that is undone,
+            events are sent for the tables whose assets are among the task's ``outlets``.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
-    template_fields: Sequence[str] = (*Destination.templates, "to", "undone_dag_id", "undone_run_id")
+    template_fields: Sequence[str] = (*Destination.templates, "to", "undone_dag_id", "undone_run_id", "cascade")
 
     def __init__(
         self,
@@ -125,10 +140,14 @@ class RollbackBatchOperator(Destination, BaseOperator):
         dag_id: str | None = None,
         run_id: str | None = None,
         reason: str = "",
+        cascade: bool | str = True,
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if table is not None and not kwargs.get("_airflow_from_mapped"):
+            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
         super().__init__(**kwargs)
+        self.cascade = cascade
         if (table is None) == (run_id is None) or (run_id is None) != (dag_id is None):
             raise InvalidName(
                 f"the task {self.task_id} must say table= with partitions=, or dag_id= with run_id= for all that a run wrote"
@@ -161,7 +180,9 @@ class RollbackBatchOperator(Destination, BaseOperator):
             )
             for one in undone:
                 self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
-            return [one.pin for one in undone if one.pin is not None]
+            left = [one.pin for one in undone if one.pin is not None]
+            emit(context, left, "rollback", cascade=self.cascade)
+            return left
         ref, partitions = self.destination(context)
         pin = sfx.rollback(
             ref.database,
@@ -173,4 +194,14 @@ class RollbackBatchOperator(Destination, BaseOperator):
             warehouse=warehouse,
         )
         self.log.info("Now current: %s", pin)
+        emit(context, [pin], "rollback", cascade=self.cascade)
         return pin
+
+
+def _table_of(pin: Any) -> str:
+    """The table of the task whose output a pin is, if the DAG file says it; a template, which adds no outlet, if not."""
+    operator: Any = getattr(pin, "operator", None)
+    table = getattr(operator, "table", None) or getattr(operator, "partial_kwargs", {}).get("table")
+    if table is None and getattr(operator, "pin", None) is not None:
+        return _table_of(operator.pin)  # a task that passes a pin on
+    return table if isinstance(table, str) else "{{ }}"

@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.event_key import partition_of_key
 from airflow_sfx.core.partition import partition_value
 
 
-def run_partition(context: Mapping[str, Any]) -> str:
+def run_partition(context: Mapping[str, Any]) -> str | list[str]:
     """The partition that a run is for: its partition key, else its logical date as ``ds_nodash``.
 
     Args:
         context: The task's context.
 
     Returns:
-        The partition's value.
+        The partition's value; a list of values where the key names several.
 
     Raises:
         InvalidName: The run has neither, or the task is mapped: its instances would replace each other's batch.
@@ -27,7 +28,11 @@ def run_partition(context: Mapping[str, Any]) -> str:
             f"the mapped task {ti.task_id} does not say which partition each of its instances writes, and all of them "
             'would write the same: set partitions=, such as ["{{ task.op_kwargs.day }}"] for the mapped argument day'
         )
-    value = context.get("partition_key") or context.get("ds_nodash")
+    key = context.get("partition_key")
+    if key:
+        values = partition_of_key(str(key)).values
+        return values[0] if len(values) == 1 else list(values)
+    value = context.get("ds_nodash")
     if not value:
         raise InvalidName(
             f"the run of the task {ti.task_id} has neither a partition key nor a logical date: set partitions= to say "

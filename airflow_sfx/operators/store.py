@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.standard.operators.python import PythonOperator
 
 import airflow_sfx as sfx
+from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import load_arguments
 from airflow_sfx.operators.destination import Destination
@@ -44,10 +45,11 @@ class StoreBatchOperator(Destination, PythonOperator):
         publish: Whether the batch becomes current; otherwise it stays staged.
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
+        cascade: Whether the publish is an asset event that starts other DAGs (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
-    template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.templates)
+    template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.templates, "cascade")
 
     def __init__(
         self,
@@ -63,15 +65,19 @@ class StoreBatchOperator(Destination, PythonOperator):
         publish: bool = True,
         reason: str = "",
         evolve: Evolve = "safe",
+        cascade: bool | str = True,
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if publish and not kwargs.get("_airflow_from_mapped"):
+            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
         kwargs.setdefault("show_return_value_in_logs", False)  # it is a whole DataFrame
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
         self.set_destination(table, partitions, partition_by, partition_keys, reason, sfx_conn_id)
         self.checks = checks
         self.publish = publish
         self.evolve: Evolve = evolve
+        self.cascade = cascade
 
     def execute(self, context: Context) -> BatchPin:
         """Run the function on the pinned batches and store what it returns.
@@ -118,6 +124,8 @@ class StoreBatchOperator(Destination, PythonOperator):
             warehouse=warehouse,
         )
         self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
+        if self.publish:
+            emit(context, [pin], "publish", cascade=self.cascade)
         return pin
 
 

@@ -18,7 +18,7 @@ from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.arguments import required_pins
 from airflow_sfx.operators.partitions import check_rendered
 from airflow_sfx.plugin.xcom import dump, register
-from airflow_sfx.triggers.awaited import Awaited
+from airflow_sfx.triggers.awaited import Awaited, run_partitions
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -145,6 +145,7 @@ class BatchPartitionSensor(_BatchSensor):
         self.table = table
         given = [partitions] if isinstance(partitions, str) else partitions
         self.partitions = [_RUN_PARTITION] if given is None else given
+        self._of_run = given is None
         self.newer_than = newer_than
         self._as_written = self.partitions
         self.end_from_trigger = end_from_trigger
@@ -159,6 +160,7 @@ class BatchPartitionSensor(_BatchSensor):
                     "poll_seconds": self.poke_interval,
                     "sfx_conn_id": self.sfx_conn_id,
                     "end_from_trigger": end_from_trigger,
+                    "of_run": self._of_run,
                 },
                 next_method="execute_complete",
                 timeout=timedelta(seconds=self.timeout),
@@ -174,14 +176,15 @@ class BatchPartitionSensor(_BatchSensor):
             Whether the batches are there, and their pin.
         """
         check_rendered(self.partitions, self._as_written, self.task_id)
-        ref, awaited = TableRef.parse(self.table), Awaited.of(self.partitions, self._newer_than())
+        partitions = run_partitions(self.partitions) if self._of_run else self.partitions
+        ref, awaited = TableRef.parse(self.table), Awaited.of(partitions, self._newer_than())
         warehouse = self._warehouse()
         missing = awaited.missing(warehouse.metastore.get_partitions(ref, awaited.partitions))
         if missing:
             shown = ", ".join("/".join(one.values) or "the table" for one in missing[:8])
             self.log.info("%s: %d of %d are not there yet: %s", ref, len(missing), len(awaited.partitions), shown)
             return PokeReturnValue(is_done=False)
-        pin = warehouse.pin(ref.database, ref.table, self.partitions or None)
+        pin = warehouse.pin(ref.database, ref.table, partitions or None)
         self.log.info("Found %s", pin)
         return PokeReturnValue(is_done=True, xcom_value=pin)
 
@@ -201,6 +204,7 @@ class BatchPartitionSensor(_BatchSensor):
             self.poke_interval,
             self.sfx_conn_id,
             self.end_from_trigger,
+            self._of_run,
         )
 
 

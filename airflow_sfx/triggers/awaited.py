@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.batch_id import is_batch_id, moment_of
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.event_key import partition_of_key
 from airflow_sfx.core.partition import Partition, partition_value
 
 if TYPE_CHECKING:
     from airflow_sfx.metastore.metastore import PartitionInfo
+
+
+def run_partitions(keys: Sequence[object]) -> list[object]:
+    """The partitions that partition keys of runs, or their dates, stand for.
+
+    Example:
+        >>> run_partitions(["20161031", "2016~2FUS"])
+        [['20161031'], ['2016', 'US']]
+    """
+    return [list(partition_of_key(str(key)).values) for key in keys]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_sfx.core.errors import SfxError, WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.plugin.xcom import VERSION, load
-from airflow_sfx.triggers.awaited import Awaited
+from airflow_sfx.triggers.awaited import Awaited, run_partitions
 from airflow_sfx.triggers.polling import Pointers, wait_for
 from airflow_sfx.triggers.warehouses import forget, warehouse_of
 
@@ -30,6 +30,7 @@ class BatchPartitionTrigger(BaseTrigger):
         poll_seconds: The time between two looks at the most.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         end_from_trigger: Whether the task has succeeded then, without a worker.
+        of_run: Whether the partitions are the run's partition key or date.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class BatchPartitionTrigger(BaseTrigger):
         poll_seconds: float = 30.0,
         sfx_conn_id: str | None = None,
         end_from_trigger: bool = False,
+        of_run: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.table = table
@@ -48,6 +50,7 @@ class BatchPartitionTrigger(BaseTrigger):
         self.poll_seconds = poll_seconds
         self.sfx_conn_id = sfx_conn_id
         self.end_from_trigger = end_from_trigger
+        self.of_run = of_run
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments: a triggerer that takes over begins with these."""
@@ -60,13 +63,15 @@ class BatchPartitionTrigger(BaseTrigger):
                 "poll_seconds": self.poll_seconds,
                 "sfx_conn_id": self.sfx_conn_id,
                 "end_from_trigger": self.end_from_trigger,
+                "of_run": self.of_run,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and say so with an event; an error that no waiting mends is an event, too."""
         try:
-            awaited = Awaited.of(self.partitions, self.newer_than)
+            partitions = run_partitions(self.partitions or ()) if self.of_run else self.partitions
+            awaited = Awaited.of(partitions, self.newer_than)
 
             def there(pointers: Pointers) -> bool:
                 return not awaited.missing(pointers)

@@ -375,6 +375,51 @@ class Warehouse:
         found = newest(opened, name)
         return [found] if found else []
 
+    def take(self, pin: BatchPin, *, consumer: str, run: str) -> dict[str, str]:
+        """Take the changes that made a pin's batches current, each once for all runs of a consumer.
+
+        Args:
+            pin: The batches.
+            consumer: Who takes them, the same in all its runs.
+            run: In which run; the same run may take them again.
+
+        Returns:
+            By partition name, the other run that has taken its change before; none for those that are this run's now.
+
+        Raises:
+            BatchNotFound: A batch never was current.
+            InvalidName: The pin is of another warehouse.
+
+        Example:
+            >>> import pandas as pd, tempfile, airflow_sfx as sfx
+            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+            >>> warehouse.take(pin, consumer="report", run="monday"), warehouse.take(pin, consumer="report", run="tuesday")
+            ({}, {'20161031': 'monday'})
+        """
+        from airflow_sfx.warehouse.consumers import take
+
+        return take(self._pinned(pin), consumer, run, pin)
+
+    def missed(self, db: str, table: str, *, consumer: str, since: datetime | None = None) -> BatchPin | None:
+        """What is current and was never taken by a consumer.
+
+        Args:
+            db: The database.
+            table: The table.
+            consumer: Who takes.
+            since: Changes from this time on, with a time zone; None for all.
+
+        Returns:
+            A pin of these batches; None if there are none.
+
+        Raises:
+            TableNotFound: There is no such table.
+        """
+        from airflow_sfx.warehouse.consumers import missed
+
+        return missed(self._open(db, table), consumer, since)
+
     def history(
         self, db: str, table: str, partition: Sequence[object] | None = None, *, limit: int | None = 100
     ) -> list[LedgerEntry]:

@@ -1,0 +1,52 @@
+"""A table as an Airflow asset, and what its URI has to look like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult
+
+from airflow.sdk import Asset
+
+from airflow_sfx.assets.message import asset_uri
+from airflow_sfx.core.table import TableRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def batch_asset(table: str, **more: Any) -> Asset:
+    """A table as an asset, for the schedule of a DAG that starts on its batches.
+
+    Args:
+        table: ``database.table``.
+        more: Other arguments of ``Asset``, such as ``group``.
+
+    Returns:
+        The asset: named like the table, at ``sfx://database/table``.
+
+    Raises:
+        InvalidName: The table's name breaks a rule.
+    """
+    ref = TableRef.parse(table)
+    return Asset(name=str(ref), uri=asset_uri(ref), **more)
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Check an asset URI when a DAG file is parsed: ``sfx://database/table``.
+
+    Args:
+        uri: The URI.
+
+    Returns:
+        The same URI.
+
+    Raises:
+        InvalidName: It names no table.
+    """
+    TableRef(uri.netloc, uri.path.strip("/"))
+    return uri
+
+
+def create_asset(*, database: str, table: str, extra: Mapping[str, Any] | None = None) -> Asset:
+    """An asset from the parts of its URI, for hook lineage."""
+    return batch_asset(f"{database}.{table}", extra=dict(extra or {}))

@@ -1,0 +1,105 @@
+"""Which changes a consumer has taken: each once, however often it hears of it.
+
+A change is an entry of a partition's ledger. Whoever takes one writes a note with a conditional create; the same run may
+take it again, so that its retries and cleared tasks read what they read before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.jsontext import compact, member, parse_object
+from airflow_sfx.core.layout import path_step
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.awaiting import awaited
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+
+
+def take(table: OpenTable, consumer: str, run: str, pin: BatchPin) -> dict[str, str]:
+    """Take the changes that made a pin's batches current.
+
+    Args:
+        table: The pin's table.
+        consumer: Who takes them, the same in all its runs.
+        run: In which run.
+        pin: The batches.
+
+    Returns:
+        By partition name, the other run that has taken its change before; none for those that are this run's now.
+
+    Raises:
+        BatchNotFound: A batch never was current.
+    """
+    ledger = Ledger(table)
+    pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
+    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in pin.batches})
+
+    def one(item: tuple[str, str]) -> str:
+        name, batch_id = item
+        return _take(table, consumer, run, _entry(table, ledger, name, batch_id, heads[name]))
+
+    runs = each(one, pin.batches.items(), table.store.readers)
+    return {name: other for name, other in zip(pin.batches, runs, strict=True) if other != run}
+
+
+def missed(table: OpenTable, consumer: str, since: datetime | None) -> BatchPin | None:
+    """What is current and was never taken by a consumer, because no event told of it.
+
+    Args:
+        table: The table.
+        consumer: Who takes.
+        since: Changes from this time on; None for all.
+
+    Returns:
+        A pin of these batches; None if there are none.
+    """
+    taken = {info.path for info in table.store.list(_directory(table, consumer))}
+    pointers = table.pointers(None)
+    heads = Ledger(table).heads({name: info.sequence for name, info in pointers.items()})
+    batches = {
+        name: head.batch_id
+        for name, head in heads.items()
+        if head.entry
+        and head.batch_id
+        and (since is None or head.entry.at >= since)
+        and _note(table, consumer, head.entry) not in taken
+    }
+    return table.pin(batches) if batches else None
+
+
+def _entry(table: OpenTable, ledger: Ledger, name: str, batch_id: str, head: Head) -> LedgerEntry:
+    """The change that made a batch current last."""
+    for entry in ledger.newest_first(name, head):
+        if entry.batch_id == batch_id:
+            return entry
+    raise BatchNotFound(
+        f"{table.describe(name)} never had the batch {batch_id}: the event that tells of it was not sent by a writer of "
+        "this warehouse",
+        table=str(table.ref),
+        partition=name,
+        batch_id=batch_id,
+    )
+
+
+def _take(table: OpenTable, consumer: str, run: str, entry: LedgerEntry) -> str:
+    """The run that has taken a change: this one, or another one before."""
+    path = _note(table, consumer, entry)
+    note = {"consumer": consumer, "run": run, "batch_id": entry.batch_id, "at": datetime.now(UTC).isoformat()}
+    if table.store.put_if_absent(path, compact(note).encode()):
+        return run
+    there: Mapping[str, object] = parse_object(awaited(table.store, lambda: table.store.get(path)) or b"", path)
+    return member(there, "run", str, path)
+
+
+def _note(table: OpenTable, consumer: str, entry: LedgerEntry) -> str:
+    partition = path_step(entry.partition or "_table")
+    return f"{_directory(table, consumer)}/{partition}/{entry.sequence:012d}.json"
+
+
+def _directory(table: OpenTable, consumer: str) -> str:
+    return f"{table.layout.consumed}/{path_step(consumer)}"

@@ -1,0 +1,129 @@
+"""DAGs that start on batches, on a real scheduler: each gets the pin of exactly the event that started it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.assets import announce
+from dags_examples.local_airflow import LocalAirflow
+
+READERS = ("event_reader", "event_reader_once", "event_reader_of_two_keys", "event_reader_of_many")
+SOURCES = ("event_source", "event_source_of_two_keys", "event_source_of_many", "event_source_staged", "event_rollback")
+
+
+@pytest.fixture
+def events(scheduler: LocalAirflow) -> LocalAirflow:
+    scheduler.ready(*SOURCES, *READERS, "event_catch_up")
+    return scheduler
+
+
+def runs(scheduler: LocalAirflow, dag_id: str, key: str) -> list[dict]:
+    found = scheduler.get(f"dags/{dag_id}/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
+    return [run for run in found if run["partition_key"] == key]
+
+
+def started(scheduler: LocalAirflow, dag_id: str, key: str, count: int = 1) -> list[dict]:
+    """The finished runs of a reader for a key, newest first."""
+
+    def there() -> bool:
+        found = runs(scheduler, dag_id, key)
+        return len(found) >= count and all(run["state"] in ("success", "failed") for run in found)
+
+    scheduler.until(there, f"{count} runs of {dag_id} for {key} have ended")
+    found = runs(scheduler, dag_id, key)
+    assert all(run["state"] == "success" for run in found), scheduler.task_log(dag_id, found[0]["dag_run_id"], "note")
+    return found
+
+
+def seen(warehouse: sfx.Warehouse, reader: str, key: str) -> list[str]:
+    """The batches that a reader's runs were started by, newest first."""
+    found = []
+    for entry in warehouse.history("seen", reader, [key]):
+        (manifest,) = warehouse.manifests(
+            sfx.BatchPin.of(
+                sfx.TableRef("seen", reader), warehouse.pin("seen", reader, [key]).location, {key: entry.batch_id}
+            )
+        )
+        found.append(manifest.inputs[0].batch_id)
+    return found
+
+
+def test_a_publish_starts_a_run_that_is_anchored_to_its_batch(events, scheduled_warehouse):
+    events.succeed("event_source", partition_key="20130101")
+    first = scheduled_warehouse.pin("events", "items", ["20130101"])
+    started(events, "event_reader", "20130101")
+    events.succeed("event_source", partition_key="20130101", conf={"n": 2})
+    second = scheduled_warehouse.pin("events", "items", ["20130101"])
+    started(events, "event_reader", "20130101", 2)
+    assert seen(scheduled_warehouse, "event_reader", "20130101") == [second.batch_id, first.batch_id]
+
+
+def test_a_run_that_is_cleared_later_is_still_anchored_to_its_batch(events, scheduled_warehouse):
+    events.succeed("event_source", partition_key="20130102")
+    first = scheduled_warehouse.pin("events", "items", ["20130102"])
+    (run,) = started(events, "event_reader", "20130102")
+    scheduled_warehouse.store_dataframe(pd.DataFrame({"n": [9]}), "events", "items", ["20130102"])
+    events.clear("event_reader", run["dag_run_id"], ["note"])
+    assert events.finish("event_reader", run["dag_run_id"]) == "success"
+    assert seen(scheduled_warehouse, "event_reader", "20130102") == [first.batch_id, first.batch_id]
+
+
+def test_partitions_of_several_keys_have_keys_that_airflow_takes(events, scheduled_warehouse):
+    events.succeed("event_source_of_two_keys")
+    started(events, "event_reader_of_two_keys", "2016~2FUS~252FEast")
+    pin = scheduled_warehouse.pin("events", "by_country", [["2016", "US/East"]])
+    assert seen(scheduled_warehouse, "event_reader_of_two_keys", "2016~2FUS~252FEast") == [pin.batch_id]
+
+
+def test_one_publish_of_many_partitions_starts_a_run_for_each(events, scheduled_warehouse):
+    events.succeed("event_source_of_many")
+    for number in (0, 21):
+        started(events, "event_reader_of_many", f"d{number:03d}")
+        (batch_id,) = seen(scheduled_warehouse, "event_reader_of_many", f"d{number:03d}")
+        assert batch_id == scheduled_warehouse.pin("events", "many", [f"d{number:03d}"]).batch_id
+
+
+def test_a_staged_batch_starts_nothing_until_it_is_published(events, scheduled_warehouse):
+    events.succeed("event_source_staged")
+    started(events, "event_reader", "staged")
+    assert len(runs(events, "event_reader", "staged")) == 1
+
+
+def test_a_rollback_starts_a_run_that_reads_what_is_current_again(events, scheduled_warehouse):
+    for n in (1, 2):
+        events.succeed("event_source", partition_key="20130103", conf={"n": n})
+        started(events, "event_reader_once", "20130103", n)
+    events.succeed("event_rollback", conf={"day": "20130103"})
+    newest = started(events, "event_reader_once", "20130103", 3)[0]
+    found = seen(scheduled_warehouse, "event_reader_once", "20130103")
+    assert found[0] == found[2] != found[1], "the change is new, although the batch is not"
+    assert "rollback of" in events.task_log("event_reader_once", newest["dag_run_id"], "note")
+
+
+def test_a_backfill_can_be_told_not_to_start_others(events, scheduled_warehouse):
+    events.succeed("event_source", partition_key="20130104", conf={"sfx_cascade": False})
+    events.succeed("event_source", partition_key="20130105")
+    started(events, "event_reader", "20130105")
+    assert runs(events, "event_reader", "20130104") == []
+
+
+def test_an_event_that_comes_twice_is_taken_once_and_one_that_never_came_is_found(events, scheduled_warehouse):
+    token = events.token
+    pin = scheduled_warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "events", "items", ["20130106"])
+    announce(pin, events.url, token)
+    started(events, "event_reader_once", "20130106")
+    announce(pin, events.url, token)
+    newest, first = started(events, "event_reader_once", "20130106", 2)
+    states = [events.tasks("event_reader_once", run["dag_run_id"])[0]["state"] for run in (newest, first)]
+    assert states == ["skipped", "success"]
+    assert seen(scheduled_warehouse, "event_reader_once", "20130106") == [pin.batch_id]
+
+    scheduled_warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "events", "items", ["20130107"])
+    run_id = events.succeed("event_catch_up")
+    log = events.task_log("event_catch_up", run_id, "missed")
+    assert "20130107" in log
+    assert "20130106" not in log
+    again = events.succeed("event_catch_up")
+    assert "missed nothing" in events.task_log("event_catch_up", again, "missed")
