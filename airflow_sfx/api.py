@@ -469,6 +469,34 @@ def rollback_run(
     return _warehouse(warehouse).rollback_run(dag_id=dag_id, run_id=run_id, reason=reason, producer=_producer(producer))
 
 
+def rollback_backfill(
+    *,
+    dag_id: str,
+    backfill_id: str,
+    reason: str = "",
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> list[RunRollback]:
+    """Undo everything that the runs of one backfill published; what nightly runs published since stays as it is.
+
+    Args:
+        dag_id: The DAG.
+        backfill_id: The backfill's number in Airflow.
+        reason: Why, for the history.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        What was done, a table at a time.
+
+    Raises:
+        BatchNotFound: The backfill changed nothing in this warehouse.
+    """
+    return _warehouse(warehouse).rollback_backfill(
+        dag_id=dag_id, backfill_id=backfill_id, reason=reason, producer=_producer(producer)
+    )
+
+
 def diff(
     before: BatchPin,
     after: BatchPin,

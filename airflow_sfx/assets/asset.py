@@ -28,7 +28,11 @@ def batch_asset(table: str, **more: Any) -> Asset:
         InvalidName: The table's name breaks a rule.
     """
     ref = TableRef.parse(table)
-    return Asset(name=str(ref), uri=asset_uri(ref), **more)
+    asset = Asset(name=str(ref), **more)
+    # An Asset that is made with a URI asks for its scheme's handler, and for that Airflow loads the handlers of all
+    # providers, boto3 among them: half a second in each DAG file. This URI is in its final form already.
+    object.__setattr__(asset, "uri", asset_uri(ref))
+    return asset
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from airflow_sfx.cli.terminal import ask
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.runs import Unit, commits_of
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
@@ -39,6 +39,10 @@ def rollback(
     run: Annotated[
         tuple[str, str] | None, typer.Option("--run", metavar="DAG_ID RUN_ID", help="Undo what a DAG run published.")
     ] = None,
+    backfill: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--backfill", metavar="DAG_ID BACKFILL_ID", help="Undo what all runs of a backfill published."),
+    ] = None,
     reason: Reason = "",
     yes: Yes = False,
     as_json: Json = False,
@@ -48,13 +52,18 @@ def rollback(
     No data are read, written or deleted; a rollback is in the history and can be rolled back.
     """
     settings: Settings = context.obj
-    if run is not None:
-        if table is not None or to is not None:
-            raise typer.BadParameter("--run undoes a whole run, in all tables: leave table, partitions and --to out")
-        _rollback_run(settings.warehouse, run, reason, yes=yes, as_json=as_json)
+    if run is not None or backfill is not None:
+        if table is not None or to is not None or (run is not None and backfill is not None):
+            raise typer.BadParameter(
+                "--run and --backfill undo a whole run or backfill, in all tables: leave all else out, and --to"
+            )
+        unit = Unit(*run) if run is not None else Unit(backfill[0], backfill_id=backfill[1])  # type: ignore[index]
+        _rollback_unit(settings.warehouse, unit, reason, yes=yes, as_json=as_json)
         return
     if table is None:
-        raise typer.BadParameter("name a table and its partitions, or a run with --run DAG_ID RUN_ID")
+        raise typer.BadParameter(
+            "name a table and its partitions, a run with --run DAG_ID RUN_ID, or a backfill with --backfill"
+        )
     chosen = settings.table(table, partition)
     if chosen.partitions is None and chosen.keyed:
         raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
@@ -108,14 +117,12 @@ def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry, Ledg
     )
 
 
-def _rollback_run(warehouse: Warehouse, run: Sequence[str], reason: str, *, yes: bool, as_json: bool) -> None:
-    dag_id, run_id = run
-    ask(
-        f"Undo everything that the run {run_id} of {dag_id} published?",
-        yes=yes,
-        shown=lambda: _show_run(warehouse, dag_id, run_id),
-    )
-    reports = warehouse.rollback_run(dag_id=dag_id, run_id=run_id, reason=reason)
+def _rollback_unit(warehouse: Warehouse, unit: Unit, reason: str, *, yes: bool, as_json: bool) -> None:
+    ask(f"Undo everything that {unit} published?", yes=yes, shown=lambda: _show_unit(warehouse, unit))
+    if unit.run_id is not None:
+        reports = warehouse.rollback_run(dag_id=unit.dag_id, run_id=unit.run_id, reason=reason)
+    else:
+        reports = warehouse.rollback_backfill(dag_id=unit.dag_id, backfill_id=unit.backfill_id or "", reason=reason)
     if as_json:
         print_json(reports)
         return
@@ -128,16 +135,15 @@ def _rollback_run(warehouse: Warehouse, run: Sequence[str], reason: str, *, yes:
         for report in reports
         for name, batch in report.kept.items()
     ]
-    render.table(f"{dag_id} {run_id}", ("table", "partition", "batch now", "what"), rows)
+    render.table(str(unit), ("table", "partition", "batch now", "what"), rows)
 
 
-def _show_run(warehouse: Warehouse, dag_id: str, run_id: str) -> None:
-    """Say which partitions of which tables a run changed."""
+def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
+    """Say which partitions of which tables a run or a backfill changed."""
     from airflow_sfx.warehouse.ledger import Ledger
     from airflow_sfx.warehouse.opened import OpenTable
-    from airflow_sfx.warehouse.runs import commits_of_run
 
-    for ref, commits in commits_of_run(warehouse.store, dag_id, run_id).items():
+    for ref, commits in commits_of(warehouse.store, unit).items():
         ledger = Ledger(OpenTable.find(ref, warehouse.store, warehouse.metastore))
         names = sorted({name for commit in commits for name in ledger.members(commit)})
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

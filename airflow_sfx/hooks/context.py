@@ -10,6 +10,9 @@ from typing import Any
 
 from airflow_sfx.core.producer import Producer
 
+BACKFILL = "sfx_backfill_id"
+"""The member of a run's configuration that names the backfill; `airflow_sfx.plugin.listener` puts it there."""
+
 
 def producer_of(context: Mapping[str, Any]) -> Producer:
     """The producer of what a task writes.
@@ -36,6 +39,7 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
         logical_date=_in_utc(getattr(run, "logical_date", None)),
         partition_key=getattr(run, "partition_key", None),
         run_type=_text(getattr(run, "run_type", None)),
+        backfill_id=_text((getattr(run, "conf", None) or {}).get(BACKFILL)),
         dag_version=_text(getattr(ti, "dag_version_id", None)),
         user=getattr(run, "triggering_user_name", None) or here.user,
     )

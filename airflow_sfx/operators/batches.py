@@ -20,6 +20,9 @@ from airflow_sfx.plugin.xcom import register
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.core.producer import Producer
+    from airflow_sfx.warehouse.reports import RunRollback
+
 register()
 
 
@@ -115,21 +118,29 @@ class VerifyBatchOperator(BaseOperator):
 
 
 class RollbackBatchOperator(Destination, BaseOperator):
-    """Makes an earlier batch current again, or undoes all that a DAG run published.
+    """Makes an earlier batch current again, or undoes all that a DAG run or a backfill published.
 
     Args:
         table: ``database.table`` (templated); absent with a run.
         partitions: The partition's values (templated); as of ``@task.batch`` where they are absent.
         to: The batch to go to (templated); the one before where it is absent.
-        dag_id: The DAG whose run is undone (templated).
+        dag_id: The DAG whose run or backfill is undone (templated).
         run_id: That run (templated).
+        backfill_id: That backfill, by its number in Airflow (templated).
         reason: Why, for the history (templated).
         cascade: Whether the rollback is an asset event that starts other DAGs (templated). Of a run that is undone,
             events are sent for the tables whose assets are among the task's ``outlets``.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
-    template_fields: Sequence[str] = (*Destination.templates, "to", "undone_dag_id", "undone_run_id", "cascade")
+    template_fields: Sequence[str] = (
+        *Destination.templates,
+        "to",
+        "undone_dag_id",
+        "undone_run_id",
+        "undone_backfill_id",
+        "cascade",
+    )
 
     def __init__(
         self,
@@ -139,6 +150,7 @@ class RollbackBatchOperator(Destination, BaseOperator):
         to: str | None = None,
         dag_id: str | None = None,
         run_id: str | None = None,
+        backfill_id: str | None = None,
         reason: str = "",
         cascade: bool | str = True,
         sfx_conn_id: str | None = None,
@@ -148,14 +160,17 @@ class RollbackBatchOperator(Destination, BaseOperator):
             kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
         super().__init__(**kwargs)
         self.cascade = cascade
-        if (table is None) == (run_id is None) or (run_id is None) != (dag_id is None):
+        unit = (run_id is None) != (backfill_id is None)
+        if (table is None) != unit or unit != (dag_id is not None):
             raise InvalidName(
-                f"the task {self.task_id} must say table= with partitions=, or dag_id= with run_id= for all that a run wrote"
+                f"the task {self.task_id} must say table= with partitions=, or dag_id= with run_id= or backfill_id= for all "
+                "that a run or a backfill wrote"
             )
         self.set_destination(table or "none.none", partitions, None, None, reason, sfx_conn_id)
         self.to = to
         self.undone_dag_id = dag_id
         self.undone_run_id = run_id
+        self.undone_backfill_id = backfill_id
 
     def execute(self, context: Context) -> BatchPin | list[BatchPin]:
         """Roll back.
@@ -170,14 +185,8 @@ class RollbackBatchOperator(Destination, BaseOperator):
             BatchNotFound: There is no batch before, the partition never had ``to``, or the run changed nothing.
         """
         producer, warehouse = producer_of(cast("Mapping[str, Any]", context)), self.warehouse()
-        if self.undone_dag_id is not None and self.undone_run_id is not None:
-            undone = sfx.rollback_run(
-                dag_id=self.undone_dag_id,
-                run_id=self.undone_run_id,
-                reason=self.reason,
-                producer=producer,
-                warehouse=warehouse,
-            )
+        if self.undone_dag_id is not None:
+            undone = self._undo(self.undone_dag_id, producer)
             for one in undone:
                 self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
             left = [one.pin for one in undone if one.pin is not None]
@@ -196,6 +205,12 @@ class RollbackBatchOperator(Destination, BaseOperator):
         self.log.info("Now current: %s", pin)
         emit(context, [pin], "rollback", cascade=self.cascade)
         return pin
+
+    def _undo(self, dag_id: str, producer: Producer) -> list[RunRollback]:
+        more: dict[str, Any] = {"reason": self.reason, "producer": producer, "warehouse": self.warehouse()}
+        if self.undone_run_id is not None:
+            return sfx.rollback_run(dag_id=dag_id, run_id=self.undone_run_id, **more)
+        return sfx.rollback_backfill(dag_id=dag_id, backfill_id=str(self.undone_backfill_id), **more)
 
 
 def _table_of(pin: Any) -> str:

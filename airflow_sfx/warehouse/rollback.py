@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict
@@ -18,7 +17,7 @@ from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.reports import RunRollback
-from airflow_sfx.warehouse.runs import commits_of_run
+from airflow_sfx.warehouse.runs import Unit, commits_of
 
 
 def roll_back(
@@ -63,48 +62,37 @@ def roll_back(
     return table.pin({name: done.get(name) or heads[name].batch_id or "" for name in names})
 
 
-def roll_back_run(store: Store, metastore: Metastore, dag_id: str, run_id: str, author: Author) -> list[RunRollback]:
-    """Undo everything that one DAG run published; what somebody else published since stays.
+def roll_back_unit(store: Store, metastore: Metastore, unit: Unit, author: Author) -> list[RunRollback]:
+    """Undo everything that one DAG run, or one backfill, published; what somebody else published since stays.
 
     Args:
         store: The warehouse's storage.
         metastore: Its metastore.
-        dag_id: The DAG.
-        run_id: The DAG run.
+        unit: The run or the backfill.
         author: Who and why.
 
     Returns:
-        What was done to each table that the run changed.
+        What was done to each table that it changed.
 
     Raises:
-        BatchNotFound: The run changed nothing in this warehouse.
+        BatchNotFound: It changed nothing in this warehouse.
     """
-    commits = commits_of_run(store, dag_id, run_id)
+    commits = commits_of(store, unit)
     if not commits:
         raise BatchNotFound(
-            f"the run {run_id} of the DAG {dag_id} has changed nothing in {store.uri}: check both names; "
-            "`sfx history` shows which run made a batch"
+            f"{unit} has changed nothing in {store.uri}: check both names; `sfx history` shows which run made a batch"
         )
     tables = [(OpenTable.find(ref, store, metastore), ids) for ref, ids in commits.items()]
-    return [_undo_run(table, ids, _Run(dag_id, run_id), author) for table, ids in tables]
+    return [_undo_unit(table, ids, unit, author) for table, ids in tables]
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    dag_id: str
-    run_id: str
-
-    def made(self, entry: LedgerEntry) -> bool:
-        return (entry.producer.dag_id, entry.producer.run_id) == (self.dag_id, self.run_id)
-
-
-def _undo_run(table: OpenTable, commits: Sequence[str], run: _Run, author: Author) -> RunRollback:
+def _undo_unit(table: OpenTable, commits: Sequence[str], unit: Unit, author: Author) -> RunRollback:
     ledger = Ledger(table)
     names = sorted({name for found in each(ledger.members, commits) for name in found})
     heads = heads_to_change(table, ledger, names, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        wanted = each(lambda name: _before_run(ledger, name, heads[name], run), names, table.store.readers)
+        wanted = each(lambda name: _before_unit(ledger, name, heads[name], unit), names, table.store.readers)
         return [change for change in wanted if change]
 
     entries = commit(table, ledger, heads, plan, author)
@@ -114,14 +102,14 @@ def _undo_run(table: OpenTable, commits: Sequence[str], run: _Run, author: Autho
     return RunRollback(str(table.ref), table.pin(there) if there else None, done, left)
 
 
-def _before_run(ledger: Ledger, name: str, head: Head, run: _Run) -> Change | None:
-    """To what was current before the run's first change, where the run's batch is current."""
+def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | None:
+    """To what was current before the unit's first change, where a batch of it is current."""
     if head.entry is None:
         return None
     source = _origin(ledger, name, head.entry)
-    if source is None or not run.made(source):
+    if source is None or not unit.made(source.producer):
         return None
-    while run.made(source):
+    while unit.made(source.producer):
         if not source.previous_origin:
             return Change(name, Operation.ROLLBACK, None)
         earlier = ledger.read(name, source.previous_origin)

@@ -1,6 +1,8 @@
-"""Which commits a DAG run made, across all tables of a warehouse, so that they can be undone as one."""
+"""Which commits a DAG run, or a backfill, made across all tables of a warehouse, so that they can be undone as one."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from airflow_sfx.core.jsontext import compact, member, parse_object
 from airflow_sfx.core.layout import path_step
@@ -11,33 +13,70 @@ from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is undone as one: a DAG run, or all runs of a backfill.
+
+    Args:
+        dag_id: The DAG.
+        run_id: The run; None for a backfill.
+        backfill_id: The backfill; None for a run.
+
+    Example:
+        >>> unit = Unit("nightly", backfill_id="7")
+        >>> str(unit), unit.made(Producer(dag_id="nightly", run_id="r1", backfill_id="7"))
+        ('the backfill 7 of nightly', True)
+    """
+
+    dag_id: str
+    run_id: str | None = None
+    backfill_id: str | None = None
+
+    def __str__(self) -> str:
+        if self.run_id is not None:
+            return f"the run {self.run_id} of {self.dag_id}"
+        return f"the backfill {self.backfill_id} of {self.dag_id}"
+
+    @property
+    def directory(self) -> str:
+        """Where its commits are noted."""
+        if self.run_id is not None:
+            return f"_sfx/runs/{path_step(self.dag_id)}/{path_step(self.run_id)}"
+        return f"_sfx/backfills/{path_step(self.dag_id)}/{path_step(str(self.backfill_id))}"
+
+    def made(self, producer: Producer) -> bool:
+        """Whether a change of this producer belongs to it."""
+        if self.run_id is not None:
+            return (producer.dag_id, producer.run_id) == (self.dag_id, self.run_id)
+        return (producer.dag_id, producer.backfill_id) == (self.dag_id, self.backfill_id)
+
+
 def record_run(table: OpenTable, commit: str, producer: Producer) -> None:
-    """Note that a DAG run is about to make a commit; nothing outside of a run."""
+    """Note that a DAG run is about to make a commit, also for the backfill that it belongs to; nothing outside of a run."""
     if producer.dag_id is None or producer.run_id is None:
         return
-    path = f"{_directory(producer.dag_id, producer.run_id)}/{table.ref}~{commit.replace('/', '~')}.json"
-    table.store.put_if_absent(path, compact({"table": str(table.ref), "commit": commit}).encode())
+    units = [Unit(producer.dag_id, producer.run_id)]
+    if producer.backfill_id is not None:
+        units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
+    note = compact({"table": str(table.ref), "commit": commit}).encode()
+    for unit in units:
+        table.store.put_if_absent(f"{unit.directory}/{table.ref}~{commit.replace('/', '~')}.json", note)
 
 
-def commits_of_run(store: Store, dag_id: str, run_id: str) -> dict[TableRef, list[str]]:
-    """The commits that a DAG run made or tried, by table.
+def commits_of(store: Store, unit: Unit) -> dict[TableRef, list[str]]:
+    """The commits that a run or a backfill made or tried, by table.
 
     Args:
         store: The warehouse's storage.
-        dag_id: The DAG.
-        run_id: The DAG run.
+        unit: The run or the backfill.
 
     Returns:
         The commits of each table, in the order in which they were begun.
     """
-    paths = sorted(info.path for info in store.list(_directory(dag_id, run_id)))
+    paths = sorted(info.path for info in store.list(unit.directory))
     found: dict[TableRef, list[str]] = {}
     for path, data in zip(paths, each(store.get, paths), strict=True):
         record = parse_object(data or b"", path)
         ref = TableRef.parse(member(record, "table", str, path))
         found.setdefault(ref, []).append(member(record, "commit", str, path))
     return found
-
-
-def _directory(dag_id: str, run_id: str) -> str:
-    return f"_sfx/runs/{path_step(dag_id)}/{path_step(run_id)}"

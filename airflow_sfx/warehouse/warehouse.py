@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.reports import AuditReport, Repair, RunRollback, TableState, VerifyReport
+from airflow_sfx.warehouse.runs import Unit
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
@@ -537,10 +538,32 @@ class Warehouse:
         Raises:
             BatchNotFound: The run changed nothing in this warehouse.
         """
-        from airflow_sfx.warehouse.rollback import roll_back_run
+        return self._undo(Unit(dag_id, run_id), reason, producer)
 
-        author = Author(producer or self._producer(), reason or f"undo of the run {run_id} of {dag_id}")
-        return roll_back_run(self.store, self.metastore, dag_id, run_id, author)
+    def rollback_backfill(
+        self, *, dag_id: str, backfill_id: str, reason: str = "", producer: Producer | None = None
+    ) -> list[RunRollback]:
+        """Undo everything that the runs of one backfill published; what nightly runs published since stays as it is.
+
+        Args:
+            dag_id: The DAG.
+            backfill_id: The backfill's number in Airflow.
+            reason: Why, for the history.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            What was done, a table at a time.
+
+        Raises:
+            BatchNotFound: The backfill changed nothing in this warehouse.
+        """
+        return self._undo(Unit(dag_id, backfill_id=backfill_id), reason, producer)
+
+    def _undo(self, unit: Unit, reason: str, producer: Producer | None) -> list[RunRollback]:
+        from airflow_sfx.warehouse.rollback import roll_back_unit
+
+        author = Author(producer or self._producer(), reason or f"undo of {unit}")
+        return roll_back_unit(self.store, self.metastore, unit, author)
 
     def diff(self, before: BatchPin, after: BatchPin, *, keys: Sequence[str] = ()) -> BatchDiff:
         """Compare what two pins hold: columns, rows, each column's values, and, by key, the rows.

@@ -1,0 +1,31 @@
+"""A DAG that the tests backfill: two tables a day."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from airflow.sdk import dag, task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dag(
+    schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 3, 1), catchup=False, max_active_runs=3
+)
+def backfilled():
+    @task.batch(table="backfilled.items", partition_keys=["day"])
+    def items(run_id: str) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.DataFrame({"run": [run_id]})
+
+    @task.batch(table="backfilled.totals", partition_keys=["day"])
+    def totals(items: pd.DataFrame) -> pd.DataFrame:
+        return items.assign(rows=len(items))
+
+    totals(items())
+
+
+backfilled()
