@@ -481,7 +481,8 @@ def rollback_backfill(
 
     Args:
         dag_id: The DAG.
-        backfill_id: The backfill's number in Airflow.
+        backfill_id: The backfill's number in Airflow, whose database is asked for its runs; or the name that the runs'
+            configuration gave it, ``{"sfx_backfill_id": "march again"}``.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
@@ -493,8 +494,21 @@ def rollback_backfill(
         BatchNotFound: The backfill changed nothing in this warehouse.
     """
     return _warehouse(warehouse).rollback_backfill(
-        dag_id=dag_id, backfill_id=backfill_id, reason=reason, producer=_producer(producer)
+        dag_id=dag_id,
+        backfill_id=backfill_id,
+        run_ids=backfill_runs(dag_id, backfill_id),
+        reason=reason,
+        producer=_producer(producer),
     )
+
+
+def backfill_runs(dag_id: str, backfill_id: str) -> list[str]:
+    """The runs of a backfill that is given by its number, from Airflow's database; none for one that has a name."""
+    if not backfill_id.isdecimal():
+        return []
+    from airflow_sfx.hooks.backfills import runs_of_backfill
+
+    return runs_of_backfill(dag_id, int(backfill_id))
 
 
 def diff(

@@ -57,7 +57,7 @@ def rollback(
             raise typer.BadParameter(
                 "--run and --backfill undo a whole run or backfill, in all tables: leave all else out, and --to"
             )
-        unit = Unit(*run) if run is not None else Unit(backfill[0], backfill_id=backfill[1])  # type: ignore[index]
+        unit = Unit(*run) if run is not None else _backfill(*(backfill or ("", "")))
         _rollback_unit(settings.warehouse, unit, reason, yes=yes, as_json=as_json)
         return
     if table is None:
@@ -75,6 +75,12 @@ def rollback(
         return
     for name, batch in done.entries:
         typer.echo(f"{_place(chosen, name)}: {now.batches[name]} → {batch}")
+
+
+def _backfill(dag_id: str, backfill_id: str) -> Unit:
+    from airflow_sfx.api import backfill_runs
+
+    return Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(backfill_runs(dag_id, backfill_id)))
 
 
 def _place(chosen: Chosen, name: str) -> str:
@@ -122,7 +128,9 @@ def _rollback_unit(warehouse: Warehouse, unit: Unit, reason: str, *, yes: bool, 
     if unit.run_id is not None:
         reports = warehouse.rollback_run(dag_id=unit.dag_id, run_id=unit.run_id, reason=reason)
     else:
-        reports = warehouse.rollback_backfill(dag_id=unit.dag_id, backfill_id=unit.backfill_id or "", reason=reason)
+        reports = warehouse.rollback_backfill(
+            dag_id=unit.dag_id, backfill_id=unit.backfill_id or "", run_ids=unit.run_ids, reason=reason
+        )
     if as_json:
         print_json(reports)
         return

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_sfx.core.producer import Producer
 
 BACKFILL = "sfx_backfill_id"
-"""The member of a run's configuration that names the backfill; `airflow_sfx.plugin.listener` puts it there."""
+"""The member of a run's configuration by which a backfill names itself: Airflow does not tell tasks its number."""
 
 
 def producer_of(context: Mapping[str, Any]) -> Producer:

@@ -126,7 +126,8 @@ class RollbackBatchOperator(Destination, BaseOperator):
         to: The batch to go to (templated); the one before where it is absent.
         dag_id: The DAG whose run or backfill is undone (templated).
         run_id: That run (templated).
-        backfill_id: That backfill, by its number in Airflow (templated).
+        backfill_id: That backfill, by the name that its runs' configuration gave it (templated): a task cannot ask
+            Airflow for the runs of a number.
         reason: Why, for the history (templated).
         cascade: Whether the rollback is an asset event that starts other DAGs (templated). Of a run that is undone,
             events are sent for the tables whose assets are among the task's ``outlets``.

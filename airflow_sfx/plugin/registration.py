@@ -6,7 +6,6 @@ from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
-from airflow_sfx.plugin import listener
 from airflow_sfx.plugin.xcom import register
 
 
@@ -14,7 +13,6 @@ class SfxPlugin(AirflowPlugin):
     """Registers what works in every process: pins cross XCom without configuration."""
 
     name = "sfx"
-    listeners: list[Any] = [listener]  # noqa: RUF012  as the base class declares it
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:

@@ -21,6 +21,7 @@ class Unit:
         dag_id: The DAG.
         run_id: The run; None for a backfill.
         backfill_id: The backfill; None for a run.
+        run_ids: The runs of a backfill, where Airflow has told them.
 
     Example:
         >>> unit = Unit("nightly", backfill_id="7")
@@ -31,6 +32,7 @@ class Unit:
     dag_id: str
     run_id: str | None = None
     backfill_id: str | None = None
+    run_ids: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.run_id is not None:
@@ -38,17 +40,21 @@ class Unit:
         return f"the backfill {self.backfill_id} of {self.dag_id}"
 
     @property
-    def directory(self) -> str:
+    def directories(self) -> list[str]:
         """Where its commits are noted."""
-        if self.run_id is not None:
-            return f"_sfx/runs/{path_step(self.dag_id)}/{path_step(self.run_id)}"
-        return f"_sfx/backfills/{path_step(self.dag_id)}/{path_step(str(self.backfill_id))}"
+        runs = (self.run_id,) if self.run_id is not None else self.run_ids
+        found = [f"_sfx/runs/{path_step(self.dag_id)}/{path_step(run_id)}" for run_id in runs]
+        return found or [f"_sfx/backfills/{path_step(self.dag_id)}/{path_step(str(self.backfill_id))}"]
 
     def made(self, producer: Producer) -> bool:
-        """Whether a change of this producer belongs to it."""
+        """Whether a change of this producer belongs to it. A backfill may run a nightly run again: that one counts alone."""
+        if producer.dag_id != self.dag_id:
+            return False
         if self.run_id is not None:
-            return (producer.dag_id, producer.run_id) == (self.dag_id, self.run_id)
-        return (producer.dag_id, producer.backfill_id) == (self.dag_id, self.backfill_id)
+            return producer.run_id == self.run_id
+        if self.run_ids:
+            return producer.run_id in self.run_ids and producer.run_type == "backfill"
+        return producer.backfill_id == self.backfill_id
 
 
 def record_run(table: OpenTable, commit: str, producer: Producer) -> None:
@@ -60,7 +66,8 @@ def record_run(table: OpenTable, commit: str, producer: Producer) -> None:
         units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
     note = compact({"table": str(table.ref), "commit": commit}).encode()
     for unit in units:
-        table.store.put_if_absent(f"{unit.directory}/{table.ref}~{commit.replace('/', '~')}.json", note)
+        (directory,) = unit.directories
+        table.store.put_if_absent(f"{directory}/{table.ref}~{commit.replace('/', '~')}.json", note)
 
 
 def commits_of(store: Store, unit: Unit) -> dict[TableRef, list[str]]:
@@ -73,7 +80,8 @@ def commits_of(store: Store, unit: Unit) -> dict[TableRef, list[str]]:
     Returns:
         The commits of each table, in the order in which they were begun.
     """
-    paths = sorted(info.path for info in store.list(unit.directory))
+    listed = each(lambda directory: [info.path for info in store.list(directory)], unit.directories, store.readers)
+    paths = sorted(path for paths in listed for path in paths)
     found: dict[TableRef, list[str]] = {}
     for path, data in zip(paths, each(store.get, paths), strict=True):
         record = parse_object(data or b"", path)

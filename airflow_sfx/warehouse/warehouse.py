@@ -541,13 +541,20 @@ class Warehouse:
         return self._undo(Unit(dag_id, run_id), reason, producer)
 
     def rollback_backfill(
-        self, *, dag_id: str, backfill_id: str, reason: str = "", producer: Producer | None = None
+        self,
+        *,
+        dag_id: str,
+        backfill_id: str,
+        run_ids: Sequence[str] = (),
+        reason: str = "",
+        producer: Producer | None = None,
     ) -> list[RunRollback]:
         """Undo everything that the runs of one backfill published; what nightly runs published since stays as it is.
 
         Args:
             dag_id: The DAG.
-            backfill_id: The backfill's number in Airflow.
+            backfill_id: The backfill: how its runs have named it, or, with ``run_ids``, its number.
+            run_ids: Its runs; none where they have named it.
             reason: Why, for the history.
             producer: Who; the process's own identity when absent.
 
@@ -557,7 +564,7 @@ class Warehouse:
         Raises:
             BatchNotFound: The backfill changed nothing in this warehouse.
         """
-        return self._undo(Unit(dag_id, backfill_id=backfill_id), reason, producer)
+        return self._undo(Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(run_ids)), reason, producer)
 
     def _undo(self, unit: Unit, reason: str, producer: Producer | None) -> list[RunRollback]:
         from airflow_sfx.warehouse.rollback import roll_back_unit

@@ -23,7 +23,7 @@ def backfill(scheduler: LocalAirflow) -> str:
     scheduler.ready("backfilled")
     scheduler.command(
         "backfill", "create", "--dag-id", "backfilled", "--from-date", "2013-01-01", "--to-date", "2013-01-05",
-        "--dag-run-conf", '{"sfx_cascade": false}',
+        "--dag-run-conf", '{"sfx_cascade": false, "sfx_backfill_id": "january again"}',
     )  # fmt: skip
 
     def ended() -> bool:
@@ -35,13 +35,13 @@ def backfill(scheduler: LocalAirflow) -> str:
     return str(made["id"])
 
 
-def test_a_backfill_is_in_the_history_by_its_number_and_undone_as_one(
+def test_a_backfill_is_in_the_history_by_its_name_and_undone_as_one_by_its_number(
     scheduler: LocalAirflow, scheduled_warehouse: sfx.Warehouse, backfill: str
 ) -> None:
     for table in ("items", "totals"):
         for day in DAYS:
             entry = scheduled_warehouse.history("backfilled", table, [day])[0]
-            assert (entry.producer.backfill_id, entry.producer.run_type) == (backfill, "backfill")
+            assert (entry.producer.backfill_id, entry.producer.run_type) == ("january again", "backfill")
 
     nightly = scheduled_warehouse.store_dataframe(pd.DataFrame({"run": ["nightly"]}), "backfilled", "items", [DAYS[1]])
     undone = subprocess.run(
@@ -66,3 +66,14 @@ def current(warehouse: sfx.Warehouse, table: str, day: str) -> str | None:
     except sfx.PartitionNotFound:
         return None
     return str(run)
+
+
+def test_a_backfill_that_has_named_itself_is_undone_by_its_name(scheduled_warehouse: sfx.Warehouse) -> None:
+    frame = pd.DataFrame({"n": [1]})
+    for day in DAYS:
+        producer = sfx.Producer(dag_id="named", run_id=f"r{day}", task_id="t", backfill_id="again")
+        scheduled_warehouse.store_dataframe(frame, "named", "items", [day], producer=producer)
+    (undone,) = scheduled_warehouse.rollback_backfill(dag_id="named", backfill_id="again")
+    assert set(undone.rolled_back) == set(DAYS)
+    with pytest.raises(sfx.BatchNotFound, match="the backfill never of named has changed nothing"):
+        scheduled_warehouse.rollback_backfill(dag_id="named", backfill_id="never")
