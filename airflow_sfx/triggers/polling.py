@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
-from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.triggers.warehouses import forget, warehouse_of
 
@@ -27,6 +27,9 @@ Check = Callable[[Pointers], bool]
 
 _JITTER = 0.1
 _LONGEST_PAUSE_SECONDS = 300.0
+_MOST_DOUBLINGS = 10
+_LOOKS_WITH_THE_SAME_KEYS = 20
+"""A table may be dropped and made anew with other keys: after so many looks they are asked for again."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +85,8 @@ class TablePoll:
         self.waiters: set[_Waiter] = set()
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
+        self._keys: tuple[PartitionKey, ...] | None = None
+        self._looks = 0
 
     def join(self, waiter: _Waiter) -> None:
         """Take somebody in; the polling begins with the first."""
@@ -105,16 +110,17 @@ class TablePoll:
             try:
                 failures = 0 if await self._look() else failures + 1
             except Exception as error:  # each waiter raises it, in its own task
+                self._task = None  # whoever comes now begins anew
                 for waiter in self._waiting():
                     waiter.done.set_exception(error)
                 return
             pause = min(one.seconds for one in self.waiters) if self.waiters else 0.0
-            pause = min(pause * 2**failures, max(pause, _LONGEST_PAUSE_SECONDS))
+            pause = min(pause * 2 ** min(failures, _MOST_DOUBLINGS), max(pause, _LONGEST_PAUSE_SECONDS))
             await self._sleep(pause * random.uniform(1 - _JITTER, 1))  # noqa: S311
 
     async def _look(self) -> bool:
         """Ask the metastore once, and tell whose wait is over; False if it could not be asked."""
-        asked = self._waiting()
+        asked = self._refuse_others(self._waiting())
         wanted = {partition for waiter in asked for partition in waiter.partitions}
         try:
             pointers = await asyncio.to_thread(self._pointers, sorted(wanted, key=lambda one: one.values))
@@ -127,11 +133,29 @@ class TablePoll:
                 waiter.done.set_result(None)
         return True
 
+    def _refuse_others(self, waiters: list[_Waiter]) -> list[_Waiter]:
+        """Those who wait for partitions that the table can have; the others are told, and disturb nobody."""
+        if self._keys is None:
+            return waiters
+        names = ", ".join(key.name for key in self._keys) or "none"
+        for waiter in waiters:
+            for partition in waiter.partitions:
+                if len(partition.values) != len(self._keys) and not waiter.done.done():
+                    waiter.done.set_exception(
+                        InvalidName(f"{partition.values!r} is no partition of {self._ref}, whose keys are: {names}")
+                    )
+        return [waiter for waiter in waiters if not waiter.done.done()]
+
     def _pointers(self, partitions: list[Partition]) -> Pointers:
-        try:
-            return warehouse_of(self._conn_id).metastore.get_partitions(self._ref, partitions)
-        except TableNotFound:
+        metastore = warehouse_of(self._conn_id).metastore
+        if self._keys is None or self._looks >= _LOOKS_WITH_THE_SAME_KEYS:
+            table = metastore.get_table(self._ref)
+            self._keys, self._looks = (None if table is None else table.keys), 0
+        self._looks += 1
+        if self._keys is None:
             return {}
+        able = [partition for partition in partitions if len(partition.values) == len(self._keys or ())]
+        return metastore.get_partitions(self._ref, able, keys=self._keys)
 
     def _waiting(self) -> list[_Waiter]:
         return [waiter for waiter in self.waiters if not waiter.done.done()]

@@ -201,3 +201,57 @@ def operator_error(operator, arguments):
     except Exception as error:
         return [type(error).__name__, str(error)]
     return ["", ""]
+
+
+def shared_polls(uri, waiters, seconds):
+    """Wait on many partitions of one table at once: who was served, who was refused, and what the metastore was asked."""
+    import asyncio
+    from collections import Counter
+
+    import pandas as pd
+
+    import airflow_sfx as sfx
+    from airflow_sfx.core.partition import Partition
+    from airflow_sfx.core.table import TableRef
+    from airflow_sfx.triggers import polling
+
+    warehouse = sfx.connect(uri)
+    asked = Counter()
+    metastore = type(warehouse.metastore)
+    originals = {name: getattr(metastore, name) for name in ("get_table", "get_partitions")}
+
+    def counting(name):
+        def call(self, *arguments, **options):
+            asked[name] += 1
+            return originals[name](self, *arguments, **options)
+
+        return call
+
+    async def wait(values):
+        def there(pointers):
+            return Partition(tuple(values)) in pointers
+
+        await polling.wait_for(None, TableRef("polled", "items"), (Partition(tuple(values)),), there, seconds=seconds)
+
+    async def all_of_them():
+        tasks = [asyncio.create_task(wait([f"p{number}"])) for number in range(waiters)]
+        tasks.append(asyncio.create_task(wait(["p0", "too many"])))
+        await asyncio.sleep(3 * seconds)
+        before = dict(asked)
+        frame = pd.DataFrame({"day": [f"p{number}" for number in range(waiters)], "n": 1})
+        await asyncio.to_thread(warehouse.store_dataframe, frame, "polled", "items", partition_by=["day"])
+        asked.clear()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        return before, done
+
+    with (
+        patch.dict(os.environ, {"SFX_WAREHOUSE": uri}),
+        patch.multiple(metastore, **{n: counting(n) for n in originals}),
+    ):
+        before, done = asyncio.run(all_of_them())
+    return {
+        "served": sum(one is None for one in done),
+        "refused": [f"{type(one).__name__}: {one}" for one in done if one is not None],
+        "asked before": before,
+        "asked after": dict(asked),
+    }
