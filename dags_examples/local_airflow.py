@@ -107,11 +107,14 @@ class LocalAirflow:
         """
 
         def there() -> bool:
-            if errors := self.get("importErrors")["import_errors"]:
-                raise RuntimeError("\n".join(f"{one['filename']}: {one['stack_trace']}" for one in errors))
-            return set(dag_ids) <= {dag["dag_id"] for dag in self.get("dags", limit=500, exclude_stale=True)["dags"]}
+            return set(dag_ids) <= {dag["dag_id"] for dag in self.get("dags", limit=PAGE, exclude_stale=True)["dags"]}
 
-        self.until(there, f"the DAGs {', '.join(dag_ids)} are known")
+        try:
+            self.until(there, f"the DAGs {', '.join(dag_ids)} are known", seconds=START_SECONDS)
+        except RuntimeError as error:
+            errors = self.get("importErrors")["import_errors"]
+            told = "\n".join(f"{one['filename']}: {one['stack_trace']}" for one in errors)
+            raise RuntimeError(f"{error}\n{told}") from error
         for dag_id in dag_ids:
             self.send("PATCH", f"dags/{dag_id}?update_mask=is_paused", {"is_paused": False})
 
@@ -260,6 +263,8 @@ def _settings(home: Path, dags: Path, url: str, port: int, others: Sequence[int]
         "API__WORKERS": "1",
         "LOGGING__WORKER_LOG_SERVER_PORT": str(others[0]),
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(others[1]),
+        "CORE__DAGBAG_IMPORT_TIMEOUT": "180",
+        "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "180",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from airflow_sfx.operators.pins import PinBatchesOperator
     from airflow_sfx.operators.spark import SparkBatchOperator
+    from airflow_sfx.operators.sql import SqlToBatchOperator
     from airflow_sfx.operators.store import StoreBatchOperator
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "PublishBatchOperator": "batches",
     "RollbackBatchOperator": "batches",
     "SparkBatchOperator": "spark",
+    "SqlToBatchOperator": "sql",
     "StoreBatchOperator": "store",
     "VerifyBatchOperator": "batches",
 }
@@ -35,6 +37,7 @@ __all__ = [
     "PublishBatchOperator",
     "RollbackBatchOperator",
     "SparkBatchOperator",
+    "SqlToBatchOperator",
     "StoreBatchOperator",
     "VerifyBatchOperator",
 ]

@@ -1,0 +1,180 @@
+"""The operator that streams a query's rows, from any database that Airflow connects to, into a new batch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.sdk import BaseHook, BaseOperator
+
+import airflow_sfx as sfx
+from airflow_sfx.assets.events import add_outlet, emit
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.operators.destination import Destination
+from airflow_sfx.plugin.xcom import register
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from airflow.sdk import Context
+
+    from airflow_sfx.core.pin import BatchPin
+    from airflow_sfx.warehouse.warehouse import Evolve, Keys
+
+register()
+
+
+class SqlToBatchOperator(Destination, BaseOperator):
+    """Runs a query and stores its rows as a new batch; rows are fetched and written in chunks, in constant memory.
+
+    PostgreSQL and MySQL are read with a cursor that stays on the server.
+
+    Args:
+        sql: The query, or the name of a ``.sql`` file (templated).
+        conn_id: The database's connection, of any type whose hook gives a DB-API connection.
+        table: ``database.table`` (templated).
+        parameters: The query's parameters, as its database takes them (templated).
+        partitions: The partition's values (templated); as of ``@task.batch`` where they are absent.
+        partition_by: The columns that say each row's partition, for many partitions in one batch.
+        partition_keys: The names, and types, of a new table's partition keys.
+        types: Types by column, where what the first rows have is too narrow: Arrow's, or names of Hive's
+            (``decimal(38,4)``).
+        fetch_rows: How many rows a chunk has.
+        publish: Whether the batch becomes current; otherwise it stays staged.
+        reason: Why, for the audit trail (templated).
+        evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
+        cascade: Whether the publish is an asset event that starts other DAGs (templated).
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    template_fields: Sequence[str] = ("sql", "parameters", *Destination.templates, "cascade")
+    template_ext: Sequence[str] = (".sql",)
+
+    def __init__(
+        self,
+        *,
+        sql: str,
+        conn_id: str,
+        table: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        partitions: Sequence[Any] | str | None = None,
+        partition_by: Sequence[str] | str | None = None,
+        partition_keys: Keys | None = None,
+        types: Mapping[str, Any] | None = None,
+        fetch_rows: int = 50_000,
+        publish: bool = True,
+        reason: str = "",
+        evolve: Evolve = "safe",
+        cascade: bool | str = True,
+        sfx_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if publish and not kwargs.get("_airflow_from_mapped"):
+            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
+        super().__init__(**kwargs)
+        self.set_destination(table, partitions, partition_by, partition_keys, reason, sfx_conn_id)
+        if fetch_rows < 1:
+            raise InvalidName(f"the task {self.task_id} has fetch_rows={fetch_rows}: it is at least 1")
+        self.sql = sql
+        self.conn_id = conn_id
+        self.parameters = parameters
+        self.types = types
+        self.fetch_rows = fetch_rows
+        self.publish = publish
+        self.evolve: Evolve = evolve
+        self.cascade = cascade
+
+    def execute(self, context: Context) -> BatchPin:
+        """Run the query and store its rows.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            The pin of the new batch.
+
+        Raises:
+            InvalidName: The table, a partition value or the connection is refused; nothing ran.
+            SchemaMismatch: The rows cannot be stored, or do not fit the table; nothing was published.
+        """
+        ref, partitions = self.destination(context)
+        hook = BaseHook.get_hook(self.conn_id)
+        if not hasattr(hook, "get_conn"):
+            raise InvalidName(f"the connection {self.conn_id!r} of the task {self.task_id} is not one of a database")
+        with closing(hook.get_conn()) as connection, closing(_cursor(connection, self.fetch_rows)) as cursor:
+            if self.parameters is None:
+                cursor.execute(self.sql)
+            else:
+                cursor.execute(self.sql, self.parameters)
+            pin = sfx.store_dataframe(
+                self._batches(cursor, connection),
+                ref.database,
+                ref.table,
+                partitions,
+                partition_by=self.partition_by,
+                partition_keys=self.partition_keys,
+                publish=self.publish,
+                reason=self.reason,
+                evolve=self.evolve,
+                producer=producer_of(cast("Mapping[str, Any]", context)),
+                warehouse=self.warehouse(),
+            )
+        self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
+        if self.publish:
+            emit(context, [pin], "publish", cascade=self.cascade)
+        return pin
+
+    def _batches(self, cursor: Any, connection: Any) -> Iterator[pa.RecordBatch]:
+        from airflow_sfx.frames.rows import record_batches
+
+        chunks = iter(lambda: cursor.fetchmany(self.fetch_rows), [])
+        first = next(chunks, None)  # only now does a cursor on the server know its columns
+        if cursor.description is None:
+            raise InvalidName(f"the statement of the task {self.task_id} gives no rows: write a query")
+        names = [str(column[0]) for column in cursor.description]
+        return record_batches(
+            names,
+            itertools.chain([] if first is None else [first], chunks),
+            types=self.types or {},
+            told=_told(cursor, connection),
+        )
+
+
+def _cursor(connection: Any, rows: int) -> Any:
+    """A cursor that fetches as it goes, where the driver would else fetch all rows at once."""
+    driver = _driver(connection)
+    if driver in ("psycopg2", "psycopg"):
+        cursor = connection.cursor(name="sfx")
+        cursor.itersize = rows
+        return cursor
+    if driver == "pymysql":
+        from pymysql.cursors import SSCursor
+
+        return connection.cursor(SSCursor)
+    if driver == "MySQLdb":
+        from MySQLdb.cursors import SSCursor
+
+        return connection.cursor(SSCursor)
+    cursor = connection.cursor()
+    cursor.arraysize = rows
+    return cursor
+
+
+def _driver(connection: Any) -> str:
+    for kind in type(connection).__mro__:
+        root = kind.__module__.partition(".")[0]
+        if root in ("psycopg2", "psycopg", "pymysql", "MySQLdb"):
+            return root
+    return ""
+
+
+def _told(cursor: Any, connection: Any) -> dict[str, pa.DataType]:
+    """The types that the database itself tells."""
+    from airflow_sfx.frames.rows import POSTGRES_TYPES
+
+    if not _driver(connection).startswith("psycopg"):
+        return {}
+    columns = [(str(column[0]), column[1]) for column in cursor.description]
+    return {name: POSTGRES_TYPES[code] for name, code in columns if code in POSTGRES_TYPES}

