@@ -250,6 +250,7 @@ def local_airflow(home: Path, dags: Path, environment: Mapping[str, str]) -> Ite
 
 def _settings(home: Path, dags: Path, url: str, port: int, others: Sequence[int]) -> dict[str, str]:
     values = {
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=120",  # its processes wait for each other
         "CORE__DAGS_FOLDER": str(dags),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
