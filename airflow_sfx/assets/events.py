@@ -20,21 +20,21 @@ QUIET = "sfx_cascade"
 _FALSE = ("false", "0", "no")
 
 
-def add_outlet(outlets: Any, table: str) -> list[Any]:
-    """A task's outlets with the table that it writes.
+def add_outlet(arguments: dict[str, Any], table: str) -> None:
+    """Add the table that a task writes to the outlets among its arguments.
+
+    A task that is made of a mapped one when it runs has the outlets that its DAG file gave it, and no others.
 
     Args:
-        outlets: As the author gave them.
+        arguments: The operator's arguments.
         table: ``database.table``; a template is not known yet, and adds nothing.
-
-    Returns:
-        The outlets.
     """
+    if "{" in table or arguments.get("_airflow_from_mapped"):
+        return
+    outlets = arguments.get("outlets")
     given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets is not None else []
-    if "{" in table:
-        return given
     asset = batch_asset(table)
-    return given if asset in given else [*given, asset]
+    arguments["outlets"] = given if asset in given else [*given, asset]
 
 
 def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade: bool | str = True) -> None:

@@ -69,7 +69,7 @@ def batch_task(
     if multiple_outputs:
         raise TypeError("@task.batch has one output, the pin of its batch: leave multiple_outputs out")
     if kwargs.get("publish", True):  # also for mapped tasks, whose operator is made when they run
-        kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
+        add_outlet(kwargs, table)
     return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=False,

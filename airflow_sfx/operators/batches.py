@@ -49,8 +49,7 @@ class PublishBatchOperator(BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if not kwargs.get("_airflow_from_mapped"):
-            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), _table_of(pin))
+        add_outlet(kwargs, _table_of(pin))
         super().__init__(**kwargs)
         self.cascade = cascade
         self.pin = pin
@@ -157,8 +156,8 @@ class RollbackBatchOperator(Destination, BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if table is not None and not kwargs.get("_airflow_from_mapped"):
-            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
+        if table is not None:
+            add_outlet(kwargs, table)
         super().__init__(**kwargs)
         self.cascade = cascade
         unit = (run_id is None) != (backfill_id is None)

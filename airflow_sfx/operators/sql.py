@@ -71,8 +71,8 @@ class SqlToBatchOperator(Destination, BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if publish and not kwargs.get("_airflow_from_mapped"):
-            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
+        if publish:
+            add_outlet(kwargs, table)
         super().__init__(**kwargs)
         self.set_destination(table, partitions, partition_by, partition_keys, reason, sfx_conn_id)
         if fetch_rows < 1:

@@ -69,8 +69,8 @@ class StoreBatchOperator(Destination, PythonOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if publish and not kwargs.get("_airflow_from_mapped"):
-            kwargs["outlets"] = add_outlet(kwargs.get("outlets"), table)
+        if publish:
+            add_outlet(kwargs, table)
         kwargs.setdefault("show_return_value_in_logs", False)  # it is a whole DataFrame
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
         self.set_destination(table, partitions, partition_by, partition_keys, reason, sfx_conn_id)

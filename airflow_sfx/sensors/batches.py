@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -102,8 +103,9 @@ class _BatchSensor(BaseSensorOperator):
             timeout=left,
         )
 
+    @abstractmethod
     def _trigger(self) -> BaseTrigger:
-        raise NotImplementedError
+        """What waits in the triggerer."""
 
     def _warehouse(self) -> Warehouse:
         return named_warehouse(self.sfx_conn_id) or sfx.connect()

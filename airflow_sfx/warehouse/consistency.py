@@ -15,7 +15,7 @@ from airflow_sfx.storage.store import ObjectInfo
 from airflow_sfx.warehouse.files import batch_files
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import moved_by_others
+from airflow_sfx.warehouse.pointers import hints, moved_by_others
 
 
 def inconsistencies(table: OpenTable, pin: BatchPin) -> list[str]:
@@ -30,7 +30,7 @@ def inconsistencies(table: OpenTable, pin: BatchPin) -> list[str]:
     """
     ledger = Ledger(table)
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
-    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in pin.batches})
+    heads = ledger.heads(hints(pin.batches, pointers))
     found = each(lambda item: _unseen(table, *item), pin.batches.items(), table.store.readers)
     told = [sentence for sentences in found for sentence in sentences]
     told += [

@@ -18,6 +18,7 @@ from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import hints
 
 
 def take(table: OpenTable, consumer: str, run: str, pin: BatchPin) -> dict[str, str]:
@@ -37,7 +38,7 @@ def take(table: OpenTable, consumer: str, run: str, pin: BatchPin) -> dict[str, 
     """
     ledger = Ledger(table)
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
-    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in pin.batches})
+    heads = ledger.heads(hints(pin.batches, pointers))
 
     def one(item: tuple[str, str]) -> str:
         name, batch_id = item

@@ -14,7 +14,7 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import lags, moved_by_others
+from airflow_sfx.warehouse.pointers import hints, lags, moved_by_others
 
 _READERS = 16
 CONVERGE_AT_MOST = 64
@@ -66,7 +66,7 @@ def converged_heads(
     Returns:
         Heads by partition name.
     """
-    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
+    heads = ledger.heads(hints(names, pointers))
     behind = [head.entry for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))]
     if behind:
         foreign = moved_by_others(table, {name: pointers[name] for name in names if name in pointers}, heads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.metastore.metastore import PartitionInfo
@@ -19,6 +19,16 @@ def expected_location(table: OpenTable, entry: LedgerEntry) -> str:
 def lags(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
     """Whether the metastore has not been told of the entry in effect."""
     return (pointer.sequence if pointer else 0) < entry.sequence
+
+
+def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[str, int]:
+    """How far each ledger had come when the metastore was told last; 0 where it does not have the partition.
+
+    Args:
+        names: The partitions' names.
+        pointers: The metastore's pointers by partition name.
+    """
+    return {name: pointers[name].sequence if name in pointers else 0 for name in names}
 
 
 def moved_by_others(

@@ -9,7 +9,7 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import expected_location, lags, moved_by_others
+from airflow_sfx.warehouse.pointers import expected_location, hints, lags, moved_by_others
 from airflow_sfx.warehouse.reports import Repair
 
 
@@ -25,7 +25,7 @@ def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
     """
     pointers = table.pointers(None)
     names = sorted({*ledger.names(), *pointers})
-    heads = ledger.heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
+    heads = ledger.heads(hints(names, pointers))
     found = [
         Repair(name, f"entry {head.last} was not decided", "waited for its writer, or decided against it")
         for name, head in heads.items()

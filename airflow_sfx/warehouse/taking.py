@@ -14,6 +14,7 @@ from airflow_sfx.warehouse.adopt_files import Inspected, Place, common_schema, i
 from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import hints
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content
 
@@ -106,4 +107,4 @@ def refuse_key_columns(schema: pa.Schema, keys: Sequence[PartitionKey], target: 
 def _heads(table: OpenTable, partitions: Mapping[Partition, Place]) -> dict[str, Head]:
     names = [table.layout.name(partition) for partition in partitions]
     pointers = table.pointers([table.layout.partition(name) for name in names])
-    return Ledger(table).heads({name: pointers[name].sequence if name in pointers else 0 for name in names})
+    return Ledger(table).heads(hints(names, pointers))

@@ -264,10 +264,7 @@ class Warehouse:
             PartitionNotFound: A partition has no batch, or no partition has one.
             InvalidName: The time has no time zone.
         """
-        opened, found, _ = self._chosen(db, table, partitions, None, as_of)
-        if not found:
-            raise opened.missing("", "has no partition with a batch")
-        return opened.pin(found)
+        return self._pin(self._open(db, table), partitions, as_of)
 
     def hold(
         self,
@@ -350,7 +347,7 @@ class Warehouse:
         there = None if renew else standing(opened, name, opened.wanted(partitions))
         if there is not None:
             return there
-        pin = self.pin(db, table, partitions, as_of=as_of)
+        pin = self._pin(opened, partitions, as_of)
         author = Author(producer or self._producer(), reason)
         return hold(opened, name, pin, author, until=until, renew=renew)
 
@@ -772,7 +769,7 @@ class Warehouse:
         as_of: datetime | None,
     ) -> tuple[OpenTable, dict[str, str], bool]:
         """The table, the batches to read, and whether the caller named the partitions."""
-        from airflow_sfx.warehouse.current import batches_as_of, current_batches, named_batch
+        from airflow_sfx.warehouse.current import named_batch
 
         if isinstance(source, BatchPin):
             if name is not None or partitions is not None or batch_id is not None or as_of is not None:
@@ -786,9 +783,21 @@ class Warehouse:
         wanted = table.wanted(partitions)
         if batch_id is not None:
             return table, named_batch(table, wanted, batch_id), True
+        return table, self._batches(table, wanted, as_of), wanted is not None
+
+    def _pin(self, table: OpenTable, partitions: Sequence[object] | None, as_of: datetime | None) -> BatchPin:
+        found = self._batches(table, table.wanted(partitions), as_of)
+        if not found:
+            raise table.missing("", "has no partition with a batch")
+        return table.pin(found)
+
+    def _batches(self, table: OpenTable, wanted: Sequence[Partition] | None, as_of: datetime | None) -> dict[str, str]:
+        """The batches that are current, or were at a time."""
+        from airflow_sfx.warehouse.current import batches_as_of, current_batches
+
         if as_of is not None:
-            return table, batches_as_of(table, Ledger(table), wanted, as_of), wanted is not None
-        return table, current_batches(table, Ledger(table), wanted), wanted is not None
+            return batches_as_of(table, Ledger(table), wanted, as_of)
+        return current_batches(table, Ledger(table), wanted)
 
 
 def _one(partitions: Sequence[Partition], table: OpenTable) -> str:

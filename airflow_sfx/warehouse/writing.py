@@ -28,7 +28,7 @@ from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import MANY, WAITERS, each, put_all
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import moved_by_others
+from airflow_sfx.warehouse.pointers import hints, moved_by_others
 
 Out = TypeVar("Out")
 
@@ -157,8 +157,7 @@ class BatchSet:
 
     def _look(self, names: Sequence[str]) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
         pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
-        hints = {name: pointers[name].sequence if name in pointers else 0 for name in names}
-        return pointers, self.ledger.likely_heads(hints)
+        return pointers, self.ledger.likely_heads(hints(names, pointers))
 
     def write(
         self,
