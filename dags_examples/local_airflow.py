@@ -159,7 +159,14 @@ class LocalAirflow:
         Raises:
             RuntimeError: It failed; the message has the logs of the tasks that did.
         """
-        run_id = self.trigger(dag_id, logical_date, **options)
+        return self.succeeded(dag_id, self.trigger(dag_id, logical_date, **options))
+
+    def succeeded(self, dag_id: str, run_id: str) -> str:
+        """Wait until a run has succeeded; returns its ID.
+
+        Raises:
+            RuntimeError: It failed; the message has the logs of the tasks that did.
+        """
         if self.finish(dag_id, run_id) != "success":
             failed = [task for task in self.tasks(dag_id, run_id) if task["state"] == "failed"]
             logs = "\n".join(self.task_log(dag_id, run_id, task["task_id"], task["try_number"]) for task in failed)

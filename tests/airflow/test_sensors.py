@@ -28,7 +28,7 @@ def deferred(scheduler: LocalAirflow, dag_id: str, run_id: str) -> None:
 
 
 def got(scheduler: LocalAirflow, dag_id: str, run_id: str) -> str:
-    assert scheduler.finish(dag_id, run_id) == "success"
+    scheduler.succeeded(dag_id, run_id)
     return scheduler.task_log(dag_id, run_id, "seen")
 
 
@@ -57,6 +57,7 @@ def test_a_batch_that_is_not_newer_is_not_taken(scheduler, scheduled_warehouse, 
     newer_than = old.batch_id if kind == "batch" else then.isoformat()
     run_id = scheduler.trigger("waiting", conf={"day": day, "newer_than": newer_than})
     deferred(scheduler, "waiting", run_id)
+    scheduler.until(lambda: pd.Timestamp.now("UTC") > then, "a batch stored now is newer")
     new = store(scheduled_warehouse, day)
     log = got(scheduler, "waiting", run_id)
     assert new.batch_id in log
