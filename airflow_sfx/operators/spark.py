@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import airflow_sfx as sfx
+from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
@@ -48,12 +49,13 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         publish: Whether the batch becomes current; otherwise it stays staged.
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed.
+        cascade: Whether the publish is an asset event that starts other DAGs (templated).
         s3_scheme: What ``s3://`` is called in the locations that the job gets: ``s3a`` for open-source Spark.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on.
     """
 
-    template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, *Destination.templates, "inputs")
+    template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, *Destination.templates, "inputs", "cascade")
 
     def __init__(
         self,
@@ -65,15 +67,19 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         publish: bool = True,
         reason: str = "",
         evolve: Evolve = "safe",
+        cascade: bool | str = True,
         s3_scheme: str = "s3a",
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if publish:
+            add_outlet(kwargs, table)
         super().__init__(**kwargs)
         self.set_destination(table, partitions, None, partition_keys, reason, sfx_conn_id)
         self.inputs = inputs or {}
         self.publish = publish
         self.evolve: Evolve = evolve
+        self.cascade = cascade
         self.s3_scheme = s3_scheme
 
     def execute(self, context: Context) -> BatchPin:  # type: ignore[override]
@@ -105,6 +111,8 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         super().execute(context)
         pin = batch.close(publish=self.publish, evolve=self.evolve)
         self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
+        if self.publish:
+            emit(context, [pin], "publish", cascade=self.cascade)
         return pin
 
     def _described(self, warehouse: Warehouse, value: Any) -> dict[str, object]:

@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.retried import published_before
 from airflow_sfx.warehouse.staged import note_staged
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content, EncodedFile
@@ -113,12 +114,14 @@ def conclude(
         author: Who and why.
 
     Returns:
-        The pin of what was written.
+        The pin of what was written; of what an earlier attempt of the same task instance published, if that is the same.
 
     Raises:
         CheckFailed: A check failed; the batch is staged.
     """
     failed = [result for result in results if not result.passed]
+    if options.publish and not failed and (before := published_before(table, batches, author.producer)):
+        return before
     manifests = batches.seal(staged=bool(failed) or not options.publish, checks=results)
     target.ensure(table, columns, options.evolve)
     pin = table.pin(batches.batches)

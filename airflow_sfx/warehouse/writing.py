@@ -210,6 +210,20 @@ class BatchSet:
         current = {name: self.heads[name].batch_id for name in self._drafts}
         return self._table.manifests({name: batch_id for name, batch_id in current.items() if batch_id})
 
+    def hold_the_same(self, manifests: Sequence[Manifest]) -> bool:
+        """Whether complete batches have exactly the files that have been written, made from the same inputs.
+
+        Args:
+            manifests: The manifests of the complete batches, one for each of the partitions.
+        """
+        schema = self._content.schema()
+        return all(
+            (one.schema, one.columns, one.inputs) == (schema, self._content.columns, self._content.inputs)
+            and "" not in (theirs := [file.sha256 for file in one.files])
+            and theirs == [file.sha256 for file in self._drafts[one.partition].files]
+            for one in manifests
+        )
+
     def register(self, name: str, files: Sequence[FoundFile]) -> None:
         """Take note of the files that other processes have written into a claimed batch's directory.
 
