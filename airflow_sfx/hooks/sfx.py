@@ -69,7 +69,12 @@ class SfxHook(BaseHook):
 
             aws = self._connection().extra_dejson.get("aws_conn_id")
             access = s3_access(str(aws)) if aws else None
-            self._warehouse = connect(self.get_uri(), producer=current_producer, access=access)
+            named = f"the Airflow connection {self.sfx_conn_id!r}"
+            uri = self.get_uri()
+            try:
+                self._warehouse = connect(uri, producer=current_producer, access=access, source=named)
+            except (InvalidName, WarehouseUnavailable) as error:
+                raise type(error)(f"{named} names a warehouse that cannot be opened: {error}") from error
         return self._warehouse
 
     def test_connection(self) -> tuple[bool, str]:

@@ -50,6 +50,7 @@ class Address:
         hosts: Host names with ports, in the order in which they are tried.
         auth: ``NOSASL``, or ``KERBEROS`` for SASL with GSSAPI.
         service: The Kerberos service's name.
+        source: What names it, for messages: an Airflow connection.
 
     Example:
         >>> Address.parse("one:9083,two", {}).hosts
@@ -59,9 +60,10 @@ class Address:
     hosts: tuple[tuple[str, int], ...]
     auth: str = "NOSASL"
     service: str = "hive"
+    source: str = ""
 
     @classmethod
-    def parse(cls, netloc: str, options: dict[str, str]) -> Address:
+    def parse(cls, netloc: str, options: dict[str, str], source: str = "") -> Address:
         """Read ``host:port,host:port`` and the options ``auth`` and ``kerberos_service_name``.
 
         Raises:
@@ -76,7 +78,7 @@ class Address:
         auth = options.get("auth", "NOSASL").upper()
         if auth not in ("NOSASL", "KERBEROS"):
             raise InvalidName(f"auth={auth!r} is not known: use NOSASL or KERBEROS")
-        return cls(tuple(hosts), auth, options.get("kerberos_service_name", "hive"))
+        return cls(tuple(hosts), auth, options.get("kerberos_service_name", "hive"), source)
 
     def __str__(self) -> str:
         return ",".join(f"{host}:{port}" for host, port in self.hosts)
@@ -147,8 +149,9 @@ class HiveClients:
 
     def unavailable(self, reason: str) -> WarehouseUnavailable:
         """The error for a metastore that does not do what it is asked."""
+        named = f", which {self._address.source} names," if self._address.source else ""
         return WarehouseUnavailable(
-            f"the Hive Metastore at {self._address} cannot be used: {reason}. Check that it runs and can be reached from "
+            f"the Hive Metastore at {self._address}{named} cannot be used: {reason}. Check that it runs and can be reached from "
             "here; `sfx repair` completes what was cut short"
         )
 

@@ -132,7 +132,8 @@ def pins_in(value: object) -> Iterator[BatchPin]:
         for item in value.values():
             yield from pins_in(item)
     elif isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, (str, bytes, bytearray)):
-        for item in value:
+        items = value[:] if isinstance(value, Sequence) and _is_lazy(value) else value
+        for item in items:
             yield from pins_in(item)
 
 

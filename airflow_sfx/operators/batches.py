@@ -15,6 +15,7 @@ from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.arguments import required_pins
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.origin import refuse_swapped, table_of_output
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class PublishBatchOperator(BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        add_outlet(kwargs, _table_of(pin))
+        add_outlet(kwargs, table_of_output(pin) or "{{ }}")
         super().__init__(**kwargs)
         self.cascade = cascade
         self.pin = pin
@@ -67,9 +68,10 @@ class PublishBatchOperator(BaseOperator):
             The pin, or the pins.
 
         Raises:
-            InvalidName: There is no pin.
+            InvalidName: There is no pin, or one of another table than that of the task that it comes from.
             CommitConflict: A batch that was written later is current.
         """
+        refuse_swapped(self, "pin")
         warehouse, producer = named_warehouse(self.sfx_conn_id), producer_of(cast("Mapping[str, Any]", context))
         done = [
             sfx.publish(pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse)
@@ -104,9 +106,10 @@ class VerifyBatchOperator(BaseOperator):
             The pin, or the pins, as they came: a task after this one takes them from here.
 
         Raises:
-            InvalidName: There is no pin.
+            InvalidName: There is no pin, or one of another table than that of the task that it comes from.
             InconsistentBatch: Something is missing or altered.
         """
+        refuse_swapped(self, "pin")
         warehouse = named_warehouse(self.sfx_conn_id)
         for pin in required_pins(self.pin, self.task_id):
             report = sfx.verify(pin, warehouse=warehouse)
@@ -167,6 +170,7 @@ class RollbackBatchOperator(Destination, BaseOperator):
                 "that a run or a backfill wrote"
             )
         self.set_destination(table or "none.none", partitions, None, None, reason, sfx_conn_id)
+        self.table = table or ""
         self.to = to
         self.undone_dag_id = dag_id
         self.undone_run_id = run_id
@@ -211,12 +215,3 @@ class RollbackBatchOperator(Destination, BaseOperator):
         if self.undone_run_id is not None:
             return sfx.rollback_run(dag_id=dag_id, run_id=self.undone_run_id, **more)
         return sfx.rollback_backfill(dag_id=dag_id, backfill_id=str(self.undone_backfill_id), **more)
-
-
-def _table_of(pin: Any) -> str:
-    """The table of the task whose output a pin is, if the DAG file says it; a template, which adds no outlet, if not."""
-    operator: Any = getattr(pin, "operator", None)
-    table = getattr(operator, "table", None) or getattr(operator, "partial_kwargs", {}).get("table")
-    if table is None and getattr(operator, "pin", None) is not None:
-        return _table_of(operator.pin)  # a task that passes a pin on
-    return table if isinstance(table, str) else "{{ }}"

@@ -11,6 +11,7 @@ from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.origin import refuse_swapped
 from airflow_sfx.plugin.xcom import register
 
 try:
@@ -95,6 +96,7 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
             InvalidName: The table, a partition value or an input is refused; nothing ran.
             InconsistentBatch: The job succeeded and wrote nothing where it was told to.
         """
+        refuse_swapped(self, "inputs")
         ref, partitions = self.destination(context)
         warehouse = self.warehouse() or sfx.connect()
         batch = warehouse.open_batch(

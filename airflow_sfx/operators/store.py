@@ -18,6 +18,7 @@ from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import load_arguments
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.origin import refuse_swapped
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -89,10 +90,11 @@ class StoreBatchOperator(Destination, PythonOperator):
             The pin of the new batch.
 
         Raises:
-            InvalidName: The table or a partition value is refused; nothing ran.
+            InvalidName: The table, a partition value or an input is refused; nothing ran.
             TypeError: The function returned no DataFrame; nothing was stored.
             CheckFailed: A check said no; the batch is staged and the partition unchanged.
         """
+        refuse_swapped(self, "op_args", "op_kwargs")
         ref, partitions = self.destination(context)
         warehouse = self.warehouse()
         self.op_args, self.op_kwargs, inputs = load_arguments(

@@ -25,7 +25,13 @@ _LOGIN: tuple[str, ...] = ("auth", "kerberos_service_name")
 CATALOG_FILE = "_sfx/metastore.sqlite"
 
 
-def connect(uri: str, *, producer: Callable[[], Producer] | None = None, access: S3Access | None = None) -> Warehouse:
+def connect(
+    uri: str,
+    *,
+    producer: Callable[[], Producer] | None = None,
+    access: S3Access | None = None,
+    source: str = "",
+) -> Warehouse:
     """Open a warehouse.
 
     Args:
@@ -37,6 +43,7 @@ def connect(uri: str, *, producer: Callable[[], Producer] | None = None, access:
             catalog, with ``glue_endpoint_url=`` where it is not Amazon's.
         producer: Who writes; from the process's environment where nobody says.
         access: How S3 is reached, where neither the URI nor the AWS environment says.
+        source: What names the warehouse, for messages: an Airflow connection.
 
     Returns:
         The warehouse.
@@ -54,7 +61,7 @@ def connect(uri: str, *, producer: Callable[[], Producer] | None = None, access:
     options = _options(uri, parts.query)
     style = _style(options)
     if parts.scheme == "hive":
-        store, metastore, shown = _hive(parts.netloc, options, access)
+        store, metastore, shown = _hive(parts.netloc, options, access, source)
     elif parts.scheme == "glue":
         store, metastore, shown = _glue(parts.netloc, options, access)
     elif parts.scheme == "embedded":
@@ -82,12 +89,12 @@ def _embedded(uri: str, parts: SplitResult) -> tuple[Store, Metastore, str]:
     return store, EmbeddedMetastore(f"{path}/{CATALOG_FILE}"), f"embedded://{path}"
 
 
-def _hive(netloc: str, options: dict[str, str], access: S3Access | None) -> tuple[Store, Metastore, str]:
+def _hive(netloc: str, options: dict[str, str], access: S3Access | None, source: str) -> tuple[Store, Metastore, str]:
     from airflow_sfx.metastore.hive import HiveMetastore
     from airflow_sfx.metastore.hive_client import Address
 
     login = {name: options.pop(name, "") for name in _LOGIN if name in options}
-    address = Address.parse(netloc, login)
+    address = Address.parse(netloc, login, source)
     store = open_store(_location(options), _access(options, access))
     shown = f"hive://{address}?location={store.uri}"
     return store, HiveMetastore(address, store.uri), shown

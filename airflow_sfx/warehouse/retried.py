@@ -29,7 +29,7 @@ def published_before(table: OpenTable, batches: BatchSet, producer: Producer) ->
     Raises:
         WarehouseUnavailable: The metastore did not have them yet, and could not be told.
     """
-    if (producer.try_number or 0) < 2 or producer.attempt is None:
+    if (producer.try_number or 1) == 1:
         return None
     # The metastore, which the heads were found by, may not know yet what the attempt before did.
     batches.heads = batches.ledger.settled(batches.heads, again=True)

@@ -99,7 +99,8 @@ def scheduler(tmp_path_factory):
     home = tmp_path_factory.mktemp("scheduler")
     dags = home / "dags"
     shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
-    with local_airflow(home / "home", dags, airflow_environment(home, dags)) as running:
+    often = {"AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"}  # one test kills the scheduler
+    with local_airflow(home / "home", dags, airflow_environment(home, dags) | often) as running:
         yield running
 
 

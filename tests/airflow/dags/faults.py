@@ -1,0 +1,146 @@
+"""DAGs whose workers die, whose XCom is edited and whose templates render to nonsense."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Param, dag, task
+
+from airflow_sfx.operators import StoreBatchOperator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame_of(*numbers):
+    import pandas as pd
+
+    return pd.DataFrame({"n": numbers})
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DiesAfterItsPublish(StoreBatchOperator):
+    """Its first attempt is killed between its commit and Airflow's hearing of it."""
+
+    def execute(self, context):
+        pin = super().execute(context)
+        if context["ti"].try_number == 1:
+            die()
+        return pin
+
+
+@dag(schedule=None, default_args={"retries": 1, "retry_delay": timedelta(seconds=1)})
+def killed():
+    @task.batch(table="killed.before", partitions=["p"])
+    def before(ti) -> pd.DataFrame:
+        """Dies while the rows are written: of the first attempt there are files, and no batch."""
+        if ti.try_number > 1:
+            return frame_of(1, 2)
+
+        def rows():
+            yield frame_of(-1)
+            die()
+
+        return rows()
+
+    after = DiesAfterItsPublish(
+        task_id="after", table="killed.after", partitions=["p"], python_callable=lambda: frame_of(3)
+    )
+
+    @task.batch(table="killed.sum", partitions=["p"])
+    def total(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+        return before.sum().to_frame().T + after["n"].sum()
+
+    total(before(), after.output)
+
+
+@dag(schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 2, 1), catchup=False)
+def slowly():
+    """A night of it takes a while: the scheduler is restarted in the middle."""
+
+    @task.batch(table="slowly.items", partition_keys=["day"])
+    def items(ds: str) -> pd.DataFrame:
+        time.sleep(2)
+        return frame_of(int(ds[-2:]))
+
+    @task.batch(table="slowly.totals", partition_keys=["day"])
+    def totals(items: pd.DataFrame) -> pd.DataFrame:
+        return items.sum().to_frame().T
+
+    totals(items())
+
+
+@dag(schedule=None)
+def twice():
+    """Two runs of it at once write the same partition; each goes on with its own batch."""
+
+    @task.batch(table="twice.items", partitions=["20130101"])
+    def items(dag_run) -> pd.DataFrame:
+        time.sleep(1)
+        return frame_of(dag_run.conf["n"])
+
+    @task
+    def wait(pin):
+        time.sleep(3)
+        return pin
+
+    @task.batch(table="twice.copies", partitions=["{{ dag_run.conf['n'] }}"])
+    def copy(items: pd.DataFrame) -> pd.DataFrame:
+        return items
+
+    copy(wait(items()))
+
+
+@dag(schedule=None)
+def swapped():
+    """The tests edit what `first` and `second` have left in XCom."""
+
+    @task.batch(table="swapped.first", partitions=["p"])
+    def first() -> pd.DataFrame:
+        return frame_of(1)
+
+    @task.batch(table="swapped.second", partitions=["p"])
+    def second() -> pd.DataFrame:
+        return frame_of(2)
+
+    @task.batch(table="swapped.sum", partitions=["p"])
+    def total(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+        return first + second
+
+    total(first(), second())
+
+
+@dag(schedule=None, params={"day": Param(None, type=["null", "string"]), "conn": Param(None, type=["null", "string"])})
+def wrongly():
+    """Its partition is what the run's configuration says."""
+
+    @task.batch(table="wrongly.items", partitions=["{{ params.day }}"])
+    def items() -> pd.DataFrame:
+        return frame_of(1)
+
+    items()
+
+
+def connected(dag_id: str, sfx_conn_id: str):
+    @dag(dag_id=dag_id, schedule=None)
+    def connected():
+        @task.batch(table="connected.items", partitions=["p"], sfx_conn_id=sfx_conn_id)
+        def items() -> pd.DataFrame:
+            return frame_of(1)
+
+        items()
+
+    connected()
+
+
+for name in ("missing", "wrong", "unreachable"):
+    connected(f"connection_{name}", f"sfx_{name}")
+for made in (killed, slowly, twice, swapped, wrongly):
+    made()

@@ -1,0 +1,134 @@
+"""What goes wrong while a real scheduler runs: workers and the scheduler die, XCom is edited, connections are wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+
+import pytest
+
+import airflow_sfx as sfx
+from dags_examples.local_airflow import LocalAirflow
+
+
+def numbers(warehouse: sfx.Warehouse, table: str, day: str = "p") -> list[int]:
+    return warehouse.load_dataframe(*table.split("."), [day])["n"].tolist()
+
+
+def attempts(warehouse: sfx.Warehouse, table: str, day: str = "p") -> list[int | None]:
+    return [entry.producer.try_number for entry in warehouse.history(*table.split("."), [day], limit=None)]
+
+
+def test_a_killed_task_is_tried_again_and_leaves_one_batch(scheduler: LocalAirflow, scheduled_warehouse) -> None:
+    scheduler.ready("killed")
+    run_id = scheduler.succeed("killed")
+    tries = {task["task_id"]: task["try_number"] for task in scheduler.tasks("killed", run_id)}
+    assert tries == {"before": 2, "after": 2, "total": 1}
+    assert numbers(scheduled_warehouse, "killed.sum") == [6]
+    # Killed before its commit: only the second attempt is in the history. Killed after it: only the first is.
+    assert attempts(scheduled_warehouse, "killed.before") == [2]
+    assert attempts(scheduled_warehouse, "killed.after") == [1]
+    for table in ("before", "after"):
+        assert scheduled_warehouse.verify(scheduled_warehouse.pin("killed", table)).rows
+        assert scheduled_warehouse.show("killed", table).staged == ()
+
+
+def test_a_backfill_survives_that_its_scheduler_is_killed(scheduler: LocalAirflow, scheduled_warehouse) -> None:
+    days = [f"201301{day:02d}" for day in range(1, 7)]
+    scheduler.ready("slowly")
+    scheduler.command(
+        "backfill", "create", "--dag-id", "slowly", "--from-date", "2013-01-01", "--to-date", "2013-01-06"
+    )
+
+    def done() -> int:
+        runs = scheduler.get("dags/slowly/dagRuns", limit=100)["dag_runs"]
+        return sum(run["state"] == "success" for run in runs)
+
+    scheduler.until(lambda: done() >= 1, "the first night is done", seconds=120)
+    scheduler.stop_part("scheduler", kill=True)
+    assert done() < len(days)
+    scheduler.start_part("scheduler")
+    scheduler.until(lambda: done() == len(days), "all nights are done", seconds=240)
+    for day in days:
+        assert numbers(scheduled_warehouse, "slowly.totals", day) == [int(day[-2:])]
+        for table in ("slowly.items", "slowly.totals"):
+            assert len(attempts(scheduled_warehouse, table, day)) == 1
+
+
+def test_two_runs_of_one_partition_at_once_each_go_on_with_their_own_batch(scheduler, scheduled_warehouse) -> None:
+    scheduler.ready("twice")
+    runs = [scheduler.trigger("twice", conf={"n": number}) for number in (1, 2)]
+    for run_id in runs:
+        scheduler.succeeded("twice", run_id)
+    history = scheduled_warehouse.history("twice", "items", ["20130101"])
+    assert sorted(entry.producer.run_id for entry in history) == sorted(runs)
+    assert [numbers(scheduled_warehouse, "twice.copies", str(number)) for number in (1, 2)] == [[1], [2]]
+
+
+def edit_xcom(scheduler: LocalAirflow, run_id: str, value: object) -> None:
+    """By hand, in the database: Airflow's API refuses to write what its serialization has made."""
+    with contextlib.closing(sqlite3.connect(scheduler.home / "airflow.db", timeout=60)) as database, database:
+        where = "WHERE dag_id = 'swapped' AND run_id = ? AND task_id = 'first'"
+        changed = database.execute(f"UPDATE xcom SET value = ? {where}", [json.dumps(value), run_id])
+        assert changed.rowcount == 1
+
+
+@pytest.mark.parametrize("forgery", ["another table", "another place"])
+def test_a_pin_that_was_edited_in_xcom_is_refused(scheduler, scheduled_warehouse, forgery: str) -> None:
+    scheduler.ready("swapped")
+    run_id = scheduler.succeed("swapped")
+    before = scheduled_warehouse.pin("swapped", "sum")
+    path = f"dags/swapped/dagRuns/{run_id}/taskInstances/{{}}/xcomEntries/return_value"
+    said = scheduler.get(path.format("first"), deserialize=False, stringify=False)["value"]
+    if forgery == "another table":
+        edited = json.loads(json.dumps(said).replace("first", "second"))
+        edited["__data__"]["batches"] = dict(scheduled_warehouse.pin("swapped", "second").batches)
+        expected = "holds a pin of swapped.second, and that task writes swapped.first"
+    else:
+        edited = json.loads(json.dumps(said).replace("swapped.db/first", "swapped.db/second"))
+        expected = "swapped.db/second"
+    assert edited != said
+    edit_xcom(scheduler, run_id, edited)
+    scheduler.clear("swapped", run_id, ["total"])
+    assert scheduler.finish("swapped", run_id) == "failed"
+    log = scheduler.task_log("swapped", run_id, "total", 2)
+    assert "InvalidName" in log
+    assert expected in log
+    assert scheduled_warehouse.pin("swapped", "sum") == before
+
+
+@pytest.mark.parametrize("day", ["", "../../etc", "a\nb", None])
+def test_a_template_that_becomes_no_partition_value_is_refused(scheduler, scheduled_warehouse, day) -> None:
+    scheduler.ready("wrongly")
+    run_id = scheduler.trigger("wrongly", conf={"day": day})
+    assert scheduler.finish("wrongly", run_id) == "failed"
+    log = scheduler.task_log("wrongly", run_id, "items")
+    assert "the task items has partitions=['{{ params.day }}'], which became" in log
+    with pytest.raises(sfx.TableNotFound):
+        scheduled_warehouse.pin("wrongly", "items")
+
+
+@pytest.mark.parametrize(
+    ("connection", "uri", "remedy"),
+    [
+        ("missing", None, "set AIRFLOW_CONN_SFX_MISSING"),
+        ("wrong", "ftp://somewhere", "embedded:///"),
+        ("unreachable", "hive://127.0.0.1:1?location=file:///tmp/nothing", "the Hive Metastore at 127.0.0.1:1"),
+    ],
+)
+def test_the_message_names_the_connection_and_what_to_set(scheduler, connection: str, uri: str, remedy: str) -> None:
+    dag_id = f"connection_{connection}"
+    if uri is not None:
+        extra = json.dumps({"warehouse": uri})
+        body = {"connection_id": f"sfx_{connection}", "conn_type": "sfx", "extra": extra}
+        scheduler.send("POST", "connections", body)
+    scheduler.ready(dag_id)
+    began = time.monotonic()
+    run_id = scheduler.trigger(dag_id)
+    assert scheduler.finish(dag_id, run_id) == "failed"
+    log = scheduler.task_log(dag_id, run_id, "items")
+    assert f"sfx_{connection}" in log
+    assert remedy in log
+    assert time.monotonic() - began < 120
