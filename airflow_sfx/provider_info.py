@@ -47,6 +47,7 @@ def get_provider_info() -> dict[str, Any]:
                 "schemes": ["sfx"],
                 "handler": "airflow_sfx.assets.asset.sanitize_uri",
                 "factory": "airflow_sfx.assets.asset.create_asset",
+                "to_openlineage_converter": "airflow_sfx.assets.openlineage.convert_asset_to_openlineage",
             }
         ],
         "connection-types": [

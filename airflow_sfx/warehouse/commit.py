@@ -23,6 +23,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.observers import Committed, tell
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import expected_location
 from airflow_sfx.warehouse.runs import record_run
@@ -68,7 +69,8 @@ def commit(
         StaleAttempt: A newer attempt of the same task instance changed a partition.
         WarehouseUnavailable: Storage or the metastore failed. If the ledger has the change, the message says so.
     """
-    give_up = time.monotonic() + _GIVE_UP_SECONDS
+    began = time.monotonic()
+    give_up = began + _GIVE_UP_SECONDS
     tries = 0
     while True:
         heads = ledger.settled(heads, again=tries > 0)
@@ -89,7 +91,22 @@ def commit(
         tries += 1
         time.sleep(random.uniform(0, min(0.002 * 2**tries, 0.25)))  # noqa: S311
     move_pointers(table, ledger, entries)
+    tell(_committed(table, entries, time.monotonic() - began, tries))
     return entries
+
+
+def _committed(table: OpenTable, entries: Sequence[LedgerEntry], seconds: float, conflicts: int) -> Committed:
+    current = {entry.partition: entry.batch_id for entry in entries if entry.batch_id}
+    return Committed(
+        pin=table.pin(current) if current else None,
+        table=str(table.ref),
+        operation=entries[0].operation.value,
+        partitions=len(entries),
+        rows=sum(entry.rows for entry in entries),
+        bytes=sum(entry.bytes for entry in entries),
+        seconds=seconds,
+        conflicts=conflicts,
+    )
 
 
 def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH) -> Change:

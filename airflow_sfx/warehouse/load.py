@@ -11,6 +11,7 @@ from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.files import batch_files, open_file
+from airflow_sfx.warehouse.observers import Loaded, tell
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def load_batches(
     if not batches:
         raise table.missing("", "has no partition with a batch")
     manifests = table.manifests(dict(batches))
+    tell(Loaded(table.pin(dict(batches))))
     lead = schema_from_text(max(manifests, key=lambda manifest: manifest.batch_id).schema)
     content = no_content if as_ == "spark" else _content
     work = [one for manifest in manifests for one in _planned(table, manifest)]

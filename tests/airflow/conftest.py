@@ -39,7 +39,8 @@ class Airflow:
         self.environment = airflow_environment(home, self.dags)
         self.warehouse = sfx.connect(self.environment["SFX_WAREHOUSE"])
         shutil.copytree(Path(__file__).with_name("dags"), self.dags, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(REPO / "dags_examples" / "nightly_flights.py", self.dags)
+        for name in ("nightly_flights.py", "flights_of_2013.py"):
+            shutil.copy(REPO / "dags_examples" / name, self.dags)
         migrate(self.environment)
         host = Path(__file__).with_name("host.py")
         self._process = subprocess.Popen(

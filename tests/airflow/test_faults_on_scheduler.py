@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 import time
 
 import pytest
+import sqlalchemy
 
 import airflow_sfx as sfx
 from dags_examples.local_airflow import LocalAirflow
@@ -69,10 +68,10 @@ def test_two_runs_of_one_partition_at_once_each_go_on_with_their_own_batch(sched
 
 def edit_xcom(scheduler: LocalAirflow, run_id: str, value: object) -> None:
     """By hand, in the database: Airflow's API refuses to write what its serialization has made."""
-    with contextlib.closing(sqlite3.connect(scheduler.home / "airflow.db", timeout=60)) as database, database:
-        where = "WHERE dag_id = 'swapped' AND run_id = ? AND task_id = 'first'"
-        changed = database.execute(f"UPDATE xcom SET value = ? {where}", [json.dumps(value), run_id])
-        assert changed.rowcount == 1
+    where = "WHERE dag_id = 'swapped' AND run_id = :run_id AND task_id = 'first'"
+    with sqlalchemy.create_engine(scheduler.database).begin() as database:
+        statement = sqlalchemy.text(f"UPDATE xcom SET value = :value {where}")
+        assert database.execute(statement, {"value": json.dumps(value), "run_id": run_id}).rowcount == 1
 
 
 @pytest.mark.parametrize("forgery", ["another table", "another place"])

@@ -1,0 +1,44 @@
+"""How OpenLineage names a table and its batches: the table's directory, with the batch ID as the dataset's version.
+
+Spark's own integration names a Hive table by its location, too, and so both speak of one dataset:
+https://openlineage.io/docs/spec/naming/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.sdk import Asset
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset | None:
+    """The dataset that an asset of hook lineage is.
+
+    Args:
+        asset: The asset, with the pin's location and batch IDs in its extra.
+        lineage_context: The hook, which is not looked at.
+
+    Returns:
+        The dataset; None where the asset says nothing of a location.
+    """
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from openlineage.client.facet_v2 import dataset_version_dataset, symlinks_dataset
+
+    location, ids = asset.extra.get("location"), asset.extra.get("batch_ids")
+    if not isinstance(location, str) or not isinstance(ids, list):
+        return None
+    parts = urlsplit(location)
+    space = f"{parts.scheme}://{parts.netloc}" if parts.netloc else parts.scheme
+    table = asset.uri.partition("://")[2].replace("/", ".")
+    hive = symlinks_dataset.Identifier(namespace=space, name=table, type="TABLE")
+    return Dataset(
+        namespace=space,
+        name=parts.path.lstrip("/") if parts.netloc else parts.path,
+        facets={
+            "version": dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=",".join(map(str, ids))),
+            "symlinks": symlinks_dataset.SymlinksDatasetFacet(identifiers=[hive]),
+        },
+    )

@@ -1,0 +1,66 @@
+"""Metrics through Airflow's statistics, and hook lineage: what a task has read and changed, with the batch IDs.
+
+Both come from what the warehouse tells, so a plain ``@task`` that calls `load_dataframe` is seen like an operator. OpenLineage
+takes hook lineage up by itself.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.warehouse.observers import Committed, Loaded, observe
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseHook
+
+    from airflow_sfx.core.pin import BatchPin
+
+MANY = 20
+"""Of more batch IDs than so many, lineage has the newest ones only."""
+
+
+def register() -> None:
+    """Send this process's work on from now on."""
+    observe(_send)
+
+
+def _send(work: Committed | Loaded) -> None:
+    if isinstance(work, Committed):
+        _count(work)
+    _add_lineage(work)
+
+
+def _count(work: Committed) -> None:
+    from airflow.sdk.observability import stats
+
+    tags = {"table": work.table, "operation": work.operation}
+    stats.incr("sfx.commits", tags=tags)
+    stats.incr("sfx.partitions", work.partitions, tags=tags)
+    stats.incr("sfx.rows", work.rows, tags=tags)
+    stats.incr("sfx.bytes", work.bytes, tags=tags)
+    stats.incr("sfx.conflicts", work.conflicts, tags=tags)
+    stats.timing("sfx.commit_duration", work.seconds * 1_000, tags=tags)
+
+
+def _add_lineage(work: Committed | Loaded) -> None:
+    from airflow.sdk.lineage import get_hook_lineage_collector
+
+    if work.pin is None:
+        return
+    collector: Any = get_hook_lineage_collector()
+    add = collector.add_output_asset if isinstance(work, Committed) else collector.add_input_asset
+    names = {"database": work.pin.database, "table": work.pin.table}
+    add(_hook(), scheme="sfx", asset_kwargs=names, asset_extra=_extra(work.pin))
+
+
+def _extra(pin: BatchPin) -> dict[str, Any]:
+    newest = sorted({batch_id for _, batch_id in pin.entries})[-MANY:]
+    return {"location": pin.location, "batch_ids": newest, "partitions": len(pin.entries)}
+
+
+@cache
+def _hook() -> BaseHook:
+    from airflow_sfx.hooks.sfx import SfxHook
+
+    return SfxHook()

@@ -1,0 +1,31 @@
+"""Waits for weather that arrives late, in the triggerer and without a worker, and goes on with exactly the batch that came."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import dag, task
+
+from airflow_sfx.sensors import BatchConsistencySensor, BatchPartitionSensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dag(schedule="@daily", start_date=datetime(2013, 1, 1), catchup=False, tags=["sfx", "example"])
+def late_weather():
+    """The night's wind, as soon as `nyc.weather` has a batch of it."""
+    arrived = BatchPartitionSensor(
+        task_id="arrived", table="nyc.weather", poke_interval=2, timeout=timedelta(hours=12).total_seconds()
+    )
+    whole = BatchConsistencySensor(task_id="whole", pin=arrived.output, poke_interval=2)
+
+    @task.batch(table="nyc.wind", partition_keys=["date"])
+    def wind(weather: pd.DataFrame) -> pd.DataFrame:
+        return weather.groupby("origin", as_index=False).agg(mean_wind=("wind_speed", "mean"))
+
+    wind(whole.output)
+
+
+late_weather()

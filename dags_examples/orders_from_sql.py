@@ -1,0 +1,26 @@
+"""A day of a database table becomes a batch: the rows are streamed, so that the day may be larger than memory."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import dag
+
+from airflow_sfx.operators import SqlToBatchOperator
+
+
+@dag(schedule="@daily", start_date=datetime(2013, 1, 1), catchup=False, tags=["sfx", "example"])
+def orders_from_sql():
+    """Needs a connection `shop_db` to a database with a table `orders`."""
+    SqlToBatchOperator(
+        task_id="copy",
+        conn_id="shop_db",
+        sql="SELECT id, item, price FROM orders WHERE day = %(day)s ORDER BY id",
+        parameters={"day": "{{ ds }}"},
+        table="shop.orders",
+        partition_keys=["date"],
+        reason="nightly copy of the shop",
+    )
+
+
+orders_from_sql()
