@@ -1,4 +1,4 @@
-"""What Airflow's provider discovery reads: the connection type with its form, and the decorator.
+"""What Airflow's provider discovery reads: the connection type with its form, the classes, the configuration.
 
 The plugin has an entry point of its own and is not listed here a second time: where Airflow loads providers
 eagerly, it stops loading other providers' plugins at the first name that it already has.
@@ -88,5 +88,21 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
+        "extra-links": ["airflow_sfx.operators.link.BatchHistoryLink"],
+        "cli": ["airflow_sfx.cli.airflow.get_commands"],
+        "config": {
+            "sfx": {
+                "description": "Batches of partitions.",
+                "options": {
+                    "hold_days": {
+                        "description": "For how many days PinBatchesOperator holds what it pins, where the task does not say.",
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": "30",
+                        "default": "90",
+                    }
+                },
+            }
+        },
         "task-decorators": [{"name": "batch", "class-name": "airflow_sfx.decorators.batch.batch_task"}],
     }

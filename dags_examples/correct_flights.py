@@ -38,7 +38,7 @@ def correct_flights():
     @task.batch(
         table="nyc.flights",
         partitions=["{{ task.op_kwargs.before.entries[0][0] }}"],
-        checks=[rows_like_before(0.01)],
+        checks=[rows_like_before(0.9, 1.1)],
         reason="late correction of {{ params.carrier }}",
         publish=False,
     )

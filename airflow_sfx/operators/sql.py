@@ -14,6 +14,7 @@ from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class SqlToBatchOperator(Destination, BaseOperator):
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
+    operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = ("sql", "parameters", *Destination.templates, "cascade")
     template_ext: Sequence[str] = (".sql",)
 

@@ -18,6 +18,7 @@ from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import load_arguments
 from airflow_sfx.operators.destination import Destination
+from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.origin import refuse_swapped
 from airflow_sfx.plugin.xcom import register
 
@@ -50,6 +51,7 @@ class StoreBatchOperator(Destination, PythonOperator):
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
+    operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.templates, "cascade")
 
     def __init__(

@@ -44,7 +44,7 @@ def test_the_demo_tells_its_story(demo):
     assert len(re.findall(r"nightly load", told)) == 3
     assert len(re.findall(r"late correction: \{", told)) == 2
     assert len(re.findall(r"rollback", told)) == 1
-    assert (folder / ".demo" / "airflow.log").stat().st_size > 10_000
+    assert (folder / ".demo" / "airflow" / "airflow.log").stat().st_size > 10_000
     assert not (folder / ".demo" / "left-over").exists()
 
 
@@ -63,7 +63,7 @@ def test_the_commands_to_try_next_work(demo):
     lines = [line.strip() for line in told.splitlines()]
     exports = [line for line in lines if line.startswith("export ")]
     looks = [line for line in lines if " -c " in line]
-    assert len(exports) == 4
+    assert len(exports) == 1
     assert len(looks) == 1
     script = "\n".join(["set -e", *exports, *looks])
     done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
@@ -79,7 +79,8 @@ def test_a_failing_demo_shows_the_log_and_fails(tmp_path):
         [sys.executable, "-m", "dags_examples.demo"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "airflow dags test nightly_flights 2013-01-01 failed" in " ".join(done.stdout.split())
+    assert "nightly_flights cannot be imported" in done.stdout
+    assert "the DAG file is broken" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_the_demo_on_s3_and_hive_leaves_a_warehouse_that_its_commands_show(demo_
     setting = [line for line in lines if line.startswith(("export ", "eval "))]
     shown = [line for line in lines if " history nyc" in line]
     ending = [line for line in lines if " stack down " in line]
-    assert (len(setting), len(shown), len(ending)) == (4, 1, 1)
+    assert (len(setting), len(shown), len(ending)) == (1, 1, 1)
     script = "\n".join(["set -e", *setting, *shown, "echo $SFX_WAREHOUSE", *ending])
     tried = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
     assert tried.returncode == 0, tried.stderr

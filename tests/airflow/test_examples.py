@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +48,8 @@ def running(tmp_path_factory, shop):
         "SPARK_LOCAL": {"conn_type": "spark", "host": "local[2]"},
     }
     named = {f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()}
-    with local_airflow(home / "home", dags, airflow_environment(home, dags) | named) as started:
+    settings = named | {"AIRFLOW__SFX__HOLD_DAYS": "30"}
+    with local_airflow(home / "home", dags, airflow_environment(home, dags) | settings) as started:
         yield started
 
 
@@ -153,6 +156,7 @@ def test_a_batch_is_current_only_after_a_person_has_approved_it(running, warehou
         )
 
     running.until(asked, "a person is asked", seconds=120)
+    time.sleep(3)  # a person's answer is never at once, and Airflow fails a task that is answered while it still ends
     assert len(warehouse.show("shop", "prices").staged) >= 1
     with pytest.raises(sfx.PartitionNotFound):
         warehouse.pin("shop", "prices", ["20161031"])
@@ -183,6 +187,28 @@ def test_a_spark_job_reads_a_pinned_batch_and_its_output_is_published(running, w
     assert manifest.inputs == (pin,)
     events = running.get("assets/events", limit=100, order_by="-timestamp")["asset_events"]
     assert any(event["extra"]["sfx"]["pin"]["table"] == "routes" for event in events if "pin" in event["extra"]["sfx"])
+
+
+def test_what_a_task_pins_is_held_for_as_long_as_the_configuration_says(running, warehouse, backfill: str) -> None:
+    running.ready("correct_flights")
+    running.succeed("correct_flights", conf={"first": "2013-01-20", "last": "2013-01-20"})
+    (held,) = [one for one in warehouse.durable_pins("nyc", "flights") if one.pin.batches.keys() == {DAYS[19]}]
+    assert held.until - datetime.now(UTC) < timedelta(days=30)
+    assert held.until - datetime.now(UTC) > timedelta(days=29)
+
+
+def test_a_task_links_to_the_history_of_its_table(running, backfill: str) -> None:
+    runs = running.get("dags/nightly_flights/dagRuns", limit=1)["dag_runs"]
+    path = f"dags/nightly_flights/dagRuns/{runs[0]['dag_run_id']}/taskInstances/flights/links"
+    assert running.get(path)["extra_links"] == {"Batch history": f"{running.url}/assets?name_pattern=nyc.flights"}
+
+
+def test_airflow_s_own_command_has_ours(running, backfill: str) -> None:
+    told = running.command("sfx", "history", "nyc.flights", DAYS[0], "--json")
+    entries = [json.loads(line) for line in told.splitlines() if line.startswith("{")] or json.loads(
+        told[told.index("[") :]
+    )
+    assert entries[-1]["operation"] == "publish"
 
 
 def test_a_dag_waits_for_weather_that_comes_late(running, warehouse, backfill: str) -> None:
