@@ -556,6 +556,31 @@ def verify(
     return _warehouse(warehouse).verify(pin)
 
 
+def pinned_table_sql(
+    pin: BatchPin,
+    name: str,
+    *,
+    s3_scheme: str = "s3",
+    warehouse: Warehouse | str | None = None,
+) -> list[str]:
+    """The SQL of an external table over exactly a pin's batches, for Hive and every engine that knows tables only.
+
+    Args:
+        pin: The pin.
+        name: ``database.table`` of the table to make; it must not be there yet. Dropping it leaves the batches alone.
+        s3_scheme: What ``s3://`` is called in the locations: ``s3a`` for open-source Hive and Spark.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        Statements of HiveQL, which Spark SQL knows, too, to be run in their order.
+
+    Raises:
+        InvalidName: The name breaks a rule.
+        BatchNotFound: There is no such batch.
+    """
+    return _warehouse(warehouse).pinned_table_sql(pin, name, s3_scheme=s3_scheme)
+
+
 def repair(
     db: str,
     table: str,

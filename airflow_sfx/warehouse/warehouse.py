@@ -743,6 +743,34 @@ class Warehouse:
         found = table.manifests(pin.batches)
         return [one.location or table.batch_location(one.partition, one.batch_id) for one in found]
 
+    def pinned_table_sql(self, pin: BatchPin, name: str, *, s3_scheme: str = "s3") -> list[str]:
+        """The SQL of an external table over exactly a pin's batches, for Hive and every engine that knows tables only.
+
+        Dropping that table leaves the batches alone, as of every external table.
+
+        Args:
+            pin: The pin.
+            name: ``database.table`` of the table to make; it must not be there yet.
+            s3_scheme: What ``s3://`` is called in the locations: ``s3a`` for open-source Hive and Spark.
+
+        Returns:
+            Statements of HiveQL, which Spark SQL knows, too, to be run in their order.
+
+        Raises:
+            InvalidName: The name breaks a rule.
+            BatchNotFound: There is no such batch.
+
+        Example:
+            >>> import pandas as pd, tempfile, airflow_sfx as sfx
+            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "items", ["a"], partition_keys=["day"])
+            >>> [statement.partition(" ")[0] for statement in warehouse.pinned_table_sql(pin, "scratch.items_of_a")]
+            ['CREATE', 'ALTER']
+        """
+        from airflow_sfx.warehouse.pinned_sql import pinned_table_statements
+
+        return pinned_table_statements(self._pinned(pin), pin, TableRef.parse(name), s3_scheme)
+
     def _open(self, db: str, table: str) -> OpenTable:
         return OpenTable.find(TableRef(db, table), self.store, self.metastore)
 
