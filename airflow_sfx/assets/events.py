@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset
 
 from airflow_sfx.assets.asset import batch_asset
-from airflow_sfx.assets.message import EXTRA, written
+from airflow_sfx.assets.message import EXTRA, asset_uri, written
 from airflow_sfx.core.event_key import event_key, partition_of_name
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.table import TableRef
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,8 +34,10 @@ def add_outlet(arguments: dict[str, Any], table: str) -> None:
         return
     outlets = arguments.get("outlets")
     given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets is not None else []
-    asset = batch_asset(table)
-    arguments["outlets"] = given if asset in given else [*given, asset]
+    uri = asset_uri(TableRef.parse(table))
+    if not any(getattr(one, "uri", None) == uri for one in given):
+        given.append(batch_asset(table))
+    arguments["outlets"] = given
 
 
 def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade: bool | str = True) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks import observing
 from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.partitions import check_rendered, run_partition
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sfx.warehouse.warehouse import Keys, Warehouse
-
-observing.register()
 
 
 class Destination:

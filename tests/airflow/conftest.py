@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,9 +96,23 @@ def warehouse(airflow):
 
 
 @pytest.fixture(scope="session")
-def scheduler(tmp_path_factory):
+def open_folders():
+    """Makes folders for PostgreSQL, whose own user must get there: each start of pytest closes all that lies below its own."""
+    made = []
+
+    def make(name: str) -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix=f"sfx-{name}-")))
+        return made[-1]
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def scheduler(open_folders):
     """A whole Airflow: scheduler, triggerer, DAG processor and API server."""
-    home = tmp_path_factory.mktemp("scheduler")
+    home = open_folders("scheduler")
     dags = home / "dags"
     shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
     often = {"AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"}  # one test kills the scheduler

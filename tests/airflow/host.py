@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
+sys.path.append(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])  # as Airflow does in each of its processes
+
 
 def run_dag(dag_id, logical_date=None, conf=None, partition_key=None):
     """Run a DAG to its end with ``dag.test()`` and tell what became of each task."""

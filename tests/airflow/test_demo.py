@@ -18,8 +18,8 @@ REPO = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo")
+def demo(open_folders):
+    folder = open_folders("demo")
     shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
     (folder / ".demo").mkdir()
     (folder / ".demo" / "left-over").write_text("of the last time")
@@ -71,9 +71,10 @@ def test_the_commands_to_try_next_work(demo):
     assert "mean_delay" in done.stdout
 
 
-def test_a_failing_demo_shows_the_log_and_fails(tmp_path):
+def test_a_failing_demo_shows_the_log_and_fails(open_folders):
+    tmp_path = open_folders("failing")
     shutil.copytree(REPO / "dags_examples", tmp_path / "dags_examples")
-    broken = "raise RuntimeError('the DAG file is broken')\n"
+    broken = "import airflow.sdk\n\nraise RuntimeError('the DAG file is broken')\n"
     (tmp_path / "dags_examples" / "nightly_flights.py").write_text(broken)
     done = subprocess.run(
         [sys.executable, "-m", "dags_examples.demo"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -84,8 +85,8 @@ def test_a_failing_demo_shows_the_log_and_fails(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def demo_on_stack(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo-stack")
+def demo_on_stack(open_folders):
+    folder = open_folders("demo-stack")
     shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
     environment = airflow_environment(folder / "other", folder)
     done = subprocess.run(

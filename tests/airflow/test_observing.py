@@ -17,9 +17,9 @@ from tests.airflow.conftest import airflow_environment
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory):
+def observed(open_folders):
     """What was sent while a DAG ran: the metrics' lines, OpenLineage's events, and the warehouse."""
-    home = tmp_path_factory.mktemp("observed")
+    home = open_folders("observed")
     dags, events = home / "dags", home / "events"
     dags.mkdir()
     shutil.copy(Path(__file__).with_name("dags") / "observed.py", dags)

