@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.table import TableRef
 from airflow_sfx.operators.arguments import pins_in
 
 
@@ -19,10 +20,16 @@ def table_of_output(output: Any) -> str | None:
         ``database.table``; None where the DAG file does not say it: the task has none, or a template.
     """
     operator: Any = getattr(output, "operator", None)
-    table = getattr(operator, "table", None) or getattr(operator, "partial_kwargs", {}).get("table")
+    kind = getattr(operator, "operator_class", type(operator))  # of a mapped task
+    if not any(one.__module__.startswith("airflow_sfx.") for one in kind.__mro__):
+        return None
+    said = getattr(operator, "partial_kwargs", {})
+    if getattr(operator, "tables", None) or said.get("tables"):
+        return None  # it pins several
+    table = getattr(operator, "table", None) or said.get("table")
     if table is None and getattr(operator, "pin", None) is not None:
         return table_of_output(operator.pin)  # a task that passes a pin on
-    return table if isinstance(table, str) and table and "{" not in table else None
+    return str(TableRef.parse(table)) if isinstance(table, str) and table and "{" not in table else None
 
 
 def refuse_swapped(task: Any, *fields: str) -> None:

@@ -102,7 +102,7 @@ def twice():
 def swapped():
     """The tests edit what `first` and `second` have left in XCom."""
 
-    @task.batch(table="swapped.first", partitions=["p"])
+    @task.batch(table="Swapped.First", partitions=["p"])
     def first() -> pd.DataFrame:
         return frame_of(1)
 

@@ -50,10 +50,11 @@ def pin_set():
     )
 
     @task.batch(table="pin_set.sum")
-    def add(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
+    def add(left: pd.DataFrame, right: pd.DataFrame, both) -> pd.DataFrame:
+        assert sorted(both) == ["left", "right"]
         return left + right
 
-    add(pins.output["left"], pins.output["right"])
+    add(pins.output["left"], pins.output["right"], pins.output)
 
 
 pinning()
