@@ -16,8 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
-sys.path.append(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])  # as Airflow does in each of its processes
-
 
 def run_dag(dag_id, logical_date=None, conf=None, partition_key=None):
     """Run a DAG to its end with ``dag.test()`` and tell what became of each task."""
@@ -28,7 +26,10 @@ def run_dag(dag_id, logical_date=None, conf=None, partition_key=None):
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], bundle_path=Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]))
+    folder = os.environ["AIRFLOW__CORE__DAGS_FOLDER"]
+    if folder not in sys.path:
+        sys.path.append(folder)  # as Airflow does in each of its processes
+    bag = DagBag(folder, bundle_path=Path(folder))
     if dag_id not in bag.dags:
         raise RuntimeError(f"{dag_id} is not there: {bag.import_errors}")
     moment = datetime.fromisoformat(f"{logical_date}T00:00:00+00:00") if logical_date else None

@@ -79,6 +79,7 @@ def backfill(running: LocalAirflow, warehouse: sfx.Warehouse) -> str:
     return str(made["id"])
 
 
+@pytest.mark.timeout(1_500)
 def test_a_backfill_of_thirty_days_is_undone_as_one(running, warehouse, backfill: str) -> None:
     for table in TABLES:
         assert sorted(warehouse.pin("nyc", table).batches) == DAYS
