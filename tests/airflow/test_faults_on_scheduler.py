@@ -68,7 +68,7 @@ def test_two_runs_of_one_partition_at_once_each_go_on_with_their_own_batch(sched
 
 def edit_xcom(scheduler: LocalAirflow, run_id: str, value: object) -> None:
     """By hand, in the database: Airflow's API refuses to write what its serialization has made."""
-    where = "WHERE dag_id = 'swapped' AND run_id = :run_id AND task_id = 'first'"
+    where = "WHERE dag_id = 'swapped' AND run_id = :run_id AND task_id = 'first' AND key = 'return_value'"
     with sqlalchemy.create_engine(scheduler.database).begin() as database:
         statement = sqlalchemy.text(f"UPDATE xcom SET value = :value {where}")
         assert database.execute(statement, {"value": json.dumps(value), "run_id": run_id}).rowcount == 1
