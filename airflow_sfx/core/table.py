@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from airflow_sfx.core.errors import InvalidName
 
@@ -51,13 +52,18 @@ class TableRef:
         Raises:
             InvalidName: There is not exactly one dot, or a name breaks the rule.
         """
-        database, dot, table = text.partition(".")
-        if not dot:
-            raise InvalidName(f"{text!r} does not name a table; write it as DATABASE.TABLE, as in sales.sold_items")
-        return cls(database, table)
+        return _parsed(text)
 
     def __str__(self) -> str:
         return f"{self.database}.{self.table}"
+
+
+@lru_cache(maxsize=1024)  # a DAG file says the same names again and again
+def _parsed(text: str) -> TableRef:
+    database, dot, table = text.partition(".")
+    if not dot:
+        raise InvalidName(f"{text!r} does not name a table; write it as DATABASE.TABLE, as in sales.sold_items")
+    return TableRef(database, table)
 
 
 def identifier(name: object, what: str) -> str:

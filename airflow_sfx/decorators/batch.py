@@ -42,6 +42,13 @@ class BatchDecoratedOperator(DecoratedOperator, StoreBatchOperator):
         }
         super().__init__(kwargs_to_upstream=call, **call, **kwargs)
 
+    def _hook_apply_defaults(self, *args: Any, **kwargs: Any) -> Any:
+        # Airflow reads the function's signature for each class above again, with the same result: a tenth of a parse.
+        if vars(self).get("_defaults_applied"):
+            return args, kwargs
+        vars(self)["_defaults_applied"] = True
+        return super()._hook_apply_defaults(*args, **kwargs)
+
 
 def batch_task(
     python_callable: Callable[..., Any] | None = None,

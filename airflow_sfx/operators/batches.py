@@ -165,14 +165,13 @@ class RollbackBatchOperator(Destination, BaseOperator):
         if table is not None:
             add_outlet(kwargs, table)
         super().__init__(**kwargs)
-        self.cascade = cascade
         unit = (run_id is None) != (backfill_id is None)
         if (table is None) != unit or unit != (dag_id is not None):
             raise InvalidName(
                 f"the task {self.task_id} must say table= with partitions=, or dag_id= with run_id= or backfill_id= for all "
                 "that a run or a backfill wrote"
             )
-        self.set_destination(table or "none.none", partitions, None, None, reason, sfx_conn_id)
+        self.set_destination(table or "none.none", partitions, reason, sfx_conn_id, cascade=cascade)
         self.table = table or ""
         self.to = to
         self.undone_dag_id = dag_id

@@ -69,7 +69,7 @@ class PinBatchesOperator(Destination, BaseOperator):
         if at not in At.__args__:  # type: ignore[attr-defined]
             raise InvalidName(f"the task {self.task_id} has at={at!r}: it is current, start or as_of_logical_date")
         first = table if table is not None else next(iter((tables or {}).values()), "")
-        self.set_destination(first, partitions, None, None, reason, sfx_conn_id)
+        self.set_destination(first, partitions, reason, sfx_conn_id)
         self.tables = dict(tables) if tables is not None else None
         self.multiple_outputs = tables is not None
         self.at = at

@@ -78,11 +78,17 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         if publish:
             add_outlet(kwargs, table)
         super().__init__(**kwargs)
-        self.set_destination(table, partitions, None, partition_keys, reason, sfx_conn_id)
+        self.set_destination(
+            table,
+            partitions,
+            reason,
+            sfx_conn_id,
+            partition_keys=partition_keys,
+            publish=publish,
+            evolve=evolve,
+            cascade=cascade,
+        )
         self.inputs = inputs or {}
-        self.publish = publish
-        self.evolve: Evolve = evolve
-        self.cascade = cascade
         self.s3_scheme = s3_scheme
 
     def execute(self, context: Context) -> BatchPin:  # type: ignore[override]

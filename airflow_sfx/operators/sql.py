@@ -76,7 +76,17 @@ class SqlToBatchOperator(Destination, BaseOperator):
         if publish:
             add_outlet(kwargs, table)
         super().__init__(**kwargs)
-        self.set_destination(table, partitions, partition_by, partition_keys, reason, sfx_conn_id)
+        self.set_destination(
+            table,
+            partitions,
+            reason,
+            sfx_conn_id,
+            partition_by=partition_by,
+            partition_keys=partition_keys,
+            publish=publish,
+            evolve=evolve,
+            cascade=cascade,
+        )
         if fetch_rows < 1:
             raise InvalidName(f"the task {self.task_id} has fetch_rows={fetch_rows}: it is at least 1")
         self.sql = sql
@@ -84,9 +94,6 @@ class SqlToBatchOperator(Destination, BaseOperator):
         self.parameters = parameters
         self.types = types
         self.fetch_rows = fetch_rows
-        self.publish = publish
-        self.evolve: Evolve = evolve
-        self.cascade = cascade
 
     def execute(self, context: Context) -> BatchPin:
         """Run the query and store its rows.

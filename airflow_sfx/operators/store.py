@@ -51,6 +51,8 @@ class StoreBatchOperator(Destination, PythonOperator):
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
+    checks: Sequence[Check]
+
     operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.templates, "cascade")
 
@@ -76,11 +78,18 @@ class StoreBatchOperator(Destination, PythonOperator):
             add_outlet(kwargs, table)
         kwargs.setdefault("show_return_value_in_logs", False)  # it is a whole DataFrame
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
-        self.set_destination(table, partitions, partition_by, partition_keys, reason, sfx_conn_id)
-        self.checks = checks
-        self.publish = publish
-        self.evolve: Evolve = evolve
-        self.cascade = cascade
+        self.set_destination(
+            table,
+            partitions,
+            reason,
+            sfx_conn_id,
+            partition_by=partition_by,
+            partition_keys=partition_keys,
+            checks=checks,
+            publish=publish,
+            evolve=evolve,
+            cascade=cascade,
+        )
 
     def execute(self, context: Context) -> BatchPin:
         """Run the function on the pinned batches and store what it returns.
