@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import memory, scaling, speed, stack
+from bench import memory, scaling, scheduler, speed, stack
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -29,6 +29,8 @@ def main() -> None:
         "memory": memory.store_memory,
         "stream": memory.stream_memory,
         "stack": lambda folder: stack.on_stack(folder, min(options.runs, 5)),
+        "parse": lambda folder: scheduler.parse(folder, options.runs),
+        "scheduler": scheduler.on_scheduler,
         "imports": lambda _: memory.import_times(options.runs),
     }
     results: dict[str, object] = json.loads(RESULTS.read_text())["results"] if options.only and RESULTS.exists() else {}

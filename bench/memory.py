@@ -58,11 +58,11 @@ print(json.dumps({"streamed_bytes": 5 * GIB, "peak_above_baseline_bytes": peak[0
 
 
 def store_memory(folder: Path) -> dict[str, object]:
-    return {"memory of a store of 2,000,000 rows": _child(_STORE, str(folder / "memory"))}
+    return {"memory of a store of 2,000,000 rows": child(_STORE, str(folder / "memory"))}
 
 
 def stream_memory(folder: Path) -> dict[str, object]:
-    return {"memory of a stream of 5 GiB": _child(_STREAM, str(folder / "stream"))}
+    return {"memory of a stream of 5 GiB": child(_STREAM, str(folder / "stream"))}
 
 
 def import_times(runs: int) -> dict[str, object]:
@@ -84,11 +84,11 @@ times.append(time.perf_counter())
 times.append(time.perf_counter())
 print([1000 * (b - a) for a, b in zip(times, times[1:])])
 """
-    found = [_child(code) for _ in range(runs + 1)][1:]
+    found = [child(code) for _ in range(runs + 1)][1:]
     before, after = zip(*found, strict=True)
     return {"extra": round(statistics.median(after), 1), "base": round(statistics.median(before), 1)}
 
 
-def _child(code: str, *arguments: str) -> Any:
+def child(code: str, *arguments: str) -> Any:
     done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])

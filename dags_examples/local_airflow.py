@@ -95,6 +95,10 @@ class LocalAirflow:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
 
+    def pid(self, part: str) -> int:
+        """The ID of one of its processes."""
+        return self._processes[part].pid
+
     def stop(self) -> None:
         """End all of its processes."""
         for part in list(self._processes):

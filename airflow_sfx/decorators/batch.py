@@ -47,7 +47,7 @@ class BatchDecoratedOperator(DecoratedOperator, StoreBatchOperator):
         if vars(self).get("_defaults_applied"):
             return args, kwargs
         vars(self)["_defaults_applied"] = True
-        return super()._hook_apply_defaults(*args, **kwargs)
+        return super()._hook_apply_defaults(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def batch_task(
