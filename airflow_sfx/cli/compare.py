@@ -9,10 +9,11 @@ import typer
 
 from airflow_sfx.cli import render
 from airflow_sfx.cli.arguments import Batch, Json, Partitions, Settings, Table
-from airflow_sfx.cli.document import plain, print_json
+from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import counting, waiting
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.document import plain
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff, ColumnDiff

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -10,11 +10,14 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.jsontext import member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.parallel import each
+from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import moved_by_others
 from airflow_sfx.warehouse.reports import AuditReport, Foreign
+from airflow_sfx.warehouse.runs import Unit, commits_of
 
 _DECISION = ".decision.json"
 _ENDING = ".json"
@@ -81,6 +84,28 @@ def audit_table(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> AuditR
     return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), tuple(foreign))
 
 
+def audit_unit(store: Store, metastore: Metastore, unit: Unit) -> list[AuditReport]:
+    """What one DAG run, or one backfill, changed, a table at a time; nothing where it changed nothing.
+
+    Args:
+        store: The warehouse's storage.
+        metastore: Its metastore.
+        unit: The run or the backfill.
+
+    Returns:
+        The entries that took effect, newest first, of each table.
+    """
+    found = []
+    for ref, commits in commits_of(store, unit).items():
+        ledger = Ledger(OpenTable.find(ref, store, metastore))
+        members = each(ledger.members, commits, store.readers)
+        records = [
+            (*change, commit) for commit, changes in zip(commits, members, strict=True) for change in changes.items()
+        ]
+        found.append(AuditReport(str(ref), tuple(_in_effect(ledger, records, store.readers)), ()))
+    return [report for report in found if report.entries]
+
+
 def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:
     records = [
         (name, sequence, commit)
@@ -88,7 +113,12 @@ def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[Ledg
         if wanted.takes(at, producer)
         for name, sequence in changes
     ]
-    entries = each(lambda record: ledger.read(record[0], record[1]), records, table.store.readers)
+    return _in_effect(ledger, records, table.store.readers)
+
+
+def _in_effect(ledger: Ledger, records: Sequence[tuple[str, int, str]], readers: int) -> list[LedgerEntry]:
+    """The entries that commits set out to make (partition, number, commit) and that took effect, newest first."""
+    entries = each(lambda record: ledger.read(record[0], record[1]), records, readers)
     found = [
         entry
         for (_, _, commit), entry in zip(records, entries, strict=True)

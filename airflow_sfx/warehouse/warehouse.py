@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
     from airflow_sfx.warehouse.durable_pins import DurablePin
     from airflow_sfx.warehouse.open_batch import OpenBatch
+    from airflow_sfx.warehouse.overview import TableOverview
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
 """How a store may change a table's columns: not at all, by additions and safe widening, in any way."""
@@ -478,6 +479,20 @@ class Warehouse:
         opened = self._open(db, table)
         return audit_table(opened, Ledger(opened), AuditFilter(since, until, actor, dag_id, run_id))
 
+    def audit_run(self, *, dag_id: str, run_id: str) -> list[AuditReport]:
+        """What one DAG run changed, across all tables.
+
+        Args:
+            dag_id: The DAG.
+            run_id: The DAG run.
+
+        Returns:
+            The changes that took effect, a table at a time; none where it changed nothing.
+        """
+        from airflow_sfx.warehouse.audit import audit_unit
+
+        return audit_unit(self.store, self.metastore, Unit(dag_id, run_id))
+
     def rollback(
         self,
         db: str,
@@ -711,6 +726,24 @@ class Warehouse:
 
         opened = self._open(db, table)
         return table_state(opened, Ledger(opened))
+
+    def overview(self, db: str, table: str) -> TableOverview:
+        """All partitions of a table at one moment, and, on asking, what state each is in.
+
+        Args:
+            db: The database.
+            table: The table.
+
+        Returns:
+            The table at a glance.
+
+        Raises:
+            TableNotFound: There is no such table.
+            ForeignChange: Something else made it, and it was not adopted.
+        """
+        from airflow_sfx.warehouse.overview import TableOverview
+
+        return TableOverview.of(self._open(db, table))
 
     def manifests(self, pin: BatchPin) -> list[Manifest]:
         """The manifests of a pin's batches: files, schema, statistics, producer, inputs, check results.

@@ -116,7 +116,8 @@ def scheduler(open_folders):
     dags = home / "dags"
     shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
     often = {"AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"}  # one test kills the scheduler
-    with local_airflow(home / "home", dags, airflow_environment(home, dags) | often) as running:
+    users = {"admin": "admin", "viewer": "viewer", "op": "op"}
+    with local_airflow(home / "home", dags, airflow_environment(home, dags) | often, users) as running:
         yield running
 
 

@@ -1,0 +1,242 @@
+"""What the JSON API answers and takes. Times are ISO 8601 in UTC, sizes are bytes, a partition's name is as in a pin."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_sfx.warehouse.overview import State
+
+NAME = 512
+"""How long a partition's name may be."""
+
+
+class ColumnDocument(BaseModel):
+    """A column and its Hive type."""
+
+    name: str
+    type: str
+
+
+class TableNames(BaseModel):
+    """A page of the warehouse's tables."""
+
+    total: int
+    tables: list[str]
+
+
+class TableDocument(BaseModel):
+    """A table in figures."""
+
+    table: str
+    location: str
+    columns: list[ColumnDocument]
+    keys: list[ColumnDocument]
+    partitions: int
+    rows: int
+    bytes: int
+    usual_rows: float | None
+    newest: datetime | None
+    staged: int
+
+
+class PartitionDocument(BaseModel):
+    """A partition as it is now; ``ratio`` is its rows against the usual."""
+
+    partition: str
+    state: State
+    batch_id: str | None
+    rows: int | None
+    bytes: int | None
+    at: datetime | None
+    staged: str | None
+    ratio: float | None
+
+
+class PartitionPage(BaseModel):
+    """A page of a table's partitions."""
+
+    total: int
+    usual_rows: float | None
+    partitions: list[PartitionDocument]
+
+
+class ProducerDocument(BaseModel):
+    """Who made a change."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int = -1
+    try_number: int | None = None
+    logical_date: str | None = None
+    partition_key: str | None = None
+    run_type: str | None = None
+    user: str | None = None
+    host: str | None = None
+
+
+class ChangeDocument(BaseModel):
+    """An entry of a partition's history."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    partition: str
+    sequence: int
+    operation: str
+    batch_id: str | None
+    previous: str | None
+    at: datetime
+    reason: str
+    rows: int
+    bytes: int
+    producer: ProducerDocument
+
+
+class HistoryDocument(BaseModel):
+    """A partition's history, newest first; ``more`` where there is an older one than these."""
+
+    table: str
+    partition: str
+    changes: list[ChangeDocument]
+    more: bool
+
+
+class RunDocument(BaseModel):
+    """What a DAG run changed in a table, newest first."""
+
+    table: str
+    changes: list[ChangeDocument]
+
+
+class FileDocument(BaseModel):
+    """A file of a batch."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    path: str
+    size: int
+    rows: int
+
+
+class StatisticsDocument(BaseModel):
+    """What a column of a batch holds."""
+
+    null_count: int
+    minimum: bool | int | float | str | None
+    maximum: bool | int | float | str | None
+
+
+class CheckDocument(BaseModel):
+    """What a check before publishing found."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class PinDocument(BaseModel):
+    """Exactly which batches of a table."""
+
+    table: str
+    batches: dict[str, str]
+
+
+class HeldDocument(BaseModel):
+    """A durable pin of the batch: whose, since when, until when."""
+
+    name: str
+    at: datetime
+    until: datetime | None
+    reason: str
+
+
+class BatchDocument(BaseModel):
+    """A batch: its manifest, and who holds it."""
+
+    table: str
+    partition: str
+    batch_id: str
+    current: bool
+    staged: bool
+    replaced: str | None
+    created_at: datetime
+    rows: int
+    bytes: int
+    columns: list[ColumnDocument]
+    statistics: dict[str, StatisticsDocument]
+    files: list[FileDocument]
+    checks: list[CheckDocument]
+    inputs: list[PinDocument]
+    producer: ProducerDocument
+    held_by: list[HeldDocument]
+
+
+class ColumnDiffDocument(BaseModel):
+    """A column before and after."""
+
+    name: str
+    type_before: str | None
+    type_after: str | None
+    before: StatisticsDocument | None
+    after: StatisticsDocument | None
+    mean_before: float | None
+    mean_after: float | None
+    distinct_before: int | None
+    distinct_after: int | None
+    changed: int | None
+
+
+class DiffDocument(BaseModel):
+    """What differs between two batches of a partition."""
+
+    before: str
+    after: str
+    rows_before: int
+    rows_after: int
+    added: int
+    removed: int
+    changed: int
+    identical: bool
+    columns: list[ColumnDiffDocument]
+    examples: list[dict[str, object]]
+
+
+class Asked(BaseModel):
+    """What every change says: for which partition, what the person saw there, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    partition: str = Field(max_length=NAME)
+    expected: str | None = Field(description="The batch that is current for whoever asks; null for none.")
+    reason: str = Field("", max_length=2000)
+
+
+class Rollback(Asked):
+    """Make an earlier batch current again."""
+
+    to: str | None = Field(None, description="The batch; null for the one before.")
+
+
+class Publish(Asked):
+    """Make a staged batch current."""
+
+    batch_id: str
+
+
+class Done(BaseModel):
+    """What is current now; null for no batch."""
+
+    table: str
+    partition: str
+    batch_id: str | None
+
+
+class Problem(BaseModel):
+    """An error: what happened, to what, and what to do about it."""
+
+    error: str
+    message: str

@@ -1,0 +1,69 @@
+// Elements, and how values are written. Text is always set as text: nothing that comes from data is read as HTML.
+
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const NUMBERS = new Intl.NumberFormat("en");
+const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+export const number = (value) => (value === null || value === undefined ? "–" : NUMBERS.format(value));
+
+export function size(bytes) {
+  if (bytes === null || bytes === undefined) return "–";
+  let unit = 0;
+  while (bytes >= 1000 && unit < SIZES.length - 1) [bytes, unit] = [bytes / 1000, unit + 1];
+  return `${unit ? bytes.toPrecision(3) : bytes} ${SIZES[unit]}`;
+}
+
+export function moment(text) {
+  if (!text) return "–";
+  return h("time", { datetime: text }, `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`);
+}
+
+export function age(text) {
+  if (!text) return "–";
+  const seconds = Math.max(0, (Date.now() - new Date(text)) / 1000);
+  for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    const count = Math.floor(seconds / length);
+    if (count) return `${number(count)} ${unit}${count === 1 ? "" : "s"} ago`;
+  }
+  return "just now";
+}
+
+export function table(caption, headings, rows) {
+  const head = headings.map((text) => h("th", { scope: "col", class: text.startsWith("#") ? "figure" : null }, text.replace("#", "")));
+  const body = rows.map((cells) =>
+    h("tr", {}, cells.map((cell, index) => h("td", { class: headings[index].startsWith("#") ? "figure" : null }, cell ?? "–"))),
+  );
+  return h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
+}
+
+export const link = (text, ...steps) => h("a", { href: address(...steps) }, text);
+
+export const address = (...steps) => `#/${steps.map(encodeURIComponent).join("/")}`;
+
+// Airflow's own pages are around this one, in whose frame nothing may navigate them: their router is told instead.
+export function airflow(text, path) {
+  return h("a", { href: path, onclick: (event) => {
+    if (window.parent === window) return;
+    event.preventDefault();
+    window.parent.history.pushState({}, "", path);
+    window.parent.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+  } }, text);
+}
+
+export function who(producer) {
+  if (!producer.dag_id) return [producer.user, producer.host].filter(Boolean).join("@") || "–";
+  const run = `/dags/${encodeURIComponent(producer.dag_id)}/runs/${encodeURIComponent(producer.run_id)}`;
+  const mapped = producer.map_index >= 0 ? `/mapped/${producer.map_index}` : "";
+  const task = `${run}/tasks/${encodeURIComponent(producer.task_id)}${mapped}?try_number=${producer.try_number ?? 1}`;
+  return h("span", {}, airflow(producer.dag_id, run), " · ", airflow(`${producer.task_id} (log)`, task));
+}

@@ -1,0 +1,223 @@
+"""The page inside Airflow, in a real browser: what changed, who did it, put it back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+import airflow_sfx as sfx
+from airflow_sfx.checks import rows_between
+from airflow_sfx.core.producer import Producer
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+PICTURES = os.environ.get("SFX_PICTURES")
+"""A folder for pictures of the pages, for the docs."""
+YEAR = [(date(2013, 1, 1) + timedelta(days)).strftime("%Y%m%d") for days in range(300)]
+BAD = YEAR[-1]
+
+
+def of(day: str, rows: int) -> pd.DataFrame:
+    return pd.DataFrame({"day": [day] * rows, "delay": [float(n % 50) for n in range(rows)], "carrier": "UA"})
+
+
+@pytest.fixture(scope="module")
+def story(scheduler) -> sfx.Warehouse:
+    """Nights of flights; the last one was published, and then half of it was lost."""
+    warehouse = sfx.connect(scheduler.environment["SFX_WAREHOUSE"])
+    nights = pd.concat([of(day, 90 + index % 30) for index, day in enumerate(YEAR)], ignore_index=True)
+    run = Producer(dag_id="nightly", run_id="scheduled__2013", task_id="load", try_number=1, user="airflow")
+    warehouse.store_dataframe(nights, "story", "flights", partition_by=["day"], producer=run, reason="nightly")
+    source = warehouse.pin("story", "flights", [BAD])
+    warehouse.store_dataframe(
+        of(BAD, 12), "story", "flights", partition_by=["day"], reason="correction", inputs=[source]
+    )
+    with pytest.raises(sfx.CheckFailed):
+        checks = [rows_between(50, 200)]
+        warehouse.store_dataframe(of("20131231", 3), "story", "flights", partition_by=["day"], checks=checks)
+    warehouse.store_dataframe(pd.DataFrame({"total": [1]}), "story", "totals")
+    text = {"note": ["<img src=x onerror=alert(1)>"]}
+    warehouse.store_dataframe(pd.DataFrame(text), "story", "hostile", reason="<script>alert(1)</script>")
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def browser():
+    assert CHROMIUM, "the tests of the page need Chromium: `make test` installs it"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def as_user(scheduler, browser):
+    """Opens a browser window of a user's own."""
+    opened = []
+
+    def window(user: str = "admin", **options) -> Page:
+        context = browser.new_context(base_url=scheduler.url, viewport={"width": 1280, "height": 860}, **options)
+        context.add_cookies([{"name": "_token", "value": scheduler.login(user), "url": scheduler.url}])
+        opened.append(context)
+        page = context.new_page()
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("dialog", lambda dialog: page.faults.append(dialog.message))
+        return page
+
+    yield window
+    for context in opened:
+        context.close()
+
+
+def go(page: Page, where: str = "") -> Page:
+    page.goto(f"/sfx/{where}")
+    expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+    return page
+
+
+def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
+
+
+def test_the_page_is_in_airflows_menu_and_looks_like_it(story, as_user) -> None:
+    page = as_user(color_scheme="dark")
+    page.goto("/plugin/batch-history")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="Tables")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_role("link", name="story.flights")).to_be_visible()
+    outer = page.locator("html").get_attribute("class") or ""
+    assert ("dark" in outer) == ("dark" in (frame.locator("html").get_attribute("class") or ""))
+    picture(page, "tables")
+    assert page.faults == []
+
+
+def test_the_story_of_a_bad_night(story, as_user) -> None:
+    page = go(as_user("op"))
+    page.get_by_role("searchbox").fill("story.fl")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="story.flights").click()
+    bad = page.get_by_role("link", name=f"{BAD}, current, 12 rows")
+    expect(bad).to_have_class("cell current shade-0")
+    picture(page, "table")
+    bad.click()
+    expect(page.get_by_role("row", name="correction")).to_be_visible()
+    picture(page, "partition")
+    page.get_by_role("row", name="correction").get_by_role("link", name="Compare").click()
+    expect(page.get_by_text("Rows 119 → 12")).to_be_visible()
+    picture(page, "diff")
+    page.go_back()
+    page.get_by_role("button", name="Roll back to this…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("row", name="now")).to_contain_text("12")
+    expect(dialog.get_by_role("row", name="then")).to_contain_text("119")
+    picture(page, "confirm")
+    dialog.get_by_role("textbox", name="Why").fill("half of the night was lost")
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("row", name="half of the night was lost")).to_contain_text("op")
+    newest = story.history("story", "flights", [BAD])[0]
+    assert (newest.rows, newest.producer.user, newest.reason) == (119, "op", "half of the night was lost")
+    assert page.faults == []
+
+
+def test_a_batch_shows_its_schema_checks_and_origin(story, as_user) -> None:
+    newest = next(entry for entry in story.history("story", "flights", [BAD]) if entry.rows == 12)
+    page = go(as_user("viewer"), f"#/batch/story.flights/{BAD}/{newest.batch_id}")
+    expect(page.get_by_role("row", name="delay double")).to_be_visible()
+    expect(page.get_by_label("lineage").get_by_role("link", name=f"story.flights {BAD}")).to_be_visible()
+    picture(page, "batch")
+
+
+def test_a_failed_check_is_seen_and_may_be_published_all_the_same(story, as_user) -> None:
+    page = go(as_user("op"), "#/partition/story.flights/20131231")
+    expect(page.get_by_text("A check said no to it.")).to_be_visible()
+    page.get_by_role("button", name="Publish…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("Current:")).to_be_visible()
+    assert story.pin("story", "flights", ["20131231"])
+
+
+def test_a_viewer_is_told_that_the_role_may_not_and_nothing_changes(story, as_user) -> None:
+    before = story.pin("story", "flights")
+    page = go(as_user("viewer"), f"#/partition/story.flights/{BAD}")
+    page.get_by_role("button", name="Roll back to this…").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("alert")).to_contain_text("your role may not do this")
+    assert story.pin("story", "flights") == before
+
+
+def test_somebody_was_faster_and_the_page_says_so(story, as_user) -> None:
+    page = go(as_user("op"), f"#/partition/story.flights/{BAD}")
+    page.get_by_role("button", name="Roll back to this…").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    meanwhile = story.store_dataframe(of(BAD, 77), "story", "flights", partition_by=["day"])
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("alert")).to_contain_text("somebody has changed it meanwhile")
+    assert story.pin("story", "flights", [BAD]) == meanwhile
+
+
+def test_what_is_not_there_is_told_and_leads_back(story, as_user) -> None:
+    page = go(as_user(), "#/table/story.gone")
+    expect(page.get_by_role("alert")).to_contain_text("there is no table story.gone")
+    page.get_by_role("link", name="Tables").click()
+    expect(page.get_by_role("link", name="story.flights")).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_text_from_data_is_text(story, as_user) -> None:
+    page = go(as_user(), "#/partition/story.hostile/")
+    expect(page.get_by_text("<script>alert(1)</script>")).to_be_visible()
+    page.get_by_role("link").filter(has_text="20").first.click()
+    expect(page.get_by_text("<img src=x onerror=alert(1)>").first).to_be_visible()
+    assert page.faults == []
+
+
+def test_the_calendar_is_walked_with_the_keyboard(story, as_user) -> None:
+    page = go(as_user(), "#/table/story.flights")
+    page.locator(".cell[tabindex='0']").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".cell:focus")).to_have_attribute("href", f"#/partition/story.flights/{BAD}")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"story.flights {BAD}")
+
+
+def test_a_runs_tab_shows_what_the_run_changed(scheduler, story, as_user) -> None:
+    scheduler.ready("killed")
+    run_id = scheduler.succeed("killed")
+    page = as_user()
+    page.goto(f"/dags/killed/runs/{run_id}/plugin/batches-of-run")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="What this run changed")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_role("link", name="killed.sum", exact=True)).to_be_visible()
+    picture(page, "run")
+    frame.get_by_role("row", name="killed.sum").get_by_role("link", name="killed", exact=True).click()
+    expect(page).to_have_url(f"{scheduler.url}/dags/killed/runs/{run_id.replace('+', '%2B').replace(':', '%3A')}")
+
+
+def test_ten_thousand_partitions_are_turned_in_pages(scheduler, as_user) -> None:
+    warehouse = sfx.connect(scheduler.environment["SFX_WAREHOUSE"])
+    days = [f"{number:05d}" for number in range(10_000)]
+    warehouse.store_dataframe(pd.DataFrame({"part": days, "n": 1}), "story", "large", partition_by=["part"])
+    page = as_user()
+    took = []
+    page.on(
+        "requestfinished",
+        lambda request: took.append(request.timing["responseEnd"]) if "/api/" in request.url else None,
+    )
+    go(page, "#/table/story.large")
+    expect(page.get_by_text("1–366 of 10,000")).to_be_visible()
+    expect(page.locator(".calendar .cell")).to_have_count(366)
+    page.get_by_role("link", name="Older").click()
+    expect(page.get_by_text("367–732 of 10,000")).to_be_visible()
+    assert took, "the page asked the API"
+    print("10,000 partitions: API answers in ms:", sorted(round(one) for one in took))
