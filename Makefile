@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Without compiled modules each of Airflow's processes, and each task, takes seconds longer to start.
 unexport PYTHONDONTWRITEBYTECODE
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help demo test lint bench docs clean
 
@@ -26,10 +27,15 @@ $(VENV)/.stack-installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[demo,stack]'
 	@touch $@ $(VENV)/.demo-installed
 
-demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Nights of real flights through Airflow; STACK=1: on S3 and Hive
-	$(BIN)/python -m dags_examples.demo $(if $(STACK),--stack)
+demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Nights of real flights through Airflow; STACK=1: on S3 and Hive, UI=1: look at them
+	$(BIN)/python -m dags_examples.demo $(if $(STACK),--stack) $(if $(UI),--ui)
 
-test: $(VENV)/.dev-installed  ## Run every test
+# Playwright's own Chromium comes from a server of its own; a system has one, or Debian's package.
+$(VENV)/.chromium-installed: | $(BIN)/python
+	command -v chromium chromium-browser google-chrome >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends chromium
+	@touch $@
+
+test: $(VENV)/.dev-installed $(VENV)/.chromium-installed  ## Run every test
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev-installed  ## ruff, mypy --strict and the direction of imports

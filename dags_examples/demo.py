@@ -3,7 +3,7 @@
 Everything lies in the folder ``.demo`` of the repository, which each run makes anew: an Airflow of its own (scheduler,
 triggerer, DAG processor, API server and PostgreSQL, all from Python packages) and a warehouse of files. With ``--stack``
 (``make demo STACK=1``) the warehouse is S3 and a Hive Metastore, real ones that are started from Python packages and go
-on running.
+on running. With ``--ui`` (``make demo UI=1``) Airflow goes on running until Ctrl-C, to be looked at in the browser.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from rich.table import Table
 
 import airflow_sfx as sfx
 from airflow_sfx.stack import down, up
-from dags_examples.local_airflow import LocalAirflow, local_airflow
+from dags_examples.local_airflow import PASSWORD, USER, LocalAirflow, local_airflow
 
 REPO = Path(__file__).resolve().parent.parent
 HOME = REPO / ".demo"
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the demo.
 
     Args:
-        arguments: ``--stack`` for a warehouse on S3 and a Hive Metastore.
+        arguments: ``--stack`` for a warehouse on S3 and a Hive Metastore, ``--ui`` to look at it in the browser afterwards.
 
     Returns:
         The exit status: 0 when everything worked.
@@ -60,16 +61,30 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with started_airflow() as airflow:
             run_nights(airflow)
+            show_history()
+            show_inputs(NIGHTS[1])
+            show_delays("UA")
+            if "--ui" in arguments:
+                wait_for_people(airflow)
     except RuntimeError as error:
         console.print("[bold red]✗[/] the demo failed:\n")
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
-    show_history()
-    show_inputs(NIGHTS[1])
-    show_delays("UA")
     show_next(on_stack=on_stack)
     console.print(f"\n[bold green]Done[/] in {time.monotonic() - began:.0f} s.")
     return 0
+
+
+def wait_for_people(airflow: LocalAirflow) -> None:
+    """Say where the page is, and return at Ctrl-C."""
+    lines = (f"{airflow.url}/plugin/batch-history", f"user {USER}, password {PASSWORD}")
+    console.print("\nAirflow goes on running, with the page of all batch histories under Browse, Batch history:\n")
+    for line in lines:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print("\nCtrl-C ends it.")
+    sys.stdout.flush()
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 def start_stack() -> Mapping[str, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class BatchHistoryLink(BaseOperatorLink):
-    """Leads to the table's asset in Airflow: its events are all publishes and rollbacks with their pins and runs."""
+    """Leads to the table on the page of batch histories."""
 
     name = "Batch history"
 
@@ -21,7 +21,7 @@ class BatchHistoryLink(BaseOperatorLink):
 
         Args:
             operator: The task.
-            ti_key: The task instance, which is not looked at: the asset is the table's.
+            ti_key: The task instance, which is not looked at: the page shows the table.
 
         Returns:
             The address; empty where the task names no table.
@@ -31,4 +31,4 @@ class BatchHistoryLink(BaseOperatorLink):
         table = getattr(operator, "table", None)
         if not table:
             return ""
-        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/assets?name_pattern={quote(table)}"
+        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/sfx/#/table/{quote(table)}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from airflow_sfx.stack import down
@@ -120,3 +122,30 @@ def test_the_demo_on_s3_and_hive_leaves_a_warehouse_that_its_commands_show(demo_
     assert "hive://127.0.0.1:" in tried.stdout
     assert len(re.findall("late correction", tried.stdout)) == 1
     assert "ended: " in tried.stderr
+
+
+def test_the_demo_can_be_looked_at_until_it_is_told_to_end(open_folders):
+    folder = open_folders("demo-ui")
+    shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
+    environment = airflow_environment(folder / "other", folder)
+    with subprocess.Popen(
+        [sys.executable, "-m", "dags_examples.demo", "--ui"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        told = []
+        for line in running.stdout:
+            told.append(line)
+            if "Ctrl-C ends it" in line:
+                break
+        text = "".join(told)
+        (url,) = re.findall(r"(http://\S+)/plugin/batch-history", text)
+        assert "user admin, password admin" in text
+        token = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": "admin"}).json()["access_token"]
+        asked = {"headers": {"Authorization": f"Bearer {token}"}, "timeout": 60}
+        assert httpx.get(f"{url}/sfx/api/tables/nyc/carrier_delays", **asked).json()["partitions"] == 3
+        running.send_signal(signal.SIGINT)
+        assert "Done" in running.stdout.read()
+    assert running.returncode == 0

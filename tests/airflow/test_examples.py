@@ -201,7 +201,7 @@ def test_what_a_task_pins_is_held_for_as_long_as_the_configuration_says(running,
 def test_a_task_links_to_the_history_of_its_table(running, backfill: str) -> None:
     runs = running.get("dags/nightly_flights/dagRuns", limit=1)["dag_runs"]
     path = f"dags/nightly_flights/dagRuns/{runs[0]['dag_run_id']}/taskInstances/flights/links"
-    assert running.get(path)["extra_links"] == {"Batch history": f"{running.url}/assets?name_pattern=nyc.flights"}
+    assert running.get(path)["extra_links"] == {"Batch history": f"{running.url}/sfx/#/table/nyc.flights"}
 
 
 def test_airflow_s_own_command_has_ours(running, backfill: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
+from tests.airflow.conftest import REPO
 
 TABLE = "tables/shop/items"
 CHANGES = [
@@ -201,3 +203,13 @@ def test_a_warehouse_that_is_down_is_told_and_found_again_when_it_is_back(shop, 
         snapshots.table("shop", "items")
     monkeypatch.setenv("SFX_WAREHOUSE", shop.uri)
     assert snapshots.table("shop", "items").rows
+
+
+def test_the_script_of_the_docs_rolls_back(scheduler) -> None:
+    warehouse = sfx.connect(scheduler.environment["SFX_WAREHOUSE"])
+    first, _ = (
+        warehouse.store_dataframe(of("20130102", rows), "nyc", "flights", partition_by=["day"]) for rows in (4, 2)
+    )
+    (script,) = re.findall(r"```python\n(.*?)```", (REPO / "docs" / "page.md").read_text(), re.DOTALL)
+    exec(compile(script.replace("http://localhost:8080", scheduler.url), "page.md", "exec"), {})
+    assert warehouse.pin("nyc", "flights", ["20130102"]) == first

@@ -21,7 +21,7 @@ export async function batch(name, key, id) {
     lineage(one),
     rows("columns", ["column", "type", "#nulls", "smallest", "greatest"], columns),
     rows("files", ["file", "#rows", "#size"], one.files.map((file) => [file.path, number(file.rows), size(file.size)])),
-  ].filter(Boolean);
+  ];
 }
 
 function lineage(one) {
@@ -45,7 +45,7 @@ export async function diff(name, key, before, after) {
     h("p", { class: "now" }, found.identical ? "Both hold the same." : `Rows ${change(found.rows_before, found.rows_after)}: ${number(found.added)} added, ${number(found.removed)} removed.`),
     rows(`${before} → ${after}`, ["column", "type", "nulls", "range", "mean", "distinct"], columns),
     examples.length ? rows("some of the rows that differ", ["", "before", "after"], examples) : null,
-  ].filter(Boolean);
+  ];
 }
 
 const text = (value) => (value === null || value === undefined ? "–" : String(value));

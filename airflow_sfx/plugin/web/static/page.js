@@ -27,7 +27,7 @@ export async function show() {
   }
   if (turn !== shown) return;
   document.getElementById("path").replaceChildren(...path(view, steps, asked));
-  main.replaceChildren(...content);
+  main.replaceChildren(...content.filter(Boolean));
   main.setAttribute("aria-busy", "false");
 }
 

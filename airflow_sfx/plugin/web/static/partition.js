@@ -30,12 +30,12 @@ export async function partition(name, key = "", limit = "50") {
     now?.staged ? waiting(name, key, now) : null,
     changes.length ? rows("newest first", headings, changes) : h("p", { class: "empty" }, "Nothing was ever current here."),
     history.more ? link("Older changes", "partition", name, key, String(Number(limit) + MORE)) : null,
-  ].filter(Boolean);
+  ];
 }
 
 function waiting(name, key, now) {
   const failed = now.state === "failed check" ? " A check said no to it." : "";
-  return h("p", { class: "staged" }, "Waiting to be published: ", link(now.staged, "batch", name, key, now.staged), `.${failed} `,
+  return h("p", { class: "waiting" }, "Waiting to be published: ", link(now.staged, "batch", name, key, now.staged), `.${failed} `,
     h("button", { onclick: () => publish(name, key, now) }, "Publish…"));
 }
 

@@ -1,10 +1,12 @@
 // All tables, and one table as a calendar of its partitions.
 
-import { address, age, h, link, moment, number, size, table as rows } from "./dom.js";
+import { address, age, h, link, number, size, table as rows } from "./dom.js";
 import { get } from "./api.js";
 
 const PAGE = 25;
 const CELLS = 366;
+const MOST_WEEKS = 80;
+const DAY = 86_400_000;
 const SIGNS = { current: "", "rolled back": "↺", staged: "◇", "failed check": "!", "foreign change": "?" };
 
 export const named = (name) => name.split(".").map(encodeURIComponent).join("/");
@@ -49,19 +51,30 @@ export async function table(name, search = "", offset = "0") {
   ];
 }
 
+// Days lie as in a calendar, a column a week from Monday on; other partitions, and days too far apart, one after the other.
 function calendar(name, partitions) {
   const days = partitions.map((one) => day(one.partition));
-  const dated = days.every(Boolean);
-  const cells = partitions.map((one, index) => cell(name, one, dated ? days[index] : null));
+  const first = days.every(Boolean) ? Math.min(...days) : NaN;
+  const monday = first - ((new Date(first).getUTCDay() + 6) % 7) * DAY;
+  const dated = (Math.max(...days) - monday) / DAY < MOST_WEEKS * 7;
+  const cells = partitions.map((one) => cell(name, one, dated));
+  const months = [];
+  cells.forEach((one, index) => {
+    if (!dated) return;
+    const number = Math.round((days[index] - monday) / DAY);
+    one.style.gridArea = `${(number % 7) + 1} / ${Math.floor(number / 7) + 1}`;
+    const month = days[index].toLocaleString("en", { month: "short", year: "numeric", timeZone: "UTC" });
+    if (days[index].getUTCDate() <= 7 && months.at(-1)?.textContent !== month) {
+      months.push(h("span", { class: "month", "aria-hidden": true }, month));
+      months.at(-1).style.gridColumn = Math.floor(number / 7) + 1;
+    }
+  });
   if (dated) cells.reverse(); // a calendar goes on from left to right
-  const grid = h("div", { class: dated ? "calendar dated" : "calendar", role: "group", "aria-label": "partitions", onkeydown: walk }, cells);
-  const first = dated ? days.at(-1) : null;
-  if (first && cells.length) cells[0].classList.add(`row-${((first.getUTCDay() + 6) % 7) + 1}`);
   if (cells.length) cells[0].tabIndex = 0;
-  return grid;
+  return h("div", { class: dated ? "calendar dated" : "calendar", role: "group", "aria-label": "partitions", onkeydown: walk }, cells, months);
 }
 
-function cell(name, one, date) {
+function cell(name, one, dated) {
   const told = [one.partition, one.state, `${number(one.rows)} rows`, `changed ${age(one.at)}`];
   if (one.ratio !== null) told.push(`${Math.round(one.ratio * 100)} % of the usual`);
   const state = one.state.replaceAll(" ", "-");
@@ -69,7 +82,7 @@ function cell(name, one, date) {
     href: address("partition", name, one.partition), class: `cell ${state} ${shade(one.ratio)}`, tabindex: -1,
     "aria-label": told.join(", "), title: told.join("\n"),
   };
-  return h("a", attributes, SIGNS[one.state], date ? null : h("span", { class: "name" }, one.partition));
+  return h("a", attributes, SIGNS[one.state], dated ? null : h("span", { class: "name" }, one.partition));
 }
 
 // Five shades: far fewer rows than usual, fewer, usual, more, far more.
@@ -85,7 +98,7 @@ function day(name) {
 }
 
 function walk(event) {
-  const cells = [...event.currentTarget.children];
+  const cells = [...event.currentTarget.querySelectorAll(".cell")];
   const weeks = event.currentTarget.classList.contains("dated") ? 7 : 1;
   const steps = { ArrowRight: weeks, ArrowLeft: -weeks, ArrowDown: weeks === 7 ? 1 : 7, ArrowUp: weeks === 7 ? -1 : -7, Home: -cells.length, End: cells.length };
   if (!(event.key in steps)) return;
