@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,9 @@ from airflow_sfx.cli.terminal import waiting
 from airflow_sfx.core.errors import ForeignChange
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.reports import AuditReport
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.warehouse import Warehouse
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +35,11 @@ def audit(
     actor: Annotated[str | None, typer.Option(metavar="USER", help="Changes of this user.")] = None,
     dag: Annotated[str | None, typer.Option(metavar="DAG_ID", help="Changes of this DAG.")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Changes of this DAG run.")] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(metavar="DB.TABLE", help="Store the changes of these whole days, in UTC, of all tables there."),
+    ] = None,
+    json_lines: Annotated[bool, typer.Option("--json-lines", help="Print a JSON object a change, one a line.")] = False,
     as_json: Json = False,
 ) -> None:
     """Tell what changed during a time, and what something else than this package has done to the tables.
@@ -39,6 +48,13 @@ def audit(
     """
     settings: Settings = context.obj
     first, last = moment_of(since), moment_of(until)
+    if into is not None:
+        if tables or actor or dag or run:
+            raise typer.BadParameter(
+                "--into takes whole days of all tables: leave tables, --actor, --dag and --run out"
+            )
+        _export(settings.warehouse, TableRef.parse(into), first, last)
+        return
     refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()
     reports: list[AuditReport] = []
     with waiting(f"looking at {render.counted(len(refs), 'table')}"):
@@ -52,12 +68,25 @@ def audit(
                     raise
             else:
                 reports.append(report)
-    if as_json:
+    if json_lines:
+        for report in reports:
+            for entry in report.entries:
+                print_json({"table": report.table, "change": entry}, indent=None)
+    elif as_json:
         print_json(reports)
     else:
         _print(reports)
     if any(report.foreign for report in reports):
         raise typer.Exit(1)
+
+
+def _export(warehouse: Warehouse, target: TableRef, since: datetime | None, until: datetime | None) -> None:
+    with waiting("looking at all tables"):
+        pin = warehouse.export_audit(target.database, target.table, since=since, until=until)
+    if pin is None:
+        typer.echo("nothing has changed on these days, and nothing was stored")
+    else:
+        typer.echo(f"{target} has the changes of {render.counted(len(pin.batches), 'day')} now")
 
 
 def _print(reports: list[AuditReport]) -> None:

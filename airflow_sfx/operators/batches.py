@@ -17,6 +17,7 @@ from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.arguments import required_pins
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
+from airflow_sfx.operators.notify import Notify, checked, notifies
 from airflow_sfx.operators.origin import refuse_swapped, table_of_output
 from airflow_sfx.plugin.xcom import register
 
@@ -37,6 +38,8 @@ class PublishBatchOperator(BaseOperator):
         reason: Why, for the history (templated).
         force: Publish even where a batch that was written later is current.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
+            of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
@@ -49,6 +52,7 @@ class PublishBatchOperator(BaseOperator):
         reason: str = "",
         force: bool = False,
         cascade: bool | str = True,
+        notify: Notify | None = None,
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -56,10 +60,12 @@ class PublishBatchOperator(BaseOperator):
         super().__init__(**kwargs)
         self.cascade = cascade
         self.pin = pin
+        self.notify = checked(notify, self.task_id)
         self.reason = reason
         self.force = force
         self.sfx_conn_id = sfx_conn_id
 
+    @notifies
     def execute(self, context: Context) -> BatchPin | list[BatchPin]:
         """Publish.
 
@@ -135,6 +141,8 @@ class RollbackBatchOperator(Destination, BaseOperator):
         reason: Why, for the history (templated).
         cascade: Whether the rollback is an asset event that starts other DAGs (templated). Of a run that is undone,
             events are sent for the tables whose assets are among the task's ``outlets``.
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
+            of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
@@ -159,6 +167,7 @@ class RollbackBatchOperator(Destination, BaseOperator):
         backfill_id: str | None = None,
         reason: str = "",
         cascade: bool | str = True,
+        notify: Notify | None = None,
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -171,13 +180,16 @@ class RollbackBatchOperator(Destination, BaseOperator):
                 f"the task {self.task_id} must say table= with partitions=, or dag_id= with run_id= or backfill_id= for all "
                 "that a run or a backfill wrote"
             )
-        self.set_destination(table or "none.none", partitions, reason, sfx_conn_id, cascade=cascade)
+        self.set_destination(
+            table or "none.none", partitions, reason, sfx_conn_id, cascade=cascade, notify=checked(notify, self.task_id)
+        )
         self.table = table or ""
         self.to = to
         self.undone_dag_id = dag_id
         self.undone_run_id = run_id
         self.undone_backfill_id = backfill_id
 
+    @notifies
     def execute(self, context: Context) -> BatchPin | list[BatchPin]:
         """Roll back.
 

@@ -13,6 +13,7 @@ from airflow_sfx.operators.partitions import check_rendered, run_partition
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.operators.notify import Notify
     from airflow_sfx.warehouse.warehouse import Evolve, Keys, Warehouse
 
 
@@ -30,6 +31,7 @@ class Destination:
     publish: bool
     evolve: Evolve
     cascade: bool | str
+    notify: Notify
     _as_written: tuple[str, Sequence[Any] | None]
 
     def set_destination(

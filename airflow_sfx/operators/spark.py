@@ -12,6 +12,7 @@ from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
+from airflow_sfx.operators.notify import Notify, checked, notifies
 from airflow_sfx.operators.origin import refuse_swapped
 from airflow_sfx.plugin.xcom import register
 
@@ -53,6 +54,8 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         evolve: Which changes of the table's columns are allowed.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
         s3_scheme: What ``s3://`` is called in the locations that the job gets: ``s3a`` for open-source Spark.
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
+            of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on.
     """
@@ -71,6 +74,7 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         reason: str = "",
         evolve: Evolve = "safe",
         cascade: bool | str = True,
+        notify: Notify | None = None,
         s3_scheme: str = "s3a",
         sfx_conn_id: str | None = None,
         **kwargs: Any,
@@ -87,10 +91,12 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
             publish=publish,
             evolve=evolve,
             cascade=cascade,
+            notify=checked(notify, self.task_id),
         )
         self.inputs = inputs or {}
         self.s3_scheme = s3_scheme
 
+    @notifies
     def execute(self, context: Context) -> BatchPin:  # type: ignore[override]
         """Claim a batch, run the job, and seal what it wrote.
 

@@ -15,6 +15,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
+from airflow_sfx.operators.notify import Notify, checked, notifies
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class SqlToBatchOperator(Destination, BaseOperator):
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
+            of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
@@ -70,6 +73,7 @@ class SqlToBatchOperator(Destination, BaseOperator):
         reason: str = "",
         evolve: Evolve = "safe",
         cascade: bool | str = True,
+        notify: Notify | None = None,
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -86,6 +90,7 @@ class SqlToBatchOperator(Destination, BaseOperator):
             publish=publish,
             evolve=evolve,
             cascade=cascade,
+            notify=checked(notify, self.task_id),
         )
         if fetch_rows < 1:
             raise InvalidName(f"the task {self.task_id} has fetch_rows={fetch_rows}: it is at least 1")
@@ -95,6 +100,7 @@ class SqlToBatchOperator(Destination, BaseOperator):
         self.types = types
         self.fetch_rows = fetch_rows
 
+    @notifies
     def execute(self, context: Context) -> BatchPin:
         """Run the query and store its rows.
 

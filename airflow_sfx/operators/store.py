@@ -16,10 +16,9 @@ from airflow.providers.standard.operators.python import PythonOperator
 import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.hooks.context import producer_of
-from airflow_sfx.operators.arguments import load_arguments
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
-from airflow_sfx.operators.origin import refuse_swapped
+from airflow_sfx.operators.notify import Notify, checked, notifies
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ class StoreBatchOperator(Destination, PythonOperator):
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
+            of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
     """
 
@@ -71,6 +72,7 @@ class StoreBatchOperator(Destination, PythonOperator):
         reason: str = "",
         evolve: Evolve = "safe",
         cascade: bool | str = True,
+        notify: Notify | None = None,
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -89,8 +91,10 @@ class StoreBatchOperator(Destination, PythonOperator):
             publish=publish,
             evolve=evolve,
             cascade=cascade,
+            notify=checked(notify, self.task_id),
         )
 
+    @notifies
     def execute(self, context: Context) -> BatchPin:
         """Run the function on the pinned batches and store what it returns.
 
@@ -105,6 +109,9 @@ class StoreBatchOperator(Destination, PythonOperator):
             TypeError: The function returned no DataFrame; nothing was stored.
             CheckFailed: A check said no; the batch is staged and the partition unchanged.
         """
+        from airflow_sfx.operators.arguments import load_arguments  # a DAG file need not load what only running takes
+        from airflow_sfx.operators.origin import refuse_swapped
+
         refuse_swapped(self, "op_args", "op_kwargs")
         ref, partitions = self.destination(context)
         warehouse = self.warehouse()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import ForeignChange, InvalidName
 from airflow_sfx.core.layout import PartitionStyle
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
@@ -478,6 +479,35 @@ class Warehouse:
 
         opened = self._open(db, table)
         return audit_table(opened, Ledger(opened), AuditFilter(since, until, actor, dag_id, run_id))
+
+    def export_audit(
+        self, db: str, table: str, *, since: datetime | None = None, until: datetime | None = None, reason: str = ""
+    ) -> BatchPin | None:
+        """Store what changed in all tables in a table of its own, a partition a day, to be queried by SQL.
+
+        Args:
+            db: The database of the table to store in.
+            table: That table; its own changes are left out.
+            since: From the day of this time on, in UTC; None for the beginning.
+            until: Until the end of the day before this time, or of its day where it is no midnight; None for now.
+            reason: Why, for the history.
+
+        Returns:
+            The pin of the days that were stored; None where nothing had changed.
+
+        Raises:
+            InvalidName: A time has no time zone, or the table's name breaks a rule.
+        """
+        from airflow_sfx.warehouse.audit import AuditFilter, audit_table
+        from airflow_sfx.warehouse.audit_export import export_changes, whole_days
+
+        target, wanted = TableRef(db, table), whole_days(AuditFilter(since, until))
+        reports = []
+        for ref in self.tables():
+            with suppress(ForeignChange):  # a table that is not ours has no history
+                opened = self._open(ref.database, ref.table)
+                reports.append(audit_table(opened, Ledger(opened), wanted))
+        return export_changes(self, reports, target, reason or "export of the audit trail")
 
     def audit_run(self, *, dag_id: str, run_id: str) -> list[AuditReport]:
         """What one DAG run changed, across all tables.

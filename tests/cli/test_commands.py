@@ -126,6 +126,18 @@ def test_audit_tells_what_changed_and_by_whom(command) -> None:
     assert "what changed" in command("audit").stdout
 
 
+def test_audit_writes_json_lines_and_a_table(command, warehouse) -> None:
+    lines = [json.loads(line) for line in command("audit", TABLE, "--json-lines").stdout.splitlines()]
+    assert [(line["table"], line["change"]["sequence"]) for line in lines] == [(TABLE, 2), (TABLE, 1)]
+    assert "meta.changes has the changes of 1 day now" in command("audit", "--into", "meta.changes").stdout
+    assert len(warehouse.load_dataframe("meta", "changes")) == len(lines)
+    refused = command("audit", TABLE, "--into", "meta.changes")
+    assert refused.returncode == 2
+    assert "whole days of all tables" in " ".join(refused.stderr.replace("│", " ").split())
+    late = command("audit", "--since", "2099-01-01T00:00Z", "--into", "meta.changes")
+    assert "nothing was stored" in late.stdout
+
+
 def test_audit_exits_with_1_where_something_else_moved_a_partition_and_adopt_takes_it_in(
     command, warehouse, tmp_path
 ) -> None:
