@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from airflow_sfx.warehouse.warehouse import As, Check, Evolve, Keys, Warehouse
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
     from airflow_sfx.warehouse.durable_pins import DurablePin
+    from airflow_sfx.warehouse.erasure import ErasureReport
+    from airflow_sfx.warehouse.retention import RetentionReport
 
 VARIABLE = "SFX_WAREHOUSE"
 """The environment variable that names the warehouse."""
@@ -509,6 +511,118 @@ def backfill_runs(dag_id: str, backfill_id: str) -> list[str]:
     from airflow_sfx.hooks.backfills import runs_of_backfill
 
     return runs_of_backfill(dag_id, int(backfill_id))
+
+
+def retain(
+    db: str,
+    table: str,
+    *,
+    keep_last: int,
+    older_than: timedelta,
+    grace: timedelta = timedelta(days=1),
+    dry_run: bool = True,
+    reason: str = "",
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> RetentionReport:
+    """Retire batches that nobody needs any more, and delete the files of those that were retired long enough ago.
+
+    What is current, staged, adopted, or held by a durable pin stays. A retired batch cannot be pinned durably, published or
+    rolled back to. Its files are deleted by a call after its time of grace.
+
+    Args:
+        db: The database.
+        table: The table.
+        keep_last: How many batches of each partition stay, the current one among them.
+        older_than: For how long a batch must have been out of use.
+        grace: For how long the files of a retired batch stay: longer than any task may go on reading a pin that it does
+            not hold durably.
+        dry_run: Only tell what would be done.
+        reason: Why, for the history.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        What would be done, or was.
+
+    Raises:
+        TableNotFound: There is no such table.
+        InvalidName: ``keep_last`` or a time is too small.
+
+    Example:
+        >>> import pandas as pd, tempfile, datetime
+        >>> warehouse = f"embedded://{tempfile.mkdtemp()}"
+        >>> for sold in (1, 2, 3):
+        ...     pin = store_dataframe(pd.DataFrame({"sold": [sold]}), "sales", "items", warehouse=warehouse)
+        >>> plan = retain("sales", "items", keep_last=2, older_than=datetime.timedelta(0), warehouse=warehouse)
+        >>> len(plan.retired), plan.dry_run
+        (1, True)
+    """
+    return _warehouse(warehouse).retain(
+        db,
+        table,
+        keep_last=keep_last,
+        older_than=older_than,
+        grace=grace,
+        dry_run=dry_run,
+        reason=reason,
+        producer=_producer(producer),
+    )
+
+
+def erase(
+    db: str,
+    table: str,
+    *,
+    where: str,
+    grace: timedelta = timedelta(days=1),
+    despite_pins: bool = False,
+    dry_run: bool = True,
+    reason: str = "",
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> ErasureReport:
+    """Erase a person's rows from every batch that the table retains: current, earlier and staged.
+
+    Args:
+        db: The database.
+        table: The table.
+        where: Which rows, as a condition of SQL: comparisons, IN, BETWEEN and IS NULL of columns and literals, with AND, OR
+            and NOT.
+        grace: For how long the files that hold the rows stay, for tasks that are reading them.
+        despite_pins: Delete also what durable pins hold.
+        dry_run: Only tell what would be done.
+        reason: Why, for the history: the number of a request, and no name.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        What would be done, or was.
+
+    Raises:
+        TableNotFound: There is no such table.
+        SchemaMismatch: The condition is not understood, or names a column that no batch has.
+        InvalidName: The time of grace is below zero.
+
+    Example:
+        >>> import pandas as pd, tempfile, datetime
+        >>> warehouse = f"embedded://{tempfile.mkdtemp()}"
+        >>> frame = pd.DataFrame({"client_id": [7, 42], "sold": [1, 2]})
+        >>> pin = store_dataframe(frame, "sales", "items", warehouse=warehouse)
+        >>> report = erase("sales", "items", where="client_id = 42", dry_run=False, warehouse=warehouse)
+        >>> report.erased, load_dataframe("sales", "items", warehouse=warehouse)["client_id"].tolist()
+        (1, [7])
+    """
+    return _warehouse(warehouse).erase(
+        db,
+        table,
+        where=where,
+        grace=grace,
+        despite_pins=despite_pins,
+        dry_run=dry_run,
+        reason=reason,
+        producer=_producer(producer),
+    )
 
 
 def diff(

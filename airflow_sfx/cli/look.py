@@ -1,4 +1,4 @@
-"""The commands that look at tables: tables, show, history, head."""
+"""The commands that look at tables: tables, show, history, readers, head."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (tables, show, history, head):
+    for command in (tables, show, history, readers, head):
         app.command()(command)
 
 
@@ -107,6 +107,32 @@ def history(
     ]
     headings = ("partition", "no", "change", "batch", "before", "at (UTC)", "who", "why")
     render.table(f"history of {chosen.ref}", headings, rows, right=("no",), below=("who", "why"))
+
+
+def readers(
+    context: typer.Context,
+    table: Table,
+    partition: Partitions = None,
+    batch: Annotated[str, typer.Option("--batch", metavar="ID", help="A batch ID, or previous.")] = "current",
+    as_json: Json = False,
+) -> None:
+    """List what was made from batches, newest first: who read them."""
+    settings: Settings = context.obj
+    chosen = settings.table(table, partition)
+    pin = chosen.pinned(batch)
+    found = settings.warehouse.readers(pin)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (str(one.pin.ref), name or "(whole table)", batch_id, render.moment(one.at), render.who(one.producer))
+        for one in found
+        for name, batch_id in one.pin.entries
+    ]
+    if rows:
+        render.table(f"made from {pin}", ("table", "partition", "batch", "at (UTC)", "who"), rows, below=("who",))
+    else:
+        typer.echo(f"no batch was made from {pin}")
 
 
 def head(

@@ -152,10 +152,11 @@ def counted(count: int, what: str) -> str:
     """A count with its noun.
 
     Example:
-        >>> counted(1, "row"), counted(2000, "row")
-        ('1 row', '2,000 rows')
+        >>> counted(1, "row"), counted(2000, "row"), counted(2, "batch")
+        ('1 row', '2,000 rows', '2 batches')
     """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    ending = "" if count == 1 else "es" if what.endswith("ch") else "s"
+    return f"{count:,} {what}{ending}"
 
 
 def change(before: object, after: object) -> str | None:

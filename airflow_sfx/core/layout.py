@@ -133,6 +133,11 @@ class TableLayout:
         return f"{self.root}/_sfx/pins"
 
     @property
+    def retired(self) -> str:
+        """The directory above the notes of what is retired."""
+        return f"{self.root}/_sfx/retired"
+
+    @property
     def consumed(self) -> str:
         """The directory above the notes of which changes consumers have taken."""
         return f"{self.root}/_sfx/consumed"

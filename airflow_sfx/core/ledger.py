@@ -30,6 +30,7 @@ class Operation(StrEnum):
     ADOPT = "adopt"
     FOREIGN_CHANGE = "foreign_change"
     RETIRE = "retire"
+    ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Change:
         rows: How many rows the batch has.
         bytes: How many bytes the batch has.
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
+        retired: Earlier batches that nobody may refer to any more.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -57,6 +59,7 @@ class Change:
     rows: int = 0
     bytes: int = 0
     location: str = ""
+    retired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class LedgerEntry:
         rows: How many rows ``batch_id`` has.
         bytes: How many bytes ``batch_id`` has.
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
+        retired: Earlier batches that nobody may refer to any more, and whose files are deleted later.
     """
 
     partition: str
@@ -102,11 +106,14 @@ class LedgerEntry:
     rows: int = 0
     bytes: int = 0
     location: str = ""
+    retired: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """As JSON."""
+        retired = {"retired": list(self.retired)} if self.retired else {}
         return compact(
             {
+                **retired,
                 "partition": self.partition,
                 "sequence": self.sequence,
                 "operation": self.operation.value,
@@ -164,6 +171,7 @@ class LedgerEntry:
                 rows=member(data, "rows", int, what),
                 bytes=member(data, "bytes", int, what),
                 location=member(data, "location", str, what),
+                retired=tuple(check_batch_id(one) for one in optional(data, "retired", list, what) or ()),
             )
         except (InvalidName, ValueError) as error:
             raise InconsistentBatch(f"{what} breaks a rule of its format: {error}") from error
@@ -229,6 +237,7 @@ def next_entry(
         rows=change.rows,
         bytes=change.bytes,
         location=change.location,
+        retired=change.retired,
     )
 
 

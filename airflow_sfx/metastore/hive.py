@@ -279,7 +279,7 @@ class HiveMetastore:
 
     def _ask(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
         with self._server_errors():
-            return self._clients.ask(action)
+            return self._clients.ask(action, seconds=CALL_SECONDS + count * SECONDS_A_PARTITION)
 
     def _tell(self, action: Callable[[Any], Any], *, count: int = 0, seconds: float = CALL_SECONDS) -> Any:
         with self._server_errors():

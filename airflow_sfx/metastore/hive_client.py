@@ -27,8 +27,9 @@ _LAST_PORT = 65_535
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 30.0
 """How long a call may take before the connection is given up; a call with much to do gets more."""
-TRY_SECONDS = 30.0
-"""How long a call is repeated while connections break off, or a server that did answer before does not."""
+TRY_SECONDS = 90.0
+"""How long a call is repeated while connections break off, or a server that did answer before does not: long enough for a
+server that starts again, and longer than a call takes that is never answered, so that this one is repeated, too."""
 
 _READ_BYTES = 1 << 18
 """Ten thousand partitions are some megabytes, and the default would ask for four kilobytes at a time."""
@@ -98,12 +99,13 @@ class HiveClients:
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
 
-    def ask(self, action: Callable[[Any], T], *, patience: float = TRY_SECONDS) -> T:
+    def ask(self, action: Callable[[Any], T], *, patience: float = TRY_SECONDS, seconds: float = CALL_SECONDS) -> T:
         """Make a call that may be made twice; repeated, on any host, while connections break off.
 
         Args:
             action: Makes the call with the client that it is given.
             patience: For how many seconds it is repeated.
+            seconds: How long each may take.
 
         Raises:
             WarehouseUnavailable: No host answered in that time.
@@ -113,7 +115,7 @@ class HiveClients:
         tries = 0
         while True:
             try:
-                return self.tell(action)
+                return self.tell(action, seconds=seconds)
             except Interrupted as error:
                 tries += 1
                 if time.monotonic() > give_up:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         VerifyBatchOperator,
     )
     from airflow_sfx.operators.pins import PinBatchesOperator
+    from airflow_sfx.operators.retain import RetainBatchesOperator
     from airflow_sfx.operators.spark import SparkBatchOperator
     from airflow_sfx.operators.sql import SqlToBatchOperator
     from airflow_sfx.operators.store import StoreBatchOperator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "PinBatchesOperator": "pins",
     "PublishBatchOperator": "batches",
+    "RetainBatchesOperator": "retain",
     "RollbackBatchOperator": "batches",
     "SparkBatchOperator": "spark",
     "SqlToBatchOperator": "sql",
@@ -35,6 +37,7 @@ _HOMES = {
 __all__ = [
     "PinBatchesOperator",
     "PublishBatchOperator",
+    "RetainBatchesOperator",
     "RollbackBatchOperator",
     "SparkBatchOperator",
     "SqlToBatchOperator",

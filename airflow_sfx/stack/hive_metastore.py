@@ -56,6 +56,8 @@ def command(stack: Stack) -> list[str]:
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         f"-Dderby.stream.error.file={settings / 'derby.log'}",
+        # Two transactions that wait for each other find out after two seconds, not twenty; the server tries again.
+        "-Dderby.locks.deadlockTimeout=2",
         f"-Dlog4j.configurationFile={settings / 'log4j2.properties'}",
         *opened,
         "-cp",

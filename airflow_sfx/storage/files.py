@@ -167,6 +167,19 @@ class FileStorage:
         self._call("copy", source, link)
         return ""
 
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete files, and directories that are empty then; see `Store.delete`."""
+
+        def remove(path: str) -> None:
+            target = self._path(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(target)
+            with contextlib.suppress(OSError):  # it is not empty, or gone
+                os.rmdir(os.path.dirname(target))
+
+        for path in paths:
+            self._call("delete", path, partial(remove, path))
+
     def list(self, directory: str) -> Iterator[ObjectInfo]:
         """All files below a directory, at any depth, without those that are being written."""
         top = self._path(directory) if directory else self._root

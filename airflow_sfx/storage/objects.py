@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -142,6 +143,17 @@ class ObjectStorage:
         self._call("copy", source, lambda: obstore.copy(self._backend, source, target))
         info = self.head(target)
         return info.etag if info else ""
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete objects; see `Store.delete`."""
+        import obstore
+        from obstore.exceptions import NotFoundError
+
+        def remove(path: str) -> None:
+            with suppress(NotFoundError):
+                obstore.delete(self._backend, path)
+
+        each(lambda path: self._call("delete", path, partial(remove, path)), paths, self.readers)
 
     def list(self, directory: str) -> Iterator[ObjectInfo]:
         """All objects below a directory, at any depth."""

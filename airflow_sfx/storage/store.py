@@ -25,8 +25,8 @@ class ObjectInfo:
 class Store(Protocol):
     """Objects under one root. Paths are relative to it, with ``/`` between steps.
 
-    Every write is durable when it returns, unless the caller says otherwise. No method overwrites or deletes what another
-    call wrote. Faults of the storage come as `WarehouseUnavailable`.
+    Every write is durable when it returns, unless the caller says otherwise. No method overwrites what another call wrote,
+    and only `delete` deletes, which retention alone calls. Faults of the storage come as `WarehouseUnavailable`.
     """
 
     @property
@@ -90,6 +90,9 @@ class Store(Protocol):
 
     def copy(self, source: str, target: str) -> str:
         """Copy an object within the store, without its bytes passing through here; returns the copy's ETag."""
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete objects; one that is gone already is no error. For retention alone: no write path deletes."""
 
     def list(self, directory: str) -> Iterator[ObjectInfo]:
         """All objects below a directory, at any depth."""

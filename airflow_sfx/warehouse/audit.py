@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -15,7 +16,7 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import moved_by_others
+from airflow_sfx.warehouse.pointers import moved_by_others, suspects
 from airflow_sfx.warehouse.reports import AuditReport, Foreign
 from airflow_sfx.warehouse.runs import Unit, commits_of
 
@@ -75,13 +76,19 @@ def audit_table(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> AuditR
     Returns:
         The entries that took effect, and what others did that is in no ledger yet.
     """
-    pointers = table.pointers(None if table.info.keys else table.wanted(None))
+    with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:  # the metastore is asked while storage is read
+        foreign = pool.submit(_foreign, table, ledger)
+        changes = _changes(table, ledger, wanted)
+        return AuditReport(str(table.ref), tuple(changes), tuple(foreign.result()))
+
+
+def _foreign(table: OpenTable, ledger: Ledger) -> list[Foreign]:
+    pointers = suspects(table, table.pointers(None if table.info.keys else table.wanted(None)))
     heads = ledger.heads({name: info.sequence for name, info in pointers.items()})
-    foreign = [
+    return [
         Foreign(name, info.location, heads[name].batch_id)
         for name, info in moved_by_others(table, pointers, heads).items()
     ]
-    return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), tuple(foreign))
 
 
 def audit_unit(store: Store, metastore: Metastore, unit: Unit) -> list[AuditReport]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.metastore.metastore import PartitionInfo
@@ -19,6 +20,8 @@ from airflow_sfx.warehouse.pointers import hints, lags, moved_by_others
 _READERS = 16
 CONVERGE_AT_MOST = 64
 """For up to so many named partitions, the ledger is asked whether the metastore is behind it."""
+
+_log = logging.getLogger(__name__)
 
 
 def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Partition] | None) -> dict[str, str]:
@@ -40,7 +43,7 @@ def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Parti
         found = {name: info.batch_id for name, info in pointers.items()}
     else:
         names = [table.layout.name(partition) for partition in partitions]
-        heads = _at_one_moment(ledger, converged_heads(table, ledger, names, pointers))
+        heads = _at_one_moment(ledger, heads_to_read(table, ledger, names, pointers))
         found = {name: head.batch_id for name, head in heads.items()}
     if partitions is not None:
         for partition in partitions:
@@ -65,15 +68,42 @@ def converged_heads(
 
     Returns:
         Heads by partition name.
+
+    Raises:
+        WarehouseUnavailable: The metastore could not be told.
     """
+    heads, behind = _heads_and_behind(table, ledger, names, pointers)
+    if behind:
+        move_pointers(table, ledger, _with_mates(table, ledger, behind))
+    return heads
+
+
+def heads_to_read(
+    table: OpenTable, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
+) -> dict[str, Head]:
+    """As `converged_heads`, for who only reads: the ledger has the answer, even where the metastore cannot be told.
+
+    Somebody who may read the metastore and not change it meets that, too.
+    """
+    heads, behind = _heads_and_behind(table, ledger, names, pointers)
+    if behind:
+        try:
+            move_pointers(table, ledger, _with_mates(table, ledger, behind))
+        except WarehouseUnavailable as error:
+            _log.warning("Read from the ledger, while other engines read what was there before: %s", error)
+    return heads
+
+
+def _heads_and_behind(
+    table: OpenTable, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
+) -> tuple[dict[str, Head], list[LedgerEntry]]:
+    """Heads, and the entries in effect that the metastore has not been told of."""
     heads = ledger.heads(hints(names, pointers))
     behind = [head.entry for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))]
     if behind:
         foreign = moved_by_others(table, {name: pointers[name] for name in names if name in pointers}, heads)
         behind = [entry for entry in behind if entry.partition not in foreign]
-    if behind:
-        move_pointers(table, ledger, _with_mates(table, ledger, behind))
-    return heads
+    return heads, behind
 
 
 def _at_one_moment(ledger: Ledger, heads: dict[str, Head]) -> dict[str, Head]:

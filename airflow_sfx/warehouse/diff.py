@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.warehouse.distribution import Distribution
 from airflow_sfx.warehouse.load import load_batches
 from airflow_sfx.warehouse.opened import OpenTable
 
@@ -63,6 +64,7 @@ class ColumnDiff:
         distinct_before: How many different values it had, nulls left out.
         distinct_after: How many different values it has.
         changed: In how many of the changed rows it differs; None without keys.
+        distribution: How its values are spread before and after; None of nested columns and where the type changed.
     """
 
     name: str
@@ -75,6 +77,7 @@ class ColumnDiff:
     distinct_before: int | None = None
     distinct_after: int | None = None
     changed: int | None = None
+    distribution: Distribution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +282,7 @@ def _column(name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None]
         distinct_before=distinct[0],
         distinct_after=distinct[1],
         changed=rows.by_column.get(name),
+        distribution=Distribution.of(read[0], read[1]),
     )
 
 

@@ -20,6 +20,7 @@ from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.retired import refuse_retired
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def hold(
 
     Raises:
         InvalidName: The name is empty, or the time has no time zone.
+        BatchNotFound: A batch is retired.
     """
     if not name.strip():
         raise InvalidName(f"{name!r} is no name for a durable pin: pass who holds it, such as the name of a report")
@@ -74,6 +76,7 @@ def hold(
         made = DurablePin(name, number, pin, datetime.now(UTC), until, author.producer, author.reason)
         path = table.layout.durable_pin(name, number)
         if table.store.put_if_absent(path, _to_text(made).encode()):
+            refuse_retired(table, pin.batches.items())
             return made
         there = awaited(table.store, partial(_read, table, name, number))
     return there

@@ -6,7 +6,7 @@ import heapq
 from itertools import islice
 
 from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.warehouse.current import converged_heads
+from airflow_sfx.warehouse.current import heads_to_read
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 
@@ -27,7 +27,7 @@ def partition_history(table: OpenTable, ledger: Ledger, name: str, limit: int | 
         PartitionNotFound: There never was such a partition.
     """
     pointers = table.pointers([table.layout.partition(name)])
-    head = converged_heads(table, ledger, [name], pointers)[name]
+    head = heads_to_read(table, ledger, [name], pointers)[name]
     if head.entry is None:
         raise table.missing(name, "has no history: it never had a batch")
     return list(islice(ledger.newest_first(name, head), limit))

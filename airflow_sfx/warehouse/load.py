@@ -58,8 +58,7 @@ def load_batches(
     tell(Loaded(table.pin(dict(batches))))
     lead = schema_from_text(max(manifests, key=lambda manifest: manifest.batch_id).schema)
     content = no_content if as_ == "spark" else _content
-    work = [one for manifest in manifests for one in _planned(table, manifest)]
-    files = each(lambda one: one.opened(table, content), work, table.store.readers)
+    files = source_files(table, manifests, content)
     options = {
         "columns": _with_keys(table, files, lead) if with_keys and columns is None else columns,
         "filters": filters,
@@ -82,6 +81,12 @@ def load_batches(
             yield to_output(piece, as_)
 
     return frames()
+
+
+def source_files(table: OpenTable, manifests: Sequence[Manifest], content: Content | None = None) -> list[SourceFile]:
+    """The files of batches, opened, in the order of their rows."""
+    work = [one for manifest in manifests for one in _planned(table, manifest)]
+    return each(lambda one: one.opened(table, content or _content), work, table.store.readers)
 
 
 Content = Callable[[OpenTable, Manifest, Store, str, DataFile], Any]

@@ -114,5 +114,5 @@ class OpenBatch:
         text = schema_to_text(LogicalSchema(schema))
         self._batches.describe(Content(lambda: text, columns_of(schema), self._author.producer, self._inputs))
         self._batches.take_over(self._name, place.uri, [one.found for one in inspected.values()])
-        options = StoreOptions(publish=publish, evolve=evolve)
+        options = StoreOptions(publish=publish, inputs=self._inputs, evolve=evolve)
         return conclude(self._target, table, self._batches, columns, (), options, self._author)

@@ -24,6 +24,7 @@ from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.retired import retirement_of
 
 STYLE_PARAMETER = "sfx.partition_style"
 
@@ -145,6 +146,8 @@ class OpenTable:
     def _no_manifest(self, name: str, batch_id: str, path: str) -> SfxError:
         known = self.store.list_directories(self.layout.partition_dir(name))
         facts = {"table": str(self.ref), "partition": name, "batch_id": batch_id}
+        if retirement := retirement_of(self, name, batch_id):
+            return retirement
         if batch_id not in known:
             return BatchNotFound(
                 f"{self.describe(name)} has no batch {batch_id}: `sfx history {self.ref} {name}` lists those that it had",

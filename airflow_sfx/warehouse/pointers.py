@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.metastore.metastore import PartitionInfo
-from airflow_sfx.warehouse.ledger import Head
+from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 
 
@@ -31,6 +31,12 @@ def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[s
     return {name: pointers[name].sequence if name in pointers else 0 for name in names}
 
 
+def all_heads(table: OpenTable, ledger: Ledger) -> dict[str, Head]:
+    """The heads of all partitions that the metastore or a ledger has, by partition name."""
+    pointers = table.pointers(None)
+    return ledger.heads(hints(sorted({*ledger.names(), *pointers}), pointers))
+
+
 def moved_by_others(
     table: OpenTable, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head]
 ) -> dict[str, PartitionInfo]:
@@ -45,6 +51,18 @@ def moved_by_others(
         Those pointers, by partition name.
     """
     return {name: info for name, info in pointers.items() if _moved(table, info, heads[name].entry)}
+
+
+def suspects(table: OpenTable, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
+    """The pointers that are not where their own note says: those that something else moved are among them.
+
+    The ledgers need not be asked of the others, of which a table may have ten thousand.
+    """
+    return {
+        name: info
+        for name, info in pointers.items()
+        if not info.sequence or _comparable(info.location) != _comparable(table.batch_location(name, info.batch_id))
+    }
 
 
 def _moved(table: OpenTable, info: PartitionInfo, entry: LedgerEntry | None) -> bool:

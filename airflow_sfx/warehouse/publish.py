@@ -11,6 +11,7 @@ from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.retired import refuse_retired
 
 
 def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author, *, force: bool = False) -> BatchPin:
@@ -50,6 +51,7 @@ def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author,
                     batch_id=manifest.batch_id,
                 )
             changes.append(publish_change(manifest))
+        refuse_retired(table, [(change.partition, change.batch_id) for change in changes if change.batch_id])
         return changes
 
     commit(table, ledger, heads, plan, author)

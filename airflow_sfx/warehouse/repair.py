@@ -67,4 +67,9 @@ def _unfinished(table: OpenTable, name: str) -> list[Repair]:
 def _is_unfinished(table: OpenTable, directory: str) -> bool:
     if table.store.head(f"{directory}/{MANIFEST}") is not None:
         return False
+    return has_files(table, directory)
+
+
+def has_files(table: OpenTable, directory: str) -> bool:
+    """Whether a batch's directory holds more than its claim."""
     return any(info.path.rpartition("/")[2] != CLAIM for info in table.store.list(directory))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict
@@ -17,6 +18,7 @@ from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.reports import RunRollback
+from airflow_sfx.warehouse.retired import Look, Replacement, Versions, look, refuse_retired, versions
 from airflow_sfx.warehouse.runs import Unit, commits_of
 
 
@@ -55,8 +57,10 @@ def roll_back(
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         _expect(table, heads, expected)
-        wanted = each(lambda name: _change(table, ledger, name, heads[name], to), names, table.store.readers)
-        return [change for change in wanted if change]
+        seen = look(table)
+        instead = versions(seen.notes)
+        wanted = each(lambda name: _change(table, ledger, name, heads[name], to, instead), names, table.store.readers)
+        return _granted(table, [change for change in wanted if change], seen)
 
     done = {entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)}
     return table.pin({name: done.get(name) or heads[name].batch_id or "" for name in names})
@@ -93,13 +97,30 @@ def _undo_unit(table: OpenTable, commits: Sequence[str], unit: Unit, author: Aut
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         wanted = each(lambda name: _before_unit(ledger, name, heads[name], unit), names, table.store.readers)
-        return [change for change in wanted if change]
+        return _granted(table, [change for change in wanted if change], look(table))
 
     entries = commit(table, ledger, heads, plan, author)
     done = {entry.partition: entry.batch_id for entry in entries}
     left = {name: head.batch_id for name, head in heads.items() if name not in done and head.entry}
     there = {name: batch_id for name, batch_id in done.items() if batch_id}
     return RunRollback(str(table.ref), table.pin(there) if there else None, done, left)
+
+
+def _granted(table: OpenTable, changes: list[Change], seen: Look) -> list[Change]:
+    """The changes, to what stands for batches of which rows were erased, and to none that is retired.
+
+    One that is retired after this look is in an entry that comes first.
+    """
+    instead = versions(seen.notes)
+    there = [_instead(change, instead.get((change.partition, change.batch_id or ""))) for change in changes]
+    refuse_retired(table, [(change.partition, change.batch_id) for change in there if change.batch_id], seen)
+    return there
+
+
+def _instead(change: Change, new: Replacement | None) -> Change:
+    if new is None:
+        return change
+    return replace(change, batch_id=new.batch_id, rows=new.rows, bytes=new.bytes, location="")
 
 
 def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | None:
@@ -121,11 +142,15 @@ def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | 
     return _to(name, source)
 
 
-def _change(table: OpenTable, ledger: Ledger, name: str, head: Head, to: str | None) -> Change | None:
+def _change(
+    table: OpenTable, ledger: Ledger, name: str, head: Head, to: str | None, instead: Versions
+) -> Change | None:
     if head.entry is None or head.batch_id is None:
         raise table.missing(name)
     if to is not None:
-        return None if to == head.batch_id else _to(name, _find(table, ledger, name, head, check_batch_id(to)))
+        wanted = check_batch_id(to)
+        same = {wanted, *(old for (place, old), new in instead.items() if place == name and new.batch_id == wanted)}
+        return None if head.batch_id in same else _to(name, _find(table, ledger, name, head, wanted, same))
     source = _origin(ledger, name, head.entry)
     earlier = ledger.read(name, source.previous_origin) if source and source.previous_origin else None
     if earlier is None:
@@ -138,9 +163,9 @@ def _change(table: OpenTable, ledger: Ledger, name: str, head: Head, to: str | N
     return _to(name, earlier)
 
 
-def _find(table: OpenTable, ledger: Ledger, name: str, head: Head, batch_id: str) -> LedgerEntry:
+def _find(table: OpenTable, ledger: Ledger, name: str, head: Head, batch_id: str, same: set[str]) -> LedgerEntry:
     for entry in ledger.newest_first(name, head):
-        if entry.batch_id == batch_id and entry.origin == entry.sequence:
+        if entry.batch_id in same and entry.origin == entry.sequence:
             return entry
     raise BatchNotFound(
         f"{table.describe(name)} never had the batch {batch_id}: `sfx history {table.ref} {name}` lists those that it had; "

@@ -11,6 +11,7 @@ from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.retired import notes, versions
 
 
 def note_staged(table: OpenTable, pin: BatchPin) -> None:
@@ -32,8 +33,13 @@ def staged_pins(table: OpenTable, ledger: Ledger, pointers: Mapping[str, Partiti
     """
     paths = sorted(info.path for info in table.store.list(table.layout.staged))
     pins = [BatchPin.from_json((data or b"").decode()) for data in each(table.store.get, paths)]
+    erased = versions(notes(table)) if pins else {}
     waiting = [
-        {name: batch for name, batch in pin.batches.items() if not _published(ledger, name, batch, pointers)}
+        {
+            name: batch
+            for name, batch in pin.batches.items()
+            if (name, batch) not in erased and not _published(ledger, name, batch, pointers)
+        }
         for pin in pins
     ]
     return [table.pin(batches) for batches in waiting if batches]

@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.readers import note_readers
 from airflow_sfx.warehouse.retried import published_before
 from airflow_sfx.warehouse.staged import note_staged
 from airflow_sfx.warehouse.target import Target
@@ -125,13 +126,14 @@ def conclude(
     manifests = batches.seal(staged=bool(failed) or not options.publish, checks=results)
     target.ensure(table, columns, options.evolve)
     pin = table.pin(batches.batches)
+    if failed or not options.publish:
+        note_staged(table, pin)
+    else:
+        pin = _publish(table, batches, manifests, author)
+    note_readers(table.store, options.inputs, pin, author.producer)
     if failed:
-        note_staged(table, pin)
         raise _check_failed(pin, failed)
-    if not options.publish:
-        note_staged(table, pin)
-        return pin
-    return _publish(table, batches, manifests, author)
+    return pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
         partitions=partitions,
         chunks=chunks,
         small=source.table is not None and source.table.nbytes < _SMALL_FILE * len(partitions),
-        encode=lambda rows: _encode(encoder, rows),
+        encode=partial(encoded, encoder),
         schema_text=lambda: schema_to_text(source.logical),
     )
 
@@ -231,7 +233,8 @@ def _typed(values: tuple[str, ...], keys: Sequence[PartitionKey]) -> Partition:
     return Partition(values)
 
 
-def _encode(encoder: Encoder, rows: pa.Table) -> EncodedFile:
+def encoded(encoder: Encoder, rows: pa.Table) -> EncodedFile:
+    """A file of rows, in memory."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()

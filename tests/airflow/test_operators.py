@@ -53,6 +53,28 @@ def test_a_rollback_without_a_target_is_refused_when_the_dag_is_parsed(airflow):
     assert "table= with partitions=" in message
 
 
+def test_old_batches_are_told_retired_and_deleted(airflow, warehouse):
+    run = airflow.succeed("given_up")
+    plain = {
+        "table": "kept.numbers",
+        "dry_run": False,
+        "retired": 0,
+        "bytes": 0,
+        "deleted": 0,
+        "waiting": 0,
+        "pinned": 0,
+    }
+    told, retired, deleted = (run.xcoms[task] for task in ("told", "retired", "deleted"))
+    assert told == {**plain, "dry_run": True, "retired": 1, "bytes": told["bytes"]}
+    assert told["bytes"] > 0
+    assert retired == {**told, "dry_run": False}
+    assert deleted == {**plain, "deleted": 1}
+    entry, _, first = warehouse.history("kept", "numbers")
+    assert (entry.operation.value, entry.reason, entry.producer.dag_id) == ("retire", "by given_up", "given_up")
+    with pytest.raises(sfx.BatchNotFound, match=r"was retired on .* \(by given_up\)"):
+        warehouse.load_dataframe("kept", "numbers", batch_id=first.batch_id)
+
+
 @pytest.fixture
 def spark_connection(airflow, java_home):
     return airflow.probe(

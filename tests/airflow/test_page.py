@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +16,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
 from airflow_sfx.core.producer import Producer
+from dags_examples.local_airflow import LocalAirflow, local_airflow
+from tests.airflow.conftest import airflow_environment
+from tests.faults.proxy import FaultProxy
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -58,13 +63,13 @@ def browser():
 
 
 @pytest.fixture
-def as_user(scheduler, browser):
+def window(browser):
     """Opens a browser window of a user's own."""
     opened = []
 
-    def window(user: str = "admin", **options) -> Page:
-        context = browser.new_context(base_url=scheduler.url, viewport={"width": 1280, "height": 860}, **options)
-        context.add_cookies([{"name": "_token", "value": scheduler.login(user), "url": scheduler.url}])
+    def window(airflow: LocalAirflow, user: str = "admin", **options) -> Page:
+        context = browser.new_context(base_url=airflow.url, viewport={"width": 1280, "height": 860}, **options)
+        context.add_cookies([{"name": "_token", "value": airflow.login(user), "url": airflow.url}])
         opened.append(context)
         page = context.new_page()
         page.faults = []
@@ -75,6 +80,11 @@ def as_user(scheduler, browser):
     yield window
     for context in opened:
         context.close()
+
+
+@pytest.fixture
+def as_user(scheduler, window):
+    return partial(window, scheduler)
 
 
 def go(page: Page, where: str = "") -> Page:
@@ -113,6 +123,9 @@ def test_the_story_of_a_bad_night(story, as_user) -> None:
     picture(page, "partition")
     page.get_by_role("row", name="correction").get_by_role("link", name="Compare").click()
     expect(page.get_by_text("Rows 119 → 12")).to_be_visible()
+    expect(page.get_by_role("row", name="carrier").get_by_role("img", name="UA: 119 → 12")).to_be_visible()
+    delays = page.get_by_role("row", name="delay").get_by_role("img")
+    expect(delays).to_have_attribute("aria-label", re.compile("^0: 9 → 3, 2.45: 6 → 2, "))
     picture(page, "diff")
     page.go_back()
     page.get_by_role("button", name="Roll back to this…").click()
@@ -221,3 +234,41 @@ def test_ten_thousand_partitions_are_turned_in_pages(scheduler, as_user) -> None
     expect(page.get_by_text("367–732 of 10,000")).to_be_visible()
     assert took, "the page asked the API"
     print("10,000 partitions: API answers in ms:", sorted(round(one) for one in took))
+
+
+@pytest.fixture(scope="module")
+def far_away(open_folders, stack):
+    """An Airflow whose warehouse is on S3 and a Hive Metastore, which can be cut off."""
+    proxy = FaultProxy(stack.metastore_port, {"reset": 1.0}, seed=1)
+    proxy.quiet = True
+    uri = f"hive://127.0.0.1:{proxy.port}?location=s3://warehouse/far"
+    home = open_folders("far")
+    (home / "dags").mkdir()
+    environment = airflow_environment(home, home / "dags") | stack.environment() | {"SFX_WAREHOUSE": uri}
+    with local_airflow(home / "home", home / "dags", environment) as running:
+        yield running, sfx.connect(uri.replace(str(proxy.port), str(stack.metastore_port))), proxy
+    proxy.close()
+
+
+def test_a_warehouse_that_is_down_is_told_and_nothing_is_changed(far_away, window) -> None:
+    airflow, warehouse, proxy = far_away
+    for rows in (5, 3):
+        warehouse.store_dataframe(of(BAD, rows), "far", "flights", partition_by=["day"])
+    before = warehouse.pin("far", "flights")
+    page = go(window(airflow), f"#/partition/far.flights/{BAD}")
+    expect(page.get_by_role("row", name="publish")).to_have_count(2)
+    page.get_by_role("button", name="Roll back to this…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("row", name="then")).to_contain_text("5")
+    proxy.quiet = False
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be used", timeout=45_000)
+    assert warehouse.pin("far", "flights") == before
+    proxy.quiet = True
+    page.close()
+    page = go(window(airflow), f"#/partition/far.flights/{BAD}")
+    page.get_by_role("button", name="Roll back to this…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("row", name="rollback")).to_be_visible()
+    assert len(warehouse.load_dataframe("far", "flights")) == 5
+    assert page.faults == []

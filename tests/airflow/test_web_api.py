@@ -152,6 +152,11 @@ def test_a_batch_tells_what_it_was_made_from_and_who_holds_it(shop, client) -> N
     shop.hold(made, name="report of May", until=None)
     with client("viewer") as viewer:
         told = viewer.get("tables/shop/totals/batch", params={"batch_id": made.batch_id}).json()
+        read = viewer.get(
+            "tables/shop/items/batch", params={"partition": "20130101", "batch_id": source.batch_id}
+        ).json()
+    assert [(one["table"], one["batches"]) for one in read["read_by"]] == [("shop.totals", dict(made.batches))]
+    assert told["read_by"] == []
     assert told["inputs"] == [{"table": "shop.items", "batches": dict(source.batches)}]
     assert [one["name"] for one in told["held_by"]] == ["report of May"]
     assert (told["current"], told["rows"], told["statistics"]["n"]["maximum"]) == (True, 1, 3)
@@ -213,3 +218,28 @@ def test_the_script_of_the_docs_rolls_back(scheduler) -> None:
     (script,) = re.findall(r"```python\n(.*?)```", (REPO / "docs" / "page.md").read_text(), re.DOTALL)
     exec(compile(script.replace("http://localhost:8080", scheduler.url), "page.md", "exec"), {})
     assert warehouse.pin("nyc", "flights", ["20130102"]) == first
+
+
+def test_a_table_is_looked_at_once_for_all_that_a_page_asks_for(shop, monkeypatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from airflow_sfx.plugin.web.snapshots import Snapshots
+
+    monkeypatch.setenv("SFX_WAREHOUSE", shop.uri)
+    snapshots = Snapshots()
+    looked = []
+    look = snapshots.warehouse().overview
+    monkeypatch.setattr(
+        type(shop), "overview", lambda self, *names: looked.append(names) or time.sleep(0.2) or look(*names)
+    )
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: snapshots.table("shop", "items"), range(4)))
+    assert len(looked) == 1
+    snapshots.forget("shop", "items")
+    with ThreadPoolExecutor(1) as pool:
+        meanwhile = pool.submit(snapshots.table, "shop", "items")
+        time.sleep(0.1)
+        snapshots.forget("shop", "items")  # as after a rollback
+        meanwhile.result()
+    snapshots.table("shop", "items")
+    assert len(looked) == 3, "what was looked at before a change is not kept"

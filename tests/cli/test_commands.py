@@ -36,6 +36,7 @@ def test_the_page_of_the_command_line_runs_as_shown(command) -> None:
         ("history", TABLE),
         ("diff", TABLE, DAY),
         ("verify", TABLE),
+        ("readers", TABLE),
         ("head", TABLE),
         ("repair", TABLE),
     ],
@@ -164,6 +165,37 @@ def test_adopt_takes_a_directory_over(command, tmp_path) -> None:
     assert "2016-10-31" in command("show", "sales.old").stdout
 
 
+def test_retain_plans_and_does_nothing_until_it_is_told_to_apply(command, warehouse) -> None:
+    rule = ("--keep-last", "1", "--older-than", "0d", "--grace", "0h")
+    plan = command("retain", TABLE, *rule)
+    assert plan.returncode == 0, plan.stderr
+    assert "1 batch" in plan.stdout
+    assert "Nothing was done: add --apply" in plan.stdout
+    assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
+    assert command("retain", TABLE, *rule, "--apply").returncode == 2, "there is no terminal to ask on"
+    for retired, deleted in ((1, 0), (0, 1)):
+        done = json.loads(command("retain", TABLE, *rule, "--apply", "--yes", "--reason", "old", "--json").stdout)
+        assert (len(done["retired"]), len(done["deleted"])) == (retired, deleted)
+    newest = warehouse.history("sales", "sold_items", [DAY])[0]
+    assert (newest.operation.value, newest.reason) == ("retire", "old")
+    refused = command("rollback", TABLE, DAY, "--yes")
+    assert refused.returncode == 1
+    assert "was retired on" in refused.stderr
+
+
+def test_erase_plans_and_erases_and_says_what_is_left(command, warehouse) -> None:
+    condition = ("--where", "item = 'hat'")
+    plan = command("erase", TABLE, *condition)
+    assert plan.returncode == 0, plan.stderr
+    assert "2 rows of 2 batches would be erased" in plan.stdout
+    waits = command("erase", TABLE, *condition, "--apply", "--yes", "--json")
+    assert waits.returncode == 1, "the files are there for their time of grace"
+    assert json.loads(waits.stdout)["waiting"] == 2
+    assert warehouse.load_dataframe("sales", "sold_items")["item"].tolist() == ["shoe"]
+    more = command("erase", TABLE, "--where", "item = 'shoe'", "--grace", "0d", "--apply", "--yes")
+    assert "2 batches deleted; 2 batches not due yet, or pinned" in more.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -177,6 +209,9 @@ def test_adopt_takes_a_directory_over(command, tmp_path) -> None:
         (("diff", TABLE, DAY, "--key", "nr"), 1, "no column 'nr'"),
         (("--warehouse", "ftp://user:secret@host", "tables"), 1, "embedded:///"),
         (("fly",), 2, "No such command"),
+        (("retain", TABLE, "--keep-last", "0", "--older-than", "1d"), 1, "InvalidName: keep_last=0"),
+        (("retain", TABLE, "--keep-last", "1", "--older-than", "soon"), 1, "'soon' is no length of time"),
+        (("erase", TABLE, "--where", "item LIKE 'h%'"), 1, "is not understood"),
     ],
 )
 def test_what_cannot_be_done_is_said_without_a_traceback(command, arguments, status, words) -> None:

@@ -42,6 +42,10 @@ def test_the_page_of_the_warehouse_runs_as_shown(new_user: Path) -> None:
     assert run_sessions(ROOT / "docs/warehouse.md") > 20
 
 
+def test_the_page_of_retention_runs_as_shown(new_user: Path) -> None:
+    assert run_sessions(ROOT / "docs/retention.md") > 10
+
+
 def test_the_page_of_spark_runs_as_shown(new_user: Path, java_home: Path, monkeypatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java_home))
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)

@@ -76,6 +76,11 @@ class DictStore:
         self._world.objects[target] = self._world.objects[source]
         return "etag"
 
+    def delete(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self._world.step()
+            self._world.objects.pop(path, None)
+
     def list(self, directory: str) -> Iterator[ObjectInfo]:
         self._world.step()
         for path, data in sorted(self._world.objects.items()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -191,3 +192,26 @@ def test_a_full_disk_and_a_read_only_disk_are_named_and_harm_nothing(tmp_path, f
         pd.testing.assert_frame_equal(connect(uri).load_dataframe(good), frame)
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_reader_who_may_not_change_the_metastore_reads_what_the_ledger_says(warehouse, two, frame, caplog) -> None:
+    older, _ = two
+    with sqlite3.connect(Path(warehouse.store.local_path(CATALOG_FILE) or "")) as catalog:
+        for change in ("INSERT", "UPDATE"):
+            catalog.execute(
+                f"CREATE TRIGGER no_{change} BEFORE {change} ON partitions BEGIN SELECT RAISE(ABORT, 'for readers only'); END"
+            )
+    with pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"):
+        warehouse.rollback("sales", "items", [DAY])
+    pd.testing.assert_frame_equal(warehouse.load_dataframe("sales", "items", [DAY]), frame)
+    assert warehouse.history("sales", "items", [DAY])[0].batch_id == older.batches[DAY]
+    assert "for readers only" in caplog.text
+    with pytest.raises(sfx.WarehouseUnavailable, match="for readers only"):
+        warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    with sqlite3.connect(Path(warehouse.store.local_path(CATALOG_FILE) or "")) as catalog:
+        for change in ("INSERT", "UPDATE"):
+            catalog.execute(f"DROP TRIGGER no_{change}")
+    assert warehouse.load_dataframe("sales", "items", [DAY]).equals(frame)
+    caplog.clear()
+    assert warehouse.load_dataframe("sales", "items", [DAY]).equals(frame)
+    assert not caplog.text

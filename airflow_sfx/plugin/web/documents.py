@@ -154,6 +154,13 @@ class HeldDocument(BaseModel):
     reason: str
 
 
+class ReaderDocument(PinDocument):
+    """What was made from the batch, when, by whom."""
+
+    at: datetime
+    producer: ProducerDocument
+
+
 class BatchDocument(BaseModel):
     """A batch: its manifest, and who holds it."""
 
@@ -172,7 +179,16 @@ class BatchDocument(BaseModel):
     checks: list[CheckDocument]
     inputs: list[PinDocument]
     producer: ProducerDocument
+    read_by: list[ReaderDocument]
     held_by: list[HeldDocument]
+
+
+class DistributionDocument(BaseModel):
+    """How many values lie in each bin, before and after."""
+
+    bins: list[str]
+    before: list[int]
+    after: list[int]
 
 
 class ColumnDiffDocument(BaseModel):
@@ -188,6 +204,7 @@ class ColumnDiffDocument(BaseModel):
     distinct_before: int | None
     distinct_after: int | None
     changed: int | None
+    distribution: DistributionDocument | None
 
 
 class DiffDocument(BaseModel):

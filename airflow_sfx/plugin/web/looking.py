@@ -121,6 +121,10 @@ def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> di
         "checks": plain(manifest.checks),
         "inputs": [{"table": str(one.ref), "batches": dict(one.batches)} for one in manifest.inputs],
         "producer": plain(manifest.producer),
+        "read_by": [
+            {"table": str(one.pin.ref), "batches": dict(one.pin.batches), "at": one.at, "producer": plain(one.producer)}
+            for one in snapshots.warehouse().readers(pin)
+        ],
         "held_by": [plain(one) for one in held if one.pin.batches.get(partition) == batch_id],
     }
 

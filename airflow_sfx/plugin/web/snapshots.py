@@ -18,6 +18,9 @@ TIMES, SECONDS = 5, 5.0
 MOST = 64
 """How many tables are remembered."""
 
+LOOKS = 16
+"""How many tables are looked at side by side."""
+
 
 @dataclass(slots=True)
 class Snapshots:
@@ -25,6 +28,8 @@ class Snapshots:
 
     _warehouse: Warehouse | None = None
     _found: dict[TableRef, tuple[float, TableOverview]] = field(default_factory=dict)
+    _looking: list[threading.Lock] = field(default_factory=lambda: [threading.Lock() for _ in range(LOOKS)])
+    _forgot: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def warehouse(self) -> Warehouse:
@@ -47,24 +52,33 @@ class Snapshots:
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         ref = TableRef(db, table)
-        with self._lock:
-            until, found = self._found.get(ref, (0.0, None))
-        began = time.monotonic()
-        if found is not None and began < until:
+        with self._looking[
+            hash(ref) % LOOKS
+        ]:  # a page asks for several things at once, and the table is looked at once
+            with self._lock:
+                until, found = self._found.get(ref, (0.0, None))
+                forgot = self._forgot
+            began = time.monotonic()
+            if found is not None and began < until:
+                return found
+            try:
+                found = self.warehouse().overview(ref.database, ref.table)
+            except WarehouseUnavailable:
+                self._warehouse = None  # the connection may be mended meanwhile
+                raise
+            self._keep(ref, found, time.monotonic() - began, forgot)
             return found
-        try:
-            found = self.warehouse().overview(ref.database, ref.table)
-        except WarehouseUnavailable:
-            self._warehouse = None  # the connection may be mended meanwhile
-            raise
+
+    def _keep(self, ref: TableRef, found: TableOverview, took: float, forgot: int) -> None:
         with self._lock:
+            if forgot != self._forgot:
+                return  # something was changed while this was looked at
             while len(self._found) >= MOST:
                 self._found.pop(next(iter(self._found)))
-            took = time.monotonic() - began
-            self._found[ref] = (began + took + min(TIMES * took, SECONDS), found)
-        return found
+            self._found[ref] = (time.monotonic() + min(TIMES * took, SECONDS), found)
 
     def forget(self, db: str, table: str) -> None:
         """Look at a table anew next time: it was changed."""
         with self._lock:
+            self._forgot += 1
             self._found.pop(TableRef(db, table), None)

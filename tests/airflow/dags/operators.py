@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import airflow_sfx as sfx
 from airflow_sfx.operators import (
     PinBatchesOperator,
     PublishBatchOperator,
+    RetainBatchesOperator,
     RollbackBatchOperator,
     SparkBatchOperator,
     StoreBatchOperator,
@@ -32,6 +34,25 @@ def frame_of(*numbers):
 
 def total_of(frame: pd.DataFrame, factor: int):
     return frame_of(int(frame["n"].sum()) * factor)
+
+
+@dag(schedule=None)
+def given_up():
+    """Two nights, the first pinned by nobody; told, retired, deleted."""
+    first, second = (
+        StoreBatchOperator(
+            task_id=f"store_{number}", python_callable=frame_of, op_args=[number], table="kept.numbers", partitions=[]
+        )
+        for number in (1, 2)
+    )
+    rule = {"table": "kept.numbers", "keep_last": 1, "older_than": timedelta(0), "grace": timedelta(0)}
+    told = RetainBatchesOperator(task_id="told", **rule)
+    retired = RetainBatchesOperator(task_id="retired", **rule, dry_run=False, reason="by {{ dag.dag_id }}")
+    deleted = RetainBatchesOperator(task_id="deleted", **rule, dry_run=False)
+    first >> second >> told >> retired >> deleted
+
+
+given_up()
 
 
 @dag(schedule=None)

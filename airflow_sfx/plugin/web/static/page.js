@@ -10,25 +10,31 @@ const VIEWS = { table, partition, batch, diff };
 
 let shown = 0;
 
-export async function show() {
+// Shows what the address says; `failed` is what went wrong before, and stays to be read.
+export async function show(failed = "") {
   const turn = ++shown;
   const main = document.getElementById("main");
-  main.setAttribute("aria-busy", "true");
+  busy(true);
+  if (failed) tell(failed);
   const [view, ...steps] = location.hash.slice(2).split("/").map(decodeURIComponent);
   const asked = new URLSearchParams(location.search);
   let content;
   try {
     if (!view && asked.has("run_id")) content = await run(asked.get("dag_id"), asked.get("run_id"), asked.get("task_id"));
     else content = await (VIEWS[view] ?? tables)(...steps);
-    tell("");
+    tell(failed);
   } catch (error) {
-    content = [h("p", { class: "empty" }, "Nothing can be shown here."), h("button", { onclick: show }, "Try again")];
-    tell(error.message);
+    content = [h("p", { class: "empty" }, "Nothing can be shown here."), h("button", { onclick: () => show() }, "Try again")];
+    tell(failed || error.message);
   }
   if (turn !== shown) return;
   document.getElementById("path").replaceChildren(...path(view, steps, asked));
   main.replaceChildren(...content.filter(Boolean));
-  main.setAttribute("aria-busy", "false");
+  busy(false);
+}
+
+export function busy(now) {
+  document.getElementById("main").setAttribute("aria-busy", String(now));
 }
 
 export function tell(message) {

@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { h, link, moment, number, size, table as rows, who } from "./dom.js";
-import { show, tell } from "./page.js";
+import { busy, show } from "./page.js";
 import { named } from "./tables.js";
 
 const MORE = 100;
@@ -80,13 +80,13 @@ function ask(question, old, wanted, verb, act) {
   dialog.onclose = async () => {
     if (dialog.returnValue !== "go") return;
     let failed = "";
+    busy(true);
     try {
       await act(reason.value);
     } catch (error) {
       failed = error.message;
     }
-    await show();
-    if (failed) tell(failed);
+    await show(failed);
   };
   dialog.returnValue = "no";
   dialog.showModal();

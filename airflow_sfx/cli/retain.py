@@ -1,0 +1,194 @@
+"""The commands that give up data on purpose: retain and erase. Both only tell what they would do, unless told --apply."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_sfx.cli import render
+from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Yes
+from airflow_sfx.cli.document import print_json
+from airflow_sfx.cli.terminal import ask, waiting
+from airflow_sfx.core.errors import InvalidName
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.erasure import ErasureReport
+    from airflow_sfx.warehouse.retention import RetentionReport
+
+_SHOWN = 50
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+DryRun = Annotated[bool, typer.Option("--dry-run/--apply", help="Only tell what would be done, or do it.")]
+Grace = Annotated[
+    str, typer.Option("--grace", metavar="TIME", help="For how long the files of what is retired stay: 12h, 7d, 0d.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (retain, erase):
+        app.command()(command)
+
+
+def retain(
+    context: typer.Context,
+    table: Table,
+    keep_last: Annotated[
+        int,
+        typer.Option("--keep-last", metavar="N", help="How many batches of each partition stay, the current one too."),
+    ],
+    older_than: Annotated[
+        str,
+        typer.Option("--older-than", metavar="TIME", help="For how long a batch must be out of use: 90d, 12w, 36h."),
+    ],
+    grace: Grace = "1d",
+    dry_run: DryRun = True,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Retire old batches, and delete the files of those that were retired long enough ago.
+
+    What is current, staged, adopted or held by a durable pin stays, whatever its age. Without --apply, nothing is done.
+    """
+    settings: Settings = context.obj
+    chosen = settings.table(table)
+    rule = {"keep_last": keep_last, "older_than": duration(older_than), "grace": duration(grace), "reason": reason}
+
+    def run(*, dry: bool) -> RetentionReport:
+        with waiting(f"looking at {chosen.ref}"):
+            return settings.warehouse.retain(*chosen.names, **rule, dry_run=dry)  # type: ignore[arg-type]
+
+    if not dry_run:
+        ask(f"Retire and delete these batches of {chosen.ref}?", yes=yes, shown=lambda: _show_plan(run(dry=True)))
+    report = run(dry=dry_run)
+    if as_json:
+        print_json(report)
+    else:
+        _show_plan(report)
+
+
+def erase(
+    context: typer.Context,
+    table: Table,
+    where: Annotated[str, typer.Option("--where", metavar="CONDITION", help='Which rows, as in "client_id = 42".')],
+    grace: Grace = "1d",
+    despite_pins: Annotated[bool, typer.Option("--despite-pins", help="Delete also what durable pins hold.")] = False,
+    dry_run: DryRun = True,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Erase rows from every batch that is retained: current, earlier and staged.
+
+    The batches that held them are replaced, retired, and deleted by a call after their time of grace; exits with 1 while
+    files with such rows are left. Without --apply, nothing is done.
+    """
+    settings: Settings = context.obj
+    chosen = settings.table(table)
+    options = {"where": where, "grace": duration(grace), "despite_pins": despite_pins, "reason": reason}
+
+    def run(*, dry: bool) -> ErasureReport:
+        with waiting(f"searching {chosen.ref}"):
+            return settings.warehouse.erase(*chosen.names, **options, dry_run=dry)  # type: ignore[arg-type]
+
+    if not dry_run:
+        ask(f"Erase these rows of {chosen.ref} for good?", yes=yes, shown=lambda: _show_erasure(run(dry=True)))
+    report = run(dry=dry_run)
+    if as_json:
+        print_json(report)
+    else:
+        _show_erasure(report)
+    if not dry_run and (report.waiting or report.strays or any(one.outside for one in report.batches)):
+        raise typer.Exit(1)
+
+
+def duration(text: str) -> timedelta:
+    """A length of time as it is typed: ``36h``, ``90d``, ``12w``; a number alone is in days.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The time.
+
+    Raises:
+        InvalidName: It is none.
+
+    Example:
+        >>> duration("36h")
+        datetime.timedelta(days=1, seconds=43200)
+    """
+    found = re.fullmatch(r"(\d{1,6})\s*([hdw]?)", text.strip().lower())
+    if not found:
+        raise InvalidName(f"{text!r} is no length of time: write hours, days or weeks, as in 36h, 90d or 12w")
+    return int(found[1]) * _UNITS[found[2] or "d"]
+
+
+def _show_plan(report: RetentionReport) -> None:
+    rows = [
+        (
+            one.partition or "(whole table)",
+            one.batch_id,
+            one.rows,
+            render.size(one.bytes),
+            render.moment(one.replaced_at),
+        )
+        for one in report.retired[:_SHOWN]
+    ]
+    if rows:
+        render.table(report.table, ("partition", "batch", "rows", "size", "in use until"), rows)
+    if len(report.retired) > _SHOWN:
+        typer.echo(f"and {len(report.retired) - _SHOWN} more")
+    would = "would be " if report.dry_run else ""
+    retired, deleted, waiting = (
+        render.counted(n, "batch") for n in (len(report.retired), len(report.deleted), report.waiting)
+    )
+    typer.echo(
+        f"{report.table}: {retired} ({render.size(report.bytes)}) {would}retired; {deleted} retired before {would}deleted; "
+        f"{waiting} retired before and not due yet, or pinned; {report.pinned} kept for a durable pin"
+    )
+    if report.dry_run:
+        typer.echo("Nothing was done: add --apply to do it")
+    elif report.retired:
+        typer.echo(f"Their files may be deleted from {render.moment(report.delete_after)} on, by the next `sfx retain`")
+
+
+def _show_erasure(report: ErasureReport) -> None:
+    rows = [
+        (
+            one.partition or "(whole table)",
+            one.batch_id,
+            one.erased,
+            one.rows,
+            one.replaced_by,
+            ", ".join(word for word, said in (("current", one.current), ("pinned", one.pinned)) if said),
+        )
+        for one in report.batches[:_SHOWN]
+    ]
+    if rows:
+        render.table(report.table, ("partition", "batch", "rows to erase", "of", "replaced by", ""), rows)
+    if len(report.batches) > _SHOWN:
+        typer.echo(f"and {len(report.batches) - _SHOWN} more")
+    would = "would be " if report.dry_run else ""
+    searched, held, deleted, waiting = (
+        render.counted(n, "batch") for n in (report.searched, len(report.batches), len(report.deleted), report.waiting)
+    )
+    typer.echo(
+        f"{report.table}: {searched} searched; {render.counted(report.erased, 'row')} of {held} {would}erased; "
+        f"{deleted} {would}deleted; {waiting} not due yet, or pinned"
+    )
+    if report.without:
+        typer.echo(f"{render.counted(report.without, 'batch')} without the columns of the condition: left as they are")
+    for place in sorted({one.outside for one in report.batches if one.outside}):
+        typer.echo(render.clean(f"left for their owner to delete: the adopted files in {place}"), err=True)
+    for name, batch_id in report.strays[:_SHOWN]:
+        place = f"{report.table} {name}".rstrip()
+        typer.echo(render.clean(f"not searched, no history names it: the directory {batch_id} of {place}"), err=True)
+    if report.dry_run:
+        typer.echo("Nothing was done: add --apply to do it")
+    elif report.waiting:
+        typer.echo("Files with such rows are left: repeat the command when the time of grace, or the pin, is over")

@@ -1,0 +1,388 @@
+"""Erasure: rows are taken out of every batch that is retained, and the batches that held them are retired and deleted.
+
+What was current stays current without the rows, a rollback goes to what replaced a batch, and the ledger keeps the proof:
+how many rows of how many batches, chosen by which columns, when and by whom. The condition's values are nowhere kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.batch_id import is_batch_id
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse import retired
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.foreign import heads_to_change
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.load import source_files
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import all_heads
+from airflow_sfx.warehouse.repair import has_files
+from airflow_sfx.warehouse.retired import Note, Replacement
+from airflow_sfx.warehouse.retiring import confirmed, held, sweep
+from airflow_sfx.warehouse.staged import note_staged, staged_pins
+from airflow_sfx.warehouse.store import encoded
+from airflow_sfx.warehouse.writing import BatchSet, Content
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SEARCHERS = 4  # each holds one file in memory
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedBatch:
+    """A batch that held rows to be erased.
+
+    Args:
+        partition: Its partition's name.
+        batch_id: The batch.
+        erased: How many of its rows are to be erased, or were.
+        rows: How many rows it had.
+        replaced_by: The batch that has the others; None in a dry run.
+        current: Whether it was current.
+        pinned: Whether a durable pin holds it, so that its files stay until the pin is over.
+        outside: Where its files lie if they are not the warehouse's own, as a URI: those are for their owner to delete.
+    """
+
+    partition: str
+    batch_id: str
+    erased: int
+    rows: int
+    replaced_by: str | None = None
+    current: bool = False
+    pinned: bool = False
+    outside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReport:
+    """What an erasure would do, or did.
+
+    Args:
+        table: The table as ``database.table``.
+        dry_run: Whether nothing was done.
+        searched: How many batches were searched.
+        without: How many of them have not all of the columns that the condition names, and so no such rows.
+        batches: Those that held rows.
+        strays: Partition names and batch IDs of directories with files that no history names: what writers left that died,
+            or are writing. They are not searched and not deleted; `sfx repair` tells of them, too.
+        deleted: The retired batches whose files are to be deleted by now, or were; partition and batch ID.
+        waiting: How many retired batches still have their files: in their time of grace, or pinned.
+        delete_after: When the files of what was retired now may be deleted, in UTC.
+    """
+
+    table: str
+    dry_run: bool
+    searched: int
+    without: int
+    batches: tuple[ErasedBatch, ...]
+    strays: tuple[tuple[str, str], ...]
+    deleted: tuple[tuple[str, str], ...]
+    waiting: int
+    delete_after: datetime
+
+    @property
+    def erased(self) -> int:
+        """The rows, of all batches together."""
+        return sum(one.erased for one in self.batches)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What to erase, and how.
+
+    Args:
+        where: Which rows, as a condition of SQL without WHERE.
+        grace: For how long the files of the batches that held them stay.
+        despite_pins: Delete also the files that durable pins hold.
+
+    Raises:
+        InvalidName: The time is in the future.
+    """
+
+    where: str
+    grace: timedelta
+    despite_pins: bool = False
+
+    def __post_init__(self) -> None:
+        if self.grace < timedelta(0):
+            raise InvalidName(f"grace={self.grace}: it is no time in the past")
+
+
+def erase(
+    table: OpenTable, ledger: Ledger, erasure: Erasure, author: Author, *, dry_run: bool, now: datetime
+) -> ErasureReport:
+    """Erase rows from every retained batch, and delete what was retired long enough ago.
+
+    Each partition is a change of its own: whoever repeats the call after it was cut short goes on where it stopped.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        erasure: What and how.
+        author: Who and why.
+        dry_run: Only tell.
+        now: The time, in UTC.
+
+    Returns:
+        What was done, or would be.
+
+    Raises:
+        SchemaMismatch: The condition is not understood, or names a column that no batch has.
+    """
+    from airflow_sfx.frames.where import columns_of
+
+    columns = columns_of(erasure.where)
+    delete_after = now + erasure.grace
+    seen: dict[tuple[str, str], bool] = {}
+    found: list[ErasedBatch] = []
+    if not dry_run:
+        for note in retired.notes(table):
+            if note.retired is None:
+                confirmed(table, ledger, note)  # whoever wrote it died: what it replaced counts from now on
+        heads_to_change(
+            table, ledger, list(all_heads(table, ledger)), author
+        )  # what something else did is searched as well
+    pinned = held(table, now)
+    known = _batches(table, ledger)
+    while batches := [item for item in known.retained if item not in seen]:
+        matches = each(lambda item: _search(table, *item, erasure.where, columns), batches, _SEARCHERS)
+        seen |= {item: one is not None for item, one in zip(batches, matches, strict=True)}
+        hits: dict[str, list[_Match]] = {}
+        for (name, _), match in zip(batches, matches, strict=True):
+            if match is not None and match.rows:
+                hits.setdefault(name, []).append(match)
+        for name, of_partition in hits.items():
+            current = known.current.get(name)
+            news = {} if dry_run else _replace(table, ledger, of_partition, erasure, author, columns, now)
+            found += [_told(one, current, news.get(one.manifest.batch_id), pinned) for one in of_partition]
+            seen |= {(name, new.batch_id): True for new in news.values()}
+        known = known if dry_run else _batches(table, ledger)  # again, for those that were stored meanwhile
+    if seen and not any(seen.values()):
+        raise SchemaMismatch(f"no batch of {table.ref} has all of the columns that the condition names: {columns}")
+    deleted, waiting = sweep(table, ledger, [one for one in retired.notes(table) if not one.done], now, dry_run=dry_run)
+    mine = {(one.partition, one.replaced_by) for one in found}
+    without = sum(not there for there in seen.values())
+    strays = _strays(table, known)
+    return ErasureReport(
+        table=str(table.ref),
+        dry_run=dry_run,
+        searched=sum(item not in mine for item in seen),
+        without=without,
+        batches=tuple(found),
+        strays=strays,
+        deleted=tuple(deleted),
+        waiting=waiting,
+        delete_after=delete_after,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A batch, how many of its rows are meant, and which."""
+
+    manifest: Manifest
+    rows: int
+    condition: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """A table's batches, as partition name and batch ID.
+
+    Args:
+        current: The current batch of each partition that has one, by partition name.
+        retained: Those that can be loaded or published: current, earlier and staged.
+        mentioned: All that the history, or a note of what is retired, names.
+    """
+
+    current: Mapping[str, str]
+    retained: list[tuple[str, str]]
+    mentioned: set[tuple[str, str]]
+
+
+def _batches(table: OpenTable, ledger: Ledger) -> _Batches:
+    known = retired.notes(table, ended=True)
+    instead = retired.versions(known)
+    refused = {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
+    heads = all_heads(table, ledger)
+
+    def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        found: dict[tuple[str, str], None] = {}
+        all_ids: list[tuple[str, str]] = []
+        for entry in ledger.newest_first(name, heads[name]):
+            all_ids += [(name, one) for one in (entry.batch_id, *entry.retired) if one]
+            if entry.batch_id:
+                new = instead.get((name, entry.batch_id))
+                found.setdefault((name, new.batch_id if new else entry.batch_id))
+        return [item for item in found if item not in refused], all_ids
+
+    parts = each(of_partition, sorted(heads), table.store.readers)
+    staged = [item for pin in staged_pins(table, ledger, table.pointers(None)) for item in pin.entries]
+    retained = [*(item for found, _ in parts for item in found), *(item for item in staged if item not in refused)]
+    new_ids = {(name, new.batch_id) for (name, _), new in instead.items()}
+    mentioned = {*refused, *new_ids, *staged, *(item for _, ids in parts for item in ids)}
+    current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
+    return _Batches(current, list(dict.fromkeys(retained)), mentioned)
+
+
+def _strays(table: OpenTable, known: _Batches) -> tuple[tuple[str, str], ...]:
+    """Directories with files that nothing names."""
+    layout, store = table.layout, table.store
+
+    def of_partition(name: str) -> list[tuple[str, str]]:
+        there = [one for one in store.list_directories(layout.partition_dir(name)) if is_batch_id(one)]
+        unknown = [one for one in there if (name, one) not in known.mentioned]
+        return [(name, one) for one in unknown if has_files(table, layout.batch_dir(name, one))]
+
+    names = sorted({name for name, _ in known.mentioned})
+    return tuple(item for found in each(of_partition, names, store.readers) for item in found)
+
+
+def _search(table: OpenTable, name: str, batch_id: str, where: str, columns: list[str]) -> _Match | None:
+    """How many rows of a batch are meant; None where it has not all of the columns."""
+    from airflow_sfx.frames.reading import iter_batches, schema_of
+    from airflow_sfx.frames.where import condition_of
+
+    manifest = table.manifest(name, batch_id)
+    files, options = _reading(table, manifest)
+    try:
+        schema = schema_of(files, columns=columns, with_index=False, **options)
+    except SchemaMismatch:
+        return None
+    condition = condition_of(where, schema)
+    pieces = iter_batches(files, columns=columns, filters=condition, with_index=False, **options)
+    return _Match(manifest, sum(len(piece) for piece in pieces), condition)
+
+
+def _reading(table: OpenTable, manifest: Manifest) -> tuple[list[Any], dict[str, Any]]:
+    from airflow_sfx.frames.schema_text import schema_from_text
+
+    key_types = {key.name: key.type for key in table.info.keys}
+    return source_files(table, [manifest]), {"lead": schema_from_text(manifest.schema), "key_types": key_types}
+
+
+def _replace(
+    table: OpenTable,
+    ledger: Ledger,
+    matches: list[_Match],
+    erasure: Erasure,
+    author: Author,
+    columns: list[str],
+    now: datetime,
+) -> dict[str, Manifest]:
+    """Write the batches of a partition without the rows, and retire those that held them; the new ones by the old IDs."""
+    name = matches[0].manifest.partition
+    news = {match.manifest.batch_id: _without(table, ledger, match) for match in matches}
+    rows = sum(match.rows for match in matches)
+    proof = f"erased {rows} rows of {len(matches)} batches, chosen by {', '.join(columns)}"
+    note = Note(
+        retired.name_at(now, erasure=True),
+        {name: tuple(news)},
+        now,
+        now + erasure.grace,
+        author.producer,
+        f"{proof}: {author.reason}" if author.reason else proof,
+        {name: {old: Replacement(new.batch_id, new.rows, new.bytes) for old, new in news.items()}},
+        erasure.despite_pins,
+    )
+    for match in matches:
+        if match.manifest.staged:
+            note_staged(table, table.pin({name: news[match.manifest.batch_id].batch_id}))
+    confirmed(table, ledger, retired.write(table, note))
+    return news
+
+
+def _without(table: OpenTable, ledger: Ledger, match: _Match) -> Manifest:
+    """A batch as another one was, but for the rows."""
+    from airflow_sfx.frames.parquet import Encoder, gather
+    from airflow_sfx.frames.reading import iter_batches
+    from airflow_sfx.frames.schema_text import schema_from_text
+
+    old = match.manifest
+    files, options = _reading(table, old)
+    logical = schema_from_text(old.schema)
+    kept = _Kept(logical)
+
+    def pieces() -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        others = ~pc.coalesce(match.condition, pc.scalar(False))
+        yield pa.RecordBatch.from_pylist([], schema=logical.schema)  # a batch of no rows has a file, too
+        for piece in iter_batches(files, filters=others, **options):
+            kept.look(piece)
+            yield from piece.to_batches()
+
+    keys = [key for key in table.layout.keys if logical.own(key) is not None]
+    encoder = Encoder(logical.schema, keys=keys, columns=old.columns)
+    content = Content(lambda: kept.schema_text(files, match.condition, options), old.columns, old.producer, old.inputs)
+    batches = BatchSet(table, ledger, content)
+    chunks = ((old.partition, rows) for rows in gather(pieces()))
+    batches.write(chunks, partial(encoded, encoder), small=False)
+    (new,) = batches.seal(staged=old.staged, checks=tuple(replace(one, detail="") for one in old.checks))
+    return new
+
+
+class _Kept:
+    """Which values of categorical columns the rows that stay have: a category of erased rows only is erased as well."""
+
+    def __init__(self, logical: Any) -> None:
+        from airflow_sfx.frames.pandas_frame import memory_of
+
+        records = (memory_of(logical.schema) or {}).get("columns", {})
+        self._logical = logical
+        # Intervals are categories with a record of their own, and nobody's name.
+        self._columns = [name for name in logical.dictionaries if "labels" not in (records.get(name) or {})]
+        self._values: dict[str, set[Any]] = {name: set() for name in self._columns}
+
+    def look(self, piece: pa.Table) -> None:
+        """Note the values of a piece of the rows that stay."""
+        for name in self._columns:
+            self._values[name].update(_values(piece, name))
+
+    def schema_text(self, files: list[Any], condition: Any, options: Mapping[str, Any]) -> str:
+        """The schema, with the categories that are left."""
+        import pyarrow as pa
+
+        from airflow_sfx.frames.logical import LogicalSchema
+        from airflow_sfx.frames.reading import iter_batches
+        from airflow_sfx.frames.schema_text import schema_to_text
+
+        gone: dict[str, set[Any]] = {name: set() for name in self._columns}
+        if self._columns:
+            for piece in iter_batches(files, filters=condition, **options):
+                for name in self._columns:
+                    gone[name].update(_values(piece, name))
+        left = dict(self._logical.dictionaries)
+        for name, erased in gone.items():
+            old = left[name]
+            mask = [value.as_py() not in erased - self._values[name] for value in old]
+            left[name] = old.filter(pa.array(mask, pa.bool_()))
+        return schema_to_text(LogicalSchema(self._logical.schema, left))
+
+
+def _values(piece: pa.Table, name: str) -> list[Any]:
+    column: Any = piece.column(name)
+    return [value for chunk in column.chunks for value in chunk.dictionary_decode().unique().to_pylist()]
+
+
+def _told(match: _Match, current: str | None, new: Manifest | None, pinned: set[tuple[str, str]]) -> ErasedBatch:
+    old = match.manifest
+    return ErasedBatch(
+        old.partition,
+        old.batch_id,
+        match.rows,
+        old.rows,
+        new.batch_id if new else None,
+        current=current == old.batch_id,
+        pinned=(old.partition, old.batch_id) in pinned,
+        outside=old.location,
+    )

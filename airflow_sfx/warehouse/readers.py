@@ -1,0 +1,88 @@
+"""Who read a batch: the batches that were made from it. A manifest names its inputs; these notes lead the other way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from airflow_sfx.core.batch_id import moment_of
+from airflow_sfx.core.jsontext import compact, member, moment, parse_object
+from airflow_sfx.core.layout import path_step
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.storage.parallel import each, put_all
+from airflow_sfx.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A store that read a batch.
+
+    Args:
+        pin: What it wrote.
+        at: When, in UTC.
+        producer: Who.
+    """
+
+    pin: BatchPin
+    at: datetime
+    producer: Producer
+
+
+def note_readers(store: Store, inputs: Sequence[BatchPin], made: BatchPin, producer: Producer) -> None:
+    """Note what was made from which pins of the same warehouse; one object a pin.
+
+    Args:
+        store: The warehouse's storage.
+        inputs: The pins.
+        made: What was made from them.
+        producer: Who.
+    """
+    now = datetime.now(UTC)
+    ours = [one for one in inputs if one.location.startswith(f"{store.uri}/")]
+    text = {"made": made.to_json(), "at": now.isoformat(), "producer": producer.to_json()}
+    notes = [
+        (
+            f"{_directory(one.ref)}/{now.date()}/{uuid.uuid4().hex}.json",
+            compact({**text, "read": one.to_json()}).encode(),
+        )
+        for one in ours
+    ]
+    put_all(store, notes)
+
+
+def readers_of(store: Store, pin: BatchPin) -> list[Reader]:
+    """What was made from any of a pin's batches, newest first; the notes since the day of its oldest batch are read.
+
+    Args:
+        store: The warehouse's storage.
+        pin: The batches.
+
+    Returns:
+        The readers.
+    """
+    directory, since = _directory(pin.ref), moment_of(min(pin.batches.values())).date()
+    days = [day for day in store.list_directories(directory) if date.fromisoformat(day) >= since]
+    listed = each(lambda day: [info.path for info in store.list(f"{directory}/{day}")], days, store.readers)
+    paths = [path for paths in listed for path in paths]
+    found = each(lambda path: _reader(store, path, pin), paths, store.readers)
+    return sorted((one for one in found if one), key=lambda one: one.at, reverse=True)
+
+
+def _reader(store: Store, path: str, pin: BatchPin) -> Reader | None:
+    record = parse_object(store.get(path) or b"", path)
+    read = BatchPin.from_json(member(record, "read", str, path))
+    if read.batches.items().isdisjoint(pin.batches.items()):
+        return None
+    return Reader(
+        BatchPin.from_json(member(record, "made", str, path)),
+        moment(record, "at", path),
+        Producer.from_json(member(record, "producer", dict, path)),
+    )
+
+
+def _directory(ref: TableRef) -> str:
+    return f"_sfx/readers/{path_step(str(ref))}"

@@ -1,0 +1,168 @@
+"""Retention: batches that nobody needs any more are retired in the ledgers first, and their files deleted after a time of grace.
+
+Nothing else in this package deletes. Never touched are what is current, what was current a moment ago by ``older_than``, the
+newest ``keep_last`` batches of a partition, what a durable pin holds, staged batches, and files that were adopted where they lay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse import retired
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import all_heads
+from airflow_sfx.warehouse.retired import Batches, Note, Versions
+from airflow_sfx.warehouse.retiring import confirmed, held, sweep
+
+GRACE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredBatch:
+    """A batch that retention is about.
+
+    Args:
+        partition: Its partition's name.
+        batch_id: The batch.
+        rows: Its rows.
+        bytes: Its bytes.
+        replaced_at: When it was current last, in UTC.
+    """
+
+    partition: str
+    batch_id: str
+    rows: int
+    bytes: int
+    replaced_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionReport:
+    """What retention would do, or did.
+
+    Args:
+        table: The table as ``database.table``.
+        dry_run: Whether nothing was done.
+        retired: The batches that are to be retired, or were.
+        pinned: How many more would be, but for a durable pin.
+        deleted: The batches whose time of grace is over: their files are to be deleted, or were; partition and batch ID.
+        waiting: How many retired batches are not due yet, or held by a durable pin meanwhile.
+        delete_after: When the files of what is retired now may be deleted, in UTC.
+    """
+
+    table: str
+    dry_run: bool
+    retired: tuple[RetiredBatch, ...]
+    pinned: int
+    deleted: tuple[tuple[str, str], ...]
+    waiting: int
+    delete_after: datetime
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of what is retired now."""
+        return sum(one.bytes for one in self.retired)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What may be retired.
+
+    Args:
+        keep_last: How many batches of a partition stay, the current one among them; 1 at least.
+        older_than: For how long a batch must have been out of use.
+        grace: For how long its files stay after it was retired.
+
+    Raises:
+        InvalidName: A number or a time is too small.
+    """
+
+    keep_last: int
+    older_than: timedelta
+    grace: timedelta = GRACE
+
+    def __post_init__(self) -> None:
+        if self.keep_last < 1:
+            raise InvalidName(f"keep_last={self.keep_last}: the current batch always stays, so it is 1 at least")
+        for name, value in (("older_than", self.older_than), ("grace", self.grace)):
+            if value < timedelta(0):
+                raise InvalidName(f"{name}={value}: it is no time in the past")
+
+
+def retain(
+    table: OpenTable, ledger: Ledger, rule: Rule, author: Author, *, dry_run: bool, now: datetime
+) -> RetentionReport:
+    """Retire what the rule says, and delete what was retired long enough ago.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        rule: What may be retired.
+        author: Who and why.
+        dry_run: Only tell.
+        now: The time, in UTC.
+
+    Returns:
+        What was done, or would be.
+    """
+    known_notes = retired.notes(table)
+    before = [note for note in known_notes if not note.done]
+    known = {(name, one) for note in before for name, ids in note.refused.items() for one in ids}
+    found = _candidates(table, ledger, rule, now, retired.versions(known_notes))
+    candidates = [one for one in found if (one.partition, one.batch_id) not in known]
+    pinned = held(table, now)
+    chosen = [one for one in candidates if (one.partition, one.batch_id) not in pinned]
+    delete_after = now + rule.grace
+    if chosen and not dry_run:
+        note = Note(retired.name_at(now), _by_partition(chosen), now, delete_after, author.producer, author.reason)
+        done = confirmed(table, ledger, retired.write(table, note))
+        chosen = [one for one in chosen if one.batch_id in done.get(one.partition, ())]
+    deleted, waiting = sweep(table, ledger, before, now, dry_run=dry_run)
+    return RetentionReport(
+        str(table.ref), dry_run, tuple(chosen), len(candidates) - len(chosen), tuple(deleted), waiting, delete_after
+    )
+
+
+def _candidates(
+    table: OpenTable, ledger: Ledger, rule: Rule, now: datetime, instead: Versions
+) -> Iterator[RetiredBatch]:
+    heads = all_heads(table, ledger)
+    for found in each(
+        lambda name: _of_partition(ledger, name, heads[name], rule, now, instead), heads, table.store.readers
+    ):
+        yield from found
+
+
+def _of_partition(
+    ledger: Ledger, name: str, head: Head, rule: Rule, now: datetime, instead: Versions
+) -> list[RetiredBatch]:
+    """The batches of a partition that the rule gives up: neither among the last ones nor in use a moment ago."""
+    newest: dict[str, RetiredBatch | None] = {}
+    gone: set[str] = set()
+    until = now
+    for entry in ledger.newest_first(name, head):
+        gone.update(entry.retired)
+        if entry.batch_id:
+            new = instead.get((name, entry.batch_id))
+            here = new or entry
+            batch_id = new.batch_id if new else entry.batch_id
+            if batch_id not in newest:
+                ours = new is not None or not entry.location
+                out = ours and now - until > rule.older_than and head.batch_id not in (batch_id, entry.batch_id)
+                newest[batch_id] = RetiredBatch(name, batch_id, here.rows, here.bytes, until) if out else None
+        until = entry.at
+    kept = [one for one in newest if one not in gone]
+    return [last for one in kept[rule.keep_last :] if (last := newest[one]) is not None]
+
+
+def _by_partition(chosen: Sequence[RetiredBatch]) -> Batches:
+    found: dict[str, list[str]] = {}
+    for one in chosen:
+        found.setdefault(one.partition, []).append(one.batch_id)
+    return {name: tuple(ids) for name, ids in found.items()}

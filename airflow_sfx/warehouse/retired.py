@@ -1,0 +1,276 @@
+"""Notes of what is retired: batches that nobody may refer to anew, and that are deleted once their time has come.
+
+A note is written before its batches' ledgers say so, and whoever refers to a batch looks at the notes *after* the reference can
+be seen by others; whoever deletes looks at the references *after* the note can be seen. So one of the two always sees the other:
+no batch that a reference was granted for is deleted. (The order of flag and look is that of Dekker's and Peterson's algorithms
+for mutual exclusion; it needs storage that shows a write to every later read, as S3 does since December 2020.)
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.jsontext import compact, member, moment, parse_object
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.storage.awaiting import awaited
+from airflow_sfx.storage.parallel import each
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.opened import OpenTable
+
+Batches = Mapping[str, tuple[str, ...]]
+"""Batch IDs by partition name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The batch that took the place of one whose rows had to be erased.
+
+    Args:
+        batch_id: The batch.
+        rows: Its rows.
+        bytes: Its bytes.
+    """
+
+    batch_id: str
+    rows: int
+    bytes: int
+
+
+Versions = Mapping[tuple[str, str], Replacement]
+"""By partition name and batch ID, what stands for a batch of which rows were erased."""
+
+_INTENT, _RETIRED, _DONE = "intent.json", "retired.json", "done.json"
+_ERASURE = "-erasure"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What one call of retention or of an erasure wants to retire, and how far it came.
+
+    Args:
+        name: The note's name, which sorts by time.
+        batches: What it set out to retire.
+        at: When, in UTC.
+        delete_after: When the files may be deleted, in UTC.
+        producer: Who.
+        reason: Why.
+        replaced: By partition name and batch ID, what took the place of batches of which rows were erased.
+        despite_pins: Whether the files are deleted even where a durable pin holds them.
+        retired: What was retired in the ledgers; None while that is not sure.
+        done: Whether all of it is deleted.
+    """
+
+    name: str
+    batches: Batches
+    at: datetime
+    delete_after: datetime
+    producer: Producer = field(default_factory=Producer)
+    reason: str = ""
+    replaced: Mapping[str, Mapping[str, Replacement]] = field(default_factory=dict)
+    despite_pins: bool = False
+    retired: Batches | None = None
+    done: bool = False
+
+    @property
+    def refused(self) -> Batches:
+        """What nobody may refer to anew."""
+        return self.batches if self.retired is None else self.retired
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the notes of a table said at one moment.
+
+    Args:
+        notes: Those that anybody must heed, oldest first.
+        some_done: Whether the batches of any note are all deleted.
+    """
+
+    notes: list[Note]
+    some_done: bool
+
+
+def write(table: OpenTable, note: Note) -> Note:
+    """Note what is to be retired, before anything else says so."""
+    text = {
+        "batches": {name: list(ids) for name, ids in note.batches.items()},
+        "at": note.at.isoformat(),
+        "delete_after": note.delete_after.isoformat(),
+        "producer": note.producer.to_json(),
+        "reason": note.reason,
+        "replaced": {name: {old: asdict(new) for old, new in news.items()} for name, news in note.replaced.items()},
+        "despite_pins": note.despite_pins,
+    }
+    table.store.put_if_absent(_path(table, note.name, _INTENT), compact(text).encode())
+    return note
+
+
+def name_at(moment: datetime, *, erasure: bool = False) -> str:
+    """A name for a note, of which there is no other."""
+    return f"{moment:%Y%m%d%H%M%S}-{uuid.uuid4().hex}{_ERASURE if erasure else ''}"
+
+
+def confirm(table: OpenTable, note: Note, retired: Batches) -> Batches:
+    """Note what the ledgers say is retired; returns what counts, since of two who say so at once the first is right."""
+    text = compact({"batches": {name: list(ids) for name, ids in retired.items()}})
+    path = _path(table, note.name, _RETIRED)
+    table.store.put_if_absent(path, text.encode())
+    data = awaited(table.store, lambda: table.store.get(path))
+    return _batches(parse_object(data or b"", path), path)
+
+
+def finish(table: OpenTable, note: Note) -> None:
+    """Note that all of it is deleted."""
+    table.store.put_if_absent(_path(table, note.name, _DONE), b"{}")
+
+
+def notes(table: OpenTable, *, ended: bool = False) -> list[Note]:
+    """The notes of a table that anybody must heed, oldest first: one listing, and nothing more where nothing was ever retired.
+
+    Args:
+        table: The table.
+        ended: Whether to read also those whose batches are all deleted; of erasures they are always read.
+
+    Returns:
+        The notes.
+    """
+    return _opened(table, _listed(table), ended=ended)
+
+
+def look(table: OpenTable) -> Look:
+    """The notes of a table that anybody must heed, and whether there are others, from one listing."""
+    listed = _listed(table)
+    return Look(_opened(table, listed), any(_DONE in kinds for _, kinds in listed))
+
+
+def refuse_retired(table: OpenTable, batches: Iterable[tuple[str, str]], seen: Look | None = None) -> None:
+    """Refuse a reference to a batch that is retired; called when others can see the reference.
+
+    Args:
+        table: The table.
+        batches: Partition names and batch IDs.
+        seen: What the notes said, where they were looked at; not from before others could see the reference, unless its
+            batches' ledgers refuse a change that comes too late.
+
+    Raises:
+        BatchNotFound: One is retired, or deleted.
+    """
+    seen = seen or look(table)
+    wanted = list(batches)
+    for name, batch_id in wanted:
+        for note in seen.notes:
+            if batch_id in note.refused.get(name, ()):
+                raise retired_error(table, note, name, batch_id)
+    if seen.some_done:
+        paths = [table.layout.manifest(name, batch_id) for name, batch_id in wanted]
+        there = each(table.store.head, paths, table.store.readers)
+        for (name, batch_id), info in zip(wanted, there, strict=True):
+            if info is None and (error := retirement_of(table, name, batch_id)):
+                raise error
+
+
+def retirement_of(table: OpenTable, name: str, batch_id: str) -> BatchNotFound | None:
+    """The error for a batch that was retired, deleted already or not; None for one that never was."""
+    for note in notes(table, ended=True):
+        if batch_id in note.refused.get(name, ()):
+            return retired_error(table, note, name, batch_id)
+    return None
+
+
+def versions(known: Iterable[Note]) -> Versions:
+    """What stands for batches of which rows were erased now, by partition name and batch ID.
+
+    Args:
+        known: The table's notes.
+
+    Returns:
+        The last replacement of each, where one took the place of another.
+    """
+    direct = {(name, old): new for note in known for name, news in note.replaced.items() for old, new in news.items()}
+    found = {}
+    for (name, old), first in direct.items():
+        last = first
+        while (name, last.batch_id) in direct:
+            last = direct[name, last.batch_id]
+        found[name, old] = last
+    return found
+
+
+def retired_error(table: OpenTable, note: Note, name: str, batch_id: str) -> BatchNotFound:
+    """The error for a batch that is retired."""
+    replaced = note.replaced.get(name, {}).get(batch_id)
+    who = note.producer.user or note.producer.dag_id or "somebody"
+    place = f"{table.ref} {name}".rstrip()
+    why = f" ({note.reason})" if note.reason else ""
+    instead = f"the batch {replaced.batch_id} in its place" if replaced else f"a later batch: `sfx history {place}`"
+    return BatchNotFound(
+        f"the batch {batch_id} of {table.describe(name)} was retired on {note.at:%Y-%m-%d %H:%M} UTC by {who}{why}, and its "
+        f"files are deleted from {note.delete_after:%Y-%m-%d %H:%M} UTC on; use {instead}",
+        table=str(table.ref),
+        partition=name,
+        batch_id=batch_id,
+    )
+
+
+def _listed(table: OpenTable) -> list[tuple[str, set[str]]]:
+    """The names of the notes, oldest first, and what is there of each."""
+    found: dict[str, set[str]] = {}
+    for info in table.store.list(table.layout.retired):
+        name, _, kind = info.path.removeprefix(f"{table.layout.retired}/").rpartition("/")
+        found.setdefault(name, set()).add(kind)
+    return [(name, kinds) for name, kinds in sorted(found.items()) if _INTENT in kinds]
+
+
+def _opened(table: OpenTable, listed: list[tuple[str, set[str]]], *, ended: bool = False) -> list[Note]:
+    wanted = [(name, kinds) for name, kinds in listed if ended or _DONE not in kinds or name.endswith(_ERASURE)]
+    return each(lambda item: _read(table, *item), wanted, table.store.readers)
+
+
+def _path(table: OpenTable, name: str, kind: str) -> str:
+    return f"{table.layout.retired}/{name}/{kind}"
+
+
+def _read(table: OpenTable, name: str, kinds: set[str]) -> Note:
+    where = _path(table, name, _INTENT)
+    record = parse_object(table.store.get(where) or b"", where)
+    retired = None
+    if _RETIRED in kinds:
+        path = _path(table, name, _RETIRED)
+        retired = _batches(parse_object(table.store.get(path) or b"", path), path)
+    return Note(
+        name,
+        _batches(record, where),
+        moment(record, "at", where),
+        moment(record, "delete_after", where),
+        Producer.from_json(member(record, "producer", dict, where)),
+        member(record, "reason", str, where),
+        _replaced(member(record, "replaced", dict, where), where),
+        member(record, "despite_pins", bool, where),
+        retired,
+        _DONE in kinds,
+    )
+
+
+def _batches(record: Mapping[str, object], where: str) -> Batches:
+    return {str(name): tuple(map(check_batch_id, ids)) for name, ids in member(record, "batches", dict, where).items()}
+
+
+def _replaced(
+    record: Mapping[str, Mapping[str, Mapping[str, object]]], where: str
+) -> dict[str, dict[str, Replacement]]:
+    return {
+        name: {
+            check_batch_id(old): Replacement(
+                check_batch_id(new.get("batch_id")), member(new, "rows", int, where), member(new, "bytes", int, where)
+            )
+            for old, new in news.items()
+        }
+        for name, news in record.items()
+    }

@@ -1,0 +1,151 @@
+"""Retention beside pins, rollbacks and publishes, under every schedule with few preemptions, and a crash anywhere.
+
+There is no time of grace here, and what is out of use for no time at all is retired: whatever was granted must be readable
+because of the protocol alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from airflow_sfx.core.errors import BatchNotFound, CommitConflict
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse import durable_pins, retiring, rollback
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.protocol.explorer import Outcome
+from tests.protocol.test_protocol import DAYS, _adversary, beginning, frame, outcomes, warehouse_of
+from tests.protocol.world import World
+
+__all__ = ["_adversary", "beginning"]
+
+NOW = timedelta(0)
+
+
+def retain(warehouse: Warehouse) -> None:
+    """Retire all that is not current, and delete it at once."""
+    for _ in range(2):
+        warehouse.retain("model", "items", keep_last=1, older_than=NOW, grace=NOW, dry_run=False)
+
+
+def oldest(warehouse: Warehouse, *days: str) -> BatchPin:
+    pins = [warehouse.history("model", "items", [day], limit=None)[-1] for day in days]
+    return warehouse.overview("model", "items").table.pin({one.partition: str(one.batch_id) for one in pins})
+
+
+def hold_oldest(*days: str) -> Callable[[Warehouse], object]:
+    def act(warehouse: Warehouse) -> BatchPin:
+        return warehouse.hold(oldest(warehouse, *days), name="report", until=None).pin
+
+    return act
+
+
+def roll_back(*days: str) -> Callable[[Warehouse], object]:
+    return lambda warehouse: warehouse.rollback("model", "items", list(days))
+
+
+def store(*days: str) -> Callable[[Warehouse], object]:
+    return lambda warehouse: warehouse.store_dataframe(frame(3, days), "model", "items", partition_by=["day"])
+
+
+SCENARIOS = {
+    "a durable pin of one": hold_oldest("p"),
+    "a durable pin of both": hold_oldest(*DAYS),
+    "a rollback of one": roll_back("p"),
+    "a rollback of both": roll_back(*DAYS),
+    "a store of both": store(*DAYS),
+    "another retention": retain,
+}
+
+
+def check(world: World, outcome: Outcome) -> None:
+    """What is current, and what a durable pin was granted for, can be read."""
+    warehouse = warehouse_of(world)
+    told = f"schedule: {' '.join(outcome.schedule)}"
+    unexpected = [e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))]
+    assert not unexpected, f"{unexpected} {told}"
+    warehouse.repair("model", "items")
+    for day in DAYS:
+        assert len(warehouse.load_dataframe("model", "items", [day])) == 1, f"what is current is gone; {told}"
+    granted = outcome.results.get("B")
+    if isinstance(granted, BatchPin):
+        assert len(warehouse.load_dataframe(granted)) == len(granted.batches), f"what was granted is gone; {told}"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_was_granted_is_never_deleted_under_any_schedule(beginning, monkeypatch, name) -> None:
+    seen = refused = 0
+    preemptions = 1 if name == "another retention" else 2
+    for world, outcome in outcomes(
+        beginning, {"A": retain, "B": SCENARIOS[name]}, monkeypatch, preemptions=preemptions
+    ):
+        check(world, outcome)
+        seen += 1
+        refused += isinstance(outcome.errors.get("B"), BatchNotFound)
+    assert seen > 100
+    if name.startswith(("a durable", "a rollback")):
+        assert 0 < refused < seen, "somebody is refused, and somebody is not"
+
+
+@pytest.mark.parametrize("name", ["a durable pin of both", "a rollback of both"])
+def test_retention_that_died_anywhere_is_completed_by_the_next(beginning, monkeypatch, name) -> None:
+    deaths = 0
+    actions = {"A": retain, "B": SCENARIOS[name]}
+    for world, outcome in outcomes(beginning, actions, monkeypatch, preemptions=1, mortal=("A",)):
+        check(world, outcome)
+        deaths += bool(outcome.crashed)
+        warehouse = warehouse_of(world)
+        retain(warehouse)
+        retain(warehouse)
+        check(world, outcome)
+        left = warehouse.retain("model", "items", keep_last=1, older_than=NOW, grace=NOW)
+        assert left.retired == left.deleted == (), outcome
+    assert deaths > 20
+
+
+def erase(warehouse: Warehouse) -> None:
+    """Erase all rows of the first store, and delete what held them at once."""
+    warehouse.erase("model", "items", where="mark = 1", grace=NOW, dry_run=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["a durable pin of both", "a rollback of one", "a rollback of both", "a store of both"]
+)
+def test_an_erasure_leaves_no_row_whatever_else_goes_on(beginning, monkeypatch, name) -> None:
+    seen = 0
+    for world, outcome in outcomes(beginning, {"A": erase, "B": SCENARIOS[name]}, monkeypatch, preemptions=1):
+        told = f"schedule: {' '.join(outcome.schedule)}"
+        unexpected = [e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))]
+        assert not unexpected, f"{unexpected} {told}"
+        warehouse = warehouse_of(world)
+        granted = outcome.results.get("B")
+        if isinstance(granted, BatchPin) and name.startswith("a durable"):
+            assert set(warehouse.load_dataframe(granted)["mark"]) == {1}, f"what was granted is gone; {told}"
+        erase(warehouse)
+        warehouse.repair("model", "items")
+        left = warehouse.load_dataframe("model", "items")
+        assert 1 not in set(left["mark"]), f"a row is left; {told}"
+        assert set(left["mark"]) <= {2, 3}, told
+        if not name.startswith("a rollback"):
+            assert len(left) == len(DAYS), f"rows of others are gone; {told}"
+        seen += 1
+    assert seen > 30
+
+
+@pytest.mark.parametrize(
+    "broken", ["a pin that looks before it is written", "a deletion that does not look", "a rollback that does not"]
+)
+def test_the_explorer_finds_a_broken_retention(beginning, monkeypatch, broken) -> None:
+    action = SCENARIOS["a durable pin of one"]
+    if broken.startswith("a pin"):
+        monkeypatch.setattr(durable_pins, "refuse_retired", lambda *_: None)
+    elif broken.startswith("a deletion"):
+        monkeypatch.setattr(retiring, "held", lambda *_: set())
+    else:
+        monkeypatch.setattr(rollback, "refuse_retired", lambda *_: None)
+        action = SCENARIOS["a rollback of one"]
+    with pytest.raises((AssertionError, BatchNotFound)):
+        for world, outcome in outcomes(beginning, {"A": retain, "B": action}, monkeypatch, preemptions=2):
+            check(world, outcome)

@@ -1,0 +1,298 @@
+"""Erasure: the rows are in no batch any more, everything else is as it was, and the history proves it without the data."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.erasure import ErasureReport
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.warehouse.faults import KILLED, run_until_call
+
+NOW = timedelta(0)
+DAYS = ["20161031", "20161101"]
+WHERE = "client = 'Karla Kolumna'"
+
+
+def frame(version: int, clients: tuple[str, ...] = ("Ada", "Karla Kolumna", "Bert")) -> pd.DataFrame:
+    return pd.DataFrame({"client": clients, "version": version, "bought": pd.Timestamp("2016-10-31")})
+
+
+def store(warehouse: Warehouse, day: str, version: int, **options: object) -> sfx.BatchPin:
+    data = options.pop("data", frame(version))
+    return warehouse.store_dataframe(data, "sales", "items", [day], partition_keys=["day"], **options)
+
+
+def erase(warehouse: Warehouse, where: str = WHERE, **options: object) -> ErasureReport:
+    return warehouse.erase("sales", "items", **{"where": where, "grace": NOW, "dry_run": False, **options})
+
+
+def holding(warehouse: Warehouse, text: str) -> list[str]:
+    """The objects of the warehouse that hold a text, also inside Parquet."""
+    found = []
+    for info in warehouse.store.list(""):
+        data = warehouse.store.get(info.path) or b""
+        if info.path.endswith(".parquet"):
+            data += json.dumps(pa.parquet.read_table(pa.BufferReader(data)).to_pylist(), default=str).encode()
+        if text.encode() in data:
+            found.append(info.path)
+    return found
+
+
+def test_a_dry_run_tells_what_would_be_erased_and_does_nothing(warehouse: Warehouse) -> None:
+    pins = [store(warehouse, DAYS[0], version) for version in (1, 2)]
+    report = warehouse.erase("sales", "items", where=WHERE)
+    assert report.dry_run
+    assert (report.searched, report.erased) == (2, 2)
+    assert [(one.batch_id, one.erased, one.rows, one.current) for one in report.batches] == [
+        (pins[1].batch_id, 1, 3, True),
+        (pins[0].batch_id, 1, 3, False),
+    ]
+    assert len(warehouse.load_dataframe(pins[1])) == 3
+    assert len(warehouse.history("sales", "items", [DAYS[0]])) == 2
+
+
+def test_rows_are_erased_from_every_batch_and_nothing_of_them_is_left(warehouse: Warehouse) -> None:
+    first, _, _ = (store(warehouse, DAYS[0], version) for version in (1, 2, 3))
+    store(warehouse, DAYS[1], 4, data=frame(4, ("Ada",)))
+    assert holding(warehouse, "Karla Kolumna")
+    report = erase(warehouse, reason="request 17")
+    assert (report.searched, report.erased, len(report.deleted), report.waiting) == (4, 3, 3, 0)
+    assert holding(warehouse, "Karla") == []
+    now = warehouse.load_dataframe("sales", "items", [DAYS[0]])
+    assert now["client"].tolist() == ["Ada", "Bert"]
+    assert now["version"].tolist() == [3, 3]
+    warehouse.verify(warehouse.pin("sales", "items"))
+    newest = warehouse.history("sales", "items", [DAYS[0]])[0]
+    assert newest.operation.value == "erase"
+    assert newest.reason == "erased 3 rows of 3 batches, chosen by client: request 17"
+    assert len(newest.retired) == 3
+    with pytest.raises(sfx.BatchNotFound, match="was retired on .* in its place"):
+        warehouse.load_dataframe(first)
+
+
+def test_a_rollback_goes_to_what_replaced_a_batch(warehouse: Warehouse) -> None:
+    pins = [store(warehouse, DAYS[0], version) for version in (1, 2, 3)]
+    erase(warehouse)
+    for version in (2, 1):
+        pin = warehouse.rollback("sales", "items", [DAYS[0]])
+        assert warehouse.load_dataframe(pin)[["client", "version"]].to_dict("list") == {
+            "client": ["Ada", "Bert"],
+            "version": [version, version],
+        }
+    same = pin
+    assert warehouse.rollback("sales", "items", [DAYS[0]], to=pins[0].batch_id) == same, "by its old name"
+    warehouse.rollback("sales", "items", [DAYS[0]], to=pins[2].batch_id)
+    assert warehouse.rollback("sales", "items", [DAYS[0]], to=same.batch_id) == same, "by its new name"
+
+
+def test_a_run_is_undone_over_an_erasure(warehouse: Warehouse) -> None:
+    store(warehouse, DAYS[0], 1)
+    store(warehouse, DAYS[0], 2, producer=sfx.Producer(dag_id="nightly", run_id="second"))
+    erase(warehouse)
+    warehouse.rollback_run(dag_id="nightly", run_id="second")
+    assert warehouse.load_dataframe("sales", "items")["version"].tolist() == [1, 1]
+    assert holding(warehouse, "Karla") == []
+
+
+def test_a_second_person_is_erased_from_what_replaced_the_first_ones_batches(warehouse: Warehouse) -> None:
+    for version in (1, 2):
+        store(warehouse, DAYS[0], version)
+    erase(warehouse)
+    erase(warehouse, "client in ('Ada')")
+    assert holding(warehouse, "Ada") == []
+    assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Bert"]
+    pin = warehouse.rollback("sales", "items", [DAYS[0]])
+    assert warehouse.load_dataframe(pin)["version"].tolist() == [1]
+
+
+def test_retention_gives_up_what_replaced_a_batch(warehouse: Warehouse) -> None:
+    for version in (1, 2, 3):
+        store(warehouse, DAYS[0], version)
+    erase(warehouse)
+    for _ in range(2):
+        warehouse.retain("sales", "items", keep_last=2, older_than=NOW, grace=NOW, dry_run=False)
+    pin = warehouse.rollback("sales", "items", [DAYS[0]])
+    assert warehouse.load_dataframe(pin)["version"].tolist() == [2, 2]
+    with pytest.raises(sfx.BatchNotFound, match="was retired"):
+        warehouse.rollback("sales", "items", [DAYS[0]])
+
+
+def test_a_staged_batch_is_replaced_by_a_staged_one(warehouse: Warehouse) -> None:
+    store(warehouse, DAYS[0], 1)
+    staged = store(warehouse, DAYS[0], 2, publish=False)
+    alone = store(warehouse, DAYS[1], 3, publish=False)
+    erase(warehouse)
+    assert holding(warehouse, "Karla") == []
+    for old in (staged, alone):
+        with pytest.raises(sfx.BatchNotFound):
+            warehouse.publish(old)
+    waiting = warehouse.show("sales", "items").staged
+    assert len(waiting) == 2
+    for pin in waiting:
+        warehouse.publish(pin)
+    assert warehouse.load_dataframe("sales", "items")["version"].tolist() == [2, 2, 3, 3]
+
+
+def test_a_durable_pin_keeps_its_batch_until_it_is_over_unless_the_erasure_says_otherwise(warehouse: Warehouse) -> None:
+    first, second = store(warehouse, DAYS[0], 1), store(warehouse, DAYS[0], 2)
+    warehouse.hold(first, name="report", until=None)
+    report = erase(warehouse)
+    assert [(one.batch_id, one.pinned) for one in report.batches] == [(second.batch_id, False), (first.batch_id, True)]
+    assert report.waiting == 1
+    assert len(warehouse.load_dataframe(first)) == 3
+    store(warehouse, DAYS[0], 3)
+    erase(warehouse, despite_pins=True)
+    assert len(warehouse.load_dataframe(first)) == 3, "of the erasure before, which said nothing of pins"
+
+
+def test_an_erasure_despite_pins_deletes_what_they_hold(warehouse: Warehouse) -> None:
+    first = store(warehouse, DAYS[0], 1)
+    warehouse.hold(first, name="report", until=datetime(2999, 1, 1, tzinfo=UTC))
+    erase(warehouse, despite_pins=True)
+    assert holding(warehouse, "Karla") == []
+
+
+def test_files_stay_for_the_time_of_grace(warehouse: Warehouse) -> None:
+    first = store(warehouse, DAYS[0], 1)
+    report = erase(warehouse, grace=timedelta(days=7))
+    assert (report.deleted, report.waiting) == ((), 1)
+    assert len(warehouse.load_dataframe(first)) == 3
+    assert len(warehouse.load_dataframe("sales", "items")) == 2
+
+
+def test_a_batch_of_which_nothing_is_left_has_no_rows_and_its_columns(warehouse: Warehouse) -> None:
+    store(warehouse, DAYS[0], 1, data=frame(1, ("Karla Kolumna",)))
+    erase(warehouse)
+    left = warehouse.load_dataframe("sales", "items", [DAYS[0]])
+    assert left.empty
+    pd.testing.assert_series_equal(left.dtypes, frame(1).dtypes)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(1).astype({"client": "category"}),
+        frame(1).set_index("client"),
+        frame(1).set_index(pd.Index([7, 8, 9], name="place")),
+        frame(1).astype({"client": "string[pyarrow]", "version": "Int8"}),
+        frame(1).assign(bought=pd.to_datetime(["2016-10-31"] * 3).tz_localize("Europe/Berlin")),
+        frame(1).assign(other=pd.Categorical(["x", "y", "z"], categories=["z", "y", "x", "unused"], ordered=True)),
+        frame(1).assign(waited=pd.to_timedelta([1, 2, 3], "s"), seen=pd.interval_range(0, 3)),
+        frame(1).assign(n=[None, 2, None]),
+    ],
+    ids=["category", "index", "named index", "nullable", "zone", "ordered", "duration", "null"],
+)
+def test_the_rows_that_stay_are_as_they_were(warehouse: Warehouse, data: pd.DataFrame) -> None:
+    store(warehouse, DAYS[0], 1, data=data)
+    before = warehouse.load_dataframe("sales", "items", [DAYS[0]], filters=[("client", "!=", "Karla Kolumna")])
+    erase(warehouse)
+    after = warehouse.load_dataframe("sales", "items", [DAYS[0]])
+    if "other" in data:
+        before["other"] = before["other"].cat.remove_categories(["y"])
+    if isinstance(data.get("client", pd.Series()).dtype, pd.CategoricalDtype):
+        before["client"] = before["client"].cat.remove_categories(["Karla Kolumna"])
+    pd.testing.assert_frame_equal(after, before)
+    assert holding(warehouse, "Karla") == []
+
+
+def test_rows_whose_comparison_is_unknown_stay(warehouse: Warehouse) -> None:
+    store(warehouse, DAYS[0], 1, data=frame(1, ("Ada", None, "Karla Kolumna")))
+    erase(warehouse)
+    assert warehouse.load_dataframe("sales", "items")["client"].isna().tolist() == [False, True]
+    erase(warehouse, "NOT client = 'Bert' OR client IS NULL")
+    assert warehouse.load_dataframe("sales", "items").empty
+
+
+def test_a_condition_may_name_a_partition_key(warehouse: Warehouse) -> None:
+    for day in DAYS:
+        store(warehouse, day, 1)
+    report = erase(warehouse, f"{WHERE} and day = '{DAYS[1]}'")
+    assert [one.partition for one in report.batches] == [DAYS[1]]
+    assert len(warehouse.load_dataframe("sales", "items")) == 5
+
+
+def test_batches_from_before_a_column_was_added_are_told_and_left(warehouse: Warehouse) -> None:
+    store(warehouse, DAYS[0], 1, data=pd.DataFrame({"version": [1]}))
+    store(warehouse, DAYS[0], 2, data=pd.DataFrame({"version": [2], "client": ["Karla Kolumna"]}))
+    report = erase(warehouse)
+    assert (report.searched, report.without, report.erased) == (2, 1, 1)
+
+
+def test_adopted_files_are_told_since_their_owner_must_delete_them(warehouse: Warehouse, tmp_path: Path) -> None:
+    frame(1).to_parquet(tmp_path / "a.parquet", index=False)
+    warehouse.adopt("sales", "old", f"file://{tmp_path}")
+    report = warehouse.erase("sales", "old", where=WHERE, grace=NOW, dry_run=False)
+    assert [one.outside for one in report.batches] == [f"file://{tmp_path}"]
+    assert warehouse.load_dataframe("sales", "old")["client"].tolist() == ["Ada", "Bert"]
+    assert (tmp_path / "a.parquet").exists()
+
+
+def test_directories_that_no_history_names_are_told(warehouse: Warehouse) -> None:
+    pin = store(warehouse, DAYS[0], 1)
+    layout = warehouse.overview("sales", "items").table.layout
+    stray = layout.batch_dir(DAYS[0], "20161101002256")
+    assert warehouse.store.claim(stray, "token")
+    warehouse.store.put(f"{stray}/part-00000.parquet", b"of a writer that died")
+    report = warehouse.erase("sales", "items", where=WHERE)
+    assert report.strays == ((DAYS[0], "20161101002256"),)
+    assert pin.batch_id not in dict(report.strays).values()
+    erase(warehouse)
+    assert erase(warehouse).strays == report.strays
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("", "not understood"),
+        ("client = 'x'; DROP TABLE y", "not understood"),
+        ("client LIKE 'K%'", "not understood"),
+        ("client = (SELECT 1)", "a literal is expected"),
+        ("nobody = 1", "no batch of sales.items has all of the columns"),
+        ("version = 'Karla'", "is no int64"),
+    ],
+)
+def test_a_condition_that_cannot_be_meant_is_refused_and_nothing_is_done(warehouse, where: str, error: str) -> None:
+    pin = store(warehouse, DAYS[0], 1)
+    with pytest.raises(sfx.SchemaMismatch, match=error):
+        erase(warehouse, where)
+    assert warehouse.pin("sales", "items") == pin
+
+
+def erase_killed(warehouse: Warehouse) -> None:
+    erase(warehouse)
+
+
+@pytest.mark.parametrize("kind", ["embedded", "stack"])
+def test_a_process_killed_at_any_call_leaves_all_other_rows_and_the_next_completes(request, kind: str) -> None:
+    new_uri = request.getfixturevalue(f"new_{kind}_uri")
+    killed = 0
+    for calls in range(1, 300, 3 if kind == "embedded" else 17):
+        uri = new_uri()
+        warehouse = connect(uri)
+        for version in (1, 2):
+            for day in DAYS:
+                store(warehouse, day, version)
+        code = run_until_call(uri, erase_killed, calls, after=True)
+        now = warehouse.load_dataframe("sales", "items")
+        assert now[now["client"] != "Karla Kolumna"]["client"].tolist() == ["Ada", "Bert"] * 2
+        erase(warehouse)
+        assert holding(warehouse, "Karla Kolumna") == [] if code == 0 else True
+        assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Ada", "Bert"] * 2
+        pin = warehouse.rollback("sales", "items", DAYS)
+        assert warehouse.load_dataframe(pin)["version"].tolist() == [1] * 4
+        assert holding(warehouse, "Karla Kolumna") == []
+        if code == 0:
+            break
+        assert code == KILLED
+        killed += 1
+    else:
+        pytest.fail("the erasure never ended")
+    assert killed > 2
