@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import memory, scaling, scheduler, speed, stack
+from bench import history, memory, scaling, scheduler, speed, stack
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -31,6 +31,8 @@ def main() -> None:
         "stack": lambda folder: stack.on_stack(folder, min(options.runs, 5)),
         "parse": lambda folder: scheduler.parse(folder, options.runs),
         "scheduler": scheduler.on_scheduler,
+        "history": lambda folder: history.embedded(folder, options.runs),
+        "history-stack": lambda folder: history.on_stack(folder, min(options.runs, 5)),
         "imports": lambda _: memory.import_times(options.runs),
     }
     results: dict[str, object] = json.loads(RESULTS.read_text())["results"] if options.only and RESULTS.exists() else {}

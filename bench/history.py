@@ -1,0 +1,136 @@
+"""What it takes to see, and to give up, the history of 10,000 partitions of ten batches each; embedded and on the stack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import requests
+from playwright.sync_api import sync_playwright
+
+import airflow_sfx as sfx
+from airflow_sfx.stack import down, up
+from bench.memory import child
+from dags_examples.local_airflow import LocalAirflow, local_airflow
+
+PARTITIONS, NIGHTS = 10_000, 10
+TABLE = "bench.nightly"
+_CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+_PLAN = """
+import json, resource, sys, time
+from datetime import timedelta
+import airflow_sfx as sfx
+begun = time.perf_counter()
+plan = sfx.retain("bench", "nightly", keep_last=3, older_than=timedelta(0), warehouse=sys.argv[1])
+seconds = time.perf_counter() - begun
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"batches to retire": len(plan.retired), "seconds": round(seconds, 2), "peak MB": round(peak)}))
+"""
+
+
+def embedded(folder: Path, runs: int) -> Iterator[dict[str, object]]:
+    yield from _measured(f"embedded://{folder}/warehouse", "embedded", folder, runs)
+
+
+def on_stack(folder: Path, runs: int) -> Iterator[dict[str, object]]:
+    stack = up(folder / "stack")
+    before = dict(os.environ)
+    os.environ.update(stack.environment())
+    try:
+        yield from _measured(stack.uri, "S3 + Hive", folder, runs)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        down(folder / "stack")
+
+
+def _measured(uri: str, backend: str, folder: Path, runs: int) -> Iterator[dict[str, object]]:
+    warehouse = sfx.connect(uri)
+    frame = pd.DataFrame({"day": [f"{number:05d}" for number in range(PARTITIONS)], "n": 1})
+    for night in range(NIGHTS):
+        last_night = datetime.now(UTC)
+        warehouse.store_dataframe(frame.assign(n=night), "bench", "nightly", partition_by=["day"])
+    morning = datetime.now(UTC)
+    warehouse.store_dataframe(pd.DataFrame({"n": [-1]}), "bench", "nightly", ["00007"])
+    size = f"{PARTITIONS:,} partitions × {NIGHTS} batches, {backend}"
+    yield {
+        f"audit, {size}": {
+            "one change, seconds": _median(lambda: warehouse.audit("bench", "nightly", since=morning), runs),
+            f"{PARTITIONS:,} changes, seconds": _median(
+                lambda: warehouse.audit("bench", "nightly", since=last_night), runs
+            ),
+        }
+    }
+    yield {f"plan of retention, {size}": child(_PLAN, uri)}
+    (folder / "dags").mkdir()
+    environment = {**os.environ, "SFX_WAREHOUSE": uri}
+    with local_airflow(folder / "airflow", folder / "dags", environment) as airflow:
+        yield {f"page, {size}": {**_answers(airflow, warehouse, 20 * runs), **_paints(airflow, 2 * runs)}}
+
+
+def _median(action: Callable[[], object], runs: int) -> float:
+    return round(statistics.median(_seconds(action) for _ in range(runs)), 3)
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    action()
+    return time.perf_counter() - begun
+
+
+def _p95(seconds: list[float]) -> float:
+    return round(1000 * statistics.quantiles(seconds, n=20)[-1])
+
+
+def _answers(airflow: LocalAirflow, warehouse: sfx.Warehouse, runs: int) -> dict[str, object]:
+    newest = warehouse.history("bench", "nightly", ["00007"], limit=2)
+    batch = f"batch?partition=00007&batch_id={newest[0].batch_id}"
+    paths = {
+        "tables": "tables",
+        "a table": "tables/bench/nightly",
+        "a year of partitions": "tables/bench/nightly/partitions?limit=366",
+        "a partition's history": "tables/bench/nightly/history?partition=00007",
+        "a batch": f"tables/bench/nightly/{batch}",
+        "a comparison": f"tables/bench/nightly/diff?partition=00007&before={newest[1].batch_id}&after={newest[0].batch_id}",
+    }
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {airflow.login('admin')}"
+    found: dict[str, list[float]] = {name: [] for name in paths}
+    for run in range(-1, runs):
+        for name, path in paths.items():
+
+            def ask(path: str = path) -> None:
+                session.get(f"{airflow.url}/sfx/api/{path}", timeout=60).raise_for_status()
+
+            elapsed = _seconds(ask)
+            if run >= 0:
+                found[name].append(elapsed)
+    return {f"{name}, p95 ms": _p95(seconds) for name, seconds in found.items()}
+
+
+def _paints(airflow: LocalAirflow, runs: int) -> dict[str, object]:
+    """From the address to the page as it is to be read, each time in a fresh window."""
+    found: dict[str, list[float]] = {"": [], f"#/table/{TABLE}": [], f"#/partition/{TABLE}/00007": []}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+        for run in range(-1, runs):
+            for where, seconds in found.items():
+                context = browser.new_context(base_url=airflow.url)
+                context.add_cookies([{"name": "_token", "value": airflow.login("admin"), "url": airflow.url}])
+                page = context.new_page()
+                begun = time.perf_counter()
+                page.goto(f"/sfx/{where}")
+                page.locator("main[aria-busy=false]").wait_for()
+                if run >= 0:
+                    seconds.append(time.perf_counter() - begun)
+                context.close()
+        browser.close()
+    names = ("tables", "a table", "a partition")
+    return {f"{name} to be read, p95 ms": _p95(seconds) for name, seconds in zip(names, found.values(), strict=True)}
