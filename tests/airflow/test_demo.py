@@ -88,30 +88,48 @@ def test_a_failing_demo_shows_the_log_and_fails(open_folders):
 
 @pytest.fixture(scope="module")
 def demo_on_stack(open_folders):
+    """The demo on S3 and Hive, kept running to be looked at: what it told until then, and the running process."""
     folder = open_folders("demo-stack")
     shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
-    environment = airflow_environment(folder / "other", folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "dags_examples.demo", "--stack"],
+    with subprocess.Popen(
+        [sys.executable, "-m", "dags_examples.demo", "--stack", "--ui"],
         cwd=folder,
-        env=environment,
-        capture_output=True,
+        env=airflow_environment(folder / "other", folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
-    yield folder, done
-    down(folder / ".demo" / "stack")
+    ) as running:
+        try:
+            told = []
+            for line in running.stdout:
+                told.append(line)
+                if "Ctrl-C ends it" in line:
+                    break
+            yield folder, running, "".join(told)
+        finally:
+            running.send_signal(signal.SIGINT)
+            down(folder / ".demo" / "stack")
 
 
-def test_the_demo_on_s3_and_hive_leaves_a_warehouse_that_its_commands_show(demo_on_stack):
-    folder, done = demo_on_stack
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(re.findall(r"rollback", done.stdout)) == 1
+@pytest.mark.timeout(600)
+def test_the_demo_on_s3_and_hive_can_be_looked_at_and_leaves_a_warehouse_that_its_commands_show(demo_on_stack):
+    folder, running, told = demo_on_stack
+    assert "user admin, password admin" in told, told
+    (url,) = re.findall(r"(http://\S+)/plugin/batch-history", told)
+    token = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": "admin"}).json()["access_token"]
+    asked = {"headers": {"Authorization": f"Bearer {token}"}, "timeout": 60}
+    assert httpx.get(f"{url}/sfx/api/tables/nyc/carrier_delays", **asked).json()["partitions"] == 3
+
+    running.send_signal(signal.SIGINT)
+    told += running.stdout.read()
+    assert running.wait() == 0, told
+    assert "Done" in told
+    assert len(re.findall(r"rollback", told)) == 1
     secret = json.loads((folder / ".demo" / "stack" / "s3.json").read_text())["identities"][0]["credentials"][0][
         "secretKey"
     ]
-    assert secret not in done.stdout
-    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert secret not in told
+    lines = [line.strip() for line in told.splitlines()]
     setting = [line for line in lines if line.startswith(("export ", "eval "))]
     shown = [line for line in lines if " history nyc" in line]
     ending = [line for line in lines if " stack down " in line]
@@ -122,30 +140,3 @@ def test_the_demo_on_s3_and_hive_leaves_a_warehouse_that_its_commands_show(demo_
     assert "hive://127.0.0.1:" in tried.stdout
     assert len(re.findall("late correction", tried.stdout)) == 1
     assert "ended: " in tried.stderr
-
-
-def test_the_demo_can_be_looked_at_until_it_is_told_to_end(open_folders):
-    folder = open_folders("demo-ui")
-    shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
-    environment = airflow_environment(folder / "other", folder)
-    with subprocess.Popen(
-        [sys.executable, "-m", "dags_examples.demo", "--ui"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
-        told = []
-        for line in running.stdout:
-            told.append(line)
-            if "Ctrl-C ends it" in line:
-                break
-        text = "".join(told)
-        (url,) = re.findall(r"(http://\S+)/plugin/batch-history", text)
-        assert "user admin, password admin" in text
-        token = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": "admin"}).json()["access_token"]
-        asked = {"headers": {"Authorization": f"Bearer {token}"}, "timeout": 60}
-        assert httpx.get(f"{url}/sfx/api/tables/nyc/carrier_delays", **asked).json()["partitions"] == 3
-        running.send_signal(signal.SIGINT)
-        assert "Done" in running.stdout.read()
-    assert running.returncode == 0
