@@ -179,7 +179,7 @@ def _column(kind: str, values: list[object]) -> pd.Series:
     return pd.Series(values, dtype=kind)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_values_come_back_exactly(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=4))
@@ -200,7 +200,7 @@ def test_any_values_come_back_exactly(data: st.DataObject) -> None:
     assert_same(back, frame)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from(["x", "y", "z"]), st.integers(0, 3), st.integers()), max_size=12))
 def test_any_partitioned_frame_comes_back_row_for_row(rows: list[tuple[str, int, int]]) -> None:
     frame = pd.DataFrame(rows, columns=["k", "d", "v"]).astype({"k": "category", "d": "int8", "v": "object"})

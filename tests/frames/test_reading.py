@@ -98,14 +98,13 @@ FILTERS: list[tuple[Any, Any]] = [
     ([("took", "<", dt.timedelta(seconds=7))], lambda f: f.took < pd.Timedelta(seconds=7)),
     ([("at", ">=", BERLIN)], lambda f: f["at"] >= BERLIN),
     ([("at", ">=", BERLIN.astimezone(dt.UTC))], lambda f: f["at"] >= BERLIN),
-    (pc.field("n") % 2 == 0 if hasattr(pc.Expression, "__mod__") else pc.field("n") < 50, None),
     ((pc.field("took") > pa.scalar(dt.timedelta(seconds=5))) & (pc.field("n") < 9), lambda f: f.n.between(6, 8)),
     (pc.field("note").is_null(), lambda f: f.note.isna()),
     (pc.starts_with(pc.field("note"), "x"), lambda f: f.note == "x"),
 ]
 
 
-@pytest.mark.parametrize(("filters", "rows"), [pair for pair in FILTERS if pair[1]], ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize(("filters", "rows"), FILTERS, ids=lambda one: "" if callable(one) else str(one)[:60])
 @pytest.mark.parametrize("by", [[], ["Day"], ["shop"]])
 def test_filters_select_the_rows_that_pandas_would(filters: Any, rows: Any, by: list[str]) -> None:
     files = stored_by(sales(), by) if by else stored(sales())
@@ -126,7 +125,7 @@ def test_a_filter_that_does_not_fit_is_refused(filters: Any) -> None:
 INTEGERS = ["int8", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "Int16"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(INTEGERS),
     st.lists(st.integers(0, 100), min_size=1, max_size=20),
