@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         manifests,
         pin,
         pin_durably,
+        pinned_table_sql,
         publish,
         repair,
         retain,

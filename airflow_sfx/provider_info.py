@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_sfx.operators.batches",
                     "airflow_sfx.operators.pins",
+                    "airflow_sfx.operators.retain",
                     "airflow_sfx.operators.spark",
                     "airflow_sfx.operators.sql",
                     "airflow_sfx.operators.store",

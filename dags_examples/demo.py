@@ -77,7 +77,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def wait_for_people(airflow: LocalAirflow) -> None:
     """Say where the page is, and return at Ctrl-C."""
-    lines = (f"{airflow.url}/plugin/batch-history", f"user {USER}, password {PASSWORD}")
+    lines = (
+        f"{airflow.url}/plugin/batch-history",
+        f"user {USER}, password {PASSWORD}",
+        f". {shlex.quote(str(airflow.home / 'environment'))}  # in another shell: airflow and sfx mean this Airflow",
+    )
     console.print("\nAirflow goes on running, with the page of all batch histories under Browse, Batch history:\n")
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -68,10 +69,14 @@ class LocalAirflow:
     def start(self) -> None:
         """Set up its database, start all of its processes, and return when each of them is healthy.
 
+        A shell that reads the file ``environment`` in its folder has the commands ``airflow`` and ``sfx`` mean it.
+
         Raises:
             RuntimeError: It ended, or was not ready in three minutes; its log is in ``airflow.log``.
         """
         (self.home / "passwords.json").write_text(json.dumps({user: user for user in self.users}))
+        (self.home / "environment").touch(mode=0o600)  # there may be connections in it
+        (self.home / "environment").write_text(_exports(self.environment))
         self.command("db", "migrate")
         for part in PARTS:
             self.start_part(part)
@@ -309,6 +314,12 @@ def _settings(home: Path, dags: Path, database: str, url: str, port: int, others
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return {"AIRFLOW_HOME": str(home), **{f"AIRFLOW__{name}": value for name, value in values.items()}}
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    """What a shell needs for the commands ``airflow`` and ``sfx`` to mean this Airflow; no keys of S3 are among it."""
+    names = [name for name in sorted(environment) if name.startswith(("AIRFLOW_", "SFX_"))]
+    return "".join(f"export {name}={shlex.quote(environment[name])}\n" for name in names)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -17,18 +17,30 @@ def blocks(page: Path, language: str) -> list[str]:
     return [text for kind, text in _BLOCK.findall(page.read_text()) if kind == language]
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may say behind its ``#``: as GitHub writes them."""
+    text = _BLOCK.sub("", page.read_text())
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def run_sessions(page: Path) -> int:
     """Run the page's Python sessions in a process of its own; returns how many examples there were."""
     sessions = [text for text in blocks(page, "python") if text.startswith(">>>")]
     text = "\n".join(sessions)
     done = subprocess.run(
-        [sys.executable, "-c", _RUNNER, str(page)], input=text, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-c", DOCTESTS, str(page)],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return len(doctest.DocTestParser().get_examples(text))
 
 
-_RUNNER = """
+DOCTESTS = """
 import doctest, sys
 test = doctest.DocTestParser().get_doctest(sys.stdin.read(), {}, sys.argv[1], sys.argv[1], 0)
 sys.exit(doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed)

@@ -1,0 +1,62 @@
+"""The reference has every public name, and each is shown in something that is run; docstrings say all that they should."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import airflow_sfx as sfx
+import airflow_sfx.assets
+import airflow_sfx.checks
+import airflow_sfx.hooks
+import airflow_sfx.operators
+import airflow_sfx.sensors
+from airflow_sfx.cli.main import app
+from tests.docs.pages import ROOT
+
+PAGE = ROOT / "docs/reference.md"
+ROW = re.compile(r"^\| (`.+?`.*?) \|.* \| (.+) \|$", re.MULTILINE)
+ERRORS = {name for name in sfx.__all__ if inspect.isclass(value := getattr(sfx, name)) and issubclass(value, Exception)}
+PYTHON = [name for name in sfx.__all__ if name not in ERRORS | {"__version__", "checks"}]
+ROOMS = (airflow_sfx.checks, airflow_sfx.hooks, airflow_sfx.operators, airflow_sfx.sensors, airflow_sfx.assets)
+NAMES = [*PYTHON, *(name for room in ROOMS for name in room.__all__), "@task.batch"]
+COMMANDS = sorted(get_command(app).commands)
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, list[Path]]:
+    """By name, the files that the reference sends its reader to."""
+    rows = {}
+    for what, links in ROW.findall(PAGE.read_text()):
+        pages = [(PAGE.parent / target).resolve() for target in re.findall(r"\]\(([^)#]+)", links)]
+        rows.update(dict.fromkeys(re.findall(r"`((?:sfx )?@?[\w.]+)", what), pages))
+    return rows
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_is_in_a_block_of_the_page_that_the_reference_names(name: str, shown: dict[str, list[Path]]) -> None:
+    assert name in shown, f"{PAGE} has no row for {name}"
+    assert any(re.search(rf"(?<!\w){re.escape(name)}\b", _run_text(page)) for page in shown[name]), (
+        f"{name}: {shown[name]}"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_is_on_the_page_that_the_reference_names(command: str, shown: dict[str, list[Path]]) -> None:
+    assert any(re.search(rf"sfx {command}\b", page.read_text()) for page in shown[f"sfx {command}"])
+
+
+def test_each_error_is_on_its_page() -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    assert [name for name in ERRORS if not re.search(rf"\b{name}\b", text)] == []
+
+
+def _run_text(page: Path) -> str:
+    text = page.read_text()
+    return (
+        text if page.suffix == ".py" else "\n".join(re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    )
