@@ -1,4 +1,4 @@
-"""Every block of ``docs/airflow.md`` works, in the order of the page."""
+"""Every block of ``docs/airflow.md`` and ``docs/testing.md`` works, in the order of the page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(900)  # whole pages, with a process for each command
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "airflow.md"
 DAY = "2016-10-31"
 
@@ -38,3 +39,12 @@ def test_every_block_of_the_page_works_in_order(airflow, tmp_path):
 def run(command, airflow, folder):
     done = subprocess.run(command, env=airflow.environment, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+def test_the_page_on_testing_works(airflow, tmp_path):
+    text = (PAGE.parent / "testing.md").read_text()
+    commands = re.findall(r"^```bash\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    names = re.findall(r"^`(\w+\.py)`,.*\n\n```python$", text, re.MULTILINE)
+    for name, block in zip(names, re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE), strict=True):
+        (tmp_path / name).write_text(block)
+    run(["bash", "-euc", "".join(commands)], airflow, tmp_path)

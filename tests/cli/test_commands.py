@@ -18,9 +18,10 @@ from tests.docs.pages import ROOT, blocks
 TABLE, DAY = "sales.sold_items", "20161031"
 
 
-def test_the_page_of_the_command_line_runs_as_shown(command) -> None:
-    lines = [line for text in blocks(ROOT / "docs/cli.md", "console") for line in text.splitlines()]
-    assert len(lines) >= 10
+@pytest.mark.parametrize(("page", "least"), [("cli", 20), ("undo", 8)])
+def test_a_page_of_commands_runs_as_shown(command, page, least) -> None:
+    lines = [line for text in blocks(ROOT / f"docs/{page}.md", "console") for line in text.splitlines()]
+    assert len(lines) >= least
     for line in lines:
         program, name, *rest = shlex.split(line)[1:]
         assert program == "sfx"
