@@ -53,8 +53,17 @@ bench: $(VENV)/.dev-installed .venv-peers/.installed  ## Time the warehouse besi
 	$(BIN)/python -m bench
 	.venv-peers/bin/python bench/charts.py
 
+SITE := site
+# What people call and get back, each module a page. Named one by one: packages that load their names on first use hide them.
+PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
+	$(addprefix airflow_sfx.core., errors ledger manifest pin producer table) \
+	$(addprefix airflow_sfx.warehouse., warehouse reports diff durable_pins erasure open_batch overview readers retention) \
+	$(addprefix airflow_sfx., hooks.sfx decorators.batch sensors.batches triggers.batches) \
+	$(addprefix airflow_sfx.operators., store pins batches retain sql spark) \
+	$(addprefix airflow_sfx.assets., asset consume outside)
+
 docs: $(VENV)/.dev-installed  ## Build the reference from the docstrings into site/
-	$(BIN)/pdoc --docformat google --output-directory site airflow_sfx '!airflow_sfx.plugin'
+	$(BIN)/pdoc --docformat google --no-show-source --output-directory $(SITE) $(PAGES)
 
 clean:  ## Remove what the other commands made
 	rm -rf $(VENV) .demo site build *.egg-info
