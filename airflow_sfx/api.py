@@ -168,7 +168,7 @@ def load_dataframe(
         columns: The columns to read, in this order; None for all.
         filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
         as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
-        batches: True gives an iterator of frames, for data larger than memory.
+        batches: True gives an iterator of frames, for data larger than memory; one without rows where there are none.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:

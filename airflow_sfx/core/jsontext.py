@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 
 T = TypeVar("T")
 
@@ -72,6 +72,32 @@ def moment(data: Mapping[str, object], name: str, what: str) -> datetime:
     if value.tzinfo is None:
         raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r}): it has no time zone")
     return value.astimezone(UTC)
+
+
+def storable_text(value: object, what: str) -> str:
+    """Check a text from outside before it is written where it cannot be changed any more.
+
+    Args:
+        value: What was passed.
+        what: What it is, for the message.
+
+    Returns:
+        The text.
+
+    Raises:
+        InvalidName: It is no text, or holds half a surrogate pair, which no file can keep.
+
+    Example:
+        >>> storable_text("prices were zero", "reason=")
+        'prices were zero'
+    """
+    if not isinstance(value, str):
+        raise InvalidName(f"{what}{value!r:.80} is {type(value).__name__}, not text: pass text, or leave it out")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidName(f"{what}{value!r:.80} has half a surrogate pair, which cannot be kept: remove it") from error
+    return value
 
 
 def compact(data: object) -> str:

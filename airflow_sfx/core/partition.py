@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import identifier
 
@@ -208,16 +209,41 @@ def partition_keys(given: Sequence[str] | Mapping[str, str] | None, values: int)
     return keys
 
 
-def partitions_of(given: Sequence[object] | str, keys: int, *, table: str) -> tuple[Partition, ...]:
+def partition_list(given: Iterable[object], argument: str = "partitions") -> tuple[object, ...]:
+    """The partitions that a call names, one by one, whatever holds them in an order.
+
+    Args:
+        given: The argument.
+        argument: Its name, for messages.
+
+    Returns:
+        Its items.
+
+    Raises:
+        InvalidName: It is one value, or has no order.
+
+    Example:
+        >>> partition_list(("20161031", "20161101"))
+        ('20161031', '20161101')
+    """
+    if isinstance(given, Set):
+        raise InvalidName(f"{argument}={given!r:.120} is a set, which has no order: pass a list")
+    return listed(given, argument)
+
+
+def partitions_of(
+    given: Iterable[object], keys: int, *, table: str, argument: str = "partitions"
+) -> tuple[Partition, ...]:
     """Read the ``partitions=`` of a call.
 
     A table with one key takes one value a partition. A table with several takes one partition as a flat list of its
     values, or several as a list of such lists.
 
     Args:
-        given: The argument.
+        given: The argument; a column of a frame or an array of values will do.
         keys: How many partition keys the table has.
         table: The table's name, for messages.
+        argument: The argument's name, for messages.
 
     Returns:
         The partitions, in the order given, each once.
@@ -231,13 +257,12 @@ def partitions_of(given: Sequence[object] | str, keys: int, *, table: str) -> tu
         >>> [p.values for p in partitions_of([2016, "US"], 2, table="sales.sold_items")]
         [('2016', 'US')]
     """
-    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
-        raise InvalidName(f"partitions={given!r} is not a list: pass a list such as [{given!r}]")
+    given = partition_list(given, argument)
     if not given:
-        raise InvalidName("partitions= is empty: name a partition, or leave the argument out")
+        raise InvalidName(f"{argument}= is empty: name a partition, or leave the argument out")
     nested = [isinstance(item, (tuple, list)) for item in given]
     if any(nested) and not all(nested):
-        raise InvalidName(f"partitions={list(given)!r} mixes values and lists of values: use one of them")
+        raise InvalidName(f"{argument}={list(given)!r} mixes values and lists of values: use one of them")
     if nested[0]:
         rows = [tuple(item) for item in given if isinstance(item, (tuple, list))]
     elif keys == 1:

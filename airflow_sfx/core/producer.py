@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.jsontext import storable_text
+
 
 @dataclass(frozen=True, slots=True)
 class Producer:
@@ -60,6 +63,26 @@ class Producer:
         order = self.attempt_id or (None if self.try_number is None else f"{self.try_number:06d}")
         return None if order is None else (f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}", order)
 
+    def check(self) -> None:
+        """Check that the history can keep every part.
+
+        Raises:
+            InvalidName: One is of another type.
+
+        Example:
+            >>> Producer(dag_id="nightly", try_number=2).check()
+        """
+        for name in _TEXTS:
+            value = getattr(self, name)
+            if value is not None:
+                storable_text(value, f"{name}=")
+        for name, number in (("map_index", self.map_index), ("try_number", self.try_number or 0)):
+            if not isinstance(number, int):
+                raise InvalidName(f"{name}={number!r:.80} is {type(number).__name__}, not a whole number")
+        for name, version in self.packages.items():
+            storable_text(name, "a name in packages=")
+            storable_text(version, f"packages=, of {name}: ")
+
     def to_json(self) -> dict[str, object]:
         """As a JSON object, without what is absent."""
         members = {name: getattr(self, name) for name in _MEMBERS}
@@ -81,4 +104,5 @@ partition_key=None, run_type=None, backfill_id=None, dag_version=None, user='ada
 
 
 _MEMBERS = tuple(member.name for member in fields(Producer))
+_TEXTS = tuple(name for name in _MEMBERS if name not in ("map_index", "try_number", "packages"))
 _UNMAPPED = ("map_index", -1)

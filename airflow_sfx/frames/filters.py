@@ -37,15 +37,15 @@ def expression_of(filters: Filters, schema: pa.Schema) -> pc.Expression:
     if isinstance(filters, pc.Expression):
         expression = filters
     else:
+        if isinstance(filters, str | bytes):
+            raise _not_understood(filters, "it is text")
         for name in _names(filters):
             if name not in schema.names:
                 raise unknown_column(name, schema.names)
         try:
             expression = pq.filters_to_expression(filters)  # type: ignore[arg-type]
         except (ValueError, TypeError) as error:
-            raise SchemaMismatch(
-                f"the filter {filters!r} is not understood ({error}): pass (column, operator, value)"
-            ) from error
+            raise _not_understood(filters, str(error)) from error
     unfit = failure(expression, schema)
     if unfit is not None:
         raise SchemaMismatch(
@@ -78,5 +78,12 @@ def _names(filters: Any) -> list[str]:
             conditions = [item] if isinstance(item, tuple) and item and isinstance(item[0], str) else item
             names.extend(str(condition[0]) for condition in conditions)
     except (TypeError, IndexError, KeyError) as error:
-        raise SchemaMismatch(f"the filter {filters!r} is not understood: pass (column, operator, value)") from error
+        raise _not_understood(filters, "it is no list of conditions") from error
     return names
+
+
+def _not_understood(filters: object, why: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"the filter {filters!r:.200} is not understood ({why}): pass a list of conditions, as in [('price', '>', 3)], or "
+        "a pyarrow expression"
+    )

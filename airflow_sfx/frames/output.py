@@ -34,7 +34,7 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
         The frame.
 
     Raises:
-        SchemaMismatch: There is no such kind of frame, or polars is not installed.
+        SchemaMismatch: There is no such kind of frame, or polars is not installed, or cannot hold the columns.
 
     Example:
         >>> to_output(pa.table({"n": [1, 2]}), "pandas")["n"].sum()
@@ -49,8 +49,16 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
     try:
         import polars as pl
     except ImportError as error:
-        raise SchemaMismatch('polars is not installed: pip install polars, or use as_="pandas"') from error
-    made = pl.from_arrow(table.replace_schema_metadata(None))
+        raise SchemaMismatch(
+            "polars is not installed: pip install 'airflow-sfx[polars]', or use as_=\"pandas\""
+        ) from error
+    try:
+        made = pl.from_arrow(table.replace_schema_metadata(None))
+    except Exception as error:  # polars has its own tree of errors
+        raise SchemaMismatch(
+            f"polars cannot hold the frame ({str(error).splitlines()[0]}): leave the column out with columns=, or use "
+            'as_="pandas" or as_="arrow"'
+        ) from error
     return made if isinstance(made, pl.DataFrame) else made.to_frame()
 
 

@@ -19,7 +19,7 @@ from airflow_sfx.frames.arrow import AnyColumn, AnyField
 from airflow_sfx.frames.logical import schema_of
 from airflow_sfx.frames.names import check_names, is_storable_name
 from airflow_sfx.frames.pandas_objects import Spec
-from airflow_sfx.frames.pandas_values import decode_values, encode_values, pandas_dtype
+from airflow_sfx.frames.pandas_values import decode_values, encode_values, masked_values, pandas_dtype
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,8 @@ def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_col
 
     Args:
         frame: The DataFrame.
-        keep_range: Whether to remember a RangeIndex that is not the default one. A chunk of a stream has no use for it.
+        keep_range: Whether to remember a RangeIndex that is not the default one, and ``attrs``. A chunk of a stream has no
+            use for them.
         range_as_column: Whether such an index is stored as a column, since the rows will be divided.
 
     Returns:
@@ -79,6 +80,8 @@ def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_col
     if records:
         memory["columns"] = records
     memory.update(_axis(frame.columns))
+    if frame.attrs and keep_range:
+        memory["attrs"] = _kept_attrs(frame.attrs)
     metadata = {METADATA: json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)}
     return pa.Table.from_arrays(arrays, schema=schema_of(fields, metadata))
 
@@ -119,6 +122,7 @@ def frame_of_table(table: pa.Table) -> pd.DataFrame:
                 frame.insert(position, name, _column(decode_values(table.column(name), records.get(name))))
     frame.index = _index(memory, levels, table)
     frame.columns = _columns(names, memory)
+    frame.attrs = memory.get("attrs", {})
     return frame
 
 
@@ -211,9 +215,20 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
         taken.add(column.lower())
         entry: dict[str, Any] = {"column": column, "name": _axis_name(level.name)}
         _remember_shape(index, entry)
+        if isinstance(index, pd.MultiIndex) and level.dtype != index.levels[number].dtype:
+            entry["level"], level = str(index.levels[number].dtype), _nullable(index, number)
         add(level, column, column)
         entries.append(entry)
     return entries
+
+
+def _nullable(index: pd.MultiIndex, number: int) -> Any:
+    """A level of whole numbers or truth values some of which are missing, of which pandas would make floats or objects."""
+    import pandas as pd
+
+    codes = index.codes[number]
+    values = pa.array(index.levels[number]).take(pa.array(codes, mask=codes < 0))
+    return pd.Index(masked_values(pa.chunked_array([values])))
 
 
 def _remember_shape(index: pd.Index[Any], entry: dict[str, Any]) -> None:
@@ -241,6 +256,19 @@ def _axis_name(name: object) -> object:
 
 def _named(entry: object) -> Any:
     return tuple(entry["tuple"]) if isinstance(entry, dict) else entry
+
+
+def _kept_attrs(attrs: Mapping[Any, Any]) -> Any:
+    try:
+        kept = json.loads(json.dumps(attrs))
+    except (TypeError, ValueError):
+        kept = None
+    if kept != attrs:
+        raise SchemaMismatch(
+            f"the frame's attrs {attrs!r:.120} cannot be kept exactly, as JSON: leave out what is not text, a number, a "
+            "list or a dictionary with text as keys, or all of it with df.attrs = {}"
+        )
+    return kept
 
 
 def _axis(columns: pd.Index[Any]) -> dict[str, Any]:
@@ -306,7 +334,11 @@ def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Ta
         index = pd.Index(decode_values(table.column(level["column"]), spec), dtype=dtype)
         made.append(index.rename(_named(level["name"])))
     if levels[0].get("multi"):
-        return pd.MultiIndex.from_arrays(made, names=[one.name for one in made])
+        index = pd.MultiIndex.from_arrays(made, names=[one.name for one in made])
+        for number, level in enumerate(levels):
+            if "level" in level:
+                index = index.set_levels(index.levels[number].astype(level["level"]), level=number)
+        return index
     return _shaped(made[0], levels[0])
 
 

@@ -102,7 +102,7 @@ def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911
     if spec is None or kind == "plain" or not _fits(column.type, spec):
         return plain_values(column)
     if kind == "masked":
-        return _masked(column)
+        return masked_values(column)
     if kind == "object":
         return decode_objects(column, spec)
     if kind == "category":
@@ -133,7 +133,7 @@ def plain_values(column: AnyColumn) -> Any:
         Int64Dtype()
     """
     if types.is_integer(column.type) and column.null_count and _is_large(column):
-        return _masked(column)
+        return masked_values(column)
     dtype = pandas_dtype(column.type)
     return column.to_pandas() if dtype is None else dtype.__from_arrow__(column)
 
@@ -160,7 +160,19 @@ def pandas_dtype(kind: Any) -> Any:
     return None
 
 
-def _masked(column: AnyColumn) -> Any:
+def masked_values(column: AnyColumn) -> Any:
+    """A column of numbers or truth values as pandas' nullable array of the same type.
+
+    Args:
+        column: The Arrow column.
+
+    Returns:
+        The array.
+
+    Example:
+        >>> masked_values(pa.chunked_array([[2**60 + 1, None]])).dtype
+        Int64Dtype()
+    """
     import pandas as pd
 
     dtype: Any = pd.api.types.pandas_dtype(_MASKED[str(column.type)])

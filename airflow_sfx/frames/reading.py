@@ -108,7 +108,7 @@ def iter_batches(
             _check_rows(part, seen)
 
 
-def schema_of(
+def without_rows(
     files: Sequence[SourceFile],
     *,
     columns: Sequence[str] | None = None,
@@ -116,9 +116,9 @@ def schema_of(
     lead: LogicalSchema | None = None,
     key_types: Mapping[str, str] | None = None,
     with_index: bool = True,
-) -> pa.Schema:
-    """The schema of what `read_table` would give, without opening a file; the arguments are the same."""
-    return ReadPlan.of(files, None, columns, filters, lead, key_types or {}, with_index).nothing().schema
+) -> pa.Table:
+    """What `read_table` would give if no row were kept, without opening a file; the arguments are the same."""
+    return ReadPlan.of(files, None, columns, filters, lead, key_types or {}, with_index).nothing()
 
 
 def _check_rows(part: Part, found: int) -> None:
@@ -134,4 +134,4 @@ def _check_rows(part: Part, found: int) -> None:
         )
 
 
-__all__ = ["SourceFile", "iter_batches", "read_table", "schema_of"]
+__all__ = ["SourceFile", "iter_batches", "read_table", "without_rows"]

@@ -182,6 +182,9 @@ def _common_memory(
             records[field.name] = found
     memory = memory_of(lead) or {}
     memory.pop("columns", None)
+    attrs = memory.pop("attrs", None)
+    if attrs and all((memory_of(one.schema) or {}).get("attrs") == attrs for one in schemas):
+        memory["attrs"] = attrs  # as pandas itself keeps them when frames are put together
     if records:
         memory["columns"] = records
     text = json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

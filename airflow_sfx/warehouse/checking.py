@@ -19,9 +19,9 @@ def run_checks(
     Args:
         frame: The frame as the caller passed it.
         checks: Callables that take the frame. None and true mean that it passed; false, or a text that says what is
-            wrong, that it failed. An exception is the check's own failure and is not caught. One that has a method
-            ``compare`` is given the frame and the manifests of the batches that are current. A pandera schema or
-            model validates the frame.
+            wrong, that it failed; so does a failed ``assert``, whose message is the text. Any other exception is the
+            check's own failure and is not caught. One that has a method ``compare`` is given the frame and the
+            manifests of the batches that are current. A pandera schema or model validates the frame.
         before: Gives those manifests.
 
     Returns:
@@ -32,6 +32,17 @@ def run_checks(
         False
     """
     return tuple(_run(frame, check, before) for check in checks)
+
+
+def check_checks(checks: Sequence[object]) -> None:
+    """Refuse what is no check, before anything is written.
+
+    Raises:
+        InvalidName: One can be neither called nor compared with, and is no pandera schema.
+    """
+    for check in checks:
+        if not (callable(check) or hasattr(check, "compare") or _is_pandera(check)):
+            raise InvalidName(f"checks= holds {check!r:.80}, which is no check: pass functions of the frame")
 
 
 def refuse_checks_of_stream(checks: Sequence[Callable[[Any], object]]) -> None:
@@ -45,15 +56,24 @@ def refuse_checks_of_stream(checks: Sequence[Callable[[Any], object]]) -> None:
 
 def _run(frame: object, check: Callable[[Any], object], before: Callable[[], Sequence[Manifest]]) -> CheckResult:
     name = str(getattr(check, "name", None) or getattr(check, "__name__", None) or type(check).__name__)
-    if _is_pandera(check):
-        answer: object = _validated(frame, check)
-    elif hasattr(check, "compare"):
-        answer = check.compare(frame, before())
-    else:
-        answer = check(frame)
+    try:
+        if _is_pandera(check):
+            answer: object = _validated(frame, check)
+        elif hasattr(check, "compare"):
+            answer = check.compare(frame, before())
+        else:
+            answer = check(frame)
+    except AssertionError as error:
+        return CheckResult(name, False, str(error) or "an assertion does not hold")
     if isinstance(answer, str):
         return CheckResult(name, not answer, answer)
-    return CheckResult(name, answer is None or bool(answer))
+    try:
+        return CheckResult(name, answer is None or bool(answer))
+    except ValueError as error:  # a column of answers, one a row
+        raise InvalidName(
+            f"the check {name} returned a {type(answer).__name__}, which is neither true nor false: return one answer, "
+            "as with .all()"
+        ) from error
 
 
 def _is_pandera(check: object) -> bool:

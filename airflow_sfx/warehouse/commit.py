@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_sfx.core.errors import CommitConflict, WarehouseUnavailable
-from airflow_sfx.core.jsontext import compact
+from airflow_sfx.core.jsontext import compact, storable_text
 from airflow_sfx.core.layout import new_commit_id
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
 from airflow_sfx.core.manifest import Manifest
@@ -43,10 +43,17 @@ class Author:
     Args:
         producer: Who.
         reason: Why, in their words.
+
+    Raises:
+        InvalidName: The reason, or a part of the producer, cannot be kept.
     """
 
     producer: Producer
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        storable_text(self.reason, "reason=")
+        self.producer.check()
 
 
 def commit(

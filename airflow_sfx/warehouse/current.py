@@ -160,6 +160,8 @@ def batches_as_of(
         InvalidName: The time has no time zone.
         PartitionNotFound: A named partition had no batch then.
     """
+    if not isinstance(at, datetime):
+        raise InvalidName(f"as_of={at!r} is not a time: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
     if at.tzinfo is None:
         raise InvalidName(f"as_of={at!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
     pointers = table.pointers(partitions)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.warehouse.distribution import Distribution
@@ -170,6 +171,7 @@ def diff_batches(
         ('price', 1, 6.0, 7.0)
     """
     partitions = PartitionsDiff.of(before, after)
+    keys = listed(keys, "keys")
     wanted = [key.lower() for key in keys]
     with_keys = max(len(before.entries), len(after.entries)) > 1 or any(
         key in (*table.layout.keys, *other.layout.keys) for key in wanted
@@ -190,7 +192,7 @@ def diff_batches(
         rows.added,
         rows.removed,
         rows.changed,
-        tuple(keys),
+        keys,
         rows.examples,
     )
 

@@ -248,13 +248,13 @@ def _strays(table: OpenTable, known: _Batches) -> tuple[tuple[str, str], ...]:
 
 def _search(table: OpenTable, name: str, batch_id: str, where: str, columns: list[str]) -> _Match | None:
     """How many rows of a batch are meant; None where it has not all of the columns."""
-    from airflow_sfx.frames.reading import iter_batches, schema_of
+    from airflow_sfx.frames.reading import iter_batches, without_rows
     from airflow_sfx.frames.where import condition_of
 
     manifest = table.manifest(name, batch_id)
     files, options = _reading(table, manifest)
     try:
-        schema = schema_of(files, columns=columns, with_index=False, **options)
+        schema = without_rows(files, columns=columns, with_index=False, **options).schema
     except SchemaMismatch:
         return None
     condition = condition_of(where, schema)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.parallel import each
@@ -32,7 +33,7 @@ def load_batches(
 
     Args:
         table: The table.
-        batches: Batch IDs by partition name.
+        batches: Batch IDs by partition name; at least one.
         columns: The columns to read; None for all.
         filters: The rows to keep; None for all.
         as_: The kind of frame.
@@ -43,24 +44,22 @@ def load_batches(
         The frame or the iterator.
 
     Raises:
-        PartitionNotFound: There is nothing to read.
         BatchNotFound: A batch is not there.
         InconsistentBatch: Stored objects are not what the manifest says.
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
     from airflow_sfx.frames.output import to_output
-    from airflow_sfx.frames.reading import iter_batches, read_table
+    from airflow_sfx.frames.reading import iter_batches, read_table, without_rows
     from airflow_sfx.frames.schema_text import schema_from_text
 
-    if not batches:
-        raise table.missing("", "has no partition with a batch")
     manifests = table.manifests(dict(batches))
     tell(Loaded(table.pin(dict(batches))))
-    lead = schema_from_text(max(manifests, key=lambda manifest: manifest.batch_id).schema)
+    lead = schema_from_text(max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema)
     content = no_content if as_ == "spark" else _content
     files = source_files(table, manifests, content)
+    wanted = None if columns is None else listed(columns, "columns")
     options = {
-        "columns": _with_keys(table, files, lead) if with_keys and columns is None else columns,
+        "columns": _with_keys(table, files, lead) if with_keys and wanted is None else wanted,
         "filters": filters,
         "lead": lead,
         "key_types": {key.name: key.type for key in table.info.keys},
@@ -77,8 +76,12 @@ def load_batches(
         return to_output(read_table(files, **options), as_)
 
     def frames() -> Iterator[Any]:
+        empty = True
         for piece in iter_batches(files, **options):
+            empty = False
             yield to_output(piece, as_)
+        if empty:  # that too has columns, for whoever puts the frames together or stores them
+            yield to_output(without_rows(files, **options), as_)
 
     return frames()
 

@@ -94,15 +94,15 @@ class OpenTable:
         path = self.layout.batch_dir(name, batch_id) if batch_id else self.layout.empty_dir()
         return f"{self.store.uri}/{path}"
 
-    def wanted(self, partitions: Sequence[object] | None) -> list[Partition] | None:
+    def wanted(self, partitions: Sequence[object] | None, argument: str = "partitions") -> list[Partition] | None:
         """The ``partitions=`` of a call; None for all. A table without keys has the one partition ``Partition()``."""
         if not self.info.keys:
-            if partitions:
-                raise InvalidName(f"{self.ref} has no partition keys: leave partitions= out")
+            if partitions is not None and len(partitions):
+                raise InvalidName(f"{self.ref} has no partition keys: leave {argument}= out")
             return [Partition()]
         if partitions is None:
             return None
-        found = partitions_of(partitions, len(self.info.keys), table=str(self.ref))
+        found = partitions_of(partitions, len(self.info.keys), table=str(self.ref), argument=argument)
         for partition in found:
             for key, value in zip(self.info.keys, partition.values, strict=True):
                 key.check(value)

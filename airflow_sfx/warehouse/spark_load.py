@@ -57,11 +57,11 @@ def load_spark(
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
     from airflow_sfx.frames.physical import physical_schema
-    from airflow_sfx.frames.reading import schema_of
+    from airflow_sfx.frames.reading import without_rows
     from airflow_sfx.frames.unify import unify
 
     session, from_arrow = _spark()
-    whole = schema_of(sources, **options)
+    whole = without_rows(sources, **options).schema
     schema = physical_schema(whole.remove_metadata())
     names = dict(zip(schema.names, whole.names, strict=True))
     lead = unify([source.logical for source in sources] or [options["lead"]], options["lead"])

@@ -6,16 +6,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from airflow_sfx.core.errors import CheckFailed, SchemaMismatch
+from airflow_sfx.core.arguments import listed
+from airflow_sfx.core.errors import CheckFailed, InvalidName, SchemaMismatch
 from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.evolution import Evolve
-from airflow_sfx.warehouse.checking import refuse_checks_of_stream, run_checks
+from airflow_sfx.warehouse.checking import check_checks, refuse_checks_of_stream, run_checks
 from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Head, Ledger
@@ -48,6 +49,9 @@ class StoreOptions:
         inputs: The pins that the frame was made from.
         checks: What the frame must pass to be published.
         evolve: How the table's columns may change.
+
+    Raises:
+        InvalidName: An argument is none of what it may be.
     """
 
     partitions: Sequence[object] | None = None
@@ -57,6 +61,16 @@ class StoreOptions:
     inputs: tuple[BatchPin, ...] = ()
     checks: tuple[Callable[[Any], object], ...] = ()
     evolve: Evolve = "safe"
+
+    def __post_init__(self) -> None:
+        if self.evolve not in get_args(Evolve):
+            raise InvalidName(f"evolve={self.evolve!r} is none of {', '.join(map(repr, get_args(Evolve)))}")
+        if self.partition_by is not None and not listed(self.partition_by, "partition_by"):
+            raise InvalidName("partition_by= is empty: name the columns, or leave the argument out")
+        for pin in self.inputs:
+            if not isinstance(pin, BatchPin):
+                raise InvalidName(f"inputs= holds {pin!r:.120}, which is no BatchPin: pass the pins that were loaded")
+        check_checks(self.checks)
 
 
 def store_frame(target: Target, data: object, options: StoreOptions, author: Author) -> BatchPin:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
-from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, partitions_of
+from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, partition_list, partitions_of
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import Evolve, merge_columns
@@ -97,9 +97,10 @@ class Target:
                     "a key, or partition_by= with the frame's columns"
                 )
             return keys, Partition()
-        flat = [values[0]] if len(values) == 1 and isinstance(values[0], (tuple, list)) else [values]
-        count = len(flat[0]) if isinstance(flat[0], Sequence) and not isinstance(flat[0], str) else 1
-        (partition,) = partitions_of(values if isinstance(values, str) else flat, count, table=str(self.ref))
+        given = partition_list(values)
+        flat = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+        count = len(flat)
+        (partition,) = partitions_of([flat], count, table=str(self.ref))
         keys = self.keys(named, self._found(named, count))
         for key, value in zip(keys, partition.values, strict=True):
             key.check(value)

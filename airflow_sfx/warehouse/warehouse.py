@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.errors import ForeignChange, InvalidName
 from airflow_sfx.core.layout import PartitionStyle
 from airflow_sfx.core.ledger import LedgerEntry
@@ -133,7 +134,8 @@ class Warehouse:
         if partitions is not None and partition_by is not None:
             raise InvalidName("partitions= and partition_by= were both given: pass one of them")
         target = Target.of(TableRef(dest_db, dest_table), self.store, self.metastore, self.partition_style)
-        options = StoreOptions(partitions, partition_by, partition_keys, publish, tuple(inputs), tuple(checks), evolve)
+        pins, checked = listed(inputs, "inputs"), listed(checks, "checks")
+        options = StoreOptions(partitions, partition_by, partition_keys, publish, pins, checked, evolve)
         author = Author(producer or self._producer(), reason)
         if is_spark(df):
             from airflow_sfx.warehouse.spark_store import store_spark
@@ -200,7 +202,7 @@ class Warehouse:
             columns: The columns to read, in this order; None for all.
             filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
             as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
-            batches: True gives an iterator of frames, for data larger than memory.
+            batches: True gives an iterator of frames, for data larger than memory; one without rows where there are none.
 
         Returns:
             The frame as it was stored. A read of the whole table has the partition keys as columns too.
@@ -444,7 +446,9 @@ class Warehouse:
         from airflow_sfx.warehouse.history import partition_history, table_history
 
         opened = self._open(db, table)
-        wanted = opened.wanted(partition)
+        wanted = opened.wanted(partition, "partition")
+        if limit is not None and limit < 0:
+            raise InvalidName(f"limit={limit} is below zero: pass how many entries at the most, or None for all")
         if wanted is None:
             return table_history(opened, Ledger(opened), limit)
         return partition_history(opened, Ledger(opened), _one(wanted, opened), limit)
@@ -987,18 +991,19 @@ class Warehouse:
         return table, self._batches(table, wanted, as_of), wanted is not None
 
     def _pin(self, table: OpenTable, partitions: Sequence[object] | None, as_of: datetime | None) -> BatchPin:
-        found = self._batches(table, table.wanted(partitions), as_of)
-        if not found:
-            raise table.missing("", "has no partition with a batch")
-        return table.pin(found)
+        return table.pin(self._batches(table, table.wanted(partitions), as_of))
 
     def _batches(self, table: OpenTable, wanted: Sequence[Partition] | None, as_of: datetime | None) -> dict[str, str]:
         """The batches that are current, or were at a time."""
         from airflow_sfx.warehouse.current import batches_as_of, current_batches
 
         if as_of is not None:
-            return batches_as_of(table, Ledger(table), wanted, as_of)
-        return current_batches(table, Ledger(table), wanted)
+            found, when = batches_as_of(table, Ledger(table), wanted, as_of), f"had a batch at {as_of.isoformat()}"
+        else:
+            found, when = current_batches(table, Ledger(table), wanted), "has a batch"
+        if not found:
+            raise table.missing("", f"has no partition that {when}")
+        return found
 
 
 def _one(partitions: Sequence[Partition], table: OpenTable) -> str:

@@ -103,6 +103,8 @@ def test_unused_categories_and_their_order_survive() -> None:
         pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["x", None]),
         pd.MultiIndex.from_arrays([["a", None, "b"], pd.to_datetime(["2016", "2017", None])]),
         pd.MultiIndex.from_arrays([[1, 2, 3]], names=["single"]),
+        pd.MultiIndex.from_arrays([["a", "a", "b"], [2**60 + 1, 2, None]], names=["missing", "number"]),
+        pd.MultiIndex.from_arrays([[True, None, False], pd.array([1, None, 2], dtype="Int8")]),
     ],
     ids=repr,
 )
@@ -122,6 +124,16 @@ def test_the_default_index_is_no_column() -> None:
 def test_two_nights_have_one_schema_text_whatever_their_length() -> None:
     short, long = (stored(pd.DataFrame({"n": range(rows), "s": "a"}))[0].logical for rows in (2, 50))
     assert short is long
+
+
+def test_attrs_survive_where_json_keeps_them_and_are_refused_where_not() -> None:
+    frame = pd.DataFrame({"n": [1, 2]})
+    frame.attrs = {"source": "till 7", "rate": 0.25, "tags": ["a", None], "nested": {"deep": True}}
+    assert round_trip(frame).attrs == frame.attrs
+    for attrs in ({"when": pd.Timestamp(0)}, {"pair": (1, 2)}, {1: "one"}):
+        frame.attrs = attrs
+        with pytest.raises(SchemaMismatch, match="attrs .* cannot be kept exactly"):
+            round_trip(frame)
 
 
 def test_a_name_of_the_columns_axis_survives() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pandas as pd
 import polars as pl
 import polars.testing
 import pyarrow as pa
@@ -47,6 +48,14 @@ def test_a_pandas_frame_can_be_had_as_polars_and_back() -> None:
     made = to_output(read_table(stored(sales())), "polars")
     assert made["shop"].to_list() == sales()["shop"].tolist()
     assert made["took"].dtype == pl.Duration
+
+
+def test_a_zone_that_polars_does_not_know_is_refused_with_the_other_kinds_of_frame() -> None:
+    fixed = pd.DataFrame(
+        {"t": pd.to_datetime(["2016-10-31"]).tz_localize(dt.timezone(dt.timedelta(hours=5, minutes=30)))}
+    )
+    with pytest.raises(SchemaMismatch, match='polars cannot hold the frame.*as_="arrow"'):
+        to_output(read_table(stored(fixed)), "polars")
 
 
 def test_whole_numbers_with_nulls_from_elsewhere_are_not_rounded() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
-from airflow_sfx.frames.output import read_table
+from airflow_sfx.frames.output import SourceFile, read_table
 from airflow_sfx.frames.source import to_source
 from tests.frames.builders import assert_same, category, objects, pandas, parquet, stored
 
@@ -122,6 +122,16 @@ def test_types_of_several_batches_are_brought_together(old: pa.Array, new: pa.Ar
 def test_types_that_nothing_holds_both_of_are_refused_by_name(old: pa.Array, new: pa.Array) -> None:
     with pytest.raises(SchemaMismatch, match="'c'"):
         read_table([*stored(pa.table({"c": old})), *stored(pa.table({"c": new}))])
+
+
+def test_attrs_are_kept_where_all_nights_agree() -> None:
+    def night(source: str) -> SourceFile:
+        frame = pd.DataFrame({"n": [1]})
+        frame.attrs["source"] = source
+        return stored(frame)[0]
+
+    assert pandas([night("till"), night("till")]).attrs == {"source": "till"}
+    assert pandas([night("till"), night("web")]).attrs == {}
 
 
 def test_batches_that_differ_in_the_case_of_names_are_one_table() -> None:

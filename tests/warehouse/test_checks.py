@@ -79,6 +79,19 @@ def test_a_pandera_schema_and_a_pandera_model_are_checks(warehouse: Warehouse) -
     assert warehouse.load_dataframe("checked", "pandera", ["x"])["n"].tolist() == [0, 1, 2]
 
 
+def test_a_failed_assert_is_a_failed_check_and_an_answer_for_each_row_is_refused(warehouse: Warehouse) -> None:
+    def positive(frame: pd.DataFrame) -> None:
+        assert (frame["n"] >= 0).all(), "n is below zero"
+
+    warehouse.store_dataframe(rows(3), "checked", "asserted", ["x"], checks=[positive])
+    with pytest.raises(sfx.CheckFailed, match="positive: n is below zero"):
+        warehouse.store_dataframe(rows(3).assign(n=-1), "checked", "asserted", ["x"], checks=[positive])
+    with pytest.raises(sfx.InvalidName, match=r"returned a Series.*return one answer, as with \.all\(\)"):
+        warehouse.store_dataframe(rows(3), "checked", "asserted", ["x"], checks=[lambda frame: frame["n"] >= 0])
+    assert warehouse.load_dataframe("checked", "asserted", ["x"])["n"].tolist() == [0, 1, 2]
+    assert len(warehouse.show("checked", "asserted").staged) == 1
+
+
 def test_what_passed_is_in_the_manifest_by_its_name(warehouse: Warehouse) -> None:
     frame = pd.DataFrame({"at": [datetime.now(UTC)]})
     checks = [fresh("at", timedelta(hours=1)), has_columns({"at": None}), rows_like_before(0.5, 2)]

@@ -118,6 +118,26 @@ def test_polars_arrow_and_streams_are_stored_and_loaded(warehouse) -> None:
     assert pa.concat_tables(pieces).equals(table)
 
 
+@pytest.mark.parametrize("as_", ["pandas", "polars", "arrow"])
+def test_a_stream_of_no_rows_has_the_columns_and_can_be_stored_again(warehouse, frame, as_) -> None:
+    pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    for quiet in (warehouse.store_dataframe(frame.head(0), "sales", "none", [DAY]), pin):
+        pieces = warehouse.load_dataframe(quiet, batches=True, as_=as_, filters=[("sold", ">", 100)])
+        again = warehouse.store_dataframe(pieces, "sales", "again", [DAY])
+        assert warehouse.load_dataframe(again).columns.tolist() == ["item", "price", "sold"]
+        assert len(warehouse.load_dataframe(again)) == 0
+
+
+def test_the_later_of_two_batches_of_one_second_leads(embedded_uri) -> None:
+    warehouse = connect(embedded_uri)
+    while True:  # until both are of one second
+        old = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", uuid.uuid4().hex, ["a"])
+        new = warehouse.store_dataframe(pd.DataFrame({"n": ["x"]}), "sales", old.table, ["b"], evolve="any")
+        if old.batch_id == new.batch_id:
+            break
+    assert warehouse.load_dataframe("sales", old.table)["n"].tolist() == ["1", "x"]
+
+
 def test_a_stream_is_divided_by_its_partition_column_under_one_batch_id(warehouse) -> None:
     parts = [pd.DataFrame({"day": [day] * 4, "n": range(4)}) for day in "abcab"]
     pin = warehouse.store_dataframe(iter(parts), "sales", "items", partition_by=["day"])
