@@ -13,6 +13,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from urllib.parse import quote
 
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -22,6 +23,7 @@ from airflow_sfx.metastore.connections import Connections
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 
 _SCHEMA_VERSION = 1
+_BELOW = "./"  # below the warehouse; no URI begins so
 _LOCK_WAIT_SECONDS = 60.0
 _BULK = 500  # SQLite's own bound on parameters was 999 for long
 
@@ -64,22 +66,27 @@ class EmbeddedMetastore:
 
     Args:
         path: The file; made if it is absent.
+        root: The warehouse's URI. Locations below it are kept without it, so that the warehouse may be moved, or be
+            reached by several paths.
 
     Raises:
         WarehouseUnavailable: The file cannot be opened, or is not a database of ours.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, root: str) -> None:
         self._path = path
+        self._root = root
         self._connections = Connections(self._connect)
-        with self._transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > _SCHEMA_VERSION:
-                raise WarehouseUnavailable(f"{path} has the format {version}: install a later airflow_sfx")
-            if version < _SCHEMA_VERSION:
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        with self._reading() as db:
+            version = _version(db)
+        if version > _SCHEMA_VERSION:
+            raise WarehouseUnavailable(f"{path} has the format {version}: install a later airflow_sfx")
+        if version < _SCHEMA_VERSION:
+            with self._transaction() as db:
+                if _version(db) < _SCHEMA_VERSION:
+                    for statement in _SCHEMA.split(";"):
+                        db.execute(statement)
+                    db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
@@ -96,7 +103,7 @@ class EmbeddedMetastore:
     def get_table(self, ref: TableRef) -> TableInfo | None:
         """A table; None if there is none."""
         with self._reading() as db:
-            found = _table(db, ref)
+            found = self._table(db, ref)
         return found[1] if found else None
 
     def create_table(self, info: TableInfo) -> TableInfo:
@@ -104,14 +111,14 @@ class EmbeddedMetastore:
         with self._transaction() as db:
             db.execute(
                 "INSERT OR IGNORE INTO tables (database, name, location, columns, keys, parameters) VALUES (?,?,?,?,?,?)",
-                (info.ref.database, info.ref.table, info.location, *_table_texts(info)),
+                (info.ref.database, info.ref.table, self._kept(info.location), *_table_texts(info)),
             )
-            return _existing(db, info.ref)[1]
+            return self._existing(db, info.ref)[1]
 
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
         """Replace a table's columns and parameters by what ``change`` makes of them."""
         with self._transaction() as db:
-            table_id, info = _existing(db, ref)
+            table_id, info = self._existing(db, ref)
             changed = change(info)
             db.execute(
                 "UPDATE tables SET columns=?, keys=?, parameters=? WHERE id=?",
@@ -144,25 +151,63 @@ class EmbeddedMetastore:
                     statement = f"{query} AND partition_values IN ({marks})"
                     rows += db.execute(statement, (ref.database, ref.table, *chunk)).fetchall()
                 db.execute("COMMIT")
-        found = sorted(map(_partition, rows), key=lambda info: info.partition.values)
+        found = sorted(map(self._partition, rows), key=lambda info: info.partition.values)
         return {info.partition: info for info in found}
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all at one moment; never back to an earlier entry of the ledger."""
         with self._transaction() as db:
-            table_id, _ = _existing(db, ref)
-            db.executemany(
-                _REPOINT,
-                [
-                    (table_id, _key(p.partition), p.location, p.sequence, p.batch_id, p.rows, p.bytes, p.at)
-                    for p in pointers
-                ],
+            table_id, _ = self._existing(db, ref)
+            moves = (
+                (table_id, _key(p.partition), self._kept(p.location), p.sequence, p.batch_id, p.rows, p.bytes, p.at)
+                for p in pointers
             )
+            db.executemany(_REPOINT, moves)
         return True
+
+    def _kept(self, location: str) -> str:
+        """A location as it is written down: without the warehouse's, where it is below that."""
+        below = location.removeprefix(f"{self._root}/")
+        return location if below == location else f"{_BELOW}{below}"
+
+    def _whole(self, kept: str) -> str:
+        below = kept.removeprefix(_BELOW)
+        return kept if below == kept else f"{self._root}/{below}"
+
+    def _table(self, db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo] | None:
+        row = db.execute(
+            "SELECT id, location, columns, keys, parameters FROM tables WHERE database = ? AND name = ?",
+            (ref.database, ref.table),
+        ).fetchone()
+        if row is None:
+            return None
+        table_id, kept, columns, keys, parameters = row
+        return table_id, TableInfo(
+            ref,
+            self._whole(kept),
+            tuple(Column(name, type_) for name, type_ in json.loads(columns)),
+            tuple(PartitionKey(name, type_) for name, type_ in json.loads(keys)),
+            json.loads(parameters),
+        )
+
+    def _existing(self, db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo]:
+        found = self._table(db, ref)
+        if found is None:
+            raise TableNotFound(f"the metastore has no table {ref}", table=str(ref))
+        return found
+
+    def _partition(self, row: tuple[str, str, int, str | None, int | None, int | None, str]) -> PartitionInfo:
+        values, kept, sequence, batch_id, rows, size, at = row
+        partition = Partition(tuple(json.loads(values)))
+        return PartitionInfo(partition, self._whole(kept), sequence, batch_id, rows, size, at)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
+            if self._is_still():
+                with contextlib.closing(self._open_still()) as connection:
+                    yield connection
+                return
             with self._connections.use() as connection:
                 yield connection
         except sqlite3.Error as error:
@@ -179,6 +224,20 @@ class EmbeddedMetastore:
                     connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+    def _is_still(self) -> bool:
+        """Whether the file lies where this user cannot write, and nobody else is writing either.
+
+        SQLite keeps a file beside one with a write-ahead log even to read it, and could not make it there.
+        """
+        folder = os.path.dirname(self._path)
+        if os.access(folder, os.W_OK) or not os.path.exists(self._path):
+            return False
+        return not os.path.exists(f"{self._path}-wal")
+
+    def _open_still(self) -> sqlite3.Connection:
+        """For one use: somebody who may write can come at any time."""
+        return sqlite3.connect(f"file:{quote(self._path)}?mode=ro&immutable=1", uri=True, isolation_level=None)
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -214,27 +273,8 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def _table(db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo] | None:
-    row = db.execute(
-        "SELECT id, location, columns, keys, parameters FROM tables WHERE database = ? AND name = ?",
-        (ref.database, ref.table),
-    ).fetchone()
-    if row is None:
-        return None
-    table_id, location, columns, keys, parameters = row
-    return table_id, TableInfo(
-        ref,
-        location,
-        tuple(Column(name, type_) for name, type_ in json.loads(columns)),
-        tuple(PartitionKey(name, type_) for name, type_ in json.loads(keys)),
-        json.loads(parameters),
-    )
-
-
-def _existing(db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo]:
-    found = _table(db, ref)
-    if found is None:
-        raise TableNotFound(f"the metastore has no table {ref}", table=str(ref))
+def _version(db: sqlite3.Connection) -> int:
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
     return found
 
 
@@ -248,8 +288,3 @@ def _table_texts(info: TableInfo) -> tuple[str, str, str]:
 
 def _key(partition: Partition) -> str:
     return json.dumps(partition.values, ensure_ascii=False, separators=(",", ":"))
-
-
-def _partition(row: tuple[str, str, int, str | None, int | None, int | None, str]) -> PartitionInfo:
-    values, location, sequence, batch_id, rows, size, at = row
-    return PartitionInfo(Partition(tuple(json.loads(values))), location, sequence, batch_id, rows, size, at)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.layout import PartitionStyle
@@ -83,10 +84,13 @@ def _embedded(uri: str, parts: SplitResult) -> tuple[Store, Metastore, str]:
     from airflow_sfx.metastore.embedded import EmbeddedMetastore
 
     path = os.path.expanduser(unquote(parts.netloc + parts.path))
+    if parts.fragment or uri.endswith("#"):
+        raise InvalidName(f"{uri!r} has a #, which ends a URI's path: write %23 where it belongs to the path")
     if not path.startswith("/"):
         raise InvalidName(f"{uri!r} has no absolute path: use embedded:///absolute/path, with three slashes")
-    store = open_store(f"file://{path}")
-    return store, EmbeddedMetastore(f"{path}/{CATALOG_FILE}"), f"embedded://{path}"
+    store = open_store(f"file://{quote(path)}")
+    shown = re.sub("[%#?]", lambda found: quote(found.group()), path)  # readable, and opens the same again
+    return store, EmbeddedMetastore(f"{path}/{CATALOG_FILE}", store.uri), f"embedded://{shown}"
 
 
 def _hive(netloc: str, options: dict[str, str], access: S3Access | None, source: str) -> tuple[Store, Metastore, str]:
@@ -155,4 +159,5 @@ def _style(options: dict[str, str]) -> PartitionStyle:
 
 
 def _without_secrets(uri: str) -> str:
-    return f"{uri.partition('://')[0]}://…"
+    scheme, separator, _ = uri.partition("://")
+    return f"{scheme}://…" if separator or "@" in uri else uri

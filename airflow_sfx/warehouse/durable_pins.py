@@ -109,14 +109,14 @@ def newest(table: OpenTable, name: str) -> DurablePin | None:
 def durable_pins(table: OpenTable) -> list[DurablePin]:
     """All durable pins of a table, oldest first."""
     paths = [info.path for info in table.store.list(table.layout.pins)]
-    found = each(lambda path: _parsed(table.store.get(path) or b"", path), paths, table.store.readers)
+    found = each(lambda path: _parsed(table, table.store.get(path) or b"", path), paths, table.store.readers)
     return sorted(found, key=lambda one: (one.at, one.name, one.number))
 
 
 def _read(table: OpenTable, name: str, number: int) -> DurablePin | None:
     path = table.layout.durable_pin(name, number)
     data = table.store.get(path)
-    return None if data is None else _parsed(data, path)
+    return None if data is None else _parsed(table, data, path)
 
 
 def _to_text(one: DurablePin) -> str:
@@ -133,12 +133,12 @@ def _to_text(one: DurablePin) -> str:
     )
 
 
-def _parsed(data: bytes, path: str) -> DurablePin:
+def _parsed(table: OpenTable, data: bytes, path: str) -> DurablePin:
     record = parse_object(data, path)
     return DurablePin(
         name=member(record, "name", str, path),
         number=member(record, "number", int, path),
-        pin=BatchPin.from_json(member(record, "pin", str, path)),
+        pin=table.pin(BatchPin.from_json(member(record, "pin", str, path)).batches),  # wherever the table is now
         at=moment(record, "at", path),
         until=moment(record, "until", path) if optional(record, "until", str, path) else None,
         producer=Producer.from_json(member(record, "producer", dict, path)),

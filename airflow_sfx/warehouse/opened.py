@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -72,7 +73,9 @@ class OpenTable:
                 f"with adopt({info.ref.database!r}, {info.ref.table!r}) or `sfx adopt {info.ref}`; its files stay where they are",
                 table=str(info.ref),
             )
-        base, location = f"{store.uri}/", unquote(info.location)
+        base, location = f"{store.uri}/", info.location
+        if not location.startswith(base):
+            location = unquote(location)
         if not location.startswith(base):
             raise InvalidName(f"the table {info.ref} lies at {info.location}, outside of the warehouse {store.uri}")
         style: PartitionStyle = "hive" if info.parameters.get(STYLE_PARAMETER) == "hive" else "value"
@@ -88,6 +91,13 @@ class OpenTable:
     def location(self) -> str:
         """The table's directory as a URI."""
         return f"{self.store.uri}/{self.layout.root}"
+
+    def is_at(self, location: str) -> bool:
+        """Whether a location is the table's directory, which links may have given several paths."""
+        if location == self.location:
+            return True
+        paths = [one.removeprefix("file://") for one in (location, self.location) if one.startswith("file://")]
+        return len(paths) == 2 and os.path.realpath(paths[0]) == os.path.realpath(paths[1])  # noqa: PLR2004
 
     def batch_location(self, name: str, batch_id: str | None) -> str:
         """Where a batch's directory is, as a URI; for no batch, a directory without files."""

@@ -956,7 +956,7 @@ class Warehouse:
         if not isinstance(pin, BatchPin):
             raise InvalidName(f"{pin!r:.80} is not a BatchPin: pass what store_dataframe or pin returned")
         table = OpenTable.find(pin.ref, self.store, self.metastore)
-        if pin.location != table.location:
+        if not table.is_at(pin.location):
             raise InvalidName(
                 f"the pin of {pin.ref} points at {pin.location}, and this warehouse has the table at {table.location}: "
                 "connect to the warehouse that the pin was made in"

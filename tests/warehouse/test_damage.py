@@ -188,7 +188,12 @@ def test_a_full_disk_and_a_read_only_disk_are_named_and_harm_nothing(tmp_path, f
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         with pytest.raises(sfx.WarehouseUnavailable):
             connect(uri).store_dataframe(frame, "sales", "items", [DAY])
+        reader = connect(uri)
+        pd.testing.assert_frame_equal(reader.load_dataframe("sales", "items", [DAY]), frame)
+        assert [entry.batch_id for entry in reader.history("sales", "items")] == [good.batch_id]
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        newer = connect(uri).store_dataframe(frame.head(1), "sales", "items", [DAY])
+        assert reader.pin("sales", "items") == newer
         pd.testing.assert_frame_equal(connect(uri).load_dataframe(good), frame)
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
