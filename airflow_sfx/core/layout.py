@@ -122,6 +122,10 @@ class TableLayout:
         """Whether a commit of several partitions took effect."""
         return f"{self.commits}/{commit_id}.decision.json"
 
+    def entries(self, commit_id: str) -> str:
+        """All ledger entries of a commit of many partitions, in one object."""
+        return f"{self.commits}/{commit_id}.entries.gz"
+
     @property
     def staged(self) -> str:
         """The directory of the notes of what is staged."""

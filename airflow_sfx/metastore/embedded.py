@@ -154,6 +154,13 @@ class EmbeddedMetastore:
         found = sorted(map(self._partition, rows), key=lambda info: info.partition.values)
         return {info.partition: info for info in found}
 
+    def list_partitions(self, ref: TableRef) -> list[Partition]:
+        """Which partitions a table has, in the order of their values."""
+        query = "SELECT partition_values FROM partitions p JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
+        with self._reading() as db:
+            rows = db.execute(query, (ref.database, ref.table)).fetchall()
+        return sorted((Partition(tuple(json.loads(values))) for (values,) in rows), key=lambda one: one.values)
+
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all at one moment; never back to an earlier entry of the ledger."""
         with self._transaction() as db:

@@ -106,6 +106,10 @@ class GlueMetastore:
         infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
         return {info.partition: info for info in infos}
 
+    def list_partitions(self, ref: TableRef) -> list[Partition]:
+        """Which partitions a table has, in the order of their values; Glue has no call for their values alone."""
+        return list(self.get_partitions(ref))
+
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, a hundred at a time, and add the missing ones.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.partition import Partition, PartitionKey, unescape
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.external import (
@@ -37,6 +37,16 @@ def partition_name(keys: Sequence[PartitionKey], partition: Partition) -> str:
     """
     pairs = zip(keys, partition.values, strict=True)
     return "/".join(f"{key.name}={_HIVE_ESCAPES.sub(_encoded, value)}" for key, value in pairs)
+
+
+def partition_of_name(name: str) -> Partition:
+    """A partition by its name as Hive writes it.
+
+    Example:
+        >>> partition_of_name("day=2016/city=US%2FEast")
+        Partition(values=('2016', 'US/East'))
+    """
+    return Partition(tuple(unescape(step.partition("=")[2]) for step in name.split("/")))
 
 
 def _encoded(found: re.Match[str]) -> str:

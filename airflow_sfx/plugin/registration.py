@@ -30,20 +30,20 @@ class SfxPlugin(AirflowPlugin):
     external_views = [  # noqa: RUF012  Airflow's class declares it
         {
             "name": "Batch history",
-            "href": "/sfx/",
+            "href": "sfx/",
             "destination": "nav",
             "category": "browse",
             "url_route": "batch-history",
         },
         {
             "name": "Batches",
-            "href": "/sfx/?dag_id={DAG_ID}&run_id={RUN_ID}",
+            "href": "sfx/?dag_id={DAG_ID}&run_id={RUN_ID}",
             "destination": "dag_run",
             "url_route": "batches-of-run",
         },
         {
             "name": "Batches",
-            "href": "/sfx/?dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}",
+            "href": "sfx/?dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}",
             "destination": "task_instance",
             "url_route": "batches-of-task",
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from airflow_sfx.core.jsontext import member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import Metastore
-from airflow_sfx.storage.parallel import each
+from airflow_sfx.storage.parallel import MANY, each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
@@ -65,21 +66,24 @@ class AuditFilter:
         return in_time and all(wanted is None or wanted == found for wanted, found in asked)
 
 
-def audit_table(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> AuditReport:
+def audit_table(table: OpenTable, ledger: Ledger, wanted: AuditFilter, *, foreign: bool = True) -> AuditReport:
     """What changed, newest first, and the pointers that something else has moved and nobody has adopted.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         wanted: Which changes.
+        foreign: Whether to look for what others did, too.
 
     Returns:
         The entries that took effect, and what others did that is in no ledger yet.
     """
+    if not foreign:
+        return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), ())
     with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:  # the metastore is asked while storage is read
-        foreign = pool.submit(_foreign, table, ledger)
+        others = pool.submit(_foreign, table, ledger)
         changes = _changes(table, ledger, wanted)
-        return AuditReport(str(table.ref), tuple(changes), tuple(foreign.result()))
+        return AuditReport(str(table.ref), tuple(changes), tuple(others.result()))
 
 
 def _foreign(table: OpenTable, ledger: Ledger) -> list[Foreign]:
@@ -125,7 +129,16 @@ def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[Ledg
 
 def _in_effect(ledger: Ledger, records: Sequence[tuple[str, int, str]], readers: int) -> list[LedgerEntry]:
     """The entries that commits set out to make (partition, number, commit) and that took effect, newest first."""
-    entries = each(lambda record: ledger.read(record[0], record[1]), records, readers)
+    sizes = Counter(commit for _, _, commit in records)
+    large = [commit for commit, size in sizes.items() if size >= MANY]
+    groups = dict(zip(large, each(ledger.group, large, readers), strict=True))
+
+    def entry_of(record: tuple[str, int, str]) -> LedgerEntry | None:
+        name, sequence, commit = record
+        return groups.get(commit, {}).get((name, sequence)) or ledger.read(name, sequence)
+
+    alone = len(records) - sum(map(len, groups.values()))
+    entries = each(entry_of, records, readers if alone > 0 else 1)
     found = [
         entry
         for (_, _, commit), entry in zip(records, entries, strict=True)
@@ -134,11 +147,15 @@ def _in_effect(ledger: Ledger, records: Sequence[tuple[str, int, str]], readers:
     return sorted(found, key=lambda entry: (entry.at, entry.partition), reverse=True)
 
 
+def _is_commit(path: str) -> bool:
+    return path.endswith(_ENDING) and not path.endswith(_DECISION)
+
+
 def _commits(table: OpenTable, wanted: AuditFilter) -> Iterable[tuple[str, datetime, Producer, list[tuple[str, int]]]]:
     """What was set out to be changed on the days in question: commit, time, who, partitions with entry numbers."""
     days = [day for day in table.store.list_directories(table.layout.commits) if wanted.covers(date.fromisoformat(day))]
     listed = each(lambda day: list(table.store.list(f"{table.layout.commits}/{day}")), days, table.store.readers)
-    paths = [info.path for day in listed for info in day if not info.path.endswith(_DECISION)]
+    paths = [info.path for day in listed for info in day if _is_commit(info.path)]
     for path, data in zip(paths, each(table.store.get, paths, table.store.readers), strict=True):
         record = parse_object(data or b"", path)
         changes = [(str(name), int(sequence)) for name, sequence, *_ in member(record, "changes", list, path)]

@@ -210,7 +210,7 @@ def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
     ordered = sorted(entries, key=lambda entry: entry.partition)
     try:
         # The first alone: of two commits of the same partitions, one stops here and has nothing to take back.
-        placed = ledger.append(ordered[0]) and ledger.append(*ordered[1:])
+        placed = ledger.append(ordered[0]) and ledger.append(*ordered[1:], group=ordered)
     except WarehouseUnavailable:
         ledger.decide(ordered[0].commit, committed=False)
         raise

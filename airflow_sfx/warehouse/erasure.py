@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.storage.parallel import each
@@ -23,11 +22,11 @@ from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.load import source_files
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
-from airflow_sfx.warehouse.repair import has_files
 from airflow_sfx.warehouse.retired import Note, Replacement
 from airflow_sfx.warehouse.retiring import confirmed, held, sweep
 from airflow_sfx.warehouse.staged import note_staged, staged_pins
 from airflow_sfx.warehouse.store import encoded
+from airflow_sfx.warehouse.strays import find_strays, retire_old
 from airflow_sfx.warehouse.writing import BatchSet, Content
 
 if TYPE_CHECKING:
@@ -71,8 +70,9 @@ class ErasureReport:
         searched: How many batches were searched.
         without: How many of them have not all of the columns that the condition names, and so no such rows.
         batches: Those that held rows.
-        strays: Partition names and batch IDs of directories with files that no history names: what writers left that died,
-            or are writing. They are not searched and not deleted; `sfx repair` tells of them, too.
+        strays: Partition names and batch IDs of directories with files that no history names: what writers left that died, or
+            were overtaken, or are writing. They are not searched. Those that are older than a day, and than a batch of the
+            partition's history, nobody can finish any more: they are retired, and deleted like others; these are left.
         deleted: The retired batches whose files are to be deleted by now, or were; partition and batch ID.
         waiting: How many retired batches still have their files: in their time of grace, or pinned.
         delete_after: When the files of what was retired now may be deleted, in UTC.
@@ -167,10 +167,12 @@ def erase(
         known = known if dry_run else _batches(table, ledger)  # again, for those that were stored meanwhile
     if seen and not any(seen.values()):
         raise SchemaMismatch(f"no batch of {table.ref} has all of the columns that the condition names: {columns}")
+    strays = find_strays(table, known.mentioned)
+    if not dry_run:
+        strays = retire_old(table, ledger, strays, known.newest, author, now=now, grace=erasure.grace)
     deleted, waiting = sweep(table, ledger, [one for one in retired.notes(table) if not one.done], now, dry_run=dry_run)
     mine = {(one.partition, one.replaced_by) for one in found}
     without = sum(not there for there in seen.values())
-    strays = _strays(table, known)
     return ErasureReport(
         table=str(table.ref),
         dry_run=dry_run,
@@ -201,9 +203,11 @@ class _Batches:
         current: The current batch of each partition that has one, by partition name.
         retained: Those that can be loaded or published: current, earlier and staged.
         mentioned: All that the history, or a note of what is retired, names.
+        newest: The greatest batch ID in the history of each partition, by partition name.
     """
 
     current: Mapping[str, str]
+    newest: Mapping[str, str]
     retained: list[tuple[str, str]]
     mentioned: set[tuple[str, str]]
 
@@ -230,20 +234,8 @@ def _batches(table: OpenTable, ledger: Ledger) -> _Batches:
     new_ids = {(name, new.batch_id) for (name, _), new in instead.items()}
     mentioned = {*refused, *new_ids, *staged, *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
-    return _Batches(current, list(dict.fromkeys(retained)), mentioned)
-
-
-def _strays(table: OpenTable, known: _Batches) -> tuple[tuple[str, str], ...]:
-    """Directories with files that nothing names."""
-    layout, store = table.layout, table.store
-
-    def of_partition(name: str) -> list[tuple[str, str]]:
-        there = [one for one in store.list_directories(layout.partition_dir(name)) if is_batch_id(one)]
-        unknown = [one for one in there if (name, one) not in known.mentioned]
-        return [(name, one) for one in unknown if has_files(table, layout.batch_dir(name, one))]
-
-    names = sorted({name for name, _ in known.mentioned})
-    return tuple(item for found in each(of_partition, names, store.readers) for item in found)
+    newest = {name: head.newest for name, head in heads.items()}
+    return _Batches(current, newest, list(dict.fromkeys(retained)), mentioned)
 
 
 def _search(table: OpenTable, name: str, batch_id: str, where: str, columns: list[str]) -> _Match | None:

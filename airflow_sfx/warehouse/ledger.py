@@ -7,9 +7,11 @@ found by looking one further, two further, four further, and each entry names th
 
 from __future__ import annotations
 
+import gzip
 import random
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +20,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.storage.awaiting import awaited
-from airflow_sfx.storage.parallel import each, put_all
+from airflow_sfx.storage.parallel import MANY, each, put_all
 from airflow_sfx.warehouse.opened import OpenTable
 
 _POLL_SECONDS = (0.002, 0.05)
@@ -78,10 +80,34 @@ class Ledger:
             )
         return entry
 
-    def append(self, *entries: LedgerEntry) -> bool:
-        """Write entries whose numbers are not taken; True if all of them are there now."""
+    def append(self, *entries: LedgerEntry, group: Sequence[LedgerEntry] = ()) -> bool:
+        """Write entries whose numbers are not taken; True if all of them are there now.
+
+        Args:
+            entries: The entries.
+            group: All entries of their commit: many are written in one object, too, so that an audit need not read each.
+        """
         objects = [(self._layout.entry(one.partition, one.sequence), one.to_text().encode()) for one in entries]
+        if len(group) >= MANY:
+            lines = "\n".join(one.to_text() for one in group)
+            objects.append((self._layout.entries(group[0].commit), gzip.compress(lines.encode(), 1, mtime=0)))
         return all(put_all(self._store, objects))
+
+    def group(self, commit: str) -> dict[tuple[str, int], LedgerEntry]:
+        """The entries of a commit of many partitions, by partition and number; none where they are not in one object.
+
+        They are those that were to be written: `in_effect` says whether they were.
+        """
+        path = self._layout.entries(commit)
+        data = self._store.get(path)
+        if data is None:
+            return {}
+        try:
+            lines = gzip.decompress(data).decode().splitlines()
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise InconsistentBatch(f"{path} was altered after it was written: {error}; restore it") from error
+        found = [LedgerEntry.from_text(line, path) for line in lines]
+        return {(one.partition, one.sequence): one for one in found}
 
     def head(self, name: str, hint: int = 0) -> Head:
         """How far a ledger has come, without waiting for anybody.

@@ -123,6 +123,12 @@ class OpenTable:
         found = self.metastore.get_partitions(self.ref, partitions, keys=self.info.keys)
         return {self.layout.name(partition): info for partition, info in found.items()}
 
+    def names(self) -> list[str]:
+        """The names of the partitions that the metastore has, without a look at where they are."""
+        if not self.info.keys:
+            return [""]
+        return [self.layout.name(partition) for partition in self.metastore.list_partitions(self.ref)]
+
     def pin(self, batches: dict[str, str]) -> BatchPin:
         """A pin of batches of this table."""
         return BatchPin.of(self.ref, self.location, batches)

@@ -14,6 +14,7 @@ from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.commit import Author, commit
+from airflow_sfx.warehouse.current import heads_to_read
 from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
@@ -66,7 +67,9 @@ def roll_back(
     return table.pin({name: done.get(name) or heads[name].batch_id or "" for name in names})
 
 
-def roll_back_unit(store: Store, metastore: Metastore, unit: Unit, author: Author) -> list[RunRollback]:
+def roll_back_unit(
+    store: Store, metastore: Metastore, unit: Unit, author: Author, *, dry_run: bool = False
+) -> list[RunRollback]:
     """Undo everything that one DAG run, or one backfill, published; what somebody else published since stays.
 
     Args:
@@ -74,9 +77,10 @@ def roll_back_unit(store: Store, metastore: Metastore, unit: Unit, author: Autho
         metastore: Its metastore.
         unit: The run or the backfill.
         author: Who and why.
+        dry_run: Only tell.
 
     Returns:
-        What was done to each table that it changed.
+        What was done to each table that it changed, or would be.
 
     Raises:
         BatchNotFound: It changed nothing in this warehouse.
@@ -87,20 +91,24 @@ def roll_back_unit(store: Store, metastore: Metastore, unit: Unit, author: Autho
             f"{unit} has changed nothing in {store.uri}: check both names; `sfx history` shows which run made a batch"
         )
     tables = [(OpenTable.find(ref, store, metastore), ids) for ref, ids in commits.items()]
-    return [_undo_unit(table, ids, unit, author) for table, ids in tables]
+    return [_undo_unit(table, ids, unit, author, dry_run=dry_run) for table, ids in tables]
 
 
-def _undo_unit(table: OpenTable, commits: Sequence[str], unit: Unit, author: Author) -> RunRollback:
+def _undo_unit(table: OpenTable, commits: Sequence[str], unit: Unit, author: Author, *, dry_run: bool) -> RunRollback:
     ledger = Ledger(table)
     names = sorted({name for found in each(ledger.members, commits) for name in found})
-    heads = heads_to_change(table, ledger, names, author)
+    if dry_run:
+        pointers = table.pointers([table.layout.partition(name) for name in names])
+        heads = heads_to_read(table, ledger, names, pointers)
+    else:
+        heads = heads_to_change(table, ledger, names, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         wanted = each(lambda name: _before_unit(ledger, name, heads[name], unit), names, table.store.readers)
         return _granted(table, [change for change in wanted if change], look(table))
 
-    entries = commit(table, ledger, heads, plan, author)
-    done = {entry.partition: entry.batch_id for entry in entries}
+    changes = plan(heads) if dry_run else commit(table, ledger, heads, plan, author)
+    done = {change.partition: change.batch_id for change in changes}
     left = {name: head.batch_id for name, head in heads.items() if name not in done and head.entry}
     there = {name: batch_id for name, batch_id in done.items() if batch_id}
     return RunRollback(str(table.ref), table.pin(there) if there else None, done, left)
@@ -145,7 +153,7 @@ def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | 
 def _change(
     table: OpenTable, ledger: Ledger, name: str, head: Head, to: str | None, instead: Versions
 ) -> Change | None:
-    if head.entry is None or head.batch_id is None:
+    if head.entry is None or (head.batch_id is None and to is None):
         raise table.missing(name)
     if to is not None:
         wanted = check_batch_id(to)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.core.pin import BatchPin
@@ -20,33 +20,45 @@ def note_staged(table: OpenTable, pin: BatchPin) -> None:
     table.store.put_if_absent(path, pin.to_json().encode())
 
 
-def staged_pins(table: OpenTable, ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[BatchPin]:
+def staged_pins(
+    table: OpenTable, ledger: Ledger, pointers: Mapping[str, PartitionInfo], names: Container[str] | None = None
+) -> list[BatchPin]:
     """The staged batches that have not been published since, oldest first.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         pointers: The metastore's pointers by partition name.
+        names: Of which partitions; None for all.
 
     Returns:
         One pin for each call that staged, of those of its partitions that still wait.
     """
-    paths = sorted(info.path for info in table.store.list(table.layout.staged))
-    pins = [BatchPin.from_json((data or b"").decode()) for data in each(table.store.get, paths)]
+    pins = noted_pins(table)
     erased = versions(notes(table)) if pins else {}
     waiting = [
         {
             name: batch
             for name, batch in pin.batches.items()
-            if (name, batch) not in erased and not _published(ledger, name, batch, pointers)
+            if (names is None or name in names)
+            and (name, batch) not in erased
+            and not _published(ledger, name, batch, pointers)
         }
         for pin in pins
     ]
     return [table.pin(batches) for batches in waiting if batches]
 
 
+def noted_pins(table: OpenTable) -> list[BatchPin]:
+    """Everything that was ever staged, published since or not, oldest first."""
+    paths = sorted(info.path for info in table.store.list(table.layout.staged))
+    return [BatchPin.from_json((data or b"").decode()) for data in each(table.store.get, paths, table.store.readers)]
+
+
 def _published(ledger: Ledger, name: str, batch_id: str, pointers: Mapping[str, PartitionInfo]) -> bool:
     pointer = pointers.get(name)
+    if pointer is not None and pointer.batch_id == batch_id:
+        return True  # most that were staged are current, and their ledgers need not be read
     staged_at = moment_of(batch_id)
     for entry in ledger.newest_first(name, ledger.head(name, pointer.sequence if pointer else 0)):
         if entry.batch_id == batch_id:

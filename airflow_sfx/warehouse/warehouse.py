@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
     from airflow_sfx.warehouse.durable_pins import DurablePin
     from airflow_sfx.warehouse.erasure import ErasureReport
+    from airflow_sfx.warehouse.history import HistoryPage
     from airflow_sfx.warehouse.open_batch import OpenBatch
     from airflow_sfx.warehouse.overview import TableOverview
     from airflow_sfx.warehouse.readers import Reader
@@ -453,6 +454,36 @@ class Warehouse:
             return table_history(opened, Ledger(opened), limit)
         return partition_history(opened, Ledger(opened), _one(wanted, opened), limit)
 
+    def history_page(
+        self,
+        db: str,
+        table: str,
+        partition: Sequence[object] | None = None,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+    ) -> HistoryPage:
+        """A part of a partition's changes, newest first, with what has become of their batches since.
+
+        Args:
+            db: The database.
+            table: The table.
+            partition: The partition's values; None only for a table without partitions.
+            limit: How many entries at the most.
+            before: Only entries with a lower number: the last one's of the page before; None for the newest.
+
+        Returns:
+            The entries; which of their batches are retired, and what took the place of those of which rows were erased.
+
+        Raises:
+            TableNotFound: There is no such table.
+            PartitionNotFound: There never was such a partition.
+        """
+        from airflow_sfx.warehouse.history import history_page
+
+        opened = self._open(db, table)
+        return history_page(opened, Ledger(opened), _one(opened.wanted(partition) or [], opened), limit, before)
+
     def audit(
         self,
         db: str,
@@ -463,6 +494,7 @@ class Warehouse:
         actor: str | None = None,
         dag_id: str | None = None,
         run_id: str | None = None,
+        foreign: bool = True,
     ) -> AuditReport:
         """What changed in a table during a time, by whom; and what something else did to it.
 
@@ -474,6 +506,7 @@ class Warehouse:
             actor: Changes of this user only.
             dag_id: Changes of this DAG only.
             run_id: Changes of this DAG run only.
+            foreign: Whether to look for what something else did, too: that takes a look at all partitions.
 
         Returns:
             The changes, newest first, and the partitions that something else has moved.
@@ -485,7 +518,8 @@ class Warehouse:
         from airflow_sfx.warehouse.audit import AuditFilter, audit_table
 
         opened = self._open(db, table)
-        return audit_table(opened, Ledger(opened), AuditFilter(since, until, actor, dag_id, run_id))
+        wanted = AuditFilter(since, until, actor, dag_id, run_id)
+        return audit_table(opened, Ledger(opened), wanted, foreign=foreign)
 
     def export_audit(
         self, db: str, table: str, *, since: datetime | None = None, until: datetime | None = None, reason: str = ""
@@ -571,7 +605,13 @@ class Warehouse:
         return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=expected.batches if expected else None)
 
     def rollback_run(
-        self, *, dag_id: str, run_id: str, reason: str = "", producer: Producer | None = None
+        self,
+        *,
+        dag_id: str,
+        run_id: str,
+        reason: str = "",
+        producer: Producer | None = None,
+        dry_run: bool = False,
     ) -> list[RunRollback]:
         """Undo everything that one DAG run published. Partitions that somebody has changed since stay as they are.
 
@@ -580,14 +620,15 @@ class Warehouse:
             run_id: The DAG run.
             reason: Why, for the history.
             producer: Who; the process's own identity when absent.
+            dry_run: Only tell what would be done.
 
         Returns:
-            What was done, a table at a time.
+            What was done, or would be, a table at a time.
 
         Raises:
             BatchNotFound: The run changed nothing in this warehouse.
         """
-        return self._undo(Unit(dag_id, run_id), reason, producer)
+        return self._undo(Unit(dag_id, run_id), reason, producer, dry_run=dry_run)
 
     def rollback_backfill(
         self,
@@ -615,11 +656,11 @@ class Warehouse:
         """
         return self._undo(Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(run_ids)), reason, producer)
 
-    def _undo(self, unit: Unit, reason: str, producer: Producer | None) -> list[RunRollback]:
+    def _undo(self, unit: Unit, reason: str, producer: Producer | None, *, dry_run: bool = False) -> list[RunRollback]:
         from airflow_sfx.warehouse.rollback import roll_back_unit
 
         author = Author(producer or self._producer(), reason or f"undo of {unit}")
-        return roll_back_unit(self.store, self.metastore, unit, author)
+        return roll_back_unit(self.store, self.metastore, unit, author, dry_run=dry_run)
 
     def readers(self, pin: BatchPin) -> list[Reader]:
         """Who read batches: what was stored with them among its inputs, as tasks do by themselves.
@@ -871,12 +912,13 @@ class Warehouse:
         opened = self._open(db, table)
         return table_state(opened, Ledger(opened))
 
-    def overview(self, db: str, table: str) -> TableOverview:
-        """All partitions of a table at one moment, and, on asking, what state each is in.
+    def overview(self, db: str, table: str, partitions: Sequence[object] | None = None) -> TableOverview:
+        """Partitions of a table at one moment, and, on asking, what state each is in.
 
         Args:
             db: The database.
             table: The table.
+            partitions: Which partitions; None for all.
 
         Returns:
             The table at a glance.
@@ -887,7 +929,8 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.overview import TableOverview
 
-        return TableOverview.of(self._open(db, table))
+        opened = self._open(db, table)
+        return TableOverview.of(opened, opened.wanted(partitions))
 
     def manifests(self, pin: BatchPin) -> list[Manifest]:
         """The manifests of a pin's batches: files, schema, statistics, producer, inputs, check results.

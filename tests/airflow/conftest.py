@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,35 @@ def scheduler(open_folders):
     users = {"admin": "admin", "viewer": "viewer", "op": "op"}
     with local_airflow(home / "home", dags, airflow_environment(home, dags) | often, users) as running:
         yield running
+
+
+@pytest.fixture(scope="module")  # Playwright keeps an event loop in this thread, and other modules have their own
+def browser():
+    from tests.airflow.pages import started_browser
+
+    with started_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def window(browser):
+    """Opens a browser window of a user's own."""
+    from tests.airflow.pages import window_of
+
+    opened = []
+
+    def window(airflow: LocalAirflow, user: str = "admin", **options):
+        opened.append(window_of(browser, airflow, user, **options))
+        return opened[-1]
+
+    yield window
+    for page in opened:
+        page.context.close()
+
+
+@pytest.fixture
+def as_user(scheduler, window):
+    return partial(window, scheduler)
 
 
 @pytest.fixture

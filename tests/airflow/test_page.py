@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from functools import partial
-from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
 from airflow_sfx.core.producer import Producer
-from dags_examples.local_airflow import LocalAirflow, local_airflow
+from dags_examples.local_airflow import local_airflow
 from tests.airflow.conftest import airflow_environment
+from tests.airflow.pages import go, picture
 from tests.faults.proxy import FaultProxy
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
-PICTURES = os.environ.get("SFX_PICTURES")
-"""A folder for pictures of the pages, for the docs."""
 YEAR = [(date(2013, 1, 1) + timedelta(days)).strftime("%Y%m%d") for days in range(300)]
 BAD = YEAR[-1]
 
@@ -51,51 +46,6 @@ def story(scheduler) -> sfx.Warehouse:
     text = {"note": ["<img src=x onerror=alert(1)>"]}
     warehouse.store_dataframe(pd.DataFrame(text), "story", "hostile", reason="<script>alert(1)</script>")
     return warehouse
-
-
-@pytest.fixture(scope="module")
-def browser():
-    assert CHROMIUM, "the tests of the page need Chromium: `make test` installs it"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def window(browser):
-    """Opens a browser window of a user's own."""
-    opened = []
-
-    def window(airflow: LocalAirflow, user: str = "admin", **options) -> Page:
-        context = browser.new_context(base_url=airflow.url, viewport={"width": 1280, "height": 860}, **options)
-        context.add_cookies([{"name": "_token", "value": airflow.login(user), "url": airflow.url}])
-        opened.append(context)
-        page = context.new_page()
-        page.faults = []
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.on("dialog", lambda dialog: page.faults.append(dialog.message))
-        return page
-
-    yield window
-    for context in opened:
-        context.close()
-
-
-@pytest.fixture
-def as_user(scheduler, window):
-    return partial(window, scheduler)
-
-
-def go(page: Page, where: str = "") -> Page:
-    page.goto(f"/sfx/{where}")
-    expect(page.locator("main")).to_have_attribute("aria-busy", "false")
-    return page
-
-
-def picture(page: Page, name: str) -> None:
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
 
 def test_the_page_is_in_airflows_menu_and_looks_like_it(story, as_user) -> None:
@@ -158,6 +108,20 @@ def test_a_failed_check_is_seen_and_may_be_published_all_the_same(story, as_user
     assert story.pin("story", "flights", ["20131231"])
 
 
+def test_a_batch_that_is_damaged_can_be_left(story, as_user) -> None:
+    good = story.store_dataframe(of("good", 9), "story", "damaged", partition_by=["day"])
+    bad = story.store_dataframe(of("good", 2), "story", "damaged", partition_by=["day"])
+    story.store.put(story.overview("story", "damaged").table.layout.manifest("good", bad.batch_id), b"{}")
+    page = go(as_user("op"), "#/partition/story.damaged/good")
+    page.get_by_role("button", name="Roll back to this…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("What is current cannot be looked at")).to_be_visible()
+    dialog.get_by_role("textbox", name="Why").fill("its manifest is broken")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("row", name="its manifest is broken")).to_be_visible()
+    assert story.pin("story", "damaged") == good
+
+
 def test_a_viewer_is_told_that_the_role_may_not_and_nothing_changes(story, as_user) -> None:
     before = story.pin("story", "flights")
     page = go(as_user("viewer"), f"#/partition/story.flights/{BAD}")
@@ -186,12 +150,28 @@ def test_what_is_not_there_is_told_and_leads_back(story, as_user) -> None:
     expect(page.get_by_role("alert")).to_be_empty()
 
 
+def test_an_address_that_is_none_is_told(story, as_user) -> None:
+    page = go(as_user(), "#/table/%E0%A4%A")
+    expect(page.get_by_role("alert")).to_contain_text("is no part of an address of this page")
+    assert page.faults == []
+
+
 def test_text_from_data_is_text(story, as_user) -> None:
     page = go(as_user(), "#/partition/story.hostile/")
     expect(page.get_by_text("<script>alert(1)</script>")).to_be_visible()
     page.get_by_role("link").filter(has_text="20").first.click()
     expect(page.get_by_text("<img src=x onerror=alert(1)>").first).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="<img").first).to_be_visible()
     assert page.faults == []
+
+
+def test_colours_show_the_age_instead_of_the_rows(story, as_user) -> None:
+    page = go(as_user(), "#/table/story.flights")
+    bad = page.get_by_role("link", name=BAD)
+    by_rows = bad.evaluate("cell => getComputedStyle(cell).backgroundColor")
+    page.get_by_role("radio", name="age").check()
+    expect(page.get_by_text("under a day")).to_be_visible()
+    assert bad.evaluate("cell => getComputedStyle(cell).backgroundColor") != by_rows
 
 
 def test_the_calendar_is_walked_with_the_keyboard(story, as_user) -> None:
@@ -272,3 +252,23 @@ def test_a_warehouse_that_is_down_is_told_and_nothing_is_changed(far_away, windo
     expect(page.get_by_role("row", name="rollback")).to_be_visible()
     assert len(warehouse.load_dataframe("far", "flights")) == 5
     assert page.faults == []
+
+
+def test_a_warehouse_that_is_down_does_not_hold_up_airflow(far_away) -> None:
+    airflow, warehouse, proxy = far_away
+    warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "far", "totals")
+    login = {"Authorization": f"Bearer {airflow.login('admin')}"}
+
+    def look(_: int) -> int:
+        return httpx.get(f"{airflow.url}/sfx/api/tables/far/totals", headers=login, timeout=120).status_code
+
+    proxy.quiet = False
+    with ThreadPoolExecutor(60) as pool:  # more than Airflow has threads
+        looks = [pool.submit(look, number) for number in range(60)]
+        time.sleep(2)
+        assert not all(one.done() for one in looks)
+        begun = time.monotonic()
+        airflow.get("dags", limit=1)
+        assert time.monotonic() - begun < 10
+        proxy.quiet = True
+        assert {one.result() for one in looks} <= {200, 503}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import timedelta
 
 import httpx
 import pandas as pd
@@ -17,6 +18,15 @@ TABLE = "tables/shop/items"
 CHANGES = [
     (f"{TABLE}/rollback", {"partition": "20130101", "expected": "20130101000000"}),
     (f"{TABLE}/publish", {"partition": "20130101", "expected": None, "batch_id": "20130101000000"}),
+    ("runs/rollback", {"dag_id": "nightly", "run_id": "r1", "expected": []}),
+]
+READS = [
+    "tables",
+    TABLE,
+    *(f"{TABLE}/{name}" for name in ("partitions", "partition", "history", "batch", "diff")),
+    "changes",
+    "runs",
+    "runs/undo",
 ]
 HEADER = {"X-SFX-Request": "test"}
 
@@ -57,9 +67,8 @@ def client(scheduler):
 
 
 def test_nobody_looks_without_a_login(scheduler, client) -> None:
-    paths = ["tables", TABLE, f"{TABLE}/partitions", f"{TABLE}/history", f"{TABLE}/batch", f"{TABLE}/diff", "runs"]
     with client(None) as nobody, client(None, Authorization="Bearer forged") as forger:
-        for path in [*paths, "../openapi.json"]:
+        for path in [*READS, "../openapi.json", "../"]:
             assert nobody.get(path).status_code == 401, path
             assert forger.get(path).status_code == 403, path
         for path, body in CHANGES:
@@ -67,20 +76,32 @@ def test_nobody_looks_without_a_login(scheduler, client) -> None:
             assert forger.post(path, json=body, headers=HEADER).status_code == 403
 
 
-def test_every_route_but_the_page_itself_is_one_of_those_tested(scheduler, client) -> None:
+def test_a_person_who_opens_the_page_without_a_login_gets_to_airflows(client) -> None:
+    with client(None, Accept="text/html,*/*") as person:
+        answer = person.get("../")
+        assert answer.status_code == 303
+        assert "/auth/login?next=" in answer.headers["location"]
+        assert "/sfx/" in person.get(answer.headers["location"], follow_redirects=True).url.params["next"]
+
+
+def test_every_route_is_one_of_those_tested_and_describes_itself(scheduler, client) -> None:
     with client("viewer") as viewer:
         paths = viewer.get("../openapi.json").json()["paths"]
-    assert set(paths) == {
-        "/api/tables",
-        "/api/tables/{db}/{table}",
-        "/api/tables/{db}/{table}/partitions",
-        "/api/tables/{db}/{table}/history",
-        "/api/tables/{db}/{table}/batch",
-        "/api/tables/{db}/{table}/diff",
-        "/api/tables/{db}/{table}/rollback",
-        "/api/tables/{db}/{table}/publish",
-        "/api/runs",
-    }
+    found = {path.removeprefix("/api/").format(db="shop", table="items") for path in paths}
+    assert found == {*READS, *(path for path, _ in CHANGES)}
+    for path in paths.values():
+        for operation in path.values():
+            assert operation["summary"]
+            assert {"200", "401", "403", "404", "409", "422", "503"} <= set(operation["responses"])
+
+
+def test_no_answer_is_kept_or_run_by_a_browser(client) -> None:
+    with client("viewer") as viewer:
+        for path in ("tables", "../", "../static/page.js"):
+            headers = viewer.get(path).headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'self'" in headers["content-security-policy"]
+            assert headers["cache-control"] == ("no-store" if path == "tables" else "no-cache")
 
 
 def test_a_viewer_looks_and_changes_nothing(shop, client) -> None:
@@ -131,6 +152,81 @@ def test_what_somebody_has_changed_meanwhile_is_not_changed(shop, client) -> Non
     assert answer.status_code == 409
     assert "somebody has changed it meanwhile" in answer.json()["message"]
     assert shop.pin("shop", "items", ["20130103"]) == now
+
+
+def test_a_partition_is_found_by_its_whole_name(shop, client) -> None:
+    days = [f"{number}" for number in range(1200)]
+    shop.store_dataframe(pd.DataFrame({"part": days, "n": 1}), "shop", "many", partition_by=["part"])
+    with client("viewer") as viewer:
+        told = viewer.get("tables/shop/many/partition", params={"partition": "1"}).json()
+        assert (told["partition"], told["state"], told["rows"]) == ("1", "current", 1)
+        assert viewer.get("tables/shop/many/partition", params={"partition": "1200"}).status_code == 404
+
+
+def test_a_history_is_turned_in_pages_and_says_what_is_given_up(shop, client) -> None:
+    pins = [
+        shop.store_dataframe(pd.DataFrame({"client": ["Ada", "Karla"], "n": n}), "shop", "clients") for n in range(5)
+    ]
+    shop.retain("shop", "clients", keep_last=4, older_than=timedelta(0), dry_run=False)
+    shop.erase("shop", "clients", where="client = 'Karla'", dry_run=False)
+    with client("viewer") as viewer:
+        pages = [viewer.get("tables/shop/clients/history", params={"limit": 4}).json()]
+        while pages[-1]["more"]:
+            asked = {"limit": 4, "before": pages[-1]["changes"][-1]["sequence"]}
+            pages.append(viewer.get("tables/shop/clients/history", params=asked).json())
+    assert [[one["operation"] for one in page["changes"]] for page in pages] == [
+        ["erase", "retire", "publish", "publish"],
+        ["publish", "publish", "publish"],
+    ]
+    assert {page["current"] for page in pages} == {shop.pin("shop", "clients").batch_id}
+    last = pages[-1]
+    assert set(last["retired"]) >= {pin.batch_id for pin in pins[:3]}
+    assert pins[0].batch_id not in last["replaced"], "it was given up before the erasure"
+    (manifest,) = shop.manifests(shop.overview("shop", "clients").table.pin({"": last["replaced"][pins[2].batch_id]}))
+    assert manifest.rows == 1
+
+
+def test_a_run_is_undone_as_it_was_shown_or_not_at_all(shop, client) -> None:
+    run = {"dag_id": "undone", "run_id": "r/1 ü"}
+    first = shop.store_dataframe(of("20130101", 1), "shop", "made", partition_by=["day"])
+    for day in ("20130101", "20130102"):
+        producer = sfx.Producer(**run, task_id=f"of_{day}")
+        shop.store_dataframe(of(day, 7), "shop", "made", partition_by=["day"], producer=producer)
+    with client("op", **HEADER) as op:
+        page = op.get("runs", params={**run, "limit": 1}).json()
+        assert (page["total"], len(page["changes"]), page["changes"][0]["table"]) == (2, 1, "shop.made")
+        assert op.get("runs", params={**run, "task_id": "of_20130101"}).json()["total"] == 1
+        seen = op.get("runs/undo", params=run).json()
+        back = {"20130101": first.batch_id, "20130102": None}
+        assert seen == [{"table": "shop.made", "rolled_back": back, "kept": {}}]
+        meanwhile = shop.store_dataframe(of("20130102", 9), "shop", "made", partition_by=["day"])
+        refused = op.post("runs/rollback", json={**run, "expected": seen})
+        assert (refused.status_code, refused.json()["error"]) == (409, "CommitConflict")
+        assert shop.pin("shop", "made", ["20130102"]) == meanwhile
+        seen = op.get("runs/undo", params=run).json()
+        done = op.post("runs/rollback", json={**run, "expected": seen, "reason": "a bad night"})
+        assert (
+            done.json()
+            == seen
+            == [{"table": "shop.made", "rolled_back": {"20130101": first.batch_id}, "kept": dict(meanwhile.batches)}]
+        )
+    assert shop.pin("shop", "made", ["20130101"]) == first
+    newest = shop.history("shop", "made", ["20130101"])[0]
+    assert (newest.producer.user, newest.reason) == ("op", "a bad night")
+
+
+def test_changes_are_told_across_tables(shop, client) -> None:
+    shop.store_dataframe(of("20130101", 1), "shop", "one", partition_by=["day"], producer=sfx.Producer(user="ada"))
+    shop.store_dataframe(of("20130101", 1), "shop", "two", partition_by=["day"], producer=sfx.Producer(user="ada"))
+    with client("viewer") as viewer:
+        asked = {"since": "2013-01-01T00:00:00Z", "actor": "ada"}
+        told = viewer.get("changes", params=asked).json()
+        assert [one["table"] for one in told["changes"]] == ["shop.two", "shop.one"]
+        second = viewer.get("changes", params={**asked, "limit": 1, "offset": 1}).json()
+        assert (second["total"], [one["table"] for one in second["changes"]]) == (2, ["shop.one"])
+        assert viewer.get("changes", params={**asked, "table": "shop.two"}).json()["total"] == 1
+        assert viewer.get("changes", params={**asked, "until": "2013-01-02T00:00:00Z"}).json()["total"] == 0
+        assert viewer.get("changes", params={"since": "2013-01-01T00:00:00"}).status_code == 422, "no time zone"
 
 
 def test_a_staged_batch_is_published_once_it_was_looked_at(shop, client) -> None:
@@ -235,11 +331,11 @@ def test_a_table_is_looked_at_once_for_all_that_a_page_asks_for(shop, monkeypatc
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: snapshots.table("shop", "items"), range(4)))
     assert len(looked) == 1
-    snapshots.forget("shop", "items")
+    snapshots.forget(sfx.TableRef("shop", "items"))
     with ThreadPoolExecutor(1) as pool:
         meanwhile = pool.submit(snapshots.table, "shop", "items")
         time.sleep(0.1)
-        snapshots.forget("shop", "items")  # as after a rollback
+        snapshots.forget(sfx.TableRef("shop", "items"))  # as after a rollback
         meanwhile.result()
     snapshots.table("shop", "items")
     assert len(looked) == 3, "what was looked at before a change is not kept"

@@ -80,6 +80,8 @@ def test_partitions_come_back_as_they_were_pointed(metastore: Metastore) -> None
     assert metastore.get_partitions(REF) == {p.partition: p for p in pointers}
     assert metastore.get_partitions(REF, [Partition(("a",)), Partition(("z",))]) == {pointers[1].partition: pointers[1]}
     assert metastore.get_partitions(TableRef("sales", "none")) == {}
+    assert metastore.list_partitions(REF) == [Partition((value,)) for value in ("Köln 1/2", "a", "b", "x" * 255)]
+    assert metastore.list_partitions(TableRef("sales", "none")) == []
 
 
 @pytest.mark.parametrize(

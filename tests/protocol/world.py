@@ -137,6 +137,9 @@ class TwoStepMetastore:
         found = dict(self._world.pointers)
         return found if partitions is None else {one: found[one] for one in partitions if one in found}
 
+    def list_partitions(self, ref: TableRef) -> list[Partition]:
+        return sorted(self.get_partitions(ref), key=lambda one: one.values)
+
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         there = self.get_partitions(ref, [pointer.partition for pointer in pointers])
         self._world.step()

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.erasure import ErasureReport
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -240,12 +241,26 @@ def test_directories_that_no_history_names_are_told(warehouse: Warehouse) -> Non
     layout = warehouse.overview("sales", "items").table.layout
     stray = layout.batch_dir(DAYS[0], "20161101002256")
     assert warehouse.store.claim(stray, "token")
-    warehouse.store.put(f"{stray}/part-00000.parquet", b"of a writer that died")
+    warehouse.store.put(f"{stray}/part-00000", b"of a writer that died")
     report = warehouse.erase("sales", "items", where=WHERE)
     assert report.strays == ((DAYS[0], "20161101002256"),)
     assert pin.batch_id not in dict(report.strays).values()
-    erase(warehouse)
-    assert erase(warehouse).strays == report.strays
+    assert erase(warehouse).strays == ()
+    assert holding(warehouse, "of a writer that died") == []
+    assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Ada", "Bert"]
+
+
+def test_a_directory_that_somebody_may_still_be_writing_is_told_and_left(warehouse: Warehouse) -> None:
+    pins = [store(warehouse, DAYS[0], version) for version in (1, 2)]
+    layout = warehouse.overview("sales", "items").table.layout
+    young = f"{moment_of(pins[0].batch_id) - timedelta(seconds=1):%Y%m%d%H%M%S}"
+    later = f"{moment_of(pins[1].batch_id) + timedelta(days=400):%Y%m%d%H%M%S}"
+    for batch_id in (young, later):
+        assert warehouse.store.claim(layout.batch_dir(DAYS[0], batch_id), "token")
+        warehouse.store.put(f"{layout.batch_dir(DAYS[0], batch_id)}/part-00000", b"of a writer that lives")
+    report = erase(warehouse)
+    assert report.strays == ((DAYS[0], young), (DAYS[0], later))
+    assert len(holding(warehouse, "of a writer that lives")) == 2
 
 
 @pytest.mark.parametrize(

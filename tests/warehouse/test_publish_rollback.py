@@ -143,7 +143,11 @@ def test_undoing_a_run_undoes_what_it_published_in_all_tables_and_nothing_newer(
     put(warehouse, 2, "new", producer=task("r2"))
     warehouse.store_dataframe(frame, "sales", "totals", [DAY], producer=task("r2"))
 
-    undone = {report.table: report for report in warehouse.rollback_run(dag_id="nightly", run_id="r2")}
+    told = warehouse.rollback_run(dag_id="nightly", run_id="r2", dry_run=True)
+    assert current(warehouse, "a") == [3], "it was only told"
+    done = warehouse.rollback_run(dag_id="nightly", run_id="r2")
+    assert done == told
+    undone = {report.table: report for report in done}
 
     assert current(warehouse, "a") == [1]
     assert current(warehouse, "b") == [9]
@@ -153,6 +157,10 @@ def test_undoing_a_run_undoes_what_it_published_in_all_tables_and_nothing_newer(
         with pytest.raises(sfx.PartitionNotFound):
             warehouse.load_dataframe("sales", table, [day])
     assert sorted(warehouse.pin("sales", "items").batches) == ["a", "b"]
+    emptied = warehouse.history("sales", "items", ["new"])[-1].batch_id
+    assert warehouse.rollback("sales", "items", ["new"], to=emptied).batch_id == emptied, (
+        "what was undone can come back"
+    )
     assert put(warehouse, 5, "new")
     again = warehouse.rollback_run(dag_id="nightly", run_id="r2")
     assert all(not report.rolled_back for report in again)

@@ -77,3 +77,34 @@ def test_pins_of_a_whole_table_are_one_bulk_call_and_two_looks(warehouse, counte
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
     warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
     assert requests_of(lambda: warehouse.pin("trips", "wide"), counted) == {"metastore": 3}
+
+
+def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(warehouse, counted) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
+    warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"], reason="many")
+    warehouse.store_dataframe(frame.head(1), "trips", "wide", partition_by=["day"], reason="one")
+    newest = [one for day in ("20160000", "20160299") for one in warehouse.history("trips", "wide", [day])]
+    found = {}
+
+    def audit() -> None:
+        found["entries"] = warehouse.audit("trips", "wide").entries
+
+    assert requests_of(audit, counted)["storage"] < 20
+    assert len(found["entries"]) == 301
+    assert set(newest) <= set(found["entries"])
+    assert found["entries"][0].reason == "one"
+
+
+def test_one_partition_of_many_is_looked_at_alone(warehouse, counted) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
+    warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
+    pin = warehouse.store_dataframe(frame.head(1).assign(n=2), "trips", "wide", partition_by=["day"], publish=False)
+    warehouse.publish(pin)
+    overview = {}
+
+    def look() -> None:
+        overview["one"] = warehouse.overview("trips", "wide", ["20160000"])
+
+    assert requests_of(look, counted)["metastore"] == 2
+    assert overview["one"].names == ["20160000"]
+    assert overview["one"].staged == {}

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
+from functools import cache, partial, wraps
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_asset, requires_access_view
 from airflow.configuration import conf
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
 
 from airflow_sfx.core.producer import Producer
+
+Asked = ParamSpec("Asked")
+Told = TypeVar("Told")
+
+SEATS = 8
+"""How many requests of the page are served at a time: those that wait for a warehouse that does not answer."""
 
 HEADER = "X-SFX-Request"
 """A header that a page of another site cannot send: every change needs it."""
@@ -40,3 +50,18 @@ def author(user: GetUserDep) -> Producer:
 
 EDITING = [Depends(same_site), Depends(requires_access_asset("POST"))]
 """What a change asks for beside: that it comes from Airflow's own pages or a script, and a role that may make asset events."""
+
+
+def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told]]:
+    """Serve a route in threads of the page's own: a warehouse that does not answer may not hold up Airflow's other requests."""
+
+    @wraps(route)
+    async def served(*args: Asked.args, **kwargs: Asked.kwargs) -> Told:
+        return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
+
+    return served
+
+
+@cache
+def _seats() -> CapacityLimiter:
+    return CapacityLimiter(SEATS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from airflow_sfx._version import __version__
@@ -36,8 +39,21 @@ _STATUS: dict[type[SfxError], int] = {
     ForeignChange: 409,
     WarehouseUnavailable: 503,
 }
+_PROBLEMS = {
+    400: "It cannot be meant",
+    404: "It is not there",
+    409: "Somebody else has changed it",
+    500: "What is stored is not as it was written",
+    503: "The warehouse cannot be reached",
+}
 _STATIC = Path(__file__).parent / "static"
-_POLICY = "default-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+}
 
 
 @cache
@@ -48,21 +64,40 @@ def create_app() -> FastAPI:
         The application. Everything but the page's own files is behind Airflow's auth manager.
     """
     app = FastAPI(title="airflow_sfx", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    problems: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in sorted(set(_STATUS.values()))}
+    refused: dict[int | str, dict[str, Any]] = {401: {"description": "No login"}, 403: {"description": "Not allowed"}}
+    told = {status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()}
+    problems = refused | told
     app.include_router(looking.router, prefix="/api", responses=problems)
     app.include_router(changing.router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _told)
+    app.add_exception_handler(HTTPException, _log_in_first)
+    app.middleware("http")(_guarded)
     app.get("/openapi.json", dependencies=READING, include_in_schema=False)(app.openapi)
-    app.get("/", include_in_schema=False, response_class=FileResponse)(_page)
+    app.get("/", dependencies=READING, include_in_schema=False, response_class=FileResponse)(_page)
     app.mount("/static", StaticFiles(directory=_STATIC))
     return app
 
 
 def _page() -> FileResponse:
     """The page itself; it holds no data."""
-    return FileResponse(
-        _STATIC / "index.html", headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-    )
+    return FileResponse(_STATIC / "index.html")
+
+
+async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """An answer that browsers treat with care: nothing of another site runs in the page, and none is kept beyond its time."""
+    response = await answer(request)
+    response.headers.update(_HEADERS)
+    response.headers["Cache-Control"] = "no-store" if "/api/" in request.url.path else "no-cache"
+    return response
+
+
+async def _log_in_first(request: Request, error: Exception) -> Response:
+    """Who opens the page without a login gets to Airflow's, and then back; scripts are told."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):  # noqa: PLR2004
+        airflow = str(request.base_url).removesuffix("sfx/")
+        return RedirectResponse(f"{airflow}api/v2/auth/login?next={quote(str(request.url), safe='')}", 303)
+    return await http_exception_handler(request, error)
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:

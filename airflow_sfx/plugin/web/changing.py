@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends
 from airflow_sfx.core.errors import CommitConflict
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.plugin.web.access import EDITING, READING, author
-from airflow_sfx.plugin.web.documents import Done, Publish, Rollback
-from airflow_sfx.plugin.web.looking import pinned, snapshots, values
-from airflow_sfx.warehouse.overview import TableOverview
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.plugin.web.access import EDITING, READING, author, seated
+from airflow_sfx.plugin.web.documents import Done, Publish, Rollback, UndoDocument, UndoRun
+from airflow_sfx.plugin.web.looking import pinned, snapshots, undone, values
+from airflow_sfx.warehouse.opened import OpenTable
 
 router = APIRouter(dependencies=[*READING, *EDITING], tags=["change"])
 
@@ -20,45 +21,65 @@ Author = Annotated[Producer, Depends(author)]
 
 
 @router.post("/tables/{db}/{table}/rollback", response_model=Done)
+@seated
 def rollback(db: str, table: str, asked: Rollback, producer: Author) -> dict[str, Any]:
     """Make an earlier batch of a partition current again; no data are read or written, and nothing is lost."""
-    found = _as_seen(db, table, asked.partition, asked.expected)
-    expected = pinned(found, asked.partition, asked.expected) if asked.expected else None
+    opened = _as_seen(db, table, asked.partition, asked.expected)
+    expected = pinned(opened, asked.partition, asked.expected) if asked.expected else None
     try:
-        snapshots.warehouse().rollback(
+        done = snapshots.warehouse().rollback(
             db,
             table,
-            values(found, asked.partition),
+            values(opened, asked.partition),
             to=asked.to,
             reason=asked.reason,
             expected=expected,
             producer=producer,
         )
     finally:
-        snapshots.forget(db, table)
-    return _now(db, table, asked.partition)
+        snapshots.forget(opened.ref)
+    return _done(opened, asked.partition, done)
 
 
 @router.post("/tables/{db}/{table}/publish", response_model=Done)
+@seated
 def publish(db: str, table: str, asked: Publish, producer: Author) -> dict[str, Any]:
     """Make a staged batch of a partition current."""
-    found = _as_seen(db, table, asked.partition, asked.expected)
-    pin: BatchPin = pinned(found, asked.partition, asked.batch_id)
+    opened = _as_seen(db, table, asked.partition, asked.expected)
+    pin = pinned(opened, asked.partition, asked.batch_id)
     try:
-        snapshots.warehouse().publish(pin, reason=asked.reason, producer=producer)
+        done = snapshots.warehouse().publish(pin, reason=asked.reason, producer=producer)
     finally:
-        snapshots.forget(db, table)
-    return _now(db, table, asked.partition)
+        snapshots.forget(opened.ref)
+    return _done(opened, asked.partition, done)
 
 
-def _as_seen(db: str, table: str, partition: str, expected: str | None) -> TableOverview:
-    """The table as it is this moment, if the partition is as its asker saw it.
+@router.post("/runs/rollback", response_model=list[UndoDocument])
+@seated
+def rollback_run(asked: UndoRun, producer: Author) -> list[UndoDocument]:
+    """Undo everything that a DAG run published; partitions that somebody has changed since stay as they are."""
+    warehouse, dag_id, run_id = snapshots.warehouse(), asked.dag_id, asked.run_id
+    now = undone(warehouse.rollback_run(dag_id=dag_id, run_id=run_id, dry_run=True))
+    if now != asked.expected:
+        raise CommitConflict(
+            f"undoing the run {run_id} of {dag_id} would not do now what it would have done: somebody has changed "
+            "its partitions meanwhile, and nothing was done; look again"
+        )
+    try:
+        done = warehouse.rollback_run(dag_id=dag_id, run_id=run_id, reason=asked.reason, producer=producer)
+    finally:
+        for one in now:
+            snapshots.forget(TableRef.parse(one.table))
+    return undone(done)
+
+
+def _as_seen(db: str, table: str, partition: str, expected: str | None) -> OpenTable:
+    """The table, if the partition is as its asker saw it.
 
     Raises:
         CommitConflict: Somebody else has changed it meanwhile.
     """
-    snapshots.forget(db, table)
-    found = snapshots.table(db, table)
+    found = snapshots.partition(db, table, partition)
     pin = found.pin(partition)
     current = pin.batch_id if pin else None
     if current != expected:
@@ -68,10 +89,8 @@ def _as_seen(db: str, table: str, partition: str, expected: str | None) -> Table
             table=str(found.table.ref),
             partition=partition,
         )
-    return found
+    return found.table
 
 
-def _now(db: str, table: str, partition: str) -> dict[str, Any]:
-    found = snapshots.table(db, table)
-    pin = found.pin(partition)
-    return {"table": str(found.table.ref), "partition": partition, "batch_id": pin.batch_id if pin else None}
+def _done(table: OpenTable, partition: str, pin: BatchPin) -> dict[str, Any]:
+    return {"table": str(table.ref), "partition": partition, "batch_id": pin.batches[partition]}

@@ -42,7 +42,7 @@ class TableDocument(BaseModel):
 
 
 class PartitionDocument(BaseModel):
-    """A partition as it is now; ``ratio`` is its rows against the usual."""
+    """A partition as it is now; ``ratio`` is its rows against the usual, null where that was not asked for."""
 
     partition: str
     state: State
@@ -80,7 +80,7 @@ class ProducerDocument(BaseModel):
 
 
 class ChangeDocument(BaseModel):
-    """An entry of a partition's history."""
+    """An entry of a partition's history; ``retired`` are the batches that it has given up."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -93,23 +93,50 @@ class ChangeDocument(BaseModel):
     reason: str
     rows: int
     bytes: int
+    retired: list[str]
     producer: ProducerDocument
 
 
 class HistoryDocument(BaseModel):
-    """A partition's history, newest first; ``more`` where there is an older one than these."""
+    """A page of a partition's history, newest first.
+
+    ``current`` is what is current now; ``more`` says whether there are older changes than these: ask for those ``before`` the
+    last one's sequence. ``retired`` are the batches of these changes that nobody may refer to any more, ``replaced`` what took
+    the place of those of which rows were erased.
+    """
 
     table: str
     partition: str
+    current: str | None
     changes: list[ChangeDocument]
     more: bool
+    retired: list[str]
+    replaced: dict[str, str]
 
 
-class RunDocument(BaseModel):
-    """What a DAG run changed in a table, newest first."""
+class TableChangeDocument(ChangeDocument):
+    """An entry of the history of a table's partition."""
 
     table: str
-    changes: list[ChangeDocument]
+
+
+class ChangesDocument(BaseModel):
+    """A page of changes across tables, newest first."""
+
+    total: int
+    changes: list[TableChangeDocument]
+
+
+class UndoDocument(BaseModel):
+    """What undoing a DAG run does to a table.
+
+    ``rolled_back`` are the partitions that go back, with the batch each has then (null: none, as before); ``kept`` those that
+    stay as they are, since somebody has changed them after the run.
+    """
+
+    table: str
+    rolled_back: dict[str, str | None]
+    kept: dict[str, str | None]
 
 
 class FileDocument(BaseModel):
@@ -242,6 +269,17 @@ class Publish(Asked):
     """Make a staged batch current."""
 
     batch_id: str
+
+
+class UndoRun(BaseModel):
+    """Undo everything that a DAG run published."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dag_id: str = Field(max_length=250)
+    run_id: str = Field(max_length=250)
+    expected: list[UndoDocument] = Field(description="What `GET …/runs/undo` said to whoever asks.")
+    reason: str = Field("", max_length=2000)
 
 
 class Done(BaseModel):

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
 
-from airflow_sfx.core.errors import InvalidName, PartitionNotFound
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.errors import ForeignChange, InvalidName, PartitionNotFound, TableNotFound
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.plugin.web.access import READING
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.plugin.web.access import READING, seated
 from airflow_sfx.plugin.web.documents import (
     NAME,
     BatchDocument,
+    ChangesDocument,
     DiffDocument,
     HistoryDocument,
+    PartitionDocument,
     PartitionPage,
-    RunDocument,
     TableDocument,
     TableNames,
+    UndoDocument,
 )
 from airflow_sfx.plugin.web.snapshots import Snapshots
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.document import plain
+from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.overview import PartitionOverview, TableOverview
+from airflow_sfx.warehouse.reports import AuditReport, RunRollback
 
 MOST_CELLS, MOST_CHANGES = 1000, 1000
 DIFF_BYTES = 256 << 20
@@ -38,10 +44,12 @@ Partition = Annotated[
 Batch = Annotated[str, Query(pattern=r"^\d{14}$", description="A batch ID.")]
 Limit = Annotated[int, Query(ge=1, le=MOST_CELLS)]
 Offset = Annotated[int, Query(ge=0)]
+Name = Annotated[str, Query(min_length=1, max_length=250)]
 Search = Annotated[str, Query(max_length=NAME, description="Part of the name.")]
 
 
 @router.get("/tables", response_model=TableNames)
+@seated
 def tables(search: Search = "", limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
     """The tables of the warehouse, by name."""
     found = [str(ref) for ref in snapshots.warehouse().tables() if search.lower() in str(ref)]
@@ -49,6 +57,7 @@ def tables(search: Search = "", limit: Limit = 50, offset: Offset = 0) -> dict[s
 
 
 @router.get("/tables/{db}/{table}", response_model=TableDocument)
+@seated
 def table(db: str, table: str) -> dict[str, Any]:
     """A table in figures."""
     found = snapshots.table(db, table)
@@ -68,41 +77,70 @@ def table(db: str, table: str) -> dict[str, Any]:
 
 
 @router.get("/tables/{db}/{table}/partitions", response_model=PartitionPage)
+@seated
 def partitions(
-    db: str, table: str, search: Search = "", newest_first: bool = True, limit: Limit = 366, offset: Offset = 0
+    db: str,
+    table: str,
+    search: Search = "",
+    newest_first: bool = True,
+    usual: Annotated[bool, Query(description="Tell the rows against the usual: that takes a look at all.")] = True,
+    limit: Limit = 366,
+    offset: Offset = 0,
 ) -> dict[str, Any]:
     """A table's partitions with their states, by name."""
-    found = snapshots.table(db, table)
-    names = [name for name in found.names if search.lower() in name.lower()]
+    whole = snapshots.table(db, table) if usual else None
+    opened, all_names = (whole.table, whole.names) if whole else snapshots.names(db, table)
+    names = [name for name in all_names if search.lower() in name.lower()]
     shown = sorted(names, reverse=newest_first)[offset : offset + limit]
-    usual = found.usual_rows
+    found = whole or TableOverview.of(opened, [opened.layout.partition(name) for name in shown])
+    usual_rows = whole.usual_rows if whole else None
     return {
         "total": len(names),
-        "usual_rows": usual,
-        "partitions": [_cell(one, usual) for one in found.partitions(shown)],
+        "usual_rows": usual_rows,
+        "partitions": [_cell(one, usual_rows) for one in found.partitions(shown)],
     }
 
 
+@router.get("/tables/{db}/{table}/partition", response_model=PartitionDocument)
+@seated
+def partition(db: str, table: str, partition: Partition = "") -> dict[str, Any]:
+    """A partition with its state, as it is this moment."""
+    found = snapshots.partition(db, table, partition)
+    if partition not in found.pointers and partition not in found.staged:
+        raise found.table.missing(partition)
+    (one,) = found.partitions([partition])
+    return _cell(one, None)
+
+
 @router.get("/tables/{db}/{table}/history", response_model=HistoryDocument)
+@seated
 def history(
-    db: str, table: str, partition: Partition = "", limit: Annotated[int, Query(ge=1, le=MOST_CHANGES)] = 50
+    db: str,
+    table: str,
+    partition: Partition = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_CHANGES)] = 50,
+    before: Annotated[int | None, Query(ge=1, description="Changes with a lower sequence only.")] = None,
 ) -> dict[str, Any]:
     """A partition's changes, newest first."""
-    found = snapshots.table(db, table)
-    entries = snapshots.warehouse().history(db, table, values(found, partition), limit=limit + 1)
+    opened = snapshots.open(db, table)
+    found = snapshots.warehouse().history_page(db, table, values(opened, partition), limit=limit, before=before)
     return {
-        "table": str(found.table.ref),
+        "table": str(opened.ref),
         "partition": partition,
-        "changes": _changes(entries[:limit]),
-        "more": len(entries) > limit,
+        "current": found.current,
+        "changes": plain(found.entries),
+        "more": found.more,
+        "retired": sorted(found.retired),
+        "replaced": dict(found.replaced),
     }
 
 
 @router.get("/tables/{db}/{table}/batch", response_model=BatchDocument)
+@seated
 def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> dict[str, Any]:
     """A batch: schema, statistics, files, checks, where it comes from and who holds it."""
-    found = snapshots.table(db, table)
-    pin = pinned(found, partition, batch_id)
+    found = snapshots.partition(db, table, partition)
+    pin = pinned(found.table, partition, batch_id)
     (manifest,) = snapshots.warehouse().manifests(pin)
     held = snapshots.warehouse().durable_pins(db, table)
     return {
@@ -130,6 +168,7 @@ def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> di
 
 
 @router.get("/tables/{db}/{table}/diff", response_model=DiffDocument)
+@seated
 def diff(
     db: str,
     table: str,
@@ -139,13 +178,13 @@ def diff(
     key: Annotated[Sequence[str], Query(description="Columns that tell rows apart.")] = (),
 ) -> dict[str, Any]:
     """Two batches of a partition side by side."""
-    found = snapshots.table(db, table)
-    pins = pinned(found, partition, before), pinned(found, partition, after)
+    opened = snapshots.open(db, table)
+    pins = pinned(opened, partition, before), pinned(opened, partition, after)
     size = sum(manifest.bytes for pin in pins for manifest in snapshots.warehouse().manifests(pin))
     if size > DIFF_BYTES:
         raise InvalidName(
             f"the two batches have {size} bytes, and the page compares up to {DIFF_BYTES}: run `sfx diff "
-            f"{found.table.ref} {partition} {before} {after}` where there is memory for them"
+            f"{opened.ref} {partition} {before} {after}` where there is memory for them"
         )
     compared = snapshots.warehouse().diff(*pins, keys=list(key))
     fields = plain(compared)
@@ -153,37 +192,81 @@ def diff(
     return {**fields, "before": before, "after": after, "identical": compared.identical}
 
 
-@router.get("/runs", response_model=list[RunDocument])
+@router.get("/changes", response_model=ChangesDocument)
+@seated
+def changes(
+    since: Annotated[AwareDatetime, Query(description="From this time on.")],
+    until: Annotated[AwareDatetime | None, Query(description="Before this time.")] = None,
+    table: Annotated[str, Query(max_length=NAME, description="Of this table only, as `database.table`.")] = "",
+    actor: Annotated[str | None, Query(max_length=NAME, description="Of this user.")] = None,
+    dag_id: Name | None = None,
+    run_id: Name | None = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> dict[str, Any]:
+    """What changed during a time, across tables."""
+    warehouse = snapshots.warehouse()
+    wanted = {"since": since, "until": until, "actor": actor, "dag_id": dag_id, "run_id": run_id}
+
+    def of_table(ref: TableRef) -> AuditReport:
+        try:
+            return warehouse.audit(ref.database, ref.table, **wanted, foreign=False)  # type: ignore[arg-type]
+        except (ForeignChange, TableNotFound):  # not ours, or gone since it was listed
+            if table:
+                raise
+            return AuditReport(str(ref), (), ())
+
+    reports = each(of_table, [TableRef.parse(table)] if table else warehouse.tables())
+    return _changes(reports, None, limit, offset)
+
+
+@router.get("/runs", response_model=ChangesDocument)
+@seated
 def run(
-    dag_id: Annotated[str, Query(max_length=250)], run_id: Annotated[str, Query(max_length=250)]
-) -> list[dict[str, Any]]:
-    """What a DAG run changed, a table at a time."""
-    reports = snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id)
-    return [{"table": report.table, "changes": _changes(report.entries)} for report in reports]
+    dag_id: Name,
+    run_id: Name,
+    task_id: Annotated[str | None, Query(max_length=250, description="Of this task only.")] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> dict[str, Any]:
+    """What a DAG run changed, across tables."""
+    return _changes(snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id), task_id, limit, offset)
 
 
-def values(found: TableOverview, name: str) -> list[tuple[str, ...]] | None:
+@router.get("/runs/undo", response_model=list[UndoDocument])
+@seated
+def undo(dag_id: Name, run_id: Name) -> list[UndoDocument]:
+    """What undoing a DAG run would do, a table at a time; nothing is done."""
+    return undone(snapshots.warehouse().rollback_run(dag_id=dag_id, run_id=run_id, dry_run=True))
+
+
+def undone(reports: Sequence[RunRollback]) -> list[UndoDocument]:
+    """What undoing a DAG run does, as the API tells it."""
+    return [UndoDocument(table=one.table, rolled_back=one.rolled_back, kept=one.kept) for one in reports]
+
+
+def values(table: OpenTable, name: str) -> list[tuple[str, ...]] | None:
     """A partition as the warehouse's calls take it; None for a table without keys.
 
     Raises:
         InvalidName: The name is none of a partition of this table.
         PartitionNotFound: It names no partition, and the table has some.
     """
-    if found.table.info.keys and not name:
-        raise PartitionNotFound(f"{found.table.ref} is partitioned: say partition=", table=str(found.table.ref))
-    if not found.table.info.keys and name:
-        raise InvalidName(f"{found.table.ref} has no partition keys: leave partition={name!r} out")
-    return [found.table.layout.partition(name).values] if name else None
+    if table.info.keys and not name:
+        raise PartitionNotFound(f"{table.ref} is partitioned: say partition=", table=str(table.ref))
+    if not table.info.keys and name:
+        raise InvalidName(f"{table.ref} has no partition keys: leave partition={name!r} out")
+    return [table.layout.partition(name).values] if name else None
 
 
-def pinned(found: TableOverview, name: str, batch_id: str) -> BatchPin:
+def pinned(table: OpenTable, name: str, batch_id: str) -> BatchPin:
     """The pin of one batch of a partition.
 
     Raises:
         InvalidName: The name is none of a partition of this table.
     """
-    values(found, name)
-    return found.table.pin({name: batch_id})
+    values(table, name)
+    return table.pin({name: batch_id})
 
 
 def _cell(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
@@ -192,5 +275,10 @@ def _cell(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
     return {**fields, "ratio": one.rows / usual if usual and one.rows is not None else None}
 
 
-def _changes(entries: Sequence[LedgerEntry]) -> list[object]:
-    return [plain(entry) for entry in entries]
+def _changes(reports: Sequence[AuditReport], task_id: str | None, limit: int, offset: int) -> dict[str, Any]:
+    """A page of what is in reports, newest first."""
+    found = [(report.table, entry) for report in reports for entry in report.entries]
+    wanted = [one for one in found if task_id is None or one[1].producer.task_id == task_id]
+    wanted.sort(key=lambda one: (one[1].at, one[0], one[1].partition), reverse=True)
+    page = [(table, plain(entry)) for table, entry in wanted[offset : offset + limit]]
+    return {"total": len(wanted), "changes": [{"table": table, **cast("dict[str, Any]", one)} for table, one in page]}

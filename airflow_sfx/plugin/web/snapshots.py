@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import airflow_sfx as sfx
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.overview import TableOverview
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.overview import TableOverview, partition_names
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 TIMES, SECONDS = 5, 5.0
@@ -44,6 +47,40 @@ class Snapshots:
                 self._warehouse = sfx.connect()
             return self._warehouse
 
+    def open(self, db: str, table: str) -> OpenTable:
+        """A table, without a look at its partitions.
+
+        Raises:
+            TableNotFound: There is no such table.
+            WarehouseUnavailable: The warehouse cannot be reached.
+        """
+        warehouse = self.warehouse()
+        with self._mended():
+            return OpenTable.find(TableRef(db, table), warehouse.store, warehouse.metastore)
+
+    def partition(self, db: str, table: str, name: str) -> TableOverview:
+        """One partition at a glance, as it is this moment.
+
+        Raises:
+            TableNotFound: There is no such table.
+            InvalidName: The name is none of a partition of this table.
+            WarehouseUnavailable: The warehouse cannot be reached.
+        """
+        opened = self.open(db, table)
+        with self._mended():
+            return TableOverview.of(opened, [opened.layout.partition(name)])
+
+    def names(self, db: str, table: str) -> tuple[OpenTable, list[str]]:
+        """A table and the names of its partitions, without a look at all of them.
+
+        Raises:
+            TableNotFound: There is no such table.
+            WarehouseUnavailable: The warehouse cannot be reached.
+        """
+        opened = self.open(db, table)
+        with self._mended():
+            return opened, partition_names(opened)
+
     def table(self, db: str, table: str) -> TableOverview:
         """A table at a glance, a few seconds old at the most.
 
@@ -61,11 +98,8 @@ class Snapshots:
             began = time.monotonic()
             if found is not None and began < until:
                 return found
-            try:
+            with self._mended():
                 found = self.warehouse().overview(ref.database, ref.table)
-            except WarehouseUnavailable:
-                self._warehouse = None  # the connection may be mended meanwhile
-                raise
             self._keep(ref, found, time.monotonic() - began, forgot)
             return found
 
@@ -77,8 +111,17 @@ class Snapshots:
                 self._found.pop(next(iter(self._found)))
             self._found[ref] = (time.monotonic() + min(TIMES * took, SECONDS), found)
 
-    def forget(self, db: str, table: str) -> None:
+    def forget(self, ref: TableRef) -> None:
         """Look at a table anew next time: it was changed."""
         with self._lock:
             self._forgot += 1
-            self._found.pop(TableRef(db, table), None)
+            self._found.pop(ref, None)
+
+    @contextlib.contextmanager
+    def _mended(self) -> Iterator[None]:
+        """Open the warehouse anew after it could not be reached: its connection may be mended meanwhile."""
+        try:
+            yield
+        except WarehouseUnavailable:
+            self._warehouse = None
+            raise

@@ -1,8 +1,16 @@
 // The JSON API of the same origin.
 
+let superseded = new AbortController();
+
+// Whatever was asked for the view before need not be answered any more.
+export function anew() {
+  superseded.abort();
+  superseded = new AbortController();
+}
+
 export async function get(path, query = {}) {
   const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== null && value !== undefined));
-  return answer(await reach(`api/${path}?${asked}`, {}));
+  return answer(await reach(`api/${path}?${asked}`, { signal: superseded.signal }));
 }
 
 export async function post(path, body) {

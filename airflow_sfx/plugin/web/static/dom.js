@@ -7,12 +7,22 @@ export function h(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
+export function svg(tag, attributes, ...children) {
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
+  shape.append(...children);
+  return shape;
+}
+
 const NUMBERS = new Intl.NumberFormat("en");
+const [SHORT, LONG] = [25, 160];
 const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+export const text = (value) => (value === null || value === undefined ? "–" : String(value));
 
 export const number = (value) => (value === null || value === undefined ? "–" : NUMBERS.format(value));
 
@@ -20,7 +30,7 @@ export function size(bytes) {
   if (bytes === null || bytes === undefined) return "–";
   let unit = 0;
   while (bytes >= 1000 && unit < SIZES.length - 1) [bytes, unit] = [bytes / 1000, unit + 1];
-  return `${unit ? bytes.toPrecision(3) : bytes} ${SIZES[unit]}`;
+  return `${unit ? Number(bytes.toPrecision(3)) : bytes} ${SIZES[unit]}`;
 }
 
 export function moment(text) {
@@ -38,17 +48,44 @@ export function age(text) {
   return "just now";
 }
 
+// A long text leaves room for the others; all of it is there to be read when one points at it, and for whoever copies it.
+const cut = (cell) => (typeof cell === "string" && cell.length > LONG ? h("span", { class: "long", title: cell }, cell) : cell);
+
 export function table(caption, headings, rows) {
   const head = headings.map((text) => h("th", { scope: "col", class: text.startsWith("#") ? "figure" : null }, text.replace("#", "")));
   const body = rows.map((cells) =>
-    h("tr", {}, cells.map((cell, index) => h("td", { class: headings[index].startsWith("#") ? "figure" : null }, cell ?? "–"))),
+    h("tr", {}, cells.map((cell, index) => h("td", { class: headings[index].startsWith("#") ? "figure" : null, "data-heading": headings[index].replace("#", "") }, cut(cell ?? "–")))),
   );
   return h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
 }
 
-export const link = (text, ...steps) => h("a", { href: address(...steps) }, text);
+export const named = (name) => name.split(".").map(encodeURIComponent).join("/");
+
+export const operation = (name) => h("span", { class: `operation ${name}` }, name.replace("_", " "));
+
+export const link = (text, ...steps) => h("a", { href: address(...steps), class: text.length < SHORT ? "short" : null }, text);
 
 export const address = (...steps) => `#/${steps.map(encodeURIComponent).join("/")}`;
+
+export function searching(label, text, to) {
+  const field = h("input", { type: "search", name: "search", value: text, "aria-label": label, placeholder: label });
+  return h("form", { role: "search", onsubmit: (event) => {
+    event.preventDefault();
+    location.hash = to(field.value.trim());
+  } }, field, h("button", {}, "Search"));
+}
+
+export function paging(total, offset, length, to, [before, after]) {
+  if (total <= length && !offset) return null;
+  const last = Math.min(total, offset + length);
+  return h("nav", { class: "paging", "aria-label": "pages" },
+    offset > 0 ? h("a", { href: to(String(Math.max(0, offset - length))) }, before) : null,
+    h("span", {}, `${number(Math.min(offset + 1, total))}–${number(last)} of ${number(total)}`),
+    last < total ? h("a", { href: to(String(offset + length)) }, after) : null);
+}
+
+// Airflow may lie below a path of its host, and this page below Airflow's.
+const AIRFLOW = location.pathname.replace(/\/sfx\/.*$/, "");
 
 // Airflow's own pages are around this one, in whose frame nothing may navigate them: their router is told instead.
 export function airflow(text, path) {
@@ -61,9 +98,10 @@ export function airflow(text, path) {
 }
 
 export function who(producer) {
-  if (!producer.dag_id) return [producer.user, producer.host].filter(Boolean).join("@") || "–";
-  const run = `/dags/${encodeURIComponent(producer.dag_id)}/runs/${encodeURIComponent(producer.run_id)}`;
+  if (!producer.dag_id || !producer.run_id) return [producer.user, producer.host].filter(Boolean).join("@") || "–";
+  const run = `${AIRFLOW}/dags/${encodeURIComponent(producer.dag_id)}/runs/${encodeURIComponent(producer.run_id)}`;
   const mapped = producer.map_index >= 0 ? `/mapped/${producer.map_index}` : "";
   const task = `${run}/tasks/${encodeURIComponent(producer.task_id)}${mapped}?try_number=${producer.try_number ?? 1}`;
+  if (!producer.task_id) return airflow(producer.dag_id, run);
   return h("span", {}, airflow(producer.dag_id, run), " · ", airflow(`${producer.task_id} (log)`, task));
 }
