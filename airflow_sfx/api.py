@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -483,8 +484,8 @@ def rollback_backfill(
 
     Args:
         dag_id: The DAG.
-        backfill_id: The backfill's number in Airflow, whose database is asked for its runs; or the name that the runs'
-            configuration gave it, ``{"sfx_backfill_id": "march again"}``.
+        backfill_id: The backfill's number in Airflow; or the name that the runs' configuration gave it,
+            ``{"sfx_backfill_id": "march again"}``.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
@@ -505,8 +506,8 @@ def rollback_backfill(
 
 
 def backfill_runs(dag_id: str, backfill_id: str) -> list[str]:
-    """The runs of a backfill that is given by its number, from Airflow's database; none for one that has a name."""
-    if not backfill_id.isdecimal():
+    """The runs of a backfill that is given by its number, from Airflow's database; none where the history has to tell."""
+    if not backfill_id.isdecimal() or importlib.util.find_spec("airflow") is None:
         return []
     from airflow_sfx.hooks.backfills import runs_of_backfill
 

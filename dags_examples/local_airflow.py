@@ -309,8 +309,9 @@ def _settings(home: Path, dags: Path, database: str, url: str, port: int, others
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(others[1]),
         "CORE__DAGBAG_IMPORT_TIMEOUT": "180",
         "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "180",
-        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "3",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # a file that was changed is processed at once all the same
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return {"AIRFLOW_HOME": str(home), **{f"AIRFLOW__{name}": value for name, value in values.items()}}

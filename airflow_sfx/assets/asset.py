@@ -9,13 +9,16 @@ from airflow.sdk import Asset
 
 from airflow_sfx.assets.message import asset_uri
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.observers import observe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_sfx.warehouse.observers import Committed, Loaded
+
 
 def batch_asset(table: str, **more: Any) -> Asset:
-    """A table as an asset, for the schedule of a DAG that starts on its batches.
+    """A table as an asset, for the schedule of a DAG that starts on its batches, or an outlet of a task that writes it.
 
     Args:
         table: ``database.table``.
@@ -32,6 +35,7 @@ def batch_asset(table: str, **more: Any) -> Asset:
     # An Asset that is made with a URI asks for its scheme's handler, and for that Airflow loads the handlers of all
     # providers, boto3 among them: half a second in each DAG file. This URI is in its final form already.
     object.__setattr__(asset, "uri", asset_uri(ref))
+    observe(_tell_outlet)
     return asset
 
 
@@ -49,6 +53,13 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
     TableRef(uri.netloc, uri.path.strip("/"))
     return uri
+
+
+def _tell_outlet(work: Committed | Loaded) -> None:
+    """A task that names this package's asset as its outlet, and calls the warehouse by itself, sends events with pins."""
+    from airflow_sfx.assets.events import tell_outlet
+
+    tell_outlet(work)
 
 
 def create_asset(*, database: str, table: str, extra: Mapping[str, Any] | None = None) -> Asset:

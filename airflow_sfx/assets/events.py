@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, get_current_context
 
 from airflow_sfx.assets.asset import batch_asset
 from airflow_sfx.assets.message import EXTRA, asset_uri, written
 from airflow_sfx.core.event_key import event_key, partition_of_name
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.observers import Committed, Loaded
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 QUIET = "sfx_cascade"
 """The member of a run's configuration that, when false, keeps its events from being sent."""
 _FALSE = ("false", "0", "no")
+_TOLD = ("publish", "rollback", "adopt")
 
 
 def add_outlet(arguments: dict[str, Any], table: str) -> None:
@@ -43,34 +45,65 @@ def add_outlet(arguments: dict[str, Any], table: str) -> None:
 def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade: bool | str = True) -> None:
     """Say what became current, with one event a partition, when the task succeeds.
 
+    A table that is not among the task's outlets, because its name is a template or its run was undone, is added to them:
+    Airflow sends its events where any DAG names the asset.
+
     Args:
         context: The task's context.
         pins: What is current now.
         operation: ``publish`` or ``rollback``.
         cascade: Whether consumers are to hear of it; the run's configuration may say ``{"sfx_cascade": false}``, too.
     """
-    told = {(pin.database, pin.table): pin for pin in pins}
     conf = getattr(context.get("dag_run"), "conf", None) or {}
     quiet = _says_no(cascade) or _says_no(conf.get(QUIET, True))
-    outlets = context["task"].outlets
-    for outlet in [one for one in outlets if isinstance(one, Asset)]:
-        pin = told.get(_table_of(outlet) or ("", ""))
-        if pin is None:
-            continue
+    task = context["task"]
+    outlets = list(task.outlets)
+    for pin in pins:
+        outlet = _outlet_of(outlets, pin)
         if quiet:
-            outlets.remove(outlet)  # an outlet of a task that succeeds is an event
+            outlets = [one for one in outlets if one is not outlet]  # an outlet of a task that succeeds is an event
             continue
-        event = context["outlet_events"][outlet]
-        event.extra = {EXTRA: written(pin, operation)}
-        keys = [event_key(partition_of_name(name)) for name in pin.batches if name]
-        if keys:
-            event.add_partitions(keys)
+        if outlet is None:
+            outlet = batch_asset(str(pin.ref))
+            outlets.append(outlet)
+        _say(context, outlet, pin, operation)
+    task.outlets = outlets
 
 
-def _table_of(asset: Asset) -> tuple[str, str] | None:
-    scheme, _, rest = asset.uri.partition("://")
-    database, _, table = rest.partition("/")
-    return (database, table) if scheme == "sfx" else None
+def tell_outlet(work: Committed | Loaded) -> None:
+    """Fill in the event of a task that has named the table among its outlets and changes it by a public call.
+
+    Args:
+        work: What the warehouse did.
+    """
+    if not isinstance(work, Committed) or work.pin is None or work.operation not in _TOLD:
+        return
+    try:
+        context = get_current_context()
+    except RuntimeError:  # no task runs
+        return
+    if _outlet_of(context["task"].outlets, work.pin) is not None:
+        emit(context, [work.pin], work.operation)
+
+
+def _say(context: Context, outlet: Asset, pin: BatchPin, operation: str) -> None:
+    """One extra is for all events of an asset: of several changes by one task, it has all partitions."""
+    said = cast("dict[str, BatchPin]", cast("dict[str, Any]", context).setdefault("sfx_said", {}))
+    before = said.get(outlet.uri)
+    if before is not None and before.location == pin.location:
+        pin = BatchPin.of(pin.ref, pin.location, before.batches | pin.batches)
+    said[outlet.uri] = pin
+    event = context["outlet_events"][outlet]
+    event.extra = {EXTRA: written(pin, operation)}
+    keys = [event_key(partition_of_name(name)) for name in pin.batches if name]
+    if keys:
+        event.add_partitions(keys)
+
+
+def _outlet_of(outlets: Iterable[Any], pin: BatchPin) -> Asset | None:
+    """The table's asset among a task's outlets."""
+    uri = asset_uri(pin.ref)
+    return next((one for one in outlets if isinstance(one, Asset) and one.uri == uri), None)
 
 
 def _says_no(value: object) -> bool:

@@ -61,6 +61,11 @@ def read(extra: Mapping[str, Any], key: str | None) -> tuple[str, BatchPin]:
 
     Raises:
         InvalidName: It says nothing, or nothing that this package has written.
+
+    Example:
+        >>> whole = BatchPin("sales", "items", "s3://b/sales.db/items", (("", "20161101002256"),))
+        >>> read({"sfx": written(whole, "publish")}, "20161031")[1] == whole  # a run's key, of a table without partitions
+        True
     """
     said = extra.get(EXTRA)
     if not isinstance(said, Mapping) or not ("pin" in said or "batch_id" in said):
@@ -72,7 +77,7 @@ def read(extra: Mapping[str, Any], key: str | None) -> tuple[str, BatchPin]:
     if "pin" not in said:
         return operation, _pin_of_key(said, key)
     pin = load(said["pin"], said.get("version", 0))
-    if key is None:
+    if key is None or pin.entries[0][0] == "":  # without partitions its events have no key but their run's
         return operation, pin
     entries = tuple(one for one in pin.entries if event_key(partition_of_name(one[0])) == key)
     if not entries:

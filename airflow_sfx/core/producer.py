@@ -23,7 +23,8 @@ class Producer:
         logical_date: The run's logical date, ISO 8601 in UTC; absent for partitioned and asset-triggered runs.
         partition_key: The run's partition key, where it has one.
         run_type: ``scheduled``, ``manual``, ``backfill`` or ``asset_triggered``.
-        backfill_id: The backfill that created the run.
+        backfill_id: The backfill that the run is of: its number in Airflow, or the name that it gave itself.
+        reprocess: What that backfill does to runs that are there: ``none``, ``failed`` or ``completed``.
         dag_version: The DAG version's ID.
         user: The operating system's user, or the person who asked for a rollback.
         host: The machine's name.
@@ -46,6 +47,7 @@ class Producer:
     partition_key: str | None = None
     run_type: str | None = None
     backfill_id: str | None = None
+    reprocess: str | None = None
     dag_version: str | None = None
     user: str | None = None
     host: str | None = None
@@ -98,7 +100,7 @@ class Producer:
         Example:
             >>> Producer.from_json({"user": "ada", "shoe_size": 38})
             Producer(dag_id=None, run_id=None, task_id=None, map_index=-1, try_number=None, attempt_id=None, logical_date=None, \
-partition_key=None, run_type=None, backfill_id=None, dag_version=None, user='ada', host=None, packages={})
+partition_key=None, run_type=None, backfill_id=None, reprocess=None, dag_version=None, user='ada', host=None, packages={})
         """
         return cls(**{name: value for name, value in data.items() if name in _MEMBERS})  # type: ignore[arg-type]
 

@@ -1,27 +1,32 @@
-"""Which runs a backfill has made: Airflow's database knows, and tells no task."""
+"""Which runs a backfill has made, as Airflow's database knows."""
 
 from __future__ import annotations
 
-from airflow_sfx.core.errors import BatchNotFound
+import logging
+
+_log = logging.getLogger(__name__)
 
 
 def runs_of_backfill(dag_id: str, number: int) -> list[str]:
-    """The runs of a backfill, where Airflow's database can be reached, as from its own command line.
+    """The runs of a backfill, where Airflow's database can be asked, as beside its own command line.
 
     Args:
         dag_id: The DAG.
         number: The backfill's number in Airflow.
 
     Returns:
-        The IDs of its runs.
-
-    Raises:
-        BatchNotFound: The DAG has no such backfill.
+        The IDs of its runs; none where there is no such backfill, or nothing to ask, as in a task: the history has the
+        number of each backfill, too.
     """
+    from airflow_sfx.hooks.context import current_producer_or_none
+
+    if current_producer_or_none() is not None:
+        return []
     from airflow.models.backfill import Backfill, BackfillDagRun
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import select
+    from sqlalchemy.exc import SQLAlchemyError
 
     query = (
         select(DagRun.run_id)
@@ -29,10 +34,11 @@ def runs_of_backfill(dag_id: str, number: int) -> list[str]:
         .join(Backfill, Backfill.id == BackfillDagRun.backfill_id)
         .where(Backfill.id == number, Backfill.dag_id == dag_id)
     )
-    with create_session() as session:
-        found = [str(run_id) for run_id in session.scalars(query)]
-    if not found:
-        raise BatchNotFound(
-            f"the DAG {dag_id} has no backfill {number} with runs: `airflow backfill list {dag_id}` lists its backfills"
+    try:
+        with create_session() as session:
+            return [str(run_id) for run_id in session.scalars(query)]
+    except SQLAlchemyError as error:
+        _log.warning(
+            "Airflow's database does not tell the runs of the backfill %d, so the history does: %s", number, error
         )
-    return found
+        return []

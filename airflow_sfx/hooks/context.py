@@ -11,7 +11,9 @@ from typing import Any
 from airflow_sfx.core.producer import Producer
 
 BACKFILL = "sfx_backfill_id"
-"""The member of a run's configuration by which a backfill names itself: Airflow does not tell tasks its number."""
+"""The member of a run's configuration by which a backfill names itself."""
+TOLD_BACKFILL = "sfx_backfill"
+"""The member in which the scheduler tells the run which backfill it is of: Airflow itself does not tell tasks."""
 
 
 def producer_of(context: Mapping[str, Any]) -> Producer:
@@ -28,6 +30,9 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
     ti, run = context["ti"], context.get("dag_run")
     index = getattr(ti, "map_index", None)
     here = current_producer({})
+    run_type, conf = _text(getattr(run, "run_type", None)), getattr(run, "conf", None) or {}
+    told = conf.get(TOLD_BACKFILL) if run_type == "backfill" else None
+    backfill = told if isinstance(told, Mapping) else {}
     return replace(
         here,
         dag_id=ti.dag_id,
@@ -38,8 +43,9 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
         attempt_id=_text(getattr(ti, "id", None)),
         logical_date=_in_utc(getattr(run, "logical_date", None)),
         partition_key=getattr(run, "partition_key", None),
-        run_type=_text(getattr(run, "run_type", None)),
-        backfill_id=_text((getattr(run, "conf", None) or {}).get(BACKFILL)),
+        run_type=run_type,
+        backfill_id=_text(conf.get(BACKFILL) or backfill.get("id")),
+        reprocess=_text(backfill.get("reprocess")),
         dag_version=_text(getattr(ti, "dag_version_id", None)),
         user=getattr(run, "triggering_user_name", None) or here.user,
     )

@@ -1,6 +1,6 @@
-"""Metrics through Airflow's statistics, and hook lineage: what a task has read and changed, with the batch IDs.
+"""Metrics through Airflow's statistics, hook lineage, and lines of the log: what a task has read and changed, with the batch IDs.
 
-Both come from what the warehouse tells, so a plain ``@task`` that calls `load_dataframe` is seen like an operator. OpenLineage
+All come from what the warehouse tells, so a plain ``@task`` that calls `load_dataframe` is seen like an operator. OpenLineage
 takes hook lineage up by itself.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
 
 MANY = 20
-"""Of more batch IDs than so many, lineage has the newest ones only."""
+"""Of more batch IDs than so many, lineage and the log have the newest ones only."""
 
 
 def register() -> None:
@@ -28,6 +28,7 @@ def register() -> None:
 def _send(work: Committed | Loaded) -> None:
     if isinstance(work, Committed):
         _count(work)
+    _log(work)
     _add_lineage(work)
 
 
@@ -41,6 +42,25 @@ def _count(work: Committed) -> None:
     stats.incr("sfx.bytes", work.bytes, tags=tags)
     stats.incr("sfx.conflicts", work.conflicts, tags=tags)
     stats.timing("sfx.commit_duration", work.seconds * 1_000, tags=tags)
+
+
+def _log(work: Committed | Loaded) -> None:
+    """A line with a field for each fact, which Airflow's log keeps as such: a table's commits are found in any log store."""
+    import structlog
+
+    log = structlog.get_logger("airflow_sfx")
+    if isinstance(work, Loaded):
+        log.info("sfx read", table=str(work.pin.ref), **_batches(work.pin))
+        return
+    log.info(
+        f"sfx {work.operation}",
+        table=work.table,
+        **(_batches(work.pin) if work.pin is not None else {"partitions": work.partitions}),
+        rows=work.rows,
+        bytes=work.bytes,
+        seconds=round(work.seconds, 3),
+        conflicts=work.conflicts,
+    )
 
 
 def _add_lineage(work: Committed | Loaded) -> None:
@@ -58,8 +78,12 @@ def _add_lineage(work: Committed | Loaded) -> None:
 
 
 def _extra(pin: BatchPin) -> dict[str, Any]:
+    return {"location": pin.location, **_batches(pin)}
+
+
+def _batches(pin: BatchPin) -> dict[str, Any]:
     newest = sorted({batch_id for _, batch_id in pin.entries})[-MANY:]
-    return {"location": pin.location, "batch_ids": newest, "partitions": len(pin.entries)}
+    return {"batch_ids": newest, "partitions": len(pin.entries)}
 
 
 @cache

@@ -39,7 +39,8 @@ class Wanted:
 
     Args:
         kind: The library of the frame.
-        many: Whether it asks for a list of frames, as for the outputs of a mapped task.
+        many: Whether it asks for a list of frames, as for the outputs of a mapped task; a pin set becomes a dictionary of
+            frames in any case.
     """
 
     kind: FrameKind
@@ -61,6 +62,9 @@ def wanted_frame(annotation: object, names: Mapping[str, Any]) -> Wanted | None:
         Wanted(kind='pandas', many=False)
         >>> wanted_frame("list[pl.DataFrame] | None", {})
         Wanted(kind='polars', many=True)
+        >>> import pyarrow
+        >>> wanted_frame(dict[str, pyarrow.Table], {})
+        Wanted(kind='arrow', many=False)
         >>> wanted_frame("BatchPin", {}) is None
         True
     """
@@ -74,16 +78,17 @@ def wanted_frame(annotation: object, names: Mapping[str, Any]) -> Wanted | None:
         return next((found for arg in args if (found := wanted_frame(arg, names))), None)
     if origin is typing.Annotated:
         return wanted_frame(args[0], names)
-    if isinstance(origin, type) and issubclass(origin, Sequence) and args:
-        one = wanted_frame(args[0], names)
-        return Wanted(one.kind, many=True) if one else None
+    if isinstance(origin, type) and issubclass(origin, (Sequence, Mapping)) and args:
+        named = issubclass(origin, Mapping)
+        one = wanted_frame(args[-1] if named else args[0], names)
+        return Wanted(one.kind, many=not named) if one else None
     return None
 
 
 def load_arguments(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], load: Load
 ) -> tuple[list[Any], dict[str, Any], tuple[BatchPin, ...]]:
-    """Load the pinned batches of the parameters that are annotated as frames.
+    """Load the pinned batches of the parameters that are annotated as frames, as lists of them, or as dictionaries.
 
     Args:
         function: The task's function.
@@ -93,6 +98,9 @@ def load_arguments(
 
     Returns:
         The arguments with frames in place of those pins, and every pin that came in, once, in order.
+
+    Raises:
+        InvalidName: Several pins came for a parameter that is one frame.
     """
     wanted = _wanted_by_argument(function, len(args))
     inputs: dict[BatchPin, None] = {}
@@ -103,18 +111,35 @@ def load_arguments(
         pins = tuple(pins_in(value))
         inputs.update(dict.fromkeys(pins))
         frame = wanted.get(key, wanted.get("**") if isinstance(key, str) else None)
-        if frame is None or not pins:
-            return value
-        if isinstance(value, BatchPin):
-            found = load(value, as_=frame.kind)
-            return [found] if frame.many else found
-        if isinstance(value, Sequence) and frame.many:
-            return [load(item, as_=frame.kind) if isinstance(item, BatchPin) else item for item in value]
-        return value
+        return value if frame is None or not pins else _loaded(_name_of(function, key), value, frame, load)
 
     loaded_args = [resolve(index, value) for index, value in enumerate(args)]
     loaded_kwargs = {name: resolve(name, value) for name, value in kwargs.items()}
     return loaded_args, loaded_kwargs, tuple(inputs)
+
+
+def _name_of(function: Callable[..., Any], key: int | str) -> str:
+    """The parameter that takes an argument; those beyond the last one are all its own."""
+    names = list(inspect.signature(function).parameters)
+    return names[min(key, len(names) - 1)] if isinstance(key, int) else key
+
+
+def _loaded(name: str, value: Any, wanted: Wanted, load: Load) -> Any:
+    """An argument that has pins, with frames in their place."""
+
+    def frame(item: Any) -> Any:
+        return load(item, as_=wanted.kind) if isinstance(item, BatchPin) else item
+
+    if isinstance(value, BatchPin):
+        return [frame(value)] if wanted.many else frame(value)
+    if isinstance(value, Mapping):
+        return {one: frame(item) for one, item in value.items()}
+    if not wanted.many:
+        raise InvalidName(
+            f"the parameter {name} is annotated as one frame and got a list of pins, as of a mapped task: annotate it as a "
+            "list of frames, such as list[pandas.DataFrame]"
+        )
+    return [frame(item) for item in value]
 
 
 def pins_in(value: object) -> Iterator[BatchPin]:
@@ -157,6 +182,11 @@ def required_pins(value: object, task_id: str) -> list[BatchPin]:
             f"the task {task_id} has no pin: pass pin= the output of a task that stored or pinned a batch"
         )
     return found
+
+
+def passed_on(value: Any) -> Any:
+    """Pins as the XCom of a task that passes them on: a mapped task's output comes as a sequence that cannot be written."""
+    return list(value) if _is_lazy(value) else value
 
 
 def _is_lazy(value: object) -> bool:

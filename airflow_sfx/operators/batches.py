@@ -14,7 +14,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import named_warehouse
-from airflow_sfx.operators.arguments import required_pins
+from airflow_sfx.operators.arguments import passed_on, required_pins
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.notify import Notify, checked, notifies
@@ -124,7 +124,7 @@ class VerifyBatchOperator(BaseOperator):
             self.log.info(
                 "%s: %d files, %d rows, %d bytes are as they were written", pin, report.files, report.rows, report.bytes
             )
-        return self.pin
+        return passed_on(self.pin)
 
 
 class RollbackBatchOperator(Destination, BaseOperator):
@@ -136,11 +136,9 @@ class RollbackBatchOperator(Destination, BaseOperator):
         to: The batch to go to (templated); the one before where it is absent.
         dag_id: The DAG whose run or backfill is undone (templated).
         run_id: That run (templated).
-        backfill_id: That backfill, by the name that its runs' configuration gave it (templated): a task cannot ask
-            Airflow for the runs of a number.
+        backfill_id: That backfill, by its number in Airflow, or by the name that its runs' configuration gave it (templated).
         reason: Why, for the history (templated).
-        cascade: Whether the rollback is an asset event that starts other DAGs (templated). Of a run that is undone,
-            events are sent for the tables whose assets are among the task's ``outlets``.
+        cascade: Whether the rollback is an asset event that starts other DAGs (templated).
         notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.

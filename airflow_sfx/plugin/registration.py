@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_sfx.hooks import observing
-from airflow_sfx.plugin import xcom
+from airflow_sfx.plugin import backfills, xcom
 
 
 class _Apps:
@@ -22,7 +22,8 @@ class _Apps:
 class SfxPlugin(AirflowPlugin):
     """Registers what works without configuration.
 
-    In every process pins cross XCom, and what is read and changed is seen; the API server has the page.
+    In every process pins cross XCom, and what is read and changed is seen; the API server has the page; the scheduler tells
+    the runs of a backfill which one they are of.
     """
 
     name = "sfx"
@@ -54,3 +55,4 @@ class SfxPlugin(AirflowPlugin):
         """Called by Airflow once a process, before any task runs."""
         xcom.register()
         observing.register()
+        backfills.register()

@@ -2,116 +2,31 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk import PokeReturnValue
 from airflow.triggers.base import StartTriggerArgs
 
-import airflow_sfx as sfx
-from airflow_sfx.core.errors import SfxError
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.sfx import named_warehouse
-from airflow_sfx.operators.arguments import required_pins
+from airflow_sfx.operators.arguments import passed_on, required_pins
 from airflow_sfx.operators.partitions import check_rendered
 from airflow_sfx.plugin.xcom import dump, register
+from airflow_sfx.sensors.waiting import BatchSensor
 from airflow_sfx.triggers.awaited import Awaited, run_partitions
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_sfx.warehouse.warehouse import Warehouse
-
 register()
 
 _RUN_PARTITION = "{{ dag_run.partition_key or ds_nodash }}"
 
 
-class _BatchSensor(BaseSensorOperator):
-    """What both sensors have in common: they look once, and then wait in the triggerer.
-
-    Args:
-        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-    """
-
-    def __init__(
-        self,
-        *,
-        deferrable: bool = True,
-        poke_interval: timedelta | float = 30.0,
-        sfx_conn_id: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(poke_interval=poke_interval, **kwargs)
-        self.deferrable = deferrable
-        self.sfx_conn_id = sfx_conn_id
-
-    def execute(self, context: Context) -> Any:
-        """Look, and wait in the triggerer while what is awaited is not there.
-
-        Args:
-            context: The task's context.
-
-        Returns:
-            The pin, or the pins.
-
-        Raises:
-            InvalidName: A name or a value is refused.
-            AirflowSensorTimeout: It did not come in time.
-        """
-        if not self.deferrable:
-            return super().execute(context)
-        return self._look_or_wait(context, datetime.now(UTC) + timedelta(seconds=self.timeout))
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any], give_up: str | None = None) -> Any:
-        """Go on when the triggerer says that what is awaited is there.
-
-        Args:
-            context: The task's context.
-            event: The trigger's event.
-            give_up: When to stop waiting.
-
-        Returns:
-            As `execute`.
-
-        Raises:
-            SfxError: The trigger met an error that no waiting mends.
-            AirflowSensorTimeout: What had come was undone, and did not come again in time.
-        """
-        if event["status"] != "success":
-            raise SfxError(str(event["message"]))
-        until = datetime.fromisoformat(give_up) if give_up else datetime.now(UTC) + timedelta(seconds=self.timeout)
-        return self._look_or_wait(context, until)
-
-    def _look_or_wait(self, context: Context, until: datetime) -> Any:
-        found = self.poke(context)
-        if isinstance(found, PokeReturnValue) and found.is_done:
-            return found.xcom_value
-        left = until - datetime.now(UTC)
-        if left <= timedelta(0):
-            raise AirflowSensorTimeout(f"the sensor {self.task_id} has waited for {self.timeout:.0f} s in all")
-        return self.defer(
-            trigger=self._trigger(),
-            method_name="execute_complete",
-            kwargs={"give_up": until.isoformat()},
-            timeout=left,
-        )
-
-    @abstractmethod
-    def _trigger(self) -> BaseTrigger:
-        """What waits in the triggerer."""
-
-    def _warehouse(self) -> Warehouse:
-        return named_warehouse(self.sfx_conn_id) or sfx.connect()
-
-
-class BatchPartitionSensor(_BatchSensor):
+class BatchPartitionSensor(BatchSensor):
     """Waits until each of some partitions has a batch, or one that is new enough. Its XCom is their pin.
 
     Sensors of one table in one triggerer share one question to the metastore a poll, however many they are.
@@ -190,6 +105,11 @@ class BatchPartitionSensor(_BatchSensor):
         self.log.info("Found %s", pin)
         return PokeReturnValue(is_done=True, xcom_value=pin)
 
+    def _awaited(self) -> str:
+        newer = self._newer_than()
+        since = f" newer than {newer}" if newer else ""
+        return f"a batch{since} of {self.table} {', '.join(map(str, self.partitions))}".rstrip()
+
     def _newer_than(self) -> str | None:
         given = self.newer_than
         if isinstance(given, BatchPin):
@@ -210,7 +130,7 @@ class BatchPartitionSensor(_BatchSensor):
         )
 
 
-class BatchConsistencySensor(_BatchSensor):
+class BatchConsistencySensor(BatchSensor):
     """Waits until all of a pin can be seen: each object with its size and ETag, and a metastore at one with the history.
 
     Objects are listed, a thousand a request; none is asked for by itself. Its XCom is the pin, as it came.
@@ -243,7 +163,11 @@ class BatchConsistencySensor(_BatchSensor):
             if amiss:
                 self.log.info("%s: %d things are amiss: %s", pin, len(amiss), "; ".join(amiss[:5]))
                 return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self.pin)
+        return PokeReturnValue(is_done=True, xcom_value=passed_on(self.pin))
+
+    def _awaited(self) -> str:
+        pins = required_pins(self.pin, self.task_id)
+        return f"all of {pins[0]}{f' and {len(pins) - 1} more pins' if pins[1:] else ''} to be seen"
 
     def _trigger(self) -> BaseTrigger:
         from airflow_sfx.triggers.batches import BatchConsistencyTrigger

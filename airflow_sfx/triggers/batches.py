@@ -20,6 +20,25 @@ if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
 
 
+def failure(error: SfxError) -> TriggerEvent:
+    """The event of a trigger that met an error that no waiting mends."""
+    return TriggerEvent({"status": "error", "error": type(error).__name__, "message": str(error)})
+
+
+def error_of(event: Mapping[str, Any]) -> SfxError:
+    """The error that an event tells, of the class that it was.
+
+    Example:
+        >>> error_of(failure(WarehouseUnavailable("it is away")).payload)
+        WarehouseUnavailable('it is away')
+    """
+    kinds = [SfxError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    named = next((kind for kind in kinds if kind.__name__ == event.get("error")), SfxError)
+    return named(str(event["message"]))
+
+
 class BatchPartitionTrigger(BaseTrigger):
     """Fires when each of some partitions has a batch that is new enough; all who wait on a table share one poll.
 
@@ -84,7 +103,7 @@ class BatchPartitionTrigger(BaseTrigger):
                 seconds=self.poll_seconds,
             )
         except SfxError as error:
-            yield TriggerEvent({"status": "error", "message": f"{type(error).__name__}: {error}"})
+            yield failure(error)
         else:
             yield TaskSuccessEvent() if self.end_from_trigger else TriggerEvent({"status": "success"})
 
@@ -122,7 +141,7 @@ class BatchConsistencyTrigger(BaseTrigger):
                     self.log.info("%s: %s", pin, "; ".join(amiss[:5]))
                     await asyncio.sleep(self.poll_seconds * random.uniform(0.9, 1.1))  # noqa: S311
         except SfxError as error:
-            yield TriggerEvent({"status": "error", "message": f"{type(error).__name__}: {error}"})
+            yield failure(error)
         else:
             yield TriggerEvent({"status": "success"})
 

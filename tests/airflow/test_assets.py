@@ -75,9 +75,10 @@ def test_a_run_that_is_cleared_later_is_still_anchored_to_its_batch(events, sche
 
 def test_partitions_of_several_keys_have_keys_that_airflow_takes(events, scheduled_warehouse):
     events.succeed("event_source_of_two_keys")
-    started(events, "event_reader_of_two_keys", "2016~2FUS~252FEast")
-    pin = scheduled_warehouse.pin("events", "by_country", [["2016", "US/East"]])
-    assert seen(scheduled_warehouse, "event_reader_of_two_keys", "2016~2FUS~252FEast") == [pin.batch_id]
+    for country, key in (("US/East", "2016~2FUS~252FEast"), ("DE", "2016~2FDE")):
+        started(events, "event_reader_of_two_keys", key)
+        pin = scheduled_warehouse.pin("events", "by_country", [["2016", country]])
+        assert seen(scheduled_warehouse, "event_reader_of_two_keys", key) == [pin.batch_id]
 
 
 def test_one_publish_of_many_partitions_starts_a_run_for_each(events, scheduled_warehouse):

@@ -10,42 +10,42 @@ import pytest
 
 import airflow_sfx as sfx
 from dags_examples.local_airflow import LocalAirflow
+from tests.airflow.conftest import airflow_environment
 
 DAYS = [f"201301{day:02d}" for day in range(1, 6)]
 
 
-@pytest.fixture(scope="module")
-def backfill(scheduler: LocalAirflow) -> str:
-    """The number of a backfill of five days that has ended; the first day had a batch before."""
-    warehouse = sfx.connect(scheduler.environment["SFX_WAREHOUSE"])
-    frame = pd.DataFrame({"run": ["before"]})
-    warehouse.store_dataframe(frame, "backfilled", "items", DAYS[:1], partition_keys=["day"])
+def backfill(scheduler: LocalAirflow, first: str, last: str, *options: str) -> str:
+    """Make a backfill and wait until it has ended; its number."""
     scheduler.ready("backfilled")
-    scheduler.command(
-        "backfill", "create", "--dag-id", "backfilled", "--from-date", "2013-01-01", "--to-date", "2013-01-05",
-        "--dag-run-conf", '{"sfx_cascade": false, "sfx_backfill_id": "january again"}',
-    )  # fmt: skip
+    span = ("--from-date", first, "--to-date", last)
+    scheduler.command("backfill", "create", "--dag-id", "backfilled", *span, *options)
+    newest = max(scheduler.get("backfills", dag_id="backfilled")["backfills"], key=lambda one: one["id"])
 
     def ended() -> bool:
-        runs = scheduler.get("dags/backfilled/dagRuns", limit=100)["dag_runs"]
-        return len(runs) >= len(DAYS) and all(run["state"] == "success" for run in runs)
+        (now,) = (
+            one for one in scheduler.get("backfills", dag_id="backfilled")["backfills"] if one["id"] == newest["id"]
+        )
+        return now["completed_at"] is not None
 
     scheduler.until(ended, "the backfill has ended", seconds=300)
-    (made,) = scheduler.get("backfills", dag_id="backfilled")["backfills"]
-    return str(made["id"])
+    return str(newest["id"])
 
 
-def test_a_backfill_is_in_the_history_by_its_name_and_undone_as_one_by_its_number(
-    scheduler: LocalAirflow, scheduled_warehouse: sfx.Warehouse, backfill: str
+def test_a_backfill_is_in_the_history_and_undone_as_one_by_its_number(
+    scheduler: LocalAirflow, scheduled_warehouse: sfx.Warehouse
 ) -> None:
+    frame = pd.DataFrame({"run": ["before"]})
+    scheduled_warehouse.store_dataframe(frame, "backfilled", "items", DAYS[:1], partition_keys=["day"])
+    number = backfill(scheduler, "2013-01-01", "2013-01-05")
     for table in ("items", "totals"):
         for day in DAYS:
-            entry = scheduled_warehouse.history("backfilled", table, [day])[0]
-            assert (entry.producer.backfill_id, entry.producer.run_type) == ("january again", "backfill")
+            producer = scheduled_warehouse.history("backfilled", table, [day])[0].producer
+            assert (producer.backfill_id, producer.reprocess, producer.run_type) == (number, "none", "backfill")
 
     nightly = scheduled_warehouse.store_dataframe(pd.DataFrame({"run": ["nightly"]}), "backfilled", "items", [DAYS[1]])
     undone = subprocess.run(
-        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--backfill", "backfilled", backfill, "--yes"],
+        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--backfill", "backfilled", number, "--yes"],
         env=scheduler.environment,
         capture_output=True,
         text=True,
@@ -57,7 +57,24 @@ def test_a_backfill_is_in_the_history_by_its_name_and_undone_as_one_by_its_numbe
     assert scheduled_warehouse.pin("backfilled", "items", [DAYS[1]]) == nightly
     assert all(current(scheduled_warehouse, "totals", day) is None for day in DAYS)
     entry = scheduled_warehouse.history("backfilled", "totals", DAYS[:1])[0]
-    assert entry.reason == f"undo of the backfill {backfill} of backfilled"
+    assert entry.reason == f"undo of the backfill {number} of backfilled"
+
+
+def test_a_task_undoes_a_backfill_that_ran_days_again_and_has_a_name(
+    scheduler: LocalAirflow, scheduled_warehouse: sfx.Warehouse
+) -> None:
+    scheduler.ready("undo_backfilled")
+    first = backfill(scheduler, "2013-02-01", "2013-02-02")
+    pins = [scheduled_warehouse.pin("backfilled", table) for table in ("items", "totals")]
+    named = '{"sfx_backfill_id": "again"}'
+    backfill(scheduler, "2013-02-01", "2013-02-02", "--reprocess-behavior", "completed", "--dag-run-conf", named)
+    producer = scheduled_warehouse.history("backfilled", "totals", ["20130202"])[0].producer
+    assert (producer.backfill_id, producer.reprocess) == ("again", "completed")
+    scheduler.succeed("undo_backfilled", conf={"number": "again"})
+    assert [scheduled_warehouse.pin("backfilled", table) for table in ("items", "totals")] == pins
+    scheduler.succeed("undo_backfilled", conf={"number": first})
+    assert current(scheduled_warehouse, "totals", "20130202") is None
+    assert scheduled_warehouse.history("backfilled", "items", ["20130202"])[0].reason == "by a task"
 
 
 def current(warehouse: sfx.Warehouse, table: str, day: str) -> str | None:
@@ -77,3 +94,19 @@ def test_a_backfill_that_has_named_itself_is_undone_by_its_name(scheduled_wareho
     assert set(undone.rolled_back) == set(DAYS)
     with pytest.raises(sfx.BatchNotFound, match="the backfill never of named has changed nothing"):
         scheduled_warehouse.rollback_backfill(dag_id="named", backfill_id="never")
+
+
+def test_where_airflow_s_database_is_not_the_history_knows_a_backfill_by_its_number(tmp_path) -> None:
+    warehouse = sfx.connect(f"embedded://{tmp_path / 'w'}")
+    for day in DAYS[:2]:
+        producer = sfx.Producer(dag_id="nightly", run_id=f"r{day}", task_id="t", run_type="backfill", backfill_id="7")
+        warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "told", "items", [day], producer=producer)
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--backfill", "nightly", "7", "--yes"],
+        env=airflow_environment(tmp_path, tmp_path) | {"SFX_WAREHOUSE": warehouse.uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [entry.operation.value for entry in warehouse.history("told", "items")] == ["rollback"] * 2 + ["publish"] * 2

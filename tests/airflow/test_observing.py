@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import airflow_sfx as sfx
-from dags_examples.local_airflow import local_airflow
+from dags_examples.local_airflow import LocalAirflow, local_airflow
 from tests.airflow.conftest import airflow_environment
 
 
@@ -35,7 +35,7 @@ def observed(open_folders):
         }
         with local_airflow(home / "home", dags, airflow_environment(home, dags) | settings) as running:
             running.ready("observed")
-            running.succeed("observed")
+            run_id = running.succeed("observed")
             warehouse = sfx.connect(running.environment["SFX_WAREHOUSE"])
 
             def complete() -> bool:
@@ -46,12 +46,19 @@ def observed(open_folders):
                 }
 
             running.until(complete, "all tasks have told OpenLineage")
+            logs = {task: log_of(running, run_id, task) for task in ("items", "plain")}
         time.sleep(0.5)
         lines = []
         with contextlib.suppress(BlockingIOError):
             while True:
                 lines += statsd.recv(65_536).decode().splitlines()
-    return lines, read(events), warehouse
+    return lines, read(events), warehouse, logs
+
+
+def log_of(running: LocalAirflow, run_id: str, task: str) -> list[dict]:
+    """What a task has logged through this package, with the fields of each line."""
+    path = f"dags/observed/dagRuns/{run_id}/taskInstances/{task}/logs/1"
+    return [line for line in running.get(path, full_content=True)["content"] if line.get("logger") == "airflow_sfx"]
 
 
 def read(events: Path) -> list[dict]:
@@ -60,7 +67,7 @@ def read(events: Path) -> list[dict]:
 
 
 def test_each_commit_is_counted(observed) -> None:
-    lines, _, _ = observed
+    lines, _, _, _ = observed
     counted = {}
     for line in lines:
         name, _, rest = line.partition(":")
@@ -83,7 +90,7 @@ def test_each_commit_is_counted(observed) -> None:
     ("task", "inputs", "outputs"), [("items", [], ["items"]), ("plain", ["items"], []), ("total", ["items"], ["total"])]
 )
 def test_openlineage_hears_of_the_batches_that_were_read_and_written(observed, task, inputs, outputs) -> None:
-    _, events, warehouse = observed
+    _, events, warehouse, _ = observed
     (event,) = [
         one for one in events if one["eventType"] == "COMPLETE" and one["job"]["name"].rpartition(".")[2] == task
     ]
@@ -105,3 +112,12 @@ def test_openlineage_hears_of_the_batches_that_were_read_and_written(observed, t
 
     assert datasets(event["inputs"]) == expected(inputs)
     assert datasets(event["outputs"]) == expected(outputs)
+
+
+def test_what_was_read_and_changed_is_in_the_log_with_its_fields(observed) -> None:
+    _, _, warehouse, logs = observed
+    batch_id = warehouse.pin("observed", "items").batch_id
+    (changed,), (read,) = logs["items"], logs["plain"]
+    assert (changed["event"], changed["table"], changed["batch_ids"]) == ("sfx publish", "observed.items", [batch_id])
+    assert (changed["rows"], changed["partitions"], changed["conflicts"]) == (3, 1, 0)
+    assert (read["event"], read["table"], read["batch_ids"]) == ("sfx read", "observed.items", [batch_id])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -76,6 +77,25 @@ def test_a_sensor_that_waits_in_vain_times_out(scheduler, scheduled_warehouse):
     scheduler.ready("waiting_in_vain")
     run_id = scheduler.trigger("waiting_in_vain")
     assert scheduler.finish("waiting_in_vain", run_id) == "failed"
+    awaited = "the sensor wait has waited 3 s for a batch newer than 20130101000000 of waiting.items never, in vain"
+    assert awaited in scheduler.task_log("waiting_in_vain", run_id, "wait")
+    assert state(scheduler, "waiting_in_vain", run_id, "skipped") == "skipped"
+    refused = scheduler.task_log("waiting_in_vain", run_id, "refused")
+    assert '"exc_type": "InvalidName"' in refused
+    assert "'no database' does not name a table" in refused
+
+
+def test_a_warehouse_that_cannot_be_reached_is_waited_for(scheduler, scheduled_warehouse):
+    pin = store(scheduled_warehouse, "w")
+    away, there = "hive://127.0.0.1:1?location=file:///tmp/nothing", scheduler.environment["SFX_WAREHOUSE"]
+    body = {"connection_id": "sfx_late", "conn_type": "sfx", "extra": json.dumps({"warehouse": away})}
+    scheduler.send("POST", "connections", body)
+    scheduler.ready("waiting_for_a_warehouse")
+    run_id = scheduler.trigger("waiting_for_a_warehouse")
+    deferred(scheduler, "waiting_for_a_warehouse", run_id)
+    scheduler.send("PATCH", "connections/sfx_late", {**body, "extra": json.dumps({"warehouse": there})})
+    assert f"the task got {pin.batch_id}" in got(scheduler, "waiting_for_a_warehouse", run_id)
+    assert "Cannot look, and will try again" in scheduler.task_log("waiting_for_a_warehouse", run_id, "wait")
 
 
 def test_a_missing_connection_is_named(scheduler):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow.sdk import dag, task
+from airflow.sdk import Param, dag, task
+
+from airflow_sfx.operators import RollbackBatchOperator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,4 +30,10 @@ def backfilled():
     totals(items())
 
 
+@dag(schedule=None, params={"number": Param("", type="string")})
+def undo_backfilled():
+    RollbackBatchOperator(task_id="undo", dag_id="backfilled", backfill_id="{{ params.number }}", reason="by a task")
+
+
 backfilled()
+undo_backfilled()

@@ -9,6 +9,8 @@ from airflow.sdk import CronPartitionTimetable, Param, dag, task
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
+from airflow_sfx.operators import VerifyBatchOperator
+from airflow_sfx.sensors import BatchConsistencySensor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +113,8 @@ def mapped():
 
     days = load.partial(factor=10).expand(day=["20130101", "20130102", "20130103"])
     double.expand(pin=days)
-    add(days)
+    verified = VerifyBatchOperator(task_id="verify", pin=days)
+    add(BatchConsistencySensor(task_id="seen", pin=verified.output).output)
     unpack(count(days))
 
 

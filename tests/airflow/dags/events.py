@@ -31,16 +31,23 @@ def event_source():
 
 @dag(schedule=None)
 def event_source_of_two_keys():
-    @task.batch(table="events.by_country", partitions=[["2016", "US/East"]], partition_keys=["year", "country"])
-    def write() -> pd.DataFrame:
-        return one_row()
+    """A plain task that names what it writes among its outlets, in two calls."""
+
+    @task(outlets=[batch_asset("events.by_country")])
+    def write():
+        for country in ("US/East", "DE"):
+            sfx.store_dataframe(
+                one_row(), "events", "by_country", [["2016", country]], partition_keys=["year", "country"]
+            )
 
     write()
 
 
 @dag(schedule=None)
 def event_source_of_many():
-    @task.batch(table="events.many", partition_by=["day"])
+    """Its table is known when it runs."""
+
+    @task.batch(table="events.{{ 'many' }}", partition_by=["day"])
     def write() -> pd.DataFrame:
         import pandas as pd
 

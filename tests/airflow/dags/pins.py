@@ -50,9 +50,9 @@ def pin_set():
     )
 
     @task.batch(table="pin_set.sum")
-    def add(left: pd.DataFrame, right: pd.DataFrame, both) -> pd.DataFrame:
-        assert sorted(both) == ["left", "right"]
-        return left + right
+    def add(left: pd.DataFrame, right: pd.DataFrame, both: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        assert left.equals(both["left"])
+        return left + both["right"]
 
     add(pins.output["left"], pins.output["right"], pins.output)
 

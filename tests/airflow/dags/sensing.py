@@ -35,7 +35,12 @@ def waiting_in_the_triggerer():
 
 @dag(schedule=None)
 def waiting_in_vain():
-    BatchPartitionSensor(task_id="wait", table="waiting.items", partitions=["never"], poke_interval=1, timeout=3)
+    never = {"table": "waiting.items", "partitions": ["never"], "poke_interval": 1}
+    BatchPartitionSensor(task_id="wait", timeout=3, newer_than="20130101000000", **never)
+    BatchPartitionSensor(task_id="skipped", timeout=0, soft_fail=True, **never)
+    BatchPartitionSensor(
+        task_id="refused", timeout=60, start_from_trigger=True, **{**never, "table": "{{ 'no database' }}"}
+    )
 
 
 @dag(schedule=None)
@@ -46,6 +51,14 @@ def waiting_on_nothing():
 
 
 @dag(schedule=None)
+def waiting_for_a_warehouse():
+    sensor = BatchPartitionSensor(
+        task_id="wait", table="waiting.items", partitions=["w"], poke_interval=1, timeout=120, sfx_conn_id="sfx_late"
+    )
+    seen(sensor.output)
+
+
+@dag(schedule=None)
 def consistent():
     from airflow_sfx.operators import PinBatchesOperator
 
@@ -53,23 +66,9 @@ def consistent():
     seen(BatchConsistencySensor(task_id="wait", pin=pin.output, poke_interval=1, timeout=60).output)
 
 
-@dag(schedule=None)
-def many_waiting():
-    for number in range(500):
-        BatchPartitionSensor(
-            task_id=f"wait_{number}",
-            table="many.items",
-            partitions=[f"p{number:03d}"],
-            poke_interval=2,
-            timeout=900,
-            start_from_trigger=True,
-            end_from_trigger=True,
-        )
-
-
 waiting()
 waiting_in_the_triggerer()
 waiting_in_vain()
 waiting_on_nothing()
+waiting_for_a_warehouse()
 consistent()
-many_waiting()
