@@ -3,14 +3,15 @@
 Every change of a partition goes to a new inner directory, its batch; the metastore's pointer moves; the history stays.
 
 Example:
-    >>> import tempfile
+    >>> import os, tempfile
     >>> import airflow_sfx as sfx
     >>> import pandas as pd
-    >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-    >>> good = warehouse.store_dataframe(pd.DataFrame({"n": [1, 2]}), "sales", "sold_items", ["20161031"])
-    >>> oops = warehouse.store_dataframe(pd.DataFrame({"n": [-9, 2]}), "sales", "sold_items", ["20161031"])
-    >>> warehouse.rollback("sales", "sold_items", ["20161031"]) == good
-    True
+    >>> os.environ["SFX_WAREHOUSE"] = f"embedded://{tempfile.mkdtemp()}"
+    >>> warehouse = sfx.connect()
+    >>> good = sfx.store_dataframe(pd.DataFrame({"n": [1, 2]}), "sales", "sold_items", ["20161031"])
+    >>> oops = sfx.store_dataframe(pd.DataFrame({"n": [-9, 2]}), "sales", "sold_items", ["20161031"])
+
+The example of each call goes on from here, every one by itself: `oops` is current, and `good` is what was before.
 
 Names are loaded on first use: importing the package imports neither pandas, pyarrow nor Airflow.
 """

@@ -33,10 +33,11 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
     """Open a warehouse.
 
     Args:
-        uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named ``key=value``; None for the
-            default one: what ``SFX_WAREHOUSE`` names, else, in a process that runs Airflow, the connection
-            ``sfx_default``, else ``embedded://~/.sfx/warehouse``.
-        producer: Who writes; from the process's environment where nobody says.
+        uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named ``key=value``;
+            ``hive://host:9083?location=s3://bucket/prefix``, further hosts after a comma;
+            ``glue://region?location=s3://bucket/prefix``; None for the default one: what ``SFX_WAREHOUSE`` names, else,
+            in a process that runs Airflow, the connection ``sfx_default``, else ``embedded://~/.sfx/warehouse``.
+        producer: Gives who writes, asked once a change; from the process's environment where it is absent.
 
     Returns:
         The warehouse.
@@ -46,8 +47,7 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
         WarehouseUnavailable: It cannot be opened.
 
     Example:
-        >>> import tempfile
-        >>> connect(f"embedded://{tempfile.mkdtemp()}").tables()
+        >>> sfx.connect(f"embedded://{tempfile.mkdtemp()}").tables()
         []
     """
     if uri is not None:
@@ -128,6 +128,12 @@ def store_dataframe(
         StaleAttempt: A newer attempt of this task instance has changed the partition.
         CommitConflict: Others changed the partition first, for minutes.
         WarehouseUnavailable: Storage or metastore failed.
+
+    Example:
+        >>> quiet = pd.DataFrame({"n": [3]})
+        >>> pin = sfx.store_dataframe(quiet, "sales", "sold_items", ["20161101"], reason="a quiet day")
+        >>> list(pin.batches)
+        ['20161101']
     """
     return _warehouse(warehouse).store_dataframe(
         df,
@@ -180,6 +186,12 @@ def load_dataframe(
         PartitionNotFound: A partition is not there.
         BatchNotFound: A batch is not there.
         InconsistentBatch: Stored objects are not what the manifest says.
+
+    Example:
+        >>> sfx.load_dataframe("sales", "sold_items", ["20161031"])["n"].tolist()
+        [-9, 2]
+        >>> sfx.load_dataframe(good)["n"].tolist()
+        [1, 2]
     """
     return _warehouse(warehouse).load_dataframe(
         src_db,
@@ -219,6 +231,11 @@ def publish(
         InconsistentBatch: A batch was never completed.
         CommitConflict: A batch that was written later is current.
         InvalidName: The pin is of another warehouse.
+
+    Example:
+        >>> staged = sfx.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "sold_items", ["20161101"], publish=False)
+        >>> sfx.publish(staged, reason="looked at") == sfx.pin("sales", "sold_items", ["20161101"])
+        True
     """
     return _warehouse(warehouse).publish(pin, reason=reason, force=force, producer=_producer(producer))
 
@@ -246,6 +263,10 @@ def pin(
     Raises:
         TableNotFound: There is no such table.
         PartitionNotFound: A partition has no batch, or no partition has one.
+
+    Example:
+        >>> sfx.pin("sales", "sold_items", ["20161031"]) == oops
+        True
     """
     return _warehouse(warehouse).pin(db, table, partitions, as_of=as_of)
 
@@ -278,6 +299,10 @@ def hold(
 
     Raises:
         InvalidName: The pin is of another warehouse, the name is empty, or the time has no time zone.
+
+    Example:
+        >>> sfx.hold(good, "annual accounts").pin == sfx.hold(oops, "annual accounts").pin == good
+        True
     """
     return _warehouse(warehouse).hold(pin, name, until=until, renew=renew, reason=reason, producer=producer)
 
@@ -316,6 +341,10 @@ def pin_durably(
         TableNotFound: There is no such table.
         PartitionNotFound: A partition has no batch, or no partition has one.
         InvalidName: The name is empty, or a time has no time zone.
+
+    Example:
+        >>> sfx.pin_durably("sales", "sold_items", name="october report").pin == oops
+        True
     """
     return _warehouse(warehouse).pin_durably(
         db, table, partitions, name=name, as_of=as_of, until=until, renew=renew, reason=reason, producer=producer
@@ -338,6 +367,11 @@ def durable_pins(
 
     Raises:
         TableNotFound: There is no such table.
+
+    Example:
+        >>> held = sfx.hold(good, "annual accounts", reason="signed by the auditor")
+        >>> sfx.durable_pins("sales", "sold_items") == [held]
+        True
     """
     return _warehouse(warehouse).durable_pins(db, table, name)
 
@@ -365,6 +399,10 @@ def history(
     Raises:
         TableNotFound: There is no such table.
         PartitionNotFound: There never was such a partition.
+
+    Example:
+        >>> [(entry.sequence, entry.operation.value) for entry in sfx.history("sales", "sold_items", ["20161031"])]
+        [(2, 'publish'), (1, 'publish')]
     """
     return _warehouse(warehouse).history(db, table, partition, limit=limit)
 
@@ -400,11 +438,8 @@ def audit(
         InvalidName: A time has no time zone.
 
     Example:
-        >>> import pandas as pd, tempfile
-        >>> warehouse = connect(f"embedded://{tempfile.mkdtemp()}")
-        >>> _ = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
-        >>> [entry.operation.value for entry in audit("sales", "sold_items", warehouse=warehouse).entries]
-        ['publish']
+        >>> [entry.batch_id for entry in sfx.audit("sales", "sold_items").entries] == [oops.batch_id, good.batch_id]
+        True
     """
     return _warehouse(warehouse).audit(db, table, since=since, until=until, actor=actor, dag_id=dag_id, run_id=run_id)
 
@@ -440,6 +475,10 @@ def rollback(
         PartitionNotFound: A partition has no batch.
         BatchNotFound: There is no batch before, or the partition never had ``to``.
         CommitConflict: Something else than ``expected`` is current.
+
+    Example:
+        >>> sfx.rollback("sales", "sold_items", ["20161031"], reason="nobody sells minus nine") == good
+        True
     """
     return _warehouse(warehouse).rollback(
         db, table, partitions, to=to, reason=reason, expected=expected, producer=_producer(producer)
@@ -468,6 +507,12 @@ def rollback_run(
 
     Raises:
         BatchNotFound: The run changed nothing in this warehouse.
+
+    Example:
+        >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
+        >>> pin = sfx.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=night)
+        >>> [one.pin == oops for one in sfx.rollback_run(dag_id="nightly", run_id="manual__1")]
+        [True]
     """
     return _warehouse(warehouse).rollback_run(dag_id=dag_id, run_id=run_id, reason=reason, producer=_producer(producer))
 
@@ -495,6 +540,12 @@ def rollback_backfill(
 
     Raises:
         BatchNotFound: The backfill changed nothing in this warehouse.
+
+    Example:
+        >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")
+        >>> pin = sfx.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=run)
+        >>> [one.pin == oops for one in sfx.rollback_backfill(dag_id="nightly", backfill_id="october")]
+        [True]
     """
     return _warehouse(warehouse).rollback_backfill(
         dag_id=dag_id,
@@ -506,7 +557,22 @@ def rollback_backfill(
 
 
 def backfill_runs(dag_id: str, backfill_id: str) -> list[str]:
-    """The runs of a backfill that is given by its number, from Airflow's database; none where the history has to tell."""
+    """The runs of a backfill that is given by its number, from Airflow's database; none where the history has to tell.
+
+    Args:
+        dag_id: The DAG.
+        backfill_id: The backfill's number or name.
+
+    Returns:
+        The runs' IDs.
+
+    Raises:
+        BatchNotFound: The DAG has no backfill of that number with runs.
+
+    Example:
+        >>> backfill_runs("nightly", "march again")
+        []
+    """
     if not backfill_id.isdecimal() or importlib.util.find_spec("airflow") is None:
         return []
     from airflow_sfx.hooks.backfills import runs_of_backfill
@@ -551,13 +617,10 @@ def retain(
         InvalidName: ``keep_last`` or a time is too small.
 
     Example:
-        >>> import pandas as pd, tempfile, datetime
-        >>> warehouse = f"embedded://{tempfile.mkdtemp()}"
-        >>> for sold in (1, 2, 3):
-        ...     pin = store_dataframe(pd.DataFrame({"sold": [sold]}), "sales", "items", warehouse=warehouse)
-        >>> plan = retain("sales", "items", keep_last=2, older_than=datetime.timedelta(0), warehouse=warehouse)
-        >>> len(plan.retired), plan.dry_run
-        (1, True)
+        >>> from datetime import timedelta
+        >>> plan = sfx.retain("sales", "sold_items", keep_last=1, older_than=timedelta(0))
+        >>> [one.batch_id == good.batch_id for one in plan.retired], plan.dry_run
+        ([True], True)
     """
     return _warehouse(warehouse).retain(
         db,
@@ -606,13 +669,9 @@ def erase(
         InvalidName: The time of grace is below zero.
 
     Example:
-        >>> import pandas as pd, tempfile, datetime
-        >>> warehouse = f"embedded://{tempfile.mkdtemp()}"
-        >>> frame = pd.DataFrame({"client_id": [7, 42], "sold": [1, 2]})
-        >>> pin = store_dataframe(frame, "sales", "items", warehouse=warehouse)
-        >>> report = erase("sales", "items", where="client_id = 42", dry_run=False, warehouse=warehouse)
-        >>> report.erased, load_dataframe("sales", "items", warehouse=warehouse)["client_id"].tolist()
-        (1, [7])
+        >>> report = sfx.erase("sales", "sold_items", where="n = -9", dry_run=False, reason="request 17")
+        >>> report.erased, sfx.load_dataframe("sales", "sold_items")["n"].tolist()
+        (1, [2])
     """
     return _warehouse(warehouse).erase(
         db,
@@ -646,6 +705,11 @@ def diff(
 
     Raises:
         SchemaMismatch: A key is not a column of both.
+
+    Example:
+        >>> found = sfx.diff(good, oops)
+        >>> found.identical, found.added, found.removed
+        (False, 1, 1)
     """
     return _warehouse(warehouse).diff(before, after, keys=keys)
 
@@ -667,6 +731,10 @@ def verify(
     Raises:
         BatchNotFound: There is no such batch.
         InconsistentBatch: Something is missing, truncated or altered; ``problems`` lists it.
+
+    Example:
+        >>> sfx.verify(good).rows
+        2
     """
     return _warehouse(warehouse).verify(pin)
 
@@ -692,6 +760,10 @@ def pinned_table_sql(
     Raises:
         InvalidName: The name breaks a rule.
         BatchNotFound: There is no such batch.
+
+    Example:
+        >>> [statement.partition(" ")[0] for statement in sfx.pinned_table_sql(good, "scratch.good_items")]
+        ['CREATE', 'ALTER']
     """
     return _warehouse(warehouse).pinned_table_sql(pin, name, s3_scheme=s3_scheme)
 
@@ -714,6 +786,10 @@ def repair(
 
     Raises:
         TableNotFound: There is no such table.
+
+    Example:
+        >>> sfx.repair("sales", "sold_items")
+        []
     """
     return _warehouse(warehouse).repair(db, table)
 
@@ -751,6 +827,12 @@ def adopt(
         InvalidName: There is nothing to adopt, or the directories do not fit the keys.
         SchemaMismatch: The files do not fit together, or do not fit the table.
         TableNotFound: Neither a directory nor a table is there.
+
+    Example:
+        >>> old = tempfile.mkdtemp()
+        >>> pd.DataFrame({"n": [5]}).to_parquet(f"{old}/part-0.parquet")
+        >>> sfx.load_dataframe(sfx.adopt("sales", "old_items", old))["n"].tolist()
+        [5]
     """
     return _warehouse(warehouse).adopt(
         db,
@@ -771,6 +853,13 @@ def tables(
 
     Args:
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        The tables, those that something else made among them.
+
+    Example:
+        >>> [str(table) for table in sfx.tables()]
+        ['sales.sold_items']
     """
     return _warehouse(warehouse).tables()
 
@@ -793,6 +882,10 @@ def show(
 
     Raises:
         TableNotFound: There is no such table.
+
+    Example:
+        >>> [one.batch_id == oops.batch_id for one in sfx.show("sales", "sold_items").partitions]
+        [True]
     """
     return _warehouse(warehouse).show(db, table)
 
@@ -814,5 +907,9 @@ def manifests(
     Raises:
         BatchNotFound: There is no such batch.
         InconsistentBatch: A manifest is missing or was altered.
+
+    Example:
+        >>> [manifest.rows for manifest in sfx.manifests(good)]
+        [2]
     """
     return _warehouse(warehouse).manifests(pin)

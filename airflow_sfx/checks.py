@@ -28,7 +28,17 @@ __all__ = ["fresh", "has_columns", "not_null", "rows_between", "rows_like_before
 
 @dataclass(frozen=True)
 class rows_between:  # reads as a sentence where it is used
-    """The frame has between ``low`` and ``high`` rows, both included."""
+    """The frame has between ``low`` and ``high`` rows, both included.
+
+    Args:
+        low: The least number of rows.
+        high: The greatest.
+
+    Example:
+        >>> import pandas as pd
+        >>> rows_between(2, 1000)(pd.DataFrame({"n": [1]}))
+        '1 rows, not between 2 and 1000'
+    """
 
     low: int
     high: int
@@ -45,7 +55,16 @@ class rows_between:  # reads as a sentence where it is used
 
 
 class not_null:
-    """The columns have no nulls (and no NaN, in a pandas frame)."""
+    """The columns have no nulls (and no NaN, in a pandas frame).
+
+    Args:
+        columns: Their names.
+
+    Example:
+        >>> import pandas as pd
+        >>> not_null("n", "name")(pd.DataFrame({"n": [1.0, None], "name": ["hat", "shoe"]}))
+        "column 'n' has 1 null"
+    """
 
     def __init__(self, *columns: str) -> None:
         self.columns = columns
@@ -63,7 +82,16 @@ class not_null:
 
 
 class unique:
-    """No two rows have the same values in the columns taken together."""
+    """No two rows have the same values in the columns taken together.
+
+    Args:
+        columns: Their names.
+
+    Example:
+        >>> import pandas as pd
+        >>> unique("item", "day")(pd.DataFrame({"item": ["hat", "hat"], "day": ["mon", "mon"]}))
+        '1 row repeat item, day'
+    """
 
     def __init__(self, *columns: str) -> None:
         self.columns = columns
@@ -125,7 +153,7 @@ class fresh:
 
     Args:
         column: A column of times; those without a time zone are taken as UTC.
-        within: How old the newest may be.
+        within: How old the newest may be when the check runs.
 
     Example:
         >>> import pandas as pd
@@ -187,6 +215,9 @@ class rows_like_before:
         Args:
             frame: The frame.
             before: The manifests of the batches that it replaces.
+
+        Returns:
+            The sentence, or None.
         """
         if not before:
             return None

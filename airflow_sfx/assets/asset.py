@@ -29,6 +29,10 @@ def batch_asset(table: str, **more: Any) -> Asset:
 
     Raises:
         InvalidName: The table's name breaks a rule.
+
+    Example:
+        >>> from airflow.sdk import PartitionedAssetTimetable
+        >>> schedule = PartitionedAssetTimetable(assets=batch_asset("sales.sold_items", group="nightly"))
     """
     ref = TableRef.parse(table)
     asset = Asset(name=str(ref), **more)
@@ -63,5 +67,14 @@ def _tell_outlet(work: Committed | Loaded) -> None:
 
 
 def create_asset(*, database: str, table: str, extra: Mapping[str, Any] | None = None) -> Asset:
-    """An asset from the parts of its URI, for hook lineage."""
+    """An asset from the parts of its URI, for hook lineage.
+
+    Args:
+        database: The table's database.
+        table: Its name.
+        extra: What goes with the asset.
+
+    Returns:
+        The asset.
+    """
     return batch_asset(f"{database}.{table}", extra=dict(extra or {}))

@@ -41,6 +41,13 @@ def pins_from_events(
     Raises:
         InvalidName: No event of the table started the run, or one has no pin or the pin of another table.
         AirflowSkipException: Another run has taken these changes already.
+
+    Example:
+        In a DAG whose schedule is ``PartitionedAssetTimetable(assets=batch_asset("sales.sold_items"))``::
+
+            @task
+            def anchor():
+                return pins_from_events(get_current_context(), "sales.sold_items", once=True)
     """
     ref = TableRef.parse(table)
     entries: dict[str, str] = {}
@@ -77,6 +84,17 @@ def missed_pins(
 
     Returns:
         The pin of what was missed, which counts as taken by this run now; None if nothing was.
+
+    Raises:
+        TableNotFound: There is no such table.
+        InvalidName: The time has no time zone.
+
+    Example:
+        In a DAG that runs now and then::
+
+            @task
+            def look():
+                return missed_pins(get_current_context(), "sales.sold_items", consumer="weekly/anchor")
     """
     ref = TableRef.parse(table)
     warehouse = named_warehouse(sfx_conn_id) or sfx.connect()

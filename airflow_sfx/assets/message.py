@@ -22,6 +22,12 @@ EXTRA = "sfx"
 def asset_uri(ref: TableRef) -> str:
     """The URI of a table's asset.
 
+    Args:
+        ref: The table.
+
+    Returns:
+        ``sfx://database/table``.
+
     Example:
         >>> asset_uri(TableRef("sales", "sold_items"))
         'sfx://sales/sold_items'
@@ -33,6 +39,13 @@ def written(pin: BatchPin, operation: str) -> dict[str, Any]:
     """What an event says: what was done, and the pin; of many partitions with one batch ID, that ID alone.
 
     An event of a pin is written once for each of its partitions.
+
+    Args:
+        pin: What is current now.
+        operation: ``publish`` or ``rollback``.
+
+    Returns:
+        What goes into the event's extra.
 
     Example:
         >>> many = BatchPin("sales", "items", "s3://b/sales.db/items", tuple((f"{n:03}", "20161101002256") for n in range(99)))

@@ -26,6 +26,14 @@ def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publi
 
     Raises:
         WarehouseUnavailable: Airflow cannot be reached or refuses; the batches are current all the same.
+
+    Example:
+        >>> from airflow_sfx.core.pin import BatchPin
+        >>> pin = BatchPin("sales", "items", "s3://bucket/sales.db/items", (("20161031", "20161101002256"),))
+        >>> announce(pin, "http://127.0.0.1:1", "a token")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.WarehouseUnavailable: Airflow at http://127.0.0.1:1 cannot be told of ...; try again
     """
     import httpx
 

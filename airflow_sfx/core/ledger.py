@@ -86,6 +86,13 @@ class LedgerEntry:
         bytes: How many bytes ``batch_id`` has.
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
         retired: Earlier batches that nobody may refer to any more, and whose files are deleted later.
+
+    Example:
+        >>> from datetime import UTC
+        >>> at = datetime(2016, 11, 2, 23, 42, 52, tzinfo=UTC)
+        >>> entry = LedgerEntry("20161031", 2, Operation.PUBLISH, "20161102234252", "20161101002256", at, reason="late")
+        >>> f"{entry.operation} of {entry.batch_id} in place of {entry.previous}: {entry.reason}"
+        'publish of 20161102234252 in place of 20161101002256: late'
     """
 
     partition: str

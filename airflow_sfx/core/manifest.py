@@ -87,6 +87,14 @@ class Manifest:
         replaced: The batch that was current when it was written; None for a partition's first.
         staged: Whether it was written to be published later.
         checks: What the checks before publishing found.
+
+    Example:
+        >>> import tempfile, pandas as pd, airflow_sfx as sfx
+        >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+        >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+        >>> (manifest,) = warehouse.manifests(pin)
+        >>> manifest.rows, [column.type for column in manifest.columns], manifest.files[0].path
+        (1, ['bigint'], 'part-00000.parquet')
     """
 
     ref: TableRef

@@ -69,7 +69,14 @@ def batch_task(
         The decorator.
 
     Raises:
-        TypeError: No table is named.
+        TypeError: No table is named, or ``multiple_outputs`` is asked for.
+
+    Example:
+        >>> from airflow.sdk import task
+        >>> @task.batch(table="sales.sold_items", partitions=["{{ ds_nodash }}"])
+        ... def sold_items(): ...
+        >>> sold_items.operator_class.__name__
+        'BatchDecoratedOperator'
     """
     if table is None:
         raise TypeError('@task.batch needs the table that it writes: @task.batch(table="database.table")')

@@ -100,6 +100,9 @@ def connection_named(conn_id: str, conn_type: str, what: str) -> Connection:
         conn_type: Of which type it should be, for the message.
         what: What it should hold, for the message.
 
+    Returns:
+        The connection.
+
     Raises:
         WarehouseUnavailable: There is none.
     """

@@ -67,7 +67,11 @@ def current_producer_or_none() -> Producer | None:
 
 
 def current_producer() -> Producer:
-    """The producer of the task that runs in this process, else of the process itself."""
+    """The producer of the task that runs in this process, else of the process itself.
+
+    Returns:
+        The producer.
+    """
     from airflow_sfx.warehouse.identity import current_producer as of_the_process
 
     return current_producer_or_none() or of_the_process(os.environ)

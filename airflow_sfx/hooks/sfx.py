@@ -29,7 +29,14 @@ class SfxHook(BaseHook):
     """Opens the warehouse that an Airflow connection names.
 
     Args:
-        sfx_conn_id: The connection.
+        sfx_conn_id: The connection, of the type ``sfx``.
+        kwargs: As of every hook.
+
+    Example:
+        >>> import os, tempfile
+        >>> os.environ["AIRFLOW_CONN_SHOP"] = f"sfx://?warehouse=embedded://{tempfile.mkdtemp()}"
+        >>> SfxHook("shop").get_conn().tables()
+        []
     """
 
     conn_name_attr = "sfx_conn_id"
@@ -45,6 +52,9 @@ class SfxHook(BaseHook):
     def get_uri(self) -> str:
         """The warehouse's URI, without secrets.
 
+        Returns:
+            The URI; with the hosts of the connection ``metastore_conn_id`` where there is one.
+
         Raises:
             WarehouseUnavailable: There is no such connection.
             InvalidName: The connection names no warehouse.
@@ -58,6 +68,9 @@ class SfxHook(BaseHook):
 
     def get_conn(self) -> Warehouse:
         """Open the warehouse; the second call gives the same one.
+
+        Returns:
+            The warehouse.
 
         Raises:
             WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.

@@ -41,6 +41,16 @@ class PublishBatchOperator(BaseOperator):
         notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every operator.
+
+    Example:
+        >>> from airflow.sdk import DAG
+        >>> from airflow_sfx.operators import StoreBatchOperator
+        >>> with DAG("approved"):
+        ...     staged = StoreBatchOperator(task_id="stage", python_callable=list, table="sales.sold_items", publish=False)
+        ...     publish = PublishBatchOperator(task_id="publish", pin=staged.output, reason="approved")
+        >>> publish.outlets[0].uri
+        'sfx://sales/sold_items'
     """
 
     template_fields: Sequence[str] = ("pin", "reason", "cascade")
@@ -95,6 +105,16 @@ class VerifyBatchOperator(BaseOperator):
     Args:
         pin: The pin, or several (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every operator.
+
+    Example:
+        >>> from airflow.sdk import DAG
+        >>> from airflow_sfx.operators import PinBatchesOperator
+        >>> with DAG("verified"):
+        ...     pins = PinBatchesOperator(task_id="pins", table="sales.sold_items")
+        ...     verify = VerifyBatchOperator(task_id="verify", pin=pins.output)
+        >>> sorted(verify.upstream_task_ids)
+        ['pins']
     """
 
     template_fields: Sequence[str] = ("pin",)
@@ -142,6 +162,13 @@ class RollbackBatchOperator(Destination, BaseOperator):
         notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every operator.
+
+    Example:
+        >>> one = RollbackBatchOperator(task_id="one", table="sales.sold_items", partitions=["{{ params.day }}"])
+        >>> run = RollbackBatchOperator(task_id="run", dag_id="nightly", run_id="{{ params.run }}", reason="zero prices")
+        >>> run.undone_dag_id
+        'nightly'
     """
 
     operator_extra_links = (BatchHistoryLink(),)

@@ -89,6 +89,9 @@ class Destination:
     def named(self) -> tuple[TableRef, Sequence[Any] | None]:
         """The table and the partitions that the task names, and none of its run's.
 
+        Returns:
+            The table, and the partitions' values; None for all.
+
         Raises:
             InvalidName: The table or a value is refused.
         """
@@ -97,7 +100,11 @@ class Destination:
         return self._table(), self.partitions or None
 
     def warehouse(self) -> Warehouse | None:
-        """The warehouse of the connection; None for the default one."""
+        """The warehouse of the connection.
+
+        Returns:
+            The warehouse; None for the default one.
+        """
         return named_warehouse(self.sfx_conn_id)
 
     def _table(self) -> TableRef:

@@ -48,7 +48,14 @@ def checked(notify: Notify | None, task_id: str) -> Notify:
 
 
 def notifies(execute: Callable[[Any, Context], _Result]) -> Callable[[Any, Context], _Result]:
-    """Make an operator's ``execute`` tell those in its ``notify`` what it did, when it ends, well or not."""
+    """Make an operator's ``execute`` tell those in its ``notify`` what it did, when it ends, well or not.
+
+    Args:
+        execute: The method.
+
+    Returns:
+        The method that tells.
+    """
 
     @wraps(execute)
     def told(self: Any, context: Context) -> _Result:

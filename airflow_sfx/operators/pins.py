@@ -45,6 +45,14 @@ class PinBatchesOperator(Destination, BaseOperator):
             ``hold_days`` of the section ``[sfx]`` in Airflow's configuration says it: 90 days.
         reason: Why, for whoever looks at the durable pins (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every operator.
+
+    Example:
+        >>> pins = PinBatchesOperator(
+        ...     task_id="pins", tables={"flights": "nyc.flights", "weather": "nyc.weather"}, partitions=["{{ ds_nodash }}"]
+        ... )
+        >>> pins.output["flights"].key
+        'flights'
     """
 
     operator_extra_links = (BatchHistoryLink(),)

@@ -32,6 +32,14 @@ class RetainBatchesOperator(BaseOperator):
         dry_run: Only tell what would be done: the way to begin.
         reason: Why, for the history (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every operator.
+
+    Example:
+        >>> plan = RetainBatchesOperator(
+        ...     task_id="plan", table="sales.sold_items", keep_last=30, older_than=timedelta(days=90)
+        ... )
+        >>> plan.only_tell
+        True
     """
 
     template_fields: Sequence[str] = ("table", "reason")

@@ -58,6 +58,17 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on.
+
+    Example:
+        >>> from airflow.sdk import DAG
+        >>> from airflow_sfx.operators import PinBatchesOperator
+        >>> with DAG("routes"):
+        ...     pins = PinBatchesOperator(task_id="pins", table="nyc.flights", partitions=["{{ ds_nodash }}"])
+        ...     routes = SparkBatchOperator(
+        ...         task_id="routes", application="/jobs/routes.py", inputs={"flights": pins.output}, table="nyc.routes"
+        ...     )
+        >>> sorted(routes.upstream_task_ids)
+        ['pins']
     """
 
     operator_extra_links = (BatchHistoryLink(),)

@@ -51,6 +51,19 @@ class SqlToBatchOperator(Destination, BaseOperator):
         notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every operator.
+
+    Example:
+        >>> orders = SqlToBatchOperator(
+        ...     task_id="orders",
+        ...     conn_id="shop_postgres",
+        ...     sql="SELECT * FROM orders WHERE day = %(day)s",
+        ...     parameters={"day": "{{ ds }}"},
+        ...     table="sales.orders",
+        ...     types={"price": "decimal(38,4)"},
+        ... )
+        >>> orders.fetch_rows
+        50000
     """
 
     operator_extra_links = (BatchHistoryLink(),)

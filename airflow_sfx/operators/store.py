@@ -50,6 +50,18 @@ class StoreBatchOperator(Destination, PythonOperator):
         notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every operator.
+
+    Example:
+        >>> import pandas as pd
+        >>> store = StoreBatchOperator(
+        ...     task_id="store",
+        ...     python_callable=lambda: pd.DataFrame({"item": ["hat"]}),
+        ...     table="sales.sold_items",
+        ...     partitions=["{{ ds_nodash }}"],
+        ... )
+        >>> store.outlets[0].uri
+        'sfx://sales/sold_items'
     """
 
     checks: Sequence[Check]

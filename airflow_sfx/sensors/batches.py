@@ -36,12 +36,21 @@ class BatchPartitionSensor(BatchSensor):
         partitions: The partitions' values (templated); the run's where they are absent; an empty list for a table
             without partitions.
         newer_than: A batch counts that was written at this time or later (``"{{ data_interval_end }}"``: since the
-            run's data are complete), or after this batch, given by its ID or its pin (templated); None: any counts.
+            run's data are complete; with a time zone), or after this batch, given by its ID or its pin (templated);
+            None: any counts.
         start_from_trigger: Begin in the triggerer: no worker is needed before the batch is there.
         end_from_trigger: End in the triggerer: no worker is needed after it either, and there is no XCom.
         deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        poke_interval: The time between two looks at the most.
+        poke_interval: Seconds, or a timedelta, between two looks at the most.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
+
+    Example:
+        >>> sensor = BatchPartitionSensor(
+        ...     task_id="late", table="sales.sold_items", newer_than="{{ data_interval_end }}", timeout=6 * 3600
+        ... )
+        >>> sensor.partitions
+        ['{{ dag_run.partition_key or ds_nodash }}']
     """
 
     template_fields: Sequence[str] = ("table", "partitions", "newer_than")
@@ -138,8 +147,17 @@ class BatchConsistencySensor(BatchSensor):
     Args:
         pin: The pin, or several (templated): the output of a task that stored or pinned.
         deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        poke_interval: The time between two looks.
+        poke_interval: Seconds, or a timedelta, between two looks.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
+
+    Example:
+        >>> from airflow.sdk import DAG
+        >>> with DAG("after_sales"):
+        ...     there = BatchPartitionSensor(task_id="there", table="sales.sold_items")
+        ...     seen = BatchConsistencySensor(task_id="seen", pin=there.output, poke_interval=5)
+        >>> sorted(seen.upstream_task_ids)
+        ['there']
     """
 
     template_fields: Sequence[str] = ("pin",)

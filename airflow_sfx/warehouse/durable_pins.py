@@ -35,6 +35,14 @@ class DurablePin:
         until: Until when retention leaves the batches alone, in UTC; None for ever.
         producer: Who pinned.
         reason: Why, in their words.
+
+    Example:
+        >>> import tempfile, pandas as pd, airflow_sfx as sfx
+        >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+        >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+        >>> held = warehouse.hold(pin, "annual accounts", reason="signed")
+        >>> held.name, held.number, held.pin == pin, held.until
+        ('annual accounts', 1, True, None)
     """
 
     name: str

@@ -55,7 +55,12 @@ class Warehouse:
         metastore: The metastore.
         partition_style: How new tables name a partition's directory: ``value`` (``20161031``) or ``hive``
             (``date=20161031``).
-        producer: Who writes; asked once a change.
+        producer: Gives who writes; asked once a change.
+
+    Example:
+        >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}?layout=hive")
+        >>> warehouse.partition_style, warehouse.tables()
+        ('hive', [])
     """
 
     def __init__(
@@ -122,11 +127,10 @@ class Warehouse:
             WarehouseUnavailable: Storage or metastore failed.
 
         Example:
-            >>> import pandas as pd, tempfile, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+            >>> quiet = pd.DataFrame({"n": [3]})
+            >>> pin = warehouse.store_dataframe(quiet, "sales", "sold_items", ["20161101"], reason="a quiet day")
             >>> list(pin.batches)
-            ['20161031']
+            ['20161101']
         """
         from airflow_sfx.frames.source import is_spark
         from airflow_sfx.warehouse.store import StoreOptions, store_frame
@@ -171,6 +175,14 @@ class Warehouse:
 
         Raises:
             InvalidName: A name or a partition value breaks a rule.
+
+        Example:
+            >>> batch = warehouse.open_batch("sales", "sold_items", ["20161101"])
+            >>> place = batch.location.removeprefix("file://")
+            >>> os.makedirs(place, exist_ok=True)
+            >>> pd.DataFrame({"n": [3]}).to_parquet(f"{place}/part-0.parquet")  # the other program
+            >>> warehouse.load_dataframe(batch.close())["n"].tolist()
+            [3]
         """
         from airflow_sfx.warehouse.open_batch import OpenBatch
         from airflow_sfx.warehouse.target import Target
@@ -215,11 +227,10 @@ class Warehouse:
             InconsistentBatch: Stored objects are not what the manifest says.
 
         Example:
-            >>> import pandas as pd, tempfile, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
-            >>> warehouse.load_dataframe(pin)["n"].tolist()
-            [1]
+            >>> warehouse.load_dataframe("sales", "sold_items", ["20161031"])["n"].tolist()
+            [-9, 2]
+            >>> warehouse.load_dataframe(good)["n"].tolist()
+            [1, 2]
         """
         from airflow_sfx.warehouse.load import load_batches
 
@@ -247,6 +258,11 @@ class Warehouse:
             InconsistentBatch: A batch was never completed.
             CommitConflict: A batch that was written later is current.
             InvalidName: The pin is of another warehouse.
+
+        Example:
+            >>> staged = warehouse.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "sold_items", ["20161101"], publish=False)
+            >>> warehouse.publish(staged, reason="looked at") == warehouse.pin("sales", "sold_items", ["20161101"])
+            True
         """
         from airflow_sfx.warehouse.publish import publish_pin
 
@@ -271,6 +287,10 @@ class Warehouse:
             TableNotFound: There is no such table.
             PartitionNotFound: A partition has no batch, or no partition has one.
             InvalidName: The time has no time zone.
+
+        Example:
+            >>> warehouse.pin("sales", "sold_items", ["20161031"]) == oops
+            True
         """
         return self._pin(self._open(db, table), partitions, as_of)
 
@@ -303,11 +323,7 @@ class Warehouse:
             InvalidName: The pin is of another warehouse, the name is empty, or the time has no time zone.
 
         Example:
-            >>> import pandas as pd, tempfile, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> first = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
-            >>> second = warehouse.store_dataframe(pd.DataFrame({"n": [2]}), "sales", "sold_items", ["20161031"])
-            >>> warehouse.hold(first, "october report").pin == warehouse.hold(second, "october report").pin == first
+            >>> warehouse.hold(good, "annual accounts").pin == warehouse.hold(oops, "annual accounts").pin == good
             True
         """
         from airflow_sfx.warehouse.durable_pins import hold
@@ -348,6 +364,10 @@ class Warehouse:
             TableNotFound: There is no such table.
             PartitionNotFound: A partition has no batch, or no partition has one.
             InvalidName: The name is empty, or a time has no time zone.
+
+        Example:
+            >>> warehouse.pin_durably("sales", "sold_items", name="october report").pin == oops
+            True
         """
         from airflow_sfx.warehouse.durable_pins import hold, standing
 
@@ -372,6 +392,11 @@ class Warehouse:
 
         Raises:
             TableNotFound: There is no such table.
+
+        Example:
+            >>> held = warehouse.hold(good, "annual accounts", reason="signed by the auditor")
+            >>> warehouse.durable_pins("sales", "sold_items") == [held]
+            True
         """
         from airflow_sfx.warehouse.durable_pins import durable_pins, newest
 
@@ -397,10 +422,7 @@ class Warehouse:
             InvalidName: The pin is of another warehouse.
 
         Example:
-            >>> import pandas as pd, tempfile, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
-            >>> warehouse.take(pin, consumer="report", run="monday"), warehouse.take(pin, consumer="report", run="tuesday")
+            >>> warehouse.take(oops, consumer="report", run="monday"), warehouse.take(oops, consumer="report", run="tuesday")
             ({}, {'20161031': 'monday'})
         """
         from airflow_sfx.warehouse.consumers import take
@@ -421,6 +443,10 @@ class Warehouse:
 
         Raises:
             TableNotFound: There is no such table.
+
+        Example:
+            >>> warehouse.missed("sales", "sold_items", consumer="report") == oops
+            True
         """
         from airflow_sfx.warehouse.consumers import missed
 
@@ -443,6 +469,10 @@ class Warehouse:
         Raises:
             TableNotFound: There is no such table.
             PartitionNotFound: There never was such a partition.
+
+        Example:
+            >>> [(entry.sequence, entry.operation.value) for entry in warehouse.history("sales", "sold_items", ["20161031"])]
+            [(2, 'publish'), (1, 'publish')]
         """
         from airflow_sfx.warehouse.history import partition_history, table_history
 
@@ -514,6 +544,10 @@ class Warehouse:
         Raises:
             TableNotFound: There is no such table.
             InvalidName: A time has no time zone.
+
+        Example:
+            >>> [entry.batch_id for entry in warehouse.audit("sales", "sold_items").entries] == [oops.batch_id, good.batch_id]
+            True
         """
         from airflow_sfx.warehouse.audit import AuditFilter, audit_table
 
@@ -538,6 +572,10 @@ class Warehouse:
 
         Raises:
             InvalidName: A time has no time zone, or the table's name breaks a rule.
+
+        Example:
+            >>> warehouse.load_dataframe(warehouse.export_audit("meta", "changes"))["batch_id"].tolist()[-1] == oops.batch_id
+            True
         """
         from airflow_sfx.warehouse.audit import AuditFilter, audit_table
         from airflow_sfx.warehouse.audit_export import export_changes, whole_days
@@ -559,6 +597,10 @@ class Warehouse:
 
         Returns:
             The changes that took effect, a table at a time; none where it changed nothing.
+
+        Example:
+            >>> warehouse.audit_run(dag_id="nightly", run_id="manual__1")
+            []
         """
         from airflow_sfx.warehouse.audit import audit_unit
 
@@ -594,6 +636,10 @@ class Warehouse:
             PartitionNotFound: A partition has no batch.
             BatchNotFound: There is no batch before, or the partition never had ``to``.
             CommitConflict: Something else than ``expected`` is current.
+
+        Example:
+            >>> warehouse.rollback("sales", "sold_items", ["20161031"], reason="nobody sells minus nine") == good
+            True
         """
         from airflow_sfx.warehouse.rollback import roll_back
 
@@ -627,6 +673,12 @@ class Warehouse:
 
         Raises:
             BatchNotFound: The run changed nothing in this warehouse.
+
+        Example:
+            >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=night)
+            >>> [one.pin == oops for one in warehouse.rollback_run(dag_id="nightly", run_id="manual__1")]
+            [True]
         """
         return self._undo(Unit(dag_id, run_id), reason, producer, dry_run=dry_run)
 
@@ -653,6 +705,12 @@ class Warehouse:
 
         Raises:
             BatchNotFound: The backfill changed nothing in this warehouse.
+
+        Example:
+            >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=run)
+            >>> [one.pin == oops for one in warehouse.rollback_backfill(dag_id="nightly", backfill_id="october")]
+            [True]
         """
         return self._undo(Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(run_ids)), reason, producer)
 
@@ -672,11 +730,8 @@ class Warehouse:
             What was made from any of them, newest first, each once.
 
         Example:
-            >>> import tempfile, pandas as pd, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> sold = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "items")
-            >>> total = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "totals", inputs=[sold])
-            >>> [one.pin == total for one in warehouse.readers(sold)]
+            >>> total = warehouse.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "totals", inputs=[good])
+            >>> [one.pin == total for one in warehouse.readers(good)]
             [True]
         """
         from airflow_sfx.warehouse.readers import readers_of
@@ -717,6 +772,12 @@ class Warehouse:
         Raises:
             TableNotFound: There is no such table.
             InvalidName: ``keep_last`` or a time is too small.
+
+        Example:
+            >>> from datetime import timedelta
+            >>> plan = warehouse.retain("sales", "sold_items", keep_last=1, older_than=timedelta(0))
+            >>> [one.batch_id == good.batch_id for one in plan.retired], plan.dry_run
+            ([True], True)
         """
         from airflow_sfx.warehouse.retention import Rule, retain
 
@@ -761,6 +822,11 @@ class Warehouse:
             TableNotFound: There is no such table.
             SchemaMismatch: The condition is not understood, or names a column that no batch has.
             InvalidName: The time of grace is below zero.
+
+        Example:
+            >>> report = warehouse.erase("sales", "sold_items", where="n = -9", dry_run=False, reason="request 17")
+            >>> report.erased, warehouse.load_dataframe("sales", "sold_items")["n"].tolist()
+            (1, [2])
         """
         from airflow_sfx.warehouse.erasure import Erasure, erase
 
@@ -782,6 +848,11 @@ class Warehouse:
 
         Raises:
             SchemaMismatch: A key is not a column of both.
+
+        Example:
+            >>> found = warehouse.diff(good, oops)
+            >>> found.identical, found.added, found.removed
+            (False, 1, 1)
         """
         from airflow_sfx.warehouse.diff import diff_batches
 
@@ -799,6 +870,10 @@ class Warehouse:
         Raises:
             BatchNotFound: There is no such batch.
             InconsistentBatch: Something is missing, truncated or altered; ``problems`` lists it.
+
+        Example:
+            >>> warehouse.verify(good).rows
+            2
         """
         from airflow_sfx.warehouse.verify import verify_pin
 
@@ -819,10 +894,7 @@ class Warehouse:
             InvalidName: The pin is of another warehouse.
 
         Example:
-            >>> import pandas as pd, tempfile, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
-            >>> warehouse.inconsistencies(pin)
+            >>> warehouse.inconsistencies(good)
             []
         """
         from airflow_sfx.warehouse.consistency import inconsistencies
@@ -841,6 +913,10 @@ class Warehouse:
 
         Raises:
             TableNotFound: There is no such table.
+
+        Example:
+            >>> warehouse.repair("sales", "sold_items")
+            []
         """
         from airflow_sfx.warehouse.repair import repair_table
 
@@ -879,6 +955,12 @@ class Warehouse:
             InvalidName: There is nothing to adopt, or the directories do not fit the keys.
             SchemaMismatch: The files do not fit together, or do not fit the table.
             TableNotFound: Neither a directory nor a table is there.
+
+        Example:
+            >>> old = tempfile.mkdtemp()
+            >>> pd.DataFrame({"n": [5]}).to_parquet(f"{old}/part-0.parquet")
+            >>> warehouse.load_dataframe(warehouse.adopt("sales", "old_items", old))["n"].tolist()
+            [5]
         """
         from airflow_sfx.warehouse.adopt import adopt_directory
         from airflow_sfx.warehouse.foreign import adopt_present
@@ -891,7 +973,15 @@ class Warehouse:
         return adopt_directory(target, directory, partition_keys, author)
 
     def tables(self) -> list[TableRef]:
-        """All tables, sorted."""
+        """All tables, sorted.
+
+        Returns:
+            The tables, those that something else made among them.
+
+        Example:
+            >>> [str(table) for table in warehouse.tables()]
+            ['sales.sold_items']
+        """
         return [TableRef(db, name) for db in self.metastore.databases() for name in self.metastore.tables(db)]
 
     def show(self, db: str, table: str) -> TableState:
@@ -906,6 +996,10 @@ class Warehouse:
 
         Raises:
             TableNotFound: There is no such table.
+
+        Example:
+            >>> [one.batch_id == oops.batch_id for one in warehouse.show("sales", "sold_items").partitions]
+            [True]
         """
         from airflow_sfx.warehouse.show import table_state
 
@@ -926,6 +1020,10 @@ class Warehouse:
         Raises:
             TableNotFound: There is no such table.
             ForeignChange: Something else made it, and it was not adopted.
+
+        Example:
+            >>> [one.state.value for one in warehouse.overview("sales", "sold_items").partitions(["20161031"])]
+            ['current']
         """
         from airflow_sfx.warehouse.overview import TableOverview
 
@@ -944,6 +1042,10 @@ class Warehouse:
         Raises:
             BatchNotFound: There is no such batch.
             InconsistentBatch: A manifest is missing or was altered.
+
+        Example:
+            >>> [manifest.rows for manifest in warehouse.manifests(good)]
+            [2]
         """
         return self._pinned(pin).manifests(pin.batches)
 
@@ -958,6 +1060,10 @@ class Warehouse:
 
         Raises:
             BatchNotFound: There is no such batch.
+
+        Example:
+            >>> [place.rpartition("/")[2] == good.batch_id for place in warehouse.locations(good)]
+            [True]
         """
         table = self._pinned(pin)
         found = table.manifests(pin.batches)
@@ -981,10 +1087,7 @@ class Warehouse:
             BatchNotFound: There is no such batch.
 
         Example:
-            >>> import pandas as pd, tempfile, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "items", ["a"], partition_keys=["day"])
-            >>> [statement.partition(" ")[0] for statement in warehouse.pinned_table_sql(pin, "scratch.items_of_a")]
+            >>> [statement.partition(" ")[0] for statement in warehouse.pinned_table_sql(good, "scratch.good_items")]
             ['CREATE', 'ALTER']
         """
         from airflow_sfx.warehouse.pinned_sql import pinned_table_statements

@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import airflow_sfx.hooks
 import airflow_sfx.operators
 import airflow_sfx.sensors
 from airflow_sfx.cli.main import app
+from airflow_sfx.decorators.batch import batch_task
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs/reference.md"
@@ -26,6 +28,16 @@ ERRORS = {name for name in sfx.__all__ if inspect.isclass(value := getattr(sfx, 
 PYTHON = [name for name in sfx.__all__ if name not in ERRORS | {"__version__", "checks"}]
 ROOMS = (airflow_sfx.checks, airflow_sfx.hooks, airflow_sfx.operators, airflow_sfx.sensors, airflow_sfx.assets)
 NAMES = [*PYTHON, *(name for room in ROOMS for name in room.__all__), "@task.batch"]
+CALLED = [
+    getattr(room, name)
+    for room in (sfx, *ROOMS)
+    for name in room.__all__
+    if name not in ERRORS | {"__version__", "checks"}
+]
+CALLED += [
+    method for name, method in vars(sfx.Warehouse).items() if inspect.isfunction(method) and not name.startswith("_")
+]
+CALLED += [batch_task]
 COMMANDS = sorted(get_command(app).commands)
 
 
@@ -57,6 +69,19 @@ def test_each_error_is_on_its_page() -> None:
     assert [name for name in ERRORS if not re.search(rf"\b{name}\b", text)] == []
 
 
+@pytest.mark.parametrize("called", CALLED, ids=lambda one: one.__qualname__)
+def test_docstrings_say_what_goes_in_and_what_comes_out(called: Callable[..., object]) -> None:
+    text = inspect.getdoc(called) or ""
+    wanted = inspect.signature(called)
+    names = wanted.parameters.keys() - {"self", "args"}
+    said = set(re.findall(r"^    (\w+):", _section(text, "Args"), re.MULTILINE))
+    assert said >= names
+    assert said == names or "kwargs" in names, "of what goes on to a base, some may be said"
+    if not inspect.isclass(called) and wanted.return_annotation not in (None, "None"):
+        assert _section(text, "Returns")
+    assert ">>> " in _section(text, "Example") or "::" in _section(text, "Example")
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> str:
     """What `make docs` builds, as one text."""
@@ -72,6 +97,14 @@ def site(tmp_path_factory) -> str:
 def test_each_name_has_an_entry_with_its_text_in_the_site(name: str, site: str) -> None:
     entry = site.partition(f'<section id="{name}">')[2].partition("</section>")[0]
     assert '<div class="docstring">' in entry
+
+
+def _section(text: str, name: str) -> str:
+    return (
+        text.partition(f"\n{name}:\n")[2].partition("\n\n")[0]
+        if name != "Example"
+        else text.partition("\nExample:\n")[2]
+    )
 
 
 def _run_text(page: Path) -> str:
