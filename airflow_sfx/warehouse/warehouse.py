@@ -508,6 +508,11 @@ class Warehouse:
         Raises:
             TableNotFound: There is no such table.
             PartitionNotFound: There never was such a partition.
+
+        Example:
+            >>> page = warehouse.history_page("sales", "sold_items", ["20161031"], limit=1)
+            >>> page.entries[0].batch_id == page.current == oops.batch_id, page.more
+            (True, True)
         """
         from airflow_sfx.warehouse.history import history_page
 

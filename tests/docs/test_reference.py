@@ -69,6 +69,12 @@ def test_each_error_is_on_its_page() -> None:
     assert [name for name in ERRORS if not re.search(rf"\b{name}\b", text)] == []
 
 
+def test_each_method_that_only_a_warehouse_has_is_named() -> None:
+    (alone,) = re.findall(r"^Of `Warehouse` alone, (.*?)\n\n", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    methods = {name for name, value in vars(sfx.Warehouse).items() if inspect.isfunction(value) and name[0] != "_"}
+    assert set(re.findall(r"`(\w+)`", alone)) == methods - set(sfx.__all__)
+
+
 @pytest.mark.parametrize("called", CALLED, ids=lambda one: one.__qualname__)
 def test_docstrings_say_what_goes_in_and_what_comes_out(called: Callable[..., object]) -> None:
     text = inspect.getdoc(called) or ""
