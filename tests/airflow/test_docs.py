@@ -36,9 +36,19 @@ def test_every_block_of_the_page_works_in_order(airflow, tmp_path):
     assert done.count("bash") >= 2
 
 
+def test_the_connections_on_the_page_of_metastores_name_a_warehouse(airflow, tmp_path):
+    (connections,) = re.findall(
+        r"^```bash\n(.*?)^```$", (PAGE.parent / "metastores.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    look = "from airflow_sfx.hooks import SfxHook; print(SfxHook().get_uri(), end='')"
+    said = run(["bash", "-euc", f'{connections}\npython -c "{look}"'], airflow, tmp_path)
+    assert said.endswith("hive://hms-1:9083,hms-2:9083?location=s3://bucket/prefix")
+
+
 def run(command, airflow, folder):
     done = subprocess.run(command, env=airflow.environment, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
 
 
 def test_the_page_on_testing_works(airflow, tmp_path):

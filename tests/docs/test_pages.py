@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
+import pandas as pd
 import pytest
+from botocore.exceptions import ClientError
 
+import airflow_sfx as sfx
 from tests.docs.pages import ROOT, blocks, run_commands, run_sessions
 from tests.metastore.hive_server import drop_databases
 
@@ -48,3 +53,42 @@ def test_the_page_of_spark_runs_as_shown(new_user: Path, java_home: Path, monkey
     monkeypatch.setenv("JAVA_HOME", str(java_home))
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     assert run_sessions(ROOT / "docs/spark.md") == 8
+
+
+@pytest.fixture
+def policed(stack) -> Iterator[str]:
+    """A prefix of the bucket, under the policy that the page shows."""
+    prefix = uuid.uuid4().hex
+    (policy,) = blocks(ROOT / "docs/metastores.md", "json")
+    for name, value in (("BUCKET", "warehouse"), ("PREFIX", prefix), ("ACCOUNT", "1" * 12), ("RETENTION", "keeper")):
+        policy = policy.replace(name, value)
+    s3 = boto3.client("s3")
+    s3.put_bucket_policy(Bucket="warehouse", Policy=policy)
+    yield prefix
+    s3.delete_bucket_policy(Bucket="warehouse")
+
+
+def test_the_bucket_policy_denies_deletes_and_lets_batches_be_written(policed: str, stack) -> None:
+    warehouse = sfx.connect(f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{policed}")
+    first, _ = (warehouse.store_dataframe(pd.DataFrame({"n": [n]}), "policed", f"t{policed}") for n in (1, 2))
+    s3 = boto3.client("s3")
+    found = s3.list_objects_v2(Bucket="warehouse", Prefix=f"{policed}/policed.db")["Contents"]
+    (key,) = [one["Key"] for one in found if f"{first.batch_id}/part" in one["Key"]]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket="warehouse", Key=key)
+    assert warehouse.load_dataframe(warehouse.rollback("policed", f"t{policed}"))["n"].tolist() == [1]
+
+
+def test_no_page_has_a_block_that_is_not_run() -> None:
+    here = {"README", "warehouse", "retention", "errors", "engines", "moving", "spark", "metastores"}
+    elsewhere = {"cli", "undo"} | {
+        "airflow",
+        "testing",
+        "tutorial",
+        "pins",
+        "sensors",
+        "assets",
+        "page",
+    }  # tests/cli, tests/airflow
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    assert {page.stem for page in pages if "\n```" in page.read_text()} == here | elsewhere
