@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 VARIABLE = "SFX_WAREHOUSE"
 """The environment variable that names the warehouse."""
 
+CONNECTION = "AIRFLOW_CONN_SFX_DEFAULT"
+"""The environment variable by which Airflow knows the connection ``sfx_default``, also where Airflow is not running."""
+
 
 def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None = None) -> Warehouse:
     """Open a warehouse.
@@ -36,7 +39,7 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
         uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named ``key=value``;
             ``hive://host:9083?location=s3://bucket/prefix``, further hosts after a comma;
             ``glue://region?location=s3://bucket/prefix``; None for the default one: what ``SFX_WAREHOUSE`` names, else,
-            in a process that runs Airflow, the connection ``sfx_default``, else ``embedded://~/.sfx/warehouse``.
+            in a process that runs Airflow or has ``AIRFLOW_CONN_SFX_DEFAULT``, the connection ``sfx_default``, else ``embedded://~/.sfx/warehouse``.
         producer: Gives who writes, asked once a change; from the process's environment where it is absent.
 
     Returns:
@@ -55,7 +58,7 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
     named = os.environ.get(VARIABLE)
     if named:
         return _opened(named) if producer is None else _connect.connect(named, producer=producer)
-    if "airflow.sdk" in sys.modules:
+    if "airflow.sdk" in sys.modules or (CONNECTION in os.environ and importlib.util.find_spec("airflow") is not None):
         from airflow_sfx.hooks.sfx import default_warehouse
 
         found = default_warehouse()

@@ -63,7 +63,7 @@ def _options(
             "-w",
             metavar="URI",
             envvar="SFX_WAREHOUSE",
-            help="The warehouse, as embedded:///path; else the one in ~/.sfx/warehouse.",
+            help="The warehouse, as embedded:///path; else AIRFLOW_CONN_SFX_DEFAULT, else ~/.sfx/warehouse.",
         ),
     ] = None,
     version: Annotated[  # the callback has acted on it

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,18 @@ def test_the_connection_sfx_default_is_the_default_warehouse(airflow, tmp_path):
     uri = f"embedded://{tmp_path}/w"
     assert airflow.probe("default_warehouse") == [None, None]
     assert airflow.probe("default_warehouse", uri=uri) == [uri, uri]
+
+
+def test_the_connection_in_the_environment_counts_where_airflow_does_not_run(airflow, tmp_path):
+    uri = f"embedded://{tmp_path}/w"
+    environment = {
+        **airflow.environment,
+        "AIRFLOW_CONN_SFX_DEFAULT": f'{{"conn_type": "sfx", "extra": {{"warehouse": "{uri}"}}}}',
+    }
+    del environment["SFX_WAREHOUSE"]
+    code = "import airflow_sfx as sfx; print(sfx.connect().uri)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == uri
 
 
 def test_outside_of_a_task_the_producer_is_the_process(airflow):

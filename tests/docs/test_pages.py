@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -92,3 +94,9 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
     }  # tests/cli, tests/airflow
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     assert {page.stem for page in pages if "\n```" in page.read_text()} == here | elsewhere
+
+
+def test_contributing_lists_what_make_offers() -> None:
+    offered = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    written = re.findall(r"^    make (\w+) +# (.+)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)[:7]
+    assert written == re.findall(r"^  make (\w+) +(.+)$", offered, re.MULTILINE)
