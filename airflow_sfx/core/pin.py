@@ -60,6 +60,14 @@ class BatchPin:
 
         Returns:
             The pin.
+
+        Raises:
+            InvalidName: A partition's name or a batch ID breaks its rule.
+
+        Example:
+            >>> items = TableRef("sales", "items")
+            >>> str(BatchPin.of(items, "s3://bucket/sales.db/items", {"20161031": "20161101002256"}))
+            'sales.items 20161031@20161101002256'
         """
         return cls(ref.database, ref.table, location, tuple(sorted(batches.items())))
 
@@ -88,7 +96,15 @@ class BatchPin:
         return found[0]
 
     def to_json(self) -> str:
-        """As one line of JSON; `from_json` reads it."""
+        """As one line of JSON; `from_json` reads it.
+
+        Returns:
+            The text.
+
+        Example:
+            >>> BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),)).to_json()[:46]
+            '{"version":1,"database":"sales","table":"items'
+        """
         return compact(
             {
                 "version": 1,
@@ -111,6 +127,11 @@ class BatchPin:
 
         Raises:
             InvalidName: It is not the JSON of a pin, or a name in it breaks its rule.
+
+        Example:
+            >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),))
+            >>> BatchPin.from_json(pin.to_json()) == pin
+            True
         """
         try:
             data = json.loads(text)

@@ -86,7 +86,15 @@ class Producer:
             storable_text(version, f"packages=, of {name}: ")
 
     def to_json(self) -> dict[str, object]:
-        """As a JSON object, without what is absent."""
+        """As a JSON object, without what is absent.
+
+        Returns:
+            The object.
+
+        Example:
+            >>> Producer(user="ada").to_json()
+            {'user': 'ada'}
+        """
         members = {name: getattr(self, name) for name in _MEMBERS}
         members["packages"] = dict(self.packages)
         return {
@@ -96,6 +104,12 @@ class Producer:
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Producer:
         """From a JSON object; members that this version does not know are left out.
+
+        Args:
+            data: The object.
+
+        Returns:
+            The producer.
 
         Example:
             >>> Producer.from_json({"user": "ada", "shoe_size": 38})

@@ -51,6 +51,10 @@ class TableRef:
 
         Raises:
             InvalidName: There is not exactly one dot, or a name breaks the rule.
+
+        Example:
+            >>> TableRef.parse("sales.sold_items").table
+            'sold_items'
         """
         return _parsed(text)
 

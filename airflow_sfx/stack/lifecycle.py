@@ -63,6 +63,13 @@ def up(
     Raises:
         WarehouseUnavailable: A port is taken, something is not installed, or a service ended or did not answer in two
             minutes. What had been started is ended again.
+
+    Example:
+        ::
+
+            stack = up(Path("/tmp/stack"))
+            warehouse = sfx.connect(stack.uri)
+            down(stack.directory)
     """
     folder = directory.expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,8 +101,16 @@ def up(
 def down(directory: Path = DEFAULT_DIRECTORY) -> list[str]:
     """End the services that were started in a folder; the data stay.
 
+    Args:
+        directory: The folder.
+
     Returns:
         The names of those that were running.
+
+    Example:
+        >>> import tempfile
+        >>> down(Path(tempfile.mkdtemp()))
+        []
     """
     folder = directory.expanduser().absolute()
     if not folder.is_dir():
@@ -106,7 +121,19 @@ def down(directory: Path = DEFAULT_DIRECTORY) -> list[str]:
 
 
 def status(directory: Path = DEFAULT_DIRECTORY) -> list[ServiceStatus]:
-    """How the services of a folder are; none if no stack was ever started there."""
+    """How the services of a folder are.
+
+    Args:
+        directory: The folder.
+
+    Returns:
+        One for each service; none if no stack was ever started there.
+
+    Example:
+        >>> import tempfile
+        >>> status(Path(tempfile.mkdtemp()))
+        []
+    """
     folder = directory.expanduser().absolute()
     stack = load(folder)
     if stack is None:

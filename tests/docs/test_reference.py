@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 from typer.main import get_command
@@ -18,6 +19,7 @@ import airflow_sfx.checks
 import airflow_sfx.hooks
 import airflow_sfx.operators
 import airflow_sfx.sensors
+import airflow_sfx.stack
 from airflow_sfx.cli.main import app
 from airflow_sfx.decorators.batch import batch_task
 from tests.docs.pages import ROOT
@@ -37,7 +39,13 @@ CALLED = [
 CALLED += [
     method for name, method in vars(sfx.Warehouse).items() if inspect.isfunction(method) and not name.startswith("_")
 ]
-CALLED += [batch_task]
+CALLED += [
+    getattr(value, name)
+    for value in (sfx.BatchPin, sfx.Producer, sfx.TableRef)
+    for name, member in vars(value).items()
+    if name[0] != "_" and isinstance(member, FunctionType | classmethod)
+]
+CALLED += [batch_task, airflow_sfx.stack.up, airflow_sfx.stack.down, airflow_sfx.stack.status]
 COMMANDS = sorted(get_command(app).commands)
 
 
