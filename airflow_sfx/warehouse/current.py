@@ -15,12 +15,9 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import hints, lags, moved_by_others
+from airflow_sfx.warehouse.pointers import MOST_LOOKS, hints, known_names, lags, looks_are_few, moved_by_others
 
 _READERS = 16
-CONVERGE_AT_MOST = 64
-"""For up to so many named partitions, the ledger is asked whether the metastore is behind it."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -38,19 +35,54 @@ def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Parti
     Raises:
         PartitionNotFound: A named partition has no batch.
     """
-    pointers = table.pointers(partitions)
-    if partitions is None or len(partitions) > CONVERGE_AT_MOST:
-        found = {name: info.batch_id for name, info in pointers.items()}
+    if partitions is None or len(partitions) > MOST_LOOKS:
+        found = _as_the_metastore_has_it(table, ledger, partitions)
     else:
         names = [table.layout.name(partition) for partition in partitions]
-        heads = _at_one_moment(ledger, heads_to_read(table, ledger, names, pointers))
-        found = {name: head.batch_id for name, head in heads.items()}
-    if partitions is not None:
-        for partition in partitions:
-            name = table.layout.name(partition)
-            if found.get(name) is None:
-                raise table.missing(name)
+        heads = heads_to_read(table, ledger, names, table.pointers(partitions))
+        found = {name: head.batch_id for name, head in _at_one_moment(ledger, heads, {}).items()}
+    for partition in partitions or ():
+        name = table.layout.name(partition)
+        if found.get(name) is None:
+            raise table.missing(name)
     return {name: batch_id for name, batch_id in found.items() if batch_id is not None}
+
+
+def _as_the_metastore_has_it(
+    table: OpenTable, ledger: Ledger, partitions: Sequence[Partition] | None
+) -> dict[str, str | None]:
+    pointers, ahead = pointers_now(table, ledger, partitions)
+    found = {name: info.batch_id for name, info in pointers.items()}
+    if ahead:
+        seen = _at_one_moment(ledger, ahead, hints(found, pointers))
+        found.update({name: head.batch_id for name, head in seen.items()})
+    return found
+
+
+def pointers_now(
+    table: OpenTable, ledger: Ledger, partitions: Sequence[Partition] | None = None
+) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
+    """What the metastore has at one moment, once it has been told of what writers left behind that died.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        partitions: Which partitions; None for all.
+
+    Returns:
+        The pointers, and the heads that are ahead of them: the metastore could not be told, or something else has moved the
+        pointer.
+    """
+    pointers = table.pointers(partitions)
+    if not looks_are_few(table, pointers):
+        return pointers, {}
+    names = known_names(table, ledger, pointers) if partitions is None else list(map(table.layout.name, partitions))
+    due = ledger.continued(hints(names, pointers))
+    if not due:
+        return pointers, {}
+    heads = heads_to_read(table, ledger, due, pointers)
+    pointers = table.pointers(partitions)
+    return pointers, {name: head for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))}
 
 
 def converged_heads(
@@ -106,22 +138,31 @@ def _heads_and_behind(
     return heads, behind
 
 
-def _at_one_moment(ledger: Ledger, heads: dict[str, Head]) -> dict[str, Head]:
+def _at_one_moment(ledger: Ledger, heads: dict[str, Head], seen: Mapping[str, int]) -> dict[str, Head]:
     """Heads, none of them from before a change of several partitions that another of them has seen.
 
     Heads are read one after another, and a change may take effect in between. Each round moves heads forward only.
+
+    Args:
+        ledger: The ledgers.
+        heads: The heads.
+        seen: What is read of other partitions, whose heads have not been looked at: the number of the entry.
+
+    Returns:
+        The heads, and those of the other partitions that were behind them.
     """
     checked: set[str] = set()
-    while len(heads) > 1:
+    while len(heads) + len(seen) > 1:
         commits = {head.entry.commit for head in heads.values() if head.entry and head.entry.group} - checked
         if not commits:
             break
         members = each(ledger.members, sorted(commits), _READERS)
+        reached = {**seen, **{name: _sequence(head) for name, head in heads.items()}}
         late = {
             name: sequence
             for changed in members
             for name, sequence in changed.items()
-            if name in heads and _sequence(heads[name]) < sequence
+            if name in reached and reached[name] < sequence
         }
         checked |= commits
         heads = {**heads, **ledger.heads(late)}
@@ -165,7 +206,10 @@ def batches_as_of(
     if at.tzinfo is None:
         raise InvalidName(f"as_of={at!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
     pointers = table.pointers(partitions)
-    names = list(pointers) if partitions is None else [table.layout.name(partition) for partition in partitions]
+    if partitions is not None:
+        names = [table.layout.name(partition) for partition in partitions]
+    else:
+        names = known_names(table, ledger, pointers) if looks_are_few(table, pointers) else list(pointers)
 
     def then(name: str) -> str | None:
         head = ledger.head(name, pointers[name].sequence if name in pointers else 0)

@@ -11,6 +11,7 @@ from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.warehouse.current import heads_to_read
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.pointers import hints, known_names, looks_are_few
 from airflow_sfx.warehouse.retired import notes, versions
 
 
@@ -104,6 +105,7 @@ def table_history(table: OpenTable, ledger: Ledger, limit: int | None) -> list[L
         The entries in effect, merged by time.
     """
     pointers = table.pointers(None)
-    heads = ledger.heads({name: info.sequence for name, info in pointers.items()})
+    names = known_names(table, ledger, pointers) if looks_are_few(table, pointers) else pointers
+    heads = ledger.heads(hints(names, pointers))
     streams = [ledger.newest_first(name, head) for name, head in heads.items()]
     return list(islice(heapq.merge(*streams, key=lambda entry: entry.at, reverse=True), limit))

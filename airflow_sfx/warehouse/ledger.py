@@ -146,6 +146,19 @@ class Ledger:
 
         return dict(zip(hints, each(likely, hints.items(), self._store.readers), strict=True))
 
+    def continued(self, hints: Mapping[str, int]) -> list[str]:
+        """The partitions whose ledgers have an entry, in effect or not, after the one that is known.
+
+        Args:
+            hints: The number of the entry that is known, by partition name; 0 for none.
+        """
+
+        def longer(item: tuple[str, int]) -> bool:
+            return self._store.head(self._layout.entry(item[0], item[1] + 1)) is not None
+
+        found = zip(hints, each(longer, hints.items(), self._store.readers), strict=True)
+        return [name for name, is_longer in found if is_longer]
+
     def settle(self, name: str, hint: int = 0) -> Head:
         """As `head`, after every commit that touches the partition is decided.
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+
+MOST_LOOKS = 64
+"""For up to so many partitions a read asks ledgers whether the metastore is behind them, wherever they are."""
 
 
 def expected_location(table: OpenTable, entry: LedgerEntry) -> str:
@@ -31,10 +34,23 @@ def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[s
     return {name: pointers[name].sequence if name in pointers else 0 for name in names}
 
 
+def looks_are_few(table: OpenTable, names: Collection[str]) -> bool:
+    """Whether a read can afford to ask each partition's ledger if the metastore is behind it.
+
+    In a directory that is a system call for each, at a server a request.
+    """
+    return table.store.readers == 1 or len(names) <= MOST_LOOKS
+
+
+def known_names(table: OpenTable, ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[str]:
+    """The names of all partitions that the metastore or a ledger has, sorted."""
+    return sorted({*ledger.names(), *pointers})
+
+
 def all_heads(table: OpenTable, ledger: Ledger) -> dict[str, Head]:
     """The heads of all partitions that the metastore or a ledger has, by partition name."""
     pointers = table.pointers(None)
-    return ledger.heads(hints(sorted({*ledger.names(), *pointers}), pointers))
+    return ledger.heads(hints(known_names(table, ledger, pointers), pointers))
 
 
 def moved_by_others(

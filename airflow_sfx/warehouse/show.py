@@ -6,6 +6,7 @@ from datetime import datetime
 
 from airflow_sfx.core.schema import Column
 from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.warehouse.current import pointers_now
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.reports import PartitionState, TableState
@@ -13,7 +14,7 @@ from airflow_sfx.warehouse.staged import staged_pins
 
 
 def table_state(table: OpenTable, ledger: Ledger) -> TableState:
-    """Describe a table from one bulk call to the metastore and the notes of what is staged.
+    """Describe a table from what the metastore has at one moment and the notes of what is staged.
 
     Args:
         table: The table.
@@ -22,7 +23,7 @@ def table_state(table: OpenTable, ledger: Ledger) -> TableState:
     Returns:
         Its state.
     """
-    pointers = table.pointers(None)
+    pointers, _ = pointers_now(table, ledger)
     return TableState(
         table.ref.database,
         table.ref.table,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -199,24 +202,53 @@ def test_a_full_disk_and_a_read_only_disk_are_named_and_harm_nothing(tmp_path, f
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_reader_who_may_not_change_the_metastore_reads_what_the_ledger_says(warehouse, two, frame, caplog) -> None:
-    older, _ = two
-    with sqlite3.connect(Path(warehouse.store.local_path(CATALOG_FILE) or "")) as catalog:
+@contextlib.contextmanager
+def metastore_for_readers_only(warehouse: Warehouse) -> Iterator[None]:
+    """Whoever changes a pointer is refused."""
+    path = Path(warehouse.store.local_path(CATALOG_FILE) or "")
+    with sqlite3.connect(path) as catalog:
         for change in ("INSERT", "UPDATE"):
             catalog.execute(
                 f"CREATE TRIGGER no_{change} BEFORE {change} ON partitions BEGIN SELECT RAISE(ABORT, 'for readers only'); END"
             )
-    with pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"):
-        warehouse.rollback("sales", "items", [DAY])
-    pd.testing.assert_frame_equal(warehouse.load_dataframe("sales", "items", [DAY]), frame)
-    assert warehouse.history("sales", "items", [DAY])[0].batch_id == older.batches[DAY]
-    assert "for readers only" in caplog.text
-    with pytest.raises(sfx.WarehouseUnavailable, match="for readers only"):
-        warehouse.store_dataframe(frame, "sales", "items", [DAY])
-    with sqlite3.connect(Path(warehouse.store.local_path(CATALOG_FILE) or "")) as catalog:
+    yield
+    with sqlite3.connect(path) as catalog:
         for change in ("INSERT", "UPDATE"):
             catalog.execute(f"DROP TRIGGER no_{change}")
+
+
+def test_a_reader_who_may_not_change_the_metastore_reads_what_the_ledger_says(warehouse, two, frame, caplog) -> None:
+    older, _ = two
+    with metastore_for_readers_only(warehouse):
+        with pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"):
+            warehouse.rollback("sales", "items", [DAY])
+        pd.testing.assert_frame_equal(warehouse.load_dataframe("sales", "items", [DAY]), frame)
+        assert warehouse.pin("sales", "items") == older
+        assert warehouse.history("sales", "items", [DAY])[0].batch_id == older.batches[DAY]
+        assert "for readers only" in caplog.text
+        with pytest.raises(sfx.WarehouseUnavailable, match="for readers only"):
+            warehouse.store_dataframe(frame, "sales", "items", [DAY])
     assert warehouse.load_dataframe("sales", "items", [DAY]).equals(frame)
     caplog.clear()
     assert warehouse.load_dataframe("sales", "items", [DAY]).equals(frame)
     assert not caplog.text
+
+
+LOOKS: dict[str, Callable[[Warehouse], dict[str, str | None]]] = {
+    "pin": lambda warehouse: warehouse.pin("sales", "days").batches,
+    "as_of": lambda warehouse: warehouse.pin("sales", "days", as_of=datetime.now(UTC)).batches,
+    "history": lambda warehouse: {one.partition: one.batch_id for one in reversed(warehouse.history("sales", "days"))},
+    "show": lambda warehouse: {one.partition: one.batch_id for one in warehouse.show("sales", "days").partitions},
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_look_at_the_whole_table_sees_what_a_writer_left_in_the_ledger_alone(warehouse, look) -> None:
+    """In one partition the metastore has an older batch; of another it has never heard."""
+    old = warehouse.store_dataframe(pd.DataFrame({"day": ["a", "b"], "n": 1}), "sales", "days", partition_by=["day"])
+    with metastore_for_readers_only(warehouse), pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"):
+        warehouse.store_dataframe(pd.DataFrame({"day": ["b", "c"], "n": 2}), "sales", "days", partition_by=["day"])
+    seen = LOOKS[look](warehouse)
+    assert seen["a"] == old.batches["a"]
+    assert seen["b"] == seen["c"] != old.batches["b"]
+    assert sorted(warehouse.load_dataframe("sales", "days")["n"]) == [1, 2, 2]
