@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
     from airflow_sfx.warehouse.durable_pins import DurablePin
     from airflow_sfx.warehouse.erasure import ErasureReport
+    from airflow_sfx.warehouse.progress import Progress
     from airflow_sfx.warehouse.retention import RetentionReport
 
 VARIABLE = "SFX_WAREHOUSE"
@@ -775,6 +776,7 @@ def repair(
     db: str,
     table: str,
     *,
+    progress: Progress | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> list[Repair]:
     """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
@@ -782,6 +784,7 @@ def repair(
     Args:
         db: The database.
         table: The table.
+        progress: Is told how many of how many partitions have been looked at.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
@@ -794,7 +797,7 @@ def repair(
         >>> sfx.repair("sales", "sold_items")
         []
     """
-    return _warehouse(warehouse).repair(db, table)
+    return _warehouse(warehouse).repair(db, table, progress=progress)
 
 
 def adopt(
@@ -806,6 +809,7 @@ def adopt(
     partition_keys: Keys | None = None,
     reason: str = "",
     producer: Producer | None = None,
+    progress: Progress | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> BatchPin:
     """Take over files as they lie: they become the first batches of a table, or the newest of partitions.
@@ -821,6 +825,7 @@ def adopt(
         partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
+        progress: Is told how many of how many files have been read.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
@@ -845,6 +850,7 @@ def adopt(
         partition_keys=partition_keys,
         reason=reason,
         producer=_producer(producer),
+        progress=progress,
     )
 
 

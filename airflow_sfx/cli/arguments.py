@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,13 +155,15 @@ def values_of(text: str, keys: Sequence[str]) -> Values:
 
 
 def moment_of(text: str | None) -> datetime | None:
-    """The time that an option names, with a time zone; wrong usage otherwise."""
+    """The time that an option names, with a time zone; a date alone is its beginning in UTC. Wrong usage otherwise."""
     if text is None:
         return None
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a time: type one such as 2016-11-01T12:00+00:00") from None
+    if len(text) <= len("2016-11-01"):
+        return found.replace(tzinfo=UTC)
     if found.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no time zone: type one such as {text}+00:00, or {text}Z for UTC")
     return found

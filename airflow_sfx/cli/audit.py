@@ -30,7 +30,9 @@ def audit(
         list[str] | None,
         typer.Argument(metavar="DB.TABLE", help="The tables; all of the warehouse where none is named."),
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="From then on, as 2016-11-01T12:00Z.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From then on, as 2016-11-01 (UTC) or 2016-11-01T12:00Z.")
+    ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
     actor: Annotated[str | None, typer.Option(metavar="USER", help="Changes of this user.")] = None,
     dag: Annotated[str | None, typer.Option(metavar="DAG_ID", help="Changes of this DAG.")] = None,

@@ -11,7 +11,7 @@ import typer
 from airflow_sfx.cli import render
 from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Values, Yes, values_of
 from airflow_sfx.cli.document import print_json
-from airflow_sfx.cli.terminal import ask, waiting
+from airflow_sfx.cli.terminal import ask, counting
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.pin import BatchPin
@@ -61,8 +61,8 @@ def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
     """
     settings: Settings = context.obj
     chosen = settings.table(table)
-    with waiting(f"looking at {chosen.ref}"):
-        found = settings.warehouse.repair(*chosen.names)
+    with counting(f"looking at {chosen.ref}") as progress:
+        found = settings.warehouse.repair(*chosen.names, progress=progress)
     if as_json:
         print_json(found)
     elif found:
@@ -107,9 +107,15 @@ def adopt(
         raise typer.BadParameter("--key is of a directory: the metastore knows the keys of its table")
     place = directory if directory is None or "://" in directory else str(Path(directory).expanduser().absolute())
     wanted = _partitions(settings, ref, partition) if partition else None
-    with waiting(f"reading {place or ref}"):
+    with counting(f"reading {place or ref}") as progress:
         pin = settings.warehouse.adopt(
-            ref.database, ref.table, place, partitions=wanted, partition_keys=keys or None, reason=reason
+            ref.database,
+            ref.table,
+            place,
+            partitions=wanted,
+            partition_keys=keys or None,
+            reason=reason,
+            progress=progress,
         )
     if as_json:
         print_json(pin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +16,7 @@ from airflow_sfx.warehouse.document import plain
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff, ColumnDiff
+    from airflow_sfx.warehouse.progress import Progress
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _AT_ONCE = 16
@@ -44,11 +44,11 @@ def verify(
     """Read every file and compare it with the manifests."""
     settings: Settings = context.obj
     wanted = settings.table(table, partition).pinned(batch or "current")
-    with counting(f"reading {wanted.ref}", len(wanted.entries)) as advance:
-        files, rows, size, problems = _verified(settings.warehouse, wanted, advance)
+    with counting(f"reading {wanted.ref}") as progress:
+        files, rows, size, problems = _verified(settings.warehouse, wanted, progress)
     if as_json:
         print_json({"pin": wanted, "files": files, "rows": rows, "bytes": size, "problems": problems})
-    else:
+    elif files or not problems:
         counts = f"{render.counted(files, 'file')}, {render.counted(rows, 'row')}, {render.size(size)}"
         typer.echo(f"{wanted.ref}: {counts}: as they were written")
     for problem in problems:
@@ -103,9 +103,9 @@ def diff(
         raise typer.Exit(1)
 
 
-def _verified(warehouse: Warehouse, pin: BatchPin, advance: Callable[[int], None]) -> tuple[int, int, int, list[str]]:
-    """Files, rows and bytes that were read, and what is wrong in all partitions, not only in the first."""
-    files = rows = size = 0
+def _verified(warehouse: Warehouse, pin: BatchPin, progress: Progress) -> tuple[int, int, int, list[str]]:
+    """Files, rows and bytes that are as they were, and what is wrong in all partitions, not only in the first."""
+    files = rows = size = done = 0
     problems: list[str] = []
     due = [pin.entries[start : start + _AT_ONCE] for start in range(0, len(pin.entries), _AT_ONCE)]
     while due:
@@ -120,7 +120,8 @@ def _verified(warehouse: Warehouse, pin: BatchPin, advance: Callable[[int], None
             problems += [str(error)] if len(known) <= 1 else known
         else:
             files, rows, size = files + report.files, rows + report.rows, size + report.bytes
-        advance(len(entries))
+        done += len(entries)
+        progress(done, len(pin.entries))
     return files, rows, size, problems
 
 

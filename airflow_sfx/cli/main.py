@@ -32,6 +32,9 @@ class _Group(TyperGroup):
             colour = "red" if sys.stderr.isatty() else None
             typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
             raise typer.Exit(1) from error
+        except BrokenPipeError:  # whoever read has read enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
 
 
 app = typer.Typer(
@@ -78,8 +81,4 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
-    try:
-        app()
-    except BrokenPipeError:  # whoever read has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    app()

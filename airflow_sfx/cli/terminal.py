@@ -43,10 +43,10 @@ def waiting(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far something has come, on a terminal; gives a function that moves the bar on."""
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something has come, on a terminal; gives a function that is told how much of how much is done."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, total: None
         return
     from rich.console import Console
     from rich.markup import escape
@@ -54,5 +54,5 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
     columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:2], MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(escape(what), total=total)
-        yield lambda done: progress.advance(task, done)
+        task = progress.add_task(escape(what), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -12,13 +12,16 @@ from airflow_sfx.warehouse.adopt_files import Place, data_files, open_directory
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Head
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.progress import Progress
 from airflow_sfx.warehouse.taking import take_over
 from airflow_sfx.warehouse.target import Target
 
 Named = Sequence[str] | Mapping[str, str] | None
 
 
-def adopt_directory(target: Target, directory: str, named: Named, author: Author) -> BatchPin:
+def adopt_directory(
+    target: Target, directory: str, named: Named, author: Author, progress: Progress | None = None
+) -> BatchPin:
     """Make what lies in a directory the first batches of a table. The files stay where they are, untouched.
 
     Args:
@@ -26,6 +29,7 @@ def adopt_directory(target: Target, directory: str, named: Named, author: Author
         directory: An absolute path, or a URI.
         named: The partition keys, where the directories are not called ``key=value``, or their Hive types.
         author: Who and why.
+        progress: Is told how many files have been read.
 
     Returns:
         The pin of the first batches.
@@ -52,7 +56,7 @@ def adopt_directory(target: Target, directory: str, named: Named, author: Author
         partition: Place(store, "/".join(filter(None, (base, *steps))), tuple(groups[steps]))
         for partition, steps in _partitions(directory, groups, keys).items()
     }
-    return take_over(target, keys, places, Operation.ADOPT, author, _refuse_known)
+    return take_over(target, keys, places, Operation.ADOPT, author, _refuse_known, progress)
 
 
 Steps = tuple[str, ...]

@@ -22,6 +22,7 @@ from airflow_sfx.warehouse.current import converged_heads
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
 from airflow_sfx.warehouse.pointers import moved_by_others
+from airflow_sfx.warehouse.progress import Progress
 from airflow_sfx.warehouse.taking import take_over
 from airflow_sfx.warehouse.target import Target
 
@@ -77,13 +78,16 @@ def take_in(
             continue  # somebody else has just done the same, or changed the partition
 
 
-def adopt_present(target: Target, partitions: Sequence[object] | None, author: Author) -> BatchPin:
+def adopt_present(
+    target: Target, partitions: Sequence[object] | None, author: Author, progress: Progress | None = None
+) -> BatchPin:
     """Adopt what a metastore has: a table that something else made, or what something else did to one of ours.
 
     Args:
         target: The table.
         partitions: Which partitions; None for all that are not in the history.
         author: Who and why.
+        progress: Is told how many files have been read.
 
     Returns:
         The pin of the adopted batches.
@@ -112,7 +116,7 @@ def adopt_present(target: Target, partitions: Sequence[object] | None, author: A
     if not foreign:
         raise InvalidName(f"{target.ref} has nothing to adopt: all that the metastore has is in the history")
     operation = Operation.FOREIGN_CHANGE if ours else Operation.ADOPT
-    return _take_over(target, foreign, heads, author, operation)
+    return _take_over(target, foreign, heads, author, operation, progress)
 
 
 def _target(table: OpenTable) -> Target:
@@ -132,6 +136,7 @@ def _take_over(
     seen: Mapping[str, Head],
     author: Author,
     operation: Operation,
+    progress: Progress | None = None,
 ) -> BatchPin:
     def admit(table: OpenTable, heads: Mapping[str, Head]) -> None:
         for name in foreign:
@@ -145,7 +150,7 @@ def _take_over(
     found = each(lambda info: place_of(target.store, info.location), list(foreign.values()), target.store.readers)
     places = {info.partition: place for info, place in zip(foreign.values(), found, strict=True)}
     keys = target.existing.keys if target.existing else ()
-    return take_over(target, keys, places, operation, author, admit)
+    return take_over(target, keys, places, operation, author, admit, progress)
 
 
 def _note_place(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.layout import CLAIM, MANIFEST
 from airflow_sfx.metastore.metastore import PartitionInfo
@@ -10,15 +12,17 @@ from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import expected_location, hints, lags, moved_by_others
+from airflow_sfx.warehouse.progress import Progress, telling
 from airflow_sfx.warehouse.reports import Repair
 
 
-def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
+def repair_table(table: OpenTable, ledger: Ledger, progress: Progress | None = None) -> list[Repair]:
     """Bring the metastore to where the ledgers are, and decide the commits of writers that died.
 
     Args:
         table: The table.
         ledger: Its ledgers.
+        progress: Is told how many partitions have been looked at.
 
     Returns:
         What was found, by partition; nothing where all is well. Nothing is ever deleted.
@@ -39,7 +43,8 @@ def repair_table(table: OpenTable, ledger: Ledger) -> list[Repair]:
         move_pointers(table, ledger, behind)
     found += [Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on") for e in behind]
     found += [_foreign(table, name, info, settled[name]) for name, info in foreign.items()]
-    found += [unfinished for batch in each(lambda name: _unfinished(table, name), names) for unfinished in batch]
+    look = telling(partial(_unfinished, table), len(names), progress)
+    found += [unfinished for batch in each(look, names) for unfinished in batch]
     return sorted(found, key=lambda repair: repair.partition)
 
 

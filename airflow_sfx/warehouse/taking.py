@@ -15,6 +15,7 @@ from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import hints
+from airflow_sfx.warehouse.progress import Progress, telling
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content
 
@@ -34,6 +35,7 @@ def take_over(
     operation: Operation,
     author: Author,
     admit: Admit,
+    progress: Progress | None = None,
 ) -> BatchPin:
     """Make files that lie somewhere the newest batches of partitions.
 
@@ -44,6 +46,7 @@ def take_over(
         operation: What the ledger will call it.
         author: Who and why.
         admit: Is asked before anything is read, and again when it is written down.
+        progress: Is told how many files have been read.
 
     Returns:
         The pin of the batches.
@@ -59,7 +62,7 @@ def take_over(
     if target.existing is not None:
         known = target.open(keys, target.existing.columns)
         admit(known, _heads(known, places))
-    inspected = inspect_places(places)
+    inspected = inspect_places(places, progress)
     if not inspected:
         raise InvalidName(
             f"{', '.join(place.uri for place in places.values())} holds no files: store the table instead"
@@ -87,10 +90,10 @@ def take_over(
     return table.pin(batches.batches)
 
 
-def inspect_places(places: Mapping[Partition, Place]) -> dict[str, Inspected]:
+def inspect_places(places: Mapping[Partition, Place], progress: Progress | None = None) -> dict[str, Inspected]:
     """Look at every file of the places, by its URI."""
     work = [(place, name) for place in places.values() for name in place.names]
-    found = each(lambda item: inspect(*item), work, _READERS)
+    found = each(telling(lambda item: inspect(*item), len(work), progress), work, _READERS)
     return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
 
 

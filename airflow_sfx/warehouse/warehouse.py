@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.history import HistoryPage
     from airflow_sfx.warehouse.open_batch import OpenBatch
     from airflow_sfx.warehouse.overview import TableOverview
+    from airflow_sfx.warehouse.progress import Progress
     from airflow_sfx.warehouse.readers import Reader
     from airflow_sfx.warehouse.retention import RetentionReport
 
@@ -906,12 +907,13 @@ class Warehouse:
 
         return inconsistencies(self._pinned(pin), pin)
 
-    def repair(self, db: str, table: str) -> list[Repair]:
+    def repair(self, db: str, table: str, *, progress: Progress | None = None) -> list[Repair]:
         """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
 
         Args:
             db: The database.
             table: The table.
+            progress: Is told how many of how many partitions have been looked at.
 
         Returns:
             What was found and what was done; nothing where all is well.
@@ -926,7 +928,7 @@ class Warehouse:
         from airflow_sfx.warehouse.repair import repair_table
 
         opened = self._open(db, table)
-        return repair_table(opened, Ledger(opened))
+        return repair_table(opened, Ledger(opened), progress)
 
     def adopt(
         self,
@@ -938,6 +940,7 @@ class Warehouse:
         partition_keys: Keys | None = None,
         reason: str = "",
         producer: Producer | None = None,
+        progress: Progress | None = None,
     ) -> BatchPin:
         """Take over files as they lie: they become the first batches of a table, or the newest of partitions.
 
@@ -952,6 +955,7 @@ class Warehouse:
             partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
             reason: Why, for the history.
             producer: Who; the process's own identity when absent.
+            progress: Is told how many of how many files have been read.
 
         Returns:
             The pin of the adopted batches.
@@ -974,8 +978,8 @@ class Warehouse:
         target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
         author = Author(producer or self._producer(), reason)
         if directory is None:
-            return adopt_present(target, partitions, author)
-        return adopt_directory(target, directory, partition_keys, author)
+            return adopt_present(target, partitions, author, progress)
+        return adopt_directory(target, directory, partition_keys, author, progress)
 
     def tables(self) -> list[TableRef]:
         """All tables, sorted.

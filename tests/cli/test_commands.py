@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import shlex
 import subprocess
 import sys
@@ -221,6 +224,66 @@ def test_what_cannot_be_done_is_said_without_a_traceback(command, arguments, sta
     assert words in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "parts"),
+    [
+        (("verify", TABLE), "reading sales.sold_items", 1),
+        (("repair", TABLE), "looking at sales.sold_items", 1),
+        (("adopt", "sales.old", "{old}", "--key", "day"), "reading /", 2),
+    ],
+)
+def test_long_work_shows_how_far_it_has_come_on_a_terminal(warehouse, tmp_path, arguments, shown, parts) -> None:
+    for day in ("a", "b"):
+        (tmp_path / "old" / day).mkdir(parents=True)
+        SOLD.to_parquet(tmp_path / "old" / day / "one.parquet")
+    master, terminal = pty.openpty()
+    words = [word.format(old=tmp_path / "old") for word in arguments]
+    with subprocess.Popen(
+        [sys.executable, "-m", "airflow_sfx.cli", *words],
+        env={**os.environ, "SFX_WAREHOUSE": warehouse.uri, "TERM": "xterm", "COLUMNS": "200"},
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        told = b""
+        with contextlib.suppress(OSError):  # the terminal is gone with the process
+            while piece := os.read(master, 4096):
+                told += piece
+        os.close(master)
+    assert process.returncode == 0, told
+    assert shown in told.decode()
+    assert f"{parts}/{parts}" in told.decode()
+
+
+def test_a_reader_of_the_output_that_has_read_enough_is_no_failure(warehouse) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "airflow_sfx.cli", "history", TABLE, "--json"],
+        env={**os.environ, "SFX_WAREHOUSE": warehouse.uri},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert (process.returncode, told) == (0, b"")
+
+
+def test_times_are_dates_in_utc_or_have_a_zone(command) -> None:
+    assert json.loads(command("audit", "--since", "2016-11-01", "--json").stdout)[0]["entries"]
+    assert not json.loads(command("audit", "--since", "2099-01-01", "--json").stdout)[0]["entries"]
+    done = command("audit", "--since", "2016-11-01T12:00")
+    assert done.returncode == 2
+    assert "2016-11-01T12:00Z for UTC" in " ".join(done.stderr.split())
+
+
+def test_a_batch_that_is_not_there_is_not_said_to_be_as_it_was(command) -> None:
+    done = command("verify", TABLE, DAY, "--batch", "20010101000000")
+    assert done.returncode == 1
+    assert "has no batch 20010101000000" in done.stderr
+    assert "as they were written" not in done.stdout
 
 
 def test_help_does_not_load_what_only_the_work_needs() -> None:
