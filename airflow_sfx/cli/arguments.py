@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,9 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 Values = tuple[str, ...]
+
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_LENGTH, _DAY = re.compile(r"\d{1,6}[hdw]"), re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
 
 
 @dataclass(frozen=True)
@@ -154,16 +158,49 @@ def values_of(text: str, keys: Sequence[str]) -> Values:
     return tuple(values)
 
 
-def moment_of(text: str | None) -> datetime | None:
-    """The time that an option names, with a time zone; a date alone is its beginning in UTC. Wrong usage otherwise."""
+def moment_of(text: str | None, *, now: datetime | None = None) -> datetime | None:
+    """The time that an option names: a time with a zone, a day (its midnight in UTC), or how long ago; wrong usage otherwise.
+
+    Example:
+        >>> str(moment_of("2016-11-01")), str(moment_of("2016-11-01T12:00Z"))
+        ('2016-11-01 00:00:00+00:00', '2016-11-01 12:00:00+00:00')
+        >>> str(moment_of("36h", now=datetime(2016, 11, 2, 12, tzinfo=UTC)))
+        '2016-11-01 00:00:00+00:00'
+    """
     if text is None:
         return None
+    if _LENGTH.fullmatch(text):
+        return (now or datetime.now(UTC)) - duration(text)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time: type one such as 2016-11-01T12:00+00:00") from None
-    if len(text) <= len("2016-11-01"):
+        raise typer.BadParameter(
+            f"{text!r} is not a time: type one such as 2016-11-01T12:00Z, a day such as 2016-11-01, or how long ago: 36h, 7d"
+        ) from None
+    if _DAY.fullmatch(text):
         return found.replace(tzinfo=UTC)
     if found.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no time zone: type one such as {text}+00:00, or {text}Z for UTC")
     return found
+
+
+def duration(text: str) -> timedelta:
+    """A length of time as it is typed: ``36h``, ``90d``, ``12w``; a number alone is in days.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The time.
+
+    Raises:
+        InvalidName: It is none.
+
+    Example:
+        >>> duration("36h")
+        datetime.timedelta(days=1, seconds=43200)
+    """
+    found = re.fullmatch(r"(\d{1,6})\s*([hdw]?)", text.strip().lower())
+    if not found:
+        raise InvalidName(f"{text!r} is no length of time: write hours, days or weeks, as in 36h, 90d or 12w")
+    return int(found[1]) * _UNITS[found[2] or "d"]

@@ -31,7 +31,8 @@ def audit(
         typer.Argument(metavar="DB.TABLE", help="The tables; all of the warehouse where none is named."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="From then on, as 2016-11-01 (UTC) or 2016-11-01T12:00Z.")
+        str | None,
+        typer.Option(metavar="TIME", help="From then on: 2016-11-01T12:00Z, the day 2016-11-01, or 36h ago."),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
     actor: Annotated[str | None, typer.Option(metavar="USER", help="Changes of this user.")] = None,

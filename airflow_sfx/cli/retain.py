@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_sfx.cli import render
-from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Yes
+from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Yes, duration
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import ask, waiting
-from airflow_sfx.core.errors import InvalidName
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.erasure import ErasureReport
     from airflow_sfx.warehouse.retention import RetentionReport
 
 _SHOWN = 50
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 DryRun = Annotated[bool, typer.Option("--dry-run/--apply", help="Only tell what would be done, or do it.")]
 Grace = Annotated[
@@ -104,28 +100,6 @@ def erase(
         _show_erasure(report)
     if not dry_run and (report.waiting or report.strays or any(one.outside for one in report.batches)):
         raise typer.Exit(1)
-
-
-def duration(text: str) -> timedelta:
-    """A length of time as it is typed: ``36h``, ``90d``, ``12w``; a number alone is in days.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The time.
-
-    Raises:
-        InvalidName: It is none.
-
-    Example:
-        >>> duration("36h")
-        datetime.timedelta(days=1, seconds=43200)
-    """
-    found = re.fullmatch(r"(\d{1,6})\s*([hdw]?)", text.strip().lower())
-    if not found:
-        raise InvalidName(f"{text!r} is no length of time: write hours, days or weeks, as in 36h, 90d or 12w")
-    return int(found[1]) * _UNITS[found[2] or "d"]
 
 
 def _show_plan(report: RetentionReport) -> None:

@@ -143,12 +143,8 @@ class _Reader:
 
 
 def _parsed(text: str) -> sql.Expr:
-    try:
-        import sqlglot
-    except ImportError as error:
-        raise SchemaMismatch(
-            "sqlglot, which reads conditions, is not installed: pip install 'airflow-sfx[erase]'"
-        ) from error
+    import sqlglot
+
     try:
         return sqlglot.parse_one(text)
     except sqlglot.errors.SqlglotError as error:
