@@ -380,6 +380,34 @@ def durable_pins(
     return _warehouse(warehouse).durable_pins(db, table, name)
 
 
+def release(
+    db: str,
+    table: str,
+    name: str,
+    *,
+    reason: str = "",
+    producer: Producer | None = None,
+    warehouse: Warehouse | str | None = None,
+) -> DurablePin | None:
+    """End what a name holds durably, before its time: retention may give the batches up, unless another name holds them.
+
+    Args:
+        db: The database.
+        table: The table.
+        name: Whose pins.
+        reason: Why, for whoever looks.
+        producer: Who; the process's own identity when absent.
+        warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
+
+    Returns:
+        What says so, the name's newest pin; None where it holds nothing.
+
+    Raises:
+        TableNotFound: There is no such table.
+    """
+    return _warehouse(warehouse).release(db, table, name, reason=reason, producer=_producer(producer))
+
+
 def history(
     db: str,
     table: str,

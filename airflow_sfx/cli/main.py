@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from airflow_sfx._version import __version__
-from airflow_sfx.cli import audit, change, compare, look, retain, stack, undo
+from airflow_sfx.cli import audit, change, compare, hold, look, retain, stack, undo
 from airflow_sfx.cli.arguments import Settings
 from airflow_sfx.cli.render import clean
 from airflow_sfx.core.errors import SfxError
@@ -46,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help, which is there at once
     help="Look at, compare, check and undo the batches of a warehouse.",
 )
-for _commands in (look, audit, compare, undo, change, retain, stack):
+for _commands in (look, audit, compare, undo, change, hold, retain, stack):
     _commands.register(app)
 
 

@@ -15,9 +15,10 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_objects as objects
 from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
-from airflow_sfx.metastore.hive_client import CALL_SECONDS, TRY_SECONDS, Address, HiveClients, Interrupted, bounded
+from airflow_sfx.metastore.hive_client import CALL_SECONDS, Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.metastore.patience import patience
 
 CHUNK = 1000
 """How many partitions are read or added by one call."""
@@ -278,7 +279,7 @@ class HiveMetastore:
 
     def _while_interrupted(self) -> Iterator[None]:
         """Turns of a loop whose body looks at what there is and then changes it; it ends by returning."""
-        give_up = time.monotonic() + TRY_SECONDS
+        give_up = time.monotonic() + patience()
         turn = 0
         while True:
             yield

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.metastore.patience import TRY_SECONDS, patience
 
 if TYPE_CHECKING:
     from thrift.transport.TTransport import TTransportBase
@@ -27,9 +28,6 @@ _LAST_PORT = 65_535
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 30.0
 """How long a call may take before the connection is given up; a call with much to do gets more."""
-TRY_SECONDS = 90.0
-"""How long a call is repeated while connections break off, or a server that did answer before does not: long enough for a
-server that starts again, and longer than a call takes that is never answered, so that this one is repeated, too."""
 
 _READ_BYTES = 1 << 18
 """Ten thousand partitions are some megabytes, and the default would ask for four kilobytes at a time."""
@@ -99,19 +97,19 @@ class HiveClients:
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
 
-    def ask(self, action: Callable[[Any], T], *, patience: float = TRY_SECONDS, seconds: float = CALL_SECONDS) -> T:
+    def ask(self, action: Callable[[Any], T], *, most: float = TRY_SECONDS, seconds: float = CALL_SECONDS) -> T:
         """Make a call that may be made twice; repeated, on any host, while connections break off.
 
         Args:
             action: Makes the call with the client that it is given.
-            patience: For how many seconds it is repeated.
+            most: For how many seconds it is repeated, where `patience` does not say less.
             seconds: How long each may take.
 
         Raises:
             WarehouseUnavailable: No host answered in that time.
             Exception: What the server raised.
         """
-        give_up = time.monotonic() + patience
+        give_up = time.monotonic() + min(most, patience())
         tries = 0
         while True:
             try:
@@ -186,7 +184,7 @@ class HiveClients:
     def _open(self) -> tuple[Any, Any]:
         from thrift.transport.TTransport import TTransportException
 
-        give_up = time.monotonic() + (TRY_SECONDS if self._reached else 0)
+        give_up = time.monotonic() + (patience() if self._reached else 0)
         while True:
             reasons = []
             for host, port in self._address.hosts:

@@ -135,7 +135,7 @@ class Locks:
         from thrift.Thrift import TException
 
         try:
-            self._clients.ask(lambda client: client.unlock(UnlockRequest(lockid=lock)), patience=RELEASE_SECONDS)
+            self._clients.ask(lambda client: client.unlock(UnlockRequest(lockid=lock)), most=RELEASE_SECONDS)
         except NoSuchLockException:
             return  # an answer was lost, or the lock has ended by itself
         except (WarehouseUnavailable, TException) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from airflow_sfx.storage.store import Store
@@ -40,7 +41,7 @@ def each(action: Callable[[In], Out], items: Iterable[In], threads: int = WAITER
     if len(work) <= 1 or threads <= 1:
         return [action(item) for item in work]
     with ThreadPoolExecutor(min(threads, len(work)), thread_name_prefix="sfx") as pool:
-        futures = [pool.submit(action, item) for item in work]
+        futures = [pool.submit(copy_context().run, action, item) for item in work]  # who asks may have little patience
         try:
             return [future.result() for future in futures]
         except BaseException:

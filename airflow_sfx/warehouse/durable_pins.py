@@ -1,7 +1,7 @@
 """Durable pins: what somebody has pinned, written down beside the table, so that it outlives XCom.
 
 Each name has numbered pins, every one created where none was. The first is what a task reads however often it is
-cleared; a later one is there only where somebody asked to pin anew.
+cleared; a later one is there only where somebody asked to pin anew, or released what the name held.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import BatchNotFound, InvalidName
 from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
@@ -35,6 +35,7 @@ class DurablePin:
         until: Until when retention leaves the batches alone, in UTC; None for ever.
         producer: Who pinned.
         reason: Why, in their words.
+        released: Whether the name holds nothing any more, by this and all of its pins before.
 
     Example:
         >>> import tempfile, pandas as pd, airflow_sfx as sfx
@@ -52,6 +53,7 @@ class DurablePin:
     until: datetime | None = None
     producer: Producer = field(default_factory=Producer)
     reason: str = ""
+    released: bool = False
 
 
 def hold(
@@ -79,15 +81,57 @@ def hold(
     if until is not None and until.tzinfo is None:
         raise InvalidName(f"until={until!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
     there = newest(table, name)
-    while there is None or renew or set(there.pin.batches) != set(pin.batches):
+    while there is None or renew or there.released or set(there.pin.batches) != set(pin.batches):
         number = there.number + 1 if there else 1
         made = DurablePin(name, number, pin, datetime.now(UTC), until, author.producer, author.reason)
         path = table.layout.durable_pin(name, number)
         if table.store.put_if_absent(path, _to_text(made).encode()):
-            refuse_retired(table, pin.batches.items())
+            try:
+                refuse_retired(table, pin.batches.items())
+            except BatchNotFound:
+                release(table, name, author)  # nobody may find later what was refused
+                raise
             return made
         there = awaited(table.store, partial(_read, table, name, number))
     return there
+
+
+def release(table: OpenTable, name: str, author: Author) -> DurablePin | None:
+    """Hold by a name nothing any more: retention may give up what it held, unless another name holds it.
+
+    Args:
+        table: The table.
+        name: The name.
+        author: Who and why.
+
+    Returns:
+        What says so; None where the name holds nothing.
+    """
+    there = newest(table, name)
+    while there is not None and not there.released:
+        number = there.number + 1
+        made = DurablePin(
+            name, number, there.pin, datetime.now(UTC), None, author.producer, author.reason, released=True
+        )
+        if table.store.put_if_absent(table.layout.durable_pin(name, number), _to_text(made).encode()):
+            return made
+        there = awaited(table.store, partial(_read, table, name, number))
+    return None
+
+
+def holding(table: OpenTable, now: datetime) -> list[DurablePin]:
+    """The durable pins that keep retention away, oldest first: not over, nor released; also where the name has pinned anew since.
+
+    Args:
+        table: The table.
+        now: The time, in UTC.
+    """
+    pins = durable_pins(table)
+    released: dict[str, int] = {}
+    for one in pins:
+        if one.released:
+            released[one.name] = max(one.number, released.get(one.name, 0))
+    return [one for one in pins if one.number > released.get(one.name, 0) and (one.until is None or one.until > now)]
 
 
 def standing(table: OpenTable, name: str, partitions: Sequence[Partition] | None) -> DurablePin | None:
@@ -99,7 +143,9 @@ def standing(table: OpenTable, name: str, partitions: Sequence[Partition] | None
         partitions: Which partitions; None for whichever it has.
     """
     there = newest(table, name)
-    if there is None or partitions is None:
+    if there is None or there.released:
+        return None
+    if partitions is None:
         return there
     wanted = {table.layout.name(partition) for partition in partitions}
     return there if wanted == set(there.pin.batches) else None
@@ -137,6 +183,7 @@ def _to_text(one: DurablePin) -> str:
             "until": one.until.isoformat() if one.until else None,
             "producer": one.producer.to_json(),
             "reason": one.reason,
+            **({"released": True} if one.released else {}),
         }
     )
 
@@ -151,4 +198,5 @@ def _parsed(table: OpenTable, data: bytes, path: str) -> DurablePin:
         until=moment(record, "until", path) if optional(record, "until", str, path) else None,
         producer=Producer.from_json(member(record, "producer", dict, path)),
         reason=member(record, "reason", str, path),
+        released=optional(record, "released", bool, path) or False,
     )

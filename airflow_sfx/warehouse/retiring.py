@@ -11,7 +11,7 @@ from datetime import datetime
 from airflow_sfx.core.ledger import Change, Operation
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author, commit
-from airflow_sfx.warehouse.durable_pins import durable_pins
+from airflow_sfx.warehouse.durable_pins import holding
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import hints
@@ -19,9 +19,8 @@ from airflow_sfx.warehouse.retired import Batches, Note
 
 
 def held(table: OpenTable, now: datetime) -> set[tuple[str, str]]:
-    """What a durable pin holds: every one that is not over, also where its name has pinned anew since."""
-    pins = [one for one in durable_pins(table) if one.until is None or one.until > now]
-    return {item for one in pins for item in one.pin.batches.items()}
+    """What a durable pin holds."""
+    return {item for one in holding(table, now) for item in one.pin.batches.items()}
 
 
 def confirmed(table: OpenTable, ledger: Ledger, note: Note) -> Batches:

@@ -407,6 +407,53 @@ class Warehouse:
         found = newest(opened, name)
         return [found] if found else []
 
+    def holding(self, db: str, table: str) -> list[DurablePin]:
+        """The durable pins that keep retention away: those that are neither over nor released.
+
+        Args:
+            db: The database.
+            table: The table.
+
+        Returns:
+            The pins, oldest first.
+
+        Raises:
+            TableNotFound: There is no such table.
+        """
+        from airflow_sfx.warehouse.durable_pins import holding
+
+        return holding(self._open(db, table), datetime.now(UTC))
+
+    def release(
+        self, db: str, table: str, name: str, *, reason: str = "", producer: Producer | None = None
+    ) -> DurablePin | None:
+        """End what a name holds durably, before its time: retention may give the batches up, unless another name holds them.
+
+        Args:
+            db: The database.
+            table: The table.
+            name: Whose pins.
+            reason: Why, for whoever looks.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            What says so, the name's newest pin; None where it holds nothing.
+
+        Raises:
+            TableNotFound: There is no such table.
+
+        Example:
+            >>> import pandas as pd, tempfile, airflow_sfx as sfx
+            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+            >>> _ = warehouse.hold(pin, "lawsuit 7")
+            >>> warehouse.release("sales", "sold_items", "lawsuit 7").released
+            True
+        """
+        from airflow_sfx.warehouse.durable_pins import release
+
+        return release(self._open(db, table), name, Author(producer or self._producer(), reason))
+
     def take(self, pin: BatchPin, *, consumer: str, run: str) -> dict[str, str]:
         """Take the changes that made a pin's batches current, each once for all runs of a consumer.
 

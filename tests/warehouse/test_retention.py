@@ -59,6 +59,8 @@ def test_a_batch_is_retired_first_and_deleted_after_its_time_of_grace(warehouse:
     ):
         with pytest.raises(sfx.BatchNotFound, match=r"was retired on .* \(old\), and its files are deleted from"):
             refer()
+    with pytest.raises(sfx.BatchNotFound, match="was retired on"):
+        warehouse.hold(first, name="late", until=None)  # the second time as well
     again = retain(warehouse)
     assert (again.retired, again.deleted, again.waiting) == ((), (), 2)
     assert not gone(warehouse, first)
@@ -108,6 +110,22 @@ def test_a_pin_that_came_before_the_deletion_keeps_its_batch_until_it_is_over(wa
     for _ in range(2):
         retain(warehouse)
     assert gone(warehouse, first)
+
+
+def test_what_is_released_may_go_unless_another_name_holds_it(warehouse: Warehouse) -> None:
+    first, second, _ = (store(warehouse, version) for version in (1, 2, 3))
+    for pin, name in ((first, "lawsuit"), (first, "report"), (second, "lawsuit")):
+        warehouse.hold(pin, name=name, until=None, renew=True)
+    assert retain(warehouse).pinned == 4
+    ended = warehouse.release("sales", "items", "lawsuit", reason="settled")
+    assert (ended.released, ended.reason) == (True, "settled")
+    assert warehouse.release("sales", "items", "lawsuit") is None
+    assert {one.name for one in warehouse.holding("sales", "items")} == {"report"}
+    report = retain(warehouse)
+    assert ({one.batch_id for one in report.retired}, report.pinned) == ({second.batches[DAYS[0]]}, 2)
+    with pytest.raises(sfx.BatchNotFound, match="was retired"):
+        warehouse.hold(second, name="lawsuit")
+    assert warehouse.hold(first, name="lawsuit").pin == first, "a name may hold again"
 
 
 def test_adopted_files_stay_where_they_lie(warehouse: Warehouse, tmp_path) -> None:

@@ -15,12 +15,16 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
 
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.metastore.patience import patient_for
 
 Asked = ParamSpec("Asked")
 Told = TypeVar("Told")
 
 SEATS = 8
 """How many requests of the page are served at a time: those that wait for a warehouse that does not answer."""
+
+PATIENCE = 10.0
+"""For how many seconds a metastore that breaks off is asked again before the page says so."""
 
 HEADER = "X-SFX-Request"
 """A header that a page of another site cannot send: every change needs it."""
@@ -57,7 +61,8 @@ def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told]]:
 
     @wraps(route)
     async def served(*args: Asked.args, **kwargs: Asked.kwargs) -> Told:
-        return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
+        with patient_for(PATIENCE):
+            return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
 
     return served
 

@@ -142,7 +142,7 @@ def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> di
     found = snapshots.partition(db, table, partition)
     pin = pinned(found.table, partition, batch_id)
     (manifest,) = snapshots.warehouse().manifests(pin)
-    held = snapshots.warehouse().durable_pins(db, table)
+    held = snapshots.warehouse().holding(db, table)
     return {
         "table": str(found.table.ref),
         "partition": partition,
