@@ -121,12 +121,9 @@ class HiveMetastore:
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table with keys has, in the order of their values: by their names, which are one small answer."""
-        from hmsclient.genthrift.hive_metastore.ttypes import NoSuchObjectException
-
-        try:
-            names = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
-        except NoSuchObjectException:
+        if self._table(ref) is None:  # of a table that is not there, the server's call fails inside
             return []
+        names = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
         return sorted(map(objects.partition_of_name, names), key=lambda one: one.values)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:

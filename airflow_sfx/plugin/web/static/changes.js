@@ -60,5 +60,6 @@ async function undoRun(dagId, runId) {
     ],
     act: (reason) => post("runs/rollback", { dag_id: dagId, run_id: runId, expected, reason }),
     done: show,
+    said: `Undone: ${number(back.length)} partitions are as they were before the run.`,
   });
 }

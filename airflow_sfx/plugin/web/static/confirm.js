@@ -15,7 +15,7 @@ export async function attempt(action) {
   busy(false);
 }
 
-export function ask({ question, verb, told, act, done, possible = true }) {
+export function ask({ question, verb, told, act, done, said, possible = true }) {
   const dialog = document.getElementById("dialog");
   const reason = h("input", { name: "reason", maxlength: 2000, "aria-label": "Why", placeholder: "Why, for the history", autocomplete: "off" });
   const form = h("form", { method: "dialog" },
@@ -35,7 +35,7 @@ export function ask({ question, verb, told, act, done, possible = true }) {
     } catch (error) {
       failed = error.message;
     }
-    await done(failed);
+    await done(failed, failed ? "" : said);
   };
   dialog.returnValue = "no";
   dialog.showModal();

@@ -15,13 +15,14 @@ const WHOLE = "(whole table)";
 
 let shown = 0;
 
-// Shows what the address says; `failed` is what went wrong before, and stays to be read.
-export async function show(failed = "") {
+// Shows what the address says; `failed` is what went wrong before, `done` what went well: they stay to be read.
+export async function show(failed = "", done = "") {
   const turn = ++shown;
   const main = document.getElementById("main");
   anew();
   busy(true);
   if (failed) tell(failed);
+  document.getElementById("status").textContent = "";
   const asked = new URLSearchParams(location.search);
   let view = "";
   let steps = [];
@@ -32,7 +33,7 @@ export async function show(failed = "") {
     if (turn === shown) tell(failed);
   } catch (error) {
     if (turn !== shown) return;
-    content = [h("p", { class: "empty" }, "Nothing can be shown here."), h("button", { onclick: () => show() }, "Try again")];
+    content = [h("h1", {}, "Nothing can be shown here"), h("button", { onclick: () => show() }, "Try again")];
     tell(failed || error.message);
   }
   if (turn !== shown) return;
@@ -40,6 +41,7 @@ export async function show(failed = "") {
   main.replaceChildren(...content.filter(Boolean));
   for (const one of main.querySelectorAll(".calendar.dated")) one.scrollLeft = one.scrollWidth; // the newest days are at its end
   document.title = [main.querySelector("h1")?.textContent, "Batch history"].filter(Boolean).join(" – ");
+  document.getElementById("status").textContent = done;
   busy(false);
 }
 

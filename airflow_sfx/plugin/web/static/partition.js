@@ -80,6 +80,7 @@ async function change(name, key, current, to, what) {
     ],
     act: (reason) => post(`${path}/${what}`, { ...asked, reason }),
     done: show,
+    said: what === "publish" ? `Published: ${to} is current.` : `Rolled back: ${to} is current.`,
   });
 }
 
