@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import Asset, get_current_context
 
 from airflow_sfx.assets.asset import batch_asset
-from airflow_sfx.assets.message import EXTRA, asset_uri, written
+from airflow_sfx.assets.message import EXTRA, SCHEME, asset_uri, written
 from airflow_sfx.core.event_key import event_key, partition_of_name
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
@@ -46,28 +46,23 @@ def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade:
     """Say what became current, with one event a partition, when the task succeeds.
 
     A table that is not among the task's outlets, because its name is a template or its run was undone, is added to them:
-    Airflow sends its events where any DAG names the asset.
+    Airflow sends its events where any DAG names the asset. Tables among them that the task has not changed are taken out: an
+    outlet of a task that succeeds is an event.
 
     Args:
         context: The task's context.
-        pins: What is current now.
+        pins: What is current now; none of a task that has staged.
         operation: ``publish`` or ``rollback``.
         cascade: Whether consumers are to hear of it; the run's configuration may say ``{"sfx_cascade": false}``, too.
     """
-    conf = getattr(context.get("dag_run"), "conf", None) or {}
-    quiet = _says_no(cascade) or _says_no(conf.get(QUIET, True))
-    task = context["task"]
-    outlets = list(task.outlets)
+    said = _said(context)
     for pin in pins:
-        outlet = _outlet_of(outlets, pin)
-        if quiet:
-            outlets = [one for one in outlets if one is not outlet]  # an outlet of a task that succeeds is an event
-            continue
-        if outlet is None:
-            outlet = batch_asset(str(pin.ref))
-            outlets.append(outlet)
-        _say(context, outlet, pin, operation)
-    task.outlets = outlets
+        if _says_no(cascade) or _is_quiet(context):
+            said.pop(asset_uri(pin.ref), None)
+        else:
+            _say(context, pin, operation)
+    task = context["task"]
+    task.outlets = [one for one in task.outlets if not _is_table(one) or one.uri in said]
 
 
 def tell_outlet(work: Committed | Loaded) -> None:
@@ -82,17 +77,25 @@ def tell_outlet(work: Committed | Loaded) -> None:
         context = get_current_context()
     except RuntimeError:  # no task runs
         return
-    if _outlet_of(context["task"].outlets, work.pin) is not None:
-        emit(context, [work.pin], work.operation)
+    outlets, outlet = context["task"].outlets, _outlet_of(context, work.pin)
+    if outlet is None:
+        return
+    if _is_quiet(context):
+        context["task"].outlets = [one for one in outlets if one is not outlet]
+    else:
+        _say(context, work.pin, work.operation)
 
 
-def _say(context: Context, outlet: Asset, pin: BatchPin, operation: str) -> None:
+def _say(context: Context, pin: BatchPin, operation: str) -> None:
     """One extra is for all events of an asset: of several changes by one task, it has all partitions."""
-    said = cast("dict[str, BatchPin]", cast("dict[str, Any]", context).setdefault("sfx_said", {}))
-    before = said.get(outlet.uri)
+    outlet = _outlet_of(context, pin)
+    if outlet is None:
+        outlet = batch_asset(str(pin.ref))
+        context["task"].outlets = [*context["task"].outlets, outlet]
+    before = _said(context).get(outlet.uri)
     if before is not None and before.location == pin.location:
         pin = BatchPin.of(pin.ref, pin.location, before.batches | pin.batches)
-    said[outlet.uri] = pin
+    _said(context)[outlet.uri] = pin
     event = context["outlet_events"][outlet]
     event.extra = {EXTRA: written(pin, operation)}
     keys = [event_key(partition_of_name(name)) for name in pin.batches if name]
@@ -100,10 +103,24 @@ def _say(context: Context, outlet: Asset, pin: BatchPin, operation: str) -> None
         event.add_partitions(keys)
 
 
-def _outlet_of(outlets: Iterable[Any], pin: BatchPin) -> Asset | None:
-    """The table's asset among a task's outlets."""
+def _said(context: Context) -> dict[str, BatchPin]:
+    """What the task has said so far, by the assets' URIs."""
+    return cast("dict[str, BatchPin]", cast("dict[str, Any]", context).setdefault("sfx_said", {}))
+
+
+def _outlet_of(context: Context, pin: BatchPin) -> Asset | None:
+    """The table's asset among the task's outlets."""
     uri = asset_uri(pin.ref)
-    return next((one for one in outlets if isinstance(one, Asset) and one.uri == uri), None)
+    return next((one for one in context["task"].outlets if isinstance(one, Asset) and one.uri == uri), None)
+
+
+def _is_table(outlet: object) -> bool:
+    return isinstance(outlet, Asset) and outlet.uri.startswith(f"{SCHEME}://")
+
+
+def _is_quiet(context: Context) -> bool:
+    conf = getattr(context.get("dag_run"), "conf", None) or {}
+    return _says_no(conf.get(QUIET, True))
 
 
 def _says_no(value: object) -> bool:

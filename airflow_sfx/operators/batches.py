@@ -53,7 +53,9 @@ class PublishBatchOperator(BaseOperator):
         'sfx://sales/sold_items'
     """
 
+    operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = ("pin", "reason", "cascade")
+    linked: BatchPin | None = None
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class PublishBatchOperator(BaseOperator):
             sfx.publish(pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse)
             for pin in _by_table(required_pins(self.pin, self.task_id))
         ]
+        self.linked = done[0]
         emit(context, done, "publish", cascade=self.cascade)
         return done[0] if isinstance(self.pin, BatchPin) else done
 
@@ -117,7 +120,9 @@ class VerifyBatchOperator(BaseOperator):
         ['pins']
     """
 
+    operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = ("pin",)
+    linked: BatchPin | None = None
 
     def __init__(self, *, pin: Any, sfx_conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -141,6 +146,7 @@ class VerifyBatchOperator(BaseOperator):
         warehouse = named_warehouse(self.sfx_conn_id)
         for pin in required_pins(self.pin, self.task_id):
             report = sfx.verify(pin, warehouse=warehouse)
+            self.linked = pin
             self.log.info(
                 "%s: %d files, %d rows, %d bytes are as they were written", pin, report.files, report.rows, report.bytes
             )
@@ -245,6 +251,7 @@ class RollbackBatchOperator(Destination, BaseOperator):
             producer=producer,
             warehouse=warehouse,
         )
+        self.linked = pin
         self.log.info("Now current: %s", pin)
         emit(context, [pin], "rollback", cascade=self.cascade)
         return pin

@@ -13,6 +13,7 @@ from airflow_sfx.operators.partitions import check_rendered, run_partition
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.operators.notify import Notify
     from airflow_sfx.warehouse.warehouse import Evolve, Keys, Warehouse
 
@@ -32,6 +33,7 @@ class Destination:
     evolve: Evolve
     cascade: bool | str
     notify: Notify
+    linked: BatchPin | None = None
     _as_written: tuple[str, Sequence[Any] | None]
 
     def set_destination(

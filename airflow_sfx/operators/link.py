@@ -1,4 +1,4 @@
-"""The link from a task to what has become of its table."""
+"""The link from a task to the history of the batch that it wrote, pinned or checked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from airflow.sdk import BaseOperatorLink
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
+    from airflow_sfx.core.pin import BatchPin
+
 
 class BatchHistoryLink(BaseOperatorLink):
-    """Leads to the table on the page of batch histories."""
+    """Leads to the partition on the page of batch histories; to the table, where the task has several or has not ended well."""
 
     name = "Batch history"
 
@@ -21,14 +23,18 @@ class BatchHistoryLink(BaseOperatorLink):
 
         Args:
             operator: The task.
-            ti_key: The task instance, which is not looked at: the page shows the table.
+            ti_key: The task instance, which is not looked at: the operator has run and knows its batch.
 
         Returns:
             The address; empty where the task names no table.
         """
         from airflow.sdk.configuration import conf
 
-        table = getattr(operator, "table", None)
+        pin: BatchPin | None = getattr(operator, "linked", None)
+        table = str(pin.ref) if pin is not None else getattr(operator, "table", None)
         if not table:
             return ""
-        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/sfx/#/table/{quote(table)}"
+        names = [] if pin is None else [name for name, _ in pin.entries]
+        steps = ("partition", table, names[0]) if len(names) == 1 else ("table", table)
+        place = "/".join(quote(step, safe="") for step in steps)
+        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/sfx/#/{place}"

@@ -99,7 +99,8 @@ class PinBatchesOperator(Destination, BaseOperator):
         """
         ref, partitions = self.named()
         if self.tables is None:
-            return self._pin(ref, partitions, context)
+            self.linked = self._pin(ref, partitions, context)
+            return self.linked
         named = {name: TableRef.parse(table) for name, table in self.tables.items()}
         return {name: self._pin(ref, partitions, context) for name, ref in named.items()}
 

@@ -137,9 +137,9 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         self.conf = {**(self.conf or {}), OUTPUT: self._as_spark(batch.location), INPUTS: json.dumps(inputs)}
         super().execute(context)
         pin = batch.close(publish=self.publish, evolve=self.evolve)
+        self.linked = pin
         self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
-        if self.publish:
-            emit(context, [pin], "publish", cascade=self.cascade)
+        emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
         return pin
 
     def _described(self, warehouse: Warehouse, value: Any) -> dict[str, object]:

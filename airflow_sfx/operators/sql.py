@@ -149,9 +149,9 @@ class SqlToBatchOperator(Destination, BaseOperator):
                 producer=producer_of(cast("Mapping[str, Any]", context)),
                 warehouse=self.warehouse(),
             )
+        self.linked = pin
         self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
-        if self.publish:
-            emit(context, [pin], "publish", cascade=self.cascade)
+        emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
         return pin
 
     def _batches(self, cursor: Any, connection: Any) -> Iterator[pa.RecordBatch]:

@@ -155,9 +155,9 @@ class StoreBatchOperator(Destination, PythonOperator):
             producer=producer_of(cast("Mapping[str, Any]", context)),
             warehouse=warehouse,
         )
+        self.linked = pin
         self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
-        if self.publish:
-            emit(context, [pin], "publish", cascade=self.cascade)
+        emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
         return pin
 
 

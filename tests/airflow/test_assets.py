@@ -93,6 +93,8 @@ def test_a_staged_batch_starts_nothing_until_it_is_published(events, scheduled_w
     events.succeed("event_source_staged")
     started(events, "event_reader", "staged")
     assert len(runs(events, "event_reader", "staged")) == 1
+    sent = events.get("assets/events", source_dag_id="event_source_staged")["asset_events"]
+    assert [event["source_task_id"] for event in sent] == ["publish"]
 
 
 def test_a_rollback_starts_a_run_that_reads_what_is_current_again(events, scheduled_warehouse):

@@ -120,12 +120,18 @@ def test_consistency_is_awaited_until_every_object_is_seen(scheduler, scheduled_
 
 def test_five_hundred_sensors_outlive_their_triggerer(scheduler, scheduled_warehouse):
     scheduler.ready("many_waiting")
-    run_id = scheduler.trigger("many_waiting")
+    groups = range(50)
+    for group in groups:
+        scheduler.trigger("many_waiting", conf={"group": group})
+
+    def count(what: str, state: str) -> int:
+        return scheduler.get(f"dags/many_waiting/dagRuns{what}", limit=1, state=state)["total_entries"]
+
     scheduler.until(
-        lambda: scheduler.count("many_waiting", run_id, "deferred") == 500, "all sensors wait in the triggerer"
+        lambda: count("/~/taskInstances", "deferred") == 500, "all sensors wait in the triggerer", seconds=300
     )
     scheduler.stop_part("triggerer", kill=True)
-    frame = pd.DataFrame({"day": [f"p{number:03d}" for number in range(500)], "n": 1})
-    scheduled_warehouse.store_dataframe(frame, "many", "items", partition_by=["day"])
+    frame = pd.DataFrame({"part": [f"{group}-{number}" for group in groups for number in range(10)], "n": 1})
+    scheduled_warehouse.store_dataframe(frame, "many", "items", partition_by=["part"])
     scheduler.start_part("triggerer")
-    assert scheduler.finish("many_waiting", run_id, seconds=600) == "success"
+    scheduler.until(lambda: count("", "success") == len(groups), "all of them have seen their batch", seconds=300)

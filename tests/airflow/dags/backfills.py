@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 )
 def backfilled():
     @task.batch(table="backfilled.items", partition_keys=["day"])
-    def items(run_id: str) -> pd.DataFrame:
+    def items(run_id: str, ti) -> pd.DataFrame:
         import pandas as pd
 
-        return pd.DataFrame({"run": [run_id]})
+        return pd.DataFrame(
+            {"run": [f"{run_id}, try {ti.try_number}"]}
+        )  # a rerun with other rows is a batch of its own
 
     @task.batch(table="backfilled.totals", partition_keys=["day"])
     def totals(items: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from airflow.sdk import CronPartitionTimetable, Param, PartitionedAssetTimetable
 
 import airflow_sfx as sfx
 from airflow_sfx.assets import batch_asset, missed_pins, pins_from_events
-from airflow_sfx.operators import PublishBatchOperator, RollbackBatchOperator, StoreBatchOperator
+from airflow_sfx.operators import PublishBatchOperator, RollbackBatchOperator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +58,11 @@ def event_source_of_many():
 
 @dag(schedule=None)
 def event_source_staged():
-    staged = StoreBatchOperator(
-        task_id="stage", python_callable=one_row, table="events.items", partitions=["staged"], publish=False
-    )
-    PublishBatchOperator(task_id="publish", pin=staged.output)
+    @task.batch(table="events.items", partitions=["staged"])
+    def stage() -> pd.DataFrame:
+        return one_row()
+
+    PublishBatchOperator(task_id="publish", pin=stage.override(publish=False)())
 
 
 @dag(schedule=None, params={"day": Param("", type="string")})

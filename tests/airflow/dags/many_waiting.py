@@ -1,4 +1,4 @@
-"""Five hundred sensors, in a file of their own: each task parses the whole of its file."""
+"""A DAG of many runs in a file of its own: each task parses its whole file, and the triggerer copies the DAG for each trigger."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from airflow.sdk import dag
 from airflow_sfx.sensors import BatchPartitionSensor
 
 
-@dag(schedule=None)
+@dag(schedule=None, max_active_runs=50)
 def many_waiting():
-    for number in range(500):
+    """Ten sensors a run, which is told its group of partitions."""
+    for number in range(10):
         BatchPartitionSensor(
             task_id=f"wait_{number}",
             table="many.items",
-            partitions=[f"p{number:03d}"],
+            partitions=["{{ dag_run.conf['group'] }}-" + str(number)],
             poke_interval=2,
             timeout=900,
             start_from_trigger=True,
