@@ -37,13 +37,15 @@ def story(scheduler) -> sfx.Warehouse:
     run = Producer(dag_id="nightly", run_id="scheduled__2013", task_id="load", try_number=1, user="airflow")
     warehouse.store_dataframe(nights, "story", "flights", partition_by=["day"], producer=run, reason="nightly")
     source = warehouse.pin("story", "flights", [BAD])
-    warehouse.store_dataframe(
+    bad = warehouse.store_dataframe(
         of(BAD, 12), "story", "flights", partition_by=["day"], reason="correction", inputs=[source]
     )
+    report = Producer(dag_id="report", run_id="scheduled__2013", task_id="sum", try_number=1)
+    warehouse.store_dataframe(pd.DataFrame({"total": [1]}), "story", "totals", inputs=[bad], producer=report)
+    warehouse.hold(bad, "report of October")
     with pytest.raises(sfx.CheckFailed):
         checks = [rows_between(50, 200)]
         warehouse.store_dataframe(of("20131231", 3), "story", "flights", partition_by=["day"], checks=checks)
-    warehouse.store_dataframe(pd.DataFrame({"total": [1]}), "story", "totals")
     text = {"note": ["<img src=x onerror=alert(1)>"]}
     warehouse.store_dataframe(pd.DataFrame(text), "story", "hostile", reason="<script>alert(1)</script>")
     return warehouse
@@ -83,6 +85,8 @@ def test_the_story_of_a_bad_night(story, as_user) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("row", name="now")).to_contain_text("12")
     expect(dialog.get_by_role("row", name="then")).to_contain_text("119")
+    expect(dialog.get_by_text("Pinned to what is current now, and stays so: report of October.")).to_be_visible()
+    expect(dialog.get_by_role("listitem")).to_contain_text("story.totals")
     picture(page, "confirm")
     dialog.get_by_role("textbox", name="Why").fill("half of the night was lost")
     dialog.get_by_role("button", name="Roll back").click()
@@ -96,7 +100,10 @@ def test_a_batch_shows_its_schema_checks_and_origin(story, as_user) -> None:
     newest = next(entry for entry in story.history("story", "flights", [BAD]) if entry.rows == 12)
     page = go(as_user("viewer"), f"#/batch/story.flights/{BAD}/{newest.batch_id}")
     expect(page.get_by_role("row", name="delay double")).to_be_visible()
-    expect(page.get_by_label("lineage").get_by_role("link", name=f"story.flights {BAD}")).to_be_visible()
+    lineage = page.get_by_role("region", name="lineage")
+    expect(lineage.get_by_role("link", name=f"story.flights {BAD}")).to_be_visible()
+    expect(lineage.get_by_role("link", name="story.totals")).to_be_visible()
+    expect(lineage.get_by_text("report of October", exact=True)).to_be_visible()
     picture(page, "batch")
 
 

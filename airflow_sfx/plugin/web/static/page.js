@@ -99,6 +99,7 @@ look();
 addEventListener("hashchange", async () => {
   document.getElementById("dialog").close();
   await show();
-  document.getElementById("main").focus();
+  document.getElementById("main").focus({ preventScroll: true });
+  scrollTo(0, 0);
 });
 show();
