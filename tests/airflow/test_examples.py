@@ -199,13 +199,6 @@ def test_what_a_task_pins_is_held_for_as_long_as_the_configuration_says(running,
     assert held.until - datetime.now(UTC) > timedelta(days=29)
 
 
-def test_a_task_links_to_the_history_of_its_batch(running, backfill: str) -> None:
-    runs = running.get("dags/nightly_flights/dagRuns", limit=1)["dag_runs"]
-    path = f"dags/nightly_flights/dagRuns/{runs[0]['dag_run_id']}/taskInstances/flights/links"
-    day = runs[0]["logical_date"][:10].replace("-", "")
-    assert running.get(path)["extra_links"] == {"Batch history": f"{running.url}/sfx/#/partition/nyc.flights/{day}"}
-
-
 def test_airflow_s_own_command_has_ours(running, backfill: str) -> None:
     told = running.command("sfx", "history", "nyc.flights", DAYS[0], "--json")
     entries = [json.loads(line) for line in told.splitlines() if line.startswith("{")] or json.loads(

@@ -8,6 +8,7 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -16,9 +17,19 @@ from dags_examples.local_airflow import LocalAirflow, local_airflow
 from tests.airflow.conftest import airflow_environment
 
 
+class Observed(NamedTuple):
+    """What was sent while a DAG ran."""
+
+    metrics: list[str]
+    lineage: list[dict]
+    warehouse: sfx.Warehouse
+    logs: dict[str, list[dict]]
+    links: dict[str, str]
+    url: str
+
+
 @pytest.fixture(scope="module")
-def observed(open_folders):
-    """What was sent while a DAG ran: the metrics' lines, OpenLineage's events, and the warehouse."""
+def observed(open_folders) -> Observed:
     home = open_folders("observed")
     dags, events = home / "dags", home / "events"
     dags.mkdir()
@@ -47,12 +58,14 @@ def observed(open_folders):
 
             running.until(complete, "all tasks have told OpenLineage")
             logs = {task: log_of(running, run_id, task) for task in ("items", "plain")}
+            path = f"dags/observed/dagRuns/{run_id}/taskInstances/items/links"
+            links = running.get(path)["extra_links"]
         time.sleep(0.5)
         lines = []
         with contextlib.suppress(BlockingIOError):
             while True:
                 lines += statsd.recv(65_536).decode().splitlines()
-    return lines, read(events), warehouse, logs
+    return Observed(lines, read(events), warehouse, logs, links, running.url)
 
 
 def log_of(running: LocalAirflow, run_id: str, task: str) -> list[dict]:
@@ -67,9 +80,8 @@ def read(events: Path) -> list[dict]:
 
 
 def test_each_commit_is_counted(observed) -> None:
-    lines, _, _, _ = observed
     counted = {}
-    for line in lines:
+    for line in observed.metrics:
         name, _, rest = line.partition(":")
         number, _, kind = rest.partition("|")
         if kind.startswith("c"):
@@ -80,7 +92,9 @@ def test_each_commit_is_counted(observed) -> None:
     assert counted["airflow.sfx.bytes"] > 500
     assert counted["airflow.sfx.conflicts"] == 0
     durations = [
-        float(line.split(":")[1].split("|")[0]) for line in lines if line.startswith("airflow.sfx.commit_duration")
+        float(line.split(":")[1].split("|")[0])
+        for line in observed.metrics
+        if line.startswith("airflow.sfx.commit_duration")
     ]
     assert len(durations) == 2
     assert all(0 < duration < 60_000 for duration in durations)
@@ -90,9 +104,10 @@ def test_each_commit_is_counted(observed) -> None:
     ("task", "inputs", "outputs"), [("items", [], ["items"]), ("plain", ["items"], []), ("total", ["items"], ["total"])]
 )
 def test_openlineage_hears_of_the_batches_that_were_read_and_written(observed, task, inputs, outputs) -> None:
-    _, events, warehouse, _ = observed
     (event,) = [
-        one for one in events if one["eventType"] == "COMPLETE" and one["job"]["name"].rpartition(".")[2] == task
+        one
+        for one in observed.lineage
+        if one["eventType"] == "COMPLETE" and one["job"]["name"].rpartition(".")[2] == task
     ]
 
     def datasets(found) -> list[tuple[str, str, str, str]]:
@@ -107,7 +122,7 @@ def test_openlineage_hears_of_the_batches_that_were_read_and_written(observed, t
         ]
 
     def expected(tables) -> list[tuple[str, str, str, str]]:
-        pins = [warehouse.pin("observed", table) for table in tables]
+        pins = [observed.warehouse.pin("observed", table) for table in tables]
         return [("file", pin.location.removeprefix("file://"), pin.batch_id, str(pin.ref)) for pin in pins]
 
     assert datasets(event["inputs"]) == expected(inputs)
@@ -115,9 +130,12 @@ def test_openlineage_hears_of_the_batches_that_were_read_and_written(observed, t
 
 
 def test_what_was_read_and_changed_is_in_the_log_with_its_fields(observed) -> None:
-    _, _, warehouse, logs = observed
-    batch_id = warehouse.pin("observed", "items").batch_id
-    (changed,), (read,) = logs["items"], logs["plain"]
+    batch_id = observed.warehouse.pin("observed", "items").batch_id
+    (changed,), (read,) = observed.logs["items"], observed.logs["plain"]
     assert (changed["event"], changed["table"], changed["batch_ids"]) == ("sfx publish", "observed.items", [batch_id])
     assert (changed["rows"], changed["partitions"], changed["conflicts"]) == (3, 1, 0)
     assert (read["event"], read["table"], read["batch_ids"]) == ("sfx read", "observed.items", [batch_id])
+
+
+def test_a_task_links_to_the_history_of_its_batch(observed) -> None:
+    assert observed.links == {"Batch history": f"{observed.url}/sfx/#/partition/observed.items/p"}
