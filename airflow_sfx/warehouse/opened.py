@@ -159,6 +159,16 @@ class OpenTable:
             )
         return manifest
 
+    def require(self, batches: Iterable[tuple[str, str]]) -> None:
+        """Refuse batches that have no manifest, as `manifest` does, without reading those that have one."""
+
+        def check(item: tuple[str, str]) -> None:
+            path = self.layout.manifest(*item)
+            if awaited(self.store, lambda: self.store.head(path)) is None:
+                raise self._no_manifest(*item, path)
+
+        each(check, batches, self.store.readers)
+
     def _no_manifest(self, name: str, batch_id: str, path: str) -> SfxError:
         known = self.store.list_directories(self.layout.partition_dir(name))
         facts = {"table": str(self.ref), "partition": name, "batch_id": batch_id}

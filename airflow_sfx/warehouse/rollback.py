@@ -51,6 +51,7 @@ def roll_back(
     Raises:
         PartitionNotFound: A partition has no batch.
         BatchNotFound: There is no batch before, or the partition never had ``to``.
+        InconsistentBatch: The batch's manifest was removed: nobody could read it.
         CommitConflict: Another batch than the expected one is current.
     """
     names = [table.layout.name(partition) for partition in partitions]
@@ -115,13 +116,15 @@ def _undo_unit(table: OpenTable, commits: Sequence[str], unit: Unit, author: Aut
 
 
 def _granted(table: OpenTable, changes: list[Change], seen: Look) -> list[Change]:
-    """The changes, to what stands for batches of which rows were erased, and to none that is retired.
+    """The changes, to what stands for batches of which rows were erased, and to none that is retired or was removed.
 
     One that is retired after this look is in an entry that comes first.
     """
     instead = versions(seen.notes)
     there = [_instead(change, instead.get((change.partition, change.batch_id or ""))) for change in changes]
-    refuse_retired(table, [(change.partition, change.batch_id) for change in there if change.batch_id], seen)
+    targets = [(change.partition, change.batch_id) for change in there if change.batch_id]
+    refuse_retired(table, targets, seen)
+    table.require(targets)
     return there
 
 

@@ -1,4 +1,4 @@
-"""Verify: every file of a pin, its size, its checksum and its rows."""
+"""Verify: every file of a pin, its size, its checksum and its rows, and none beside them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ def verify_pin(table: OpenTable, pin: BatchPin) -> VerifyReport:
 
     Raises:
         BatchNotFound: A partition has no such batch.
-        InconsistentBatch: Something is missing, truncated or altered; ``problems`` names all of it.
+        InconsistentBatch: Something is missing, truncated, altered or added; ``problems`` names all of it.
     """
     manifests = table.manifests(pin.batches)
     work = [(manifest, file) for manifest in manifests for file in manifest.files]
     problems = [problem for problem in each(lambda item: _problem(table, *item), work, _READERS) if problem]
+    problems += [stray for found in each(lambda one: _strays(table, one), manifests, _READERS) for stray in found]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004
         raise InconsistentBatch(
@@ -64,3 +65,17 @@ def _problem(table: OpenTable, manifest: Manifest, file: DataFile) -> str | None
     except (pa.ArrowException, OSError) as error:
         return f"{store.uri}/{path} is no Parquet file: {error}"
     return None if rows == file.rows else f"{store.uri}/{path} has {rows} rows, not {file.rows}"
+
+
+def _strays(table: OpenTable, manifest: Manifest) -> list[str]:
+    """Files that something else has put into the batch's directory: engines that list it read them as well."""
+    if manifest.location:
+        return []  # an adopted directory may have held more than was taken over
+    directory = table.layout.batch_dir(manifest.partition, manifest.batch_id)
+    known = {file.path for file in manifest.files}
+    there = [info.path.removeprefix(f"{directory}/") for info in table.store.list(directory)]
+    return [
+        f"{table.store.uri}/{directory}/{path} is not in the manifest, and Hive and Spark read it as well"
+        for path in there
+        if path not in known and not path.rpartition("/")[2].startswith(("_", "."))
+    ]

@@ -85,6 +85,17 @@ def test_a_file_with_other_content_of_the_same_size_is_found_by_verify(warehouse
     assert warehouse.verify(two[0]).files == 1
 
 
+def test_a_file_that_something_else_added_is_found_by_verify_and_not_read(warehouse, two, frame) -> None:
+    older, _ = two
+    folder = batch_folder(warehouse, older)
+    shutil.copy(data_file(warehouse, older), folder / "000000_0")
+    (folder / "_SUCCESS").touch()
+    with pytest.raises(sfx.InconsistentBatch, match="000000_0 is not in the manifest") as caught:
+        warehouse.verify(older)
+    assert len(caught.value.problems) == 1
+    pd.testing.assert_frame_equal(warehouse.load_dataframe(older), frame)
+
+
 def test_an_edited_manifest_is_refused(warehouse, two, frame) -> None:
     path = batch_folder(warehouse, two[1]) / "_manifest.json"
     text = path.read_text()
@@ -99,6 +110,17 @@ def test_a_missing_manifest_is_an_inconsistent_batch_and_an_unknown_batch_is_not
     refuses_to_load_and_verify(warehouse, two[1], "no manifest")
     with pytest.raises(sfx.BatchNotFound, match="20010101000000"):
         warehouse.load_dataframe("sales", "items", [DAY], batch_id="20010101000000")
+
+
+def test_nobody_rolls_back_to_a_batch_that_cannot_be_read(warehouse, two) -> None:
+    older, newer = two
+    (batch_folder(warehouse, older) / "_manifest.json").unlink()
+    with pytest.raises(sfx.InconsistentBatch, match="has no manifest"):
+        warehouse.rollback("sales", "items", [DAY])
+    shutil.rmtree(batch_folder(warehouse, older))
+    with pytest.raises(sfx.BatchNotFound, match=f"has no batch {older.batch_id}"):
+        warehouse.rollback("sales", "items", [DAY], to=older.batch_id)
+    assert warehouse.pin("sales", "items", [DAY]) == newer
 
 
 def test_a_manifest_that_was_copied_from_another_batch_is_refused(warehouse, two) -> None:
