@@ -60,16 +60,16 @@ def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
     Exits with 1 where something is left that needs a person. Deletes nothing.
     """
     settings: Settings = context.obj
-    chosen = settings.table(table)
-    with counting(f"looking at {chosen.ref}") as progress:
-        found = settings.warehouse.repair(*chosen.names, progress=progress)
+    ref = TableRef.parse(table)
+    with counting(f"looking at {ref}") as progress:
+        found = settings.warehouse.repair(ref.database, ref.table, progress=progress)
     if as_json:
         print_json(found)
     elif found:
         rows = [(one.partition or "(whole table)", one.found, one.done or "left as it is") for one in found]
-        render.table(f"{chosen.ref}", ("partition", "found", "done"), rows)
+        render.table(f"{ref}", ("partition", "found", "done"), rows)
     else:
-        typer.echo(f"{chosen.ref}: nothing to repair")
+        typer.echo(f"{ref}: nothing to repair")
     if any(not one.done for one in found):
         raise typer.Exit(1)
 

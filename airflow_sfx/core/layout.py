@@ -105,6 +105,17 @@ class TableLayout:
         """The directory of a partition's ledger entries."""
         return f"{self.ledgers}/{name or _WHOLE_TABLE}"
 
+    def name_of_ledger(self, path: str) -> str:
+        """The name of the partition whose ledger has an entry at a path.
+
+        Example:
+            >>> layout = TableLayout("t", ("year", "area"))
+            >>> layout.name_of_ledger(layout.entry("2016/US", 1))
+            '2016/US'
+        """
+        name = path.removeprefix(f"{self.ledgers}/").rpartition("/")[0]
+        return "" if name == _WHOLE_TABLE else name
+
     def entry(self, name: str, sequence: int) -> str:
         """One entry of a partition's ledger, numbered from 1."""
         return f"{self.ledger_dir(name)}/{sequence:012d}.json"

@@ -57,6 +57,13 @@ class OpenTable:
         info = metastore.get_table(ref)
         if info is None:
             known = [f"{ref.database}.{name}" for name in metastore.tables(ref.database)]
+            lost = TableLayout(TableLayout.default_root(ref), ()).ledgers
+            if store.list_directories(lost):
+                raise TableNotFound(
+                    f"the metastore of the warehouse {store.uri} has lost the table {ref}, whose history and files are there: "
+                    f"`sfx repair {ref}` makes it again",
+                    table=str(ref),
+                )
             near = f"The database has {', '.join(known[:8])}" if known else "The database has no tables"
             raise TableNotFound(
                 f"there is no table {ref} in the warehouse {store.uri}. {near}; `sfx tables` lists all",

@@ -973,9 +973,14 @@ class Warehouse:
             []
         """
         from airflow_sfx.warehouse.repair import repair_table
+        from airflow_sfx.warehouse.restore import restore_table
 
-        opened = self._open(db, table)
-        return repair_table(opened, Ledger(opened), progress)
+        ref, made = TableRef(db, table), []
+        opened = None if self.metastore.get_table(ref) else restore_table(ref, self.store, self.metastore)
+        if opened is not None:
+            made.append(Repair("", "the metastore did not have the table", "made it again from its history"))
+        opened = opened or self._open(db, table)
+        return made + repair_table(opened, Ledger(opened), progress)
 
     def adopt(
         self,

@@ -170,6 +170,32 @@ except sfx.WarehouseUnavailable as error:
 """
 
 
+@pytest.mark.parametrize("layout", ["value", "hive"])
+def test_a_table_that_the_metastore_has_lost_is_made_again_by_repair(tmp_path, layout, frame) -> None:
+    uri = f"embedded://{tmp_path}/lost?layout={layout}"
+    warehouse = connect(uri)
+    keys = {"day": "date", "area": "string"}
+    first = warehouse.store_dataframe(frame, "sales", "items", ["2016-10-31", "US/East"], partition_keys=keys)
+    warehouse.store_dataframe(frame.assign(note="x"), "sales", "items", ["2016-11-01", "US/East"])
+    warehouse.store_dataframe(frame.head(1), "sales", "items", ["2016-10-31", "US/East"], evolve="any")
+    warehouse.store_dataframe(frame, "sales", "whole")
+    before = {name: warehouse.show("sales", name) for name in ("items", "whole")}
+    del warehouse
+    gc.collect()
+    for path in (tmp_path / "lost/_sfx").glob("metastore.sqlite*"):
+        path.unlink()
+    again = connect(uri)
+    with pytest.raises(sfx.TableNotFound, match="`sfx repair sales.items` makes it again"):
+        again.load_dataframe("sales", "items")
+    for name, state in before.items():
+        assert again.repair("sales", name)[0].done == "made it again from its history"
+        assert again.repair("sales", name) == []
+        assert again.show("sales", name) == state
+    assert again.rollback("sales", "items", [["2016-10-31", "US/East"]]) == first
+    with pytest.raises(sfx.TableNotFound, match="there is no table"):
+        again.repair("sales", "nothing")
+
+
 def test_a_file_that_cannot_be_written_whole_leaves_the_partition_as_it_was(warehouse, two, frame) -> None:
     code = [sys.executable, "-c", _FULL, warehouse.uri, DAY]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)
