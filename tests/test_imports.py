@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,18 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_every_public_name_is_there() -> None:
     assert run("import airflow_sfx as s; print([n for n in s.__all__ if getattr(s, n, None) is None])") == "[]"
+
+
+def test_type_checkers_are_told_of_every_public_name() -> None:
+    import airflow_sfx
+
+    (told,) = [
+        node
+        for node in ast.parse((ROOT / "airflow_sfx/__init__.py").read_text()).body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]
+    names = {alias.name for line in told.body if isinstance(line, ast.ImportFrom) for alias in line.names}
+    assert names | {"__version__"} == set(airflow_sfx.__all__)
 
 
 def test_the_core_needs_the_standard_library_only() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import subprocess
+import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -177,3 +180,36 @@ def test_a_file_where_a_directory_should_be_is_named(tmp_path) -> None:
 def test_a_uri_that_names_no_storage_is_refused(uri: str) -> None:
     with pytest.raises(InvalidName, match="names no storage"):
         open_store(uri)
+
+
+def test_a_child_of_a_process_that_has_used_object_storage_is_refused_and_does_not_hang() -> None:
+    store = open_store("memory:///")
+    assert store.put_if_absent("a", b"1")
+    forks = multiprocessing.get_context("fork")
+    told, tell = forks.Pipe(duplex=False)
+
+    def use() -> None:
+        try:
+            store.get("a")
+        except WarehouseUnavailable as error:
+            tell.send(str(error))
+
+    child = forks.Process(target=use)
+    child.start()
+    assert told.poll(60), "the child hangs"
+    assert "this process was forked from one that had used object storage" in told.recv()
+    child.join()
+
+
+def test_a_child_that_was_forked_before_the_first_use_may_use_object_storage() -> None:
+    code = (
+        "import os\n"
+        "from airflow_sfx.storage.open import open_store\n"
+        "store = open_store('memory:///')\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(0 if store.put_if_absent('a', b'1') and store.get('a') == b'1' else 1)\n"
+        "print(os.waitpid(child, 0)[1], store.get('a'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "0 None"
