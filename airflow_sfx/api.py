@@ -404,6 +404,12 @@ def release(
 
     Raises:
         TableNotFound: There is no such table.
+
+    Example:
+        >>> held = sfx.hold(good, "annual accounts")
+        >>> released = sfx.release("sales", "sold_items", "annual accounts", reason="the ten years are over")
+        >>> warehouse.holding("sales", "sold_items")
+        []
     """
     return _warehouse(warehouse).release(db, table, name, reason=reason, producer=_producer(producer))
 

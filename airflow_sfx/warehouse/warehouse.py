@@ -419,6 +419,11 @@ class Warehouse:
 
         Raises:
             TableNotFound: There is no such table.
+
+        Example:
+            >>> held = warehouse.hold(good, "annual accounts")
+            >>> [one.name for one in warehouse.holding("sales", "sold_items")]
+            ['annual accounts']
         """
         from airflow_sfx.warehouse.durable_pins import holding
 
