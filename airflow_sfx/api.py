@@ -837,7 +837,7 @@ def repair(
 def adopt(
     db: str,
     table: str,
-    directory: str | None = None,
+    directory: str | os.PathLike[str] | None = None,
     *,
     partitions: Sequence[object] | None = None,
     partition_keys: Keys | None = None,

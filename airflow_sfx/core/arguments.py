@@ -1,8 +1,9 @@
-"""Arguments that are lists: what people pass instead of one, and what to tell them."""
+"""Arguments that are lists, or times: what people pass instead of one, and what to tell them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
@@ -35,3 +36,34 @@ def listed(given: Iterable[T], argument: str) -> tuple[T, ...]:
         example = f"[{given!r}]" if isinstance(given, str | bytes | int) else "[…]"
         raise InvalidName(f"{argument}={given!r:.120} is not a list: pass a list, as in {argument}={example}")
     return tuple(given)
+
+
+def zoned(moment: datetime, argument: str) -> datetime:
+    """A time that was passed, where it is one and says in which time zone.
+
+    Args:
+        moment: The argument.
+        argument: Its name, for the message.
+
+    Returns:
+        The time.
+
+    Raises:
+        InvalidName: It is no time, or has no time zone.
+
+    Example:
+        >>> zoned(datetime(2016, 11, 1), "as_of")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: as_of=datetime.datetime(2016, 11, 1, 0, 0) has no time zone: pass one, such as \
+datetime(2016, 11, 1, tzinfo=UTC)
+    """
+    if not isinstance(moment, datetime):
+        raise InvalidName(
+            f"{argument}={moment!r:.80} is not a time: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
+        )
+    if moment.tzinfo is None:
+        raise InvalidName(
+            f"{argument}={moment!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
+        )
+    return moment

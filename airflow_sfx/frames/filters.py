@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -37,8 +37,8 @@ def expression_of(filters: Filters, schema: pa.Schema) -> pc.Expression:
     if isinstance(filters, pc.Expression):
         expression = filters
     else:
-        if isinstance(filters, str | bytes):
-            raise _not_understood(filters, "it is text")
+        if isinstance(filters, str | bytes | Mapping):
+            raise _not_understood(filters, f"it is a {type(filters).__name__}")
         for name in _names(filters):
             if name not in schema.names:
                 raise unknown_column(name, schema.names)

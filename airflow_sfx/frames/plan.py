@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs, types
 
-from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch, SfxError
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch, SfxError
 from airflow_sfx.frames.arrow import AnyField, AnyType
 from airflow_sfx.frames.conform import conformed
 from airflow_sfx.frames.filters import Filters, expression_of, failure
@@ -279,6 +279,8 @@ def _with_keys(
 def _ordered(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -> list[str]:
     names = []
     for name in columns:
+        if not isinstance(name, str):
+            raise InvalidName(f"columns= holds {name!r:.80}, which is no column's name: names are text")
         own = name if name in logical.schema.names else logical.own(name)
         if own is None:
             raise unknown_column(name, logical.schema.names)

@@ -61,8 +61,9 @@ def put_all(store: Store, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
 
     Example:
         >>> from airflow_sfx.storage.open import open_store
-        >>> put_all(open_store("memory:///"), [("a", b"1"), ("a", b"2")])
-        [True, False]
+        >>> store = open_store("memory:///")
+        >>> put_all(store, [("a", b"1")]), put_all(store, [("a", b"2"), ("b", b"3")])
+        ([True], [False, True])
     """
     if len(objects) < MANY:
         return each(lambda item: store.put_if_absent(*item), objects)

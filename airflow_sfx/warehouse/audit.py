@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.arguments import zoned
 from airflow_sfx.core.jsontext import member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
@@ -48,10 +48,8 @@ class AuditFilter:
 
     def __post_init__(self) -> None:
         for name, value in (("since", self.since), ("until", self.until)):
-            if value is not None and value.tzinfo is None:
-                raise InvalidName(
-                    f"{name}={value!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
-                )
+            if value is not None:
+                zoned(value, name)
 
     def covers(self, day: date) -> bool:
         """Whether changes of a day in UTC can be among those asked for."""

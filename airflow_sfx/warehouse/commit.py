@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from airflow_sfx.core.errors import CommitConflict, WarehouseUnavailable
+from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.jsontext import compact, storable_text
 from airflow_sfx.core.layout import new_commit_id
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
@@ -53,6 +53,10 @@ class Author:
 
     def __post_init__(self) -> None:
         storable_text(self.reason, "reason=")
+        if not isinstance(self.producer, Producer):
+            raise InvalidName(
+                f"producer={self.producer!r:.80} is no Producer: pass sfx.Producer(user=…), or leave it out"
+            )
         self.producer.check()
 
 

@@ -58,6 +58,8 @@ def connect(
         >>> connect(f"embedded://{tempfile.mkdtemp()}").tables()
         []
     """
+    if not isinstance(uri, str):
+        raise InvalidName(f"{uri!r:.120} is not a URI: pass text, such as 'embedded:///absolute/path'")
     parts = urlsplit(uri)
     options = _options(uri, parts.query)
     style = _style(options)

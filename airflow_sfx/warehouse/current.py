@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from airflow_sfx.core.arguments import zoned
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.ledger import LedgerEntry
@@ -201,10 +202,7 @@ def batches_as_of(
         InvalidName: The time has no time zone.
         PartitionNotFound: A named partition had no batch then.
     """
-    if not isinstance(at, datetime):
-        raise InvalidName(f"as_of={at!r} is not a time: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
-    if at.tzinfo is None:
-        raise InvalidName(f"as_of={at!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
+    zoned(at, "as_of")
     pointers = table.pointers(partitions)
     if partitions is not None:
         names = [table.layout.name(partition) for partition in partitions]

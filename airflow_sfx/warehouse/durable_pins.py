@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
+from airflow_sfx.core.arguments import zoned
 from airflow_sfx.core.errors import BatchNotFound, InvalidName
 from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
 from airflow_sfx.core.partition import Partition
@@ -76,10 +77,10 @@ def hold(
         InvalidName: The name is empty, or the time has no time zone.
         BatchNotFound: A batch is retired.
     """
-    if not name.strip():
+    if not isinstance(name, str) or not name.strip():
         raise InvalidName(f"{name!r} is no name for a durable pin: pass who holds it, such as the name of a report")
-    if until is not None and until.tzinfo is None:
-        raise InvalidName(f"until={until!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)")
+    if until is not None:
+        zoned(until, "until")
     there = newest(table, name)
     while there is None or renew or there.released or set(there.pin.batches) != set(pin.batches):
         number = there.number + 1 if there else 1

@@ -88,9 +88,13 @@ class Rule:
     grace: timedelta = GRACE
 
     def __post_init__(self) -> None:
+        if not isinstance(self.keep_last, int):
+            raise InvalidName(f"keep_last={self.keep_last!r:.80} is not a whole number: pass how many batches stay")
         if self.keep_last < 1:
             raise InvalidName(f"keep_last={self.keep_last}: the current batch always stays, so it is 1 at least")
         for name, value in (("older_than", self.older_than), ("grace", self.grace)):
+            if not isinstance(value, timedelta):
+                raise InvalidName(f"{name}={value!r:.80} is no length of time: pass one, such as timedelta(days=90)")
             if value < timedelta(0):
                 raise InvalidName(f"{name}={value}: it is no time in the past")
 

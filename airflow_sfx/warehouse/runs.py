@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.jsontext import compact, member, parse_object
 from airflow_sfx.core.layout import path_step
 from airflow_sfx.core.producer import Producer
@@ -23,6 +24,9 @@ class Unit:
         backfill_id: The backfill; None for a run.
         run_ids: The runs of a backfill, where Airflow has told them.
 
+    Raises:
+        InvalidName: It names no DAG, or neither a run nor a backfill.
+
     Example:
         >>> unit = Unit("nightly", backfill_id="7")
         >>> str(unit), unit.made(Producer(dag_id="nightly", run_id="r1", backfill_id="7"))
@@ -33,6 +37,14 @@ class Unit:
     run_id: str | None = None
     backfill_id: str | None = None
     run_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unit = {"dag_id": self.dag_id}
+        if self.backfill_id is None:
+            unit["run_id"] = self.run_id or ""
+        for name, value in unit.items():
+            if not isinstance(value, str) or not value:
+                raise InvalidName(f"{name}={value!r:.80} names nothing: pass the text that Airflow shows")
 
     def __str__(self) -> str:
         if self.run_id is not None:

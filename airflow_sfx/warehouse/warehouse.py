@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -991,7 +992,7 @@ class Warehouse:
         self,
         db: str,
         table: str,
-        directory: str | None = None,
+        directory: str | os.PathLike[str] | None = None,
         *,
         partitions: Sequence[object] | None = None,
         partition_keys: Keys | None = None,
@@ -1036,7 +1037,7 @@ class Warehouse:
         author = Author(producer or self._producer(), reason)
         if directory is None:
             return adopt_present(target, partitions, author, progress)
-        return adopt_directory(target, directory, partition_keys, author, progress)
+        return adopt_directory(target, os.fspath(directory), partition_keys, author, progress)
 
     def tables(self) -> list[TableRef]:
         """All tables, sorted.

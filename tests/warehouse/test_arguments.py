@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -68,7 +70,9 @@ def test_a_rollback_and_a_publish_with_a_wrong_reason_leave_the_history_readable
         ({"as_of": "2016-11-01"}, sfx.InvalidName, "as_of='2016-11-01' is not a time"),
         ({"as_of": date(2016, 11, 1)}, sfx.InvalidName, "is not a time"),
         ({"columns": "item"}, sfx.InvalidName, "columns='item' is not a list"),
-        ({"filters": "sold > 1"}, sfx.SchemaMismatch, "it is text.*pass a list of conditions"),
+        ({"columns": [0]}, sfx.InvalidName, "columns= holds 0, which is no column's name"),
+        ({"filters": {"sold": 1}}, sfx.SchemaMismatch, "it is a dict.*pass a list of conditions"),
+        ({"filters": "sold > 1"}, sfx.SchemaMismatch, "it is a str.*pass a list of conditions"),
         ({"filters": ("sold", ">", 1)}, sfx.SchemaMismatch, "it is no list of conditions"),
     ],
     ids=str,
@@ -87,6 +91,43 @@ def test_a_wrong_limit_partition_or_key_is_refused_by_the_argument_s_name(wareho
         warehouse.history("sales", "items", partition=DAY)
     with pytest.raises(sfx.InvalidName, match="keys='item' is not a list"):
         warehouse.diff(pin, pin, keys="item")
+
+
+WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
+    "until='2030' is not a time": lambda warehouse, pin: warehouse.hold(pin, "report", until="2030"),  # type: ignore[arg-type]
+    "None is no name for a durable pin": lambda warehouse, pin: warehouse.hold(pin, None),  # type: ignore[arg-type]
+    "since='2016' is not a time": lambda warehouse, _: warehouse.audit("sales", "items", since="2016"),  # type: ignore[arg-type]
+    "keep_last='1' is not a whole number": lambda warehouse, _: warehouse.retain(
+        "sales",
+        "items",
+        keep_last="1",  # type: ignore[arg-type]
+        older_than=timedelta(1),
+    ),
+    "older_than=90 is no length of time": lambda warehouse, _: warehouse.retain(
+        "sales",
+        "items",
+        keep_last=1,
+        older_than=90,  # type: ignore[arg-type]
+    ),
+    "run_id='' names nothing": lambda warehouse, _: warehouse.rollback_run(dag_id="nightly", run_id=""),
+    "dag_id=None names nothing": lambda warehouse, _: warehouse.rollback_run(dag_id=None, run_id="r"),  # type: ignore[arg-type]
+    "producer='ada' is no Producer": lambda warehouse, pin: warehouse.publish(pin, producer="ada"),  # type: ignore[arg-type]
+    "is not a URI": lambda warehouse, _: connect(Path("/nowhere")),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("why", WRONG_CALLS)
+def test_other_calls_with_a_wrong_argument_are_refused_by_its_name(warehouse, frame, why) -> None:
+    pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    with pytest.raises(sfx.InvalidName, match=why):
+        WRONG_CALLS[why](warehouse, pin)
+    assert warehouse.durable_pins("sales", "items") == []
+
+
+def test_a_directory_to_adopt_may_be_a_path(warehouse, frame, tmp_path) -> None:
+    (tmp_path / "old").mkdir()
+    frame.to_parquet(tmp_path / "old" / "one.parquet")
+    pd.testing.assert_frame_equal(warehouse.load_dataframe(warehouse.adopt("sales", "old", tmp_path / "old")), frame)
 
 
 @pytest.mark.parametrize("kind", [tuple, np.array, pd.Series, iter], ids=["tuple", "array", "column", "iterator"])
