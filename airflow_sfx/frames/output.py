@@ -34,7 +34,7 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
         The frame.
 
     Raises:
-        SchemaMismatch: There is no such kind of frame, or polars is not installed, or cannot hold the columns.
+        SchemaMismatch: There is no such kind of frame, or its library cannot hold the columns, or is not installed.
 
     Example:
         >>> to_output(pa.table({"n": [1, 2]}), "pandas")["n"].sum()
@@ -43,7 +43,12 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
     if as_ == "arrow":
         return table
     if as_ == "pandas":
-        return frame_of_table(table)
+        try:
+            return frame_of_table(table)
+        except pa.ArrowException as error:
+            raise SchemaMismatch(
+                f'pandas cannot hold the frame ({error}): leave the column out with columns=, or use as_="arrow"'
+            ) from error
     if as_ != "polars":
         raise SchemaMismatch(f"as_={as_!r} is no kind of frame: use 'pandas', 'polars', 'arrow' or 'spark'")
     try:

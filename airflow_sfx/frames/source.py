@@ -178,12 +178,14 @@ def _kind(data: object) -> str | None:
 def _of_polars(data: Any) -> pa.Table:
     if hasattr(data, "collect"):
         data = data.collect()
+    objects = [name for name, dtype in data.schema.items() if str(dtype) == "Object"]
+    if objects:  # of which polars makes the addresses in memory
+        raise SchemaMismatch(f"the columns {objects} hold Python objects, which no file can keep: convert them first")
     try:
         return data.to_arrow()  # type: ignore[no-any-return]
     except Exception as error:  # polars has its own tree of errors, and a panic is none of them
-        names = [name for name, dtype in data.schema.items() if str(dtype) == "Object"]
         raise SchemaMismatch(
-            f"polars cannot make Arrow of the frame ({error}): convert the columns {names or list(data.columns)} first"
+            f"polars cannot make Arrow of the frame ({error}): convert the columns {list(data.columns)} first"
         ) from error
 
 

@@ -58,6 +58,19 @@ def test_a_zone_that_polars_does_not_know_is_refused_with_the_other_kinds_of_fra
         to_output(read_table(stored(fixed)), "polars")
 
 
+def test_a_time_finer_than_python_has_is_refused_as_pandas_and_comes_back_as_arrow() -> None:
+    table = pa.table({"t": pa.array([1], pa.time64("ns"))})
+    with pytest.raises(SchemaMismatch, match='pandas cannot hold the frame.*as_="arrow"'):
+        pandas(stored(table))
+    assert read_table(stored(table)).equals(table)
+
+
+def test_a_polars_column_of_python_objects_is_refused_and_not_stored_as_addresses() -> None:
+    frame = pl.DataFrame({"n": [1], "thing": pl.Series([object()], dtype=pl.Object)})
+    with pytest.raises(SchemaMismatch, match=r"\['thing'\] hold Python objects"):
+        stored(frame)
+
+
 def test_whole_numbers_with_nulls_from_elsewhere_are_not_rounded() -> None:
     back = pandas(stored(pa.table({"n": [2**60 + 1, None], "small": [1, None]})))
     assert back["n"].tolist()[0] == 2**60 + 1
