@@ -42,6 +42,10 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
         from airflow_sfx.storage.objects import ObjectStorage
 
         return ObjectStorage(MemoryStore(), uri)
+    if "@" in parts.netloc:
+        raise InvalidName(
+            f"the {parts.scheme}:// URI holds a key or a password before the bucket: leave it out, URIs are logged and stored"
+        )
     if parts.scheme == "s3" and parts.netloc:
         from airflow_sfx.storage.s3 import S3Access, open_s3
 

@@ -70,7 +70,7 @@ def open_s3(bucket: str, prefix: str, access: S3Access) -> ObjectStorage:
             "connect_timeout": "5s",
         },
         retry_config={"max_retries": 10, "retry_timeout": TRY_FOR},
-        endpoint=endpoint,
+        config={"endpoint": endpoint} if endpoint else {},  # endpoint=None is refused, not taken for Amazon's own
     )
     return ObjectStorage(store, f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}", access)
 

@@ -62,6 +62,7 @@ def connect(
         raise InvalidName(f"{uri!r:.120} is not a URI: pass text, such as 'embedded:///absolute/path'")
     parts = urlsplit(uri)
     options = _options(uri, parts.query)
+    _refuse_logins(parts.netloc, *options.items())
     style = _style(options)
     if parts.scheme == "hive":
         store, metastore, shown = _hive(parts.netloc, options, access, source)
@@ -138,8 +139,6 @@ def _access(options: dict[str, str], access: S3Access | None) -> S3Access:
     from airflow_sfx.storage.s3 import S3Access
 
     endpoint, region = options.pop("endpoint_url", None), options.pop("region", None)
-    if endpoint and (urlsplit(endpoint).username or urlsplit(endpoint).password):
-        raise InvalidName("endpoint_url= holds a user name or a password: leave them out, URIs are logged and stored")
     given = access or S3Access()
     return replace(given, endpoint=endpoint or given.endpoint, region=region or given.region)
 
@@ -149,6 +148,17 @@ def _options(uri: str, query: str) -> dict[str, str]:
         return dict(parse_qsl(query, strict_parsing=bool(query)))
     except ValueError as error:
         raise InvalidName(f"the options of {_without_secrets(uri)!r} are not name=value&name=value: {error}") from error
+
+
+def _refuse_logins(netloc: str, *options: tuple[str, str]) -> None:
+    """Refuse a user name, a key or a password anywhere, without showing it."""
+    places = [("the URI", netloc), *((f"{name}=", urlsplit(value).netloc) for name, value in options)]
+    for where, found in places:
+        if "@" in found:
+            raise InvalidName(
+                f"{where} holds a user name or a password before the host or bucket: leave them out, URIs are logged and "
+                "stored; keys come from the AWS environment or an Airflow connection"
+            )
 
 
 def _style(options: dict[str, str]) -> PartitionStyle:

@@ -1,0 +1,63 @@
+"""How S3 is reached: Amazon's own or another server, with keys from wherever AWS programs find them, and large files in parts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.stack import Stack
+from airflow_sfx.storage.open import open_store
+from airflow_sfx.warehouse.connect import connect
+
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+@pytest.fixture
+def no_environment(monkeypatch, tmp_path) -> None:
+    """An AWS environment that says nothing."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
+
+
+@pytest.mark.parametrize(
+    "uri", ["hive://host:9083?location=s3://bucket/prefix", "glue://eu-west-1?location=s3://bucket"]
+)
+def test_without_an_endpoint_it_is_amazon_s_own(no_environment, monkeypatch, uri) -> None:
+    for name in KEYS:
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    backend = connect(uri).store._backend  # type: ignore[attr-defined]
+    assert "endpoint" not in backend.config
+    assert (backend.config["bucket"], backend.config["region"]) == ("bucket", "eu-west-1")
+
+
+def test_without_keys_the_places_for_them_are_named(no_environment) -> None:
+    with pytest.raises(WarehouseUnavailable, match="AWS_PROFILE.*aws_conn_id"):
+        open_store("s3://bucket/prefix")
+
+
+def test_a_profile_s_keys_are_used(stack: Stack, no_environment, monkeypatch, tmp_path) -> None:
+    keys = f"aws_access_key_id = {stack.access_key}\naws_secret_access_key = {stack.secret_key}\n"
+    (tmp_path / "credentials").write_text(f"[lab]\n{keys}")
+    (tmp_path / "config").write_text("[profile lab]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.endpoint)
+    store = open_store(f"s3://warehouse/{tmp_path.name}")
+    assert store.put_if_absent("one", b"1")
+    assert store.get("one") == b"1"
+    assert stack.secret_key not in repr(store)
+
+
+def test_a_large_file_is_written_and_copied_in_parts(stack: Stack, tmp_path) -> None:
+    store = open_store(f"s3://warehouse/{tmp_path.name}")
+    content = os.urandom(12 << 20)
+    etag = store.put("batch/part-00000.parquet", content)
+    assert int(etag.strip('"').rpartition("-")[2]) > 1, "S3 says of how many parts an object was made"
+    assert store.copy("batch/part-00000.parquet", "next/part-00000.parquet")
+    for path in ("batch/part-00000.parquet", "next/part-00000.parquet"):
+        assert store.get(path) == content
