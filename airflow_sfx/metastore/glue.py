@@ -102,7 +102,10 @@ class GlueMetastore:
         if not table.get("PartitionKeys"):
             pointer = objects.pointer_of_table(table)
             return {} if pointer is None else {pointer.partition: pointer}
-        found = self._all(ref) if wanted is None else self._named(ref, wanted)
+        try:
+            found = self._all(ref) if wanted is None else self._named(ref, wanted)
+        except _Absent:  # the table has just been dropped
+            return {}
         infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
         return {info.partition: info for info in infos}
 
@@ -118,9 +121,10 @@ class GlueMetastore:
         """
         for _ in self._turns(ref):
             table = self._existing(ref)
-            done = self._move(table, pointers) if table.get("PartitionKeys") else self._move_table(table, pointers)
-            if done:
-                return False
+            with contextlib.suppress(_Absent):  # dropped since it was looked at
+                done = self._move(table, pointers) if table.get("PartitionKeys") else self._move_table(table, pointers)
+                if done:
+                    return False
         raise AssertionError  # the loop ends by returning or raising
 
     def _move(self, table: Mapping[str, Any], pointers: Sequence[PartitionInfo]) -> bool:
@@ -157,10 +161,10 @@ class GlueMetastore:
         return self._replace(ref, objects.moved_table(table, pointer), table["VersionId"])
 
     def _replace(self, ref: TableRef, table: Mapping[str, Any], version: str) -> bool:
-        """Change a table unless somebody has since that version; False if somebody has."""
+        """Change a table unless somebody has since that version, or dropped it; False if somebody has."""
         try:
             self._call("update_table", DatabaseName=ref.database, TableInput=table, VersionId=version, SkipArchive=True)
-        except _Crossed:
+        except (_Absent, _Crossed):
             return False
         return True
 

@@ -25,6 +25,8 @@ CHUNK = 1000
 ALL_AT_ONCE = 32_767
 """Up to how many partitions a table is read by one call, and so as it was at one moment."""
 SECONDS_A_PARTITION = 0.02
+CROSSED_AT_MOST = 5
+"""How often a table is looked at again because the metastore says that what was just there is not."""
 _VERSION = "sfx.version"
 _MOVED_MEANWHILE = "has been modified"
 
@@ -77,15 +79,14 @@ class HiveMetastore:
 
         The new columns are given to all partitions, too, so that engines read them with today's columns.
         """
+
+        def alter(table: Any) -> bool:
+            version = (table.parameters or {}).get(_VERSION)
+            changed = objects.changed_table(table, change(objects.info_of(table)))
+            return self._alter_table(changed, _VERSION, version, cascade=True)
+
         with self._locks.held(ref, None):
-            for _ in self._while_interrupted():
-                table = self._existing(ref)
-                info = change(objects.info_of(table))
-                version = (table.parameters or {}).get(_VERSION)
-                changed = objects.changed_table(table, info)
-                if self._alter_table(changed, _VERSION, version, cascade=True):
-                    return objects.info_of(changed)
-        raise AssertionError  # the loop ends by returning or raising
+            return objects.info_of(self._until_done(ref, alter))
 
     def get_partitions(
         self,
@@ -129,20 +130,34 @@ class HiveMetastore:
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all at one moment, and add the missing ones; see `Metastore.repoint`."""
         name = None if len(pointers) > 1 else str(pointers[0].partition)
-        with self._locks.held(ref, name) as alone:
-            for _ in self._while_interrupted():
-                table = self._existing(ref)
-                done = self._move(table, pointers) if table.partitionKeys else self._move_table(table, pointers)
-                if done:
-                    return alone
+        with self._locks.held(ref, name) as hold:
+            self._until_done(
+                ref,
+                lambda table: (self._move if table.partitionKeys else self._move_table)(table, pointers),
+            )
+        return hold.lasted
+
+    def _until_done(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
+        """Look at a table and change it; once more where it has to be looked at again. Returns the table, changed.
+
+        Somebody else may have dropped the table, or a partition, since it was looked at.
+        """
+        from hmsclient.genthrift.hive_metastore.ttypes import InvalidOperationException, NoSuchObjectException
+
+        crossed = 0
+        for _ in self._while_interrupted():
+            table = self._existing(ref)
+            try:
+                if change(table):
+                    return table
+            except (NoSuchObjectException, InvalidOperationException) as error:
+                crossed += 1
+                if crossed == CROSSED_AT_MOST:
+                    raise self._clients.unavailable(str(error.message)) from error
         raise AssertionError  # the loop ends by returning or raising
 
     def _move(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
-        from hmsclient.genthrift.hive_metastore.ttypes import (
-            AddPartitionsRequest,
-            EnvironmentContext,
-            InvalidOperationException,
-        )
+        from hmsclient.genthrift.hive_metastore.ttypes import AddPartitionsRequest, EnvironmentContext
 
         ref, keys = TableRef(table.dbName, table.tableName), objects.info_of(table).keys
         there = {tuple(one.values): one for one in self._named(ref, keys, [p.partition for p in pointers])}
@@ -175,8 +190,6 @@ class HiveMetastore:
             )
         except Interrupted:
             return False
-        except InvalidOperationException as error:  # somebody has dropped a partition since it was read
-            raise self._clients.unavailable(str(error.message)) from error
         return True
 
     def _move_table(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:

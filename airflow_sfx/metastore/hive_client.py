@@ -7,10 +7,12 @@ used by one thread at a time and stays open between calls; a forked child opens 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from thrift.transport.TTransport import TTransportBase
 
 T = TypeVar("T")
+
+# A host that does not answer is told by the error of the call: where nobody has set up logging, Thrift would print a traceback.
+logging.getLogger("thrift").addHandler(logging.NullHandler())
 
 DEFAULT_PORT = 9083
 _LAST_PORT = 65_535
@@ -95,7 +100,7 @@ class HiveClients:
         self._idle: list[tuple[Any, Any]] = []
         self._reached = False
         self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._forget)
+        _ALL.add(self)
 
     def ask(self, action: Callable[[Any], T], *, most: float = TRY_SECONDS, seconds: float = CALL_SECONDS) -> T:
         """Make a call that may be made twice; repeated, on any host, while connections break off.
@@ -177,7 +182,8 @@ class HiveClients:
             else:
                 lent[1].close()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Leave open connections to the process that this one was forked from."""
         self._lock = threading.Lock()
         self._idle = []
 
@@ -198,6 +204,18 @@ class HiveClients:
             if time.monotonic() > give_up:
                 raise self.unavailable("no host answers (" + "; ".join(reasons) + ")")
             time.sleep(random.uniform(0.1, 0.5))  # noqa: S311
+
+
+_ALL: weakref.WeakSet[HiveClients] = weakref.WeakSet()
+"""Those in use: whoever is done with a warehouse leaves no connection open."""
+
+
+def _forget_all() -> None:
+    for clients in list(_ALL):
+        clients.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def _connect(host: str, port: int, address: Address) -> tuple[Any, Any]:

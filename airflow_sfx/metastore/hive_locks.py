@@ -1,8 +1,10 @@
 """The Hive Metastore's locks, taken by writers of this package among themselves while they move pointers.
 
 The order of changes is the ledger's; the lock only keeps a slow writer from moving a pointer back over a faster one's.
-So it is asked for under a name that no query uses, is renewed while its holder lives, ends by itself when its holder
-dies (``hive.txn.timeout``, five minutes unless set otherwise), and nobody waits for it longer than `WAIT_SECONDS`.
+So it is asked for under a name that no query uses, and is renewed while its holder lives. When its holder dies it ends: many
+metastores never end locks by themselves (Hive does so only where its compactor is on), so whoever waits for one that has not
+been renewed for `EXPIRE_SECONDS` gives it back in its holder's place. A holder that was only asleep finds out when it gives
+the lock back, and its caller looks at the ledgers again. Nobody waits longer than `WAIT_SECONDS`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_sfx.core.errors import WarehouseUnavailable
@@ -24,12 +27,51 @@ from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, ServerFa
 
 WAIT_SECONDS = 10.0
 """How long a writer waits for a lock; then it goes on without, and looks at the ledger again afterwards."""
-RENEW_SECONDS = 30.0
+RENEW_SECONDS = 5.0
+EXPIRE_SECONDS = 20.0
+"""After how long without renewal a lock's holder counts as dead, by the metastore's clock."""
+SURE_SECONDS = 10.0
+"""For how long after it was renewed a lock is surely held; afterwards the metastore is asked."""
+LOOK_SECONDS = 1.0
+"""How often a waiting writer looks whether those before it are dead."""
 RELEASE_SECONDS = 5.0
 SUFFIX = "__sfx"
 """What the name of the lock has after the table's: a query's lock on the table is another one."""
 
+_MARK = "airflow_sfx "
+"""How the notes begin by which this package's locks are known."""
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Hold:
+    """A lock that a writer asked for.
+
+    Args:
+        lasted: Whether it was held all the time; known once it has been given back.
+    """
+
+    lasted: bool = False
+
+
+class _Lease:
+    """A lock that was granted, and since when it is known to be held: by a clock that a process asleep cannot stop."""
+
+    def __init__(self, lock: int, since: tuple[float, float]) -> None:
+        self.lock = lock
+        self._since = since
+
+    def renewed(self, since: tuple[float, float]) -> None:
+        self._since = since
+
+    @property
+    def is_sure(self) -> bool:
+        return max(now - then for now, then in zip(_clocks(), self._since, strict=True)) < SURE_SECONDS
+
+
+def _clocks() -> tuple[float, float]:
+    return time.monotonic(), time.time()
 
 
 class Locks:
@@ -44,7 +86,7 @@ class Locks:
         self._supported = True
 
     @contextlib.contextmanager
-    def held(self, ref: TableRef, name: str | None) -> Iterator[bool]:
+    def held(self, ref: TableRef, name: str | None) -> Iterator[Hold]:
         """Hold the lock of a partition, or of a table with all of its partitions.
 
         Args:
@@ -52,27 +94,29 @@ class Locks:
             name: The partition's name; None for all partitions.
 
         Yields:
-            Whether the lock is held. It is not where the metastore has no lock tables, or somebody else holds it for
-            too long.
+            The hold, which tells afterwards whether the lock was held all the time. It was not where the metastore has no
+            lock tables, somebody else held it for too long, or it ended because its holder was asleep.
         """
+        hold = Hold()
         taken = self._take(ref, name) if self._supported else None
         if taken is None:
-            yield False
+            yield hold
             return
         ended = threading.Event()
         renewal = threading.Thread(target=self._renew, args=(taken, ended), name="sfx-hive-lock", daemon=True)
         renewal.start()
         try:
-            yield True
+            yield hold
         finally:
             ended.set()
-            self._release(taken)
+            hold.lasted = taken.is_sure or self._renewed(taken)
+            self._release(taken.lock)
 
-    def _take(self, ref: TableRef, name: str | None) -> int | None:
+    def _take(self, ref: TableRef, name: str | None) -> _Lease | None:
         from hmsclient.genthrift.hive_metastore.ttypes import LockState, MetaException
         from thrift.Thrift import TApplicationException
 
-        mark = f"airflow_sfx {uuid.uuid4().hex}"
+        mark, since = f"{_MARK}{uuid.uuid4().hex}", _clocks()
         try:
             answer = self._clients.tell(lambda client: client.lock(_request(ref, name, mark)))
         except (MetaException, TApplicationException) as error:
@@ -84,13 +128,17 @@ class Locks:
             else:
                 self._release_marked(ref, mark)
             return None
-        give_up = time.monotonic() + WAIT_SECONDS
+        give_up, look_at = time.monotonic() + WAIT_SECONDS, 0.0
         state = answer.state
         while state == LockState.WAITING and time.monotonic() < give_up:
+            if time.monotonic() > look_at:
+                self._end_those_of_the_dead(ref, answer.lockid)
+                look_at = time.monotonic() + LOOK_SECONDS
             time.sleep(random.uniform(0.02, 0.2))  # noqa: S311
+            since = _clocks()
             state = self._state(answer.lockid)
         if state == LockState.ACQUIRED:
-            return int(answer.lockid)
+            return _Lease(int(answer.lockid), since)
         self._release(answer.lockid)
         return None
 
@@ -117,18 +165,28 @@ class Locks:
 
         try:
             return int(self._clients.tell(lambda client: client.check_lock(CheckLockRequest(lockid=lock))).state)
-        except (Interrupted, TException):
+        except (Interrupted, WarehouseUnavailable, TException):
             return None
 
-    def _renew(self, lock: int, ended: threading.Event) -> None:
+    def _renew(self, taken: _Lease, ended: threading.Event) -> None:
+        while not ended.wait(RENEW_SECONDS) and self._renewed(taken):
+            pass
+
+    def _renewed(self, taken: _Lease) -> bool:
+        """Renew a lock; whether the metastore says that it is still held."""
         from hmsclient.genthrift.hive_metastore.ttypes import HeartbeatRequest
         from thrift.Thrift import TException
 
-        while not ended.wait(RENEW_SECONDS):
-            try:
-                self._clients.tell(lambda client: client.heartbeat(HeartbeatRequest(lockid=lock)))
-            except (Interrupted, WarehouseUnavailable, TException) as error:
-                _log.warning("The lock %d of the Hive Metastore could not be renewed: %s", lock, _first(error))
+        since = _clocks()
+        try:
+            self._clients.ask(
+                lambda client: client.heartbeat(HeartbeatRequest(lockid=taken.lock)), most=RELEASE_SECONDS
+            )
+        except (WarehouseUnavailable, TException) as error:
+            _log.warning("The lock %d of the Hive Metastore could not be renewed: %s", taken.lock, _first(error))
+            return False
+        taken.renewed(since)
+        return True
 
     def _release(self, lock: int) -> None:
         from hmsclient.genthrift.hive_metastore.ttypes import NoSuchLockException, UnlockRequest
@@ -137,23 +195,36 @@ class Locks:
         try:
             self._clients.ask(lambda client: client.unlock(UnlockRequest(lockid=lock)), most=RELEASE_SECONDS)
         except NoSuchLockException:
-            return  # an answer was lost, or the lock has ended by itself
+            return  # an answer was lost, or the lock has ended
         except (WarehouseUnavailable, TException) as error:
-            _log.warning("The lock %d could not be given back (%s); it ends by itself.", lock, _first(error))
+            _log.warning("The lock %d could not be given back (%s); the next writer ends it.", lock, _first(error))
 
     def _release_marked(self, ref: TableRef, mark: str) -> None:
         """Give back a lock that was perhaps granted by an answer that never came."""
+        for one in self._shown(ref):
+            if one.agentInfo == mark:
+                self._release(one.lockid)
+
+    def _end_those_of_the_dead(self, ref: TableRef, mine: int) -> None:
+        """Give back the locks that nobody has renewed for long; times are the metastore's, and so is that of mine."""
+        found = self._shown(ref)
+        now = max((one.lastheartbeat for one in found if one.lockid == mine), default=0)
+        for one in found:
+            if str(one.agentInfo).startswith(_MARK) and now - one.lastheartbeat > EXPIRE_SECONDS * 1000:
+                _log.info(
+                    "The lock %d of %s has not been renewed: its holder %s is dead.", one.lockid, ref, one.hostname
+                )
+                self._release(one.lockid)
+
+    def _shown(self, ref: TableRef) -> list[Any]:
         from hmsclient.genthrift.hive_metastore.ttypes import ShowLocksRequest
         from thrift.Thrift import TException
 
         wanted = ShowLocksRequest(dbname=ref.database, tablename=ref.table + SUFFIX)
         try:
-            found = self._clients.ask(lambda client: client.show_locks(wanted)).locks or []
+            return self._clients.ask(lambda client: client.show_locks(wanted), most=RELEASE_SECONDS).locks or []
         except (WarehouseUnavailable, TException):
-            return
-        for one in found:
-            if one.agentInfo == mark:
-                self._release(one.lockid)
+            return []
 
 
 def _request(ref: TableRef, name: str | None, mark: str) -> Any:

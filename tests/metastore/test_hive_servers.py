@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +18,11 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore import hive_locks
+from airflow_sfx.metastore.hive import HiveMetastore
 from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
 from airflow_sfx.warehouse.connect import connect
@@ -108,6 +116,16 @@ def test_the_next_host_is_used_when_the_present_one_goes(clean_address) -> None:
     assert warehouse.load_dataframe("servers", "items", ["20161031"])["n"].tolist() == [2]
 
 
+def test_a_warehouse_that_nobody_uses_any_more_leaves_no_connection_open(clean_address) -> None:
+    warehouse = warehouse_on(clean_address)
+    warehouse.tables()
+    assert isinstance(warehouse.metastore, HiveMetastore)
+    handle = weakref.ref(warehouse.metastore._clients._idle[0][1].handle)
+    del warehouse
+    gc.collect()
+    assert handle() is None, "a socket that nobody has any more is closed"
+
+
 def test_a_metastore_that_is_not_there_is_named_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = free.getsockname()[1]
@@ -131,6 +149,55 @@ def address_without_locks(tmp_path) -> Iterator[str]:
         time.sleep(0.2)
     yield f"127.0.0.1:{own.metastore_port}"
     process.stop(daemon, tmp_path)
+
+
+_DIES_HOLDING = """
+import os, signal, sys
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_locks import Locks
+with Locks(HiveClients(Address.parse(sys.argv[1], {}))).held(TableRef("servers", "items"), None):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_lock_of_a_writer_that_died_is_ended_by_the_next_and_no_other_is(clean_address, monkeypatch) -> None:
+    """Hive's own metastore never ends it: it would make every later writer wait."""
+    monkeypatch.setattr(hive_locks, "EXPIRE_SECONDS", 2.0)
+    monkeypatch.setattr(hive_locks, "RENEW_SECONDS", 0.5)
+    subprocess.run([sys.executable, "-c", _DIES_HOLDING, clean_address], check=False, timeout=60)
+    ref, locks = TableRef("servers", "items"), Locks(HiveClients(Address.parse(clean_address, {})))
+    began = time.monotonic()
+    with locks.held(ref, "20161031") as first:
+        assert time.monotonic() - began < 8, "waited as for a living one"
+        monkeypatch.setattr(hive_locks, "WAIT_SECONDS", 4.0)
+        with locks.held(ref, None) as second:
+            pass
+    assert (first.lasted, second.lasted) == (True, False), "a lock that is renewed is ended by nobody"
+
+
+def test_a_writer_that_slept_while_its_lock_was_ended_knows_and_its_caller_looks_again(
+    clean_address, monkeypatch
+) -> None:
+    warehouse = warehouse_on(clean_address)
+    store_change_and_roll_back(warehouse)
+    assert isinstance(warehouse.metastore, HiveMetastore)
+    ref, others = TableRef("servers", "items"), Locks(HiveClients(Address.parse(clean_address, {})))
+    (there,) = warehouse.metastore.get_partitions(ref).values()
+    assert warehouse.metastore.repoint(ref, [there])
+    original = warehouse.metastore._move
+
+    def asleep(*arguments: Any) -> bool:
+        time.sleep(1.0)
+        with others.held(ref, None) as theirs:
+            pass
+        assert theirs.lasted
+        return original(*arguments)
+
+    monkeypatch.setattr(hive_locks, "SURE_SECONDS", 0.4)
+    monkeypatch.setattr(hive_locks, "EXPIRE_SECONDS", 0.5)
+    warehouse.metastore._move = asleep  # type: ignore[method-assign]
+    assert not warehouse.metastore.repoint(ref, [there])
 
 
 def test_without_lock_tables_the_ledgers_keep_the_order(stack, address_without_locks, caplog) -> None:

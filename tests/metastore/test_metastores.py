@@ -16,6 +16,7 @@ from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore import hive
 from airflow_sfx.metastore.embedded import EmbeddedMetastore
 from airflow_sfx.metastore.glue import GlueMetastore
 from airflow_sfx.metastore.hive import HiveMetastore
@@ -106,14 +107,17 @@ def test_tables_do_not_share_partitions(metastore: Metastore) -> None:
     assert {"other", "sales"} <= set(metastore.databases())
 
 
-def test_two_thousand_partitions_are_read_in_bulk(metastore: Metastore) -> None:
+def test_two_thousand_partitions_are_read_in_bulk(metastore: Metastore, monkeypatch) -> None:
     metastore.create_table(INFO)
     metastore.repoint(REF, [pointer(f"{number:05d}", 1) for number in range(2000)])
     wanted = [Partition((f"{number:05d}",)) for number in range(0, 2000, 2)]
     assert list(metastore.get_partitions(REF, wanted)) == wanted
     assert list(metastore.get_partitions(REF, iter([*wanted, *wanted, Partition(("none",))]))) == wanted
     assert metastore.get_partitions(REF, []) == {}
-    assert len(metastore.get_partitions(REF)) == 2000
+    whole = metastore.get_partitions(REF)
+    assert len(whole) == 2000
+    monkeypatch.setattr(hive, "ALL_AT_ONCE", 1999)
+    assert metastore.get_partitions(REF) == whole, "a table of more than are read at once is read in pages"
 
 
 def test_a_pointer_never_moves_back(metastore: Metastore) -> None:
@@ -157,6 +161,51 @@ def test_a_table_that_is_not_there_is_named(metastore: Metastore) -> None:
         metastore.repoint(REF, [pointer("a", 1)])
     with pytest.raises(TableNotFound):
         metastore.update_table(REF, lambda info: info)
+
+
+@pytest.mark.parametrize("where", ["hive", "glue"], indirect=True)
+@pytest.mark.parametrize("keys", [INFO.keys, ()], ids=["partitioned", "whole"])
+def test_a_table_that_is_dropped_while_it_is_changed_is_named(where: str, keys) -> None:
+    kind, _, place = where.partition(":")
+    metastore = open_metastore(where)
+    look = metastore._existing  # type: ignore[attr-defined]
+
+    def look_and_lose(ref: TableRef) -> object:
+        table = look(ref)
+        (drop_databases if kind == "hive" else drop_glue_databases)(place)
+        return table
+
+    partition = Partition(("a",) if keys else ())
+    metastore.create_table(replace(INFO, keys=keys))
+    metastore.repoint(REF, [replace(pointer("a", 1), partition=partition)])
+    for change in (
+        lambda: metastore.repoint(REF, [replace(pointer("a", 2), partition=partition)]),
+        lambda: metastore.update_table(REF, lambda info: replace(info, columns=(*info.columns, Column("m", "int")))),
+    ):
+        metastore._existing = look_and_lose  # type: ignore[attr-defined]
+        with pytest.raises(TableNotFound, match=r"sales\.items"):
+            change()
+        metastore._existing = look  # type: ignore[attr-defined]
+        metastore.create_table(replace(INFO, keys=keys))
+
+
+def test_a_partition_that_is_dropped_while_it_is_moved_is_added_again(hive_address: str) -> None:
+    drop_databases(hive_address)
+    metastore = HiveMetastore(Address.parse(hive_address, {}), PLACE)
+    metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 1), pointer("b", 1)])
+    look = metastore._named
+
+    def look_and_lose(*arguments):
+        found = look(*arguments)
+        metastore._named = look  # type: ignore[method-assign]
+        metastore._clients.tell(lambda client: client.drop_partition("sales", "items", ["a"], False))
+        return found
+
+    metastore._named = look_and_lose  # type: ignore[method-assign]
+    moved = [pointer("a", 2, "two"), pointer("b", 2, "two")]
+    metastore.repoint(REF, moved)
+    assert list(metastore.get_partitions(REF).values()) == moved
 
 
 def test_an_update_that_fails_changes_nothing(metastore: Metastore) -> None:
