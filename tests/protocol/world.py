@@ -1,7 +1,7 @@
 """A storage and a metastore of dictionaries, in which each request is a step of the explorer.
 
-The metastore is the weakest that the package works on: it looks and moves in two steps, as a Hive Metastore does whose lock has
-ended, or Glue.
+One metastore is the weakest that the package works on: it looks and moves in two steps, as Glue does, or a Hive Metastore without
+locks. The other has locks that may end at any moment.
 """
 
 from __future__ import annotations
@@ -24,10 +24,16 @@ class World:
         self, objects: dict[str, bytes], table: TableInfo | None, pointers: dict[Partition, PartitionInfo]
     ) -> None:
         self.objects, self.table, self.pointers = dict(objects), table, dict(pointers)
+        self.began: dict[str, bytes] = {}
+        """The objects that were there before anybody acted."""
+        self.lock: object = None
+        """Who holds the metastore's lock."""
         self.step: Callable[..., None] = lambda **_: None
 
     def copy(self) -> World:
-        return World(self.objects, self.table, self.pointers)
+        made = World(self.objects, self.table, self.pointers)
+        made.began = self.objects
+        return made
 
 
 class DictStore:
@@ -41,7 +47,7 @@ class DictStore:
         self._world = world
 
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        self._world.step()
+        # No step: nobody looks for a file before the manifest that names it.
         self._world.objects[path] = bytes(data)
         return "etag"
 
@@ -148,4 +154,38 @@ class TwoStepMetastore:
                 if not follows(pointer, there[pointer.partition]):
                     continue
             self._world.pointers[pointer.partition] = pointer
+        return False
+
+
+class LockingMetastore(TwoStepMetastore):
+    """Moves under a lock, for which nobody waits for ever, and tells afterwards whether it was held all the time."""
+
+    WAITS = 2
+
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+        mine = object()
+        held = self._take(mine)
+        super().repoint(ref, pointers)
+        self._world.step()
+        lasted = self._world.lock is mine
+        if lasted:
+            self._world.lock = None
+        return self.sure(held=held, lasted=lasted)
+
+    def expire(self) -> None:
+        """Let the lock expire, as a step of its own."""
+        self._world.step()
+        self._world.lock = None
+
+    @staticmethod
+    def sure(*, held: bool, lasted: bool) -> bool:
+        """Whether nobody can have come between the look and the move, as `HiveMetastore` sees it."""
+        return lasted
+
+    def _take(self, mine: object) -> bool:
+        for _ in range(self.WAITS):
+            self._world.step(waits=self._world.lock is not None)
+            if self._world.lock is None:
+                self._world.lock = mine
+                return True
         return False
