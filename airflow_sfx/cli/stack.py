@@ -64,6 +64,8 @@ def status(directory: Directory = _DEFAULT, as_json: Json = False) -> None:
     found = stack.status(directory)
     if as_json:
         print_json([asdict(one) for one in found])
+    elif not found:
+        typer.echo(f"no stack was ever started in {directory.expanduser()}: `sfx stack up --dir` starts one", err=True)
     else:
         rows = [[one.name, one.pid, one.port, "ready" if one.ready else "down"] for one in found]
         render.table(str(directory), ["service", "pid", "port", "state"], rows, right=("pid", "port"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from types import ModuleType
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.stack import hive_metastore, process, s3_server
-from airflow_sfx.stack.settings import HOST, Stack, load, settle
+from airflow_sfx.stack.settings import Stack, load, save, settle, taken
 
 DEFAULT_DIRECTORY = Path("~/.sfx/stack")
 START_SECONDS = 120.0
@@ -61,8 +60,8 @@ def up(
         The running stack.
 
     Raises:
-        WarehouseUnavailable: A port is taken, something is not installed, or a service ended or did not answer in two
-            minutes. What had been started is ended again.
+        WarehouseUnavailable: The folder cannot be made, a port is taken, something is not installed, or a service ended or
+            did not answer in two minutes. What had been started is ended again.
 
     Example:
         ::
@@ -72,7 +71,12 @@ def up(
             down(stack.directory)
     """
     folder = directory.expanduser().absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WarehouseUnavailable(
+            f"the folder {folder} cannot be made ({error.strerror}): name another with --dir"
+        ) from error
     wanted = {name: port for name, port in (("s3", s3_port), ("metastore", metastore_port)) if port is not None}
     with _only_one(folder):
         running = {service.NAME for service in _SERVICES if _running(service, folder)}
@@ -81,6 +85,7 @@ def up(
             raise WarehouseUnavailable(f"the stack in {folder} runs with other ports ({before.ports}): end it first")
         stack = before if running and before else settle(folder, wanted)
         _refuse_busy_ports(stack, running)
+        save(stack)
         started: list[process.Daemon] = []
         try:
             for service in _SERVICES:
@@ -193,23 +198,13 @@ def _refuse_busy_ports(stack: Stack, running: set[str]) -> None:
     give_up = time.monotonic() + PORT_SECONDS
     for service, names in _PORTS_OF.items():
         for name in names if service not in running else ():
-            while (error := _bind(stack.ports[name])) is not None:
+            while (error := taken(stack.ports[name])) is not None:
                 if time.monotonic() > give_up:
                     raise WarehouseUnavailable(
                         f"the port {stack.ports[name]} that the {service} needs ({name}) is taken ({error.strerror}): end "
                         "the program that listens there, or choose another with --s3-port or --metastore-port"
                     ) from error
                 time.sleep(0.1)
-
-
-def _bind(port: int) -> OSError | None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            return error
-    return None
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ _PORTS = (
     "filer_grpc",
     "metastore",
 )
+_KNOWN_TO_USERS = ("s3", "metastore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +100,39 @@ def load(directory: Path) -> Stack | None:
 
 
 def settle(directory: Path, wanted: dict[str, int]) -> Stack:
-    """The settings of a folder, made if there are none, with the ports that the caller wants.
+    """The settings of a folder, made up if there are none, with the ports that the caller wants; `save` keeps them.
 
     Args:
         directory: The folder.
-        wanted: Ports by service; free ones, or those of the last start, for the others.
+        wanted: Ports by service; free ones, or those of the last start, for the others. A port that only the services
+            themselves know is another one where somebody else has taken it since.
     """
     before = load(directory)
-    ports = {**_free_ports(), **(before.ports if before else {}), **wanted}
-    stack = Stack(
+    kept = before.ports if before else {}
+    kept = {name: port for name, port in kept.items() if name in _KNOWN_TO_USERS or taken(port) is None}
+    return Stack(
         directory,
-        ports,
+        {**_free_ports(), **kept, **wanted},
         before.access_key if before else f"SFX{secrets.token_hex(8).upper()}",
         before.secret_key if before else secrets.token_urlsafe(30),
     )
-    _write_private(directory / _FILE, json.dumps({**asdict(stack), "directory": str(directory)}, indent=2))
-    return stack
+
+
+def save(stack: Stack) -> None:
+    """Keep settings in the stack's folder, for the next start."""
+    text = json.dumps({**asdict(stack), "directory": str(stack.directory)}, indent=2)
+    _write_private(stack.directory / _FILE, text)
+
+
+def taken(port: int) -> OSError | None:
+    """Why nobody can listen on a port now; None where one can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error
+    return None
 
 
 def _free_ports() -> dict[str, int]:

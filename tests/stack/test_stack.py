@@ -84,14 +84,31 @@ def test_two_that_start_the_same_stack_at_once_get_one(folder) -> None:
     assert sum("starting the hive-metastore" in one.stderr for one in found) == 1
 
 
-def test_a_taken_port_is_named_and_nothing_stays_running(folder) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+def test_a_taken_port_is_named_and_not_remembered_and_nothing_stays_running(folder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(WarehouseUnavailable, match=rf"the port {port} .*hive-metastore.*--metastore-port"):
             up(folder, metastore_port=port)
-    assert [one.pid for one in status(folder)] == [None, None]
+        assert settings.settle(folder, {}).metastore_port != port
+    told = run("stack", "status", "--dir", str(folder))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "no stack was ever started" in told.stderr
+
+
+def test_a_port_that_only_the_services_know_is_another_one_where_it_was_taken_meanwhile(tmp_path) -> None:
+    first = settings.settle(tmp_path, {})
+    settings.save(first)
+    with socket.create_server(("127.0.0.1", first.ports["volume"])):
+        again = settings.settle(tmp_path, {})
+    changed = {name for name, port in again.ports.items() if port != first.ports[name]}
+    assert (changed, again.secret_key) == ({"volume"}, first.secret_key)
+    with socket.create_server(("127.0.0.1", first.ports["s3"])):
+        assert settings.settle(tmp_path, {}).ports == first.ports, "programs have this one in their settings"
+
+
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(WarehouseUnavailable, match=r"/dev/null/x cannot be made .*--dir"):
+        up(Path("/dev/null/x"))
 
 
 def test_a_service_that_ends_while_it_starts_tells_why_and_the_others_are_ended(folder) -> None:
