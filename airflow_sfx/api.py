@@ -454,6 +454,7 @@ def audit(
     actor: str | None = None,
     dag_id: str | None = None,
     run_id: str | None = None,
+    files: bool | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> AuditReport:
     """What changed in a table during a time, by whom; and what something else did to it.
@@ -466,10 +467,12 @@ def audit(
         actor: Changes of this user only.
         dag_id: Changes of this DAG only.
         run_id: Changes of this DAG run only.
+        files: Whether to compare the files of the current batches with what was written, too; None for tables of up to
+            1,000 partitions.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        The changes, newest first, and the partitions that something else has moved.
+        The changes, newest first, and the partitions that something else has moved or written.
 
     Raises:
         TableNotFound: There is no such table.
@@ -479,7 +482,9 @@ def audit(
         >>> [entry.batch_id for entry in sfx.audit("sales", "sold_items").entries] == [oops.batch_id, good.batch_id]
         True
     """
-    return _warehouse(warehouse).audit(db, table, since=since, until=until, actor=actor, dag_id=dag_id, run_id=run_id)
+    return _warehouse(warehouse).audit(
+        db, table, since=since, until=until, actor=actor, dag_id=dag_id, run_id=run_id, files=files
+    )
 
 
 def rollback(

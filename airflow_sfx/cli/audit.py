@@ -42,6 +42,13 @@ def audit(
         str | None,
         typer.Option(metavar="DB.TABLE", help="Store the changes of these whole days, in UTC, of all tables there."),
     ] = None,
+    files: Annotated[
+        bool | None,
+        typer.Option(
+            "--files/--no-files",
+            help="Compare the files of the current batches, too; done for named tables of up to 1,000 partitions.",
+        ),
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Print a JSON object a change, one a line.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -59,12 +66,13 @@ def audit(
         _export(settings.warehouse, TableRef.parse(into), first, last)
         return
     refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()
+    compare = files if files is not None or tables else False
     reports: list[AuditReport] = []
     with waiting(f"looking at {render.counted(len(refs), 'table')}"):
         for ref in refs:
             try:
                 report = settings.warehouse.audit(
-                    ref.database, ref.table, since=first, until=last, actor=actor, dag_id=dag, run_id=run
+                    ref.database, ref.table, since=first, until=last, actor=actor, dag_id=dag, run_id=run, files=compare
                 )
             except ForeignChange:
                 if tables:
@@ -110,12 +118,23 @@ def _print(reports: list[AuditReport]) -> None:
     headings = ("table", "partition", "change", "batch", "before", "at (UTC)", "who", "why")
     render.table("what changed", headings, rows, below=("who", "why"))
     foreign = [
-        (r.table, one.partition or "(whole table)", one.location, one.batch_id) for r in reports for one in r.foreign
+        (
+            r.table,
+            one.partition or "(whole table)",
+            one.location,
+            one.batch_id,
+            "; ".join(one.files) or "made or moved it",
+        )
+        for r in reports
+        for one in r.foreign
     ]
     if foreign:
         typer.echo()
         render.table(
-            "not in the history: made or moved by something else; `sfx adopt DB.TABLE` takes it in",
-            ("table", "partition", "is now at", "the history has"),
+            "not in the history: something else did it; `sfx adopt DB.TABLE --partition PARTITION` takes it in",
+            ("table", "partition", "is now at", "the history has", "what something else did"),
             foreign,
+            below=("what something else did",),
         )
+    if any(not report.files for report in reports):
+        typer.echo("files were not compared: --files does that", err=True)

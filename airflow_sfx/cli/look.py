@@ -46,7 +46,7 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged")
     render.table(settings.warehouse.uri, headings, rows, right=("partitions", "rows", "size", "staged"))
     if others:
-        typer.echo(f"made by something else, and not adopted: {', '.join(map(str, others))}")
+        typer.echo(f"not of this warehouse, nor adopted: {', '.join(map(str, others))}")
 
 
 def show(context: typer.Context, table: Table, as_json: Json = False) -> None:
@@ -168,7 +168,7 @@ def head(
 
 
 def _states(settings: Settings) -> tuple[list[TableState], list[TableRef]]:
-    """The tables, and those that something else made."""
+    """The tables, and those that something else made or that are another warehouse's."""
     states, others = [], []
     for ref in settings.warehouse.tables():
         try:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.directories import is_hidden
 from airflow_sfx.warehouse.writing import FoundFile
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def data_files(store: Store, directory: str) -> list[str]:
     found = sorted(
         path
         for path in paths
-        if not any(_hidden(step) for step in path.split("/"))
+        if not any(is_hidden(step) for step in path.split("/"))
         and (path.endswith(_ENDINGS) or path.rpartition("/")[2].startswith(_SPARK))
     )
     if not found:
@@ -116,11 +117,7 @@ def place_of(near: Store, location: str) -> Place:
     store, directory = near.place(location)
     below = f"{directory}/" if directory else ""
     names = [info.path.removeprefix(below) for info in store.list(directory)]
-    return Place(store, directory, tuple(sorted(name for name in names if "/" not in name and not _hidden(name))))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(("_", "."))
+    return Place(store, directory, tuple(sorted(name for name in names if "/" not in name and not is_hidden(name))))
 
 
 def inspect(place: Place, name: str) -> Inspected:

@@ -15,6 +15,7 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.parallel import MANY, each
 from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, altered
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import moved_by_others, suspects
@@ -64,14 +65,18 @@ class AuditFilter:
         return in_time and all(wanted is None or wanted == found for wanted, found in asked)
 
 
-def audit_table(table: OpenTable, ledger: Ledger, wanted: AuditFilter, *, foreign: bool = True) -> AuditReport:
-    """What changed, newest first, and the pointers that something else has moved and nobody has adopted.
+def audit_table(
+    table: OpenTable, ledger: Ledger, wanted: AuditFilter, *, foreign: bool = True, files: bool | None = False
+) -> AuditReport:
+    """What changed, newest first, and what something else has moved or written and nobody has adopted.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         wanted: Which changes.
         foreign: Whether to look for what others did, too.
+        files: Whether to compare the files of the current batches, too, at two requests a partition; None for tables of
+            up to `COMPARED_AT_MOST` partitions.
 
     Returns:
         The entries that took effect, and what others did that is in no ledger yet.
@@ -79,18 +84,26 @@ def audit_table(table: OpenTable, ledger: Ledger, wanted: AuditFilter, *, foreig
     if not foreign:
         return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), ())
     with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:  # the metastore is asked while storage is read
-        others = pool.submit(_foreign, table, ledger)
+        others = pool.submit(_foreign, table, ledger, files)
         changes = _changes(table, ledger, wanted)
-        return AuditReport(str(table.ref), tuple(changes), tuple(others.result()))
+        found, compared = others.result()
+        return AuditReport(str(table.ref), tuple(changes), tuple(found), compared)
 
 
-def _foreign(table: OpenTable, ledger: Ledger) -> list[Foreign]:
-    pointers = suspects(table, table.pointers(None if table.info.keys else table.wanted(None)))
-    heads = ledger.heads({name: info.sequence for name, info in pointers.items()})
-    return [
-        Foreign(name, info.location, heads[name].batch_id)
-        for name, info in moved_by_others(table, pointers, heads).items()
-    ]
+def _foreign(table: OpenTable, ledger: Ledger, files: bool | None) -> tuple[list[Foreign], bool]:
+    pointers = table.pointers(None if table.info.keys else table.wanted(None))
+    suspected = suspects(table, pointers)
+    heads = ledger.heads({name: info.sequence for name, info in suspected.items()})
+    moved = moved_by_others(table, suspected, heads)
+    found = [Foreign(name, info.location, heads[name].batch_id) for name, info in moved.items()]
+    compared = files if files is not None else len(pointers) <= COMPARED_AT_MOST
+    if compared:
+        current = [(name, info.batch_id) for name, info in pointers.items() if info.batch_id and name not in moved]
+        found += [
+            Foreign(name, pointers[name].location, pointers[name].batch_id, told)
+            for name, told in altered(table, current).items()
+        ]
+    return found, compared
 
 
 def audit_unit(store: Store, metastore: Metastore, unit: Unit) -> list[AuditReport]:

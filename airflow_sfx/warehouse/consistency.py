@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
-from airflow_sfx.storage.store import ObjectInfo
-from airflow_sfx.warehouse.files import batch_files
+from airflow_sfx.warehouse.directories import unseen
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import hints, moved_by_others
@@ -31,41 +29,13 @@ def inconsistencies(table: OpenTable, pin: BatchPin) -> list[str]:
     ledger = Ledger(table)
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
     heads = ledger.heads(hints(pin.batches, pointers))
-    found = each(lambda item: _unseen(table, *item), pin.batches.items(), table.store.readers)
+    found = each(lambda item: unseen(table, *item), pin.batches.items(), table.store.readers)
     told = [sentence for sentences in found for sentence in sentences]
     told += [
         f"the metastore has {table.describe(name)} at {info.location}: something else has moved it"
         for name, info in moved_by_others(table, pointers, heads).items()
     ]
     return told + [sentence for name in pin.batches if (sentence := _disagreement(table, name, heads[name], pointers))]
-
-
-def _unseen(table: OpenTable, name: str, batch_id: str) -> list[str]:
-    try:
-        manifest = table.manifest(name, batch_id)
-    except (BatchNotFound, InconsistentBatch) as error:
-        return [str(error)]
-    store, directory = batch_files(table, manifest)
-    there = {_below(info, directory): info for info in store.list(directory)}
-    return [
-        f"{store.uri}/{directory}/{file.path} {amiss}"
-        for file in manifest.files
-        if (amiss := _amiss(there.get(file.path), file.size, file.etag))
-    ]
-
-
-def _below(info: ObjectInfo, directory: str) -> str:
-    return info.path.removeprefix(f"{directory}/" if directory else "")
-
-
-def _amiss(info: ObjectInfo | None, size: int, etag: str) -> str:
-    if info is None:
-        return "is not to be seen"
-    if info.size != size:
-        return f"has {info.size} bytes, and {size} were written"
-    if etag and info.etag and info.etag.strip('"') != etag.strip('"'):
-        return f"is another version ({info.etag}) than was written ({etag})"
-    return ""
 
 
 def _disagreement(table: OpenTable, name: str, head: Head, pointers: Mapping[str, PartitionInfo]) -> str:

@@ -1,4 +1,4 @@
-"""What something else did to a table: another engine's partitions, and pointers that it moved.
+"""What something else did to a table: another engine's partitions, pointers that it moved, and files that it wrote.
 
 A partition that something else has changed is taken into the history as it lies, before this package changes it: its files
 become a batch, or, where they cannot be one, the place alone is noted. So nothing that was ever current is forgotten.
@@ -19,6 +19,7 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.adopt_files import place_of
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.current import converged_heads
+from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, altered
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
 from airflow_sfx.warehouse.pointers import moved_by_others
@@ -113,10 +114,20 @@ def adopt_present(
         pointers = {"": PartitionInfo(Partition(), before.location)}
     heads = Ledger(table).heads({name: info.sequence for name, info in pointers.items()})
     foreign = moved_by_others(table, pointers, heads)
+    if ours and (wanted is not None or len(pointers) <= COMPARED_AT_MOST):
+        foreign |= _rewritten(table, {name: info for name, info in pointers.items() if name not in foreign}, heads)
     if not foreign:
         raise InvalidName(f"{target.ref} has nothing to adopt: all that the metastore has is in the history")
     operation = Operation.FOREIGN_CHANGE if ours else Operation.ADOPT
     return _take_over(target, foreign, heads, author, operation, progress)
+
+
+def _rewritten(
+    table: OpenTable, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head]
+) -> dict[str, PartitionInfo]:
+    """The pointers at current batches whose files something else has changed."""
+    current = {name: batch_id for name in pointers if (batch_id := heads[name].batch_id)}
+    return {name: pointers[name] for name in altered(table, current.items())}
 
 
 def _target(table: OpenTable) -> Target:

@@ -52,7 +52,7 @@ class OpenTable:
 
         Raises:
             TableNotFound: It is not there.
-            ForeignChange: Something else made it, and it was not adopted.
+            ForeignChange: Something else made it, and it was not adopted, or it is another warehouse's.
         """
         info = metastore.get_table(ref)
         if info is None:
@@ -84,7 +84,11 @@ class OpenTable:
         if not location.startswith(base):
             location = unquote(location)
         if not location.startswith(base):
-            raise InvalidName(f"the table {info.ref} lies at {info.location}, outside of the warehouse {store.uri}")
+            raise ForeignChange(
+                f"the table {info.ref} lies at {info.location}, outside of the warehouse {store.uri}: it is another warehouse's "
+                "on the same metastore; connect to that one, whose location= is above the table",
+                table=str(info.ref),
+            )
         style: PartitionStyle = "hive" if info.parameters.get(STYLE_PARAMETER) == "hive" else "value"
         layout = TableLayout(location.removeprefix(base), tuple(key.name for key in info.keys), style)
         return cls(info, store, metastore, layout)

@@ -117,17 +117,19 @@ class RunRollback:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A partition that something else than this package has made or moved, and that is not in the history.
+    """A partition that something else than this package has made, moved or written, and that is not in the history.
 
     Args:
         partition: Its name.
         location: Where the metastore has it now, as a URI.
         batch_id: The batch that the history has; None where it has none.
+        files: What is amiss with this batch's files, a sentence each; none where the partition was made or moved.
     """
 
     partition: str
     location: str
     batch_id: str | None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,10 @@ class AuditReport:
         table: The table as ``database.table``.
         entries: The changes that were asked for, newest first.
         foreign: What something else has done that is not in the history, as the metastore has it now.
+        files: Whether the files of the current batches were compared with what was written.
     """
 
     table: str
     entries: tuple[LedgerEntry, ...]
     foreign: tuple[Foreign, ...]
+    files: bool = False

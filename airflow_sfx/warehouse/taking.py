@@ -1,4 +1,7 @@
-"""Taking over files that lie somewhere already as batches: they stay where they are, untouched."""
+"""Taking over files that lie somewhere already as batches: they stay where they are, untouched.
+
+Those in the table's own directories are copied, within the storage: retention deletes the directories of old batches.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,11 @@ def take_over(
     named = {table.layout.name(partition): place for partition, place in places.items()}
     batches.claim(list(named))
     for name, place in named.items():
-        batches.take_over(name, place.uri, [inspected[f"{place.uri}/{file}"].found for file in place.names])
+        files = [inspected[f"{place.uri}/{file}"].found for file in place.names]
+        if place.uri.startswith(f"{table.location}/"):
+            batches.copy_in(name, place.uri.removeprefix(f"{table.store.uri}/"), files)
+        else:
+            batches.take_over(name, place.uri, files)
     manifests = batches.seal(staged=False)
     target.ensure(table, columns, "safe")
 

@@ -584,6 +584,7 @@ class Warehouse:
         dag_id: str | None = None,
         run_id: str | None = None,
         foreign: bool = True,
+        files: bool | None = None,
     ) -> AuditReport:
         """What changed in a table during a time, by whom; and what something else did to it.
 
@@ -596,9 +597,11 @@ class Warehouse:
             dag_id: Changes of this DAG only.
             run_id: Changes of this DAG run only.
             foreign: Whether to look for what something else did, too: that takes a look at all partitions.
+            files: Whether to compare the files of the current batches with what was written, too; None for tables of up to
+                1,000 partitions.
 
         Returns:
-            The changes, newest first, and the partitions that something else has moved.
+            The changes, newest first, and the partitions that something else has moved or written.
 
         Raises:
             TableNotFound: There is no such table.
@@ -612,7 +615,7 @@ class Warehouse:
 
         opened = self._open(db, table)
         wanted = AuditFilter(since, until, actor, dag_id, run_id)
-        return audit_table(opened, Ledger(opened), wanted, foreign=foreign)
+        return audit_table(opened, Ledger(opened), wanted, foreign=foreign, files=files)
 
     def export_audit(
         self, db: str, table: str, *, since: datetime | None = None, until: datetime | None = None, reason: str = ""

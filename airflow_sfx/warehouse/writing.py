@@ -257,6 +257,22 @@ class BatchSet:
         self._drafts[name].location = location
         self.register(name, files)
 
+    def copy_in(self, name: str, directory: str, files: Sequence[FoundFile]) -> None:
+        """Copy files, within the storage, into a claimed batch's directory.
+
+        Args:
+            name: The partition's name.
+            directory: The files' directory in the table's storage.
+            files: The files, in the order in which they are to be read.
+        """
+        store, target = self._table.store, self._table.layout.batch_dir(name, self._drafts[name].batch_id)
+
+        def copied(found: FoundFile) -> FoundFile:
+            etag = store.copy(f"{directory}/{found.file.path}", f"{target}/{found.file.path}")
+            return replace(found, file=replace(found.file, etag=etag))
+
+        self.register(name, each(copied, files))
+
     def seal(self, *, staged: bool, checks: tuple[CheckResult, ...] = ()) -> list[Manifest]:
         """Write the manifests: the batches are complete.
 

@@ -135,6 +135,16 @@ def test_a_table_that_was_not_adopted_is_neither_read_nor_written(warehouse, old
             call()
 
 
+def test_a_table_of_another_warehouse_on_the_same_metastore_is_known_as_such(warehouse, ours) -> None:
+    other = connect(f"{warehouse.uri}/other")
+    with pytest.raises(sfx.ForeignChange, match="another warehouse's"):
+        other.load_dataframe("mine", "sales", [DAY])
+    frame = pd.DataFrame({"changed": [1]})
+    other.store_dataframe(frame, "theirs", "items", [DAY])
+    warehouse.store_dataframe(frame, "meta", "own", [DAY])
+    assert other.export_audit("meta", "changes") is not None, "the tables of others are left out"
+
+
 def test_an_existing_hive_table_is_adopted_as_it_lies(warehouse, others, old_table) -> None:
     pin = warehouse.adopt("old", "sales", reason="moving in")
     assert sorted(pin.batches) == [DAY, NEXT]
@@ -288,6 +298,76 @@ def test_a_partition_that_another_engine_added_is_adopted(warehouse, ours, other
     warehouse.adopt("mine", "sales")
     assert read(warehouse, NEXT, "mine") == ["added"]
     assert operations(warehouse, NEXT, "mine") == ["foreign_change"]
+
+
+def directory_of(warehouse: Warehouse, pin: sfx.BatchPin) -> str:
+    """A batch's directory in the bucket."""
+    return f"{warehouse.store.uri.removeprefix('s3://warehouse/')}/mine.db/sales/{DAY}/{pin.batch_id}"
+
+
+def insert_into(others: Others, directory: str) -> None:
+    """What another engine's ``INSERT INTO`` does."""
+    others.put(f"{directory}/part-00000-inserted.c000.snappy.parquet", item=["inserted"], sold=[7])
+
+
+def insert_overwrite(others: Others, directory: str) -> None:
+    """What another engine's ``INSERT OVERWRITE`` does: it deletes all that is in the directory, manifest and all."""
+    others.store.delete([info.path for info in others.store.list(directory)])
+    others.put(f"{directory}/part-00000-overwritten.c000.snappy.parquet", item=["overwritten"], sold=[9])
+    others.store.put_if_absent(f"{directory}/_SUCCESS", b"")
+
+
+WRITES = {"inserted": insert_into, "overwritten": insert_overwrite}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_files_that_something_else_wrote_are_told_by_audit_and_adopted(warehouse, ours, others, what) -> None:
+    WRITES[what](others, directory_of(warehouse, ours))
+    report = warehouse.audit("mine", "sales")
+    (found,) = report.foreign
+    assert (report.files, found.partition, found.batch_id) == (True, DAY, ours.batch_id)
+    assert any(("was added" if what == "inserted" else "no manifest") in told for told in found.files)
+    unseen = warehouse.audit("mine", "sales", files=False)
+    assert (unseen.files, unseen.foreign) == (False, ())
+
+    pin = warehouse.adopt("mine", "sales", partitions=[DAY], reason="was meant so")
+    assert sorted(read(warehouse, DAY, "mine")) == (["hat", "inserted"] if what == "inserted" else ["overwritten"])
+    newest, first = warehouse.history("mine", "sales", [DAY])
+    assert (newest.operation, newest.batch_id, first.batch_id) == ("foreign_change", pin.batch_id, ours.batch_id)
+    assert others.location("mine", "sales", [DAY]).endswith(f"/{DAY}/{pin.batch_id}"), "a directory of its own"
+    warehouse.verify(pin)
+    assert warehouse.audit("mine", "sales").foreign == ()
+    with pytest.raises(sfx.InvalidName, match="nothing to adopt"):
+        warehouse.adopt("mine", "sales", partitions=[DAY])
+
+
+@pytest.mark.parametrize("change", ["store", "rollback"])
+def test_a_partition_whose_files_something_else_overwrote_can_be_stored_and_rolled_back(
+    warehouse, ours, others, change
+) -> None:
+    cap = pd.DataFrame({"item": ["cap"], "sold": [1]})
+    second = warehouse.store_dataframe(cap, "mine", "sales", [DAY])
+    insert_overwrite(others, directory_of(warehouse, second))
+    if change == "store":
+        warehouse.store_dataframe(cap, "mine", "sales", [DAY])
+    else:
+        warehouse.rollback("mine", "sales", [DAY])
+    assert read(warehouse, DAY, "mine") == (["cap"] if change == "store" else ["hat"])
+
+
+def test_a_pointer_that_somebody_put_back_by_hand_outlives_the_batch_that_was_there(warehouse, ours, others) -> None:
+    """What lies in the directory of an old batch is copied when it is taken in: retention deletes the old batch."""
+    place = others.location("mine", "sales", [DAY])
+    warehouse.store_dataframe(pd.DataFrame({"item": ["cap"], "sold": [1]}), "mine", "sales", [DAY])
+    others.set_location("mine", "sales", [DAY], place)
+    taken = warehouse.adopt("mine", "sales", partitions=[DAY])
+    for _ in range(2):
+        none = timedelta(0)
+        warehouse.retain("mine", "sales", keep_last=1, older_than=none, grace=none, dry_run=False)
+    with pytest.raises(sfx.BatchNotFound):
+        warehouse.load_dataframe(ours)
+    assert read(warehouse, DAY, "mine") == ["hat"]
+    warehouse.verify(taken)
 
 
 def test_audit_takes_times_and_people(warehouse, ours) -> None:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
@@ -151,6 +152,74 @@ def test_spark_sql_reads_the_same_values_before_and_after_a_change_and_a_rollbac
     assert [tuple(row) for row in spark.sql("select price, sold from sql.items").collect()] == [(1.0, 7), (1.0, 7)]
     on_stack.rollback("sql", "items", [DAY])
     assert [row["price"] for row in spark.sql(query).collect()] == [19.5, 80.0]
+
+
+ODD_VALUES = (
+    "a b",
+    "50%",
+    "%25",
+    "x=y",
+    "a/b",
+    "a:b",
+    "_hidden",
+    ".dot",
+    "a'b",
+    '"q"',
+    "a\\b",
+    "#[{^~*$",
+    "é",
+    "日本",
+    "x ",
+)
+OF_EACH_TYPE = pa.table(
+    {
+        "i8": pa.array([1], pa.int8()),
+        "u32": pa.array([2**32 - 1], pa.uint32()),
+        "u64": pa.array([2**64 - 1], pa.uint64()),
+        "f16": pa.array([1.5], pa.float32()).cast(pa.float16()),
+        "flag": [True],
+        "text": pa.array(["x"], pa.large_string()),
+        "raw": pa.array([b"xy"], pa.binary(2)),
+        "exact": pa.array([Decimal("1.23")], pa.decimal128(12, 2)),
+        "day": [date(2016, 10, 31)],
+        "ns": pa.array([datetime(2016, 10, 31, 1, 2, 3, 456789)], pa.timestamp("ns")),
+        "zoned": pa.array([datetime(2016, 10, 31, 1, 2, 3)], pa.timestamp("us", tz="Europe/Berlin")),
+        "clock": pa.array([3_723_000_000], pa.time64("us")),
+        "kind": pa.array(["a"]).dictionary_encode(),
+        "many": [[{"a": [1]}]],
+        "pairs": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        "nothing": pa.nulls(1),
+    }
+)
+IN_SPARK = {
+    "i8": ("tinyint", 1),
+    "u32": ("bigint", 2**32 - 1),
+    "u64": ("decimal(20,0)", Decimal(2**64 - 1)),
+    "f16": ("float", 1.5),
+    "flag": ("boolean", True),
+    "text": ("string", "x"),
+    "raw": ("binary", b"xy"),
+    "exact": ("decimal(12,2)", Decimal("1.23")),
+    "day": ("date", date(2016, 10, 31)),
+    "ns": ("timestamp", datetime(2016, 10, 31, 1, 2, 3, 456789)),
+    "zoned": ("timestamp", datetime(2016, 10, 31, 1, 2, 3)),
+    "clock": ("bigint", 3_723_000_000),
+    "kind": ("string", "a"),
+    "many": ("array<struct<a:array<bigint>>>", [([1],)]),
+    "pairs": ("map<string,bigint>", {"k": 1}),
+    "nothing": ("string", None),
+}
+
+
+def test_spark_sql_knows_every_type_and_every_partition_value(on_stack, spark) -> None:
+    rows = pa.concat_tables([OF_EACH_TYPE] * len(ODD_VALUES)).append_column("city", pa.array(ODD_VALUES))
+    on_stack.store_dataframe(rows, "sql", "odd", partition_by=["city"])
+    found = spark.sql("select * from sql.odd")
+    assert dict(found.dtypes) == {**{name: kind for name, (kind, _) in IN_SPARK.items()}, "city": "string"}
+    read = {row["city"]: row.asDict() for row in found.collect()}
+    expected = {name: value for name, (_, value) in IN_SPARK.items()}
+    assert read == {city: {**expected, "city": city} for city in ODD_VALUES}
+    assert spark.sql("select city from sql.odd where city in ('50%', 'x=y')").count() == 2
 
 
 def test_spark_sql_never_sees_a_torn_partition_while_it_is_replaced(on_stack, spark) -> None:
