@@ -11,6 +11,8 @@ from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 
 T = TypeVar("T")
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def parse_object(text: str | bytes, what: str) -> dict[str, object]:
     """Parse a JSON object.
@@ -102,4 +104,4 @@ def storable_text(value: object, what: str) -> str:
 
 def compact(data: object) -> str:
     """JSON without spaces, members in their own order, text as UTF-8."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(data)

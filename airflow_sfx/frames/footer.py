@@ -29,28 +29,35 @@ class HasStatistics(Protocol):
         """The statistics by column."""
 
 
-def statistics_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, ColumnStatistics]:
+def statistics_of(
+    footer: pq.FileMetaData, names: Sequence[str], positions: Mapping[str, int] | None = None
+) -> dict[str, ColumnStatistics]:
     """Read the statistics of a file's columns.
 
     Args:
         footer: The file's metadata.
         names: The columns' names as the frame has them; the file has them in lower case.
+        positions: Where the file has them, as `positions_of` tells of another file of the same schema.
 
     Returns:
         By name; nested columns, and those that Parquet keeps no statistics of, are absent.
     """
-    wanted = {name.lower(): name for name in names}
     found: dict[str, ColumnStatistics] = {}
-    schema = footer.schema
-    for position in range(footer.num_columns):
-        path = schema.column(position).path
-        name = wanted.get(path)
-        if name is not None:
-            groups = [_of_group(footer, group, position) for group in range(footer.num_row_groups)]
-            merged = _merge([one for one in groups if one is not None]) if None not in groups else None
-            if merged is not None:
-                found[name] = merged[1]
+    row_groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    for name, position in (positions or positions_of(footer, names)).items():
+        groups = [_of_chunk(group.column(position)) for group in row_groups]
+        merged = _merge([one for one in groups if one is not None]) if None not in groups else None
+        if merged is not None:
+            found[name] = merged[1]
     return found
+
+
+def positions_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, int]:
+    """Where a file has the columns of a frame, by the frame's names; nested ones are absent."""
+    wanted = {name.lower(): name for name in names}
+    schema = footer.schema
+    paths = ((schema.column(position).path, position) for position in range(footer.num_columns))
+    return {wanted[path]: position for path, position in paths if path in wanted}
 
 
 def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatistics]:
@@ -83,8 +90,7 @@ def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatisti
     return merged
 
 
-def _of_group(footer: pq.FileMetaData, group: int, position: int) -> tuple[int, ColumnStatistics] | None:
-    chunk = footer.row_group(group).column(position)
+def _of_chunk(chunk: pq.ColumnChunkMetaData) -> tuple[int, ColumnStatistics] | None:
     statistics = chunk.statistics
     nulls = None if statistics is None else statistics.null_count
     if statistics is None or nulls is None:
@@ -120,10 +126,8 @@ def _extreme(pick: Any, values: list[Any]) -> Bound | None:
 
 def _bound(value: object) -> Bound | None:
     """A value as JSON has it."""
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, int | float):
+        return value if isinstance(value, int) or math.isfinite(value) else None
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + CUT
     if isinstance(value, decimal.Decimal):

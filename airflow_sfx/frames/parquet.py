@@ -16,7 +16,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.frames.arrow import AnyColumn
-from airflow_sfx.frames.footer import merge_statistics, statistics_of
+from airflow_sfx.frames.footer import merge_statistics, positions_of, statistics_of
 from airflow_sfx.frames.physical import PhysicalTable, convert, physical_schema
 
 Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
@@ -88,6 +88,7 @@ class Encoder:
         self._ready = self._coarse
         self._lock = threading.Lock()
         self._traits: _Traits | None = None
+        self._positions: Mapping[str, int] | None = None
         if sample is not None:
             self._traits = _Traits.of(convert(self._stored(sample), self._coarse, self._fine).table)
 
@@ -142,13 +143,15 @@ class Encoder:
             sink,
             physical.table.schema,
             compression=self._compression or ("snappy" if small else "zstd"),
-            use_dictionary=traits.dictionaries,  # type: ignore[arg-type]
+            use_dictionary=traits.texts if small else traits.dictionaries,  # type: ignore[arg-type]
             use_deprecated_int96_timestamps=physical.int96,
             store_schema=False,
             metadata_collector=collected,
         ) as writer:
             writer.write_table(physical.table)
-        facts = statistics_of(collected[0], self._names)
+        if self._positions is None:
+            self._positions = positions_of(collected[0], self._names)
+        facts = statistics_of(collected[0], self._names, self._positions)
         return ParquetFacts(len(table), sink.tell() - before, facts, physical.int96)
 
     def _physical(self, table: pa.Table) -> PhysicalTable:
@@ -175,15 +178,20 @@ class _Traits:
 
     Args:
         dictionaries: The columns that are worth a dictionary.
+        texts: Those of them that are worth one in a small file, too: for a thousand numbers, making one takes longer than
+            compressing them.
         row_bytes: How many bytes of memory a row has.
     """
 
     dictionaries: list[str]
+    texts: list[str]
     row_bytes: float
 
     @classmethod
     def of(cls, table: pa.Table) -> _Traits:
-        return cls(dictionary_columns(table), table.nbytes / max(1, len(table)))
+        chosen = dictionary_columns(table)
+        numbers = {field.name for field in table.schema if types.is_primitive(field.type)}
+        return cls(chosen, [name for name in chosen if name not in numbers], table.nbytes / max(1, len(table)))
 
 
 def write_parquet(

@@ -16,11 +16,14 @@ from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.faults import reported
+from airflow_sfx.storage.parallel import each, led_by_first
 from airflow_sfx.storage.store import ObjectInfo, Store
 from airflow_sfx.storage.syncing import sync_file_system
 
 T = TypeVar("T")
 
+_CREATORS = 2
+"""Threads that create files: the file system lets one go on while another waits for its journal."""
 _UNFINISHED = re.compile(r"#[0-9a-f]{32}$")
 
 
@@ -76,11 +79,6 @@ class FileStorage:
             raise InvalidName(f"{self.uri}/{path} is there already: a file of a batch is written once")
         return ""
 
-    def sync(self) -> None:
-        """Make all that has been written to the file system durable, by one call for all of it."""
-        if sync_file_system:
-            self._call("make durable", "", lambda: sync_file_system(self._root))
-
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a file unless there is one; see `Store.put_if_absent`."""
 
@@ -97,21 +95,43 @@ class FileStorage:
 
         return self._call("create", path, write)
 
-    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Write files where there are none: all contents are made durable at once, then all names."""
-        if not sync_file_system:
-            return [self.put_if_absent(*item) for item in objects]
-        with contextlib.ExitStack() as stack:
-            made = [stack.enter_context(_unfinished(self._path(path))) for path, _ in objects]
-            for (path, data), unfinished in zip(objects, made, strict=True):
-                self._call("create", path, partial(_prepare, unfinished, data))
-            self.sync()
-            done = [
-                self._call("create", path, partial(_named, unfinished, self._path(path))) or self.get(path) == data
-                for (path, data), unfinished in zip(objects, made, strict=True)
-            ]
-            self.sync()
+    def put_all_if_absent(
+        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
+    ) -> list[bool]:
+        """Write files where there are none: all contents are made durable at once, then all names.
+
+        The same call makes durable what `put` and `claim` left for later, so that it is before anything bears its name.
+        """
+        sync = sync_file_system
+        if not sync:
+            return led_by_first(objects, self._put_each) if led else self._put_each(objects)
+        nonce = uuid.uuid4().hex
+        made = [
+            (path, data, f"{self._path(path)}#{number:08x}{nonce[8:]}") for number, (path, data) in enumerate(objects)
+        ]
+        try:
+            each(self._prepare_each, _parts(made, _CREATORS), _CREATORS)
+            self._call("make durable", "", partial(sync, self._root))
+            done = led_by_first(made, self._name_each) if led else self._name_each(made)
+        finally:
+            for _, _, unfinished in made:
+                _remove(unfinished)
+        if synced:
+            self._call("make durable", "", partial(sync, self._root))
         return done
+
+    def _put_each(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        return [self.put_if_absent(*item) for item in objects]
+
+    def _prepare_each(self, made: Sequence[tuple[str, bytes, str]]) -> None:
+        for path, data, unfinished in made:
+            self._call("create", path, partial(_prepare, unfinished, data))
+
+    def _name_each(self, made: Sequence[tuple[str, bytes, str]]) -> list[bool]:
+        return [
+            self._call("create", path, partial(_named, unfinished, self._path(path))) or self.get(path) == data
+            for path, data, unfinished in made
+        ]
 
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
         """Take a directory by making it: only one caller can."""
@@ -247,8 +267,18 @@ def _unfinished(path: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(name)
+        _remove(name)
+
+
+def _remove(unfinished: str) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(unfinished)
+
+
+def _parts(items: Sequence[T], count: int) -> list[Sequence[T]]:
+    """A list in about ``count`` pieces of one size."""
+    size = -(-len(items) // count) or 1
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _fill(path: str, data: bytes | memoryview, *, synced: bool) -> None:

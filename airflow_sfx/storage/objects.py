@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.storage.faults import reported
-from airflow_sfx.storage.parallel import each
+from airflow_sfx.storage.parallel import each, led_by_first
 from airflow_sfx.storage.store import ObjectInfo, Store
 
 if TYPE_CHECKING:
@@ -107,12 +107,15 @@ class ObjectStorage:
             f"cannot create {self._uri}/{path}: the storage says that it exists, and has nothing to read there; try again"
         )
 
-    def sync(self) -> None:
-        """Do nothing: every write was durable when it returned."""
-
-    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+    def put_all_if_absent(
+        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
+    ) -> list[bool]:
         """Write objects where there are none, several at a time; see `Store.put_all_if_absent`."""
-        return each(lambda item: self.put_if_absent(*item), objects, self.readers)
+
+        def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
+            return each(lambda item: self.put_if_absent(*item), some, self.readers)
+
+        return led_by_first(objects, put) if led else put(objects)
 
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
         """Take a directory by a conditional create of a marker object in it."""

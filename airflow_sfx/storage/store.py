@@ -47,12 +47,9 @@ class Store(Protocol):
         Args:
             path: The object's path.
             data: Its content.
-            synced: Whether it is durable when this returns; else once `sync` has, which for hundreds of small objects
-                takes less time.
+            synced: Whether it is durable when this returns; else once `put_all_if_absent` has, which for hundreds
+                of small objects takes less time.
         """
-
-    def sync(self) -> None:
-        """Make all that has been written durable."""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write an object unless there is one.
@@ -64,10 +61,20 @@ class Store(Protocol):
             True if the object holds ``data``, False if it holds something else, which then stays.
         """
 
-    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """As `put_if_absent` for many objects, given by path and content; what came of each, in their order.
+    def put_all_if_absent(
+        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
+    ) -> list[bool]:
+        """As `put_if_absent` for many objects; all that was written before is durable before any of them is there.
 
         When it fails, any of them may have been written.
+
+        Args:
+            objects: Their paths and contents.
+            led: Whether none of the others is written where there is another object in the first one's place.
+            synced: As for `put`.
+
+        Returns:
+            What came of each, in their order.
         """
 
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:

@@ -213,8 +213,7 @@ def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
         return _append_alone(ledger, entries[0])
     ordered = sorted(entries, key=lambda entry: entry.partition)
     try:
-        # The first alone: of two commits of the same partitions, one stops here and has nothing to take back.
-        placed = ledger.append(ordered[0]) and ledger.append(*ordered[1:], group=ordered)
+        placed = ledger.append(*ordered)
     except WarehouseUnavailable:
         ledger.decide(ordered[0].commit, committed=False)
         raise

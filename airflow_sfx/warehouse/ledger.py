@@ -11,7 +11,7 @@ import gzip
 import random
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,18 +80,19 @@ class Ledger:
             )
         return entry
 
-    def append(self, *entries: LedgerEntry, group: Sequence[LedgerEntry] = ()) -> bool:
-        """Write entries whose numbers are not taken; True if all of them are there now.
+    def append(self, *entries: LedgerEntry) -> bool:
+        """Write entries of one commit whose numbers are not taken; True if all of them are there now.
 
-        Args:
-            entries: The entries.
-            group: All entries of their commit: many are written in one object, too, so that an audit need not read each.
+        The first goes first: of two writers of the same partitions, one stops there and has nothing to take back. Many are
+        written in one object, too, so that an audit need not read each.
         """
-        objects = [(self._layout.entry(one.partition, one.sequence), one.to_text().encode()) for one in entries]
-        if len(group) >= MANY:
-            lines = "\n".join(one.to_text() for one in group)
-            objects.append((self._layout.entries(group[0].commit), gzip.compress(lines.encode(), 1, mtime=0)))
-        return all(put_all(self._store, objects))
+        texts = [one.to_text() for one in entries]
+        paths = [self._layout.entry(one.partition, one.sequence) for one in entries]
+        objects = [(path, text.encode()) for path, text in zip(paths, texts, strict=True)]
+        if len(entries) >= MANY:
+            bundle = gzip.compress("\n".join(texts).encode(), 1, mtime=0)
+            objects.append((self._layout.entries(entries[0].commit), bundle))
+        return all(put_all(self._store, objects, led=True))
 
     def group(self, commit: str) -> dict[tuple[str, int], LedgerEntry]:
         """The entries of a commit of many partitions, by partition and number; none where they are not in one object.

@@ -18,6 +18,7 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.evolution import Evolve
 from airflow_sfx.warehouse.checking import check_checks, refuse_checks_of_stream, run_checks
 from airflow_sfx.warehouse.commit import Author, commit, publish_change
+from airflow_sfx.warehouse.filling import EncodedFile
 from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
@@ -25,7 +26,7 @@ from airflow_sfx.warehouse.readers import note_readers
 from airflow_sfx.warehouse.retried import published_before
 from airflow_sfx.warehouse.staged import note_staged
 from airflow_sfx.warehouse.target import Target
-from airflow_sfx.warehouse.writing import BatchSet, Content, EncodedFile
+from airflow_sfx.warehouse.writing import BatchSet, Content
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow_sfx.core.batch_id import next_batch_id
 from airflow_sfx.core.layout import CLAIM
@@ -25,30 +24,14 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.metastore.metastore import PartitionInfo
-from airflow_sfx.storage.parallel import MANY, WAITERS, each, put_all
+from airflow_sfx.storage.parallel import MANY, WAITERS, both, each, put_all
+from airflow_sfx.warehouse.filling import EncodedFile, FileWriter
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import hints, moved_by_others
 
-Out = TypeVar("Out")
-
-IN_FLIGHT_BYTES = 192 << 20
-"""How many bytes of a frame may wait to be written at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedFile:
-    """A Parquet file in memory.
-
-    Args:
-        content: Its bytes, as a buffer.
-        rows: How many rows it holds.
-        statistics: What its columns hold.
-    """
-
-    content: memoryview
-    rows: int
-    statistics: Mapping[str, ColumnStatistics]
+_LARGE_FILE = 1 << 20
+"""From how many bytes on a checksum takes longer than the thread that computes it while the file is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,35 +158,32 @@ class BatchSet:
             small: Whether the files are small, so that waiting for storage, not encoding, takes the time.
             claim: The partitions that are known before, claimed together while the first files are encoded.
         """
-        threads = max(2, os.cpu_count() or 2, self._table.store.readers if small else 0)
+        store = self._table.store
+        threads = max(2, os.cpu_count() or 2, store.readers if small else 0)
         synced = len(claim) < MANY
-        budget = _Budget(IN_FLIGHT_BYTES)
-        pending: list[tuple[str, Future[tuple[DataFile, EncodedFile]]]] = []
-        counts: dict[str, int] = {}
         known = set(claim)
         with ThreadPoolExecutor(threads + 1, thread_name_prefix="sfx-write") as pool:
             try:
                 claimed = pool.submit(self.claim, claim) if claim else None
+                writer = FileWriter(
+                    pool,
+                    encode,
+                    partial(self._put, synced=synced),
+                    claimed=claimed,
+                    small=len(claim) if small else 0,
+                    threads=threads,
+                )
                 for name, rows in chunks:
                     if name not in known and name not in self._drafts:
                         self.claim([name])
-                    number = counts[name] = counts.get(name, -1) + 1
-                    size = 0 if small else rows.nbytes
-                    budget.take(size)
-                    put = partial(self._write_one, name, number, rows, encode, claimed, synced=synced)
-                    pending.append((name, pool.submit(budget.spend, size, put)))
-                    del rows, put
-                if claimed is not None:
-                    claimed.result()
-                for name, future in pending:
-                    file, encoded = future.result()
-                    self._drafts[name].files.append(file)
-                    self._drafts[name].encoded.append(encoded)
+                    writer.add(name, rows)
+                    del rows
+                for written in writer.written():
+                    self._drafts[written.name].files.append(written.file)
+                    self._drafts[written.name].encoded.append(written.encoded)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-        if not synced:
-            self._table.store.sync()
 
     def replaced(self) -> list[Manifest]:
         """The manifests of the batches that are current in the claimed partitions."""
@@ -289,7 +269,7 @@ class BatchSet:
             self._manifest(name, draft, schema=schema, staged=staged, checks=checks)
             for name, draft in self._drafts.items()
         ]
-        self._put_manifests(manifests)
+        self._put_manifests(manifests, synced=staged)
         return manifests
 
     def rebase(self, manifests: Sequence[Manifest], heads: Mapping[str, Head]) -> list[Manifest]:
@@ -312,7 +292,7 @@ class BatchSet:
             )
             for manifest in manifests
         ]
-        self._put_manifests(renewed)
+        self._put_manifests(renewed, synced=False)
         return renewed
 
     def _align(self) -> None:
@@ -348,25 +328,18 @@ class BatchSet:
 
         return all(each(claim, names, WAITERS if synced else store.readers))
 
-    def _write_one(
-        self,
-        name: str,
-        number: int,
-        rows: Any,
-        encode: Callable[[Any], EncodedFile],
-        claimed: Future[None] | None,
-        *,
-        synced: bool,
-    ) -> tuple[DataFile, EncodedFile]:
-        encoded = encode(rows)
-        if claimed is not None:
-            claimed.result()
+    def _put(self, name: str, number: int, encoded: EncodedFile, *, synced: bool) -> DataFile:
         path = f"part-{number:05d}.parquet"
         directory = self._table.layout.batch_dir(name, self._drafts[name].batch_id)
-        etag = self._table.store.put(f"{directory}/{path}", encoded.content, synced=synced)
-        digest = hashlib.sha256(encoded.content).hexdigest()
-        file = DataFile(path, encoded.content.nbytes, encoded.rows, digest, etag)
-        return file, replace(encoded, content=memoryview(b""))
+
+        def put() -> str:
+            return self._table.store.put(f"{directory}/{path}", encoded.content, synced=synced)
+
+        def digest() -> str:
+            return hashlib.sha256(encoded.content).hexdigest()
+
+        sha256, etag = both(digest, put) if encoded.content.nbytes > _LARGE_FILE else (digest(), put())
+        return DataFile(path, encoded.content.nbytes, encoded.rows, sha256, etag)
 
     def _manifest(
         self, name: str, draft: _Draft, *, schema: str, staged: bool, checks: tuple[CheckResult, ...]
@@ -391,29 +364,8 @@ class BatchSet:
             checks=checks,
         )
 
-    def _put_manifests(self, manifests: Sequence[Manifest]) -> None:
+    def _put_manifests(self, manifests: Sequence[Manifest], *, synced: bool) -> None:
+        """Write manifests; if they are many and not ``synced``, their ledger entries make them durable before themselves."""
         layout, store = self._table.layout, self._table.store
         objects = [(layout.manifest(one.partition, one.batch_id), one.to_text().encode()) for one in manifests]
-        put_all(store, objects)
-
-
-class _Budget:
-    """How many bytes may be under way; one piece always may, however large."""
-
-    def __init__(self, limit: int) -> None:
-        self._free = self._limit = limit
-        self._changed = threading.Condition()
-
-    def take(self, size: int) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= min(size, self._limit))
-            self._free -= size
-
-    def spend(self, size: int, action: Callable[[], Out]) -> Out:
-        """Do what the bytes were taken for, and give them back."""
-        try:
-            return action()
-        finally:
-            with self._changed:
-                self._free += size
-                self._changed.notify_all()
+        put_all(store, objects, synced=synced)

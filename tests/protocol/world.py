@@ -14,6 +14,7 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.external import follows
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.storage.parallel import led_by_first
 from airflow_sfx.storage.store import ObjectInfo, Store
 
 
@@ -51,15 +52,17 @@ class DictStore:
         self._world.objects[path] = bytes(data)
         return "etag"
 
-    def sync(self) -> None:
-        pass
-
     def put_if_absent(self, path: str, data: bytes) -> bool:
         self._world.step()
         return self._world.objects.setdefault(path, data) == data
 
-    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        return [self.put_if_absent(*one) for one in objects]
+    def put_all_if_absent(
+        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
+    ) -> list[bool]:
+        def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
+            return [self.put_if_absent(*one) for one in some]
+
+        return led_by_first(objects, put) if led else put(objects)
 
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
         return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.parallel import put_all
 from airflow_sfx.storage.store import Store
 from tests.warehouse.faults import FORKS
 
@@ -90,11 +91,21 @@ def test_of_eight_threads_that_write_the_same_objects_together_each_object_has_o
         assert store.get(f"race/{turn}") == str([won[turn] for won in results].index(True)).encode()
 
 
+@pytest.mark.parametrize("count", [3, 20])
+def test_of_objects_led_by_the_first_none_is_written_where_that_one_is_taken(store: Store, count: int) -> None:
+    objects = [(f"t/{number}", f"mine {number}".encode()) for number in range(count)]
+    assert put_all(store, objects, led=True) == [True] * count
+    others = [("t/0", b"theirs"), *((f"u/{number}", b"theirs") for number in range(1, count))]
+    assert put_all(store, others, led=True) == [False] * count
+    assert list(store.list("u")) == []
+    assert put_all(store, others[1:] + others[:1], led=True) == [True] * (count - 1) + [False]
+
+
 def test_a_directory_that_is_to_be_durable_later_is_taken_once(store: Store) -> None:
     assert store.claim("t/1", "a", synced=False)
     assert not store.claim("t/1", "b")
     store.put("t/1/part", b"data", synced=False)
-    store.sync()
+    assert store.put_all_if_absent([("t/1/manifest", b"text")]) == [True]
     assert store.get("t/1/part") == b"data"
     with pytest.raises(InvalidName, match="written once") if store.local_path("") else contextlib.nullcontext():
         store.put("t/1/part", b"data", synced=False)

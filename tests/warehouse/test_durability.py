@@ -1,0 +1,67 @@
+"""In which order files of many partitions are made durable: a loss of power never shows a change without what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from airflow_sfx.storage import files
+from airflow_sfx.warehouse.connect import connect
+
+FRAME = pd.DataFrame({"day": [f"201610{number:02d}" for number in range(20)], "n": range(20)})
+
+
+@pytest.fixture
+def log(monkeypatch) -> list[str]:
+    """What is written and named, and when all of it is made durable, in order."""
+    found: list[str] = []
+
+    def noted(owner: object, name: str, note: Callable[..., str]) -> None:
+        original = getattr(owner, name)
+
+        def noting(*arguments: object, **options: object) -> object:
+            done = original(*arguments, **options)
+            found.append(note(*arguments, **options))
+            return done
+
+        monkeypatch.setattr(owner, name, noting)
+
+    noted(files, "_fill", lambda path, _, *, synced: f"write {path}{' durably' if synced else ''}")
+    noted(files, "_named", lambda _, path: f"name {path}")
+    noted(files, "sync_file_system", lambda _: "durable")
+    return found
+
+
+@pytest.mark.skipif(not files.sync_file_system, reason="the system has no syncfs")
+@pytest.mark.parametrize("first", [True, False], ids=["new partitions", "partitions that there are"])
+def test_data_then_manifests_then_entries_then_the_decision_become_durable(new_embedded_uri, log, first) -> None:
+    warehouse = connect(new_embedded_uri())
+    if not first:
+        warehouse.store_dataframe(FRAME, "sales", "items", partition_by=["day"])
+        log.clear()
+    warehouse.store_dataframe(FRAME, "sales", "items", partition_by=["day"])
+
+    def places(action: str, part: str) -> list[int]:
+        return [at for at, event in enumerate(log) if event.startswith(action) and part in event]
+
+    durable = places("durable", "")
+    steps = [
+        (places("write", "/part-"), places("name", "/_manifest.json")),
+        (places("write", "/_manifest.json#"), places("name", "/_manifest.json")),
+        (places("name", "/_manifest.json"), places("name", "/_sfx/ledger/")),
+        (places("write", "/_sfx/ledger/"), places("name", "/_sfx/ledger/")),
+        (places("name", "/_sfx/ledger/"), places("name", ".decision.json")),
+    ]
+    for before, after in steps:
+        assert len(before) == 20
+        assert after
+        assert any(max(before) < at < min(after) for at in durable), log
+    assert len(durable) == 3
+
+
+def test_staged_batches_are_durable_when_the_call_returns(new_embedded_uri, log) -> None:
+    connect(new_embedded_uri()).store_dataframe(FRAME, "sales", "items", partition_by=["day"], publish=False)
+    last = max(at for at, event in enumerate(log) if event.startswith("name") and event.endswith("/_manifest.json"))
+    assert "durable" in log[last:]
