@@ -31,7 +31,7 @@ def started(scheduler: LocalAirflow, dag_id: str, key: str, count: int = 1) -> l
         found = runs(scheduler, dag_id, key)
         return len(found) >= count and all(run["state"] in ("success", "failed") for run in found)
 
-    scheduler.until(there, f"{count} runs of {dag_id} for {key} have ended")
+    scheduler.until(there, f"{count} runs of {dag_id} for {key} have ended", seconds=300)
     found = runs(scheduler, dag_id, key)
     assert all(run["state"] == "success" for run in found), scheduler.task_log(dag_id, found[0]["dag_run_id"], "note")
     return found
