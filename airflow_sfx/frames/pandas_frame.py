@@ -175,6 +175,23 @@ def without_index(schema: pa.Schema) -> pa.Schema:
     if memory is None or "index" not in memory:
         return schema
     del memory["index"]
+    return with_memory(schema, memory)
+
+
+def with_memory(schema: pa.Schema, memory: Mapping[str, Any]) -> pa.Schema:
+    """A schema that remembers this of a DataFrame, and not what it remembered before.
+
+    Args:
+        schema: A table's schema.
+        memory: What `memory_of` gives.
+
+    Returns:
+        The schema.
+
+    Example:
+        >>> memory_of(with_memory(pa.schema([("n", pa.int8())]), {"axis": "a"}))
+        {'axis': 'a'}
+    """
     text = json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return schema.with_metadata({**(schema.metadata or {}), METADATA: text.encode()})
 

@@ -13,7 +13,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
 from airflow_sfx.frames.logical import one_dictionary, schema_of
 from airflow_sfx.frames.names import check_names
-from airflow_sfx.frames.pandas_frame import memory_of
+from airflow_sfx.frames.pandas_frame import memory_of, with_memory
 
 
 class Stream:
@@ -45,6 +45,7 @@ class Stream:
         self._first: pa.Table | None = first
         self._rest = tables
         self._records = (memory_of(self.schema) or {}).get("columns", {})
+        self._nulls: dict[str, str] = {}
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The batches of all tables, of one schema.
@@ -64,6 +65,7 @@ class Stream:
             yield from self._conformed(table, number).to_batches()
             table = next(self._rest, None)
             number += 1
+        self._remember_nulls()
 
     def _conformed(self, table: pa.Table, number: int) -> pa.Table:
         names = set(table.column_names)
@@ -77,6 +79,8 @@ class Stream:
         table = one_dictionary(table)
         records = (memory_of(table.schema) or {}).get("columns", {})
         columns = [self._column(table.column(field.name), field, number) for field in self.schema]
+        for field in self.schema:
+            self._note_null(field.name, records.get(field.name), table.column(field.name), number)
         if number > 1:
             for field in self.schema:
                 self._check_record(field.name, records.get(field.name), table.column(field.name), number)
@@ -123,6 +127,25 @@ class Stream:
             codes = [places.take(chunk.indices) for chunk in chunks]
         made = [pa.DictionaryArray.from_arrays(one, grown, ordered=wanted.ordered) for one in codes]
         return pa.chunked_array(made, type=wanted)
+
+    def _note_null(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
+        """Keep in mind which null a column of objects has, and refuse a second kind: a file keeps one."""
+        if not isinstance(record, dict) or record.get("kind") != "object" or not column.null_count:
+            return
+        known = self._nulls.setdefault(name, record["null"])
+        if known != record["null"]:
+            raise SchemaMismatch(
+                f"column {name!r} has {record['null']} for null in frame {number} of the iterator and {known} in an earlier "
+                f'one: make them alike in all frames with df["{name}"] = df["{name}"].where(df["{name}"].notna(), None)'
+            )
+
+    def _remember_nulls(self) -> None:
+        memory = memory_of(self.schema) or {}
+        for name, null in self._nulls.items():
+            if name in memory.get("columns", {}):
+                memory["columns"][name]["null"] = null
+        if self._nulls:
+            self.schema = with_memory(self.schema, memory)
 
     def _check_record(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
         """Refuse a pandas column whose dtype differs where Arrow's type does not show it."""

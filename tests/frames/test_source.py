@@ -188,6 +188,15 @@ def test_a_later_frame_of_other_types_is_refused_with_both(first: pd.Series, sec
     assert "'c'" in str(caught.value)
 
 
+def test_nulls_of_objects_that_come_later_in_a_stream_stay_what_they_are() -> None:
+    source = to_source(iter([pd.DataFrame({"o": objects("a")}), pd.DataFrame({"o": objects("b", np.nan)})]))
+    table = pa.Table.from_batches(list(source.batches())).replace_schema_metadata(source.logical.schema.metadata)
+    assert_same(to_output(table, "pandas"), pd.DataFrame({"o": objects("a", "b", np.nan)}))
+    mixed = to_source(iter([pd.DataFrame({"o": objects("a", None)}), pd.DataFrame({"o": objects("b", np.nan)})]))
+    with pytest.raises(SchemaMismatch, match="'o' has nan for null in frame 2 of the iterator and None in an earlier"):
+        list(mixed.batches())
+
+
 @pytest.mark.parametrize("second", [{"a": [1]}, {"a": [1], "b": [1], "z": [1]}, {"a": [1], "B": [1]}])
 def test_a_later_frame_of_other_columns_is_refused(second: dict[str, list[int]]) -> None:
     source = to_source(iter([pa.table({"a": [1], "b": [1]}), pa.table(second)]))
