@@ -25,32 +25,15 @@ from airflow_sfx._version import __version__
 
 if TYPE_CHECKING:
     from airflow_sfx import checks
-    from airflow_sfx.api import (
-        adopt,
-        audit,
-        connect,
-        diff,
-        durable_pins,
-        erase,
-        history,
-        hold,
-        load_dataframe,
-        manifests,
-        pin,
-        pin_durably,
-        pinned_table_sql,
-        publish,
-        release,
-        repair,
-        retain,
-        rollback,
-        rollback_backfill,
-        rollback_run,
-        show,
-        store_dataframe,
-        tables,
-        verify,
-    )
+    from airflow_sfx.api.comparing import diff, verify
+    from airflow_sfx.api.connecting import connect
+    from airflow_sfx.api.holding import durable_pins, hold, pin_durably, release
+    from airflow_sfx.api.keeping import erase, retain
+    from airflow_sfx.api.loading import load_dataframe, manifests, pin, pinned_table_sql
+    from airflow_sfx.api.looking import audit, history, show, tables
+    from airflow_sfx.api.mending import adopt, repair
+    from airflow_sfx.api.storing import publish, store_dataframe
+    from airflow_sfx.api.undoing import rollback, rollback_backfill, rollback_run
     from airflow_sfx.core.errors import (
         BatchNotFound,
         CheckFailed,
@@ -74,31 +57,45 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _HOMES = {
-    "airflow_sfx.api": (
-        "adopt",
-        "audit",
-        "connect",
+    "airflow_sfx.api.comparing": (
         "diff",
+        "verify",
+    ),
+    "airflow_sfx.api.connecting": ("connect",),
+    "airflow_sfx.api.holding": (
         "durable_pins",
-        "erase",
-        "history",
         "hold",
+        "pin_durably",
+        "release",
+    ),
+    "airflow_sfx.api.keeping": (
+        "erase",
+        "retain",
+    ),
+    "airflow_sfx.api.loading": (
         "load_dataframe",
         "manifests",
         "pin",
-        "pin_durably",
         "pinned_table_sql",
-        "publish",
-        "release",
+    ),
+    "airflow_sfx.api.looking": (
+        "audit",
+        "history",
+        "show",
+        "tables",
+    ),
+    "airflow_sfx.api.mending": (
+        "adopt",
         "repair",
-        "retain",
+    ),
+    "airflow_sfx.api.storing": (
+        "publish",
+        "store_dataframe",
+    ),
+    "airflow_sfx.api.undoing": (
         "rollback",
         "rollback_backfill",
         "rollback_run",
-        "show",
-        "store_dataframe",
-        "tables",
-        "verify",
     ),
     "airflow_sfx.core.errors": (
         "BatchNotFound",

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sfx.core.pin import BatchPin
-    from airflow_sfx.warehouse.warehouse import Evolve, Keys
+    from airflow_sfx.frames.evolution import Evolve
+    from airflow_sfx.warehouse.arguments import Keys
 
 register()
 

@@ -16,7 +16,7 @@ from airflow_sfx.warehouse.reports import AuditReport
 
 if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
-    from airflow_sfx.warehouse.warehouse import Warehouse
+    from airflow_sfx.warehouse.calls.storing import Storing
 
 DAY = "day"
 _WHO = (
@@ -63,7 +63,7 @@ def whole_days(wanted: AuditFilter) -> AuditFilter:
 
 
 def export_changes(
-    warehouse: Warehouse, reports: Iterable[AuditReport], target: TableRef, reason: str
+    warehouse: Storing, reports: Iterable[AuditReport], target: TableRef, reason: str
 ) -> BatchPin | None:
     """Store the changes of whole days as new batches of a table, a partition a day.
 

@@ -36,9 +36,7 @@ CALLED = [
     for name in room.__all__
     if name not in ERRORS | {"__version__", "checks"}
 ]
-CALLED += [
-    method for name, method in vars(sfx.Warehouse).items() if inspect.isfunction(method) and not name.startswith("_")
-]
+CALLED += [method for name, method in inspect.getmembers(sfx.Warehouse, inspect.isfunction) if not name.startswith("_")]
 CALLED += [
     getattr(value, name)
     for value in (sfx.BatchPin, sfx.Producer, sfx.TableRef)
@@ -79,7 +77,7 @@ def test_each_error_is_on_its_page() -> None:
 
 def test_each_method_that_only_a_warehouse_has_is_named() -> None:
     (alone,) = re.findall(r"^Of `Warehouse` alone, (.*?)\n\n", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    methods = {name for name, value in vars(sfx.Warehouse).items() if inspect.isfunction(value) and name[0] != "_"}
+    methods = {name for name, _ in inspect.getmembers(sfx.Warehouse, inspect.isfunction) if name[0] != "_"}
     assert set(re.findall(r"`(\w+)`", alone)) == methods - set(sfx.__all__)
 
 

@@ -1,0 +1,1 @@
+"""The calls of a `Warehouse`, by what they are for."""

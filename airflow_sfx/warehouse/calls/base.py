@@ -1,0 +1,96 @@
+"""What all calls share: the storage, the metastore, and tables and pins that were looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.layout import PartitionStyle
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.metastore import Metastore
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.opened import OpenTable
+
+
+class Calls:
+    """A warehouse as its calls see it."""
+
+    def __init__(
+        self,
+        uri: str,
+        store: Store,
+        metastore: Metastore,
+        *,
+        partition_style: PartitionStyle = "value",
+        producer: Callable[[], Producer],
+    ) -> None:
+        self.uri = uri
+        self.store = store
+        self.metastore = metastore
+        self.partition_style = partition_style
+        self._producer = producer
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self.uri!r})"
+
+    def _open(self, db: str, table: str) -> OpenTable:
+        return OpenTable.find(TableRef(db, table), self.store, self.metastore)
+
+    def _pinned(self, pin: BatchPin) -> OpenTable:
+        """The pin's table, if the pin is of this warehouse: its location is not trusted, but compared."""
+        if not isinstance(pin, BatchPin):
+            raise InvalidName(f"{pin!r:.80} is not a BatchPin: pass what store_dataframe or pin returned")
+        table = OpenTable.find(pin.ref, self.store, self.metastore)
+        if not table.is_at(pin.location):
+            raise InvalidName(
+                f"the pin of {pin.ref} points at {pin.location}, and this warehouse has the table at {table.location}: "
+                "connect to the warehouse that the pin was made in"
+            )
+        for name in pin.batches:
+            table.layout.partition(name)
+        return table
+
+    def _chosen(
+        self,
+        source: str | BatchPin,
+        name: str | None,
+        partitions: Sequence[object] | None,
+        batch_id: str | None,
+        as_of: datetime | None,
+    ) -> tuple[OpenTable, dict[str, str], bool]:
+        """The table, the batches to read, and whether the caller named the partitions."""
+        from airflow_sfx.warehouse.current import named_batch
+
+        if isinstance(source, BatchPin):
+            if name is not None or partitions is not None or batch_id is not None or as_of is not None:
+                raise InvalidName("a pin names table, partitions and batches already: pass nothing of them beside it")
+            return self._pinned(source), source.batches, True
+        if name is None:
+            raise InvalidName(f"load_dataframe({source!r}) names no table: pass the database and the table, or a pin")
+        if batch_id is not None and as_of is not None:
+            raise InvalidName("batch_id= and as_of= were both given: pass one of them")
+        table = self._open(source, name)
+        wanted = table.wanted(partitions)
+        if batch_id is not None:
+            return table, named_batch(table, wanted, batch_id), True
+        return table, self._batches(table, wanted, as_of), wanted is not None
+
+    def _pin(self, table: OpenTable, partitions: Sequence[object] | None, as_of: datetime | None) -> BatchPin:
+        return table.pin(self._batches(table, table.wanted(partitions), as_of))
+
+    def _batches(self, table: OpenTable, wanted: Sequence[Partition] | None, as_of: datetime | None) -> dict[str, str]:
+        """The batches that are current, or were at a time."""
+        from airflow_sfx.warehouse.current import batches_as_of, current_batches
+
+        if as_of is not None:
+            found, when = batches_as_of(table, Ledger(table), wanted, as_of), f"had a batch at {as_of.isoformat()}"
+        else:
+            found, when = current_batches(table, Ledger(table), wanted), "has a batch"
+        if not found:
+            raise table.missing("", f"has no partition that {when}")
+        return found

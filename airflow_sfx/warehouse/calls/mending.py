@@ -1,0 +1,102 @@
+"""Adopts what other programs have made, and finishes what writers left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.arguments import Keys
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.reports import Repair
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.progress import Progress
+from airflow_sfx.warehouse.calls.base import Calls
+
+
+class Mending(Calls):
+    """Adopts what other programs have made, and finishes what writers left."""
+
+    def adopt(
+        self,
+        db: str,
+        table: str,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        partitions: Sequence[object] | None = None,
+        partition_keys: Keys | None = None,
+        reason: str = "",
+        producer: Producer | None = None,
+        progress: Progress | None = None,
+    ) -> BatchPin:
+        """Take over files as they lie: they become the first batches of a table, or the newest of partitions.
+
+        With a directory, its Parquet files become a table. Without, what the metastore has does: a table that something
+        else made, or those partitions of this warehouse's table that something else has changed or added.
+
+        Args:
+            db: The database.
+            table: The table; made if it is absent and there is a directory.
+            directory: An absolute path, or a URI; None for what the metastore has.
+            partitions: Which partitions of what the metastore has; None for all that are not in the history.
+            partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
+            reason: Why, for the history.
+            producer: Who; the process's own identity when absent.
+            progress: Is told how many of how many files have been read.
+
+        Returns:
+            The pin of the adopted batches.
+
+        Raises:
+            InvalidName: There is nothing to adopt, or the directories do not fit the keys.
+            SchemaMismatch: The files do not fit together, or do not fit the table.
+            TableNotFound: Neither a directory nor a table is there.
+
+        Example:
+            >>> old = tempfile.mkdtemp()
+            >>> pd.DataFrame({"n": [5]}).to_parquet(f"{old}/part-0.parquet")
+            >>> warehouse.load_dataframe(warehouse.adopt("sales", "old_items", old))["n"].tolist()
+            [5]
+        """
+        from airflow_sfx.warehouse.adopt import adopt_directory
+        from airflow_sfx.warehouse.foreign import adopt_present
+        from airflow_sfx.warehouse.target import Target
+
+        target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
+        author = Author(producer or self._producer(), reason)
+        if directory is None:
+            return adopt_present(target, partitions, author, progress)
+        return adopt_directory(target, os.fspath(directory), partition_keys, author, progress)
+
+    def repair(self, db: str, table: str, *, progress: Progress | None = None) -> list[Repair]:
+        """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
+
+        Args:
+            db: The database.
+            table: The table.
+            progress: Is told how many of how many partitions have been looked at.
+
+        Returns:
+            What was found and what was done; nothing where all is well.
+
+        Raises:
+            TableNotFound: There is no such table.
+
+        Example:
+            >>> warehouse.repair("sales", "sold_items")
+            []
+        """
+        from airflow_sfx.warehouse.repair import repair_table
+        from airflow_sfx.warehouse.restore import restore_table
+
+        ref, made = TableRef(db, table), []
+        opened = None if self.metastore.get_table(ref) else restore_table(ref, self.store, self.metastore)
+        if opened is not None:
+            made.append(Repair("", "the metastore did not have the table", "made it again from its history"))
+        opened = opened or self._open(db, table)
+        return made + repair_table(opened, Ledger(opened), progress)

@@ -1,0 +1,132 @@
+"""Rolls back: partitions, runs, backfills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.warehouse.calls.base import Calls
+from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.reports import RunRollback
+from airflow_sfx.warehouse.runs import Unit
+
+
+class Undoing(Calls):
+    """Rolls back: partitions, runs, backfills."""
+
+    def rollback(
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        to: str | None = None,
+        reason: str = "",
+        expected: BatchPin | None = None,
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Make an earlier batch current again; no data are read or written, and nothing is lost.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: Which partitions; None only for a table without.
+            to: The batch ID to go to; None for the batch before. A second call goes one further back.
+            reason: Why, for the history.
+            expected: What must be current for the rollback to be right.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            The pin of what is current now.
+
+        Raises:
+            TableNotFound: There is no such table.
+            PartitionNotFound: A partition has no batch.
+            BatchNotFound: There is no batch before, or the partition never had ``to``.
+            CommitConflict: Something else than ``expected`` is current.
+
+        Example:
+            >>> warehouse.rollback("sales", "sold_items", ["20161031"], reason="nobody sells minus nine") == good
+            True
+        """
+        from airflow_sfx.warehouse.rollback import roll_back
+
+        opened = self._open(db, table)
+        wanted = opened.wanted(partitions)
+        if wanted is None:
+            raise InvalidName(f"rollback of {opened.ref} names no partition: pass partitions=, such as ['20161031']")
+        author = Author(producer or self._producer(), reason)
+        return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=expected.batches if expected else None)
+
+    def rollback_run(
+        self,
+        *,
+        dag_id: str,
+        run_id: str,
+        reason: str = "",
+        producer: Producer | None = None,
+        dry_run: bool = False,
+    ) -> list[RunRollback]:
+        """Undo everything that one DAG run published. Partitions that somebody has changed since stay as they are.
+
+        Args:
+            dag_id: The DAG.
+            run_id: The DAG run.
+            reason: Why, for the history.
+            producer: Who; the process's own identity when absent.
+            dry_run: Only tell what would be done.
+
+        Returns:
+            What was done, or would be, a table at a time.
+
+        Raises:
+            BatchNotFound: The run changed nothing in this warehouse.
+
+        Example:
+            >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=night)
+            >>> [one.pin == oops for one in warehouse.rollback_run(dag_id="nightly", run_id="manual__1")]
+            [True]
+        """
+        return self._undo(Unit(dag_id, run_id), reason, producer, dry_run=dry_run)
+
+    def rollback_backfill(
+        self,
+        *,
+        dag_id: str,
+        backfill_id: str,
+        run_ids: Sequence[str] = (),
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> list[RunRollback]:
+        """Undo everything that the runs of one backfill published; what nightly runs published since stays as it is.
+
+        Args:
+            dag_id: The DAG.
+            backfill_id: The backfill: how its runs have named it, or, with ``run_ids``, its number.
+            run_ids: Its runs; none where they have named it.
+            reason: Why, for the history.
+            producer: Who; the process's own identity when absent.
+
+        Returns:
+            What was done, a table at a time.
+
+        Raises:
+            BatchNotFound: The backfill changed nothing in this warehouse.
+
+        Example:
+            >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")
+            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=run)
+            >>> [one.pin == oops for one in warehouse.rollback_backfill(dag_id="nightly", backfill_id="october")]
+            [True]
+        """
+        return self._undo(Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(run_ids)), reason, producer)
+
+    def _undo(self, unit: Unit, reason: str, producer: Producer | None, *, dry_run: bool = False) -> list[RunRollback]:
+        from airflow_sfx.warehouse.rollback import roll_back_unit
+
+        author = Author(producer or self._producer(), reason or f"undo of {unit}")
+        return roll_back_unit(self.store, self.metastore, unit, author, dry_run=dry_run)
