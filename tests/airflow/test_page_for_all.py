@@ -121,6 +121,19 @@ def test_changes_of_a_time_are_listed_across_tables(shop, as_user) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(f"all.totals {DAYS[0]}")
 
 
+def test_a_run_of_many_changes_is_turned_in_pages(shop, as_user) -> None:
+    many = pd.DataFrame({"part": [f"{number:03d}" for number in range(60)], "n": 1})
+    producer = sfx.Producer(dag_id="many", run_id="r", task_id="load")
+    shop.store_dataframe(many, "all", "many", partition_by=["part"], producer=producer)
+    page = go(as_user("viewer"), "?dag_id=many&run_id=r")
+    expect(page.get_by_text("1–50 of 60")).to_be_visible()
+    page.get_by_role("link", name="Older").click()
+    expect(page.get_by_text("51–60 of 60")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What this run changed")
+    page.get_by_role("link", name="This run").click()
+    expect(page.get_by_text("1–50 of 60")).to_be_visible()
+
+
 def test_a_run_is_undone_with_the_keyboard_alone(shop, as_user) -> None:
     page = go(as_user("op"), views(shop)["a run"])
     expect(page.get_by_role("row").filter(has_text="all.totals")).to_be_visible()

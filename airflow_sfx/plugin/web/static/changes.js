@@ -22,15 +22,14 @@ export async function changes(hours = "24", offset = "0") {
   ];
 }
 
-export async function run(dagId, runId, taskId) {
-  const offset = Number(new URLSearchParams(location.hash.slice(1)).get("offset") ?? 0);
+export async function run(dagId, runId, taskId, offset = "0") {
   const found = await get("runs", { dag_id: dagId, run_id: runId, task_id: taskId, limit: PAGE, offset });
   const undo = () => attempt(() => undoRun(dagId, runId));
   return [
     h("h1", {}, taskId ? `What ${taskId} changed` : "What this run changed"),
     found.total && !taskId ? h("p", {}, h("button", { onclick: undo }, "Undo this run…")) : null,
     listed(found, "It has changed no table of the warehouse."),
-    paging(found.total, offset, PAGE, (at) => `#offset=${at}`, ["Newer", "Older"]),
+    paging(found.total, Number(offset), PAGE, (at) => address("run", at), ["Newer", "Older"]),
   ];
 }
 

@@ -29,7 +29,8 @@ export async function show(failed = "", done = "") {
   let content;
   try {
     [view, ...steps] = location.hash.slice(2).split("/").map(readable);
-    content = !view && asked.has("run_id") ? await run(...ofRun(asked)) : await (VIEWS[view] ?? tables)(...steps);
+    const ofRun = asked.has("run_id") && !(view in VIEWS);
+    content = ofRun ? await run(asked.get("dag_id"), asked.get("run_id"), asked.get("task_id"), ...steps) : await (VIEWS[view] ?? tables)(...steps);
     if (turn === shown) tell(failed);
   } catch (error) {
     if (turn !== shown) return;
@@ -52,8 +53,6 @@ function readable(step) {
     throw new Error(`"${step}" is no part of an address of this page.`);
   }
 }
-
-const ofRun = (asked) => [asked.get("dag_id"), asked.get("run_id"), asked.get("task_id")];
 
 export function busy(now) {
   document.getElementById("main").setAttribute("aria-busy", String(now));
