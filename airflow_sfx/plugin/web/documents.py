@@ -121,9 +121,10 @@ class TableChangeDocument(ChangeDocument):
 
 
 class ChangesDocument(BaseModel):
-    """A page of changes across tables, newest first."""
+    """A page of changes across tables, newest first; ``more`` where there are older ones, ``total`` where that is known."""
 
-    total: int
+    total: int | None
+    more: bool
     changes: list[TableChangeDocument]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from airflow_sfx.core.errors import ForeignChange, InvalidName, PartitionNotFound, TableNotFound
+from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.plugin.web.access import READING, seated
@@ -32,6 +35,9 @@ from airflow_sfx.warehouse.overview import PartitionOverview, TableOverview
 from airflow_sfx.warehouse.reports import AuditReport, RunRollback
 
 MOST_CELLS, MOST_CHANGES = 1000, 1000
+FIRST_SPAN = timedelta(hours=1)
+"""Of which time changes are looked for first; longer ones follow until a page is full."""
+
 DIFF_BYTES = 256 << 20
 """Rows of two batches are compared in the API server's memory: larger ones are for ``sfx diff``."""
 
@@ -206,18 +212,24 @@ def changes(
 ) -> dict[str, Any]:
     """What changed during a time, across tables."""
     warehouse = snapshots.warehouse()
-    wanted = {"since": since, "until": until, "actor": actor, "dag_id": dag_id, "run_id": run_id}
+    tables = [TableRef.parse(table)] if table else warehouse.tables()
+    wanted = {"actor": actor, "dag_id": dag_id, "run_id": run_id}
 
-    def of_table(ref: TableRef) -> AuditReport:
+    def of_table(ref: TableRef, begin: datetime, end: datetime) -> AuditReport:
         try:
-            return warehouse.audit(ref.database, ref.table, **wanted, foreign=False)  # type: ignore[arg-type]
+            return warehouse.audit(ref.database, ref.table, since=begin, until=end, **wanted, foreign=False)
         except (ForeignChange, TableNotFound):  # not ours, or gone since it was listed
             if table:
                 raise
             return AuditReport(str(ref), (), ())
 
-    reports = each(of_table, [TableRef.parse(table)] if table else warehouse.tables())
-    return _changes(reports, None, limit, offset)
+    found: list[tuple[str, LedgerEntry]] = []
+    end, span = until or datetime.now(UTC), FIRST_SPAN
+    while end > since and len(found) <= offset + limit:  # a month may have a million changes, and a page shows fifty
+        begin = max(since, end - span)
+        found += _newest_first(each(partial(of_table, begin=begin, end=end), tables))
+        end, span = begin, 4 * span
+    return {"total": None, **_page(found, limit, offset)}
 
 
 @router.get("/runs", response_model=ChangesDocument)
@@ -230,7 +242,9 @@ def run(
     offset: Offset = 0,
 ) -> dict[str, Any]:
     """What a DAG run changed, across tables."""
-    return _changes(snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id), task_id, limit, offset)
+    found = _newest_first(snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id))
+    shown = [one for one in found if task_id is None or one[1].producer.task_id == task_id]
+    return {"total": len(shown), **_page(shown, limit, offset)}
 
 
 @router.get("/runs/undo", response_model=list[UndoDocument])
@@ -275,10 +289,15 @@ def _cell(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
     return {**fields, "ratio": one.rows / usual if usual and one.rows is not None else None}
 
 
-def _changes(reports: Sequence[AuditReport], task_id: str | None, limit: int, offset: int) -> dict[str, Any]:
-    """A page of what is in reports, newest first."""
+def _newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry]]:
     found = [(report.table, entry) for report in reports for entry in report.entries]
-    wanted = [one for one in found if task_id is None or one[1].producer.task_id == task_id]
-    wanted.sort(key=lambda one: (one[1].at, one[0], one[1].partition), reverse=True)
-    page = [(table, plain(entry)) for table, entry in wanted[offset : offset + limit]]
-    return {"total": len(wanted), "changes": [{"table": table, **cast("dict[str, Any]", one)} for table, one in page]}
+    return sorted(found, key=lambda one: (one[1].at, one[0], one[1].partition), reverse=True)
+
+
+def _page(found: Sequence[tuple[str, LedgerEntry]], limit: int, offset: int) -> dict[str, Any]:
+    """A page of changes of tables."""
+    page = [(table, plain(entry)) for table, entry in found[offset : offset + limit]]
+    return {
+        "more": len(found) > offset + limit,
+        "changes": [{"table": table, **cast("dict[str, Any]", one)} for table, one in page],
+    }

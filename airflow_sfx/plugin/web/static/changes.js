@@ -18,7 +18,7 @@ export async function changes(hours = "24", offset = "0") {
     h("h1", {}, "Changes"),
     h("p", {}, choice),
     listed(found, `Nothing has changed in ${HOURS[hours] ?? HOURS[24]}.`),
-    paging(found.total, Number(offset), PAGE, (at) => address("changes", hours, at), ["Newer", "Older"]),
+    paging(null, Number(offset), PAGE, (at) => address("changes", hours, at), ["Newer", "Older"], found.more),
   ];
 }
 
@@ -34,13 +34,14 @@ export async function run(dagId, runId, taskId, offset = "0") {
 }
 
 function listed(found, none) {
-  if (!found.total) return h("p", { class: "empty" }, none);
+  if (!found.changes.length) return h("p", { class: "empty" }, none);
   const body = found.changes.map((one) => [
     link(one.table, "table", one.table), link(one.partition || WHOLE, "partition", one.table, one.partition), operation(one.operation),
     one.batch_id ? link(one.batch_id, "batch", one.table, one.partition, one.batch_id) : "no batch",
     number(one.rows), moment(one.at), who(one.producer), one.reason,
   ]);
-  return rows(`${number(found.total)} ${found.total === 1 ? "change" : "changes"}`, ["table", "partition", "change", "batch", "#rows", "when", "who", "why"], body);
+  const caption = found.total === null ? "newest first" : `${number(found.total)} ${found.total === 1 ? "change" : "changes"}`;
+  return rows(caption, ["table", "partition", "change", "batch", "#rows", "when", "who", "why"], body);
 }
 
 async function undoRun(dagId, runId) {

@@ -75,13 +75,14 @@ export function searching(label, text, to) {
   } }, field, h("button", {}, "Search"));
 }
 
-export function paging(total, offset, length, to, [before, after]) {
-  if (total <= length && !offset) return null;
-  const last = Math.min(total, offset + length);
+// Of a page of a list: `total` is null where nobody has counted, and then `more` says whether there are others.
+export function paging(total, offset, length, to, [before, after], more = offset + length < total) {
+  if (!more && !offset) return null;
+  const last = total === null ? offset + length : Math.min(total, offset + length);
   return h("nav", { class: "paging", "aria-label": "pages" },
     offset > 0 ? h("a", { href: to(String(Math.max(0, offset - length))) }, before) : null,
-    h("span", {}, `${number(Math.min(offset + 1, total))}–${number(last)} of ${number(total)}`),
-    last < total ? h("a", { href: to(String(offset + length)) }, after) : null);
+    h("span", {}, `${number(Math.min(offset + 1, last))}–${number(last)}${total === null ? "" : ` of ${number(total)}`}`),
+    more ? h("a", { href: to(String(offset + length)) }, after) : null);
 }
 
 // Airflow may lie below a path of its host, and this page below Airflow's.
