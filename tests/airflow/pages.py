@@ -42,7 +42,7 @@ def window_of(browser: Browser, airflow: LocalAirflow, user: str = "admin", **op
 
 def go(page: Page, where: str = "") -> Page:
     page.goto(f"/sfx/{where}")
-    expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("main")).to_have_attribute("aria-busy", "false", timeout=30_000)
     return page
 
 

@@ -67,7 +67,13 @@ def shop(scheduler) -> sfx.Warehouse:
     producer = sfx.Producer(**RUN, task_id="load", try_number=1)
     for table in ("orders", "totals"):
         made = warehouse.store_dataframe(
-            of(DAYS[0], 50), "all", table, partition_by=["day"], producer=producer, inputs=[source], reason="r" * 400
+            of(DAYS[0], 50),
+            "all",
+            table,
+            partition_by=["day"],
+            producer=producer,
+            inputs=[source],
+            reason="late corrections of three carriers, " * 12,
         )
     warehouse.hold(made, "the annual report of everything that was ever ordered by anybody anywhere", until=None)
     warehouse.store_dataframe(of(DAYS[1], 9), "all", "orders", partition_by=["day"])
@@ -94,7 +100,7 @@ def views(warehouse: sfx.Warehouse) -> dict[str, str]:
 
 
 def filled(page: Page) -> Page:
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
     return page
 
 
