@@ -11,12 +11,10 @@ const FACTS = {
   size: (one) => size(one.bytes), "usual rows": (one) => number(one.usual_rows), waiting: (one) => number(one.staged),
 };
 
-// The calendar comes first. The figures take a look at all partitions, and come when they are known; until then the usual is
-// that of the partitions that are shown.
+// The calendar comes first. The figures take a look at all partitions, so they are asked for after it and come when they are known;
+// until then the usual is that of the partitions that are shown.
 export async function table(name, search = "", offset = "0") {
   const path = `tables/${named(name)}`;
-  const asked = get(path);
-  asked.catch(() => {}); // told below
   const found = await get(`${path}/partitions`, { search, offset, limit: CELLS, usual: false });
   if (found.partitions.length === 1 && !found.partitions[0].partition) {
     location.replace(address("partition", name, ""));
@@ -26,7 +24,7 @@ export async function table(name, search = "", offset = "0") {
   const details = h("details", {}, h("summary", {}, "Columns"));
   const cells = calendar(name, found.partitions);
   const figures = h("dl", { class: "facts", "aria-busy": true }, Object.entries(facts).map(([term, value]) => h("div", {}, h("dt", {}, term), value)));
-  asked.then((told) => {
+  get(path).then((told) => {
     for (const [term, write] of Object.entries(FACTS)) facts[term].replaceChildren(write(told));
     details.append(columns(told));
     compare(cells, told.usual_rows);
