@@ -213,11 +213,13 @@ def changes(
     """What changed during a time, across tables."""
     warehouse = snapshots.warehouse()
     tables = [TableRef.parse(table)] if table else warehouse.tables()
-    wanted = {"actor": actor, "dag_id": dag_id, "run_id": run_id}
 
     def of_table(ref: TableRef, begin: datetime, end: datetime) -> AuditReport:
+        names = (ref.database, ref.table)
         try:
-            return warehouse.audit(ref.database, ref.table, since=begin, until=end, **wanted, foreign=False)
+            return warehouse.audit(
+                *names, since=begin, until=end, actor=actor, dag_id=dag_id, run_id=run_id, foreign=False
+            )
         except (ForeignChange, TableNotFound):  # not ours, or gone since it was listed
             if table:
                 raise
