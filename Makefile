@@ -36,7 +36,7 @@ $(VENV)/.chromium-installed: | $(BIN)/python
 	@touch $@
 
 test: $(VENV)/.dev-installed $(VENV)/.chromium-installed  ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.dev-installed  ## ruff, mypy --strict and the direction of imports
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,28 +12,40 @@ settings.load_profile("shared machine")
 
 pytest_plugins = ["tests.services"]
 
-_TESTS = Path(__file__).parent
-_LONG = ("examples", "scheduler", "stack", "demo", "airflow", "protocol")
+_ROOMS = {
+    "airflow": "airflow",
+    "warehouse": "services",
+    "metastore": "services",
+    "faults": "services",
+    "storage": "services",
+    "stack": "services",
+    "protocol": "protocol",
+}
+_ALONE = ("tests/airflow/test_examples.py", "tests/airflow/test_demo.py")
+"""They start what they need by themselves."""
+_LONG = ("airflow", "services", *_ALONE, "protocol")
 """The groups that take longest, in the order in which they begin: nobody waits for the last one then."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a started service stay in one process (``make test`` runs two), and the long ones begin."""
-    groups = {item: _group(item) for item in items}
+    """The long tests begin."""
     order = {name: number for number, name in enumerate(_LONG)}
-    items.sort(key=lambda item: order.get(groups[item], len(order)))  # stable: tests of a file stay in their order
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: order.get(_group(item.nodeid), len(order)))  # stable: a file's stay in their order
 
 
-def _group(item: pytest.Item) -> str:
-    room = item.path.relative_to(_TESTS).parts if item.path.is_relative_to(_TESTS) else ()
-    uses = {*getattr(item, "fixturenames", ())}
-    variant = {str(value) for value in item.callspec.params.values()} if hasattr(item, "callspec") else set()
-    if room[:1] == ("airflow",):
-        services = {"scheduler", "airflow"} & uses
-        return min(services, key=_LONG.index) if services else item.path.stem.removeprefix("test_")
-    if "stack" in uses or {"stack", "hive"} & variant:
-        return "stack"
-    return room[0] if room[:1] == ("protocol",) else str(item.path)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that share a started service stay in one process, where ``make test`` runs two."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByService(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByService(config, log)
+
+
+def _group(nodeid: str) -> str:
+    path = nodeid.partition("::")[0]
+    _, room, *_ = path.split("/")
+    return path if path in _ALONE else _ROOMS.get(room, path)
