@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from airflow_sfx.metastore import hive
 from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.storage.objects import ObjectStorage
 from airflow_sfx.warehouse.connect import connect
@@ -73,10 +74,10 @@ def test_a_rollback_moves_no_data(warehouse, counted) -> None:
     assert done["storage"] <= 7
 
 
-def test_pins_of_a_whole_table_are_one_bulk_call_and_two_looks(warehouse, counted) -> None:
+def test_pins_of_a_whole_table_are_one_bulk_call_and_one_look(warehouse, counted) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
     warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
-    assert requests_of(lambda: warehouse.pin("trips", "wide"), counted) == {"metastore": 3}
+    assert requests_of(lambda: warehouse.pin("trips", "wide"), counted) == {"metastore": 2}
 
 
 def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(warehouse, counted) -> None:
@@ -108,3 +109,14 @@ def test_one_partition_of_many_is_looked_at_alone(warehouse, counted) -> None:
     assert requests_of(look, counted)["metastore"] == 2
     assert overview["one"].names == ["20160000"]
     assert overview["one"].staged == {}
+
+
+def test_a_table_of_more_partitions_than_one_call_gives_is_read_by_several(warehouse, counted, monkeypatch) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(30)], "n": 1})
+    stored = warehouse.store_dataframe(frame, "trips", "wider", partition_by=["day"])
+    monkeypatch.setattr(hive, "CHUNK", 8)
+    for most, calls in [(30, 3), (29, 7), (31, 2)]:  # one more counts them, and four read them by eight
+        monkeypatch.setattr(hive, "ALL_AT_ONCE", most)
+        counted.clear()
+        assert warehouse.pin("trips", "wider") == stored
+        assert counted["metastore"] == calls
