@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 import sqlalchemy
@@ -124,10 +123,8 @@ def test_the_message_names_the_connection_and_what_to_set(scheduler, connection:
         body = {"connection_id": f"sfx_{connection}", "conn_type": "sfx", "extra": extra}
         scheduler.send("POST", "connections", body)
     scheduler.ready(dag_id)
-    began = time.monotonic()
     run_id = scheduler.trigger(dag_id)
     assert scheduler.finish(dag_id, run_id) == "failed"
     log = scheduler.task_log(dag_id, run_id, "items")
     assert f"sfx_{connection}" in log
     assert remedy in log
-    assert time.monotonic() - began < 120

@@ -275,9 +275,7 @@ def test_a_warehouse_that_is_down_does_not_hold_up_airflow(far_away) -> None:
     with ThreadPoolExecutor(60) as pool:  # more than Airflow has threads
         looks = [pool.submit(look, number) for number in range(60)]
         time.sleep(2)
-        assert not all(one.done() for one in looks)
-        begun = time.monotonic()
         airflow.get("dags", limit=1)
-        assert time.monotonic() - begun < 10
+        assert not all(one.done() for one in looks), "Airflow answered while they waited"
         proxy.quiet = True
         assert {one.result() for one in looks} <= {200, 503}
