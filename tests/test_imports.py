@@ -24,6 +24,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert run(f"import sys, airflow_sfx; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
 
 
+def test_looking_at_a_warehouse_loads_no_data_frames(tmp_path) -> None:
+    look = "import sys, airflow_sfx as sfx; sfx.connect(sys.argv[1]).tables()"
+    loaded = f"print([name for name in {HEAVY} if name in sys.modules])"
+    assert run(f"{look}; {loaded}", f"embedded://{tmp_path}/w") == "[]"
+
+
 def test_every_public_name_is_there() -> None:
     assert run("import airflow_sfx as s; print([n for n in s.__all__ if getattr(s, n, None) is None])") == "[]"
 

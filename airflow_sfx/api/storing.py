@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from airflow_sfx.api.connecting import producer_of, warehouse_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.frames.evolution import Evolve
+from airflow_sfx.core.schema import Evolve
 from airflow_sfx.warehouse.arguments import Check, Keys
 from airflow_sfx.warehouse.warehouse import Warehouse
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Evolve: TypeAlias = Literal["none", "safe", "any"]
+"""What a store may do to a table's columns: nothing; add and widen; anything."""
 
 
 @dataclass(frozen=True, slots=True)

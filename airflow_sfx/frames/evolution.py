@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.core.schema import Column
+from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS, arrow_type, hive_type
-
-Evolve = Literal["none", "safe", "any"]
-"""What a store may do to a table's columns: nothing; add and widen; anything."""
 
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
 _EXACT_IN_DOUBLE = (pa.int8(), pa.int16(), pa.int32(), pa.float32())  # 53 bits hold each of their values

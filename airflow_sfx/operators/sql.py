@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sfx.core.pin import BatchPin
-    from airflow_sfx.frames.evolution import Evolve
+    from airflow_sfx.core.schema import Evolve
     from airflow_sfx.warehouse.arguments import Keys
 
 register()

@@ -8,7 +8,7 @@ from functools import partial
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.frames.evolution import Evolve
+from airflow_sfx.core.schema import Evolve
 from airflow_sfx.warehouse.adopt_files import place_of
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.foreign import take_in

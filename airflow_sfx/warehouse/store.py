@@ -14,8 +14,7 @@ from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.schema import Column
-from airflow_sfx.frames.evolution import Evolve
+from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.warehouse.checking import check_checks, refuse_checks_of_stream, run_checks
 from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.filling import EncodedFile

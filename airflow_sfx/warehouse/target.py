@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, partition_list, partitions_of
-from airflow_sfx.core.schema import Column
+from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.frames.evolution import Evolve, merge_columns
+from airflow_sfx.frames.evolution import merge_columns
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable

@@ -9,8 +9,8 @@ from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.frames.evolution import Evolve
 from airflow_sfx.warehouse.arguments import Check, Keys
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
