@@ -15,10 +15,10 @@ from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column, Evolve
+from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.warehouse.checking import check_checks, refuse_checks_of_stream, run_checks
 from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.filling import EncodedFile
-from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.readers import note_readers
@@ -96,7 +96,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     table = target.open(plan.keys, plan.columns)
     ledger = Ledger(table)
     content = Content(plan.schema_text, plan.frame_columns, author.producer, options.inputs)
-    batches = BatchSet(table, ledger, content, take_in=partial(take_in, table, ledger, author))
+    batches = BatchSet(table, ledger, content, take_in=partial(_take_in, table, ledger, author))
     known = [table.layout.name(partition) for partition in plan.partitions]
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
     batches.write(chunks, plan.encode, small=plan.small, claim=known)
@@ -106,6 +106,14 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
         )
     results = run_checks(data, options.checks, batches.replaced)
     return conclude(target, table, batches, plan.columns, results, options, author)
+
+
+def _take_in(
+    table: OpenTable, ledger: Ledger, author: Author, foreign: Mapping[str, PartitionInfo], heads: Mapping[str, Head]
+) -> None:
+    from airflow_sfx.warehouse.foreign import take_in  # rare, and as much to load as the rest of a store
+
+    take_in(table, ledger, author, foreign, heads)
 
 
 def conclude(
