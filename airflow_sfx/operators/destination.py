@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.partitions import check_rendered, run_partition
 
 if TYPE_CHECKING:
@@ -109,6 +108,10 @@ class Destination:
         Returns:
             The warehouse; None for the default one.
         """
+        from airflow_sfx.hooks.sfx import (
+            named_warehouse,
+        )  # connections are for running tasks, not for parsing DAG files
+
         return named_warehouse(self.sfx_conn_id)
 
     def _table(self) -> TableRef:
