@@ -6,6 +6,7 @@ become a batch, or, where they cannot be one, the place alone is noted. So nothi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -22,11 +23,13 @@ from airflow_sfx.warehouse.current import converged_heads
 from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, altered
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
-from airflow_sfx.warehouse.pointers import moved_by_others
+from airflow_sfx.warehouse.pointers import beside_our_batches, moved_by_others
 from airflow_sfx.warehouse.progress import Progress
 from airflow_sfx.warehouse.taking import take_over
 from airflow_sfx.warehouse.target import Target
 
+SETTLE_SECONDS = 2.0
+"""How long a pointer at another batch of ours must stay there before something else counts as having moved it."""
 _FOUND = "found in the metastore, where something else had put it"
 
 
@@ -69,7 +72,7 @@ def take_in(
         heads: The heads as they were seen with these pointers.
     """
     finder = Author(author.producer, _FOUND)
-    for name, info in foreign.items():
+    for name, info in _lasting(table, foreign).items():
         seen = {name: heads[name]}
         try:
             _take_over(_target(table), {name: info}, seen, finder, Operation.FOREIGN_CHANGE)
@@ -77,6 +80,20 @@ def take_in(
             _note_place(table, ledger, name, info, seen, finder)
         except CommitConflict:
             continue  # somebody else has just done the same, or changed the partition
+
+
+def _lasting(table: OpenTable, foreign: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
+    """Those that are still so after a moment, where they may be half of a move of our own.
+
+    A metastore without locks can show the place of one move with the note of another, until the slower writer has looked again.
+    """
+    doubtful = [info.partition for name, info in foreign.items() if beside_our_batches(table, name, info)]
+    if not doubtful:
+        return dict(foreign)
+    time.sleep(SETTLE_SECONDS)
+    now = table.pointers(doubtful)
+    passed = {name for name in map(table.layout.name, doubtful) if now.get(name) != foreign[name]}
+    return {name: info for name, info in foreign.items() if name not in passed}
 
 
 def adopt_present(

@@ -69,6 +69,20 @@ def moved_by_others(
     return {name: info for name, info in pointers.items() if _moved(table, info, heads[name].entry)}
 
 
+def beside_our_batches(table: OpenTable, name: str, info: PartitionInfo) -> bool:
+    """Whether a pointer is at a directory where this package keeps the batches of its partition.
+
+    Args:
+        table: The table.
+        name: The partition's name.
+        info: The pointer.
+    """
+    if not info.batch_id:
+        return False
+    ours = _comparable(table.batch_location(name, info.batch_id))
+    return _comparable(info.location).rpartition("/")[0] == ours.rpartition("/")[0]
+
+
 def suspects(table: OpenTable, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
     """The pointers that are not where their own note says: those that something else moved are among them.
 
