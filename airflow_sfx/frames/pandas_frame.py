@@ -232,11 +232,18 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
         taken.add(column.lower())
         entry: dict[str, Any] = {"column": column, "name": _axis_name(level.name)}
         _remember_shape(index, entry)
-        if isinstance(index, pd.MultiIndex) and level.dtype != index.levels[number].dtype:
+        if isinstance(index, pd.MultiIndex) and _loses_kind(level.dtype, index.levels[number].dtype):
             entry["level"], level = str(index.levels[number].dtype), _nullable(index, number)
         add(level, column, column)
         entries.append(entry)
     return entries
+
+
+def _loses_kind(shown: Any, kind: Any) -> bool:
+    """Whether a level has whole numbers or truth values, and pandas shows something else because some are missing."""
+    import pandas as pd
+
+    return shown != kind and bool(pd.api.types.is_bool_dtype(kind) or pd.api.types.is_integer_dtype(kind))
 
 
 def _nullable(index: pd.MultiIndex, number: int) -> Any:

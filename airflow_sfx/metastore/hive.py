@@ -29,6 +29,8 @@ CROSSED_AT_MOST = 5
 """How often a table is looked at again because the metastore says that what was just there is not."""
 _UNCOUNTED = 10_000
 """For how many partitions a call is given time that nobody has counted: to count them takes a tenth of the time to read them."""
+LIMIT = "limit.partition.request"
+"""What a metastore names that was told to refuse large requests: it looks at what is asked for, not at what there is."""
 _VERSION = "sfx.version"
 _MOVED_MEANWHILE = "has been modified"
 
@@ -260,9 +262,14 @@ class HiveMetastore:
         return table
 
     def _all(self, ref: TableRef) -> list[Any]:
-        found: list[Any] = self._ask(
-            lambda client: client.get_partitions(ref.database, ref.table, ALL_AT_ONCE), count=_UNCOUNTED
-        )
+        try:
+            found: list[Any] = self._ask(
+                lambda client: client.get_partitions(ref.database, ref.table, ALL_AT_ONCE), count=_UNCOUNTED
+            )
+        except WarehouseUnavailable as error:
+            if LIMIT not in str(error):
+                raise
+            found = self._ask(lambda client: client.get_partitions(ref.database, ref.table, -1), count=_UNCOUNTED)
         if len(found) < ALL_AT_ONCE:
             return found
         names = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))

@@ -13,14 +13,11 @@ from urllib.parse import unquote
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.storage.store import Store
-from airflow_sfx.warehouse.directories import is_hidden
+from airflow_sfx.warehouse.directories import is_hidden, is_parquet
 from airflow_sfx.warehouse.writing import FoundFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_ENDINGS = (".parquet", ".parq")
-_SPARK = "part-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +91,7 @@ def data_files(store: Store, directory: str) -> list[str]:
     """
     below = f"{directory}/" if directory else ""
     paths = [info.path.removeprefix(below) for info in store.list(directory)]
-    found = sorted(
-        path
-        for path in paths
-        if not any(is_hidden(step) for step in path.split("/"))
-        and (path.endswith(_ENDINGS) or path.rpartition("/")[2].startswith(_SPARK))
-    )
+    found = sorted(path for path in paths if not any(is_hidden(step) for step in path.split("/")) and is_parquet(path))
     if not found:
         raise InvalidName(
             f"{store.uri}/{directory} holds no Parquet files (*.parquet, *.parq, part-*): name the directory above them"

@@ -172,4 +172,6 @@ def _style(options: dict[str, str]) -> PartitionStyle:
 
 def _without_secrets(uri: str) -> str:
     scheme, separator, _ = uri.partition("://")
-    return f"{scheme}://…" if separator or "@" in uri else uri
+    if separator:
+        return f"{scheme}://…"
+    return "…" if "@" in uri or "?" in uri else uri

@@ -23,6 +23,11 @@ def is_hidden(name: str) -> bool:
     return name.startswith(("_", "."))
 
 
+def is_parquet(path: str) -> bool:
+    """Whether a file of this name is taken for Parquet; Spark and Hive give theirs no ending."""
+    return path.endswith((".parquet", ".parq")) or path.rpartition("/")[2].startswith("part-")
+
+
 def unseen(table: OpenTable, name: str, batch_id: str) -> list[str]:
     """What of a batch cannot be seen, or not as it was written.
 
@@ -35,6 +40,9 @@ def unseen(table: OpenTable, name: str, batch_id: str) -> list[str]:
         A sentence for each thing that is amiss.
     """
     return _compared(table, name, batch_id, strangers=False)
+
+
+MISSING = "is not to be seen"
 
 
 def altered(table: OpenTable, batches: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -71,7 +79,9 @@ def _compared(table: OpenTable, name: str, batch_id: str, *, strangers: bool) ->
 def _strangers(manifest: Manifest, there: Iterable[str]) -> list[str]:
     """The files that an engine reads and the manifest does not name."""
     known = {file.path for file in manifest.files}
-    return sorted(path for path in there if path not in known and "/" not in path and not is_hidden(path))
+    beside = [path for path in there if path not in known and "/" not in path and not is_hidden(path)]
+    # What lay beside adopted files when they were adopted is no news: it was left out then.
+    return sorted(path for path in beside if not manifest.location or is_parquet(path))
 
 
 def _below(info: ObjectInfo, directory: str) -> str:
@@ -80,7 +90,7 @@ def _below(info: ObjectInfo, directory: str) -> str:
 
 def _amiss(info: ObjectInfo | None, size: int, etag: str) -> str:
     if info is None:
-        return "is not to be seen"
+        return MISSING
     if info.size != size:
         return f"has {info.size} bytes, and {size} were written"
     if etag and info.etag and info.etag.strip('"') != etag.strip('"'):

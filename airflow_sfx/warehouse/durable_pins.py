@@ -7,7 +7,7 @@ cleared; a later one is there only where somebody asked to pin anew, or released
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -81,20 +81,30 @@ def hold(
         raise InvalidName(f"{name!r} is no name for a durable pin: pass who holds it, such as the name of a report")
     if until is not None:
         zoned(until, "until")
-    there = newest(table, name)
+    there = before = newest(table, name)
     while there is None or renew or there.released or set(there.pin.batches) != set(pin.batches):
+        refuse_retired(table, pin.batches.items())
         number = there.number + 1 if there else 1
         made = DurablePin(name, number, pin, datetime.now(UTC), until, author.producer, author.reason)
         path = table.layout.durable_pin(name, number)
         if table.store.put_if_absent(path, _to_text(made).encode()):
             try:
                 refuse_retired(table, pin.batches.items())
-            except BatchNotFound:
-                release(table, name, author)  # nobody may find later what was refused
+            except BatchNotFound:  # retired at this very moment; nobody may find later what was refused
+                _take_back(table, made, before)
                 raise
             return made
         there = awaited(table.store, partial(_read, table, name, number))
     return there
+
+
+def _take_back(table: OpenTable, refused: DurablePin, before: DurablePin | None) -> None:
+    """What the name held before counts again, and stays held all the while; where it held nothing, it does so again."""
+    if before is None or before.released:
+        again = replace(refused, number=refused.number + 1, until=None, released=True)
+    else:
+        again = replace(before, number=refused.number + 1, at=datetime.now(UTC))
+    table.store.put_if_absent(table.layout.durable_pin(refused.name, again.number), _to_text(again).encode())
 
 
 def release(table: OpenTable, name: str, author: Author) -> DurablePin | None:

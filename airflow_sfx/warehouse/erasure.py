@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.storage.parallel import each
@@ -222,7 +223,8 @@ def _batches(table: OpenTable, ledger: Ledger) -> _Batches:
         found: dict[tuple[str, str], None] = {}
         all_ids: list[tuple[str, str]] = []
         for entry in ledger.newest_first(name, heads[name]):
-            all_ids += [(name, one) for one in (entry.batch_id, *entry.retired) if one]
+            home = _home(table, name, entry.location)
+            all_ids += [(name, one) for one in (entry.batch_id, *entry.retired, home) if one]
             if entry.batch_id:
                 new = instead.get((name, entry.batch_id))
                 found.setdefault((name, new.batch_id if new else entry.batch_id))
@@ -236,6 +238,13 @@ def _batches(table: OpenTable, ledger: Ledger) -> _Batches:
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
     newest = {name: head.newest for name, head in heads.items()}
     return _Batches(current, newest, list(dict.fromkeys(retained)), mentioned)
+
+
+def _home(table: OpenTable, name: str, location: str) -> str:
+    """The batch ID whose directory a batch's files lie in, where they are in another one's; else none."""
+    below = f"{table.store.uri}/{table.layout.partition_dir(name)}/"
+    one = location.removeprefix(below).partition("/")[0] if location.startswith(below) else ""
+    return one if is_batch_id(one) else ""
 
 
 def _search(table: OpenTable, name: str, batch_id: str, where: str, columns: list[str]) -> _Match | None:

@@ -18,6 +18,7 @@ IN_FLIGHT_BYTES = 192 << 20
 """How many bytes of a frame may wait to be written at once."""
 HELD_BYTES = 64 << 20
 """How many bytes of encoded files may wait for their directories."""
+_LARGE_FILE_BYTES = 1 << 20
 _LARGEST_GROUP = 16
 
 
@@ -99,8 +100,9 @@ class FileWriter:
         """Take the rows of a partition's next file; waits while too much of the frame is under way."""
         number = self._counts[name] = self._counts.get(name, -1) + 1
         self._group.append((name, number, rows))
-        if len(self._group) >= self._group_size:
-            self._begin(0 if self._small else rows.nbytes)
+        large = not self._small or rows.nbytes >= _LARGE_FILE_BYTES  # also one large partition among many small ones
+        if large or len(self._group) >= self._group_size:
+            self._begin(rows.nbytes if large else 0)
 
     def written(self) -> Iterator[Written]:
         """What was written, in the order in which it came, once all of it has been."""

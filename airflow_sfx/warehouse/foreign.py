@@ -20,7 +20,7 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.adopt_files import place_of
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.current import converged_heads
-from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, altered
+from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, MISSING, altered
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
 from airflow_sfx.warehouse.pointers import beside_our_batches, moved_by_others
@@ -132,7 +132,8 @@ def adopt_present(
     heads = Ledger(table).heads({name: info.sequence for name, info in pointers.items()})
     foreign = moved_by_others(table, pointers, heads)
     if ours and (wanted is not None or len(pointers) <= COMPARED_AT_MOST):
-        foreign |= _rewritten(table, {name: info for name, info in pointers.items() if name not in foreign}, heads)
+        others = {name: info for name, info in pointers.items() if name not in foreign}
+        foreign |= _rewritten(table, others, heads, lost=wanted is not None)
     if not foreign:
         raise InvalidName(f"{target.ref} has nothing to adopt: all that the metastore has is in the history")
     operation = Operation.FOREIGN_CHANGE if ours else Operation.ADOPT
@@ -140,11 +141,17 @@ def adopt_present(
 
 
 def _rewritten(
-    table: OpenTable, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head]
+    table: OpenTable, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head], *, lost: bool
 ) -> dict[str, PartitionInfo]:
-    """The pointers at current batches whose files something else has changed."""
+    """The pointers at current batches whose files something else has changed.
+
+    A batch that has lost files and gained none is damaged: it is taken for a change only where somebody names it (``lost``).
+    """
     current = {name: batch_id for name in pointers if (batch_id := heads[name].batch_id)}
-    return {name: pointers[name] for name in altered(table, current.items())}
+    found = altered(table, current.items())
+    return {
+        name: pointers[name] for name, told in found.items() if lost or not all(one.endswith(MISSING) for one in told)
+    }
 
 
 def _target(table: OpenTable) -> Target:

@@ -289,6 +289,8 @@ class BatchSet:
                 manifest,
                 batch_id=self._drafts[manifest.partition].batch_id,
                 replaced=heads[manifest.partition].batch_id,
+                location=self._drafts[manifest.partition].location,
+                files=tuple(self._drafts[manifest.partition].files),
             )
             for manifest in manifests
         ]
@@ -306,18 +308,33 @@ class BatchSet:
         while not self._take(list(old), batch_id):
             batch_id = next_batch_id(datetime.now(UTC), batch_id)
         layout, store = self._table.layout, self._table.store
+        sources = {name: self._own_directory(name, old[name]) for name in old}
 
         def move(item: tuple[str, DataFile]) -> DataFile:
             name, file = item
-            if self._drafts[name].location:
+            source, target = sources[name], layout.batch_dir(name, batch_id)
+            if source is None:
                 return file  # it is not in the batch's own directory, and stays
-            source, target = layout.batch_dir(name, old[name]), layout.batch_dir(name, batch_id)
             return replace(file, etag=store.copy(f"{source}/{file.path}", f"{target}/{file.path}"))
 
         work = [(name, file) for name, draft in self._drafts.items() for file in draft.files]
         moved = iter(each(move, work))
-        for draft in self._drafts.values():
+        for name, draft in self._drafts.items():
             draft.batch_id, draft.files = batch_id, [next(moved) for _ in draft.files]
+            if sources[name] is not None:
+                draft.location = ""
+
+    def _own_directory(self, name: str, batch_id: str) -> str | None:
+        """Where a batch's files are in its own directory, by a path of the storage; None where they lie elsewhere.
+
+        What another program writes for a batch lies below it. It moves with the batch: the directory that it leaves is a
+        stray, and is given up after a day.
+        """
+        directory, own = self._table.layout.batch_dir(name, batch_id), self._table.batch_location(name, batch_id)
+        place = self._drafts[name].location
+        if not place or place == own:
+            return directory
+        return directory + place.removeprefix(own) if place.startswith(f"{own}/") else None
 
     def _take(self, names: Sequence[str], batch_id: str) -> bool:
         layout, store = self._table.layout, self._table.store

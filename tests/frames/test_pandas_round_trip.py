@@ -104,6 +104,7 @@ def test_unused_categories_and_their_order_survive() -> None:
         pd.MultiIndex.from_arrays([["a", None, "b"], pd.to_datetime(["2016", "2017", None])]),
         pd.MultiIndex.from_arrays([[1, 2, 3]], names=["single"]),
         pd.MultiIndex.from_arrays([["a", "a", "b"], [2**60 + 1, 2, None]], names=["missing", "number"]),
+        pd.MultiIndex.from_arrays([pd.IntervalIndex.from_tuples([(0, 1), None, (2, 3)]), [1, 2, 3]]),
         pd.MultiIndex.from_arrays([[True, None, False], pd.array([1, None, 2], dtype="Int8")]),
     ],
     ids=repr,

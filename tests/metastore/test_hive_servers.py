@@ -57,10 +57,16 @@ class _Forwarding:
     def __init__(self, address: str) -> None:
         self._clients = HiveClients(Address.parse(address, {}))
         self.calls: list[str] = []
+        self.limit = -1
 
     def __getattr__(self, name: str) -> Any:
+        from hmsclient.genthrift.hive_metastore.ttypes import MetaException
+
         def call(*arguments: Any) -> Any:
             self.calls.append(name)
+            if name == "get_partitions" and 0 <= self.limit < arguments[2]:
+                said = f"number of partitions exceeds limit {self.limit}, hive.metastore.limit.partition.request"
+                raise MetaException(said)
             return self._clients.tell(lambda client: getattr(client, name)(*arguments))
 
         return call
@@ -96,6 +102,15 @@ def test_a_metastore_without_the_old_get_table_is_asked_with_a_request(clean_add
         store_change_and_roll_back(warehouse_on(f"127.0.0.1:{port}"))
     assert "get_table_req" in handler.calls
     assert "get_table" not in handler.calls
+
+
+def test_a_metastore_that_limits_requests_is_asked_for_what_there_is(clean_address) -> None:
+    with metastore_without("get_table", clean_address) as (port, handler):
+        handler.limit = 100
+        warehouse = warehouse_on(f"127.0.0.1:{port}")
+        store_change_and_roll_back(warehouse)
+        assert list(warehouse.pin("servers", "items").batches) == ["20161031"]
+    assert handler.calls.count("get_partitions") == 2
 
 
 def test_the_hosts_are_tried_in_turn(clean_address) -> None:

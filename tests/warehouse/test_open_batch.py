@@ -58,6 +58,9 @@ def test_a_store_that_comes_first_is_replaced_by_the_batch_that_is_closed_later(
     assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == {7.0}
     assert warehouse.history("made", "items", [DAY])[0].previous == between.batch_id
     warehouse.verify(pin)
+    (manifest,) = warehouse.manifests(pin)
+    assert manifest.location == "", "nothing of it stays in the directory that an erasure may give up"
+    assert warehouse.inconsistencies(pin) == []
 
 
 def test_a_staged_batch_waits_to_be_published(warehouse, frame) -> None:

@@ -125,6 +125,9 @@ def test_what_is_released_may_go_unless_another_name_holds_it(warehouse: Warehou
     assert ({one.batch_id for one in report.retired}, report.pinned) == ({second.batches[DAYS[0]]}, 2)
     with pytest.raises(sfx.BatchNotFound, match="was retired"):
         warehouse.hold(second, name="lawsuit")
+    with pytest.raises(sfx.BatchNotFound, match="was retired"):
+        warehouse.hold(second, name="report", renew=True)
+    assert [one.pin for one in warehouse.holding("sales", "items")] == [first], "what the name held stays held"
     assert warehouse.hold(first, name="lawsuit").pin == first, "a name may hold again"
 
 

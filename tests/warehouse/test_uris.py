@@ -31,3 +31,10 @@ def test_a_directory_to_adopt_with_a_secret_is_refused_and_the_secret_is_not_sho
     with pytest.raises(sfx.InvalidName, match="key or a password") as refused:
         warehouse.adopt("sales", "items", f"s3://AKIA:{SECRET}@bucket/old")
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("uri", [f"ada:{SECRET}@host:9083", f"hive:/ada:{SECRET}@host", f"hive:host?password={SECRET}"])
+def test_what_is_no_uri_is_not_shown_either(uri: str) -> None:
+    with pytest.raises(sfx.InvalidName) as refused:
+        sfx.connect(uri)
+    assert SECRET not in str(refused.value)
