@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 import time
 from datetime import timedelta
 
@@ -154,6 +156,28 @@ def test_what_somebody_has_changed_meanwhile_is_not_changed(shop, client) -> Non
     assert shop.pin("shop", "items", ["20130103"]) == now
 
 
+def test_what_another_engine_has_moved_is_rolled_back_as_its_history_shows_it(shop, client) -> None:
+    first, second = (
+        shop.store_dataframe(of("20130101", rows), "shop", "moved", partition_by=["day"]).batch_id for rows in (1, 2)
+    )
+    partition = shop.overview("shop", "moved").table.layout.partition("20130101")
+    with sqlite3.connect(shop.metastore._path) as metastore:  # dropped and added again
+        metastore.execute(
+            "UPDATE partitions SET location = ?, sequence = 0, batch_id = NULL WHERE partition_values = ? AND table_id = "
+            "(SELECT id FROM tables WHERE database = 'shop' AND name = 'moved')",
+            ("file:///elsewhere", json.dumps(list(partition.values))),
+        )
+    with client("op", **HEADER) as op:
+        asked = {"partition": "20130101"}
+        answers = []
+        for _ in range(2):  # the first takes the move into the history, for its asker to look at
+            current = op.get("tables/shop/moved/history", params=asked).json()["current"]
+            done = op.post("tables/shop/moved/rollback", json={**asked, "expected": current, "to": first})
+            answers.append((current, done.status_code))
+        assert answers == [(second, 409), (None, 200)], done.text
+    assert shop.pin("shop", "moved", ["20130101"]).batch_id == first
+
+
 def test_a_partition_is_found_by_its_whole_name(shop, client) -> None:
     days = [f"{number}" for number in range(1200)]
     shop.store_dataframe(pd.DataFrame({"part": days, "n": 1}), "shop", "many", partition_by=["part"])
@@ -227,6 +251,7 @@ def test_changes_are_told_across_tables(shop, client) -> None:
         assert viewer.get("changes", params={**asked, "limit": 1}).json()["more"]
         assert len(viewer.get("changes", params={**asked, "table": "shop.two"}).json()["changes"]) == 1
         assert viewer.get("changes", params={**asked, "until": "2013-01-02T00:00:00Z"}).json()["changes"] == []
+        assert len(viewer.get("changes", params={**asked, "since": "0001-01-01T00:00:00Z"}).json()["changes"]) == 2
         assert viewer.get("changes", params={"since": "2013-01-01T00:00:00"}).status_code == 422, "no time zone"
 
 

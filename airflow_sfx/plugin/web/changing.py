@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from airflow_sfx.core.errors import CommitConflict
+from airflow_sfx.core.errors import CommitConflict, PartitionNotFound
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
@@ -79,17 +79,20 @@ def _as_seen(db: str, table: str, partition: str, expected: str | None) -> OpenT
     Raises:
         CommitConflict: Somebody else has changed it meanwhile.
     """
-    found = snapshots.partition(db, table, partition)
-    pin = found.pin(partition)
-    current = pin.batch_id if pin else None
+    opened = snapshots.open(db, table)
+    wanted = values(opened, partition)
+    try:  # the history, as the page does: another engine may have moved what the metastore says
+        current = snapshots.warehouse().history_page(db, table, wanted, limit=1, before=None).current
+    except PartitionNotFound:
+        current = None
     if current != expected:
         raise CommitConflict(
-            f"{found.table.describe(partition)} has {current or 'no batch'} now, not {expected or 'none'}: somebody has changed "
+            f"{opened.describe(partition)} has {current or 'no batch'} now, not {expected or 'none'}: somebody has changed "
             "it meanwhile, and nothing was done; look again",
-            table=str(found.table.ref),
+            table=str(opened.ref),
             partition=partition,
         )
-    return found.table
+    return opened
 
 
 def _done(table: OpenTable, partition: str, pin: BatchPin) -> dict[str, Any]:

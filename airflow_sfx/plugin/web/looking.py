@@ -228,7 +228,7 @@ def changes(
     found: list[tuple[str, LedgerEntry]] = []
     end, span = until or datetime.now(UTC), FIRST_SPAN
     while end > since and len(found) <= offset + limit:  # a month may have a million changes, and a page shows fifty
-        begin = max(since, end - span)
+        begin = since if end - since <= span else end - span  # a time before the year 1 cannot be told
         found += _newest_first(each(partial(of_table, begin=begin, end=end), tables))
         end, span = begin, 4 * span
     return {"total": None, **_page(found, limit, offset)}
