@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 QUIET = "sfx_cascade"
 """The member of a run's configuration that, when false, keeps its events from being sent."""
+MOST_TOLD = 2_000
+"""Of how many partitions with different batch IDs events are sent: each has the IDs of all, so that they grow as the square."""
+
+_log = logging.getLogger(__name__)
 _FALSE = ("false", "0", "no")
 _TOLD = ("publish", "rollback", "adopt")
 
@@ -62,7 +67,9 @@ def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade:
         else:
             _say(context, pin, operation)
     task = context["task"]
-    task.outlets = [one for one in task.outlets if not _is_table(one) or one.uri in said]
+    task.outlets = [
+        one for one in task.outlets if not _is_table(one) or (one.uri in said and not _is_vast(said[one.uri]))
+    ]
 
 
 def tell_outlet(work: Committed | Loaded) -> None:
@@ -96,6 +103,16 @@ def _say(context: Context, pin: BatchPin, operation: str) -> None:
     if before is not None and before.location == pin.location:
         pin = BatchPin.of(pin.ref, pin.location, before.batches | pin.batches)
     _said(context)[outlet.uri] = pin
+    if _is_vast(pin):
+        _log.warning(
+            "%s changed in %d partitions with different batch IDs, and events are sent of up to %d: none is sent, and consumers "
+            "find the changes with airflow_sfx.assets.missed_pins",
+            pin.ref,
+            len(pin.entries),
+            MOST_TOLD,
+        )
+        context["task"].outlets = [one for one in context["task"].outlets if one is not outlet]
+        return
     event = context["outlet_events"][outlet]
     event.extra = {EXTRA: written(pin, operation)}
     keys = [event_key(partition_of_name(name)) for name in pin.batches if name]
@@ -112,6 +129,10 @@ def _outlet_of(context: Context, pin: BatchPin) -> Asset | None:
     """The table's asset among the task's outlets."""
     uri = asset_uri(pin.ref)
     return next((one for one in context["task"].outlets if isinstance(one, Asset) and one.uri == uri), None)
+
+
+def _is_vast(pin: BatchPin) -> bool:
+    return len(pin.entries) > MOST_TOLD and len({batch_id for _, batch_id in pin.entries}) > 1
 
 
 def _is_table(outlet: object) -> bool:

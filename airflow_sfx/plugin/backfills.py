@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _log = logging.getLogger(__name__)
-_SCHEDULER = "airflow.jobs.scheduler_job_runner"
+_SCHEDULER = "scheduler"
+"""The subcommand, which Airflow's standalone starts as a process of its own, too."""
 
 
 def register() -> None:
     """Tell runs from now on, if this process is the scheduler; nothing is imported in others."""
-    if _SCHEDULER not in sys.modules:
+    if sys.argv[1:2] != [_SCHEDULER]:
         return
     from airflow.models.dagrun import DagRun
     from sqlalchemy import event
@@ -35,13 +36,15 @@ def _tell(mapper: Any, connection: Connection, run: DagRun) -> None:
     """Called when a run is about to be written, within the scheduler's transaction."""
     if run.backfill_id is None or run.state != "running":
         return
+    before = (run.conf or {}).get(TOLD_BACKFILL)
+    if isinstance(before, dict) and before.get("id") == str(run.backfill_id):
+        return
     try:
         from airflow.models.backfill import Backfill
         from sqlalchemy import select
 
-        behavior = connection.scalar(select(Backfill.reprocess_behavior).where(Backfill.id == run.backfill_id))
-        told = {"id": str(run.backfill_id), "reprocess": behavior}
-        if (run.conf or {}).get(TOLD_BACKFILL) != told:
-            run.conf = {**(run.conf or {}), TOLD_BACKFILL: told}
+        with connection.begin_nested():  # PostgreSQL gives up a transaction of which a statement has failed
+            behavior = connection.scalar(select(Backfill.reprocess_behavior).where(Backfill.id == run.backfill_id))
+        run.conf = {**(run.conf or {}), TOLD_BACKFILL: {"id": str(run.backfill_id), "reprocess": behavior}}
     except Exception:  # the run goes on without: its history then lacks the backfill's number
         _log.exception("The run %s is not told which backfill it is of", run.run_id)

@@ -255,3 +255,59 @@ def shared_polls(uri, waiters, seconds):
         "asked before": before,
         "asked after": dict(asked),
     }
+
+
+def told_backfills():
+    """Which processes tell runs their backfill; what a run is told, and how often the database is asked in three updates."""
+    import sys
+    from datetime import UTC, datetime
+
+    from airflow.models.backfill import Backfill, ReprocessBehavior
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import event
+
+    from airflow_sfx.plugin import backfills
+
+    tellers = []
+    for part in ("scheduler", "api-server", "triggerer"):
+        with patch.object(sys, "argv", ["airflow", part]):
+            backfills.register()
+        if event.contains(DagRun, "before_update", backfills._tell):
+            event.remove(DagRun, "before_update", backfills._tell)
+            tellers.append(part)
+    asked = []
+    with create_session() as session:
+        moment = datetime(2013, 1, 1, tzinfo=UTC)
+        backfill = Backfill(
+            dag_id="told", from_date=moment, to_date=moment, reprocess_behavior=ReprocessBehavior.COMPLETED.value
+        )
+        session.add(backfill)
+        session.flush()
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]), named=False)
+        run = DagRun(dag_id="told", run_id="r", state="running", conf={"mine": 1})
+        run.backfill_id = backfill.id
+        for _ in range(3):
+            backfills._tell(None, connection, run)
+        told = {"number": str(backfill.id), "conf": run.conf}
+        session.rollback()
+    return {"tellers": tellers, "asked": sum("SELECT" in one for one in asked), **told}
+
+
+def events_of(partitions, batch_ids):
+    """How many outlets a task has left, and whether its events say something, after it has changed so many partitions."""
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+
+    from airflow_sfx import BatchPin
+    from airflow_sfx.assets.asset import batch_asset
+    from airflow_sfx.assets.events import emit
+
+    ids = [f"201301010000{number % batch_ids:02d}" for number in range(partitions)]
+    entries = tuple((f"day={number:05d}", one) for number, one in enumerate(ids))
+    outlet = batch_asset("shop.days")
+    task = BaseOperator(task_id="tried", outlets=[outlet])
+    context = {"task": task, "outlet_events": OutletEventAccessors()}
+    emit(context, [BatchPin("shop", "days", "s3://b/shop.db/days", entries)], "publish")
+    return {"outlets": len(task.outlets), "said": bool(context["outlet_events"][outlet].extra)}

@@ -122,6 +122,19 @@ def test_outside_of_a_task_the_producer_is_the_process(airflow):
     assert producer["host"]
 
 
+def test_the_scheduler_alone_tells_a_run_its_backfill_and_asks_for_it_once(airflow):
+    found = airflow.probe("told_backfills")
+    assert found["tellers"] == ["scheduler"]
+    told = {"id": found["number"], "reprocess": "completed"}
+    assert (found["conf"], found["asked"]) == ({"mine": 1, "sfx_backfill": told}, 1)
+
+
+def test_a_change_of_very_many_partitions_with_different_batch_ids_sends_no_events(airflow):
+    assert airflow.probe("events_of", partitions=2000, batch_ids=2) == {"outlets": 1, "said": True}
+    assert airflow.probe("events_of", partitions=2001, batch_ids=1) == {"outlets": 1, "said": True}
+    assert airflow.probe("events_of", partitions=2001, batch_ids=2) == {"outlets": 0, "said": False}
+
+
 def _frame():
     import pandas as pd
 
