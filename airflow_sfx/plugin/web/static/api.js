@@ -31,5 +31,6 @@ async function answer(response) {
   if (response.ok) return body;
   const refused = { 401: "you are not logged in", 403: "your role may not do this" }[response.status];
   const detail = typeof body.detail === "string" ? body.detail : JSON.stringify(body.detail ?? response.statusText);
-  throw new Error(body.message ?? (refused ? `${refused} (${detail})` : detail));
+  const error = new Error(body.message ?? (refused ? `${refused} (${detail})` : detail));
+  throw Object.assign(error, { kind: body.error });
 }

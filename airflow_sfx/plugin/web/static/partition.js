@@ -15,7 +15,7 @@ export async function partition(name, key = "", before = "") {
     get(`${path}/history`, { partition: key, limit: PAGE, before: before || null }).catch(failed),
     get(`${path}/partition`, { partition: key }).catch(failed),
   ]);
-  if (history.error && now.error) throw history.error;
+  if (history.error && (now.error || history.error.kind !== "PartitionNotFound")) throw history.error;
   const current = history.error ? now.batch_id : history.current;
   const changes = history.changes ?? [];
   const body = changes.map((one) => [
