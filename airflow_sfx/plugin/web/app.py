@@ -102,5 +102,7 @@ async def _log_in_first(request: Request, error: Exception) -> Response:
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
     """An error of the warehouse as an answer."""
+    if isinstance(error, WarehouseUnavailable):
+        looking.snapshots.reopen()
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import airflow_sfx as sfx
-from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.overview import TableOverview, partition_names
@@ -43,9 +40,10 @@ class Snapshots:
             InvalidName: The connection names no warehouse.
         """
         with self._lock:
-            if self._warehouse is None:
-                self._warehouse = sfx.connect()
-            return self._warehouse
+            found = self._warehouse
+            if found is None:
+                found = self._warehouse = sfx.connect()
+            return found
 
     def open(self, db: str, table: str) -> OpenTable:
         """A table, without a look at its partitions.
@@ -55,8 +53,7 @@ class Snapshots:
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         warehouse = self.warehouse()
-        with self._mended():
-            return OpenTable.find(TableRef(db, table), warehouse.store, warehouse.metastore)
+        return OpenTable.find(TableRef(db, table), warehouse.store, warehouse.metastore)
 
     def partition(self, db: str, table: str, name: str) -> TableOverview:
         """One partition at a glance, as it is this moment.
@@ -67,8 +64,7 @@ class Snapshots:
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         opened = self.open(db, table)
-        with self._mended():
-            return TableOverview.of(opened, [opened.layout.partition(name)])
+        return TableOverview.of(opened, [opened.layout.partition(name)])
 
     def names(self, db: str, table: str) -> tuple[OpenTable, list[str]]:
         """A table and the names of its partitions, without a look at all of them.
@@ -78,8 +74,7 @@ class Snapshots:
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         opened = self.open(db, table)
-        with self._mended():
-            return opened, partition_names(opened)
+        return opened, partition_names(opened)
 
     def table(self, db: str, table: str) -> TableOverview:
         """A table at a glance, a few seconds old at the most.
@@ -98,8 +93,7 @@ class Snapshots:
             began = time.monotonic()
             if found is not None and began < until:
                 return found
-            with self._mended():
-                found = self.warehouse().overview(ref.database, ref.table)
+            found = self.warehouse().overview(ref.database, ref.table)
             self._keep(ref, found, time.monotonic() - began, forgot)
             return found
 
@@ -117,11 +111,9 @@ class Snapshots:
             self._forgot += 1
             self._found.pop(ref, None)
 
-    @contextlib.contextmanager
-    def _mended(self) -> Iterator[None]:
-        """Open the warehouse anew after it could not be reached: its connection may be mended meanwhile."""
-        try:
-            yield
-        except WarehouseUnavailable:
-            self._warehouse = None
-            raise
+    def reopen(self) -> None:
+        """Open the warehouse anew next time: it could not be reached, and its connection may be mended meanwhile.
+
+        Without the lock: who holds it may wait for a server, and this is called where all requests come by.
+        """
+        self._warehouse = None
