@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
             show_inputs(NIGHTS[1])
             show_delays("UA")
             if "--ui" in arguments:
-                wait_for_people(airflow)
+                wait_for_people(airflow, on_stack=on_stack)
     except RuntimeError as error:
         console.print("[bold red]✗[/] the demo failed:\n")
         console.print(str(error), markup=False, soft_wrap=True)
@@ -75,12 +75,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def wait_for_people(airflow: LocalAirflow) -> None:
-    """Say where the page is, and return at Ctrl-C."""
+def wait_for_people(airflow: LocalAirflow, *, on_stack: bool) -> None:
+    """Say where the page is, and return at Ctrl-C; the stack's keys are in no file, and its command tells them."""
     lines = (
         f"{airflow.url}/plugin/batch-history",
         f"user {USER}, password {PASSWORD}",
         f". {shlex.quote(str(airflow.home / 'environment'))}  # in another shell: airflow and sfx mean this Airflow",
+        *([keys_of_stack()] if on_stack else []),
     )
     console.print("\nAirflow goes on running, with the page of all batch histories under Browse, Batch history:\n")
     for line in lines:
@@ -202,10 +203,9 @@ def show_next(*, on_stack: bool) -> None:
     """Print what to try next, to be copied into a shell; the keys of the stack are not among it."""
     python, sfx_ = (str(Path(sys.executable).parent / name) for name in ("python", "sfx"))
     look = "import airflow_sfx as sfx; print(sfx.load_dataframe('nyc', 'carrier_delays', ['20130102']))"
-    stack = f"{shlex.quote(sfx_)} stack {{}} --dir {shlex.quote(str(STACK))}"
     lines = (
         *([] if on_stack else [f"export {name}={shlex.quote(text)}" for name, text in FILES.items()]),
-        *([f'eval "$({stack.format("up")})"'] if on_stack else []),
+        *([keys_of_stack()] if on_stack else []),
         f"{shlex.quote(sfx_)} history nyc.carrier_delays 20130102",
         f"{shlex.quote(sfx_)} diff nyc.flights 20130102",
         f'{shlex.quote(python)} -c "{look}"',
@@ -216,7 +216,17 @@ def show_next(*, on_stack: bool) -> None:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     if on_stack:
         console.print("\nS3 and the Hive Metastore go on running; this ends them:\n")
-        console.print(f"  {stack.format('down')}", markup=False, soft_wrap=True)
+        console.print(f"  {stack_command('down')}", markup=False, soft_wrap=True)
+
+
+def keys_of_stack() -> str:
+    """What a shell is told to get at the stack."""
+    return f'eval "$({stack_command("up")})"'
+
+
+def stack_command(what: str) -> str:
+    """A command of the stack's, for a shell."""
+    return f"{shlex.quote(str(Path(sys.executable).parent / 'sfx'))} stack {what} --dir {shlex.quote(str(STACK))}"
 
 
 def partition(night: str) -> str:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class BatchHistoryLink(BaseOperatorLink):
-    """Leads to the partition on the page of batch histories; to the table, where the task has several or has not ended well."""
+    """Leads to the partition on the page of batch histories; to the table, where the task has several, or none that it knows.
+
+    Of several pins it is the first that was published, and the last that was verified.
+    """
 
     name = "Batch history"
 

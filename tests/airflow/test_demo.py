@@ -115,6 +115,7 @@ def demo_on_stack(open_folders):
 def test_the_demo_on_s3_and_hive_can_be_looked_at_and_leaves_a_warehouse_that_its_commands_show(demo_on_stack):
     folder, running, told = demo_on_stack
     assert "user admin, password admin" in told, told
+    assert 'eval "$(' in told, "the environment's file has no keys"
     (url,) = re.findall(r"(http://\S+)/plugin/batch-history", told)
     token = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": "admin"}).json()["access_token"]
     asked = {"headers": {"Authorization": f"Bearer {token}"}, "timeout": 60}
@@ -130,7 +131,9 @@ def test_the_demo_on_s3_and_hive_can_be_looked_at_and_leaves_a_warehouse_that_it
     ]
     assert secret not in told
     lines = [line.strip() for line in told.splitlines()]
-    setting = [line for line in lines if line.startswith(("export ", "eval "))]
+    setting = sorted(
+        {line for line in lines if line.startswith(("export ", "eval "))}
+    )  # told twice: for the UI, and at the end
     shown = [line for line in lines if " history nyc" in line]
     ending = [line for line in lines if " stack down " in line]
     assert (len(setting), len(shown), len(ending)) == (1, 1, 1)
