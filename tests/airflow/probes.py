@@ -311,3 +311,22 @@ def events_of(partitions, batch_ids):
     context = {"task": task, "outlet_events": OutletEventAccessors()}
     emit(context, [BatchPin("shop", "days", "s3://b/shop.db/days", entries)], "publish")
     return {"outlets": len(task.outlets), "said": bool(context["outlet_events"][outlet].extra)}
+
+
+def page_of_warehouses(uris):
+    """What the page answers to a look at all changes with one default warehouse after another."""
+    from fastapi.testclient import TestClient
+
+    from airflow_sfx.plugin.web.access import READING
+    from airflow_sfx.plugin.web.app import create_app
+    from airflow_sfx.plugin.web.looking import snapshots
+
+    app = create_app()
+    seen = []
+    with patch.dict(app.dependency_overrides, {one.dependency: lambda: None for one in READING}):
+        client = TestClient(app, raise_server_exceptions=False)
+        for uri in uris:
+            with patch.dict(os.environ, {"SFX_WAREHOUSE": uri}):
+                seen.append(client.get("/api/changes", params={"since": "2013-01-01T00:00:00Z"}).status_code)
+    snapshots.reopen()
+    return seen

@@ -321,15 +321,9 @@ def test_names_come_back_as_they_are(shop, client) -> None:
     assert told["changes"][0]["reason"] == "<script>alert(1)</script>"
 
 
-def test_a_warehouse_that_is_down_is_told_and_found_again_when_it_is_back(shop, monkeypatch) -> None:
-    from airflow_sfx.plugin.web.snapshots import Snapshots
-
-    monkeypatch.setenv("SFX_WAREHOUSE", "hive://127.0.0.1:1?location=file:///tmp/nothing")
-    snapshots = Snapshots()
-    with pytest.raises(sfx.WarehouseUnavailable):
-        snapshots.table("shop", "items")
-    monkeypatch.setenv("SFX_WAREHOUSE", shop.uri)
-    assert snapshots.table("shop", "items").rows
+def test_a_warehouse_that_is_down_is_told_and_found_again_when_it_is_back(shop, airflow) -> None:
+    down = "hive://127.0.0.1:1?location=file:///tmp/nothing"
+    assert airflow.probe("page_of_warehouses", uris=[down, shop.uri, shop.uri]) == [503, 200, 200]
 
 
 def test_the_script_of_the_docs_rolls_back(scheduler) -> None:
