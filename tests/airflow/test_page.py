@@ -165,6 +165,15 @@ def test_what_is_not_there_is_told_and_leads_back(story, as_user) -> None:
     expect(page.get_by_role("alert")).to_be_empty()
 
 
+def test_a_history_that_is_damaged_is_told_and_not_taken_for_none(story, as_user) -> None:
+    story.store_dataframe(of("torn", 9), "story", "torn", partition_by=["day"])
+    layout = story.overview("story", "torn").table.layout
+    Path(story.uri.removeprefix("embedded://"), layout.entry("torn", 1)).write_bytes(b"{}")
+    page = go(as_user(), "#/partition/story.torn/torn")
+    expect(page.get_by_role("alert")).not_to_be_empty()
+    expect(page.get_by_text("Nothing was ever current here.")).to_have_count(0)
+
+
 def test_an_address_that_is_none_is_told(story, as_user) -> None:
     page = go(as_user(), "#/table/%E0%A4%A")
     expect(page.get_by_role("alert")).to_contain_text("is no part of an address of this page")
