@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_sfx.assets.events import emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.operators.partitions import check_rendered, run_partition
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import Logger
 
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
@@ -34,6 +36,7 @@ class Destination:
     evolve: Evolve
     cascade: bool | str
     notify: Notify
+    log: Logger
     linked: BatchPin | None = None
     _as_written: tuple[str, Sequence[Any] | None]
 
@@ -108,11 +111,25 @@ class Destination:
         Returns:
             The warehouse; None for the default one.
         """
-        from airflow_sfx.hooks.sfx import (
-            named_warehouse,
-        )  # connections are for running tasks, not for parsing DAG files
+        # Connections are for running tasks, not for parsing DAG files.
+        from airflow_sfx.hooks.sfx import named_warehouse
 
         return named_warehouse(self.sfx_conn_id)
+
+    def told(self, context: Context, pin: BatchPin) -> BatchPin:
+        """Say what was written: in the log, by the link to it and, where it is current, by asset events.
+
+        Args:
+            context: The task's context.
+            pin: What was written.
+
+        Returns:
+            The pin, which is the task's output.
+        """
+        self.linked = pin
+        self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
+        emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
+        return pin
 
     def _table(self) -> TableRef:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import airflow_sfx as sfx
-from airflow_sfx.assets.events import add_outlet, emit
+from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
@@ -139,10 +139,7 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         self.conf = {**(self.conf or {}), OUTPUT: self._as_spark(batch.location), INPUTS: json.dumps(inputs)}
         super().execute(context)
         pin = batch.close(publish=self.publish, evolve=self.evolve)
-        self.linked = pin
-        self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
-        emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
-        return pin
+        return self.told(context, pin)
 
     def _described(self, warehouse: Warehouse, value: Any) -> dict[str, object]:
         pins = list(pins_in(value))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseHook, BaseOperator
 
 import airflow_sfx as sfx
-from airflow_sfx.assets.events import add_outlet, emit
+from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.destination import Destination
@@ -150,10 +150,7 @@ class SqlToBatchOperator(Destination, BaseOperator):
                 producer=producer_of(cast("Mapping[str, Any]", context)),
                 warehouse=self.warehouse(),
             )
-        self.linked = pin
-        self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
-        emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
-        return pin
+        return self.told(context, pin)
 
     def _batches(self, cursor: Any, connection: Any) -> Iterator[pa.RecordBatch]:
         from airflow_sfx.frames.rows import record_batches

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.standard.operators.python import PythonOperator
 
 import airflow_sfx as sfx
-from airflow_sfx.assets.events import add_outlet, emit
+from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
@@ -156,10 +156,7 @@ class StoreBatchOperator(Destination, PythonOperator):
             producer=producer_of(cast("Mapping[str, Any]", context)),
             warehouse=warehouse,
         )
-        self.linked = pin
-        self.log.info("%s %s", "Published" if self.publish else "Staged", pin)
-        emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
-        return pin
+        return self.told(context, pin)
 
 
 def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
