@@ -324,7 +324,7 @@ def page_of_warehouses(uris):
     app = create_app()
     seen = []
     with patch.dict(app.dependency_overrides, {one.dependency: lambda: None for one in READING}):
-        client = TestClient(app, raise_server_exceptions=False)
+        client = TestClient(app)
         for uri in uris:
             with patch.dict(os.environ, {"SFX_WAREHOUSE": uri}):
                 seen.append(client.get("/api/changes", params={"since": "2013-01-01T00:00:00Z"}).status_code)

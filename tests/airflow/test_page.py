@@ -173,6 +173,9 @@ def test_a_history_that_is_damaged_is_told_and_not_taken_for_none(story, as_user
     page = go(as_user(), "#/partition/story.torn/torn")
     expect(page.get_by_role("alert")).not_to_be_empty()
     expect(page.get_by_text("Nothing was ever current here.")).to_have_count(0)
+    go(page, "#/changes")
+    expect(page.get_by_text("The changes of story.torn cannot be told")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="story.flights").first).to_be_visible()
 
 
 def test_an_address_that_is_none_is_told(story, as_user) -> None:

@@ -120,12 +120,23 @@ class TableChangeDocument(ChangeDocument):
     table: str
 
 
+class UntoldDocument(BaseModel):
+    """A table whose changes cannot be told, because what is stored of them is not as it was written."""
+
+    table: str
+    message: str
+
+
 class ChangesDocument(BaseModel):
-    """A page of changes across tables, newest first; ``more`` where there are older ones, ``total`` where that is known."""
+    """A page of changes across tables, newest first; ``more`` where there are older ones, ``total`` where that is known.
+
+    ``untold`` are tables whose changes could not be read: those of all others are there.
+    """
 
     total: int | None
     more: bool
     changes: list[TableChangeDocument]
+    untold: list[UntoldDocument] = []
 
 
 class UndoDocument(BaseModel):

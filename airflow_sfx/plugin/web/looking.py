@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
-from airflow_sfx.core.errors import ForeignChange, InvalidName, PartitionNotFound, TableNotFound
+from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, PartitionNotFound, TableNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
@@ -223,15 +223,21 @@ def changes(
         except (ForeignChange, TableNotFound):  # not ours, or gone since it was listed
             if table:
                 raise
-            return AuditReport(str(ref), (), ())
+        except InconsistentBatch as error:
+            if table:
+                raise
+            untold[str(ref)] = str(error)
+        return AuditReport(str(ref), (), ())
 
+    untold: dict[str, str] = {}
     found: list[tuple[str, LedgerEntry]] = []
     end, span = until or datetime.now(UTC), FIRST_SPAN
     while end > since and len(found) <= offset + limit:  # a month may have a million changes, and a page shows fifty
         begin = since if end - since <= span else end - span  # a time before the year 1 cannot be told
         found += _newest_first(each(partial(of_table, begin=begin, end=end), tables))
         end, span = begin, 4 * span
-    return {"total": None, **_page(found, limit, offset)}
+    told = [{"table": name, "message": message} for name, message in sorted(untold.items())]
+    return {"total": None, **_page(found, limit, offset), "untold": told}
 
 
 @router.get("/runs", response_model=ChangesDocument)

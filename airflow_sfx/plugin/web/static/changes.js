@@ -17,6 +17,7 @@ export async function changes(hours = "24", offset = "0") {
   return [
     h("h1", {}, "Changes"),
     h("p", {}, choice),
+    ...found.untold.map((one) => h("p", { class: "waiting" }, `The changes of ${one.table} cannot be told: ${one.message}`)),
     listed(found, `Nothing has changed in ${HOURS[hours] ?? HOURS[24]}.`),
     paging(null, Number(offset), PAGE, (at) => address("changes", hours, at), ["Newer", "Older"], found.more),
   ];
