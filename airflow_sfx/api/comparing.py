@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse.reports import VerifyReport
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff import BatchDiff
+    from airflow_sfx.warehouse.reports import VerifyReport
 from airflow_sfx.api.connecting import warehouse_of
 
 

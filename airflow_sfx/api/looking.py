@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from airflow_sfx.api.connecting import warehouse_of
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.reports import AuditReport, TableState
 from airflow_sfx.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.reports import AuditReport, TableState
 
 
 def tables(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.arguments import Keys
-from airflow_sfx.warehouse.reports import Repair
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.progress import Progress
+    from airflow_sfx.warehouse.reports import Repair
 from airflow_sfx.api.connecting import producer_of, warehouse_of
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow_sfx.api.connecting import producer_of, warehouse_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.reports import RunRollback
 from airflow_sfx.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.reports import RunRollback
 
 
 def rollback(

@@ -88,6 +88,9 @@ class EmbeddedMetastore:
                         db.execute(statement)
                     db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
+    def get_ready(self) -> None:
+        """Nothing takes long here."""
+
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
         with self._reading() as db:

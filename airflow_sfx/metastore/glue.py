@@ -54,6 +54,9 @@ class GlueMetastore:
             self._made = self._make_client()
         return self._made
 
+    def get_ready(self) -> None:
+        """Nothing takes long here."""
+
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
         return sorted(one["Name"] for one in self._pages("get_databases", "DatabaseList"))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from thrift.Thrift import TApplicationException, TException
+
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -17,6 +19,7 @@ from airflow_sfx.metastore import hive_objects as objects
 from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
 from airflow_sfx.metastore.hive_client import CALL_SECONDS, Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
+from airflow_sfx.metastore.hive_thrift import ttypes
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 from airflow_sfx.metastore.patience import patience
 
@@ -52,6 +55,10 @@ class HiveMetastore:
         self._location = location
         self._old_get_table = True
 
+    def get_ready(self) -> None:
+        """Open a connection in the background: the first call on a new one takes the metastore four times as long as others."""
+        self._clients.open_ahead(lambda client: client.get_all_databases())
+
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
         return sorted(self._ask(lambda client: client.get_all_databases()))
@@ -67,14 +74,12 @@ class HiveMetastore:
 
     def create_table(self, info: TableInfo) -> TableInfo:
         """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
-        from hmsclient.genthrift.hive_metastore.ttypes import AlreadyExistsException
-
         self._make_database(info.ref.database)
         for _ in self._while_interrupted():
             found = self.get_table(info.ref)
             if found is not None:
                 return found
-            with contextlib.suppress(AlreadyExistsException, Interrupted):
+            with contextlib.suppress(ttypes.AlreadyExistsException, Interrupted):
                 self._tell(lambda client: client.create_table(objects.table_of(info)))
         raise AssertionError  # the loop ends by returning or raising
 
@@ -104,8 +109,6 @@ class HiveMetastore:
         With ``keys`` the table itself is not looked at: one call. Up to `CHUNK` named ones, or fewer than `ALL_AT_ONCE` of a
         whole table, are as they were at one moment; of more than that, each chunk is.
         """
-        from hmsclient.genthrift.hive_metastore.ttypes import NoSuchObjectException
-
         wanted = None if partitions is None else sorted(set(partitions))
         if wanted == []:
             return {}
@@ -119,7 +122,7 @@ class HiveMetastore:
                 return {} if pointer is None else {pointer.partition: pointer}
         try:
             found = self._all(ref) if wanted is None else self._named(ref, keys, wanted)
-        except NoSuchObjectException:  # the table has just been dropped
+        except ttypes.NoSuchObjectException:  # the table has just been dropped
             return {}
         infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
         return {info.partition: info for info in infos}
@@ -146,22 +149,19 @@ class HiveMetastore:
 
         Somebody else may have dropped the table, or a partition, since it was looked at.
         """
-        from hmsclient.genthrift.hive_metastore.ttypes import InvalidOperationException, NoSuchObjectException
-
         crossed = 0
         for _ in self._while_interrupted():
             table = self._existing(ref)
             try:
                 if change(table):
                     return table
-            except (NoSuchObjectException, InvalidOperationException) as error:
+            except (ttypes.NoSuchObjectException, ttypes.InvalidOperationException) as error:
                 crossed += 1
                 if crossed == CROSSED_AT_MOST:
                     raise self._clients.unavailable(str(error.message)) from error
         raise AssertionError  # the loop ends by returning or raising
 
     def _move(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
-        from hmsclient.genthrift.hive_metastore.ttypes import AddPartitionsRequest, EnvironmentContext
 
         ref, keys = TableRef(table.dbName, table.tableName), objects.info_of(table).keys
         there = {tuple(one.values): one for one in self._named(ref, keys, [p.partition for p in pointers])}
@@ -169,7 +169,7 @@ class HiveMetastore:
         empty = f"{objects.info_of(table).location}/{EMPTY}"
         for chunk in bounded(missing, CHUNK):
             new = [objects.new_partition(table, pointer, empty) for pointer in chunk]
-            request = AddPartitionsRequest(
+            request = ttypes.AddPartitionsRequest(
                 dbName=table.dbName, tblName=table.tableName, parts=new, ifNotExists=True, needResult=False
             )
             try:
@@ -184,7 +184,7 @@ class HiveMetastore:
         ]
         if not due:
             return True
-        quiet = EnvironmentContext({"DO_NOT_UPDATE_STATS": "true"})
+        quiet = ttypes.EnvironmentContext({"DO_NOT_UPDATE_STATS": "true"})
         try:
             self._tell(
                 lambda client: client.alter_partitions_with_environment_context(
@@ -209,8 +209,6 @@ class HiveMetastore:
 
     def _alter_table(self, table: Any, guard: str, expected: str | None, *, cascade: bool) -> bool:
         """Change a table unless somebody has meanwhile; False if it has to be looked at again."""
-        from hmsclient.genthrift.hive_metastore.ttypes import EnvironmentContext, MetaException
-
         if guard == _VERSION:
             table.parameters[_VERSION] = str(int(expected or 0) + 1)
         properties = {"DO_NOT_UPDATE_STATS": "true"}
@@ -221,22 +219,19 @@ class HiveMetastore:
         try:
             self._tell(
                 lambda client: client.alter_table_with_environment_context(
-                    table.dbName, table.tableName, table, EnvironmentContext(properties)
+                    table.dbName, table.tableName, table, ttypes.EnvironmentContext(properties)
                 ),
                 seconds=10 * CALL_SECONDS if cascade else CALL_SECONDS,
             )
         except Interrupted:
             return False
-        except MetaException as error:
+        except ttypes.MetaException as error:
             if _MOVED_MEANWHILE in str(error.message):
                 return False
             raise
         return True
 
     def _table(self, ref: TableRef) -> Any | None:
-        from hmsclient.genthrift.hive_metastore.ttypes import GetTableRequest, NoSuchObjectException
-        from thrift.Thrift import TApplicationException
-
         def get(client: Any) -> Any:
             if self._old_get_table:
                 try:
@@ -245,11 +240,11 @@ class HiveMetastore:
                     if error.type != TApplicationException.UNKNOWN_METHOD:
                         raise
                     self._old_get_table = False  # Hive 4 has the call with a request only
-            return client.get_table_req(GetTableRequest(dbName=ref.database, tblName=ref.table)).table
+            return client.get_table_req(ttypes.GetTableRequest(dbName=ref.database, tblName=ref.table)).table
 
         try:
             return self._ask(get)
-        except NoSuchObjectException:
+        except ttypes.NoSuchObjectException:
             return None
 
     def _existing(self, ref: TableRef) -> Any:
@@ -287,13 +282,12 @@ class HiveMetastore:
         ]
 
     def _make_database(self, name: str) -> None:
-        from hmsclient.genthrift.hive_metastore.ttypes import AlreadyExistsException, Database
 
-        new = Database(name=name, locationUri=f"{self._location}/{name}.db", parameters={})
+        new = ttypes.Database(name=name, locationUri=f"{self._location}/{name}.db", parameters={})
         for _ in self._while_interrupted():
             if name in self.databases():
                 return
-            with contextlib.suppress(AlreadyExistsException, Interrupted):
+            with contextlib.suppress(ttypes.AlreadyExistsException, Interrupted):
                 self._tell(lambda client: client.create_database(new))
 
     def _while_interrupted(self) -> Iterator[None]:
@@ -318,16 +312,15 @@ class HiveMetastore:
     @contextlib.contextmanager
     def _server_errors(self) -> Iterator[None]:
         """Errors of the server that no caller expects, as ours."""
-        from hmsclient.genthrift.hive_metastore.ttypes import (
-            AlreadyExistsException,
-            InvalidOperationException,
-            NoSuchObjectException,
-        )
-        from thrift.Thrift import TException
-
         try:
             yield
-        except (AlreadyExistsException, InvalidOperationException, NoSuchObjectException, Interrupted, SfxError):
+        except (
+            ttypes.AlreadyExistsException,
+            ttypes.InvalidOperationException,
+            ttypes.NoSuchObjectException,
+            Interrupted,
+            SfxError,
+        ):
             raise
         except TException as error:
             message = str(getattr(error, "message", None) or error)

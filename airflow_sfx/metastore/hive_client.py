@@ -15,13 +15,17 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
+from thrift.protocol.TProtocol import TProtocolException
+from thrift.Thrift import TApplicationException, TException
+from thrift.transport.TSocket import TSocket
+from thrift.transport.TTransport import TBufferedTransport, TTransportBase, TTransportException
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.metastore.hive_thrift import Client
 from airflow_sfx.metastore.patience import TRY_SECONDS, patience
-
-if TYPE_CHECKING:
-    from thrift.transport.TTransport import TTransportBase
 
 T = TypeVar("T")
 
@@ -33,6 +37,9 @@ _LAST_PORT = 65_535
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 30.0
 """How long a call may take before the connection is given up; a call with much to do gets more."""
+
+IDLE_SECONDS = 120.0
+"""For how long a connection is kept that nobody uses: what lies between may drop it without a word."""
 
 _READ_BYTES = 1 << 18
 """Ten thousand partitions are some megabytes, and the default would ask for four kilobytes at a time."""
@@ -97,7 +104,8 @@ class HiveClients:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._idle: list[tuple[Any, Any]] = []
+        self._idle: list[tuple[float, tuple[Any, Any]]] = []
+        self._ahead: threading.Thread | None = None
         self._reached = False
         self._lock = threading.Lock()
         _ALL.add(self)
@@ -137,10 +145,6 @@ class HiveClients:
             WarehouseUnavailable: No host could be reached; the call was not made.
             Exception: What the server raised.
         """
-        from thrift.protocol.TProtocol import TProtocolException
-        from thrift.Thrift import TApplicationException
-        from thrift.transport.TTransport import TTransportException
-
         with self._lent() as (client, socket):
             socket.setTimeout(seconds * 1000)
             try:
@@ -152,6 +156,23 @@ class HiveClients:
                     raise
                 raise ServerFailed(str(error.message)) from error
 
+    def open_ahead(self, action: Callable[[Any], object]) -> None:
+        """Open a connection in the background, unless there is one; the next call waits for it.
+
+        Args:
+            action: A small call, for what the server does at the first one on a connection.
+        """
+
+        def first() -> None:
+            with contextlib.suppress(Interrupted, WarehouseUnavailable, TException):  # the next call will tell
+                self.tell(action)
+
+        with self._lock:
+            if self._idle or self._ahead is not None:
+                return
+            self._ahead = threading.Thread(target=first, name="sfx-hive-ahead", daemon=True)
+            self._ahead.start()
+
     def unavailable(self, reason: str) -> WarehouseUnavailable:
         """The error for a metastore that does not do what it is asked."""
         named = f", which {self._address.source} names," if self._address.source else ""
@@ -162,12 +183,7 @@ class HiveClients:
 
     @contextlib.contextmanager
     def _lent(self) -> Iterator[tuple[Any, Any]]:
-        from thrift.Thrift import TException
-
-        with self._lock:
-            lent = self._idle.pop() if self._idle else None
-        if lent is None:
-            lent = self._open()
+        lent = self._kept() or self._open()
         whole = False
         try:
             yield lent
@@ -178,18 +194,31 @@ class HiveClients:
         finally:
             if whole:
                 with self._lock:
-                    self._idle.append(lent)
+                    self._idle.append((time.monotonic(), lent))
             else:
                 lent[1].close()
+
+    def _kept(self) -> tuple[Any, Any] | None:
+        """A connection that was used a short while ago."""
+        ahead = self._ahead
+        if ahead is not None and ahead is not threading.current_thread():
+            ahead.join(CONNECT_SECONDS)
+            self._ahead = None
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                since, lent = self._idle.pop()
+            if time.monotonic() - since < IDLE_SECONDS:
+                return lent
+            lent[1].close()
 
     def forget(self) -> None:
         """Leave open connections to the process that this one was forked from."""
         self._lock = threading.Lock()
-        self._idle = []
+        self._idle, self._ahead = [], None
 
     def _open(self) -> tuple[Any, Any]:
-        from thrift.transport.TTransport import TTransportException
-
         give_up = time.monotonic() + (patience() if self._reached else 0)
         while True:
             reasons = []
@@ -219,11 +248,6 @@ os.register_at_fork(after_in_child=_forget_all)
 
 
 def _connect(host: str, port: int, address: Address) -> tuple[Any, Any]:
-    from hmsclient.genthrift.hive_metastore.ThriftHiveMetastore import Client
-    from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
-    from thrift.transport.TSocket import TSocket
-    from thrift.transport.TTransport import TBufferedTransport
-
     socket = TSocket(host, port)
     socket.setTimeout(CONNECT_SECONDS * 1000)
     transport: TTransportBase

@@ -21,9 +21,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from thrift.Thrift import TApplicationException, TException
+
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, ServerFailed
+from airflow_sfx.metastore.hive_thrift import ttypes
 
 WAIT_SECONDS = 10.0
 """How long a writer waits for a lock; then it goes on without, and looks at the ledger again afterwards."""
@@ -113,13 +116,10 @@ class Locks:
             self._release(taken.lock)
 
     def _take(self, ref: TableRef, name: str | None) -> _Lease | None:
-        from hmsclient.genthrift.hive_metastore.ttypes import LockState, MetaException
-        from thrift.Thrift import TApplicationException
-
         mark, since = f"{_MARK}{uuid.uuid4().hex}", _clocks()
         try:
             answer = self._clients.tell(lambda client: client.lock(_request(ref, name, mark)))
-        except (MetaException, TApplicationException) as error:
+        except (ttypes.MetaException, TApplicationException) as error:
             self._go_without(error)
             return None
         except Interrupted as error:
@@ -130,14 +130,14 @@ class Locks:
             return None
         give_up, look_at = time.monotonic() + WAIT_SECONDS, 0.0
         state = answer.state
-        while state == LockState.WAITING and time.monotonic() < give_up:
+        while state == ttypes.LockState.WAITING and time.monotonic() < give_up:
             if time.monotonic() > look_at:
                 self._end_those_of_the_dead(ref, answer.lockid)
                 look_at = time.monotonic() + LOOK_SECONDS
             time.sleep(random.uniform(0.02, 0.2))  # noqa: S311
             since = _clocks()
             state = self._state(answer.lockid)
-        if state == LockState.ACQUIRED:
+        if state == ttypes.LockState.ACQUIRED:
             return _Lease(int(answer.lockid), since)
         self._release(answer.lockid)
         return None
@@ -148,11 +148,8 @@ class Locks:
 
     def _has_tables(self) -> bool:
         """Whether the metastore can look at locks at all; where its tables are missing, it fails inside."""
-        from hmsclient.genthrift.hive_metastore.ttypes import ShowLocksRequest
-        from thrift.Thrift import TException
-
         try:
-            self._clients.tell(lambda client: client.show_locks(ShowLocksRequest()))
+            self._clients.tell(lambda client: client.show_locks(ttypes.ShowLocksRequest()))
         except ServerFailed:
             return False
         except (Interrupted, WarehouseUnavailable, TException):
@@ -160,11 +157,8 @@ class Locks:
         return True
 
     def _state(self, lock: int) -> int | None:
-        from hmsclient.genthrift.hive_metastore.ttypes import CheckLockRequest
-        from thrift.Thrift import TException
-
         try:
-            return int(self._clients.tell(lambda client: client.check_lock(CheckLockRequest(lockid=lock))).state)
+            return int(self._clients.tell(lambda client: client.check_lock(ttypes.CheckLockRequest(lockid=lock))).state)
         except (Interrupted, WarehouseUnavailable, TException):
             return None
 
@@ -174,13 +168,10 @@ class Locks:
 
     def _renewed(self, taken: _Lease) -> bool:
         """Renew a lock; whether the metastore says that it is still held."""
-        from hmsclient.genthrift.hive_metastore.ttypes import HeartbeatRequest
-        from thrift.Thrift import TException
-
         since = _clocks()
         try:
             self._clients.ask(
-                lambda client: client.heartbeat(HeartbeatRequest(lockid=taken.lock)), most=RELEASE_SECONDS
+                lambda client: client.heartbeat(ttypes.HeartbeatRequest(lockid=taken.lock)), most=RELEASE_SECONDS
             )
         except (WarehouseUnavailable, TException) as error:
             _log.warning("The lock %d of the Hive Metastore could not be renewed: %s", taken.lock, _first(error))
@@ -189,12 +180,9 @@ class Locks:
         return True
 
     def _release(self, lock: int) -> None:
-        from hmsclient.genthrift.hive_metastore.ttypes import NoSuchLockException, UnlockRequest
-        from thrift.Thrift import TException
-
         try:
-            self._clients.ask(lambda client: client.unlock(UnlockRequest(lockid=lock)), most=RELEASE_SECONDS)
-        except NoSuchLockException:
+            self._clients.ask(lambda client: client.unlock(ttypes.UnlockRequest(lockid=lock)), most=RELEASE_SECONDS)
+        except ttypes.NoSuchLockException:
             return  # an answer was lost, or the lock has ended
         except (WarehouseUnavailable, TException) as error:
             _log.warning("The lock %d could not be given back (%s); the next writer ends it.", lock, _first(error))
@@ -217,10 +205,7 @@ class Locks:
                 self._release(one.lockid)
 
     def _shown(self, ref: TableRef) -> list[Any]:
-        from hmsclient.genthrift.hive_metastore.ttypes import ShowLocksRequest
-        from thrift.Thrift import TException
-
-        wanted = ShowLocksRequest(dbname=ref.database, tablename=ref.table + SUFFIX)
+        wanted = ttypes.ShowLocksRequest(dbname=ref.database, tablename=ref.table + SUFFIX)
         try:
             return self._clients.ask(lambda client: client.show_locks(wanted), most=RELEASE_SECONDS).locks or []
         except (WarehouseUnavailable, TException):
@@ -228,8 +213,6 @@ class Locks:
 
 
 def _request(ref: TableRef, name: str | None, mark: str) -> Any:
-    from hmsclient.genthrift.hive_metastore import ttypes
-
     part = ttypes.LockComponent(
         type=ttypes.LockType.EXCLUSIVE,
         level=ttypes.LockLevel.TABLE if name is None else ttypes.LockLevel.PARTITION,

@@ -20,6 +20,7 @@ from airflow_sfx.metastore.external import (
     pointer_in,
     pointing,
 )
+from airflow_sfx.metastore.hive_thrift import ttypes
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 
 # What Hive's FileUtils.escapePathName encodes: names are compared as text, so ours must be Hive's to the letter.
@@ -55,8 +56,6 @@ def _encoded(found: re.Match[str]) -> str:
 
 def table_of(info: TableInfo) -> Any:
     """A Hive table: external, so that dropping it leaves the objects, in Parquet."""
-    from hmsclient.genthrift.hive_metastore import ttypes
-
     return ttypes.Table(
         dbName=info.ref.database,
         tableName=info.ref.table,
@@ -102,8 +101,6 @@ def pointer_of_table(table: Any) -> PartitionInfo | None:
 
 def new_partition(table: Any, pointer: PartitionInfo, empty: str) -> Any:
     """A partition that is still to be filled: at a directory without files, which reads as no rows."""
-    from hmsclient.genthrift.hive_metastore import ttypes
-
     return ttypes.Partition(
         dbName=table.dbName,
         tableName=table.tableName,
@@ -122,8 +119,6 @@ def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
 
 
 def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:
-    from hmsclient.genthrift.hive_metastore import ttypes
-
     comments = {field.name: field.comment for field in known}
     return [
         ttypes.FieldSchema(column.name.lower(), column.type, comments.get(column.name.lower())) for column in columns
@@ -131,8 +126,6 @@ def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:
 
 
 def _storage(fields: Sequence[Any], location: str) -> Any:
-    from hmsclient.genthrift.hive_metastore import ttypes
-
     return ttypes.StorageDescriptor(
         cols=list(fields),
         location=location,

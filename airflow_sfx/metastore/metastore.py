@@ -59,6 +59,9 @@ class Metastore(Protocol):
     Each call is one transaction. Faults come as `WarehouseUnavailable`.
     """
 
+    def get_ready(self) -> None:
+        """Do ahead, in the background, what the next call would take longest for; faults are for that call to tell."""
+
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
 

@@ -7,23 +7,21 @@ refuses DAG files with tasks that end in the triggerer.
 from __future__ import annotations
 
 import logging
-import sys
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.hooks.context import TOLD_BACKFILL
+from airflow_sfx.plugin.process import is_scheduler
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from sqlalchemy import Connection
 
 _log = logging.getLogger(__name__)
-_SCHEDULER = "scheduler"
-"""The subcommand, which Airflow's standalone starts as a process of its own, too."""
 
 
 def register() -> None:
     """Tell runs from now on, if this process is the scheduler; nothing is imported in others."""
-    if sys.argv[1:2] != [_SCHEDULER]:
+    if not is_scheduler():
         return
     from airflow.models.dagrun import DagRun
     from sqlalchemy import event

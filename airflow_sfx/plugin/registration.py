@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_sfx.hooks import observing
-from airflow_sfx.plugin import backfills, xcom
+from airflow_sfx.plugin import backfills, preloading, xcom
 
 
 class _Apps:
@@ -23,7 +23,7 @@ class SfxPlugin(AirflowPlugin):
     """Registers what works without configuration.
 
     In every process pins cross XCom, and what is read and changed is seen; the API server has the page; the scheduler tells
-    the runs of a backfill which one they are of.
+    the runs of a backfill which one they are of, and loads ahead what tasks need.
     """
 
     name = "sfx"
@@ -56,3 +56,4 @@ class SfxPlugin(AirflowPlugin):
         xcom.register()
         observing.register()
         backfills.register()
+        preloading.preload()

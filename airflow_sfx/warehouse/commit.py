@@ -22,11 +22,12 @@ from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.storage.parallel import put_all
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.observers import Committed, tell
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import expected_location
-from airflow_sfx.warehouse.runs import record_run
+from airflow_sfx.warehouse.runs import notes_of_run
 
 LEASE_SECONDS = 3
 LEASE_PARTITIONS_A_SECOND = 100
@@ -203,8 +204,8 @@ def _record(table: OpenTable, entries: Sequence[LedgerEntry], author: Author) ->
         "reason": author.reason,
         "changes": [[entry.partition, entry.sequence, entry.batch_id, entry.previous] for entry in entries],
     }
-    table.store.put_if_absent(table.layout.commit(first.commit), compact(record).encode())
-    record_run(table, first.commit, author.producer)
+    noted = (table.layout.commit(first.commit), compact(record).encode())
+    put_all(table.store, [noted, *notes_of_run(table, first.commit, author.producer)])
 
 
 def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import getpass
 import platform
 import socket
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from airflow_sfx.core.producer import Producer
 
-_PACKAGES = ("airflow-sfx", "apache-airflow", "pandas", "polars", "pyarrow")
+_PACKAGES = {
+    "airflow-sfx": "airflow_sfx",
+    "apache-airflow": "airflow",
+    "pandas": "pandas",
+    "polars": "polars",
+    "pyarrow": "pyarrow",
+}
+"""Packages whose versions are kept, with their modules."""
 
 
 def current_producer(environment: Mapping[str, str]) -> Producer:
@@ -64,9 +72,10 @@ def _host() -> str:
 @cache
 def _packages() -> Mapping[str, str]:
     found = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name, module in _PACKAGES.items():
+        loaded = vars(sys.modules[module]).get("__version__") if module in sys.modules else None
         try:
-            found[name] = version(name)
+            found[name] = str(loaded or version(name))  # to look up what is installed takes a millisecond each
         except PackageNotFoundError:
             continue
     return found

@@ -69,17 +69,20 @@ class Unit:
         return producer.backfill_id == self.backfill_id
 
 
-def record_run(table: OpenTable, commit: str, producer: Producer) -> None:
-    """Note that a DAG run is about to make a commit, also for the backfill that it belongs to; nothing outside of a run."""
+def notes_of_run(table: OpenTable, commit: str, producer: Producer) -> list[tuple[str, bytes]]:
+    """What notes that a DAG run is about to make a commit, also for the backfill that it belongs to; nothing outside of a run.
+
+    Returns:
+        Paths and contents.
+    """
     if producer.dag_id is None or producer.run_id is None:
-        return
+        return []
     units = [Unit(producer.dag_id, producer.run_id)]
     if producer.backfill_id is not None:
         units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
     note = compact({"table": str(table.ref), "commit": commit}).encode()
-    for unit in units:
-        (directory,) = unit.directories
-        table.store.put_if_absent(f"{directory}/{table.ref}~{commit.replace('/', '~')}.json", note)
+    name = f"{table.ref}~{commit.replace('/', '~')}.json"
+    return [(f"{directory}/{name}", note) for unit in units for directory in unit.directories]
 
 
 def commits_of(store: Store, unit: Unit) -> dict[TableRef, list[str]]:

@@ -11,7 +11,6 @@ from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, partition_list, partitions_of
 from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.frames.evolution import merge_columns
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
@@ -175,6 +174,8 @@ class Target:
                     f"the frame has a column named {key.name!r}, which is a partition key of {self.ref}: drop the column, or "
                     f"pass partition_by=[{key.name!r}] instead of partitions="
                 )
+        from airflow_sfx.frames.evolution import merge_columns
+
         have = self.existing.columns if self.existing else ()
         if not have:
             return columns
@@ -207,6 +208,8 @@ class Target:
             )
         if info.columns == columns and not self.adopted:
             return
+
+        from airflow_sfx.frames.evolution import merge_columns
 
         def change(now: TableInfo) -> TableInfo:
             mine = {column.name.lower() for column in columns}

@@ -33,6 +33,13 @@ def test_a_killed_task_is_tried_again_and_leaves_one_batch(scheduler: LocalAirfl
         assert scheduled_warehouse.show("killed", table).staged == ()
 
 
+def test_tasks_begin_with_what_the_scheduler_has_loaded_ahead(scheduler: LocalAirflow) -> None:
+    scheduler.ready("loaded_ahead")
+    run_id = scheduler.succeed("loaded_ahead")
+    told = scheduler.get(f"dags/loaded_ahead/dagRuns/{run_id}/taskInstances/tell/xcomEntries/return_value")
+    assert told["value"] in (True, "true", "True")
+
+
 def test_a_backfill_survives_that_its_scheduler_is_killed(scheduler: LocalAirflow, scheduled_warehouse) -> None:
     days = [f"201301{day:02d}" for day in range(1, 7)]
     scheduler.ready("slowly")

@@ -8,7 +8,20 @@ import sys
 
 import pytest
 
-HEAVY = {"pandas", "polars", "pyarrow", "numpy", "obstore", "boto3", "pyspark", "rich", "typer", "tenacity", "fastapi"}
+HEAVY = {
+    "pandas",
+    "polars",
+    "pyarrow",
+    "numpy",
+    "obstore",
+    "boto3",
+    "pyspark",
+    "rich",
+    "typer",
+    "tenacity",
+    "fastapi",
+    "hmsclient",
+}
 BESIDE = "import json, sys; from airflow.sdk import DAG, dag, task, Param; task.python; before = set(sys.modules); "
 TELL = "; print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))"
 
@@ -39,6 +52,15 @@ def imported(airflow, statement):
 def test_a_dag_file_imports_nothing_heavy(airflow, statement):
     before, more = imported(airflow, statement)
     assert not HEAVY & (more - before)
+
+
+def test_the_scheduler_alone_loads_ahead_what_tasks_need_and_leaves_numpy_to_them(airflow):
+    load = "import sys; sys.argv = ['airflow', '{}']; from airflow_sfx.plugin.preloading import preload; preload()"
+    _, scheduler = imported(airflow, load.format("scheduler"))
+    assert {"airflow_sfx.warehouse.store", "airflow_sfx.metastore.hive"} <= scheduler
+    assert not {"numpy", "pyarrow", "pandas", "boto3"} & scheduler
+    _, worker = imported(airflow, load.format("triggerer"))
+    assert not {"airflow_sfx.api", "airflow_sfx.warehouse"} & worker
 
 
 def test_the_example_dag_parses_without_loading_a_library_of_frames(airflow):

@@ -19,7 +19,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore import hive_locks
+from airflow_sfx.metastore import hive_client, hive_locks
 from airflow_sfx.metastore.hive import HiveMetastore
 from airflow_sfx.metastore.hive_client import Address, HiveClients
 from airflow_sfx.metastore.hive_locks import Locks
@@ -135,18 +135,40 @@ def test_a_warehouse_that_nobody_uses_any_more_leaves_no_connection_open(clean_a
     warehouse = warehouse_on(clean_address)
     warehouse.tables()
     assert isinstance(warehouse.metastore, HiveMetastore)
-    handle = weakref.ref(warehouse.metastore._clients._idle[0][1].handle)
+    handle = weakref.ref(warehouse.metastore._clients._idle[0][1][1].handle)
     del warehouse
     gc.collect()
     assert handle() is None, "a socket that nobody has any more is closed"
+
+
+def test_a_connection_that_was_opened_ahead_is_the_one_that_the_next_call_uses(clean_address) -> None:
+    with proxy(int(clean_address.rpartition(":")[2]), {}, seed=1) as counted:
+        metastore = warehouse_on(f"127.0.0.1:{counted.port}").metastore
+        metastore.get_ready()
+        metastore.databases()
+        assert counted.accepted == 1
+        metastore.get_ready()
+        metastore.databases()
+        assert counted.accepted == 1
+
+
+def test_a_connection_that_nobody_used_for_long_is_not_used_again(clean_address, monkeypatch) -> None:
+    with proxy(int(clean_address.rpartition(":")[2]), {}, seed=1) as counted:
+        metastore = warehouse_on(f"127.0.0.1:{counted.port}").metastore
+        metastore.databases()
+        monkeypatch.setattr(hive_client, "IDLE_SECONDS", 0.0)
+        metastore.databases()
+        assert counted.accepted == 2
 
 
 @pytest.mark.timeout(60)  # not after the patience that a metastore has which was there
 def test_a_metastore_that_is_not_there_is_named_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = free.getsockname()[1]
+    warehouse = connect(f"hive://127.0.0.1:{nobody}?location=s3://warehouse/x")
+    warehouse.metastore.get_ready()  # tells nothing
     with pytest.raises(sfx.WarehouseUnavailable, match=f"127.0.0.1:{nobody}"):
-        connect(f"hive://127.0.0.1:{nobody}?location=s3://warehouse/x").tables()
+        warehouse.tables()
 
 
 @pytest.fixture

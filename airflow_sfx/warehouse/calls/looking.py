@@ -13,13 +13,13 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.reports import AuditReport, TableState
 from airflow_sfx.warehouse.runs import Unit
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.history import HistoryPage
     from airflow_sfx.warehouse.overview import TableOverview
     from airflow_sfx.warehouse.readers import Reader
+    from airflow_sfx.warehouse.reports import AuditReport, TableState
 from airflow_sfx.warehouse.calls.base import Calls
 
 

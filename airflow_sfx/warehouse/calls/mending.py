@@ -12,10 +12,10 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.arguments import Keys
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.reports import Repair
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.progress import Progress
+    from airflow_sfx.warehouse.reports import Repair
 from airflow_sfx.warehouse.calls.base import Calls
 
 

@@ -74,6 +74,8 @@ class Storing(Calls):
             >>> list(pin.batches)
             ['20161101']
         """
+        self.metastore.get_ready()  # while the rest is imported
+
         from airflow_sfx.frames.source import is_spark
         from airflow_sfx.warehouse.store import StoreOptions, store_frame
         from airflow_sfx.warehouse.target import Target

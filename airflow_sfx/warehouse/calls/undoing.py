@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
@@ -10,8 +11,10 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.calls.base import Calls
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.reports import RunRollback
 from airflow_sfx.warehouse.runs import Unit
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.reports import RunRollback
 
 
 class Undoing(Calls):

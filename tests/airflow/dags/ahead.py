@@ -1,0 +1,19 @@
+"""What a task's process has before the task does anything."""
+
+import sys
+
+from airflow.sdk import dag, task
+
+HAS = "airflow_sfx.warehouse.store" in sys.modules
+
+
+@dag(schedule=None)
+def loaded_ahead():
+    @task
+    def tell() -> bool:
+        return HAS
+
+    tell()
+
+
+loaded_ahead()
