@@ -92,6 +92,7 @@ class Mending(Calls):
             []
         """
         from airflow_sfx.warehouse.repair import repair_table
+        from airflow_sfx.warehouse.reports import Repair
         from airflow_sfx.warehouse.restore import restore_table
 
         ref, made = TableRef(db, table), []
