@@ -101,7 +101,7 @@ def missed_pins(
     missed = warehouse.missed(ref.database, ref.table, consumer=consumer, since=since)
     if missed is None:
         return None
-    others = warehouse.take(missed, consumer=consumer, run=context["run_id"])
+    others = warehouse.take(missed, consumer=consumer, run=context["run_id"], newest=True)
     left = {name: batch_id for name, batch_id in missed.batches.items() if name not in others}
     return BatchPin.of(ref, missed.location, left) if left else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.jsontext import compact, member, parse_object
@@ -21,7 +22,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import hints
 
 
-def take(table: OpenTable, consumer: str, run: str, pin: BatchPin) -> dict[str, str]:
+def take(table: OpenTable, consumer: str, run: str, pin: BatchPin, *, newest: bool = False) -> dict[str, str]:
     """Take the changes that made a pin's batches current.
 
     Args:
@@ -29,6 +30,7 @@ def take(table: OpenTable, consumer: str, run: str, pin: BatchPin) -> dict[str, 
         consumer: Who takes them, the same in all its runs.
         run: In which run.
         pin: The batches.
+        newest: Whether the last change to each batch is meant, and not the oldest that no run has taken.
 
     Returns:
         By partition name, the other run that has taken its change before; none for those that are this run's now.
@@ -42,7 +44,8 @@ def take(table: OpenTable, consumer: str, run: str, pin: BatchPin) -> dict[str, 
 
     def one(item: tuple[str, str]) -> str:
         name, batch_id = item
-        return _take(table, consumer, run, _entry(table, ledger, name, batch_id, heads[name]))
+        changes = _changes(table, ledger, name, batch_id, heads[name])
+        return _take_one(table, consumer, run, changes[-1:] if newest else changes)
 
     runs = each(one, pin.batches.items(), table.store.readers)
     return {name: other for name, other in zip(pin.batches, runs, strict=True) if other != run}
@@ -73,11 +76,16 @@ def missed(table: OpenTable, consumer: str, since: datetime | None) -> BatchPin 
     return table.pin(batches) if batches else None
 
 
-def _entry(table: OpenTable, ledger: Ledger, name: str, batch_id: str, head: Head) -> LedgerEntry:
-    """The change that made a batch current last."""
+def _changes(table: OpenTable, ledger: Ledger, name: str, batch_id: str, head: Head) -> list[LedgerEntry]:
+    """The changes that made a batch current, the oldest first: of one that was rolled back to there are several."""
+    found: list[LedgerEntry] = []
     for entry in ledger.newest_first(name, head):
         if entry.batch_id == batch_id:
-            return entry
+            found.insert(0, entry)
+            if entry.origin == entry.sequence:
+                break
+    if found:
+        return found
     raise BatchNotFound(
         f"{table.describe(name)} never had the batch {batch_id}: the event that tells of it was not sent by a writer of "
         "this warehouse",
@@ -85,6 +93,29 @@ def _entry(table: OpenTable, ledger: Ledger, name: str, batch_id: str, head: Hea
         partition=name,
         batch_id=batch_id,
     )
+
+
+def _take_one(table: OpenTable, consumer: str, run: str, changes: list[LedgerEntry]) -> str:
+    """The run that has one of several changes to a batch: this one, if it took one before or can take the oldest that is left.
+
+    An event says which batch became current, and not by which change: a consumer that is late hears of the publish, of
+    another batch, and of the rollback to the first, one by one, and takes them so.
+    """
+    takers = each(partial(_taker, table, consumer), changes, table.store.readers) if len(changes) > 1 else [None]
+    if run in takers:
+        return run
+    for entry, other in zip(changes, takers, strict=True):
+        taker = other or _take(table, consumer, run, entry)
+        if taker == run:
+            break
+    return taker
+
+
+def _taker(table: OpenTable, consumer: str, entry: LedgerEntry) -> str | None:
+    """The run that has taken a change; None if none has."""
+    path = _note(table, consumer, entry)
+    data = table.store.get(path)
+    return None if data is None else member(parse_object(data, path), "run", str, path)
 
 
 def _take(table: OpenTable, consumer: str, run: str, entry: LedgerEntry) -> str:

@@ -182,13 +182,16 @@ class Holding(Calls):
         found = newest(opened, name)
         return [found] if found else []
 
-    def take(self, pin: BatchPin, *, consumer: str, run: str) -> dict[str, str]:
+    def take(self, pin: BatchPin, *, consumer: str, run: str, newest: bool = False) -> dict[str, str]:
         """Take the changes that made a pin's batches current, each once for all runs of a consumer.
+
+        A batch that was rolled back to became current several times: of these changes a run takes the oldest that is left.
 
         Args:
             pin: The batches.
             consumer: Who takes them, the same in all its runs.
             run: In which run; the same run may take them again.
+            newest: Whether the last change to each batch is meant, as of what `missed` found.
 
         Returns:
             By partition name, the other run that has taken its change before; none for those that are this run's now.
@@ -203,7 +206,7 @@ class Holding(Calls):
         """
         from airflow_sfx.warehouse.consumers import take
 
-        return take(self._pinned(pin), consumer, run, pin)
+        return take(self._pinned(pin), consumer, run, pin, newest=newest)
 
     def missed(self, db: str, table: str, *, consumer: str, since: datetime | None = None) -> BatchPin | None:
         """What is current and was never taken by a consumer.
