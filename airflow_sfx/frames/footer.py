@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
+from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import Bound, ColumnStatistics
 
 MAX_TEXT = 64
@@ -46,7 +47,8 @@ def statistics_of(
     row_groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     for name, position in (positions or positions_of(footer, names)).items():
         groups = [_of_chunk(group.column(position)) for group in row_groups]
-        merged = _merge([one for one in groups if one is not None]) if None not in groups else None
+        decimals = footer.schema.column(position).logical_type.type == "DECIMAL"
+        merged = _merge([one for one in groups if one is not None], decimals) if None not in groups else None
         if merged is not None:
             found[name] = merged[1]
     return found
@@ -60,11 +62,12 @@ def positions_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, int
     return {wanted[path]: position for path, position in paths if path in wanted}
 
 
-def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatistics]:
+def merge_statistics(files: Iterable[HasStatistics], columns: Iterable[Column]) -> dict[str, ColumnStatistics]:
     """The statistics of several files together.
 
     Args:
         files: The files' facts.
+        columns: Their columns: bounds of decimals are text, and compared as numbers.
 
     Returns:
         By column; a column that one of the files has no statistics of is absent.
@@ -73,7 +76,7 @@ def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatisti
         >>> from airflow_sfx.frames.parquet import ParquetFacts
         >>> one = ParquetFacts(2, 9, {"n": ColumnStatistics(0, 1, 5)})
         >>> two = ParquetFacts(3, 9, {"n": ColumnStatistics(1, 4, 8)})
-        >>> merge_statistics([one, two])
+        >>> merge_statistics([one, two], [Column("n", "bigint")])
         {'n': ColumnStatistics(null_count=1, minimum=1, maximum=8)}
     """
     facts = [one for one in files if one.rows]
@@ -81,10 +84,11 @@ def merge_statistics(files: Iterable[HasStatistics]) -> dict[str, ColumnStatisti
         return {}
     if len(facts) == 1:
         return dict(facts[0].statistics)
+    decimals = {column.name.lower() for column in columns if column.type.startswith("decimal")}
     merged: dict[str, ColumnStatistics] = {}
     for name in facts[0].statistics:
         if all(name in one.statistics for one in facts):
-            found = _merge([(one.rows, one.statistics[name]) for one in facts])
+            found = _merge([(one.rows, one.statistics[name]) for one in facts], name.lower() in decimals)
             if found is not None:
                 merged[name] = found[1]
     return merged
@@ -104,7 +108,7 @@ def _of_chunk(chunk: pq.ColumnChunkMetaData) -> tuple[int, ColumnStatistics] | N
     return chunk.num_values, ColumnStatistics(nulls, low, high)
 
 
-def _merge(parts: Sequence[tuple[int, ColumnStatistics]]) -> tuple[int, ColumnStatistics] | None:
+def _merge(parts: Sequence[tuple[int, ColumnStatistics]], decimals: bool) -> tuple[int, ColumnStatistics] | None:
     """One for several, each with its number of rows; a bound that one of them does not know is not known."""
     if len(parts) <= 1:  # the common case: a small file has one row group, a small batch one file
         return parts[0] if parts else None
@@ -113,14 +117,14 @@ def _merge(parts: Sequence[tuple[int, ColumnStatistics]]) -> tuple[int, ColumnSt
     bounded = [one for count, one in parts if one.null_count < count]  # the others have no values
     lows: list[Any] = [one.minimum for one in bounded]
     highs: list[Any] = [one.maximum for one in bounded]
-    return rows, ColumnStatistics(nulls, _extreme(min, lows), _extreme(max, highs))
+    return rows, ColumnStatistics(nulls, _extreme(min, lows, decimals), _extreme(max, highs, decimals))
 
 
-def _extreme(pick: Any, values: list[Any]) -> Bound | None:
+def _extreme(pick: Any, values: list[Any], decimals: bool) -> Bound | None:
     kinds = {str if isinstance(value, str) else float for value in values}
     if not values or None in values or len(kinds) > 1:
         return None
-    chosen: Bound = pick(values)
+    chosen: Bound = pick(values, key=decimal.Decimal if decimals else None)
     return chosen
 
 

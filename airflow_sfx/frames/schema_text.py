@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.frames.arrow import AnyArray, AnyField
+from airflow_sfx.frames.hive import untyped_columns
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
 
 
@@ -40,6 +41,25 @@ def schema_to_text(logical: LogicalSchema) -> str:
     packed = zlib.compress(plain, 6)
     kind, content = ("z", packed) if len(packed) < len(plain) else ("p", plain)
     return f"{kind}:{base64.b64encode(content).decode('ascii')}"
+
+
+def untyped_in(text: str) -> frozenset[str]:
+    """The columns of a schema, as text, that hold nothing but nulls and never had a type.
+
+    Args:
+        text: As `schema_to_text` writes it.
+
+    Returns:
+        Their names, in lower case as tables have them.
+
+    Raises:
+        InconsistentBatch: The text is not a schema's.
+
+    Example:
+        >>> untyped_in(schema_to_text(LogicalSchema(pa.schema([("A", pa.null()), ("b", pa.int8())]))))
+        frozenset({'a'})
+    """
+    return frozenset(name.lower() for name in untyped_columns(schema_from_text(text).schema))
 
 
 @lru_cache(maxsize=1024)

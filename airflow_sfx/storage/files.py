@@ -203,12 +203,18 @@ class FileStorage:
     def list(self, directory: str) -> Iterator[ObjectInfo]:
         """All files below a directory, at any depth, without those that are being written."""
         top = self._path(directory) if directory else self._root
-        for folder, _, names in os.walk(top):
-            for name in names:
-                path = os.path.relpath(os.path.join(folder, name), self._root)
-                info = None if _UNFINISHED.search(name) else self.head(path)
-                if info is not None:
-                    yield info
+
+        def raised(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise error  # what cannot be seen is not taken for nothing
+
+        def look() -> Sequence[str]:
+            return [os.path.join(folder, name) for folder, _, names in os.walk(top, onerror=raised) for name in names]
+
+        for found in self._call("list", directory, look):
+            info = None if _UNFINISHED.search(found) else self.head(os.path.relpath(found, self._root))
+            if info is not None:
+                yield info
 
     def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""

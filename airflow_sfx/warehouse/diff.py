@@ -225,7 +225,10 @@ class _Side:
         due = [manifest for manifest in manifests if manifest.partition not in set(same)]
         columns = [column for manifest in manifests for column in manifest.columns]
         keys = {key.name: key.type for key in table.info.keys} if with_keys else {}
-        merged = merge_statistics([_Whole(manifest.rows, manifest.statistics) for manifest in due])
+        merged = merge_statistics(
+            [_Whole(manifest.rows, manifest.statistics) for manifest in due],
+            columns,
+        )
         return cls(
             table,
             sum(manifest.rows for manifest in manifests),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Evolve
@@ -13,6 +14,8 @@ from airflow_sfx.warehouse.adopt_files import place_of
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.publish import publish_pin
+from airflow_sfx.warehouse.staged import note_staged
 from airflow_sfx.warehouse.store import StoreOptions, conclude
 from airflow_sfx.warehouse.taking import inspect_places, refuse_key_columns
 from airflow_sfx.warehouse.target import Target
@@ -25,7 +28,9 @@ _DATA = "data"
 class OpenBatch:
     """A batch of one partition that is being written by another program.
 
-    Nothing is current before `close`. A batch that is never closed is unfinished, and no reader sees it.
+    Nothing is current before `close`. A batch that is never closed is unfinished, and no reader sees it. One that could not be
+    closed to the end, because storage or the metastore failed, can be closed again; once it is sealed, its files are what
+    they were.
 
     Args:
         target: The table.
@@ -68,6 +73,7 @@ class OpenBatch:
         self._name = table.layout.name(self._partition)
         self._batches.claim([self._name])
         self._table = table
+        self._tried = False
 
     @property
     def batch_id(self) -> str:
@@ -93,6 +99,30 @@ class OpenBatch:
             InconsistentBatch: There are no files.
             SchemaMismatch: They are no Parquet files, or do not fit together or the table.
         """
+        sealed = self._sealed() if self._tried else None
+        if sealed is not None:
+            return self._conclude(sealed, publish=publish, evolve=evolve)
+        self._tried = True
+        return self._seal(publish=publish, evolve=evolve)
+
+    def _sealed(self) -> Manifest | None:
+        """The batch's manifest, if a `close` that did not return has written it."""
+        path = self._table.layout.manifest(self._name, self.batch_id)
+        data = self._table.store.get(path)
+        return None if data is None else Manifest.from_text(data.decode(), path)
+
+    def _conclude(self, sealed: Manifest, *, publish: bool, evolve: Evolve) -> BatchPin:
+        """What is left to do for a batch that is sealed."""
+        columns = self._target.fit(self._keys, sealed.columns, evolve=evolve, untyped=())
+        table = self._target.open(self._keys, columns)
+        self._target.ensure(table, columns, evolve)
+        pin = table.pin({self._name: sealed.batch_id})
+        if publish:
+            return publish_pin(table, Ledger(table), pin, self._author)
+        note_staged(table, pin)
+        return pin
+
+    def _seal(self, *, publish: bool, evolve: Evolve) -> BatchPin:
         from airflow_sfx.frames.hive import columns_of
         from airflow_sfx.frames.logical import LogicalSchema
         from airflow_sfx.frames.schema_text import schema_to_text

@@ -8,6 +8,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.frames.schema_text import untyped_in
 from airflow_sfx.warehouse.opened import OpenTable
 
 
@@ -46,10 +47,14 @@ def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_
 
 
 def _columns(manifests: Sequence[Manifest]) -> Iterable[Column]:
-    """The columns of all batches; where their types differ, the newest batch's."""
+    """The columns of all batches; where their types differ, the newest batch's that has values."""
     found: dict[str, Column] = {}
     for manifest in sorted(manifests, key=lambda one: one.batch_id):
-        found.update({column.name.lower(): column for column in manifest.columns})
+        untyped = untyped_in(manifest.schema)
+        for column in manifest.columns:
+            name = column.name.lower()
+            if name not in found or name not in untyped:
+                found[name] = column
     return found.values()
 
 

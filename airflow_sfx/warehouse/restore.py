@@ -10,6 +10,7 @@ from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import merge_columns
+from airflow_sfx.frames.schema_text import untyped_in
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
@@ -39,7 +40,8 @@ def restore_table(ref: TableRef, store: Store, metastore: Metastore) -> OpenTabl
     table = OpenTable.of(info, store, metastore)
     columns = manifest.columns
     for current in _current_manifests(table):
-        columns = merge_columns(columns, current.columns, evolve="any", table_name=str(ref))
+        untyped = untyped_in(current.schema)  # a column of nulls alone says nothing of its type
+        columns = merge_columns(columns, current.columns, evolve="any", table_name=str(ref), untyped=untyped)
     return OpenTable.of(metastore.create_table(replace(info, columns=columns)), store, metastore)
 
 

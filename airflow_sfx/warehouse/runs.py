@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from airflow_sfx.core.errors import InvalidName
@@ -12,6 +13,9 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
+
+_LONGEST_NAME = 120
+"""A name of a file has 255 bytes, half of which are the commit's and those of a file that is being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,10 @@ def notes_of_run(table: OpenTable, commit: str, producer: Producer) -> list[tupl
     if producer.backfill_id is not None:
         units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
     note = compact({"table": str(table.ref), "commit": commit}).encode()
-    name = f"{table.ref}~{commit.replace('/', '~')}.json"
+    named = str(table.ref)
+    if len(named) > _LONGEST_NAME:
+        named = f"{named[: _LONGEST_NAME // 2]}~{hashlib.sha256(named.encode()).hexdigest()[:32]}"
+    name = f"{named}~{commit.replace('/', '~')}.json"
     return [(f"{directory}/{name}", note) for unit in units for directory in unit.directories]
 
 

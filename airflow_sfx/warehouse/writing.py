@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from airflow_sfx.core.batch_id import next_batch_id
+from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.pin import BatchPin
@@ -234,7 +235,8 @@ class BatchSet:
             location: The directory that they lie in, as a URI.
             files: The files, in the order in which they are to be read.
         """
-        self._drafts[name].location = location
+        draft = self._drafts[name]
+        draft.location, draft.files, draft.encoded = location, [], []
         self.register(name, files)
 
     def copy_in(self, name: str, directory: str, files: Sequence[FoundFile]) -> None:
@@ -372,7 +374,7 @@ class BatchSet:
             columns=self._content.columns,
             files=tuple(draft.files),
             created_at=datetime.now(UTC),
-            statistics=merge_statistics(draft.encoded),
+            statistics=merge_statistics(draft.encoded, self._content.columns),
             producer=self._content.producer,
             inputs=self._content.inputs,
             replaced=self.heads[name].batch_id,
@@ -385,4 +387,12 @@ class BatchSet:
         """Write manifests; if they are many and not ``synced``, their ledger entries make them durable before themselves."""
         layout, store = self._table.layout, self._table.store
         objects = [(layout.manifest(one.partition, one.batch_id), one.to_text().encode()) for one in manifests]
-        put_all(store, objects, synced=synced)
+        for manifest, held in zip(manifests, put_all(store, objects, synced=synced), strict=True):
+            if not held:
+                raise InconsistentBatch(
+                    f"{self._table.describe(manifest.partition)} has a manifest of the batch {manifest.batch_id} already, which "
+                    "nobody else may have written: store again",
+                    table=str(self._table.ref),
+                    partition=manifest.partition,
+                    batch_id=manifest.batch_id,
+                )

@@ -117,6 +117,9 @@ class TwoStepMetastore:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    def get_ready(self) -> None:
+        """Its calls take nothing ahead."""
+
     def databases(self) -> list[str]:
         return [self._world.table.ref.database] if self._world.table else []
 

@@ -35,6 +35,27 @@ def test_what_is_put_is_got(store: Store) -> None:
     assert info.size == 100_000
 
 
+_LISTS = """
+import os, sys
+from airflow_sfx.storage.open import open_store
+store = open_store(sys.argv[1])
+if os.geteuid() == 0:
+    os.setuid(65534)
+os.umask(0)
+print(list(store.list("t/pins")))
+"""
+
+
+def test_a_directory_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(tmp_path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    store.put_if_absent("t/pins/one", b"x")
+    (tmp_path / "store" / "t" / "pins").chmod(0)
+    done = subprocess.run([sys.executable, "-c", _LISTS, store.uri], capture_output=True, text=True, check=False)
+    assert "WarehouseUnavailable" in done.stderr, done.stdout + done.stderr
+    (tmp_path / "store" / "t" / "pins").chmod(0o700)
+    assert [one.path for one in store.list("t/pins")] == ["t/pins/one"]
+
+
 def test_what_is_not_there_is_none(store: Store) -> None:
     assert store.get("a/b") is None
     assert store.head("a/b") is None

@@ -196,6 +196,25 @@ def test_a_table_that_the_metastore_has_lost_is_made_again_by_repair(tmp_path, l
         again.repair("sales", "nothing")
 
 
+def test_a_lost_table_gets_the_types_of_batches_that_have_values(tmp_path) -> None:
+    uri = f"embedded://{tmp_path}/lost"
+    warehouse = connect(uri)
+    counts = pd.DataFrame({"n": [1, 2]})
+    warehouse.store_dataframe(counts, "sales", "items", ["a"])
+    pin = warehouse.store_dataframe(pd.DataFrame({"n": [None, None]}), "sales", "items", ["b"])
+    whole = warehouse.pin("sales", "items")
+    assert "`n` bigint" in sfx.pinned_table_sql(whole, "sales.whole", warehouse=warehouse)[0]
+    del warehouse
+    gc.collect()
+    for path in (tmp_path / "lost/_sfx").glob("metastore.sqlite*"):
+        path.unlink()
+    again = connect(uri)
+    again.repair("sales", "items")
+    assert [(one.name, one.type) for one in again.show("sales", "items").columns] == [("n", "bigint")]
+    again.store_dataframe(counts, "sales", "items", ["b"])
+    assert again.history("sales", "items", ["b"])[1].batch_id == pin.batch_id
+
+
 def test_a_file_that_cannot_be_written_whole_leaves_the_partition_as_it_was(warehouse, two, frame) -> None:
     code = [sys.executable, "-c", _FULL, warehouse.uri, DAY]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)

@@ -229,3 +229,14 @@ def test_dates_and_times_of_two_types_do_not_crash_it() -> None:
     days = pa.table({"d": pa.array([dt.date(2016, 10, 31)])})
     found = compare_rows(days, pa.table({"d": pa.array([dt.datetime(2016, 10, 31)])}), [])
     assert (found.added, found.removed) == (1, 1)
+
+
+def test_bounds_of_decimals_are_compared_as_numbers(warehouse) -> None:
+    def stored(factor: int) -> sfx.BatchPin:
+        prices = [Decimal(text) * factor for text in ("9.00", "10.00", "-5.00", "-10.00")]
+        frame = pd.DataFrame({"day": list("abcd"), "price": prices})
+        return warehouse.store_dataframe(frame, "sales", "decimals", partition_by=["day"])
+
+    (price,) = [one for one in warehouse.diff(stored(1), stored(2)).columns if one.name == "price"]
+    assert (price.before.minimum, price.before.maximum) == ("-10.00", "10.00")
+    assert (price.after.minimum, price.after.maximum) == ("-20.00", "20.00")

@@ -10,6 +10,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.open_batch import OpenBatch
 from airflow_sfx.warehouse.warehouse import Warehouse
+from airflow_sfx.warehouse.writing import BatchSet
 
 DAY = "20161031"
 
@@ -84,3 +85,49 @@ def test_nothing_and_what_does_not_fit_are_refused_and_the_partition_stays(wareh
     with pytest.raises(sfx.InvalidName):
         warehouse.open_batch("made", "items", ["../x"])
     assert warehouse.pin("made", "items", [DAY]) == pin
+
+
+def test_a_close_that_could_not_tell_the_metastore_is_done_again_without_doubling_rows(
+    warehouse, frame, monkeypatch
+) -> None:
+    warehouse.store_dataframe(frame.assign(price=1.0), "made", "items", [DAY], partition_keys=["day"])
+    batch = warehouse.open_batch("made", "items", [DAY])
+    write(warehouse, batch, frame)
+
+    def down(*arguments: object) -> bool:
+        raise sfx.WarehouseUnavailable("the metastore is down")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(warehouse.metastore), "repoint", down)
+        with pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"):
+            batch.close()
+    pin = batch.close()
+    assert batch.close() == pin
+    assert len(warehouse.load_dataframe("made", "items", [DAY])) == len(frame)
+    newest, _ = warehouse.history("made", "items", [DAY])
+    assert (newest.batch_id, newest.rows) == (pin.batch_id, len(frame))
+    warehouse.verify(pin)
+
+
+def test_a_close_that_failed_before_it_sealed_seals_each_file_once(warehouse, frame, monkeypatch) -> None:
+    batch = warehouse.open_batch("made", "items", [DAY], partition_keys=["day"])
+    write(warehouse, batch, frame)
+    seal = BatchSet.seal
+
+    def broken(*arguments: object, **named: object) -> None:
+        raise sfx.WarehouseUnavailable("storage is down")
+
+    monkeypatch.setattr(BatchSet, "seal", broken)
+    with pytest.raises(sfx.WarehouseUnavailable):
+        batch.close()
+    monkeypatch.setattr(BatchSet, "seal", seal)
+    assert len(warehouse.load_dataframe(batch.close())) == len(frame)
+
+
+def test_a_staged_batch_is_published_by_another_close(warehouse, frame) -> None:
+    batch = warehouse.open_batch("made", "items", [DAY], partition_keys=["day"])
+    write(warehouse, batch, frame)
+    staged = batch.close(publish=False)
+    with pytest.raises(sfx.PartitionNotFound):
+        warehouse.pin("made", "items", [DAY])
+    assert batch.close() == staged == warehouse.pin("made", "items", [DAY])

@@ -235,3 +235,12 @@ def test_a_warehouse_on_glue_stores_loads_and_rolls_back(stack, glue_endpoint) -
     assert warehouse.rollback("on_glue", "items", list(frame["day"])) == first
     assert warehouse.load_dataframe("on_glue", "items")["n"].sum() == frame["n"].sum()
     assert warehouse.repair("on_glue", "items") == []
+
+
+def test_a_run_notes_its_commits_of_tables_with_the_longest_names(tmp_path) -> None:
+    warehouse = connect(f"embedded://{tmp_path}/long")
+    night = sfx.Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=1)
+    names = "d" * 120, "t" * 120
+    warehouse.store_dataframe(pd.DataFrame({"n": [1]}), *names, producer=night)
+    (report,) = warehouse.audit_run(dag_id="nightly", run_id="r1")
+    assert report.table == ".".join(names)
