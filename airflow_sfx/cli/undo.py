@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +11,9 @@ from airflow_sfx.cli import render
 from airflow_sfx.cli.arguments import Chosen, Json, Partitions, Reason, Settings, Yes
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import ask
-from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.errors import BatchNotFound, PartitionNotFound
 from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.runs import Unit, commits_of
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _SHOWN = 20
+_NONE = "no batch"
 _LOOK_BACK = (100, None)
 
 
@@ -67,14 +70,16 @@ def rollback(
     chosen = settings.table(table, partition)
     if chosen.partitions is None and chosen.keyed:
         raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
-    now = chosen.current()
+    now = _now(chosen, to)
+    there = {name: batch_id for name, batch_id in now.items() if batch_id}
+    expected = BatchPin.of(chosen.ref, chosen.opened.location, there) if there else None
     ask("Roll back?", yes=yes, shown=lambda: _show(chosen, now, to))
-    done = settings.warehouse.rollback(*chosen.names, chosen.partitions, to=to, reason=reason, expected=now)
+    done = settings.warehouse.rollback(*chosen.names, chosen.partitions, to=to, reason=reason, expected=expected)
     if as_json:
         print_json(done)
         return
     for name, batch in done.entries:
-        typer.echo(f"{_place(chosen, name)}: {now.batches[name]} → {batch}")
+        typer.echo(f"{_place(chosen, name)}: {now[name] or _NONE} → {batch}")
 
 
 def _backfill(dag_id: str, backfill_id: str) -> Unit:
@@ -83,34 +88,54 @@ def _backfill(dag_id: str, backfill_id: str) -> Unit:
     return Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(backfill_runs(dag_id, backfill_id)))
 
 
+def _now(chosen: Chosen, to: str | None) -> dict[str, str | None]:
+    """What is current, by partition name: nothing, perhaps, where the way back is named."""
+    if to is None:
+        return dict(chosen.current().batches)
+    layout = chosen.opened.layout
+    found: dict[str, str | None] = {}
+    for partition in chosen.opened.wanted(chosen.partitions) or [Partition()]:
+        name = layout.name(partition)
+        try:
+            pin = chosen.warehouse.pin(*chosen.names, [partition.values] if chosen.keyed else None)
+        except PartitionNotFound:  # an undo has left it without a batch
+            found[name] = None
+        else:
+            found[name] = pin.batches[name]
+    return found
+
+
 def _place(chosen: Chosen, name: str) -> str:
     return f"{chosen.ref} {name}".rstrip()
 
 
-def _show(chosen: Chosen, now: BatchPin, to: str | None) -> None:
+def _show(chosen: Chosen, now: Mapping[str, str | None], to: str | None) -> None:
     """Say from which batch to which each partition will go, who made them, and how many rows they have."""
-    for name, _ in now.entries[:_SHOWN]:
+    for name in list(now)[:_SHOWN]:
         made, target = _steps(chosen, name, to)
         typer.echo(_place(chosen, name), err=True)
         for what, entry in (("is at", made), ("goes to", target)):
+            if entry is None:
+                typer.echo(f"  {what:<7}  {_NONE}", err=True)
+                continue
             rows = render.counted(entry.rows, "row")
             who = f"{render.moment(entry.at)} by {render.who(entry.producer) or 'nobody known'}"
             typer.echo(render.clean(f"  {what:<7}  {entry.batch_id}  {rows}, {entry.operation} {who}"), err=True)
-    if len(now.entries) > _SHOWN:
-        typer.echo(f"and {len(now.entries) - _SHOWN} more partitions", err=True)
+    if len(now) > _SHOWN:
+        typer.echo(f"and {len(now) - _SHOWN} more partitions", err=True)
 
 
-def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry, LedgerEntry]:
-    """The entries that first made the present batch and the one to go to current."""
+def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | None, LedgerEntry]:
+    """The entries that first made the present batch, if there is one, and the one to go to current."""
     values = [chosen.opened.layout.partition(name).values] if name else None
     for limit in _LOOK_BACK:
         entries = chosen.warehouse.history(*chosen.names, values, limit=limit)
         by_number = {entry.sequence: entry for entry in entries}
         made = by_number.get(entries[0].origin)
-        if made is None:
+        if made is None and entries[0].batch_id is not None:
             continue
         if to is None:
-            target = by_number.get(made.previous_origin)
+            target = by_number.get(made.previous_origin) if made is not None else None
         else:
             target = next((e for e in entries if e.batch_id == to and e.origin == e.sequence), None)
         if target is not None:

@@ -83,6 +83,18 @@ def test_rollback_goes_back_and_says_from_where_to_where(command, warehouse) -> 
     assert warehouse.pin("sales", "sold_items").batch_id == before
 
 
+def test_rollback_brings_a_partition_back_that_an_undo_left_without_a_batch(command, warehouse) -> None:
+    night = sfx.Producer(dag_id="first", run_id="r1", task_id="load", try_number=1)
+    frame = pd.DataFrame({"n": [1]})
+    pin = warehouse.store_dataframe(frame, "sales", "new_items", [DAY], producer=night)
+    assert command("rollback", "--run", "first", "r1", "--yes").returncode == 0
+    assert command("rollback", "sales.new_items", DAY, "--yes").returncode == 1
+    done = command("rollback", "sales.new_items", DAY, "--to", pin.batch_id, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"no batch → {pin.batch_id}" in done.stdout
+    assert warehouse.pin("sales", "new_items") == pin
+
+
 def test_rollback_without_a_terminal_and_without_yes_changes_nothing(command, warehouse) -> None:
     pin = warehouse.pin("sales", "sold_items")
     done = command("rollback", TABLE, DAY)
