@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
@@ -46,6 +47,9 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         flights = spark.read.parquet(*inputs["flights"]["locations"])
         flights.groupBy("carrier").count().write.parquet(spark.conf.get("spark.sfx.output"))
 
+    Each try submits a job of its own, into a directory of its own. A driver of an earlier try that still runs, as one in a
+    cluster does after its worker was lost, writes into a directory that is never published; so ``durable`` is always False.
+
     Args:
         table: ``database.table`` (templated).
         inputs: The pins that the job reads, by a name of your choice (templated).
@@ -59,7 +63,10 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on.
+        kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on, but for ``durable=True``.
+
+    Raises:
+        InvalidName: ``durable=True``, or the older ``reconnect_on_retry=True``, is asked for.
 
     Example:
         >>> from airflow.sdk import DAG
@@ -92,9 +99,15 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
+        for name in ("durable", "reconnect_on_retry"):
+            if kwargs.pop(name, None):
+                raise InvalidName(
+                    f"the task {kwargs.get('task_id')} has {name}=True: a try that goes on with the job of an earlier one would "
+                    f"publish a directory that this job never wrote to; leave {name} out, and each try submits its own job"
+                )
         if publish:
             add_outlet(kwargs, table)
-        super().__init__(**kwargs)
+        super().__init__(durable=False, **kwargs)
         self.set_destination(
             table,
             partitions,

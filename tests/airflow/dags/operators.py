@@ -23,7 +23,7 @@ from airflow_sfx.operators import (
 if TYPE_CHECKING:
     import pandas as pd
 
-JOB = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "jobs" / "count_items.py"
+JOBS = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "jobs"
 
 
 def frame_of(*numbers):
@@ -119,7 +119,7 @@ def spark_job():
         partitions=["20130101"],
         partition_keys=["day"],
         inputs={"items": source},
-        application=str(JOB),
+        application=str(JOBS / "count_items.py"),
         application_args=["{{ params.write }}"],
         conn_id="spark_tried",
         reason="counted by Spark",
@@ -127,7 +127,25 @@ def spark_job():
     move_on(source) >> count
 
 
+@dag(schedule=None, params={"jar": Param("", type="string")})
+def spark_job_in_a_cluster():
+    """Its driver runs in the cluster. Spark takes no Python file there, but what runs one."""
+    SparkBatchOperator(
+        task_id="count",
+        table="spark.tried",
+        partitions=[],
+        application="{{ params.jar }}",
+        java_class="org.apache.spark.deploy.PythonRunner",
+        application_args=[str(JOBS / "write_on_second_try.py"), "", "{{ ti.try_number }}"],
+        driver_memory="512m",
+        conn_id="spark_cluster",
+        retries=1,
+        retry_delay=timedelta(seconds=0),
+    )
+
+
 classic()
 undo()
 undo_run()
 spark_job()
+spark_job_in_a_cluster()
