@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_sfx.assets.events import emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.operators.partitions import check_rendered, run_partition
+from airflow_sfx.hooks.partitions import check_rendered, run_partition
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import PokeReturnValue
 from airflow.triggers.base import StartTriggerArgs
 
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.partitions import check_rendered
 from airflow_sfx.operators.arguments import passed_on, required_pins
-from airflow_sfx.operators.partitions import check_rendered
 from airflow_sfx.plugin.xcom import dump, register
 from airflow_sfx.sensors.waiting import BatchSensor
 from airflow_sfx.triggers.awaited import Awaited, run_partitions
@@ -38,12 +39,16 @@ class BatchPartitionSensor(BatchSensor):
         newer_than: A batch counts that was written at this time or later (``"{{ data_interval_end }}"``: since the
             run's data are complete; with a time zone), or after this batch, given by its ID or its pin (templated);
             None: any counts.
-        start_from_trigger: Begin in the triggerer: no worker is needed before the batch is there.
+        start_from_trigger: Begin in the triggerer: no worker is needed before the batch is there. Then no argument may be the
+            output of another task.
         end_from_trigger: End in the triggerer: no worker is needed after it either, and there is no XCom.
         deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
         poke_interval: Seconds, or a timedelta, between two looks at the most.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
+
+    Raises:
+        InvalidName: The table's name breaks a rule, or an argument is another task's output with ``start_from_trigger``.
 
     Example:
         >>> sensor = BatchPartitionSensor(
@@ -76,13 +81,21 @@ class BatchPartitionSensor(BatchSensor):
         self._as_written = self.partitions
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
-        if start_from_trigger:
+        if start_from_trigger and not kwargs.get(
+            "_airflow_from_mapped"
+        ):  # a mapped task begins on a worker in any case
+            for name, value in (("partitions", self.partitions), ("newer_than", newer_than)):
+                if _has_output(value):
+                    raise InvalidName(
+                        f"the task {self.task_id} has {name}={value}, the output of another task, and start_from_trigger=True: "
+                        "what begins in the triggerer reads no XCom; leave start_from_trigger out, and it begins on a worker"
+                    )
             self.start_trigger_args = StartTriggerArgs(
                 trigger_cls="airflow_sfx.triggers.batches.BatchPartitionTrigger",
                 trigger_kwargs={
                     "table": self.table,
                     "partitions": self.partitions,
-                    "newer_than": self.newer_than,
+                    "newer_than": self._newer_than(),
                     "poll_seconds": self.poke_interval,
                     "sfx_conn_id": self.sfx_conn_id,
                     "end_from_trigger": end_from_trigger,
@@ -137,6 +150,13 @@ class BatchPartitionSensor(BatchSensor):
             self.end_from_trigger,
             self._of_run,
         )
+
+
+def _has_output(value: Any) -> bool:
+    """Whether an argument is, or has in it, what another task leaves when it runs."""
+    if isinstance(value, (list, tuple)):
+        return any(_has_output(one) for one in value)
+    return hasattr(value, "iter_references")
 
 
 class BatchConsistencySensor(BatchSensor):

@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_sfx.core.errors import SfxError, WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.partitions import check_rendered
 from airflow_sfx.plugin.xcom import VERSION, load
 from airflow_sfx.triggers.awaited import Awaited, run_partitions
 from airflow_sfx.triggers.polling import Pointers, wait_for
@@ -44,7 +45,7 @@ class BatchPartitionTrigger(BaseTrigger):
 
     Args:
         table: ``database.table``.
-        partitions: The partitions' values.
+        partitions: The partitions' values; of a task that begins in the triggerer, templates.
         newer_than: A time, a batch ID, or nothing: any batch will do.
         poll_seconds: The time between two looks at the most.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
@@ -64,7 +65,7 @@ class BatchPartitionTrigger(BaseTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.table = table
-        self.partitions = partitions
+        self.partitions = self._as_written = partitions
         self.newer_than = newer_than
         self.poll_seconds = poll_seconds
         self.sfx_conn_id = sfx_conn_id
@@ -89,6 +90,7 @@ class BatchPartitionTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and say so with an event; an error that no waiting mends is an event, too."""
         try:
+            check_rendered(self.partitions or (), self._as_written or (), str(self.task_id))
             partitions = run_partitions(self.partitions or ()) if self.of_run else self.partitions
             awaited = Awaited.of(partitions, self.newer_than)
 

@@ -203,6 +203,23 @@ def operator_error(operator, arguments):
     return ["", ""]
 
 
+def error_of_a_sensor_that_begins_in_the_triggerer(field, nested):
+    """The error of making one of whose arguments one is, or has in it, the output of another task."""
+    from airflow.sdk import DAG
+
+    from airflow_sfx.operators import PinBatchesOperator
+    from airflow_sfx.sensors import BatchPartitionSensor
+
+    with DAG("tried"):
+        output = PinBatchesOperator(task_id="pins", table="kept.numbers").output
+        given = {field: [output] if nested else output}
+        try:
+            BatchPartitionSensor(task_id="tried", table="kept.numbers", start_from_trigger=True, **given)
+        except Exception as error:
+            return [type(error).__name__, str(error)]
+    return ["", ""]
+
+
 def shared_polls(uri, waiters, seconds):
     """Wait on many partitions of one table at once: who was served, who was refused, and what the metastore was asked."""
     import asyncio

@@ -83,6 +83,17 @@ def test_a_sensor_that_waits_in_vain_times_out(scheduler, scheduled_warehouse):
     refused = scheduler.task_log("waiting_in_vain", run_id, "refused")
     assert '"exc_type": "InvalidName"' in refused
     assert "'no database' does not name a table" in refused
+    unset = scheduler.task_log("waiting_in_vain", run_id, "unset")
+    assert "the task unset has partitions=['{{ params.day }}'], which became ['None'], and 'None' is what" in unset
+
+
+@pytest.mark.parametrize(("field", "nested"), [("newer_than", False), ("partitions", False), ("partitions", True)])
+def test_a_sensor_that_begins_in_the_triggerer_refuses_what_is_in_xcom(airflow, field: str, nested: bool):
+    kind, message = airflow.probe("error_of_a_sensor_that_begins_in_the_triggerer", field=field, nested=nested)
+    assert kind == "InvalidName"
+    assert f"the task tried has {field}=" in message
+    assert "pins" in message
+    assert "leave start_from_trigger out" in message
 
 
 def test_a_warehouse_that_cannot_be_reached_is_waited_for(scheduler, scheduled_warehouse):

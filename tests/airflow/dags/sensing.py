@@ -33,13 +33,16 @@ def waiting_in_the_triggerer():
     seen(sensor.output)
 
 
-@dag(schedule=None)
+@dag(schedule=None, params={"day": Param(None, type=["null", "string"])})
 def waiting_in_vain():
     never = {"table": "waiting.items", "partitions": ["never"], "poke_interval": 1}
     BatchPartitionSensor(task_id="wait", timeout=3, newer_than="20130101000000", **never)
     BatchPartitionSensor(task_id="skipped", timeout=0, soft_fail=True, **never)
     BatchPartitionSensor(
         task_id="refused", timeout=60, start_from_trigger=True, **{**never, "table": "{{ 'no database' }}"}
+    )
+    BatchPartitionSensor(
+        task_id="unset", timeout=60, start_from_trigger=True, **{**never, "partitions": ["{{ params.day }}"]}
     )
 
 
