@@ -91,7 +91,7 @@ class PublishBatchOperator(BaseOperator):
             InvalidName: There is no pin, two of one partition, or one of another table than that of the task that it comes from.
             CommitConflict: A batch that was written later is current.
         """
-        refuse_swapped(self, "pin")
+        refuse_swapped(self, context, "pin")
         warehouse, producer = named_warehouse(self.sfx_conn_id), producer_of(cast("Mapping[str, Any]", context))
         done = [
             sfx.publish(pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse)
@@ -142,7 +142,7 @@ class VerifyBatchOperator(BaseOperator):
             InvalidName: There is no pin, or one of another table than that of the task that it comes from.
             InconsistentBatch: Something is missing or altered.
         """
-        refuse_swapped(self, "pin")
+        refuse_swapped(self, context, "pin")
         warehouse = named_warehouse(self.sfx_conn_id)
         for pin in required_pins(self.pin, self.task_id):
             report = sfx.verify(pin, warehouse=warehouse)

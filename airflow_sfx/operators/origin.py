@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.operators.arguments import pins_in
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 def table_of_output(output: Any) -> str | None:
@@ -23,20 +26,20 @@ def table_of_output(output: Any) -> str | None:
     kind = getattr(operator, "operator_class", type(operator))  # of a mapped task
     if not any(one.__module__.startswith("airflow_sfx.") for one in kind.__mro__):
         return None
-    said = getattr(operator, "partial_kwargs", {})
-    if getattr(operator, "tables", None) or said.get("tables"):
+    if _said(operator, "tables"):
         return None  # it pins several
-    table = getattr(operator, "table", None) or said.get("table")
-    if table is None and getattr(operator, "pin", None) is not None:
-        return table_of_output(operator.pin)  # a task that passes a pin on
+    table, pin = _said(operator, "table"), _said(operator, "pin")
+    if table is None and pin is not None:
+        return table_of_output(pin)  # a task that passes a pin on
     return str(TableRef.parse(table)) if isinstance(table, str) and table and "{" not in table else None
 
 
-def refuse_swapped(task: Any, *fields: str) -> None:
+def refuse_swapped(task: Any, context: Context, *fields: str) -> None:
     """Refuse pins of other tables than the DAG file says.
 
     Args:
         task: The task that runs, with what its fields are now.
+        context: Its context.
         fields: The fields in which pins come.
 
     Raises:
@@ -45,7 +48,7 @@ def refuse_swapped(task: Any, *fields: str) -> None:
     dag = getattr(task, "dag", None)
     written = dag.task_dict.get(task.task_id) if dag is not None else None
     for field in fields:
-        for output, value in _outputs(_as_written(written, field), getattr(task, field)):
+        for output, value in _outputs(_as_written(written, field, context), getattr(task, field), context):
             table = table_of_output(output)
             for pin in pins_in(value) if table else ():
                 if str(pin.ref) != table:
@@ -55,18 +58,55 @@ def refuse_swapped(task: Any, *fields: str) -> None:
                     )
 
 
-def _as_written(task: Any, field: str) -> Any:
-    """A field as the DAG file has it; of a mapped task, what is the same for all of its instances."""
-    return getattr(task, field, None) or getattr(task, "partial_kwargs", {}).get(field)
+def _said(task: Any, field: str) -> Any:
+    """A field as the DAG file has it; of a mapped task, for all of its instances."""
+    if not _is_mapped(task):
+        return getattr(task, field, None)
+    each = task.expand_input.value
+    return task.partial_kwargs.get(field) or (each.get(field) if isinstance(each, Mapping) else None)
 
 
-def _outputs(written: Any, value: Any) -> Iterator[tuple[Any, Any]]:
+def _as_written(task: Any, field: str, context: Context) -> Any:
+    """A field as the DAG file has it; of a mapped task, for the instance that runs."""
+    if not _is_mapped(task):
+        return getattr(task, field, None)
+    shared = task.partial_kwargs.get(field)
+    decorated = getattr(task, "op_kwargs_expand_input", None)  # of a function, its arguments are mapped, and not fields
+    if decorated is None:
+        return _of_instance(task.expand_input, context).get(field, shared)
+    return {**(shared or {}), **_of_instance(decorated, context)} if field == "op_kwargs" else shared
+
+
+def _is_mapped(task: Any) -> bool:
+    return hasattr(task, "partial_kwargs")
+
+
+def _of_instance(expanded: Any, context: Context) -> Mapping[str, Any]:
+    """What ``expand(…)`` gives the instance that runs, with outputs of other tasks as the DAG file names them."""
+    each = expanded.value
+    if isinstance(each, Mapping):
+        if all(map(_is_resolved, each.values())):
+            return each
+        own, _ = expanded.resolve(context)  # of a list in the DAG file, it is the item as it is there
+        return {name: value if _is_resolved(value) else own[name] for name, value in each.items()}
+    one = each[context["ti"].map_index or 0] if isinstance(each, Sequence) else None
+    return one if isinstance(one, Mapping) else {}  # a task made all of the arguments
+
+
+def _is_resolved(value: Any) -> bool:
+    """Whether Airflow puts something else in the place of a value: it is an output, or an argument of a mapped task group."""
+    return hasattr(value, "resolve")
+
+
+def _outputs(written: Any, value: Any, context: Context) -> Iterator[tuple[Any, Any]]:
     """Each output of another task in a field as written, with what has become of it."""
     if getattr(written, "key", None) == "return_value":
         yield written, value
+    elif hasattr(written, "_input"):  # an argument of a mapped task group, which says nowhere else what it stands for
+        yield from _outputs(_of_instance(written._input, context).get(written._key), value, context)
     elif isinstance(written, Mapping) and isinstance(value, Mapping):
         for name in written.keys() & value.keys():
-            yield from _outputs(written[name], value[name])
+            yield from _outputs(written[name], value[name], context)
     elif isinstance(written, (list, tuple)) and isinstance(value, Sequence) and len(written) == len(value):
         for one, other in zip(written, value, strict=True):
-            yield from _outputs(one, other)
+            yield from _outputs(one, other, context)

@@ -136,7 +136,7 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
             InvalidName: The table, a partition value or an input is refused; nothing ran.
             InconsistentBatch: The job succeeded and wrote nothing where it was told to.
         """
-        refuse_swapped(self, "inputs")
+        refuse_swapped(self, context, "inputs")
         ref, partitions = self.destination(context)
         warehouse = self.warehouse() or sfx.connect()
         batch = warehouse.open_batch(

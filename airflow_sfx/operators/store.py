@@ -125,7 +125,7 @@ class StoreBatchOperator(Destination, PythonOperator):
         from airflow_sfx.operators.arguments import load_arguments  # a DAG file need not load what only running takes
         from airflow_sfx.operators.origin import refuse_swapped
 
-        refuse_swapped(self, "op_args", "op_kwargs")
+        refuse_swapped(self, context, "op_args", "op_kwargs")
         ref, partitions = self.destination(context)
         warehouse = self.warehouse()
         self.op_args, self.op_kwargs, inputs = load_arguments(

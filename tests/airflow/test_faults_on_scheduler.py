@@ -72,12 +72,13 @@ def test_two_runs_of_one_partition_at_once_each_go_on_with_their_own_batch(sched
     assert [numbers(scheduled_warehouse, "twice.copies", str(number)) for number in (1, 2)] == [[1], [2]]
 
 
-def edit_xcom(scheduler: LocalAirflow, run_id: str, value: object) -> None:
+def edit_xcom(scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str, value: object) -> None:
     """By hand, in the database: Airflow's API refuses to write what its serialization has made."""
-    where = "WHERE dag_id = 'swapped' AND run_id = :run_id AND task_id = 'first' AND key = 'return_value'"
+    where = "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND key = 'return_value'"
     with sqlalchemy.create_engine(scheduler.database).begin() as database:
         statement = sqlalchemy.text(f"UPDATE xcom SET value = :value {where}")
-        assert database.execute(statement, {"value": json.dumps(value), "run_id": run_id}).rowcount == 1
+        row = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
+        assert database.execute(statement, {"value": json.dumps(value), **row}).rowcount == 1
 
 
 @pytest.mark.parametrize("forgery", ["another table", "another place"])
@@ -95,13 +96,31 @@ def test_a_pin_that_was_edited_in_xcom_is_refused(scheduler, scheduled_warehouse
         edited = json.loads(json.dumps(said).replace("swapped.db/first", "swapped.db/second"))
         expected = "swapped.db/second"
     assert edited != said
-    edit_xcom(scheduler, run_id, edited)
+    edit_xcom(scheduler, "swapped", run_id, "first", edited)
     scheduler.clear("swapped", run_id, ["total"])
     assert scheduler.finish("swapped", run_id) == "failed"
     log = scheduler.task_log("swapped", run_id, "total", 2)
     assert "InvalidName" in log
     assert expected in log
     assert scheduled_warehouse.pin("swapped", "sum") == before
+
+
+def test_a_pin_that_was_edited_in_xcom_is_refused_by_tasks_that_are_mapped_over_it(scheduler) -> None:
+    readers = {"copied": 0, "verified": 0, "passed_on": 0, "listed": 1, "named": 1, "grouped.verify": 0}
+    scheduler.ready("swapped_in_maps")
+    run_id = scheduler.succeed("swapped_in_maps")
+    path = f"dags/swapped_in_maps/dagRuns/{run_id}/taskInstances/other/xcomEntries/return_value"
+    edited = scheduler.get(path, deserialize=False, stringify=False)["value"]
+    for task_id in ("one", "each", "passed"):
+        edit_xcom(scheduler, "swapped_in_maps", run_id, task_id, edited)
+    scheduler.clear("swapped_in_maps", run_id, [*readers])
+    assert scheduler.finish("swapped_in_maps", run_id) == "failed"
+    tasks = scheduler.tasks("swapped_in_maps", run_id)
+    failed = {(task["task_id"], task["map_index"]) for task in tasks if task["state"] == "failed"}
+    assert failed == set(readers.items())
+    for task_id, index in readers.items():
+        log = scheduler.task_log("swapped_in_maps", run_id, task_id, 2, index)
+        assert "holds a pin of swapped.other, and that task writes swapped.one" in log
 
 
 @pytest.mark.parametrize("day", ["", "../../etc", "a\nb", None])

@@ -8,9 +8,9 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import Param, dag, task, task_group
 
-from airflow_sfx.operators import StoreBatchOperator
+from airflow_sfx.operators import PinBatchesOperator, StoreBatchOperator, VerifyBatchOperator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,10 @@ def frame_of(*numbers):
     import pandas as pd
 
     return pd.DataFrame({"n": numbers})
+
+
+def same(frame: pd.DataFrame):
+    return frame
 
 
 def die():
@@ -117,6 +121,40 @@ def swapped():
     total(first(), second())
 
 
+@dag(schedule=None)
+def swapped_in_maps():
+    """As `swapped`; what reads the pins is mapped over them, in each way that there is."""
+
+    @task.batch(table="swapped.one", partitions=["p"])
+    def one() -> pd.DataFrame:
+        return frame_of(1)
+
+    @task.batch(table="swapped.other", partitions=["p"])
+    def other() -> pd.DataFrame:
+        return frame_of(2)
+
+    @task.batch(table="swapped.copies", partitions=["{{ ti.map_index }}"])
+    def copied(frame: pd.DataFrame, factor: int) -> pd.DataFrame:
+        return frame * factor
+
+    @task_group
+    def grouped(pin):
+        VerifyBatchOperator(task_id="verify", pin=pin)
+
+    first, second = one(), other()
+    each = PinBatchesOperator.partial(task_id="each", table="swapped.one").expand(partitions=[["p"]])
+    [first, second] >> each
+    copied.partial(factor=1).expand(frame=each.output)
+    passed = VerifyBatchOperator.partial(task_id="passed").expand(pin=each.output)
+    VerifyBatchOperator.partial(task_id="passed_on").expand(pin=passed.output)
+    VerifyBatchOperator.partial(task_id="verified").expand(pin=each.output)
+    VerifyBatchOperator.partial(task_id="listed").expand(pin=[second, first])
+    StoreBatchOperator.partial(task_id="named", table="swapped.named", python_callable=same).expand_kwargs(
+        [{"op_args": [second], "partitions": ["0"]}, {"op_args": [first], "partitions": ["1"]}]
+    )
+    grouped.expand(pin=each.output)
+
+
 @dag(schedule=None, params={"day": Param(None, type=["null", "string"]), "conn": Param(None, type=["null", "string"])})
 def wrongly():
     """Its partition is what the run's configuration says."""
@@ -142,5 +180,5 @@ def connected(dag_id: str, sfx_conn_id: str):
 
 for name in ("missing", "wrong", "unreachable"):
     connected(f"connection_{name}", f"sfx_{name}")
-for made in (killed, slowly, twice, swapped, wrongly):
+for made in (killed, slowly, twice, swapped, swapped_in_maps, wrongly):
     made()
