@@ -97,6 +97,25 @@ def test_every_route_is_one_of_those_tested_and_describes_itself(scheduler, clie
             assert {"200", "401", "403", "404", "409", "422", "503"} <= set(operation["responses"])
 
 
+def test_the_description_says_where_the_api_is_and_what_a_change_has_to_send(scheduler, client) -> None:
+    with client("op") as op:
+        told = op.get("../openapi.json").json()
+        (server,) = told["servers"]
+        for path, operations in told["paths"].items():
+            address = f"{scheduler.url}{server['url']}{path.format(db='no', table='such')}"
+            for method, operation in operations.items():
+                headers = {
+                    one["name"]: "any"
+                    for one in operation.get("parameters", ())
+                    if one["in"] == "header" and one["required"]
+                }
+                assert set(headers) == (set(HEADER) if method == "post" else set()), path
+                answer = op.request(method, address, headers=headers, json={} if method == "post" else None)
+                # What is asked for is refused for what it says, after the route was found and the header seen.
+                assert answer.status_code in ({422} if method == "post" else {200, 404, 422}), (path, answer.text)
+                assert answer.json() != {"detail": "Not Found"}, path
+
+
 def test_no_answer_is_kept_or_run_by_a_browser(client) -> None:
     with client("viewer") as viewer:
         for path in ("tables", "../", "../static/page.js"):

@@ -29,6 +29,19 @@ PATIENCE = 10.0
 HEADER = "X-SFX-Request"
 """A header that a page of another site cannot send: every change needs it."""
 
+ASKED = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": True,
+            "description": "Any value: a page of another site cannot send it",
+            "schema": {"type": "string"},
+        }
+    ]
+}
+"""How the API's description says so; FastAPI itself would answer 422 where the header is missing, and not 403."""
+
 READING = [Depends(requires_access_view(AccessView.PLUGINS)), Depends(requires_access_asset("GET"))]
 """What every route asks for: a login, Airflow's plugins and its assets."""
 

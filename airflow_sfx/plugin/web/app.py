@@ -72,10 +72,16 @@ def create_app() -> FastAPI:
     app.add_exception_handler(SfxError, _told)
     app.add_exception_handler(HTTPException, _log_in_first)
     app.middleware("http")(_guarded)
-    app.get("/openapi.json", dependencies=READING, include_in_schema=False)(app.openapi)
+    app.get("/openapi.json", dependencies=READING, include_in_schema=False)(_description)
     app.get("/", dependencies=READING, include_in_schema=False, response_class=FileResponse)(_page)
     app.mount("/static", StaticFiles(directory=_STATIC))
     return app
+
+
+def _description(request: Request) -> dict[str, Any]:
+    """The description of the API, with the address at which it was asked for: clients are generated from it."""
+    app: FastAPI = request.app
+    return {**app.openapi(), "servers": [{"url": request.scope["root_path"]}]}
 
 
 def _page() -> FileResponse:

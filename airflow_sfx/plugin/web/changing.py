@@ -10,7 +10,7 @@ from airflow_sfx.core.errors import CommitConflict, PartitionNotFound
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.plugin.web.access import EDITING, READING, author, seated
+from airflow_sfx.plugin.web.access import ASKED, EDITING, READING, author, seated
 from airflow_sfx.plugin.web.documents import Done, Publish, Rollback, UndoDocument, UndoRun
 from airflow_sfx.plugin.web.looking import pinned, snapshots, undone, values
 from airflow_sfx.warehouse.opened import OpenTable
@@ -20,7 +20,7 @@ router = APIRouter(dependencies=[*READING, *EDITING], tags=["change"])
 Author = Annotated[Producer, Depends(author)]
 
 
-@router.post("/tables/{db}/{table}/rollback", response_model=Done)
+@router.post("/tables/{db}/{table}/rollback", response_model=Done, openapi_extra=ASKED)
 @seated
 def rollback(db: str, table: str, asked: Rollback, producer: Author) -> dict[str, Any]:
     """Make an earlier batch of a partition current again; no data are read or written, and nothing is lost."""
@@ -41,7 +41,7 @@ def rollback(db: str, table: str, asked: Rollback, producer: Author) -> dict[str
     return _done(opened, asked.partition, done)
 
 
-@router.post("/tables/{db}/{table}/publish", response_model=Done)
+@router.post("/tables/{db}/{table}/publish", response_model=Done, openapi_extra=ASKED)
 @seated
 def publish(db: str, table: str, asked: Publish, producer: Author) -> dict[str, Any]:
     """Make a staged batch of a partition current."""
@@ -54,7 +54,7 @@ def publish(db: str, table: str, asked: Publish, producer: Author) -> dict[str, 
     return _done(opened, asked.partition, done)
 
 
-@router.post("/runs/rollback", response_model=list[UndoDocument])
+@router.post("/runs/rollback", response_model=list[UndoDocument], openapi_extra=ASKED)
 @seated
 def rollback_run(asked: UndoRun, producer: Author) -> list[UndoDocument]:
     """Undo everything that a DAG run published; partitions that somebody has changed since stay as they are."""
