@@ -116,7 +116,8 @@ def _newest(context: Mapping[str, Any], ref: TableRef) -> list[Any]:
     if not found:
         raise InvalidName(
             f"the run {context['run_id']} was not started by events of {ref}: schedule the DAG with "
-            f'PartitionedAssetTimetable(assets=batch_asset("{ref}")), or pin what is current with sfx.pin'
+            f'PartitionedAssetTimetable(assets=batch_asset("{ref}")), or [batch_asset("{ref}")] for a table without partitions; '
+            "or pin what is current with sfx.pin"
         )
     return list(found.values())
 

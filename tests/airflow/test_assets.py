@@ -11,6 +11,7 @@ from dags_examples.local_airflow import LocalAirflow
 
 READERS = ("event_reader", "event_reader_once", "event_reader_of_two_keys", "event_reader_of_many")
 SOURCES = ("event_source", "event_source_of_two_keys", "event_source_of_many", "event_source_staged", "event_rollback")
+WITHOUT_KEYS = ("event_source_without_keys", "event_reader_without_keys", "event_reader_of_keys_that_never_come")
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def events(scheduler: LocalAirflow) -> LocalAirflow:
     return scheduler
 
 
-def runs(scheduler: LocalAirflow, dag_id: str, key: str) -> list[dict]:
+def runs(scheduler: LocalAirflow, dag_id: str, key: str | None) -> list[dict]:
     found = scheduler.get(f"dags/{dag_id}/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
     return [run for run in found if run["partition_key"] == key]
 
 
-def started(scheduler: LocalAirflow, dag_id: str, key: str, count: int = 1) -> list[dict]:
+def started(scheduler: LocalAirflow, dag_id: str, key: str | None, count: int = 1) -> list[dict]:
     """The finished runs of a reader for a key, newest first."""
 
     def there() -> bool:
@@ -95,6 +96,16 @@ def test_a_staged_batch_starts_nothing_until_it_is_published(events, scheduled_w
     assert len(runs(events, "event_reader", "staged")) == 1
     sent = events.get("assets/events", source_dag_id="event_source_staged")["asset_events"]
     assert [event["source_task_id"] for event in sent] == ["publish"]
+
+
+def test_a_table_without_partitions_starts_those_that_are_scheduled_on_its_asset(events, scheduled_warehouse):
+    events.ready(*WITHOUT_KEYS)
+    events.succeed("event_source_without_keys")
+    started(events, "event_reader_without_keys", None)
+    assert seen(scheduled_warehouse, "event_reader_without_keys", "none") == [
+        scheduled_warehouse.pin("events", "totals").batch_id
+    ]
+    assert runs(events, "event_reader_of_keys_that_never_come", None) == []
 
 
 def test_a_rollback_starts_a_run_that_reads_what_is_current_again(events, scheduled_warehouse):

@@ -65,6 +65,15 @@ def event_source_staged():
     PublishBatchOperator(task_id="publish", pin=stage.override(publish=False)())
 
 
+@dag(schedule=None)
+def event_source_without_keys():
+    @task.batch(table="events.totals", partitions=[])
+    def write() -> pd.DataFrame:
+        return one_row()
+
+    write()
+
+
 @dag(schedule=None, params={"day": Param("", type="string")})
 def event_rollback():
     RollbackBatchOperator(task_id="undo", table="events.items", partitions=["{{ params.day }}"])
@@ -76,7 +85,11 @@ def note(table: str, once: bool = False):
     context = get_current_context()
     pin = pins_from_events(context, table, once=once)
     sfx.store_dataframe(
-        sfx.load_dataframe(pin), "seen", context["ti"].dag_id, [context["dag_run"].partition_key], inputs=[pin]
+        sfx.load_dataframe(pin),
+        "seen",
+        context["ti"].dag_id,
+        [context["dag_run"].partition_key or "none"],
+        inputs=[pin],
     )
 
 
@@ -100,6 +113,16 @@ def event_reader_of_many():
     note("events.many")
 
 
+@dag(schedule=[batch_asset("events.totals")])
+def event_reader_without_keys():
+    note("events.totals", once=True)
+
+
+@dag(schedule=PartitionedAssetTimetable(assets=batch_asset("events.totals")))
+def event_reader_of_keys_that_never_come():
+    note("events.totals")
+
+
 @dag(schedule=None)
 def event_catch_up():
     """What no event told of."""
@@ -117,9 +140,12 @@ event_source()
 event_source_of_two_keys()
 event_source_of_many()
 event_source_staged()
+event_source_without_keys()
 event_rollback()
 event_reader()
 event_reader_once()
 event_reader_of_two_keys()
 event_reader_of_many()
+event_reader_without_keys()
+event_reader_of_keys_that_never_come()
 event_catch_up()
