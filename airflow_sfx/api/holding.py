@@ -27,7 +27,8 @@ def hold(
 ) -> DurablePin:
     """Write a pin down beside its table, so that it outlives XCom and retention leaves its batches alone.
 
-    A name's first pin of some partitions stays its pin: a second call gives the first one's, unless it renews.
+    A name's first pin of some partitions stays its pin: a second call gives the first one's, unless it renews or the first
+    one's time is over.
 
     Args:
         pin: The pin.

@@ -60,7 +60,7 @@ class DurablePin:
 def hold(
     table: OpenTable, name: str, pin: BatchPin, author: Author, *, until: datetime | None, renew: bool
 ) -> DurablePin:
-    """Write a pin down, unless its name has one.
+    """Write a pin down, unless its name has one that is not over.
 
     Args:
         table: The pin's table.
@@ -82,7 +82,7 @@ def hold(
     if until is not None:
         zoned(until, "until")
     there = before = newest(table, name)
-    while there is None or renew or there.released or set(there.pin.batches) != set(pin.batches):
+    while there is None or renew or not _holds(there, pin):
         refuse_retired(table, pin.batches.items())
         number = there.number + 1 if there else 1
         made = DurablePin(name, number, pin, datetime.now(UTC), until, author.producer, author.reason)
@@ -96,6 +96,17 @@ def hold(
             return made
         there = awaited(table.store, partial(_read, table, name, number))
     return there
+
+
+def _holds(there: DurablePin, pin: BatchPin) -> bool:
+    """Whether a name's pin keeps retention away from the partitions that are to be held."""
+    if there.released or _is_over(there, datetime.now(UTC)):
+        return False
+    return set(there.pin.batches) == set(pin.batches)
+
+
+def _is_over(one: DurablePin, now: datetime) -> bool:
+    return one.until is not None and one.until <= now
 
 
 def _take_back(table: OpenTable, refused: DurablePin, before: DurablePin | None) -> None:
@@ -142,7 +153,7 @@ def holding(table: OpenTable, now: datetime) -> list[DurablePin]:
     for one in pins:
         if one.released:
             released[one.name] = max(one.number, released.get(one.name, 0))
-    return [one for one in pins if one.number > released.get(one.name, 0) and (one.until is None or one.until > now)]
+    return [one for one in pins if one.number > released.get(one.name, 0) and not _is_over(one, now)]
 
 
 def standing(table: OpenTable, name: str, partitions: Sequence[Partition] | None) -> DurablePin | None:

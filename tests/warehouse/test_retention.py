@@ -112,6 +112,20 @@ def test_a_pin_that_came_before_the_deletion_keeps_its_batch_until_it_is_over(wa
     assert gone(warehouse, first)
 
 
+def test_a_name_whose_pin_is_over_holds_what_it_is_given_next(embedded_uri) -> None:
+    warehouse = connect(embedded_uri)
+    first, second = store(warehouse, 1), store(warehouse, 2)
+    over = warehouse.hold(first, name="report", until=datetime.now(UTC) - timedelta(seconds=1))
+    held = warehouse.hold(second, name="report", until=datetime(2999, 1, 1, tzinfo=UTC))
+    assert (held.number, held.pin) == (over.number + 1, second)
+    assert warehouse.hold(first, name="report") == held, "a pin that is not over stays the name's"
+    assert warehouse.holding("sales", "items") == [held]
+    store(warehouse, 3)
+    for _ in range(2):
+        retain(warehouse)
+    assert (gone(warehouse, first), gone(warehouse, second)) == (True, False)
+
+
 def test_what_is_released_may_go_unless_another_name_holds_it(warehouse: Warehouse) -> None:
     first, second, _ = (store(warehouse, version) for version in (1, 2, 3))
     for pin, name in ((first, "lawsuit"), (first, "report"), (second, "lawsuit")):
