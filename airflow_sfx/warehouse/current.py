@@ -175,13 +175,15 @@ def _sequence(head: Head) -> int:
 
 
 def _with_mates(table: OpenTable, ledger: Ledger, behind: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    """Entries, and those that took effect by the same commits, so that what is one change is seen as one."""
-    found = {entry.partition: entry for entry in behind}
-    for commit_id in {entry.commit for entry in behind if entry.group}:
-        mates = {name: sequence for name, sequence in ledger.members(commit_id).items() if name not in found}
-        heads = ledger.heads(mates)
-        found.update({name: head.entry for name, head in heads.items() if head.entry})
-    return list(found.values())
+    """Entries, and those of the same commits that are behind as well, so that what is one change is seen as one."""
+    commits = sorted({entry.commit for entry in behind if entry.group})
+    members = {name for changed in each(ledger.members, commits, _READERS) for name in changed}
+    mates = sorted(members - {entry.partition for entry in behind})
+    if not mates:
+        return list(behind)
+    pointers = table.pointers([table.layout.partition(name) for name in mates])
+    _, late = _heads_and_behind(table, ledger, mates, pointers)
+    return [*behind, *late]
 
 
 def batches_as_of(
