@@ -18,13 +18,12 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author
-from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.load import source_files
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
 from airflow_sfx.warehouse.retired import Note, Replacement
-from airflow_sfx.warehouse.retiring import confirmed, held, sweep
+from airflow_sfx.warehouse.retiring import catch_up, confirmed, held, sweep
 from airflow_sfx.warehouse.staged import note_staged, staged_pins
 from airflow_sfx.warehouse.store import encoded
 from airflow_sfx.warehouse.strays import find_strays, retire_old
@@ -145,12 +144,7 @@ def erase(
     seen: dict[tuple[str, str], bool] = {}
     found: list[ErasedBatch] = []
     if not dry_run:
-        for note in retired.notes(table):
-            if note.retired is None:
-                confirmed(table, ledger, note)  # whoever wrote it died: what it replaced counts from now on
-        heads_to_change(
-            table, ledger, list(all_heads(table, ledger)), author
-        )  # what something else did is searched as well
+        catch_up(table, ledger, author)  # what something else did is searched as well
     pinned = held(table, now)
     known = _batches(table, ledger)
     while batches := [item for item in known.retained if item not in seen]:

@@ -83,6 +83,19 @@ def beside_our_batches(table: OpenTable, name: str, info: PartitionInfo) -> bool
     return _comparable(info.location).rpartition("/")[0] == ours.rpartition("/")[0]
 
 
+def pointed_at(table: OpenTable, batches: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those batches, by partition name and batch ID, that the metastore points at: into their directories, whoever put it so."""
+    if not batches:
+        return set()
+    used: set[str] = set()
+    for info in table.pointers(None).values():
+        place = _comparable(info.location)
+        while place and place not in used:  # the directory, and all above it
+            used.add(place)
+            place = place.rpartition("/")[0]
+    return {item for item in batches if _comparable(table.batch_location(*item)) in used}
+
+
 def suspects(table: OpenTable, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
     """The pointers that are not where their own note says: those that something else moved are among them.
 

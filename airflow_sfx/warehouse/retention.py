@@ -1,7 +1,8 @@
 """Retention: batches that nobody needs any more are retired in the ledgers first, and their files deleted after a time of grace.
 
 Nothing else in this package deletes. Never touched are what is current, what was current a moment ago by ``older_than``, the
-newest ``keep_last`` batches of a partition, what a durable pin holds, staged batches, and files that were adopted where they lay.
+newest ``keep_last`` batches of a partition, what a durable pin holds, what something else has pointed the metastore at, staged
+batches, and files that were adopted where they lay.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
 from airflow_sfx.warehouse.retired import Batches, Note, Versions
-from airflow_sfx.warehouse.retiring import confirmed, held, sweep
+from airflow_sfx.warehouse.retiring import catch_up, confirmed, held, sweep
 
 GRACE = timedelta(days=1)
 
@@ -52,7 +53,7 @@ class RetentionReport:
         retired: The batches that are to be retired, or were.
         pinned: How many more would be, but for a durable pin.
         deleted: The batches whose time of grace is over: their files are to be deleted, or were; partition and batch ID.
-        waiting: How many retired batches are not due yet, or held by a durable pin meanwhile.
+        waiting: How many retired batches are not due yet, or held by a durable pin meanwhile, or where the metastore points.
         delete_after: When the files of what is retired now may be deleted, in UTC.
     """
 
@@ -115,6 +116,8 @@ def retain(
     Returns:
         What was done, or would be.
     """
+    if not dry_run:
+        catch_up(table, ledger, author)
     known_notes = retired.notes(table)
     before = [note for note in known_notes if not note.done]
     known = {(name, one) for note in before for name, ids in note.refused.items() for one in ids}

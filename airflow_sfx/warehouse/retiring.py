@@ -6,15 +6,17 @@ This module alone deletes. Where a process died, the next one finds its note and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from airflow_sfx.core.ledger import Change, Operation
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.durable_pins import holding
+from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import hints
+from airflow_sfx.warehouse.pointers import known_names, pointed_at
 from airflow_sfx.warehouse.retired import Batches, Note
 
 
@@ -25,16 +27,32 @@ def held(table: OpenTable, now: datetime) -> set[tuple[str, str]]:
 
 def confirmed(table: OpenTable, ledger: Ledger, note: Note) -> Batches:
     """Say it in the ledgers: a rollback that did not see the note comes before this entry, and its batch stays, or is refused."""
-    pointers = table.pointers([table.layout.partition(name) for name in note.batches])
-    heads = ledger.heads(hints(note.batches, pointers))
+    author = Author(note.producer, note.reason)
+    heads = heads_to_change(table, ledger, note.batches, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         found = (_change(note, name, heads[name], ids) for name, ids in note.batches.items())
         return [change for change in found if change]
 
-    entries = commit(table, ledger, heads, plan, Author(note.producer, note.reason))
+    entries = commit(table, ledger, heads, plan, author)
     done = note.batches if note.replaced else {entry.partition: entry.retired for entry in entries}
     return retired.confirm(table, note, done)
+
+
+def catch_up(table: OpenTable, ledger: Ledger, author: Author) -> None:
+    """Bring the history to where things are before batches are chosen by it: what something else did, and what others noted.
+
+    Whoever noted and died before the ledgers said so is spoken for; what they replaced counts from now on.
+    """
+    heads_to_change(table, ledger, known_names(table, ledger, table.pointers(None)), author)
+    for note in retired.notes(table):
+        if note.retired is None:
+            _confirmed_for(table, ledger, note)
+
+
+def _confirmed_for(table: OpenTable, ledger: Ledger, note: Note) -> Batches:
+    """As `confirmed`, in the name of whoever noted it, of whom a later attempt may have changed the partitions meanwhile."""
+    return confirmed(table, ledger, replace(note, producer=replace(note.producer, try_number=None, attempt_id=None)))
 
 
 def _change(note: Note, name: str, head: Head, ids: Sequence[str]) -> Change | None:
@@ -54,17 +72,14 @@ def _change(note: Note, name: str, head: Head, ids: Sequence[str]) -> Change | N
 def sweep(
     table: OpenTable, ledger: Ledger, notes: Sequence[Note], now: datetime, *, dry_run: bool
 ) -> tuple[list[tuple[str, str]], int]:
-    """Delete what is due; tells what, and how many batches stay for now."""
+    """Delete what is due, and nothing that the metastore points at; tells what, and how many batches stay for now."""
     deleted: list[tuple[str, str]] = []
     waiting = 0
-    for note in notes:
-        batches = note.retired
-        if batches is None and not dry_run:
-            batches = confirmed(table, ledger, note)  # whoever wrote the note died before the ledgers said so
-        known = note.batches if batches is None else batches  # none of them retired is not the same as not known yet
-        items = [(name, one) for name, ids in known.items() for one in ids]
+    known = [(note, _items(table, ledger, note, dry_run=dry_run)) for note in notes]
+    used = pointed_at(table, [item for _, items in known for item in items])
+    for note, items in known:
         kept = set(items) if note.delete_after > now else set() if note.despite_pins else held(table, now)
-        due = [item for item in items if item not in kept]
+        due = [item for item in items if item not in kept | used]
         waiting += len(items) - len(due)
         deleted += due
         if not dry_run:
@@ -73,6 +88,14 @@ def sweep(
             if len(due) == len(items):
                 retired.finish(table, note)
     return deleted, waiting
+
+
+def _items(table: OpenTable, ledger: Ledger, note: Note, *, dry_run: bool) -> list[tuple[str, str]]:
+    """The batches of a note; before the ledgers say which of them are retired, those that may be."""
+    batches = note.retired
+    if batches is None:  # none of them retired is not the same as not known yet
+        batches = note.batches if dry_run else _confirmed_for(table, ledger, note)
+    return [(name, one) for name, ids in batches.items() for one in ids]
 
 
 def _delete(table: OpenTable, name: str, batch_id: str) -> None:

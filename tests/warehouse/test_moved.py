@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.retiring import sweep
 from airflow_sfx.warehouse.warehouse import Warehouse
+
+NOW = timedelta(0)
 
 
 @pytest.fixture
@@ -82,3 +88,56 @@ def test_a_read_of_one_partition_completes_the_whole_change(warehouse, monkeypat
         both = put_both(warehouse, 2)
     warehouse.load_dataframe("sales", "items", ["a"])
     assert {place_of(warehouse, day).name for day in ("a", "b")} == set(both.batches.values())
+
+
+def retain(warehouse: Warehouse, *, dry_run: bool = False):
+    return warehouse.retain("sales", "items", keep_last=1, older_than=NOW, grace=NOW, dry_run=dry_run)
+
+
+def test_retention_takes_in_a_pointer_that_was_put_back_and_keeps_what_it_shows(warehouse) -> None:
+    first = put(warehouse, 1)
+    place = place_of(warehouse)
+    put(warehouse, 2)
+    move(warehouse, place)
+    for _ in range(2):
+        retain(warehouse)
+    assert list(place_of(warehouse).glob("*.parquet")), "other engines read files that are there"
+    assert operations(warehouse)[-3:] == ["foreign_change", "publish", "publish"]
+    assert warehouse.load_dataframe("sales", "items", ["a"])["n"].tolist() == [1]
+    with pytest.raises(sfx.BatchNotFound, match="was retired"):
+        warehouse.load_dataframe(first)
+
+
+@pytest.mark.parametrize("below", ["", "data"])
+def test_a_retired_batch_that_the_metastore_is_put_back_to_is_not_deleted(warehouse, below: str) -> None:
+    """The move comes when nothing but the deletion is left to be done."""
+    put(warehouse, 1)
+    place = place_of(warehouse)
+    second = put(warehouse, 2)
+    retain(warehouse)
+    move(warehouse, place / below)
+    report = retain(warehouse, dry_run=True)
+    assert (report.deleted, report.waiting) == ((), 1)
+    table = warehouse.overview("sales", "items").table
+    for deleted in (False, True):
+        swept = sweep(table, Ledger(table), retired.notes(table), datetime.now(UTC), dry_run=False)
+        assert swept == (([], 1) if not deleted else ([("a", place.name)], 0))
+        assert place.joinpath("part-00000.parquet").exists() != deleted
+        move(warehouse, place.with_name(second.batches["a"]))
+
+
+def test_what_the_ledgers_say_late_of_a_note_does_not_hide_a_move(warehouse, monkeypatch) -> None:
+    """A retention has died after its note, and something else moves the partition before the next goes on with it."""
+    put(warehouse, 1)
+    put(warehouse, 2)
+    with monkeypatch.context() as dying:
+        dying.setattr("airflow_sfx.warehouse.retention.confirmed", lambda *_: {})
+        retain(warehouse)
+    moved = theirs(warehouse, 99)
+    move(warehouse, moved)
+    table = warehouse.overview("sales", "items").table
+    (note,) = retired.notes(table)
+    assert note.retired is None
+    sweep(table, Ledger(table), [note], datetime.now(UTC), dry_run=False)
+    assert operations(warehouse) == ["retire", "foreign_change", "publish", "publish"]
+    assert place_of(warehouse) == moved

@@ -211,6 +211,38 @@ def test_a_process_killed_at_any_call_leaves_what_is_current_and_pinned_and_the_
     assert killed > 2
 
 
+@pytest.mark.parametrize("by", ["the next attempt", "somebody else", "an erasure"])
+def test_what_an_attempt_noted_before_it_died_stops_neither_later_attempts_nor_others(
+    embedded_uri, monkeypatch, by
+) -> None:
+    warehouse = connect(embedded_uri)
+    first = store(warehouse, 1)
+
+    def attempt(number: int) -> sfx.Producer:
+        return sfx.Producer(dag_id="keep", run_id="r1", task_id="retain", try_number=number, user="ada")
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    store(warehouse, 2)
+    with monkeypatch.context() as dying:
+        dying.setattr("airflow_sfx.warehouse.retention.confirmed", die)
+        with pytest.raises(KeyboardInterrupt):
+            retain(warehouse, producer=attempt(1))
+    store(warehouse, 3, producer=attempt(2))
+    if by == "an erasure":
+        report = warehouse.erase("sales", "items", where="version = 2", dry_run=False, producer=attempt(3))
+        assert report.erased == 2
+    else:
+        report = retain(warehouse, producer=attempt(3) if by == "the next attempt" else None)
+        assert {one.batch_id for one in report.retired} != set(first.batches.values())
+    assert set(report.deleted) == set(first.batches.items())
+    assert gone(warehouse, first)
+    told = [entry for entry in warehouse.history("sales", "items", [DAYS[0]], limit=None) if entry.retired]
+    assert [entry.producer.try_number for entry in told if first.batches[DAYS[0]] in entry.retired] == [None]
+    assert {entry.producer.user for entry in told} >= {"ada"}
+
+
 def test_nothing_but_retention_deletes() -> None:
     package = Path(sfx.__file__).parent
     callers = {
