@@ -24,7 +24,7 @@ def published_before(table: OpenTable, batches: BatchSet, producer: Producer) ->
 
     Returns:
         The pin of the earlier attempt's batches, all of them current; None where a partition's current batch is somebody
-        else's, or has other rows or other inputs.
+        else's, or has other rows or other inputs, or where something else has moved one.
 
     Raises:
         WarehouseUnavailable: The metastore did not have them yet, and could not be told.
@@ -37,7 +37,7 @@ def published_before(table: OpenTable, batches: BatchSet, producer: Producer) ->
     if not entries or len(entries) < len(batches.batches):
         return None
     manifests = batches.replaced()
-    if not batches.hold_the_same(manifests):
+    if not batches.hold_the_same(manifests) or batches.watch.again(batches.heads):
         return None
     move_pointers(table, batches.ledger, entries)
     return table.pin({manifest.partition: manifest.batch_id for manifest in manifests})

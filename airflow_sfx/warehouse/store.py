@@ -105,6 +105,8 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
             f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"
         )
     results = run_checks(data, options.checks, batches.replaced)
+    if results:
+        batches.watch.expire()
     return conclude(target, table, batches, plan.columns, results, options, author)
 
 
@@ -272,6 +274,7 @@ def _publish(table: OpenTable, batches: BatchSet, manifests: list[Manifest], aut
         nonlocal sealed
         if any(heads[manifest.partition].newest >= manifest.batch_id for manifest in sealed):
             sealed = batches.rebase(sealed, heads)
+        batches.watch.again(heads)  # where that finds something, the entry's number is taken, and this is called again
         return [publish_change(manifest) for manifest in sealed]
 
     commit(table, batches.ledger, batches.heads, plan, author)

@@ -24,12 +24,11 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
-from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import MANY, WAITERS, both, each, put_all
 from airflow_sfx.warehouse.filling import EncodedFile, FileWriter
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import hints, moved_by_others
+from airflow_sfx.warehouse.watching import TakeIn, Watch
 
 _LARGE_FILE = 1 << 20
 """From how many bytes on a checksum takes longer than the thread that computes it while the file is on its way."""
@@ -52,9 +51,6 @@ class FoundFile:
         """How many rows it holds."""
         return self.file.rows
 
-
-TakeIn = Callable[[Mapping[str, PartitionInfo], Mapping[str, Head]], None]
-"""Given pointers that something else has moved, and the partitions' heads."""
 
 Chunk = tuple[str, Any]
 """A partition's name and the rows of one of its files, as a pyarrow Table."""
@@ -99,9 +95,9 @@ class BatchSet:
     """
 
     def __init__(self, table: OpenTable, ledger: Ledger, content: Content, *, take_in: TakeIn | None = None) -> None:
-        self._take_in = take_in
         self._table = table
         self.ledger = ledger
+        self.watch = Watch(table, ledger, take_in)
         self._content = content
         self._token = uuid.uuid4().hex
         self._drafts: dict[str, _Draft] = {}
@@ -122,26 +118,13 @@ class BatchSet:
         Args:
             names: The partitions' names, none of which has been claimed yet.
         """
-        self.heads.update(self._settled(names))
+        self.heads.update(self.watch.begin(names))
         newest = max([*(self.heads[name].newest for name in names), *self.batches.values()], default="")
         mine = min(self.batches.values(), default=None)
         batch_id = mine if mine and mine >= newest else next_batch_id(datetime.now(UTC), newest or None)
         while not self._take(names, batch_id):
             batch_id = next_batch_id(datetime.now(UTC), batch_id)
         self._drafts.update({name: _Draft(batch_id) for name in names})
-
-    def _settled(self, names: Sequence[str]) -> dict[str, Head]:
-        """The heads, once what something else did is in the history."""
-        pointers, heads = self._look(names)
-        foreign = moved_by_others(self._table, pointers, heads) if self._take_in else {}
-        if self._take_in and foreign:
-            self._take_in(foreign, heads)
-            _, heads = self._look(names)
-        return heads
-
-    def _look(self, names: Sequence[str]) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
-        pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
-        return pointers, self.ledger.likely_heads(hints(names, pointers))
 
     def write(
         self,

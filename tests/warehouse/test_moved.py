@@ -34,9 +34,9 @@ def put(warehouse: Warehouse, value: int, day: str = "a", **options: object) -> 
     return warehouse.store_dataframe(pd.DataFrame({"n": [value]}), "sales", "items", [day], **options)
 
 
-def put_both(warehouse: Warehouse, value: int) -> sfx.BatchPin:
+def put_both(warehouse: Warehouse, value: int, **options: object) -> sfx.BatchPin:
     frame = pd.DataFrame({"n": value, "day": ["a", "b"]})
-    return warehouse.store_dataframe(frame, "sales", "items", partition_by=["day"])
+    return warehouse.store_dataframe(frame, "sales", "items", partition_by=["day"], **options)
 
 
 def theirs(warehouse: Warehouse, value: int) -> Path:
@@ -141,3 +141,55 @@ def test_what_the_ledgers_say_late_of_a_note_does_not_hide_a_move(warehouse, mon
     sweep(table, Ledger(table), [note], datetime.now(UTC), dry_run=False)
     assert operations(warehouse) == ["retire", "foreign_change", "publish", "publish"]
     assert place_of(warehouse) == moved
+
+
+def test_what_something_else_does_during_the_checks_of_a_store_is_in_the_history(warehouse) -> None:
+    put(warehouse, 1)
+    moved = theirs(warehouse, 99)
+    pin = put(warehouse, 2, checks=[lambda _: move(warehouse, moved)])
+    assert operations(warehouse) == ["publish", "foreign_change", "publish"]
+    assert place_of(warehouse).name == pin.batches["a"]
+    assert warehouse.load_dataframe(pin)["n"].tolist() == [2]
+    warehouse.verify(pin)
+    warehouse.rollback("sales", "items", ["a"])
+    assert place_of(warehouse) == moved
+    assert warehouse.load_dataframe("sales", "items", ["a"])["n"].tolist() == [99]
+
+
+def test_what_something_else_does_to_one_of_several_partitions_is_in_the_history_and_all_change_at_once(
+    warehouse,
+) -> None:
+    put_both(warehouse, 1)
+    moved = theirs(warehouse, 99)
+    pin = put_both(warehouse, 2, checks=[lambda _: move(warehouse, moved, "b")])
+    assert operations(warehouse, "a") == ["publish", "publish"]
+    assert operations(warehouse, "b") == ["publish", "foreign_change", "publish"]
+    assert warehouse.history("sales", "items", ["b"])[1].location == f"file://{moved}"
+    assert {place_of(warehouse, day).name for day in ("a", "b")} == set(pin.batches.values())
+    assert warehouse.load_dataframe(pin)["n"].tolist() == [2, 2]
+
+
+def test_what_something_else_does_while_a_batch_is_written_for_long_is_in_the_history(warehouse, monkeypatch) -> None:
+    monkeypatch.setattr("airflow_sfx.warehouse.watching.LOOK_AGAIN_SECONDS", 0)
+    put(warehouse, 1)
+    batch = warehouse.open_batch("sales", "items", ["a"])
+    place = Path(batch.location.removeprefix("file://"))
+    place.mkdir()
+    pd.DataFrame({"n": [2]}).to_parquet(place / "part-0.parquet", index=False)
+    move(warehouse, theirs(warehouse, 99))
+    pin = batch.close()
+    assert operations(warehouse) == ["publish", "foreign_change", "publish"]
+    assert warehouse.load_dataframe("sales", "items", ["a"])["n"].tolist() == [2]
+    warehouse.verify(pin)
+
+
+def test_a_retry_takes_over_no_batch_that_something_else_has_replaced_meanwhile(warehouse) -> None:
+    def attempt(number: int) -> sfx.Producer:
+        return sfx.Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=number)
+
+    first = put(warehouse, 1, producer=attempt(1))
+    moved = theirs(warehouse, 99)
+    again = put(warehouse, 1, producer=attempt(2), checks=[lambda _: move(warehouse, moved)])
+    assert again.batches["a"] > first.batches["a"]
+    assert operations(warehouse) == ["publish", "foreign_change", "publish"]
+    assert place_of(warehouse).name == again.batches["a"]
