@@ -30,12 +30,14 @@ $(VENV)/.stack-installed: setup.cfg pyproject.toml | $(BIN)/python
 demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Nights of real flights through Airflow; STACK=1: on S3 and Hive, UI=1: look at them
 	$(BIN)/python -m dags_examples.demo $(if $(STACK),--stack) $(if $(UI),--ui)
 
-# Playwright's own Chromium comes from a server of its own; a system has one, or Debian's package.
-$(VENV)/.chromium-installed: | $(BIN)/python
+# Playwright's own Chromium comes from a server of its own; a system has one, or Debian's package. Airflow's Spark provider asks a
+# cluster with curl.
+$(VENV)/.tools-installed: | $(BIN)/python
 	command -v chromium chromium-browser google-chrome >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends chromium
+	command -v curl >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends curl
 	@touch $@
 
-test: $(VENV)/.dev-installed $(VENV)/.chromium-installed  ## Run every test
+test: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Run every test
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.dev-installed  ## ruff, mypy --strict and the direction of imports
