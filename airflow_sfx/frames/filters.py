@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import fs, types
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.arrow import AnyField
 from airflow_sfx.frames.names import unknown_column
 
 Condition = tuple[str, str, Any]
@@ -69,6 +72,82 @@ def failure(expression: pc.Expression, schema: pa.Schema) -> Exception | None:
     except (pa.ArrowException, TypeError, KeyError) as error:
         return error
     return None
+
+
+def can_skip(expression: pc.Expression, schema: pa.Schema) -> bool:
+    """Whether a scan that applies an expression may leave out rows by the least and greatest values in files' footers.
+
+    Those leave NaN out, so a floating column may only be asked for what no NaN is, as ``price > 3``: ``~(price > 3)`` holds
+    for a NaN in rows of which the footer says that all are greater.
+
+    Args:
+        expression: The expression.
+        schema: The columns that the scan can compare.
+
+    Returns:
+        Whether the scan gives every row for which the expression holds.
+
+    Example:
+        >>> prices = pa.schema([("price", pa.float64())])
+        >>> can_skip(pc.field("price") > 3, prices), can_skip(~(pc.field("price") > 3), prices)
+        (True, False)
+    """
+    if _by_position(expression) or failure(expression, schema) is not None:
+        return False
+    used = pa.schema([schema.field(name) for name in columns_used(expression, schema)])
+    return all(_fails_for_nan(expression, column, used) for column in used if _has_floats(column.type))
+
+
+def columns_used(expression: pc.Expression, schema: pa.Schema) -> list[str]:
+    """The columns that an expression cannot be applied without.
+
+    Args:
+        expression: The expression, which can be applied to the schema.
+        schema: The columns that there are.
+
+    Returns:
+        Their names.
+
+    Example:
+        >>> columns_used(pc.field("b") > 3, pa.schema([("a", pa.int64()), ("b", pa.int64())]))
+        ['b']
+    """
+    if _by_position(expression):
+        return schema.names  # a position means nothing if one of them is missing
+    text = str(expression)
+    named = [column for column in schema if column.name in text]  # and a few others whose names are short
+
+    def works_without(gone: AnyField) -> bool:
+        return failure(expression, pa.schema([column for column in named if column is not gone])) is None
+
+    return [column.name for column in named if not works_without(column)]
+
+
+def _by_position(expression: pc.Expression) -> bool:
+    """Whether an expression may name a column by its number."""
+    return "FieldPath(" in str(expression)
+
+
+def _has_floats(kind: Any) -> bool:
+    if types.is_nested(kind):
+        return any(_has_floats(kind.field(position).type) for position in range(kind.num_fields))
+    return types.is_floating(kind)
+
+
+def _fails_for_nan(expression: pc.Expression, column: AnyField, schema: pa.Schema) -> bool:
+    """Whether an expression cannot hold where a column is NaN, whatever the others are: Arrow skips a file that is known so."""
+    import pyarrow.dataset as ds  # which imports pandas
+
+    if types.is_nested(column.type):
+        return False
+    layout = ds.ParquetFileFormat()
+    nan = pc.field(column.name) == pa.scalar(float("nan"), column.type)
+    fragment = layout.make_fragment(io.BytesIO(), partition_expression=nan)
+    dataset = ds.FileSystemDataset([fragment], schema, layout, fs.LocalFileSystem())
+    try:
+        return not list(dataset.get_fragments(filter=expression))
+    except pa.ArrowException:
+        return False  # it cannot be applied to NaN at all, as a cast to a whole number
 
 
 def _names(filters: Any) -> list[str]:

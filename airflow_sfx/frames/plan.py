@@ -7,7 +7,7 @@ columns that older files lack, and puts in the partition keys, which no file has
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from pyarrow import fs, types
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch, SfxError
 from airflow_sfx.frames.arrow import AnyField, AnyType
 from airflow_sfx.frames.conform import conformed
-from airflow_sfx.frames.filters import Filters, expression_of, failure
+from airflow_sfx.frames.filters import Filters, can_skip, columns_used, expression_of
 from airflow_sfx.frames.hive import arrow_type_of_key, key_type_of
 from airflow_sfx.frames.keys import key_scalar
 from airflow_sfx.frames.logical import LogicalSchema
@@ -79,6 +79,7 @@ class ReadPlan:
         target: The unified schema, with the keys that were asked for.
         key_types: The Hive type of each key that is read as a column.
         order: The columns of the result, or None for all.
+        read: The columns that the scan must read for it, or None for all.
         pushed: The filter that the scan applies.
         late: The filter that is applied to finished rows.
     """
@@ -87,6 +88,7 @@ class ReadPlan:
     target: LogicalSchema
     key_types: Mapping[str, str]
     order: list[str] | None
+    read: list[str] | None
     pushed: pc.Expression | None
     late: pc.Expression | None
 
@@ -120,13 +122,14 @@ class ReadPlan:
         if order is None and extra:
             order = target.schema.names
         where = filesystem or fs.LocalFileSystem(use_mmap=True)
-        plan = cls(where, everything, columns_of_keys, order, None, None)
+        plan = cls(where, everything, columns_of_keys, order, order, None, None)
         if expression is None:
             return plan
-        easy = plan._pushable(files)
-        if failure(expression, easy) is None:
-            return cls(where, everything, columns_of_keys, order, expression, None)
-        return cls(where, everything, columns_of_keys, order, None, expression)
+        if can_skip(expression, plan._pushable(files)):
+            return replace(plan, pushed=expression)
+        asked = [] if order is None else columns_used(expression, everything.schema)
+        read = None if order is None else list(dict.fromkeys([*order, *asked]))
+        return replace(plan, read=read, late=expression)
 
     def parts(self, files: Sequence[SourceFile]) -> Iterator[Part]:
         """The files in runs that one scan can read: as a rule, all of them."""
@@ -153,9 +156,9 @@ class ReadPlan:
         pushes = self.pushed is not None and part.logical is self.target
         if pushes:
             options["filter"] = self.pushed
-        if self.order is not None and self.late is None and (pushes or self.pushed is None):
+        if self.read is not None and (pushes or self.pushed is None):
             there = set(schema.names)
-            options["columns"] = [name for name in map(str.lower, self.order) if name in there]
+            options["columns"] = [name for name in map(str.lower, self.read) if name in there]
         if batch_rows is not None:
             options |= {"batch_size": batch_rows, "batch_readahead": 2, "fragment_readahead": 1}
         return dataset.scanner(**options)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.output import SourceFile, iter_batches, read_table, to_output
+from airflow_sfx.frames.plan import ReadPlan
 from airflow_sfx.frames.source import to_source
 from tests.frames.builders import assert_same, category, objects, pandas, parquet, sales, stored, stored_by
 
@@ -153,6 +154,67 @@ NAMES = {
     ">": "greater",
     ">=": "greater_equal",
 }
+
+
+X, DAY = pc.field("x"), pc.field("day")
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        pc.is_nan(X),
+        X != 1,
+        [("x", "!=", 1)],
+        [("x", "not in", [1, 2])],
+        [[("x", "!=", 1), ("day", "==", "a")]],
+        ~(X < 5),
+        ~pc.coalesce(X < 5, pc.scalar(False)),
+        X.is_null(nan_is_null=True),
+        X.isin([NAN, 7.0]),
+        (DAY == "b") | ~(X <= 1),
+        X < 5,
+        (X > 0) & (DAY == "a"),
+        X.is_null(),
+        X + 1 > 1.5,
+        pc.struct_field(pc.field("nested"), "x") != 1,
+        pc.field(0) != 1,
+        pc.field(2) == "b",
+    ],
+    ids=lambda filters: str(filters).replace("\n", ""),
+)
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()])
+@pytest.mark.parametrize("values", [[1, 1, NAN], [1, 2, NAN, None]])
+def test_a_nan_that_the_footer_leaves_out_is_found(filters: Any, kind: pa.DataType, values: list[float | None]) -> None:
+    days = ["a", "b", "a", "b"][: len(values)]
+    nested = [{"x": one} for one in values]
+    table = pa.table(
+        {
+            "x": pa.array(values, kind),
+            "took": pa.array([1] * len(days), pa.duration("s")),
+            "day": days,
+            "nested": nested,
+        }
+    )
+    files = stored(table)
+    expression = filters if isinstance(filters, pc.Expression) else pa.parquet.filters_to_expression(filters)
+    expected = table.filter(expression)
+    assert str(read_table(files, filters=filters)["x"].to_pylist()) == str(expected["x"].to_pylist())
+    days_only = read_table(files, filters=filters, columns=["day"])
+    assert days_only.to_pydict() == expected.select(["day"]).to_pydict()
+
+
+def test_what_no_nan_is_still_skips_by_the_footer_and_other_filters_read_what_they_need() -> None:
+    files = stored(pa.table({"x": [1.0, NAN], "y": [1.0, 2.0], "day": ["a", "b"], "n": [1, 2]}))
+
+    def plan(filters: Any, columns: list[str] | None = None) -> ReadPlan:
+        return ReadPlan.of(files, None, columns, filters, None, {}, with_index=False)
+
+    for skips in ([("x", ">", 3)], [("x", "in", [3, 4]), ("day", "==", "a")], (X > 1) & (pc.field("y") > 1)):
+        assert plan(skips).pushed is not None
+    assert plan([("n", "!=", 3)]).pushed is not None
+    late = plan((X != 3) & (pc.field("n") > 0), ["day"])
+    assert (late.pushed, late.read) == (None, ["day", "x", "n"])
 
 
 def test_pieces_are_the_rows_in_order_and_small() -> None:
