@@ -23,6 +23,8 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "lte": lambda column, value: column <= value,
 }
 
+_UNKNOWN: Any = pc.scalar(pa.scalar(None, pa.bool_()))  # type: ignore[arg-type]  # the stubs know plain values only
+
 
 def columns_of(text: str) -> list[str]:
     """The columns that a condition names, in lower case, each once.
@@ -52,10 +54,10 @@ def condition_of(text: str, schema: pa.Schema) -> pc.Expression:
     Args:
         text: The condition, without WHERE.
         schema: The columns; literals are taken as values of the column that they are compared with. Names are compared
-            without regard to case.
+            without regard to case. A column that is not among them is null in every row.
 
     Returns:
-        The expression.
+        The expression. As in SQL a comparison with null is neither true nor false but null, and so is IN.
 
     Raises:
         SchemaMismatch: The text is no condition, says more than that, or does not fit the columns.
@@ -71,7 +73,7 @@ class _Reader:
     def __init__(self, text: str, schema: pa.Schema) -> None:
         self._text = text
         self._schema = schema
-        self._names = {name.lower(): name for name in schema.names}
+        self._names = {column.name.lower(): column.name for column in schema if not types.is_null(column.type)}
 
     def expression(self, node: sql.Expr) -> pc.Expression:
         from sqlglot import expressions as sql
@@ -99,29 +101,27 @@ class _Reader:
         if not (compare or several or null or isinstance(node, sql.Between)):
             raise _refused(self._text, f"{node.sql()!r} is none of these")
         name = self._column(node.this)
+        if name is None:
+            return pc.scalar(True) if null else _UNKNOWN
         column: Any = pc.field(name)
         if compare:
             return compare(column, self._literal(node.expression, name))
         if several:
             values = [self._literal(one, name) for one in node.expressions]
-            return column.isin(pa.array([one.as_py() for one in values], values[0].type))
+            among = column.isin(pa.array([one.as_py() for one in values], values[0].type))
+            return pc.if_else(column.is_null(), _UNKNOWN, among)  # Arrow's own is false for null
         if null:
             return column.is_null()
         low, high = (self._literal(node.args[end], name) for end in ("low", "high"))
         return (column >= low) & (column <= high)
 
-    def _column(self, node: Any) -> str:
+    def _column(self, node: Any) -> str | None:
+        """The column's own name; None if there is no such column."""
         from sqlglot import expressions as sql
 
         if not isinstance(node, sql.Column) or node.table:
             raise _refused(self._text, f"{node.sql()!r} stands where a column's name is expected")
-        own = self._names.get(node.name.lower())
-        if own is None:
-            raise SchemaMismatch(
-                f"the condition names the column {node.name!r}, and there is none of that name; there are "
-                f"{', '.join(self._schema.names)[:500]}"
-            )
-        return own
+        return self._names.get(node.name.lower())
 
     def _literal(self, node: Any, name: str) -> Any:
         from sqlglot import expressions as sql

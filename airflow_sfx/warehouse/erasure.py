@@ -6,11 +6,9 @@ how many rows of how many batches, chosen by which columns, when and by whom. Th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
@@ -18,19 +16,14 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.erased_rows import Match, search, without
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.load import source_files
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
 from airflow_sfx.warehouse.retired import Note, Replacement
 from airflow_sfx.warehouse.retiring import catch_up, confirmed, held, sweep
 from airflow_sfx.warehouse.staged import note_staged, staged_pins
-from airflow_sfx.warehouse.store import encoded
 from airflow_sfx.warehouse.strays import find_strays, retire_old
-from airflow_sfx.warehouse.writing import BatchSet, Content
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _SEARCHERS = 4  # each holds one file in memory
 
@@ -68,7 +61,7 @@ class ErasureReport:
         table: The table as ``database.table``.
         dry_run: Whether nothing was done.
         searched: How many batches were searched.
-        without: How many of them have not all of the columns that the condition names, and so no such rows.
+        without: How many of them have not all of the columns that the condition names: the others are null there.
         batches: Those that held rows.
         strays: Partition names and batch IDs of directories with files that no history names: what writers left that died, or
             were overtaken, or are writing. They are not searched. Those that are older than a day, and than a batch of the
@@ -136,32 +129,33 @@ def erase(
 
     Raises:
         SchemaMismatch: The condition is not understood, or names a column that no batch has.
+        InconsistentBatch: A batch's files are not what they were.
     """
     from airflow_sfx.frames.where import columns_of
 
     columns = columns_of(erasure.where)
     delete_after = now + erasure.grace
     seen: dict[tuple[str, str], bool] = {}
+    there: set[str] = set()
     found: list[ErasedBatch] = []
     if not dry_run:
         catch_up(table, ledger, author)  # what something else did is searched as well
     pinned = held(table, now)
     known = _batches(table, ledger)
     while batches := [item for item in known.retained if item not in seen]:
-        matches = each(lambda item: _search(table, *item, erasure.where, columns), batches, _SEARCHERS)
-        seen |= {item: one is not None for item, one in zip(batches, matches, strict=True)}
-        hits: dict[str, list[_Match]] = {}
-        for (name, _), match in zip(batches, matches, strict=True):
-            if match is not None and match.rows:
-                hits.setdefault(name, []).append(match)
+        matches = each(lambda item: search(table, *item, erasure.where, columns), batches, _SEARCHERS)
+        _refuse_unknown(table, columns, there := there.union(*(match.columns for match in matches)))
+        seen |= {item: len(match.columns) == len(columns) for item, match in zip(batches, matches, strict=True)}
+        hits: dict[str, list[Match]] = {}
+        for match in matches:
+            if match.rows:
+                hits.setdefault(match.manifest.partition, []).append(match)
         for name, of_partition in hits.items():
             current = known.current.get(name)
             news = {} if dry_run else _replace(table, ledger, of_partition, erasure, author, columns, now)
-            found += [_told(one, current, news.get(one.manifest.batch_id), pinned) for one in of_partition]
+            found += [_told(table, one, current, news.get(one.manifest.batch_id), pinned) for one in of_partition]
             seen |= {(name, new.batch_id): True for new in news.values()}
         known = known if dry_run else _batches(table, ledger)  # again, for those that were stored meanwhile
-    if seen and not any(seen.values()):
-        raise SchemaMismatch(f"no batch of {table.ref} has all of the columns that the condition names: {columns}")
     strays = find_strays(table, known.mentioned)
     if not dry_run:
         strays = retire_old(table, ledger, strays, known.newest, author, now=now, grace=erasure.grace)
@@ -179,15 +173,6 @@ def erase(
         waiting=waiting,
         delete_after=delete_after,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """A batch, how many of its rows are meant, and which."""
-
-    manifest: Manifest
-    rows: int
-    condition: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,33 +226,19 @@ def _home(table: OpenTable, name: str, location: str) -> str:
     return one if is_batch_id(one) else ""
 
 
-def _search(table: OpenTable, name: str, batch_id: str, where: str, columns: list[str]) -> _Match | None:
-    """How many rows of a batch are meant; None where it has not all of the columns."""
-    from airflow_sfx.frames.reading import iter_batches, without_rows
-    from airflow_sfx.frames.where import condition_of
-
-    manifest = table.manifest(name, batch_id)
-    files, options = _reading(table, manifest)
-    try:
-        schema = without_rows(files, columns=columns, with_index=False, **options).schema
-    except SchemaMismatch:
-        return None
-    condition = condition_of(where, schema)
-    pieces = iter_batches(files, columns=columns, filters=condition, with_index=False, **options)
-    return _Match(manifest, sum(len(piece) for piece in pieces), condition)
-
-
-def _reading(table: OpenTable, manifest: Manifest) -> tuple[list[Any], dict[str, Any]]:
-    from airflow_sfx.frames.schema_text import schema_from_text
-
-    key_types = {key.name: key.type for key in table.info.keys}
-    return source_files(table, [manifest]), {"lead": schema_from_text(manifest.schema), "key_types": key_types}
+def _refuse_unknown(table: OpenTable, columns: list[str], there: set[str]) -> None:
+    unknown = [name for name in columns if name not in there]
+    if unknown:
+        raise SchemaMismatch(
+            f"no batch of {table.ref} has a column {', '.join(map(repr, unknown))}, which the condition names: nothing was "
+            "erased; `sfx show` tells the columns"
+        )
 
 
 def _replace(
     table: OpenTable,
     ledger: Ledger,
-    matches: list[_Match],
+    matches: list[Match],
     erasure: Erasure,
     author: Author,
     columns: list[str],
@@ -275,7 +246,7 @@ def _replace(
 ) -> dict[str, Manifest]:
     """Write the batches of a partition without the rows, and retire those that held them; the new ones by the old IDs."""
     name = matches[0].manifest.partition
-    news = {match.manifest.batch_id: _without(table, ledger, match) for match in matches}
+    news = {match.manifest.batch_id: without(table, ledger, match) for match in matches}
     rows = sum(match.rows for match in matches)
     proof = f"erased {rows} rows of {len(matches)} batches, chosen by {', '.join(columns)}"
     note = Note(
@@ -295,81 +266,9 @@ def _replace(
     return news
 
 
-def _without(table: OpenTable, ledger: Ledger, match: _Match) -> Manifest:
-    """A batch as another one was, but for the rows."""
-    from airflow_sfx.frames.parquet import Encoder, gather
-    from airflow_sfx.frames.reading import iter_batches
-    from airflow_sfx.frames.schema_text import schema_from_text
-
-    old = match.manifest
-    files, options = _reading(table, old)
-    logical = schema_from_text(old.schema)
-    kept = _Kept(logical)
-
-    def pieces() -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        others = ~pc.coalesce(match.condition, pc.scalar(False))
-        yield pa.RecordBatch.from_pylist([], schema=logical.schema)  # a batch of no rows has a file, too
-        for piece in iter_batches(files, filters=others, **options):
-            kept.look(piece)
-            yield from piece.to_batches()
-
-    keys = [key for key in table.layout.keys if logical.own(key) is not None]
-    encoder = Encoder(logical.schema, keys=keys, columns=old.columns)
-    content = Content(lambda: kept.schema_text(files, match.condition, options), old.columns, old.producer, old.inputs)
-    batches = BatchSet(table, ledger, content)
-    chunks = ((old.partition, rows) for rows in gather(pieces()))
-    batches.write(chunks, partial(encoded, encoder), small=False)
-    (new,) = batches.seal(staged=old.staged, checks=tuple(replace(one, detail="") for one in old.checks))
-    return new
-
-
-class _Kept:
-    """Which values of categorical columns the rows that stay have: a category of erased rows only is erased as well."""
-
-    def __init__(self, logical: Any) -> None:
-        from airflow_sfx.frames.pandas_frame import memory_of
-
-        records = (memory_of(logical.schema) or {}).get("columns", {})
-        self._logical = logical
-        # Intervals are categories with a record of their own, and nobody's name.
-        self._columns = [name for name in logical.dictionaries if "labels" not in (records.get(name) or {})]
-        self._values: dict[str, set[Any]] = {name: set() for name in self._columns}
-
-    def look(self, piece: pa.Table) -> None:
-        """Note the values of a piece of the rows that stay."""
-        for name in self._columns:
-            self._values[name].update(_values(piece, name))
-
-    def schema_text(self, files: list[Any], condition: Any, options: Mapping[str, Any]) -> str:
-        """The schema, with the categories that are left."""
-        import pyarrow as pa
-
-        from airflow_sfx.frames.logical import LogicalSchema
-        from airflow_sfx.frames.reading import iter_batches
-        from airflow_sfx.frames.schema_text import schema_to_text
-
-        gone: dict[str, set[Any]] = {name: set() for name in self._columns}
-        if self._columns:
-            for piece in iter_batches(files, filters=condition, **options):
-                for name in self._columns:
-                    gone[name].update(_values(piece, name))
-        left = dict(self._logical.dictionaries)
-        for name, erased in gone.items():
-            old = left[name]
-            mask = [value.as_py() not in erased - self._values[name] for value in old]
-            left[name] = old.filter(pa.array(mask, pa.bool_()))
-        return schema_to_text(LogicalSchema(self._logical.schema, left))
-
-
-def _values(piece: pa.Table, name: str) -> list[Any]:
-    column: Any = piece.column(name)
-    return [value for chunk in column.chunks for value in chunk.dictionary_decode().unique().to_pylist()]
-
-
-def _told(match: _Match, current: str | None, new: Manifest | None, pinned: set[tuple[str, str]]) -> ErasedBatch:
+def _told(
+    table: OpenTable, match: Match, current: str | None, new: Manifest | None, pinned: set[tuple[str, str]]
+) -> ErasedBatch:
     old = match.manifest
     return ErasedBatch(
         old.partition,
@@ -379,5 +278,5 @@ def _told(match: _Match, current: str | None, new: Manifest | None, pinned: set[
         new.batch_id if new else None,
         current=current == old.batch_id,
         pinned=(old.partition, old.batch_id) in pinned,
-        outside=old.location,
+        outside="" if table.keeps(old.partition, old.batch_id, old.location) else old.location,
     )

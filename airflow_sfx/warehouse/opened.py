@@ -115,6 +115,17 @@ class OpenTable:
         path = self.layout.batch_dir(name, batch_id) if batch_id else self.layout.empty_dir()
         return f"{self.store.uri}/{path}"
 
+    def keeps(self, name: str, batch_id: str, location: str) -> bool:
+        """Whether files at a batch's location are the warehouse's own: in the batch's directory, or below it.
+
+        Args:
+            name: The partition's name.
+            batch_id: The batch.
+            location: Where its files are, as its manifest or ledger has it; empty for the batch's directory.
+        """
+        own = self.batch_location(name, batch_id)
+        return location in ("", own) or location.startswith(f"{own}/")
+
     def wanted(self, partitions: Sequence[object] | None, argument: str = "partitions") -> list[Partition] | None:
         """The ``partitions=`` of a call; None for all. A table without keys has the one partition ``Partition()``."""
         if not self.info.keys:

@@ -141,13 +141,13 @@ def _candidates(
 ) -> Iterator[RetiredBatch]:
     heads = all_heads(table, ledger)
     for found in each(
-        lambda name: _of_partition(ledger, name, heads[name], rule, now, instead), heads, table.store.readers
+        lambda name: _of_partition(table, ledger, name, heads[name], rule, now, instead), heads, table.store.readers
     ):
         yield from found
 
 
 def _of_partition(
-    ledger: Ledger, name: str, head: Head, rule: Rule, now: datetime, instead: Versions
+    table: OpenTable, ledger: Ledger, name: str, head: Head, rule: Rule, now: datetime, instead: Versions
 ) -> list[RetiredBatch]:
     """The batches of a partition that the rule gives up: neither among the last ones nor in use a moment ago."""
     newest: dict[str, RetiredBatch | None] = {}
@@ -160,7 +160,7 @@ def _of_partition(
             here = new or entry
             batch_id = new.batch_id if new else entry.batch_id
             if batch_id not in newest:
-                ours = new is not None or not entry.location
+                ours = new is not None or table.keeps(name, entry.batch_id, entry.location)
                 out = ours and now - until > rule.older_than and head.batch_id not in (batch_id, entry.batch_id)
                 newest[batch_id] = RetiredBatch(name, batch_id, here.rows, here.bytes, until) if out else None
         until = entry.at

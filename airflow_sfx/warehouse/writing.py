@@ -317,9 +317,7 @@ class BatchSet:
         """
         directory, own = self._table.layout.batch_dir(name, batch_id), self._table.batch_location(name, batch_id)
         place = self._drafts[name].location
-        if not place or place == own:
-            return directory
-        return directory + place.removeprefix(own) if place.startswith(f"{own}/") else None
+        return directory + place.removeprefix(own) if self._table.keeps(name, batch_id, place) else None
 
     def _take(self, names: Sequence[str], batch_id: str) -> bool:
         layout, store = self._table.layout, self._table.store

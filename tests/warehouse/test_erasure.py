@@ -13,9 +13,12 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.erased_rows import search, without
 from airflow_sfx.warehouse.erasure import ErasureReport
+from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.faults import KILLED, run_until_call
+from tests.warehouse.test_open_batch import write
 
 NOW = timedelta(0)
 DAYS = ["20161031", "20161101"]
@@ -220,6 +223,83 @@ def test_a_condition_may_name_a_partition_key(warehouse: Warehouse) -> None:
     assert len(warehouse.load_dataframe("sales", "items")) == 5
 
 
+@pytest.mark.parametrize(
+    ("where", "left"),
+    [
+        ("n NOT IN (1)", [1, None]),
+        ("NOT (n IN (1, 3))", [1, None, 3]),
+        ("c NOT IN ('DE')", [1, None]),
+        ("k NOT IN ('DE')", [1, None]),
+        ("n <> 1", [1, None]),
+        ("NOT (n = 1)", [1, None]),
+        ("NOT (n BETWEEN 1 AND 1)", [1, None]),
+        ("n IN (1) AND NOT (nothing = 'x')", [1, None, 3, 4]),
+        ("n NOT IN (1) OR nothing IN ('x')", [1, None]),
+        ("n IN (1) OR n IS NULL AND nothing IS NULL", [3, 4]),
+    ],
+)
+def test_a_condition_is_true_false_or_unknown_as_in_sql(embedded_uri: str, where: str, left: list[object]) -> None:
+    warehouse = connect(embedded_uri)
+    texts = ["DE", None, "AT", "CH"]
+    rows = {"n": [1, None, 3, 4], "c": texts, "k": pa.array(texts).dictionary_encode(), "nothing": pa.nulls(4)}
+    store(warehouse, DAYS[0], 1, data=pa.table(rows))
+    erase(warehouse, where)
+    assert warehouse.load_dataframe("sales", "items", as_="arrow")["n"].to_pylist() == left
+
+
+@pytest.mark.parametrize(
+    ("where", "left"),
+    [
+        ("x < 5", ["nan", "7.0"]),
+        ("x <> 1", ["1.0", "1.0"]),
+        ("NOT (x < 5)", ["1.0", "1.0"]),
+        ("day = '20161031' AND x < 5", ["nan", "1.0", "7.0"]),
+        ("x = 7", ["1.0", "nan", "1.0"]),
+    ],
+)
+def test_a_nan_is_erased_only_if_it_is_meant(embedded_uri: str, where: str, left: list[str]) -> None:
+    warehouse = connect(embedded_uri)
+    for day, values in zip(DAYS, ([1.0, float("nan")], [1.0, 7.0]), strict=True):
+        store(warehouse, day, 1, data=pa.table({"x": values}))
+    report = erase(warehouse, where)
+    assert report.erased == 4 - len(left)
+    assert list(map(str, warehouse.load_dataframe("sales", "items", as_="arrow")["x"].to_pylist())) == left
+
+
+def test_a_column_that_a_batch_has_not_is_null_there(warehouse: Warehouse) -> None:
+    store(warehouse, DAYS[0], 1, data=pd.DataFrame({"version": [1, 1], "client": ["Karla Kolumna", "Ada"]}))
+    store(warehouse, DAYS[0], 2, data=pd.DataFrame({"version": [2, 2], "client": "Ada", "email": ["k@x.de", None]}))
+    report = erase(warehouse, f"{WHERE} OR email = 'k@x.de'")
+    assert (report.searched, report.without, report.erased) == (2, 1, 2)
+    assert len(warehouse.load_dataframe("sales", "items")) == 1
+    assert warehouse.load_dataframe(warehouse.rollback("sales", "items", [DAYS[0]]))["client"].tolist() == ["Ada"]
+    assert holding(warehouse, "Karla") == []
+    assert erase(warehouse, "NOT (email = 'other')").erased == 0
+    assert erase(warehouse, "email IS NULL").erased == 2
+    assert holding(warehouse, "Ada") == []
+
+
+def test_files_that_change_between_search_and_replacement_lose_no_rows(warehouse: Warehouse, tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    pd.DataFrame({"client": [7, 42]}).to_parquet(file, index=False)
+    pin = warehouse.adopt("sales", "old", f"file://{tmp_path}")
+    table = warehouse.overview("sales", "old").table
+    match = search(table, "", pin.batch_id, "client = 42", ["client"])
+    pd.DataFrame({"client": [7, 41]}).to_parquet(file, index=False)
+    with pytest.raises(sfx.InconsistentBatch, match="1 of 2 rows were to be erased, and 2 would be left"):
+        without(table, Ledger(table), match)
+    assert warehouse.pin("sales", "old") == pin
+
+
+def test_a_batch_that_another_program_wrote_for_us_is_deleted_like_others(warehouse: Warehouse) -> None:
+    batch = warehouse.open_batch("sales", "items", [DAYS[0]], partition_keys=["day"])
+    write(warehouse, batch, frame(1))
+    batch.close()
+    report = erase(warehouse)
+    assert [one.outside for one in report.batches] == [""]
+    assert holding(warehouse, "Karla") == []
+
+
 def test_batches_from_before_a_column_was_added_are_told_and_left(warehouse: Warehouse) -> None:
     store(warehouse, DAYS[0], 1, data=pd.DataFrame({"version": [1]}))
     store(warehouse, DAYS[0], 2, data=pd.DataFrame({"version": [2], "client": ["Karla Kolumna"]}))
@@ -270,7 +350,8 @@ def test_a_directory_that_somebody_may_still_be_writing_is_told_and_left(warehou
         ("client = 'x'; DROP TABLE y", "not understood"),
         ("client LIKE 'K%'", "not understood"),
         ("client = (SELECT 1)", "a literal is expected"),
-        ("nobody = 1", "no batch of sales.items has all of the columns"),
+        ("nobody = 1", "no batch of sales.items has a column 'nobody'"),
+        ("version = 1 OR nobody = 1", "no batch of sales.items has a column 'nobody'"),
         ("version = 'Karla'", "is no int64"),
     ],
 )

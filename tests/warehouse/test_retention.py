@@ -13,6 +13,7 @@ import airflow_sfx as sfx
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.faults import KILLED, run_until_call
+from tests.warehouse.test_open_batch import write
 
 NOW = timedelta(0)
 DAYS = ["20161031", "20161101"]
@@ -241,6 +242,18 @@ def test_what_an_attempt_noted_before_it_died_stops_neither_later_attempts_nor_o
     told = [entry for entry in warehouse.history("sales", "items", [DAYS[0]], limit=None) if entry.retired]
     assert [entry.producer.try_number for entry in told if first.batches[DAYS[0]] in entry.retired] == [None]
     assert {entry.producer.user for entry in told} >= {"ada"}
+
+
+def test_a_batch_that_another_program_wrote_for_us_is_given_up_like_others(warehouse: Warehouse) -> None:
+    pins = []
+    for version in (1, 2):
+        batch = warehouse.open_batch("sales", "items", [DAYS[0]], partition_keys=["day"])
+        write(warehouse, batch, pd.DataFrame({"version": [version]}))
+        pins.append(batch.close())
+    assert [one.batch_id for one in retain(warehouse).retired] == [pins[0].batch_id]
+    assert retain(warehouse).deleted == ((DAYS[0], pins[0].batch_id),)
+    assert gone(warehouse, pins[0])
+    assert warehouse.load_dataframe("sales", "items", [DAYS[0]])["version"].tolist() == [2]
 
 
 def test_nothing_but_retention_deletes() -> None:

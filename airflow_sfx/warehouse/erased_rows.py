@@ -1,0 +1,175 @@
+"""The rows of one batch that an erasure is about: how many they are, and the batch without them.
+
+Files are read whole, a piece at a time, and the condition is applied in memory: a row may go only because the condition holds
+for it, and never because a scan skipped it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.load import source_files
+from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.store import encoded
+from airflow_sfx.warehouse.writing import BatchSet, Content
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a condition says of a batch.
+
+    Args:
+        manifest: The batch.
+        rows: How many of its rows are meant.
+        condition: Which, as an expression.
+        columns: The columns that the condition names, in lower case, as far as the batch has them; they may be keys.
+    """
+
+    manifest: Manifest
+    rows: int
+    condition: Any
+    columns: list[str]
+
+
+def search(table: OpenTable, name: str, batch_id: str, where: str, columns: list[str]) -> Match:
+    """Find out how many rows of a batch a condition means.
+
+    Args:
+        table: The batch's table.
+        name: Its partition's name.
+        batch_id: The batch.
+        where: The condition.
+        columns: The columns that it names, in lower case.
+
+    Returns:
+        What was found. Columns that the batch has not are null in all of its rows.
+
+    Raises:
+        SchemaMismatch: The condition does not fit the columns.
+        InconsistentBatch: The files are not what the manifest says.
+    """
+    import pyarrow as pa
+
+    from airflow_sfx.frames.reading import iter_batches, without_rows
+    from airflow_sfx.frames.where import condition_of
+
+    manifest = table.manifest(name, batch_id)
+    files, options = _reading(table, manifest)
+    keys = set(map(str.lower, table.layout.keys)) if files else set()
+    there = [one for one in columns if one in keys or options["lead"].own(one) is not None]
+    if not there:
+        condition = condition_of(where, pa.schema([]))
+        everything = len(pa.table({"any": [0]}).filter(condition)) == 1
+        return Match(manifest, manifest.rows if everything else 0, condition, there)
+    condition = condition_of(where, without_rows(files, columns=there, with_index=False, **options).schema)
+    pieces = iter_batches(files, columns=there, with_index=False, **options)
+    return Match(manifest, sum(len(piece.filter(condition)) for piece in pieces), condition, there)
+
+
+def without(table: OpenTable, ledger: Ledger, match: Match) -> Manifest:
+    """Write a batch as another one is, but for the rows.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        match: The batch, and which rows.
+
+    Returns:
+        The new batch, which nothing names yet.
+
+    Raises:
+        InconsistentBatch: Not as many rows would stay as there are besides those that were found.
+    """
+    from airflow_sfx.frames.parquet import Encoder, gather
+
+    old = match.manifest
+    rest = _Rest(table, match)
+    logical = rest.logical
+    keys = [key for key in table.layout.keys if logical.own(key) is not None]
+    encoder = Encoder(logical.schema, keys=keys, columns=old.columns)
+    batches = BatchSet(table, ledger, Content(rest.schema_text, old.columns, old.producer, old.inputs))
+    chunks = ((old.partition, rows) for rows in gather(rest.pieces()))
+    batches.write(chunks, partial(encoded, encoder), small=False)
+    if rest.rows != old.rows - match.rows:
+        raise InconsistentBatch(
+            f"{match.rows} of {old.rows} rows were to be erased, and {rest.rows} would be left: the files have changed since "
+            "they were searched; no batch of this partition was replaced; look with `sfx verify`, and erase again",
+            table=str(table.ref),
+            partition=old.partition,
+            batch_id=old.batch_id,
+        )
+    (new,) = batches.seal(staged=old.staged, checks=tuple(replace(one, detail="") for one in old.checks))
+    return new
+
+
+class _Rest:
+    """The rows that stay, and which categories they leave: one that only erased rows had is erased as well."""
+
+    def __init__(self, table: OpenTable, match: Match) -> None:
+        from airflow_sfx.frames.pandas_frame import memory_of
+
+        self._files, self._options = _reading(table, match.manifest)
+        self._match = match
+        self.logical = self._options["lead"]
+        self.rows = 0
+        records = (memory_of(self.logical.schema) or {}).get("columns", {})
+        # Intervals are categories with a record of their own, and nobody's name.
+        names = [name for name in self.logical.dictionaries if "labels" not in (records.get(name) or {})]
+        self._kept: dict[str, set[Any]] = {name: set() for name in names}
+        self._gone: dict[str, set[Any]] = {name: set() for name in names}
+
+    def pieces(self) -> Iterator[pa.RecordBatch]:
+        """The rows that stay, a piece at a time; afterwards the other members know of them."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from airflow_sfx.frames.reading import iter_batches
+
+        condition, names = self._match.condition, self.logical.schema.names
+        others = ~pc.coalesce(condition, pc.scalar(False))
+        keys = [one for one in self._match.columns if self.logical.own(one) is None]
+        columns = [*names, *keys] if keys else None
+        yield pa.RecordBatch.from_pylist([], schema=self.logical.schema)  # a batch of no rows has a file, too
+        for piece in iter_batches(self._files, columns=columns, **self._options):
+            kept = piece.filter(others).select(names)
+            self.rows += len(kept)
+            _note(self._kept, kept)
+            if self._gone:
+                _note(self._gone, piece.filter(condition))
+            yield from kept.to_batches()
+
+    def schema_text(self) -> str:
+        """The schema, with the categories that are left."""
+        import pyarrow as pa
+
+        from airflow_sfx.frames.logical import LogicalSchema
+        from airflow_sfx.frames.schema_text import schema_to_text
+
+        left = dict(self.logical.dictionaries)
+        for name, values in self._gone.items():
+            old, erased = left[name], values - self._kept[name]
+            left[name] = old.filter(pa.array([value.as_py() not in erased for value in old], pa.bool_()))
+        return schema_to_text(LogicalSchema(self.logical.schema, left))
+
+
+def _note(found: dict[str, set[Any]], piece: pa.Table) -> None:
+    """Add the values that a piece has in categorical columns."""
+    for name, values in found.items():
+        column: Any = piece.column(name)
+        values.update(one for chunk in column.chunks for one in chunk.dictionary_decode().unique().to_pylist())
+
+
+def _reading(table: OpenTable, manifest: Manifest) -> tuple[list[Any], dict[str, Any]]:
+    from airflow_sfx.frames.schema_text import schema_from_text
+
+    key_types = {key.name: key.type for key in table.info.keys}
+    return source_files(table, [manifest]), {"lead": schema_from_text(manifest.schema), "key_types": key_types}
