@@ -156,7 +156,7 @@ def _show_erasure(report: ErasureReport) -> None:
         f"{deleted} {would}deleted; {waiting} not due yet, or pinned"
     )
     if report.without:
-        typer.echo(f"{render.counted(report.without, 'batch')} without the columns of the condition: left as they are")
+        typer.echo(f"{render.counted(report.without, 'batch')} without all of the condition's columns: null there")
     for place in sorted({one.outside for one in report.batches if one.outside}):
         typer.echo(render.clean(f"left for their owner to delete: the adopted files in {place}"), err=True)
     for name, batch_id in report.strays[:_SHOWN]:
