@@ -109,6 +109,8 @@ def suspects(table: OpenTable, pointers: Mapping[str, PartitionInfo]) -> dict[st
 
 
 def _moved(table: OpenTable, info: PartitionInfo, entry: LedgerEntry | None) -> bool:
+    if entry is not None and info.location == expected_location(table, entry):
+        return False  # as nearly all are: spellings need not be compared
     place = _comparable(info.location)
     if place == _comparable(table.batch_location("", None)):
         return False  # just added, and on its way
