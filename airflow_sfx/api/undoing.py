@@ -28,6 +28,8 @@ def rollback(
 ) -> BatchPin:
     """Make an earlier batch current again; no data are read or written, and nothing is lost.
 
+    The next attempt of a task takes what the one before has rolled back, and nobody has changed since, as done.
+
     Args:
         db: The database.
         table: The table.
@@ -74,10 +76,11 @@ def rollback_run(
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        What was done, a table at a time.
+        What was done, a table at a time. A table that is gone is left alone, and says why.
 
     Raises:
-        BatchNotFound: The run changed nothing in this warehouse.
+        BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
+        InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
 
     Example:
         >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
@@ -109,10 +112,11 @@ def rollback_backfill(
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        What was done, a table at a time.
+        What was done, a table at a time. A table that is gone is left alone, and says why.
 
     Raises:
-        BatchNotFound: The backfill changed nothing in this warehouse.
+        BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
+        InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
 
     Example:
         >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")

@@ -14,10 +14,10 @@ from airflow_sfx.cli.terminal import ask
 from airflow_sfx.core.errors import BatchNotFound, PartitionNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
-from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse.runs import Unit, commits_of
+from airflow_sfx.warehouse.runs import Unit
 
 if TYPE_CHECKING:
+    from airflow_sfx.warehouse.reports import RunRollback
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _SHOWN = 20
@@ -71,10 +71,8 @@ def rollback(
     if chosen.partitions is None and chosen.keyed:
         raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
     now = _now(chosen, to)
-    there = {name: batch_id for name, batch_id in now.items() if batch_id}
-    expected = BatchPin.of(chosen.ref, chosen.opened.location, there) if there else None
     ask("Roll back?", yes=yes, shown=lambda: _show(chosen, now, to))
-    done = settings.warehouse.rollback(*chosen.names, chosen.partitions, to=to, reason=reason, expected=expected)
+    done = settings.warehouse.rollback(*chosen.names, chosen.partitions, to=to, reason=reason, expected=now)
     if as_json:
         print_json(done)
         return
@@ -150,12 +148,7 @@ def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | Non
 
 def _rollback_unit(warehouse: Warehouse, unit: Unit, reason: str, *, yes: bool, as_json: bool) -> None:
     ask(f"Undo everything that {unit} published?", yes=yes, shown=lambda: _show_unit(warehouse, unit))
-    if unit.run_id is not None:
-        reports = warehouse.rollback_run(dag_id=unit.dag_id, run_id=unit.run_id, reason=reason)
-    else:
-        reports = warehouse.rollback_backfill(
-            dag_id=unit.dag_id, backfill_id=unit.backfill_id or "", run_ids=unit.run_ids, reason=reason
-        )
+    reports = _undo(warehouse, unit, reason)
     if as_json:
         print_json(reports)
         return
@@ -168,16 +161,27 @@ def _rollback_unit(warehouse: Warehouse, unit: Unit, reason: str, *, yes: bool, 
         for report in reports
         for name, batch in report.kept.items()
     ]
+    rows += [(report.table, "", "", f"left alone: {report.gone}") for report in reports if report.gone]
     render.table(str(unit), ("table", "partition", "batch now", "what"), rows)
 
 
-def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
-    """Say which partitions of which tables a run or a backfill changed."""
-    from airflow_sfx.warehouse.ledger import Ledger
-    from airflow_sfx.warehouse.opened import OpenTable
+def _undo(warehouse: Warehouse, unit: Unit, reason: str = "", *, dry_run: bool = False) -> list[RunRollback]:
+    if unit.run_id is not None:
+        return warehouse.rollback_run(dag_id=unit.dag_id, run_id=unit.run_id, reason=reason, dry_run=dry_run)
+    return warehouse.rollback_backfill(
+        dag_id=unit.dag_id, backfill_id=unit.backfill_id or "", run_ids=unit.run_ids, reason=reason, dry_run=dry_run
+    )
 
-    for ref, commits in commits_of(warehouse.store, unit).items():
-        ledger = Ledger(OpenTable.find(ref, warehouse.store, warehouse.metastore))
-        names = sorted({name for commit in commits for name in ledger.members(commit)})
+
+def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
+    """Say which partitions of which tables go back, which stay, and what is in the way."""
+    for report in _undo(warehouse, unit, dry_run=True):
+        names = [name or "the table" for name in report.rolled_back]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        typer.echo(render.clean(f"{ref}: {', '.join(names[:_SHOWN]) or 'the table'}{more}"), err=True)
+        said = [f"goes back: {', '.join(names[:_SHOWN])}{more}"] if names else []
+        if report.kept:
+            said.append(f"changed since, or undone already: {render.counted(len(report.kept), 'partition')}")
+        said += [f"left alone: {report.gone}"] if report.gone else []
+        said += [f"cannot go back: {why}" for why in report.blocked]
+        for one in said:
+            typer.echo(render.clean(f"{report.table}: {one}"), err=True)

@@ -65,6 +65,26 @@ class Producer:
         order = self.attempt_id or (None if self.try_number is None else f"{self.try_number:06d}")
         return None if order is None else (f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}", order)
 
+    def retries(self, other: Producer) -> bool:
+        """Whether this is a later attempt of the task instance that another is an earlier attempt of.
+
+        Args:
+            other: Who made a change.
+
+        Returns:
+            Whether it is; never outside a task.
+
+        Example:
+            >>> first, second = (Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=n) for n in (1, 2))
+            >>> second.retries(first), first.retries(second), second.retries(Producer(user="ada"))
+            (True, False, False)
+        """
+        theirs, mine = other.attempt, self.attempt
+        if theirs is None or mine is None or theirs[0] != mine[0]:
+            return False
+        # An ID and a number cannot be compared.
+        return len(theirs[1]) == len(mine[1]) and theirs[1] < mine[1]
+
     def check(self) -> None:
         """Check that the history can keep every part.
 

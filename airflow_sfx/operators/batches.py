@@ -156,6 +156,8 @@ class VerifyBatchOperator(BaseOperator):
 class RollbackBatchOperator(Destination, BaseOperator):
     """Makes an earlier batch current again, or undoes all that a DAG run or a backfill published.
 
+    A retry, or a cleared task, takes what its earlier attempt has rolled back, and nobody has changed since, as done.
+
     Args:
         table: ``database.table`` (templated); absent with a run.
         partitions: The partition's values (templated); as of ``@task.batch`` where they are absent.
@@ -232,12 +234,16 @@ class RollbackBatchOperator(Destination, BaseOperator):
 
         Raises:
             BatchNotFound: There is no batch before, the partition never had ``to``, or the run changed nothing.
+            InconsistentBatch: What a table of the run would go back to is damaged, and nothing was undone.
         """
         producer, warehouse = producer_of(cast("Mapping[str, Any]", context)), self.warehouse()
         if self.undone_dag_id is not None:
             undone = self._undo(self.undone_dag_id, producer)
             for one in undone:
-                self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
+                if one.gone:
+                    self.log.warning("%s: left alone: %s", one.table, one.gone)
+                else:
+                    self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
             left = [one.pin for one in undone if one.pin is not None]
             emit(context, left, "rollback", cascade=self.cascade)
             return left

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from airflow_sfx.core.arguments import zoned
+from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
 from airflow_sfx.core.jsontext import member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
@@ -115,17 +116,24 @@ def audit_unit(store: Store, metastore: Metastore, unit: Unit) -> list[AuditRepo
         unit: The run or the backfill.
 
     Returns:
-        The entries that took effect, newest first, of each table.
+        The entries that took effect, newest first, of each table; of one that cannot be read, why.
     """
     found = []
     for ref, commits in commits_of(store, unit).items():
-        ledger = Ledger(OpenTable.find(ref, store, metastore))
-        members = each(ledger.members, commits, store.readers)
-        records = [
-            (*change, commit) for commit, changes in zip(commits, members, strict=True) for change in changes.items()
-        ]
-        found.append(AuditReport(str(ref), tuple(_in_effect(ledger, records, store.readers)), ()))
-    return [report for report in found if report.entries]
+        try:
+            ledger = Ledger(OpenTable.find(ref, store, metastore))
+            found.append(AuditReport(str(ref), tuple(_of_commits(ledger, commits, store.readers)), ()))
+        except (TableNotFound, ForeignChange, InconsistentBatch) as error:
+            found.append(AuditReport(str(ref), (), (), untold=str(error)))
+    return [report for report in found if report.entries or report.untold]
+
+
+def _of_commits(ledger: Ledger, commits: Sequence[str], readers: int) -> list[LedgerEntry]:
+    members = each(ledger.members, commits, readers)
+    records = [
+        (*change, commit) for commit, changes in zip(commits, members, strict=True) for change in changes.items()
+    ]
+    return _in_effect(ledger, records, readers)
 
 
 def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:

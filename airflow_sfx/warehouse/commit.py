@@ -36,6 +36,9 @@ _GIVE_UP_SECONDS = 300.0
 Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
 """Given the heads of the partitions, what to change; called again when somebody else's change came first."""
 
+Expected = Mapping[str, str | None]
+"""By partition name, the batch that must be current for a change to be right; None for no batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Author:
@@ -119,6 +122,38 @@ def _committed(table: OpenTable, entries: Sequence[LedgerEntry], seconds: float,
         seconds=seconds,
         conflicts=conflicts,
     )
+
+
+def refuse_unexpected(table: OpenTable, heads: Mapping[str, Head], expected: Expected | None) -> None:
+    """Refuse a change of partitions that are not as its author saw them; called by its plan, so that nobody comes between.
+
+    Args:
+        table: The table.
+        heads: The heads of the partitions.
+        expected: What its author saw; None for whoever does not say.
+
+    Raises:
+        CommitConflict: Another batch is current.
+        InvalidName: A partition that is not to be changed is among those expected.
+    """
+    for name, batch_id in (expected or {}).items():
+        if name not in heads:
+            raise InvalidName(
+                f"expected= has {table.describe(name)}, which is not to be changed: leave it out, or change it, too"
+            )
+        current = heads[name].batch_id
+        if current != batch_id:
+            raise CommitConflict(
+                f"{table.describe(name)} has {_batch(current)} now, not {_batch(batch_id)}: somebody has changed it meanwhile, "
+                "and nothing was done; look at its history and decide again",
+                table=str(table.ref),
+                partition=name,
+                batch_id=batch_id,
+            )
+
+
+def _batch(batch_id: str | None) -> str:
+    return f"the batch {batch_id}" if batch_id else "no batch"
 
 
 def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH) -> Change:

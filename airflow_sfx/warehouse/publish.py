@@ -7,14 +7,22 @@ from collections.abc import Mapping
 from airflow_sfx.core.errors import CommitConflict
 from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse.commit import Author, commit, publish_change
+from airflow_sfx.warehouse.commit import Author, Expected, commit, publish_change, refuse_unexpected
 from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.retired import refuse_retired
 
 
-def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author, *, force: bool = False) -> BatchPin:
+def publish_pin(
+    table: OpenTable,
+    ledger: Ledger,
+    pin: BatchPin,
+    author: Author,
+    *,
+    force: bool = False,
+    expected: Expected | None = None,
+) -> BatchPin:
     """Make staged batches current, all of them at one moment. What is current already stays so, without an entry.
 
     Args:
@@ -23,6 +31,7 @@ def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author,
         pin: The batches.
         author: Who and why.
         force: Publish even over a batch that was written later.
+        expected: What must be current for the publish to be right.
 
     Returns:
         The pin.
@@ -30,12 +39,13 @@ def publish_pin(table: OpenTable, ledger: Ledger, pin: BatchPin, author: Author,
     Raises:
         BatchNotFound: A partition has no such batch.
         InconsistentBatch: A batch was never completed.
-        CommitConflict: A later batch than the staged one is current, and ``force`` is not set.
+        CommitConflict: A later batch than the staged one is current, and ``force`` is not set; or another than the expected one.
     """
     manifests = {manifest.partition: manifest for manifest in table.manifests(pin.batches)}
     heads = heads_to_change(table, ledger, manifests, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
+        refuse_unexpected(table, heads, expected)
         changes = []
         for name, manifest in manifests.items():
             current = heads[name].batch_id

@@ -107,12 +107,16 @@ class RunRollback:
         table: The table as ``database.table``.
         rolled_back: The partitions that were changed, with the batch that each has now (None: no batch, as before).
         kept: The partitions that somebody else has changed since, and so were left alone, with the batch they have.
+        gone: Why the whole table was left alone: it is no longer in the metastore, or no longer ours. Empty where it is there.
+        blocked: What keeps the run from being undone, a sentence each; told by a dry run only, as an undo is refused then.
     """
 
     table: str
     pin: BatchPin | None
     rolled_back: dict[str, str | None]
     kept: dict[str, str | None]
+    gone: str = ""
+    blocked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +145,11 @@ class AuditReport:
         entries: The changes that were asked for, newest first.
         foreign: What something else has done that is not in the history, as the metastore has it now.
         files: Whether the files of the current batches were compared with what was written.
+        untold: Why its changes cannot be told, where several tables were asked about: it is gone, or its history is damaged.
     """
 
     table: str
     entries: tuple[LedgerEntry, ...]
     foreign: tuple[Foreign, ...]
     files: bool = False
+    untold: str = ""

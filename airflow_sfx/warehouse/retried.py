@@ -33,7 +33,7 @@ def published_before(table: OpenTable, batches: BatchSet, producer: Producer) ->
         return None
     # The metastore, which the heads were found by, may not know yet what the attempt before did.
     batches.heads = batches.ledger.settled(batches.heads, again=True)
-    entries = [head.entry for head in batches.heads.values() if head.entry and _earlier(head.entry, producer)]
+    entries = [head.entry for head in batches.heads.values() if head.entry and _published(head.entry, producer)]
     if not entries or len(entries) < len(batches.batches):
         return None
     manifests = batches.replaced()
@@ -43,9 +43,6 @@ def published_before(table: OpenTable, batches: BatchSet, producer: Producer) ->
     return table.pin({manifest.partition: manifest.batch_id for manifest in manifests})
 
 
-def _earlier(entry: LedgerEntry, producer: Producer) -> bool:
+def _published(entry: LedgerEntry, producer: Producer) -> bool:
     """Whether a change was published by an earlier attempt of the producer's task instance."""
-    theirs, mine = entry.producer.attempt, producer.attempt
-    if entry.operation is not Operation.PUBLISH or theirs is None or mine is None or theirs[0] != mine[0]:
-        return False
-    return len(theirs[1]) == len(mine[1]) and theirs[1] < mine[1]
+    return entry.operation is Operation.PUBLISH and producer.retries(entry.producer)

@@ -6,21 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.errors import BatchNotFound, CommitConflict
+from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.parallel import each
-from airflow_sfx.storage.store import Store
-from airflow_sfx.warehouse.commit import Author, commit
-from airflow_sfx.warehouse.current import heads_to_read
+from airflow_sfx.warehouse.commit import Author, Expected, commit, refuse_unexpected
 from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.reports import RunRollback
 from airflow_sfx.warehouse.retired import Look, Replacement, Versions, look, refuse_retired, versions
-from airflow_sfx.warehouse.runs import Unit, commits_of
 
 
 def roll_back(
@@ -30,12 +25,13 @@ def roll_back(
     author: Author,
     *,
     to: str | None = None,
-    expected: Mapping[str, str] | None = None,
+    expected: Expected | None = None,
 ) -> BatchPin:
     """Make an earlier batch of each partition current again, all of them at one moment.
 
     Without ``to``, each goes to the batch that was current before its present batch was first published; a second
-    call goes one further back.
+    call goes one further back. Not so in the next attempt of a task, which does not know whether the one before came so far:
+    what that one has rolled back, and nobody has changed since, is done.
 
     Args:
         table: The table.
@@ -43,7 +39,7 @@ def roll_back(
         partitions: Which.
         author: Who and why.
         to: A batch ID that each of the partitions had.
-        expected: The batches, by partition name, that must be current for the rollback to be right.
+        expected: What must be current for the rollback to be right.
 
     Returns:
         The pin of what is current now.
@@ -55,70 +51,40 @@ def roll_back(
         CommitConflict: Another batch than the expected one is current.
     """
     names = [table.layout.name(partition) for partition in partitions]
-    heads = heads_to_change(table, ledger, names, author)
+    current: dict[str, str | None] = {}
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        _expect(table, heads, expected)
+        due = [name for name in names if not _done_before(heads[name], author, to)]
+        still = {name: batch_id for name, batch_id in (expected or {}).items() if name in due or name not in heads}
+        refuse_unexpected(table, heads, still)
+        current.update({name: head.batch_id for name, head in heads.items()})
         seen = look(table)
         instead = versions(seen.notes)
-        wanted = each(lambda name: _change(table, ledger, name, heads[name], to, instead), names, table.store.readers)
-        return _granted(table, [change for change in wanted if change], seen)
+        wanted = each(lambda name: _change(table, ledger, name, heads[name], to, instead), due, table.store.readers)
+        return granted(table, [change for change in wanted if change], seen)
 
-    done = {entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)}
-    return table.pin({name: done.get(name) or heads[name].batch_id or "" for name in names})
-
-
-def roll_back_unit(
-    store: Store, metastore: Metastore, unit: Unit, author: Author, *, dry_run: bool = False
-) -> list[RunRollback]:
-    """Undo everything that one DAG run, or one backfill, published; what somebody else published since stays.
-
-    Args:
-        store: The warehouse's storage.
-        metastore: Its metastore.
-        unit: The run or the backfill.
-        author: Who and why.
-        dry_run: Only tell.
-
-    Returns:
-        What was done to each table that it changed, or would be.
-
-    Raises:
-        BatchNotFound: It changed nothing in this warehouse.
-    """
-    commits = commits_of(store, unit)
-    if not commits:
-        raise BatchNotFound(
-            f"{unit} has changed nothing in {store.uri}: check both names; `sfx history` shows which run made a batch"
-        )
-    tables = [(OpenTable.find(ref, store, metastore), ids) for ref, ids in commits.items()]
-    return [_undo_unit(table, ids, unit, author, dry_run=dry_run) for table, ids in tables]
+    heads = heads_to_change(table, ledger, names, author)
+    current |= {entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)}
+    return table.pin({name: current[name] or "" for name in names})
 
 
-def _undo_unit(table: OpenTable, commits: Sequence[str], unit: Unit, author: Author, *, dry_run: bool) -> RunRollback:
-    ledger = Ledger(table)
-    names = sorted({name for found in each(ledger.members, commits) for name in found})
-    if dry_run:
-        pointers = table.pointers([table.layout.partition(name) for name in names])
-        heads = heads_to_read(table, ledger, names, pointers)
-    else:
-        heads = heads_to_change(table, ledger, names, author)
-
-    def plan(heads: Mapping[str, Head]) -> list[Change]:
-        wanted = each(lambda name: _before_unit(ledger, name, heads[name], unit), names, table.store.readers)
-        return _granted(table, [change for change in wanted if change], look(table))
-
-    changes = plan(heads) if dry_run else commit(table, ledger, heads, plan, author)
-    done = {change.partition: change.batch_id for change in changes}
-    left = {name: head.batch_id for name, head in heads.items() if name not in done and head.entry}
-    there = {name: batch_id for name, batch_id in done.items() if batch_id}
-    return RunRollback(str(table.ref), table.pin(there) if there else None, done, left)
+def rolled_back_before(head: Head, author: Author) -> bool:
+    """Whether the last change of a partition is a rollback by an earlier attempt of the author's task instance."""
+    entry = head.entry
+    return entry is not None and entry.operation is Operation.ROLLBACK and author.producer.retries(entry.producer)
 
 
-def _granted(table: OpenTable, changes: list[Change], seen: Look) -> list[Change]:
+def granted(table: OpenTable, changes: list[Change], seen: Look) -> list[Change]:
     """The changes, to what stands for batches of which rows were erased, and to none that is retired or was removed.
 
-    One that is retired after this look is in an entry that comes first.
+    Args:
+        table: The table.
+        changes: The changes.
+        seen: What the table's notes say. One that is retired after this look is in an entry that comes first.
+
+    Raises:
+        BatchNotFound: A batch is retired.
+        InconsistentBatch: A batch's manifest was removed.
     """
     instead = versions(seen.notes)
     there = [_instead(change, instead.get((change.partition, change.batch_id or ""))) for change in changes]
@@ -128,29 +94,14 @@ def _granted(table: OpenTable, changes: list[Change], seen: Look) -> list[Change
     return there
 
 
+def _done_before(head: Head, author: Author, to: str | None) -> bool:
+    return head.batch_id is not None and to in (None, head.batch_id) and rolled_back_before(head, author)
+
+
 def _instead(change: Change, new: Replacement | None) -> Change:
     if new is None:
         return change
     return replace(change, batch_id=new.batch_id, rows=new.rows, bytes=new.bytes, location="")
-
-
-def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | None:
-    """To what was current before the unit's first change, where a batch of it is current."""
-    if head.entry is None:
-        return None
-    source = _origin(ledger, name, head.entry)
-    if source is None or not unit.made(source.producer):
-        return None
-    while unit.made(source.producer):
-        if not source.previous_origin:
-            return Change(name, Operation.ROLLBACK, None)
-        earlier = ledger.read(name, source.previous_origin)
-        if earlier is None:
-            raise BatchNotFound(
-                f"the ledger of {name} has no entry {source.previous_origin}: restore it", partition=name
-            )
-        source = earlier
-    return _to(name, source)
 
 
 def _change(
@@ -161,8 +112,8 @@ def _change(
     if to is not None:
         wanted = check_batch_id(to)
         same = {wanted, *(old for (place, old), new in instead.items() if place == name and new.batch_id == wanted)}
-        return None if head.batch_id in same else _to(name, _find(table, ledger, name, head, wanted, same))
-    source = _origin(ledger, name, head.entry)
+        return None if head.batch_id in same else back_to(name, _find(table, ledger, name, head, wanted, same))
+    source = origin_of(ledger, name, head.entry)
     earlier = ledger.read(name, source.previous_origin) if source and source.previous_origin else None
     if earlier is None:
         raise BatchNotFound(
@@ -171,7 +122,7 @@ def _change(
             partition=name,
             batch_id=head.batch_id,
         )
-    return _to(name, earlier)
+    return back_to(name, earlier)
 
 
 def _find(table: OpenTable, ledger: Ledger, name: str, head: Head, batch_id: str, same: set[str]) -> LedgerEntry:
@@ -187,24 +138,13 @@ def _find(table: OpenTable, ledger: Ledger, name: str, head: Head, batch_id: str
     )
 
 
-def _origin(ledger: Ledger, name: str, entry: LedgerEntry) -> LedgerEntry | None:
-    """The entry that first made the current batch current."""
+def origin_of(ledger: Ledger, name: str, entry: LedgerEntry) -> LedgerEntry | None:
+    """The entry that first made an entry's batch current."""
     return entry if entry.origin == entry.sequence else ledger.read(name, entry.origin)
 
 
-def _to(name: str, source: LedgerEntry) -> Change:
+def back_to(name: str, source: LedgerEntry) -> Change:
+    """The rollback to the batch that an entry first made current."""
     return Change(
         name, Operation.ROLLBACK, source.batch_id, source.sequence, source.rows, source.bytes, source.location
     )
-
-
-def _expect(table: OpenTable, heads: Mapping[str, Head], expected: Mapping[str, str] | None) -> None:
-    for name, batch_id in (expected or {}).items():
-        if heads[name].batch_id != batch_id:
-            raise CommitConflict(
-                f"{table.describe(name)} has the batch {heads[name].batch_id} now, not {batch_id}: somebody changed it "
-                "meanwhile; look at its history and decide again",
-                table=str(table.ref),
-                partition=name,
-                batch_id=batch_id,
-            )

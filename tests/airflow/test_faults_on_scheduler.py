@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 import sqlalchemy
 
@@ -31,6 +32,30 @@ def test_a_killed_task_is_tried_again_and_leaves_one_batch(scheduler: LocalAirfl
     for table in ("before", "after"):
         assert scheduled_warehouse.verify(scheduled_warehouse.pin("killed", table)).rows
         assert scheduled_warehouse.show("killed", table).staged == ()
+
+
+def test_a_killed_rollback_is_tried_again_and_goes_no_further_back(
+    scheduler: LocalAirflow, scheduled_warehouse
+) -> None:
+    run = sfx.Producer(dag_id="bad", run_id="r1", task_id="load", try_number=1)
+    pins = {}
+    for day, producer in (("one", None), ("run", run)):
+        pins[day] = [
+            scheduled_warehouse.store_dataframe(
+                pd.DataFrame({"n": [n]}), "killed", "undone", [day], producer=producer if n == 3 else None
+            )
+            for n in (1, 2, 3)
+        ]
+    scheduler.ready("killed_undo")
+    run_id = scheduler.succeed("killed_undo")
+    assert {task["try_number"] for task in scheduler.tasks("killed_undo", run_id)} == {2}
+    for day in ("one", "run"):
+        assert scheduled_warehouse.pin("killed", "undone", [day]) == pins[day][1]
+        assert attempts(scheduled_warehouse, "killed.undone", day)[0] == 1
+        told = scheduler.get(f"dags/killed_undo/dagRuns/{run_id}/taskInstances/{day}/xcomEntries/return_value")
+        assert pins[day][1].batch_id in json.dumps(told["value"])
+    sent = scheduler.get("assets/events", source_dag_id="killed_undo")["asset_events"]
+    assert {event["source_task_id"] for event in sent} == {"one", "run"}
 
 
 def test_tasks_begin_with_what_the_scheduler_has_loaded_ahead(scheduler: LocalAirflow) -> None:

@@ -63,3 +63,64 @@ def test_what_is_not_the_same_is_published_again(warehouse, what: str) -> None:
     assert again != first
     assert changes(warehouse) == before + 2
     assert warehouse.load_dataframe("sales", "items")["n"].tolist() == frame["n"].tolist()
+
+
+def put(warehouse, number: int, day: str = "a", table: str = "items", producer: Producer | None = None):
+    return warehouse.store_dataframe(pd.DataFrame({"n": [number]}), "sales", table, [day], producer=producer)
+
+
+def undo(number: int) -> Producer:
+    return Producer(dag_id="undo", run_id="r1", task_id="undo", try_number=number)
+
+
+def test_a_retry_of_a_rollback_goes_no_further_back(warehouse) -> None:
+    first, second, third = (put(warehouse, number) for number in (1, 2, 3))
+    assert warehouse.rollback("sales", "items", ["a"], producer=undo(1), expected=third) == second
+    assert warehouse.rollback("sales", "items", ["a"], producer=undo(2), expected=third) == second
+    assert changes(warehouse) == 4, "the second attempt has nothing left to do"
+    assert warehouse.rollback("sales", "items", ["a"], to=first.batch_id, producer=undo(2)) == first, "that is another"
+    assert warehouse.rollback("sales", "items", ["a"], to=third.batch_id, producer=undo(3)) == third
+
+
+def test_a_retry_of_a_rollback_does_what_is_still_to_do_in_each_partition(warehouse) -> None:
+    pins = {day: [put(warehouse, number, day) for number in (1, 2, 3)] for day in "ab"}
+    warehouse.rollback("sales", "items", ["a"], producer=undo(1))
+    done = warehouse.rollback("sales", "items", ["a", "b"], producer=undo(2))
+    assert done.batches == {day: pins[day][1].batch_id for day in "ab"}
+
+
+@pytest.mark.parametrize("who", ["the same attempt", "another task", "somebody has changed it since"])
+def test_a_rollback_that_is_no_retry_goes_one_further_back(warehouse, who: str) -> None:
+    first, second, _ = (put(warehouse, number) for number in (1, 2, 3))
+    warehouse.rollback("sales", "items", ["a"], producer=undo(1))
+    if who == "somebody has changed it since":
+        put(warehouse, 4)
+    expected = second if who == "somebody has changed it since" else first
+    by = {"the same attempt": undo(1), "another task": attempt(2)}.get(who, undo(2))
+    assert warehouse.rollback("sales", "items", ["a"], producer=by) == expected
+
+
+def test_a_retry_of_an_undone_run_tells_what_the_attempt_before_has_undone(warehouse) -> None:
+    before = put(warehouse, 1)
+    put(warehouse, 2, producer=attempt(1))
+    for day, table in (("new", "items"), ("a", "totals")):
+        put(warehouse, 2, day, table, producer=attempt(1))
+    first = warehouse.rollback_run(dag_id="nightly", run_id="r1", producer=undo(1))
+    again = warehouse.rollback_run(dag_id="nightly", run_id="r1", producer=undo(2))
+    assert again == first
+    assert first[0].pin == before
+    assert first[0].rolled_back == {"a": before.batch_id, "new": None}
+    assert len(warehouse.history("sales", "items", ["a"])) == 3
+    (other,) = {*warehouse.rollback_run(dag_id="nightly", run_id="r1", producer=attempt(2))[0].kept} - {"new"}
+    assert other == "a", "another task has not undone it"
+
+
+def test_a_retry_undoes_a_second_run_that_the_attempt_before_did_not_come_to(warehouse) -> None:
+    before = put(warehouse, 1)
+    for run_id in ("r1", "r2"):
+        put(warehouse, 2, producer=attempt(1, run_id))
+    warehouse.rollback_run(dag_id="nightly", run_id="r2", producer=undo(1))
+    again = warehouse.rollback_run(dag_id="nightly", run_id="r2", producer=undo(2))
+    assert list(again[0].rolled_back) == ["a"]
+    last = warehouse.rollback_run(dag_id="nightly", run_id="r1", producer=undo(2))
+    assert last[0].pin == before == warehouse.pin("sales", "items")

@@ -203,7 +203,8 @@ class Looking(Calls):
             run_id: The DAG run.
 
         Returns:
-            The changes that took effect, a table at a time; none where it changed nothing.
+            The changes that took effect, a table at a time; none where it changed nothing. A table that is gone or damaged has
+            none, and says why in ``untold``.
 
         Example:
             >>> warehouse.audit_run(dag_id="nightly", run_id="manual__1")

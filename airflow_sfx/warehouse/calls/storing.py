@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.arguments import listed
@@ -136,7 +136,13 @@ class Storing(Calls):
         return OpenBatch(target, partitions, partition_keys, tuple(inputs), author)
 
     def publish(
-        self, pin: BatchPin, *, reason: str = "", force: bool = False, producer: Producer | None = None
+        self,
+        pin: BatchPin,
+        *,
+        reason: str = "",
+        force: bool = False,
+        expected: Mapping[str, str | None] | None = None,
+        producer: Producer | None = None,
     ) -> BatchPin:
         """Make staged batches current, all of them at one moment.
 
@@ -144,6 +150,7 @@ class Storing(Calls):
             pin: What a store with ``publish=False`` returned.
             reason: Why, for the history.
             force: Publish even where a batch that was written later is current.
+            expected: By partition name, what must be current for the publish to be right; None for no batch.
             producer: Who; the process's own identity when absent.
 
         Returns:
@@ -152,7 +159,7 @@ class Storing(Calls):
         Raises:
             BatchNotFound: There is no such batch.
             InconsistentBatch: A batch was never completed.
-            CommitConflict: A batch that was written later is current.
+            CommitConflict: A batch that was written later is current, or something else than ``expected``.
             InvalidName: The pin is of another warehouse.
 
         Example:
@@ -163,4 +170,5 @@ class Storing(Calls):
         from airflow_sfx.warehouse.publish import publish_pin
 
         table = self._pinned(pin)
-        return publish_pin(table, Ledger(table), pin, Author(producer or self._producer(), reason), force=force)
+        author = Author(producer or self._producer(), reason)
+        return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName
@@ -28,10 +28,12 @@ class Undoing(Calls):
         *,
         to: str | None = None,
         reason: str = "",
-        expected: BatchPin | None = None,
+        expected: BatchPin | Mapping[str, str | None] | None = None,
         producer: Producer | None = None,
     ) -> BatchPin:
         """Make an earlier batch current again; no data are read or written, and nothing is lost.
+
+        The next attempt of a task takes what the one before has rolled back, and nobody has changed since, as done.
 
         Args:
             db: The database.
@@ -39,7 +41,7 @@ class Undoing(Calls):
             partitions: Which partitions; None only for a table without.
             to: The batch ID to go to; None for the batch before. A second call goes one further back.
             reason: Why, for the history.
-            expected: What must be current for the rollback to be right.
+            expected: What must be current for the rollback to be right: a pin, or batches by partition name, None for no batch.
             producer: Who; the process's own identity when absent.
 
         Returns:
@@ -62,7 +64,8 @@ class Undoing(Calls):
         if wanted is None:
             raise InvalidName(f"rollback of {opened.ref} names no partition: pass partitions=, such as ['20161031']")
         author = Author(producer or self._producer(), reason)
-        return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=expected.batches if expected else None)
+        seen = expected.batches if isinstance(expected, BatchPin) else expected
+        return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
 
     def rollback_run(
         self,
@@ -72,6 +75,7 @@ class Undoing(Calls):
         reason: str = "",
         producer: Producer | None = None,
         dry_run: bool = False,
+        expected: Sequence[RunRollback] | None = None,
     ) -> list[RunRollback]:
         """Undo everything that one DAG run published. Partitions that somebody has changed since stay as they are.
 
@@ -80,13 +84,16 @@ class Undoing(Calls):
             run_id: The DAG run.
             reason: Why, for the history.
             producer: Who; the process's own identity when absent.
-            dry_run: Only tell what would be done.
+            dry_run: Only tell what would be done, and what would keep it from being done.
+            expected: What a dry run has told: the partitions that go back, and to what.
 
         Returns:
-            What was done, or would be, a table at a time.
+            What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
 
         Raises:
-            BatchNotFound: The run changed nothing in this warehouse.
+            BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
+            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
+            CommitConflict: Something else would be done than ``expected``.
 
         Example:
             >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
@@ -94,7 +101,7 @@ class Undoing(Calls):
             >>> [one.pin == oops for one in warehouse.rollback_run(dag_id="nightly", run_id="manual__1")]
             [True]
         """
-        return self._undo(Unit(dag_id, run_id), reason, producer, dry_run=dry_run)
+        return self._undo(Unit(dag_id, run_id), reason, producer, dry_run=dry_run, expected=expected)
 
     def rollback_backfill(
         self,
@@ -104,6 +111,7 @@ class Undoing(Calls):
         run_ids: Sequence[str] = (),
         reason: str = "",
         producer: Producer | None = None,
+        dry_run: bool = False,
     ) -> list[RunRollback]:
         """Undo everything that the runs of one backfill published; what nightly runs published since stays as it is.
 
@@ -113,12 +121,14 @@ class Undoing(Calls):
             run_ids: Its runs; none where they have named it.
             reason: Why, for the history.
             producer: Who; the process's own identity when absent.
+            dry_run: Only tell what would be done, and what would keep it from being done.
 
         Returns:
-            What was done, a table at a time.
+            What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
 
         Raises:
-            BatchNotFound: The backfill changed nothing in this warehouse.
+            BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
+            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
 
         Example:
             >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")
@@ -126,10 +136,19 @@ class Undoing(Calls):
             >>> [one.pin == oops for one in warehouse.rollback_backfill(dag_id="nightly", backfill_id="october")]
             [True]
         """
-        return self._undo(Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(run_ids)), reason, producer)
+        unit = Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(run_ids))
+        return self._undo(unit, reason, producer, dry_run=dry_run)
 
-    def _undo(self, unit: Unit, reason: str, producer: Producer | None, *, dry_run: bool = False) -> list[RunRollback]:
-        from airflow_sfx.warehouse.rollback import roll_back_unit
+    def _undo(
+        self,
+        unit: Unit,
+        reason: str,
+        producer: Producer | None,
+        *,
+        dry_run: bool,
+        expected: Sequence[RunRollback] | None = None,
+    ) -> list[RunRollback]:
+        from airflow_sfx.warehouse.rollback_unit import roll_back_unit
 
         author = Author(producer or self._producer(), reason or f"undo of {unit}")
-        return roll_back_unit(self.store, self.metastore, unit, author, dry_run=dry_run)
+        return roll_back_unit(self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected)

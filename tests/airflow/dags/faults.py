@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Param, dag, task, task_group
 
-from airflow_sfx.operators import PinBatchesOperator, StoreBatchOperator, VerifyBatchOperator
+from airflow_sfx.assets import batch_asset
+from airflow_sfx.operators import PinBatchesOperator, RollbackBatchOperator, StoreBatchOperator, VerifyBatchOperator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,24 @@ def killed():
         return before.sum().to_frame().T + after["n"].sum()
 
     total(before(), after.output)
+
+
+class DiesAfterItsRollback(RollbackBatchOperator):
+    """Its first attempt is killed between its commit and Airflow's hearing of it."""
+
+    def execute(self, context):
+        done = super().execute(context)
+        if context["ti"].try_number == 1:
+            die()
+        return done
+
+
+@dag(schedule=None, default_args={"retries": 1, "retry_delay": timedelta(seconds=1)})
+def killed_undo():
+    DiesAfterItsRollback(task_id="one", table="killed.undone", partitions=["one"])
+    DiesAfterItsRollback(
+        task_id="run", dag_id="bad", run_id="r1", outlets=[batch_asset("killed.undone")], reason="a bad night"
+    )
 
 
 @dag(schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 2, 1), catchup=False)
@@ -180,5 +199,5 @@ def connected(dag_id: str, sfx_conn_id: str):
 
 for name in ("missing", "wrong", "unreachable"):
     connected(f"connection_{name}", f"sfx_{name}")
-for made in (killed, slowly, twice, swapped, swapped_in_maps, wrongly):
+for made in (killed, killed_undo, slowly, twice, swapped, swapped_in_maps, wrongly):
     made()
