@@ -178,6 +178,25 @@ def test_a_history_that_is_damaged_is_told_and_not_taken_for_none(story, as_user
     expect(page.get_by_role("row").filter(has_text="story.flights").first).to_be_visible()
 
 
+def test_a_run_with_a_damaged_table_is_shown_and_cannot_be_undone(story, as_user) -> None:
+    run = sfx.Producer(dag_id="ripped", run_id="r1", task_id="load")
+    for table in ("whole", "ripped"):
+        for producer in (None, run):
+            story.store_dataframe(
+                of("d", 9 if producer else 8), "story", table, partition_by=["day"], producer=producer
+            )
+    layout = story.overview("story", "ripped").table.layout
+    Path(story.uri.removeprefix("embedded://"), layout.entry("d", 2)).write_bytes(b"{}")
+    page = go(as_user(), "?dag_id=ripped&run_id=r1")
+    expect(page.get_by_text("The changes of story.ripped cannot be told")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="story.whole")).to_be_visible()
+    page.get_by_role("button", name="Undo this run…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("It cannot be undone as one: ")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Undo")).to_have_count(0)
+    assert page.faults == []
+
+
 def test_an_address_that_is_none_is_told(story, as_user) -> None:
     page = go(as_user(), "#/table/%E0%A4%A")
     expect(page.get_by_role("alert")).to_contain_text("is no part of an address of this page")

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pandas as pd
@@ -170,7 +171,8 @@ def test_what_somebody_has_changed_meanwhile_is_not_changed(shop, client) -> Non
     now = shop.store_dataframe(of("20130103", 5), "shop", "items", partition_by=["day"])
     with client("op", **HEADER) as op:
         answer = op.post(f"{TABLE}/rollback", json={"partition": "20130103", "expected": seen.batch_id})
-    assert answer.status_code == 409
+        unseen = op.post(f"{TABLE}/rollback", json={"partition": "20130103", "expected": None})
+    assert answer.status_code == unseen.status_code == 409
     assert "somebody has changed it meanwhile" in answer.json()["message"]
     assert shop.pin("shop", "items", ["20130103"]) == now
 
@@ -258,6 +260,32 @@ def test_a_run_is_undone_as_it_was_shown_or_not_at_all(shop, client) -> None:
     assert (newest.producer.user, newest.reason) == ("op", "a bad night")
 
 
+def test_a_damaged_table_of_a_run_is_named_and_keeps_it_from_being_undone(shop, client) -> None:
+    run = {"dag_id": "torn", "run_id": "r1"}
+    for table in ("torn_one", "torn_two"):
+        shop.store_dataframe(pd.DataFrame({"n": [1]}), "shop", table)
+        shop.store_dataframe(pd.DataFrame({"n": [2]}), "shop", table, producer=sfx.Producer(**run, task_id="load"))
+    entry = Path(shop.store.local_path(shop.overview("shop", "torn_two").table.layout.entry("", 2)))
+    written = entry.read_bytes()
+    entry.write_bytes(b"{")
+    with client("op", **HEADER) as op:
+        told = op.get("runs", params=run).json()
+        assert [one["table"] for one in told["changes"]] == ["shop.torn_one"]
+        assert [one["table"] for one in told["untold"]] == ["shop.torn_two"]
+        seen = op.get("runs/undo", params=run).json()
+        assert ["blocked" in one for one in seen] == [False, True]
+        before = shop.pin("shop", "torn_one")
+        refused = op.post("runs/rollback", json={**run, "expected": seen})
+        assert refused.json()["error"] == "InconsistentBatch"
+        assert "nothing was changed" in refused.json()["message"]
+        assert shop.pin("shop", "torn_one") == before
+        entry.write_bytes(written)
+        seen = op.get("runs/undo", params=run).json()
+        done = op.post("runs/rollback", json={**run, "expected": seen})
+        assert done.json() == seen
+    assert shop.pin("shop", "torn_one") != before
+
+
 def test_changes_are_told_across_tables(shop, client) -> None:
     shop.store_dataframe(of("20130101", 1), "shop", "one", partition_by=["day"], producer=sfx.Producer(user="ada"))
     shop.store_dataframe(of("20130101", 1), "shop", "two", partition_by=["day"], producer=sfx.Producer(user="ada"))
@@ -283,6 +311,8 @@ def test_a_staged_batch_is_published_once_it_was_looked_at(shop, client) -> None
         staged = op.get(f"{TABLE}/batch", params={"partition": "20130104", "batch_id": cell["staged"]}).json()
         assert [check["passed"] for check in staged["checks"]] == [False]
         body = {"partition": "20130104", "batch_id": cell["staged"], "expected": None, "reason": "known gap"}
+        stale = op.post(f"{TABLE}/publish", json={**body, "expected": "20130104000000"})
+        assert (stale.status_code, stale.json()["error"]) == (409, "CommitConflict")
         assert op.post(f"{TABLE}/publish", json=body).json()["batch_id"] == cell["staged"]
     assert shop.pin("shop", "items", ["20130104"]).batch_id == cell["staged"]
 

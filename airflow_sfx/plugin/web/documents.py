@@ -121,7 +121,7 @@ class TableChangeDocument(ChangeDocument):
 
 
 class UntoldDocument(BaseModel):
-    """A table whose changes cannot be told, because what is stored of them is not as it was written."""
+    """A table whose changes cannot be told: it is gone, or what is stored of them is not as it was written."""
 
     table: str
     message: str
@@ -143,12 +143,15 @@ class UndoDocument(BaseModel):
     """What undoing a DAG run does to a table.
 
     ``rolled_back`` are the partitions that go back, with the batch each has then (null: none, as before); ``kept`` those that
-    stay as they are, since somebody has changed them after the run.
+    stay as they are, since somebody has changed them after the run. ``gone``, where it is there, says why the whole table is left
+    alone, ``blocked`` what keeps the run from being undone.
     """
 
     table: str
     rolled_back: dict[str, str | None]
     kept: dict[str, str | None]
+    gone: str = ""
+    blocked: list[str] = []
 
 
 class FileDocument(BaseModel):

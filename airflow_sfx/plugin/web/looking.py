@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, cast
@@ -236,8 +236,7 @@ def changes(
         begin = since if end - since <= span else end - span  # a time before the year 1 cannot be told
         found += _newest_first(each(partial(of_table, begin=begin, end=end), tables))
         end, span = begin, 4 * span
-    told = [{"table": name, "message": message} for name, message in sorted(untold.items())]
-    return {"total": None, **_page(found, limit, offset), "untold": told}
+    return {"total": None, **_page(found, limit, offset), "untold": _told(untold)}
 
 
 @router.get("/runs", response_model=ChangesDocument)
@@ -250,12 +249,13 @@ def run(
     offset: Offset = 0,
 ) -> dict[str, Any]:
     """What a DAG run changed, across tables."""
-    found = _newest_first(snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id))
-    shown = [one for one in found if task_id is None or one[1].producer.task_id == task_id]
-    return {"total": len(shown), **_page(shown, limit, offset)}
+    reports = snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id)
+    shown = [one for one in _newest_first(reports) if task_id is None or one[1].producer.task_id == task_id]
+    untold = {report.table: report.untold for report in reports if report.untold}
+    return {"total": len(shown), **_page(shown, limit, offset), "untold": _told(untold)}
 
 
-@router.get("/runs/undo", response_model=list[UndoDocument])
+@router.get("/runs/undo", response_model=list[UndoDocument], response_model_exclude_defaults=True)
 @seated
 def undo(dag_id: Name, run_id: Name) -> list[UndoDocument]:
     """What undoing a DAG run would do, a table at a time; nothing is done."""
@@ -264,7 +264,12 @@ def undo(dag_id: Name, run_id: Name) -> list[UndoDocument]:
 
 def undone(reports: Sequence[RunRollback]) -> list[UndoDocument]:
     """What undoing a DAG run does, as the API tells it."""
-    return [UndoDocument(table=one.table, rolled_back=one.rolled_back, kept=one.kept) for one in reports]
+    return [
+        UndoDocument(
+            table=one.table, rolled_back=one.rolled_back, kept=one.kept, gone=one.gone, blocked=list(one.blocked)
+        )
+        for one in reports
+    ]
 
 
 def values(table: OpenTable, name: str) -> list[tuple[str, ...]] | None:
@@ -300,6 +305,11 @@ def _cell(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
 def _newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry]]:
     found = [(report.table, entry) for report in reports for entry in report.entries]
     return sorted(found, key=lambda one: (one[1].at, one[0], one[1].partition), reverse=True)
+
+
+def _told(untold: Mapping[str, str]) -> list[dict[str, str]]:
+    """The tables that cannot be told of, and why, by name."""
+    return [{"table": name, "message": message} for name, message in sorted(untold.items())]
 
 
 def _page(found: Sequence[tuple[str, LedgerEntry]], limit: int, offset: int) -> dict[str, Any]:

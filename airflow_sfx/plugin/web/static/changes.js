@@ -17,7 +17,7 @@ export async function changes(hours = "24", offset = "0") {
   return [
     h("h1", {}, "Changes"),
     h("p", {}, choice),
-    ...found.untold.map((one) => h("p", { class: "waiting" }, `The changes of ${one.table} cannot be told: ${one.message}`)),
+    ...untold(found),
     listed(found, `Nothing has changed in ${HOURS[hours] ?? HOURS[24]}.`),
     paging(null, Number(offset), PAGE, (at) => address("changes", hours, at), ["Newer", "Older"], found.more),
   ];
@@ -29,9 +29,14 @@ export async function run(dagId, runId, taskId, offset = "0") {
   return [
     h("h1", {}, taskId ? `What ${taskId} changed` : "What this run changed"),
     found.total && !taskId ? h("p", {}, h("button", { onclick: undo }, "Undo this run…")) : null,
-    listed(found, "It has changed no table of the warehouse."),
+    ...untold(found),
+    listed(found, found.untold.length ? "It has changed no other table of the warehouse." : "It has changed no table of the warehouse."),
     paging(found.total, Number(offset), PAGE, (at) => address("run", at), ["Newer", "Older"]),
   ];
+}
+
+function untold(found) {
+  return found.untold.map((one) => h("p", { class: "waiting" }, `The changes of ${one.table} cannot be told: ${one.message}`));
 }
 
 function listed(found, none) {
@@ -49,15 +54,19 @@ async function undoRun(dagId, runId) {
   const expected = await get("runs/undo", { dag_id: dagId, run_id: runId });
   const back = expected.flatMap((one) => Object.entries(one.rolled_back).map(([key, id]) => [one.table, key || WHOLE, id ?? "no batch, as before"]));
   const kept = expected.flatMap((one) => Object.keys(one.kept).map((key) => `${one.table} ${key}`.trim()));
+  const gone = expected.filter((one) => one.gone);
+  const blocked = expected.flatMap((one) => one.blocked ?? []);
   const most = 100;
   ask({
     question: `Undo all that the run ${runId} of ${dagId} published?`,
     verb: "Undo",
-    possible: back.length > 0,
+    possible: back.length > 0 && !blocked.length,
     told: [
-      back.length ? rows(`${number(back.length)} partitions go back`, ["table", "partition", "to the batch"], back.slice(0, most)) : h("p", {}, "Nothing of it is current any more: there is nothing to undo."),
+      back.length ? rows(`${number(back.length)} partitions go back`, ["table", "partition", "to the batch"], back.slice(0, most)) : blocked.length ? null : h("p", {}, "Nothing of it is current any more: there is nothing to undo."),
       back.length > most ? h("p", {}, `and ${number(back.length - most)} more`) : null,
       kept.length ? h("p", {}, `Changed since, or undone already, and left alone: ${kept.slice(0, most).join(", ")}${kept.length > most ? ` and ${number(kept.length - most)} more` : ""}.`) : null,
+      ...gone.map((one) => h("p", {}, `${one.table} is left alone: ${one.gone}`)),
+      blocked.length ? h("p", { class: "waiting" }, `It cannot be undone as one: ${blocked.slice(0, most).join("; ")}${blocked.length > most ? `; and ${number(blocked.length - most)} more` : ""}.`) : null,
     ],
     act: (reason) => post("runs/rollback", { dag_id: dagId, run_id: runId, expected, reason }),
     done: show,
