@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from airflow_sfx.cli import render
 from airflow_sfx.cli.arguments import Json, Settings, moment_of
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import waiting
-from airflow_sfx.core.errors import ForeignChange
+from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.reports import AuditReport
 
@@ -54,7 +55,7 @@ def audit(
 ) -> None:
     """Tell what changed during a time, and what something else than this package has done to the tables.
 
-    Exits with 1 where the metastore has what is not in the history.
+    Exits with 1 where the metastore has what is not in the history, or the changes of a table cannot be told.
     """
     settings: Settings = context.obj
     first, last = moment_of(since), moment_of(until)
@@ -65,20 +66,16 @@ def audit(
             )
         _export(settings.warehouse, TableRef.parse(into), first, last)
         return
-    refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()
     compare = files if files is not None or tables else False
-    reports: list[AuditReport] = []
+
+    def look(ref: TableRef) -> AuditReport:
+        return settings.warehouse.audit(
+            ref.database, ref.table, since=first, until=last, actor=actor, dag_id=dag, run_id=run, files=compare
+        )
+
+    refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()
     with waiting(f"looking at {render.counted(len(refs), 'table')}"):
-        for ref in refs:
-            try:
-                report = settings.warehouse.audit(
-                    ref.database, ref.table, since=first, until=last, actor=actor, dag_id=dag, run_id=run, files=compare
-                )
-            except ForeignChange:
-                if tables:
-                    raise
-            else:
-                reports.append(report)
+        reports = [look(ref) for ref in refs] if tables else _all_that_can_be_told(look, refs)
     if json_lines:
         for report in reports:
             for entry in report.entries:
@@ -87,8 +84,24 @@ def audit(
         print_json(reports)
     else:
         _print(reports)
-    if any(report.foreign for report in reports):
+    untold = [report for report in reports if report.untold]
+    for report in untold:
+        typer.echo(render.clean(f"the changes of {report.table} cannot be told: {report.untold}"), err=True)
+    if untold or any(report.foreign for report in reports):
         raise typer.Exit(1)
+
+
+def _all_that_can_be_told(look: Callable[[TableRef], AuditReport], refs: Sequence[TableRef]) -> list[AuditReport]:
+    """The reports of tables that nobody has named: one that is damaged or just gone hides no other."""
+    reports = []
+    for ref in refs:
+        try:
+            reports.append(look(ref))
+        except ForeignChange:
+            continue  # something else's, or another warehouse's
+        except (InconsistentBatch, TableNotFound) as error:
+            reports.append(AuditReport(str(ref), (), (), untold=str(error)))
+    return reports
 
 
 def _export(warehouse: Warehouse, target: TableRef, since: datetime | None, until: datetime | None) -> None:
@@ -136,5 +149,5 @@ def _print(reports: list[AuditReport]) -> None:
             foreign,
             below=("what something else did",),
         )
-    if any(not report.files for report in reports):
+    if any(not report.files and not report.untold for report in reports):
         typer.echo("files were not compared: --files does that", err=True)

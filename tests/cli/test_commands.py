@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import shlex
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -108,6 +109,79 @@ def test_rollback_of_a_run_undoes_what_it_published(command, warehouse) -> None:
     (report,) = json.loads(done.stdout)
     assert list(report["rolled_back"]) == [DAY]
     assert warehouse.load_dataframe("sales", "sold_items", [DAY])["price"].sum() == 99.5
+
+
+def damage(warehouse: sfx.Warehouse, table: str, sequence: int = 1) -> None:
+    path = warehouse.store.local_path(f"sales.db/{table}/_sfx/ledger/{DAY}/{sequence:012d}.json")
+    with open(path, "w") as file:
+        file.write("{")
+
+
+def test_an_audit_of_all_tables_names_those_that_are_damaged_and_tells_the_others(command, warehouse) -> None:
+    for table in ("bad", "worse"):
+        warehouse.store_dataframe(SOLD, "sales", table, [DAY])
+        damage(warehouse, table)
+    done = command("audit")
+    assert done.returncode == 1
+    assert "a good night" in done.stdout
+    for table in ("bad", "worse"):
+        assert f"the changes of sales.{table} cannot be told: " in done.stderr
+    found = command("audit", "--json")
+    assert found.returncode == 1
+    told = {report["table"]: report for report in json.loads(found.stdout)}
+    assert [(name, len(one["entries"]), bool(one["untold"])) for name, one in sorted(told.items())] == [
+        ("sales.bad", 0, True),
+        ("sales.sold_items", 2, False),
+        ("sales.worse", 0, True),
+    ]
+    lines = command("audit", "--json-lines")
+    assert (lines.returncode, len(lines.stdout.splitlines())) == (1, 2)
+    assert "sales.worse cannot be told" in lines.stderr
+    named = command("audit", "sales.bad")
+    assert (named.returncode, named.stdout) == (1, "")
+
+
+def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropped_tables(command, warehouse) -> None:
+    run = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
+    for table in ("dropped", "bad"):
+        for producer in (None, run):
+            warehouse.store_dataframe(SOLD, "sales", table, [DAY], producer=producer)
+    with sqlite3.connect(warehouse.metastore._path) as metastore:
+        metastore.execute("UPDATE tables SET name = 'elsewhere' WHERE name = 'dropped'")
+    path = warehouse.store.local_path(f"sales.db/bad/_sfx/ledger/{DAY}/000000000002.json")
+    with open(path) as file:
+        written = file.read()
+    damage(warehouse, "bad", 2)
+    undo = ("rollback", "--run", "nightly", "manual__1", "--yes")
+    refused = command(*undo)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "cannot be undone as one, and nothing was changed" in refused.stderr
+    assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
+    with open(path, "w") as file:
+        file.write(written)
+    done = command(*undo)
+    assert done.returncode == 0, done.stderr
+    assert "left alone: the metastore of the warehouse" in done.stdout
+    assert done.stdout.count("rolled back") == 2
+
+
+def test_what_undoing_a_run_would_do_is_shown_before_it_asks(warehouse) -> None:
+    master, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--run", "nightly", "manual__1"],
+        env={**os.environ, "SFX_WAREHOUSE": warehouse.uri, "TERM": "xterm", "COLUMNS": "200"},
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(terminal)
+        os.write(master, b"n\n")
+        _, told = process.communicate(timeout=120)
+        os.close(master)
+    assert f"{TABLE}: goes back: {DAY}\n" in told
+    assert process.returncode == 1
+    assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
 
 
 def test_verify_of_a_broken_file_exits_with_one_and_names_it(command, warehouse) -> None:
