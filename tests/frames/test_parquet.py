@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.frames.footer import merge_statistics
 from airflow_sfx.frames.parquet import Encoder, ParquetFacts, dictionary_columns, gather, slices, write_parquet
@@ -63,7 +64,9 @@ def test_the_size_is_the_files(tmp_path: object) -> None:
 
 @given(st.lists(st.lists(st.one_of(st.none(), st.integers(-99, 99))), min_size=1, max_size=4))
 def test_statistics_of_several_files_are_those_of_all_rows(files: list[list[int | None]]) -> None:
-    merged = merge_statistics([facts_of(pa.table({"n": pa.array(rows, pa.int64())})) for rows in files])
+    merged = merge_statistics(
+        [facts_of(pa.table({"n": pa.array(rows, pa.int64())})) for rows in files], [Column("n", "bigint")]
+    )
     everything = [value for rows in files for value in rows]
     values = [value for value in everything if value is not None]
     if not everything:
@@ -77,9 +80,9 @@ def test_a_bound_that_one_file_does_not_know_is_not_known() -> None:
     known = ParquetFacts(2, 0, {"t": ColumnStatistics(0, "1970", "1971")})
     unknown = ParquetFacts(2, 0, {"t": ColumnStatistics(0)})
     nulls = ParquetFacts(2, 0, {"t": ColumnStatistics(2)})
-    assert merge_statistics([known, unknown]) == {"t": ColumnStatistics(0)}
-    assert merge_statistics([known, nulls]) == {"t": ColumnStatistics(2, "1970", "1971")}
-    assert merge_statistics([known, ParquetFacts(2, 0, {})]) == {}
+    assert merge_statistics([known, unknown], []) == {"t": ColumnStatistics(0)}
+    assert merge_statistics([known, nulls], []) == {"t": ColumnStatistics(2, "1970", "1971")}
+    assert merge_statistics([known, ParquetFacts(2, 0, {})], []) == {}
 
 
 def test_columns_of_few_values_get_a_dictionary() -> None:
