@@ -9,11 +9,13 @@ that few preemptions suffice for most errors).
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Actor = Callable[[], object]
 CRASH = "crash"
+_SLEEP = time.sleep
 
 
 class Crashed(BaseException):
@@ -70,6 +72,13 @@ class Run:
         self._turns[name].acquire()
         if name in self.outcome.crashed:
             raise Crashed
+
+    def sleep(self, seconds: float) -> None:
+        """In place of ``time.sleep``: an actor lets the others go first, and what else has threads in this process sleeps."""
+        if threading.current_thread() in self._names:
+            self.step(waits=True)
+        elif threading.current_thread() is not threading.main_thread():
+            _SLEEP(seconds)  # at once it would turn in a circle, and take the processor from the actors
 
     def execute(self) -> Outcome:
         """Run to the end."""

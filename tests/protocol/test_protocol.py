@@ -89,7 +89,7 @@ def outcomes(
         def attach(run: Run) -> None:
             world.step = run.step
             for module in (commit.time, ledger.time):
-                monkeypatch.setattr(module, "sleep", lambda _: run.step(waits=True))
+                monkeypatch.setattr(module, "sleep", run.sleep)
 
         return {name: (lambda act=act: act(warehouse_of(world, kind))) for name, act in actions.items()}, attach
 
