@@ -81,9 +81,8 @@ class BatchPartitionSensor(BatchSensor):
         self._as_written = self.partitions
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
-        if start_from_trigger and not kwargs.get(
-            "_airflow_from_mapped"
-        ):  # a mapped task begins on a worker in any case
+        mapped = kwargs.get("_airflow_from_mapped")  # begins on a worker in any case
+        if start_from_trigger and not mapped:
             for name, value in (("partitions", self.partitions), ("newer_than", newer_than)):
                 if _has_output(value):
                     raise InvalidName(

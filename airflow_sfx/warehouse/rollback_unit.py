@@ -194,7 +194,7 @@ class _Undoing:
             name, head = item
             try:
                 change = _before_unit(ledger, name, head, self.unit)
-                if change is None and head.entry and self._taken(ledger, name, head):
+                if change is None and self._taken(ledger, name, head):
                     plan.taken[name] = head.batch_id
             except (BatchNotFound, InconsistentBatch) as error:
                 error.table = str(table.ref)

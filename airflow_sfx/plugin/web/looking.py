@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, cast
@@ -226,17 +226,19 @@ def changes(
         except InconsistentBatch as error:
             if table:
                 raise
-            untold[str(ref)] = str(error)
+            return AuditReport(str(ref), (), (), untold=str(error))
         return AuditReport(str(ref), (), ())
 
-    untold: dict[str, str] = {}
+    reports: list[AuditReport] = []
     found: list[tuple[str, LedgerEntry]] = []
     end, span = until or datetime.now(UTC), FIRST_SPAN
     while end > since and len(found) <= offset + limit:  # a month may have a million changes, and a page shows fifty
         begin = since if end - since <= span else end - span  # a time before the year 1 cannot be told
-        found += _newest_first(each(partial(of_table, begin=begin, end=end), tables))
+        of_span = each(partial(of_table, begin=begin, end=end), tables)
+        reports += of_span
+        found += _newest_first(of_span)
         end, span = begin, 4 * span
-    return {"total": None, **_page(found, limit, offset), "untold": _told(untold)}
+    return {"total": None, **_page(found, limit, offset), "untold": _untold(reports)}
 
 
 @router.get("/runs", response_model=ChangesDocument)
@@ -251,8 +253,7 @@ def run(
     """What a DAG run changed, across tables."""
     reports = snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id)
     shown = [one for one in _newest_first(reports) if task_id is None or one[1].producer.task_id == task_id]
-    untold = {report.table: report.untold for report in reports if report.untold}
-    return {"total": len(shown), **_page(shown, limit, offset), "untold": _told(untold)}
+    return {"total": len(shown), **_page(shown, limit, offset), "untold": _untold(reports)}
 
 
 @router.get("/runs/undo", response_model=list[UndoDocument], response_model_exclude_defaults=True)
@@ -307,9 +308,10 @@ def _newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry
     return sorted(found, key=lambda one: (one[1].at, one[0], one[1].partition), reverse=True)
 
 
-def _told(untold: Mapping[str, str]) -> list[dict[str, str]]:
-    """The tables that cannot be told of, and why, by name."""
-    return [{"table": name, "message": message} for name, message in sorted(untold.items())]
+def _untold(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
+    """The tables that cannot be told of, and why, by name; of several reports of one, what the last says."""
+    why = {report.table: report.untold for report in reports if report.untold}
+    return [{"table": name, "message": message} for name, message in sorted(why.items())]
 
 
 def _page(found: Sequence[tuple[str, LedgerEntry]], limit: int, offset: int) -> dict[str, Any]:
