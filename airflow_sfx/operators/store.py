@@ -19,6 +19,7 @@ from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.notify import Notify, checked, notifies
+from airflow_sfx.operators.room import roomy
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class StoreBatchOperator(Destination, PythonOperator):
         )
 
     @notifies
+    @roomy
     def execute(self, context: Context) -> BatchPin:
         """Run the function on the pinned batches and store what it returns.
 
