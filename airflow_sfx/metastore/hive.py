@@ -12,6 +12,7 @@ from typing import Any
 from thrift.Thrift import TApplicationException, TException
 
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.garbage import collection_paused
 from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
@@ -124,8 +125,9 @@ class HiveMetastore:
             found = self._all(ref) if wanted is None else self._named(ref, keys, wanted)
         except ttypes.NoSuchObjectException:  # the table has just been dropped
             return {}
-        infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
-        return {info.partition: info for info in infos}
+        with collection_paused():
+            infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
+            return {info.partition: info for info in infos}
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table with keys has, in the order of their values: by their names, which are one small answer."""
@@ -257,14 +259,16 @@ class HiveMetastore:
         return table
 
     def _all(self, ref: TableRef) -> list[Any]:
+        def get(most: int) -> list[Any]:
+            found: list[Any] = self._ask(partial(_get_all, ref.database, ref.table, most), count=_UNCOUNTED)
+            return found
+
         try:
-            found: list[Any] = self._ask(
-                lambda client: client.get_partitions(ref.database, ref.table, ALL_AT_ONCE), count=_UNCOUNTED
-            )
+            found = get(ALL_AT_ONCE)
         except WarehouseUnavailable as error:
             if LIMIT not in str(error):
                 raise
-            found = self._ask(lambda client: client.get_partitions(ref.database, ref.table, -1), count=_UNCOUNTED)
+            found = get(-1)
         if len(found) < ALL_AT_ONCE:
             return found
         names = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
@@ -333,6 +337,13 @@ def _add_partitions(request: Any, client: Any) -> None:
     client.add_partitions_req(request)
 
 
+def _get_all(database: str, table: str, most: int, client: Any) -> list[Any]:
+    with collection_paused():
+        found: list[Any] = client.get_partitions(database, table, most)
+    return found
+
+
 def _get_partitions(database: str, table: str, names: list[str], client: Any) -> list[Any]:
-    found: list[Any] = client.get_partitions_by_names(database, table, names)
+    with collection_paused():
+        found: list[Any] = client.get_partitions_by_names(database, table, names)
     return found

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.garbage import collection_paused
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.storage.awaiting import awaited
@@ -107,8 +108,9 @@ class Ledger:
             lines = gzip.decompress(data).decode().splitlines()
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise InconsistentBatch(f"{path} was altered after it was written: {error}; restore it") from error
-        found = [LedgerEntry.from_text(line, path) for line in lines]
-        return {(one.partition, one.sequence): one for one in found}
+        with collection_paused():
+            found = [LedgerEntry.from_text(line, path) for line in lines]
+            return {(one.partition, one.sequence): one for one in found}
 
     def head(self, name: str, hint: int = 0) -> Head:
         """How far a ledger has come, without waiting for anybody.
