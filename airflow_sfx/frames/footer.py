@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow.parquet as pq
@@ -30,36 +31,52 @@ class HasStatistics(Protocol):
         """The statistics by column."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where files of one schema have a column.
+
+    Args:
+        position: Its number among the leaves.
+        decimal: Whether it holds decimals, whose bounds are text and compared as numbers.
+    """
+
+    position: int
+    decimal: bool
+
+
 def statistics_of(
-    footer: pq.FileMetaData, names: Sequence[str], positions: Mapping[str, int] | None = None
+    footer: pq.FileMetaData, names: Sequence[str], places: Mapping[str, Place] | None = None
 ) -> dict[str, ColumnStatistics]:
     """Read the statistics of a file's columns.
 
     Args:
         footer: The file's metadata.
         names: The columns' names as the frame has them; the file has them in lower case.
-        positions: Where the file has them, as `positions_of` tells of another file of the same schema.
+        places: Where the file has them, as `places_of` tells of another file of the same schema.
 
     Returns:
         By name; nested columns, and those that Parquet keeps no statistics of, are absent.
     """
     found: dict[str, ColumnStatistics] = {}
     row_groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    for name, position in (positions or positions_of(footer, names)).items():
-        groups = [_of_chunk(group.column(position)) for group in row_groups]
-        decimals = footer.schema.column(position).logical_type.type == "DECIMAL"
-        merged = _merge([one for one in groups if one is not None], decimals) if None not in groups else None
+    for name, place in (places or places_of(footer, names)).items():
+        groups = [_of_chunk(group.column(place.position)) for group in row_groups]
+        merged = _merge([one for one in groups if one is not None], place.decimal) if None not in groups else None
         if merged is not None:
             found[name] = merged[1]
     return found
 
 
-def positions_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, int]:
+def places_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, Place]:
     """Where a file has the columns of a frame, by the frame's names; nested ones are absent."""
     wanted = {name.lower(): name for name in names}
     schema = footer.schema
-    paths = ((schema.column(position).path, position) for position in range(footer.num_columns))
-    return {wanted[path]: position for path, position in paths if path in wanted}
+    leaves = ((position, schema.column(position)) for position in range(footer.num_columns))
+    return {
+        wanted[leaf.path]: Place(position, leaf.logical_type.type == "DECIMAL")
+        for position, leaf in leaves
+        if leaf.path in wanted
+    }
 
 
 def merge_statistics(files: Iterable[HasStatistics], columns: Iterable[Column]) -> dict[str, ColumnStatistics]:

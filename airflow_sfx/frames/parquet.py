@@ -16,7 +16,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.frames.arrow import AnyColumn
-from airflow_sfx.frames.footer import merge_statistics, positions_of, statistics_of
+from airflow_sfx.frames.footer import Place, merge_statistics, places_of, statistics_of
 from airflow_sfx.frames.physical import PhysicalTable, convert, physical_schema
 
 Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
@@ -88,7 +88,7 @@ class Encoder:
         self._ready = self._coarse
         self._lock = threading.Lock()
         self._traits: _Traits | None = None
-        self._positions: Mapping[str, int] | None = None
+        self._places: Mapping[str, Place] | None = None
         if sample is not None:
             self._traits = _Traits.of(convert(self._stored(sample), self._coarse, self._fine).table)
 
@@ -149,9 +149,9 @@ class Encoder:
             metadata_collector=collected,
         ) as writer:
             writer.write_table(physical.table)
-        if self._positions is None:
-            self._positions = positions_of(collected[0], self._names)
-        facts = statistics_of(collected[0], self._names, self._positions)
+        if self._places is None:
+            self._places = places_of(collected[0], self._names)
+        facts = statistics_of(collected[0], self._names, self._places)
         return ParquetFacts(len(table), sink.tell() - before, facts, physical.int96)
 
     def _physical(self, table: pa.Table) -> PhysicalTable:
