@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import chain
 
 from airflow_sfx.core.arguments import zoned
-from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
+from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, TableNotFound
 from airflow_sfx.core.jsontext import member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
@@ -25,6 +26,14 @@ from airflow_sfx.warehouse.runs import Unit, commits_of
 
 _DECISION = ".decision.json"
 _ENDING = ".json"
+_READ_ALONE = 16
+"""An entry that is read by itself takes as long as this many that are read together."""
+
+_COMMITS_AT_ONCE = 4
+"""How many commits are read ahead, where perhaps the first has enough: one of 10,000 partitions is half a megabyte."""
+
+_Record = tuple[str, int, str]
+"""A change that a commit set out to make: the partition, the entry's number, the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +46,10 @@ class AuditFilter:
         actor: The user.
         dag_id: The DAG.
         run_id: The DAG run.
+        limit: How many changes of a table, the newest; None for all.
 
     Raises:
-        InvalidName: A time has no time zone.
+        InvalidName: A time has no time zone, or no number is a limit.
     """
 
     since: datetime | None = None
@@ -47,8 +57,11 @@ class AuditFilter:
     actor: str | None = None
     dag_id: str | None = None
     run_id: str | None = None
+    limit: int | None = None
 
     def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise InvalidName(f"limit={self.limit} asks for no change: give a number from 1 on, or leave it out")
         for name, value in (("since", self.since), ("until", self.until)):
             if value is not None:
                 zoned(value, name)
@@ -137,22 +150,42 @@ def _of_commits(ledger: Ledger, commits: Sequence[str], readers: int) -> list[Le
 
 
 def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:
-    records = [
-        (name, sequence, commit)
+    commits = (
+        [(name, sequence, commit) for name, sequence in changes]
         for commit, at, producer, changes in _commits(table, wanted)
         if wanted.takes(at, producer)
-        for name, sequence in changes
-    ]
-    return _in_effect(ledger, records, table.store.readers)
+    )
+    if wanted.limit is not None:
+        return _newest(ledger, commits, wanted.limit, table.store.readers)
+    return _in_effect(ledger, [record for records in commits for record in records], table.store.readers)
 
 
-def _in_effect(ledger: Ledger, records: Sequence[tuple[str, int, str]], readers: int) -> list[LedgerEntry]:
-    """The entries that commits set out to make (partition, number, commit) and that took effect, newest first."""
+def _newest(ledger: Ledger, commits: Iterable[list[_Record]], limit: int, readers: int) -> list[LedgerEntry]:
+    """The newest entries that took effect, of commits from the newest on; no more is read than that takes."""
+    found: list[LedgerEntry] = []
+    for records in commits:
+        rest = sorted(records, reverse=True)  # a commit's changes have one time, and go by the partition
+        while rest and len(found) < limit:
+            some, rest = rest[: limit - len(found)], rest[limit - len(found) :]
+            entries = _in_effect(ledger, some, readers, bundled=len(some) * _READ_ALONE > len(records))
+            if not entries:
+                break  # a commit took effect as a whole, or not at all
+            found += entries
+        if len(found) == limit:
+            break
+    return sorted(found, key=_age, reverse=True)
+
+
+def _in_effect(ledger: Ledger, records: Sequence[_Record], readers: int, *, bundled: bool = True) -> list[LedgerEntry]:
+    """The entries that commits set out to make and that took effect, newest first.
+
+    ``bundled``: those of a large commit are read from the one object that has them all.
+    """
     sizes = Counter(commit for _, _, commit in records)
-    large = [commit for commit, size in sizes.items() if size >= MANY]
+    large = [commit for commit, size in sizes.items() if size >= MANY and bundled]
     groups = dict(zip(large, each(ledger.group, large, readers), strict=True))
 
-    def entry_of(record: tuple[str, int, str]) -> LedgerEntry | None:
+    def entry_of(record: _Record) -> LedgerEntry | None:
         name, sequence, commit = record
         return groups.get(commit, {}).get((name, sequence)) or ledger.read(name, sequence)
 
@@ -163,7 +196,11 @@ def _in_effect(ledger: Ledger, records: Sequence[tuple[str, int, str]], readers:
         for (_, _, commit), entry in zip(records, entries, strict=True)
         if entry is not None and entry.commit == commit and ledger.in_effect(entry)
     ]
-    return sorted(found, key=lambda entry: (entry.at, entry.partition), reverse=True)
+    return sorted(found, key=_age, reverse=True)
+
+
+def _age(entry: LedgerEntry) -> tuple[datetime, str]:
+    return entry.at, entry.partition
 
 
 def _is_commit(path: str) -> bool:
@@ -171,11 +208,14 @@ def _is_commit(path: str) -> bool:
 
 
 def _commits(table: OpenTable, wanted: AuditFilter) -> Iterable[tuple[str, datetime, Producer, list[tuple[str, int]]]]:
-    """What was set out to be changed on the days in question: commit, time, who, partitions with entry numbers."""
-    days = [day for day in table.store.list_directories(table.layout.commits) if wanted.covers(date.fromisoformat(day))]
-    listed = each(lambda day: list(table.store.list(f"{table.layout.commits}/{day}")), days, table.store.readers)
-    paths = [info.path for day in listed for info in day if _is_commit(info.path)]
-    for path, data in zip(paths, each(table.store.get, paths, table.store.readers), strict=True):
+    """What was set out to be changed on the days in question, newest first: commit, time, who, partitions with entry numbers."""
+    store = table.store
+    days = [day for day in store.list_directories(table.layout.commits) if wanted.covers(date.fromisoformat(day))]
+    listed = each(lambda day: list(store.list(f"{table.layout.commits}/{day}")), days, store.readers)
+    paths = sorted((info.path for day in listed for info in day if _is_commit(info.path)), reverse=True)
+    at_once = max(1, len(paths)) if wanted.limit is None else min(_COMMITS_AT_ONCE, store.readers)
+    read = (each(store.get, paths[begin : begin + at_once], store.readers) for begin in range(0, len(paths), at_once))
+    for path, data in zip(paths, chain.from_iterable(read), strict=True):
         record = parse_object(data or b"", path)
         changes = [(str(name), int(sequence)) for name, sequence, *_ in member(record, "changes", list, path)]
         producer = Producer.from_json(member(record, "producer", dict, path))

@@ -381,5 +381,9 @@ def test_audit_takes_times_and_people(warehouse, ours) -> None:
         assert warehouse.audit("mine", "sales", **asked).entries == everything[:2]
     assert warehouse.audit("mine", "sales", until=middle).entries == everything[2:]
     assert warehouse.audit("mine", "sales", since=middle + timedelta(days=2)).entries == ()
+    for limit in (1, 2, 3, 9):
+        assert warehouse.audit("mine", "sales", limit=limit).entries == everything[:limit]
     with pytest.raises(sfx.InvalidName, match="no time zone"):
         warehouse.audit("mine", "sales", since=datetime(2016, 11, 1))
+    with pytest.raises(sfx.InvalidName, match="asks for no change"):
+        warehouse.audit("mine", "sales", limit=0)

@@ -12,6 +12,7 @@ from airflow_sfx.metastore import hive
 from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.storage.objects import ObjectStorage
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 DAY = "20161031"
@@ -94,6 +95,43 @@ def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(war
     assert len(found["entries"]) == 301
     assert set(newest) <= set(found["entries"])
     assert found["entries"][0].reason == "one"
+
+
+def test_the_newest_changes_are_told_without_reading_all_others(warehouse, counted) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(900)], "n": 1})
+    for night in range(3):
+        warehouse.store_dataframe(frame.assign(n=night), "trips", "wide", partition_by=["day"])
+    warehouse.store_dataframe(frame.head(1), "trips", "wide", partition_by=["day"])
+    everything = warehouse.audit("trips", "wide", foreign=False).entries
+    found = {}
+
+    def audit(limit: int) -> dict[str, int]:
+        return requests_of(
+            lambda: found.update(entries=warehouse.audit("trips", "wide", limit=limit, foreign=False).entries), counted
+        )
+
+    assert audit(1)["storage"] < 12
+    assert found["entries"] == everything[:1]
+    assert audit(20)["storage"] < 40
+    assert found["entries"] == everything[:20]
+    for limit in (901, 1000, 2701, 5000):
+        audit(limit)
+        assert found["entries"] == everything[:limit]
+
+
+def test_changes_that_did_not_take_effect_are_not_among_the_newest(warehouse, monkeypatch) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(30)], "n": 1})
+    warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Ledger, "decide", _interrupted)
+        warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
+    newest = warehouse.audit("trips", "wide", limit=7, foreign=False).entries
+    assert newest == warehouse.audit("trips", "wide", foreign=False).entries[:7]
+    assert {entry.sequence for entry in newest} == {1}
+
+
+def _interrupted(*arguments: object, **options: object) -> bool:
+    raise KeyboardInterrupt
 
 
 def test_one_partition_of_many_is_looked_at_alone(warehouse, counted) -> None:

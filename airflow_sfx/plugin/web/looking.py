@@ -214,11 +214,13 @@ def changes(
     warehouse = snapshots.warehouse()
     tables = [TableRef.parse(table)] if table else warehouse.tables()
 
+    enough = offset + limit + 1
+
     def of_table(ref: TableRef, begin: datetime, end: datetime) -> AuditReport:
         names = (ref.database, ref.table)
         try:
             return warehouse.audit(
-                *names, since=begin, until=end, actor=actor, dag_id=dag_id, run_id=run_id, foreign=False
+                *names, since=begin, until=end, actor=actor, dag_id=dag_id, run_id=run_id, limit=enough, foreign=False
             )
         except (ForeignChange, TableNotFound):  # not ours, or gone since it was listed
             if table:
@@ -232,7 +234,7 @@ def changes(
     reports: list[AuditReport] = []
     found: list[tuple[str, LedgerEntry]] = []
     end, span = until or datetime.now(UTC), FIRST_SPAN
-    while end > since and len(found) <= offset + limit:  # a month may have a million changes, and a page shows fifty
+    while end > since and len(found) < enough:  # a month may have a million changes, and a page shows fifty
         begin = since if end - since <= span else end - span  # a time before the year 1 cannot be told
         of_span = each(partial(of_table, begin=begin, end=end), tables)
         reports += of_span

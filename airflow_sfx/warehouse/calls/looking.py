@@ -161,6 +161,7 @@ class Looking(Calls):
         actor: str | None = None,
         dag_id: str | None = None,
         run_id: str | None = None,
+        limit: int | None = None,
         foreign: bool = True,
         files: bool | None = None,
     ) -> AuditReport:
@@ -174,6 +175,7 @@ class Looking(Calls):
             actor: Changes of this user only.
             dag_id: Changes of this DAG only.
             run_id: Changes of this DAG run only.
+            limit: How many changes, the newest; None for all.
             foreign: Whether to look for what something else did, too: that takes a look at all partitions.
             files: Whether to compare the files of the current batches with what was written, too; None for tables of up to
                 1,000 partitions.
@@ -183,7 +185,7 @@ class Looking(Calls):
 
         Raises:
             TableNotFound: There is no such table.
-            InvalidName: A time has no time zone.
+            InvalidName: A time has no time zone, or the limit is no number from 1 on.
 
         Example:
             >>> [entry.batch_id for entry in warehouse.audit("sales", "sold_items").entries] == [oops.batch_id, good.batch_id]
@@ -192,7 +194,7 @@ class Looking(Calls):
         from airflow_sfx.warehouse.audit import AuditFilter, audit_table
 
         opened = self._open(db, table)
-        wanted = AuditFilter(since, until, actor, dag_id, run_id)
+        wanted = AuditFilter(since, until, actor, dag_id, run_id, limit)
         return audit_table(opened, Ledger(opened), wanted, foreign=foreign, files=files)
 
     def audit_run(self, *, dag_id: str, run_id: str) -> list[AuditReport]:
