@@ -408,3 +408,34 @@ def test_a_table_is_looked_at_once_for_all_that_a_page_asks_for(shop, monkeypatc
         meanwhile.result()
     snapshots.table("shop", "items")
     assert len(looked) == 3, "what was looked at before a change is not kept"
+
+
+def test_who_turns_pages_does_not_wait_while_a_table_is_looked_at_anew(shop, monkeypatch) -> None:
+    from airflow_sfx.plugin.web.snapshots import Snapshots
+
+    monkeypatch.setenv("SFX_WAREHOUSE", shop.uri)
+    snapshots = Snapshots()
+    looks, look = [], snapshots.warehouse().overview
+
+    def slow(self: object, *names: str) -> object:
+        looks.append(names)
+        time.sleep(0.2)
+        if len(looks) == 3:
+            raise sfx.WarehouseUnavailable("it went away")
+        return look(*names)
+
+    monkeypatch.setattr(type(shop), "overview", slow)
+    first = snapshots.table("shop", "items")  # fresh for a second, as it took 0.2
+    time.sleep(1.2)
+    begun = time.monotonic()
+    assert snapshots.table("shop", "items") is first
+    assert time.monotonic() - begun < 0.15
+    time.sleep(0.5)
+    assert snapshots.table("shop", "items") is not first, "it was looked at meanwhile"
+    assert len(looks) == 2
+    time.sleep(1.2)
+    snapshots.table("shop", "items")
+    time.sleep(0.5)
+    assert len(looks) == 3
+    snapshots.table("shop", "items")
+    assert len(looks) == 4, "what could not be looked at anew is asked for, and whoever asks is told"

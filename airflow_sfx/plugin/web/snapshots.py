@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 
 import airflow_sfx as sfx
+from airflow_sfx.core.errors import SfxError
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.overview import TableOverview, partition_names
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 TIMES, SECONDS = 5, 5.0
-"""How old a table on the page may be: so many times as long as it took to look at it, and no more than so many seconds."""
+"""For how long a table on the page is taken as it was: so many times as long as it took to look at it, and no more than so many
+seconds. For as long again it is still shown, and looked at anew meanwhile."""
 
 MOST = 64
 """How many tables are remembered."""
@@ -22,12 +27,25 @@ LOOKS = 16
 """How many tables are looked at side by side."""
 
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A table as it was, fresh until one time and shown until another, by the clock of this process."""
+
+    overview: TableOverview
+    fresh: float
+    shown: float
+
+
 @dataclass(slots=True)
 class Snapshots:
     """The warehouse of the API server, and its tables as they were a moment ago."""
 
     _warehouse: Warehouse | None = None
-    _found: dict[TableRef, tuple[float, TableOverview]] = field(default_factory=dict)
+    _found: dict[TableRef, _Seen] = field(default_factory=dict)
+    _renewing: set[TableRef] = field(default_factory=set)
     _looking: list[threading.Lock] = field(default_factory=lambda: [threading.Lock() for _ in range(LOOKS)])
     _forgot: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,26 +102,51 @@ class Snapshots:
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         ref = TableRef(db, table)
+        return self._remembered(ref) or self._looked_at(ref)
+
+    def _remembered(self, ref: TableRef) -> TableOverview | None:
+        now = time.monotonic()
+        with self._lock:
+            seen = self._found.get(ref)
+            if seen is None or now > seen.shown:
+                return None
+            renew = now > seen.fresh and ref not in self._renewing
+            if renew:
+                self._renewing.add(ref)
+        if renew:
+            work = partial(copy_context().run, self._renew, ref)  # the page has little patience with servers
+            threading.Thread(target=work, name="sfx-snapshot", daemon=True).start()
+        return seen.overview
+
+    def _renew(self, ref: TableRef) -> None:
+        try:
+            self._look(ref)
+        except SfxError as error:
+            _log.info("%s could not be looked at anew: whoever asks next is told. %s", ref, error)
+            self.forget(ref)
+        finally:
+            with self._lock:
+                self._renewing.discard(ref)
+
+    def _looked_at(self, ref: TableRef) -> TableOverview:
         with self._looking[
             hash(ref) % LOOKS
         ]:  # a page asks for several things at once, and the table is looked at once
-            with self._lock:
-                until, found = self._found.get(ref, (0.0, None))
-                forgot = self._forgot
-            began = time.monotonic()
-            if found is not None and began < until:
-                return found
-            found = self.warehouse().overview(ref.database, ref.table)
-            self._keep(ref, found, time.monotonic() - began, forgot)
-            return found
+            return self._remembered(ref) or self._look(ref)
 
-    def _keep(self, ref: TableRef, found: TableOverview, took: float, forgot: int) -> None:
+    def _look(self, ref: TableRef) -> TableOverview:
+        began = time.monotonic()
         with self._lock:
-            if forgot != self._forgot:
-                return  # something was changed while this was looked at
-            while len(self._found) >= MOST:
-                self._found.pop(next(iter(self._found)))
-            self._found[ref] = (time.monotonic() + min(TIMES * took, SECONDS), found)
+            forgot = self._forgot
+        found = self.warehouse().overview(ref.database, ref.table)
+        now = time.monotonic()
+        span = min(TIMES * (now - began), SECONDS)
+        with self._lock:
+            if forgot == self._forgot:  # else something was changed while this was looked at
+                while len(self._found) >= MOST:
+                    self._found.pop(next(iter(self._found)))
+                self._found[ref] = _Seen(found, now + span, now + 2 * span)
+        return found
 
     def forget(self, ref: TableRef) -> None:
         """Look at a table anew next time: it was changed."""
