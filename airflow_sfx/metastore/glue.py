@@ -10,6 +10,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
@@ -17,7 +18,7 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import glue_objects as objects
 from airflow_sfx.metastore.external import follows
-from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Move, PartitionInfo, TableInfo
 
 READ_CHUNK = 1000
 WRITE_CHUNK = 100
@@ -129,6 +130,10 @@ class GlueMetastore:
                 if done:
                     return False
         raise AssertionError  # the loop ends by returning or raising
+
+    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> contextlib.AbstractContextManager[Move]:
+        """Nothing needs to be made ready."""
+        return contextlib.nullcontext(partial(self.repoint, ref))
 
     def _move(self, table: Mapping[str, Any], pointers: Sequence[PartitionInfo]) -> bool:
         """Move what is not where it should be; False if some of it has to be looked at again."""

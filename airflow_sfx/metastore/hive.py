@@ -21,7 +21,7 @@ from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
 from airflow_sfx.metastore.hive_client import CALL_SECONDS, Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.hive_thrift import ttypes
-from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Move, PartitionInfo, TableInfo
 from airflow_sfx.metastore.patience import patience
 
 CHUNK = 1000
@@ -140,11 +140,26 @@ class HiveMetastore:
         """Move partitions to new places, all at one moment, and add the missing ones; see `Metastore.repoint`."""
         name = None if len(pointers) > 1 else str(pointers[0].partition)
         with self._locks.held(ref, name) as hold:
-            self._until_done(
-                ref,
-                lambda table: (self._move if table.partitionKeys else self._move_table)(table, pointers),
-            )
+            self._move_all(ref, pointers)
         return hold.lasted
+
+    @contextlib.contextmanager
+    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> Iterator[Move]:
+        """Ask for the lock of one partition in the background; several are locked when they move, as it stops all others."""
+        if len(partitions) > 1:
+            yield partial(self.repoint, ref)
+            return
+        with self._locks.ahead(ref, str(partitions[0])) as lock:
+
+            def move(pointers: Sequence[PartitionInfo]) -> bool:
+                with lock() as hold:
+                    self._move_all(ref, pointers)
+                return hold.lasted
+
+            yield move
+
+    def _move_all(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
+        self._until_done(ref, lambda table: (self._move if table.partitionKeys else self._move_table)(table, pointers))
 
     def _until_done(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
         """Look at a table and change it; once more where it has to be looked at again. Returns the table, changed.

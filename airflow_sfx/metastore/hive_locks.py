@@ -17,7 +17,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,19 +91,20 @@ class Locks:
         self._supported = True
 
     @contextlib.contextmanager
-    def held(self, ref: TableRef, name: str | None) -> Iterator[Hold]:
+    def held(self, ref: TableRef, name: str | None, unwanted: threading.Event | None = None) -> Iterator[Hold]:
         """Hold the lock of a partition, or of a table with all of its partitions.
 
         Args:
             ref: The table.
             name: The partition's name; None for all partitions.
+            unwanted: Set where nobody wants it any more, and it need not be waited for.
 
         Yields:
             The hold, which tells afterwards whether the lock was held all the time. It was not where the metastore has no
             lock tables, somebody else held it for too long, or it ended because its holder was asleep.
         """
         hold = Hold()
-        taken = self._take(ref, name) if self._supported else None
+        taken = self._take(ref, name, unwanted or threading.Event()) if self._supported else None
         if taken is None:
             yield hold
             return
@@ -115,7 +118,33 @@ class Locks:
             hold.lasted = taken.is_sure or self._renewed(taken)
             self._release(taken.lock)
 
-    def _take(self, ref: TableRef, name: str | None) -> _Lease | None:
+    @contextlib.contextmanager
+    def ahead(self, ref: TableRef, name: str | None) -> Iterator[Callable[[], contextlib.AbstractContextManager[Hold]]]:
+        """Ask for a lock in the background, while the block does what must be done before it is needed.
+
+        Args:
+            ref: The table.
+            name: The partition's name; None for all partitions.
+
+        Yields:
+            What waits for the lock, and holds it as `held` does; to be used once. A lock that was not used is given back.
+        """
+        unwanted = threading.Event()
+        with contextlib.ExitStack() as given_back, ThreadPoolExecutor(1, thread_name_prefix="sfx-hive-lock") as pool:
+            taking = pool.submit(copy_context().run, given_back.enter_context, self.held(ref, name, unwanted))
+
+            @contextlib.contextmanager
+            def taken() -> Iterator[Hold]:
+                hold = taking.result()
+                with given_back:
+                    yield hold
+
+            try:
+                yield taken
+            finally:
+                unwanted.set()
+
+    def _take(self, ref: TableRef, name: str | None, unwanted: threading.Event) -> _Lease | None:
         mark, since = f"{_MARK}{uuid.uuid4().hex}", _clocks()
         try:
             answer = self._clients.tell(lambda client: client.lock(_request(ref, name, mark)))
@@ -130,11 +159,11 @@ class Locks:
             return None
         give_up, look_at = time.monotonic() + WAIT_SECONDS, 0.0
         state = answer.state
-        while state == ttypes.LockState.WAITING and time.monotonic() < give_up:
+        while state == ttypes.LockState.WAITING and time.monotonic() < give_up and not unwanted.is_set():
             if time.monotonic() > look_at:
                 self._end_those_of_the_dead(ref, answer.lockid)
                 look_at = time.monotonic() + LOOK_SECONDS
-            time.sleep(random.uniform(0.02, 0.2))  # noqa: S311
+            unwanted.wait(random.uniform(0.02, 0.2))  # noqa: S311
             since = _clocks()
             state = self._state(answer.lockid)
         if state == ttypes.LockState.ACQUIRED:

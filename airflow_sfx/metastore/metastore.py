@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,6 +52,10 @@ class PartitionInfo:
     rows: int | None = None
     bytes: int | None = None
     at: str = ""
+
+
+Move = Callable[[Sequence[PartitionInfo]], bool]
+"""Moves partitions of one table; see `Metastore.repoint`."""
 
 
 class Metastore(Protocol):
@@ -111,4 +116,15 @@ class Metastore(Protocol):
         Returns:
             Whether that is sure. Where it is not (False), a later writer may have come between this one's look and its
             move: the caller looks at the ledgers again.
+        """
+
+    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> AbstractContextManager[Move]:
+        """Get ready to move partitions, while the block does what must be done before.
+
+        Args:
+            ref: The table.
+            partitions: The partitions that will move, unless something comes between.
+
+        Returns:
+            For a ``with`` block: what moves them as `repoint` does, once.
         """

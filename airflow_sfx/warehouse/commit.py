@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.jsontext import compact, storable_text
@@ -21,7 +22,7 @@ from airflow_sfx.core.layout import new_commit_id
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.metastore.metastore import Move, PartitionInfo
 from airflow_sfx.storage.parallel import put_all
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.observers import Committed, tell
@@ -93,8 +94,12 @@ def commit(
         if not changes:
             return []
         entries = _entries(changes, heads, author)
-        _record(table, entries, author)
-        if _place(ledger, entries):
+        with table.metastore.moving(table.ref, [table.layout.partition(entry.partition) for entry in entries]) as move:
+            _record(table, entries, author)
+            placed = _place(ledger, entries)
+            if placed:
+                move_pointers(table, ledger, entries, move)
+        if placed:
             break
         if time.monotonic() > give_up:
             raise CommitConflict(
@@ -105,7 +110,6 @@ def commit(
             )
         tries += 1
         time.sleep(random.uniform(0, min(0.002 * 2**tries, 0.25)))  # noqa: S311
-    move_pointers(table, ledger, entries)
     tell(_committed(table, entries, time.monotonic() - began, tries))
     return entries
 
@@ -168,7 +172,7 @@ def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH)
     )
 
 
-def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntry]) -> None:
+def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntry], move: Move | None = None) -> None:
     """Point the metastore at the batches that entries made current, all at one moment.
 
     Where the metastore cannot keep writers apart, a slow one may move a pointer back over a later one's; so the ledgers
@@ -178,12 +182,16 @@ def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntr
         table: The table.
         ledger: Its ledgers.
         entries: Entries in effect, of different partitions.
+        move: What is ready to move them, once; None where nothing is.
 
     Raises:
         WarehouseUnavailable: The metastore failed; the ledger has the change, and the next operation completes it.
     """
     try:
-        while entries and not table.metastore.repoint(table.ref, [_pointer(table, entry) for entry in entries]):
+        repoint = partial(table.metastore.repoint, table.ref)
+        move = move or repoint
+        while entries and not move([_pointer(table, entry) for entry in entries]):
+            move = repoint
             heads = ledger.heads({entry.partition: entry.sequence for entry in entries})
             later = [heads[entry.partition].entry for entry in entries]
             entries = [new for new, old in zip(later, entries, strict=True) if new and new.sequence > old.sequence]

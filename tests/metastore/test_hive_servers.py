@@ -23,8 +23,10 @@ from airflow_sfx.metastore import hive_client, hive_locks
 from airflow_sfx.metastore.hive import HiveMetastore
 from airflow_sfx.metastore.hive_client import Address, HiveClients
 from airflow_sfx.metastore.hive_locks import Locks
+from airflow_sfx.metastore.hive_thrift import ttypes
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
+from airflow_sfx.warehouse import commit
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.faults.proxy import proxy
@@ -192,6 +194,7 @@ import os, signal, sys
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.hive_client import Address, HiveClients
 from airflow_sfx.metastore.hive_locks import Locks
+from airflow_sfx.metastore.hive_thrift import ttypes
 with Locks(HiveClients(Address.parse(sys.argv[1], {}))).held(TableRef("servers", "items"), None):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -210,6 +213,55 @@ def test_the_lock_of_a_writer_that_died_is_ended_by_the_next_and_no_other_is(cle
             pass
     assert first.lasted, "the lock of the dead was waited for until it was given up"
     assert not second.lasted, "a lock that is renewed is ended by nobody"
+
+
+def locks_shown(clean_address: str) -> int:
+    clients = HiveClients(Address.parse(clean_address, {}))
+    wanted = ttypes.ShowLocksRequest(dbname="servers", tablename="items" + hive_locks.SUFFIX)
+    return len(clients.ask(lambda client: client.show_locks(wanted)).locks or [])
+
+
+def test_a_lock_that_is_asked_for_ahead_is_held_where_it_is_used_and_given_back_where_it_is_not(clean_address) -> None:
+    ref, locks = TableRef("servers", "items"), Locks(HiveClients(Address.parse(clean_address, {})))
+    with locks.ahead(ref, "20161031") as lock:
+        with lock() as hold:
+            assert locks_shown(clean_address) == 1
+        assert hold.lasted
+        assert locks_shown(clean_address) == 0
+    with locks.ahead(ref, "20161031"):
+        pass
+    assert locks_shown(clean_address) == 0
+
+
+def test_a_lock_that_is_not_wanted_any_more_is_not_waited_for(clean_address) -> None:
+    ref = TableRef("servers", "items")
+    locks, others = (Locks(HiveClients(Address.parse(clean_address, {}))) for _ in range(2))
+    with others.held(ref, "20161031") as theirs:
+        begun = time.monotonic()
+        with locks.ahead(ref, "20161031"):
+            time.sleep(0.3)  # it is asked for, and waits
+        assert time.monotonic() - begun < hive_locks.WAIT_SECONDS / 2
+        assert locks_shown(clean_address) == 1, "the one that waited was given back, too"
+    assert theirs.lasted
+
+
+def test_a_commit_asks_for_the_lock_while_it_writes_down_what_it_will_do(clean_address, monkeypatch) -> None:
+    warehouse = warehouse_on(clean_address)
+    store_change_and_roll_back(warehouse)
+    seen: list[int] = []
+    original = commit._place
+
+    def placed(*arguments: Any) -> bool:
+        give_up = time.monotonic() + 10
+        while not locks_shown(clean_address) and time.monotonic() < give_up:
+            time.sleep(0.02)
+        seen.append(locks_shown(clean_address))
+        return original(*arguments)
+
+    monkeypatch.setattr(commit, "_place", placed)
+    warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "servers", "items", ["20161031"])
+    assert seen == [1]
+    assert locks_shown(clean_address) == 0
 
 
 def test_a_writer_that_slept_while_its_lock_was_ended_knows_and_its_caller_looks_again(
