@@ -23,7 +23,7 @@ from dags_examples.local_airflow import LocalAirflow, local_airflow
 
 TASKS = 200
 PAIRS = 20
-TABLES, RUNS, SENSORS = 20, 10, 10
+TABLES, RUNS, SENSORS = 20, 20, 5
 WAITING = RUNS * SENSORS
 POLL_SECONDS, WATCH_SECONDS = 10.0, 60.0
 

@@ -1,8 +1,8 @@
-"""Making many objects without looking for garbage among them meanwhile.
+"""Making many objects without looking for garbage among them again and again.
 
 What a metastore says of 10,000 partitions, or the manifests of a year, are hundreds of thousands of objects, all in use. Python
-looks for garbage again and again while they are made, and among all that the process had before: a third of the time, and more in
-a large process.
+looks for garbage after every 700 of them, and now and then among all that the process had before: a third of the time, and more
+in a large process.
 """
 
 from __future__ import annotations
@@ -13,56 +13,58 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_SELDOM = 200_000
+"""After how many new objects garbage is looked for meanwhile: a thread that waits for a server lets others make no more."""
 
-class _Pause:
-    """How many calls, in whatever threads, want no garbage collected now."""
+
+class _Blocks:
+    """How many blocks, in whatever threads, are under way, and how often garbage is looked for outside of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls = 0
-        self._resume = False
+        self._count = 0
+        self._usual = gc.get_threshold()
 
     def begin(self) -> None:
         with self._lock:
-            if not self._calls:
-                self._resume = gc.isenabled()
-                gc.disable()
-            self._calls += 1
+            if not self._count:
+                self._usual = gc.get_threshold()
+                if 0 < self._usual[0] < _SELDOM:
+                    gc.set_threshold(_SELDOM, *self._usual[1:])
+            self._count += 1
 
     def end(self) -> None:
         with self._lock:
-            self._calls = max(0, self._calls - 1)  # in a child that was forked within a block there is none
-            if not self._calls and self._resume:
-                gc.enable()
+            self._count = max(0, self._count - 1)  # in a child that was forked within a block there is none
+            if not self._count:
+                gc.set_threshold(*self._usual)
 
     def forked(self) -> None:
-        """The threads that wanted it are not in a forked child, nor is whoever held the lock."""
+        """The threads that were in a block are not in a forked child, nor is whoever held the lock."""
         self._lock = threading.Lock()
-        if self._calls and self._resume:
-            gc.enable()
-        self._calls = 0
+        if self._count:
+            gc.set_threshold(*self._usual)
+        self._count = 0
 
 
-_PAUSE = _Pause()
-os.register_at_fork(after_in_child=_PAUSE.forked)
+_BLOCKS = _Blocks()
+os.register_at_fork(after_in_child=_BLOCKS.forked)
 
 
 @contextmanager
-def collection_paused() -> Iterator[None]:
-    """Collect no garbage until the block ends; for blocks that make many objects and keep them, and take a second at most.
+def seldom_collected() -> Iterator[None]:
+    """Look for garbage seldom until the block ends; for blocks that make many objects and keep them.
 
     Blocks may overlap, in several threads. Where the program has switched collection off itself, it stays so.
 
     Example:
         >>> import gc
-        >>> with collection_paused():
-        ...     gc.isenabled()
-        False
-        >>> gc.isenabled()
-        True
+        >>> with seldom_collected():
+        ...     gc.get_threshold()[0]
+        200000
     """
-    _PAUSE.begin()
+    _BLOCKS.begin()
     try:
         yield
     finally:
-        _PAUSE.end()
+        _BLOCKS.end()

@@ -12,7 +12,7 @@ from typing import Any
 from thrift.Thrift import TApplicationException, TException
 
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
-from airflow_sfx.core.garbage import collection_paused
+from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
@@ -125,7 +125,7 @@ class HiveMetastore:
             found = self._all(ref) if wanted is None else self._named(ref, keys, wanted)
         except ttypes.NoSuchObjectException:  # the table has just been dropped
             return {}
-        with collection_paused():
+        with seldom_collected():
             infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
             return {info.partition: info for info in infos}
 
@@ -353,12 +353,12 @@ def _add_partitions(request: Any, client: Any) -> None:
 
 
 def _get_all(database: str, table: str, most: int, client: Any) -> list[Any]:
-    with collection_paused():
+    with seldom_collected():
         found: list[Any] = client.get_partitions(database, table, most)
     return found
 
 
 def _get_partitions(database: str, table: str, names: list[str], client: Any) -> list[Any]:
-    with collection_paused():
+    with seldom_collected():
         found: list[Any] = client.get_partitions_by_names(database, table, names)
     return found

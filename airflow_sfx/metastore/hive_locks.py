@@ -127,11 +127,19 @@ class Locks:
             name: The partition's name; None for all partitions.
 
         Yields:
-            What waits for the lock, and holds it as `held` does; to be used once. A lock that was not used is given back.
+            What waits for the lock, and holds it as `held` does; to be used once. A lock that was not used is given back, and the
+            block ends once the metastore has answered.
         """
         unwanted = threading.Event()
+
+        def take() -> Hold:
+            hold = given_back.enter_context(self.held(ref, name, unwanted))
+            if unwanted.is_set():  # whoever asked may have been interrupted, and wait no more
+                given_back.close()
+            return hold
+
         with contextlib.ExitStack() as given_back, ThreadPoolExecutor(1, thread_name_prefix="sfx-hive-lock") as pool:
-            taking = pool.submit(copy_context().run, given_back.enter_context, self.held(ref, name, unwanted))
+            taking = pool.submit(copy_context().run, take)
 
             @contextlib.contextmanager
             def taken() -> Iterator[Hold]:

@@ -6,9 +6,9 @@ It makes some sixty thousand objects that stay for good: looking for garbage amo
 
 from __future__ import annotations
 
-from airflow_sfx.core.garbage import collection_paused
+from airflow_sfx.core.garbage import seldom_collected
 
-with collection_paused():
+with seldom_collected():
     from hmsclient.genthrift.hive_metastore import ttypes
     from hmsclient.genthrift.hive_metastore.ThriftHiveMetastore import Client
 

@@ -43,7 +43,7 @@ class BatchPartitionSensor(BatchSensor):
             output of another task.
         end_from_trigger: End in the triggerer: no worker is needed after it either, and there is no XCom.
         deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        poke_interval: Seconds, or a timedelta, between two looks at the most.
+        poke_interval: Seconds, or a timedelta, between two looks, up to a tenth more.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
 

@@ -26,7 +26,7 @@ class BatchSensor(BaseSensorOperator):
 
     Args:
         deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        poke_interval: Seconds, or a timedelta, between two looks at the most.
+        poke_interval: Seconds, or a timedelta, between two looks, up to a tenth more.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
     """

@@ -47,7 +47,7 @@ class BatchPartitionTrigger(BaseTrigger):
         table: ``database.table``.
         partitions: The partitions' values; of a task that begins in the triggerer, templates.
         newer_than: A time, a batch ID, or nothing: any batch will do.
-        poll_seconds: The time between two looks at the most.
+        poll_seconds: The time between two looks, up to a tenth more.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         end_from_trigger: Whether the task has succeeded then, without a worker.
         of_run: Whether the partitions are the run's partition key or date.

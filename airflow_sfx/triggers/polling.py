@@ -26,9 +26,10 @@ Check = Callable[[Pointers], bool]
 """Says whether what somebody waits for is there."""
 
 _JITTER = 0.1
+"""By how much of itself a pause is longer at the most: never shorter, so that no table is asked about more often than said."""
 _LONGEST_PAUSE_SECONDS = 300.0
 _MOST_DOUBLINGS = 10
-_LOOKS_WITH_THE_SAME_KEYS = 20
+_LOOKS_WITH_THE_SAME_KEYS = 25
 """A table may be dropped and made anew with other keys: after so many looks they are asked for again."""
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ async def wait_for(
         ref: The table, which need not be there yet.
         partitions: Which partitions; one at least.
         there: Says whether they are.
-        seconds: How long to wait between two looks at the most; the most impatient of a table's waiters decides.
+        seconds: How long to wait between two looks, or up to a tenth longer; the most impatient of a table's waiters decides.
 
     Raises:
         SfxError: What no waiting mends, such as a connection that names no warehouse.
@@ -116,7 +117,7 @@ class TablePoll:
                 return
             pause = min(one.seconds for one in self.waiters) if self.waiters else 0.0
             pause = min(pause * 2 ** min(failures, _MOST_DOUBLINGS), max(pause, _LONGEST_PAUSE_SECONDS))
-            await self._sleep(pause * random.uniform(1 - _JITTER, 1))  # noqa: S311
+            await self._sleep(pause * random.uniform(1, 1 + _JITTER))  # noqa: S311
 
     async def _look(self) -> bool:
         """Ask the metastore once, and tell whose wait is over; False if it could not be asked."""

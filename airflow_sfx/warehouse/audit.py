@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import chain
+from itertools import islice
 
 from airflow_sfx.core.arguments import zoned
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, TableNotFound
@@ -29,8 +29,9 @@ _ENDING = ".json"
 _READ_ALONE = 16
 """An entry that is read by itself takes as long as this many that are read together."""
 
-_COMMITS_AT_ONCE = 4
-"""How many commits are read ahead, where perhaps the first has enough: one of 10,000 partitions is half a megabyte."""
+_COMMITS_AT_ONCE, _MOST_COMMITS_AT_ONCE = 4, 64
+"""How many commits are read at once first, where few may be enough (one of 10,000 partitions is half a megabyte), and how many
+at the most later on."""
 
 _Record = tuple[str, int, str]
 """A change that a commit set out to make: the partition, the entry's number, the commit."""
@@ -162,62 +163,65 @@ def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[Ledg
 
 def _newest(ledger: Ledger, commits: Iterable[list[_Record]], limit: int, readers: int) -> list[LedgerEntry]:
     """The newest entries that took effect, of commits from the newest on; no more is read than that takes."""
+    sizes: dict[str, int] = {}
+
+    def ordered() -> Iterator[_Record]:
+        for records in commits:
+            commit = records[0][2]
+            sizes[commit] = len(records)
+            if len(records) < MANY or ledger.took_effect(commit):
+                yield from sorted(records, reverse=True)
+
     found: list[LedgerEntry] = []
-    for records in commits:
-        rest = sorted(records, reverse=True)  # a commit's changes have one time, and go by the partition
-        while rest and len(found) < limit:
-            some, rest = rest[: limit - len(found)], rest[limit - len(found) :]
-            entries = _in_effect(ledger, some, readers, bundled=len(some) * _READ_ALONE > len(records))
-            if not entries:
-                break  # a commit took effect as a whole, or not at all
-            found += entries
-        if len(found) == limit:
-            break
-    return sorted(found, key=_age, reverse=True)
+    records = ordered()
+    while len(found) < limit and (some := list(islice(records, limit - len(found)))):
+        found += _in_effect(ledger, some, readers, sizes)
+    return found
 
 
-def _in_effect(ledger: Ledger, records: Sequence[_Record], readers: int, *, bundled: bool = True) -> list[LedgerEntry]:
-    """The entries that commits set out to make and that took effect, newest first.
+def _in_effect(
+    ledger: Ledger, records: Sequence[_Record], readers: int, sizes: Mapping[str, int] | None = None
+) -> list[LedgerEntry]:
+    """The entries that commits set out to make and that took effect, newest first by the clocks of their writers.
 
-    ``bundled``: those of a large commit are read from the one object that has them all.
+    Those of a large commit are read from the one object that has them all, unless ``sizes`` says that this has many more.
     """
-    sizes = Counter(commit for _, _, commit in records)
-    large = [commit for commit, size in sizes.items() if size >= MANY and bundled]
+    taken = Counter(commit for _, _, commit in records)
+    whole = sizes or taken
+    large = [commit for commit, many in taken.items() if many >= MANY and many * _READ_ALONE > whole[commit]]
     groups = dict(zip(large, each(ledger.group, large, readers), strict=True))
 
     def entry_of(record: _Record) -> LedgerEntry | None:
         name, sequence, commit = record
         return groups.get(commit, {}).get((name, sequence)) or ledger.read(name, sequence)
 
-    alone = len(records) - sum(map(len, groups.values()))
+    alone = len(records) - sum(taken[commit] for commit, group in groups.items() if group)
     entries = each(entry_of, records, readers if alone > 0 else 1)
     found = [
         entry
         for (_, _, commit), entry in zip(records, entries, strict=True)
         if entry is not None and entry.commit == commit and ledger.in_effect(entry)
     ]
-    return sorted(found, key=_age, reverse=True)
-
-
-def _age(entry: LedgerEntry) -> tuple[datetime, str]:
-    return entry.at, entry.partition
+    return sorted(found, key=lambda entry: (entry.commit, entry.partition), reverse=True)
 
 
 def _is_commit(path: str) -> bool:
     return path.endswith(_ENDING) and not path.endswith(_DECISION)
 
 
-def _commits(table: OpenTable, wanted: AuditFilter) -> Iterable[tuple[str, datetime, Producer, list[tuple[str, int]]]]:
+def _commits(table: OpenTable, wanted: AuditFilter) -> Iterator[tuple[str, datetime, Producer, list[tuple[str, int]]]]:
     """What was set out to be changed on the days in question, newest first: commit, time, who, partitions with entry numbers."""
     store = table.store
     days = [day for day in store.list_directories(table.layout.commits) if wanted.covers(date.fromisoformat(day))]
     listed = each(lambda day: list(store.list(f"{table.layout.commits}/{day}")), days, store.readers)
     paths = sorted((info.path for day in listed for info in day if _is_commit(info.path)), reverse=True)
-    at_once = max(1, len(paths)) if wanted.limit is None else min(_COMMITS_AT_ONCE, store.readers)
-    read = (each(store.get, paths[begin : begin + at_once], store.readers) for begin in range(0, len(paths), at_once))
-    for path, data in zip(paths, chain.from_iterable(read), strict=True):
-        record = parse_object(data or b"", path)
-        changes = [(str(name), int(sequence)) for name, sequence, *_ in member(record, "changes", list, path)]
-        producer = Producer.from_json(member(record, "producer", dict, path))
-        commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
-        yield commit, moment(record, "at", path), producer, changes
+    at_once = len(paths) if wanted.limit is None else _COMMITS_AT_ONCE
+    while paths:
+        some, paths = paths[:at_once], paths[at_once:]
+        at_once = min(4 * at_once, _MOST_COMMITS_AT_ONCE)
+        for path, data in zip(some, each(store.get, some, store.readers), strict=True):
+            record = parse_object(data or b"", path)
+            changes = [(str(name), int(sequence)) for name, sequence, *_ in member(record, "changes", list, path)]
+            producer = Producer.from_json(member(record, "producer", dict, path))
+            commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
+            yield commit, moment(record, "at", path), producer, changes

@@ -7,17 +7,18 @@ found by looking one further, two further, four further, and each entry names th
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import random
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import InconsistentBatch
-from airflow_sfx.core.garbage import collection_paused
+from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.storage.awaiting import awaited
@@ -26,6 +27,8 @@ from airflow_sfx.warehouse.opened import OpenTable
 
 _POLL_SECONDS = (0.002, 0.05)
 _PREFETCH = 64
+_BUNDLES = 4
+"""How many commits of many partitions are looked for among the heads of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Ledger:
             lines = gzip.decompress(data).decode().splitlines()
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise InconsistentBatch(f"{path} was altered after it was written: {error}; restore it") from error
-        with collection_paused():
+        with seldom_collected():
             found = [LedgerEntry.from_text(line, path) for line in lines]
             return {(one.partition, one.sequence): one for one in found}
 
@@ -143,11 +146,33 @@ class Ledger:
 
         For writers: whoever appends to a ledger that has come further is refused, and looks again.
         """
+        known = self._bundled([item for item in hints.items() if item[1]])
 
         def likely(item: tuple[str, int]) -> Head:
-            return self._head(*item) if item[1] else self.head(*item)
+            return self._head(*item, known.get(item)) if item[1] else self.head(*item)
 
         return dict(zip(hints, each(likely, hints.items(), self._store.readers), strict=True))
+
+    def _bundled(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], LedgerEntry]:
+        """Those entries, by partition and number, that commits of many partitions wrote and that are all in one object."""
+        found: dict[tuple[str, int], LedgerEntry] = {}
+        rest = list(wanted)
+        for _ in range(_BUNDLES if len(rest) >= MANY else 0):
+            if not rest:
+                break
+            item = rest.pop(
+                len(rest) // 2
+            )  # single partitions are often written anew at the ends, where the latest days are
+            sample = self.read(*item)
+            if sample is None:
+                continue
+            found[item] = sample
+            if sample.group and self.in_effect(sample):
+                with contextlib.suppress(InconsistentBatch):  # an audit tells; the entries themselves are there
+                    group = self.group(sample.commit)
+                    found |= {one: group[one] for one in rest if one in group}
+                    rest = [one for one in rest if one not in group]
+        return found
 
     def continued(self, hints: Mapping[str, int]) -> list[str]:
         """The partitions whose ledgers have an entry, in effect or not, after the one that is known.
@@ -197,14 +222,16 @@ class Ledger:
 
     def in_effect(self, entry: LedgerEntry) -> bool | None:
         """Whether an entry counts; None while its commit is not decided."""
-        if not entry.group:
-            return True
-        if entry.commit not in self._decided:
-            decision = self._decision(entry.commit)
+        return self.took_effect(entry.commit) if entry.group else True
+
+    def took_effect(self, commit: str) -> bool | None:
+        """Whether a commit of several partitions did; None while it is not decided."""
+        if commit not in self._decided:
+            decision = self._decision(commit)
             if decision is None:
                 return None
-            self._decided[entry.commit] = decision
-        return self._decided[entry.commit]
+            self._decided[commit] = decision
+        return self._decided[commit]
 
     def decide(self, commit: str, *, committed: bool) -> bool:
         """Decide a commit of several partitions, once and for all.
@@ -283,10 +310,10 @@ class Ledger:
             low, high = (middle, high) if exists(middle) else (low, middle)
         return low
 
-    def _head(self, name: str, last: int) -> Head:
+    def _head(self, name: str, last: int, final: LedgerEntry | None = None) -> Head:
         if not last:
             return Head()
-        final = self._present(name, last, {})
+        final = final or self._present(name, last, {})
         effect = self.in_effect(final)
         return Head(last, final if effect else self._effective(name, final.parent), final.at, undecided=effect is None)
 

@@ -16,7 +16,7 @@ from airflow_sfx.core.errors import (
     SfxError,
     TableNotFound,
 )
-from airflow_sfx.core.garbage import collection_paused
+from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, partitions_of
@@ -211,7 +211,7 @@ class OpenTable:
 
     def manifests(self, batches: dict[str, str]) -> list[Manifest]:
         """Read the manifests of several partitions' batches, in their order."""
-        with collection_paused():
+        with seldom_collected():
             return each(lambda item: self.manifest(*item), batches.items(), self.store.readers)
 
     def describe(self, name: str) -> str:

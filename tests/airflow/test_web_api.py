@@ -411,10 +411,14 @@ def test_a_table_is_looked_at_once_for_all_that_a_page_asks_for(shop, monkeypatc
 
 
 def test_who_turns_pages_does_not_wait_while_a_table_is_looked_at_anew(shop, monkeypatch) -> None:
-    from airflow_sfx.plugin.web.snapshots import Snapshots
+    from airflow_sfx.plugin.web import snapshots as module
 
+    monkeypatch.setattr(
+        module, "TIMES", 1000
+    )  # fresh for two seconds, and shown for two more, on a slow machine as well
+    monkeypatch.setattr(module, "SECONDS", 2.0)
     monkeypatch.setenv("SFX_WAREHOUSE", shop.uri)
-    snapshots = Snapshots()
+    snapshots = module.Snapshots()
     looks, look = [], snapshots.warehouse().overview
 
     def slow(self: object, *names: str) -> object:
@@ -425,17 +429,17 @@ def test_who_turns_pages_does_not_wait_while_a_table_is_looked_at_anew(shop, mon
         return look(*names)
 
     monkeypatch.setattr(type(shop), "overview", slow)
-    first = snapshots.table("shop", "items")  # fresh for a second, as it took 0.2
-    time.sleep(1.2)
+    first = snapshots.table("shop", "items")
+    time.sleep(2.3)
     begun = time.monotonic()
     assert snapshots.table("shop", "items") is first
     assert time.monotonic() - begun < 0.15
-    time.sleep(0.5)
+    time.sleep(1.0)
     assert snapshots.table("shop", "items") is not first, "it was looked at meanwhile"
     assert len(looks) == 2
-    time.sleep(1.2)
+    time.sleep(2.3)
     snapshots.table("shop", "items")
-    time.sleep(0.5)
+    time.sleep(1.0)
     assert len(looks) == 3
     snapshots.table("shop", "items")
     assert len(looks) == 4, "what could not be looked at anew is asked for, and whoever asks is told"

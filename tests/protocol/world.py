@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.external import follows
-from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Move, PartitionInfo, TableInfo
 from airflow_sfx.storage.parallel import led_by_first
 from airflow_sfx.storage.store import ObjectInfo, Store
 
@@ -162,6 +163,9 @@ class TwoStepMetastore:
             self._world.pointers[pointer.partition] = pointer
         return False
 
+    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> contextlib.AbstractContextManager[Move]:
+        return contextlib.nullcontext(partial(self.repoint, ref))
+
 
 class LockingMetastore(TwoStepMetastore):
     """Moves under a lock, for which nobody waits for ever, and tells afterwards whether it was held all the time."""
@@ -169,14 +173,35 @@ class LockingMetastore(TwoStepMetastore):
     WAITS = 2
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+        with self._locked(ref) as move:
+            return move(pointers)
+
+    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> contextlib.AbstractContextManager[Move]:
+        """The lock of one partition is held while its change is written down, as soon as `HiveMetastore` could have it."""
+        return self._locked(ref) if len(partitions) == 1 else super().moving(ref, partitions)
+
+    @contextlib.contextmanager
+    def _locked(self, ref: TableRef) -> Iterator[Move]:
         mine = object()
         held = self._take(mine)
-        super().repoint(ref, pointers)
-        self._world.step()
-        lasted = self._world.lock is mine
-        if lasted:
+
+        def move(pointers: Sequence[PartitionInfo]) -> bool:
+            TwoStepMetastore.repoint(self, ref, pointers)
+            self._world.step()
+            lasted = self._world.lock is mine
+            self._give_back(mine)
+            return self.sure(held=held, lasted=lasted)
+
+        try:
+            yield move
+        except Exception:  # who has died gives nothing back
+            self._give_back(mine)
+            raise
+        self._give_back(mine)
+
+    def _give_back(self, mine: object) -> None:
+        if self._world.lock is mine:
             self._world.lock = None
-        return self.sure(held=held, lasted=lasted)
 
     def expire(self) -> None:
         """Let the lock expire, as a step of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +16,7 @@ from airflow_sfx.core.ledger import Operation
 from airflow_sfx.metastore.external import INPUT_FORMAT, OUTPUT_FORMAT, SERDE
 from airflow_sfx.metastore.hive_client import Address, HiveClients
 from airflow_sfx.storage.open import open_store
+from airflow_sfx.warehouse import commit
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -368,6 +369,26 @@ def test_a_pointer_that_somebody_put_back_by_hand_outlives_the_batch_that_was_th
         warehouse.load_dataframe(ours)
     assert read(warehouse, DAY, "mine") == ["hat"]
     warehouse.verify(taken)
+
+
+def test_pages_of_changes_neither_repeat_nor_leave_out_one_where_clocks_differ(warehouse, ours, monkeypatch) -> None:
+    frame, real = pd.DataFrame({"item": ["cap"], "sold": [1]}), commit.datetime
+
+    def store(day: str, behind: int) -> None:
+        class Clock(real):
+            @classmethod
+            def now(cls, zone: tzinfo | None = None) -> datetime:
+                return real.now(zone) - timedelta(seconds=behind)
+
+        monkeypatch.setattr(commit, "datetime", Clock)
+        warehouse.store_dataframe(frame, "mine", "sales", [day])
+
+    for day, behind in ((NEXT, 0), (NEXT, 5), ("20161103", 2), (NEXT, 0)):
+        store(day, behind)
+    everything = warehouse.audit("mine", "sales").entries
+    assert len(everything) == 5
+    for limit in range(1, 6):
+        assert warehouse.audit("mine", "sales", limit=limit).entries == everything[:limit]
 
 
 def test_audit_takes_times_and_people(warehouse, ours) -> None:

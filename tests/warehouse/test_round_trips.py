@@ -97,6 +97,28 @@ def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(war
     assert found["entries"][0].reason == "one"
 
 
+def test_a_store_of_many_partitions_reads_what_was_current_from_one_object(warehouse, counted) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
+
+    def store() -> object:
+        return warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
+
+    store()
+    warehouse.store_dataframe(frame.head(2), "trips", "wide", partition_by=["day"])
+    assert requests_of(store, counted)["storage"] < 4 * 300 + 20, "a claim, a file, a manifest and an entry for each"
+    assert [len(warehouse.history("trips", "wide", [f"2016{number:04d}"])) for number in (0, 1, 2)] == [3, 3, 2]
+
+
+def test_an_altered_object_of_many_entries_is_not_needed_by_a_store(warehouse) -> None:
+    frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(30)], "n": 1})
+    warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
+    (bundle,) = (one.path for one in warehouse.store.list("") if "wide" in one.path and one.path.endswith(".gz"))
+    warehouse.store.delete([bundle])
+    assert warehouse.store.put_if_absent(bundle, b"nothing")
+    pin = warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
+    assert len(pin.entries) == 30
+
+
 def test_the_newest_changes_are_told_without_reading_all_others(warehouse, counted) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(900)], "n": 1})
     for night in range(3):

@@ -307,7 +307,7 @@ def _cell(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
 
 def _newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry]]:
     found = [(report.table, entry) for report in reports for entry in report.entries]
-    return sorted(found, key=lambda one: (one[1].at, one[0], one[1].partition), reverse=True)
+    return sorted(found, key=lambda one: (one[1].commit, one[0], one[1].partition), reverse=True)
 
 
 def _untold(reports: Sequence[AuditReport]) -> list[dict[str, str]]:

@@ -120,9 +120,10 @@ class Snapshots:
 
     def _renew(self, ref: TableRef) -> None:
         try:
-            self._look(ref)
-        except SfxError as error:
-            _log.info("%s could not be looked at anew: whoever asks next is told. %s", ref, error)
+            with self._looking[hash(ref) % LOOKS]:  # whoever comes after it was shown for the last time waits for this
+                self._look(ref)
+        except Exception as error:  # whoever asks next meets it
+            _log.info("%s could not be looked at anew: %s", ref, error, exc_info=not isinstance(error, SfxError))
             self.forget(ref)
         finally:
             with self._lock:
