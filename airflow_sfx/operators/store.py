@@ -19,7 +19,6 @@ from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.notify import Notify, checked, notifies
-from airflow_sfx.operators.room import roomy
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:
@@ -109,7 +108,6 @@ class StoreBatchOperator(Destination, PythonOperator):
         )
 
     @notifies
-    @roomy
     def execute(self, context: Context) -> BatchPin:
         """Run the function on the pinned batches and store what it returns.
 
@@ -124,6 +122,11 @@ class StoreBatchOperator(Destination, PythonOperator):
             TypeError: The function returned no DataFrame; nothing was stored.
             CheckFailed: A check said no; the batch is staged and the partition unchanged.
         """
+        from airflow_sfx.operators.room import with_room
+
+        return with_room(partial(self._run, context))
+
+    def _run(self, context: Context) -> BatchPin:
         from airflow_sfx.operators.arguments import load_arguments  # a DAG file need not load what only running takes
         from airflow_sfx.operators.origin import refuse_swapped
 

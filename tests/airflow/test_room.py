@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
+from airflow.sdk import DAG
 
-from airflow_sfx.operators.room import roomy
+from airflow_sfx.operators.room import with_room
 from airflow_sfx.operators.store import StoreBatchOperator
 
 CALLS = 1000
@@ -33,17 +36,26 @@ def worst(measure: Callable[[int], int]) -> int:
 
 
 def test_no_depth_costs_new_memory_at_each_call_of_a_loop() -> None:
-    @roomy
-    def with_room(depth: int) -> int:
-        return new_pages_of_a_loop(depth)
-
     if worst(new_pages_of_a_loop) < CALLS / 2:
         pytest.skip("this Python keeps the memory of its stack")
-    assert worst(with_room) < CALLS / 10
+    assert worst(lambda depth: with_room(partial(new_pages_of_a_loop, depth))) < CALLS / 10
 
 
-def test_a_task_that_stores_has_the_room() -> None:
-    execute = StoreBatchOperator.execute
-    while hasattr(execute, "__wrapped__"):
-        execute = execute.__wrapped__
-    assert execute.__code__.co_stacksize * 8 > 100_000
+def test_a_task_that_stores_has_the_room(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SFX_WAREHOUSE", f"embedded://{tmp_path}")
+    callers = []
+
+    class Called(Exception):
+        pass
+
+    def function() -> None:
+        frame = sys._getframe()
+        while frame := frame.f_back:
+            callers.append(frame.f_code)
+        raise Called
+
+    with DAG("rooms"):
+        task = StoreBatchOperator(task_id="store", python_callable=function, table="a.b", partitions=[])
+    with pytest.raises(Called):
+        task.execute({"task": task, "ti": None})
+    assert with_room.__code__ in callers

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from airflow_sfx.metastore.metastore import Move
 from airflow_sfx.storage import files, parallel
 from airflow_sfx.warehouse import commit, writing
 from airflow_sfx.warehouse.connect import connect
@@ -65,6 +67,12 @@ class Mortal:
         if not callable(member):
             return member
         return lambda *args, **options: self._countdown.around(member, *args, **options)
+
+    @contextlib.contextmanager
+    def moving(self, *args: Any) -> Iterator[Move]:
+        """What moves pointers later is a call as well."""
+        with self._real.moving(*args) as move:
+            yield lambda pointers: self._countdown.around(move, pointers)
 
 
 def run_until_call(
