@@ -39,6 +39,10 @@ def audit(
     actor: Annotated[str | None, typer.Option(metavar="USER", help="Changes of this user.")] = None,
     dag: Annotated[str | None, typer.Option(metavar="DAG_ID", help="Changes of this DAG.")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Changes of this DAG run.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="The newest N changes of each table; all where it is left out."),
+    ] = None,
     into: Annotated[
         str | None,
         typer.Option(metavar="DB.TABLE", help="Store the changes of these whole days, in UTC, of all tables there."),
@@ -60,9 +64,9 @@ def audit(
     settings: Settings = context.obj
     first, last = moment_of(since), moment_of(until)
     if into is not None:
-        if tables or actor or dag or run:
+        if tables or actor or dag or run or limit:
             raise typer.BadParameter(
-                "--into takes whole days of all tables: leave tables, --actor, --dag and --run out"
+                "--into takes whole days of all tables: leave tables, --actor, --dag, --run and --limit out"
             )
         _export(settings.warehouse, TableRef.parse(into), first, last)
         return
@@ -70,7 +74,15 @@ def audit(
 
     def look(ref: TableRef) -> AuditReport:
         return settings.warehouse.audit(
-            ref.database, ref.table, since=first, until=last, actor=actor, dag_id=dag, run_id=run, files=compare
+            ref.database,
+            ref.table,
+            since=first,
+            until=last,
+            actor=actor,
+            dag_id=dag,
+            run_id=run,
+            limit=limit,
+            files=compare,
         )
 
     refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()

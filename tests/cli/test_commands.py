@@ -214,6 +214,8 @@ def test_audit_tells_what_changed_and_by_whom(command) -> None:
     assert [entry["sequence"] for entry in report["entries"]] == [2, 1]
     assert report["foreign"] == []
     assert json.loads(command("audit", "--json", "--since", "2099-01-01T00:00Z").stdout)[0]["entries"] == []
+    (newest,) = json.loads(command("audit", TABLE, "--json", "--limit", "1").stdout)
+    assert newest["entries"] == report["entries"][:1]
     assert "what changed" in command("audit").stdout
 
 
