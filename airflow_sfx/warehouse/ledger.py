@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import random
+import re
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +29,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 
 _POLL_SECONDS = (0.002, 0.05)
 _PREFETCH = 64
+_PARTITION = re.compile(r'"partition":("(?:[^"\\]|\\.)*")')
 _BUNDLES = 4
 """How many commits of many partitions are looked for among the heads of a table."""
 
@@ -98,10 +101,10 @@ class Ledger:
             objects.append((self._layout.entries(entries[0].commit), bundle))
         return all(put_all(self._store, objects, led=True))
 
-    def group(self, commit: str) -> dict[tuple[str, int], LedgerEntry]:
+    def group(self, commit: str, names: Collection[str] | None = None) -> dict[tuple[str, int], LedgerEntry]:
         """The entries of a commit of many partitions, by partition and number; none where they are not in one object.
 
-        They are those that were to be written: `in_effect` says whether they were.
+        They are those that were to be written: `in_effect` says whether they were. ``names``: of these partitions only.
         """
         path = self._layout.entries(commit)
         data = self._store.get(path)
@@ -112,7 +115,9 @@ class Ledger:
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise InconsistentBatch(f"{path} was altered after it was written: {error}; restore it") from error
         with seldom_collected():
-            found = [LedgerEntry.from_text(line, path) for line in lines]
+            found = [
+                LedgerEntry.from_text(line, path) for line in lines if names is None or _partition_of(line) in names
+            ]
             return {(one.partition, one.sequence): one for one in found}
 
     def head(self, name: str, hint: int = 0) -> Head:
@@ -169,7 +174,7 @@ class Ledger:
             found[item] = sample
             if sample.group and self.in_effect(sample):
                 with contextlib.suppress(InconsistentBatch):  # an audit tells; the entries themselves are there
-                    group = self.group(sample.commit)
+                    group = self.group(sample.commit, {name for name, _ in rest})
                     found |= {one: group[one] for one in rest if one in group}
                     rest = [one for one in rest if one not in group]
         return found
@@ -347,3 +352,9 @@ class Ledger:
             return entry.at
         record = parse_object(data, path)
         return moment(record, "at", path) + timedelta(seconds=member(record, "lease_seconds", int, path))
+
+
+def _partition_of(line: str) -> str:
+    """The partition of an entry's text, which is found sooner than all of the entry is read."""
+    found = _PARTITION.search(line)
+    return str(json.loads(found[1])) if found else ""

@@ -14,6 +14,7 @@ from airflow.configuration import conf
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
 
+from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.patience import patient_for
 
@@ -70,11 +71,14 @@ EDITING = [Depends(same_site), Depends(requires_access_asset("POST"))]
 
 
 def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told]]:
-    """Serve a route in threads of the page's own: a warehouse that does not answer may not hold up Airflow's other requests."""
+    """Serve a route in threads of the page's own: a warehouse that does not answer may not hold up Airflow's other requests.
+
+    Garbage is looked for seldom meanwhile: among all that Airflow's API server has, it takes half a second.
+    """
 
     @wraps(route)
     async def served(*args: Asked.args, **kwargs: Asked.kwargs) -> Told:
-        with patient_for(PATIENCE):
+        with patient_for(PATIENCE), seldom_collected():
             return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
 
     return served
