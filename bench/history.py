@@ -73,7 +73,7 @@ def _measured(uri: str, backend: str, folder: Path, runs: int) -> Iterator[dict[
     (folder / "dags").mkdir()
     environment = {**os.environ, "SFX_WAREHOUSE": uri}
     with local_airflow(folder / "airflow", folder / "dags", environment) as airflow:
-        yield {f"page, {size}": {**_answers(airflow, warehouse, 20 * runs), **_paints(airflow, 2 * runs)}}
+        yield {f"page, {size}": {**_answers(airflow, warehouse, 20 * runs), **_paints(airflow, runs)}}
 
 
 def _median(action: Callable[[], object], runs: int) -> float:
@@ -126,7 +126,7 @@ def _paints(airflow: LocalAirflow, runs: int) -> dict[str, object]:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
         for run in range(-1, runs):
             for name, where in pages.items():
-                time.sleep(SECONDS)
+                time.sleep(2 * SECONDS)
                 context = browser.new_context(base_url=airflow.url)
                 context.add_cookies([{"name": "_token", "value": airflow.login("admin"), "url": airflow.url}])
                 page = context.new_page()
