@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -26,9 +25,6 @@ from airflow_sfx.warehouse.runs import Unit, commits_of
 
 _DECISION = ".decision.json"
 _ENDING = ".json"
-_READ_ALONE = 16
-"""An entry that is read by itself takes as long as this many that are read together."""
-
 _COMMITS_AT_ONCE, _MOST_COMMITS_AT_ONCE = 4, 64
 """How many commits are read at once first, where few may be enough (one of 10,000 partitions is half a megabyte), and how many
 at the most later on."""
@@ -151,11 +147,7 @@ def _of_commits(ledger: Ledger, commits: Sequence[str], readers: int) -> list[Le
 
 
 def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:
-    commits = (
-        [(name, sequence, commit) for name, sequence in changes]
-        for commit, at, producer, changes in _commits(table, wanted)
-        if wanted.takes(at, producer)
-    )
+    commits = (records for at, producer, records in _commits(table, wanted) if wanted.takes(at, producer))
     if wanted.limit is not None:
         return _newest(ledger, commits, wanted.limit, table.store.readers)
     return _in_effect(ledger, [record for records in commits for record in records], table.store.readers)
@@ -163,39 +155,32 @@ def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[Ledg
 
 def _newest(ledger: Ledger, commits: Iterable[list[_Record]], limit: int, readers: int) -> list[LedgerEntry]:
     """The newest entries that took effect, of commits from the newest on; no more is read than that takes."""
-    sizes: dict[str, int] = {}
 
     def ordered() -> Iterator[_Record]:
         for records in commits:
-            commit = records[0][2]
-            sizes[commit] = len(records)
-            if len(records) < MANY or ledger.took_effect(commit):
+            if len(records) < MANY or ledger.took_effect(records[0][2]):
                 yield from sorted(records, reverse=True)
 
     found: list[LedgerEntry] = []
     records = ordered()
     while len(found) < limit and (some := list(islice(records, limit - len(found)))):
-        found += _in_effect(ledger, some, readers, sizes)
+        found += _in_effect(ledger, some, readers)
     return found
 
 
-def _in_effect(
-    ledger: Ledger, records: Sequence[_Record], readers: int, sizes: Mapping[str, int] | None = None
-) -> list[LedgerEntry]:
-    """The entries that commits set out to make and that took effect, newest first by the clocks of their writers.
-
-    Those of a large commit are read from the one object that has them all, unless ``sizes`` says that this has many more.
-    """
-    taken = Counter(commit for _, _, commit in records)
-    whole = sizes or taken
-    large = [commit for commit, many in taken.items() if many >= MANY and many * _READ_ALONE > whole[commit]]
-    groups = dict(zip(large, each(ledger.group, large, readers), strict=True))
+def _in_effect(ledger: Ledger, records: Sequence[_Record], readers: int) -> list[LedgerEntry]:
+    """The entries that commits set out to make and that took effect, newest first by the clocks of their writers."""
+    names: dict[str, set[str]] = {}
+    for name, _, commit in records:
+        names.setdefault(commit, set()).add(name)
+    large = [commit for commit, some in names.items() if len(some) >= MANY]
+    groups = dict(zip(large, each(lambda commit: ledger.group(commit, names[commit]), large, readers), strict=True))
 
     def entry_of(record: _Record) -> LedgerEntry | None:
         name, sequence, commit = record
         return groups.get(commit, {}).get((name, sequence)) or ledger.read(name, sequence)
 
-    alone = len(records) - sum(taken[commit] for commit, group in groups.items() if group)
+    alone = len(records) - sum(map(len, groups.values()))
     entries = each(entry_of, records, readers if alone > 0 else 1)
     found = [
         entry
@@ -209,8 +194,8 @@ def _is_commit(path: str) -> bool:
     return path.endswith(_ENDING) and not path.endswith(_DECISION)
 
 
-def _commits(table: OpenTable, wanted: AuditFilter) -> Iterator[tuple[str, datetime, Producer, list[tuple[str, int]]]]:
-    """What was set out to be changed on the days in question, newest first: commit, time, who, partitions with entry numbers."""
+def _commits(table: OpenTable, wanted: AuditFilter) -> Iterator[tuple[datetime, Producer, list[_Record]]]:
+    """What each commit on the days in question set out to change, when and by whom, newest first."""
     store = table.store
     days = [day for day in store.list_directories(table.layout.commits) if wanted.covers(date.fromisoformat(day))]
     listed = each(lambda day: list(store.list(f"{table.layout.commits}/{day}")), days, store.readers)
@@ -221,7 +206,9 @@ def _commits(table: OpenTable, wanted: AuditFilter) -> Iterator[tuple[str, datet
         at_once = min(4 * at_once, _MOST_COMMITS_AT_ONCE)
         for path, data in zip(some, each(store.get, some, store.readers), strict=True):
             record = parse_object(data or b"", path)
-            changes = [(str(name), int(sequence)) for name, sequence, *_ in member(record, "changes", list, path)]
-            producer = Producer.from_json(member(record, "producer", dict, path))
             commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
-            yield commit, moment(record, "at", path), producer, changes
+            changes = [
+                (str(name), int(sequence), commit) for name, sequence, *_ in member(record, "changes", list, path)
+            ]
+            producer = Producer.from_json(member(record, "producer", dict, path))
+            yield moment(record, "at", path), producer, changes

@@ -96,11 +96,9 @@ def commit(
         entries = _entries(changes, heads, author)
         with table.metastore.moving(table.ref, [table.layout.partition(entry.partition) for entry in entries]) as move:
             _record(table, entries, author)
-            placed = _place(ledger, entries)
-            if placed:
+            if _place(ledger, entries):
                 move_pointers(table, ledger, entries, move)
-        if placed:
-            break
+                break
         if time.monotonic() > give_up:
             raise CommitConflict(
                 f"other writers changed {table.describe(changes[0].partition)} first, again and again for "

@@ -162,12 +162,10 @@ class Ledger:
         """Those entries, by partition and number, that commits of many partitions wrote and that are all in one object."""
         found: dict[tuple[str, int], LedgerEntry] = {}
         rest = list(wanted)
-        for _ in range(_BUNDLES if len(rest) >= MANY else 0):
-            if not rest:
+        for _ in range(_BUNDLES):
+            if len(rest) < MANY:
                 break
-            item = rest.pop(
-                len(rest) // 2
-            )  # single partitions are often written anew at the ends, where the latest days are
+            item = rest.pop(len(rest) // 2)  # at the ends, where the latest days are, partitions are written anew alone
             sample = self.read(*item)
             if sample is None:
                 continue
