@@ -92,7 +92,7 @@ def _many_partitions(
     some = {name: ask for name, ask in peers.items() if name == "PyIceberg"}  # awswrangler takes minutes, s3fs has none
     _hand_over(some, "flights", frame, folder)
     raw_root = f"warehouse/peers/raw/flights-{uuid.uuid4().hex}"
-    bulk = _BulkCalls(warehouse, stack, sorted(set(frame["date"])))
+    bulk = _BulkCalls(warehouse, stack, frame)
 
     def delta_and_metastore() -> None:
         _delta(stack, "flights", frame, None)
@@ -157,17 +157,19 @@ def _overwrites(warehouse: sfx.Warehouse, peers: Mapping[str, Ask]) -> dict[str,
 
 
 class _BulkCalls:
-    """What a year of partitions costs in the metastore alone: read them, and alter them in one call."""
+    """What a year of partitions costs in the metastore alone: read them, and move them elsewhere in one call."""
 
-    def __init__(self, warehouse: sfx.Warehouse, stack: Stack, days: list[str]) -> None:
-        frame = pd.DataFrame({"date": days, "n": 1})
-        warehouse.store_dataframe(frame, "bench", "bulk", partition_by=["date"])
+    def __init__(self, warehouse: sfx.Warehouse, stack: Stack, frame: pd.DataFrame) -> None:
+        days = frame.drop_duplicates("date")
+        warehouse.store_dataframe(days, "bench", "flights_bulk", partition_by=["date"])
         self._clients = HiveClients(Address.parse(f"127.0.0.1:{stack.metastore_port}", {}))
-        self._names = [f"date={day}" for day in days]
+        self._names = [f"date={day}" for day in days["date"]]
 
     def __call__(self) -> None:
-        found = self._clients.ask(lambda client: client.get_partitions_by_names("bench", "bulk", self._names))
-        self._clients.tell(lambda client: client.alter_partitions("bench", "bulk", found), seconds=120)
+        found = self._clients.ask(lambda client: client.get_partitions_by_names("bench", "flights_bulk", self._names))
+        for partition in found:
+            partition.sd.location = f"{partition.sd.location.rpartition('/')[0]}/{uuid.uuid4().hex}"
+        self._clients.tell(lambda client: client.alter_partitions("bench", "flights_bulk", found), seconds=120)
 
 
 def _s3(stack: Stack) -> S3FileSystem:

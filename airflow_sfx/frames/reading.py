@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from pyarrow import fs
@@ -11,6 +11,12 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.frames.filters import Filters
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.plan import Part, ReadPlan, SourceFile, shown
+
+Opened = Callable[[Sequence[SourceFile]], Sequence[SourceFile]]
+"""Gives planned files with their content, or with what leads to it."""
+
+_OPEN_AT_ONCE = 16
+"""How many files of a stream are opened together: small ones come whole, at a server by one request each."""
 
 
 def read_table(
@@ -45,9 +51,8 @@ def read_table(
     plan = ReadPlan.of(files, filesystem, columns, filters, lead, key_types or {}, with_index)
     tables = []
     for part in plan.parts(files):
-        scanner = plan.scanner(part)
         try:
-            read = scanner.to_table()
+            read = plan.scanner(part).to_table()
         except (pa.ArrowException, OSError) as error:
             raise plan.culprit(part.files, error) from error
         if filters is None:
@@ -68,6 +73,7 @@ def iter_batches(
     key_types: Mapping[str, str] | None = None,
     with_index: bool = True,
     batch_rows: int = 1 << 17,
+    opened: Opened | None = None,
 ) -> Iterator[pa.Table]:
     """Read files as `read_table` does, a piece at a time, in memory that does not grow with them.
 
@@ -80,6 +86,7 @@ def iter_batches(
         key_types: The Hive types of keys without a column.
         with_index: Whether index columns come along.
         batch_rows: The most rows that a piece has.
+        opened: Opens files, some at a time, just before they are read; None where they are.
 
     Yields:
         Tables with the frame's types; none is empty.
@@ -90,15 +97,8 @@ def iter_batches(
     """
     plan = ReadPlan.of(files, filesystem, columns, filters, lead, key_types or {}, with_index)
     for part in plan.parts(files):
-        batches = plan.scanner(part, batch_rows=batch_rows).to_batches()
         seen = 0
-        while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowException, OSError) as error:
-                raise plan.culprit(part.files, error) from error
-            if batch is None:
-                break
+        for batch in _scanned(plan, part, batch_rows, opened):
             seen += len(batch)
             if len(batch):
                 table = plan.finished(pa.Table.from_batches([batch]), part)
@@ -106,6 +106,18 @@ def iter_batches(
                     yield table
         if filters is None:
             _check_rows(part, seen)
+
+
+def _scanned(plan: ReadPlan, part: Part, batch_rows: int, opened: Opened | None) -> Iterator[pa.RecordBatch]:
+    size = _OPEN_AT_ONCE if opened else len(part.files)
+    for start in range(0, len(part.files), size):
+        some = part.files[start : start + size]
+        group = Part(opened(some) if opened else some, part.logical)
+        try:
+            for scanner in plan.scanners(group, batch_rows):
+                yield from scanner.to_batches()
+        except (pa.ArrowException, OSError) as error:
+            raise plan.culprit(group.files, error) from error
 
 
 def without_rows(

@@ -167,6 +167,18 @@ class FileStorage:
         data = self.get(path)
         return None if data is None else memoryview(data)
 
+    def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
+        """Some of a file's bytes, and how many it has; see `Store.view_part`."""
+
+        def read() -> tuple[memoryview, int] | None:
+            try:
+                with open(self._path(path), "rb", buffering=0) as file:
+                    return memoryview(os.pread(file.fileno(), stop - start, start)), os.fstat(file.fileno()).st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+        return self._call("read", path, read)
+
     def head(self, path: str) -> ObjectInfo | None:
         """Size of a file; None if there is none."""
 

@@ -132,6 +132,23 @@ class ObjectStorage:
 
         return self._found("read", path, lambda: memoryview(obstore.get(self._backend, path).bytes()))
 
+    def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
+        """Some of an object's bytes, and how many it has; see `Store.view_part`."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        def look() -> tuple[memoryview, int]:
+            try:
+                found = obstore.get(self._backend, path, options={"range": (start, stop)})
+                return memoryview(found.bytes()), found.meta["size"]
+            except BaseError:
+                size = obstore.head(self._backend, path)["size"]
+                if size > start:
+                    raise
+                return memoryview(b""), size  # which servers answer as an error
+
+        return self._found("read", path, look)
+
     def head(self, path: str) -> ObjectInfo | None:
         """Size and ETag of an object; None if there is none."""
         import obstore

@@ -92,6 +92,15 @@ class Store(Protocol):
     def view(self, path: str) -> memoryview | None:
         """As `get`, without a copy where the storage has none to make."""
 
+    def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
+        """Some of an object's bytes, and how many it has; None if there is no object.
+
+        Args:
+            path: The object's path.
+            start: The number of the first byte, from 0.
+            stop: The number of the byte before which they end; where the object ends before it, fewer come, or none.
+        """
+
     def head(self, path: str) -> ObjectInfo | None:
         """Size and ETag of an object; None if there is none."""
 

@@ -22,13 +22,16 @@ _READERS = 16
 _log = logging.getLogger(__name__)
 
 
-def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Partition] | None) -> dict[str, str]:
+def current_batches(
+    table: OpenTable, ledger: Ledger, partitions: Sequence[Partition] | None, *, to_load: bool
+) -> dict[str, str]:
     """The current batch of each partition.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         partitions: Which; None for all that have one, as the metastore had them at one moment.
+        to_load: Whether their manifests will be read next.
 
     Returns:
         Batch IDs by partition name.
@@ -40,7 +43,10 @@ def current_batches(table: OpenTable, ledger: Ledger, partitions: Sequence[Parti
         found = _as_the_metastore_has_it(table, ledger, partitions)
     else:
         names = [table.layout.name(partition) for partition in partitions]
-        heads = heads_to_read(table, ledger, names, table.pointers(partitions))
+        pointers = table.pointers(partitions)
+        if to_load:  # the ledgers nearly always have what the metastore has
+            table.expect([(name, info.batch_id) for name, info in pointers.items() if info.batch_id])
+        heads = heads_to_read(table, ledger, names, pointers)
         found = {name: head.batch_id for name, head in _at_one_moment(ledger, heads, {}).items()}
     for partition in partitions or ():
         name = table.layout.name(partition)

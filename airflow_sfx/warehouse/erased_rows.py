@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.load import source_files
+from airflow_sfx.warehouse.load import BatchFiles
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.store import encoded
 from airflow_sfx.warehouse.writing import BatchSet, Content
@@ -64,14 +64,14 @@ def search(table: OpenTable, name: str, batch_id: str, where: str, columns: list
 
     manifest = table.manifest(name, batch_id)
     files, options = _reading(table, manifest)
-    keys = set(map(str.lower, table.layout.keys)) if files else set()
+    keys = set(map(str.lower, table.layout.keys)) if files.sources else set()
     there = [one for one in columns if one in keys or options["lead"].own(one) is not None]
     if not there:
         condition = condition_of(where, pa.schema([]))
         everything = len(pa.table({"any": [0]}).filter(condition)) == 1
         return Match(manifest, manifest.rows if everything else 0, condition, there)
-    condition = condition_of(where, without_rows(files, columns=there, with_index=False, **options).schema)
-    pieces = iter_batches(files, columns=there, with_index=False, **options)
+    condition = condition_of(where, without_rows(files.sources, columns=there, with_index=False, **options).schema)
+    pieces = iter_batches(files.sources, opened=files.open, columns=there, with_index=False, **options)
     return Match(manifest, sum(len(piece.filter(condition)) for piece in pieces), condition, there)
 
 
@@ -139,7 +139,7 @@ class _Rest:
         keys = [one for one in self._match.columns if self.logical.own(one) is None]
         columns = [*names, *keys] if keys else None
         yield pa.RecordBatch.from_pylist([], schema=self.logical.schema)  # a batch of no rows has a file, too
-        for piece in iter_batches(self._files, columns=columns, **self._options):
+        for piece in iter_batches(self._files.sources, opened=self._files.open, columns=columns, **self._options):
             kept = piece.filter(others).select(names)
             self.rows += len(kept)
             _note(self._kept, kept)
@@ -168,8 +168,11 @@ def _note(found: dict[str, set[Any]], piece: pa.Table) -> None:
         values.update(one for chunk in column.chunks for one in chunk.dictionary_decode().unique().to_pylist())
 
 
-def _reading(table: OpenTable, manifest: Manifest) -> tuple[list[Any], dict[str, Any]]:
+def _reading(table: OpenTable, manifest: Manifest) -> tuple[BatchFiles, dict[str, Any]]:
     from airflow_sfx.frames.schema_text import schema_from_text
 
     key_types = {key.name: key.type for key in table.info.keys}
-    return source_files(table, [manifest]), {"lead": schema_from_text(manifest.schema), "key_types": key_types}
+    return BatchFiles(table, [manifest], whole=False), {
+        "lead": schema_from_text(manifest.schema),
+        "key_types": key_types,
+    }

@@ -1,17 +1,23 @@
-"""Where a batch's files are: beside its manifest, or, when it was adopted, where they were found."""
+"""Where a batch's files are: beside its manifest, or, when it was adopted, where they were found; and their content."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.awaiting import awaited
+from airflow_sfx.storage.ranged import RangedFile
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_LARGE_FILE = 4 << 20
+"""From how many bytes on part of a file on a server is read in ranges: a smaller one comes sooner whole than by two requests."""
+_TAIL_BYTES = 1 << 16
+"""How much of a file's end pyarrow asks for first, to find the footer."""
 
 
 def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
@@ -29,36 +35,50 @@ def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
     return table.store, table.layout.batch_dir(manifest.partition, manifest.batch_id)
 
 
-def open_file(store: Store, path: str, file: DataFile) -> str | pa.Buffer:
+def open_file(store: Store, path: str, file: DataFile, *, whole: bool, **facts: str) -> str | pa.Buffer | pa.PythonFile:
     """A file of a batch, after a look at its size.
 
     Args:
         store: The storage.
         path: The file's path in it.
         file: What the manifest says of it.
+        whole: Whether all of it will be read, and may be in memory at once.
+        facts: Whose it is, for errors: ``table``, ``partition``, ``batch_id``.
 
     Returns:
-        Its path on this machine, or its bytes.
+        Its path on this machine, or its bytes; of a large file elsewhere of which not all is read at once, a file whose reads
+        may raise the same error.
 
     Raises:
         InconsistentBatch: It is missing, or has another size.
     """
     import pyarrow as pa
 
-    source: str | pa.Buffer | None
-    size: int | None
-    local = store.local_path(path)
-    if local is not None:
-        info = store.head(path)
-        source, size = local, info.size if info else None
-    else:
-        data = awaited(store, lambda: store.view(path))
-        source, size = (None, None) if data is None else (pa.py_buffer(data), data.nbytes)
-    if source is None or size != file.size:
+    def refuse(size: int | None) -> None:
+        if size == file.size:
+            return
         what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"
         raise InconsistentBatch(
             f"{store.uri}/{path} {what}: load or roll back to another batch, or restore the object; `sfx verify` checks "
             "every file",
             problems=(f"{store.uri}/{path} {what}",),
+            **facts,
         )
-    return source
+
+    def part(start: int, stop: int) -> memoryview:
+        found = awaited(store, lambda: store.view_part(path, start, stop))
+        refuse(found[1] if found else None)
+        return found[0] if found else memoryview(b"")
+
+    local = store.local_path(path)
+    if local is not None:
+        info = store.head(path)
+        refuse(info.size if info else None)
+        return local
+    if file.size >= _LARGE_FILE and not whole:
+        tail = part(file.size - _TAIL_BYTES, file.size)
+        ranged: Any = RangedFile(file.size, tail, part)  # which is as much of a file as is asked for
+        return pa.PythonFile(ranged, mode="r")
+    data = awaited(store, lambda: store.view(path))
+    refuse(None if data is None else data.nbytes)
+    return pa.py_buffer(data or b"")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.arguments import listed
-from airflow_sfx.core.errors import InconsistentBatch, InvalidName
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
@@ -55,11 +55,10 @@ def load_batches(
     manifests = table.manifests(dict(batches))
     tell(Loaded(table.pin(dict(batches))))
     lead = schema_from_text(max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema)
-    content = no_content if as_ == "spark" else _content
-    files = source_files(table, manifests, content)
+    files = BatchFiles(table, manifests, whole=columns is None and filters is None and not stream)
     wanted = None if columns is None else listed(columns, "columns")
     options = {
-        "columns": _with_keys(table, files, lead) if with_keys and wanted is None else wanted,
+        "columns": _with_keys(table, files.sources, lead) if with_keys and wanted is None else wanted,
         "filters": filters,
         "lead": lead,
         "key_types": {key.name: key.type for key in table.info.keys},
@@ -71,34 +70,41 @@ def load_batches(
             raise InvalidName(
                 'batches=True and as_="spark" do not go together: a Spark DataFrame is read piece by piece'
             )
-        return load_spark(table, manifests, files, options)
+        return load_spark(table, manifests, files.sources, options)
     if not stream:
-        return to_output(read_table(files, **options), as_)
+        return to_output(read_table(files.open(files.sources), **options), as_)
 
     def frames() -> Iterator[Any]:
         empty = True
-        for piece in iter_batches(files, **options):
+        for piece in iter_batches(files.sources, opened=files.open, **options):
             empty = False
             yield to_output(piece, as_)
         if empty:  # that too has columns, for whoever puts the frames together or stores them
-            yield to_output(without_rows(files, **options), as_)
+            yield to_output(without_rows(files.sources, **options), as_)
 
     return frames()
 
 
-def source_files(table: OpenTable, manifests: Sequence[Manifest], content: Content | None = None) -> list[SourceFile]:
-    """The files of batches, opened, in the order of their rows."""
-    work = [one for manifest in manifests for one in _planned(table, manifest)]
-    return each(lambda one: one.opened(table, content or _content), work, table.store.readers)
+class BatchFiles:
+    """The files of batches, in the order of their rows.
 
+    Args:
+        table: The table.
+        manifests: The batches' manifests.
+        whole: Whether all of each will be read, and all at once.
+    """
 
-Content = Callable[[OpenTable, Manifest, Store, str, DataFile], Any]
-"""Gives a file's path on this machine, or its bytes."""
+    def __init__(self, table: OpenTable, manifests: Sequence[Manifest], *, whole: bool) -> None:
+        self._table, self._whole = table, whole
+        planned = [one for manifest in manifests for one in _planned(table, manifest)]
+        self.sources = [one.source for one in planned]
+        """The files as they are planned, without their content."""
+        self._planned = {id(one.source): one for one in planned}
 
-
-def no_content(table: OpenTable, manifest: Manifest, store: Store, path: str, file: DataFile) -> str:
-    """For a plan that others carry out."""
-    return path
+    def open(self, sources: Sequence[SourceFile]) -> list[SourceFile]:
+        """Some of them with their content, or with what leads to it."""
+        planned = [self._planned[id(source)] for source in sources]
+        return each(lambda one: one.opened(self._table, whole=self._whole), planned, self._table.store.readers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +117,10 @@ class _Planned:
     file: DataFile
     source: SourceFile
 
-    def opened(self, table: OpenTable, content: Content) -> SourceFile:
-        """The file with its content, or with the path that leads to it."""
-        return replace(self.source, source=content(table, self.manifest, self.store, self.path, self.file))
+    def opened(self, table: OpenTable, *, whole: bool) -> SourceFile:
+        """The file with its content, or with what leads to it."""
+        facts = {"table": str(table.ref), "partition": self.manifest.partition, "batch_id": self.manifest.batch_id}
+        return replace(self.source, source=open_file(self.store, self.path, self.file, whole=whole, **facts))
 
 
 def _planned(table: OpenTable, manifest: Manifest) -> list[_Planned]:
@@ -130,14 +137,6 @@ def _planned(table: OpenTable, manifest: Manifest) -> list[_Planned]:
         source = SourceFile(path, logical, keys, file.rows, f"{store.uri}/{path}")
         found.append(_Planned(manifest, store, path, file, source))
     return found
-
-
-def _content(table: OpenTable, manifest: Manifest, store: Store, path: str, file: DataFile) -> Any:
-    try:
-        return open_file(store, path, file)
-    except InconsistentBatch as error:
-        error.table, error.partition, error.batch_id = str(table.ref), manifest.partition, manifest.batch_id
-        raise
 
 
 def _with_keys(table: OpenTable, files: Sequence[SourceFile], lead: Any) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from airflow_sfx.core.errors import (
@@ -46,6 +47,7 @@ class OpenTable:
     store: Store
     metastore: Metastore
     layout: TableLayout
+    _expected: dict[tuple[str, str], Future[Manifest]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def find(cls, ref: TableRef, store: Store, metastore: Metastore) -> OpenTable:
@@ -156,6 +158,14 @@ class OpenTable:
         """A pin of batches of this table."""
         return BatchPin.of(self.ref, self.location, batches)
 
+    def expect(self, batches: Collection[tuple[str, str]]) -> None:
+        """Begin to read manifests that will likely be asked for, by partition name and batch ID: that saves a round trip."""
+        if self.store.readers == 1 or not batches:
+            return
+        pool = ThreadPoolExecutor(min(len(batches), self.store.readers), thread_name_prefix="sfx-manifest")
+        self._expected.update({item: pool.submit(self._read_manifest, *item) for item in batches})
+        pool.shutdown(wait=False)
+
     def manifest(self, name: str, batch_id: str) -> Manifest:
         """Read a batch's manifest.
 
@@ -164,6 +174,10 @@ class OpenTable:
             InconsistentBatch: The batch's directory has no manifest, or one that is not as it was written, or another
                 batch's.
         """
+        expected = self._expected.pop((name, batch_id), None)
+        return expected.result() if expected else self._read_manifest(name, batch_id)
+
+    def _read_manifest(self, name: str, batch_id: str) -> Manifest:
         path = self.layout.manifest(name, batch_id)
         data = awaited(self.store, lambda: self.store.get(path))
         if data is None:

@@ -95,7 +95,7 @@ def _read(
     for batch in batches:
         for number in batch.column(0).to_pylist():
             remote = files[int(number or 0)]
-            source = replace(remote.source, source=open_file(remote.opener(), remote.path, remote.file))
+            source = replace(remote.source, source=open_file(remote.opener(), remote.path, remote.file, whole=False))
             for table in iter_batches([source], **options):
                 found = table.select(list(names.values())).replace_schema_metadata(None)
                 plain = convert(found, schema, schema).table.cast(schema)  # text may still have its dictionary

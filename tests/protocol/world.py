@@ -76,6 +76,10 @@ class DictStore:
         data = self.get(path)
         return None if data is None else memoryview(data)
 
+    def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
+        data = self.get(path)
+        return None if data is None else (memoryview(data)[start:stop], len(data))
+
     def head(self, path: str) -> ObjectInfo | None:
         self._world.step()
         data = self._world.objects.get(path)

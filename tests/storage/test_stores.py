@@ -56,8 +56,17 @@ def test_a_directory_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(t
     assert [one.path for one in store.list("t/pins")] == ["t/pins/one"]
 
 
+@pytest.mark.parametrize(("start", "stop", "part"), [(2, 5, b"234"), (7, 99, b"789"), (10, 20, b""), (99, 100, b"")])
+def test_a_part_of_an_object_comes_with_the_size_of_the_whole(store: Store, start: int, stop: int, part: bytes) -> None:
+    store.put_if_absent("a/b", b"0123456789")
+    found = store.view_part("a/b", start, stop)
+    assert found is not None
+    assert (bytes(found[0]), found[1]) == (part, 10)
+
+
 def test_what_is_not_there_is_none(store: Store) -> None:
     assert store.get("a/b") is None
+    assert store.view_part("a/b", 0, 1) is None
     assert store.head("a/b") is None
     assert store.list_directories("a") == []
     assert list(store.list("a")) == []

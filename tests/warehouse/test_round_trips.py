@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -11,12 +12,13 @@ import pytest
 from airflow_sfx.metastore import hive
 from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.storage.objects import ObjectStorage
+from airflow_sfx.storage.store import ObjectInfo
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 DAY = "20161031"
-STORAGE = ("put", "put_if_absent", "view", "head", "copy", "list", "list_directories")
+STORAGE = ("put", "put_if_absent", "view", "view_part", "head", "copy", "list", "list_directories")
 FRAME = pd.DataFrame({"n": range(10)})
 
 
@@ -67,6 +69,25 @@ def test_a_commit_costs_the_same_requests_however_many_went_before(warehouse, co
 def test_a_pinned_load_costs_a_look_at_the_table_and_one_request_an_object(warehouse, counted) -> None:
     pin = warehouse.pin("trips", "items", [DAY])
     assert requests_of(lambda: warehouse.load_dataframe(pin), counted) == {"metastore": 1, "storage": 2}
+
+
+def test_a_load_reads_the_manifest_while_it_looks_for_later_changes(warehouse, counted, monkeypatch) -> None:
+    begun = threading.Event()
+    head, view = ObjectStorage.head, ObjectStorage.view
+
+    def looking(self: ObjectStorage, path: str) -> ObjectInfo | None:
+        assert begun.wait(20), "the manifest is not asked for before the ledger has answered"
+        return head(self, path)
+
+    def reading(self: ObjectStorage, path: str) -> memoryview | None:
+        if path.endswith("_manifest.json"):
+            begun.set()
+        return view(self, path)
+
+    monkeypatch.setattr(ObjectStorage, "head", looking)
+    monkeypatch.setattr(ObjectStorage, "view", reading)
+    load = lambda: warehouse.load_dataframe("trips", "items", [DAY])  # noqa: E731
+    assert requests_of(load, counted) == {"metastore": 2, "storage": 4}
 
 
 def test_a_rollback_moves_no_data(warehouse, counted) -> None:

@@ -78,19 +78,21 @@ class Calls:
         wanted = table.wanted(partitions)
         if batch_id is not None:
             return table, named_batch(table, wanted, batch_id), True
-        return table, self._batches(table, wanted, as_of), wanted is not None
+        return table, self._batches(table, wanted, as_of, to_load=True), wanted is not None
 
     def _pin(self, table: OpenTable, partitions: Sequence[object] | None, as_of: datetime | None) -> BatchPin:
-        return table.pin(self._batches(table, table.wanted(partitions), as_of))
+        return table.pin(self._batches(table, table.wanted(partitions), as_of, to_load=False))
 
-    def _batches(self, table: OpenTable, wanted: Sequence[Partition] | None, as_of: datetime | None) -> dict[str, str]:
+    def _batches(
+        self, table: OpenTable, wanted: Sequence[Partition] | None, as_of: datetime | None, *, to_load: bool
+    ) -> dict[str, str]:
         """The batches that are current, or were at a time."""
         from airflow_sfx.warehouse.current import batches_as_of, current_batches
 
         if as_of is not None:
             found, when = batches_as_of(table, Ledger(table), wanted, as_of), f"had a batch at {as_of.isoformat()}"
         else:
-            found, when = current_batches(table, Ledger(table), wanted), "has a batch"
+            found, when = current_batches(table, Ledger(table), wanted, to_load=to_load), "has a batch"
         if not found:
             raise table.missing("", f"has no partition that {when}")
         return found
