@@ -7,8 +7,7 @@ columns that older files lack, and puts in the partition keys, which no file has
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,47 +19,20 @@ from pyarrow import fs, types
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch, SfxError
 from airflow_sfx.frames.arrow import AnyField, AnyType
 from airflow_sfx.frames.conform import conformed
-from airflow_sfx.frames.file_format import TEXT, file_format, texts_of_few_values
 from airflow_sfx.frames.filters import Filters, can_skip, columns_used, expression_of
 from airflow_sfx.frames.hive import arrow_type_of_key, key_type_of
-from airflow_sfx.frames.keys import key_scalar
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.names import unknown_column
 from airflow_sfx.frames.pandas_frame import index_columns
 from airflow_sfx.frames.physical import from_physical, physical_type
+from airflow_sfx.frames.scan import Scan, SourceFile
 from airflow_sfx.frames.unify import scan_together, unify
 
 if TYPE_CHECKING:
-    import pyarrow.dataset as ds
+    pass
 
+_TEXT = (pa.string(), pa.large_string())
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())  # what pyarrow reads a text column's dictionary as
-
-_MANY_ROWS = 1 << 16
-"""From how many rows on it pays to look how a file's text is written before it is read."""
-_ROW_GROUPS_AT_ONCE = 2
-"""Of files that are read in ranges: one is fetched while the rows of the other are given out."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file to read.
-
-    Args:
-        source: Its path in the filesystem, or its bytes, or a file that fetches them a range at a time.
-        logical: What the frame was that it is of.
-        keys: The file's partition: for each key its value as text.
-        rows: How many rows it must have, if that is known.
-        name: How messages name it; its path if not given.
-    """
-
-    source: str | pa.Buffer | pa.NativeFile
-    logical: LogicalSchema
-    keys: Mapping[str, str] = field(default_factory=dict)
-    rows: int | None = None
-    name: str | None = None
-
-    def __str__(self) -> str:
-        return self.name or (self.source if isinstance(self.source, str) else "a file held in memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,55 +121,16 @@ class ReadPlan:
             keys = {key.lower(): key for file in group for key in file.keys}
             yield Part(group, _with_keys(group[0].logical, keys, dict(self.key_types))[0])
 
-    def scanner(self, part: Part) -> ds.Scanner:
-        """The scan of a part."""
-        layout = self._file_format(part, ahead=any(map(_is_ranged, part.files)))
-        return self._scan(part, layout, [self._fragment(file, layout) for file in part.files], {})
-
-    def scanners(self, part: Part, batch_rows: int) -> Iterator[ds.Scanner]:
-        """The scans of a part whose rows are given out bit by bit, each of what may be in memory at once."""
-        layout = self._file_format(part, ahead=True)
-        options = {"batch_size": batch_rows, "batch_readahead": 2, "fragment_readahead": 1}
-        for ranged, files in groupby(part.files, key=_is_ranged):
-            fragments: list[Any] = [self._fragment(file, layout) for file in files]  # the stubs know no row groups
-            if ranged:  # what a scan has fetched of a file stays until it is done with that
-                fragments = [group for fragment in fragments for group in fragment.split_by_row_group()]
-            size = _ROW_GROUPS_AT_ONCE if ranged else len(fragments)
-            for start in range(0, len(fragments), size):
-                yield self._scan(part, layout, fragments[start : start + size], options)
-
-    def _file_format(self, part: Part, *, ahead: bool) -> ds.ParquetFileFormat:
+    def scan(self, part: Part) -> Scan:
+        """How a part is scanned."""
         schema = self._scan_schema(part.logical)
-        coded = {column.name for column in schema if column.type == _DICTIONARY and column.name not in self.key_types}
-        large = next((file for file in part.files if file.rows is not None and file.rows >= _MANY_ROWS), None)
-        if large is not None:
-            with self._opened(large) as source:
-                coded |= texts_of_few_values(pq.read_metadata(source), schema)
-        return file_format(coded, ahead=ahead)
-
-    @contextmanager
-    def _opened(self, file: SourceFile) -> Iterator[pa.NativeFile]:
-        if isinstance(file.source, str):
-            with self.filesystem.open_input_file(file.source) as opened:
-                yield opened
-        else:  # which the scan reads as well
-            yield file.source if isinstance(file.source, pa.NativeFile) else pa.BufferReader(file.source)
-
-    def _scan(
-        self, part: Part, layout: ds.ParquetFileFormat, fragments: list[ds.Fragment], options: dict[str, Any]
-    ) -> ds.Scanner:
-        import pyarrow.dataset as ds
-
-        schema = self._scan_schema(part.logical)
-        dataset = ds.FileSystemDataset(fragments, schema, layout, self.filesystem)
-        chosen: dict[str, Any] = {}
-        pushes = self.pushed is not None and part.logical is self.target
-        if pushes:
-            chosen["filter"] = self.pushed
-        if self.read is not None and (pushes or self.pushed is None):
+        coded = [column.name for column in schema if column.type == _DICTIONARY and column.name not in self.key_types]
+        pushed = self.pushed if part.logical is self.target else None
+        columns: list[str] | None = None
+        if self.read is not None and pushed is self.pushed:
             there = set(schema.names)
-            chosen["columns"] = [name for name in map(str.lower, self.read) if name in there]
-        return dataset.scanner(**chosen, **options)
+            columns = [name for name in map(str.lower, self.read) if name in there]
+        return Scan(part.files, schema, self.filesystem, self.key_types, coded, columns, pushed)
 
     def finished(self, read: pa.Table, part: Part) -> pa.Table:
         """Rows as scanned, as rows of the result."""
@@ -219,8 +152,7 @@ class ReadPlan:
         """The error that says which file could not be read, or that the files do not go together."""
         for file in files:
             try:
-                with self._opened(file) as source:
-                    pq.read_table(source)
+                self._try(file)
             except (pa.ArrowException, OSError) as found:
                 return InconsistentBatch(
                     f"{file} cannot be read ({found}): it is missing, truncated or changed, and not the file that the "
@@ -232,6 +164,15 @@ class ReadPlan:
                 "name the columns that you need with columns="
             )
         return InconsistentBatch(f"{shown(files)} cannot be read ({error}): they are not the files that were written")
+
+    def _try(self, file: SourceFile) -> None:
+        if isinstance(file.source, str):
+            with self.filesystem.open_input_file(file.source) as opened:
+                pq.read_table(opened)
+        elif isinstance(file.source, pa.Buffer):
+            pq.read_table(pa.BufferReader(file.source))
+        else:
+            file.source.read_all()
 
     def _fits(self, logical: LogicalSchema) -> bool:
         if logical is self.target:
@@ -250,17 +191,6 @@ class ReadPlan:
             fields.append(pa.field(name, arrow_type_of_key(key) if key else scan_type(column.type)))
         return pa.schema(fields)
 
-    def _fragment(self, file: SourceFile, layout: ds.ParquetFileFormat) -> ds.Fragment:
-        condition: pc.Expression | None = None
-        for key, text in file.keys.items():
-            kind = self.key_types.get(key.lower())
-            if kind is not None:
-                one = pc.field(key.lower()) == key_scalar(text, kind, str(file))
-                condition = one if condition is None else condition & one
-        filesystem = self.filesystem if isinstance(file.source, str) else None
-        source: Any = file.source  # the stubs know paths only
-        return layout.make_fragment(source, filesystem=filesystem, partition_expression=condition)
-
     def _pushable(self, files: Sequence[SourceFile]) -> pa.Schema:
         """The columns that files have in the frame's own type, so that the scan can compare them, and skip by them."""
         schema = self._scan_schema(self.target)
@@ -271,10 +201,6 @@ class ReadPlan:
             if same and column.name == scanned.name and all(_written_so(logical, column) for logical in logicals):
                 easy.append(column)
         return pa.schema(easy)
-
-
-def _is_ranged(file: SourceFile) -> bool:
-    return isinstance(file.source, pa.NativeFile)
 
 
 def scan_type(logical: AnyType) -> AnyType:
@@ -291,11 +217,11 @@ def scan_type(logical: AnyType) -> AnyType:
         (DataType(uint8), DataType(int64))
     """
     if types.is_dictionary(logical):
-        return _DICTIONARY if logical.value_type in TEXT else physical_type(logical, finest="ns")
+        return _DICTIONARY if logical.value_type in _TEXT else physical_type(logical, finest="ns")
     if types.is_timestamp(logical) or types.is_null(logical):
         return physical_type(logical, finest="ns")
     plain = types.is_integer(logical) or types.is_floating(logical) or types.is_date(logical)
-    if plain or logical in (*TEXT, pa.large_binary()):
+    if plain or logical in (*_TEXT, pa.large_binary()):
         return logical
     return physical_type(logical, finest="ns")
 
@@ -329,7 +255,7 @@ def _ordered(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -
 
 
 def _is_text(kind: Any) -> bool:
-    return kind in TEXT or (types.is_dictionary(kind) and kind.value_type in TEXT)
+    return kind in _TEXT or (types.is_dictionary(kind) and kind.value_type in _TEXT)
 
 
 def _written_so(logical: LogicalSchema, column: AnyField) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pyarrow as pa
 from pyarrow import fs
@@ -10,7 +12,10 @@ from pyarrow import fs
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.frames.filters import Filters
 from airflow_sfx.frames.logical import LogicalSchema
-from airflow_sfx.frames.plan import Part, ReadPlan, SourceFile, shown
+from airflow_sfx.frames.plan import Part, ReadPlan, shown
+from airflow_sfx.frames.scan import SourceFile
+
+T = TypeVar("T")
 
 Opened = Callable[[Sequence[SourceFile]], Sequence[SourceFile]]
 """Gives planned files with their content, or with what leads to it."""
@@ -52,7 +57,7 @@ def read_table(
     tables = []
     for part in plan.parts(files):
         try:
-            read = plan.scanner(part).to_table()
+            read = plan.scan(part).whole().to_table()
         except (pa.ArrowException, OSError) as error:
             raise plan.culprit(part.files, error) from error
         if filters is None:
@@ -114,10 +119,19 @@ def _scanned(plan: ReadPlan, part: Part, batch_rows: int, opened: Opened | None)
         some = part.files[start : start + size]
         group = Part(opened(some) if opened else some, part.logical)
         try:
-            for scanner in plan.scanners(group, batch_rows):
+            for scanner in _one_ahead(plan.scan(group).bits(batch_rows)):
                 yield from scanner.to_batches()
         except (pa.ArrowException, OSError) as error:
             raise plan.culprit(group.files, error) from error
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items, each made while what came of the one before is looked at."""
+    with ThreadPoolExecutor(1, thread_name_prefix="sfx-ahead") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def without_rows(

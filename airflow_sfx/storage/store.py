@@ -98,7 +98,8 @@ class Store(Protocol):
         Args:
             path: The object's path.
             start: The number of the first byte, from 0.
-            stop: The number of the byte before which they end; where the object ends before it, fewer come, or none.
+            stop: The number of the byte before which they end, greater than ``start``; where the object ends before it, fewer
+                come, or none.
         """
 
     def head(self, path: str) -> ObjectInfo | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.awaiting import awaited
-from airflow_sfx.storage.ranged import RangedFile
+from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from airflow_sfx.frames.ranged import RangedFile
 
 _LARGE_FILE = 4 << 20
 """From how many bytes on part of a file on a server is read in ranges: a smaller one comes sooner whole than by two requests."""
@@ -35,7 +38,7 @@ def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
     return table.store, table.layout.batch_dir(manifest.partition, manifest.batch_id)
 
 
-def open_file(store: Store, path: str, file: DataFile, *, whole: bool, **facts: str) -> str | pa.Buffer | pa.PythonFile:
+def open_file(store: Store, path: str, file: DataFile, *, whole: bool, **facts: str) -> str | pa.Buffer | RangedFile:
     """A file of a batch, after a look at its size.
 
     Args:
@@ -46,39 +49,44 @@ def open_file(store: Store, path: str, file: DataFile, *, whole: bool, **facts: 
         facts: Whose it is, for errors: ``table``, ``partition``, ``batch_id``.
 
     Returns:
-        Its path on this machine, or its bytes; of a large file elsewhere of which not all is read at once, a file whose reads
-        may raise the same error.
+        Its path on this machine, or its bytes; of a large file elsewhere of which not all is read at once, what fetches them,
+        with the same errors.
 
     Raises:
         InconsistentBatch: It is missing, or has another size.
     """
     import pyarrow as pa
 
-    def refuse(size: int | None) -> None:
-        if size == file.size:
-            return
+    from airflow_sfx.frames.ranged import RangedFile
+
+    def wrong(size: int | None) -> InconsistentBatch:
         what = "is missing" if size is None else f"has {size} bytes, and {file.size} were written"
-        raise InconsistentBatch(
+        return InconsistentBatch(
             f"{store.uri}/{path} {what}: load or roll back to another batch, or restore the object; `sfx verify` checks "
             "every file",
             problems=(f"{store.uri}/{path} {what}",),
             **facts,
         )
 
-    def part(start: int, stop: int) -> memoryview:
-        found = awaited(store, lambda: store.view_part(path, start, stop))
-        refuse(found[1] if found else None)
-        return found[0] if found else memoryview(b"")
+    def part(wanted: tuple[int, int]) -> memoryview:
+        found = awaited(store, lambda: store.view_part(path, *wanted))
+        if found is None or found[1] != file.size:
+            raise wrong(None if found is None else found[1])
+        return found[0]
+
+    def parts(wanted: Sequence[tuple[int, int]]) -> list[memoryview]:
+        return each(part, [(start, min(stop, file.size)) for start, stop in wanted], store.readers)
 
     local = store.local_path(path)
     if local is not None:
         info = store.head(path)
-        refuse(info.size if info else None)
+        if info is None or info.size != file.size:
+            raise wrong(info.size if info else None)
         return local
     if file.size >= _LARGE_FILE and not whole:
-        tail = part(file.size - _TAIL_BYTES, file.size)
-        ranged: Any = RangedFile(file.size, tail, part)  # which is as much of a file as is asked for
-        return pa.PythonFile(ranged, mode="r")
+        (tail,) = parts([(file.size - _TAIL_BYTES, file.size)])
+        return RangedFile(file.size, tail, parts)
     data = awaited(store, lambda: store.view(path))
-    refuse(None if data is None else data.nbytes)
-    return pa.py_buffer(data or b"")
+    if data is None or data.nbytes != file.size:
+        raise wrong(None if data is None else data.nbytes)
+    return pa.py_buffer(data)

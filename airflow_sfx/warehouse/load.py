@@ -16,7 +16,7 @@ from airflow_sfx.warehouse.observers import Loaded, tell
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
-    from airflow_sfx.frames.plan import SourceFile
+    from airflow_sfx.frames.scan import SourceFile
 
 
 def load_batches(
@@ -124,7 +124,7 @@ class _Planned:
 
 
 def _planned(table: OpenTable, manifest: Manifest) -> list[_Planned]:
-    from airflow_sfx.frames.plan import SourceFile
+    from airflow_sfx.frames.scan import SourceFile
     from airflow_sfx.frames.schema_text import schema_from_text
 
     store, directory = batch_files(table, manifest)

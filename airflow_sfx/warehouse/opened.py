@@ -47,7 +47,9 @@ class OpenTable:
     store: Store
     metastore: Metastore
     layout: TableLayout
-    _expected: dict[tuple[str, str], Future[Manifest]] = field(default_factory=dict, compare=False, repr=False)
+    _expected: dict[tuple[str, str], Future[Manifest]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @classmethod
     def find(cls, ref: TableRef, store: Store, metastore: Metastore) -> OpenTable:

@@ -16,7 +16,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from airflow_sfx.frames.plan import SourceFile
+    from airflow_sfx.frames.scan import SourceFile
 
 _PARTS_PER_CORE = 3
 

@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -226,30 +225,6 @@ def test_pieces_are_the_rows_in_order_and_small() -> None:
     few = list(iter_batches(files, batch_rows=16, columns=["took"], filters=[("took", "<", dt.timedelta(seconds=20))]))
     assert sum(map(len, few)) == 20
     assert all(piece.column_names == ["took"] for piece in few)
-
-
-TEXTS = ["", "a", None, "ü" * 40, "a b"]
-
-
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
-@pytest.mark.parametrize("different", [5, 60_000])
-def test_text_of_many_rows_is_what_it_was_however_its_file_has_it(kind: Any, different: int) -> None:
-    values = pa.array(TEXTS[:different] if different < 10 else [*TEXTS, *map(str, range(different))])
-    if pa.types.is_dictionary(kind) and different > 100:
-        kind = pa.dictionary(pa.int32(), pa.string())
-    rows = np.random.default_rng(0).integers(0, len(values), 200_000)
-    table = pa.table({"s": values.take(rows).cast(kind), "n": rows})
-    files = stored(table)
-    assert read_table(files)["s"].equals(table["s"])
-    assert pa.concat_tables(iter_batches(files))["n"].to_pylist() == table["n"].to_pylist()
-    texts = values.to_pylist()
-    for filters, kept in (
-        ([("s", "==", "a")], {"a"}),
-        ([("s", "in", ["", "a b"])], {"", "a b"}),
-        (pc.field("s").is_null(), {None}),
-        ([("s", ">", "a")], {text for text in texts if text is not None and text > "a"}),
-    ):
-        assert read_table(files, filters=filters)["n"].to_pylist() == [row for row in rows if texts[row] in kept]
 
 
 def test_a_reader_may_stop_early() -> None:

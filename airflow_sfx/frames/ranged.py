@@ -1,0 +1,127 @@
+"""Parquet files that lie elsewhere: which of their bytes a scan needs, fetched before it begins.
+
+What pyarrow then scans is memory of its own. It could call a file object of Python's from its threads, but one that is still
+reading when the interpreter shuts down takes the process with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Range = tuple[int, int]
+"""The number of a first byte, and of the one before which to end."""
+
+_HOLE_BYTES = 1 << 20
+"""Up to how many bytes between two ranges are fetched with them: a server sends as many while it answers a request."""
+_RANGE_BYTES = 16 << 20
+"""From how many bytes on a range is fetched by several requests at once."""
+_PADDING = 100
+"""By how many bytes old writers of Parquet have told the size of a dictionary wrong (PARQUET-816)."""
+_MAGIC_BYTES = 8
+_LENGTH_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RangedFile:
+    """A file of which ranges can be fetched.
+
+    Args:
+        size: How many bytes it has.
+        tail: The last of them, where the footer is.
+        fetch: Fetches ranges, several at a time.
+    """
+
+    size: int
+    tail: memoryview
+    fetch: Callable[[Sequence[Range]], Sequence[memoryview]]
+
+    def with_footer(self) -> RangedFile:
+        """The same with all of its footer, of which the tail may have a part only."""
+        length = int.from_bytes(self.tail[-_MAGIC_BYTES:-_LENGTH_BYTES], "little") + _MAGIC_BYTES
+        if not self.tail.nbytes < length <= self.size:
+            return self  # it is there; or it is no footer, as whoever reads it will say
+        (front,) = self.fetch([(self.size - length, self.size - self.tail.nbytes)])
+        return replace(self, tail=memoryview(bytes(front) + bytes(self.tail)))
+
+    def buffer(self, ranges: Sequence[Range] = ()) -> pa.Buffer:
+        """The file with its tail and these ranges; elsewhere is nothing, which takes no memory either."""
+        sparse = pa.allocate_buffer(
+            self.size, pa.system_memory_pool()
+        )  # the default one gives out used pages, full ones too
+        target = memoryview(sparse).cast("B")
+        target[self.size - self.tail.nbytes :] = self.tail
+        for (start, stop), part in zip(ranges, self.fetch(ranges) if ranges else (), strict=True):
+            target[start:stop] = part
+        return sparse
+
+    def read_all(self) -> None:
+        """Read every row group, one after another.
+
+        Raises:
+            ArrowException: Something of the file cannot be read.
+        """
+        whole = self.with_footer()
+        metadata = pq.read_metadata(pa.BufferReader(whole.buffer()))
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            names = {group.column(place).path_in_schema for place in range(group.num_columns)}
+            content = whole.buffer(ranges_of(metadata, [number], names))
+            pq.ParquetFile(pa.BufferReader(content)).read_row_group(number)
+
+
+def grouped(metadata: pq.FileMetaData, groups: Sequence[int], at_once: int | None) -> Iterator[list[int]]:
+    """Row groups one after another, as many at a time as have so many bytes, or all; at least one, if there is any."""
+    held: list[int] = []
+    size = 0
+    for number in groups:
+        group = metadata.row_group(number)
+        coming = sum(group.column(place).total_compressed_size for place in range(group.num_columns))
+        if held and at_once is not None and size + coming > at_once:
+            yield held
+            held, size = [], 0
+        held.append(number)
+        size += coming
+    if held:
+        yield held
+
+
+def ranges_of(metadata: pq.FileMetaData, groups: Iterable[int], columns: Collection[str]) -> list[Range]:
+    """Where columns are in a file.
+
+    Args:
+        metadata: What its footer says.
+        groups: The numbers of the row groups.
+        columns: The columns' names; of nested ones that of the outermost.
+
+    Returns:
+        The ranges in their order, those near each other as one, large ones in several.
+    """
+    chunks = [
+        chunk
+        for number in groups
+        for group in [metadata.row_group(number)]
+        for chunk in map(group.column, range(group.num_columns))
+        if _is_of(chunk.path_in_schema, columns)
+    ]
+    joined: list[Range] = []
+    for start, stop in sorted(map(_range_of, chunks)):
+        if joined and start - joined[-1][1] <= _HOLE_BYTES:
+            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+        else:
+            joined.append((start, stop))
+    return [(cut, min(cut + _RANGE_BYTES, stop)) for start, stop in joined for cut in range(start, stop, _RANGE_BYTES)]
+
+
+def _is_of(path: str, columns: Collection[str]) -> bool:
+    return path in columns or any(path[:place] in columns for place, sign in enumerate(path) if sign == ".")
+
+
+def _range_of(chunk: pq.ColumnChunkMetaData) -> Range:
+    first = chunk.data_page_offset
+    if chunk.has_dictionary_page and 0 < (offset := chunk.dictionary_page_offset or 0) < first:
+        first = offset
+    return first, first + chunk.total_compressed_size + _PADDING
