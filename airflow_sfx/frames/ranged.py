@@ -48,10 +48,9 @@ class RangedFile:
         return replace(self, tail=memoryview(bytes(front) + bytes(self.tail)))
 
     def buffer(self, ranges: Sequence[Range] = ()) -> pa.Buffer:
-        """The file with its tail and these ranges; elsewhere is nothing, which takes no memory either."""
-        sparse = pa.allocate_buffer(
-            self.size, pa.system_memory_pool()
-        )  # the default one gives out used pages, full ones too
+        """The file with its tail and these ranges; elsewhere is nothing, which takes addresses and hardly any memory."""
+        pool = pa.system_memory_pool()  # the default one gives out pages that were full before, and they stay
+        sparse = pa.allocate_buffer(self.size, pool)
         target = memoryview(sparse).cast("B")
         target[self.size - self.tail.nbytes :] = self.tail
         for (start, stop), part in zip(ranges, self.fetch(ranges) if ranges else (), strict=True):
@@ -73,13 +72,14 @@ class RangedFile:
             pq.ParquetFile(pa.BufferReader(content)).read_row_group(number)
 
 
-def grouped(metadata: pq.FileMetaData, groups: Sequence[int], at_once: int | None) -> Iterator[list[int]]:
-    """Row groups one after another, as many at a time as have so many bytes, or all; at least one, if there is any."""
+def grouped(
+    metadata: pq.FileMetaData, groups: Sequence[int], columns: Collection[str], at_once: int | None
+) -> Iterator[list[int]]:
+    """Row groups one after another, as many at a time as have so many bytes of these columns, or all; at least one."""
     held: list[int] = []
     size = 0
     for number in groups:
-        group = metadata.row_group(number)
-        coming = sum(group.column(place).total_compressed_size for place in range(group.num_columns))
+        coming = sum(chunk.total_compressed_size for chunk in _chunks(metadata, number, columns))
         if held and at_once is not None and size + coming > at_once:
             yield held
             held, size = [], 0
@@ -100,13 +100,7 @@ def ranges_of(metadata: pq.FileMetaData, groups: Iterable[int], columns: Collect
     Returns:
         The ranges in their order, those near each other as one, large ones in several.
     """
-    chunks = [
-        chunk
-        for number in groups
-        for group in [metadata.row_group(number)]
-        for chunk in map(group.column, range(group.num_columns))
-        if _is_of(chunk.path_in_schema, columns)
-    ]
+    chunks = [chunk for number in groups for chunk in _chunks(metadata, number, columns)]
     joined: list[Range] = []
     for start, stop in sorted(map(_range_of, chunks)):
         if joined and start - joined[-1][1] <= _HOLE_BYTES:
@@ -114,6 +108,11 @@ def ranges_of(metadata: pq.FileMetaData, groups: Iterable[int], columns: Collect
         else:
             joined.append((start, stop))
     return [(cut, min(cut + _RANGE_BYTES, stop)) for start, stop in joined for cut in range(start, stop, _RANGE_BYTES)]
+
+
+def _chunks(metadata: pq.FileMetaData, number: int, columns: Collection[str]) -> list[pq.ColumnChunkMetaData]:
+    group = metadata.row_group(number)
+    return [one for one in map(group.column, range(group.num_columns)) if _is_of(one.path_in_schema, columns)]
 
 
 def _is_of(path: str, columns: Collection[str]) -> bool:

@@ -58,6 +58,8 @@ def read_table(
     for part in plan.parts(files):
         try:
             read = plan.scan(part).whole().to_table()
+        except MemoryError:  # which pyarrow's is, too: no fault of the files
+            raise
         except (pa.ArrowException, OSError) as error:
             raise plan.culprit(part.files, error) from error
         if filters is None:
@@ -121,17 +123,22 @@ def _scanned(plan: ReadPlan, part: Part, batch_rows: int, opened: Opened | None)
         try:
             for scanner in _one_ahead(plan.scan(group).bits(batch_rows)):
                 yield from scanner.to_batches()
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError) as error:
             raise plan.culprit(group.files, error) from error
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items, each made while what came of the one before is looked at."""
-    with ThreadPoolExecutor(1, thread_name_prefix="sfx-ahead") as pool:
+    """The items, each made while what came of the one before is looked at. Who leaves does not wait for the next."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="sfx-ahead")
+    try:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = pool.submit(next, items, None)
             yield item
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def without_rows(

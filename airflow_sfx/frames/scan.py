@@ -125,7 +125,7 @@ class Scan:
         every: Any = layout.make_fragment(source, partition_expression=condition)  # the stubs know no row groups either
         kept = every.split_by_row_group(self.filter, self.schema)
         columns = self._needed()
-        for groups in grouped(every.metadata, [group.id for one in kept for group in one.row_groups], at_once):
+        for groups in grouped(every.metadata, [group.id for one in kept for group in one.row_groups], columns, at_once):
             source = ranged.buffer(ranges_of(every.metadata, groups, columns))
             yield layout.make_fragment(source, partition_expression=condition, row_groups=groups)
 

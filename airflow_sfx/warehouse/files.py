@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
@@ -72,6 +72,10 @@ def open_file(store: Store, path: str, file: DataFile, *, whole: bool, **facts: 
         found = awaited(store, lambda: store.view_part(path, *wanted))
         if found is None or found[1] != file.size:
             raise wrong(None if found is None else found[1])
+        if found[0].nbytes != wanted[1] - wanted[0]:
+            raise WarehouseUnavailable(
+                f"{store.uri}/{path} came short of what was asked for: {found[0].nbytes} bytes; try again"
+            )
         return found[0]
 
     def parts(wanted: Sequence[tuple[int, int]]) -> list[memoryview]:

@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from functools import partialmethod
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -161,6 +164,35 @@ def test_a_process_that_leaves_a_stream_halfway_ends_well(warehouse, pin, how, s
             [sys.executable, "-c", _LEFT, warehouse.uri, how], timeout=60, capture_output=True, check=False
         )
         assert done.returncode == status, done.stderr.decode()
+
+
+def test_who_leaves_a_stream_does_not_wait_for_what_comes_next(warehouse, pin, monkeypatch) -> None:
+    monkeypatch.setattr(scan, "_BYTES_AT_ONCE", 1)
+    view_part, free, parts = ObjectStorage.view_part, threading.Event(), []
+
+    def slow(self: ObjectStorage, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
+        parts.append((path, start))
+        if len({one for one, first in parts if first < 1 << 16}) > 1:  # rows of the second file
+            free.wait(60)
+        return view_part(self, path, start, stop)
+
+    monkeypatch.setattr(ObjectStorage, "view_part", slow)
+    pieces = warehouse.load_dataframe(pin, batches=True)
+    next(pieces)
+    begun = time.monotonic()
+    pieces.close()
+    free.set()
+    assert time.monotonic() - begun < 30
+
+
+def test_a_lack_of_memory_is_not_taken_for_damage(warehouse, pin, monkeypatch) -> None:
+    def none(*size: object) -> pa.Buffer:
+        raise pa.ArrowMemoryError("malloc failed")
+
+    monkeypatch.setattr(pa, "allocate_buffer", none)
+    for how in (PART, PIECES):
+        with pytest.raises(MemoryError, match="malloc"):
+            read(warehouse, pin, how)
 
 
 def test_a_long_footer_is_read_whole(warehouse, fetched) -> None:

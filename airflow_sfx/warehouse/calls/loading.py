@@ -122,7 +122,8 @@ class Loading(Calls):
             columns: The columns to read, in this order; None for all.
             filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
             as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
-            batches: True gives an iterator of frames, for data larger than memory; one without rows where there are none.
+            batches: True gives an iterator of frames, for data larger than memory; one without rows where there are none. It
+                tells of what is wrong with a file when it comes to it.
 
         Returns:
             The frame as it was stored. A read of the whole table has the partition keys as columns too.
