@@ -43,7 +43,7 @@ def on_stack(folder: Path, runs: int) -> Iterator[dict[str, object]]:
         peers = {name: opened.enter_context(_peer(name, stack, glue)) for name in PEERS}
         hive = f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{uuid.uuid4().hex}"
         warehouse = sfx.connect(hive)
-        yield _one_partition(warehouse, stack, peers, folder, runs)
+        yield _one_partition(warehouse, stack, peers, folder, 3 * runs)
         yield _many_partitions(warehouse, stack, peers, folder, runs)
         yield _commits(warehouse, stack, peers, folder, runs)
         yield {f"S3 + Hive: {name}": one for name, one in ledger_length_of(warehouse, runs).items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,9 +27,6 @@ from airflow_sfx.frames.pandas_frame import index_columns
 from airflow_sfx.frames.physical import from_physical, physical_type
 from airflow_sfx.frames.scan import Scan, SourceFile
 from airflow_sfx.frames.unify import scan_together, unify
-
-if TYPE_CHECKING:
-    pass
 
 _TEXT = (pa.string(), pa.large_string())
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())  # what pyarrow reads a text column's dictionary as
