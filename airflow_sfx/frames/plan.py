@@ -25,10 +25,9 @@ from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.names import unknown_column
 from airflow_sfx.frames.pandas_frame import index_columns
 from airflow_sfx.frames.physical import from_physical, physical_type
-from airflow_sfx.frames.scan import Scan, SourceFile
+from airflow_sfx.frames.scan import TEXT, Scan, SourceFile
 from airflow_sfx.frames.unify import scan_together, unify
 
-_TEXT = (pa.string(), pa.large_string())
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())  # what pyarrow reads a text column's dictionary as
 
 
@@ -214,11 +213,11 @@ def scan_type(logical: AnyType) -> AnyType:
         (DataType(uint8), DataType(int64))
     """
     if types.is_dictionary(logical):
-        return _DICTIONARY if logical.value_type in _TEXT else physical_type(logical, finest="ns")
+        return _DICTIONARY if logical.value_type in TEXT else physical_type(logical, finest="ns")
     if types.is_timestamp(logical) or types.is_null(logical):
         return physical_type(logical, finest="ns")
     plain = types.is_integer(logical) or types.is_floating(logical) or types.is_date(logical)
-    if plain or logical in (*_TEXT, pa.large_binary()):
+    if plain or logical in (*TEXT, pa.large_binary()):
         return logical
     return physical_type(logical, finest="ns")
 
@@ -252,7 +251,7 @@ def _ordered(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -
 
 
 def _is_text(kind: Any) -> bool:
-    return kind in _TEXT or (types.is_dictionary(kind) and kind.value_type in _TEXT)
+    return kind in TEXT or (types.is_dictionary(kind) and kind.value_type in TEXT)
 
 
 def _written_so(logical: LogicalSchema, column: AnyField) -> bool:

@@ -13,7 +13,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.frames.filters import Filters
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.plan import Part, ReadPlan, shown
-from airflow_sfx.frames.scan import SourceFile
+from airflow_sfx.frames.scan import Scan, SourceFile
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def read_table(
     tables = []
     for part in plan.parts(files):
         try:
-            read = plan.scan(part).whole().to_table()
+            read = _whole(plan.scan(part))
         except MemoryError:  # which pyarrow's is, too: no fault of the files
             raise
         except (pa.ArrowException, OSError) as error:
@@ -113,6 +113,13 @@ def iter_batches(
                     yield table
         if filters is None:
             _check_rows(part, seen)
+
+
+def _whole(scan: Scan) -> pa.Table:
+    try:
+        return scan.whole(coded_texts=True).to_table()
+    except pa.ArrowInvalid:  # of too much text at once, or of a damaged file, as the second time tells
+        return scan.whole(coded_texts=False).to_table()
 
 
 def _scanned(plan: ReadPlan, part: Part, batch_rows: int, opened: Opened | None) -> Iterator[pa.RecordBatch]:

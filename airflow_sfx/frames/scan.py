@@ -5,7 +5,7 @@ Of files that lie elsewhere, what a scan needs is fetched before it begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,16 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from airflow_sfx.frames.filters import columns_used
 from airflow_sfx.frames.keys import key_scalar
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.ranged import RangedFile, grouped, ranges_of
+from airflow_sfx.frames.texts import by_dictionary
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
+TEXT = (pa.string(), pa.large_string())
+"""The types of text."""
+
+_MANY_ROWS = 1 << 16
+"""From how many rows on it pays to look how a file has its text."""
 _FETCHED_AT_ONCE = 8
 """From how many files that lie elsewhere ranges are fetched side by side."""
 _BYTES_AT_ONCE = 32 << 20
@@ -73,17 +80,36 @@ class Scan:
     columns: list[str] | None
     filter: pc.Expression | None
 
-    def whole(self) -> ds.Scanner:
-        """All rows at once."""
-        layout = self._layout(ahead=False)
+    def whole(self, *, coded_texts: bool) -> ds.Scanner:
+        """All rows at once.
+
+        Args:
+            coded_texts: Whether text that has dictionaries is read by them, which is sooner done. It fails with
+                `pyarrow.ArrowInvalid` where 131,072 rows have 2 GiB of text.
+        """
 
         def fragments(file: SourceFile) -> list[ds.Fragment]:
+            layout = self._layout(self.coded_texts(file) if coded_texts else (), ahead=False)
             return list(self._fragments(file, layout, at_once=None))
 
+        layout = self._layout((), ahead=False)
         if not any(map(_is_ranged, self.files)):
             return self._scanner(layout, [one for file in self.files for one in fragments(file)])
         with ThreadPoolExecutor(_FETCHED_AT_ONCE, thread_name_prefix="sfx-fetch") as pool:
             return self._scanner(layout, [one for some in pool.map(fragments, self.files) for one in some])
+
+    def coded_texts(self, file: SourceFile) -> set[str]:
+        """The text columns of a file that are sooner read by their dictionaries."""
+        texts = [
+            one.name for one in self.schema if one.type in TEXT and (self.columns is None or one.name in self.columns)
+        ]
+        if not texts or file.rows is None or file.rows < _MANY_ROWS:
+            return set()
+        if isinstance(file.source, str):
+            with self.filesystem.open_input_file(file.source) as opened:
+                return by_dictionary(pq.read_metadata(opened), texts)
+        content = file.source.with_footer().buffer() if isinstance(file.source, RangedFile) else file.source
+        return by_dictionary(pq.read_metadata(pa.BufferReader(content)), texts)
 
     def bits(self, batch_rows: int) -> Iterator[ds.Scanner]:
         """The rows bit by bit, each of what may be in memory at once.
@@ -91,17 +117,17 @@ class Scan:
         Args:
             batch_rows: The most rows that a batch has.
         """
-        layout = self._layout(ahead=True)
+        layout = self._layout((), ahead=True)
         options = {"batch_size": batch_rows, "batch_readahead": 2, "fragment_readahead": 1}
         for ranged, files in groupby(self.files, key=_is_ranged):
             fragments = (one for file in files for one in self._fragments(file, layout, at_once=_BYTES_AT_ONCE))
             for some in ([one] for one in fragments) if ranged else [list(fragments)]:
                 yield self._scanner(layout, some, **options)
 
-    def _layout(self, *, ahead: bool) -> ds.ParquetFileFormat:
+    def _layout(self, texts: Collection[str], *, ahead: bool) -> ds.ParquetFileFormat:
         import pyarrow.dataset as ds  # which imports pandas
 
-        return ds.ParquetFileFormat(dictionary_columns=self.coded, pre_buffer=ahead)
+        return ds.ParquetFileFormat(dictionary_columns=[*self.coded, *texts], pre_buffer=ahead)
 
     def _scanner(self, layout: ds.ParquetFileFormat, fragments: list[ds.Fragment], **options: Any) -> ds.Scanner:
         import pyarrow.dataset as ds

@@ -6,9 +6,11 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.output import SourceFile, iter_batches, read_table, to_output
 from airflow_sfx.frames.plan import ReadPlan
+from airflow_sfx.frames.scan import Scan
 from airflow_sfx.frames.source import to_source
 from tests.frames.builders import assert_same, category, objects, pandas, parquet, sales, stored, stored_by
 
@@ -225,6 +228,77 @@ def test_pieces_are_the_rows_in_order_and_small() -> None:
     few = list(iter_batches(files, batch_rows=16, columns=["took"], filters=[("took", "<", dt.timedelta(seconds=20))]))
     assert sum(map(len, few)) == 20
     assert all(piece.column_names == ["took"] for piece in few)
+
+
+TEXTS = ["", "a", None, "ü" * 40, "a b"]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+@pytest.mark.parametrize("different", [5, 60_000])
+def test_text_of_many_rows_is_what_it_was(kind: Any, different: int) -> None:
+    texts = TEXTS if different == 5 else [*TEXTS, *map(str, range(different))]
+    rows = np.random.default_rng(0).integers(0, len(texts), 200_000)
+    table = pa.table({"s": pa.array(texts).take(pa.array(rows)).cast(kind), "n": rows})
+    files = stored(table)
+    assert coded_texts(*files) == [{"s"} if different == 5 and not pa.types.is_dictionary(kind) else set()]
+    assert read_table(files)["s"].to_pylist() == table["s"].to_pylist()
+    for filters, kept in (
+        ([("s", "==", "a")], {"a"}),
+        ([("s", "in", ["", "a b"])], {"", "a b"}),
+        (pc.field("s").is_null(), {None}),
+        ([("s", ">", "a")], {text for text in texts if text is not None and text > "a"}),
+    ):
+        assert read_table(files, filters=filters)["n"].to_pylist() == [row for row in rows if texts[row] in kept]
+
+
+def coded_texts(*files: SourceFile, columns: list[str] | None = None) -> list[set[str]]:
+    """What is read of each file by its dictionaries."""
+    plan = ReadPlan.of(files, None, columns, None, None, {}, with_index=False)
+    (part,) = plan.parts(files)
+    return [plan.scan(part).coded_texts(file) for file in files]
+
+
+def of_text(column: Any, groups: int = 2) -> SourceFile:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"s": column}), sink, row_group_size=max(1, len(column) // groups), store_schema=False)
+    return SourceFile(sink.getvalue(), to_source(pa.table({"s": pa.array([""])})).logical, {}, len(column))
+
+
+FEW = pa.array(["a", "b"] * 100_000)
+MANY = pa.array([f"number {number}" for number in range(200_000)])
+
+
+def test_text_is_read_by_its_dictionaries_where_all_of_it_seems_to_have_them() -> None:
+    rare = pc.if_else(pa.array([number % 50 == 0 for number in range(200_000)]), MANY, None)
+    files = [*map(of_text, (FEW, FEW[:100], MANY, rare)), of_text(pa.concat_arrays([FEW, MANY])), of_text(FEW[:0], 1)]
+    assert coded_texts(*files) == [{"s"}, set(), set(), set(), set(), set()]
+    assert coded_texts(files[0], columns=["s"]) == [{"s"}]
+    assert read_table(files)["s"].to_pylist() == [
+        text for file in files for text in read_table([file])["s"].to_pylist()
+    ]
+
+
+def test_files_are_read_by_dictionaries_or_not_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    made = Scan._layout
+
+    def noting(self: Scan, texts: Any, *, ahead: bool) -> Any:
+        seen.append(set(texts))
+        return made(self, texts, ahead=ahead)
+
+    monkeypatch.setattr(Scan, "_layout", noting)
+    assert len(read_table([of_text(FEW), of_text(MANY)])) == 400_000
+    assert seen.count({"s"}) == 1
+
+
+def test_more_text_than_an_array_holds_is_read_as_text() -> None:
+    letters = pa.array([letter * 17_000 for letter in "abcd"])
+    column = pa.DictionaryArray.from_arrays(pa.array(np.arange(131_072, dtype="int8") % 4), letters)
+    file = of_text(column, 1)
+    assert coded_texts(file) == [{"s"}]
+    found = read_table([file])["s"]
+    assert pc.sum(pc.binary_length(found)).as_py() == 131_072 * 17_000
+    assert [str(one)[:1] for one in found.slice(70_000, 4)] == ["a", "b", "c", "d"]
 
 
 def test_a_reader_may_stop_early() -> None:
