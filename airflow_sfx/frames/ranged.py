@@ -7,13 +7,15 @@ reading when the interpreter shuts down takes the process with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 Range = tuple[int, int]
 """The number of a first byte, and of the one before which to end."""
+Fetch = Callable[[Sequence[Range]], Sequence[memoryview]]
+"""Gives the bytes of ranges."""
 
 _HOLE_BYTES = 1 << 20
 """Up to how many bytes between two ranges are fetched with them: a server sends as many while it answers a request."""
@@ -21,6 +23,8 @@ _RANGE_BYTES = 16 << 20
 """From how many bytes on a range is fetched by several requests at once."""
 _PADDING = 100
 """By how many bytes old writers of Parquet have told the size of a dictionary wrong (PARQUET-816)."""
+_TAIL_BYTES = 1 << 16
+"""How much of a file's end is fetched first: the footers of most files are shorter."""
 _MAGIC_BYTES = 8
 _LENGTH_BYTES = 4
 
@@ -31,21 +35,27 @@ class RangedFile:
 
     Args:
         size: How many bytes it has.
-        tail: The last of them, where the footer is.
+        tail: The last of them, with all of the footer.
         fetch: Fetches ranges, several at a time.
     """
 
     size: int
     tail: memoryview
-    fetch: Callable[[Sequence[Range]], Sequence[memoryview]]
+    fetch: Fetch
 
-    def with_footer(self) -> RangedFile:
-        """The same with all of its footer, of which the tail may have a part only."""
-        length = int.from_bytes(self.tail[-_MAGIC_BYTES:-_LENGTH_BYTES], "little") + _MAGIC_BYTES
-        if not self.tail.nbytes < length <= self.size:
-            return self  # it is there; or it is no footer, as whoever reads it will say
-        (front,) = self.fetch([(self.size - length, self.size - self.tail.nbytes)])
-        return replace(self, tail=memoryview(bytes(front) + bytes(self.tail)))
+    @classmethod
+    def of(cls, size: int, fetch: Fetch) -> RangedFile:
+        """A file of so many bytes: its end is fetched, and the rest of a footer that is longer than that."""
+        (tail,) = fetch([(max(0, size - _TAIL_BYTES), size)])
+        length = int.from_bytes(tail[-_MAGIC_BYTES:-_LENGTH_BYTES], "little") + _MAGIC_BYTES
+        if tail.nbytes < length <= size:  # greater than that it is no footer, as whoever reads it will say
+            (front,) = fetch([(size - length, size - tail.nbytes)])
+            tail = memoryview(bytes(front) + bytes(tail))
+        return cls(size, tail, fetch)
+
+    def metadata(self) -> pq.FileMetaData:
+        """What the footer says."""
+        return pq.read_metadata(pa.BufferReader(self.buffer()))
 
     def buffer(self, ranges: Sequence[Range] = ()) -> pa.Buffer:
         """The file with its tail and these ranges; elsewhere is nothing, which takes addresses and hardly any memory."""
@@ -63,12 +73,10 @@ class RangedFile:
         Raises:
             ArrowException: Something of the file cannot be read.
         """
-        whole = self.with_footer()
-        metadata = pq.read_metadata(pa.BufferReader(whole.buffer()))
+        metadata = self.metadata()
+        every = {metadata.schema.column(place).path for place in range(metadata.num_columns)}
         for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            names = {group.column(place).path_in_schema for place in range(group.num_columns)}
-            content = whole.buffer(ranges_of(metadata, [number], names))
+            content = self.buffer(ranges_of(metadata, [number], every))
             pq.ParquetFile(pa.BufferReader(content)).read_row_group(number)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import pyarrow as pa
@@ -56,12 +57,8 @@ def read_table(
     plan = ReadPlan.of(files, filesystem, columns, filters, lead, key_types or {}, with_index)
     tables = []
     for part in plan.parts(files):
-        try:
+        with _blaming(plan, part):
             read = _whole(plan.scan(part))
-        except MemoryError:  # which pyarrow's is, too: no fault of the files
-            raise
-        except (pa.ArrowException, OSError) as error:
-            raise plan.culprit(part.files, error) from error
         if filters is None:
             _check_rows(part, len(read))
         tables.append(plan.finished(read, part))
@@ -80,7 +77,7 @@ def iter_batches(
     key_types: Mapping[str, str] | None = None,
     with_index: bool = True,
     batch_rows: int = 1 << 17,
-    opened: Opened | None = None,
+    opened: Opened = list,
 ) -> Iterator[pa.Table]:
     """Read files as `read_table` does, a piece at a time, in memory that does not grow with them.
 
@@ -93,7 +90,7 @@ def iter_batches(
         key_types: The Hive types of keys without a column.
         with_index: Whether index columns come along.
         batch_rows: The most rows that a piece has.
-        opened: Opens files, some at a time, just before they are read; None where they are.
+        opened: Opens files, some at a time, just before they are read; left out where they are open.
 
     Yields:
         Tables with the frame's types; none is empty.
@@ -122,18 +119,23 @@ def _whole(scan: Scan) -> pa.Table:
         return scan.whole(coded_texts=False).to_table()
 
 
-def _scanned(plan: ReadPlan, part: Part, batch_rows: int, opened: Opened | None) -> Iterator[pa.RecordBatch]:
-    size = _OPEN_AT_ONCE if opened else len(part.files)
-    for start in range(0, len(part.files), size):
-        some = part.files[start : start + size]
-        group = Part(opened(some) if opened else some, part.logical)
-        try:
+def _scanned(plan: ReadPlan, part: Part, batch_rows: int, opened: Opened) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(part.files), _OPEN_AT_ONCE):
+        group = Part(opened(part.files[start : start + _OPEN_AT_ONCE]), part.logical)
+        with _blaming(plan, group):
             for scanner in _one_ahead(plan.scan(group).bits(batch_rows)):
                 yield from scanner.to_batches()
-        except MemoryError:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            raise plan.culprit(group.files, error) from error
+
+
+@contextmanager
+def _blaming(plan: ReadPlan, part: Part) -> Iterator[None]:
+    """Errors of reading files, as those that name the file."""
+    try:
+        yield
+    except MemoryError:  # which pyarrow's is, too: no fault of the files
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise plan.culprit(part.files, error) from error
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

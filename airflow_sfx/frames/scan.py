@@ -108,8 +108,9 @@ class Scan:
         if isinstance(file.source, str):
             with self.filesystem.open_input_file(file.source) as opened:
                 return by_dictionary(pq.read_metadata(opened), texts)
-        content = file.source.with_footer().buffer() if isinstance(file.source, RangedFile) else file.source
-        return by_dictionary(pq.read_metadata(pa.BufferReader(content)), texts)
+        if isinstance(file.source, RangedFile):
+            return by_dictionary(file.source.metadata(), texts)
+        return by_dictionary(pq.read_metadata(pa.BufferReader(file.source)), texts)
 
     def bits(self, batch_rows: int) -> Iterator[ds.Scanner]:
         """The rows bit by bit, each of what may be in memory at once.
@@ -146,7 +147,7 @@ class Scan:
             filesystem = self.filesystem if isinstance(file.source, str) else None
             yield layout.make_fragment(source, filesystem=filesystem, partition_expression=condition)
             return
-        ranged = file.source.with_footer()
+        ranged = file.source
         source = ranged.buffer()
         every: Any = layout.make_fragment(source, partition_expression=condition)  # the stubs know no row groups either
         kept = every.split_by_row_group(self.filter, self.schema)

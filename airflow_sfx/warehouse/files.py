@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _LARGE_FILE = 4 << 20
 """From how many bytes on part of a file on a server is read in ranges: a smaller one comes sooner whole than by two requests."""
-_TAIL_BYTES = 1 << 16
-"""How much of a file's end pyarrow asks for first, to find the footer."""
 
 
 def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
@@ -88,8 +86,7 @@ def open_file(store: Store, path: str, file: DataFile, *, whole: bool, **facts: 
             raise wrong(info.size if info else None)
         return local
     if file.size >= _LARGE_FILE and not whole:
-        (tail,) = parts([(file.size - _TAIL_BYTES, file.size)])
-        return RangedFile(file.size, tail, parts)
+        return RangedFile.of(file.size, parts)
     data = awaited(store, lambda: store.view(path))
     if data is None or data.nbytes != file.size:
         raise wrong(None if data is None else data.nbytes)
