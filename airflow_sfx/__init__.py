@@ -18,10 +18,10 @@ Names are loaded on first use: importing the package imports neither pandas, pya
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from airflow_sfx._version import __version__
+from airflow_sfx.core.lazily import from_homes
 
 if TYPE_CHECKING:
     from airflow_sfx import checks
@@ -97,6 +97,7 @@ _HOMES = {
         "rollback_backfill",
         "rollback_run",
     ),
+    "airflow_sfx.checks": (),
     "airflow_sfx.core.errors": (
         "BatchNotFound",
         "CheckFailed",
@@ -119,7 +120,6 @@ _HOMES = {
     "airflow_sfx.warehouse.durable_pins": ("DurablePin",),
     "airflow_sfx.warehouse.warehouse": ("Warehouse",),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BatchNotFound",
@@ -169,16 +169,7 @@ __all__ = [
     "verify",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name == "checks":
-        return importlib.import_module("airflow_sfx.checks")
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'airflow_sfx' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
+__getattr__ = from_homes(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

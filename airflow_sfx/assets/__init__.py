@@ -8,8 +8,9 @@ Example:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.lazily import from_homes
 
 if TYPE_CHECKING:
     from airflow_sfx.assets.asset import batch_asset
@@ -17,17 +18,11 @@ if TYPE_CHECKING:
     from airflow_sfx.assets.outside import announce
 
 _HOMES = {
-    "announce": "outside",
-    "batch_asset": "asset",
-    "missed_pins": "consume",
-    "pins_from_events": "consume",
+    f"{__name__}.asset": ("batch_asset",),
+    f"{__name__}.consume": ("missed_pins", "pins_from_events"),
+    f"{__name__}.outside": ("announce",),
 }
 
 __all__ = ["announce", "batch_asset", "missed_pins", "pins_from_events"]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+__getattr__ = from_homes(__name__, _HOMES)

@@ -13,7 +13,6 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from urllib.parse import quote
 
 from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
@@ -21,7 +20,7 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.connections import Connections
-from airflow_sfx.metastore.metastore import Move, PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
 
 _SCHEMA_VERSION = 1
 _BELOW = "./"  # below the warehouse; no URI begins so
@@ -62,7 +61,7 @@ WHERE excluded.sequence >= partitions.sequence
 """
 
 
-class EmbeddedMetastore:
+class EmbeddedMetastore(Metastore):
     """A `Metastore` in a SQLite file.
 
     Args:
@@ -88,9 +87,6 @@ class EmbeddedMetastore:
                     for statement in _SCHEMA.split(";"):
                         db.execute(statement)
                     db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-    def get_ready(self) -> None:
-        """Nothing takes long here."""
 
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
@@ -175,10 +171,6 @@ class EmbeddedMetastore:
             )
             db.executemany(_REPOINT, moves)
         return True
-
-    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> contextlib.AbstractContextManager[Move]:
-        """Nothing needs to be made ready."""
-        return contextlib.nullcontext(partial(self.repoint, ref))
 
     def _kept(self, location: str) -> str:
         """A location as it is written down: without the warehouse's, where it is below that."""

@@ -10,7 +10,6 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
@@ -18,7 +17,7 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import glue_objects as objects
 from airflow_sfx.metastore.external import follows
-from airflow_sfx.metastore.metastore import Move, PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
 
 READ_CHUNK = 1000
 WRITE_CHUNK = 100
@@ -36,7 +35,7 @@ _CROSSED = {"AlreadyExistsException", "EntityNotFoundException"}
 """What one partition's error says when somebody else has added or dropped it since it was looked at."""
 
 
-class GlueMetastore:
+class GlueMetastore(Metastore):
     """A `Metastore` in the AWS Glue catalog.
 
     Args:
@@ -54,9 +53,6 @@ class GlueMetastore:
         if self._made is None:
             self._made = self._make_client()
         return self._made
-
-    def get_ready(self) -> None:
-        """Nothing takes long here."""
 
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
@@ -130,10 +126,6 @@ class GlueMetastore:
                 if done:
                     return False
         raise AssertionError  # the loop ends by returning or raising
-
-    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> contextlib.AbstractContextManager[Move]:
-        """Nothing needs to be made ready."""
-        return contextlib.nullcontext(partial(self.repoint, ref))
 
     def _move(self, table: Mapping[str, Any], pointers: Sequence[PartitionInfo]) -> bool:
         """Move what is not where it should be; False if some of it has to be looked at again."""

@@ -21,7 +21,7 @@ from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
 from airflow_sfx.metastore.hive_client import CALL_SECONDS, Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.hive_thrift import ttypes
-from airflow_sfx.metastore.metastore import Move, PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Metastore, Move, PartitionInfo, TableInfo
 from airflow_sfx.metastore.patience import patience
 
 CHUNK = 1000
@@ -39,7 +39,7 @@ _VERSION = "sfx.version"
 _MOVED_MEANWHILE = "has been modified"
 
 
-class HiveMetastore:
+class HiveMetastore(Metastore):
     """A `Metastore` in a Hive Metastore, of Hive 2.3 or later.
 
     Several partitions move by one ``alter_partitions``, which is one transaction of the metastore; those that are

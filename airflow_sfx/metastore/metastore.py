@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -65,7 +66,11 @@ class Metastore(Protocol):
     """
 
     def get_ready(self) -> None:
-        """Do ahead, in the background, what the next call would take longest for; faults are for that call to tell."""
+        """Do ahead, in the background, what the next call would take longest for; faults are for that call to tell.
+
+        Where nothing takes long, that is nothing.
+        """
+        return
 
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
@@ -126,5 +131,6 @@ class Metastore(Protocol):
             partitions: The partitions that will move, unless something comes between.
 
         Returns:
-            For a ``with`` block: what moves them as `repoint` does, once.
+            For a ``with`` block: what moves them as `repoint` does, once. Where there is nothing to get ready, that is all.
         """
+        return nullcontext(partial(self.repoint, ref))

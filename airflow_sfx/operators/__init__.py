@@ -8,8 +8,9 @@ Example:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.lazily import from_homes
 
 if TYPE_CHECKING:
     from airflow_sfx.operators.batches import (
@@ -24,14 +25,12 @@ if TYPE_CHECKING:
     from airflow_sfx.operators.store import StoreBatchOperator
 
 _HOMES = {
-    "PinBatchesOperator": "pins",
-    "PublishBatchOperator": "batches",
-    "RetainBatchesOperator": "retain",
-    "RollbackBatchOperator": "batches",
-    "SparkBatchOperator": "spark",
-    "SqlToBatchOperator": "sql",
-    "StoreBatchOperator": "store",
-    "VerifyBatchOperator": "batches",
+    f"{__name__}.batches": ("PublishBatchOperator", "RollbackBatchOperator", "VerifyBatchOperator"),
+    f"{__name__}.pins": ("PinBatchesOperator",),
+    f"{__name__}.retain": ("RetainBatchesOperator",),
+    f"{__name__}.spark": ("SparkBatchOperator",),
+    f"{__name__}.sql": ("SqlToBatchOperator",),
+    f"{__name__}.store": ("StoreBatchOperator",),
 }
 
 __all__ = [
@@ -45,9 +44,4 @@ __all__ = [
     "VerifyBatchOperator",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+__getattr__ = from_homes(__name__, _HOMES)

@@ -8,16 +8,13 @@ Example:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.lazily import from_homes
 
 if TYPE_CHECKING:
     from airflow_sfx.sensors.batches import BatchConsistencySensor, BatchPartitionSensor
 
 __all__ = ["BatchConsistencySensor", "BatchPartitionSensor"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.batches"), name)
+__getattr__ = from_homes(__name__, {f"{__name__}.batches": __all__})
