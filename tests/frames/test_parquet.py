@@ -116,6 +116,29 @@ def test_a_file_is_no_larger_than_pyarrow_makes_it(ordered: bool) -> None:
     assert facts_of(table).size < 1.05 * sink.tell()
 
 
+def test_every_engine_knows_the_encodings() -> None:
+    """As `docs/decisions/0013-encodings-that-every-engine-reads.md` has it; RLE is for what is null."""
+    rows = 20_000
+    columns = {
+        "in_sequence": pa.array(range(rows)),
+        "times": pa.array(range(0, 7 * rows, 7), pa.timestamp("us")),
+        "days": pa.array(range(rows), pa.date32()),
+        "numbers": pa.array([None, *(number / 7 for number in range(1, rows))]),
+        "flags": pa.array([number % 3 == 0 for number in range(rows)]),
+        "few": pa.array(["CA", "NY"] * (rows // 2)),
+        "texts": pa.array([f"item {number}" for number in range(rows)]),
+        "lists": pa.array([[number, None] for number in range(rows)]),
+        "prices": pa.array([Decimal(number) / 100 for number in range(rows)], pa.decimal128(12, 2)),
+    }
+    for few in (rows, 100):  # large files, and small ones
+        sink = pa.BufferOutputStream()
+        write_parquet(pa.table(columns).slice(0, few), sink)
+        footer = pq.read_metadata(pa.BufferReader(sink.getvalue()))
+        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+        found = {one for group in groups for n in range(group.num_columns) for one in group.column(n).encodings}
+        assert {"PLAIN", "RLE_DICTIONARY"} <= found <= {"PLAIN", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "RLE"}
+
+
 def test_one_encoder_serves_many_threads() -> None:
     table = pa.table({"k": ["a"] * 5000, "n": list(range(5000))})
     encoder = Encoder(table.schema, keys=["K"])
