@@ -117,6 +117,9 @@ class Chosen:
     def _previous(self, name: str) -> str:
         values = [self.opened.layout.partition(name).values] if name else None
         (newest,) = self.warehouse.history(*self.names, values, limit=1)
+        if not newest.moved:  # as after a retention
+            entries = self.warehouse.history(*self.names, values, limit=None)
+            newest = next((entry for entry in entries if entry.moved), newest)
         if newest.previous is None:
             raise BatchNotFound(
                 f"{self.opened.describe(name)} had no batch before {newest.batch_id}, its first: there is nothing to "

@@ -115,6 +115,11 @@ class LedgerEntry:
     location: str = ""
     retired: tuple[str, ...] = ()
 
+    @property
+    def moved(self) -> bool:
+        """Whether another batch is current since. Where others were retired, the same one is."""
+        return self.batch_id != self.previous
+
     def to_text(self) -> str:
         """As JSON."""
         retired = {"retired": list(self.retired)} if self.retired else {}

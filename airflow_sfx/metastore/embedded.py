@@ -56,7 +56,8 @@ INSERT INTO partitions (table_id, partition_values, location, sequence, batch_id
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (table_id, partition_values) DO UPDATE SET
     location = excluded.location, sequence = excluded.sequence, batch_id = excluded.batch_id,
-    rows = excluded.rows, bytes = excluded.bytes, at = excluded.at
+    rows = excluded.rows, bytes = excluded.bytes,
+    at = CASE WHEN excluded.batch_id IS partitions.batch_id THEN partitions.at ELSE excluded.at END
 WHERE excluded.sequence >= partitions.sequence
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.metastore.metastore import PartitionInfo
@@ -29,14 +30,16 @@ def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def pointing(parameters: Mapping[str, str], pointer: PartitionInfo) -> dict[str, str]:
-    """Parameters that say what a location holds; those that are not about that stay.
+    """Parameters that say what a location holds; those that are not about that stay, and so does since when it is current.
 
     Example:
         >>> pointing({"owner": "me", "numRows": "9"}, PartitionInfo(Partition(("a",)), "s3://b/x", 3, rows=2))
         {'owner': 'me', 'numRows': '2', 'sfx.at': '', 'sfx.sequence': '3'}
     """
     kept = {name: value for name, value in parameters.items() if name not in _STALE}
-    facts = {_BATCH: pointer.batch_id, _ROWS: pointer.rows, _BYTES: pointer.bytes, _AT: pointer.at}
+    same = pointer.batch_id is not None and parameters.get(_BATCH) == pointer.batch_id
+    at = parameters.get(_AT, pointer.at) if same else pointer.at
+    facts = {_BATCH: pointer.batch_id, _ROWS: pointer.rows, _BYTES: pointer.bytes, _AT: at}
     told = {name: str(value) for name, value in facts.items() if value is not None}
     return {**kept, **told, SEQUENCE: str(pointer.sequence)}
 
@@ -56,7 +59,7 @@ def pointer_in(values: Sequence[str], location: str, parameters: Mapping[str, st
 
 def follows(pointer: PartitionInfo, there: PartitionInfo) -> bool:
     """Whether a pointer is to be moved: never back, and not where it is already."""
-    return pointer.sequence >= there.sequence and pointer != there
+    return pointer.sequence >= there.sequence and replace(pointer, at=there.at) != there
 
 
 def _number(text: str | None) -> int | None:

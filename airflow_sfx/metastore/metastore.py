@@ -43,7 +43,7 @@ class PartitionInfo:
         batch_id: The batch there; None where the partition has none.
         rows: How many rows the batch has; None where nobody said.
         bytes: How many bytes the batch has; None where nobody said.
-        at: When it became current, ISO 8601 in UTC; empty where nobody said.
+        at: When it became current, ISO 8601 in UTC; empty where nobody said. A move to the same batch leaves it as it is.
     """
 
     partition: Partition

@@ -64,14 +64,12 @@ def missed(table: OpenTable, consumer: str, since: datetime | None) -> BatchPin 
     """
     taken = {info.path for info in table.store.list(_directory(table, consumer))}
     pointers = table.pointers(None)
-    heads = Ledger(table).heads({name: info.sequence for name, info in pointers.items()})
+    ledger = Ledger(table)
+    heads = ledger.heads({name: info.sequence for name, info in pointers.items()})
     batches = {
-        name: head.batch_id
-        for name, head in heads.items()
-        if head.entry
-        and head.batch_id
-        and (since is None or head.entry.at >= since)
-        and _note(table, consumer, head.entry) not in taken
+        move.partition: move.batch_id
+        for move in ledger.last_moves(heads)
+        if move.batch_id and (since is None or move.at >= since) and _note(table, consumer, move) not in taken
     }
     return table.pin(batches) if batches else None
 
@@ -81,7 +79,8 @@ def _changes(table: OpenTable, ledger: Ledger, name: str, batch_id: str, head: H
     found: list[LedgerEntry] = []
     for entry in ledger.newest_first(name, head):
         if entry.batch_id == batch_id:
-            found.insert(0, entry)
+            if entry.moved:
+                found.insert(0, entry)
             if entry.origin == entry.sequence:
                 break
     if found:

@@ -275,6 +275,17 @@ class Ledger:
                 known = {entry.sequence: entry for entry in found if entry is not None}
             due = self._present(name, due.parent, known)
 
+    def last_moves(self, heads: Mapping[str, Head]) -> list[LedgerEntry]:
+        """The entries since which what is current is so, of partitions that ever had a batch."""
+        entries = {name: head.entry for name, head in heads.items() if head.entry}
+        stayed = [name for name, entry in entries.items() if not entry.moved]
+
+        def last(name: str) -> LedgerEntry:
+            moves = (entry for entry in self.newest_first(name, heads[name]) if entry.moved)
+            return next(moves, entries[name])
+
+        return list({**entries, **dict(zip(stayed, each(last, stayed, self._store.readers), strict=True))}.values())
+
     def as_of(self, name: str, head: Head, at: datetime) -> LedgerEntry | None:
         """The entry that was in effect at a time; None if there was none yet. Reads as many as the logarithm of all."""
         if head.entry is None or head.entry.at <= at:

@@ -275,6 +275,19 @@ def test_retain_plans_and_does_nothing_until_it_is_told_to_apply(command, wareho
     assert "was retired on" in refused.stderr
 
 
+def test_after_a_retention_the_batch_before_is_still_the_batch_before(command, warehouse) -> None:
+    third = warehouse.store_dataframe(SOLD.assign(price=1.0), "sales", "sold_items", [DAY])
+    before = warehouse.history("sales", "sold_items", [DAY], limit=1)[0]
+    for _ in range(2):  # the first retires the oldest, and nothing is left for the second
+        assert command("retain", TABLE, "--keep-last", "2", "--older-than", "0d", "--apply", "--yes").returncode == 0
+    assert warehouse.history("sales", "sold_items", [DAY], limit=1)[0].operation.value == "retire"
+    told = json.loads(command("diff", TABLE, DAY, "--json").stdout)
+    assert (told["before"]["batches"], told["after"]["batches"]) == ({DAY: before.previous}, dict(third.batches))
+    assert command("verify", TABLE, DAY, "--batch", "previous").returncode == 0
+    (shown,) = json.loads(command("show", TABLE, "--json").stdout)["partitions"]
+    assert shown["at"] == before.at.isoformat()
+
+
 def test_erase_plans_and_erases_and_says_what_is_left(command, warehouse) -> None:
     condition = ("--where", "item = 'hat'")
     plan = command("erase", TABLE, *condition)

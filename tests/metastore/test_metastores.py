@@ -138,6 +138,23 @@ def test_a_pointer_is_mended_by_the_entry_that_put_it_there(metastore: Metastore
     assert (info.location, info.batch_id, info.rows, info.bytes) == (f"{PLACE}/right", None, None, None)
 
 
+@pytest.mark.parametrize("keys", [INFO.keys, ()], ids=["partitioned", "whole"])
+def test_a_later_entry_of_the_same_batch_leaves_since_when_it_is_current(metastore: Metastore, keys) -> None:
+    metastore.create_table(replace(INFO, keys=keys))
+    partition = Partition(("a",) if keys else ())
+    first = replace(pointer("a", 1), partition=partition)
+    metastore.repoint(REF, [first])
+    later = "2016-12-01T00:00:00+00:00"
+    for sequence, batch_id, since in (
+        (2, first.batch_id, first.at),
+        (2, first.batch_id, first.at),
+        (3, "20161201000000", later),
+    ):
+        metastore.repoint(REF, [replace(first, sequence=sequence, batch_id=batch_id, at=later)])
+        (found,) = metastore.get_partitions(REF).values()
+        assert (found.sequence, found.batch_id, found.at) == (sequence, batch_id, since)
+
+
 def test_a_move_that_fails_half_way_moves_nothing(metastore: Metastore) -> None:
     metastore.create_table(INFO)
     metastore.repoint(REF, [pointer("a", 1, "one")])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pandas as pd
+import pytest
 
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -20,6 +23,24 @@ def test_a_late_consumer_takes_a_publish_another_and_the_rollback_to_the_first_o
         assert warehouse.take(pin, consumer="report", run=run) == {}
     assert warehouse.take(back, consumer="report", run="r4") == {"a": "r3"}
     assert warehouse.missed("sales", "items", consumer="report") is None
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_retention_is_no_change_that_a_consumer_takes(warehouse: Warehouse, late: bool) -> None:
+    published(warehouse, 1)
+    second = published(warehouse, 2)
+    if not late:
+        assert warehouse.take(second, consumer="report", run="r1") == {}
+    now = timedelta(0)
+    assert warehouse.retain("sales", "items", keep_last=1, older_than=now, grace=now, dry_run=False).retired
+    if late:
+        assert warehouse.missed("sales", "items", consumer="report") == second
+        assert warehouse.take(second, consumer="report", run="r1", newest=True) == {}
+    assert warehouse.missed("sales", "items", consumer="report") is None
+    assert warehouse.take(second, consumer="report", run="r2") == {"a": "r1"}
+    made = warehouse.history("sales", "items", ["a"])[1].at
+    for since, there in ((made, second), (made + timedelta(microseconds=1), None)):
+        assert warehouse.missed("sales", "items", consumer="another", since=since) == there
 
 
 def test_a_run_takes_again_what_it_took_before_the_rollback(warehouse: Warehouse) -> None:
