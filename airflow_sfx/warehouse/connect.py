@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.layout import PartitionStyle
@@ -63,6 +63,7 @@ def connect(
     parts = urlsplit(uri)
     options = _options(uri, parts.query)
     _refuse_logins(parts.netloc, *options.items())
+    told = {name: value.partition("?")[0] for name, value in options.items() if name != "location"}
     style = _style(options)
     if parts.scheme == "hive":
         store, metastore, shown = _hive(parts.netloc, options, access, source)
@@ -78,6 +79,8 @@ def connect(
         )
     if options:
         raise InvalidName(f"unknown option {', '.join(sorted(options))} of a warehouse's URI ({parts.scheme}://…)")
+    if told:  # who opens it again by what it is called gets the same
+        shown += f"{'&' if '?' in shown else '?'}{urlencode(told, safe=':/')}"
     return Warehouse(
         shown, store, metastore, partition_style=style, producer=producer or (lambda: current_producer(os.environ))
     )

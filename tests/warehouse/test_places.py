@@ -29,6 +29,27 @@ def test_a_warehouse_lies_in_the_directory_that_its_uri_names_and_its_own_uri_op
     assert again.repair("sales", "items") == []
 
 
+def test_the_options_of_a_uri_are_part_of_it_and_open_the_same_again(tmp_path, frame, monkeypatch) -> None:
+    warehouse = connect(f"embedded://{tmp_path}/w?layout=hive")
+    warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    connect(warehouse.uri).store_dataframe(frame, "sales", "others", [DAY])
+    assert (tmp_path / f"w/sales.db/others/partition={DAY}").is_dir()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "secret")
+    place = "location=s3://warehouse/prefix"
+    options = "region=eu-west-1&endpoint_url=http://127.0.0.1:1/s3&layout=hive"
+    for uri in (
+        f"hive://one:9083,two:9083?{place}&auth=KERBEROS&kerberos_service_name=metastore&{options}",
+        f"glue://eu-west-1?{place}&glue_endpoint_url=http://127.0.0.1:2&{options}",
+    ):
+        opened = connect(uri)
+        assert opened.uri == uri
+        assert opened.partition_style == "hive"
+    assert connect(f"hive://one:9083?{place}&endpoint_url=http://127.0.0.1:1%3Ftoken=secret").uri == (
+        f"hive://one:9083?{place}&endpoint_url=http://127.0.0.1:1"
+    )
+
+
 def test_a_hash_in_a_uri_is_refused_and_not_cut_off(tmp_path) -> None:
     with pytest.raises(sfx.InvalidName, match="write %23"):
         connect(f"embedded://{tmp_path}/a#b")

@@ -227,7 +227,7 @@ def test_a_second_process_with_its_own_connection_sees_what_the_first_stored(war
 def test_a_warehouse_on_glue_stores_loads_and_rolls_back(stack, glue_endpoint) -> None:
     place = f"s3://warehouse/glue/{uuid.uuid4().hex}"
     warehouse = connect(f"glue://us-east-1?location={place}&glue_endpoint_url={glue_endpoint}")
-    assert warehouse.uri == f"glue://us-east-1?location={place}"
+    assert warehouse.uri == f"glue://us-east-1?location={place}&glue_endpoint_url={glue_endpoint}"
     frame = pd.DataFrame({"day": [f"d{number:03d}" for number in range(150)], "n": range(150)})
     first = warehouse.store_dataframe(frame, "on_glue", "items", partition_by=["day"])
     warehouse.store_dataframe(frame.assign(n=0), "on_glue", "items", partition_by=["day"])
