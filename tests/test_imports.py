@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,26 @@ def test_looking_at_a_warehouse_loads_no_data_frames(tmp_path) -> None:
 
 def test_every_public_name_is_there() -> None:
     assert run("import airflow_sfx as s; print([n for n in s.__all__ if getattr(s, n, None) is None])") == "[]"
+
+
+def test_each_call_takes_what_the_method_takes() -> None:
+    import airflow_sfx
+
+    def parameters(call: object) -> dict[str, tuple[object, object, object]]:
+        found = inspect.signature(call).parameters.values()  # type: ignore[arg-type]
+        return {one.name: (one.kind, one.default, one.annotation) for one in found}
+
+    calls = [name for name in airflow_sfx.__all__ if inspect.isfunction(getattr(airflow_sfx, name))]
+    calls.remove("connect")
+    assert len(calls) > 20
+    for name in calls:
+        method = parameters(getattr(airflow_sfx.Warehouse, name))
+        del method["self"]
+        if name == "rollback_backfill":
+            del method["run_ids"]  # Airflow's database tells them
+        call = parameters(getattr(airflow_sfx, name))
+        del call["warehouse"]
+        assert call == method, name
 
 
 def test_type_checkers_are_told_of_every_public_name() -> None:

@@ -100,6 +100,8 @@ def audit(
     actor: str | None = None,
     dag_id: str | None = None,
     run_id: str | None = None,
+    limit: int | None = None,
+    foreign: bool = True,
     files: bool | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> AuditReport:
@@ -113,6 +115,8 @@ def audit(
         actor: Changes of this user only.
         dag_id: Changes of this DAG only.
         run_id: Changes of this DAG run only.
+        limit: How many changes, the newest; None for all.
+        foreign: Whether to look for what something else did, too: that takes a look at all partitions.
         files: Whether to compare the files of the current batches with what was written, too; None for tables of up to
             1,000 partitions.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
@@ -129,5 +133,14 @@ def audit(
         True
     """
     return warehouse_of(warehouse).audit(
-        db, table, since=since, until=until, actor=actor, dag_id=dag_id, run_id=run_id, files=files
+        db,
+        table,
+        since=since,
+        until=until,
+        actor=actor,
+        dag_id=dag_id,
+        run_id=run_id,
+        limit=limit,
+        foreign=foreign,
+        files=files,
     )

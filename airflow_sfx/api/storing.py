@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_sfx.api.connecting import producer_of, warehouse_of
 from airflow_sfx.core.pin import BatchPin
@@ -84,6 +84,7 @@ def publish(
     *,
     reason: str = "",
     force: bool = False,
+    expected: Mapping[str, str | None] | None = None,
     producer: Producer | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> BatchPin:
@@ -93,6 +94,7 @@ def publish(
         pin: What a store with ``publish=False`` returned.
         reason: Why, for the history.
         force: Publish even where a batch that was written later is current.
+        expected: By partition name, what must be current for the publish to be right; None for no batch.
         producer: Who; the process's own identity when absent.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
@@ -102,7 +104,7 @@ def publish(
     Raises:
         BatchNotFound: There is no such batch.
         InconsistentBatch: A batch was never completed.
-        CommitConflict: A batch that was written later is current.
+        CommitConflict: A batch that was written later is current, or something else than ``expected``.
         InvalidName: The pin is of another warehouse.
 
     Example:
@@ -110,4 +112,6 @@ def publish(
         >>> sfx.publish(staged, reason="looked at") == sfx.pin("sales", "sold_items", ["20161101"])
         True
     """
-    return warehouse_of(warehouse).publish(pin, reason=reason, force=force, producer=producer_of(producer))
+    return warehouse_of(warehouse).publish(
+        pin, reason=reason, force=force, expected=expected, producer=producer_of(producer)
+    )

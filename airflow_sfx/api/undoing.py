@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_sfx.api.connecting import producer_of, warehouse_of
@@ -22,7 +22,7 @@ def rollback(
     *,
     to: str | None = None,
     reason: str = "",
-    expected: BatchPin | None = None,
+    expected: BatchPin | Mapping[str, str | None] | None = None,
     producer: Producer | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> BatchPin:
@@ -36,7 +36,7 @@ def rollback(
         partitions: Which partitions; None only for a table without.
         to: The batch ID to go to; None for the batch before. A second call goes one further back.
         reason: Why, for the history.
-        expected: What must be current for the rollback to be right.
+        expected: What must be current for the rollback to be right: a pin, or batches by partition name, None for no batch.
         producer: Who; the process's own identity when absent.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
@@ -64,6 +64,8 @@ def rollback_run(
     run_id: str,
     reason: str = "",
     producer: Producer | None = None,
+    dry_run: bool = False,
+    expected: Sequence[RunRollback] | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> list[RunRollback]:
     """Undo everything that one DAG run published. Partitions that somebody has changed since stay as they are.
@@ -73,14 +75,17 @@ def rollback_run(
         run_id: The DAG run.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
+        dry_run: Only tell what would be done, and what would keep it from being done.
+        expected: What a dry run has told: the partitions that go back, and to what.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        What was done, a table at a time. A table that is gone is left alone, and says why.
+        What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
 
     Raises:
         BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
         InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
+        CommitConflict: Something else would be done than ``expected``.
 
     Example:
         >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
@@ -89,7 +94,12 @@ def rollback_run(
         [True]
     """
     return warehouse_of(warehouse).rollback_run(
-        dag_id=dag_id, run_id=run_id, reason=reason, producer=producer_of(producer)
+        dag_id=dag_id,
+        run_id=run_id,
+        reason=reason,
+        producer=producer_of(producer),
+        dry_run=dry_run,
+        expected=expected,
     )
 
 
@@ -99,6 +109,7 @@ def rollback_backfill(
     backfill_id: str,
     reason: str = "",
     producer: Producer | None = None,
+    dry_run: bool = False,
     warehouse: Warehouse | str | None = None,
 ) -> list[RunRollback]:
     """Undo everything that the runs of one backfill published; what nightly runs published since stays as it is.
@@ -109,10 +120,11 @@ def rollback_backfill(
             ``{"sfx_backfill_id": "march again"}``.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
+        dry_run: Only tell what would be done, and what would keep it from being done.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        What was done, a table at a time. A table that is gone is left alone, and says why.
+        What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
 
     Raises:
         BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
@@ -130,6 +142,7 @@ def rollback_backfill(
         run_ids=backfill_runs(dag_id, backfill_id),
         reason=reason,
         producer=producer_of(producer),
+        dry_run=dry_run,
     )
 
 
