@@ -116,7 +116,7 @@ def readers(
     batch: Annotated[str, typer.Option("--batch", metavar="ID", help="A batch ID, or previous.")] = "current",
     as_json: Json = False,
 ) -> None:
-    """List what was made from batches, newest first: who read them."""
+    """List what was made from batches, newest first."""
     settings: Settings = context.obj
     chosen = settings.table(table, partition)
     pin = chosen.pinned(batch)
