@@ -33,7 +33,8 @@ def register(app: typer.Typer) -> None:
 def rollback(
     context: typer.Context,
     table: Annotated[
-        str | None, typer.Argument(metavar="DB.TABLE", help="The table; left out with --run or --backfill.", show_default=False)
+        str | None,
+        typer.Argument(metavar="DB.TABLE", help="The table; left out with --run or --backfill.", show_default=False),
     ] = None,
     partition: Partitions = None,
     to: Annotated[
