@@ -25,6 +25,7 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import Move, PartitionInfo
 from airflow_sfx.storage.parallel import put_all
 from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.mates import with_mates
 from airflow_sfx.warehouse.observers import Committed, tell
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import expected_location
@@ -33,6 +34,7 @@ from airflow_sfx.warehouse.runs import notes_of_run
 LEASE_SECONDS = 3
 LEASE_PARTITIONS_A_SECOND = 100
 _GIVE_UP_SECONDS = 300.0
+_MAY_STILL_COME = "Should the request still arrive there, the change takes effect: `sfx history` tells."
 
 Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
 """Given the heads of the partitions, what to change; called again when somebody else's change came first."""
@@ -86,6 +88,7 @@ def commit(
         WarehouseUnavailable: Storage or the metastore failed. If the ledger has the change, the message says so.
     """
     began = time.monotonic()
+    seen = {name: head.last for name, head in heads.items()}
     give_up = began + _GIVE_UP_SECONDS
     tries = 0
     while True:
@@ -94,11 +97,8 @@ def commit(
         if not changes:
             return []
         entries = _entries(changes, heads, author)
-        with table.metastore.moving(table.ref, [table.layout.partition(entry.partition) for entry in entries]) as move:
-            _record(table, entries, author)
-            if _place(ledger, entries):
-                move_pointers(table, ledger, entries, move)
-                break
+        if _try(table, ledger, entries, _left_behind(table, ledger, heads, seen) if tries else [], author):
+            break
         if time.monotonic() > give_up:
             raise CommitConflict(
                 f"other writers changed {table.describe(changes[0].partition)} first, again and again for "
@@ -110,6 +110,32 @@ def commit(
         time.sleep(random.uniform(0, min(0.002 * 2**tries, 0.25)))  # noqa: S311
     tell(_committed(table, entries, time.monotonic() - began, tries))
     return entries
+
+
+def _try(
+    table: OpenTable, ledger: Ledger, entries: list[LedgerEntry], others: list[LedgerEntry], author: Author
+) -> bool:
+    """Put entries into effect, and move their pointers and those of others; False if somebody else's change came first."""
+    with table.metastore.moving(table.ref, [table.layout.partition(entry.partition) for entry in entries]) as move:
+        _record(table, entries, author)
+        if not _place(ledger, entries):
+            return False
+        if not others:
+            move_pointers(table, ledger, entries, move)
+            return True
+    move_pointers(table, ledger, [*entries, *others])
+    return True
+
+
+def _left_behind(
+    table: OpenTable, ledger: Ledger, heads: Mapping[str, Head], seen: Mapping[str, int]
+) -> list[LedgerEntry]:
+    """What else must move, since a change of several partitions came first, whose writer may have died before it said so.
+
+    To move past its entry in one partition alone would show half of it.
+    """
+    passed = [head.entry for name, head in heads.items() if head.entry and head.entry.sequence > seen[name]]
+    return [entry for entry in with_mates(table, ledger, passed, seen) if entry.partition not in heads]
 
 
 def _committed(table: OpenTable, entries: Sequence[LedgerEntry], seconds: float, conflicts: int) -> Committed:
@@ -190,9 +216,10 @@ def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntr
         move = move or repoint
         while entries and not move([_pointer(table, entry) for entry in entries]):
             move = repoint
-            heads = ledger.heads({entry.partition: entry.sequence for entry in entries})
-            later = [heads[entry.partition].entry for entry in entries]
-            entries = [new for new, old in zip(later, entries, strict=True) if new and new.sequence > old.sequence]
+            moved = {entry.partition: entry.sequence for entry in entries}
+            later = [head.entry for head in ledger.heads(moved).values()]
+            newer = [entry for entry in later if entry and entry.sequence > moved[entry.partition]]
+            entries = with_mates(table, ledger, newer, moved)
     except WarehouseUnavailable as error:
         names = ", ".join(entry.partition for entry in entries[:3])
         raise WarehouseUnavailable(
@@ -217,6 +244,8 @@ def _pointer(table: OpenTable, entry: LedgerEntry) -> PartitionInfo:
 def _entries(changes: Sequence[Change], heads: Mapping[str, Head], author: Author) -> list[LedgerEntry]:
     now = datetime.now(UTC)
     commit_id = new_commit_id(now, uuid.uuid4().hex)
+    # One change has one time, so that who reads the state of a time sees it whole.
+    latest = max((one for change in changes if (one := heads[change.partition].latest)), default=None)
     return [
         next_entry(
             heads[change.partition].entry,
@@ -227,7 +256,7 @@ def _entries(changes: Sequence[Change], heads: Mapping[str, Head], author: Autho
             at=now,
             producer=author.producer,
             reason=author.reason,
-            latest=heads[change.partition].latest,
+            latest=latest,
         )
         for change in changes
     ]
@@ -236,11 +265,12 @@ def _entries(changes: Sequence[Change], heads: Mapping[str, Head], author: Autho
 def _record(table: OpenTable, entries: Sequence[LedgerEntry], author: Author) -> None:
     """Write down what is about to be tried: the table's changes by time, and the run's changes by run."""
     first = entries[0]
+    ahead = int((first.at - datetime.now(UTC)).total_seconds())  # a clock that goes ahead has written the entry before
     record = {
         "commit": first.commit,
         "operation": first.operation.value,
         "at": first.at.isoformat(),
-        "lease_seconds": LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND,
+        "lease_seconds": LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND - max(0, ahead),
         "producer": author.producer.to_json(),
         "reason": author.reason,
         "changes": [[entry.partition, entry.sequence, entry.batch_id, entry.previous] for entry in entries],
@@ -259,14 +289,17 @@ def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
     except WarehouseUnavailable:
         ledger.decide(ordered[0].commit, committed=False)
         raise
-    return ledger.decide(ordered[0].commit, committed=placed)
+    try:
+        return ledger.decide(ordered[0].commit, committed=placed)
+    except WarehouseUnavailable as error:
+        raise WarehouseUnavailable(f"{error} {_MAY_STILL_COME}") from error
 
 
 def _append_alone(ledger: Ledger, entry: LedgerEntry) -> bool:
     try:
         return ledger.append(entry)
-    except WarehouseUnavailable:
+    except WarehouseUnavailable as error:
         # The outcome is unknown: what is there now tells, and nobody can change it any more if it is ours.
         if ledger.read(entry.partition, entry.sequence) == entry:
             return True
-        raise
+        raise WarehouseUnavailable(f"{error} {_MAY_STILL_COME}") from error

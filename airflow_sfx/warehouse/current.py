@@ -15,8 +15,9 @@ from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.commit import move_pointers
 from airflow_sfx.warehouse.ledger import Head, Ledger
+from airflow_sfx.warehouse.mates import heads_and_behind, with_mates
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.pointers import MOST_LOOKS, hints, known_names, lags, looks_are_few, moved_by_others
+from airflow_sfx.warehouse.pointers import MOST_LOOKS, hints, known_names, lags, looks_are_few
 
 _READERS = 16
 _log = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ def current_batches(
         if to_load:  # the ledgers nearly always have what the metastore has
             table.expect([(name, info.batch_id) for name, info in pointers.items() if info.batch_id])
         heads = heads_to_read(table, ledger, names, pointers)
-        found = {name: head.batch_id for name, head in _at_one_moment(ledger, heads, {}).items()}
+        seen = _at_one_moment(ledger, heads, {}, hints(names, pointers))
+        found = {name: head.batch_id for name, head in seen.items()}
     for partition in partitions or ():
         name = table.layout.name(partition)
         if found.get(name) is None:
@@ -61,7 +63,8 @@ def _as_the_metastore_has_it(
     pointers, ahead = pointers_now(table, ledger, partitions)
     found = {name: info.batch_id for name, info in pointers.items()}
     if ahead:
-        seen = _at_one_moment(ledger, ahead, hints(found, pointers))
+        known = hints(found, pointers)
+        seen = _at_one_moment(ledger, ahead, known, known)
         found.update({name: head.batch_id for name, head in seen.items()})
     return found
 
@@ -111,9 +114,9 @@ def converged_heads(
     Raises:
         WarehouseUnavailable: The metastore could not be told.
     """
-    heads, behind = _heads_and_behind(table, ledger, names, pointers)
+    heads, behind = heads_and_behind(table, ledger, names, pointers)
     if behind:
-        move_pointers(table, ledger, _with_mates(table, ledger, behind))
+        move_pointers(table, ledger, with_mates(table, ledger, behind, hints(names, pointers)))
     return heads
 
 
@@ -124,28 +127,18 @@ def heads_to_read(
 
     Somebody who may read the metastore and not change it meets that, too.
     """
-    heads, behind = _heads_and_behind(table, ledger, names, pointers)
+    heads, behind = heads_and_behind(table, ledger, names, pointers)
     if behind:
         try:
-            move_pointers(table, ledger, _with_mates(table, ledger, behind))
+            move_pointers(table, ledger, with_mates(table, ledger, behind, hints(names, pointers)))
         except WarehouseUnavailable as error:
             _log.warning("Read from the ledger, while other engines read what was there before: %s", error)
     return heads
 
 
-def _heads_and_behind(
-    table: OpenTable, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
-) -> tuple[dict[str, Head], list[LedgerEntry]]:
-    """Heads, and the entries in effect that the metastore has not been told of."""
-    heads = ledger.heads(hints(names, pointers))
-    behind = [head.entry for name, head in heads.items() if head.entry and lags(head.entry, pointers.get(name))]
-    if behind:
-        foreign = moved_by_others(table, {name: pointers[name] for name in names if name in pointers}, heads)
-        behind = [entry for entry in behind if entry.partition not in foreign]
-    return heads, behind
-
-
-def _at_one_moment(ledger: Ledger, heads: dict[str, Head], seen: Mapping[str, int]) -> dict[str, Head]:
+def _at_one_moment(
+    ledger: Ledger, heads: dict[str, Head], seen: Mapping[str, int], known: Mapping[str, int]
+) -> dict[str, Head]:
     """Heads, none of them from before a change of several partitions that another of them has seen.
 
     Heads are read one after another, and a change may take effect in between. Each round moves heads forward only.
@@ -154,13 +147,16 @@ def _at_one_moment(ledger: Ledger, heads: dict[str, Head], seen: Mapping[str, in
         ledger: The ledgers.
         heads: The heads.
         seen: What is read of other partitions, whose heads have not been looked at: the number of the entry.
+        known: The numbers of the entries that the metastore's pointers named, which were looked at before the heads were.
 
     Returns:
         The heads, and those of the other partitions that were behind them.
     """
     checked: set[str] = set()
     while len(heads) + len(seen) > 1:
-        commits = {head.entry.commit for head in heads.values() if head.entry and head.entry.group} - checked
+        # A head may have come past a change of several partitions: another change of its own came after that.
+        passed = [entry for head in heads.values() if head.entry for entry in _passed(ledger, head.entry, known)]
+        commits = {entry.commit for entry in passed if entry.group} - checked
         if not commits:
             break
         members = each(ledger.members, sorted(commits), _READERS)
@@ -176,20 +172,13 @@ def _at_one_moment(ledger: Ledger, heads: dict[str, Head], seen: Mapping[str, in
     return heads
 
 
+def _passed(ledger: Ledger, entry: LedgerEntry, known: Mapping[str, int]) -> list[LedgerEntry]:
+    """The entry of a head, and those that came between the look at the pointers and the one at the head."""
+    return ledger.passed(entry, known.get(entry.partition) or entry.sequence)
+
+
 def _sequence(head: Head) -> int:
     return head.entry.sequence if head.entry else 0
-
-
-def _with_mates(table: OpenTable, ledger: Ledger, behind: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    """Entries, and those of the same commits that are behind as well, so that what is one change is seen as one."""
-    commits = sorted({entry.commit for entry in behind if entry.group})
-    members = {name for changed in each(ledger.members, commits, _READERS) for name in changed}
-    mates = sorted(members - {entry.partition for entry in behind})
-    if not mates:
-        return list(behind)
-    pointers = table.pointers([table.layout.partition(name) for name in mates])
-    _, late = _heads_and_behind(table, ledger, mates, pointers)
-    return [*behind, *late]
 
 
 def batches_as_of(

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
@@ -246,7 +246,11 @@ class Ledger:
         Returns:
             What was decided.
         """
-        self._store.put_if_absent(self._layout.decision(commit), compact({"committed": committed}).encode())
+        try:
+            self._store.put_if_absent(self._layout.decision(commit), compact({"committed": committed}).encode())
+        except WarehouseUnavailable:  # perhaps only the answer was lost
+            if self._decision(commit) is None:
+                raise
         decision = awaited(self._store, lambda: self._decision(commit))
         if decision is None:
             raise InconsistentBatch(f"the decision of the commit {commit} is gone: it was removed")
@@ -275,16 +279,25 @@ class Ledger:
                 known = {entry.sequence: entry for entry in found if entry is not None}
             due = self._present(name, due.parent, known)
 
+    def last_move(self, name: str, head: Head) -> LedgerEntry | None:
+        """The entry since which what is current is so; None for a partition without entries."""
+        if head.entry is None or head.entry.moved:
+            return head.entry
+        return next((entry for entry in self.newest_first(name, head) if entry.moved), head.entry)
+
     def last_moves(self, heads: Mapping[str, Head]) -> list[LedgerEntry]:
-        """The entries since which what is current is so, of partitions that ever had a batch."""
-        entries = {name: head.entry for name, head in heads.items() if head.entry}
-        stayed = [name for name, entry in entries.items() if not entry.moved]
+        """As `last_move`, of all partitions that have entries."""
+        stayed = [name for name, head in heads.items() if head.entry and not head.entry.moved]
+        found = each(lambda name: self.last_move(name, heads[name]), stayed, self._store.readers)
+        entries = {**{name: head.entry for name, head in heads.items()}, **dict(zip(stayed, found, strict=True))}
+        return [entry for entry in entries.values() if entry]
 
-        def last(name: str) -> LedgerEntry:
-            moves = (entry for entry in self.newest_first(name, heads[name]) if entry.moved)
-            return next(moves, entries[name])
-
-        return list({**entries, **dict(zip(stayed, each(last, stayed, self._store.readers), strict=True))}.values())
+    def passed(self, entry: LedgerEntry, known: int) -> list[LedgerEntry]:
+        """An entry in effect, and those before it back to the one of a number, newest first; not all of a great many."""
+        found = [entry]
+        while found[-1].parent > known and len(found) < _PREFETCH:
+            found.append(self._present(entry.partition, found[-1].parent, {}))
+        return found
 
     def as_of(self, name: str, head: Head, at: datetime) -> LedgerEntry | None:
         """The entry that was in effect at a time; None if there was none yet. Reads as many as the logarithm of all."""

@@ -66,7 +66,7 @@ def moved_by_others(
     Returns:
         Those pointers, by partition name.
     """
-    return {name: info for name, info in pointers.items() if _moved(table, info, heads[name].entry)}
+    return {name: info for name, info in pointers.items() if _moved(table, info, _put_by(table, info, heads[name]))}
 
 
 def beside_our_batches(table: OpenTable, name: str, info: PartitionInfo) -> bool:
@@ -106,6 +106,14 @@ def suspects(table: OpenTable, pointers: Mapping[str, PartitionInfo]) -> dict[st
         for name, info in pointers.items()
         if not info.sequence or _comparable(info.location) != _comparable(table.batch_location(name, info.batch_id))
     }
+
+
+def _put_by(table: OpenTable, info: PartitionInfo, head: Head) -> LedgerEntry | None:
+    """The entry that put a pointer where it is, as its note says; the one in effect where it has none."""
+    entry = head.entry
+    if entry is None or info.sequence == 0 or info.sequence >= entry.sequence:
+        return entry
+    return Ledger(table).read(entry.partition, info.sequence) or entry  # the metastore was not told of the last ones
 
 
 def _moved(table: OpenTable, info: PartitionInfo, entry: LedgerEntry | None) -> bool:

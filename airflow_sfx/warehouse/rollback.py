@@ -54,7 +54,7 @@ def roll_back(
     current: dict[str, str | None] = {}
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        due = [name for name in names if not _done_before(heads[name], author, to)]
+        due = [name for name in names if not _done_before(ledger, name, heads[name], author, to)]
         still = {name: batch_id for name, batch_id in (expected or {}).items() if name in due or name not in heads}
         refuse_unexpected(table, heads, still)
         current.update({name: head.batch_id for name, head in heads.items()})
@@ -68,10 +68,12 @@ def roll_back(
     return table.pin({name: current[name] or "" for name in names})
 
 
-def rolled_back_before(head: Head, author: Author) -> bool:
-    """Whether the last change of a partition is a rollback by an earlier attempt of the author's task instance."""
-    entry = head.entry
-    return entry is not None and entry.operation is Operation.ROLLBACK and author.producer.retries(entry.producer)
+def rolled_back_before(ledger: Ledger, name: str, head: Head, author: Author) -> LedgerEntry | None:
+    """The rollback by an earlier attempt of the author's task instance, if what is current is so since then."""
+    entry = ledger.last_move(name, head)
+    if entry is None or entry.operation is not Operation.ROLLBACK or not author.producer.retries(entry.producer):
+        return None
+    return entry
 
 
 def granted(table: OpenTable, changes: list[Change], seen: Look) -> list[Change]:
@@ -94,8 +96,10 @@ def granted(table: OpenTable, changes: list[Change], seen: Look) -> list[Change]
     return there
 
 
-def _done_before(head: Head, author: Author, to: str | None) -> bool:
-    return head.batch_id is not None and to in (None, head.batch_id) and rolled_back_before(head, author)
+def _done_before(ledger: Ledger, name: str, head: Head, author: Author, to: str | None) -> bool:
+    if head.batch_id is None or to not in (None, head.batch_id):
+        return False
+    return rolled_back_before(ledger, name, head, author) is not None
 
 
 def _instead(change: Change, new: Replacement | None) -> Change:

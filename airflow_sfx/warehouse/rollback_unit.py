@@ -208,10 +208,9 @@ class _Undoing:
 
     def _taken(self, ledger: Ledger, name: str, head: Head) -> bool:
         """Whether an earlier attempt of the author's task instance has done it, and died before anybody heard of it."""
-        if head.entry is None or not rolled_back_before(head, self.author):
-            return False
-        before = ledger.read(name, head.entry.previous_origin) if head.entry.previous_origin else None
-        return before is not None and self.unit.made(before.producer)
+        done = rolled_back_before(ledger, name, head, self.author)
+        before = ledger.read(name, done.previous_origin) if done and done.previous_origin else None
+        return before is not None and _made(self.unit, before)
 
 
 def _granted(table: OpenTable, wanted: list[Change], seen: Look, problems: list[SfxError]) -> list[Change]:
@@ -235,13 +234,23 @@ def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | 
     if head.entry is None:
         return None
     source = origin_of(ledger, name, head.entry)
-    if source is None or not unit.made(source.producer):
+    if source is None or not _made(unit, source):
         return None
-    while unit.made(source.producer):
+    while _made(unit, source):
         if not source.previous_origin:
-            return Change(name, Operation.ROLLBACK, None)
+            return Change(name, Operation.ROLLBACK, None, location=_place_before(ledger, name, source))
         source = _earlier(ledger, name, source.previous_origin)
     return back_to(name, source)
+
+
+def _made(unit: Unit, entry: LedgerEntry) -> bool:
+    """Whether a change is the unit's own: what it only found in the metastore, something else had done."""
+    return unit.made(entry.producer) and entry.operation is not Operation.FOREIGN_CHANGE
+
+
+def _place_before(ledger: Ledger, name: str, source: LedgerEntry) -> str:
+    """Where something else had put the partition before its first batch: files that are no batch; empty for nothing."""
+    return _earlier(ledger, name, source.parent).location if source.parent else ""
 
 
 def _earlier(ledger: Ledger, name: str, sequence: int) -> LedgerEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_sfx.core.arguments import listed
-from airflow_sfx.core.errors import CheckFailed, InvalidName, SchemaMismatch
+from airflow_sfx.core.errors import CheckFailed, InvalidName, SchemaMismatch, WarehouseUnavailable
 from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _SMALL_FILE = 4 << 20
 _STREAM_HELD_BYTES = 96 << 20
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,18 @@ def conclude(
         note_staged(table, pin)
     else:
         pin = _publish(table, batches, manifests, author)
-    note_readers(table.store, options.inputs, pin, author.producer)
+    _note_inputs(table, options.inputs, pin, author)
     if failed:
         raise _check_failed(pin, failed)
     return pin
+
+
+def _note_inputs(table: OpenTable, inputs: tuple[BatchPin, ...], pin: BatchPin, author: Author) -> None:
+    """Note what the batches were made from, for `readers`; they are there already, and their manifests say it, too."""
+    try:
+        note_readers(table.store, inputs, pin, author.producer)
+    except WarehouseUnavailable as error:
+        _log.warning("%s is stored, and will be missing among what was made from its inputs: %s", pin, error)
 
 
 @dataclass(frozen=True, slots=True)

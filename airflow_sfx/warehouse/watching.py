@@ -45,11 +45,11 @@ class Watch:
             names: The partitions' names.
         """
         self._looked = min(self._looked, time.monotonic())
-        pointers, heads = self._look(names)
-        foreign = moved_by_others(self._table, pointers, heads) if self._take_in else {}
-        if self._take_in and foreign:
-            self._take_in(foreign, heads)
-            pointers, heads = self._look(names)
+        pointers, heads = self._look(names, sure=self._take_in is None)
+        if self._take_in and moved_by_others(self._table, pointers, heads):
+            pointers, heads = self._look(names, sure=True)
+            self._take_in(moved_by_others(self._table, pointers, heads), heads)
+            pointers, heads = self._look(names, sure=True)
         self._seen |= pointers
         self._heads |= heads
         return heads
@@ -83,6 +83,8 @@ class Watch:
             return True
         return self._heads != heads and bool(moved_by_others(self._table, self._seen, heads))
 
-    def _look(self, names: Sequence[str]) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
+    def _look(self, names: Sequence[str], *, sure: bool) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
+        """Pointers and heads; not ``sure``, those that the pointers name: a change that does not know others is refused."""
         pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
-        return pointers, self._ledger.likely_heads(hints(names, pointers))
+        look = self._ledger.heads if sure else self._ledger.likely_heads
+        return pointers, look(hints(names, pointers))

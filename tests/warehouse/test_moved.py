@@ -90,6 +90,40 @@ def test_a_read_of_one_partition_completes_the_whole_change(warehouse, monkeypat
     assert {place_of(warehouse, day).name for day in ("a", "b")} == set(both.batches.values())
 
 
+def test_what_others_did_is_found_though_the_metastore_was_not_told_of_the_last_change(warehouse, monkeypatch) -> None:
+    put(warehouse, 1)
+    with monkeypatch.context() as dying:
+        dying.setattr("airflow_sfx.warehouse.commit.move_pointers", lambda *_: None)
+        put(warehouse, 2)
+    moved = theirs(warehouse, 99)
+    move(warehouse, moved)
+    assert [one.partition for one in warehouse.audit("sales", "items").foreign] == ["a"]
+    assert warehouse.load_dataframe("sales", "items", ["a"])["n"].tolist() == [2]
+    assert place_of(warehouse) == moved, "who reads moves nothing over it"
+    put(warehouse, 3)
+    assert operations(warehouse) == ["publish", "foreign_change", "publish", "publish"]
+    assert warehouse.load_dataframe(warehouse.rollback("sales", "items", ["a"]))["n"].tolist() == [99]
+
+
+@pytest.mark.parametrize("what", ["files", "nothing to read"])
+def test_the_undo_of_a_run_leaves_what_something_else_had_done_before_it(warehouse, what: str) -> None:
+    put(warehouse, 1)
+    moved = theirs(warehouse, 99)
+    if what != "files":
+        (moved / "part-0.parquet").unlink()
+        (moved / "part-0.csv").write_text("n\n99\n")
+    move(warehouse, moved)
+    put(warehouse, 2, producer=sfx.Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=1))
+    (undone,) = warehouse.rollback_run(dag_id="nightly", run_id="r1")
+    assert place_of(warehouse) == moved
+    assert (undone.pin is not None) == (what == "files")
+    if what == "files":
+        assert warehouse.load_dataframe("sales", "items", ["a"])["n"].tolist() == [99]
+    assert warehouse.audit("sales", "items").foreign == ()
+    (again,) = warehouse.rollback_run(dag_id="nightly", run_id="r1")
+    assert again.rolled_back == {}
+
+
 def retain(warehouse: Warehouse, *, dry_run: bool = False):
     return warehouse.retain("sales", "items", keep_last=1, older_than=NOW, grace=NOW, dry_run=dry_run)
 

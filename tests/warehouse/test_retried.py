@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pandas as pd
 import pytest
 
@@ -71,6 +73,14 @@ def put(warehouse, number: int, day: str = "a", table: str = "items", producer: 
 
 def undo(number: int) -> Producer:
     return Producer(dag_id="undo", run_id="r1", task_id="undo", try_number=number)
+
+
+def test_a_retention_in_between_is_no_reason_for_a_retried_rollback_to_go_further_back(warehouse) -> None:
+    for number in range(4):
+        write(warehouse, attempt(1, f"before {number}"), DAYS.assign(n=number))
+    done = warehouse.rollback("sales", "items", ["a"], producer=attempt(1))
+    assert warehouse.retain("sales", "items", keep_last=3, older_than=timedelta(0), dry_run=False).retired
+    assert warehouse.rollback("sales", "items", ["a"], producer=attempt(2)) == done
 
 
 def test_a_retry_of_a_rollback_goes_no_further_back(warehouse) -> None:
