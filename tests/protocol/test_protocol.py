@@ -106,6 +106,7 @@ def check(world: World, outcome: Outcome) -> None:
     unexpected = [e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))]
     assert not unexpected, f"{unexpected} {told}"
     assert world.objects.items() >= world.began.items(), f"what was there before was changed or deleted; {told}"
+    shown = {one.values[0]: info.sequence for one, info in world.pointers.items()}
     repaired = any(repair.done for repair in warehouse.repair("model", "items"))
     assert not repaired or outcome.crashed or outcome.errors, f"a pointer is behind; {told}"
     histories = {day: warehouse.history("model", "items", [day], limit=None)[::-1] for day in DAYS}
@@ -134,6 +135,9 @@ def check(world: World, outcome: Outcome) -> None:
             if entry.group:
                 groups.setdefault(entry.commit, set()).add(day)
     assert all(days == set(DAYS) for days in groups.values()), f"half of a change took effect; {told}"
+    for one in groups:
+        told_of = [shown[day] >= e.sequence for day, entries in histories.items() for e in entries if e.commit == one]
+        assert len(set(told_of)) == 1, f"engines saw half of a change until somebody came by; {told}"
 
 
 def store(mark: int, *days: str) -> Callable[[Warehouse], object]:
