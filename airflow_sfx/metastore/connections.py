@@ -47,7 +47,11 @@ class Connections:
 
     @contextlib.contextmanager
     def use(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection; one that met an error is closed."""
+        """This thread's connection; one whose use was cut short is closed.
+
+        Whatever cut it short, an interrupt or a task's timeout as well: a connection that stayed in a transaction would show
+        this thread old data for good, and refuse to begin another one.
+        """
         with _GATE.inside():
             held: _Held | None = getattr(self._local, "held", None)
             if held is None or held.connection is None:
@@ -57,7 +61,7 @@ class Connections:
             assert connection is not None
             try:
                 yield connection
-            except sqlite3.Error:
+            except BaseException:
                 held.close()
                 raise
 

@@ -227,7 +227,9 @@ class EmbeddedMetastore(Metastore):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-            except BaseException:
+            except (
+                BaseException
+            ):  # others wait for it: not only when the connection, which a cursor may keep, is closed
                 if connection.in_transaction:  # SQLite has ended it already when the disk is full
                     connection.execute("ROLLBACK")
                 raise

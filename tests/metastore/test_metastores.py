@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -347,6 +348,42 @@ def test_what_a_forked_child_commits_stays_when_its_parent_closes_first(where: s
     assert child.exitcode == 0
     found = open_metastore(where).get_partitions(REF)
     assert sorted(p.values[0] for p in found) == ["early", "late", "other"]
+
+
+class Interrupted(sqlite3.Connection):
+    """A connection in whose use somebody presses Ctrl-C, once: just after a statement that begins or goes on so."""
+
+    due = ""
+
+    def execute(self, statement: str, *arguments: object) -> sqlite3.Cursor:
+        cursor = super().execute(statement, *arguments)  # type: ignore[arg-type]
+        if Interrupted.due and Interrupted.due in statement:
+            Interrupted.due = ""
+            raise KeyboardInterrupt
+        return cursor
+
+
+@pytest.mark.parametrize("statement", ["partition_values IN", "BEGIN", "BEGIN IMMEDIATE", "SELECT id, location"])
+def test_an_interrupted_call_leaves_no_transaction_open(tmp_path, monkeypatch, statement) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
+    where = f"embedded:{tmp_path}/metastore.sqlite"
+    mine, other = open_metastore(where), open_metastore(where)
+    mine.create_table(INFO)
+    mine.repoint(REF, [pointer("a", 1)])
+    monkeypatch.setattr(Interrupted, "due", statement)
+    with pytest.raises(KeyboardInterrupt):
+        if statement in ("partition_values IN", "BEGIN"):
+            mine.get_partitions(REF, [Partition(("a",))])
+        else:
+            mine.repoint(REF, [pointer("a", 2)])
+    theirs = threading.Thread(target=other.repoint, args=(REF, [pointer("a", 3)]))
+    theirs.start()
+    theirs.join(10)
+    assert mine.get_partitions(REF) == {Partition(("a",)): pointer("a", 3)}, (
+        "not what was there when it was interrupted"
+    )
+    assert mine.repoint(REF, [pointer("a", 4)])
+    assert other.get_partitions(REF) == {Partition(("a",)): pointer("a", 4)}
 
 
 def test_what_is_no_database_or_of_a_later_version_is_refused(tmp_path) -> None:
