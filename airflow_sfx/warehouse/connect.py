@@ -123,9 +123,13 @@ def _glue(region: str, options: dict[str, str], access: S3Access | None) -> tupl
         import boto3
         from botocore.config import Config
 
+        from airflow_sfx.storage.s3 import refuse_login
+
         session = given.session() if given.session else boto3.Session()
         config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60)
-        return session.client("glue", region_name=region, endpoint_url=endpoint, config=config)
+        made = session.client("glue", region_name=region, endpoint_url=endpoint, config=config)
+        refuse_login(made.meta.endpoint_url, "the endpoint of Glue")  # the environment or a profile may have said it
+        return made
 
     return store, GlueMetastore(client, store.uri), f"glue://{region}?location={store.uri}"
 

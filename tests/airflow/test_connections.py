@@ -77,6 +77,14 @@ def test_hosts_in_both_places_are_refused(airflow, connections):
     assert "without hosts" in message
 
 
+def test_an_endpoint_with_a_password_is_refused_without_showing_it(airflow, connections):
+    connections["aws_tried"]["extra"]["endpoint_url"] = "http://ada:s3cr3t@127.0.0.1:1"
+    kind, message = airflow.probe("store_through_connections", connections=connections)
+    assert kind == "InvalidName"
+    assert "user name or a password" in message
+    assert "s3cr3t" not in message
+
+
 def test_an_assumed_role_gives_credentials_that_end_and_are_asked_for_again(airflow, glue_endpoint):
     assert "AWS_PROFILE" not in os.environ
     found = airflow.probe("credentials_of_role", sts_endpoint=glue_endpoint)

@@ -6,9 +6,10 @@ import os
 
 import pytest
 
-from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.stack import Stack
-from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.open import open_place, open_store
+from airflow_sfx.storage.s3 import S3Access
 from airflow_sfx.warehouse.connect import connect
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -39,6 +40,40 @@ def test_without_an_endpoint_it_is_amazon_s_own(no_environment, monkeypatch, uri
 def test_without_keys_the_places_for_them_are_named(no_environment) -> None:
     with pytest.raises(WarehouseUnavailable, match="AWS_PROFILE.*aws_conn_id"):
         open_store("s3://bucket/prefix")
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"])
+@pytest.mark.parametrize("start", ["http://", "https://", ""])
+def test_an_endpoint_with_a_password_is_refused_and_the_password_is_not_shown(
+    no_environment, monkeypatch, name, start
+) -> None:
+    for key in KEYS:
+        monkeypatch.setenv(key, "any")
+    monkeypatch.setenv(name, f"{start}ada:s3cr3t@127.0.0.1:1")
+    for call in (
+        lambda: open_store("s3://bucket/prefix"),
+        lambda: open_place("s3a://bucket/a/place"),
+        lambda: connect("hive://127.0.0.1:1?location=s3://bucket/prefix"),
+    ):
+        with pytest.raises(InvalidName, match=r"user name or a password.*AWS_SECRET_ACCESS_KEY") as refused:
+            call()
+        assert "s3cr3t" not in str(refused.value)
+
+
+def test_the_endpoint_of_a_connection_is_refused_with_a_password_too(no_environment) -> None:
+    with pytest.raises(InvalidName, match="user name or a password") as refused:
+        open_store("s3://bucket/prefix", S3Access(endpoint="http://ada:s3cr3t@127.0.0.1:1"))
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_glue_s_endpoint_with_a_password_is_refused_wherever_it_comes_from(no_environment, monkeypatch) -> None:
+    for key in KEYS:
+        monkeypatch.setenv(key, "any")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", "http://ada:s3cr3t@127.0.0.1:1")
+    warehouse = connect("glue://eu-west-1?location=s3://bucket/prefix")
+    with pytest.raises(InvalidName, match="endpoint of Glue.*user name or a password") as refused:
+        warehouse.tables()
+    assert "s3cr3t" not in str(refused.value)
 
 
 def test_a_profile_s_keys_are_used(stack: Stack, no_environment, monkeypatch, tmp_path) -> None:
