@@ -31,7 +31,8 @@ class FileStorage:
     """A `Store` in a directory.
 
     Args:
-        root: The directory's absolute path; made if it is absent.
+        root: The directory's absolute path.
+        make: Whether it is made if it is absent.
 
     Raises:
         WarehouseUnavailable: The directory cannot be made or read.
@@ -43,9 +44,10 @@ class FileStorage:
         (True, False, b'1')
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, make: bool = True) -> None:
         self._root = os.path.abspath(root)
-        self._call("make", "", lambda: os.makedirs(self._root, exist_ok=True))
+        if make:
+            self._call("make", "", lambda: os.makedirs(self._root, exist_ok=True))
 
     @property
     def uri(self) -> str:
@@ -248,7 +250,7 @@ class FileStorage:
 
     def opener(self) -> Callable[[], Store]:
         """Opens the same directory in another process, which must see it, too."""
-        return partial(FileStorage, self._root)
+        return partial(FileStorage, self._root, make=False)
 
     def local_path(self, path: str) -> str | None:
         """The file's path."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.store import Store
 
 if TYPE_CHECKING:
     from airflow_sfx.storage.s3 import S3Access
+
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+")
+_NO_PATH = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
 def open_store(uri: str, access: S3Access | None = None) -> Store:
@@ -46,7 +50,7 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
         raise InvalidName(
             f"the {parts.scheme}:// URI holds a key or a password before the bucket: leave it out, URIs are logged and stored"
         )
-    if parts.scheme == "s3" and parts.netloc:
+    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
         from airflow_sfx.storage.s3 import S3Access, open_s3
 
         return open_s3(parts.netloc, parts.path.strip("/"), access or S3Access())
@@ -54,7 +58,7 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
 
 
 def open_place(location: str, access: S3Access | None = None) -> tuple[Store, str]:
-    """A directory as a metastore names it: Hadoop's S3 schemes too, and nothing in it percent-encoded.
+    """A directory as a metastore names it: Hadoop's S3 schemes too, and nothing in it percent-encoded. It is not made.
 
     Args:
         location: The directory's URI.
@@ -64,12 +68,18 @@ def open_place(location: str, access: S3Access | None = None) -> tuple[Store, st
         A storage, shared by all directories of a bucket, and the directory's path in it.
 
     Raises:
-        InvalidName: The URI names no storage that is known here.
+        InvalidName: The URI names no storage that is known here, or a path that no object can have.
+        WarehouseUnavailable: There are no credentials.
     """
     scheme, _, rest = location.partition("://")
     if scheme in ("s3", "s3a", "s3n"):
         bucket, _, path = rest.partition("/")
-        return _bucket(bucket, access), path.strip("/")
+        path = path.strip("/")
+        if path and _NO_PATH.search(path):
+            raise InvalidName(
+                f"{location!r} has an empty step, a '.' or '..', or a control character, and cannot be read: move the files"
+            )
+        return _bucket(bucket, access), path
     if location.startswith("file:"):
         path = "/" + location.removeprefix("file:").lstrip("/")
         return _directory(path), ""
@@ -85,4 +95,6 @@ def _bucket(bucket: str, access: S3Access | None) -> Store:
 
 @lru_cache(maxsize=64)
 def _directory(path: str) -> Store:
-    return open_store(f"file://{quote(path)}")
+    from airflow_sfx.storage.files import FileStorage
+
+    return FileStorage(path, make=False)

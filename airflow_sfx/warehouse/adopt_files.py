@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch, WarehouseUnavailable
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.directories import is_hidden, is_parquet
@@ -58,7 +59,7 @@ class Place:
 
 
 def open_directory(near: Store, directory: str) -> tuple[Store, str]:
-    """The directory in its storage; looked at first, since opening a storage makes its directory.
+    """The directory in its storage; one of this machine is looked at first.
 
     Args:
         near: The warehouse's storage, whose credentials are used.
@@ -99,16 +100,49 @@ def data_files(store: Store, directory: str) -> list[str]:
     return found
 
 
+class PlaceUnavailable(WarehouseUnavailable):
+    """A directory outside of the warehouse cannot be reached or read; the warehouse's own storage may well be."""
+
+
+@contextlib.contextmanager
+def looking_at(near: Store, uri: str) -> Iterator[None]:
+    """Tell a fault of a directory outside of the warehouse from one of the warehouse's own storage.
+
+    Args:
+        near: The warehouse's storage.
+        uri: The directory that the block looks at.
+
+    Raises:
+        PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
+        WarehouseUnavailable: It cannot be looked at, and is inside.
+    """
+    try:
+        yield
+    except WarehouseUnavailable as error:
+        if uri.startswith(f"{near.uri}/"):
+            raise
+        raise PlaceUnavailable(str(error)) from error
+
+
 def place_of(near: Store, location: str) -> Place:
     """A directory as an engine reads it that is told of its location: all files directly in it that are not hidden.
 
     Args:
         near: The warehouse's storage, whose credentials are used.
         location: The directory as the metastore has it.
+
+    Returns:
+        The directory.
+
+    Raises:
+        InvalidName: It is not in a kind of storage that is known here.
+        PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
     """
-    store, directory = near.place(location)
+    with looking_at(near, location):
+        store, directory = near.place(location)
     below = f"{directory}/" if directory else ""
-    names = [info.path.removeprefix(below) for info in store.list(directory)]
+    with looking_at(near, f"{store.uri}/{directory}"):
+        names = [info.path.removeprefix(below) for info in store.list(directory)]
     return Place(store, directory, tuple(sorted(name for name in names if "/" not in name and not is_hidden(name))))
 
 

@@ -6,6 +6,7 @@ become a batch, or, where they cannot be one, the place alone is noted. So nothi
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 from airflow_sfx.storage.parallel import each
-from airflow_sfx.warehouse.adopt_files import place_of
+from airflow_sfx.warehouse.adopt_files import PlaceUnavailable, place_of
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.current import converged_heads
 from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, MISSING, altered
@@ -30,6 +31,7 @@ from airflow_sfx.warehouse.target import Target
 
 SETTLE_SECONDS = 2.0
 """How long a pointer at another batch of ours must stay there before something else counts as having moved it."""
+_log = logging.getLogger(__name__)
 _FOUND = "found in the metastore, where something else had put it"
 
 
@@ -76,7 +78,13 @@ def take_in(
         seen = {name: heads[name]}
         try:
             _take_over(_target(table), {name: info}, seen, finder, Operation.FOREIGN_CHANGE)
-        except (InvalidName, SchemaMismatch):
+        except (InvalidName, SchemaMismatch, PlaceUnavailable) as error:
+            _log.warning(
+                "%s: something else put it at %s, which cannot be a batch; the history notes the place: %s",
+                table.describe(name),
+                info.location,
+                error,
+            )
             _note_place(table, ledger, name, info, seen, finder)
         except CommitConflict:
             continue  # somebody else has just done the same, or changed the partition

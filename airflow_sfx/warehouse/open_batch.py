@@ -136,7 +136,7 @@ class OpenBatch:
                 partition=self._name,
                 batch_id=self.batch_id,
             )
-        inspected = inspect_places({self._partition: place})
+        inspected = inspect_places(self._table.store, {self._partition: place})
         schema = common_schema(inspected)
         refuse_key_columns(schema, self._keys, self._target)
         columns = self._target.fit(self._keys, columns_of(schema), evolve=evolve, untyped=())

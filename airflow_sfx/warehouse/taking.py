@@ -13,7 +13,8 @@ from airflow_sfx.core.ledger import Change, Operation
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.parallel import each
-from airflow_sfx.warehouse.adopt_files import Inspected, Place, common_schema, inspect
+from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.adopt_files import Inspected, Place, common_schema, inspect, looking_at
 from airflow_sfx.warehouse.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
@@ -65,7 +66,7 @@ def take_over(
     if target.existing is not None:
         known = target.open(keys, target.existing.columns)
         admit(known, _heads(known, places))
-    inspected = inspect_places(places, progress)
+    inspected = inspect_places(target.store, places, progress)
     if not inspected:
         raise InvalidName(
             f"{', '.join(place.uri for place in places.values())} holds no files: store the table instead"
@@ -97,10 +98,30 @@ def take_over(
     return table.pin(batches.batches)
 
 
-def inspect_places(places: Mapping[Partition, Place], progress: Progress | None = None) -> dict[str, Inspected]:
-    """Look at every file of the places, by its URI."""
+def inspect_places(
+    near: Store, places: Mapping[Partition, Place], progress: Progress | None = None
+) -> dict[str, Inspected]:
+    """Look at every file of the places, by its URI.
+
+    Args:
+        near: The warehouse's storage.
+        places: The directories.
+        progress: Is told how many files have been read.
+
+    Returns:
+        The files.
+
+    Raises:
+        SchemaMismatch: One is no Parquet file, or has columns that no table can have.
+        PlaceUnavailable: One cannot be read, and is outside of the warehouse.
+    """
+
+    def look(item: tuple[Place, str]) -> Inspected:
+        with looking_at(near, item[0].uri):
+            return inspect(*item)
+
     work = [(place, name) for place in places.values() for name in place.names]
-    found = each(telling(lambda item: inspect(*item), len(work), progress), work, _READERS)
+    found = each(telling(look, len(work), progress), work, _READERS)
     return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
-from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.open import open_place, open_store
 from airflow_sfx.storage.parallel import put_all
 from airflow_sfx.storage.store import Store
 from tests.warehouse.faults import FORKS
@@ -54,6 +54,19 @@ def test_a_directory_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(t
     assert "WarehouseUnavailable" in done.stderr, done.stdout + done.stderr
     (tmp_path / "store" / "t" / "pins").chmod(0o700)
     assert [one.path for one in store.list("t/pins")] == ["t/pins/one"]
+
+
+def test_a_place_that_is_only_looked_at_is_not_made(tmp_path) -> None:
+    place, directory = open_place(f"file://{tmp_path}/nobody/made")
+    assert (list(place.list(directory)), place.get("x"), list(place.list_directories(""))) == ([], None, [])
+    assert list(place.opener()().list("")) == []
+    assert not (tmp_path / "nobody").exists()
+
+
+@pytest.mark.parametrize("path", ["a//b", "./a", "a/..", "a/../b", "a\nb", "a/\0"])
+def test_a_place_whose_path_no_object_can_have_is_refused(path) -> None:
+    with pytest.raises(InvalidName, match="cannot be read"):
+        open_place(f"s3://bucket/{path}")
 
 
 @pytest.mark.parametrize(("start", "stop", "part"), [(2, 5, b"234"), (7, 99, b"789"), (10, 20, b""), (99, 100, b"")])
