@@ -148,7 +148,7 @@ def _print(reports: list[AuditReport]) -> None:
             one.partition or "(whole table)",
             one.location,
             one.batch_id,
-            "; ".join(one.files) or "made or moved it",
+            one.refused or "; ".join(one.files) or "made or moved it",
         )
         for r in reports
         for one in r.foreign

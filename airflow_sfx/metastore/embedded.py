@@ -20,7 +20,8 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.connections import Connections
-from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, RefusedPartition, TableInfo
+from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
 
 _SCHEMA_VERSION = 1
 _BELOW = "./"  # below the warehouse; no URI begins so
@@ -152,15 +153,28 @@ class EmbeddedMetastore(Metastore):
                     statement = f"{query} AND partition_values IN ({marks})"
                     rows += db.execute(statement, (ref.database, ref.table, *chunk)).fetchall()
                 db.execute("COMMIT")
-        found = sorted(map(self._partition, rows), key=lambda info: info.partition.values)
-        return {info.partition: info for info in found}
+        infos = usable_of_table(ref, rows, self._partition)
+        return {info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)}
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table has, in the order of their values."""
         query = "SELECT partition_values FROM partitions p JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
         with self._reading() as db:
             rows = db.execute(query, (ref.database, ref.table)).fetchall()
-        return sorted((Partition(tuple(json.loads(values))) for (values,) in rows), key=lambda one: one.values)
+        kept, _ = usable(rows, lambda row: Partition(tuple(json.loads(row[0]))))
+        return sorted(kept, key=lambda one: one.values)
+
+    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+        """The partitions with a value that no batch can have, by name."""
+        with self._reading() as db:
+            found = self._table(db, ref)
+            if found is None:
+                return []
+            table_id, info = found
+            query = "SELECT partition_values, location FROM partitions WHERE table_id = ?"
+            rows = db.execute(query, (table_id,)).fetchall()
+        refused = (refusal(info.keys, json.loads(values), self._whole(kept)) for values, kept in rows)
+        return sorted(filter(None, refused), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all at one moment; never back to an earlier entry of the ledger."""

@@ -17,7 +17,8 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import glue_objects as objects
 from airflow_sfx.metastore.external import follows
-from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, RefusedPartition, TableInfo
+from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
 
 READ_CHUNK = 1000
 WRITE_CHUNK = 100
@@ -106,12 +107,22 @@ class GlueMetastore(Metastore):
             found = self._all(ref) if wanted is None else self._named(ref, wanted)
         except _Absent:  # the table has just been dropped
             return {}
-        infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
-        return {info.partition: info for info in infos}
+        infos = usable_of_table(ref, found, objects.pointer_of_partition)
+        return {info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)}
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table has, in the order of their values; Glue has no call for their values alone."""
-        return list(self.get_partitions(ref))
+        kept, _ = usable(self._those_there(ref), lambda one: Partition(tuple(one["Values"])))
+        return sorted(kept, key=lambda one: one.values)
+
+    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+        """The partitions with a value that no batch can have, by name."""
+        table = self.get_table(ref)
+        if table is None or not table.keys:
+            return []
+        found = self._those_there(ref)
+        refused = (refusal(table.keys, one["Values"], objects.location_of(one)) for one in found)
+        return sorted(filter(None, refused), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, a hundred at a time, and add the missing ones.
@@ -194,6 +205,12 @@ class GlueMetastore(Metastore):
                 ExcludeColumnSchema=True,
             )
         )
+
+    def _those_there(self, ref: TableRef) -> list[Mapping[str, Any]]:
+        """As `_all`; none where there is no such table."""
+        with contextlib.suppress(_Absent):
+            return self._all(ref)
+        return []
 
     def _named(self, ref: TableRef, partitions: Sequence[Partition]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []

@@ -21,8 +21,10 @@ from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
 from airflow_sfx.metastore.hive_client import CALL_SECONDS, Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.hive_thrift import ttypes
-from airflow_sfx.metastore.metastore import Metastore, Move, PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Metastore, Move, PartitionInfo, RefusedPartition, TableInfo
+from airflow_sfx.metastore.names import hive_name, values_of
 from airflow_sfx.metastore.patience import patience
+from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
 
 CHUNK = 1000
 """How many partitions are read or added by one call."""
@@ -126,15 +128,26 @@ class HiveMetastore(Metastore):
         except ttypes.NoSuchObjectException:  # the table has just been dropped
             return {}
         with seldom_collected():
-            infos = sorted(map(objects.pointer_of_partition, found), key=lambda info: info.partition.values)
-            return {info.partition: info for info in infos}
+            infos = usable_of_table(ref, found, objects.pointer_of_partition)
+            return {info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)}
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table with keys has, in the order of their values: by their names, which are one small answer."""
         if self._table(ref) is None:  # of a table that is not there, the server's call fails inside
             return []
-        names = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
-        return sorted(map(objects.partition_of_name, names), key=lambda one: one.values)
+        kept, _ = usable(self._names(ref), lambda name: Partition(values_of(name)))
+        return sorted(kept, key=lambda one: one.values)
+
+    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+        """The partitions with a value that no batch can have, by name: only they are read whole."""
+        table = self._table(ref)
+        keys = objects.info_of(table).keys if table else ()
+        if not keys:
+            return []
+        names = [name for name in self._names(ref) if refusal(keys, values_of(name), "")]
+        found = self._by_names(ref.database, ref.table, names)
+        refused = (refusal(keys, one.values, one.sd.location) for one in found)
+        return sorted(filter(None, refused), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move partitions to new places, all at one moment, and add the missing ones; see `Metastore.repoint`."""
@@ -286,11 +299,15 @@ class HiveMetastore(Metastore):
             found = get(-1)
         if len(found) < ALL_AT_ONCE:
             return found
-        names = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
+        names = self._names(ref)
         return found if len(names) == len(found) else self._by_names(ref.database, ref.table, names)
 
+    def _names(self, ref: TableRef) -> list[str]:
+        names: list[str] = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
+        return names
+
     def _named(self, ref: TableRef, keys: Sequence[PartitionKey], partitions: Sequence[Partition]) -> list[Any]:
-        names = [objects.partition_name(keys, partition) for partition in partitions]
+        names = [hive_name(keys, partition.values) for partition in partitions]
         return self._by_names(ref.database, ref.table, names)
 
     def _by_names(self, database: str, table: str, names: Sequence[str]) -> list[Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_sfx.core.partition import Partition, PartitionKey, unescape
+from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.external import (
@@ -23,35 +22,7 @@ from airflow_sfx.metastore.external import (
 from airflow_sfx.metastore.hive_thrift import ttypes
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 
-# What Hive's FileUtils.escapePathName encodes: names are compared as text, so ours must be Hive's to the letter.
-_HIVE_ESCAPES = re.compile(r"""[\x00-\x1f"#%'*/:=?\\\x7f{\[\]^]""")
-
 _EXTERNAL = {"EXTERNAL": "TRUE", "external.table.purge": "false"}
-
-
-def partition_name(keys: Sequence[PartitionKey], partition: Partition) -> str:
-    """A partition's name as Hive writes it.
-
-    Example:
-        >>> partition_name([PartitionKey("day"), PartitionKey("city")], Partition(("2016", "US/East")))
-        'day=2016/city=US%2FEast'
-    """
-    pairs = zip(keys, partition.values, strict=True)
-    return "/".join(f"{key.name}={_HIVE_ESCAPES.sub(_encoded, value)}" for key, value in pairs)
-
-
-def partition_of_name(name: str) -> Partition:
-    """A partition by its name as Hive writes it.
-
-    Example:
-        >>> partition_of_name("day=2016/city=US%2FEast")
-        Partition(values=('2016', 'US/East'))
-    """
-    return Partition(tuple(unescape(step.partition("=")[2]) for step in name.split("/")))
-
-
-def _encoded(found: re.Match[str]) -> str:
-    return f"%{ord(found.group()):02X}"
 
 
 def table_of(info: TableInfo) -> Any:

@@ -55,6 +55,21 @@ class PartitionInfo:
     at: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedPartition:
+    """A partition that another engine made with a value that no batch can have.
+
+    Args:
+        name: Its name as Hive writes it, ``day=__HIVE_DEFAULT_PARTITION__``.
+        location: The directory that engines read, as a URI.
+        rule: Which value, and which rule it breaks.
+    """
+
+    name: str
+    location: str
+    rule: str
+
+
 Move = Callable[[Sequence[PartitionInfo]], bool]
 """Moves partitions of one table; see `Metastore.repoint`."""
 
@@ -100,6 +115,8 @@ class Metastore(Protocol):
     ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that the metastore has, all as they were at one moment.
 
+        Of a whole table, those are left out, with a warning, that `refused_partitions` gives.
+
         Args:
             ref: The table.
             partitions: Which; None for all.
@@ -109,7 +126,14 @@ class Metastore(Protocol):
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table with keys has, in the order of their values; none where there is no such table.
 
-        Without their pointers, of ten thousand this takes a twentieth of the time of `get_partitions`.
+        Without their pointers, of ten thousand this takes a twentieth of the time of `get_partitions`. Those that
+        `refused_partitions` gives are left out.
+        """
+
+    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+        """The partitions of a table that another engine made with a value that no batch can have, by name.
+
+        Hive and Spark do so for a null in a partition column.
         """
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:

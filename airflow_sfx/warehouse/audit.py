@@ -20,7 +20,7 @@ from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, altered
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import moved_by_others, suspects
-from airflow_sfx.warehouse.reports import AuditReport, Foreign
+from airflow_sfx.warehouse.reports import DROP_OR_RENAME, AuditReport, Foreign
 from airflow_sfx.warehouse.runs import Unit, commits_of
 
 _DECISION = ".decision.json"
@@ -114,7 +114,14 @@ def _foreign(table: OpenTable, ledger: Ledger, files: bool | None) -> tuple[list
             Foreign(name, pointers[name].location, pointers[name].batch_id, told)
             for name, told in altered(table, current).items()
         ]
-    return found, compared
+    return found + _refused(table), compared
+
+
+def _refused(table: OpenTable) -> list[Foreign]:
+    return [
+        Foreign(one.name, one.location, None, refused=f"{one.rule}; {DROP_OR_RENAME}")
+        for one in table.metastore.refused_partitions(table.ref)
+    ]
 
 
 def audit_unit(store: Store, metastore: Metastore, unit: Unit) -> list[AuditReport]:

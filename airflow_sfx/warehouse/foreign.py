@@ -32,6 +32,7 @@ from airflow_sfx.warehouse.target import Target
 SETTLE_SECONDS = 2.0
 """How long a pointer at another batch of ours must stay there before something else counts as having moved it."""
 _log = logging.getLogger(__name__)
+_TOLD_AT_MOST = 8
 _FOUND = "found in the metastore, where something else had put it"
 
 
@@ -143,9 +144,17 @@ def adopt_present(
         others = {name: info for name, info in pointers.items() if name not in foreign}
         foreign |= _rewritten(table, others, heads, lost=wanted is not None)
     if not foreign:
-        raise InvalidName(f"{target.ref} has nothing to adopt: all that the metastore has is in the history")
+        raise InvalidName(f"{target.ref} has nothing to adopt: {_why_nothing(table)}")
     operation = Operation.FOREIGN_CHANGE if ours else Operation.ADOPT
     return _take_over(target, foreign, heads, author, operation, progress)
+
+
+def _why_nothing(table: OpenTable) -> str:
+    refused = table.metastore.refused_partitions(table.ref)
+    if not refused:
+        return "all that the metastore has is in the history"
+    told = "; ".join(f"{one.name} ({one.rule})" for one in refused[:_TOLD_AT_MOST])
+    return f"no batch can have the values of {told}; drop or rename such partitions in the engine that made them"
 
 
 def _rewritten(

@@ -88,8 +88,10 @@ def pointed_at(table: OpenTable, batches: Collection[tuple[str, str]]) -> set[tu
     if not batches:
         return set()
     used: set[str] = set()
-    for info in table.pointers(None).values():
-        place = _comparable(info.location)
+    locations = [info.location for info in table.pointers(None).values()]
+    locations += [refused.location for refused in table.metastore.refused_partitions(table.ref)]
+    for location in locations:
+        place = _comparable(location)
         while place and place not in used:  # the directory, and all above it
             used.add(place)
             place = place.rpartition("/")[0]

@@ -13,7 +13,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import expected_location, hints, lags, moved_by_others
 from airflow_sfx.warehouse.progress import Progress, telling
-from airflow_sfx.warehouse.reports import Repair
+from airflow_sfx.warehouse.reports import DROP_OR_RENAME, Repair
 
 
 def repair_table(table: OpenTable, ledger: Ledger, progress: Progress | None = None) -> list[Repair]:
@@ -43,6 +43,7 @@ def repair_table(table: OpenTable, ledger: Ledger, progress: Progress | None = N
         move_pointers(table, ledger, behind)
     found += [Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on") for e in behind]
     found += [_foreign(table, name, info, settled[name]) for name, info in foreign.items()]
+    found += _refused(table)
     look = telling(partial(_unfinished, table), len(names), progress)
     found += [unfinished for batch in each(look, names) for unfinished in batch]
     return sorted(found, key=lambda repair: repair.partition)
@@ -55,6 +56,13 @@ def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Re
         return Repair(name, f"something else made the partition, at {info.location}; {remedy}", "")
     expected = expected_location(table, head.entry)
     return Repair(name, f"something else moved the metastore from {expected} to {info.location}; {remedy}", "")
+
+
+def _refused(table: OpenTable) -> list[Repair]:
+    return [
+        Repair(one.name, f"something else made the partition, at {one.location}: {one.rule}; {DROP_OR_RENAME}", "")
+        for one in table.metastore.refused_partitions(table.ref)
+    ]
 
 
 def _unfinished(table: OpenTable, name: str) -> list[Repair]:

@@ -9,6 +9,9 @@ from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 
+DROP_OR_RENAME = "loads leave it out; drop or rename the partition in the engine that made it"
+"""What to do about a partition with a value that no batch can have."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
@@ -124,16 +127,19 @@ class Foreign:
     """A partition that something else than this package has made, moved or written, and that is not in the history.
 
     Args:
-        partition: Its name.
+        partition: Its name; as Hive writes it (``day=__HIVE_DEFAULT_PARTITION__``) where no batch can be there.
         location: Where the metastore has it now, as a URI.
         batch_id: The batch that the history has; None where it has none.
         files: What is amiss with this batch's files, a sentence each; none where the partition was made or moved.
+        refused: Why no batch can be there, so that loads leave it out: the value, the rule that it breaks, and the remedy;
+            empty where one can.
     """
 
     partition: str
     location: str
     batch_id: str | None
     files: tuple[str, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,6 +248,22 @@ def test_audit_exits_with_1_where_something_else_moved_a_partition_and_adopt_tak
     assert warehouse.load_dataframe("sales", "sold_items", [DAY])["item"].tolist() == ["tie"]
 
 
+def test_audit_says_why_a_partition_of_another_engine_can_be_no_batch(command, tmp_path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "warehouse" / "_sfx" / "metastore.sqlite")) as db, db:
+        db.execute(
+            "INSERT INTO partitions SELECT id, ?, 'file:///x', 0, NULL, NULL, NULL, '' FROM tables",
+            ('["__HIVE_DEFAULT_PARTITION__"]',),
+        )
+    told = command("audit", TABLE)
+    assert told.returncode == 1
+    words = " ".join(told.stdout.split())
+    assert "is Hive's name for a null partition value" in words
+    assert "drop or rename the partition" in words
+    loaded = command("show", TABLE)
+    assert loaded.returncode == 0
+    assert "left out" in loaded.stderr
+
+
 def test_adopt_takes_a_directory_over(command, tmp_path) -> None:
     target = tmp_path / "old" / "day=2016-10-31"
     target.mkdir(parents=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
 import sqlite3
 import tempfile
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +23,8 @@ from airflow_sfx.metastore import hive
 from airflow_sfx.metastore.embedded import EmbeddedMetastore
 from airflow_sfx.metastore.glue import GlueMetastore
 from airflow_sfx.metastore.hive import HiveMetastore
-from airflow_sfx.metastore.hive_client import Address
+from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_thrift import ttypes
 from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
 from tests.metastore.glue_server import drop_glue_databases, glue_client
 from tests.metastore.hive_server import drop_databases
@@ -96,6 +99,61 @@ def test_values_of_any_characters_and_of_255_bytes_come_back(metastore: Metastor
         metastore.repoint(REF, [info])
         assert metastore.get_partitions(REF, [info.partition]) == {info.partition: info}
     assert len(metastore.get_partitions(REF)) == 2
+
+
+NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+def add_foreign(where: str, values: list[str], location: str) -> None:
+    """What another engine does: it adds a partition, with whatever values."""
+    kind, _, place = where.partition(":")
+    if kind == "embedded":
+        with closing(sqlite3.connect(place)) as db, db:
+            query = "INSERT INTO partitions SELECT id, ?, ?, 0, NULL, NULL, NULL, '' FROM tables WHERE name = 'items'"
+            assert db.execute(query, (json.dumps(values), location)).rowcount == 1
+    elif kind == "glue":
+        new = {"Values": values, "StorageDescriptor": {"Location": location}}
+        glue_client(place).create_partition(DatabaseName="sales", TableName="items", PartitionInput=new)
+    else:
+        clients = HiveClients(Address.parse(place, {}))
+        table = clients.ask(lambda client: client.get_table("sales", "items"))
+        table.sd.location = location
+        new = ttypes.Partition(dbName="sales", tableName="items", values=values, sd=table.sd, parameters={})
+        clients.tell(lambda client: client.add_partition(new))
+
+
+def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(where: str, caplog) -> None:
+    caplog.set_level("WARNING")
+    metastore = open_metastore(where)
+    metastore.create_table(replace(INFO, keys=(PartitionKey("day"), PartitionKey("n", "int"))))
+    assert metastore.refused_partitions(REF) == []
+    ours = [replace(pointer("a", 1), partition=Partition((day, "1"))) for day in ("20161031", "a/b")]
+    metastore.repoint(REF, ours)
+    add_foreign(where, ["20161031", NULL], f"{PLACE}/null")
+    add_foreign(where, ["two\tparts", "2"], f"{PLACE}/tab")
+    assert list(metastore.get_partitions(REF).values()) == ours
+    (told,) = caplog.messages
+    assert "sales.items: 2 of the partitions" in told
+    assert "`sfx audit sales.items`" in told
+    caplog.clear()
+    assert metastore.list_partitions(REF) == [one.partition for one in ours]
+    assert list(metastore.get_partitions(REF, [one.partition for one in ours]).values()) == ours
+    assert caplog.messages == []
+    null, tab = metastore.refused_partitions(REF)
+    assert (null.name, tab.name) == (f"day=20161031/n={NULL}", "day=two%09parts/n=2")
+    assert [one.location.rpartition("/")[2] for one in (null, tab)] == ["null", "tab"]
+    assert null.rule == f"'{NULL}' is Hive's name for a null partition value"
+    assert "control character" in tab.rule
+    moved = [replace(one, sequence=2) for one in ours]
+    metastore.repoint(REF, moved)
+    assert list(metastore.get_partitions(REF).values()) == moved
+
+
+def test_what_has_no_partitions_has_none_with_values_that_no_batch_can_have(metastore: Metastore) -> None:
+    assert metastore.refused_partitions(REF) == []
+    metastore.create_table(replace(INFO, keys=()))
+    metastore.repoint(REF, [replace(pointer("a", 1), partition=Partition())])
+    assert metastore.refused_partitions(REF) == []
 
 
 def test_tables_do_not_share_partitions(metastore: Metastore) -> None:

@@ -187,6 +187,22 @@ def test_one_partition_of_a_table_can_be_adopted_and_the_rest_later(warehouse, o
     assert warehouse.audit("old", "sales").foreign == ()
 
 
+def test_a_table_with_a_partition_of_nulls_is_adopted_without_it_and_audit_names_it(
+    warehouse, others, old_table, caplog
+) -> None:
+    null = "__HIVE_DEFAULT_PARTITION__"
+    others.put(f"{old_table}/day={null}/000000_0", item=["lost"], sold=[1])
+    others.add_partition("old", "sales", [null], f"s3://warehouse/{old_table}/day={null}")
+    assert sorted(warehouse.adopt("old", "sales").batches) == [DAY, NEXT]
+    assert any("left out" in told and null in told for told in caplog.messages)
+    assert sorted(warehouse.load_dataframe("old", "sales")["item"]) == ["belt", "hat", "shoe"]
+    (left,) = warehouse.audit("old", "sales").foreign
+    assert (left.partition, left.location) == (f"day={null}", f"s3://warehouse/{old_table}/day={null}")
+    assert left.refused
+    others.drop_partition("old", "sales", [null])
+    assert warehouse.audit("old", "sales").foreign == ()
+
+
 def test_a_table_without_partitions_is_adopted(warehouse, others, elsewhere) -> None:
     others.make_table(f"s3://warehouse/{elsewhere}", keys=())
     others.put(f"{elsewhere}/000000_0", item=["hat"], sold=[3])
