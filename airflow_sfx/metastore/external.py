@@ -15,18 +15,20 @@ SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 ROOT = "sfx.root"
 """The table's directory: the location of a table without partitions is the pointer."""
 SEQUENCE = "sfx.sequence"
+VERSION = "sfx.version"
+"""How often this package has written a Hive table: each write raises it, and expects it to be what it has seen."""
 _BATCH = "sfx.batch_id"
 _AT = "sfx.at"
 _ROWS, _BYTES = "numRows", "totalSize"
-_POINTER = (ROOT, SEQUENCE, _BATCH, _AT)
+_KEPT_HERE = (ROOT, SEQUENCE, VERSION, _BATCH, _AT)
 # What engines noted of the files that were there before.
 _STALE = ("COLUMN_STATS_ACCURATE", "numFiles", "rawDataSize", _ROWS, _BYTES, _BATCH)
 NO_FILES = {_ROWS: "0", _BYTES: "0", "numFiles": "0"}
 
 
 def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Those of a table's parameters that this package has set for its own use, but for the pointer's."""
-    return {name: value for name, value in parameters.items() if name.startswith("sfx.") and name not in _POINTER}
+    """Those of a table's parameters that this package has set for its own use, but for those of the pointer and the version."""
+    return {name: value for name, value in parameters.items() if name.startswith("sfx.") and name not in _KEPT_HERE}
 
 
 def pointing(parameters: Mapping[str, str], pointer: PartitionInfo) -> dict[str, str]:

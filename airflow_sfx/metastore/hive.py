@@ -17,7 +17,7 @@ from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_objects as objects
-from airflow_sfx.metastore.external import ROOT, SEQUENCE, follows
+from airflow_sfx.metastore.external import ROOT, VERSION, follows
 from airflow_sfx.metastore.hive_client import CALL_SECONDS, Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.hive_thrift import ttypes
@@ -37,7 +37,7 @@ _UNCOUNTED = 10_000
 """For how many partitions a call is given time that nobody has counted: to count them takes a tenth of the time to read them."""
 LIMIT = "limit.partition.request"
 """What a metastore names that was told to refuse large requests: it looks at what is asked for, not at what there is."""
-_VERSION = "sfx.version"
+_EXPECTED = ("expected_parameter_key", "expected_parameter_value")
 _MOVED_MEANWHILE = "has been modified"
 
 
@@ -93,9 +93,9 @@ class HiveMetastore(Metastore):
         """
 
         def alter(table: Any) -> bool:
-            version = (table.parameters or {}).get(_VERSION)
+            seen = objects.seen_as(table)
             changed = objects.changed_table(table, change(objects.info_of(table)))
-            return self._alter_table(changed, _VERSION, version, cascade=True)
+            return self._alter_table(changed, seen, cascade=True)
 
         with self._locks.held(ref, None):
             return objects.info_of(self._until_done(ref, alter))
@@ -231,21 +231,28 @@ class HiveMetastore(Metastore):
         before = objects.pointer_of_table(table)
         if before is not None and not follows(pointer, before):
             return True
-        sequence = (table.parameters or {}).get(SEQUENCE)
+        seen = objects.seen_as(table)
         root = objects.info_of(table).location
         changed = objects.moved(table, pointer, table.sd.cols)
         changed.parameters[ROOT] = root
-        return self._alter_table(changed, SEQUENCE, sequence, cascade=False)
+        return self._alter_table(changed, seen, cascade=False)
 
-    def _alter_table(self, table: Any, guard: str, expected: str | None, *, cascade: bool) -> bool:
-        """Change a table unless somebody has meanwhile; False if it has to be looked at again."""
-        if guard == _VERSION:
-            table.parameters[_VERSION] = str(int(expected or 0) + 1)
+    def _alter_table(self, table: Any, seen: tuple[str, str] | None, *, cascade: bool) -> bool:
+        """Change a table unless somebody has meanwhile; False if it has to be looked at again.
+
+        It is written whole, its columns and its pointer, whichever of them was changed: so there is one guard for both.
+
+        Args:
+            table: The table as it is to be, with the version that it has.
+            seen: What `objects.seen_as` said when it was looked at.
+            cascade: Whether all partitions get its columns, too.
+        """
+        table.parameters[VERSION] = objects.next_version(table)
         properties = {"DO_NOT_UPDATE_STATS": "true"}
         if cascade:
             properties["CASCADE"] = "true"
-        if expected is not None:
-            properties |= {"expected_parameter_key": guard, "expected_parameter_value": expected}
+        if seen is not None:
+            properties |= dict(zip(_EXPECTED, seen, strict=True))
         try:
             self._tell(
                 lambda client: client.alter_table_with_environment_context(

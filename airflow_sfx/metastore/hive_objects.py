@@ -15,6 +15,7 @@ from airflow_sfx.metastore.external import (
     ROOT,
     SEQUENCE,
     SERDE,
+    VERSION,
     own_parameters,
     pointer_in,
     pointing,
@@ -33,7 +34,7 @@ def table_of(info: TableInfo) -> Any:
         tableType="EXTERNAL_TABLE",
         partitionKeys=[ttypes.FieldSchema(key.name, key.type, None) for key in info.keys],
         sd=_storage(_fields(info.columns, ()), info.location),
-        parameters={**_EXTERNAL, ROOT: info.location, **info.parameters},
+        parameters={**_EXTERNAL, ROOT: info.location, **info.parameters, VERSION: "0"},
     )
 
 
@@ -87,6 +88,21 @@ def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
     target.sd.cols = list(columns)
     target.parameters = pointing(target.parameters or {}, pointer)
     return target
+
+
+def seen_as(table: Any) -> tuple[str, str] | None:
+    """A parameter that tells whether this package has written a table since it was looked at, and its value; None for none.
+
+    A table of an earlier version of this package may have no version until it is written: then it is what the move of its
+    pointer changes, where it has one.
+    """
+    parameters = table.parameters or {}
+    return next(((name, parameters[name]) for name in (VERSION, SEQUENCE) if name in parameters), None)
+
+
+def next_version(table: Any) -> str:
+    """The version of a table that is about to be written."""
+    return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
 
 
 def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:

@@ -11,19 +11,24 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_client, hive_locks
 from airflow_sfx.metastore.hive import HiveMetastore
 from airflow_sfx.metastore.hive_client import Address, HiveClients
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.hive_thrift import ttypes
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
 from airflow_sfx.warehouse import commit
@@ -286,6 +291,73 @@ def test_a_writer_that_slept_while_its_lock_was_ended_knows_and_its_caller_looks
     monkeypatch.setattr(hive_locks, "EXPIRE_SECONDS", 0.5)
     warehouse.metastore._move = asleep  # type: ignore[method-assign]
     assert not warehouse.metastore.repoint(ref, [there])
+
+
+WHOLE = TableInfo(TableRef("servers", "whole"), "s3://warehouse/servers/whole", (Column("n", "bigint"),), ())
+
+
+def move_to(metastore: HiveMetastore, sequence: int) -> None:
+    place = f"{WHOLE.location}/{sequence}"
+    metastore.repoint(WHOLE.ref, [PartitionInfo(Partition(), place, sequence, "20161101002256", 3, 40, "2016-11-01")])
+
+
+def add_column(metastore: HiveMetastore, name: str) -> None:
+    metastore.update_table(WHOLE.ref, lambda info: replace(info, columns=(*info.columns, Column(name, "string"))))
+
+
+def crossed(metastore: HiveMetastore, others: Callable[[], None]) -> HiveMetastore:
+    """A metastore whose next change others come before, once it has looked at the table and before it writes."""
+    look = metastore._existing
+
+    def look_and_be_crossed(ref: TableRef) -> Any:
+        table = look(ref)
+        metastore._existing = look  # type: ignore[method-assign]
+        others()
+        return table
+
+    metastore._existing = look_and_be_crossed  # type: ignore[method-assign]
+    return metastore
+
+
+def test_without_locks_no_change_of_a_table_writes_back_what_it_was_before_another(address_without_locks) -> None:
+    """A table without partitions is written whole, whether its columns are changed or its pointer moves."""
+    address = Address.parse(address_without_locks, {})
+    one, other = (HiveMetastore(address, "s3://warehouse/servers") for _ in range(2))
+    assert one.create_table(WHOLE) == WHOLE
+    columns = {"n"}
+    sequence = 0
+    for turn in range(2):  # a table that was never written, and one that was
+        columns |= {f"a{turn}", f"b{turn}", f"c{turn}", f"d{turn}"}
+        sequence += 3
+        move_to(crossed(one, partial(add_column, other, f"a{turn}")), sequence - 2)
+        add_column(crossed(one, partial(move_to, other, sequence - 1)), f"b{turn}")
+        add_column(crossed(one, partial(add_column, other, f"c{turn}")), f"d{turn}")
+        move_to(crossed(one, partial(move_to, other, sequence)), sequence - 1)
+        (pointer,) = other.get_partitions(WHOLE.ref).values()
+        assert (pointer.sequence, pointer.location) == (sequence, f"{WHOLE.location}/{sequence}")
+        info = other.get_table(WHOLE.ref)
+        assert info is not None
+        assert {column.name for column in info.columns} == columns
+
+
+@pytest.mark.parametrize("first", ["move", "change"])
+def test_a_table_of_an_earlier_version_is_changed_and_guarded_from_then_on(address_without_locks, first) -> None:
+    clients = HiveClients(Address.parse(address_without_locks, {}))
+    one, other = (HiveMetastore(Address.parse(address_without_locks, {}), "s3://warehouse/servers") for _ in range(2))
+    one.create_table(WHOLE)
+    move_to(one, 1)
+    table = clients.ask(lambda client: client.get_table("servers", "whole"))
+    table.parameters.pop("sfx.version", None)
+    clients.tell(lambda client: client.alter_table("servers", "whole", table))
+    move_to(crossed(one, partial(move_to, other, 3)), 2)
+    if first == "move":
+        move_to(crossed(one, partial(add_column, other, "a")), 4)
+    else:
+        add_column(crossed(one, partial(move_to, other, 4)), "a")
+    (pointer,) = other.get_partitions(WHOLE.ref).values()
+    info = other.get_table(WHOLE.ref)
+    assert info is not None
+    assert (pointer.sequence, {column.name for column in info.columns}) == (4, {"n", "a"})
 
 
 def test_without_lock_tables_the_ledgers_keep_the_order(stack, address_without_locks, caplog) -> None:
