@@ -36,6 +36,13 @@ _READ_ONLY = (
 )
 
 
+_PARQUET = {
+    "InputFormat": INPUT_FORMAT,
+    "OutputFormat": OUTPUT_FORMAT,
+    "SerdeInfo": {"SerializationLibrary": SERDE, "Parameters": {"serialization.format": "1"}},
+}
+
+
 def table_of(info: TableInfo) -> dict[str, Any]:
     """A table as Glue is given one: external, in Parquet."""
     return {
@@ -45,12 +52,10 @@ def table_of(info: TableInfo) -> dict[str, Any]:
         "StorageDescriptor": {
             "Columns": _fields(info.columns, ()),
             "Location": info.location,
-            "InputFormat": INPUT_FORMAT,
-            "OutputFormat": OUTPUT_FORMAT,
             "Compressed": False,
             "NumberOfBuckets": -1,
-            "SerdeInfo": {"SerializationLibrary": SERDE, "Parameters": {"serialization.format": "1"}},
             "StoredAsSubDirectories": False,
+            **_PARQUET,
         },
         "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", ROOT: info.location, **info.parameters},
     }
@@ -69,12 +74,12 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
 
 
 def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
-    """A table with the columns, root and parameters of ``info``, external; comments of columns stay."""
+    """A table with the columns, root and parameters of ``info``, external, in Parquet; comments of columns stay."""
     storage = table["StorageDescriptor"]
     return {
         **_writable(table),
         "TableType": "EXTERNAL_TABLE",
-        "StorageDescriptor": {**storage, "Columns": _fields(info.columns, storage["Columns"])},
+        "StorageDescriptor": {**storage, "Columns": _fields(info.columns, storage["Columns"]), **_PARQUET},
         "Parameters": {**table.get("Parameters", {}), "EXTERNAL": "TRUE", ROOT: info.location, **info.parameters},
     }
 

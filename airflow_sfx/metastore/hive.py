@@ -7,11 +7,11 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from thrift.Thrift import TApplicationException, TException
 
-from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch, SfxError, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -26,6 +26,8 @@ from airflow_sfx.metastore.names import hive_name, values_of
 from airflow_sfx.metastore.patience import patience
 from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
 
+T = TypeVar("T")
+
 CHUNK = 1000
 """How many partitions are read or added by one call."""
 ALL_AT_ONCE = 32_767
@@ -39,6 +41,7 @@ LIMIT = "limit.partition.request"
 """What a metastore names that was told to refuse large requests: it looks at what is asked for, not at what there is."""
 _EXPECTED = ("expected_parameter_key", "expected_parameter_value")
 _MOVED_MEANWHILE = "has been modified"
+_INCOMPATIBLE = "have types incompatible"
 
 
 class HiveMetastore(Metastore):
@@ -70,6 +73,15 @@ class HiveMetastore(Metastore):
         """The names of a database's tables, sorted; none for a database that is not there."""
         return sorted(self._ask(lambda client: client.get_all_tables(database)))
 
+    def check(self, partition: Partition) -> None:
+        """Refuse values with a space at the end: the databases of metastores compare text without it, and mix them up."""
+        for value in partition.values:
+            if value.endswith(" "):
+                raise InvalidName(
+                    f"the partition value {value!r} ends with a space, and the databases of Hive Metastores do not tell it from "
+                    f"{value.rstrip()!r}: strip it; nothing was published"
+                )
+
     def get_table(self, ref: TableRef) -> TableInfo | None:
         """A table; None if there is none."""
         table = self._table(ref)
@@ -78,13 +90,7 @@ class HiveMetastore(Metastore):
     def create_table(self, info: TableInfo) -> TableInfo:
         """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
         self._make_database(info.ref.database)
-        for _ in self._while_interrupted():
-            found = self.get_table(info.ref)
-            if found is not None:
-                return found
-            with contextlib.suppress(ttypes.AlreadyExistsException, Interrupted):
-                self._tell(lambda client: client.create_table(objects.table_of(info)))
-        raise AssertionError  # the loop ends by returning or raising
+        return self._made(lambda: self.get_table(info.ref), lambda client: client.create_table(objects.table_of(info)))
 
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
         """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between.
@@ -266,6 +272,10 @@ class HiveMetastore(Metastore):
             if _MOVED_MEANWHILE in str(error.message):
                 return False
             raise
+        except ttypes.InvalidOperationException as error:
+            if _INCOMPATIBLE not in str(error.message):
+                raise
+            raise _types_refused(table, str(error.message)) from error
         return True
 
     def _table(self, ref: TableRef) -> Any | None:
@@ -314,8 +324,10 @@ class HiveMetastore(Metastore):
         return names
 
     def _named(self, ref: TableRef, keys: Sequence[PartitionKey], partitions: Sequence[Partition]) -> list[Any]:
+        """Those of the partitions that there are. Databases that compare text without its last spaces give others, too."""
         names = [hive_name(keys, partition.values) for partition in partitions]
-        return self._by_names(ref.database, ref.table, names)
+        wanted = {partition.values for partition in partitions}
+        return [one for one in self._by_names(ref.database, ref.table, names) if tuple(one.values) in wanted]
 
     def _by_names(self, database: str, table: str, names: Sequence[str]) -> list[Any]:
         return [
@@ -325,13 +337,28 @@ class HiveMetastore(Metastore):
         ]
 
     def _make_database(self, name: str) -> None:
-
         new = ttypes.Database(name=name, locationUri=f"{self._location}/{name}.db", parameters={})
+        self._made(lambda: name if name in self.databases() else None, lambda client: client.create_database(new))
+
+    def _made(self, look: Callable[[], T | None], make: Callable[[Any], object]) -> T:
+        """What a look finds once it has been made, by this one or by somebody else.
+
+        Of two that make the same at once, one may fail inside, at the directory that the other makes: so it is looked at again.
+        """
+        failed = 0
         for _ in self._while_interrupted():
-            if name in self.databases():
-                return
-            with contextlib.suppress(ttypes.AlreadyExistsException, Interrupted):
-                self._tell(lambda client: client.create_database(new))
+            found = look()
+            if found is not None:
+                return found
+            try:
+                self._tell(make)
+            except (ttypes.AlreadyExistsException, Interrupted):
+                continue
+            except WarehouseUnavailable as error:
+                failed += 1
+                if failed == CROSSED_AT_MOST or not isinstance(error.__cause__, TException):
+                    raise
+        raise AssertionError  # the loop ends by returning or raising
 
     def _while_interrupted(self) -> Iterator[None]:
         """Turns of a loop whose body looks at what there is and then changes it; it ends by returning."""
@@ -370,6 +397,18 @@ class HiveMetastore(Metastore):
             if _MOVED_MEANWHILE in message:
                 raise
             raise WarehouseUnavailable(str(self._clients.unavailable(message.partition("\n")[0]))) from error
+
+
+def _types_refused(table: Any, told: str) -> SchemaMismatch:
+    """The error for a change of types that the metastore is set to refuse: of text to a number, or of a struct's fields."""
+    names = " ".join(told.rpartition(":")[2].split())
+    return SchemaMismatch(
+        f"the metastore refuses the new types of {names} of {table.dbName}.{table.tableName}, and nothing was published: it lets "
+        "types only grow (hive.metastore.disallow.incompatible.col.type.changes, which is on unless somebody turned it off). "
+        "Give the frame the types that the table has, or the new values a column or a table of their own, or have the setting "
+        "turned off",
+        table=f"{table.dbName}.{table.tableName}",
+    )
 
 
 def _add_partitions(request: Any, client: Any) -> None:

@@ -51,8 +51,10 @@ def info_of(table: Any) -> TableInfo:
 
 
 def changed_table(table: Any, info: TableInfo) -> Any:
-    """A Hive table with the columns, root and parameters of ``info``, external; comments of columns stay."""
-    table.sd.cols = _fields(info.columns, table.sd.cols)
+    """A Hive table with the columns, root and parameters of ``info``, external, in Parquet; comments of columns stay."""
+    storage = _storage(_fields(info.columns, table.sd.cols), table.sd.location)
+    table.sd.cols, table.sd.serdeInfo = storage.cols, storage.serdeInfo
+    table.sd.inputFormat, table.sd.outputFormat = storage.inputFormat, storage.outputFormat
     table.tableType = "EXTERNAL_TABLE"
     table.parameters = {**(table.parameters or {}), **_EXTERNAL, ROOT: info.location, **info.parameters}
     return table

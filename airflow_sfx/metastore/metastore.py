@@ -87,6 +87,14 @@ class Metastore(Protocol):
         """
         return
 
+    def check(self, partition: Partition) -> None:
+        """Refuse a partition that is not to be written, because this metastore takes it for another one.
+
+        Raises:
+            InvalidName: It is one.
+        """
+        return
+
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
 

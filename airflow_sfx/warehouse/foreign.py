@@ -157,6 +157,27 @@ def _why_nothing(table: OpenTable) -> str:
     return f"no batch can have the values of {told}; drop or rename such partitions in the engine that made them"
 
 
+def with_empty_table_as_ours(target: Target) -> Target:
+    """A table that something else made and nobody has filled is written like a new one: there is nothing to adopt.
+
+    Args:
+        target: The table.
+
+    Returns:
+        The table as it will be once it is written; as it is, where it is ours, or has something.
+    """
+    info = target.existing
+    if info is None or STYLE_PARAMETER in info.parameters:
+        return target
+    return replace(target, existing=_as_ours(target, info), adopted=True) if _is_empty(target, info) else target
+
+
+def _is_empty(target: Target, info: TableInfo) -> bool:
+    if not info.keys:
+        return not place_of(target.store, info.location).names
+    return not target.metastore.list_partitions(info.ref) and not target.metastore.refused_partitions(info.ref)
+
+
 def _rewritten(
     table: OpenTable, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head], *, lost: bool
 ) -> dict[str, PartitionInfo]:

@@ -118,6 +118,8 @@ class BatchSet:
         Args:
             names: The partitions' names, none of which has been claimed yet.
         """
+        for name in names:
+            self._table.metastore.check(self._table.layout.partition(name))
         self.heads.update(self.watch.begin(names))
         newest = max([*(self.heads[name].newest for name in names), *self.batches.values()], default="")
         mine = min(self.batches.values(), default=None)

@@ -383,3 +383,53 @@ def test_without_lock_tables_the_ledgers_keep_the_order(stack, address_without_l
     assert len(set(batches)) == len(batches)
     (pin,) = warehouse.pin("servers", "items", ["20161031"]).batches.values()
     assert pin == entries[0].batch_id
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"c": ["1"]}, {"c": [1]}), ({"c": [{"a": 1}]}, {"c": [{"a": 1, "b": 2}]})],
+    ids=["text to a number", "a field more"],
+)
+def test_types_that_the_metastore_lets_nobody_change_are_refused_with_what_can_be_done(
+    clean_address, before, after
+) -> None:
+    warehouse = warehouse_on(clean_address)
+    pin = warehouse.store_dataframe(pd.DataFrame(before), "servers", "types", ["a"])
+    with pytest.raises(sfx.SchemaMismatch, match=r"new types of c of servers\.types.*disallow\.incompatible"):
+        warehouse.store_dataframe(pd.DataFrame(after), "servers", "types", ["a"], evolve="any")
+    assert warehouse.pin("servers", "types") == pin
+
+
+def test_values_that_the_database_does_not_tell_apart_are_refused_and_never_taken_for_each_other(clean_address) -> None:
+    warehouse = warehouse_on(clean_address)
+    frame = pd.DataFrame({"n": [1]})
+    pin = warehouse.store_dataframe(frame, "servers", "spaces", ["t"])
+    with pytest.raises(sfx.InvalidName, match=r"'t ' ends with a space.*'t': strip it"):
+        warehouse.store_dataframe(frame, "servers", "spaces", ["t "])
+    with pytest.raises(sfx.InvalidName, match="ends with a space"):
+        warehouse.store_dataframe(
+            pd.DataFrame({"partition": ["t", "t ", "u"], "n": 1}), "servers", "spaces", partition_by=["partition"]
+        )
+    for call in (warehouse.load_dataframe, warehouse.rollback, warehouse.pin):
+        with pytest.raises(sfx.PartitionNotFound):
+            call("servers", "spaces", ["t "])
+    assert warehouse.pin("servers", "spaces") == pin
+    assert warehouse.repair("servers", "spaces") == []
+
+
+def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_inside(clean_address, monkeypatch) -> None:
+    one, other = warehouse_on(clean_address), warehouse_on(clean_address)
+    ours = TableInfo(TableRef("servers", "made"), f"{one.store.uri}/servers.db/made", (Column("n", "bigint"),), ())
+    one.metastore._make_database("servers")
+    tell, failed = one.metastore._tell, []
+
+    def failing(action, **options):
+        if failed:
+            return tell(action, **options)
+        failed.append(other.metastore.create_table(ours))  # it comes first, and this one meets its directory
+        with one.metastore._server_errors():
+            raise ttypes.MetaException("Got exception: chmod: cannot access 'made'")
+
+    monkeypatch.setattr(one.metastore, "_tell", failing)
+    assert one.metastore.create_table(ours) == ours
+    assert failed == [ours]

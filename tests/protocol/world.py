@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.external import follows
-from airflow_sfx.metastore.metastore import Move, PartitionInfo, TableInfo
+from airflow_sfx.metastore.metastore import Metastore, Move, PartitionInfo, RefusedPartition, TableInfo
 from airflow_sfx.storage.parallel import led_by_first
 from airflow_sfx.storage.store import ObjectInfo, Store
 
@@ -116,14 +115,11 @@ class DictStore:
         return None
 
 
-class TwoStepMetastore:
+class TwoStepMetastore(Metastore):
     """A `Metastore` with one table, whose moves are a look and, later, a write."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-
-    def get_ready(self) -> None:
-        """Its calls take nothing ahead."""
 
     def databases(self) -> list[str]:
         return [self._world.table.ref.database] if self._world.table else []
@@ -167,8 +163,8 @@ class TwoStepMetastore:
             self._world.pointers[pointer.partition] = pointer
         return False
 
-    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> contextlib.AbstractContextManager[Move]:
-        return contextlib.nullcontext(partial(self.repoint, ref))
+    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+        return []
 
 
 class LockingMetastore(TwoStepMetastore):

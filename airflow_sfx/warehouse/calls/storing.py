@@ -12,12 +12,14 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.arguments import Check, Keys
+from airflow_sfx.warehouse.calls.base import Calls
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.open_batch import OpenBatch
-from airflow_sfx.warehouse.calls.base import Calls
+    from airflow_sfx.warehouse.target import Target
 
 
 class Storing(Calls):
@@ -78,11 +80,10 @@ class Storing(Calls):
 
         from airflow_sfx.frames.source import is_spark
         from airflow_sfx.warehouse.store import StoreOptions, store_frame
-        from airflow_sfx.warehouse.target import Target
 
         if partitions is not None and partition_by is not None:
             raise InvalidName("partitions= and partition_by= were both given: pass one of them")
-        target = Target.of(TableRef(dest_db, dest_table), self.store, self.metastore, self.partition_style)
+        target = self._target(TableRef(dest_db, dest_table))
         pins, checked = listed(inputs, "inputs"), listed(checks, "checks")
         options = StoreOptions(partitions, partition_by, partition_keys, publish, pins, checked, evolve)
         author = Author(producer or self._producer(), reason)
@@ -129,9 +130,8 @@ class Storing(Calls):
             [3]
         """
         from airflow_sfx.warehouse.open_batch import OpenBatch
-        from airflow_sfx.warehouse.target import Target
 
-        target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
+        target = self._target(TableRef(db, table))
         author = Author(producer or self._producer(), reason)
         return OpenBatch(target, partitions, partition_keys, tuple(inputs), author)
 
@@ -172,3 +172,13 @@ class Storing(Calls):
         table = self._pinned(pin)
         author = Author(producer or self._producer(), reason)
         return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)
+
+    def _target(self, ref: TableRef) -> Target:
+        from airflow_sfx.warehouse.target import Target
+
+        target = Target.of(ref, self.store, self.metastore, self.partition_style)
+        if target.existing is None or STYLE_PARAMETER in target.existing.parameters:
+            return target
+        from airflow_sfx.warehouse.foreign import with_empty_table_as_ours
+
+        return with_empty_table_as_ours(target)
