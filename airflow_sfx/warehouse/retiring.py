@@ -56,11 +56,15 @@ def _confirmed_for(table: OpenTable, ledger: Ledger, note: Note) -> Batches:
 
 
 def _change(note: Note, name: str, head: Head, ids: Sequence[str]) -> Change | None:
-    """What is current stays so, or what replaced it becomes current."""
-    if head.entry is None:
-        return None
-    new = note.replaced.get(name, {}).get(head.batch_id or "")
+    """What is current stays so, or what replaced it becomes current.
+
+    A partition of which batches are staged alone has no batch before nor after, and its ledger says so all the same: the number
+    is taken, and whoever publishes one of them without having seen the note begins again.
+    """
     now = head.entry
+    if now is None:
+        return Change(name, Operation.ERASE, None, retired=tuple(ids)) if note.replaced else None
+    new = note.replaced.get(name, {}).get(head.batch_id or "")
     if new is not None:
         return Change(name, Operation.ERASE, new.batch_id, now.origin, new.rows, new.bytes, retired=tuple(ids))
     gone = tuple(one for one in ids if one != head.batch_id)

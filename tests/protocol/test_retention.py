@@ -134,6 +134,28 @@ def test_an_erasure_leaves_no_row_whatever_else_goes_on(beginning, monkeypatch, 
     assert seen > 30
 
 
+def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(beginning, monkeypatch) -> None:
+    """The partition has no ledger when both begin."""
+    world = beginning.copy()
+    staged = warehouse_of(world).store_dataframe(
+        frame(1, ("r",)), "model", "items", partition_by=["day"], publish=False
+    )
+    came_first = set()
+    actions = {"A": erase, "B": lambda warehouse: warehouse.publish(staged)}
+    for after, outcome in outcomes(world, actions, monkeypatch, preemptions=1):
+        told = f"schedule: {' '.join(outcome.schedule)}"
+        assert [type(error) for error in outcome.errors.values()] in ([], [BatchNotFound]), f"{outcome.errors} {told}"
+        warehouse = warehouse_of(after)
+        rows = warehouse.load_dataframe("model", "items")
+        assert list(rows["mark"]) == [2, 2], f"a row is left, or what is current is gone; {told}"
+        assert not any(repair.done for repair in warehouse.repair("model", "items")), told
+        came_first.add("B" if "B" in outcome.results else "A")
+        if "B" in outcome.errors:
+            (pin,) = warehouse.show("model", "items").staged
+            assert warehouse.load_dataframe(warehouse.publish(pin)).empty, told
+    assert came_first == {"A", "B"}
+
+
 @pytest.mark.parametrize(
     "broken", ["a pin that looks before it is written", "a deletion that does not look", "a rollback that does not"]
 )

@@ -145,6 +145,29 @@ def test_a_staged_batch_is_replaced_by_a_staged_one(warehouse: Warehouse) -> Non
     assert warehouse.load_dataframe("sales", "items")["version"].tolist() == [2, 2, 3, 3]
 
 
+def test_a_partition_with_staged_batches_alone_has_none_after_an_erasure(warehouse: Warehouse) -> None:
+    current = store(warehouse, DAYS[0], 1)
+    staged = store(warehouse, DAYS[1], 2, publish=False)
+    erase(warehouse, reason="request 17")
+    (entry,) = warehouse.history("sales", "items", [DAYS[1]])
+    assert (entry.batch_id, entry.retired) == (None, (staged.batch_id,))
+    assert entry.reason == "erased 1 rows of 1 batches, chosen by client: request 17"
+    with pytest.raises(sfx.PartitionNotFound):
+        warehouse.load_dataframe("sales", "items", [DAYS[1]])
+    with pytest.raises(sfx.PartitionNotFound):
+        warehouse.rollback("sales", "items", [DAYS[1]])
+    with pytest.raises(sfx.BatchNotFound):
+        warehouse.rollback("sales", "items", [DAYS[1]], to=staged.batch_id)
+    assert [one.partition for one in warehouse.show("sales", "items").partitions] == [DAYS[0]]
+    assert set(warehouse.pin("sales", "items").batches) == set(current.batches)
+    assert not any(repair.done for repair in warehouse.repair("sales", "items"))
+    assert erase(warehouse).erased == 0
+    pin = store(warehouse, DAYS[1], 3)
+    assert warehouse.load_dataframe(pin)["version"].tolist() == [3, 3, 3]
+    with pytest.raises(sfx.BatchNotFound):
+        warehouse.rollback("sales", "items", [DAYS[1]])
+
+
 def test_a_durable_pin_keeps_its_batch_until_it_is_over_unless_the_erasure_says_otherwise(warehouse: Warehouse) -> None:
     first, second = store(warehouse, DAYS[0], 1), store(warehouse, DAYS[0], 2)
     warehouse.hold(first, name="report", until=None)
