@@ -97,6 +97,7 @@ class OpenBatch:
 
         Raises:
             InconsistentBatch: There are no files.
+            BatchNotFound: The program took longer than a day, and an erasure has given the batch up: files of it may be gone.
             SchemaMismatch: They are no Parquet files, or do not fit together or the table.
         """
         sealed = self._sealed() if self._tried else None

@@ -9,12 +9,12 @@ for mutual exclusion; it needs storage that shows a write to every later read, a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.batch_id import check_batch_id, moment_of
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.producer import Producer
@@ -23,6 +23,10 @@ from airflow_sfx.storage.parallel import each
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.opened import OpenTable
+
+UNFINISHED_FOR = timedelta(days=1)
+"""For how long a directory that nothing names may still be somebody's who writes."""
+_SURELY_WRITING = UNFINISHED_FOR - timedelta(hours=1)  # clocks differ
 
 Batches = Mapping[str, tuple[str, ...]]
 """Batch IDs by partition name."""
@@ -176,6 +180,29 @@ def refuse_retired(table: OpenTable, batches: Iterable[tuple[str, str]], seen: L
                 raise error
 
 
+def refuse_given_up(table: OpenTable, batches: Collection[tuple[str, str]]) -> None:
+    """Refuse to go on with batches that took so long to write that an erasure took them for unfinished ones.
+
+    It may have deleted files of theirs, so it is called when it is known what their files are. It asks for nothing where they
+    are as young as unfinished ones may be.
+
+    Args:
+        table: The table.
+        batches: Partition names and batch IDs.
+
+    Raises:
+        BatchNotFound: One is retired, or deleted.
+    """
+    until = datetime.now(UTC) - _SURELY_WRITING
+    old = [(name, batch_id) for name, batch_id in batches if moment_of(batch_id) < until]
+    known = notes(table, ended=True) if old else []
+    for name, batch_id in old:
+        for note in known:
+            if batch_id in note.refused.get(name, ()):
+                remedy = "writing it took longer than a day, and a part of it may be gone: run the job again"
+                raise retired_error(table, note, name, batch_id, remedy)
+
+
 def retirement_of(table: OpenTable, name: str, batch_id: str) -> BatchNotFound | None:
     """The error for a batch that was retired, deleted already or not; None for one that never was."""
     for note in notes(table, ended=True):
@@ -203,8 +230,8 @@ def versions(known: Iterable[Note]) -> Versions:
     return found
 
 
-def retired_error(table: OpenTable, note: Note, name: str, batch_id: str) -> BatchNotFound:
-    """The error for a batch that is retired."""
+def retired_error(table: OpenTable, note: Note, name: str, batch_id: str, remedy: str = "") -> BatchNotFound:
+    """The error for a batch that is retired; what to do is to use what stands for it, unless a remedy is given."""
     replaced = note.replaced.get(name, {}).get(batch_id)
     who = note.producer.user or note.producer.dag_id or "somebody"
     place = f"{table.ref} {name}".rstrip()
@@ -212,7 +239,7 @@ def retired_error(table: OpenTable, note: Note, name: str, batch_id: str) -> Bat
     instead = f"the batch {replaced.batch_id} in its place" if replaced else f"a later batch: `sfx history {place}`"
     return BatchNotFound(
         f"the batch {batch_id} of {table.describe(name)} was retired on {note.at:%Y-%m-%d %H:%M} UTC by {who}{why}, and its "
-        f"files are deleted from {note.delete_after:%Y-%m-%d %H:%M} UTC on; use {instead}",
+        f"files are deleted from {note.delete_after:%Y-%m-%d %H:%M} UTC on; {remedy or f'use {instead}'}",
         table=str(table.ref),
         partition=name,
         batch_id=batch_id,

@@ -18,6 +18,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import known_names, pointed_at
 from airflow_sfx.warehouse.retired import Batches, Note
+from airflow_sfx.warehouse.staged import waiting
 
 
 def held(table: OpenTable, now: datetime) -> set[tuple[str, str]]:
@@ -29,14 +30,21 @@ def confirmed(table: OpenTable, ledger: Ledger, note: Note) -> Batches:
     """Say it in the ledgers: a rollback that did not see the note comes before this entry, and its batch stays, or is refused."""
     author = Author(note.producer, note.reason)
     heads = heads_to_change(table, ledger, note.batches, author)
+    batches = note.batches if note.replaced else _without_staged(table, ledger, note.batches)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        found = (_change(note, name, heads[name], ids) for name, ids in note.batches.items())
+        found = (_change(note, name, heads[name], ids) for name, ids in batches.items())
         return [change for change in found if change]
 
     entries = commit(table, ledger, heads, plan, author)
     done = note.batches if note.replaced else {entry.partition: entry.retired for entry in entries}
     return retired.confirm(table, note, done)
+
+
+def _without_staged(table: OpenTable, ledger: Ledger, batches: Batches) -> Batches:
+    """What was taken for unfinished may have been staged since: whoever did it did not see the note, or takes that back."""
+    kept = waiting(table, ledger, {(name, one) for name, ids in batches.items() for one in ids})
+    return {name: tuple(one for one in ids if (name, one) not in kept) for name, ids in batches.items()}
 
 
 def catch_up(table: OpenTable, ledger: Ledger, author: Author) -> None:

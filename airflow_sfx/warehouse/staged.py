@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 
 from airflow_sfx.core.batch_id import moment_of
+from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.retired import notes, versions
+from airflow_sfx.warehouse.retired import notes, refuse_given_up, versions
+
+_TAKEN_BACK = "-taken-back"
 
 
 def note_staged(table: OpenTable, pin: BatchPin) -> None:
-    """Note that a pin's batches are complete and not published."""
+    """Note that a pin's batches are complete and not published.
+
+    Args:
+        table: The table.
+        pin: The batches.
+
+    Raises:
+        BatchNotFound: Writing them took so long that an erasure has given one up, which had not seen this note.
+    """
     path = f"{table.layout.staged}/{max(pin.batches.values())}-{uuid.uuid4().hex}.json"
     table.store.put_if_absent(path, pin.to_json().encode())
+    try:
+        refuse_given_up(table, pin.entries)
+    except BatchNotFound:  # at this very moment: nobody may find later what was refused
+        table.store.put_if_absent(f"{path}{_TAKEN_BACK}", b"{}")
+        raise
 
 
 def staged_pins(
@@ -51,8 +67,17 @@ def staged_pins(
 
 def noted_pins(table: OpenTable) -> list[BatchPin]:
     """Everything that was ever staged, published since or not, oldest first."""
-    paths = sorted(info.path for info in table.store.list(table.layout.staged))
+    there = {info.path for info in table.store.list(table.layout.staged)}
+    refused = {path for path in there if path.endswith(_TAKEN_BACK)}
+    paths = sorted(there - refused - {path.removesuffix(_TAKEN_BACK) for path in refused})
     return [BatchPin.from_json((data or b"").decode()) for data in each(table.store.get, paths, table.store.readers)]
+
+
+def waiting(table: OpenTable, ledger: Ledger, batches: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those batches, by partition name and batch ID, that are staged and have not been published."""
+    noted = {item for pin in noted_pins(table) for item in pin.entries if item in batches}
+    pointers = table.pointers([table.layout.partition(name) for name in {name for name, _ in noted}]) if noted else {}
+    return {(name, one) for name, one in noted if not _published(ledger, name, one, pointers)}
 
 
 def _published(ledger: Ledger, name: str, batch_id: str, pointers: Mapping[str, PartitionInfo]) -> bool:

@@ -12,11 +12,8 @@ from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.repair import has_files
-from airflow_sfx.warehouse.retired import Note
+from airflow_sfx.warehouse.retired import UNFINISHED_FOR, Note
 from airflow_sfx.warehouse.retiring import confirmed
-
-STRAY_FOR = timedelta(days=1)
-"""For how long such a directory may still be somebody's who writes."""
 
 Item = tuple[str, str]
 """A partition's name and a batch ID."""
@@ -56,7 +53,8 @@ def retire_old(
     """Retire the strays that nobody can finish.
 
     Batch IDs grow along a ledger: whoever would still make one of these current has to give it a greater ID first, and so to link
-    or copy its files, which fails where they are gone.
+    or copy its files, which fails where they are gone. Whoever finds out only then what its files are, or stages it, looks at the
+    notes (`refuse_given_up`).
 
     Args:
         table: The table.
@@ -70,7 +68,7 @@ def retire_old(
     Returns:
         Those that are left: as young as a writer may be, or not overtaken.
     """
-    until = now - max(STRAY_FOR, grace)
+    until = now - max(UNFINISHED_FOR, grace)
     old = [(name, one) for name, one in strays if one < newest.get(name, "") and moment_of(one) < until]
     if old:
         batches: dict[str, tuple[str, ...]] = {}

@@ -28,6 +28,7 @@ from airflow_sfx.storage.parallel import MANY, WAITERS, both, each, put_all
 from airflow_sfx.warehouse.filling import EncodedFile, FileWriter
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.retired import refuse_given_up
 from airflow_sfx.warehouse.watching import TakeIn, Watch
 
 _LARGE_FILE = 1 << 20
@@ -249,7 +250,11 @@ class BatchSet:
 
         Returns:
             The manifests, in the order of the partitions.
+
+        Raises:
+            BatchNotFound: Writing took so long that an erasure has given one of them up.
         """
+        refuse_given_up(self._table, self.batches.items())  # all files are there, and known
         self._align()
         schema = self._content.schema()
         manifests = [

@@ -13,7 +13,7 @@ from airflow_sfx.core.errors import BatchNotFound, CommitConflict
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.storage import parallel
-from airflow_sfx.warehouse import commit, ledger, writing
+from airflow_sfx.warehouse import commit, ledger, retired, writing
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.protocol.explorer import Actor, Outcome, Run, explore
 from tests.protocol.world import DictStore, LockingMetastore, TwoStepMetastore, World
@@ -47,7 +47,8 @@ def _adversary(monkeypatch) -> Iterator[None]:
     for module in (parallel, writing):
         monkeypatch.setattr(module, "ThreadPoolExecutor", _OneByOne)
     monkeypatch.setattr(commit, "LEASE_SECONDS", 0)
-    monkeypatch.setattr(writing, "datetime", _Clock)
+    for module in (writing, retired):
+        monkeypatch.setattr(module, "datetime", _Clock)
     yield
 
 

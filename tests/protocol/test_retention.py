@@ -6,14 +6,16 @@ because of the protocol alone.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import pandas as pd
 import pytest
 
-from airflow_sfx.core.errors import BatchNotFound, CommitConflict
+from airflow_sfx.core.errors import BatchNotFound, CommitConflict, SfxError
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse import durable_pins, retiring, rollback
+from airflow_sfx.warehouse import durable_pins, retired, retiring, rollback
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.protocol.explorer import Outcome
 from tests.protocol.test_protocol import DAYS, _adversary, beginning, frame, outcomes, warehouse_of
@@ -154,6 +156,51 @@ def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(beg
             (pin,) = warehouse.show("model", "items").staged
             assert warehouse.load_dataframe(warehouse.publish(pin)).empty, told
     assert came_first == {"A", "B"}
+
+
+def job_of_days(*, publish: bool) -> Callable[[Warehouse], object]:
+    """Another program's job for a partition, for which somebody stores meanwhile."""
+
+    def act(warehouse: Warehouse) -> BatchPin:
+        batch = warehouse.open_batch("model", "items", ["p"])
+        store_, directory = warehouse.store.place(batch.location)
+        for number in range(2):
+            sink = io.BytesIO()
+            pd.DataFrame({"mark": [number]}).to_parquet(sink, index=False)
+            store_.put(f"{directory}/part-{number}.parquet", sink.getvalue())
+            if number == 0:
+                store("p")(warehouse)
+        return batch.close(publish=publish)
+
+    return act
+
+
+@pytest.mark.parametrize("publish", [True, False])
+def test_a_batch_that_took_days_is_whole_or_refused_beside_an_erasure(monkeypatch, publish) -> None:
+    """The writers' clock stands still while years pass."""
+    monkeypatch.setattr(retired, "datetime", datetime)
+    began = World({}, None, {})
+    warehouse_of(began).store_dataframe(frame(2, ("p",)), "model", "items", partition_by=["day"])
+    came = set()
+    actions = {
+        "A": lambda warehouse: warehouse.erase("model", "items", where="mark = 9", grace=NOW, dry_run=False),
+        "B": job_of_days(publish=publish),
+    }
+    for world, outcome in outcomes(began, actions, monkeypatch, preemptions=1 if publish else 2):
+        told = f"schedule: {' '.join(outcome.schedule)}"
+        assert "A" not in outcome.errors, f"{outcome.errors} {told}"
+        warehouse = warehouse_of(world)
+        actions["A"](warehouse)
+        pin = outcome.results.get("B")
+        if isinstance(pin, BatchPin):
+            assert list(warehouse.load_dataframe(pin)["mark"]) == [0, 1], f"a part is lost; {told}"
+            assert publish or list(warehouse.show("model", "items").staged) == [pin], told
+        else:
+            assert isinstance(outcome.errors["B"], SfxError), f"{outcome.errors} {told}"
+            assert warehouse.load_dataframe("model", "items", ["p"])["mark"].item() in (2, 3), told
+            assert not warehouse.show("model", "items").staged, told
+        came.add(type(outcome.errors.get("B")))
+    assert {type(None), BatchNotFound} <= came
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
@@ -86,6 +87,8 @@ class DictStore:
 
     def copy(self, source: str, target: str) -> str:
         self._world.step()
+        if source not in self._world.objects:
+            raise WarehouseUnavailable(f"there is no {source}")
         self._world.objects[target] = self._world.objects[source]
         return "etag"
 

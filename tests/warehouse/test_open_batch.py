@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, tzinfo
 
 import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.warehouse import writing
 from airflow_sfx.warehouse.open_batch import OpenBatch
 from airflow_sfx.warehouse.warehouse import Warehouse
 from airflow_sfx.warehouse.writing import BatchSet
@@ -73,6 +76,66 @@ def test_a_staged_batch_waits_to_be_published(warehouse, frame) -> None:
     assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == set(frame["price"])
     warehouse.publish(staged)
     assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == {7.0}
+
+
+@pytest.fixture
+def days_pass(monkeypatch) -> Iterator[Callable[[], None]]:
+    """What is claimed in the test is claimed thirty hours ago, until this is called."""
+
+    class _Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - timedelta(hours=30)
+
+    with monkeypatch.context() as clock:
+        clock.setattr(writing, "datetime", _Then)
+        yield clock.undo
+
+
+def meanwhile(warehouse: Warehouse, frame: pd.DataFrame) -> None:
+    """Somebody stores, and an erasure gives up what seems to be unfinished."""
+    warehouse.store_dataframe(frame.assign(price=5.0), "made", "items", [DAY])
+    report = warehouse.erase(
+        "made", "items", where="price = -1", grace=timedelta(0), dry_run=False, producer=sfx.Producer(user="Anna")
+    )
+    assert len(report.deleted) == 1
+
+
+@pytest.mark.parametrize("publish", [True, False])
+def test_a_batch_of_which_an_erasure_has_deleted_a_part_is_refused(warehouse, frame, days_pass, publish) -> None:
+    warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+    batch = warehouse.open_batch("made", "items", [DAY])
+    write(warehouse, batch, frame)
+    days_pass()
+    meanwhile(warehouse, frame)
+    write(warehouse, batch, frame)
+    for _ in range(2):
+        with pytest.raises(sfx.BatchNotFound, match="was retired on .* by Anna .*unfinished.*: run the job again"):
+            batch.close(publish=publish)
+    assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == {5.0}
+    assert warehouse.show("made", "items").staged == ()
+
+
+def test_a_store_that_took_days_stages_nothing_that_an_erasure_has_deleted(warehouse, frame, days_pass) -> None:
+    warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+
+    def check(_: object) -> bool:
+        days_pass()
+        meanwhile(warehouse, frame)
+        return True
+
+    with pytest.raises(sfx.BatchNotFound, match="run the job again"):
+        warehouse.store_dataframe(frame, "made", "items", [DAY], checks=[check], publish=False)
+    assert warehouse.show("made", "items").staged == ()
+
+
+def test_a_batch_that_took_days_and_that_nobody_gave_up_is_closed(warehouse, frame, days_pass) -> None:
+    warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+    batches = [warehouse.open_batch("made", "items", [DAY]) for _ in range(2)]
+    days_pass()
+    for batch, publish in zip(batches, (False, True), strict=True):
+        write(warehouse, batch, frame.assign(price=7.0))
+        assert set(warehouse.load_dataframe(batch.close(publish=publish))["price"]) == {7.0}
 
 
 def test_nothing_and_what_does_not_fit_are_refused_and_the_partition_stays(warehouse, frame) -> None:
