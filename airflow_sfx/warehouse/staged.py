@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Container, Mapping
 
-from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.metastore import PartitionInfo
@@ -84,10 +83,9 @@ def _published(ledger: Ledger, name: str, batch_id: str, pointers: Mapping[str, 
     pointer = pointers.get(name)
     if pointer is not None and pointer.batch_id == batch_id:
         return True  # most that were staged are current, and their ledgers need not be read
-    staged_at = moment_of(batch_id)
     for entry in ledger.newest_first(name, ledger.head(name, pointer.sequence if pointer else 0)):
         if entry.batch_id == batch_id:
             return True
-        if entry.at < staged_at:
+        if entry.newest < batch_id:  # IDs may run ahead of the clock, and the entry's time says nothing
             return False
     return False

@@ -34,6 +34,18 @@ def test_a_staged_batch_is_readable_by_its_pin_and_current_once_published(wareho
     assert warehouse.history("sales", "items", [DAY])[0].reason == "looks right"
 
 
+def test_a_batch_that_was_published_and_replaced_waits_no_more_however_far_its_id_is_ahead_of_the_clock(
+    warehouse,
+) -> None:
+    for value in range(6):  # in less than six seconds
+        put(warehouse, value)
+    published, waiting = put(warehouse, 6, publish=False), put(warehouse, 7, publish=False)
+    warehouse.publish(published)
+    for value in (8, 9):
+        put(warehouse, value)
+    assert warehouse.show("sales", "items").staged == (waiting,)
+
+
 def test_publishing_twice_changes_nothing_the_second_time(warehouse) -> None:
     staged = put(warehouse, 1, publish=False)
     warehouse.publish(staged)
