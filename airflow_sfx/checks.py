@@ -111,7 +111,7 @@ class unique:
 
 
 class has_columns:
-    """The frame has exactly these columns, of these types, in any order.
+    """The frame has exactly these columns, of these types, in any order. An index without a name is no column.
 
     Types are Arrow's names (``int64``, ``string``, ``timestamp[us, tz=UTC]``); a text column matches ``string`` however it
     is kept, and a category matches what it holds.
@@ -137,7 +137,11 @@ class has_columns:
 
     def __call__(self, frame: object) -> str | None:
         """Say what is wrong, or None."""
-        found = {field.name: _type_name(field.type) for field in _table(frame).schema}
+        from airflow_sfx.frames.pandas_frame import nameless_levels
+
+        schema = _table(frame).schema
+        nameless = nameless_levels(schema)
+        found = {field.name: _type_name(field.type) for field in schema if field.name not in nameless}
         wrong = [f"column {name!r} is missing" for name in self.columns if name not in found]
         wrong += [
             f"column {name!r} is {found[name]}, not {kind}"

@@ -11,6 +11,7 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS, arrow_type, hive_type
+from airflow_sfx.frames.names import is_nameless_level
 
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
 _EXACT_IN_DOUBLE = (pa.int8(), pa.int16(), pa.int32(), pa.float32())  # 53 bits hold each of their values
@@ -31,7 +32,8 @@ def merge_columns(
         frame_columns: The frame's columns, without partition keys.
         evolve: ``safe`` lets columns be added and types widen, in the table or from the frame, where no value can
             change; ``none`` refuses every difference; ``any`` also lets columns be missing from the frame (the table
-            keeps them, and they read as null) and types be replaced by the frame's.
+            keeps them, and they read as null) and types be replaced by the frame's. Whether a frame has a column for
+            an index without a name, which depends on its rows, is no difference.
         table_name: The table, for messages.
         untyped: The frame's columns that hold only nulls and have no type of their own; they fit every type.
 
@@ -52,7 +54,7 @@ def merge_columns(
     for column in table_columns:
         mine = incoming.pop(column.name.lower(), None)
         if mine is None:
-            if evolve != "any":
+            if evolve != "any" and not is_nameless_level(column.name):
                 raise SchemaMismatch(
                     f"{table_name} has the column {column.name!r} ({column.type}) and the frame has not: add it to the "
                     'frame, or pass evolve="any" to let it read as null',

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+
+_NAMELESS_LEVEL = re.compile(r"__index_level_\d+__+")
 
 
 def check_names(names: Sequence[object]) -> None:
@@ -65,6 +68,38 @@ def is_storable_name(name: object) -> bool:
         (True, False, False)
     """
     return isinstance(name, str) and not _flaw(name)
+
+
+def nameless_level(number: int) -> str:
+    """The name of the column that holds a level of a DataFrame's index which has no name for one.
+
+    Args:
+        number: The level, 0 for the outermost.
+
+    Returns:
+        The name, as pyarrow has it, too.
+
+    Example:
+        >>> nameless_level(0)
+        '__index_level_0__'
+    """
+    return f"__index_level_{number}__"
+
+
+def is_nameless_level(name: str) -> bool:
+    """Whether a column has such a name, which nobody gave it: pandas makes and leaves out such columns by itself.
+
+    Args:
+        name: The column's name, in any case.
+
+    Returns:
+        True for what `nameless_level` gives.
+
+    Example:
+        >>> is_nameless_level("__index_level_0__"), is_nameless_level("level_0")
+        (True, False)
+    """
+    return _NAMELESS_LEVEL.fullmatch(name.lower()) is not None
 
 
 def unknown_column(name: str, known: Iterable[str]) -> SchemaMismatch:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.frames.arrow import AnyColumn, AnyField
 from airflow_sfx.frames.logical import schema_of
-from airflow_sfx.frames.names import check_names, is_storable_name
+from airflow_sfx.frames.names import check_names, is_nameless_level, is_storable_name, nameless_level
 from airflow_sfx.frames.pandas_objects import Spec
 from airflow_sfx.frames.pandas_values import decode_values, encode_values, masked_values, pandas_dtype
 
@@ -162,6 +162,24 @@ def index_columns(schema: pa.Schema) -> tuple[str, ...]:
     return tuple(level["column"] for level in index) if isinstance(index, list) else ()
 
 
+def nameless_levels(schema: pa.Schema) -> frozenset[str]:
+    """Those of `index_columns` that no level of the index had a name for: files have them, tables need not.
+
+    Args:
+        schema: The table's schema.
+
+    Returns:
+        Their names.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"price": [5.0, 0.0, 7.0]})
+        >>> sorted(nameless_levels(table_of_frame(frame[frame.price > 0]).schema))
+        ['__index_level_0__']
+    """
+    return frozenset(filter(is_nameless_level, index_columns(schema)))
+
+
 def without_index(schema: pa.Schema) -> pa.Schema:
     """A schema whose index is forgotten, so that the frame gets a default one and named levels become columns.
 
@@ -225,7 +243,7 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
         level = index.get_level_values(number) if isinstance(index, pd.MultiIndex) else index
         column = level.name
         if not is_storable_name(column) or str(column).lower() in taken:
-            column = f"__index_level_{number}__"
+            column = nameless_level(number)
             while column in taken:
                 column += "_"
         column = str(column)

@@ -17,6 +17,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.frames.arrow import AnyArray, AnyField
 from airflow_sfx.frames.hive import untyped_columns
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
+from airflow_sfx.frames.pandas_frame import nameless_levels
 
 
 def schema_to_text(logical: LogicalSchema) -> str:
@@ -60,6 +61,25 @@ def untyped_in(text: str) -> frozenset[str]:
         frozenset({'a'})
     """
     return frozenset(name.lower() for name in untyped_columns(schema_from_text(text).schema))
+
+
+def nameless_levels_in(text: str) -> frozenset[str]:
+    """The columns of a schema, as text, that hold an index's levels without names, which tables need not have.
+
+    Args:
+        text: As `schema_to_text` writes it.
+
+    Returns:
+        Their names.
+
+    Raises:
+        InconsistentBatch: The text is not a schema's.
+
+    Example:
+        >>> nameless_levels_in(schema_to_text(LogicalSchema(pa.schema([("a", pa.int8())]))))
+        frozenset()
+    """
+    return nameless_levels(schema_from_text(text).schema)
 
 
 @lru_cache(maxsize=1024)

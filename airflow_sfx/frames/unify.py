@@ -13,9 +13,8 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.arrow import AnyArray, AnyField
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
-from airflow_sfx.frames.pandas_frame import METADATA, index_columns, memory_of, without_index
+from airflow_sfx.frames.pandas_frame import METADATA, memory_of, nameless_levels, without_index
 
-_HIDDEN = "__index_level_"
 _ALIKE = (
     (pa.string(), pa.large_string(), pa.string_view()),
     (pa.binary(), pa.large_binary(), pa.binary_view()),
@@ -159,13 +158,16 @@ def _wider(lead: Any, other: Any, name: str) -> Any:  # noqa: PLR0911  a table o
 
 
 def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
-    """The lead's schema with its index if all have that index; else without, and the nameless levels to drop."""
+    """The lead's schema with its index if all have that index; else without, and the nameless levels to drop.
+
+    A table says nothing of the types of these, so that they may be dates in one batch and numbers in another.
+    """
     lead = schemas[0].schema
     entries = [(memory_of(one.schema) or {}).get("index") for one in schemas]
-    if all(entry == entries[0] for entry in entries):
+    kinds = [[one.schema.field(name).type for name in sorted(nameless_levels(one.schema))] for one in schemas]
+    if all(entry == entries[0] for entry in entries) and all(kind == kinds[0] for kind in kinds):
         return lead, set()
-    levels = {name.lower() for one in schemas for name in index_columns(one.schema)}
-    return without_index(lead), {name for name in levels if name.startswith(_HIDDEN)}
+    return without_index(lead), {name.lower() for one in schemas for name in nameless_levels(one.schema)}
 
 
 def _common_memory(

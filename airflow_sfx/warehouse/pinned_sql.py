@@ -8,7 +8,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.frames.schema_text import untyped_in
+from airflow_sfx.frames.schema_text import nameless_levels_in, untyped_in
 from airflow_sfx.warehouse.opened import OpenTable
 
 
@@ -47,13 +47,13 @@ def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_
 
 
 def _columns(manifests: Sequence[Manifest]) -> Iterable[Column]:
-    """The columns of all batches; where their types differ, the newest batch's that has values."""
+    """The named columns of all batches; where their types differ, the newest batch's that has values."""
     found: dict[str, Column] = {}
     for manifest in sorted(manifests, key=lambda one: one.batch_id):
-        untyped = untyped_in(manifest.schema)
+        untyped, nameless = untyped_in(manifest.schema), nameless_levels_in(manifest.schema)
         for column in manifest.columns:
             name = column.name.lower()
-            if name not in found or name not in untyped:
+            if column.name not in nameless and (name not in found or name not in untyped):
                 found[name] = column
     return found.values()
 

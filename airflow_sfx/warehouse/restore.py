@@ -8,9 +8,10 @@ from dataclasses import replace
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import merge_columns
-from airflow_sfx.frames.schema_text import untyped_in
+from airflow_sfx.frames.schema_text import nameless_levels_in, untyped_in
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
@@ -36,13 +37,19 @@ def restore_table(ref: TableRef, store: Store, metastore: Metastore) -> OpenTabl
     name, manifest = some
     style: PartitionStyle = "hive" if manifest.keys and name.startswith(f"{manifest.keys[0].name}=") else "value"
     location = f"{store.uri}/{bare.root}"
-    info = TableInfo(ref, location, manifest.columns, manifest.keys, {STYLE_PARAMETER: style})
+    columns = _columns(manifest)
+    info = TableInfo(ref, location, columns, manifest.keys, {STYLE_PARAMETER: style})
     table = OpenTable.of(info, store, metastore)
-    columns = manifest.columns
     for current in _current_manifests(table):
         untyped = untyped_in(current.schema)  # a column of nulls alone says nothing of its type
-        columns = merge_columns(columns, current.columns, evolve="any", table_name=str(ref), untyped=untyped)
+        columns = merge_columns(columns, _columns(current), evolve="any", table_name=str(ref), untyped=untyped)
     return OpenTable.of(metastore.create_table(replace(info, columns=columns)), store, metastore)
+
+
+def _columns(manifest: Manifest) -> tuple[Column, ...]:
+    """What a batch gives a table: its columns but for those of an index without a name."""
+    nameless = nameless_levels_in(manifest.schema)
+    return tuple(column for column in manifest.columns if column.name not in nameless)
 
 
 def _some_manifest(store: Store, bare: TableLayout) -> tuple[str, Manifest] | None:

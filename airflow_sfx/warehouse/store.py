@@ -197,6 +197,7 @@ class _Plan:
 
 def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     from airflow_sfx.frames.hive import columns_of, untyped_columns
+    from airflow_sfx.frames.pandas_frame import nameless_levels
     from airflow_sfx.frames.parquet import Encoder
     from airflow_sfx.frames.schema_text import schema_to_text
     from airflow_sfx.frames.source import to_source
@@ -211,7 +212,8 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     else:
         keys, partition = target.partition(options.partitions, options.partition_keys)
     columns = tuple(column for column in columns_of(source.schema) if column.name not in by)
-    merged = target.fit(keys, columns, evolve=options.evolve, untyped=untyped_columns(source.schema))
+    untyped, nameless = untyped_columns(source.schema), nameless_levels(source.schema)
+    merged = target.fit(keys, columns, evolve=options.evolve, untyped=untyped, nameless=nameless)
     encoder = Encoder(source.schema, keys=by, columns=merged)
     partitions, chunks = _divided(source, by, keys, partition, encoder)
     return _Plan(

@@ -158,13 +158,28 @@ class Target:
         *,
         evolve: Evolve,
         untyped: Collection[str],
+        nameless: Collection[str] = (),
     ) -> tuple[Column, ...]:
         """The table's columns once the frame is in it.
+
+        Args:
+            keys: The table's partition keys.
+            columns: The frame's columns.
+            evolve: How the table's may change.
+            untyped: The frame's columns that fit every type.
+            nameless: Those that hold an index without a name. Files have them, so that the frame comes back as it was; a
+                table gets no column of them, which nobody has named and a frame of other rows may be without.
+
+        Returns:
+            The columns.
 
         Raises:
             SchemaMismatch: The frame does not fit.
             InvalidName: A column has the name of a partition key.
         """
+        have = self.existing.columns if self.existing else ()
+        known = {column.name.lower() for column in have}
+        columns = tuple(one for one in columns if one.name not in nameless or one.name.lower() in known)
         if not columns:
             raise SchemaMismatch(f"the frame has no columns but the partition keys: {self.ref} needs at least one more")
         names = {column.name.lower() for column in columns}
@@ -176,7 +191,6 @@ class Target:
                 )
         from airflow_sfx.frames.evolution import merge_columns
 
-        have = self.existing.columns if self.existing else ()
         if not have:
             return columns
         return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref), untyped=untyped)
