@@ -43,7 +43,7 @@ def hold(
         The durable pin that counts.
 
     Raises:
-        InvalidName: The pin is of another warehouse, the name is empty, or the time has no time zone.
+        InvalidName: The pin is of another warehouse, the name is empty, or the time is over or has no time zone.
 
     Example:
         >>> sfx.hold(good, "annual accounts").pin == sfx.hold(oops, "annual accounts").pin == good
@@ -119,7 +119,7 @@ def pin_durably(
     Raises:
         TableNotFound: There is no such table.
         PartitionNotFound: A partition has no batch, or no partition has one.
-        InvalidName: The name is empty, or a time has no time zone.
+        InvalidName: The name is empty, or a time has no time zone, or ``until`` is over.
 
     Example:
         >>> sfx.pin_durably("sales", "sold_items", name="october report").pin == oops

@@ -48,7 +48,7 @@ def retain(
 
     Raises:
         TableNotFound: There is no such table.
-        InvalidName: ``keep_last`` or a time is too small.
+        InvalidName: ``keep_last`` or a time is too small, or ``dry_run`` is no bool.
 
     Example:
         >>> from datetime import timedelta
@@ -100,7 +100,7 @@ def erase(
     Raises:
         TableNotFound: There is no such table.
         SchemaMismatch: The condition is not understood, or names a column that no batch has.
-        InvalidName: The time of grace is below zero.
+        InvalidName: The time of grace is below zero, or ``dry_run`` or ``despite_pins`` is no bool.
 
     Example:
         >>> report = sfx.erase("sales", "sold_items", where="n = -9", dry_run=False, reason="request 17")

@@ -50,7 +50,7 @@ def store_dataframe(
         The pin of exactly what was written.
 
     Raises:
-        InvalidName: A name or a partition value breaks a rule; nothing was written.
+        InvalidName: A name, a partition value or an argument breaks a rule; nothing was written.
         SchemaMismatch: The frame cannot be stored, or does not fit the table; nothing was written.
         CheckFailed: A check failed; the batch is staged and the partition is as it was.
         StaleAttempt: A newer attempt of this task instance has changed the partition.
@@ -105,7 +105,7 @@ def publish(
         BatchNotFound: There is no such batch.
         InconsistentBatch: A batch was never completed.
         CommitConflict: A batch that was written later is current, or something else than ``expected``.
-        InvalidName: The pin is of another warehouse.
+        InvalidName: The pin is of another warehouse, or ``force`` is no bool.
 
     Example:
         >>> staged = sfx.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "sold_items", ["20161101"], publish=False)

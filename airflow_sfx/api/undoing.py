@@ -86,6 +86,7 @@ def rollback_run(
         BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
         InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
         CommitConflict: Something else would be done than ``expected``.
+        InvalidName: ``dry_run`` is no bool.
 
     Example:
         >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)

@@ -1,4 +1,4 @@
-"""Arguments that are lists, or times: what people pass instead of one, and what to tell them."""
+"""Arguments that are lists, times or switches: what people pass instead of one, and what to tell them."""
 
 from __future__ import annotations
 
@@ -67,3 +67,29 @@ datetime(2016, 11, 1, tzinfo=UTC)
             f"{argument}={moment!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
         )
     return moment
+
+
+def switches(**given: bool) -> None:
+    """Refuse switches that are neither True nor False: what Python takes for one of them may be the wrong one.
+
+    ``publish="no"`` would publish, and ``dry_run=None``, as of a setting that nobody made, would delete. NumPy's truth
+    values are refused, too.
+
+    Args:
+        given: The arguments, by name.
+
+    Raises:
+        InvalidName: One is no bool.
+
+    Example:
+        >>> switches(publish=True, force=False)
+        >>> switches(dry_run=None)
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: dry_run=None is neither True nor False: pass one of them, as in dry_run=True
+    """
+    for argument, value in given.items():
+        if not isinstance(value, bool):
+            raise InvalidName(
+                f"{argument}={value!r:.80} is neither True nor False: pass one of them, as in {argument}=True"
+            )

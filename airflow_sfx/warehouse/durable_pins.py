@@ -74,13 +74,15 @@ def hold(
         The pin that counts: this one, or the one that was there.
 
     Raises:
-        InvalidName: The name is empty, or the time has no time zone.
+        InvalidName: The name is empty, or the time is over or has no time zone.
         BatchNotFound: A batch is retired.
     """
     if not isinstance(name, str) or not name.strip():
         raise InvalidName(f"{name!r} is no name for a durable pin: pass who holds it, such as the name of a report")
-    if until is not None:
-        zoned(until, "until")
+    if until is not None and zoned(until, "until") <= datetime.now(UTC):
+        raise InvalidName(
+            f"until={until.isoformat()} is over, and would hold nothing: pass a time to come, or None for ever"
+        )
     there = before = newest(table, name)
     while there is None or renew or not _holds(there, pin):
         refuse_retired(table, pin.batches.items())

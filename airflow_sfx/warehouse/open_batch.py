@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -96,10 +97,12 @@ class OpenBatch:
             The pin.
 
         Raises:
+            InvalidName: ``publish`` is no bool; nothing was sealed.
             InconsistentBatch: There are no files.
             BatchNotFound: The program took longer than a day, and an erasure has given the batch up: files of it may be gone.
             SchemaMismatch: They are no Parquet files, or do not fit together or the table.
         """
+        switches(publish=publish)
         sealed = self._sealed() if self._tried else None
         if sealed is not None:
             return self._conclude(sealed, publish=publish, evolve=evolve)

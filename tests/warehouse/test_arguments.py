@@ -44,6 +44,9 @@ def warehouse(embedded_uri) -> Warehouse:
         ({"partitions": {DAY}}, "is a set, which has no order"),
         ({"partitions": None, "partition_by": "item"}, "partition_by='item' is not a list"),
         ({"partitions": None, "partition_by": []}, "partition_by= is empty"),
+        ({"publish": "no"}, "publish='no' is neither True nor False: pass one of them, as in publish=True"),
+        ({"publish": None}, "publish=None is neither"),
+        ({"publish": np.bool_(False)}, "publish=.*False.* is neither"),
     ],
     ids=str,
 )
@@ -143,3 +146,67 @@ def test_a_table_without_a_batch_at_a_time_says_which_time(warehouse, frame) -> 
     warehouse.store_dataframe(frame, "sales", "items", [DAY])
     with pytest.raises(sfx.PartitionNotFound, match="has no partition that had a batch at 2016-11-01T00:00:00"):
         warehouse.load_dataframe("sales", "items", as_of=datetime(2016, 11, 1, tzinfo=UTC))
+
+
+SWITCHES: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
+    "dry_run=None": lambda warehouse, _: warehouse.retain(
+        "sales",
+        "items",
+        keep_last=1,
+        older_than=timedelta(0),
+        grace=timedelta(0),
+        dry_run=None,  # type: ignore[arg-type]
+    ),
+    "dry_run=0": lambda warehouse, _: warehouse.erase("sales", "items", where="sold > 0", dry_run=0),  # type: ignore[arg-type]
+    "despite_pins='no'": lambda warehouse, _: warehouse.erase(
+        "sales",
+        "items",
+        where="sold > 0",
+        despite_pins="no",  # type: ignore[arg-type]
+        dry_run=False,
+    ),
+    "force='no'": lambda warehouse, pin: warehouse.publish(pin, force="no"),  # type: ignore[arg-type]
+    "dry_run=''": lambda warehouse, _: warehouse.rollback_run(dag_id="nightly", run_id="r", dry_run=""),  # type: ignore[arg-type]
+    "dry_run='no'": lambda warehouse, _: warehouse.rollback_backfill(
+        dag_id="nightly",
+        backfill_id="7",
+        dry_run="no",  # type: ignore[arg-type]
+    ),
+    "batches='no'": lambda warehouse, pin: warehouse.load_dataframe(pin, batches="no"),  # type: ignore[call-overload]
+    "renew='no'": lambda warehouse, pin: warehouse.hold(pin, "report", renew="no"),  # type: ignore[arg-type]
+    "renew=1": lambda warehouse, _: warehouse.pin_durably("sales", "items", name="report", renew=1),  # type: ignore[arg-type]
+    "newest=1": lambda warehouse, pin: warehouse.take(pin, consumer="report", run="r", newest=1),  # type: ignore[arg-type]
+    "foreign='no'": lambda warehouse, _: warehouse.audit("sales", "items", foreign="no"),  # type: ignore[arg-type]
+    "files=0": lambda warehouse, _: warehouse.audit("sales", "items", files=0),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("given", SWITCHES)
+def test_a_switch_that_is_neither_true_nor_false_is_refused_and_nothing_is_done(warehouse, frame, given) -> None:
+    producer = sfx.Producer(dag_id="nightly", run_id="r", task_id="load", try_number=1)
+    first = warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    second = warehouse.store_dataframe(frame, "sales", "items", [DAY], producer=producer)
+    staged = warehouse.store_dataframe(frame, "sales", "items", [DAY], publish=False)
+    with pytest.raises(sfx.InvalidName, match=f"^{given} is neither True nor False: pass one of them"):
+        SWITCHES[given](warehouse, staged)
+    assert [entry.batch_id for entry in warehouse.history("sales", "items", [DAY])] == [second.batch_id, first.batch_id]
+    assert warehouse.durable_pins("sales", "items") == []
+
+
+def test_a_batch_of_another_program_is_not_closed_with_a_switch_that_is_none(warehouse) -> None:
+    batch = warehouse.open_batch("sales", "items", [DAY])
+    with pytest.raises(sfx.InvalidName, match="publish='no' is neither True nor False"):
+        batch.close(publish="no")  # type: ignore[arg-type]
+    assert warehouse.tables() == []
+
+
+def test_a_hold_until_a_time_that_is_over_is_refused_since_it_would_hold_nothing(warehouse, frame) -> None:
+    pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    over = datetime.now(UTC) - timedelta(seconds=1)
+    for hold in (
+        lambda: warehouse.hold(pin, "report", until=over),
+        lambda: warehouse.pin_durably("sales", "items", name="report", until=over),
+    ):
+        with pytest.raises(sfx.InvalidName, match=r"until=.* is over, and would hold nothing: pass a time to come"):
+            hold()
+    assert warehouse.durable_pins("sales", "items") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +28,18 @@ def store(warehouse: Warehouse, version: int, **options: object) -> sfx.BatchPin
 def retain(warehouse: Warehouse, keep_last: int = 1, **options: object):
     rule = {"older_than": NOW, "grace": NOW, "dry_run": False, **options}
     return warehouse.retain("sales", "items", keep_last=keep_last, **rule)
+
+
+def wait_until(moment: datetime) -> None:
+    while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
+        time.sleep(left)
+
+
+def hold_until_it_is_over(warehouse: Warehouse, pin: sfx.BatchPin, name: str) -> sfx.DurablePin:
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    held = warehouse.hold(pin, name, until=soon)
+    wait_until(soon)
+    return held
 
 
 def gone(warehouse: Warehouse, pin: sfx.BatchPin) -> bool:
@@ -87,7 +100,7 @@ def test_what_was_deleted_is_told_so_and_the_history_stays(warehouse: Warehouse)
 def test_what_is_current_or_new_or_among_the_last_or_pinned_or_staged_stays(warehouse: Warehouse) -> None:
     pins = [store(warehouse, version) for version in range(1, 6)]
     warehouse.hold(pins[1], name="report", until=None)
-    warehouse.hold(pins[2], name="over", until=datetime.now(UTC) - timedelta(seconds=1))
+    hold_until_it_is_over(warehouse, pins[2], "over")
     staged = store(warehouse, 9, publish=False)
     assert retain(warehouse, older_than=timedelta(hours=1)).retired == ()
     warehouse.rollback("sales", "items", DAYS, to=pins[3].batches[DAYS[0]])
@@ -106,8 +119,7 @@ def test_a_pin_that_came_before_the_deletion_keeps_its_batch_until_it_is_over(wa
     warehouse.hold(first, name="report", until=soon)
     assert retain(warehouse).pinned == 2
     assert not gone(warehouse, first)
-    while datetime.now(UTC) < soon:
-        pass
+    wait_until(soon)
     for _ in range(2):
         retain(warehouse)
     assert gone(warehouse, first)
@@ -116,7 +128,7 @@ def test_a_pin_that_came_before_the_deletion_keeps_its_batch_until_it_is_over(wa
 def test_a_name_whose_pin_is_over_holds_what_it_is_given_next(embedded_uri) -> None:
     warehouse = connect(embedded_uri)
     first, second = store(warehouse, 1), store(warehouse, 2)
-    over = warehouse.hold(first, name="report", until=datetime.now(UTC) - timedelta(seconds=1))
+    over = hold_until_it_is_over(warehouse, first, "report")
     held = warehouse.hold(second, name="report", until=datetime(2999, 1, 1, tzinfo=UTC))
     assert (held.number, held.pin) == (over.number + 1, second)
     assert warehouse.hold(first, name="report") == held, "a pin that is not over stays the name's"

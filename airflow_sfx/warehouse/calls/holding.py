@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.commit import Author
@@ -45,7 +46,7 @@ class Holding(Calls):
             The durable pin that counts.
 
         Raises:
-            InvalidName: The pin is of another warehouse, the name is empty, or the time has no time zone.
+            InvalidName: The pin is of another warehouse, the name is empty, or the time is over or has no time zone.
 
         Example:
             >>> warehouse.hold(good, "annual accounts").pin == warehouse.hold(oops, "annual accounts").pin == good
@@ -53,6 +54,7 @@ class Holding(Calls):
         """
         from airflow_sfx.warehouse.durable_pins import hold
 
+        switches(renew=renew)
         author = Author(producer or self._producer(), reason)
         return hold(self._pinned(pin), name, pin, author, until=until, renew=renew)
 
@@ -140,7 +142,7 @@ class Holding(Calls):
         Raises:
             TableNotFound: There is no such table.
             PartitionNotFound: A partition has no batch, or no partition has one.
-            InvalidName: The name is empty, or a time has no time zone.
+            InvalidName: The name is empty, or a time has no time zone, or ``until`` is over.
 
         Example:
             >>> warehouse.pin_durably("sales", "sold_items", name="october report").pin == oops
@@ -148,6 +150,7 @@ class Holding(Calls):
         """
         from airflow_sfx.warehouse.durable_pins import hold, standing
 
+        switches(renew=renew)
         opened = self._open(db, table)
         there = None if renew else standing(opened, name, opened.wanted(partitions))
         if there is not None:
@@ -207,6 +210,7 @@ class Holding(Calls):
         """
         from airflow_sfx.warehouse.consumers import take
 
+        switches(newest=newest)
         return take(self._pinned(pin), consumer, run, pin, newest=newest)
 
     def missed(self, db: str, table: str, *, consumer: str, since: datetime | None = None) -> BatchPin | None:

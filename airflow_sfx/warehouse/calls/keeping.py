@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
@@ -51,7 +52,7 @@ class Keeping(Calls):
 
         Raises:
             TableNotFound: There is no such table.
-            InvalidName: ``keep_last`` or a time is too small.
+            InvalidName: ``keep_last`` or a time is too small, or ``dry_run`` is no bool.
 
         Example:
             >>> from datetime import timedelta
@@ -61,6 +62,7 @@ class Keeping(Calls):
         """
         from airflow_sfx.warehouse.retention import Rule, retain
 
+        switches(dry_run=dry_run)
         opened = self._open(db, table)
         rule, author = Rule(keep_last, older_than, grace), Author(producer or self._producer(), reason)
         return retain(opened, Ledger(opened), rule, author, dry_run=dry_run, now=datetime.now(UTC))
@@ -101,7 +103,7 @@ class Keeping(Calls):
         Raises:
             TableNotFound: There is no such table.
             SchemaMismatch: The condition is not understood, or names a column that no batch has.
-            InvalidName: The time of grace is below zero.
+            InvalidName: The time of grace is below zero, or ``dry_run`` or ``despite_pins`` is no bool.
 
         Example:
             >>> report = warehouse.erase("sales", "sold_items", where="n = -9", dry_run=False, reason="request 17")
@@ -110,6 +112,7 @@ class Keeping(Calls):
         """
         from airflow_sfx.warehouse.erasure import Erasure, erase
 
+        switches(despite_pins=despite_pins, dry_run=dry_run)
         opened = self._open(db, table)
         author = Author(producer or self._producer(), reason)
         erasure = Erasure(where, grace, despite_pins)

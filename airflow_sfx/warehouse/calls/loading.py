@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
+from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
@@ -142,6 +143,7 @@ class Loading(Calls):
         """
         from airflow_sfx.warehouse.load import load_batches
 
+        switches(batches=batches)
         table, found, partial = self._chosen(src_db, src_table, partitions, batch_id, as_of)
         return load_batches(
             table, found, columns=columns, filters=filters, as_=as_, stream=batches, with_keys=not partial

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
@@ -193,6 +194,7 @@ class Looking(Calls):
         """
         from airflow_sfx.warehouse.audit import AuditFilter, audit_table
 
+        switches(foreign=foreign, **({} if files is None else {"files": files}))
         opened = self._open(db, table)
         wanted = AuditFilter(since, until, actor, dag_id, run_id, limit)
         return audit_table(opened, Ledger(opened), wanted, foreign=foreign, files=files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import listed
+from airflow_sfx.core.arguments import listed, switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -63,7 +63,7 @@ class Storing(Calls):
             The pin of exactly what was written.
 
         Raises:
-            InvalidName: A name or a partition value breaks a rule; nothing was written.
+            InvalidName: A name, a partition value or an argument breaks a rule; nothing was written.
             SchemaMismatch: The frame cannot be stored, or does not fit the table; nothing was written.
             CheckFailed: A check failed; the batch is staged and the partition is as it was.
             StaleAttempt: A newer attempt of this task instance has changed the partition.
@@ -76,6 +76,7 @@ class Storing(Calls):
             >>> list(pin.batches)
             ['20161101']
         """
+        switches(publish=publish)
         self.metastore.get_ready()  # while the rest is imported
 
         from airflow_sfx.frames.source import is_spark
@@ -160,7 +161,7 @@ class Storing(Calls):
             BatchNotFound: There is no such batch.
             InconsistentBatch: A batch was never completed.
             CommitConflict: A batch that was written later is current, or something else than ``expected``.
-            InvalidName: The pin is of another warehouse.
+            InvalidName: The pin is of another warehouse, or ``force`` is no bool.
 
         Example:
             >>> staged = warehouse.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "sold_items", ["20161101"], publish=False)
@@ -169,6 +170,7 @@ class Storing(Calls):
         """
         from airflow_sfx.warehouse.publish import publish_pin
 
+        switches(force=force)
         table = self._pinned(pin)
         author = Author(producer or self._producer(), reason)
         return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -94,6 +95,7 @@ class Undoing(Calls):
             BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
             InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
             CommitConflict: Something else would be done than ``expected``.
+            InvalidName: ``dry_run`` is no bool.
 
         Example:
             >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
@@ -150,5 +152,6 @@ class Undoing(Calls):
     ) -> list[RunRollback]:
         from airflow_sfx.warehouse.rollback_unit import roll_back_unit
 
+        switches(dry_run=dry_run)
         author = Author(producer or self._producer(), reason or f"undo of {unit}")
         return roll_back_unit(self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected)
