@@ -32,7 +32,7 @@ def merge_columns(
         frame_columns: The frame's columns, without partition keys.
         evolve: ``safe`` lets columns be added and types widen, in the table or from the frame, where no value can
             change; ``none`` refuses every difference; ``any`` also lets columns be missing from the frame (the table
-            keeps them, and they read as null) and types be replaced by the frame's. Whether a frame has a column for
+            keeps them, and they read as null) and types that cannot widen be replaced by the frame's. Whether a frame has a column for
             an index without a name, which depends on its rows, is no difference.
         table_name: The table, for messages.
         untyped: The frame's columns that hold only nulls and have no type of their own; they fit every type.
@@ -111,9 +111,9 @@ def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:  # noqa: 
 
 
 def _merge_types(table: Column, frame: Column, evolve: Evolve, table_name: str) -> str:
-    if evolve == "any":
-        return frame.type
     wider = None if evolve == "none" else _widened(table.type, frame.type)
+    if wider is None and evolve == "any":
+        return frame.type
     if wider is None:
         raise SchemaMismatch(
             f"{table_name} has the column {table.name!r} as {table.type} and the frame as {frame.type}"

@@ -44,6 +44,7 @@ def test_added_columns_come_last() -> None:
 def test_types_widen_in_either_direction(one: str, other: str, wider: str) -> None:
     assert merged({"c": one}, {"c": other}) == {"c": wider}
     assert merged({"c": other}, {"c": one}) == {"c": wider}
+    assert merged({"c": other}, {"c": one}, "any") == {"c": wider}, "what fits is never made narrower"
 
 
 @pytest.mark.parametrize(
