@@ -32,8 +32,8 @@ def merge_columns(
         frame_columns: The frame's columns, without partition keys.
         evolve: ``safe`` lets columns be added and types widen, in the table or from the frame, where no value can
             change; ``none`` refuses every difference; ``any`` also lets columns be missing from the frame (the table
-            keeps them, and they read as null) and types that cannot widen be replaced by the frame's. Whether a frame has a column for
-            an index without a name, which depends on its rows, is no difference.
+            keeps them, and they read as null) and types that cannot widen be replaced by the frame's. Whether a frame
+            has a column for an index without a name, which depends on its rows, is no difference.
         table_name: The table, for messages.
         untyped: The frame's columns that hold only nulls and have no type of their own; they fit every type.
 
