@@ -152,6 +152,10 @@ class TableLayout:
         """The directory above the notes of what is retired."""
         return f"{self.root}/_sfx/retired"
 
+    def replaced(self, name: str, batch_id: str) -> str:
+        """Which erasure was the first to replace a batch of a partition."""
+        return f"{self.root}/_sfx/replaced/{name or _WHOLE_TABLE}/{check_batch_id(batch_id)}.json"
+
     @property
     def consumed(self) -> str:
         """The directory above the notes of which changes consumers have taken."""

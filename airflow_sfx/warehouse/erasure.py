@@ -6,7 +6,7 @@ how many rows of how many batches, chosen by which columns, when and by whom. Th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,8 +21,8 @@ from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
 from airflow_sfx.warehouse.retired import Note, Replacement
-from airflow_sfx.warehouse.retiring import catch_up, confirmed, held, sweep
-from airflow_sfx.warehouse.staged import note_staged, staged_pins
+from airflow_sfx.warehouse.retiring import catch_up, complete, confirmed, held, sweep
+from airflow_sfx.warehouse.staged import staged_pins
 from airflow_sfx.warehouse.strays import find_strays, retire_old
 
 _SEARCHERS = 4  # each holds one file in memory
@@ -141,7 +141,7 @@ def erase(
     if not dry_run:
         catch_up(table, ledger, author)  # what something else did is searched as well
     pinned = held(table, now)
-    known = _batches(table, ledger)
+    known = _batches(table, ledger, dry_run=dry_run)
     while batches := [item for item in known.retained if item not in seen]:
         matches = each(lambda item: search(table, *item, erasure.where, columns), batches, _SEARCHERS)
         _refuse_unknown(table, columns, there := there.union(*(match.columns for match in matches)))
@@ -152,10 +152,12 @@ def erase(
                 hits.setdefault(match.manifest.partition, []).append(match)
         for name, of_partition in hits.items():
             current = known.current.get(name)
-            news = {} if dry_run else _replace(table, ledger, of_partition, erasure, author, columns, now)
-            found += [_told(table, one, current, news.get(one.manifest.batch_id), pinned) for one in of_partition]
+            news = {} if dry_run else _replace(table, ledger, of_partition, known.staged, erasure, author, columns, now)
+            done = [one for one in of_partition if dry_run or one.manifest.batch_id in news]
+            found += [_told(table, one, current, news.get(one.manifest.batch_id), pinned) for one in done]
             seen |= {(name, new.batch_id): True for new in news.values()}
-        known = known if dry_run else _batches(table, ledger)  # again, for those that were stored meanwhile
+        if not dry_run:  # again, for those that were stored meanwhile, and those that another erasure replaced first
+            known = _batches(table, ledger, dry_run=dry_run)
     strays = find_strays(table, known.mentioned)
     if not dry_run:
         strays = retire_old(table, ledger, strays, known.newest, author, now=now, grace=erasure.grace)
@@ -184,18 +186,28 @@ class _Batches:
         retained: Those that can be loaded or published: current, earlier and staged.
         mentioned: All that the history, or a note of what is retired, names.
         newest: The greatest batch ID in the history of each partition, by partition name.
+        staged: Those that wait to be published.
     """
 
     current: Mapping[str, str]
     newest: Mapping[str, str]
+    staged: Collection[tuple[str, str]]
     retained: list[tuple[str, str]]
     mentioned: set[tuple[str, str]]
 
 
-def _batches(table: OpenTable, ledger: Ledger) -> _Batches:
+def _batches(table: OpenTable, ledger: Ledger, *, dry_run: bool) -> _Batches:
+    """The batches as they are now.
+
+    What another erasure has noted is completed first, so that what it makes of batches is searched as well. A batch that is
+    named by a note which came since is still searched: this erasure may be the first to replace it.
+    """
+    if not dry_run:
+        complete(table, ledger)
     known = retired.notes(table, ended=True)
     instead = retired.versions(known)
-    refused = {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
+    sure = [note for note in known if note.retired is not None]
+    gone = {(name, one) for note in sure for name, ids in note.refused.items() for one in ids}
     heads = all_heads(table, ledger)
 
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -207,16 +219,18 @@ def _batches(table: OpenTable, ledger: Ledger) -> _Batches:
             if entry.batch_id:
                 new = instead.get((name, entry.batch_id))
                 found.setdefault((name, new.batch_id if new else entry.batch_id))
-        return [item for item in found if item not in refused], all_ids
+        return [item for item in found if item not in gone], all_ids
 
     parts = each(of_partition, sorted(heads), table.store.readers)
-    staged = [item for pin in staged_pins(table, ledger, table.pointers(None)) for item in pin.entries]
-    retained = [*(item for found, _ in parts for item in found), *(item for item in staged if item not in refused)]
-    new_ids = {(name, new.batch_id) for (name, _), new in instead.items()}
-    mentioned = {*refused, *new_ids, *staged, *(item for _, ids in parts for item in ids)}
+    waiting = staged_pins(table, ledger, table.pointers(None), known=sure)
+    staged = [item for pin in waiting for item in pin.entries if item not in gone]
+    retained = [*(item for found, _ in parts for item in found), *staged]
+    noted = {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
+    new_ids = {(name, new.batch_id) for note in known for name, news in note.replaced.items() for new in news.values()}
+    mentioned = {*noted, *new_ids, *staged, *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
     newest = {name: head.newest for name, head in heads.items()}
-    return _Batches(current, newest, list(dict.fromkeys(retained)), mentioned)
+    return _Batches(current, newest, set(staged), list(dict.fromkeys(retained)), mentioned)
 
 
 def _home(table: OpenTable, name: str, location: str) -> str:
@@ -239,12 +253,16 @@ def _replace(
     table: OpenTable,
     ledger: Ledger,
     matches: list[Match],
+    staged: Collection[tuple[str, str]],
     erasure: Erasure,
     author: Author,
     columns: list[str],
     now: datetime,
 ) -> dict[str, Manifest]:
-    """Write the batches of a partition without the rows, and retire those that held them; the new ones by the old IDs."""
+    """Write the batches of a partition without the rows, and retire those that held them; the new ones by the old IDs.
+
+    Those that another erasure was the first to replace are not among them, and what it put in their place is to be searched.
+    """
     name = matches[0].manifest.partition
     news = {match.manifest.batch_id: without(table, ledger, match) for match in matches}
     rows = sum(match.rows for match in matches)
@@ -256,14 +274,17 @@ def _replace(
         now + erasure.grace,
         author.producer,
         f"{proof}: {author.reason}" if author.reason else proof,
-        {name: {old: Replacement(new.batch_id, new.rows, new.bytes) for old, new in news.items()}},
+        {
+            name: {
+                old: Replacement(new.batch_id, new.rows, new.bytes, staged=(name, old) in staged)
+                for old, new in news.items()
+            }
+        },
         erasure.despite_pins,
     )
-    for match in matches:
-        if match.manifest.staged:
-            note_staged(table, table.pin({name: news[match.manifest.batch_id].batch_id}))
-    confirmed(table, ledger, retired.write(table, note))
-    return news
+    retired.refuse_given_up(table, [(name, new.batch_id) for new in news.values()])
+    done = set(confirmed(table, ledger, retired.write(table, note)).get(name, ()))
+    return {old: new for old, new in news.items() if old in done}
 
 
 def _told(

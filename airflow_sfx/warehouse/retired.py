@@ -19,7 +19,7 @@ from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.jsontext import compact, member, moment, parse_object
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.storage.awaiting import awaited
-from airflow_sfx.storage.parallel import each
+from airflow_sfx.storage.parallel import each, put_all
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.opened import OpenTable
@@ -40,11 +40,13 @@ class Replacement:
         batch_id: The batch.
         rows: Its rows.
         bytes: Its bytes.
+        staged: Whether it waits to be published, as the other one did.
     """
 
     batch_id: str
     rows: int
     bytes: int
+    staged: bool = False
 
 
 Versions = Mapping[tuple[str, str], Replacement]
@@ -65,9 +67,10 @@ class Note:
         delete_after: When the files may be deleted, in UTC.
         producer: Who.
         reason: Why.
-        replaced: By partition name and batch ID, what took the place of batches of which rows were erased.
+        replaced: By partition name and batch ID, what is to take the place of batches of which rows are erased.
         despite_pins: Whether the files are deleted even where a durable pin holds them.
-        retired: What was retired in the ledgers; None while that is not sure.
+        retired: What was retired in the ledgers, and what was to replace batches that another erasure was the first to replace;
+            None while that is not sure.
         done: Whether all of it is deleted.
     """
 
@@ -86,6 +89,18 @@ class Note:
     def refused(self) -> Batches:
         """What nobody may refer to anew."""
         return self.batches if self.retired is None else self.retired
+
+    @property
+    def instead(self) -> Mapping[str, Mapping[str, Replacement]]:
+        """By partition name and batch ID, what took the place of batches of which rows were erased; none while that is not sure.
+
+        Until then another erasure may be the first to replace one of them, and whoever refers to it is refused.
+        """
+        sure = {name: set(ids) for name, ids in (self.retired or {}).items()}
+        return {
+            name: {old: new for old, new in news.items() if old in sure.get(name, ())}
+            for name, news in self.replaced.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +134,29 @@ def write(table: OpenTable, note: Note) -> Note:
 def name_at(moment: datetime, *, erasure: bool = False) -> str:
     """A name for a note, of which there is no other."""
     return f"{moment:%Y%m%d%H%M%S}-{uuid.uuid4().hex}{_ERASURE if erasure else ''}"
+
+
+def first_to_replace(table: OpenTable, note: Note) -> dict[str, dict[str, Replacement]]:
+    """What an erasure replaces that no other had replaced before: for everybody and for ever, whoever asks.
+
+    Two erasures may replace the same batch at once, each with one that has the other's rows. Only one of these may stand for it,
+    and the other erasure searches that one again. It is called when others can see the note.
+
+    Args:
+        table: The table.
+        note: What the erasure noted.
+
+    Returns:
+        By partition name and batch ID, what takes the place of batches.
+    """
+    items = [(name, old) for name, news in note.replaced.items() for old in news]
+    text = compact({"note": note.name}).encode()
+    first = put_all(table.store, [(table.layout.replaced(name, old), text) for name, old in items])
+    found: dict[str, dict[str, Replacement]] = {}
+    for (name, old), is_first in zip(items, first, strict=True):
+        if is_first:
+            found.setdefault(name, {})[old] = note.replaced[name][old]
+    return found
 
 
 def confirm(table: OpenTable, note: Note, retired: Batches) -> Batches:
@@ -214,13 +252,15 @@ def retirement_of(table: OpenTable, name: str, batch_id: str) -> BatchNotFound |
 def versions(known: Iterable[Note]) -> Versions:
     """What stands for batches of which rows were erased now, by partition name and batch ID.
 
+    Of two notes that name a batch, one has it retired (`first_to_replace`).
+
     Args:
         known: The table's notes.
 
     Returns:
         The last replacement of each, where one took the place of another.
     """
-    direct = {(name, old): new for note in known for name, news in note.replaced.items() for old, new in news.items()}
+    direct = {(name, old): new for note in known for name, news in note.instead.items() for old, new in news.items()}
     found = {}
     for (name, old), first in direct.items():
         last = first
@@ -232,7 +272,7 @@ def versions(known: Iterable[Note]) -> Versions:
 
 def retired_error(table: OpenTable, note: Note, name: str, batch_id: str, remedy: str = "") -> BatchNotFound:
     """The error for a batch that is retired; what to do is to use what stands for it, unless a remedy is given."""
-    replaced = note.replaced.get(name, {}).get(batch_id)
+    replaced = note.instead.get(name, {}).get(batch_id)
     who = note.producer.user or note.producer.dag_id or "somebody"
     place = f"{table.ref} {name}".rstrip()
     why = f" ({note.reason})" if note.reason else ""
@@ -295,7 +335,10 @@ def _replaced(
     return {
         name: {
             check_batch_id(old): Replacement(
-                check_batch_id(new.get("batch_id")), member(new, "rows", int, where), member(new, "bytes", int, where)
+                check_batch_id(new.get("batch_id")),
+                member(new, "rows", int, where),
+                member(new, "bytes", int, where),
+                member(new, "staged", bool, where),
             )
             for old, new in news.items()
         }

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.layout import CLAIM
+from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.durable_pins import holding
@@ -18,7 +19,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import known_names, pointed_at
 from airflow_sfx.warehouse.retired import Batches, Note
-from airflow_sfx.warehouse.staged import waiting
+from airflow_sfx.warehouse.staged import note_staged, waiting
 
 
 def held(table: OpenTable, now: datetime) -> set[tuple[str, str]]:
@@ -27,18 +28,57 @@ def held(table: OpenTable, now: datetime) -> set[tuple[str, str]]:
 
 
 def confirmed(table: OpenTable, ledger: Ledger, note: Note) -> Batches:
-    """Say it in the ledgers: a rollback that did not see the note comes before this entry, and its batch stays, or is refused."""
+    """Say it in the ledgers: a rollback that did not see the note comes before this entry, and its batch stays, or is refused.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        note: What others can see already.
+
+    Returns:
+        What is retired, by partition name; for an erasure, also what was to replace batches that another one replaced first.
+    """
+    if not note.replaced:
+        entries = _said(table, ledger, replace(note, batches=_without_staged(table, ledger, note.batches)))
+        return retired.confirm(table, note, {entry.partition: entry.retired for entry in entries})
+    mine = _first(table, note)
+    _said(table, ledger, mine)
+    return retired.confirm(table, note, {name: _given_up(note, mine, name) for name in note.replaced})
+
+
+def _said(table: OpenTable, ledger: Ledger, note: Note) -> list[LedgerEntry]:
+    """The ledger entries by which a note's batches are retired."""
+    if not note.batches:
+        return []
     author = Author(note.producer, note.reason)
     heads = heads_to_change(table, ledger, note.batches, author)
-    batches = note.batches if note.replaced else _without_staged(table, ledger, note.batches)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        found = (_change(note, name, heads[name], ids) for name, ids in batches.items())
+        found = (_change(note, name, heads[name], ids) for name, ids in note.batches.items())
         return [change for change in found if change]
 
-    entries = commit(table, ledger, heads, plan, author)
-    done = note.batches if note.replaced else {entry.partition: entry.retired for entry in entries}
-    return retired.confirm(table, note, done)
+    return commit(table, ledger, heads, plan, author)
+
+
+def _first(table: OpenTable, note: Note) -> Note:
+    """An erasure's note without the batches that another erasure was the first to replace; what it staged again is noted."""
+    mine = retired.first_to_replace(table, note)
+    for name, news in mine.items():
+        for new in news.values():
+            if new.staged:
+                note_staged(table, table.pin({name: new.batch_id}), by=note.name)
+    late = sum(map(len, note.replaced.values())) - sum(map(len, mine.values()))
+    reason = (
+        f"{note.reason} ({late} of them were replaced by another erasure first, and searched again)" if late else ""
+    )
+    batches = {name: tuple(news) for name, news in mine.items()}
+    return replace(note, batches=batches, replaced=mine, reason=reason or note.reason)
+
+
+def _given_up(note: Note, mine: Note, name: str) -> tuple[str, ...]:
+    """What an erasure replaced in a partition, and what it would have put in the place of the rest, which nobody may use."""
+    old = mine.batches.get(name, ())
+    return (*old, *(new.batch_id for one, new in note.replaced[name].items() if one not in old))
 
 
 def _without_staged(table: OpenTable, ledger: Ledger, batches: Batches) -> Batches:
@@ -48,11 +88,13 @@ def _without_staged(table: OpenTable, ledger: Ledger, batches: Batches) -> Batch
 
 
 def catch_up(table: OpenTable, ledger: Ledger, author: Author) -> None:
-    """Bring the history to where things are before batches are chosen by it: what something else did, and what others noted.
-
-    Whoever noted and died before the ledgers said so is spoken for; what they replaced counts from now on.
-    """
+    """Bring the history to where things are before batches are chosen by it: what something else did, and what others noted."""
     heads_to_change(table, ledger, known_names(table, ledger, table.pointers(None)), author)
+    complete(table, ledger)
+
+
+def complete(table: OpenTable, ledger: Ledger) -> None:
+    """Speak for whoever noted and died before the ledgers said so, or has not come so far."""
     for note in retired.notes(table):
         if note.retired is None:
             _confirmed_for(table, ledger, note)
@@ -72,6 +114,8 @@ def _change(note: Note, name: str, head: Head, ids: Sequence[str]) -> Change | N
     now = head.entry
     if now is None:
         return Change(name, Operation.ERASE, None, retired=tuple(ids)) if note.replaced else None
+    if note.replaced and set(ids) <= set(now.retired):
+        return None  # somebody else has just said it for this note
     new = note.replaced.get(name, {}).get(head.batch_id or "")
     if new is not None:
         return Change(name, Operation.ERASE, new.batch_id, now.origin, new.rows, new.bytes, retired=tuple(ids))
@@ -95,8 +139,9 @@ def sweep(
         waiting += len(items) - len(due)
         deleted += due
         if not dry_run:
+            unused = {(name, new.batch_id) for name, news in note.replaced.items() for new in news.values()}
             for item in due:
-                _delete(table, *item)
+                _delete(table, *item, claimed=item in unused)
             if len(due) == len(items):
                 retired.finish(table, note)
     return deleted, waiting
@@ -110,8 +155,12 @@ def _items(table: OpenTable, ledger: Ledger, note: Note, *, dry_run: bool) -> li
     return [(name, one) for name, ids in batches.items() for one in ids]
 
 
-def _delete(table: OpenTable, name: str, batch_id: str) -> None:
-    """The manifest first: a batch whose deletion was cut short cannot be loaded, and the next sweep deletes the rest."""
+def _delete(table: OpenTable, name: str, batch_id: str, *, claimed: bool) -> None:
+    """The manifest first: a batch whose deletion was cut short cannot be loaded, and the next sweep deletes the rest.
+
+    An ID that no ledger has had stays ``claimed``: somebody could take it anew, and the note would refuse his batch.
+    """
     directory = table.layout.batch_dir(name, batch_id)
     table.store.delete([table.layout.manifest(name, batch_id)])
-    table.store.delete([info.path for info in table.store.list(directory)])
+    there = [info.path for info in table.store.list(directory)]
+    table.store.delete([path for path in there if not (claimed and path.endswith(f"/{CLAIM}"))])

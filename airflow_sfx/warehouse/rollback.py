@@ -16,6 +16,7 @@ from airflow_sfx.warehouse.foreign import heads_to_change
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.retired import Look, Replacement, Versions, look, refuse_retired, versions
+from airflow_sfx.warehouse.retiring import complete
 
 
 def roll_back(
@@ -58,7 +59,7 @@ def roll_back(
         still = {name: batch_id for name, batch_id in (expected or {}).items() if name in due or name not in heads}
         refuse_unexpected(table, heads, still)
         current.update({name: head.batch_id for name, head in heads.items()})
-        seen = look(table)
+        seen = _look(table, ledger)
         instead = versions(seen.notes)
         wanted = each(lambda name: _change(table, ledger, name, heads[name], to, instead), due, table.store.readers)
         return granted(table, [change for change in wanted if change], seen)
@@ -66,6 +67,15 @@ def roll_back(
     heads = heads_to_change(table, ledger, names, author)
     current |= {entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)}
     return table.pin({name: current[name] or "" for name in names})
+
+
+def _look(table: OpenTable, ledger: Ledger) -> Look:
+    """What the notes say, once what erasures have noted is in the ledgers: before, nobody knows what stands for their batches."""
+    seen = look(table)
+    if all(note.retired is not None for note in seen.notes if note.replaced):
+        return seen
+    complete(table, ledger)  # where that changes a partition, its entry's number is taken, and this is called again
+    return look(table)
 
 
 def rolled_back_before(ledger: Ledger, name: str, head: Head, author: Author) -> LedgerEntry | None:

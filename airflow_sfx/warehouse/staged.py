@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.pin import BatchPin
@@ -11,22 +11,23 @@ from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.retired import notes, refuse_given_up, versions
+from airflow_sfx.warehouse.retired import Note, notes, refuse_given_up
 
 _TAKEN_BACK = "-taken-back"
 
 
-def note_staged(table: OpenTable, pin: BatchPin) -> None:
+def note_staged(table: OpenTable, pin: BatchPin, *, by: str = "") -> None:
     """Note that a pin's batches are complete and not published.
 
     Args:
         table: The table.
         pin: The batches.
+        by: A name of whoever says so, where several may say the same; it is noted once.
 
     Raises:
         BatchNotFound: Writing them took so long that an erasure has given one up, which had not seen this note.
     """
-    path = f"{table.layout.staged}/{max(pin.batches.values())}-{uuid.uuid4().hex}.json"
+    path = f"{table.layout.staged}/{max(pin.batches.values())}-{by or uuid.uuid4().hex}.json"
     table.store.put_if_absent(path, pin.to_json().encode())
     try:
         refuse_given_up(table, pin.entries)
@@ -36,7 +37,11 @@ def note_staged(table: OpenTable, pin: BatchPin) -> None:
 
 
 def staged_pins(
-    table: OpenTable, ledger: Ledger, pointers: Mapping[str, PartitionInfo], names: Container[str] | None = None
+    table: OpenTable,
+    ledger: Ledger,
+    pointers: Mapping[str, PartitionInfo],
+    names: Container[str] | None = None,
+    known: Sequence[Note] | None = None,
 ) -> list[BatchPin]:
     """The staged batches that have not been published since, oldest first.
 
@@ -45,18 +50,20 @@ def staged_pins(
         ledger: Its ledgers.
         pointers: The metastore's pointers by partition name.
         names: Of which partitions; None for all.
+        known: The notes of what is retired that count; None for all that the table has.
 
     Returns:
         One pin for each call that staged, of those of its partitions that still wait.
     """
     pins = noted_pins(table)
-    erased = versions(notes(table)) if pins else {}
+    known = (notes(table) if known is None else known) if pins else ()
+    gone = {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
     waiting = [
         {
             name: batch
             for name, batch in pin.batches.items()
             if (names is None or name in names)
-            and (name, batch) not in erased
+            and (name, batch) not in gone
             and not _published(ledger, name, batch, pointers)
         }
         for pin in pins

@@ -158,6 +158,61 @@ def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(beg
     assert came_first == {"A", "B"}
 
 
+def erase_client(client: str, grace: timedelta) -> Callable[[Warehouse], object]:
+    return lambda warehouse: warehouse.erase("model", "items", where=f"client = '{client}'", grace=grace, dry_run=False)
+
+
+def store_clients(world: World, clients: str, **options: object) -> None:
+    rows = pd.DataFrame({"day": "p", "client": list(clients)})
+    warehouse_of(world).store_dataframe(rows, "model", "items", partition_by=["day"], **options)
+
+
+@pytest.fixture
+def clients() -> World:
+    """One partition: an earlier batch of three clients, and a current one of one."""
+    world = World({}, None, {})
+    for stored in ("xyz", "z"):
+        store_clients(world, stored)
+    return world
+
+
+def clients_in(world: World) -> list[str]:
+    """The clients in all that can be read by anybody: what is staged, what is current, and what a rollback goes to."""
+    warehouse = warehouse_of(world)
+    pins = [warehouse.pin("model", "items"), warehouse.rollback("model", "items", ["p"])]
+    pins += warehouse.show("model", "items").staged
+    return ["".join(warehouse.load_dataframe(pin)["client"]) for pin in pins]
+
+
+def test_two_erasures_at_once_leave_the_rows_of_neither(clients, monkeypatch) -> None:
+    grace = timedelta(days=1)
+    store_clients(clients, "xyz", publish=False)
+    actions = {"A": erase_client("x", grace), "B": erase_client("y", grace)}
+    seen = 0
+    for world, outcome in outcomes(clients, actions, monkeypatch, preemptions=1):
+        assert not outcome.errors, outcome
+        assert clients_in(world) == ["z", "z", "z"], outcome
+        for client in "xy":
+            assert erase_client(client, grace)(warehouse_of(world)).erased == 0, outcome
+        seen += 1
+    assert seen > 100
+
+
+def test_an_erasure_that_died_anywhere_beside_another_is_completed(clients, monkeypatch) -> None:
+    deaths = 0
+    actions = {"A": erase_client("x", NOW), "B": erase_client("y", NOW)}
+    for world, outcome in outcomes(clients, actions, monkeypatch, preemptions=0, mortal=("A",)):
+        assert all(isinstance(error, SfxError) for error in outcome.errors.values()), outcome
+        erase_client("nobody", NOW)(warehouse_of(world))
+        if "B" in outcome.results:
+            assert not any("y" in found for found in clients_in(world.copy())), outcome
+        for client in "xy":
+            erase_client(client, NOW)(warehouse_of(world))
+        assert clients_in(world) == ["z", "z"], outcome
+        deaths += bool(outcome.crashed)
+    assert deaths > 20
+
+
 def job_of_days(*, publish: bool) -> Callable[[Warehouse], object]:
     """Another program's job for a partition, for which somebody stores meanwhile."""
 

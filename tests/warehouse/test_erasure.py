@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pyarrow as pa
@@ -12,10 +14,12 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.batch_id import moment_of
+from airflow_sfx.warehouse import erasure, retired, retiring
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.erased_rows import search, without
 from airflow_sfx.warehouse.erasure import ErasureReport
 from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.faults import KILLED, run_until_call
 from tests.warehouse.test_open_batch import write
@@ -115,6 +119,117 @@ def test_a_second_person_is_erased_from_what_replaced_the_first_ones_batches(war
     assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Bert"]
     pin = warehouse.rollback("sales", "items", [DAYS[0]])
     assert warehouse.load_dataframe(pin)["version"].tolist() == [1]
+
+
+@pytest.fixture
+def before_the_note(monkeypatch) -> Callable[[Callable[[], object]], None]:
+    """Has something happen when the next erasure has written new batches and is about to note them."""
+
+    def arrange(action: Callable[[], object]) -> None:
+        write_note = retired.write
+
+        def act_first(table: OpenTable, note: retired.Note) -> retired.Note:
+            monkeypatch.setattr(retired, "write", write_note)
+            action()
+            return write_note(table, note)
+
+        monkeypatch.setattr(retired, "write", act_first)
+
+    return arrange
+
+
+def test_of_two_erasures_of_one_batch_the_second_searches_what_the_first_made(warehouse, before_the_note) -> None:
+    for version in (1, 2):
+        store(warehouse, DAYS[0], version)
+    before_the_note(lambda: erase(warehouse, grace=timedelta(days=1)))
+    report = erase(warehouse, "client = 'Ada'", grace=timedelta(days=1), reason="request 18")
+    assert report.erased == 2
+    assert [(one.current, one.rows) for one in report.batches] == [(True, 2), (False, 2)], "the first one's"
+    pins = [warehouse.pin("sales", "items"), warehouse.rollback("sales", "items", [DAYS[0]])]
+    assert [warehouse.load_dataframe(pin)["client"].tolist() for pin in pins] == [["Bert"], ["Bert"]]
+    reasons = [one.reason for one in warehouse.history("sales", "items", [DAYS[0]]) if one.operation.value == "erase"]
+    assert reasons == [
+        "erased 2 rows of 2 batches, chosen by client: request 18",
+        "erased 2 rows of 2 batches, chosen by client",
+    ], "what came to nothing is not told"
+
+
+def test_what_an_erasure_wrote_in_vain_is_deleted(warehouse: Warehouse, before_the_note) -> None:
+    store(warehouse, DAYS[0], 1)
+    before_the_note(lambda: erase(warehouse))
+    erase(warehouse, "client = 'Ada'")
+    assert holding(warehouse, "Karla") == holding(warehouse, "Ada") == []
+    assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Bert"]
+
+
+def test_an_erasure_that_lost_some_of_its_batches_to_another_says_so_in_the_history(warehouse, before_the_note) -> None:
+    store(warehouse, DAYS[0], 1, data=frame(1, ("Ada", "Karla Kolumna")))
+    store(warehouse, DAYS[0], 2, data=frame(2, ("Ada", "Bert")))
+    before_the_note(lambda: erase(warehouse))
+    assert erase(warehouse, "client = 'Ada'").erased == 2
+    reasons = [one.reason for one in warehouse.history("sales", "items", [DAYS[0]])]
+    assert (
+        "erased 2 rows of 2 batches, chosen by client (1 of them were replaced by another erasure first, and searched again)"
+        in reasons
+    )
+    assert holding(warehouse, "Ada") == []
+
+
+def erase_and_die(warehouse: Warehouse, monkeypatch, module: ModuleType, function: str, where: str = WHERE) -> None:
+    """An erasure that dies when it calls a function."""
+
+    def die(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(module, function, die)
+        erase(warehouse, where)
+
+
+def test_an_erasure_searches_what_another_had_noted_before_it_died(warehouse, monkeypatch, before_the_note) -> None:
+    """It has replaced the batch first, and nothing more."""
+    for version in (1, 2):
+        store(warehouse, DAYS[0], version)
+    before_the_note(lambda: erase_and_die(warehouse, monkeypatch, retiring, "_said", "client = 'Ada'"))
+    assert erase(warehouse).erased == 2
+    for pin in (warehouse.pin("sales", "items"), warehouse.rollback("sales", "items", [DAYS[0]])):
+        assert warehouse.load_dataframe(pin)["client"].tolist() == ["Bert"]
+
+
+def test_an_erasure_searches_a_batch_that_another_notes_at_that_moment(warehouse: Warehouse, monkeypatch) -> None:
+    """The other one may come second, and what it has written would stand for the batch if nobody else replaced it."""
+    for version in (1, 2):
+        store(warehouse, DAYS[0], version)
+    complete = erasure.complete
+
+    def complete_and_more(*arguments: object) -> None:
+        complete(*arguments)
+        monkeypatch.setattr(erasure, "complete", complete)
+        erase_and_die(warehouse, monkeypatch, erasure, "confirmed", "client = 'Ada'")
+
+    monkeypatch.setattr(erasure, "complete", complete_and_more)
+    assert erase(warehouse).erased == 2
+    erase(warehouse, "client = 'nobody'")
+    for pin in (warehouse.pin("sales", "items"), warehouse.rollback("sales", "items", [DAYS[0]])):
+        assert "Karla Kolumna" not in warehouse.load_dataframe(pin)["client"].tolist()
+
+
+def test_a_rollback_completes_an_erasure_that_died_after_its_note(warehouse: Warehouse, monkeypatch) -> None:
+    pins = [store(warehouse, DAYS[0], version) for version in (1, 2)]
+    erase_and_die(warehouse, monkeypatch, erasure, "confirmed")
+    pin = warehouse.rollback("sales", "items", [DAYS[0]])
+    assert pin != pins[0]
+    assert warehouse.load_dataframe(pin)[["client", "version"]].to_dict("list") == {
+        "client": ["Ada", "Bert"],
+        "version": [1, 1],
+    }
+
+
+def test_what_was_staged_once_and_is_published_is_not_staged_again(warehouse: Warehouse) -> None:
+    warehouse.publish(store(warehouse, DAYS[0], 1, publish=False))
+    store(warehouse, DAYS[0], 2)
+    erase(warehouse)
+    assert warehouse.show("sales", "items").staged == ()
 
 
 def test_retention_gives_up_what_replaced_a_batch(warehouse: Warehouse) -> None:
