@@ -91,6 +91,9 @@ def audit_table(
 
     Returns:
         The entries that took effect, and what others did that is in no ledger yet.
+
+    Raises:
+        InconsistentBatch: An entry is damaged, or was removed.
     """
     if not foreign:
         return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), ())
@@ -138,29 +141,29 @@ def audit_unit(store: Store, metastore: Metastore, unit: Unit) -> list[AuditRepo
     found = []
     for ref, commits in commits_of(store, unit).items():
         try:
-            ledger = Ledger(OpenTable.find(ref, store, metastore))
-            found.append(AuditReport(str(ref), tuple(_of_commits(ledger, commits, store.readers)), ()))
+            table = OpenTable.find(ref, store, metastore)
+            found.append(AuditReport(str(ref), tuple(_of_commits(table, Ledger(table), commits)), ()))
         except (TableNotFound, ForeignChange, InconsistentBatch) as error:
             found.append(AuditReport(str(ref), (), (), untold=str(error)))
     return [report for report in found if report.entries or report.untold]
 
 
-def _of_commits(ledger: Ledger, commits: Sequence[str], readers: int) -> list[LedgerEntry]:
-    members = each(ledger.members, commits, readers)
+def _of_commits(table: OpenTable, ledger: Ledger, commits: Sequence[str]) -> list[LedgerEntry]:
+    members = each(ledger.members, commits, table.store.readers)
     records = [
         (*change, commit) for commit, changes in zip(commits, members, strict=True) for change in changes.items()
     ]
-    return _in_effect(ledger, records, readers)
+    return _in_effect(table, ledger, records)
 
 
 def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:
     commits = (records for at, producer, records in _commits(table, wanted) if wanted.takes(at, producer))
     if wanted.limit is not None:
-        return _newest(ledger, commits, wanted.limit, table.store.readers)
-    return _in_effect(ledger, [record for records in commits for record in records], table.store.readers)
+        return _newest(table, ledger, commits, wanted.limit)
+    return _in_effect(table, ledger, [record for records in commits for record in records])
 
 
-def _newest(ledger: Ledger, commits: Iterable[list[_Record]], limit: int, readers: int) -> list[LedgerEntry]:
+def _newest(table: OpenTable, ledger: Ledger, commits: Iterable[list[_Record]], limit: int) -> list[LedgerEntry]:
     """The newest entries that took effect, of commits from the newest on; no more is read than that takes."""
 
     def ordered() -> Iterator[_Record]:
@@ -171,12 +174,13 @@ def _newest(ledger: Ledger, commits: Iterable[list[_Record]], limit: int, reader
     found: list[LedgerEntry] = []
     records = ordered()
     while len(found) < limit and (some := list(islice(records, limit - len(found)))):
-        found += _in_effect(ledger, some, readers)
+        found += _in_effect(table, ledger, some)
     return found
 
 
-def _in_effect(ledger: Ledger, records: Sequence[_Record], readers: int) -> list[LedgerEntry]:
+def _in_effect(table: OpenTable, ledger: Ledger, records: Sequence[_Record]) -> list[LedgerEntry]:
     """The entries that commits set out to make and that took effect, newest first by the clocks of their writers."""
+    readers = table.store.readers
     names: dict[str, set[str]] = {}
     for name, _, commit in records:
         names.setdefault(commit, set()).add(name)
@@ -188,13 +192,39 @@ def _in_effect(ledger: Ledger, records: Sequence[_Record], readers: int) -> list
         return groups.get(commit, {}).get((name, sequence)) or ledger.read(name, sequence)
 
     alone = len(records) - sum(map(len, groups.values()))
-    entries = each(entry_of, records, readers if alone > 0 else 1)
-    found = [
-        entry
-        for (_, _, commit), entry in zip(records, entries, strict=True)
-        if entry is not None and entry.commit == commit and ledger.in_effect(entry)
-    ]
+    read = zip(records, each(entry_of, records, readers if alone > 0 else 1), strict=True)
+    entries = {record: entry for record, entry in read if entry is not None}
+    entries |= _written_since(table, ledger, [record for record in records if record not in entries])
+    found = [entry for (_, _, commit), entry in entries.items() if entry.commit == commit and ledger.in_effect(entry)]
     return sorted(found, key=lambda entry: (entry.commit, entry.partition), reverse=True)
+
+
+def _written_since(table: OpenTable, ledger: Ledger, absent: Sequence[_Record]) -> dict[_Record, LedgerEntry]:
+    """Entries that were not there, and must be now: something shows that their numbers were taken.
+
+    A commit is noted before its entries are written, so that a writer who died in between has left a note of entries that
+    never were. But where a commit of several partitions was decided for, all of its entries had been written; and numbers
+    have no gaps, and the metastore is told after the ledger: what it knows, or what a later entry follows, was written,
+    too. They are looked for after that was found out, since their writers may just have come so far.
+
+    Raises:
+        InconsistentBatch: One was removed.
+    """
+    if not absent:
+        return {}
+    decided = {commit: ledger.took_effect(commit) for commit in {commit for _, _, commit in absent}}
+    alone = [record for record in absent if decided[record[2]] is None]
+    known = table.pointers([table.layout.partition(name) for name in {name for name, _, _ in alone}]) if alone else {}
+
+    def was_written(record: _Record) -> bool:
+        name, sequence, commit = record
+        if (effect := decided[commit]) is not None:
+            return effect
+        return (name in known and known[name].sequence >= sequence) or bool(ledger.continued({name: sequence}))
+
+    taken = each(was_written, absent, table.store.readers)
+    due = [record for record, is_taken in zip(absent, taken, strict=True) if is_taken]
+    return {record: ledger.named(*record[:2]) for record in due}
 
 
 def _is_commit(path: str) -> bool:

@@ -72,6 +72,7 @@ class Ledger:
     def __init__(self, table: OpenTable) -> None:
         self._store = table.store
         self._layout = table.layout
+        self._table = str(table.ref)
         self._decided: dict[str, bool] = {}
 
     def read(self, name: str, sequence: int) -> LedgerEntry | None:
@@ -86,6 +87,14 @@ class Ledger:
                 f"the ledger entry {path} belongs elsewhere: it was moved or copied", partition=name
             )
         return entry
+
+    def named(self, name: str, sequence: int) -> LedgerEntry:
+        """One entry of a partition's ledger that another entry, or the metastore's pointer, names.
+
+        Raises:
+            InconsistentBatch: It was removed.
+        """
+        return self._present(name, sequence, {})
 
     def append(self, *entries: LedgerEntry) -> bool:
         """Write entries of one commit whose numbers are not taken; True if all of them are there now.
@@ -358,6 +367,7 @@ class Ledger:
             raise InconsistentBatch(
                 f"the ledger of {name or 'the table'} has no entry {sequence}: {self._layout.entry(name, sequence)} was "
                 "removed; restore it",
+                table=self._table,
                 partition=name,
             )
         return entry

@@ -48,7 +48,7 @@ def roll_back(
     Raises:
         PartitionNotFound: A partition has no batch.
         BatchNotFound: There is no batch before, or the partition never had ``to``.
-        InconsistentBatch: The batch's manifest was removed: nobody could read it.
+        InconsistentBatch: The batch's manifest was removed, so that nobody could read it; or an entry of the history was.
         CommitConflict: Another batch than the expected one is current.
     """
     names = [table.layout.name(partition) for partition in partitions]
@@ -128,15 +128,14 @@ def _change(
         same = {wanted, *(old for (place, old), new in instead.items() if place == name and new.batch_id == wanted)}
         return None if head.batch_id in same else back_to(name, _find(table, ledger, name, head, wanted, same))
     source = origin_of(ledger, name, head.entry)
-    earlier = ledger.read(name, source.previous_origin) if source and source.previous_origin else None
-    if earlier is None:
+    if source is None or not source.previous_origin:
         raise BatchNotFound(
             f"{table.describe(name)} has no batch before {head.batch_id}, its first: there is nothing to go back to",
             table=str(table.ref),
             partition=name,
             batch_id=head.batch_id,
         )
-    return back_to(name, earlier)
+    return back_to(name, ledger.named(name, source.previous_origin))
 
 
 def _find(table: OpenTable, ledger: Ledger, name: str, head: Head, batch_id: str, same: set[str]) -> LedgerEntry:
@@ -153,8 +152,10 @@ def _find(table: OpenTable, ledger: Ledger, name: str, head: Head, batch_id: str
 
 
 def origin_of(ledger: Ledger, name: str, entry: LedgerEntry) -> LedgerEntry | None:
-    """The entry that first made an entry's batch current."""
-    return entry if entry.origin == entry.sequence else ledger.read(name, entry.origin)
+    """The entry that first made an entry's batch current; None where the partition has no batch since."""
+    if not entry.origin:
+        return None
+    return entry if entry.origin == entry.sequence else ledger.named(name, entry.origin)
 
 
 def back_to(name: str, source: LedgerEntry) -> Change:

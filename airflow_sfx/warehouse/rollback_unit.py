@@ -209,8 +209,9 @@ class _Undoing:
     def _taken(self, ledger: Ledger, name: str, head: Head) -> bool:
         """Whether an earlier attempt of the author's task instance has done it, and died before anybody heard of it."""
         done = rolled_back_before(ledger, name, head, self.author)
-        before = ledger.read(name, done.previous_origin) if done and done.previous_origin else None
-        return before is not None and _made(self.unit, before)
+        if done is None or not done.previous_origin:
+            return False
+        return _made(self.unit, ledger.named(name, done.previous_origin))
 
 
 def _granted(table: OpenTable, wanted: list[Change], seen: Look, problems: list[SfxError]) -> list[Change]:
@@ -239,7 +240,7 @@ def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | 
     while _made(unit, source):
         if not source.previous_origin:
             return Change(name, Operation.ROLLBACK, None, location=_place_before(ledger, name, source))
-        source = _earlier(ledger, name, source.previous_origin)
+        source = ledger.named(name, source.previous_origin)
     return back_to(name, source)
 
 
@@ -250,14 +251,7 @@ def _made(unit: Unit, entry: LedgerEntry) -> bool:
 
 def _place_before(ledger: Ledger, name: str, source: LedgerEntry) -> str:
     """Where something else had put the partition before its first batch: files that are no batch; empty for nothing."""
-    return _earlier(ledger, name, source.parent).location if source.parent else ""
-
-
-def _earlier(ledger: Ledger, name: str, sequence: int) -> LedgerEntry:
-    found = ledger.read(name, sequence)
-    if found is None:
-        raise BatchNotFound(f"the ledger of {name} has no entry {sequence}: restore it", partition=name)
-    return found
+    return ledger.named(name, source.parent).location if source.parent else ""
 
 
 def _report(table: OpenTable, heads: Mapping[str, Head], plan: _Plan) -> RunRollback:
