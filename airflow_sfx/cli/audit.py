@@ -87,7 +87,7 @@ def audit(
 
     refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()
     with waiting(f"looking at {render.counted(len(refs), 'table')}"):
-        reports = [look(ref) for ref in refs] if tables else _all_that_can_be_told(look, refs)
+        reports = _all_that_can_be_told(look, refs, named=bool(tables))
     if json_lines:
         for report in reports:
             for entry in report.entries:
@@ -103,15 +103,17 @@ def audit(
         raise typer.Exit(1)
 
 
-def _all_that_can_be_told(look: Callable[[TableRef], AuditReport], refs: Sequence[TableRef]) -> list[AuditReport]:
-    """The reports of tables that nobody has named: one that is damaged or just gone hides no other."""
+def _all_that_can_be_told(
+    look: Callable[[TableRef], AuditReport], refs: Sequence[TableRef], *, named: bool
+) -> list[AuditReport]:
+    """The reports of tables: one that is damaged or gone hides no other."""
     reports = []
     for ref in refs:
         try:
             reports.append(look(ref))
-        except ForeignChange:
-            continue  # something else's, or another warehouse's
-        except (InconsistentBatch, TableNotFound) as error:
+        except (InconsistentBatch, TableNotFound, ForeignChange) as error:
+            if isinstance(error, ForeignChange) and not named:
+                continue  # something else's, or another warehouse's: nobody has asked for it
             reports.append(AuditReport(str(ref), (), (), untold=str(error)))
     return reports
 

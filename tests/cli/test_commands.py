@@ -137,8 +137,21 @@ def test_an_audit_of_all_tables_names_those_that_are_damaged_and_tells_the_other
     lines = command("audit", "--json-lines")
     assert (lines.returncode, len(lines.stdout.splitlines())) == (1, 2)
     assert "sales.worse cannot be told" in lines.stderr
-    named = command("audit", "sales.bad")
-    assert (named.returncode, named.stdout) == (1, "")
+
+
+def test_an_audit_of_named_tables_tells_of_those_that_can_be_told(command, warehouse) -> None:
+    warehouse.store_dataframe(SOLD, "sales", "bad", [DAY])
+    damage(warehouse, "bad")
+    done = command("audit", "sales.bad", "sales.nothing", TABLE, "--json")
+    assert done.returncode == 1
+    told = {report["table"]: report for report in json.loads(done.stdout)}
+    assert {name: len(one["entries"]) for name, one in told.items()} == {"sales.bad": 0, "sales.nothing": 0, TABLE: 2}
+    assert "is not JSON" in told["sales.bad"]["untold"]
+    assert "there is no table" in told["sales.nothing"]["untold"]
+    assert not told[TABLE]["untold"]
+    for table in ("bad", "nothing"):
+        assert f"the changes of sales.{table} cannot be told: " in done.stderr
+    assert "a good night" in command("audit", TABLE, "sales.bad").stdout
 
 
 def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropped_tables(command, warehouse) -> None:
