@@ -100,7 +100,7 @@ def erase(
     Raises:
         TableNotFound: There is no such table.
         SchemaMismatch: The condition is not understood, or names a column that no batch has.
-        InvalidName: The time of grace is below zero, or ``dry_run`` or ``despite_pins`` is no bool.
+        InvalidName: The time of grace is below zero, or an argument is of another kind.
 
     Example:
         >>> report = sfx.erase("sales", "sold_items", where="n = -9", dry_run=False, reason="request 17")

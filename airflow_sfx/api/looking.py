@@ -83,6 +83,7 @@ def history(
     Raises:
         TableNotFound: There is no such table.
         PartitionNotFound: There never was such a partition.
+        InvalidName: The limit is no whole number, or below zero.
 
     Example:
         >>> [(entry.sequence, entry.operation.value) for entry in sfx.history("sales", "sold_items", ["20161031"])]

@@ -105,7 +105,7 @@ def publish(
         BatchNotFound: There is no such batch.
         InconsistentBatch: A batch was never completed.
         CommitConflict: A batch that was written later is current, or something else than ``expected``.
-        InvalidName: The pin is of another warehouse, or ``force`` is no bool.
+        InvalidName: The pin is of another warehouse, or ``force`` or ``expected`` is of another kind.
 
     Example:
         >>> staged = sfx.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "sold_items", ["20161101"], publish=False)

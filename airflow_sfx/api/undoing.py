@@ -48,6 +48,7 @@ def rollback(
         PartitionNotFound: A partition has no batch.
         BatchNotFound: There is no batch before, or the partition never had ``to``.
         CommitConflict: Something else than ``expected`` is current.
+        InvalidName: ``to`` is no batch ID, or ``expected`` is not by partition.
 
     Example:
         >>> sfx.rollback("sales", "sold_items", ["20161031"], reason="nobody sells minus nine") == good

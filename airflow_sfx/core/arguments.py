@@ -1,4 +1,4 @@
-"""Arguments that are lists, times or switches: what people pass instead of one, and what to tell them."""
+"""Arguments that are lists, times, numbers or switches: what people pass instead of one, and what to tell them."""
 
 from __future__ import annotations
 
@@ -93,3 +93,54 @@ def switches(**given: bool) -> None:
             raise InvalidName(
                 f"{argument}={value!r:.80} is neither True nor False: pass one of them, as in {argument}=True"
             )
+
+
+def whole(number: int, argument: str) -> int:
+    """A number that was passed, where it is a whole one.
+
+    Args:
+        number: The argument.
+        argument: Its name, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        InvalidName: It is none: text, a fraction, or True or False.
+
+    Example:
+        >>> whole("2", "limit")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: limit='2' is not a whole number: pass one, as in limit=10
+    """
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise InvalidName(f"{argument}={number!r:.80} is not a whole number: pass one, as in {argument}=10")
+    return number
+
+
+def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str | None] | None:
+    """The ``expected=`` of a change, where it says of partitions what must be current in them.
+
+    Args:
+        expected: The argument; None for whoever does not say.
+
+    Returns:
+        The same.
+
+    Raises:
+        InvalidName: It is something else, such as a batch ID alone.
+
+    Example:
+        >>> by_partition("20161101002256")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: expected='20161101002256' does not say of which partition: pass what must be \
+current by partition name, as in expected={'20161031': '20161101002256'}
+    """
+    if expected is not None and not isinstance(expected, Mapping):
+        raise InvalidName(
+            f"expected={expected!r:.80} does not say of which partition: pass what must be current by partition name, "
+            "as in expected={'20161031': '20161101002256'}"
+        )
+    return expected

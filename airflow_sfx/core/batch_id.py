@@ -98,15 +98,19 @@ def check_batch_id(text: object) -> str:
         The same text.
 
     Raises:
-        InvalidName: It is not 14 digits that name a second.
+        InvalidName: It is no text, or not 14 digits that name a second.
 
     Example:
         >>> check_batch_id("20161101002256")
         '20161101002256'
     """
-    if not is_batch_id(text):
+    if not isinstance(text, str):
+        raise InvalidName(
+            f"{text!r:.80} is {type(text).__name__}, not text: pass the 14 digits of a batch ID as text, as in '20161101002256'"
+        )
+    if not _names_a_second(text):
         raise InvalidName(f"{text!r} is not a batch ID: it has 14 digits, YYYYMMDDHHMMSS in UTC, as in 20161101002256")
-    return str(text)
+    return text
 
 
 @lru_cache(maxsize=4096)

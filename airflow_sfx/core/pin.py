@@ -11,6 +11,9 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.jsontext import compact
 from airflow_sfx.core.table import TableRef
 
+VERSION = 1
+_TEXTS = ("database", "table", "location")
+
 
 @dataclass(frozen=True, slots=True)
 class BatchPin:
@@ -107,7 +110,7 @@ class BatchPin:
         """
         return compact(
             {
-                "version": 1,
+                "version": VERSION,
                 "database": self.database,
                 "table": self.table,
                 "location": self.location,
@@ -126,7 +129,7 @@ class BatchPin:
             The pin.
 
         Raises:
-            InvalidName: It is not the JSON of a pin, or a name in it breaks its rule.
+            InvalidName: It is not the JSON of a pin, or of a later version's, or a name in it breaks its rule.
 
         Example:
             >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),))
@@ -135,17 +138,31 @@ class BatchPin:
         """
         try:
             data = json.loads(text)
-            batches = data["batches"]
-            fields = (data["database"], data["table"], data["location"])
-            if not isinstance(batches, dict) or not all(
-                isinstance(value, str) for value in (*fields, *batches.values())
-            ):
-                raise TypeError("a member is not text")
-        except (ValueError, TypeError, KeyError) as error:
-            raise InvalidName(f"{text!r:.120} is not a pin ({error!r}): pass what BatchPin.to_json wrote") from error
-        return cls(*fields, tuple(sorted(batches.items())))
+        except (ValueError, TypeError) as error:
+            raise _no_pin(text, f"it is not JSON, {error}") from error
+        if not isinstance(data, dict):
+            raise _no_pin(text, "it is no JSON object")
+        if data.get("version", VERSION) != VERSION:
+            raise InvalidName(
+                f"{text!r:.120} is a pin of version {data['version']!r} and this package reads version {VERSION}: install "
+                "the later airflow_sfx that wrote it"
+            )
+        missing = [name for name in (*_TEXTS, "batches") if name not in data]
+        if missing:
+            raise _no_pin(text, f"it has no {' and no '.join(missing)}")
+        batches, fields = data["batches"], {name: data[name] for name in _TEXTS}
+        if not isinstance(batches, dict):
+            raise _no_pin(text, "its batches are not by partition")
+        wrong = [name for name, value in {**fields, **batches}.items() if not isinstance(value, str)]
+        if wrong:
+            raise _no_pin(text, f"its {wrong[0]!r} is not text")
+        return cls(**fields, entries=tuple(sorted(batches.items())))
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name or '(whole table)'}@{batch_id}" for name, batch_id in self.entries[:3])
         more = f" and {len(self.entries) - 3} more" if len(self.entries) > 3 else ""  # noqa: PLR2004
         return f"{self.database}.{self.table} {shown}{more}"
+
+
+def _no_pin(text: object, why: str) -> InvalidName:
+    return InvalidName(f"{text!r:.120} is not a pin, since {why}: pass what BatchPin.to_json wrote")

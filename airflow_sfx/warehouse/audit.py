@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from airflow_sfx.core.arguments import zoned
+from airflow_sfx.core.arguments import whole, zoned
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, TableNotFound
 from airflow_sfx.core.jsontext import member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
@@ -57,7 +57,7 @@ class AuditFilter:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
+        if self.limit is not None and whole(self.limit, "limit") < 1:
             raise InvalidName(f"limit={self.limit} asks for no change: give a number from 1 on, or leave it out")
         for name, value in (("since", self.since), ("until", self.until)):
             if value is not None:

@@ -69,9 +69,33 @@ def test_a_forged_pin_is_refused(change: dict[str, object]) -> None:
         BatchPin.from_json(json.dumps({**json.loads(PIN.to_json()), **change}))
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", "{", '"x"'])
-def test_what_is_no_pin_is_refused(text: str) -> None:
-    with pytest.raises(InvalidName, match="is not a pin"):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it is not JSON"),
+        ("{", "it is not JSON"),
+        (None, "it is not JSON"),
+        ("null", "it is no JSON object"),
+        ("[]", "it is no JSON object"),
+        ('"x"', "it is no JSON object"),
+        ("{}", "it has no database and no table and no location and no batches"),
+        ('{"database":"d","table":"t","location":"l"}', "it has no batches"),
+        ('{"database":"d","table":3,"location":"l","batches":{}}', "its 'table' is not text"),
+        ('{"database":"d","table":"t","location":"l","batches":[]}', "its batches are not by partition"),
+        ('{"database":"d","table":"t","location":"l","batches":{"20161031":1}}', "its '20161031' is not text"),
+    ],
+)
+def test_what_is_no_pin_is_refused_and_said_why(text: str, why: str) -> None:
+    with pytest.raises(InvalidName, match=f"is not a pin, since {why}.*: pass what BatchPin.to_json wrote"):
+        BatchPin.from_json(text)
+
+
+@pytest.mark.parametrize("version", [2, 99, "x", None])
+def test_a_pin_of_a_version_that_is_not_known_is_refused(version: object) -> None:
+    text = json.dumps({**json.loads(PIN.to_json()), "version": version, "batches": {"a": "of another kind"}})
+    with pytest.raises(
+        InvalidName, match=f"a pin of version {version!r} and this package reads version 1: install the later"
+    ):
         BatchPin.from_json(text)
 
 

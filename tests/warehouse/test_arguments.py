@@ -90,6 +90,14 @@ def test_a_wrong_limit_partition_or_key_is_refused_by_the_argument_s_name(wareho
     pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
     with pytest.raises(sfx.InvalidName, match="limit=-1 is below zero"):
         warehouse.history("sales", "items", [DAY], limit=-1)
+    for limit in ("2", 2.0, True):
+        for call in (warehouse.history, warehouse.history_page):
+            with pytest.raises(
+                sfx.InvalidName, match=f"limit={limit!r} is not a whole number: pass one, as in limit=10"
+            ):
+                call("sales", "items", [DAY], limit=limit)
+        with pytest.raises(sfx.InvalidName, match=f"limit={limit!r} is not a whole number"):
+            warehouse.audit("sales", "items", limit=limit)
     with pytest.raises(sfx.InvalidName, match="partition='20161031' is not a list"):
         warehouse.history("sales", "items", partition=DAY)
     with pytest.raises(sfx.InvalidName, match="keys='item' is not a list"):
@@ -112,6 +120,32 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
         keep_last=1,
         older_than=90,  # type: ignore[arg-type]
     ),
+    "expected='20161101002256' does not say of which partition.*as in expected=": lambda warehouse, _: (
+        warehouse.rollback(
+            "sales",
+            "items",
+            [DAY],
+            expected="20161101002256",  # type: ignore[arg-type]
+        )
+    ),
+    r"expected=\['20161031'\] does not say of which partition": lambda warehouse, pin: warehouse.publish(
+        pin,
+        expected=[DAY],  # type: ignore[arg-type]
+    ),
+    "where=None is not text: pass a condition of SQL": lambda warehouse, _: warehouse.erase(
+        "sales",
+        "items",
+        where=None,  # type: ignore[arg-type]
+    ),
+    "20161101002256 is int, not text: pass the 14 digits of a batch ID as text": lambda warehouse, _: (
+        warehouse.load_dataframe(
+            "sales",
+            "items",
+            [DAY],
+            batch_id=20161101002256,  # type: ignore[arg-type]
+        )
+    ),
+    "7 is int, not text: pass the 14 digits": lambda warehouse, _: warehouse.rollback("sales", "items", [DAY], to=7),  # type: ignore[arg-type]
     "run_id='' names nothing": lambda warehouse, _: warehouse.rollback_run(dag_id="nightly", run_id=""),
     "dag_id=None names nothing": lambda warehouse, _: warehouse.rollback_run(dag_id=None, run_id="r"),  # type: ignore[arg-type]
     "producer='ada' is no Producer": lambda warehouse, pin: warehouse.publish(pin, producer="ada"),  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.arguments import switches
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
@@ -103,7 +104,7 @@ class Keeping(Calls):
         Raises:
             TableNotFound: There is no such table.
             SchemaMismatch: The condition is not understood, or names a column that no batch has.
-            InvalidName: The time of grace is below zero, or ``dry_run`` or ``despite_pins`` is no bool.
+            InvalidName: The time of grace is below zero, or an argument is of another kind.
 
         Example:
             >>> report = warehouse.erase("sales", "sold_items", where="n = -9", dry_run=False, reason="request 17")
@@ -113,6 +114,8 @@ class Keeping(Calls):
         from airflow_sfx.warehouse.erasure import Erasure, erase
 
         switches(despite_pins=despite_pins, dry_run=dry_run)
+        if not isinstance(where, str):
+            raise InvalidName(f"where={where!r:.80} is not text: pass a condition of SQL, as in where='client_id = 42'")
         opened = self._open(db, table)
         author = Author(producer or self._producer(), reason)
         erasure = Erasure(where, grace, despite_pins)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import switches
+from airflow_sfx.core.arguments import switches, whole
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
@@ -102,6 +102,7 @@ class Looking(Calls):
         Raises:
             TableNotFound: There is no such table.
             PartitionNotFound: There never was such a partition.
+            InvalidName: The limit is no whole number, or below zero.
 
         Example:
             >>> [(entry.sequence, entry.operation.value) for entry in warehouse.history("sales", "sold_items", ["20161031"])]
@@ -109,10 +110,10 @@ class Looking(Calls):
         """
         from airflow_sfx.warehouse.history import partition_history, table_history
 
+        if limit is not None and whole(limit, "limit") < 0:
+            raise InvalidName(f"limit={limit} is below zero: pass how many entries at the most, or None for all")
         opened = self._open(db, table)
         wanted = opened.wanted(partition, "partition")
-        if limit is not None and limit < 0:
-            raise InvalidName(f"limit={limit} is below zero: pass how many entries at the most, or None for all")
         if wanted is None:
             return table_history(opened, Ledger(opened), limit)
         return partition_history(opened, Ledger(opened), _one(wanted, opened), limit)
@@ -149,6 +150,7 @@ class Looking(Calls):
         """
         from airflow_sfx.warehouse.history import history_page
 
+        whole(limit, "limit")
         opened = self._open(db, table)
         return history_page(opened, Ledger(opened), _one(opened.wanted(partition) or [], opened), limit, before)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import listed, switches
+from airflow_sfx.core.arguments import by_partition, listed, switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -161,7 +161,7 @@ class Storing(Calls):
             BatchNotFound: There is no such batch.
             InconsistentBatch: A batch was never completed.
             CommitConflict: A batch that was written later is current, or something else than ``expected``.
-            InvalidName: The pin is of another warehouse, or ``force`` is no bool.
+            InvalidName: The pin is of another warehouse, or ``force`` or ``expected`` is of another kind.
 
         Example:
             >>> staged = warehouse.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "sold_items", ["20161101"], publish=False)
@@ -171,6 +171,7 @@ class Storing(Calls):
         from airflow_sfx.warehouse.publish import publish_pin
 
         switches(force=force)
+        by_partition(expected)
         table = self._pinned(pin)
         author = Author(producer or self._producer(), reason)
         return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)

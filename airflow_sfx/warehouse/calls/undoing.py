@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import switches
+from airflow_sfx.core.arguments import by_partition, switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -53,6 +53,7 @@ class Undoing(Calls):
             PartitionNotFound: A partition has no batch.
             BatchNotFound: There is no batch before, or the partition never had ``to``.
             CommitConflict: Something else than ``expected`` is current.
+            InvalidName: ``to`` is no batch ID, or ``expected`` is not by partition.
 
         Example:
             >>> warehouse.rollback("sales", "sold_items", ["20161031"], reason="nobody sells minus nine") == good
@@ -60,12 +61,12 @@ class Undoing(Calls):
         """
         from airflow_sfx.warehouse.rollback import roll_back
 
+        seen = expected.batches if isinstance(expected, BatchPin) else by_partition(expected)
         opened = self._open(db, table)
         wanted = opened.wanted(partitions)
         if wanted is None:
             raise InvalidName(f"rollback of {opened.ref} names no partition: pass partitions=, such as ['20161031']")
         author = Author(producer or self._producer(), reason)
-        seen = expected.batches if isinstance(expected, BatchPin) else expected
         return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
 
     def rollback_run(
