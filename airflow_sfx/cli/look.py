@@ -29,6 +29,9 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     settings: Settings = context.obj
     with waiting(f"looking at {settings.warehouse.uri}"):
         states, others = _states(settings)
+    place = settings.warehouse.store.local_path("")
+    if place and not states and not others:  # a path that is mistyped is made, as one that is new
+        typer.echo(f"the warehouse in {place.rstrip('/')} is empty: it has no tables", err=True)
     if as_json:
         print_json([_summary(state) for state in states])
         return

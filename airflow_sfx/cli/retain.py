@@ -58,9 +58,11 @@ def retain(
         with waiting(f"looking at {chosen.ref}"):
             return settings.warehouse.retain(*chosen.names, **rule, dry_run=dry)  # type: ignore[arg-type]
 
-    if not dry_run:
-        ask(f"Retire and delete these batches of {chosen.ref}?", yes=yes, shown=lambda: _show_plan(run(dry=True)))
-    report = run(dry=dry_run)
+    report = run(dry=dry_run or not yes)
+    if not dry_run and not yes and _has_work(report):
+        plan = report
+        ask(f"Retire and delete these batches of {chosen.ref}?", yes=yes, shown=lambda: _show_plan(plan, asking=True))
+        report = run(dry=False)
     if as_json:
         print_json(report)
     else:
@@ -91,9 +93,11 @@ def erase(
         with waiting(f"searching {chosen.ref}"):
             return settings.warehouse.erase(*chosen.names, **options, dry_run=dry)  # type: ignore[arg-type]
 
-    if not dry_run:
-        ask(f"Erase these rows of {chosen.ref} for good?", yes=yes, shown=lambda: _show_erasure(run(dry=True)))
-    report = run(dry=dry_run)
+    report = run(dry=dry_run or not yes)
+    if not dry_run and not yes and _has_rows(report):
+        plan = report
+        ask(f"Erase these rows of {chosen.ref} for good?", yes=yes, shown=lambda: _show_erasure(plan, asking=True))
+        report = run(dry=False)
     if as_json:
         print_json(report)
     else:
@@ -102,7 +106,24 @@ def erase(
         raise typer.Exit(1)
 
 
-def _show_plan(report: RetentionReport) -> None:
+def _has_work(plan: RetentionReport) -> bool:
+    return bool(plan.retired or plan.deleted)
+
+
+def _has_rows(plan: ErasureReport) -> bool:
+    """Whether there is anything to erase, or left of what was erased."""
+    return bool(plan.batches or plan.deleted or plan.waiting or plan.strays)
+
+
+def _say_what_next(*, work: bool, asking: bool) -> None:
+    """What to say below a plan: nothing more where the user is asked next, since they have said --apply."""
+    if not work:
+        typer.echo("There is nothing to do")
+    elif not asking:
+        typer.echo("Nothing was done: add --apply to do it")
+
+
+def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
     rows = [
         (
             one.partition or "(whole table)",
@@ -126,12 +147,12 @@ def _show_plan(report: RetentionReport) -> None:
         f"{waiting} retired before and not due yet, or pinned; {report.pinned} kept for a durable pin"
     )
     if report.dry_run:
-        typer.echo("Nothing was done: add --apply to do it")
+        _say_what_next(work=_has_work(report), asking=asking)
     elif report.retired:
         typer.echo(f"Their files may be deleted from {render.moment(report.delete_after)} on, by the next `sfx retain`")
 
 
-def _show_erasure(report: ErasureReport) -> None:
+def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
     rows = [
         (
             one.partition or "(whole table)",
@@ -163,6 +184,6 @@ def _show_erasure(report: ErasureReport) -> None:
         place = f"{report.table} {name}".rstrip()
         typer.echo(render.clean(f"not searched, no history names it: the directory {batch_id} of {place}"), err=True)
     if report.dry_run:
-        typer.echo("Nothing was done: add --apply to do it")
+        _say_what_next(work=_has_rows(report), asking=asking)
     elif report.waiting:
         typer.echo("Files with such rows are left: repeat the command when the time of grace, or the pin, is over")

@@ -53,7 +53,8 @@ def rollback(
 ) -> None:
     """Make earlier batches current again.
 
-    No data are read, written or deleted; a rollback is in the history and can be rolled back.
+    No data are read, written or deleted; a rollback is in the history and is undone with --to BATCH: another
+    one goes one batch further back.
     """
     settings: Settings = context.obj
     if run is not None or backfill is not None:

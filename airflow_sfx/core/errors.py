@@ -111,3 +111,13 @@ class ForeignChange(SfxError):
 
 class WarehouseUnavailable(SfxError):
     """Storage or metastore cannot be reached, read or written, or is not what it should be."""
+
+
+def sentence(error: Exception) -> str:
+    """An error's message as a sentence that others can follow.
+
+    Example:
+        >>> sentence(SfxError("the disk is full")), sentence(SfxError("Free space."))
+        ('the disk is full.', 'Free space.')
+    """
+    return f"{str(error).rstrip('.')}."

@@ -200,6 +200,7 @@ def next_entry(
     producer: Producer,
     reason: str,
     latest: datetime | None = None,
+    table: str = "",
 ) -> LedgerEntry:
     """The entry that records a change after the one in effect.
 
@@ -213,6 +214,7 @@ def next_entry(
         producer: Who.
         reason: Why.
         latest: The time of the last entry that exists; the new one's is later even when the clock is behind.
+        table: The table as ``database.table``, for messages.
 
     Returns:
         The entry.
@@ -245,7 +247,7 @@ def next_entry(
         origin=(change.origin or sequence) if change.batch_id else 0,
         previous_origin=head.origin if head else 0,
         newest=max(head.newest if head else "", change.batch_id or ""),
-        attempts=_attempts(head, producer, change.partition),
+        attempts=_attempts(head, producer, table, change.partition),
         rows=change.rows,
         bytes=change.bytes,
         location=change.location,
@@ -253,7 +255,7 @@ def next_entry(
     )
 
 
-def _attempts(head: LedgerEntry | None, producer: Producer, partition: str) -> Mapping[str, str]:
+def _attempts(head: LedgerEntry | None, producer: Producer, table: str, partition: str) -> Mapping[str, str]:
     known = dict(head.attempts) if head else {}
     attempt = producer.attempt
     if attempt is None:
@@ -262,9 +264,11 @@ def _attempts(head: LedgerEntry | None, producer: Producer, partition: str) -> M
     newest = known.pop(instance, "")
     # An ID and a number cannot be compared: whoever says more the second time is taken as the later one.
     if len(newest) == len(mine) and newest > mine:
+        place = f"{table} {partition}".strip() or "the table"
         raise StaleAttempt(
-            f"attempt {producer.try_number} ({mine}) of {instance} may not change {partition or 'the table'}: a newer "
-            f"attempt ({newest}) already has. This process is a leftover of an earlier attempt; end it, nothing was changed",
+            f"attempt {producer.try_number} ({mine}) of {instance} may not change {place}: a newer attempt ({newest}) already "
+            "has. This process is a leftover of an earlier attempt; end it, nothing was changed",
+            table=table or None,
             partition=partition,
         )
     known[instance] = mine

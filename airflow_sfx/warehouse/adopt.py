@@ -121,7 +121,10 @@ def _partition(steps: Steps, keys: Sequence[PartitionKey]) -> Partition:
     for key, step in zip(keys, steps, strict=True):
         name, equals, value = step.partition("=")
         if equals and name.lower() != key.name:
-            raise InvalidName(f"the partition key at {step!r} is {key.name!r}")
+            raise InvalidName(
+                f"it calls its key {name!r}, and the key is to be {key.name!r}: name the keys as the directories do, with "
+                "partition_keys= or --key, or rename the directories"
+            )
         values.append(unescape(value if equals else step))
         key.check(values[-1])
     return Partition(tuple(values))

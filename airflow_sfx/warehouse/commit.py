@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable
+from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable, sentence
 from airflow_sfx.core.jsontext import compact, storable_text
 from airflow_sfx.core.layout import new_commit_id
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
@@ -96,7 +96,7 @@ def commit(
         changes = plan(heads)
         if not changes:
             return []
-        entries = _entries(changes, heads, author)
+        entries = _entries(table, changes, heads, author)
         if _try(table, ledger, entries, _left_behind(table, ledger, heads, seen) if tries else [], author):
             break
         if time.monotonic() > give_up:
@@ -223,7 +223,7 @@ def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntr
     except WarehouseUnavailable as error:
         names = ", ".join(entry.partition for entry in entries[:3])
         raise WarehouseUnavailable(
-            f"the change of {table.ref} {names} is in the ledger, but the metastore could not be told: {error} "
+            f"the change of {table.ref} {names} is in the ledger, but the metastore could not be told: {sentence(error)} "
             f"The next operation on the partition completes it, or `sfx repair {table.ref}`",
             table=str(table.ref),
         ) from error
@@ -241,7 +241,9 @@ def _pointer(table: OpenTable, entry: LedgerEntry) -> PartitionInfo:
     )
 
 
-def _entries(changes: Sequence[Change], heads: Mapping[str, Head], author: Author) -> list[LedgerEntry]:
+def _entries(
+    table: OpenTable, changes: Sequence[Change], heads: Mapping[str, Head], author: Author
+) -> list[LedgerEntry]:
     now = datetime.now(UTC)
     commit_id = new_commit_id(now, uuid.uuid4().hex)
     # One change has one time, so that who reads the state of a time sees it whole.
@@ -257,6 +259,7 @@ def _entries(changes: Sequence[Change], heads: Mapping[str, Head], author: Autho
             producer=author.producer,
             reason=author.reason,
             latest=latest,
+            table=str(table.ref),
         )
         for change in changes
     ]
@@ -292,7 +295,7 @@ def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
     try:
         return ledger.decide(ordered[0].commit, committed=placed)
     except WarehouseUnavailable as error:
-        raise WarehouseUnavailable(f"{error} {_MAY_STILL_COME}") from error
+        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_COME}") from error
 
 
 def _append_alone(ledger: Ledger, entry: LedgerEntry) -> bool:
@@ -302,4 +305,4 @@ def _append_alone(ledger: Ledger, entry: LedgerEntry) -> bool:
         # The outcome is unknown: what is there now tells, and nobody can change it any more if it is ours.
         if ledger.read(entry.partition, entry.sequence) == entry:
             return True
-        raise WarehouseUnavailable(f"{error} {_MAY_STILL_COME}") from error
+        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_COME}") from error

@@ -15,6 +15,7 @@ from airflow_sfx.core.errors import (
     InconsistentBatch,
     SfxError,
     TableNotFound,
+    sentence,
 )
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.table import TableRef
@@ -296,5 +297,5 @@ def _tell_done(error: SfxError, done: Sequence[RunRollback]) -> None:
     before = [f"{one.table} ({len(one.rolled_back)} partitions)" for one in done if one.rolled_back]
     if before:
         error.args = (
-            f"{error} Before that, {', '.join(before)} went back, and nothing else; the same call goes on from there.",
+            f"{sentence(error)} Before that, {', '.join(before)} went back, and nothing else; the same call goes on from there.",
         )

@@ -178,10 +178,11 @@ def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropp
     assert done.stdout.count("rolled back") == 2
 
 
-def test_what_undoing_a_run_would_do_is_shown_before_it_asks(warehouse) -> None:
+def on_a_terminal(warehouse: sfx.Warehouse, answer: bytes, *arguments: str) -> subprocess.CompletedProcess:
+    """The command as somebody runs it who can be asked."""
     master, terminal = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--run", "nightly", "manual__1"],
+        [sys.executable, "-m", "airflow_sfx.cli", *arguments],
         env={**os.environ, "SFX_WAREHOUSE": warehouse.uri, "TERM": "xterm", "COLUMNS": "200"},
         stdin=terminal,
         stdout=subprocess.PIPE,
@@ -189,11 +190,16 @@ def test_what_undoing_a_run_would_do_is_shown_before_it_asks(warehouse) -> None:
         text=True,
     ) as process:
         os.close(terminal)
-        os.write(master, b"n\n")
-        _, told = process.communicate(timeout=120)
+        os.write(master, answer)
+        out, told = process.communicate(timeout=120)
         os.close(master)
-    assert f"{TABLE}: goes back: {DAY}\n" in told
-    assert process.returncode == 1
+    return subprocess.CompletedProcess(arguments, process.returncode, out, told)
+
+
+def test_what_undoing_a_run_would_do_is_shown_before_it_asks(warehouse) -> None:
+    done = on_a_terminal(warehouse, b"n\n", "rollback", "--run", "nightly", "manual__1")
+    assert f"{TABLE}: goes back: {DAY}\n" in done.stderr
+    assert done.returncode == 1
     assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
 
 
@@ -286,6 +292,27 @@ def test_adopt_takes_a_directory_over(command, tmp_path) -> None:
     assert "2016-10-31" in command("show", "sales.old").stdout
 
 
+def test_adopt_under_another_key_than_the_directories_have_says_what_to_do(command, tmp_path) -> None:
+    target = tmp_path / "old" / "date=2016-10-31"
+    target.mkdir(parents=True)
+    SOLD.to_parquet(target / "part-0.parquet", index=False)
+    done = command("adopt", "sales.old", str(tmp_path / "old"), "--key", "day:date")
+    assert done.returncode == 1
+    assert (
+        "date=2016-10-31 is no partition's: it calls its key 'date', and the key is to be 'day': name the keys"
+        in done.stderr
+    )
+
+
+def test_an_empty_warehouse_says_where_it_lies_since_its_path_may_be_mistyped(command, tmp_path) -> None:
+    for arguments, out in (((), None), (("--json",), [])):
+        done = command("--warehouse", f"embedded://{tmp_path}/typo", "tables", *arguments)
+        assert done.returncode == 0
+        assert done.stderr == f"the warehouse in {tmp_path}/typo is empty: it has no tables\n"
+        assert out is None or json.loads(done.stdout) == out
+    assert command("tables").stderr == ""
+
+
 def test_retain_plans_and_does_nothing_until_it_is_told_to_apply(command, warehouse) -> None:
     rule = ("--keep-last", "1", "--older-than", "0d", "--grace", "0h")
     plan = command("retain", TABLE, *rule)
@@ -302,6 +329,37 @@ def test_retain_plans_and_does_nothing_until_it_is_told_to_apply(command, wareho
     refused = command("rollback", TABLE, DAY, "--yes")
     assert refused.returncode == 1
     assert "was retired on" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("work", "nothing", "question"),
+    [
+        (
+            ("retain", TABLE, "--keep-last", "1", "--older-than", "0d"),
+            ("retain", TABLE, "--keep-last", "9", "--older-than", "0d"),
+            "Retire and delete these batches of sales.sold_items?",
+        ),
+        (
+            ("erase", TABLE, "--where", "item = 'hat'"),
+            ("erase", TABLE, "--where", "item = 'crown'"),
+            "Erase these rows of sales.sold_items for good?",
+        ),
+    ],
+    ids=["retain", "erase"],
+)
+def test_who_says_apply_is_asked_if_there_is_anything_to_do(command, warehouse, work, nothing, question) -> None:
+    asked = on_a_terminal(warehouse, b"n\n", *work, "--apply")
+    assert asked.returncode == 1
+    assert question in asked.stderr
+    assert "would be" in asked.stdout
+    assert "Nothing was done" not in asked.stdout
+    assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
+    for said in ((), ("--apply",)):
+        idle = command(*nothing, *said)
+        assert (idle.returncode, idle.stderr) == (0, "")
+        assert "There is nothing to do" in idle.stdout
+        assert "add --apply" not in idle.stdout
+    assert json.loads(command(*nothing, "--apply", "--json").stdout)["dry_run"]
 
 
 def test_after_a_retention_the_batch_before_is_still_the_batch_before(command, warehouse) -> None:

@@ -174,8 +174,9 @@ def attempt(number: int, *, task: str = "t", attempt_id: str | None = None) -> P
 def test_an_older_attempt_is_refused_even_after_others_have_written() -> None:
     head = follow(None, "20161101000001", producer=attempt(2))
     head = follow(head, "20161101000002", producer=attempt(1, task="other"))
-    with pytest.raises(StaleAttempt, match="attempt 1 "):
-        follow(head, "20161101000003", producer=attempt(1))
+    with pytest.raises(StaleAttempt, match=r"attempt 1 .* may not change sales.items p: a newer attempt") as caught:
+        follow(head, "20161101000003", producer=attempt(1), table="sales.items")
+    assert (caught.value.table, caught.value.partition) == ("sales.items", "p")
     assert follow(head, "20161101000003", producer=attempt(2)).batch_id == "20161101000003"
     assert follow(head, "20161101000003", producer=replace(attempt(1), map_index=7)).batch_id
 
