@@ -45,7 +45,7 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
     if as_ == "pandas":
         try:
             return frame_of_table(table)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, ValueError, OverflowError) as error:  # the latter of a date that Python has none for
             raise SchemaMismatch(
                 f'pandas cannot hold the frame ({error}): leave the column out with columns=, or use as_="arrow"'
             ) from error

@@ -85,3 +85,10 @@ def test_an_unknown_kind_of_frame_is_refused() -> None:
 def test_a_schema_without_columns_left_is_still_one() -> None:
     logical = LogicalSchema(pa.schema([("a", pa.int8()), ("B", pa.int8())]))
     assert logical.without(["b"]).schema.names == ["a"]
+
+
+def test_a_date_that_python_has_none_for_is_left_to_others_than_pandas() -> None:
+    files = stored(pa.table({"day": pa.array([4_000_000], pa.date32())}))
+    assert to_output(read_table(files), "arrow").num_rows == 1
+    with pytest.raises(SchemaMismatch, match=r"pandas cannot hold.*year.*as_=\"arrow\""):
+        to_output(read_table(files), "pandas")

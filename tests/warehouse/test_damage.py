@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -84,6 +84,20 @@ def test_a_file_with_other_content_of_the_same_size_is_found_by_verify(warehouse
         warehouse.verify(two[1])
     assert len(caught.value.problems) == 1
     assert warehouse.verify(two[0]).files == 1
+
+
+def test_no_altered_byte_escapes_verify_and_a_load_gives_as_many_rows_or_an_error(warehouse, frame) -> None:
+    pin = warehouse.store_dataframe(frame.assign(day=date(2016, 10, 31)), "sales", "items", [DAY])
+    path = data_file(warehouse, pin)
+    content = path.read_bytes()
+    for place in range(0, len(content), 5):
+        altered = bytearray(content)
+        altered[place] ^= 1 << place % 8
+        path.write_bytes(altered)
+        with pytest.raises(sfx.InconsistentBatch, match="another content"):
+            warehouse.verify(pin)
+        with contextlib.suppress(sfx.SfxError):
+            assert len(warehouse.load_dataframe(pin)) == len(frame)
 
 
 def test_a_file_that_something_else_added_is_found_by_verify_and_not_read(warehouse, two, frame) -> None:
