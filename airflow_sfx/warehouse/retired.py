@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.batch_id import check_batch_id, moment_of
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.jsontext import compact, member, moment, parse_object
+from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each, put_all
@@ -338,7 +338,7 @@ def _replaced(
                 check_batch_id(new.get("batch_id")),
                 member(new, "rows", int, where),
                 member(new, "bytes", int, where),
-                member(new, "staged", bool, where),
+                optional(new, "staged", bool, where) or False,
             )
             for old, new in news.items()
         }
