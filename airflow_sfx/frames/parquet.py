@@ -146,6 +146,7 @@ class Encoder:
             use_dictionary=traits.texts if small else traits.dictionaries,  # type: ignore[arg-type]
             use_deprecated_int96_timestamps=physical.int96,
             store_schema=False,
+            write_page_checksum=True,
             metadata_collector=collected,
         ) as writer:
             writer.write_table(physical.table)

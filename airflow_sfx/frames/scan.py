@@ -128,7 +128,10 @@ class Scan:
     def _layout(self, texts: Collection[str], *, ahead: bool) -> ds.ParquetFileFormat:
         import pyarrow.dataset as ds  # which imports pandas
 
-        return ds.ParquetFileFormat(dictionary_columns=[*self.coded, *texts], pre_buffer=ahead)
+        # A disk gives altered bytes as they are; object storage compares checksums of its own before it answers.
+        on_disk = any(isinstance(file.source, str) for file in self.files)
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=on_disk, pre_buffer=ahead)
+        return ds.ParquetFileFormat(dictionary_columns=[*self.coded, *texts], default_fragment_scan_options=options)
 
     def _scanner(self, layout: ds.ParquetFileFormat, fragments: list[ds.Fragment], **options: Any) -> ds.Scanner:
         import pyarrow.dataset as ds
