@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.core.errors import BatchNotFound, InvalidName
-from airflow_sfx.core.partition import Partition, unescape
+from airflow_sfx.core.partition import Partition, PartitionKey, unescape
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 
@@ -60,12 +60,13 @@ class Settings:
         """The table and the partitions that arguments name.
 
         Raises:
-            InvalidName: The text names no table, or a partition has an empty part.
+            typer.BadParameter: The text names no table.
+            InvalidName: A partition has an empty part.
             TableNotFound: There is no such table.
         """
         from airflow_sfx.warehouse.opened import OpenTable
 
-        opened = OpenTable.find(TableRef.parse(text), self.warehouse.store, self.warehouse.metastore)
+        opened = OpenTable.find(table_of(text), self.warehouse.store, self.warehouse.metastore)
         keys = [key.name for key in opened.info.keys]
         return Chosen(self.warehouse, opened, [values_of(one, keys) for one in partitions] if partitions else None)
 
@@ -128,6 +129,33 @@ class Chosen:
                 partition=name,
             )
         return newest.previous
+
+
+def table_of(text: str) -> TableRef:
+    """The table that an argument names, ``DB.TABLE``; wrong usage otherwise.
+
+    Example:
+        >>> str(table_of("sales.sold_items"))
+        'sales.sold_items'
+    """
+    try:
+        return TableRef.parse(text)
+    except InvalidName as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def key_of(text: str) -> PartitionKey:
+    """The partition key that an option names, ``NAME`` or ``NAME:TYPE``; wrong usage otherwise.
+
+    Example:
+        >>> key_of("day:date"), key_of("area")
+        (PartitionKey(name='day', type='date'), PartitionKey(name='area', type='string'))
+    """
+    name, _, kind = text.partition(":")
+    try:
+        return PartitionKey(name, kind or "string")
+    except InvalidName as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def values_of(text: str, keys: Sequence[str]) -> Values:
@@ -197,7 +225,7 @@ def duration(text: str) -> timedelta:
         The time.
 
     Raises:
-        InvalidName: It is none.
+        typer.BadParameter: It is none.
 
     Example:
         >>> duration("36h")
@@ -205,5 +233,5 @@ def duration(text: str) -> timedelta:
     """
     found = re.fullmatch(r"(\d{1,6})\s*([hdw]?)", text.strip().lower())
     if not found:
-        raise InvalidName(f"{text!r} is no length of time: write hours, days or weeks, as in 36h, 90d or 12w")
+        raise typer.BadParameter(f"{text!r} is no length of time: write hours, days or weeks, as in 36h, 90d or 12w")
     return int(found[1]) * _UNITS[found[2] or "d"]

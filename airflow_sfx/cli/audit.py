@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import render
-from airflow_sfx.cli.arguments import Json, Settings, moment_of
+from airflow_sfx.cli.arguments import Json, Settings, moment_of, table_of
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import waiting
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
@@ -68,7 +68,7 @@ def audit(
             raise typer.BadParameter(
                 "--into takes whole days of all tables: leave tables, --actor, --dag, --run and --limit out"
             )
-        _export(settings.warehouse, TableRef.parse(into), first, last)
+        _export(settings.warehouse, table_of(into), first, last)
         return
     compare = files if files is not None or tables else False
 
@@ -85,7 +85,7 @@ def audit(
             files=compare,
         )
 
-    refs = [TableRef.parse(text) for text in tables] if tables else settings.warehouse.tables()
+    refs = [table_of(text) for text in tables] if tables else settings.warehouse.tables()
     with waiting(f"looking at {render.counted(len(refs), 'table')}"):
         reports = _all_that_can_be_told(look, refs, named=bool(tables))
     if json_lines:

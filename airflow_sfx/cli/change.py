@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from airflow_sfx.cli import render
-from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Values, Yes, values_of
+from airflow_sfx.cli.arguments import Json, Reason, Settings, Table, Values, Yes, key_of, table_of, values_of
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import ask, counting
 from airflow_sfx.core.batch_id import check_batch_id
@@ -60,7 +60,7 @@ def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
     Exits with 1 where something is left that needs a person. Deletes nothing.
     """
     settings: Settings = context.obj
-    ref = TableRef.parse(table)
+    ref = table_of(table)
     with counting(f"looking at {ref}") as progress:
         found = settings.warehouse.repair(ref.database, ref.table, progress=progress)
     if as_json:
@@ -97,8 +97,8 @@ def adopt(
     else has changed.
     """
     settings: Settings = context.obj
-    ref = TableRef.parse(table)
-    keys = {name: kind or "string" for name, _, kind in (text.partition(":") for text in key or ())}
+    ref = table_of(table)
+    keys = {one.name: one.type for one in map(key_of, key or ())}
     if len(keys) < len(key or ()):
         raise typer.BadParameter("a partition key is named twice with --key")
     if directory is not None and partition:

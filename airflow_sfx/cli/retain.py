@@ -34,7 +34,9 @@ def retain(
     table: Table,
     keep_last: Annotated[
         int,
-        typer.Option("--keep-last", metavar="N", help="How many batches of each partition stay, the current one too."),
+        typer.Option(
+            "--keep-last", metavar="N", min=1, help="How many batches of each partition stay, the current one too."
+        ),
     ],
     older_than: Annotated[
         str,
@@ -51,8 +53,8 @@ def retain(
     What is current, staged, adopted or held by a durable pin stays, whatever its age. Without --apply, nothing is done.
     """
     settings: Settings = context.obj
-    chosen = settings.table(table)
     rule = {"keep_last": keep_last, "older_than": duration(older_than), "grace": duration(grace), "reason": reason}
+    chosen = settings.table(table)
 
     def run(*, dry: bool) -> RetentionReport:
         with waiting(f"looking at {chosen.ref}"):
@@ -86,8 +88,8 @@ def erase(
     files with such rows are left. Without --apply, nothing is done.
     """
     settings: Settings = context.obj
-    chosen = settings.table(table)
     options = {"where": where, "grace": duration(grace), "despite_pins": despite_pins, "reason": reason}
+    chosen = settings.table(table)
 
     def run(*, dry: bool) -> ErasureReport:
         with waiting(f"searching {chosen.ref}"):
