@@ -40,9 +40,7 @@ def expression_of(filters: Filters, schema: pa.Schema) -> pc.Expression:
     if isinstance(filters, pc.Expression):
         expression = filters
     else:
-        if isinstance(filters, str | bytes | Mapping):
-            raise _not_understood(filters, f"it is a {type(filters).__name__}")
-        for name in _names(filters):
+        for name in names_in(filters):
             if name not in schema.names:
                 raise unknown_column(name, schema.names)
         try:
@@ -150,7 +148,26 @@ def _fails_for_nan(expression: pc.Expression, column: AnyField, schema: pa.Schem
         return False  # it cannot be applied to NaN at all, as a cast to a whole number
 
 
-def _names(filters: Any) -> list[str]:
+def names_in(filters: Any) -> list[str]:
+    """The columns that the conditions of a filter name, as they are spelt there.
+
+    Args:
+        filters: The filter.
+
+    Returns:
+        The names; none of an expression, which does not tell them.
+
+    Raises:
+        SchemaMismatch: It is no filter.
+
+    Example:
+        >>> names_in([("price", ">", 3), ("Day", "=", "2016-10-31")])
+        ['price', 'Day']
+    """
+    if filters is None or isinstance(filters, pc.Expression):
+        return []
+    if isinstance(filters, str | bytes | Mapping):
+        raise _not_understood(filters, f"it is a {type(filters).__name__}")
     names: list[str] = []
     try:
         for item in filters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +12,9 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.arrow import AnyArray, AnyField
+from airflow_sfx.frames.hive import arrow_type
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
 from airflow_sfx.frames.pandas_frame import METADATA, memory_of, nameless_levels, without_index
 
@@ -62,6 +65,37 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
             dictionaries[field.name] = dictionary
     metadata = _common_memory(ordered, metadata_schema, fields)
     return LogicalSchema(schema_of(fields, metadata), dictionaries)
+
+
+def with_absent(
+    lead: LogicalSchema, schemas: Iterable[LogicalSchema], columns: Iterable[Column], asked: Iterable[object] = ()
+) -> LogicalSchema:
+    """The newest schema, and the table's columns that no batch has, so that they can be asked for and read as null.
+
+    Args:
+        lead: The newest schema.
+        schemas: The batches' schemas.
+        columns: The table's columns.
+        asked: The names that are asked for. They say how a column is spelt that the table has in lower case, as Hive has
+            all.
+
+    Returns:
+        The schema; the very same if the batches have all columns. One of a type that only engines know stays absent.
+
+    Example:
+        >>> lead = LogicalSchema(pa.schema([("n", pa.int64())]))
+        >>> with_absent(lead, [lead], [Column("N", "bigint"), Column("s", "string")]).schema.names
+        ['n', 's']
+    """
+    known = {name.lower() for one in (lead, *schemas) for name in one.schema.names}
+    spelt = {name.lower(): name for name in asked if isinstance(name, str)}
+    schema = lead.schema
+    for column in columns:
+        if column.name.lower() not in known:
+            with contextlib.suppress(SchemaMismatch):
+                name = spelt.get(column.name, column.name)
+                schema = schema.append(pa.field(name, arrow_type(column.type)))
+    return lead if schema is lead.schema else LogicalSchema(schema, lead.dictionaries)
 
 
 def scan_together(kind: Any, unified: Any) -> bool:

@@ -34,7 +34,8 @@ def load_batches(
     Args:
         table: The table.
         batches: Batch IDs by partition name; at least one.
-        columns: The columns to read; None for all.
+        columns: The columns to read; None for all that the batches have. One that only the table has reads as null, and so
+            it does in ``filters``.
         filters: The rows to keep; None for all.
         as_: The kind of frame.
         stream: Whether to give an iterator, for data larger than memory.
@@ -48,19 +49,28 @@ def load_batches(
         InconsistentBatch: Stored objects are not what the manifest says.
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
+    from airflow_sfx.frames.filters import names_in
     from airflow_sfx.frames.output import to_output
     from airflow_sfx.frames.reading import iter_batches, read_table, without_rows
     from airflow_sfx.frames.schema_text import schema_from_text
+    from airflow_sfx.frames.unify import with_absent
 
     manifests = table.manifests(dict(batches))
     tell(Loaded(table.pin(dict(batches))))
     lead = schema_from_text(max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema)
-    files = BatchFiles(table, manifests, whole=columns is None and filters is None and not stream)
+    plain = columns is None and filters is None
+    files = BatchFiles(table, manifests, whole=plain and not stream)
     wanted = None if columns is None else listed(columns, "columns")
+    full = lead
+    if not plain:
+        asked = [*names_in(filters), *(wanted or ())]
+        full = with_absent(lead, [file.logical for file in files.sources], table.info.columns, asked)
+    if wanted is None and (with_keys or full is not lead):
+        wanted = _all_columns(table, files.sources, lead, with_keys=with_keys)
     options = {
-        "columns": _with_keys(table, files.sources, lead) if with_keys and wanted is None else wanted,
+        "columns": wanted,
         "filters": filters,
-        "lead": lead,
+        "lead": full,
         "key_types": {key.name: key.type for key in table.info.keys},
     }
     if as_ == "spark":
@@ -139,10 +149,12 @@ def _planned(table: OpenTable, manifest: Manifest) -> list[_Planned]:
     return found
 
 
-def _with_keys(table: OpenTable, files: Sequence[SourceFile], lead: Any) -> list[str]:
-    """All columns, and the partition keys that the stored frames had no column for."""
+def _all_columns(table: OpenTable, files: Sequence[SourceFile], lead: Any, *, with_keys: bool) -> tuple[str, ...]:
+    """All columns of the batches, and if wanted the partition keys that the stored frames had no column for."""
     from airflow_sfx.frames.unify import unify
 
-    names = list(unify([file.logical for file in files] or [lead], lead).schema.names)
+    names = tuple(unify([file.logical for file in files] or [lead], lead).schema.names)
+    if not with_keys:
+        return names
     known = {name.lower() for name in names}
-    return names + [key for key in table.layout.keys if key not in known]
+    return names + tuple(key for key in table.layout.keys if key not in known)
