@@ -113,7 +113,8 @@ def load_dataframe(
         partitions: Which partitions; None for all.
         batch_id: The batch to read of each named partition.
         as_of: The time, with a time zone, whose current batches are read.
-        columns: The columns to read, in this order; None for all.
+        columns: The columns to read, in this order; None for all that the batches have. One that the table has and they have
+            not reads as null.
         filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
         as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
         batches: True gives an iterator of frames, for data larger than memory; one without rows where there are none.

@@ -222,6 +222,27 @@ def test_spark_sql_knows_every_type_and_every_partition_value(on_stack, spark) -
     assert spark.sql("select city from sql.odd where city in ('50%', 'x=y')").count() == 2
 
 
+def test_spark_sql_sees_named_columns_only_though_files_have_an_index_without_a_name(on_stack, spark) -> None:
+    night = pd.DataFrame({"item": ["hat", "shoe", "belt", "scarf"], "price": [19.5, 0.0, 80.0, 5.0]})
+    for day, frame in (("1", night), ("2", night[night.price > 0])):
+        pin = on_stack.store_dataframe(frame, "sql", "nightly", [day], partition_keys=["night"])
+    found = spark.sql("select * from sql.nightly order by night, item")
+    assert found.columns == ["item", "price", "night"]
+    assert [row["item"] for row in found.collect()] == ["belt", "hat", "scarf", "shoe", "belt", "hat", "scarf"]
+    assert on_stack.load_dataframe(pin).index.tolist() == [0, 2, 3]
+    assert on_stack.load_dataframe("sql", "nightly", as_="spark").columns == ["item", "price", "night"]
+
+
+def test_a_column_that_only_the_table_has_is_null_in_spark(warehouse, spark) -> None:
+    frame = pd.DataFrame({"n": [1, 2], "note": ["a", "b"]})
+    warehouse.store_dataframe(frame, "spark", "less", [DAY])
+    pin = warehouse.store_dataframe(frame[["n"]], "spark", "less", [DAY], evolve="any")
+    found = warehouse.load_dataframe(pin, columns=["note", "n"], as_="spark")
+    assert [tuple(row) for row in found.orderBy("n").collect()] == [(None, 1), (None, 2)]
+    assert dict(found.dtypes)["note"] == "string"
+    assert warehouse.load_dataframe(pin, filters=[("note", "=", "a")], as_="spark").columns == ["n"]
+
+
 def test_spark_sql_never_sees_a_torn_partition_while_it_is_replaced(on_stack, spark) -> None:
     def frame(mark: int) -> pd.DataFrame:
         days = [DAY, "20161101"]
