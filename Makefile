@@ -38,7 +38,7 @@ $(VENV)/.tools-installed: | $(BIN)/python
 	@touch $@
 
 test: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.dev-installed  ## ruff, mypy --strict and the direction of imports
 	$(BIN)/ruff check .

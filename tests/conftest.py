@@ -1,4 +1,4 @@
-"""What all tests share: one started stack, and an order in which two processes can share the tests."""
+"""What all tests share: one started stack, and an order in which a few processes can share the tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests that share a started service stay in one process, where ``make test`` runs two."""
+    """Tests that share a started service stay in one process, where ``make test`` runs several."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByService(LoadScopeScheduling):

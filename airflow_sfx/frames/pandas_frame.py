@@ -173,7 +173,7 @@ def nameless_levels(schema: pa.Schema) -> frozenset[str]:
 
     Example:
         >>> import pandas as pd
-        >>> frame = pd.DataFrame({"price": [5.0, 0.0, 7.0]})
+        >>> frame = pd.DataFrame({"price": [5.0, 0.0, 7.0, 8.0]})
         >>> sorted(nameless_levels(table_of_frame(frame[frame.price > 0]).schema))
         ['__index_level_0__']
     """

@@ -169,7 +169,6 @@ ODD_VALUES = (
     "#[{^~*$",
     "é",
     "日本",
-    "x ",
 )
 OF_EACH_TYPE = pa.table(
     {
