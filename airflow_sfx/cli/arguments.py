@@ -119,8 +119,10 @@ class Chosen:
         values = [self.opened.layout.partition(name).values] if name else None
         (newest,) = self.warehouse.history(*self.names, values, limit=1)
         if not newest.moved:  # as after a retention
-            entries = self.warehouse.history(*self.names, values, limit=None)
-            newest = next((entry for entry in entries if entry.moved), newest)
+            from airflow_sfx.warehouse.ledger import Ledger
+
+            ledger = Ledger(self.opened)
+            newest = ledger.last_move(name, ledger.head(name, newest.sequence)) or newest
         if newest.previous is None:
             raise BatchNotFound(
                 f"{self.opened.describe(name)} had no batch before {newest.batch_id}, its first: there is nothing to "

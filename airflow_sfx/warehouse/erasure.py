@@ -207,7 +207,7 @@ def _batches(table: OpenTable, ledger: Ledger, *, dry_run: bool) -> _Batches:
     known = retired.notes(table, ended=True)
     instead = retired.versions(known)
     sure = [note for note in known if note.retired is not None]
-    gone = {(name, one) for note in sure for name, ids in note.refused.items() for one in ids}
+    gone = retired.refused_by(sure)
     heads = all_heads(table, ledger)
 
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -223,11 +223,10 @@ def _batches(table: OpenTable, ledger: Ledger, *, dry_run: bool) -> _Batches:
 
     parts = each(of_partition, sorted(heads), table.store.readers)
     waiting = staged_pins(table, ledger, table.pointers(None), known=sure)
-    staged = [item for pin in waiting for item in pin.entries if item not in gone]
+    staged = [item for pin in waiting for item in pin.entries]
     retained = [*(item for found, _ in parts for item in found), *staged]
-    noted = {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
     new_ids = {(name, new.batch_id) for note in known for name, news in note.replaced.items() for new in news.values()}
-    mentioned = {*noted, *new_ids, *staged, *(item for _, ids in parts for item in ids)}
+    mentioned = {*retired.refused_by(known), *new_ids, *staged, *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
     newest = {name: head.newest for name, head in heads.items()}
     return _Batches(current, newest, set(staged), list(dict.fromkeys(retained)), mentioned)

@@ -157,18 +157,16 @@ def _why_nothing(table: OpenTable) -> str:
     return f"no batch can have the values of {told}; drop or rename such partitions in the engine that made them"
 
 
-def with_empty_table_as_ours(target: Target) -> Target:
+def with_empty_table_as_ours(target: Target, info: TableInfo) -> Target:
     """A table that something else made and nobody has filled is written like a new one: there is nothing to adopt.
 
     Args:
         target: The table.
+        info: What the metastore has of it.
 
     Returns:
-        The table as it will be once it is written; as it is, where it is ours, or has something.
+        The table as it will be once it is written; as it is, where it has something.
     """
-    info = target.existing
-    if info is None or STYLE_PARAMETER in info.parameters:
-        return target
     return replace(target, existing=_as_ours(target, info), adopted=True) if _is_empty(target, info) else target
 
 

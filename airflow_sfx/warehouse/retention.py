@@ -120,7 +120,7 @@ def retain(
         catch_up(table, ledger, author)
     known_notes = retired.notes(table)
     before = [note for note in known_notes if not note.done]
-    known = {(name, one) for note in before for name, ids in note.refused.items() for one in ids}
+    known = retired.refused_by(before)
     found = _candidates(table, ledger, rule, now, retired.versions(known_notes))
     candidates = [one for one in found if (one.partition, one.batch_id) not in known]
     pinned = held(table, now)

@@ -192,6 +192,15 @@ def look(table: OpenTable) -> Look:
     return Look(_opened(table, listed), any(_DONE in kinds for _, kinds in listed))
 
 
+def refused_by(known: Iterable[Note]) -> set[tuple[str, str]]:
+    """The batches, by partition name and batch ID, that nobody may refer to anew because a note names them."""
+    return {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
+
+
+def _naming(known: Iterable[Note], name: str, batch_id: str) -> Note | None:
+    return next((note for note in known if batch_id in note.refused.get(name, ())), None)
+
+
 def refuse_retired(table: OpenTable, batches: Iterable[tuple[str, str]], seen: Look | None = None) -> None:
     """Refuse a reference to a batch that is retired; called when others can see the reference.
 
@@ -207,9 +216,8 @@ def refuse_retired(table: OpenTable, batches: Iterable[tuple[str, str]], seen: L
     seen = seen or look(table)
     wanted = list(batches)
     for name, batch_id in wanted:
-        for note in seen.notes:
-            if batch_id in note.refused.get(name, ()):
-                raise retired_error(table, note, name, batch_id)
+        if note := _naming(seen.notes, name, batch_id):
+            raise retired_error(table, note, name, batch_id)
     if seen.some_done:
         paths = [table.layout.manifest(name, batch_id) for name, batch_id in wanted]
         there = each(table.store.head, paths, table.store.readers)
@@ -235,18 +243,15 @@ def refuse_given_up(table: OpenTable, batches: Collection[tuple[str, str]]) -> N
     old = [(name, batch_id) for name, batch_id in batches if moment_of(batch_id) < until]
     known = notes(table, ended=True) if old else []
     for name, batch_id in old:
-        for note in known:
-            if batch_id in note.refused.get(name, ()):
-                remedy = "writing it took longer than a day, and a part of it may be gone: run the job again"
-                raise retired_error(table, note, name, batch_id, remedy)
+        if note := _naming(known, name, batch_id):
+            remedy = "writing it took longer than a day, and a part of it may be gone: run the job again"
+            raise retired_error(table, note, name, batch_id, remedy)
 
 
 def retirement_of(table: OpenTable, name: str, batch_id: str) -> BatchNotFound | None:
     """The error for a batch that was retired, deleted already or not; None for one that never was."""
-    for note in notes(table, ended=True):
-        if batch_id in note.refused.get(name, ()):
-            return retired_error(table, note, name, batch_id)
-    return None
+    note = _naming(notes(table, ended=True), name, batch_id)
+    return retired_error(table, note, name, batch_id) if note else None
 
 
 def versions(known: Iterable[Note]) -> Versions:

@@ -11,7 +11,7 @@ from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.retired import Note, notes, refuse_given_up
+from airflow_sfx.warehouse.retired import Note, notes, refuse_given_up, refused_by
 
 _TAKEN_BACK = "-taken-back"
 
@@ -57,7 +57,7 @@ def staged_pins(
     """
     pins = noted_pins(table)
     known = (notes(table) if known is None else known) if pins else ()
-    gone = {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
+    gone = refused_by(known)
     waiting = [
         {
             name: batch

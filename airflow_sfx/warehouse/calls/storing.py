@@ -180,8 +180,9 @@ class Storing(Calls):
         from airflow_sfx.warehouse.target import Target
 
         target = Target.of(ref, self.store, self.metastore, self.partition_style)
-        if target.existing is None or STYLE_PARAMETER in target.existing.parameters:
+        info = target.existing
+        if info is None or STYLE_PARAMETER in info.parameters:
             return target
         from airflow_sfx.warehouse.foreign import with_empty_table_as_ours
 
-        return with_empty_table_as_ours(target)
+        return with_empty_table_as_ours(target, info)
