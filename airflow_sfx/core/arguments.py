@@ -32,7 +32,8 @@ def listed(given: Iterable[T], argument: str) -> tuple[T, ...]:
         ...
         airflow_sfx.core.errors.InvalidName: partition_by='day' is not a list: pass a list, as in partition_by=['day']
     """
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+    one = isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable)
+    if one or getattr(given, "ndim", 1) == 0:  # NumPy's single values say that they can be iterated
         example = f"[{given!r}]" if isinstance(given, str | bytes | int) else "[…]"
         raise InvalidName(f"{argument}={given!r:.120} is not a list: pass a list, as in {argument}={example}")
     return tuple(given)

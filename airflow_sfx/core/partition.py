@@ -15,6 +15,7 @@ from datetime import date, datetime
 
 from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.missing import is_missing
 from airflow_sfx.core.table import identifier
 
 MAX_ENCODED_BYTES = 255
@@ -54,7 +55,7 @@ class PartitionKey:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", identifier(self.name, "partition key"))
-        if self.type not in _KEY_TYPES:
+        if not isinstance(self.type, str) or self.type not in _KEY_TYPES:
             raise InvalidName(
                 f"{self.type!r} cannot be the type of the partition key {self.name!r}: use one of {', '.join(_KEY_TYPES)}"
             )
@@ -108,13 +109,15 @@ def partition_value(value: object) -> str:
     """Write a partition value as Hive writes it.
 
     Args:
-        value: Text (kept as it is), an integer, a boolean, a date, or a naive datetime.
+        value: Text (kept as it is, also ``None`` or ``nan`` as text), an integer, a boolean, a date, a naive datetime, or an
+            Arrow scalar of these.
 
     Returns:
         The text: ``20161031``, ``7``, ``true``, ``2016-10-31``, ``2016-10-31 00:00:00``.
 
     Raises:
-        InvalidName: The value is empty, is of another type, has control characters or a ``..`` step, or is too long.
+        InvalidName: The value is missing (``None``, ``NaN``, ``NaT``, ``NA``, null), empty or of another type, has control
+            characters or a ``..`` step, or is too long.
 
     Example:
         >>> [partition_value(v) for v in ("01", 7, True, date(2016, 10, 31), datetime(2016, 10, 31, 5))]
@@ -200,7 +203,9 @@ def partition_keys(given: Sequence[str] | Mapping[str, str] | None, values: int)
         return (PartitionKey(DEFAULT_KEY),) * values
     if isinstance(given, str):
         raise InvalidName(f"partition_keys={given!r} is text: pass a list, [{given!r}]")
-    pairs = given.items() if isinstance(given, Mapping) else [(name, "string") for name in given]
+    pairs = (
+        given.items() if isinstance(given, Mapping) else [(name, "string") for name in listed(given, "partition_keys")]
+    )
     keys = tuple(PartitionKey(name, type_) for name, type_ in pairs)
     if len(keys) != values:
         raise InvalidName(f"{len(keys)} partition keys {[k.name for k in keys]} came with {values} partition values")
@@ -280,7 +285,14 @@ def partitions_of(
 
 def _as_text(value: object) -> str:
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # of a member of an enumeration, str() would give its name
+    if is_missing(value):
+        raise InvalidName(
+            f"{value!r:.80} ({type(value).__name__}) is a missing value, and a partition must have one: fill it, or leave out "
+            "what has none"
+        )
+    if hasattr(value, "as_py"):  # a scalar of Arrow, as a column of it holds
+        return _as_text(value.as_py())
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):

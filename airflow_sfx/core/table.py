@@ -50,12 +50,16 @@ class TableRef:
             The table.
 
         Raises:
-            InvalidName: There is not exactly one dot, or a name breaks the rule.
+            InvalidName: It is not text, there is not exactly one dot, or a name breaks the rule.
 
         Example:
             >>> TableRef.parse("sales.sold_items").table
             'sold_items'
         """
+        if not isinstance(text, str):
+            raise InvalidName(
+                f"{text!r:.80} does not name a table; write it as text, DATABASE.TABLE, as in 'sales.sold_items'"
+            )
         return _parsed(text)
 
     def __str__(self) -> str:

@@ -42,6 +42,10 @@ def key_columns(schema: pa.Schema, keys: Sequence[str]) -> tuple[str, ...]:
     known = {name.lower(): name for name in schema.names}
     found = []
     for key in keys:
+        if not isinstance(key, str):
+            raise InvalidName(
+                f"partition_by= holds {key!r:.80}, which is {type(key).__name__}, not a column's name as text"
+            )
         name = known.get(key.lower())
         if name is None:
             raise unknown_column(key, schema.names)

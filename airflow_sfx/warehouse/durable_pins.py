@@ -77,8 +77,6 @@ def hold(
         InvalidName: The name is empty, or the time is over or has no time zone.
         BatchNotFound: A batch is retired.
     """
-    if not isinstance(name, str) or not name.strip():
-        raise InvalidName(f"{name!r} is no name for a durable pin: pass who holds it, such as the name of a report")
     if until is not None and zoned(until, "until") <= datetime.now(UTC):
         raise InvalidName(
             f"until={until.isoformat()} is over, and would hold nothing: pass a time to come, or None for ever"
@@ -177,6 +175,8 @@ def standing(table: OpenTable, name: str, partitions: Sequence[Partition] | None
 
 def newest(table: OpenTable, name: str) -> DurablePin | None:
     """The pin of a name that counts; None if it has none."""
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidName(f"{name!r:.80} is no name for a durable pin: pass who holds it, such as the name of a report")
     found = None
     number = 1
     while (one := _read(table, name, number)) is not None:

@@ -48,9 +48,12 @@ def roll_back(
     Raises:
         PartitionNotFound: A partition has no batch.
         BatchNotFound: There is no batch before, or the partition never had ``to``.
+        InvalidName: ``to`` is no batch ID.
         InconsistentBatch: The batch's manifest was removed, so that nobody could read it; or an entry of the history was.
         CommitConflict: Another batch than the expected one is current.
     """
+    if to is not None:
+        check_batch_id(to)
     names = [table.layout.name(partition) for partition in partitions]
     current: dict[str, str | None] = {}
 
@@ -124,9 +127,8 @@ def _change(
     if head.entry is None or (head.batch_id is None and to is None):
         raise table.missing(name)
     if to is not None:
-        wanted = check_batch_id(to)
-        same = {wanted, *(old for (place, old), new in instead.items() if place == name and new.batch_id == wanted)}
-        return None if head.batch_id in same else back_to(name, _find(table, ledger, name, head, wanted, same))
+        same = {to, *(old for (place, old), new in instead.items() if place == name and new.batch_id == to)}
+        return None if head.batch_id in same else back_to(name, _find(table, ledger, name, head, to, same))
     source = origin_of(ledger, name, head.entry)
     if source is None or not source.previous_origin:
         raise BatchNotFound(

@@ -43,10 +43,8 @@ class Unit:
     run_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        unit = {"dag_id": self.dag_id}
-        if self.backfill_id is None:
-            unit["run_id"] = self.run_id or ""
-        for name, value in unit.items():
+        unit = ("run_id", self.run_id) if self.backfill_id is None else ("backfill_id", self.backfill_id)
+        for name, value in (("dag_id", self.dag_id), unit):
             if not isinstance(value, str) or not value:
                 raise InvalidName(f"{name}={value!r:.80} names nothing: pass the text that Airflow shows")
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -69,6 +74,60 @@ def test_values_that_are_no_partition_are_refused(value: object) -> None:
         partition_value(value)
 
 
+MISSING = [
+    None,
+    float("nan"),
+    np.float16("nan"),
+    np.float32("nan"),
+    np.longdouble("nan"),
+    complex("nan"),
+    pd.NaT,
+    pd.NA,
+    np.datetime64("NaT"),
+    np.timedelta64("NaT"),
+    np.ma.masked,
+    Decimal("NaN"),
+    Decimal("sNaN"),
+    pd.array([1, None], dtype="Int64")[1],
+    pd.Series(["a", None], dtype="str")[1],
+    *(
+        pa.scalar(None, kind)
+        for kind in (pa.null(), pa.string(), pa.int64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
+    ),
+    pa.scalar(float("nan")),
+]
+
+
+@pytest.mark.parametrize("value", MISSING, ids=lambda value: f"{type(value).__module__}.{type(value).__name__} {value}")
+def test_a_missing_value_of_any_library_is_no_partition(value: object) -> None:
+    with pytest.raises(InvalidName, match="is a missing value, and a partition must have one"):
+        partition_value(value)
+    with pytest.raises(InvalidName, match="is a missing value"):
+        partitions_of([["20161031", value]], 2, table="t")
+
+
+@pytest.mark.parametrize("text", ["None", "nan", "NaN", "NaT", "<NA>", "null"])
+def test_the_text_that_a_missing_value_is_written_as_is_text(text: str) -> None:
+    assert partition_value(text) == text
+
+
+def test_the_values_of_an_arrow_column_name_partitions() -> None:
+    days = pa.chunked_array([[date(2016, 10, 31)], [date(2016, 11, 1)]])
+    assert [one.values for one in partitions_of(days, 1, table="t")] == [("2016-10-31",), ("2016-11-01",)]
+    texts = pa.array(["a", "b"]).dictionary_encode()
+    assert [one.values for one in partitions_of(texts, 1, table="t")] == [("a",), ("b",)]
+    assert partition_value(pa.scalar(value=True)) == "true"
+    with pytest.raises(InvalidName, match="cannot be a partition value"):
+        partition_value(pa.scalar(1.5))
+
+
+def test_a_text_of_an_enumeration_is_its_value_and_not_its_name() -> None:
+    class Country(str, Enum):  # noqa: UP042  # str() of a StrEnum's member is its value
+        US = "us"
+
+    assert partition_value(Country.US) == "us"
+
+
 def test_values_of_other_types_are_written_as_hive_writes_them() -> None:
     given_ = (7, True, date(2016, 10, 31), datetime(2016, 10, 31, 5, 0, 1), "x" * 255)
     assert [partition_value(v) for v in given_] == ["7", "true", "2016-10-31", "2016-10-31 05:00:01", "x" * 255]
@@ -124,4 +183,7 @@ def test_table_names_that_break_the_rule_are_refused(name: object) -> None:
         TableRef("db", name)  # type: ignore[arg-type]
     with pytest.raises(InvalidName):
         TableRef.parse("no_dot")
+    for given_ in (None, 3, ["db", "t"]):
+        with pytest.raises(InvalidName, match="does not name a table"):
+            TableRef.parse(given_)  # type: ignore[arg-type]
     assert str(TableRef("DB", "Items_2")) == "db.items_2"

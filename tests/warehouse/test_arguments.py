@@ -56,6 +56,62 @@ def test_a_store_with_a_wrong_argument_is_refused_and_leaves_no_trace(warehouse,
     assert warehouse.tables() == []
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NaT, pd.NA, np.ma.masked], ids=str)
+def test_a_missing_value_names_nothing_in_any_call(warehouse, frame, missing) -> None:
+    warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    before = warehouse.history("sales", "items"), warehouse.tables()
+    refused = [
+        lambda: warehouse.store_dataframe(frame, missing, "items", [DAY]),
+        lambda: warehouse.store_dataframe(frame, "sales", missing, [DAY]),
+        lambda: warehouse.store_dataframe(frame, "sales", "items", [missing]),
+        lambda: warehouse.store_dataframe(frame, "sales", "new", [DAY], partition_keys=[missing]),
+        lambda: warehouse.store_dataframe(frame, "sales", "new", [DAY], partition_keys={"day": missing}),
+        lambda: warehouse.store_dataframe(frame, "sales", "new", partition_by=[missing]),
+        lambda: warehouse.store_dataframe(frame, "sales", "items", [DAY], reason=missing),
+        lambda: warehouse.load_dataframe("sales", "items", [missing]),
+        lambda: warehouse.pin("sales", "items", [missing]),
+        lambda: warehouse.history("sales", "items", [missing]),
+        lambda: warehouse.rollback("sales", "items", [missing]),
+        lambda: warehouse.pin_durably("sales", "items", name=missing),
+        lambda: warehouse.release("sales", "items", missing),
+        lambda: warehouse.rollback_run(dag_id=missing, run_id="r"),
+        lambda: warehouse.rollback_run(dag_id="nightly", run_id=missing),
+        lambda: warehouse.rollback_backfill(dag_id="nightly", backfill_id=missing),
+    ]
+    if missing is not None:  # it says that nothing is asked for
+        refused += [
+            lambda: warehouse.rollback("sales", "items", [DAY], to=missing),
+            lambda: warehouse.load_dataframe("sales", "items", [DAY], batch_id=missing),
+            lambda: warehouse.load_dataframe("sales", "items", [DAY], as_of=missing),
+            lambda: warehouse.load_dataframe("sales", "items", missing),
+            lambda: warehouse.store_dataframe(frame, "sales", "new", missing),
+            lambda: warehouse.store_dataframe(frame, "sales", "new", partition_by=missing),
+            lambda: warehouse.store_dataframe(frame, "sales", "new", [DAY], partition_keys=missing),
+        ]
+    for call in refused:
+        with pytest.raises(sfx.InvalidName):
+            call()
+    assert (warehouse.history("sales", "items"), warehouse.tables()) == before
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        pd.array([DAY, None], dtype=object),
+        pd.array([DAY, pd.NA], dtype="str"),
+        pd.Categorical([DAY, None]),
+        pd.array([20161031, None], dtype="Int64"),
+        pd.to_datetime([DAY, None]),
+        pd.array([True, None], dtype="boolean"),
+    ],
+    ids=lambda days: str(days.dtype),
+)
+def test_rows_whose_partition_is_missing_are_refused(warehouse, days) -> None:
+    with pytest.raises(sfx.InvalidName, match="'day' is null in 1 rows, and a partition must have a value"):
+        warehouse.store_dataframe(pd.DataFrame({"day": days, "n": [1, 2]}), "sales", "items", partition_by=["day"])
+    assert warehouse.tables() == []
+
+
 def test_a_rollback_and_a_publish_with_a_wrong_reason_leave_the_history_readable(warehouse, frame) -> None:
     first = warehouse.store_dataframe(frame, "sales", "items", [DAY])
     staged = warehouse.store_dataframe(frame, "sales", "items", [DAY], publish=False)
