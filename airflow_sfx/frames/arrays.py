@@ -46,6 +46,8 @@ def to_stored(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911  a
         return to_stored(array.storage, target)
     if types.is_run_end_encoded(source):
         return to_stored(_compute.run_end_decode(array), target)
+    if types.is_duration(source) and types.is_duration(target):
+        return array.cast(target)
     if types.is_time32(source):
         return array.view(pa.int32()).cast(target)
     if types.is_time64(source) or types.is_duration(source):

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.pandas_frame import frame_of_table
+from airflow_sfx.frames.polars_types import polars_table
 from airflow_sfx.frames.reading import SourceFile, iter_batches, read_table
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
     if as_ == "pandas":
         try:
             return frame_of_table(table)
-        except (pa.ArrowException, ValueError, OverflowError) as error:  # the latter of a date that Python has none for
+        except (pa.ArrowException, ValueError, OverflowError) as error:
             raise SchemaMismatch(
                 f'pandas cannot hold the frame ({error}): leave the column out with columns=, or use as_="arrow"'
             ) from error
@@ -58,8 +59,13 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
             "polars is not installed: pip install 'airflow-sfx[polars]', or use as_=\"pandas\""
         ) from error
     try:
-        made = pl.from_arrow(table.replace_schema_metadata(None))
-    except Exception as error:  # polars has its own tree of errors
+        made = pl.from_arrow(polars_table(table))
+    except SchemaMismatch:
+        raise
+    except (
+        Exception,
+        pl.exceptions.PanicException,
+    ) as error:  # polars has its own tree of errors, and panics beside it
         raise SchemaMismatch(
             f"polars cannot hold the frame ({str(error).splitlines()[0]}): leave the column out with columns=, or use "
             'as_="pandas" or as_="arrow"'

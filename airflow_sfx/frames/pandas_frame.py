@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.frames.arrow import AnyColumn, AnyField
@@ -30,6 +31,7 @@ METADATA = b"airflow_sfx"
 _PLAIN_NAMES = (str, int, float, bool, type(None))
 _DEFAULT_STRING = "str"
 _INTEGERS_64 = (pa.int64(), pa.uint64())  # with nulls, pandas may round them
+_BEYOND_PYTHON = (pa.date32(), pa.date64(), pa.time64("ns"))  # of which Python's own objects hold a part
 
 
 def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_column: bool = False) -> pa.Table:
@@ -346,7 +348,9 @@ def _is_ordinary(column: AnyColumn, spec: Spec | None) -> bool:
     """Whether pyarrow's conversion of the whole table makes the column what it was, all columns at once."""
     if spec is not None and spec["kind"] != "plain":
         return False
-    return column.type not in _INTEGERS_64 or not column.null_count
+    if column.type in _INTEGERS_64:
+        return not column.null_count
+    return not types.is_nested(column.type) and column.type not in _BEYOND_PYTHON
 
 
 def _column(values: Any) -> Any:

@@ -7,6 +7,7 @@ leave one, a small JSON object, from which the column is built again.
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.arrow import AnyColumn
+from airflow_sfx.frames.pandas_nested import beyond_float, exact_in_pandas
 from airflow_sfx.frames.pandas_objects import Spec, decode_objects, encode_objects
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ _MASKED = {
     "double": "Float64",
     "bool": "boolean",
 }
-_NAN_SAFE = 2**53  # greater integers are not exact as float64, which pandas makes of integers with nulls
 
 
 def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[Any, Spec | None]:  # noqa: PLR0911  a table of types, in order
@@ -120,7 +121,9 @@ def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911
 
 
 def plain_values(column: AnyColumn) -> Any:
-    """A column as pandas makes it of an Arrow type, but never an integer that a float would round.
+    """A column as pandas makes it of an Arrow type, as long as that keeps every value.
+
+    Integers that a float would round become a nullable dtype. What pandas' own objects cannot hold keeps Arrow's type.
 
     Args:
         column: The Arrow column.
@@ -131,11 +134,20 @@ def plain_values(column: AnyColumn) -> Any:
     Example:
         >>> plain_values(pa.chunked_array([[2**60 + 1, None]])).dtype
         Int64Dtype()
+        >>> plain_values(pa.chunked_array([pa.array([1], pa.time64("ns"))])).dtype
+        time64[ns][pyarrow]
     """
-    if types.is_integer(column.type) and column.null_count and _is_large(column):
+    import pandas as pd
+
+    if types.is_integer(column.type) and column.null_count and beyond_float(column):
         return masked_values(column)
     dtype = pandas_dtype(column.type)
-    return column.to_pandas() if dtype is None else dtype.__from_arrow__(column)
+    if dtype is not None:
+        return dtype.__from_arrow__(column)
+    if exact_in_pandas(column):
+        with contextlib.suppress(pa.ArrowException, ValueError, OverflowError):  # Python has no object for a value
+            return column.to_pandas()
+    return pd.arrays.ArrowExtensionArray(column)
 
 
 def pandas_dtype(kind: Any) -> Any:
@@ -177,11 +189,6 @@ def masked_values(column: AnyColumn) -> Any:
 
     dtype: Any = pd.api.types.pandas_dtype(_MASKED[str(column.type)])
     return dtype.__from_arrow__(column)
-
-
-def _is_large(column: AnyColumn) -> bool:
-    bounds: Any = pc.min_max(column).as_py()
-    return bounds["max"] is not None and (bounds["max"] > _NAN_SAFE or bounds["min"] < -_NAN_SAFE)
 
 
 def _fits(kind: pa.DataType, spec: Spec) -> bool:
