@@ -20,6 +20,8 @@ VERSION = "sfx.version"
 _BATCH = "sfx.batch_id"
 _AT = "sfx.at"
 _ROWS, _BYTES = "numRows", "totalSize"
+_FORMATS = ("delta", "hudi", "iceberg")
+_FORMAT_NOTES = ("table_type", "spark.sql.sources.provider", "classification", "storage_handler")
 _KEPT_HERE = (ROOT, SEQUENCE, VERSION, _BATCH, _AT)
 # What engines noted of the files that were there before.
 _STALE = ("COLUMN_STATS_ACCURATE", "numFiles", "rawDataSize", _ROWS, _BYTES, _BATCH)
@@ -29,6 +31,24 @@ NO_FILES = {_ROWS: "0", _BYTES: "0", "numFiles": "0"}
 def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
     """Those of a table's parameters that this package has set for its own use, but for those of the pointer and the version."""
     return {name: value for name, value in parameters.items() if name.startswith("sfx.") and name not in _KEPT_HERE}
+
+
+def format_in(parameters: Mapping[str, str], *classes: str | None) -> str:
+    """The table format that a metastore's entry is of, by what Hive, Spark, Trino and Glue note of it; empty for plain files.
+
+    Args:
+        parameters: The table's parameters.
+        classes: The classes that read it: input format, SerDe.
+
+    Example:
+        >>> format_in({"table_type": "ICEBERG"}), format_in({}, "org.apache.hudi.hadoop.HoodieParquetInputFormat")
+        ('iceberg', 'hudi')
+        >>> format_in({"spark.sql.sources.provider": "parquet"}, INPUT_FORMAT)
+        ''
+    """
+    said = [parameters.get(name, "").lower() for name in _FORMAT_NOTES]
+    said += [name.lower() for name in classes if name]
+    return next((name for name in _FORMATS if any(name in one for one in said)), "")
 
 
 def pointing(parameters: Mapping[str, str], pointer: PartitionInfo) -> dict[str, str]:

@@ -14,6 +14,7 @@ from airflow_sfx.metastore.external import (
     ROOT,
     SEQUENCE,
     SERDE,
+    format_in,
     own_parameters,
     pointer_in,
     pointing,
@@ -70,6 +71,9 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
         columns=tuple(Column(field["Name"], field["Type"]) for field in storage["Columns"]),
         keys=tuple(PartitionKey(field["Name"], field["Type"]) for field in table.get("PartitionKeys", [])),
         parameters=own_parameters(parameters),
+        format=format_in(
+            parameters, storage.get("InputFormat"), storage.get("SerdeInfo", {}).get("SerializationLibrary")
+        ),
     )
 
 

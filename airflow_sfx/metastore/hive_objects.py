@@ -16,6 +16,7 @@ from airflow_sfx.metastore.external import (
     SEQUENCE,
     SERDE,
     VERSION,
+    format_in,
     own_parameters,
     pointer_in,
     pointing,
@@ -47,6 +48,7 @@ def info_of(table: Any) -> TableInfo:
         columns=tuple(Column(field.name, field.type) for field in table.sd.cols),
         keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
         parameters=own_parameters(parameters),
+        format=format_in(parameters, table.sd.inputFormat, table.sd.serdeInfo and table.sd.serdeInfo.serializationLib),
     )
 
 

@@ -23,6 +23,7 @@ class TableInfo:
         columns: Its columns, without the partition keys.
         keys: Its partition keys; none for a table without partitions.
         parameters: Further facts, as text.
+        format: The table format that other programs have it in: ``delta``, ``hudi`` or ``iceberg``; empty for plain files.
     """
 
     ref: TableRef
@@ -30,6 +31,7 @@ class TableInfo:
     columns: tuple[Column, ...]
     keys: tuple[PartitionKey, ...]
     parameters: Mapping[str, str] = field(default_factory=dict)
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)

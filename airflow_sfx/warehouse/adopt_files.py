@@ -15,6 +15,7 @@ from airflow_sfx.core.errors import InvalidName, SchemaMismatch, WarehouseUnavai
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.directories import is_hidden, is_parquet
+from airflow_sfx.warehouse.table_formats import refuse_logged
 from airflow_sfx.warehouse.writing import FoundFile
 
 if TYPE_CHECKING:
@@ -88,10 +89,11 @@ def data_files(store: Store, directory: str) -> list[str]:
     """The paths of the Parquet files below a directory and from it, sorted, without what Hive and Spark hide.
 
     Raises:
-        InvalidName: There are none.
+        InvalidName: There are none, or they are a Delta, Iceberg or Hudi table's.
     """
     below = f"{directory}/" if directory else ""
     paths = [info.path.removeprefix(below) for info in store.list(directory)]
+    refuse_logged(f"{store.uri}/{directory}".rstrip("/"), paths)
     found = sorted(path for path in paths if not any(is_hidden(step) for step in path.split("/")) and is_parquet(path))
     if not found:
         raise InvalidName(
@@ -135,7 +137,7 @@ def place_of(near: Store, location: str) -> Place:
         The directory.
 
     Raises:
-        InvalidName: It is not in a kind of storage that is known here.
+        InvalidName: It is not in a kind of storage that is known here, or is a Delta, Iceberg or Hudi table's.
         PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
     """
     with looking_at(near, location):
@@ -143,6 +145,7 @@ def place_of(near: Store, location: str) -> Place:
     below = f"{directory}/" if directory else ""
     with looking_at(near, f"{store.uri}/{directory}"):
         names = [info.path.removeprefix(below) for info in store.list(directory)]
+    refuse_logged(f"{store.uri}/{directory}".rstrip("/"), names)
     return Place(store, directory, tuple(sorted(name for name in names if "/" not in name and not is_hidden(name))))
 
 

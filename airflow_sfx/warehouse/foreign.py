@@ -26,6 +26,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
 from airflow_sfx.warehouse.pointers import beside_our_batches, moved_by_others
 from airflow_sfx.warehouse.progress import Progress
+from airflow_sfx.warehouse.table_formats import refuse_format
 from airflow_sfx.warehouse.taking import take_over
 from airflow_sfx.warehouse.target import Target
 
@@ -121,7 +122,7 @@ def adopt_present(
 
     Raises:
         TableNotFound: There is no such table.
-        InvalidName: There is nothing to adopt.
+        InvalidName: There is nothing to adopt, or it is a Delta, Iceberg or Hudi table.
         SchemaMismatch: The files are no Parquet files, or do not fit the table.
     """
     if target.existing is None:
@@ -129,6 +130,7 @@ def adopt_present(
             f"there is no table {target.ref} in the metastore: name the directory that is to become one",
             table=str(target.ref),
         )
+    refuse_format(str(target.ref), target.existing.format)
     ours = STYLE_PARAMETER in target.existing.parameters
     before = target.existing
     if not ours:
@@ -166,7 +168,11 @@ def with_empty_table_as_ours(target: Target, info: TableInfo) -> Target:
 
     Returns:
         The table as it will be once it is written; as it is, where it has something.
+
+    Raises:
+        InvalidName: It is a Delta, Iceberg or Hudi table.
     """
+    refuse_format(str(target.ref), info.format)
     return replace(target, existing=_as_ours(target, info), adopted=True) if _is_empty(target, info) else target
 
 

@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import hints
 from airflow_sfx.warehouse.progress import Progress, telling
+from airflow_sfx.warehouse.table_formats import refuse_below_logs
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content
 
@@ -56,7 +57,7 @@ def take_over(
         The pin of the batches.
 
     Raises:
-        InvalidName: There are no files.
+        InvalidName: There are no files, or they are a Delta, Iceberg or Hudi table's.
         SchemaMismatch: The files do not fit together, or do not fit the table.
     """
     from airflow_sfx.frames.hive import columns_of
@@ -66,6 +67,7 @@ def take_over(
     if target.existing is not None:
         known = target.open(keys, target.existing.columns)
         admit(known, _heads(known, places))
+    _refuse_parts_of_tables(target.store, places)
     inspected = inspect_places(target.store, places, progress)
     if not inspected:
         raise InvalidName(
@@ -96,6 +98,12 @@ def take_over(
 
     commit(table, ledger, batches.heads, plan, author)
     return table.pin(batches.batches)
+
+
+def _refuse_parts_of_tables(near: Store, places: Mapping[Partition, Place]) -> None:
+    uris = [place.uri for place in places.values()]
+    with looking_at(near, uris[0] if uris else near.uri):
+        refuse_below_logs(near, uris)
 
 
 def inspect_places(
