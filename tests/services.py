@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_sfx.stack import Stack, down, up
+from airflow_sfx.stack import Stack, down, s3_server, up
 from airflow_sfx.stack.hive_metastore import java_program, spark_settings
 
 
@@ -61,7 +61,8 @@ def mounted_bucket(stack, tmp_path_factory) -> Iterator[Path]:
     filer = f"127.0.0.1:{stack.ports['filer']}.{stack.ports['filer_grpc']}"
     options = [f"-filer={filer}", "-filer.path=/buckets", f"-dir={place}", "-readOnly", "-cacheDir", str(place.parent)]
     with (place.parent / "mount.log").open("wb") as log:
-        mount = subprocess.Popen([weed, "mount", *options], stdout=log, stderr=log)
+        environment = {**os.environ, **s3_server.environment(stack)}
+        mount = subprocess.Popen([weed, "mount", *options], stdout=log, stderr=log, env=environment)
     give_up = time.monotonic() + 30
     while not (place / "warehouse").is_dir():
         assert mount.poll() is None, (place.parent / "mount.log").read_text()

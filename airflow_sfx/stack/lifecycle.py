@@ -72,7 +72,7 @@ def up(
     """
     folder = directory.expanduser().absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise WarehouseUnavailable(
             f"the folder {folder} cannot be made ({error.strerror}): name another with --dir"
@@ -158,7 +158,8 @@ def status(directory: Path = DEFAULT_DIRECTORY) -> list[ServiceStatus]:
 def _start(service: ModuleType, stack: Stack) -> process.Daemon:
     temporary = stack.directory / "tmp"
     temporary.mkdir(exist_ok=True)
-    return process.start(service.NAME, service.command(stack), stack.directory, {"TMPDIR": str(temporary)})
+    variables = {"TMPDIR": str(temporary), **service.environment(stack)}
+    return process.start(service.NAME, service.command(stack), stack.directory, variables)
 
 
 def _again(service: ModuleType, stack: Stack) -> process.Daemon:

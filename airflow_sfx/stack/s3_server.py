@@ -37,6 +37,9 @@ def command(stack: Stack) -> list[str]:
         "dir": data,
         "ip": HOST,
         "ip.bind": HOST,
+        # Without a key, by one GET that any web page can send, the master deletes a bucket; the filer writes any object.
+        "disableHttp": "true",
+        "filer.disableHttp": "true",
         "s3.config": config,
         "s3.port": ports["s3"],
         "s3.port.grpc": ports["s3_grpc"],
@@ -54,6 +57,17 @@ def command(stack: Stack) -> list[str]:
         "filer.port.grpc": ports["filer_grpc"],
     }
     return [_program(), "server", "-s3", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """The keys with which the server's parts sign what they ask of each other: nobody else may read or write there.
+
+    They are made from the stack's secret, so that a program that has it can mount the bucket.
+    """
+    names = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
+    return {
+        f"WEED_JWT_{name}_KEY": hmac.digest(stack.secret_key.encode(), name.encode(), "sha256").hex() for name in names
+    }
 
 
 def ready(stack: Stack) -> bool:

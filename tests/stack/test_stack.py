@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import shlex
@@ -11,8 +12,11 @@ import sys
 import threading
 from pathlib import Path
 
+import httpx
 import pandas as pd
+import psutil
 import pytest
+from obstore.store import S3Store
 
 import airflow_sfx as sfx
 from airflow_sfx.core.errors import WarehouseUnavailable
@@ -68,6 +72,59 @@ def test_secrets_are_in_files_of_this_user_only_and_in_no_log(stack) -> None:
     assert stack.secret_key not in repr(stack)
     for log in stack.directory.glob("*.log"):
         assert stack.secret_key not in log.read_text(errors="replace")
+
+
+def test_nothing_of_the_stack_listens_for_other_machines(stack) -> None:
+    processes = [psutil.Process(one.pid) for one in status(stack.directory)]
+    doors = {door.laddr for one in processes for door in one.net_connections("tcp") if door.status == "LISTEN"}
+    assert {door.port for door in doors} >= set(stack.ports.values())
+    assert all(ipaddress.ip_address(door.ip.removeprefix("::ffff:")).is_loopback for door in doors), doors
+    for host in other_addresses():
+        for port in {door.port for door in doors}:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, port), 5).close()
+
+
+def other_addresses() -> list[str]:
+    """The addresses at which other machines can reach this one."""
+    found = [address for interface in psutil.net_if_addrs().values() for address in interface]
+    return [
+        one.address
+        for one in found
+        if one.family == socket.AF_INET and not ipaddress.ip_address(one.address).is_loopback
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "path"),
+    [
+        ("filer", "GET", "/buckets/"),
+        ("filer", "GET", "/buckets/warehouse/doors/kept"),
+        ("filer", "PUT", "/buckets/warehouse/doors/kept"),
+        ("filer", "DELETE", "/buckets/warehouse/doors/kept"),
+        ("filer", "DELETE", "/buckets/warehouse?recursive=true"),
+        ("master", "GET", "/dir/assign"),
+        ("master", "GET", "/col/delete?collection=warehouse"),
+        ("master", "POST", "/submit"),
+        ("volume", "POST", "/3,01637037d6"),
+        ("volume", "GET", "/3,01637037d6"),
+        ("s3", "GET", "/warehouse/doors/kept"),
+        ("s3", "DELETE", "/warehouse/doors/kept"),
+        ("s3", "PUT", "/warehouse/doors/kept"),
+    ],
+)
+def test_who_has_no_key_neither_reads_nor_writes_by_any_port_of_the_s3_server(stack, part, method, path) -> None:
+    store = S3Store("warehouse", endpoint=stack.endpoint, client_options={"allow_http": True})
+    store.put("doors/kept", b"kept")
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.ports[part]}") as nobody:
+        answer = nobody.request(method, path, content=b"forged" if method in ("PUT", "POST") else None)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert bytes(store.get("doors/kept").bytes()) == b"kept"
+
+
+def test_the_folder_of_a_stack_is_its_users_alone(folder) -> None:
+    up(folder)
+    assert folder.stat().st_mode & 0o077 == 0
 
 
 def test_two_that_start_the_same_stack_at_once_get_one(folder) -> None:
