@@ -19,7 +19,7 @@ from pyarrow import fs, types
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch, SfxError
 from airflow_sfx.frames.arrow import AnyField, AnyType
 from airflow_sfx.frames.conform import conformed
-from airflow_sfx.frames.filters import Filters, can_skip, columns_used, expression_of
+from airflow_sfx.frames.filters import Filters, can_skip, columns_used, does_not_fit, expression_of, kept
 from airflow_sfx.frames.hive import arrow_type_of_key, key_type_of
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.names import unknown_column
@@ -84,7 +84,7 @@ class ReadPlan:
         kinds = {key.lower(): kind for key, kind in key_types.items()}
         keys = {key.lower(): key for file in files for key in file.keys}
         everything, extra = _with_keys(target, keys, kinds)
-        expression = None if filters is None else expression_of(filters, everything.schema)
+        expression = None if filters is None else expression_of(filters, everything)
         order = None if columns is None else _ordered(columns, everything, with_index)
         if order is None and expression is None:
             everything, extra = target, {}
@@ -134,9 +134,9 @@ class ReadPlan:
         if part.logical is not self.target:
             table = conformed(table, self.target)
             if self.pushed is not None:
-                table = table.filter(self.pushed)
+                table = kept(table, self.pushed)
         if self.late is not None:
-            table = table.filter(self.late)
+            table = kept(table, self.late)
         return table if self.order is None or table.column_names == self.order else table.select(self.order)
 
     def nothing(self) -> pa.Table:
@@ -145,21 +145,26 @@ class ReadPlan:
         return table if self.order is None else table.select(self.order)
 
     def culprit(self, files: Sequence[SourceFile], error: Exception) -> SfxError:
-        """The error that says which file could not be read, or that the files do not go together."""
+        """The error that says which file could not be read, or that the files do not go together, or not with the filter."""
         for file in files:
             try:
                 self._try(file)
+                self._rehearse(Part([file], file.logical))
             except (pa.ArrowException, OSError) as found:
                 return InconsistentBatch(
                     f"{file} cannot be read ({found}): it is missing, truncated or changed, and not the file that the "
                     "manifest names"
                 )
-        if len({id(file.logical) for file in files}) > 1:
-            return SchemaMismatch(
-                f"the batches have types that cannot be brought together ({error}): load the partitions one by one, or "
-                "name the columns that you need with columns="
-            )
-        return InconsistentBatch(f"{shown(files)} cannot be read ({error}): they are not the files that were written")
+        if self.pushed is not None:
+            try:
+                self._rehearse(Part(files, self.target))
+                return does_not_fit(self.pushed, self.target.schema, error)
+            except (pa.ArrowException, OSError) as found:
+                error = found  # the filter is not to blame
+        return SchemaMismatch(
+            f"the batches have types that cannot be brought together ({error}): load the partitions one by one, or "
+            "name the columns that you need with columns="
+        )
 
     def _try(self, file: SourceFile) -> None:
         if isinstance(file.source, str):
@@ -169,6 +174,12 @@ class ReadPlan:
             pq.read_table(pa.BufferReader(file.source))
         else:
             file.source.read_all()
+
+    def _rehearse(self, part: Part) -> None:
+        """Scan all rows of files, without the filter."""
+        for scanner in replace(self, pushed=None, late=None).scan(part).bits(1 << 17):
+            for _ in scanner.to_batches():
+                pass
 
     def _fits(self, logical: LogicalSchema) -> bool:
         if logical is self.target:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,20 +11,13 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.comparison import COMPARE, among, comparison, unknown
 
 if TYPE_CHECKING:
     from sqlglot import expressions as sql
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "eq": lambda column, value: column == value,
-    "neq": lambda column, value: column != value,
-    "gt": lambda column, value: column > value,
-    "gte": lambda column, value: column >= value,
-    "lt": lambda column, value: column < value,
-    "lte": lambda column, value: column <= value,
-}
-
-_UNKNOWN: Any = pc.scalar(pa.scalar(None, pa.bool_()))  # type: ignore[arg-type]  # the stubs know plain values only
+_PARTS = frozenset({"this", "expression", "expressions", "low", "high", "quoted", "is_string"})
+_SIGNS = {"eq": "==", "neq": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def columns_of(text: str) -> list[str]:
@@ -66,7 +60,10 @@ def condition_of(text: str, schema: pa.Schema) -> pc.Expression:
         >>> condition_of("n > 3 AND day = '2016-10-31'", pa.schema([("n", pa.int64()), ("day", pa.date32())]))
         <pyarrow.compute.Expression ((n > 3) and (day == 2016-10-31))>
     """
-    return _Reader(text, schema).expression(_parsed(text))
+    try:
+        return _Reader(text, schema).expression(_parsed(text))
+    except RecursionError as error:
+        raise _refused(text, "it is nested too deeply") from error
 
 
 class _Reader:
@@ -78,6 +75,7 @@ class _Reader:
     def expression(self, node: sql.Expr) -> pc.Expression:
         from sqlglot import expressions as sql
 
+        self._check_parts(node)
         made: Any
         if isinstance(node, sql.Paren):
             made = self.expression(node.this)
@@ -92,67 +90,99 @@ class _Reader:
         found: pc.Expression = made
         return found
 
+    def _check_parts(self, node: sql.Expr) -> None:
+        """Refuse what is not looked at, as the SYMMETRIC of a BETWEEN: it would be left out of the condition."""
+        more = [name for name, part in node.args.items() if part and name not in _PARTS]
+        if more:
+            raise _refused(self._text, f"the {more[0]} of {node.sql()!r} is more than that")
+
     def _of_column(self, node: Any) -> Any:
         from sqlglot import expressions as sql
 
-        compare = _COMPARE.get(node.key)
+        sign = _SIGNS.get(node.key)
         several = isinstance(node, sql.In) and node.expressions
         null = isinstance(node, sql.Is) and isinstance(node.expression, sql.Null)
-        if not (compare or several or null or isinstance(node, sql.Between)):
+        if not (sign or several or null or isinstance(node, sql.Between)):
             raise _refused(self._text, f"{node.sql()!r} is none of these")
         name = self._column(node.this)
         if name is None:
-            return pc.scalar(True) if null else _UNKNOWN
+            return pc.scalar(True) if null else unknown()
         column: Any = pc.field(name)
-        if compare:
-            return compare(column, self._literal(node.expression, name))
-        if several:
+        if sign:
+            return self._compared(name, sign, node.expression)
+        if several:  # in Arrow's own null is in no list, and not unknown
             values = [self._literal(one, name) for one in node.expressions]
-            among = column.isin(pa.array([one.as_py() for one in values], values[0].type))
-            return pc.if_else(column.is_null(), _UNKNOWN, among)  # Arrow's own is false for null
+            return pc.if_else(column.is_null(), unknown(), among(self._schema.field(name), values))
         if null:
             return column.is_null()
-        low, high = (self._literal(node.args[end], name) for end in ("low", "high"))
-        return (column >= low) & (column <= high)
+        return self._compared(name, ">=", node.args["low"]) & self._compared(name, "<=", node.args["high"])
 
     def _column(self, node: Any) -> str | None:
         """The column's own name; None if there is no such column."""
         from sqlglot import expressions as sql
 
-        if not isinstance(node, sql.Column) or node.table:
+        if not isinstance(node, sql.Column):
             raise _refused(self._text, f"{node.sql()!r} stands where a column's name is expected")
+        self._check_parts(node)
         return self._names.get(node.name.lower())
 
-    def _literal(self, node: Any, name: str) -> Any:
+    def _compared(self, name: str, sign: str, node: Any) -> Any:
+        value = self._literal(node, name)
+        if isinstance(value, Decimal):
+            return comparison(self._schema.field(name), sign, value)
+        return COMPARE[sign](pc.field(name), value)
+
+    def _literal(self, node: Any, name: str) -> pa.Scalar[Any] | Decimal:
+        """A value of the column's type; or a number that is none, but can be compared with the column's."""
         from sqlglot import expressions as sql
 
         kind: Any = self._schema.field(name).type
         kind = kind.value_type if types.is_dictionary(kind) else kind
-        negative = isinstance(node, sql.Neg)
-        node = node.this if negative else node
-        if isinstance(node, sql.Boolean):
-            value: Any = pa.scalar(bool(node.this))
-        elif isinstance(node, sql.Literal):
-            value = pa.scalar(f"-{node.this}" if negative else str(node.this))
-        else:
+        plain = node.this if isinstance(node, sql.Neg) else node
+        if isinstance(plain, sql.Boolean) and plain is node and types.is_boolean(kind):
+            return pa.scalar(bool(plain.this))
+        if not isinstance(plain, sql.Literal):
             raise _refused(self._text, f"{node.sql()!r} stands where a literal is expected")
+        text = str(plain.this) if plain is node else f"-{plain.this}"
         try:
-            return value.cast(kind)
+            made: pa.Scalar[Any] = pa.scalar(text).cast(kind)
+            return made
         except (pa.ArrowException, ValueError) as error:
+            if not plain.is_string and (types.is_integer(kind) or types.is_decimal(kind)):
+                return Decimal(text)
             raise SchemaMismatch(f"{node.sql()} in the condition is no {kind}, as the column {name!r} is") from error
 
 
 def _parsed(text: str) -> sql.Expr:
     import sqlglot
 
+    if not isinstance(text, str):
+        raise _refused(text, f"it is a {type(text).__name__}")
     try:
+        tokens = sqlglot.tokenize(text)
+        _check_all_read(text, [(token.start, token.end + 1) for token in tokens if token.text != ";"])
         return sqlglot.parse_one(text)
     except sqlglot.errors.SqlglotError as error:
         raise _refused(text, str(error).splitlines()[0]) from error
+    except RecursionError as error:
+        raise _refused(text, "it is nested too deeply") from error
 
 
-def _refused(text: str, why: str) -> SchemaMismatch:
+def _check_all_read(text: str, read: Sequence[tuple[int, int]]) -> None:
+    """Refuse comments, and further statements: what stands there was meant, and the parser leaves it out."""
+    position = 0
+    for start, end in [*read, (len(text), len(text))]:
+        left_out = text[position:start]
+        if left_out.strip():
+            place = position + len(left_out) - len(left_out.lstrip())
+            raise _refused(
+                text, f"{text[place : place + 20]!r} at character {place + 1} is a comment or ends the condition"
+            )
+        position = end
+
+
+def _refused(text: object, why: str) -> SchemaMismatch:
     return SchemaMismatch(
-        f"the condition {text!r} is not understood ({why}): write comparisons, IN, BETWEEN or IS NULL of columns and "
+        f"the condition {text!r:.300} is not understood ({why}): write comparisons, IN, BETWEEN or IS NULL of columns and "
         "literals, with AND, OR and NOT"
     )

@@ -49,12 +49,13 @@ def load_batches(
         InconsistentBatch: Stored objects are not what the manifest says.
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
-    from airflow_sfx.frames.filters import names_in
+    from airflow_sfx.frames.filters import names_in, read_filters
     from airflow_sfx.frames.output import to_output
     from airflow_sfx.frames.reading import iter_batches, read_table, without_rows
     from airflow_sfx.frames.schema_text import schema_from_text
     from airflow_sfx.frames.unify import with_absent
 
+    filters = read_filters(filters)
     manifests = table.manifests(dict(batches))
     tell(Loaded(table.pin(dict(batches))))
     lead = schema_from_text(max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pandas as pd
@@ -89,6 +89,22 @@ def test_batches_are_loaded_as_a_spark_frame_however_they_were_stored(warehouse,
     assert found.where("more is null").count() == 3
     rows = warehouse.load_dataframe(first, as_="spark", columns=["sold"], filters=[("kind", "==", "a")]).collect()
     assert sorted(row["sold"] for row in rows) == [1, 3]
+
+
+def test_filters_of_a_spark_frame_compare_as_everywhere(warehouse, spark) -> None:
+    berlin = pd.to_datetime(["2016-10-31 01:00", "2016-10-31 02:00"]).tz_localize("Europe/Berlin")
+    frame = pd.DataFrame({"n": [1, 2], "at": berlin, "took": pd.to_timedelta([1, 2], unit="s")})
+    pin = warehouse.store_dataframe(frame, "spark", "filtered", [DAY])
+
+    def numbers(*filters) -> list[int]:
+        return [row.n for row in warehouse.load_dataframe(pin, as_="spark", columns=["n"], filters=filters).collect()]
+
+    assert numbers(("n", ">", 1.5), ("n", "<", 2**63)) == [2]
+    assert numbers(("at", "<=", datetime(2016, 10, 31, 0, 30, tzinfo=UTC))) == [1]
+    assert numbers(("took", ">", timedelta(milliseconds=1500))) == [2]
+    assert (numbers(("n", "in", [])), numbers()) == ([], [1, 2])
+    with pytest.raises(sfx.SchemaMismatch, match="column 'at', which is timestamp"):
+        numbers(("at", ">", datetime(2016, 10, 31)))
 
 
 def test_a_spark_frame_reads_its_batches_even_when_they_are_replaced_before_it_runs(warehouse, items) -> None:
