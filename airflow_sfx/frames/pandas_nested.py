@@ -59,7 +59,7 @@ def _has(kind: Any, wanted: Any, *, within: Any = None) -> bool:
 
 
 def _becomes_another(leaf: Any, within: Any) -> bool:
-    if types.is_struct(within) or types.is_map(within):
+    if isinstance(within, pa.StructType | pa.MapType):
         return (types.is_timestamp(leaf) or types.is_duration(leaf)) and leaf.unit == "ns"
     return bool(types.is_timestamp(leaf) and leaf.tz is not None)
 
@@ -72,7 +72,7 @@ def _leaves(array: Any) -> Iterator[AnyArray]:
     elif types.is_struct(kind):
         for field in array.flatten():
             yield from _leaves(field)
-    elif types.is_nested(kind):
+    elif is_list(kind):
         yield from _leaves(array.flatten())
     else:
         yield array

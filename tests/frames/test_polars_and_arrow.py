@@ -160,3 +160,7 @@ def test_a_date_that_python_has_none_for_keeps_its_arrow_type_in_pandas() -> Non
     found = pandas(stored(table))["day"]
     assert found.dtype == pd.ArrowDtype(pa.date32())
     assert pa.array(found.array).cast(pa.int32()).to_pylist() == [4_000_000, None]
+
+
+def test_runs_come_back_from_pandas_as_their_values() -> None:
+    assert pandas(stored(pa.table({"c": run_end_encode(pa.array([1, 1, 2]))})))["c"].tolist() == [1, 1, 2]
