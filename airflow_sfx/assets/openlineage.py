@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_sfx.core.uris import clean_uri
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.sdk import Asset
@@ -30,7 +32,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset 
     location, ids = asset.extra.get("location"), asset.extra.get("batch_ids")
     if not isinstance(location, str) or not isinstance(ids, list):
         return None
-    parts = urlsplit(location)
+    parts = urlsplit(clean_uri(location))
     space = f"{parts.scheme}://{parts.netloc}" if parts.netloc else parts.scheme
     table = asset.uri.partition("://")[2].replace("/", ".")
     hive = symlinks_dataset.Identifier(namespace=space, name=table, type="TABLE")

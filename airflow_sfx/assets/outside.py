@@ -8,6 +8,7 @@ from airflow_sfx.assets.message import EXTRA, asset_uri, written
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.event_key import event_key, partition_of_name
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.uris import server_url
 
 _SECONDS = 60
 
@@ -25,6 +26,7 @@ def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publi
         The IDs of the events.
 
     Raises:
+        InvalidName: The address holds a login, or is not one.
         WarehouseUnavailable: Airflow cannot be reached or refuses; the batches are current all the same.
 
     Example:
@@ -37,6 +39,7 @@ def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publi
     """
     import httpx
 
+    server_url(api_url, "the address of Airflow's API")
     uri = asset_uri(pin.ref)
     extra = {EXTRA: written(pin, operation)}
     headers = {"Authorization": f"Bearer {token}"}

@@ -107,7 +107,7 @@ def adopt(
         raise typer.BadParameter("--key is of a directory: the metastore knows the keys of its table")
     place = directory if directory is None or "://" in directory else str(Path(directory).expanduser().absolute())
     wanted = _partitions(settings, ref, partition) if partition else None
-    with counting(f"reading {place or ref}") as progress:
+    with counting(f"reading the files of {ref}") as progress:
         pin = settings.warehouse.adopt(
             ref.database,
             ref.table,

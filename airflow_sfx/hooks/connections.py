@@ -9,6 +9,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.uris import is_host
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -68,8 +69,8 @@ def on_metastore(uri: str, connection: Connection) -> str:
     parts = urlsplit(uri)
     if parts.scheme != "hive" or parts.netloc:
         raise InvalidName(
-            f"metastore_conn_id is {connection.conn_id!r} and the warehouse is {uri!r}: write the warehouse without hosts, "
-            "hive://?location=s3://bucket/prefix, and the connection's are used"
+            f"metastore_conn_id is {connection.conn_id!r} and the warehouse's URI has another scheme than hive:// or has hosts: "
+            "write the warehouse without hosts, hive://?location=s3://bucket/prefix, and the connection's are used"
         )
     if connection.conn_type != METASTORE_TYPE:
         raise InvalidName(
@@ -78,6 +79,11 @@ def on_metastore(uri: str, connection: Connection) -> str:
     hosts = [host.strip() for host in (connection.host or "").split(",") if host.strip()]
     if not hosts:
         raise InvalidName(f"the Airflow connection {connection.conn_id!r} names no host of a Hive Metastore")
+    if not all(map(is_host, hosts)):
+        raise InvalidName(
+            f"the Airflow connection {connection.conn_id!r} has a host that is not one: write host or host:port, with commas "
+            "between several; a login or an option has no place there"
+        )
     port = connection.port or _METASTORE_PORT
     extra = connection.extra_dejson
     login = {}
@@ -86,10 +92,10 @@ def on_metastore(uri: str, connection: Connection) -> str:
         login = {"auth": "KERBEROS", "kerberos_service_name": str(extra.get("kerberos_service_name", "hive"))}
     elif mechanism != "NOSASL":
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has auth_mechanism={mechanism!r}: use NOSASL or GSSAPI"
+            f"the Airflow connection {connection.conn_id!r} has an auth_mechanism that is not known: use NOSASL or GSSAPI"
         )
     query = urlencode(parse_qsl(parts.query) + list(login.items()), safe=":/")
-    return urlunsplit(("hive", ",".join(f"{host}:{port}" for host in hosts), "", query, ""))
+    return urlunsplit(("hive", ",".join(host if ":" in host else f"{host}:{port}" for host in hosts), "", query, ""))
 
 
 def connection_named(conn_id: str, conn_type: str, what: str) -> Connection:

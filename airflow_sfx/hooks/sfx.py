@@ -8,7 +8,6 @@ The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/wa
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 EXAMPLE = "embedded:///data/warehouse"
-_SECRET_OPTIONS = ("secret", "password", "token", "access_key", "credential")
 
 
 class SfxHook(BaseHook):
@@ -59,12 +57,16 @@ class SfxHook(BaseHook):
             WarehouseUnavailable: There is no such connection.
             InvalidName: The connection names no warehouse.
         """
+        from airflow_sfx.warehouse.connect import parse_warehouse
+
         connection = self._connection()
         uri = warehouse_uri(connection)
         metastore = connection.extra_dejson.get("metastore_conn_id")
         if not metastore:
             return uri
-        return on_metastore(uri, connection_named(str(metastore), METASTORE_TYPE, "its hosts"))
+        named = on_metastore(uri, connection_named(str(metastore), METASTORE_TYPE, "its hosts"))
+        parse_warehouse(named, f"the Airflow connection {self.sfx_conn_id!r} with {str(metastore)!r}")
+        return named
 
     def get_conn(self) -> Warehouse:
         """Open the warehouse; the second call gives the same one.
@@ -80,10 +82,10 @@ class SfxHook(BaseHook):
             from airflow_sfx.hooks.context import current_producer
             from airflow_sfx.warehouse.connect import connect
 
+            uri = self.get_uri()
             aws = self._connection().extra_dejson.get("aws_conn_id")
             access = s3_access(str(aws)) if aws else None
             named = f"the Airflow connection {self.sfx_conn_id!r}"
-            uri = self.get_uri()
             try:
                 self._warehouse = connect(uri, producer=current_producer, access=access, source=named)
             except (InvalidName, WarehouseUnavailable) as error:
@@ -161,8 +163,7 @@ def warehouse_uri(connection: Connection) -> str:
         The URI in its extra ``warehouse``.
 
     Raises:
-        InvalidName: It is of another type, names no warehouse, or the URI holds a secret, which the message
-            does not show.
+        InvalidName: It is of another type, names no warehouse, or the URI holds a login, which the message does not show.
     """
     remedy = f'set the field Warehouse (the extra "warehouse") to a URI such as {EXAMPLE}'
     if connection.conn_type != SfxHook.conn_type:
@@ -170,14 +171,10 @@ def warehouse_uri(connection: Connection) -> str:
             f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r}, not "
             f"{SfxHook.conn_type!r}: choose that type and {remedy}"
         )
+    from airflow_sfx.warehouse.connect import parse_warehouse
+
     uri = connection.extra_dejson.get("warehouse")
     if not isinstance(uri, str) or not uri.strip():
         raise InvalidName(f"the Airflow connection {connection.conn_id!r} names no warehouse: {remedy}")
-    parts = urlsplit(uri.strip())
-    options = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    if parts.password or any(word in name for word in _SECRET_OPTIONS for name in options):
-        raise InvalidName(
-            f"the warehouse of the Airflow connection {connection.conn_id!r} holds a password, and a warehouse's URI "
-            "is logged and stored: take it out of the URI"
-        )
+    parse_warehouse(uri.strip(), f"the warehouse of the Airflow connection {connection.conn_id!r}")
     return uri.strip()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.metastore import PartitionInfo
 
 INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
@@ -70,7 +71,7 @@ def pointer_in(values: Sequence[str], location: str, parameters: Mapping[str, st
     """The pointer that a location and its parameters are."""
     return PartitionInfo(
         partition=Partition(tuple(values)),
-        location=location,
+        location=clean_uri(location),
         sequence=_number(parameters.get(SEQUENCE)) or 0,
         batch_id=parameters.get(_BATCH),
         rows=_number(parameters.get(_ROWS)),

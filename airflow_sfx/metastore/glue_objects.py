@@ -8,6 +8,7 @@ from typing import Any
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.external import (
     INPUT_FORMAT,
     OUTPUT_FORMAT,
@@ -67,7 +68,7 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
     parameters, storage = table.get("Parameters", {}), table["StorageDescriptor"]
     return TableInfo(
         ref=TableRef(table["DatabaseName"], table["Name"]),
-        location=parameters.get(ROOT) or storage["Location"],
+        location=clean_uri(parameters.get(ROOT) or storage["Location"]),
         columns=tuple(Column(field["Name"], field["Type"]) for field in storage["Columns"]),
         keys=tuple(PartitionKey(field["Name"], field["Type"]) for field in table.get("PartitionKeys", [])),
         parameters=own_parameters(parameters),

@@ -24,6 +24,7 @@ from thrift.transport.TSocket import TSocket
 from thrift.transport.TTransport import TBufferedTransport, TTransportBase, TTransportException
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.uris import is_host
 from airflow_sfx.metastore.hive_thrift import Client
 from airflow_sfx.metastore.patience import TRY_SECONDS, patience
 
@@ -81,14 +82,17 @@ class Address:
             InvalidName: A host is empty, a port is no number, or the login is unknown.
         """
         hosts = []
-        for part in netloc.split(","):
+        for number, part in enumerate(netloc.split(","), 1):
             host, _, port = part.rpartition(":") if ":" in part else (part, "", str(DEFAULT_PORT))
-            if not host or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
-                raise InvalidName(f"{part!r} is no host of a Hive Metastore: write host or host:port, as in host:9083")
+            if not is_host(part) or not 0 < int(port) <= _LAST_PORT:
+                raise InvalidName(
+                    f"host {number} of the Hive Metastore is not a host: write host or host:port, as in host:9083, with commas "
+                    "between several"
+                )
             hosts.append((host, int(port)))
         auth = options.get("auth", "NOSASL").upper()
         if auth not in ("NOSASL", "KERBEROS"):
-            raise InvalidName(f"auth={auth!r} is not known: use NOSASL or KERBEROS")
+            raise InvalidName("auth= is not a login that is known: use NOSASL or KERBEROS")
         return cls(tuple(hosts), auth, options.get("kerberos_service_name", "hive"), source)
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.external import (
     INPUT_FORMAT,
     NO_FILES,
@@ -44,7 +45,7 @@ def info_of(table: Any) -> TableInfo:
     parameters = table.parameters or {}
     return TableInfo(
         ref=TableRef(table.dbName, table.tableName),
-        location=parameters.get(ROOT) or table.sd.location,
+        location=clean_uri(parameters.get(ROOT) or table.sd.location),
         columns=tuple(Column(field.name, field.type) for field in table.sd.cols),
         keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
         parameters=own_parameters(parameters),

@@ -12,6 +12,7 @@ from typing import TypeVar
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.metastore import RefusedPartition
 from airflow_sfx.metastore.names import hive_name
 
@@ -82,7 +83,7 @@ def refusal(keys: Sequence[PartitionKey], values: Sequence[str], location: str) 
     try:
         Partition(tuple(values))
     except InvalidName as error:
-        return RefusedPartition(hive_name(keys, values), location, _rule(error))
+        return RefusedPartition(hive_name(keys, values), clean_uri(location), _rule(error))
     return None
 
 

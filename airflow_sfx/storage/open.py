@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.uris import login_refused, parse_uri
 from airflow_sfx.storage.store import Store
 
 if TYPE_CHECKING:
     from airflow_sfx.storage.s3 import S3Access
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
+_FILE = re.compile("file:(?:///|/(?!/))")
 _NO_PATH = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
@@ -35,8 +37,8 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
         >>> open_store("memory:///").uri
         'memory://'
     """
-    parts = urlsplit(uri)
-    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+    parts = parse_uri(uri, "the URI of a storage")
+    if parts.scheme == "file" and not parts.authority and parts.path.startswith("/"):
         from airflow_sfx.storage.files import FileStorage
 
         return FileStorage(unquote(parts.path))
@@ -45,16 +47,14 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
 
         from airflow_sfx.storage.objects import ObjectStorage
 
-        return ObjectStorage(MemoryStore(), uri)
-    if "@" in parts.netloc:
-        raise InvalidName(
-            f"the {parts.scheme}:// URI holds a key or a password before the bucket: leave it out, URIs are logged and stored"
-        )
-    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
+        return ObjectStorage(MemoryStore(), "memory:///")
+    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.authority) and not parts.options:
         from airflow_sfx.storage.s3 import S3Access, open_s3
 
-        return open_s3(parts.netloc, parts.path.strip("/"), access or S3Access())
-    raise InvalidName(f"{uri!r} names no storage: use file:///absolute/path, s3://bucket/prefix or memory:///")
+        return open_s3(parts.authority, parts.path.strip("/"), access or S3Access())
+    raise InvalidName(
+        "the URI of a storage names no storage: use file:///absolute/path, s3://bucket/prefix or memory:///, without options"
+    )
 
 
 def open_place(location: str, access: S3Access | None = None) -> tuple[Store, str]:
@@ -75,16 +75,18 @@ def open_place(location: str, access: S3Access | None = None) -> tuple[Store, st
     if scheme in ("s3", "s3a", "s3n"):
         bucket, _, path = rest.partition("/")
         path = path.strip("/")
-        if path and _NO_PATH.search(path):
+        if "@" in unquote(bucket):
+            raise login_refused("the location")
+        if path and _BUCKET.fullmatch(bucket) and _NO_PATH.search(path):
             raise InvalidName(
                 f"{location!r} has an empty step, a '.' or '..', or a control character, and cannot be read: move the files"
             )
         return _bucket(bucket, access), path
-    if location.startswith("file:"):
+    if _FILE.match(location):
         path = "/" + location.removeprefix("file:").lstrip("/")
         return _directory(path), ""
     raise InvalidName(
-        f"{location!r} names no storage that is known here: use file:///absolute/path or s3://bucket/prefix"
+        "the location names no storage that is known here: use file:///absolute/path or s3://bucket/prefix"
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.uris import server_url
 from airflow_sfx.storage.objects import ObjectStorage
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def open_s3(bucket: str, prefix: str, access: S3Access) -> ObjectStorage:
     from obstore.store import S3Store
 
     endpoint = access.endpoint or next(filter(None, map(os.environ.get, _ENDPOINTS)), None)
-    refuse_login(endpoint, "the S3 endpoint")
+    if endpoint:
+        server_url(endpoint, "the S3 endpoint (AWS_ENDPOINT_URL or its like, or an Airflow connection's)")
     provider = _provider(access, os.environ)
     region = access.region or (provider and provider.region) or _environment_region(os.environ)
     store = S3Store(
@@ -77,27 +79,6 @@ def open_s3(bucket: str, prefix: str, access: S3Access) -> ObjectStorage:
         config={"endpoint": endpoint} if endpoint else {},  # endpoint=None is refused, not taken for Amazon's own
     )
     return ObjectStorage(store, f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}", access)
-
-
-def refuse_login(endpoint: str | None, what: str) -> None:
-    """Refuse an endpoint with a user name or a password in it: every error of the connection would show it.
-
-    Args:
-        endpoint: The server's URL; None for Amazon's.
-        what: What it is, for the message.
-
-    Raises:
-        InvalidName: It has an ``@``, wherever.
-
-    Example:
-        >>> refuse_login("http://127.0.0.1:8333", "the S3 endpoint")
-    """
-    if "@" in (endpoint or ""):
-        raise InvalidName(
-            f"{what} (AWS_ENDPOINT_URL or its like, or an Airflow connection's) holds a user name or a password before the "
-            "host: leave them out, endpoints are logged; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            "AWS_PROFILE, or the login of the Airflow connection"
-        )
 
 
 class _SessionCredentials:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch, WarehouseUnavailable
 from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.core.uris import parse_uri, refuse_login
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.directories import is_hidden, is_parquet
 from airflow_sfx.warehouse.table_formats import refuse_logged
@@ -20,6 +22,10 @@ from airflow_sfx.warehouse.writing import FoundFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_LIKE_A_URI = re.compile("[:?#@]")
+"""What is in a misspelt URI, which may hold a secret, and in hardly a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +79,20 @@ def open_directory(near: Store, directory: str) -> tuple[Store, str]:
         InvalidName: There is no such directory.
     """
     if "://" not in directory:
+        refuse_login(directory, "the directory to adopt")
         directory = f"file://{directory}"
     elif directory.startswith("file:"):  # from a person, who encodes
         directory = unquote(directory)
     if directory.startswith("file:"):
         path = directory.removeprefix("file:").removeprefix("//")
         if not path.startswith("/"):
-            raise InvalidName(f"{path!r} is not an absolute path: pass one that begins with /, or a URI")
+            raise InvalidName("the directory to adopt is not an absolute path: pass one that begins with /, or a URI")
+        refuse_login(path, "the directory to adopt")
         if not os.path.isdir(path):
-            raise InvalidName(f"there is no directory {path}: name one that holds Parquet files")
+            shown = "as the one to adopt" if _LIKE_A_URI.search(path) else path
+            raise InvalidName(f"there is no directory {shown}: name one that holds Parquet files")
+    elif parse_uri(directory, "the directory to adopt").options:
+        raise InvalidName("the directory to adopt has options behind a ?: name the directory alone")
     return near.place(directory)
 
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.layout import PartitionStyle
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.uris import Uri, is_host, parse_uri, server_url
 from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.open import open_store
 from airflow_sfx.storage.store import Store
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 
 DEFAULT_URI = "embedded://~/.sfx/warehouse"
 _LOGIN: tuple[str, ...] = ("auth", "kerberos_service_name")
+_S3_OPTIONS = ("location", "endpoint_url", "region")
+_OPTIONS = {
+    "embedded": ("layout",),
+    "hive": (*_S3_OPTIONS, *_LOGIN, "layout"),
+    "glue": (*_S3_OPTIONS, "glue_endpoint_url", "layout"),
+}
+_URIS = {"location", "endpoint_url", "glue_endpoint_url"}
+_REGION = re.compile("[a-z0-9-]+")
+_WORD = re.compile(r"[A-Za-z0-9._-]+")
 CATALOG_FILE = "_sfx/metastore.sqlite"
 
 
@@ -58,42 +68,76 @@ def connect(
         >>> connect(f"embedded://{tempfile.mkdtemp()}").tables()
         []
     """
-    if not isinstance(uri, str):
-        raise InvalidName(f"{uri!r:.120} is not a URI: pass text, such as 'embedded:///absolute/path'")
-    parts = urlsplit(uri)
-    options = _options(uri, parts.query)
-    _refuse_logins(parts.netloc, *options.items())
-    told = {name: value.partition("?")[0] for name, value in options.items() if name != "location"}
+    parts = parse_warehouse(uri)
+    options = dict(parts.options)
+    shown_options = {name: value for name, value in options.items() if name != "location"}
     style = _style(options)
     if parts.scheme == "hive":
-        store, metastore, shown = _hive(parts.netloc, options, access, source)
+        store, metastore, shown = _hive(parts.authority, options, access, source)
     elif parts.scheme == "glue":
-        store, metastore, shown = _glue(parts.netloc, options, access)
-    elif parts.scheme == "embedded":
-        store, metastore, shown = _embedded(uri, parts)
+        store, metastore, shown = _glue(parts.authority, options, access)
     else:
-        raise InvalidName(
-            f"{_without_secrets(uri)!r} names no warehouse: use embedded:///absolute/path for one in a directory, or "
-            "hive://host:9083?location=s3://bucket/prefix for a Hive Metastore, or "
-            "glue://region?location=s3://bucket/prefix for AWS Glue"
-        )
-    if options:
-        raise InvalidName(f"unknown option {', '.join(sorted(options))} of a warehouse's URI ({parts.scheme}://…)")
-    if told:  # who opens it again by what it is called gets the same
-        shown += f"{'&' if '?' in shown else '?'}{urlencode(told, safe=':/')}"
+        store, metastore, shown = _embedded(parts)
+    if shown_options:  # opening the URI that is shown gives the same warehouse
+        shown += f"{'&' if '?' in shown else '?'}{urlencode(shown_options, safe=':/')}"
     return Warehouse(
         shown, store, metastore, partition_style=style, producer=producer or (lambda: current_producer(os.environ))
     )
 
 
-def _embedded(uri: str, parts: SplitResult) -> tuple[Store, Metastore, str]:
+def parse_warehouse(uri: str, what: str = "the warehouse's URI") -> Uri:
+    """Read a warehouse's URI, without opening anything.
+
+    Args:
+        uri: The URI, as `connect` takes it.
+        what: What it is, for messages, which repeat nothing of it.
+
+    Returns:
+        Its parts, without a login.
+
+    Raises:
+        InvalidName: It names no warehouse, or holds something that is not part of one's name, such as a password.
+
+    Example:
+        >>> parse_warehouse("hive://one:9083,two?location=s3://bucket/prefix").authority
+        'one:9083,two'
+    """
+    if not isinstance(uri, str):
+        raise InvalidName(f"a {type(uri).__name__} is not a URI: pass text, such as 'embedded:///absolute/path'")
+    parts = parse_uri(uri, what)
+    known = _OPTIONS.get(parts.scheme)
+    if known is None:
+        raise InvalidName(
+            f"{what} names no warehouse: use embedded:///absolute/path for one in a directory, or "
+            "hive://host:9083?location=s3://bucket/prefix for a Hive Metastore, or "
+            "glue://region?location=s3://bucket/prefix for AWS Glue"
+        )
+    if parts.options.keys() - set(known):
+        raise InvalidName(f"{what} has an option that is not known: those of {parts.scheme}:// are {', '.join(known)}")
+    if parts.scheme != "embedded" and parts.path.strip("/"):
+        raise InvalidName(f"{what} has a path: the place of the data is the option location=s3://bucket/prefix")
+    if "location" in parts.options:
+        parse_uri(parts.options["location"], "location=")
+    for name in parts.options.keys() & _URIS - {"location"}:
+        server_url(parts.options[name], f"{name}=")
+    for name in parts.options.keys() - _URIS:
+        if not (_REGION if name == "region" else _WORD).fullmatch(parts.options[name]):
+            raise InvalidName(f"{name}= of {what} has a value that it cannot have: use letters, digits, -, _ and .")
+    if parts.scheme == "hive" and parts.authority and not all(map(is_host, parts.authority.split(","))):
+        raise InvalidName(
+            f"{what} has a host that is not one: write host or host:port, as in hive://one:9083,two:9083?location=s3://bucket"
+        )
+    if parts.scheme == "glue" and not _REGION.fullmatch(parts.authority):
+        raise InvalidName(f"{what} names no region: write glue://eu-west-1?location=s3://bucket/prefix")
+    return parts
+
+
+def _embedded(parts: Uri) -> tuple[Store, Metastore, str]:
     from airflow_sfx.metastore.embedded import EmbeddedMetastore
 
-    path = os.path.expanduser(unquote(parts.netloc + parts.path))
-    if parts.fragment or uri.endswith("#"):
-        raise InvalidName(f"{uri!r} has a #, which ends a URI's path: write %23 where it belongs to the path")
+    path = os.path.expanduser(unquote(parts.authority + parts.path))
     if not path.startswith("/"):
-        raise InvalidName(f"{uri!r} has no absolute path: use embedded:///absolute/path, with three slashes")
+        raise InvalidName("the warehouse's URI has no absolute path: use embedded:///absolute/path, with three slashes")
     store = open_store(f"file://{quote(path)}")
     shown = re.sub("[%#?]", lambda found: quote(found.group()), path)  # readable, and opens the same again
     return store, EmbeddedMetastore(f"{path}/{CATALOG_FILE}", store.uri), f"embedded://{shown}"
@@ -113,8 +157,6 @@ def _hive(netloc: str, options: dict[str, str], access: S3Access | None, source:
 def _glue(region: str, options: dict[str, str], access: S3Access | None) -> tuple[Store, Metastore, str]:
     from airflow_sfx.metastore.glue import GlueMetastore
 
-    if not region:
-        raise InvalidName("a glue:// URI names the region: glue://eu-west-1?location=s3://bucket/prefix")
     endpoint = options.pop("glue_endpoint_url", None)
     given = _access(options, access)
     store = open_store(_location(options), replace(given, region=given.region or region))
@@ -123,12 +165,10 @@ def _glue(region: str, options: dict[str, str], access: S3Access | None) -> tupl
         import boto3
         from botocore.config import Config
 
-        from airflow_sfx.storage.s3 import refuse_login
-
         session = given.session() if given.session else boto3.Session()
         config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60)
         made = session.client("glue", region_name=region, endpoint_url=endpoint, config=config)
-        refuse_login(made.meta.endpoint_url, "the endpoint of Glue")  # the environment or a profile may have said it
+        server_url(made.meta.endpoint_url, "the endpoint of Glue")  # of the environment or a profile
         return made
 
     return store, GlueMetastore(client, store.uri), f"glue://{region}?location={store.uri}"
@@ -150,35 +190,10 @@ def _access(options: dict[str, str], access: S3Access | None) -> S3Access:
     return replace(given, endpoint=endpoint or given.endpoint, region=region or given.region)
 
 
-def _options(uri: str, query: str) -> dict[str, str]:
-    try:
-        return dict(parse_qsl(query, strict_parsing=bool(query)))
-    except ValueError as error:
-        raise InvalidName(f"the options of {_without_secrets(uri)!r} are not name=value&name=value: {error}") from error
-
-
-def _refuse_logins(netloc: str, *options: tuple[str, str]) -> None:
-    """Refuse a user name, a key or a password anywhere, without showing it."""
-    places = [("the URI", netloc), *((f"{name}=", urlsplit(value).netloc) for name, value in options)]
-    for where, found in places:
-        if "@" in found:
-            raise InvalidName(
-                f"{where} holds a user name or a password before the host or bucket: leave them out, URIs are logged and "
-                "stored; keys come from the AWS environment or an Airflow connection"
-            )
-
-
 def _style(options: dict[str, str]) -> PartitionStyle:
     layout = options.pop("layout", "value")
     if layout == "hive":
         return "hive"
     if layout == "value":
         return "value"
-    raise InvalidName(f"layout={layout!r} is not a layout: use value (20161031) or hive (date=20161031)")
-
-
-def _without_secrets(uri: str) -> str:
-    scheme, separator, _ = uri.partition("://")
-    if separator:
-        return f"{scheme}://…"
-    return "…" if "@" in uri or "?" in uri else uri
+    raise InvalidName("layout= is not a layout: use value (20161031) or hive (date=20161031)")

@@ -347,3 +347,55 @@ def page_of_warehouses(uris):
                 seen.append(client.get("/api/changes", params={"since": "2013-01-01T00:00:00Z"}).status_code)
     snapshots.reopen()
     return seen
+
+
+def said_of_connections(connections):
+    """All that the hook, *Test*, the page and the logs say of ``sfx_default`` and those it uses, and the kinds of errors."""
+    import traceback
+
+    from airflow.models import Connection
+    from fastapi.testclient import TestClient
+
+    from airflow_sfx.hooks.sfx import SfxHook
+    from airflow_sfx.plugin.web.access import READING
+    from airflow_sfx.plugin.web.app import create_app
+    from airflow_sfx.plugin.web.looking import snapshots
+
+    given = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
+    app = create_app()
+    said, kinds = [], []
+
+    class Collect(logging.Handler):
+        def emit(self, record):
+            if record.name.startswith("airflow_sfx"):
+                said.append(self.format(record))
+
+    handler, root = Collect(level=logging.DEBUG), logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        with (
+            patch.dict(os.environ, given),
+            patch.dict(app.dependency_overrides, {one.dependency: lambda: None for one in READING}),
+        ):
+            for name in ("SFX_WAREHOUSE", *(name for name in os.environ if name.startswith("AWS_"))):
+                os.environ.pop(name, None)
+            os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+            for call in (SfxHook().get_uri, lambda: repr(SfxHook().get_conn()), lambda: SfxHook().get_conn().tables()):
+                try:
+                    said.append(str(call()))
+                    kinds.append("")
+                except Exception as error:
+                    kinds.append(type(error).__name__)
+                    said += [str(error), *traceback.format_exception(error), repr(error.__context__)]
+            told = connections["sfx_default"]
+            said.append(str(Connection(conn_id="t", **told | {"extra": json.dumps(told["extra"])}).test_connection()))
+            answer = TestClient(app).get("/api/tables")
+            said.append(answer.text)
+            kinds.append(answer.status_code)
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+        snapshots.reopen()
+    return {"said": "\n".join(said), "kinds": kinds}

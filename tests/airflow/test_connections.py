@@ -85,6 +85,70 @@ def test_an_endpoint_with_a_password_is_refused_without_showing_it(airflow, conn
     assert "s3cr3t" not in message
 
 
+SECRET = "C4nary"
+METASTORE = {"conn_type": "hive_metastore", "host": "127.0.0.1", "port": 1}
+WAREHOUSE = {"warehouse": "hive://?location=s3://bucket/prefix", "metastore_conn_id": "hms", "aws_conn_id": "aws"}
+SPELLINGS = [
+    f"hive://ada:{SECRET}@host:9083?location=s3://bucket/prefix",
+    f"hive:/ada:{SECRET}@?location=s3://bucket/prefix",
+    f"hive:///ada:{SECRET}@host?location=s3://bucket/prefix",
+    f"hive://?location=s3://AKIA%3A{SECRET}%40bucket/prefix",
+    f"hive://?location=s3://bucket/prefix&aws_secret_access_key={SECRET}",
+    f"hive://?location=s3://bucket/prefix&{SECRET}",
+    f"hive://?location=s3://bucket/prefix&endpoint_url=http://ada:{SECRET}@host:1",
+    f"s3://AKIA:{SECRET}@bucket/prefix",
+    f"ada:{SECRET}@host",
+    f"hive://[{SECRET}",
+]
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+@pytest.mark.parametrize("more", [{}, {"metastore_conn_id": "hms", "aws_conn_id": "aws"}], ids=["alone", "with others"])
+def test_a_secret_in_the_warehouse_is_refused_and_in_nothing_that_is_said(airflow, text, more):
+    told = {"conn_type": "sfx", "extra": {"warehouse": text, **more}}
+    found = airflow.probe(
+        "said_of_connections", connections={"sfx_default": told, "hms": METASTORE, "aws": {"conn_type": "aws"}}
+    )
+    assert SECRET not in found["said"]
+    assert found["kinds"] == ["InvalidName", "InvalidName", "InvalidName", 400]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hms": {"host": f"ada:{SECRET}@host"}},
+        {"hms": {"host": f"one,hive://ada:{SECRET}@two"}},
+        {"hms": {"extra": {"auth_mechanism": f"LDAP:{SECRET}"}}},
+        {"hms": {"extra": {"auth_mechanism": "GSSAPI", "kerberos_service_name": f"hive {SECRET}@"}}},
+        {"aws": {"extra": {"endpoint_url": f"http://ada:{SECRET}@127.0.0.1:1"}}},
+        {"aws": {"extra": {"endpoint_url": f"http://127.0.0.1:1?token={SECRET}"}}},
+        {"aws": {"extra": {"service_config": {"s3": {"endpoint_url": f"//ada:{SECRET}@127.0.0.1:1"}}}}},
+    ],
+)
+def test_a_secret_in_an_address_of_a_connection_that_is_used_is_in_nothing_that_is_said(airflow, change):
+    connections = {
+        "sfx_default": {"conn_type": "sfx", "extra": WAREHOUSE},
+        "hms": METASTORE,
+        "aws": {"conn_type": "aws", "login": "AKIAEXAMPLE", "password": f"{SECRET}-secret-key"},
+    }
+    for name, fields in change.items():
+        connections[name] = connections[name] | fields
+    found = airflow.probe("said_of_connections", connections=connections)
+    assert SECRET not in found["said"]
+    assert found["kinds"][1:] == ["InvalidName", "InvalidName", 400]
+
+
+def test_the_keys_of_a_connection_are_in_nothing_that_is_said_where_no_server_answers(airflow):
+    connections = {
+        "sfx_default": {"conn_type": "sfx", "extra": WAREHOUSE},
+        "hms": METASTORE,
+        "aws": {"conn_type": "aws", "login": "AKIAEXAMPLE", "password": f"{SECRET}-secret-key"},
+    }
+    found = airflow.probe("said_of_connections", connections=connections)
+    assert SECRET not in found["said"]
+    assert found["kinds"] == ["", "", "WarehouseUnavailable", 503]
+
+
 def test_an_assumed_role_gives_credentials_that_end_and_are_asked_for_again(airflow, glue_endpoint):
     assert "AWS_PROFILE" not in os.environ
     found = airflow.probe("credentials_of_role", sts_endpoint=glue_endpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import uuid
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -19,6 +20,7 @@ from airflow_sfx.storage.open import open_store
 from airflow_sfx.warehouse import commit
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.warehouse.canaries import CANARY
 
 DAY, NEXT = "20161031", "20161101"
 
@@ -288,6 +290,21 @@ def test_what_cannot_be_a_batch_is_noted_with_its_place(warehouse, ours, others,
     assert noted.location == f"s3://warehouse/{elsewhere}/csv"
     warehouse.rollback("mine", "sales", [DAY], to=ours.batch_id)
     assert read(warehouse, DAY, "mine") == ["hat"]
+
+
+def test_a_place_with_a_login_is_shown_adopted_and_kept_without_it(warehouse, ours, others, elsewhere, caplog) -> None:
+    """Hadoop took keys in locations for long."""
+    caplog.set_level(logging.DEBUG)
+    others.put(f"{elsewhere}/x/part-0.parquet", item=["stranger"], sold=[7])
+    others.set_location("mine", "sales", [DAY], f"s3a://AKIAEXAMPLE:{CANARY}@warehouse/{elsewhere}/x")
+    said = [repr(warehouse.audit("mine", "sales")), repr(warehouse.repair("mine", "sales"))]
+    pin = warehouse.adopt("mine", "sales", partitions=[DAY])
+    assert read(warehouse, DAY, "mine") == ["stranger"]
+    said += [pin.to_json(), repr(warehouse.history("mine", "sales", [DAY], limit=None)), caplog.text]
+    kept = [warehouse.store.get(one.path) for one in warehouse.store.list("mine.db")]
+    assert len(kept) > 3
+    assert CANARY not in "".join(said)
+    assert CANARY.encode() not in b"".join(kept)
 
 
 def test_a_partition_that_was_dropped_and_added_again_is_a_foreign_change(warehouse, ours, others, elsewhere) -> None:

@@ -28,7 +28,7 @@ def test_a_uri_with_a_secret_is_refused_and_the_secret_is_not_shown(uri: str) ->
 
 def test_a_directory_to_adopt_with_a_secret_is_refused_and_the_secret_is_not_shown(tmp_path) -> None:
     warehouse = sfx.connect(f"embedded://{tmp_path}/warehouse")
-    with pytest.raises(sfx.InvalidName, match="key or a password") as refused:
+    with pytest.raises(sfx.InvalidName, match="user name or a password") as refused:
         warehouse.adopt("sales", "items", f"s3://AKIA:{SECRET}@bucket/old")
     assert SECRET not in str(refused.value)
 

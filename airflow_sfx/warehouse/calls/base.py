@@ -11,6 +11,7 @@ from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.ledger import Ledger
@@ -48,8 +49,8 @@ class Calls:
         table = OpenTable.find(pin.ref, self.store, self.metastore)
         if not table.is_at(pin.location):
             raise InvalidName(
-                f"the pin of {pin.ref} points at {pin.location}, and this warehouse has the table at {table.location}: "
-                "connect to the warehouse that the pin was made in"
+                f"the pin of {pin.ref} points at {clean_uri(pin.location)}, and this warehouse has the table at "
+                f"{table.location}: connect to the warehouse that the pin was made in"
             )
         for name in pin.batches:
             table.layout.partition(name)
