@@ -13,6 +13,7 @@ from airflow_sfx.assets.message import EXTRA, SCHEME, asset_uri, written
 from airflow_sfx.core.event_key import event_key, partition_of_name
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.templates import is_settled
 from airflow_sfx.warehouse.observers import Committed, Loaded
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def add_outlet(arguments: dict[str, Any], table: str) -> None:
         arguments: The operator's arguments.
         table: ``database.table``; a template is not known yet, and adds nothing.
     """
-    if "{" in table or arguments.get("_airflow_from_mapped"):
+    if not is_settled(table) or arguments.get("_airflow_from_mapped"):
         return
     outlets = arguments.get("outlets")
     given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets is not None else []

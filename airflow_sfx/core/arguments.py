@@ -1,7 +1,8 @@
-"""Arguments that are lists, times, numbers or switches: what people pass instead of one, and what to tell them."""
+"""Arguments that are lists, times, numbers, switches or missing: what people pass instead of one, and what to tell them."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -37,6 +38,35 @@ def listed(given: Iterable[T], argument: str) -> tuple[T, ...]:
         example = f"[{given!r}]" if isinstance(given, str | bytes | int) else "[…]"
         raise InvalidName(f"{argument}={given!r:.120} is not a list: pass a list, as in {argument}={example}")
     return tuple(given)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is one that a library writes where there is none. No library is imported to find out.
+
+    Args:
+        value: Anything: ``None``, a NaN of any width or of `decimal`, pandas' ``NaT`` and ``NA``, NumPy's ``NaT`` and masked
+            value, a null of Arrow. Text is never missing, whatever it says.
+
+    Returns:
+        Whether it is.
+
+    Example:
+        >>> [is_missing(value) for value in (None, float("nan"), "None", 0, "")]
+        [True, True, False, False, False]
+    """
+    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
+        return True
+    if isinstance(value, str | bytes | int):
+        return False
+    if hasattr(value, "as_py"):  # a scalar of Arrow
+        return is_missing(value.as_py())
+    try:
+        itself = value == value  # noqa: PLR0124  # NaN and NaT differ from themselves
+        return not itself
+    except ArithmeticError:  # a signalling NaN
+        return True
+    except (TypeError, ValueError):  # an array, or an expression: not one value
+        return False
 
 
 def zoned(moment: datetime, argument: str) -> datetime:

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from airflow_sfx.core.arguments import listed
+from airflow_sfx.core.arguments import is_missing, listed
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.missing import is_missing
 from airflow_sfx.core.table import identifier
 
 MAX_ENCODED_BYTES = 255

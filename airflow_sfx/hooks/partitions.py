@@ -50,16 +50,19 @@ def check_rendered(rendered: Sequence[Any], templates: Sequence[Any], task_id: s
         task_id: The task, for the message.
 
     Raises:
-        InvalidName: One is no partition value, or is the ``None`` that a template writes for what is not set. The
-            message has the task and the template.
+        InvalidName: One is no partition value, or another task's output names none. The message has the task and the template.
 
     Example:
         >>> check_rendered(["20161031"], ["{{ ds_nodash }}"], "load")
     """
+    if templates and not any(True for _ in _values(rendered)):
+        raise InvalidName(
+            f"the task {task_id} has partitions={templates!r}, which became {rendered!r} and names none: write "
+            "partitions=[] where the table has no partitions"
+        )
     for value in _values(rendered):
         try:
-            if partition_value(value) == "None" and "None" not in _values(templates):
-                raise InvalidName("'None' is what a template writes for a value that is not set")
+            partition_value(value)
         except InvalidName as error:
             raise InvalidName(
                 f"the task {task_id} has partitions={templates!r}, which became {rendered!r}, and {error}"

@@ -14,6 +14,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import named_warehouse
+from airflow_sfx.hooks.templates import NamesRendered, says_names
 from airflow_sfx.operators.arguments import passed_on, required_pins
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 register()
 
 
-class PublishBatchOperator(BaseOperator):
+class PublishBatchOperator(NamesRendered, BaseOperator):
     """Makes staged batches current; those of one table, such as a mapped task's, all at one moment.
 
     Args:
@@ -54,9 +55,11 @@ class PublishBatchOperator(BaseOperator):
     """
 
     operator_extra_links = (BatchHistoryLink(),)
+    names = ("reason",)
     template_fields: Sequence[str] = ("pin", "reason", "cascade")
     linked: BatchPin | None = None
 
+    @says_names
     def __init__(
         self,
         *,
@@ -180,15 +183,10 @@ class RollbackBatchOperator(Destination, BaseOperator):
     """
 
     operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = (
-        *Destination.templates,
-        "to",
-        "undone_dag_id",
-        "undone_run_id",
-        "undone_backfill_id",
-        "cascade",
-    )
+    names = (*Destination.names, "to", "undone_dag_id", "undone_run_id", "undone_backfill_id")
+    template_fields: Sequence[str] = (*names, "cascade")
 
+    @says_names
     def __init__(
         self,
         *,
@@ -214,9 +212,8 @@ class RollbackBatchOperator(Destination, BaseOperator):
                 "that a run or a backfill wrote"
             )
         self.set_destination(
-            table or "none.none", partitions, reason, sfx_conn_id, cascade=cascade, notify=checked(notify, self.task_id)
+            table, partitions, reason, sfx_conn_id, cascade=cascade, notify=checked(notify, self.task_id)
         )
-        self.table = table or ""
         self.to = to
         self.undone_dag_id = dag_id
         self.undone_run_id = run_id

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_sfx.assets.events import emit
+from airflow_sfx.core.arguments import is_missing
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.partitions import check_rendered, run_partition
+from airflow_sfx.hooks.templates import NamesRendered, is_settled
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 
-class Destination:
+class Destination(NamesRendered):
     """What operators that write a batch have in common; mixed into each."""
 
-    templates = ("table", "partitions", "reason")
+    names: ClassVar[tuple[str, ...]] = ("table", "partitions", "reason")
     task_id: str
     table: str
     partitions: Sequence[Any] | None
@@ -38,11 +40,11 @@ class Destination:
     notify: Notify
     log: Logger
     linked: BatchPin | None = None
-    _as_written: tuple[str, Sequence[Any] | None]
+    _as_written: tuple[str | None, Sequence[Any] | None]
 
     def set_destination(
         self,
-        table: str,
+        table: str | None,
         partitions: Sequence[Any] | str | None,
         reason: str,
         sfx_conn_id: str | None,
@@ -53,7 +55,7 @@ class Destination:
         """Take note of where and how to write, when the DAG file is parsed.
 
         Args:
-            table: ``database.table``, or a template.
+            table: ``database.table``, or a template; None for an operator that finds its tables otherwise.
             partitions: The partition's values, or templates.
             reason: Why.
             sfx_conn_id: The connection of the warehouse.
@@ -61,16 +63,18 @@ class Destination:
             more: The operator's other attributes.
 
         Raises:
-            InvalidName: The table's name breaks a rule and is no template.
+            InvalidName: The table's name breaks a rule and is no template, or the reason is missing.
         """
-        if "{" not in table:
+        if table is not None and is_settled(table):
             TableRef.parse(table)
+        if is_missing(reason):
+            raise InvalidName(f"the task {self.task_id} has reason={reason!r}: pass text, or leave it out")
         values = [partitions] if isinstance(partitions, str) else partitions
         # Together: an operator that is being made does in Airflow's __setattr__ what is needed after that alone, and ten
         # attributes one by one make a DAG file of hundreds of tasks a tenth slower to parse.
         vars(self).update(
             more,
-            table=table,
+            table=table or "",
             partitions=values,
             partition_by=[partition_by] if isinstance(partition_by, str) else partition_by,
             reason=reason,
@@ -90,20 +94,34 @@ class Destination:
         Raises:
             InvalidName: The table or a value is refused.
         """
-        return self._table(), self._partitions(context)
+        return self.named_table(), self._partitions(context)
 
-    def named(self) -> tuple[TableRef, Sequence[Any] | None]:
-        """The table and the partitions that the task names, and none of its run's.
+    def named_table(self) -> TableRef:
+        """The table that the task names.
 
         Returns:
-            The table, and the partitions' values; None for all.
+            The table.
 
         Raises:
-            InvalidName: The table or a value is refused.
+            InvalidName: It is refused.
+        """
+        try:
+            return TableRef.parse(self.table)
+        except InvalidName as error:
+            raise InvalidName(f"the task {self.task_id} has table={self._as_written[0]!r}, and {error}") from error
+
+    def named_partitions(self) -> Sequence[Any] | None:
+        """The partitions that the task names, and none of its run's.
+
+        Returns:
+            The partitions' values; None where it names none.
+
+        Raises:
+            InvalidName: A value is refused.
         """
         if self.partitions is not None:
             check_rendered(self.partitions, self._as_written[1] or (), self.task_id)
-        return self._table(), self.partitions or None
+        return self.partitions or None
 
     def warehouse(self) -> Warehouse | None:
         """The warehouse of the connection.
@@ -131,16 +149,9 @@ class Destination:
         emit(context, [pin] if self.publish else [], "publish", cascade=self.cascade)
         return pin
 
-    def _table(self) -> TableRef:
-        try:
-            return TableRef.parse(self.table)
-        except InvalidName as error:
-            raise InvalidName(f"the task {self.task_id} has table={self._as_written[0]!r}, and {error}") from error
-
     def _partitions(self, context: Context) -> Sequence[Any] | None:
         if self.partition_by is not None and self.partitions is None:
             return None
         if self.partitions is None:
             return [run_partition(cast("Mapping[str, Any]", context))]
-        check_rendered(self.partitions, self._as_written[1] or (), self.task_id)
-        return self.partitions or None
+        return self.named_partitions()

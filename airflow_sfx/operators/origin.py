@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.templates import is_mapped, is_settled
 from airflow_sfx.operators.arguments import pins_in
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def table_of_output(output: Any) -> str | None:
     table, pin = _said(operator, "table"), _said(operator, "pin")
     if table is None and pin is not None:
         return table_of_output(pin)  # a task that passes a pin on
-    return str(TableRef.parse(table)) if isinstance(table, str) and table and "{" not in table else None
+    return str(TableRef.parse(table)) if isinstance(table, str) and table and is_settled(table) else None
 
 
 def refuse_swapped(task: Any, context: Context, *fields: str) -> None:
@@ -60,7 +61,7 @@ def refuse_swapped(task: Any, context: Context, *fields: str) -> None:
 
 def _said(task: Any, field: str) -> Any:
     """A field as the DAG file has it; of a mapped task, for all of its instances."""
-    if not _is_mapped(task):
+    if not is_mapped(task):
         return getattr(task, field, None)
     each = task.expand_input.value
     return task.partial_kwargs.get(field) or (each.get(field) if isinstance(each, Mapping) else None)
@@ -68,17 +69,13 @@ def _said(task: Any, field: str) -> Any:
 
 def _as_written(task: Any, field: str, context: Context) -> Any:
     """A field as the DAG file has it; of a mapped task, for the instance that runs."""
-    if not _is_mapped(task):
+    if not is_mapped(task):
         return getattr(task, field, None)
     shared = task.partial_kwargs.get(field)
     decorated = getattr(task, "op_kwargs_expand_input", None)  # of a function, its arguments are mapped, and not fields
     if decorated is None:
         return _of_instance(task.expand_input, context).get(field, shared)
     return {**(shared or {}), **_of_instance(decorated, context)} if field == "op_kwargs" else shared
-
-
-def _is_mapped(task: Any) -> bool:
-    return hasattr(task, "partial_kwargs")
 
 
 def _of_instance(expanded: Any, context: Context) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.hooks.templates import is_settled, says_names
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.plugin.xcom import register
@@ -56,8 +57,10 @@ class PinBatchesOperator(Destination, BaseOperator):
     """
 
     operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = (*Destination.templates, "tables", "repin")
+    names = (*Destination.names, "tables")
+    template_fields: Sequence[str] = (*names, "repin")
 
+    @says_names
     def __init__(
         self,
         *,
@@ -76,9 +79,10 @@ class PinBatchesOperator(Destination, BaseOperator):
             raise InvalidName(f"the task {self.task_id} must say table= or, for a pin set, tables=, and not both")
         if at not in At.__args__:  # type: ignore[attr-defined]
             raise InvalidName(f"the task {self.task_id} has at={at!r}: it is current, start or as_of_logical_date")
-        first = table if table is not None else next(iter((tables or {}).values()), "")
-        self.set_destination(first, partitions, reason, sfx_conn_id)
+        self.set_destination(table, partitions, reason, sfx_conn_id)
         self.tables = dict(tables) if tables is not None else None
+        for one in filter(is_settled, (self.tables or {}).values()):
+            TableRef.parse(one)
         self.multiple_outputs = tables is not None
         self.at = at
         self.repin = repin
@@ -97,12 +101,14 @@ class PinBatchesOperator(Destination, BaseOperator):
             InvalidName: A table or a value is refused, or the run has no such moment.
             PartitionNotFound: A partition has no batch, or had none then.
         """
-        ref, partitions = self.named()
+        partitions = self.named_partitions()
         if self.tables is None:
-            self.linked = self._pin(ref, partitions, context)
+            self.linked = self._pin(self.named_table(), partitions, context)
             return self.linked
         named = {name: TableRef.parse(table) for name, table in self.tables.items()}
-        return {name: self._pin(ref, partitions, context) for name, ref in named.items()}
+        pins = {name: self._pin(ref, partitions, context) for name, ref in named.items()}
+        self.linked = next(iter(pins.values()), None)
+        return pins
 
     def _pin(self, ref: TableRef, partitions: Sequence[Any] | None, context: Context) -> BatchPin:
         producer = producer_of(cast("Mapping[str, Any]", context))

@@ -13,12 +13,13 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import named_warehouse
+from airflow_sfx.hooks.templates import NamesRendered, says_names
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RetainBatchesOperator(BaseOperator):
+class RetainBatchesOperator(NamesRendered, BaseOperator):
     """Retires old batches of a table, and deletes the files of those that were retired long enough ago.
 
     What is current, staged, adopted, or held by a durable pin stays, as does what a DAG run pinned with
@@ -42,8 +43,10 @@ class RetainBatchesOperator(BaseOperator):
         True
     """
 
-    template_fields: Sequence[str] = ("table", "reason")
+    names = ("table", "reason")
+    template_fields: Sequence[str] = names
 
+    @says_names
     def __init__(
         self,
         *,

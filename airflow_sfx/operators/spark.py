@@ -10,6 +10,7 @@ import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.hooks.templates import says_names
 from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
@@ -81,8 +82,10 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
     """
 
     operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, *Destination.templates, "inputs", "cascade")
+    names = (*Destination.names, "inputs")
+    template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, *names, "cascade")
 
+    @says_names
     def __init__(
         self,
         *,

@@ -13,6 +13,7 @@ import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.hooks.templates import says_names
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.notify import Notify, checked, notifies
@@ -68,9 +69,10 @@ class SqlToBatchOperator(Destination, BaseOperator):
     """
 
     operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = ("sql", "parameters", *Destination.templates, "cascade")
+    template_fields: Sequence[str] = ("sql", "parameters", *Destination.names, "cascade")
     template_ext: Sequence[str] = (".sql",)
 
+    @says_names
     def __init__(
         self,
         *,

@@ -16,6 +16,7 @@ from airflow.providers.standard.operators.python import PythonOperator
 import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.hooks.templates import says_names
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.notify import Notify, checked, notifies
@@ -68,8 +69,9 @@ class StoreBatchOperator(Destination, PythonOperator):
     checks: Sequence[Check]
 
     operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.templates, "cascade")
+    template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.names, "cascade")
 
+    @says_names
     def __init__(
         self,
         *,

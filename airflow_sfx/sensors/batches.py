@@ -13,6 +13,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.partitions import check_rendered
+from airflow_sfx.hooks.templates import NamesRendered, is_settled, says_names
 from airflow_sfx.operators.arguments import passed_on, required_pins
 from airflow_sfx.plugin.xcom import dump, register
 from airflow_sfx.sensors.waiting import BatchSensor
@@ -27,7 +28,7 @@ register()
 _RUN_PARTITION = "{{ dag_run.partition_key or ds_nodash }}"
 
 
-class BatchPartitionSensor(BatchSensor):
+class BatchPartitionSensor(NamesRendered, BatchSensor):
     """Waits until each of some partitions has a batch, or one that is new enough. Its XCom is their pin.
 
     Sensors of one table in one triggerer share one question to the metastore a poll, however many they are.
@@ -58,8 +59,10 @@ class BatchPartitionSensor(BatchSensor):
         ['{{ dag_run.partition_key or ds_nodash }}']
     """
 
-    template_fields: Sequence[str] = ("table", "partitions", "newer_than")
+    names = ("table", "partitions", "newer_than")
+    template_fields: Sequence[str] = names
 
+    @says_names
     def __init__(
         self,
         *,
@@ -71,7 +74,7 @@ class BatchPartitionSensor(BatchSensor):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if "{" not in table:
+        if is_settled(table):
             TableRef.parse(table)
         self.table = table
         given = [partitions] if isinstance(partitions, str) else partitions

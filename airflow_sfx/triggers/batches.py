@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_sfx.core.errors import SfxError, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, SfxError, WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.partitions import check_rendered
+from airflow_sfx.hooks.templates import NamesRendered
 from airflow_sfx.plugin.xcom import VERSION, load
 from airflow_sfx.triggers.awaited import Awaited, run_partitions
 from airflow_sfx.triggers.polling import Pointers, wait_for
 from airflow_sfx.triggers.warehouses import forget, warehouse_of
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from jinja2 import Environment
+
     from airflow_sfx.core.pin import BatchPin
 
 
@@ -40,7 +44,7 @@ def error_of(event: Mapping[str, Any]) -> SfxError:
     return named(str(event["message"]))
 
 
-class BatchPartitionTrigger(BaseTrigger):
+class BatchPartitionTrigger(NamesRendered, BaseTrigger):
     """Fires when each of some partitions has a batch that is new enough; all who wait on a table share one poll.
 
     Args:
@@ -52,6 +56,8 @@ class BatchPartitionTrigger(BaseTrigger):
         end_from_trigger: Whether the task has succeeded then, without a worker.
         of_run: Whether the partitions are the run's partition key or date.
     """
+
+    names = ("table", "partitions", "newer_than")
 
     def __init__(
         self,
@@ -71,6 +77,19 @@ class BatchPartitionTrigger(BaseTrigger):
         self.sfx_conn_id = sfx_conn_id
         self.end_from_trigger = end_from_trigger
         self.of_run = of_run
+        self._refused: InvalidName | None = None
+
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        """Render the templates of a task that begins in the triggerer; what is refused is told by `run`.
+
+        Args:
+            context: The task's context.
+            jinja_env: Airflow's environment of templates.
+        """
+        try:
+            super().render_template_fields(context, jinja_env)
+        except InvalidName as error:
+            self._refused = error
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments: a triggerer that takes over begins with these."""
@@ -90,6 +109,8 @@ class BatchPartitionTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and say so with an event; an error that no waiting mends is an event, too."""
         try:
+            if self._refused is not None:
+                raise self._refused
             check_rendered(self.partitions or (), self._as_written or (), str(self.task_id))
             partitions = run_partitions(self.partitions or ()) if self.of_run else self.partitions
             awaited = Awaited.of(partitions, self.newer_than)
