@@ -296,7 +296,7 @@ def test_a_place_with_a_login_is_shown_adopted_and_kept_without_it(warehouse, ou
     """Hadoop took keys in locations for long."""
     caplog.set_level(logging.DEBUG)
     others.put(f"{elsewhere}/x/part-0.parquet", item=["stranger"], sold=[7])
-    others.set_location("mine", "sales", [DAY], f"s3a://AKIAEXAMPLE:{CANARY}@warehouse/{elsewhere}/x")
+    others.set_location("mine", "sales", [DAY], f"s3://AKIAEXAMPLE:{CANARY}@warehouse/{elsewhere}/x")
     said = [repr(warehouse.audit("mine", "sales")), repr(warehouse.repair("mine", "sales"))]
     pin = warehouse.adopt("mine", "sales", partitions=[DAY])
     assert read(warehouse, DAY, "mine") == ["stranger"]
