@@ -98,7 +98,7 @@ def audit(
         _print(reports)
     untold = [report for report in reports if report.untold]
     for report in untold:
-        typer.echo(render.clean(f"the changes of {report.table} cannot be told: {report.untold}"), err=True)
+        render.say(f"the changes of {report.table} cannot be told: {report.untold}", err=True)
     if untold or any(report.foreign for report in reports):
         raise typer.Exit(1)
 
@@ -122,9 +122,9 @@ def _export(warehouse: Warehouse, target: TableRef, since: datetime | None, unti
     with waiting("looking at all tables"):
         pin = warehouse.export_audit(target.database, target.table, since=since, until=until)
     if pin is None:
-        typer.echo("nothing has changed on these days, and nothing was stored")
+        render.say("nothing has changed on these days, and nothing was stored")
     else:
-        typer.echo(f"{target} has the changes of {render.counted(len(pin.batches), 'day')} now")
+        render.say(f"{target} has the changes of {render.counted(len(pin.batches), 'day')} now")
 
 
 def _print(reports: list[AuditReport]) -> None:
@@ -164,4 +164,4 @@ def _print(reports: list[AuditReport]) -> None:
             below=("what something else did",),
         )
     if any(not report.files and not report.untold for report in reports):
-        typer.echo("files were not compared: --files does that", err=True)
+        render.say("files were not compared: --files does that", err=True)

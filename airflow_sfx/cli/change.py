@@ -51,7 +51,7 @@ def publish(
     if as_json:
         print_json(done)
     else:
-        typer.echo(f"{chosen.ref}: {batch} is current in {places}")
+        render.say(f"{chosen.ref}: {batch} is current in {places}")
 
 
 def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
@@ -69,7 +69,7 @@ def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
         rows = [(one.partition or "(whole table)", one.found, one.done or "left as it is") for one in found]
         render.table(f"{ref}", ("partition", "found", "done"), rows)
     else:
-        typer.echo(f"{ref}: nothing to repair")
+        render.say(f"{ref}: nothing to repair")
     if any(not one.done for one in found):
         raise typer.Exit(1)
 
@@ -120,7 +120,7 @@ def adopt(
     if as_json:
         print_json(pin)
     else:
-        typer.echo(f"{ref}: {render.counted(len(pin.entries), 'partition')} adopted as batch {pin.batch_id}")
+        render.say(f"{ref}: {render.counted(len(pin.entries), 'partition')} adopted as batch {pin.batch_id}")
 
 
 def _partitions(settings: Settings, ref: TableRef, names: Sequence[str]) -> list[Values]:

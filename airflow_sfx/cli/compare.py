@@ -10,6 +10,7 @@ from airflow_sfx.cli import render
 from airflow_sfx.cli.arguments import Batch, Json, Partitions, Settings, Table
 from airflow_sfx.cli.document import print_json
 from airflow_sfx.cli.terminal import counting, waiting
+from airflow_sfx.cli.visible import visible_json
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.document import plain
@@ -35,7 +36,7 @@ def pin(context: typer.Context, table: Table, partition: Partitions = None, as_j
     if as_json:
         print_json(found)
     else:
-        typer.echo(found.to_json())
+        typer.echo(visible_json(found.to_json()))
 
 
 def verify(
@@ -50,12 +51,12 @@ def verify(
         print_json({"pin": wanted, "files": files, "rows": rows, "bytes": size, "problems": problems})
     elif files or not problems:
         counts = f"{render.counted(files, 'file')}, {render.counted(rows, 'row')}, {render.size(size)}"
-        typer.echo(f"{wanted.ref}: {counts}: as they were written")
+        render.say(f"{wanted.ref}: {counts}: as they were written")
     for problem in problems:
-        typer.echo(render.clean(problem), err=True)
+        render.say(problem, err=True)
     if problems:
         remedy = "roll the partitions back to batches that verify, or restore the objects"
-        typer.echo(f"{wanted.ref}: {render.counted(len(problems), 'problem')}: {remedy}", err=True)
+        render.say(f"{wanted.ref}: {render.counted(len(problems), 'problem')}: {remedy}", err=True)
         raise typer.Exit(1)
 
 
@@ -133,18 +134,19 @@ def _show(found: BatchDiff) -> None:
     parts = [f"{render.number(found.added)} added", f"{render.number(found.removed)} removed"]
     if found.keys:
         parts.append(f"{render.number(found.changed)} changed")
-    typer.echo(
-        f"\nrows {render.change(render.number(found.rows_before), render.number(found.rows_after))}: {', '.join(parts)}"
+    typer.echo()
+    render.say(
+        f"rows {render.change(render.number(found.rows_before), render.number(found.rows_after))}: {', '.join(parts)}"
     )
     for example in found.examples:
         if example.before is not None and example.after is not None:
             keys = {key.lower(): example.after[key.lower()] for key in found.keys}
             cells = {name: render.change(example.before[name], example.after[name]) for name in example.columns}
-            typer.echo(f"  changed {_pairs({**keys, **cells})}")
+            render.say(f"  changed {_pairs({**keys, **cells})}")
         else:
-            typer.echo(f"  {example.kind} {_pairs(dict(example.after or example.before or {}))}")
+            render.say(f"  {example.kind} {_pairs(dict(example.after or example.before or {}))}")
     if found.identical:
-        typer.echo("identical")
+        render.say("identical")
 
 
 def _title(found: BatchDiff) -> str:

@@ -48,7 +48,7 @@ def hold(
         print_json(held)
         return
     end = render.moment(held.until) if held.until else "it is released"
-    typer.echo(render.clean(f"{name} holds {render.counted(len(pin.batches), 'batch')} of {chosen.ref} until {end}"))
+    render.say(f"{name} holds {render.counted(len(pin.batches), 'batch')} of {chosen.ref} until {end}")
 
 
 def holds(context: typer.Context, table: Table, as_json: Json = False) -> None:
@@ -81,7 +81,7 @@ def release(context: typer.Context, table: Table, name: Name, reason: Reason = "
     chosen = settings.table(table)
     if settings.warehouse.release(*chosen.names, name, reason=reason) is None:
         raise InvalidName(f"{name!r} holds nothing of {chosen.ref}: `sfx holds {chosen.ref}` lists who does")
-    typer.echo(render.clean(f"{name} holds nothing of {chosen.ref} any more"))
+    render.say(f"{name} holds nothing of {chosen.ref} any more")
 
 
 def _end(text: str | None) -> datetime | None:

@@ -31,7 +31,7 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
         states, others = _states(settings)
     place = settings.warehouse.store.local_path("")
     if place and not states and not others:  # a path that is mistyped is made, as one that is new
-        typer.echo(f"the warehouse in {place.rstrip('/')} is empty: it has no tables", err=True)
+        render.say(f"the warehouse in {place.rstrip('/')} is empty: it has no tables", err=True)
     if as_json:
         print_json([_summary(state) for state in states])
         return
@@ -49,7 +49,7 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged")
     render.table(settings.warehouse.uri, headings, rows, right=("partitions", "rows", "size", "staged"))
     if others:
-        typer.echo(f"not of this warehouse, nor adopted: {', '.join(map(str, others))}")
+        render.say(f"not of this warehouse, nor adopted: {', '.join(map(str, others))}")
 
 
 def show(context: typer.Context, table: Table, as_json: Json = False) -> None:
@@ -135,7 +135,7 @@ def readers(
     if rows:
         render.table(f"made from {pin}", ("table", "partition", "batch", "at (UTC)", "who"), rows, below=("who",))
     else:
-        typer.echo(f"no batch was made from {pin}")
+        render.say(f"no batch was made from {pin}")
 
 
 def head(
@@ -167,7 +167,7 @@ def head(
         cells = [["NULL" if value is None else value for value in row.values()] for row in found]
         render.table(f"{chosen.ref}", list(found[0]), cells)
     else:
-        typer.echo(f"{chosen.ref}: no rows", err=True)
+        render.say(f"{chosen.ref}: no rows", err=True)
 
 
 def _states(settings: Settings) -> tuple[list[TableState], list[TableRef]]:

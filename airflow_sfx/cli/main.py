@@ -7,8 +7,11 @@ need them, so that ``sfx --help`` answers at once.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -18,16 +21,23 @@ from airflow_sfx._version import __version__
 from airflow_sfx.cli import audit, change, compare, hold, look, retain, stack, undo
 from airflow_sfx.cli.arguments import Settings
 from airflow_sfx.cli.render import clean
+from airflow_sfx.cli.visible import VisibleFormatter, visible
 from airflow_sfx.core.errors import SfxError
 
 
 class _Group(TyperGroup):
     """The commands, with errors that are meant for the user said in one line."""
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Read the options before the command."""
+        with _shown_wrong_usage():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with _shown_wrong_usage():
+                return super().invoke(ctx)
         except SfxError as error:
             colour = "red" if sys.stderr.isatty() else None
             typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
@@ -35,6 +45,18 @@ class _Group(TyperGroup):
         except BrokenPipeError:  # whoever read has read enough, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+
+
+@contextmanager
+def _shown_wrong_usage() -> Iterator[None]:
+    """What was typed wrongly is repeated in characters that are seen: it may be a script's, made of others' names."""
+    try:
+        yield
+    except Exception as found:
+        error: Any = found  # of click, or of typer's own copy of it, which has no public name
+        if hasattr(error, "show") and hasattr(error, "message"):
+            error.message = visible(error.message)
+        raise
 
 
 app = typer.Typer(
@@ -81,4 +103,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
+    warnings = logging.StreamHandler()
+    warnings.setFormatter(VisibleFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[warnings])
     app()

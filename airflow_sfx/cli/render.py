@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 
+import typer
+
+from airflow_sfx.cli.visible import visible
 from airflow_sfx.core.producer import Producer
 
 _GAP = "  "
@@ -34,14 +36,15 @@ def table(
     from rich.padding import Padding
     from rich.text import Text
 
+    columns, right, below = ([visible(name) for name in names] for names in (columns, right, below))
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = _widths(columns, cells)
     if not sys.stdout.isatty():
-        lines = [title, *_lines(columns, cells, widths, right)]
+        lines = [visible(title), *_lines(columns, cells, widths, right)]
         print("\n".join(lines))  # noqa: T201
         return
     console = Console(highlight=False)
-    console.print(Text(title, style="italic"), soft_wrap=True)
+    console.print(Text(visible(title), style="italic"), soft_wrap=True)
     notes: list[str] = []
     if below and _total(widths) > console.width:
         kept = [place for place, column in enumerate(columns) if column not in below]
@@ -108,12 +111,17 @@ def clean(value: object) -> str:
         >>> clean("two\nlines"), clean(None)
         ('two\\nlines', '-')
     """
-    if value is None or value == "":
-        return "-"
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in ("Cc", "Cs") else char
-        for char in str(value)
-    )
+    return "-" if value is None or value == "" else visible(str(value))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line for people.
+
+    Args:
+        text: The line; what a terminal would act on is shown.
+        err: Whether it goes to stderr.
+    """
+    typer.echo(visible(text), err=err)
 
 
 def moment(value: datetime | None) -> str | None:

@@ -120,9 +120,9 @@ def _has_rows(plan: ErasureReport) -> bool:
 def _say_what_next(*, work: bool, asking: bool) -> None:
     """What to say below a plan: nothing more where the user is asked next, since they have said --apply."""
     if not work:
-        typer.echo("There is nothing to do")
+        render.say("There is nothing to do")
     elif not asking:
-        typer.echo("Nothing was done: add --apply to do it")
+        render.say("Nothing was done: add --apply to do it")
 
 
 def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
@@ -139,19 +139,19 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
     if rows:
         render.table(report.table, ("partition", "batch", "rows", "size", "in use until"), rows)
     if len(report.retired) > _SHOWN:
-        typer.echo(f"and {len(report.retired) - _SHOWN} more")
+        render.say(f"and {len(report.retired) - _SHOWN} more")
     would = "would be " if report.dry_run else ""
     retired, deleted, waiting = (
         render.counted(n, "batch") for n in (len(report.retired), len(report.deleted), report.waiting)
     )
-    typer.echo(
+    render.say(
         f"{report.table}: {retired} ({render.size(report.bytes)}) {would}retired; {deleted} retired before {would}deleted; "
         f"{waiting} retired before and not due yet, or pinned; {report.pinned} kept for a durable pin"
     )
     if report.dry_run:
         _say_what_next(work=_has_work(report), asking=asking)
     elif report.retired:
-        typer.echo(f"Their files may be deleted from {render.moment(report.delete_after)} on, by the next `sfx retain`")
+        render.say(f"Their files may be deleted from {render.moment(report.delete_after)} on, by the next `sfx retain`")
 
 
 def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
@@ -169,23 +169,23 @@ def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
     if rows:
         render.table(report.table, ("partition", "batch", "rows to erase", "of", "replaced by", ""), rows)
     if len(report.batches) > _SHOWN:
-        typer.echo(f"and {len(report.batches) - _SHOWN} more")
+        render.say(f"and {len(report.batches) - _SHOWN} more")
     would = "would be " if report.dry_run else ""
     searched, held, deleted, waiting = (
         render.counted(n, "batch") for n in (report.searched, len(report.batches), len(report.deleted), report.waiting)
     )
-    typer.echo(
+    render.say(
         f"{report.table}: {searched} searched; {render.counted(report.erased, 'row')} of {held} {would}erased; "
         f"{deleted} {would}deleted; {waiting} not due yet, or pinned"
     )
     if report.without:
-        typer.echo(f"{render.counted(report.without, 'batch')} without all of the condition's columns: null there")
+        render.say(f"{render.counted(report.without, 'batch')} without all of the condition's columns: null there")
     for place in sorted({one.outside for one in report.batches if one.outside}):
-        typer.echo(render.clean(f"left for their owner to delete: the adopted files in {place}"), err=True)
+        render.say(f"left for their owner to delete: the adopted files in {place}", err=True)
     for name, batch_id in report.strays[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
-        typer.echo(render.clean(f"not searched, no history names it: the directory {batch_id} of {place}"), err=True)
+        render.say(f"not searched, no history names it: the directory {batch_id} of {place}", err=True)
     if report.dry_run:
         _say_what_next(work=_has_rows(report), asking=asking)
     elif report.waiting:
-        typer.echo("Files with such rows are left: repeat the command when the time of grace, or the pin, is over")
+        render.say("Files with such rows are left: repeat the command when the time of grace, or the pin, is over")

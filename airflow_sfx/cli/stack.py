@@ -40,11 +40,11 @@ def up(
     from airflow_sfx import stack
 
     running = stack.up(
-        directory, s3_port=s3_port, metastore_port=metastore_port, tell=lambda text: typer.echo(text, err=True)
+        directory, s3_port=s3_port, metastore_port=metastore_port, tell=lambda text: render.say(text, err=True)
     )
     for name, value in running.environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
-    typer.echo(f"the stack in {running.directory} is up", err=True)
+    render.say(f"the stack in {running.directory} is up", err=True)
 
 
 @_app.command()
@@ -53,7 +53,7 @@ def down(directory: Directory = _DEFAULT) -> None:
     from airflow_sfx import stack
 
     ended = stack.down(directory)
-    typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running", err=True)
+    render.say(f"ended: {', '.join(ended)}" if ended else "nothing was running", err=True)
 
 
 @_app.command()
@@ -65,7 +65,7 @@ def status(directory: Directory = _DEFAULT, as_json: Json = False) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
     elif not found:
-        typer.echo(f"no stack was ever started in {directory.expanduser()}: `sfx stack up --dir` starts one", err=True)
+        render.say(f"no stack was ever started in {directory.expanduser()}: `sfx stack up --dir` starts one", err=True)
     else:
         rows = [[one.name, one.pid, one.port, "ready" if one.ready else "down"] for one in found]
         render.table(str(directory), ["service", "pid", "port", "state"], rows, right=("pid", "port"))

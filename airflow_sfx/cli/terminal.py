@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import typer
 
+from airflow_sfx.cli.visible import visible
+
 
 def ask(question: str, *, yes: bool, shown: Callable[[], None] = lambda: None) -> None:
     """Go on only if the user says so.
@@ -26,7 +28,7 @@ def ask(question: str, *, yes: bool, shown: Callable[[], None] = lambda: None) -
     if not sys.stdin.isatty():
         raise typer.BadParameter(f"there is no terminal to ask on, {question!r}: pass --yes to do it without asking")
     shown()
-    typer.confirm(question, abort=True, err=True)
+    typer.confirm(visible(question), abort=True, err=True)
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def waiting(what: str) -> Iterator[None]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(escape(what)):
+    with Console(stderr=True).status(escape(visible(what))):
         yield
 
 
@@ -54,5 +56,5 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
 
     columns = (TextColumn("{task.description}"), *Progress.get_default_columns()[1:2], MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(escape(what), total=None)
+        task = progress.add_task(escape(visible(what)), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -79,7 +79,7 @@ def rollback(
         print_json(done)
         return
     for name, batch in done.entries:
-        typer.echo(f"{_place(chosen, name)}: {now[name] or _NONE} → {batch}")
+        render.say(f"{_place(chosen, name)}: {now[name] or _NONE} → {batch}")
 
 
 def _backfill(dag_id: str, backfill_id: str) -> Unit:
@@ -113,16 +113,16 @@ def _show(chosen: Chosen, now: Mapping[str, str | None], to: str | None) -> None
     """Say from which batch to which each partition will go, who made them, and how many rows they have."""
     for name in list(now)[:_SHOWN]:
         made, target = _steps(chosen, name, to)
-        typer.echo(_place(chosen, name), err=True)
+        render.say(_place(chosen, name), err=True)
         for what, entry in (("is at", made), ("goes to", target)):
             if entry is None:
-                typer.echo(f"  {what:<7}  {_NONE}", err=True)
+                render.say(f"  {what:<7}  {_NONE}", err=True)
                 continue
             rows = render.counted(entry.rows, "row")
             who = f"{render.moment(entry.at)} by {render.who(entry.producer) or 'nobody known'}"
-            typer.echo(render.clean(f"  {what:<7}  {entry.batch_id}  {rows}, {entry.operation} {who}"), err=True)
+            render.say(f"  {what:<7}  {entry.batch_id}  {rows}, {entry.operation} {who}", err=True)
     if len(now) > _SHOWN:
-        typer.echo(f"and {len(now) - _SHOWN} more partitions", err=True)
+        render.say(f"and {len(now) - _SHOWN} more partitions", err=True)
 
 
 def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | None, LedgerEntry]:
@@ -186,4 +186,4 @@ def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
         said += [f"left alone: {report.gone}"] if report.gone else []
         said += [f"cannot go back: {why}" for why in report.blocked]
         for one in said:
-            typer.echo(render.clean(f"{report.table}: {one}"), err=True)
+            render.say(f"{report.table}: {one}", err=True)

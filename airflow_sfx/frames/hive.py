@@ -12,6 +12,7 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.arrow import AnyType
+from airflow_sfx.frames.limits import check_levels, check_type_text
 
 MAX_DECIMAL_DIGITS = 38
 """Hive's, Spark's and Trino's decimals have at most so many digits."""
@@ -119,7 +120,7 @@ def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
         One column a field, in order.
 
     Raises:
-        SchemaMismatch: A column has a type that Hive does not know; the message names the column.
+        SchemaMismatch: A column has a type that Hive does not know, or has no room for; the message names the column.
 
     Example:
         >>> columns_of(pa.schema([("price", pa.float64())]))
@@ -127,8 +128,9 @@ def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
     """
     columns = []
     for field in schema:
+        check_levels(field)
         try:
-            columns.append(Column(field.name, hive_type(field.type)))
+            columns.append(Column(field.name, check_type_text(field.name, hive_type(field.type))))
         except SchemaMismatch as error:
             raise SchemaMismatch(f"column {field.name!r} ({field.type}) cannot be stored: {error}") from error
     return tuple(columns)

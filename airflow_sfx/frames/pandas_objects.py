@@ -18,6 +18,7 @@ import pyarrow as pa
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn
 from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS
+from airflow_sfx.frames.limits import check_objects
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +85,7 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     plain: Any = values
     if null != "None" and kind not in _PLAIN:
         plain = [None if _is_null(value, null) else value for value in values]
+    check_objects(plain, what)
     try:
         array = encoder(plain, spec)
     except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:

@@ -22,6 +22,7 @@ from airflow_sfx.frames.arrays import to_restored, to_stored
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField, AnyType
 from airflow_sfx.frames.evolution import widen
 from airflow_sfx.frames.hive import arrow_type, hive_type, is_list
+from airflow_sfx.frames.limits import check_levels
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
 
 _FINEST = "us"
@@ -140,6 +141,7 @@ def check_storable(field: AnyField) -> None:
     Raises:
         SchemaMismatch: Its type cannot be stored; the message names the column.
     """
+    check_levels(field)
     try:
         hive_type(field.type)
         _no_inner_dictionary(field.type, top=True)

@@ -70,7 +70,7 @@ class Distribution:
         there = [side for side in sides if side is not None and len(side)]
         if not there:
             return None
-        low, high = min(side.min() for side in there), max(side.max() for side in there)
+        low, high = min(float(side.min()) for side in there), max(float(side.max()) for side in there)
         if not np.isfinite(high - low):
             return None
         if high - low <= abs(low) * 1e-9:  # too narrow to be cut
@@ -124,10 +124,12 @@ def _ticks(values: Any) -> Any:
 
 
 def _moment(edge: float, kind: Any) -> str:
+    """A time as text; one may be later than the year 9999, where Python's end."""
+    import numpy as np
     import pyarrow as pa
 
-    moment: Any = pa.scalar(int(edge), pa.timestamp("us")).as_py()
-    return str(moment.date()) if pa.types.is_date(kind) else str(moment.isoformat(timespec="seconds"))
+    ticks = min(max(int(edge), 1 - 2**63), 2**63 - 1)
+    return str(np.datetime_as_string(np.datetime64(ticks, "us"), unit="D" if pa.types.is_date(kind) else "s"))
 
 
 def _counts(pc: Any, values: Any) -> list[dict[str, Any]]:

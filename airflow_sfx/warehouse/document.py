@@ -28,7 +28,7 @@ def plain(value: object) -> object:  # noqa: PLR0911  a table of types, in order
     if isinstance(value, float):
         return value if math.isfinite(value) else (None if math.isnan(value) else str(value))
     if isinstance(value, datetime):
-        return (value.astimezone(UTC) if value.tzinfo else value).isoformat()
+        return _in_utc(value).isoformat()
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bytes):
@@ -40,3 +40,11 @@ def plain(value: object) -> object:  # noqa: PLR0911  a table of types, in order
     if isinstance(value, (list, tuple)):
         return [plain(member) for member in value]
     return str(value)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time with a zone in UTC; as it is, where Python's years end before that."""
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment
+    except OverflowError:
+        return moment

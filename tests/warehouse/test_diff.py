@@ -38,6 +38,21 @@ def test_equal_batches_are_identical_whatever_the_order_of_rows(warehouse) -> No
     assert warehouse.diff(first, first).identical
 
 
+def test_the_first_and_the_last_times_that_there_are_can_be_compared(warehouse) -> None:
+    last = dt.datetime(9999, 12, 31, 23, 59, 59, 999999)
+    kinds = {
+        "at": pa.array([last, dt.datetime(1, 1, 1)], pa.timestamp("us")),
+        "last": pa.array([last, last], pa.timestamp("us")),
+        "east": pa.array([last, last], pa.timestamp("us", "Pacific/Apia")),
+        "west": pa.array([dt.datetime(1, 1, 1)] * 2, pa.timestamp("us", "America/New_York")),
+        "day": pa.array([dt.date(9999, 12, 31), dt.date(1, 1, 1)]),
+    }
+    pins = [put(warehouse, pa.table({"id": ids, **kinds})) for ids in ([1, 2], [1, 3])]
+    for keys in ([], ["id"]):
+        found = warehouse.diff(*pins, keys=keys)
+        assert (found.added, found.removed, found.changed) == (1, 1, 0)
+
+
 def test_rows_are_compared_as_wholes_without_keys(warehouse) -> None:
     first = put(warehouse, BASE)
     second = put(warehouse, pd.concat([BASE.iloc[:2], BASE.iloc[:1]], ignore_index=True))
