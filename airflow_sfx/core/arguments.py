@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
@@ -77,7 +77,7 @@ def zoned(moment: datetime, argument: str) -> datetime:
         argument: Its name, for the message.
 
     Returns:
-        The time.
+        The time in UTC; the first or the last one of the calendar where that is before or after it.
 
     Raises:
         InvalidName: It is no time, or has no time zone.
@@ -93,11 +93,14 @@ datetime(2016, 11, 1, tzinfo=UTC)
         raise InvalidName(
             f"{argument}={moment!r:.80} is not a time: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
         )
-    if moment.tzinfo is None:
+    if moment.utcoffset() is None:
         raise InvalidName(
             f"{argument}={moment!r} has no time zone: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
         )
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first hours of the year 1 in a zone of the east, the last of 9999 in one of the west
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 def switches(**given: bool) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from airflow_sfx.core.errors import InconsistentBatch
@@ -112,6 +113,30 @@ def iter_batches(
             _check_rows(part, seen)
 
 
+def footer_of(file: SourceFile, filesystem: fs.FileSystem | None = None) -> pq.FileMetaData:
+    """What the footer of an opened file says.
+
+    Args:
+        file: The file.
+        filesystem: Where its path is; the local one if it is not given.
+
+    Returns:
+        Its metadata.
+
+    Raises:
+        InconsistentBatch: It is no footer.
+    """
+    try:
+        return file.footer(filesystem or fs.LocalFileSystem())
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise InconsistentBatch(
+            f"the footer of {file} cannot be read ({error}): it is truncated or changed, and not the file that the manifest "
+            "names"
+        ) from error
+
+
 def _whole(scan: Scan) -> pa.Table:
     try:
         return scan.whole(coded_texts=True).to_table()
@@ -176,4 +201,4 @@ def _check_rows(part: Part, found: int) -> None:
         )
 
 
-__all__ = ["SourceFile", "iter_batches", "read_table", "without_rows"]
+__all__ = ["SourceFile", "footer_of", "iter_batches", "read_table", "without_rows"]

@@ -54,6 +54,15 @@ class SourceFile:
     rows: int | None = None
     name: str | None = None
 
+    def footer(self, filesystem: fs.FileSystem) -> pq.FileMetaData:
+        """What the footer of an opened file says; a path is of this filesystem."""
+        if isinstance(self.source, str):
+            with filesystem.open_input_file(self.source) as opened:
+                return pq.read_metadata(opened)
+        if isinstance(self.source, RangedFile):
+            return self.source.metadata()
+        return pq.read_metadata(pa.BufferReader(self.source))
+
     def __str__(self) -> str:
         return self.name or (self.source if isinstance(self.source, str) else "a file held in memory")
 
@@ -105,12 +114,7 @@ class Scan:
         ]
         if not texts or file.rows is None or file.rows < _MANY_ROWS:
             return set()
-        if isinstance(file.source, str):
-            with self.filesystem.open_input_file(file.source) as opened:
-                return by_dictionary(pq.read_metadata(opened), texts)
-        if isinstance(file.source, RangedFile):
-            return by_dictionary(file.source.metadata(), texts)
-        return by_dictionary(pq.read_metadata(pa.BufferReader(file.source)), texts)
+        return by_dictionary(file.footer(self.filesystem), texts)
 
     def bits(self, batch_rows: int) -> Iterator[ds.Scanner]:
         """The rows bit by bit, each of what may be in memory at once.

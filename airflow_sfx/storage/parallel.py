@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
+from airflow_sfx.core.wanted import stop_if_unwanted
 from airflow_sfx.storage.store import Store
 
 In = TypeVar("In")
@@ -33,16 +34,22 @@ def each(action: Callable[[In], Out], items: Iterable[In], threads: int = WAITER
 
     Raises:
         Exception: What the first failing action raised, after those under way have ended.
+        Unwanted: Nobody waits for the results any more.
 
     Example:
         >>> each(len, ["a", "bc"])
         [1, 2]
     """
+
+    def step(item: In) -> Out:
+        stop_if_unwanted()
+        return action(item)
+
     work = list(items)
     if len(work) <= 1 or threads <= 1:
-        return [action(item) for item in work]
+        return [step(item) for item in work]
     with ThreadPoolExecutor(min(threads, len(work)), thread_name_prefix="sfx") as pool:
-        futures = [pool.submit(copy_context().run, action, item) for item in work]  # who asks may have little patience
+        futures = [pool.submit(copy_context().run, step, item) for item in work]  # who asks may have little patience
         try:
             return [future.result() for future in futures]
         except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import islice
 
 from airflow_sfx.core.arguments import whole, zoned
@@ -38,8 +38,8 @@ class AuditFilter:
     """Which changes are asked for; what is None is not asked about.
 
     Args:
-        since: From this time on, with a time zone.
-        until: Before this time, with a time zone.
+        since: From this time on, with a time zone; kept in UTC.
+        until: Before this time, with a time zone; kept in UTC.
         actor: The user.
         dag_id: The DAG.
         run_id: The DAG run.
@@ -61,12 +61,12 @@ class AuditFilter:
             raise InvalidName(f"limit={self.limit} asks for no change: give a number from 1 on, or leave it out")
         for name, value in (("since", self.since), ("until", self.until)):
             if value is not None:
-                zoned(value, name)
+                object.__setattr__(self, name, zoned(value, name))
 
     def covers(self, day: date) -> bool:
         """Whether changes of a day in UTC can be among those asked for."""
-        first = self.since.astimezone(UTC).date() if self.since else date.min
-        last = self.until.astimezone(UTC).date() if self.until else date.max
+        first = self.since.date() if self.since else date.min
+        last = self.until.date() if self.until else date.max
         return first <= day <= last
 
     def takes(self, at: datetime, producer: Producer) -> bool:

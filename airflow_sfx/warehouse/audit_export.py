@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -56,9 +56,10 @@ def whole_days(wanted: AuditFilter) -> AuditFilter:
     """The same, from the first midnight in UTC to the last: an exported day is a whole one."""
     until = wanted.until
     if until is not None:
-        midnight = datetime.combine(until.astimezone(UTC).date(), time(), UTC)
-        until = midnight if midnight == until else midnight + timedelta(days=1)
-    since = wanted.since and datetime.combine(wanted.since.astimezone(UTC).date(), time(), UTC)
+        midnight = datetime.combine(until.date(), time(), UTC)
+        last = until.date() == date.max  # no day follows that
+        until = until if midnight == until or last else midnight + timedelta(days=1)
+    since = wanted.since and datetime.combine(wanted.since.date(), time(), UTC)
     return replace(wanted, since=since, until=until)
 
 

@@ -199,7 +199,7 @@ def batches_as_of(
         InvalidName: The time has no time zone.
         PartitionNotFound: A named partition had no batch then.
     """
-    zoned(at, "as_of")
+    at = zoned(at, "as_of")
     pointers = table.pointers(partitions)
     if partitions is not None:
         names = [table.layout.name(partition) for partition in partitions]

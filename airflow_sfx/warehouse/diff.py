@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.arguments import listed
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.core.wanted import stop_if_unwanted
 from airflow_sfx.warehouse.distribution import Distribution
-from airflow_sfx.warehouse.load import load_batches
+from airflow_sfx.warehouse.load import BatchFiles, load_batches
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
@@ -140,7 +144,13 @@ class BatchDiff:
 
 
 def diff_batches(
-    table: OpenTable, before: BatchPin, other: OpenTable, after: BatchPin, *, keys: Sequence[str] = ()
+    table: OpenTable,
+    before: BatchPin,
+    other: OpenTable,
+    after: BatchPin,
+    *,
+    keys: Sequence[str] = (),
+    memory: int | None = None,
 ) -> BatchDiff:
     """Compare two pins. Partitions that have the same batch in both are not read; the others once.
 
@@ -151,11 +161,13 @@ def diff_batches(
         after: The other pin.
         keys: Columns that tell rows apart; without them rows are compared as wholes. Columns that only one side has do
             not take part in the comparison of rows.
+        memory: How many bytes the comparison may take, as the files' footers tell it before they are read; None for any.
 
     Returns:
         The differences.
 
     Raises:
+        InvalidName: It would take more memory.
         SchemaMismatch: A key is not a column of both, or does not tell rows apart.
         InconsistentBatch: Stored objects are not what the manifest says.
 
@@ -179,7 +191,12 @@ def diff_batches(
     sides = [_Side.of(*one, partitions.same, with_keys) for one in ((table, before), (other, after))]
     for side in sides:
         side.check(keys)
-    tables = [side.read(with_keys) for side in sides]
+    if memory is not None:
+        _refuse_above(memory, sides)
+    tables = []
+    for side in sides:
+        stop_if_unwanted()
+        tables.append(side.read(with_keys))
     rows = _compared(tables, wanted)
     names = list(dict.fromkeys([*sides[1].names, *sides[0].names]))
     return BatchDiff(
@@ -204,7 +221,7 @@ class _Side:
     Args:
         table: Its table.
         rows: Rows of all its batches.
-        batches: The batches that may differ from the other side's.
+        due: The manifests of the batches that may differ from the other side's.
         names: The columns' names as the frames had them, by the name in lower case.
         types: Their Hive types.
         statistics: Their figures in the batches that may differ.
@@ -212,7 +229,7 @@ class _Side:
 
     table: OpenTable
     rows: int
-    batches: dict[str, str]
+    due: Sequence[Manifest]
     names: Mapping[str, str]
     types: Mapping[str, str]
     statistics: Mapping[str, ColumnStatistics]
@@ -232,7 +249,7 @@ class _Side:
         return cls(
             table,
             sum(manifest.rows for manifest in manifests),
-            {manifest.partition: manifest.batch_id for manifest in due},
+            due,
             {**{column.name.lower(): column.name for column in columns}, **{name: name for name in keys}},
             {**{column.name.lower(): column.type for column in columns}, **keys},
             {name.lower(): statistics for name, statistics in merged.items()},
@@ -246,14 +263,33 @@ class _Side:
             if key.lower() not in self.types:
                 raise unknown_column(key, [*self.names.values(), *self.table.layout.keys])
 
+    def memory(self) -> Iterator[int]:
+        """About how many bytes of memory the comparison of each of the files takes, as their footers tell."""
+        from airflow_sfx.frames.unpacked import memory_to_compare
+
+        return map(memory_to_compare, BatchFiles(self.table, self.due, whole=False).footers())
+
     def read(self, with_keys: bool) -> pa.Table | None:
         """The rows that may differ, names in lower case; None where nothing may."""
-        if not self.batches:
+        if not self.due:
             return None
+        batches = {manifest.partition: manifest.batch_id for manifest in self.due}
         found: pa.Table = load_batches(
-            self.table, self.batches, columns=None, filters=None, as_="arrow", stream=False, with_keys=with_keys
+            self.table, batches, columns=None, filters=None, as_="arrow", stream=False, with_keys=with_keys
         )
         return found.rename_columns([name.lower() for name in found.column_names])
+
+
+def _refuse_above(memory: int, sides: Sequence[_Side]) -> None:
+    """Refuse a comparison that takes more memory; no more footers are read than it takes to know."""
+    needed = 0
+    for of_file in chain.from_iterable(side.memory() for side in sides):
+        needed += of_file
+        if needed > memory:
+            raise InvalidName(
+                f"comparing the rows takes more than {memory >> 20} MiB of memory, which is the most here: run `sfx diff` where "
+                "there is more, or compare fewer partitions at a time"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +309,7 @@ def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDif
 
 
 def _column(name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None], rows: RowsDiff) -> ColumnDiff:
+    stop_if_unwanted()
     read = [None if table is None or name not in table.column_names else table.column(name) for table in tables]
     before, after = (_known(side.statistics.get(name), values) for side, values in zip(sides, read, strict=True))
     distinct = [None if v is None else counts.get(name) for v, counts in zip(read, rows.distinct, strict=True)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.wanted import stop_if_unwanted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,6 +96,7 @@ class _Both:
         self._distinct: tuple[dict[str, int], dict[str, int]] = ({}, {})
         for name in dict.fromkeys([*before.column_names, *after.column_names]):
             sides = [table.column(name) if name in table.column_names else None for table in self._tables]
+            stop_if_unwanted()
             codes = _codes([side for side in sides if side is not None])
             if name in self._shared:
                 self._codes[name] = codes
@@ -137,6 +139,7 @@ class _Both:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        stop_if_unwanted()
         rows = np.arange(sum(table.num_rows for table in self._tables), dtype=np.int64)
         columns = {f"code_{place}": pa.array(self._codes[name]) for place, name in enumerate(names)}
         if not columns:  # nothing to tell rows apart by
@@ -261,6 +264,7 @@ def _as_text(column: Any) -> Any:
             pass
     pieces: list[Any] = []
     for start in range(0, len(column), _NESTED_AT_ONCE):
+        stop_if_unwanted()
         piece = column.slice(start, _NESTED_AT_ONCE)
         try:
             texts = [None if value is None else repr(value) for value in piece.to_pylist()]

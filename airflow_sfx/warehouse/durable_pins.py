@@ -77,10 +77,12 @@ def hold(
         InvalidName: The name is empty, or the time is over or has no time zone.
         BatchNotFound: A batch is retired.
     """
-    if until is not None and zoned(until, "until") <= datetime.now(UTC):
-        raise InvalidName(
-            f"until={until.isoformat()} is over, and would hold nothing: pass a time to come, or None for ever"
-        )
+    if until is not None:
+        until = zoned(until, "until")
+        if until <= datetime.now(UTC):
+            raise InvalidName(
+                f"until={until.isoformat()} is over, and would hold nothing: pass a time to come, or None for ever"
+            )
     there = before = newest(table, name)
     while there is None or renew or not _holds(there, pin):
         refuse_retired(table, pin.batches.items())

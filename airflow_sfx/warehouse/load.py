@@ -16,7 +16,11 @@ from airflow_sfx.warehouse.observers import Loaded, tell
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
     from airflow_sfx.frames.scan import SourceFile
+
+_FOOTERS_AT_ONCE = 16
 
 
 def load_batches(
@@ -116,6 +120,13 @@ class BatchFiles:
         """Some of them with their content, or with what leads to it."""
         planned = [self._planned[id(source)] for source in sources]
         return each(lambda one: one.opened(self._table, whole=self._whole), planned, self._table.store.readers)
+
+    def footers(self) -> Iterator[pq.FileMetaData]:
+        """What their footers say, one by one: no more than a few are opened at once."""
+        from airflow_sfx.frames.reading import footer_of
+
+        for start in range(0, len(self.sources), _FOOTERS_AT_ONCE):
+            yield from map(footer_of, self.open(self.sources[start : start + _FOOTERS_AT_ONCE]))
 
 
 @dataclass(frozen=True, slots=True)

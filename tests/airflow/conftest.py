@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 import airflow_sfx as sfx
@@ -149,6 +150,17 @@ def window(browser):
 @pytest.fixture
 def as_user(scheduler, window):
     return partial(window, scheduler)
+
+
+@pytest.fixture
+def client(scheduler):
+    """Asks as a user, with what a script sends."""
+
+    def of_user(user: str | None, **headers: str) -> httpx.Client:
+        login = {"Authorization": f"Bearer {scheduler.login(user)}"} if user else {}
+        return httpx.Client(base_url=f"{scheduler.url}/sfx/api/", headers={**login, **headers}, timeout=60)
+
+    return of_user
 
 
 @pytest.fixture

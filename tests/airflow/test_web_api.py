@@ -58,17 +58,6 @@ def until_listed(client: httpx.Client, name: str) -> dict:
     raise AssertionError(f"{name} is not to be seen")
 
 
-@pytest.fixture
-def client(scheduler):
-    """Asks as a user, with what a script sends."""
-
-    def of_user(user: str | None, **headers: str) -> httpx.Client:
-        login = {"Authorization": f"Bearer {scheduler.login(user)}"} if user else {}
-        return httpx.Client(base_url=f"{scheduler.url}/sfx/api/", headers={**login, **headers}, timeout=60)
-
-    return of_user
-
-
 def test_nobody_looks_without_a_login(scheduler, client) -> None:
     with client(None) as nobody, client(None, Authorization="Bearer forged") as forger:
         for path in [*READS, "../openapi.json", "../"]:

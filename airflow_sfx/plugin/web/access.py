@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from functools import cache, partial, wraps
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -12,14 +15,20 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_asset, requires_access_view
 from airflow.configuration import conf
 from anyio import CapacityLimiter, to_thread
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request, Response
 
 from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.wanted import Unwanted, while_wanted
 from airflow_sfx.metastore.patience import patient_for
 
 Asked = ParamSpec("Asked")
 Told = TypeVar("Told")
+
+_request: ContextVar[Request | None] = ContextVar("sfx_request", default=None)
+
+CLIENT_LEFT = 499
+"""The status of an answer that nobody waits for, as web servers note it."""
 
 SEATS = 8
 """How many requests of the page are served at a time: those that wait for a warehouse that does not answer."""
@@ -70,18 +79,40 @@ EDITING = [Depends(same_site), Depends(requires_access_asset("POST"))]
 """What a change asks for beside: that it comes from Airflow's own pages or a script, and a role that may make asset events."""
 
 
-def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told]]:
+async def awaited(request: Request) -> None:
+    """A dependency of routes that change nothing: what `seated` does for the request ends when its client has left."""
+    _request.set(request)
+
+
+def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told | Response]]:
     """Serve a route in threads of the page's own: a warehouse that does not answer may not hold up Airflow's other requests.
 
     Garbage is looked for seldom meanwhile: among all that Airflow's API server has, it takes half a second.
     """
 
     @wraps(route)
-    async def served(*args: Asked.args, **kwargs: Asked.kwargs) -> Told:
-        with patient_for(PATIENCE), seldom_collected():
-            return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
+    async def served(*args: Asked.args, **kwargs: Asked.kwargs) -> Told | Response:
+        there = threading.Event()
+        there.set()
+        request = _request.get()
+        watch = asyncio.create_task(_until_left(request, there)) if request else None
+        try:
+            with patient_for(PATIENCE), seldom_collected(), while_wanted(there.is_set):
+                return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
+        except Unwanted:
+            return Response(status_code=CLIENT_LEFT)  # which nobody gets
+        finally:
+            if watch:
+                watch.cancel()
 
     return served
+
+
+async def _until_left(request: Request, there: threading.Event) -> None:
+    """Clear the flag when the client has left. The route has read its request: nothing else comes after that."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    there.clear()
 
 
 @cache

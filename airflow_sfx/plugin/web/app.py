@@ -27,6 +27,7 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.plugin.web import changing, looking
 from airflow_sfx.plugin.web.access import READING
+from airflow_sfx.plugin.web.comparing import Busy
 from airflow_sfx.plugin.web.documents import Problem
 
 _STATUS: dict[type[SfxError], int] = {
@@ -46,6 +47,8 @@ _PROBLEMS = {
     500: "What is stored is not as it was written",
     503: "The warehouse cannot be reached",
 }
+RETRY_SECONDS = 5
+"""After how many seconds to ask again where it was not a request's turn."""
 _STATIC = Path(__file__).parent / "static"
 _POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 _HEADERS = {
@@ -70,6 +73,7 @@ def create_app() -> FastAPI:
     app.include_router(looking.router, prefix="/api", responses=problems)
     app.include_router(changing.router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _told)
+    app.add_exception_handler(Busy, _later)
     app.add_exception_handler(HTTPException, _log_in_first)
     app.middleware("http")(_guarded)
     app.get("/openapi.json", dependencies=READING, include_in_schema=False)(_description)
@@ -112,3 +116,11 @@ async def _told(request: Request, error: Exception) -> JSONResponse:
         looking.snapshots.reopen()
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
+
+
+async def _later(request: Request, error: Exception) -> JSONResponse:
+    """A request whose turn did not come."""
+    assert isinstance(error, Busy)
+    return JSONResponse(
+        {"error": "Busy", "message": str(error)}, error.status, headers={"Retry-After": str(RETRY_SECONDS)}
+    )

@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Query
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
+from airflow_sfx.core.arguments import zoned
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, PartitionNotFound, TableNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.plugin.web.access import READING, seated
+from airflow_sfx.plugin.web.access import READING, awaited, seated
+from airflow_sfx.plugin.web.comparing import MEMORY, Turns
 from airflow_sfx.plugin.web.documents import (
     NAME,
     BatchDocument,
@@ -23,12 +26,14 @@ from airflow_sfx.plugin.web.documents import (
     HistoryDocument,
     PartitionDocument,
     PartitionPage,
+    Problem,
     TableDocument,
     TableNames,
     UndoDocument,
 )
 from airflow_sfx.plugin.web.snapshots import Snapshots
 from airflow_sfx.storage.parallel import each
+from airflow_sfx.warehouse.diff import diff_batches
 from airflow_sfx.warehouse.document import plain
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.overview import PartitionOverview, TableOverview
@@ -38,18 +43,27 @@ MOST_CELLS, MOST_CHANGES = 1000, 1000
 FIRST_SPAN = timedelta(hours=1)
 """Of which time changes are looked for first; longer ones follow until a page is full."""
 
-DIFF_BYTES = 256 << 20
-"""Rows of two batches are compared in the API server's memory: larger ones are for ``sfx diff``."""
+MOST_NAMES = 10_000_000
+"""How many tables or partitions can be turned over: more than there are."""
+
+MOST_TURNED = 10_000
+"""How many changes can be turned over: all of them are read for each page."""
+
+TOO_MANY: dict[int | str, dict[str, Any]] = {
+    429: {"model": Problem, "description": "Another comparison of the same user is under way"}
+}
 
 snapshots = Snapshots()
-router = APIRouter(dependencies=READING, tags=["look"])
+turns = Turns()
+router = APIRouter(dependencies=[*READING, Depends(awaited)], tags=["look"])
 
 Partition = Annotated[
     str, Query(max_length=NAME, description="The partition's name as in a pin; empty for a table without.")
 ]
-Batch = Annotated[str, Query(pattern=r"^\d{14}$", description="A batch ID.")]
+Batch = Annotated[str, Query(pattern="^[0-9]{14}$", description="A batch ID.")]
 Limit = Annotated[int, Query(ge=1, le=MOST_CELLS)]
-Offset = Annotated[int, Query(ge=0)]
+Offset = Annotated[int, Query(ge=0, le=MOST_NAMES)]
+Turned = Annotated[int, Query(ge=0, le=MOST_TURNED, description="Older ones than that: with an earlier `until`.")]
 Name = Annotated[str, Query(min_length=1, max_length=250)]
 Search = Annotated[str, Query(max_length=NAME, description="Part of the name.")]
 
@@ -173,29 +187,30 @@ def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> di
     }
 
 
-@router.get("/tables/{db}/{table}/diff", response_model=DiffDocument)
-@seated
-def diff(
+@router.get("/tables/{db}/{table}/diff", response_model=DiffDocument, responses=TOO_MANY)
+async def diff(
     db: str,
     table: str,
     before: Batch,
     after: Batch,
+    user: GetUserDep,
     partition: Partition = "",
     key: Annotated[Sequence[str], Query(description="Columns that tell rows apart.")] = (),
-) -> dict[str, Any]:
-    """Two batches of a partition side by side."""
+) -> Any:
+    """Two batches of a partition side by side; one comparison at a time for each user."""
+    async with turns.of(user.get_id()):
+        return await compared(db, table, partition, before, after, key)
+
+
+@seated
+def compared(db: str, table: str, partition: str, before: str, after: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Compare two batches of a partition, in no more memory than the API server has for it."""
     opened = snapshots.open(db, table)
-    pins = pinned(opened, partition, before), pinned(opened, partition, after)
-    size = sum(manifest.bytes for pin in pins for manifest in snapshots.warehouse().manifests(pin))
-    if size > DIFF_BYTES:
-        raise InvalidName(
-            f"the two batches have {size} bytes, and the page compares up to {DIFF_BYTES}: run `sfx diff "
-            f"{opened.ref} {partition} {before} {after}` where there is memory for them"
-        )
-    compared = snapshots.warehouse().diff(*pins, keys=list(key))
-    fields = plain(compared)
+    pins = [pinned(opened, partition, batch_id) for batch_id in (before, after)]
+    found = diff_batches(opened, pins[0], opened, pins[1], keys=keys, memory=MEMORY)
+    fields = plain(found)
     assert isinstance(fields, dict)
-    return {**fields, "before": before, "after": after, "identical": compared.identical}
+    return {**fields, "before": before, "after": after, "identical": found.identical}
 
 
 @router.get("/changes", response_model=ChangesDocument)
@@ -208,13 +223,13 @@ def changes(
     dag_id: Name | None = None,
     run_id: Name | None = None,
     limit: Limit = 50,
-    offset: Offset = 0,
+    offset: Turned = 0,
 ) -> dict[str, Any]:
     """What changed during a time, across tables."""
     warehouse = snapshots.warehouse()
     tables = [TableRef.parse(table)] if table else warehouse.tables()
 
-    enough = offset + limit + 1
+    enough, since = offset + limit + 1, zoned(since, "since")
 
     def of_table(ref: TableRef, begin: datetime, end: datetime) -> AuditReport:
         names = (ref.database, ref.table)
@@ -233,7 +248,7 @@ def changes(
 
     reports: list[AuditReport] = []
     found: list[tuple[str, LedgerEntry]] = []
-    end, span = until or datetime.now(UTC), FIRST_SPAN
+    end, span = zoned(until, "until") if until else datetime.now(UTC), FIRST_SPAN
     while end > since and len(found) < enough:  # a month may have a million changes, and a page shows fifty
         begin = since if end - since <= span else end - span  # a time before the year 1 cannot be told
         of_span = each(partial(of_table, begin=begin, end=end), tables)
@@ -250,7 +265,7 @@ def run(
     run_id: Name,
     task_id: Annotated[str | None, Query(max_length=250, description="Of this task only.")] = None,
     limit: Limit = 50,
-    offset: Offset = 0,
+    offset: Turned = 0,
 ) -> dict[str, Any]:
     """What a DAG run changed, across tables."""
     reports = snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id)
