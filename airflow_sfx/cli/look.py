@@ -61,7 +61,7 @@ def show(context: typer.Context, table: Table, as_json: Json = False) -> None:
         print_json(state)
         return
     keys = [(column.name, column.type, "partition key") for column in state.keys]
-    columns = [(column.name, column.type, "") for column in state.columns]
+    columns = [(column.name, column.type, column.kind.description) for column in state.columns]
     render.table(f"{chosen.ref} at {state.location}", ("column", "type", "is"), [*columns, *keys])
     rows = [
         (p.partition or "(whole table)", p.batch_id, render.number(p.rows), render.size(p.bytes), render.moment(p.at))

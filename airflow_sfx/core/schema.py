@@ -1,12 +1,155 @@
-"""The columns of a table, as the metastore names them."""
+"""The columns of a table, as the metastore names them, and what a Hive type does not say of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
+
+from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
+from airflow_sfx.core.jsontext import compact
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
 """What a store may do to a table's columns: nothing; add and widen; anything."""
+
+OPEN = "open"
+"""What a part of a column is called that has had no value yet, so that its type is still open."""
+
+_UNITS = ("", "us", "ns")
+_MICROSECONDS, _NANOSECONDS = "microseconds", "nanoseconds"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeMarks:
+    """What the values of a column say about its times, beyond their type.
+
+    Args:
+        unit: The unit of durations and times of day in files, ``us`` or ``ns``; empty where there are none, or where
+            files have the unit of the frame, as those of earlier versions and adopted ones.
+        finer: Whether a timestamp is finer than a microsecond.
+        beyond: Whether a timestamp is outside of the years that nanoseconds reach, 1677 to 2262.
+
+    Example:
+        >>> TimeMarks("us") | TimeMarks("ns", finer=True)
+        TimeMarks(unit='ns', finer=True, beyond=False)
+    """
+
+    unit: str = ""
+    finer: bool = False
+    beyond: bool = False
+
+    def __or__(self, other: TimeMarks) -> TimeMarks:
+        """The marks of both columns' values together."""
+        unit = max(self.unit, other.unit, key=_UNITS.index)
+        return TimeMarks(unit, self.finer or other.finer, self.beyond or other.beyond)
+
+    def to_json(self) -> dict[str, object]:
+        """As a JSON object, without what is absent."""
+        found: dict[str, object] = {"unit": self.unit, "finer": self.finer, "beyond": self.beyond}
+        return {name: value for name, value in found.items() if value}
+
+    @classmethod
+    def from_json(cls, data: object) -> TimeMarks:
+        """From a JSON object.
+
+        Raises:
+            InconsistentBatch: It is none, or a member has no value that it can have.
+        """
+        if not isinstance(data, dict):
+            raise InconsistentBatch(f"{data!r:.40} is no record of a column's times: it was changed")
+        unit = data.get("unit", "")
+        if not isinstance(unit, str) or unit not in _UNITS:
+            raise InconsistentBatch(f"{unit!r:.40} is not a unit of durations: the record of a column was changed")
+        return cls(unit, bool(data.get("finer")), bool(data.get("beyond")))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnKind:
+    """The logical type of a column, where its Hive type does not say it; nothing of an ordinary column.
+
+    Args:
+        parts: What the column's parts are, by path: the column itself is ``""``, a list's items are ``[]``, a map's keys
+            ``{key}`` and values ``{value}``, a struct's field ``.name``.
+        marks: What is known of its times.
+
+    Example:
+        >>> ColumnKind((("", "duration"),), TimeMarks("us")).description
+        'duration in microseconds'
+    """
+
+    parts: tuple[tuple[str, str], ...] = ()
+    marks: TimeMarks = field(default_factory=TimeMarks)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to say."""
+        return bool(self.parts) or self.marks != TimeMarks()
+
+    @property
+    def by_path(self) -> dict[str, str]:
+        """The parts by their paths."""
+        return dict(self.parts)
+
+    @property
+    def description(self) -> str:
+        """For people; empty where there is nothing to say."""
+        told = [f"{path.removeprefix('.')}: {what}" if path else what for path, what in self.parts]
+        if self.marks.unit:
+            told[-1:] = [f"{one} in {_NANOSECONDS if self.marks.unit == 'ns' else _MICROSECONDS}" for one in told[-1:]]
+        return "; ".join(told)
+
+    def merged(self, other: ColumnKind, where: str) -> TimeMarks:
+        """The marks of a column that holds the values of both.
+
+        Args:
+            other: The kind of the values that are added.
+            where: Which column of which table, for messages.
+
+        Returns:
+            The marks. Durations keep the unit that the column has.
+
+        Raises:
+            SchemaMismatch: Nothing holds both.
+        """
+        mine, theirs = self.marks, other.marks
+        if mine.unit == "us" and theirs.unit == "ns":
+            raise SchemaMismatch(
+                f"{where} has durations or times of day in microseconds, and the frame has finer ones: round them, as with "
+                '.dt.round("us"), or store whole nanoseconds as int64'
+            )
+        both = mine | theirs
+        if both.finer and both.beyond:
+            first, then = ("finer than a microsecond", "outside of the years 1678 to 2261")
+            has, comes = (first, then) if mine.finer else (then, first)
+            raise SchemaMismatch(
+                f"{where} has times {has}, and the frame has times {comes}, which no type holds together: "
+                f"{_remedy(mine.finer)}"
+            )
+        return replace(both, unit=mine.unit or theirs.unit)
+
+    def to_text(self) -> str:
+        """As JSON."""
+        return compact({"parts": dict(self.parts), **self.marks.to_json()})
+
+    @classmethod
+    def from_text(cls, text: str) -> ColumnKind:
+        """Read what `to_text` wrote.
+
+        Raises:
+            InconsistentBatch: It is no such text.
+
+        Example:
+            >>> kind = ColumnKind((("", "period[M]"),))
+            >>> ColumnKind.from_text(kind.to_text()) == kind
+            True
+        """
+        try:
+            data = json.loads(text)
+            parts = tuple(sorted((str(path), str(what)) for path, what in data["parts"].items()))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InconsistentBatch(
+                f"{text!r:.80} does not say what a column is: the table's parameters were changed by another program"
+            ) from error
+        return cls(parts, TimeMarks.from_json(data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +159,7 @@ class Column:
     Args:
         name: The column's name as the frame wrote it; Hive compares names without regard to case.
         type: The Hive type, for example ``bigint`` or ``array<string>``.
+        kind: What the Hive type does not say.
 
     Example:
         >>> Column("price", "double").type
@@ -24,3 +168,15 @@ class Column:
 
     name: str
     type: str
+    kind: ColumnKind = field(default_factory=ColumnKind, repr=False)
+
+    @property
+    def plain(self) -> Column:
+        """The column as engines know it."""
+        return replace(self, kind=ColumnKind())
+
+
+def _remedy(finer: bool) -> str:
+    if finer:
+        return "store them in a column of their own"
+    return 'round them, as with .dt.round("us")'

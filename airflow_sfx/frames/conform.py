@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
-from airflow_sfx.frames.arrays import to_stored
+from airflow_sfx.frames.arrays import to_stored, to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.physical import from_physical, physical_type
@@ -57,13 +57,12 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
     try:
         if types.is_dictionary(kind):
             one = LogicalSchema(pa.schema([column]), target.dictionaries)
-            plain = [to_stored(chunk, physical_type(kind.value_type, finest="ns")) for chunk in values.chunks]
+            stored = physical_type(kind.value_type, finest="ns")
+            plain = [to_stored(to_wider(chunk, kind.value_type), stored, unit="") for chunk in values.chunks]
             table = pa.table({column.name.lower(): pa.chunked_array(plain)})
             return from_physical(table, one).column(0)
-        if types.is_struct(values.type) and types.is_struct(kind):
-            chunks: list[AnyArray] = [to_stored(chunk, kind) for chunk in values.chunks]
-            return pa.chunked_array(chunks, type=column.type)
-        return values.cast(column.type)
+        chunks: list[AnyArray] = [to_wider(chunk, kind) for chunk in values.chunks]
+        return pa.chunked_array(chunks, type=column.type)
     except (pa.ArrowException, InconsistentBatch) as error:
         raise SchemaMismatch(
             f"column {column.name!r} is {values.type} in one batch and {column.type} in a newer one, and cannot be "

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.core.schema import Column, Evolve
+from airflow_sfx.core.schema import OPEN, Column, ColumnKind, Evolve
 from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS, arrow_type, hive_type
+from airflow_sfx.frames.kinds import clash, open_parts, opened, shown
 from airflow_sfx.frames.names import is_nameless_level
 
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
@@ -23,7 +24,6 @@ def merge_columns(
     *,
     evolve: Evolve,
     table_name: str,
-    untyped: Collection[str] = (),
 ) -> tuple[Column, ...]:
     """The table's columns after a frame has been stored in it. Names are compared without case, and order is free.
 
@@ -35,7 +35,6 @@ def merge_columns(
             keeps them, and they read as null) and types that cannot widen be replaced by the frame's. Whether a frame
             has a column for an index without a name, which depends on its rows, is no difference.
         table_name: The table, for messages.
-        untyped: The frame's columns that hold only nulls and have no type of their own; they fit every type.
 
     Returns:
         The table's columns in their order, then those added.
@@ -49,7 +48,6 @@ def merge_columns(
         (Column(name='n', type='bigint'), Column(name='s', type='string'))
     """
     incoming = {column.name.lower(): column for column in frame_columns}
-    free = {name.lower() for name in untyped}
     merged = []
     for column in table_columns:
         mine = incoming.pop(column.name.lower(), None)
@@ -61,10 +59,10 @@ def merge_columns(
                     table=table_name,
                 )
             merged.append(column)
-        elif mine.type == column.type or mine.name.lower() in free:
+        elif (mine.type, mine.kind) == (column.type, column.kind):
             merged.append(column)
         else:
-            merged.append(Column(column.name, _merge_types(column, mine, evolve, table_name)))
+            merged.append(_merged(column, mine, evolve, table_name))
     if incoming and evolve == "none":
         added = next(iter(incoming.values()))
         raise SchemaMismatch(
@@ -89,8 +87,10 @@ def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:  # noqa: 
         >>> widen(pa.int8(), pa.float64()), widen(pa.int64(), pa.float64())
         (DataType(double), None)
     """
-    if one == other:
+    if one == other or types.is_null(other):
         return one
+    if types.is_null(one):
+        return other
     if types.is_timestamp(one) and types.is_timestamp(other):
         return one  # Hive's timestamp has neither unit nor zone
     if one in _INTEGERS and other in _INTEGERS:
@@ -110,28 +110,58 @@ def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:  # noqa: 
     return None
 
 
-def _merge_types(table: Column, frame: Column, evolve: Evolve, table_name: str) -> str:
-    wider = None if evolve == "none" else _widened(table.type, frame.type)
-    if wider is None and evolve == "any":
-        return frame.type
-    if wider is None:
+def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Column:
+    """The table's column once the frame's values are in it."""
+    mine, theirs = _open_type(table), _open_type(frame)
+    wider = None
+    if mine is not None and theirs is not None and (evolve != "none" or _filled(mine, theirs) == _filled(theirs, mine)):
+        wider = widen(mine, theirs)
+    where = None if wider is None else clash(table, frame, (mine, theirs))
+    if evolve == "any" and (wider is None or where is not None):
+        return Column(table.name, frame.type, frame.kind)
+    if wider is None or mine is None:
         raise SchemaMismatch(
             f"{table_name} has the column {table.name!r} as {table.type} and the frame as {frame.type}"
             f"{'' if evolve == 'none' else ', and neither holds every value of the other'}: convert the frame's "
             'column, or pass evolve="any" to give the table the frame\'s type',
             table=table_name,
         )
-    return wider
+    if where is not None:
+        raise SchemaMismatch(
+            f"{table_name} has the column {table.name!r} as {shown(table, where)} and the frame as {shown(frame, where)}, and "
+            "values of the one cannot be read as the other: convert the frame's column, or store it under another name",
+            table=table_name,
+        )
+    parts = {path: what for one in (table, frame) for path, what in one.kind.parts if what != OPEN} | open_parts(wider)
+    marks = table.kind.merged(frame.kind, f"the column {table.name!r} of {table_name}")
+    return Column(table.name, _type_of(table.type, mine, wider), ColumnKind(tuple(sorted(parts.items())), marks))
 
 
-def _widened(table: str, frame: str) -> str | None:
+def _open_type(column: Column) -> pa.DataType | None:
+    """A column's type, null where it is open; None if only the engine knows it that declared the column."""
     try:
-        wider = widen(arrow_type(table), arrow_type(frame))
-    except SchemaMismatch:  # a type that only the engine that declared the column knows
+        found: pa.DataType = opened(arrow_type(column.type), column.kind.by_path)
+    except SchemaMismatch:
         return None
-    if wider is None:
-        return None
-    if wider != arrow_type(table) or table.lower().startswith(("varchar", "char")):  # Hive cuts longer text off
+    return found
+
+
+def _filled(one: Any, other: Any) -> Any:
+    """A type, with another's where it is open."""
+    if types.is_null(one):
+        return other
+    if types.is_list(one) and types.is_list(other):
+        return pa.list_(_filled(one.value_type, other.value_type))
+    if types.is_map(one) and types.is_map(other):
+        return pa.map_(_filled(one.key_type, other.key_type), _filled(one.item_type, other.item_type))
+    if types.is_struct(one) and types.is_struct(other):
+        theirs = {field.name.lower(): field.type for field in other.fields}
+        return pa.struct([(f.name.lower(), _filled(f.type, theirs.get(f.name.lower(), f.type))) for f in one.fields])
+    return one
+
+
+def _type_of(table: str, mine: pa.DataType, wider: pa.DataType) -> str:
+    if wider != mine or table.lower().startswith(("varchar", "char")):  # Hive cuts longer text off
         return hive_type(wider)
     return table
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
+from airflow_sfx.core.schema import Column, TimeMarks
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
 
 
@@ -18,6 +19,7 @@ class LogicalSchema:
     Args:
         schema: Names, Arrow types, and the metadata that says what the columns were in pandas.
         dictionaries: For each dictionary column its values, in order, used or not.
+        marks: For columns with times, what their values and files say of them.
 
     Example:
         >>> logical = LogicalSchema.of(pa.table({"n": [1], "c": pa.array(["x"]).dictionary_encode()}))
@@ -27,6 +29,7 @@ class LogicalSchema:
 
     schema: pa.Schema
     dictionaries: Mapping[str, AnyArray] = field(default_factory=dict)
+    marks: Mapping[str, TimeMarks] = field(default_factory=dict)
     _names: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +55,21 @@ class LogicalSchema:
         """The schema without some columns, named without regard to case."""
         gone = {name.lower() for name in names}
         kept = [column for column in self.schema if column.name.lower() not in gone]
-        return LogicalSchema(schema_of(kept, self.schema.metadata), self.dictionaries)
+        return replace(self, schema=schema_of(kept, self.schema.metadata))
+
+    def unit(self, name: str) -> str:
+        """The unit of the durations and times of day that files have of a column, as `TimeMarks` has it."""
+        marks = self.marks.get(name)
+        return "" if marks is None else marks.unit
+
+    def written_as(self, columns: Iterable[Column]) -> LogicalSchema:
+        """The schema of files that are written with the units that a table's columns have."""
+        units = {column.name.lower(): column.kind.marks.unit for column in columns}
+        marks = {
+            name: replace(one, unit=units.get(name.lower()) or one.unit) if one.unit else one
+            for name, one in self.marks.items()
+        }
+        return replace(self, marks=marks)
 
 
 def schema_of(fields: Sequence[AnyField], metadata: Any) -> pa.Schema:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.arrow import AnyColumn
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyType
 from airflow_sfx.frames.pandas_nested import beyond_float, exact_in_pandas
 from airflow_sfx.frames.pandas_objects import Spec, decode_objects, encode_objects
 
@@ -189,6 +190,28 @@ def masked_values(column: AnyColumn) -> Any:
 
     dtype: Any = pd.api.types.pandas_dtype(_MASKED[str(column.type)])
     return dtype.__from_arrow__(column)
+
+
+def label_type(record: Spec) -> AnyType:
+    """What the intervals are of that are a column's categories, by its record."""
+    return _array_of(record["labels"]).type.field(0).type
+
+
+def joined_labels(parts: Sequence[tuple[Spec, AnyArray]]) -> str:
+    """The intervals of columns whose categories they are, each once, in the order in which the categories come.
+
+    Args:
+        parts: Each column's record, and its categories as text.
+
+    Returns:
+        The text for a record of all of them.
+    """
+    labels, texts = _array_of(parts[0][0]["labels"]), parts[0][1]
+    for record, more in parts[1:]:
+        added = pc.invert(pc.is_in(more, value_set=texts))
+        labels = pa.concat_arrays([labels, _array_of(record["labels"]).filter(added)])
+        texts = pa.concat_arrays([texts, more.filter(added)])
+    return _text_of(labels)
 
 
 def _fits(kind: pa.DataType, spec: Spec) -> bool:

@@ -17,7 +17,7 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.frames.arrow import AnyColumn
 from airflow_sfx.frames.footer import Place, merge_statistics, places_of, statistics_of
-from airflow_sfx.frames.physical import PhysicalTable, convert, physical_schema
+from airflow_sfx.frames.physical import PhysicalTable, convert, physical_schema, units_of
 
 Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 SMALL_FILE = 512 << 10
@@ -53,6 +53,8 @@ class Encoder:
         schema: The frame's schema.
         keys: The partition key columns, which files do not have.
         columns: The table's columns, as `merge_columns` gives them, where the table may have wider types.
+        units: The units of durations and times of day in files, by column in lower case; those of the table's columns if they
+            are not given.
         sample: Rows to choose encodings by, as many as a file has; without it, those of the first file.
         compression: Parquet's codec; None for zstd, and snappy in files of less than ``SMALL_FILE`` bytes of memory,
             where zstd takes longer to begin with every column than to compress it.
@@ -73,6 +75,7 @@ class Encoder:
         *,
         keys: Sequence[str] = (),
         columns: Sequence[Column] | None = None,
+        units: Mapping[str, str] | None = None,
         sample: pa.Table | None = None,
         compression: Codec | None = None,
     ) -> None:
@@ -83,6 +86,7 @@ class Encoder:
         logical = pa.schema([schema.field(name) for name in self._names])
         self._coarse = physical_schema(logical, columns)
         self._fine = physical_schema(logical, columns, finest="ns")
+        self._units = units_of(columns or ()) if units is None else units
         self._has_dictionaries = any(types.is_dictionary(field.type) for field in logical)
         self._compression = compression
         self._ready = self._coarse
@@ -90,7 +94,7 @@ class Encoder:
         self._traits: _Traits | None = None
         self._places: Mapping[str, Place] | None = None
         if sample is not None:
-            self._traits = _Traits.of(convert(self._stored(sample), self._coarse, self._fine).table)
+            self._traits = _Traits.of(convert(self._stored(sample), self._coarse, self._fine, self._units).table)
 
     @property
     def schema(self) -> pa.Schema:
@@ -112,7 +116,7 @@ class Encoder:
         """
         if self._has_dictionaries:
             return table
-        physical = convert(self._stored(table), self._coarse, self._fine)
+        physical = convert(self._stored(table), self._coarse, self._fine, self._units)
         if physical.int96:
             return table
         self._ready = physical.table.schema
@@ -158,7 +162,7 @@ class Encoder:
     def _physical(self, table: pa.Table) -> PhysicalTable:
         if table.schema.equals(self._ready):
             return PhysicalTable(table, int96=False)
-        return convert(self._stored(table), self._coarse, self._fine)
+        return convert(self._stored(table), self._coarse, self._fine, self._units)
 
     def _stored(self, table: pa.Table) -> pa.Table:
         if table.column_names != self._names:

@@ -1,15 +1,18 @@
 """The types that files have: a frame's columns as Spark, Hive and Trino read them, and back to what they were.
 
-A category is written as its values, a duration and a time of day as an integer in the frame's unit, an unsigned integer
-as the next wider type, text of any width as text, a timestamp in microseconds. Timestamps finer than that do not fit
-Parquet's microseconds, and those engines read its nanoseconds not at all, or as integers: such a file has all its
-timestamps in the older INT96, which all of them read. Column names are written in lower case, as Hive keeps them.
+A category is written as its values, a duration and a time of day as an integer that counts microseconds (nanoseconds in a
+column that began with finer ones), an unsigned integer as the next wider type, text of any width as text, a timestamp in
+microseconds. Timestamps finer than that do not fit Parquet's microseconds, and those engines read its nanoseconds not at
+all, or as integers: such a file has all its timestamps in the older INT96, which all of them read. Column names are written
+in lower case, as Hive keeps them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +25,7 @@ from airflow_sfx.frames.arrays import to_restored, to_stored
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField, AnyType
 from airflow_sfx.frames.evolution import widen
 from airflow_sfx.frames.hive import arrow_type, hive_type, is_list
+from airflow_sfx.frames.kinds import refused_times
 from airflow_sfx.frames.limits import check_levels
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
 
@@ -166,26 +170,36 @@ def to_physical(table: pa.Table, columns: Sequence[Column] | None = None) -> Phy
         >>> to_physical(pa.table({"c": pa.array([1001], pa.timestamp("ns"))})).int96
         True
     """
-    return convert(table, physical_schema(table.schema, columns), physical_schema(table.schema, columns, finest="ns"))
+    units = units_of(columns or ())
+    coarse, fine = (physical_schema(table.schema, columns, finest=finest) for finest in ("us", "ns"))
+    return convert(table, coarse, fine, units)
 
 
-def convert(table: pa.Table, coarse: pa.Schema, fine: pa.Schema) -> PhysicalTable:
+def units_of(columns: Iterable[Column]) -> dict[str, str]:
+    """The unit of durations and times of day in the files of a table's columns, by name in lower case, where it is told."""
+    return {column.name.lower(): column.kind.marks.unit for column in columns if column.kind.marks.unit}
+
+
+def convert(
+    table: pa.Table, coarse: pa.Schema, fine: pa.Schema, units: Mapping[str, str] = MappingProxyType({})
+) -> PhysicalTable:
     """As `to_physical`, with the two possible schemas at hand.
 
     Args:
         table: The frame's table.
         coarse: The files' schema with microseconds.
         fine: The files' schema with INT96.
+        units: The units of durations and times of day in files, where they are not microseconds.
 
     Returns:
         The table to write.
     """
     if coarse.equals(fine):
-        return PhysicalTable(_converted(table, coarse), int96=False)
+        return PhysicalTable(_converted(table, coarse, units), int96=False)
     try:
-        return PhysicalTable(_converted(table, coarse, strict=True), int96=False)
+        return PhysicalTable(_converted(table, coarse, units, strict=True), int96=False)
     except pa.ArrowInvalid:
-        made = _converted(table, fine)
+        made = _converted(table, fine, units)
         _check_int96(made)
         return PhysicalTable(made, int96=True)
 
@@ -216,20 +230,21 @@ def from_physical(table: pa.Table, logical: LogicalSchema) -> pa.Table:
         if position is None:
             continue
         fields.append(field)
-        columns.append(restored_column(table.column(position), field, logical.dictionaries))
+        columns.append(restored_column(table.column(position), field, logical))
     if not fields:
         return table.select([])
     return pa.Table.from_arrays(columns, schema=schema_of(fields, logical.schema.metadata))
 
 
-def restored_column(column: AnyColumn, field: AnyField, dictionaries: Mapping[str, AnyArray]) -> AnyColumn:
+def restored_column(column: AnyColumn, field: AnyField, logical: LogicalSchema) -> AnyColumn:
     """Give one column as read from files the type that it had in the frame; see `from_physical`."""
+    unit = logical.unit(field.name)
     try:
         if isinstance(field.type, pa.DictionaryType):
-            return _encoded(column, field.type, dictionaries[field.name])
+            return _encoded(column, field.type, logical.dictionaries[field.name], unit)
         if column.type == field.type and not types.is_nested(field.type):
             return column
-        return _by_chunk(column, field.type, to_restored)
+        return _by_chunk(column, field.type, partial(to_restored, unit=unit))
     except (pa.ArrowException, KeyError) as error:
         raise InconsistentBatch(
             f"column {field.name!r} was {field.type} when it was stored and the files have {column.type} that does not "
@@ -237,22 +252,23 @@ def restored_column(column: AnyColumn, field: AnyField, dictionaries: Mapping[st
         ) from error
 
 
-def _converted(table: pa.Table, schema: pa.Schema, *, strict: bool = False) -> pa.Table:
+def _converted(table: pa.Table, schema: pa.Schema, units: Mapping[str, str], *, strict: bool = False) -> pa.Table:
     columns = []
     for column, field, target in zip(table.columns, table.schema, schema, strict=True):
+        unit = units.get(field.name.lower(), _FINEST)
         try:
-            columns.append(_written(column, target.type))
+            columns.append(_written(column, target.type, unit))
         except pa.ArrowException as error:
             if strict and isinstance(error, pa.ArrowInvalid):
                 raise
-            raise SchemaMismatch(
+            raise refused_times(field.name, field.type, unit) or SchemaMismatch(
                 f"column {field.name!r} ({field.type}) has a value that cannot be stored as {target.type} ({error}): "
                 "convert the column first"
             ) from error
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
-def _written(column: AnyColumn, target: AnyType) -> AnyColumn:
+def _written(column: AnyColumn, target: AnyType, unit: str) -> AnyColumn:
     source: Any = column.type
     if source == target or (target in (pa.string(), pa.binary()) and _SAME.get(source) == target and _wide(source)):
         return column
@@ -264,7 +280,7 @@ def _written(column: AnyColumn, target: AnyType) -> AnyColumn:
         and all(len(chunk.dictionary) <= len(chunk) for chunk in column.chunks)
     ):
         return column
-    return _by_chunk(column, target, to_stored)
+    return _by_chunk(column, target, partial(to_stored, unit=unit))
 
 
 def _wide(source: AnyType) -> bool:
@@ -276,7 +292,7 @@ def _by_chunk(column: AnyColumn, target: AnyType, change: Callable[[AnyArray, An
     return pa.chunked_array([change(chunk, target) for chunk in column.chunks], type=target)
 
 
-def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray) -> AnyColumn:
+def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray, unit: str) -> AnyColumn:
     """Give a column of values the codes that they have in a dictionary; they are compared as the file's type."""
     if types.is_null(dictionary.type) or column.null_count == len(column):
         codes: Any = pa.nulls(len(column), wanted.index_type)
@@ -284,9 +300,9 @@ def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray) -> AnyCol
     if types.is_dictionary(column.type):
         if column.num_chunks > _FEW_CHUNKS:
             column = pa.chunked_array([column.unify_dictionaries().combine_chunks()])
-        chunks = [_recoded(chunk, dictionary) for chunk in column.chunks]
+        chunks = [_recoded(chunk, dictionary, unit) for chunk in column.chunks]
     else:
-        found: AnyColumn = pc.index_in(column, value_set=to_stored(dictionary, column.type))
+        found: AnyColumn = pc.index_in(column, value_set=to_stored(dictionary, column.type, unit))
         chunks = found.chunks
     if sum(chunk.null_count for chunk in chunks) != column.null_count:
         raise pa.ArrowInvalid("a value is none of the column's categories")
@@ -297,9 +313,9 @@ def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray) -> AnyCol
     return pa.chunked_array(made)
 
 
-def _recoded(chunk: AnyArray, dictionary: AnyArray) -> AnyArray:
+def _recoded(chunk: AnyArray, dictionary: AnyArray, unit: str) -> AnyArray:
     """The codes of a chunk in another dictionary than its own."""
-    own = to_stored(dictionary, chunk.dictionary.type)
+    own = to_stored(dictionary, chunk.dictionary.type, unit)
     if own[: len(chunk.dictionary)].equals(chunk.dictionary):  # as a file has it that was written with this dictionary
         return chunk.indices
     return pc.index_in(chunk.dictionary, value_set=own).take(chunk.indices)

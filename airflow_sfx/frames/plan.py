@@ -185,7 +185,11 @@ class ReadPlan:
         if logical is self.target:
             return True
         return all(
-            own is None or scan_together(column.type, self.target.schema.field(own).type)
+            own is None
+            or (
+                scan_together(column.type, self.target.schema.field(own).type)
+                and logical.unit(column.name) == self.target.unit(own)
+            )
             for column in logical.schema
             for own in [self.target.own(column.name)]
         )
@@ -243,7 +247,7 @@ def _with_keys(
     schema = target.schema
     for name, kind in extra.items():
         schema = schema.append(pa.field(name, arrow_type_of_key(kind)))
-    return LogicalSchema(schema, target.dictionaries), extra
+    return replace(target, schema=schema), extra
 
 
 def _ordered(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -> list[str]:

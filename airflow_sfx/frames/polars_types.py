@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.arrays import to_stored
+from airflow_sfx.frames.arrays import to_wider
 from airflow_sfx.frames.arrow import AnyColumn, AnyField, AnyType
 from airflow_sfx.frames.hive import is_list
 
@@ -86,4 +86,4 @@ def polars_table(table: pa.Table) -> pa.Table:
 def _converted(column: AnyColumn, target: AnyType) -> AnyColumn:
     if types.is_fixed_size_list(target):  # whose items Arrow's own cast converts, lists of fixed length among them
         return column.cast(target)
-    return pa.chunked_array([to_stored(chunk, target) for chunk in column.chunks], type=target)
+    return pa.chunked_array([to_wider(chunk, target) for chunk in column.chunks], type=target)

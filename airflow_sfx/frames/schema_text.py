@@ -7,6 +7,7 @@ batch of no rows: it carries names, types, metadata and every dictionary with it
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 from functools import lru_cache
 from typing import Any
@@ -14,10 +15,15 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.jsontext import parse_object
+from airflow_sfx.core.schema import TimeMarks
 from airflow_sfx.frames.arrow import AnyArray, AnyField
 from airflow_sfx.frames.hive import untyped_columns
+from airflow_sfx.frames.kinds import assumed_marks
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
 from airflow_sfx.frames.pandas_frame import nameless_levels
+
+_MARKS = b"airflow_sfx.times"
 
 
 def schema_to_text(logical: LogicalSchema) -> str:
@@ -35,9 +41,10 @@ def schema_to_text(logical: LogicalSchema) -> str:
         ('z:', ['n'])
     """
     columns = [_no_rows(field, logical.dictionaries.get(field.name)) for field in logical.schema]
+    schema = _with_marks(logical)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, logical.schema) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=logical.schema))
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     plain = sink.getvalue().to_pybytes()
     packed = zlib.compress(plain, 6)
     kind, content = ("z", packed) if len(packed) < len(plain) else ("p", plain)
@@ -108,7 +115,25 @@ def schema_from_text(text: str) -> LogicalSchema:
         raise InconsistentBatch(
             f"the manifest's Arrow schema cannot be read ({error}): it was truncated or changed after it was written"
         ) from error
-    return LogicalSchema(table.schema, dictionaries_of(table))
+    schema, marks = _without_marks(table.schema)
+    return LogicalSchema(schema, dictionaries_of(table), marks)
+
+
+def _with_marks(logical: LogicalSchema) -> pa.Schema:
+    marks = {name: one.to_json() for name, one in logical.marks.items()}
+    if not marks:
+        return logical.schema
+    text = json.dumps(marks, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return logical.schema.with_metadata({**(logical.schema.metadata or {}), _MARKS: text.encode()})
+
+
+def _without_marks(schema: pa.Schema) -> tuple[pa.Schema, dict[str, TimeMarks]]:
+    metadata: dict[Any, Any] = dict(schema.metadata or {})
+    text = metadata.pop(_MARKS, None)
+    if text is None:  # of an earlier version
+        return schema, assumed_marks(schema)
+    marks = {name: TimeMarks.from_json(one) for name, one in parse_object(text, "the record of times").items()}
+    return schema.with_metadata(metadata) if metadata else schema.remove_metadata(), marks
 
 
 def _no_rows(field: AnyField, dictionary: AnyArray | None) -> AnyArray:

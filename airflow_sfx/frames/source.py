@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.kinds import marks_of
 from airflow_sfx.frames.logical import LogicalSchema, one_dictionary
 from airflow_sfx.frames.names import check_names
 from airflow_sfx.frames.pandas_frame import METADATA, memory_of, table_of_frame
@@ -33,11 +35,12 @@ class FrameSource:
         (2, ['n'])
     """
 
-    __slots__ = ("_stream", "table")
+    __slots__ = ("_logical", "_stream", "table")
 
     def __init__(self, table: pa.Table | None = None, stream: Stream | None = None) -> None:
         self.table = table
         self._stream = stream
+        self._logical: LogicalSchema | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -46,10 +49,12 @@ class FrameSource:
 
     @property
     def logical(self) -> LogicalSchema:
-        """The schema with its dictionaries; of a stream, those seen so far, complete when it has ended."""
+        """The schema with what its values say; of a stream, those seen so far, complete when it has ended."""
         if self.table is None and self._stream is not None:
-            return LogicalSchema(self._stream.schema, dict(self._stream.dictionaries))
-        return LogicalSchema.of(self._table())
+            return self._stream.logical
+        if self._logical is None:
+            self._logical = replace(LogicalSchema.of(self._table()), marks=marks_of(self._table()))
+        return self._logical
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The frame's batches: of a table any number of times, of a stream once.

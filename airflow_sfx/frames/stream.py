@@ -11,7 +11,8 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
-from airflow_sfx.frames.logical import one_dictionary, schema_of
+from airflow_sfx.frames.kinds import marks_of
+from airflow_sfx.frames.logical import LogicalSchema, one_dictionary, schema_of
 from airflow_sfx.frames.names import check_names
 from airflow_sfx.frames.pandas_frame import memory_of, with_memory
 
@@ -42,10 +43,16 @@ class Stream:
         check_names(first.schema.names)
         self.schema = schema_of([_widest_codes(field) for field in first.schema], first.schema.metadata)
         self.dictionaries: dict[str, AnyArray] = {}
+        self._marks = marks_of(first)
         self._first: pa.Table | None = first
         self._rest = tables
         self._records = (memory_of(self.schema) or {}).get("columns", {})
         self._nulls: dict[str, str] = {}
+
+    @property
+    def logical(self) -> LogicalSchema:
+        """The schema with the categories and times seen so far; complete when the stream has ended."""
+        return LogicalSchema(self.schema, dict(self.dictionaries), dict(self._marks))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The batches of all tables, of one schema.
@@ -84,7 +91,10 @@ class Stream:
         if number > 1:
             for field in self.schema:
                 self._check_record(field.name, records.get(field.name), table.column(field.name), number)
-        return pa.Table.from_arrays(columns, schema=self.schema)
+        made = pa.Table.from_arrays(columns, schema=self.schema)
+        for name, marks in marks_of(made).items():
+            self._marks[name] = self._marks.get(name, marks) | marks
+        return made
 
     def _column(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
         if isinstance(field.type, pa.DictionaryType) and types.is_dictionary(column.type):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,15 +12,24 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.core.schema import Column
-from airflow_sfx.frames.arrow import AnyArray, AnyField
-from airflow_sfx.frames.hive import arrow_type
+from airflow_sfx.core.schema import Column, TimeMarks
+from airflow_sfx.frames.arrays import to_wider
+from airflow_sfx.frames.arrow import AnyArray, AnyField, AnyType
+from airflow_sfx.frames.hive import arrow_type, is_list
+from airflow_sfx.frames.kinds import parts_of, typed_paths
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
-from airflow_sfx.frames.pandas_frame import METADATA, memory_of, nameless_levels, without_index
+from airflow_sfx.frames.pandas_frame import memory_of, nameless_levels, with_memory, without_index
+from airflow_sfx.frames.pandas_objects import Spec
+from airflow_sfx.frames.pandas_values import joined_labels
 
+_UNITS = ("s", "ms", "us", "ns")
+_BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
+_HARMLESS = ("UUID", "tuple", "uint64", "extension", "timestamp")
+"""What is cast, or refused, where batches of one column differ in it, and never becomes another value."""
+_AS_TEXT = " as text"
 _ALIKE = (
     (pa.string(), pa.large_string(), pa.string_view()),
-    (pa.binary(), pa.large_binary(), pa.binary_view()),
+    _BINARY,
     (pa.date32(), pa.date64()),
 )
 
@@ -49,13 +58,16 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
     if not others:
         return leading
     ordered = [leading, *others]
-    groups: dict[str, list[tuple[AnyField, LogicalSchema]]] = {}
+    groups: dict[str, list[_Own]] = {}
     for one in ordered:
+        remembered = (memory_of(one.schema) or {}).get("columns", {})
         for field in one.schema:
-            groups.setdefault(field.name.lower(), []).append((field, one))
+            groups.setdefault(field.name.lower(), []).append(_Own(field, one, remembered.get(field.name)))
     metadata_schema, dropped = _common_index(ordered)
     fields: list[AnyField] = []
     dictionaries: dict[str, AnyArray] = {}
+    marks: dict[str, TimeMarks] = {}
+    records: dict[str, Spec] = {}
     for name, group in groups.items():
         if name in dropped:
             continue
@@ -63,8 +75,14 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
         fields.append(field)
         if dictionary is not None:
             dictionaries[field.name] = dictionary
-    metadata = _common_memory(ordered, metadata_schema, fields)
-    return LogicalSchema(schema_of(fields, metadata), dictionaries)
+        mark = group[0].logical.marks.get(group[0].field.name)
+        if mark is not None:
+            marks[field.name] = mark
+        record = _record(field, group)
+        if record is not None:
+            records[field.name] = record
+    metadata = _common_memory(ordered, metadata_schema, records)
+    return LogicalSchema(schema_of(fields, metadata), dictionaries, marks)
 
 
 def with_absent(
@@ -95,7 +113,7 @@ def with_absent(
             with contextlib.suppress(SchemaMismatch):
                 name = spelt.get(column.name, column.name)
                 schema = schema.append(pa.field(name, arrow_type(column.type)))
-    return lead if schema is lead.schema else LogicalSchema(schema, lead.dictionaries)
+    return lead if schema is lead.schema else replace(lead, schema=schema)
 
 
 def scan_together(kind: Any, unified: Any) -> bool:
@@ -139,25 +157,88 @@ def _grows(kind: Any, unified: Any) -> bool:
     return any(kind in alike and unified in alike for alike in _ALIKE)
 
 
-def _one_column(group: list[tuple[AnyField, LogicalSchema]]) -> tuple[AnyField, AnyArray | None]:
-    field, owner = group[0]
-    if all(other.type == field.type for other, _ in group[1:]) and not types.is_dictionary(field.type):
+def _one_column(group: Sequence[_Own]) -> tuple[AnyField, AnyArray | None]:
+    field, owner = group[0].field, group[0].logical
+    _refuse_other_kinds(group)
+    if all(other.field.type == field.type for other in group[1:]) and not types.is_dictionary(field.type):
         return field, None
+    finest = _Finest.of(group)
     kind: Any = field.type
-    for other, _ in group[1:]:
-        kind = _wider(kind, other.type, field.name)
+    for other in group[1:]:
+        kind = _wider(kind, other.field.type, field.name, finest)
     if not types.is_dictionary(kind):
         return field.with_type(kind), None
     dictionary = owner.dictionaries.get(field.name, pa.array([], kind.value_type))
     same: Any = True
-    for other, one in group[1:]:
-        values = one.dictionaries.get(other.name)
+    for other in group[1:]:
+        values = other.logical.dictionaries.get(other.field.name)
         if values is not None and len(values) and not values.equals(dictionary):
-            dictionary, same = _union(dictionary.cast(kind.value_type), values.cast(kind.value_type)), False
+            dictionary = _union(to_wider(dictionary, kind.value_type), to_wider(values, kind.value_type))
+            same = False
     if same and kind == field.type:
         return field, dictionary
     # The order of categories of several batches is nobody's: it is kept only where all agree.
     return field.with_type(pa.dictionary(pa.int32(), kind.value_type, kind.ordered and same)), dictionary
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A column as one batch has it.
+
+    Args:
+        field: Its name and type.
+        logical: The batch's schema.
+        record: What pandas has to know of it.
+    """
+
+    field: AnyField
+    logical: LogicalSchema
+    record: Spec | None
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What the Hive type does not say."""
+        return parts_of(self.field.type, self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finest:
+    """The finest units that a column of several batches needs.
+
+    Args:
+        stamps: That of timestamps: nanoseconds only where a value is finer than a microsecond.
+        spans: That of durations and times of day: nanoseconds only where a batch's files have them.
+    """
+
+    stamps: str
+    spans: str
+
+    @classmethod
+    def of(cls, group: Sequence[_Own]) -> _Finest:
+        marks = [own.logical.marks.get(own.field.name, TimeMarks()) for own in group]
+        return cls(
+            "ns" if any(one.finer for one in marks) else "us",
+            "ns" if any(one.unit == "ns" or not one.unit for one in marks) else "us",
+        )
+
+
+def _refuse_other_kinds(group: Sequence[_Own]) -> None:
+    """Refuse batches in which a column of one Hive type is different things: numbers and durations, months and days."""
+    first = group[0]
+    if all(own.field.type == first.field.type and own.record == first.record for own in group[1:]):
+        return
+    known: dict[str, str | None] = {}
+    for own in group:
+        parts = own.parts
+        for path in typed_paths(own.field.type):
+            part = parts.get(path)
+            part = None if part is None or part.startswith(_HARMLESS) or part.endswith(_AS_TEXT) else part
+            if known.setdefault(path, part) != part:
+                raise SchemaMismatch(
+                    f"column {first.field.name!r} is {known[path] or 'plain values'} in one batch and {part or 'plain values'} "
+                    "in an older one, and neither can be read as the other: load the partitions one by one, or leave the "
+                    "column out with columns="
+                )
 
 
 def _union(first: AnyArray, more: AnyArray) -> AnyArray:
@@ -165,30 +246,65 @@ def _union(first: AnyArray, more: AnyArray) -> AnyArray:
     return pa.concat_arrays([first, added])
 
 
-def _wider(lead: Any, other: Any, name: str) -> Any:  # noqa: PLR0911  a table of types, in order
+def _wider(lead: Any, other: Any, name: str, finest: _Finest) -> Any:  # noqa: PLR0911, PLR0912  a table of types, in order
     """The lead's type, or a wider one if the other's values would not fit."""
     if lead == other or types.is_null(other):
         return lead
     if types.is_null(lead):
         return other
     if types.is_dictionary(lead) and types.is_dictionary(other):
-        value = _wider(lead.value_type, other.value_type, name)
+        value = _wider(lead.value_type, other.value_type, name, finest)
         return pa.dictionary(pa.int32(), value, lead.ordered and other.ordered)
-    if types.is_dictionary(lead) or types.is_dictionary(other):
-        plain = [one.value_type if types.is_dictionary(one) else one for one in (lead, other)]
-        return _wider(plain[0], plain[1], name)
-    if types.is_timestamp(lead) and types.is_timestamp(other) and (lead.tz is None) != (other.tz is None):
-        raise SchemaMismatch(
-            f"column {name!r} is {lead} in one batch and {other} in an older one, and a time without a zone is no "
-            "moment: load the partitions one by one, and store the older again with a zone"
-        )
+    plain = [_plain(one) for one in (lead, other)]
+    if plain != [lead, other]:
+        return _wider(plain[0], plain[1], name, finest)
     if types.is_timestamp(lead) and types.is_timestamp(other):
-        return pa.timestamp(min(lead.unit, other.unit, key=("ns", "us", "ms", "s").index), lead.tz)
+        if (lead.tz is None) != (other.tz is None):
+            raise SchemaMismatch(
+                f"column {name!r} is {lead} in one batch and {other} in an older one, and a time without a zone is no "
+                "moment: load the partitions one by one, and store the older again with a zone"
+            )
+        return pa.timestamp(_unit(lead, other, finest.stamps), lead.tz)
+    if types.is_duration(lead) and types.is_duration(other):
+        return pa.duration(_unit(lead, other, finest.spans))
+    if types.is_time(lead) and types.is_time(other):
+        unit = _unit(lead, other, finest.spans)
+        return pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+    if is_list(lead) and is_list(other):
+        return pa.list_(_wider(lead.value_type, other.value_type, name, finest))
+    if types.is_map(lead) and types.is_map(other):
+        key = _wider(lead.key_type, other.key_type, name, finest)
+        return pa.map_(key, _wider(lead.item_type, other.item_type, name, finest))
+    if types.is_struct(lead) and types.is_struct(other):
+        return _wider_struct(lead, other, name, finest)
+    if all(types.is_fixed_size_binary(one) or one in _BINARY for one in (lead, other)):
+        return pa.binary()
     try:
         fields = [pa.schema([pa.field(name, one)]) for one in (lead, other)]
         return pa.unify_schemas(fields, promote_options="permissive").field(0).type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         return lead  # stored so on purpose, with evolve="any": older values are converted, or refused, when read
+
+
+def _wider_struct(lead: Any, other: Any, name: str, finest: _Finest) -> Any:
+    theirs = {field.name.lower(): field for field in other.fields}
+    fields = []
+    for field in lead.fields:
+        match = theirs.pop(field.name.lower(), field)
+        fields.append((field.name, _wider(field.type, match.type, f"{name}.{field.name}", finest)))
+    return pa.struct(fields + [(field.name, field.type) for field in theirs.values()])
+
+
+def _plain(kind: Any) -> Any:
+    """A type without what is only a way to keep values."""
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return kind.value_type
+    return kind
+
+
+def _unit(lead: Any, other: Any, finest: str) -> Any:
+    finer = max(lead.unit, other.unit, key=_UNITS.index)
+    return min(finer, finest, key=_UNITS.index)
 
 
 def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
@@ -198,42 +314,62 @@ def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
     """
     lead = schemas[0].schema
     entries = [(memory_of(one.schema) or {}).get("index") for one in schemas]
-    kinds = [[one.schema.field(name).type for name in sorted(nameless_levels(one.schema))] for one in schemas]
+    kinds = [_nameless(one) for one in schemas]
     if all(entry == entries[0] for entry in entries) and all(kind == kinds[0] for kind in kinds):
         return lead, set()
     return without_index(lead), {name.lower() for one in schemas for name in nameless_levels(one.schema)}
 
 
+def _nameless(logical: LogicalSchema) -> list[tuple[AnyType, Any]]:
+    """The types of the levels without names, and what pandas has to know of them."""
+    records = (memory_of(logical.schema) or {}).get("columns", {})
+    names = sorted(nameless_levels(logical.schema))
+    return [(logical.schema.field(name).type, records.get(name)) for name in names]
+
+
 def _common_memory(
-    schemas: list[LogicalSchema], lead: pa.Schema, fields: Iterable[AnyField]
+    schemas: list[LogicalSchema], lead: pa.Schema, records: Mapping[str, Spec]
 ) -> dict[bytes, bytes] | None:
-    """The lead's metadata, with the record of each column from the newest batch that has it in the unified type."""
-    memories = [(one, (memory_of(one.schema) or {}).get("columns", {})) for one in schemas]
-    if not any(records for _, records in memories) and memory_of(lead) is None:
+    """The lead's metadata, with the records that all batches agree on."""
+    memories = [memory_of(one.schema) or {} for one in schemas]
+    if not any("columns" in memory for memory in memories) and memory_of(lead) is None:
         return dict(lead.metadata) if lead.metadata else None
-    records: dict[str, Any] = {}
-    for field in fields:
-        found = _record(field, memories)
-        if found is not None:
-            records[field.name] = found
     memory = memory_of(lead) or {}
     memory.pop("columns", None)
     attrs = memory.pop("attrs", None)
-    if attrs and all((memory_of(one.schema) or {}).get("attrs") == attrs for one in schemas):
+    if attrs and all(one.get("attrs") == attrs for one in memories):
         memory["attrs"] = attrs  # as pandas itself keeps them when frames are put together
     if records:
-        memory["columns"] = records
-    text = json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return {**(lead.metadata or {}), METADATA: text.encode()}
+        memory["columns"] = dict(records)
+    return with_memory(lead, memory).metadata
 
 
-def _record(field: AnyField, memories: list[tuple[LogicalSchema, dict[str, Any]]]) -> Any:
-    """A column's record: of the newest batch that had it so, else of the newest that had the column."""
-    fallback: Any = None
-    for schema, records in memories:
-        for own in schema.schema:
-            if own.name.lower() == field.name.lower():
-                if own.type == field.type:
-                    return records.get(own.name)
-                fallback = fallback or records.get(own.name)
-    return fallback
+def _record(field: AnyField, group: Sequence[_Own]) -> Spec | None:
+    """A column's record where all batches agree that have values in it; else it is read as plain values."""
+    known = [own for own in group if not types.is_null(own.field.type)] or group[:1]
+    coded = types.is_dictionary(field.type)
+    records = [own.record if coded else _of_values(own) for own in known]
+    first = records[0]
+    if first is None or any(_essence(record) != _essence(first) for record in records[1:]):
+        return None
+    made = {**first, "type": str(field.type)} if "type" in first else {**first}
+    if "labels" in made:
+        labels = [(own.record or {}, own.logical.dictionaries[own.field.name]) for own in known]
+        made["labels"] = joined_labels(labels)
+    elif "values" in made and coded:
+        made["values"] = {**made["values"], "type": str(field.type.value_type)}
+    return made
+
+
+def _of_values(own: _Own) -> Spec | None:
+    """What pandas has to know of a column's values, where categories are read as these."""
+    if own.record is not None and types.is_dictionary(own.field.type):
+        return own.record.get("values") if "labels" not in own.record else None
+    return own.record
+
+
+def _essence(record: Spec | None) -> Any:
+    if record is None:
+        return None
+    found = {key: value for key, value in record.items() if key not in ("type", "labels")}
+    return {**found, "values": _essence(found["values"])} if "values" in found else found

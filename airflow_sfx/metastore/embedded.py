@@ -20,6 +20,7 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.connections import Connections
+from airflow_sfx.metastore.kinds import parameters_of, with_kinds, without_kinds
 from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, RefusedPartition, TableInfo
 from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
 
@@ -203,13 +204,14 @@ class EmbeddedMetastore(Metastore):
         ).fetchone()
         if row is None:
             return None
-        table_id, kept, columns, keys, parameters = row
+        table_id, kept, columns, keys, text = row
+        parameters = json.loads(text)
         return table_id, TableInfo(
             ref,
             self._whole(kept),
-            tuple(Column(name, type_) for name, type_ in json.loads(columns)),
+            with_kinds((Column(name, type_) for name, type_ in json.loads(columns)), parameters),
             tuple(PartitionKey(name, type_) for name, type_ in json.loads(keys)),
-            json.loads(parameters),
+            without_kinds(parameters),
         )
 
     def _existing(self, db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo]:
@@ -306,7 +308,7 @@ def _table_texts(info: TableInfo) -> tuple[str, str, str]:
     return (
         json.dumps([[column.name, column.type] for column in info.columns]),
         json.dumps([[key.name, key.type] for key in info.keys]),
-        json.dumps(dict(info.parameters)),
+        json.dumps({**info.parameters, **parameters_of(info.columns)}),
     )
 
 

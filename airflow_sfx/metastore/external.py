@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.uris import clean_uri
-from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.metastore.kinds import KIND, parameters_of
+from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 
 INPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 OUTPUT_FORMAT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
@@ -30,8 +31,23 @@ NO_FILES = {_ROWS: "0", _BYTES: "0", "numFiles": "0"}
 
 
 def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Those of a table's parameters that this package has set for its own use, but for those of the pointer and the version."""
-    return {name: value for name, value in parameters.items() if name.startswith("sfx.") and name not in _KEPT_HERE}
+    """Those of a table's parameters that this package has set for its own use, but for those of pointer, version and columns."""
+    return {name: value for name, value in parameters.items() if _is_own(name) and not name.startswith(KIND)}
+
+
+def table_parameters(info: TableInfo, before: Mapping[str, str]) -> dict[str, str]:
+    """A table's parameters as they are to be.
+
+    Args:
+        info: The table.
+        before: What it has: those of other programs, of the pointer and the version stay.
+    """
+    kept = {name: value for name, value in before.items() if not _is_own(name)}
+    return {**kept, "EXTERNAL": "TRUE", ROOT: info.location, **info.parameters, **parameters_of(info.columns)}
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith("sfx.") and name not in _KEPT_HERE
 
 
 def format_in(parameters: Mapping[str, str], *classes: str | None) -> str:

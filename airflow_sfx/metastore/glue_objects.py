@@ -19,7 +19,9 @@ from airflow_sfx.metastore.external import (
     own_parameters,
     pointer_in,
     pointing,
+    table_parameters,
 )
+from airflow_sfx.metastore.kinds import with_kinds
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 
 _READ_ONLY = (
@@ -59,7 +61,7 @@ def table_of(info: TableInfo) -> dict[str, Any]:
             "StoredAsSubDirectories": False,
             **_PARQUET,
         },
-        "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", ROOT: info.location, **info.parameters},
+        "Parameters": table_parameters(info, {"classification": "parquet"}),
     }
 
 
@@ -69,7 +71,7 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
     return TableInfo(
         ref=TableRef(table["DatabaseName"], table["Name"]),
         location=clean_uri(parameters.get(ROOT) or storage["Location"]),
-        columns=tuple(Column(field["Name"], field["Type"]) for field in storage["Columns"]),
+        columns=with_kinds((Column(field["Name"], field["Type"]) for field in storage["Columns"]), parameters),
         keys=tuple(PartitionKey(field["Name"], field["Type"]) for field in table.get("PartitionKeys", [])),
         parameters=own_parameters(parameters),
         format=format_in(
@@ -85,7 +87,7 @@ def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
         **_writable(table),
         "TableType": "EXTERNAL_TABLE",
         "StorageDescriptor": {**storage, "Columns": _fields(info.columns, storage["Columns"]), **_PARQUET},
-        "Parameters": {**table.get("Parameters", {}), "EXTERNAL": "TRUE", ROOT: info.location, **info.parameters},
+        "Parameters": table_parameters(info, table.get("Parameters", {})),
     }
 
 

@@ -21,11 +21,13 @@ from airflow_sfx.metastore.external import (
     own_parameters,
     pointer_in,
     pointing,
+    table_parameters,
 )
 from airflow_sfx.metastore.hive_thrift import ttypes
+from airflow_sfx.metastore.kinds import with_kinds
 from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
 
-_EXTERNAL = {"EXTERNAL": "TRUE", "external.table.purge": "false"}
+_PURGE = {"external.table.purge": "false"}
 
 
 def table_of(info: TableInfo) -> Any:
@@ -36,7 +38,7 @@ def table_of(info: TableInfo) -> Any:
         tableType="EXTERNAL_TABLE",
         partitionKeys=[ttypes.FieldSchema(key.name, key.type, None) for key in info.keys],
         sd=_storage(_fields(info.columns, ()), info.location),
-        parameters={**_EXTERNAL, ROOT: info.location, **info.parameters, VERSION: "0"},
+        parameters={**table_parameters(info, _PURGE), VERSION: "0"},
     )
 
 
@@ -46,7 +48,7 @@ def info_of(table: Any) -> TableInfo:
     return TableInfo(
         ref=TableRef(table.dbName, table.tableName),
         location=clean_uri(parameters.get(ROOT) or table.sd.location),
-        columns=tuple(Column(field.name, field.type) for field in table.sd.cols),
+        columns=with_kinds((Column(field.name, field.type) for field in table.sd.cols), parameters),
         keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
         parameters=own_parameters(parameters),
         format=format_in(parameters, table.sd.inputFormat, table.sd.serdeInfo and table.sd.serdeInfo.serializationLib),
@@ -59,7 +61,7 @@ def changed_table(table: Any, info: TableInfo) -> Any:
     table.sd.cols, table.sd.serdeInfo = storage.cols, storage.serdeInfo
     table.sd.inputFormat, table.sd.outputFormat = storage.inputFormat, storage.outputFormat
     table.tableType = "EXTERNAL_TABLE"
-    table.parameters = {**(table.parameters or {}), **_EXTERNAL, ROOT: info.location, **info.parameters}
+    table.parameters = table_parameters(info, {**(table.parameters or {}), **_PURGE})
     return table
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from enum import Enum
 
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.schema import ColumnKind
 
 
 def plain(value: object) -> object:  # noqa: PLR0911  a table of types, in order
@@ -21,6 +22,8 @@ def plain(value: object) -> object:  # noqa: PLR0911  a table of types, in order
     """
     if isinstance(value, BatchPin):
         return json.loads(value.to_json())
+    if isinstance(value, ColumnKind):
+        return value.description
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, bool | int | str):

@@ -95,7 +95,8 @@ def without(table: OpenTable, ledger: Ledger, match: Match) -> Manifest:
     rest = _Rest(table, match)
     logical = rest.logical
     keys = [key for key in table.layout.keys if logical.own(key) is not None]
-    encoder = Encoder(logical.schema, keys=keys, columns=old.columns)
+    units = {name.lower(): logical.unit(name) for name in logical.schema.names}
+    encoder = Encoder(logical.schema, keys=keys, columns=old.columns, units=units)
     batches = BatchSet(table, ledger, Content(rest.schema_text, old.columns, old.producer, old.inputs))
     chunks = ((old.partition, rows) for rows in gather(rest.pieces()))
     batches.write(chunks, partial(encoded, encoder), small=False)
@@ -151,14 +152,13 @@ class _Rest:
         """The schema, with the categories that are left."""
         import pyarrow as pa
 
-        from airflow_sfx.frames.logical import LogicalSchema
         from airflow_sfx.frames.schema_text import schema_to_text
 
         left = dict(self.logical.dictionaries)
         for name, values in self._gone.items():
             old, erased = left[name], values - self._kept[name]
             left[name] = old.filter(pa.array([value.as_py() not in erased for value in old], pa.bool_()))
-        return schema_to_text(LogicalSchema(self.logical.schema, left))
+        return schema_to_text(replace(self.logical, dictionaries=left))
 
 
 def _note(found: dict[str, set[Any]], piece: pa.Table) -> None:

@@ -117,7 +117,10 @@ class OpenBatch:
 
     def _conclude(self, sealed: Manifest, *, publish: bool, evolve: Evolve) -> BatchPin:
         """What is left to do for a batch that is sealed."""
-        columns = self._target.fit(self._keys, sealed.columns, evolve=evolve, untyped=())
+        from airflow_sfx.frames.kinds import table_columns
+        from airflow_sfx.frames.schema_text import schema_from_text
+
+        columns = self._target.fit(self._keys, table_columns(schema_from_text(sealed.schema)), evolve=evolve)
         table = self._target.open(self._keys, columns)
         self._target.ensure(table, columns, evolve)
         pin = table.pin({self._name: sealed.batch_id})
@@ -128,6 +131,7 @@ class OpenBatch:
 
     def _seal(self, *, publish: bool, evolve: Evolve) -> BatchPin:
         from airflow_sfx.frames.hive import columns_of
+        from airflow_sfx.frames.kinds import assumed_marks, table_columns
         from airflow_sfx.frames.logical import LogicalSchema
         from airflow_sfx.frames.schema_text import schema_to_text
         from airflow_sfx.warehouse.adopt_files import common_schema
@@ -143,9 +147,10 @@ class OpenBatch:
         inspected = inspect_places(self._table.store, {self._partition: place})
         schema = common_schema(inspected)
         refuse_key_columns(schema, self._keys, self._target)
-        columns = self._target.fit(self._keys, columns_of(schema), evolve=evolve, untyped=())
+        logical = LogicalSchema(schema, marks=assumed_marks(schema))
+        columns = self._target.fit(self._keys, table_columns(logical), evolve=evolve)
         table = self._target.open(self._keys, columns)
-        text = schema_to_text(LogicalSchema(schema))
+        text = schema_to_text(logical)
         self._batches.describe(Content(lambda: text, columns_of(schema), self._author.producer, self._inputs))
         self._batches.take_over(self._name, place.uri, [one.found for one in inspected.values()])
         options = StoreOptions(publish=publish, inputs=self._inputs, evolve=evolve)

@@ -11,7 +11,9 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import merge_columns
-from airflow_sfx.frames.schema_text import nameless_levels_in, untyped_in
+from airflow_sfx.frames.kinds import table_columns
+from airflow_sfx.frames.pandas_frame import nameless_levels
+from airflow_sfx.frames.schema_text import schema_from_text
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
@@ -41,15 +43,15 @@ def restore_table(ref: TableRef, store: Store, metastore: Metastore) -> OpenTabl
     info = TableInfo(ref, location, columns, manifest.keys, {STYLE_PARAMETER: style})
     table = OpenTable.of(info, store, metastore)
     for current in _current_manifests(table):
-        untyped = untyped_in(current.schema)  # a column of nulls alone says nothing of its type
-        columns = merge_columns(columns, _columns(current), evolve="any", table_name=str(ref), untyped=untyped)
+        columns = merge_columns(columns, _columns(current), evolve="any", table_name=str(ref))
     return OpenTable.of(metastore.create_table(replace(info, columns=columns)), store, metastore)
 
 
 def _columns(manifest: Manifest) -> tuple[Column, ...]:
     """What a batch gives a table: its columns but for those of an index without a name."""
-    nameless = nameless_levels_in(manifest.schema)
-    return tuple(column for column in manifest.columns if column.name not in nameless)
+    logical = schema_from_text(manifest.schema)
+    nameless, names = nameless_levels(logical.schema), {column.name for column in manifest.columns}
+    return tuple(one for one in table_columns(logical) if one.name in names and one.name not in nameless)
 
 
 def _some_manifest(store: Store, bare: TableLayout) -> tuple[str, Manifest] | None:

@@ -69,7 +69,8 @@ def load_spark(
     for manifest, file, source in zip(*_spread(manifests), sources, strict=True):
         store, directory = batch_files(table, manifest)
         files.append(RemoteFile(store.opener(), f"{directory}/{file.path}".lstrip("/"), file, source))
-    read = partial(_read, files, {**options, "lead": lead, "columns": list(whole.names)}, schema, names)
+    units = {name.lower(): lead.unit(name) or "us" for name in lead.schema.names}
+    read = partial(_read, files, {**options, "lead": lead, "columns": list(whole.names)}, schema, names, units)
     context = session.sparkContext
     count = max(1, min(len(files), context.defaultParallelism * _PARTS_PER_CORE))
     numbers = session.range(0, len(files), 1, count)
@@ -86,6 +87,7 @@ def _read(
     options: Mapping[str, Any],
     schema: pa.Schema,
     names: Mapping[str, str],
+    units: Mapping[str, str],
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     """What each Spark task does: it gets numbers of files and gives their rows."""
@@ -98,7 +100,7 @@ def _read(
             source = replace(remote.source, source=open_file(remote.opener(), remote.path, remote.file, whole=False))
             for table in iter_batches([source], **options):
                 found = table.select(list(names.values())).replace_schema_metadata(None)
-                plain = convert(found, schema, schema).table.cast(schema)  # text may still have its dictionary
+                plain = convert(found, schema, schema, units).table.cast(schema)  # text may still have its dictionary
                 yield from plain.combine_chunks().to_batches()
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from airflow_sfx.core.layout import TableLayout
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.schema import Column
+from airflow_sfx.core.schema import Column, TimeMarks
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.checking import refuse_checks_of_stream
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from airflow_sfx.frames.parquet import Encoder
 
-_FACTS = "partition string, path string, size bigint, rows bigint, sha256 string, etag string, statistics string"
+_FACTS = "partition string, path string, size bigint, rows bigint, sha256 string, etag string, statistics string, marks string"
 _HELD_BYTES = 96 << 20
 
 
@@ -56,27 +56,34 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         InvalidName: A name or value breaks a rule.
         SchemaMismatch: The frame does not fit the table, or ``partition_by=`` found no rows.
     """
-    from airflow_sfx.frames.hive import columns_of, untyped_columns
-    from airflow_sfx.frames.logical import LogicalSchema
+    from airflow_sfx.frames.hive import columns_of
+    from airflow_sfx.frames.kinds import table_columns
     from airflow_sfx.frames.parquet import Encoder
     from airflow_sfx.frames.schema_text import schema_to_text
     from airflow_sfx.frames.source import to_source
     from airflow_sfx.frames.split import key_columns
 
     refuse_checks_of_stream(options.checks)
-    schema = to_source(data.limit(0).toArrow()).schema
+    logical = to_source(data.limit(0).toArrow()).logical
+    schema = logical.schema
     by = key_columns(schema, options.partition_by) if options.partition_by else ()
     if by:
         keys, partition = target.keys_of_columns(by, options.partition_keys, schema), None
     else:
         keys, partition = target.partition(options.partitions, options.partition_keys)
     frame_columns = tuple(column for column in columns_of(schema) if column.name not in by)
-    columns = target.fit(keys, frame_columns, evolve=options.evolve, untyped=untyped_columns(schema))
+
+    def fitted() -> tuple[Column, ...]:
+        typed = tuple(column for column in table_columns(logical) if column.name not in by)
+        return target.fit(keys, typed, evolve=options.evolve)
+
+    columns = fitted()
     Encoder(schema, keys=by, columns=columns)  # raises here what every executor would raise
     table = target.open(keys, columns)
     ledger = Ledger(table)
-    text = schema_to_text(LogicalSchema(schema))
-    content = Content(lambda: text, frame_columns, author.producer, options.inputs)
+    content = Content(
+        lambda: schema_to_text(logical.written_as(columns)), frame_columns, author.producer, options.inputs
+    )
     batches = BatchSet(table, ledger, content, take_in=partial(take_in, table, ledger, author))
     partitions = [partition] if partition is not None else _partitions(data, by, keys)
     if not partitions:
@@ -86,10 +93,12 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     batches.claim([table.layout.name(one) for one in partitions])
     directories = {name: table.layout.batch_dir(name, batch_id) for name, batch_id in batches.batches.items()}
     task = _WriteTask(table.store.opener(), table.layout, schema, by, columns, directories)
-    for name, files in _by_partition(data.mapInArrow(task, _FACTS).collect()).items():
+    rows = data.mapInArrow(task, _FACTS).collect()
+    for name, files in _by_partition(rows).items():
         batches.register(name, files)
     batches.leave_strays()
-    return conclude(target, table, batches, columns, (), options, author)
+    logical = replace(logical, marks=_marks(rows))
+    return conclude(target, table, batches, fitted(), (), options, author)
 
 
 def _partitions(data: Any, by: Sequence[str], keys: Sequence[PartitionKey]) -> list[Partition]:
@@ -111,6 +120,15 @@ def _by_partition(rows: Iterable[Any]) -> dict[str, list[FoundFile]]:
         statistics = {name: ColumnStatistics.from_json(one) for name, one in json.loads(row.statistics).items()}
         file = FoundFile(DataFile(row.path, row.size, row.rows, row.sha256, row.etag), statistics)
         found.setdefault(row.partition, []).append(file)
+    return found
+
+
+def _marks(rows: Iterable[Any]) -> dict[str, TimeMarks]:
+    """What the values of all files say about times, by column."""
+    found: dict[str, TimeMarks] = {}
+    for row in rows:
+        for name, data in json.loads(row.marks).items():
+            found[name] = found.get(name, TimeMarks()) | TimeMarks.from_json(data)
     return found
 
 
@@ -162,6 +180,8 @@ class _WriteTask:
     def _write(self, store: Store, encoder: Encoder, name: str, path: str, rows: pa.Table) -> pa.RecordBatch:
         import pyarrow as pa
 
+        from airflow_sfx.frames.kinds import marks_of
+
         sink = pa.BufferOutputStream()
         facts = encoder.write(rows, sink)
         content = memoryview(sink.getvalue()).cast("B")
@@ -175,5 +195,6 @@ class _WriteTask:
             "sha256": hashlib.sha256(content).hexdigest(),
             "etag": etag,
             "statistics": statistics,
+            "marks": json.dumps({column: marks.to_json() for column, marks in marks_of(rows).items()}),
         }
         return pa.RecordBatch.from_pylist([row])

@@ -109,7 +109,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     results = run_checks(data, options.checks, batches.replaced)
     if results:
         batches.watch.expire()
-    return conclude(target, table, batches, plan.columns, results, options, author)
+    return conclude(target, table, batches, plan.final_columns(), results, options, author)
 
 
 def _take_in(
@@ -176,7 +176,8 @@ class _Plan:
 
     Args:
         keys: The table's partition keys.
-        columns: The table's columns once the frame is in it.
+        columns: The table's columns once the frame is in it; of a stream, as far as it is known.
+        final_columns: Gives them once all has been read.
         frame_columns: The frame's own.
         partitions: The partitions, where they are known before the frame has been read.
         chunks: The rows of each file.
@@ -187,6 +188,7 @@ class _Plan:
 
     keys: tuple[PartitionKey, ...]
     columns: tuple[Column, ...]
+    final_columns: Callable[[], tuple[Column, ...]]
     frame_columns: tuple[Column, ...]
     partitions: list[Partition]
     chunks: Iterable[tuple[Partition, pa.Table]]
@@ -196,7 +198,8 @@ class _Plan:
 
 
 def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
-    from airflow_sfx.frames.hive import columns_of, untyped_columns
+    from airflow_sfx.frames.hive import columns_of
+    from airflow_sfx.frames.kinds import table_columns
     from airflow_sfx.frames.pandas_frame import nameless_levels
     from airflow_sfx.frames.parquet import Encoder
     from airflow_sfx.frames.schema_text import schema_to_text
@@ -211,20 +214,24 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
         keys, partition = target.keys_of_columns(by, options.partition_keys, source.schema), None
     else:
         keys, partition = target.partition(options.partitions, options.partition_keys)
-    columns = tuple(column for column in columns_of(source.schema) if column.name not in by)
-    untyped, nameless = untyped_columns(source.schema), nameless_levels(source.schema)
-    merged = target.fit(keys, columns, evolve=options.evolve, untyped=untyped, nameless=nameless)
+
+    def fitted() -> tuple[Column, ...]:
+        columns = (column for column in table_columns(source.logical) if column.name not in by)
+        return target.fit(keys, tuple(columns), evolve=options.evolve, nameless=nameless_levels(source.schema))
+
+    merged = fitted()
     encoder = Encoder(source.schema, keys=by, columns=merged)
     partitions, chunks = _divided(source, by, keys, partition, encoder)
     return _Plan(
         keys=keys,
         columns=merged,
-        frame_columns=columns,
+        final_columns=lambda: merged if source.table is not None else fitted(),
+        frame_columns=tuple(column for column in columns_of(source.schema) if column.name not in by),
         partitions=partitions,
         chunks=chunks,
         small=source.table is not None and source.table.nbytes < _SMALL_FILE * len(partitions),
         encode=partial(encoded, encoder),
-        schema_text=lambda: schema_to_text(source.logical),
+        schema_text=lambda: schema_to_text(source.logical.written_as(merged)),
     )
 
 

@@ -61,6 +61,7 @@ def take_over(
         SchemaMismatch: The files do not fit together, or do not fit the table.
     """
     from airflow_sfx.frames.hive import columns_of
+    from airflow_sfx.frames.kinds import assumed_marks, table_columns
     from airflow_sfx.frames.logical import LogicalSchema
     from airflow_sfx.frames.schema_text import schema_to_text
 
@@ -75,11 +76,12 @@ def take_over(
         )
     schema = common_schema(inspected)
     refuse_key_columns(schema, keys, target)
-    columns = target.fit(keys, columns_of(schema), evolve="safe", untyped=())
+    logical = LogicalSchema(schema, marks=assumed_marks(schema))
+    columns = target.fit(keys, table_columns(logical), evolve="safe")
 
     table = target.open(keys, columns)
     ledger = Ledger(table)
-    text = schema_to_text(LogicalSchema(schema))
+    text = schema_to_text(logical)
     batches = BatchSet(table, ledger, Content(lambda: text, columns_of(schema), author.producer))
     named = {table.layout.name(partition): place for partition, place in places.items()}
     batches.claim(list(named))

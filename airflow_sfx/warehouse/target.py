@@ -157,7 +157,6 @@ class Target:
         columns: tuple[Column, ...],
         *,
         evolve: Evolve,
-        untyped: Collection[str],
         nameless: Collection[str] = (),
     ) -> tuple[Column, ...]:
         """The table's columns once the frame is in it.
@@ -166,7 +165,6 @@ class Target:
             keys: The table's partition keys.
             columns: The frame's columns.
             evolve: How the table's may change.
-            untyped: The frame's columns that fit every type.
             nameless: Those that hold an index without a name. Files have them, so that the frame comes back as it was; a
                 table gets no column of them, which nobody has named and a frame of other rows may be without.
 
@@ -193,7 +191,7 @@ class Target:
 
         if not have:
             return columns
-        return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref), untyped=untyped)
+        return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref))
 
     def open(self, keys: tuple[PartitionKey, ...], columns: tuple[Column, ...]) -> OpenTable:
         """The table as it is, or as it will be made: its paths are known before the metastore knows it."""
@@ -230,9 +228,20 @@ class Target:
             theirs = tuple(column for column in now.columns if column.name.lower() not in mine)
             kind: Evolve = "any" if evolve == "any" else "safe"
             merged = merge_columns(now.columns, columns + theirs, evolve=kind, table_name=str(self.ref))
+            self._refuse_other_units(columns, merged)
             return replace(now, columns=merged, location=info.location, parameters=info.parameters)
 
         self.metastore.update_table(self.ref, change)
+
+    def _refuse_other_units(self, written: Sequence[Column], merged: Sequence[Column]) -> None:
+        units = {column.name.lower(): column.kind.marks.unit for column in merged}
+        for column in written:
+            unit = column.kind.marks.unit
+            if unit and units[column.name.lower()] != unit:
+                raise SchemaMismatch(
+                    f"somebody else has just given {self.ref} the column {column.name!r} with another unit of time: store again; "
+                    "nothing was published"
+                )
 
 
 def _listed(what: str, names: Sequence[str]) -> str:

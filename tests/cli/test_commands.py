@@ -59,6 +59,14 @@ def test_tables_and_show_tell_what_is_current(command, warehouse) -> None:
     assert current in command("show", TABLE).stdout
 
 
+def test_show_tells_what_the_hive_type_of_a_column_does_not(command, warehouse) -> None:
+    frame = pd.DataFrame({"open_for": pd.to_timedelta([5], unit="s"), "n": [1]})
+    warehouse.store_dataframe(frame, "sales", "shops")
+    assert "duration in microseconds" in command("show", "sales.shops").stdout
+    columns = json.loads(command("show", "sales.shops", "--json").stdout)["columns"]
+    assert [column["kind"] for column in columns] == ["duration in microseconds", ""]
+
+
 def test_history_is_newest_first_complete_and_not_taken_for_markup(command) -> None:
     lines = command("history", TABLE, DAY).stdout.splitlines()
     bad = next(number for number, line in enumerate(lines) if "[b]bad[/b]" in line)

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from airflow_sfx.frames.kinds import table_columns
 from airflow_sfx.frames.output import SourceFile, read_table, to_output
 from airflow_sfx.frames.parquet import Encoder
+from airflow_sfx.frames.physical import units_of
 from airflow_sfx.frames.schema_text import schema_from_text, schema_to_text
 from airflow_sfx.frames.source import to_source
 from airflow_sfx.frames.split import split_by
@@ -172,6 +174,7 @@ REFUSED: dict[str, tuple[pd.Series, str]] = {
 
 def parquet(table: pa.Table, **options: Any) -> pa.Buffer:
     """The bytes of a file with the table's rows."""
+    options.setdefault("units", units_of(table_columns(to_source(table).logical)))
     sink = pa.BufferOutputStream()
     Encoder(table.schema, **options).write(table, sink)
     return sink.getvalue()
@@ -190,8 +193,9 @@ def stored_by(data: Any, keys: list[str]) -> list[SourceFile]:
     source = to_source(data, partition_by=keys)
     assert source.table is not None
     logical = schema_from_text(schema_to_text(source.logical))
+    units = units_of(table_columns(logical))
     return [
-        SourceFile(parquet(part, keys=keys), logical, dict(zip(keys, values, strict=True)), len(part))
+        SourceFile(parquet(part, keys=keys, units=units), logical, dict(zip(keys, values, strict=True)), len(part))
         for values, part in split_by(source.table, keys)
     ]
 

@@ -6,13 +6,13 @@ import pyarrow as pa
 import pytest
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.core.schema import Column
+from airflow_sfx.core.schema import OPEN, Column, ColumnKind
 from airflow_sfx.frames.evolution import Evolve, merge_columns, widen
 
 
-def merged(table: dict[str, str], frame: dict[str, str], evolve: Evolve = "safe", **options: object) -> dict[str, str]:
+def merged(table: dict[str, str], frame: dict[str, str], evolve: Evolve = "safe") -> dict[str, str]:
     columns = [[Column(name, kind) for name, kind in one.items()] for one in (table, frame)]
-    made = merge_columns(*columns, evolve=evolve, table_name="sales.sold_items", **options)  # type: ignore[arg-type]
+    made = merge_columns(*columns, evolve=evolve, table_name="sales.sold_items")
     return {column.name: column.type for column in made}
 
 
@@ -87,7 +87,11 @@ def test_none_refuses_every_difference(frame: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("evolve", ["none", "safe", "any"])
 def test_a_column_of_nothing_fits_every_type(evolve: Evolve) -> None:
-    assert merged({"a": "double"}, {"A": "string"}, evolve, untyped=["A"]) == {"a": "double"}
+    open_column = Column("A", "string", ColumnKind((("", OPEN),)))
+    typed = Column("a", "double")
+    for pair in ((open_column, typed), (typed, open_column)):
+        (made,) = merge_columns([pair[0]], [pair[1]], evolve=evolve, table_name="sales.sold_items")
+        assert (made.type, made.kind) == ("double", ColumnKind())
 
 
 def test_the_tables_spelling_of_a_type_stays() -> None:

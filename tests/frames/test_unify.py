@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
+from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.output import SourceFile, read_table
+from airflow_sfx.frames.schema_text import schema_from_text, schema_to_text
 from airflow_sfx.frames.source import to_source
 from tests.frames.builders import assert_same, category, objects, pandas, parquet, stored
 
@@ -157,3 +160,15 @@ def test_times_too_far_apart_for_one_unit_are_refused() -> None:
     fine = stored(pa.table({"c": pa.array([1], pa.timestamp("ns"))}))
     with pytest.raises(SchemaMismatch, match="one by one"):
         read_table([*far, *fine])
+
+
+def test_files_of_earlier_versions_have_durations_in_the_unit_of_their_frame() -> None:
+    table = pa.table({"d": pa.array([90], pa.duration("s")), "t": pa.array([5], pa.time32("ms"))})
+    units = {"d": "", "t": ""}
+    text = schema_to_text(LogicalSchema(table.schema))  # as they wrote it: without a word on units
+    old = SourceFile(parquet(table, units=units), schema_from_text(text), {}, 1)
+    assert pq.read_table(pa.BufferReader(old.source)).to_pylist() == [{"d": 90, "t": 5}]
+    assert read_table([old]).equals(table)
+    both = read_table([old, *stored(table)])
+    assert both.equals(pa.concat_tables([table, table]))
+    assert both.schema == table.schema

@@ -13,10 +13,11 @@ NAME = 512
 
 
 class ColumnDocument(BaseModel):
-    """A column and its Hive type."""
+    """A column, its Hive type, and in words what that does not say: that a bigint is a duration, for example."""
 
     name: str
     type: str
+    kind: str = ""
 
 
 class TableNames(BaseModel):

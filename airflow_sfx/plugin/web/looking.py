@@ -85,7 +85,7 @@ def table(db: str, table: str) -> dict[str, Any]:
     return {
         "table": str(info.ref),
         "location": found.table.location,
-        "columns": [{"name": one.name, "type": one.type} for one in info.columns],
+        "columns": plain(info.columns),
         "keys": [{"name": one.name, "type": one.type} for one in info.keys],
         "partitions": len(found.names),
         "rows": found.rows,
