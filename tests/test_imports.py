@@ -31,6 +31,15 @@ def test_looking_at_a_warehouse_loads_no_data_frames(tmp_path) -> None:
     assert run(f"{look}; {loaded}", f"embedded://{tmp_path}/w") == "[]"
 
 
+def test_storing_in_a_process_of_a_task_loads_no_airflow(tmp_path) -> None:
+    store = (
+        "import os, sys, pandas, airflow_sfx as sfx; os.environ.update(AIRFLOW_CTX_DAG_ID='d', AIRFLOW_CTX_TASK_ID='t')"
+    )
+    store += "; w = sfx.connect(sys.argv[1]); w.store_dataframe(pandas.DataFrame({'n': [1]}), 'a', 'b')"
+    told = "print(w.history('a', 'b')[0].producer.task_id, 'airflow' in sys.modules)"
+    assert run(f"{store}; {told}", f"embedded://{tmp_path}/w") == "t False"
+
+
 def test_every_public_name_is_there() -> None:
     assert run("import airflow_sfx as s; print([n for n in s.__all__ if getattr(s, n, None) is None])") == "[]"
 

@@ -9,18 +9,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.hooks.context import current_producer
 from airflow_sfx.warehouse import connect as _connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 VARIABLE = "SFX_WAREHOUSE"
-
-
 """The environment variable that names the warehouse."""
-
-
 CONNECTION = "AIRFLOW_CONN_SFX_DEFAULT"
-
-
 """The environment variable by which Airflow knows the connection ``sfx_default``, also where Airflow is not running."""
 
 
@@ -32,7 +27,8 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
             ``hive://host:9083?location=s3://bucket/prefix``, further hosts after a comma;
             ``glue://region?location=s3://bucket/prefix``; None for the default one: what ``SFX_WAREHOUSE`` names, else,
             in a process that runs Airflow or has ``AIRFLOW_CONN_SFX_DEFAULT``, the connection ``sfx_default``, else ``embedded://~/.sfx/warehouse``.
-        producer: Gives who writes, asked once a change; from the process's environment where it is absent.
+        producer: Gives who writes, asked once a change; where it is absent, the Airflow task that runs in this process, or that
+            started it, or its user.
 
     Returns:
         The warehouse.
@@ -46,22 +42,28 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
         []
     """
     if uri is not None:
-        return _connect.connect(uri, producer=producer)
+        return _connect.connect(uri, producer=producer or current_producer)
     named = os.environ.get(VARIABLE)
-    if named:
-        return _opened(named) if producer is None else _connect.connect(named, producer=producer)
-    if "airflow.sdk" in sys.modules or (CONNECTION in os.environ and importlib.util.find_spec("airflow") is not None):
+    if not named and _knows_connections():
         from airflow_sfx.hooks.sfx import default_warehouse
 
-        found = default_warehouse()
+        found = default_warehouse(producer)
         if found is not None:
             return found
-    return _opened(_connect.DEFAULT_URI)
+    default = named or _connect.DEFAULT_URI
+    return _opened(default) if producer is None else _connect.connect(default, producer=producer)
+
+
+def _knows_connections() -> bool:
+    """Whether this process runs Airflow, or was given the connection that Airflow would look for."""
+    return "airflow.sdk" in sys.modules or (
+        CONNECTION in os.environ and importlib.util.find_spec("airflow") is not None
+    )
 
 
 @lru_cache(maxsize=8)
 def _opened(uri: str) -> Warehouse:
-    return _connect.connect(uri)
+    return _connect.connect(uri, producer=current_producer)
 
 
 def warehouse_of(given: Warehouse | str | None) -> Warehouse:
@@ -69,12 +71,3 @@ def warehouse_of(given: Warehouse | str | None) -> Warehouse:
     if isinstance(given, Warehouse):
         return given
     return connect() if given is None else _opened(given)
-
-
-def producer_of(given: Producer | None) -> Producer | None:
-    """In an Airflow task, the task instance as Airflow's context describes it, which says more than the variables."""
-    if given is None and "airflow.sdk" in sys.modules:
-        from airflow_sfx.hooks.context import current_producer_or_none
-
-        return current_producer_or_none()
-    return given

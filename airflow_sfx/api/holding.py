@@ -12,7 +12,7 @@ from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.durable_pins import DurablePin
-from airflow_sfx.api.connecting import producer_of, warehouse_of
+from airflow_sfx.api.connecting import warehouse_of
 
 
 def hold(
@@ -83,7 +83,7 @@ def release(
         >>> warehouse.holding("sales", "sold_items")
         []
     """
-    return warehouse_of(warehouse).release(db, table, name, reason=reason, producer=producer_of(producer))
+    return warehouse_of(warehouse).release(db, table, name, reason=reason, producer=producer)
 
 
 def pin_durably(

@@ -11,7 +11,7 @@ from airflow_sfx.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.erasure import ErasureReport
     from airflow_sfx.warehouse.retention import RetentionReport
-from airflow_sfx.api.connecting import producer_of, warehouse_of
+from airflow_sfx.api.connecting import warehouse_of
 
 
 def retain(
@@ -64,7 +64,7 @@ def retain(
         grace=grace,
         dry_run=dry_run,
         reason=reason,
-        producer=producer_of(producer),
+        producer=producer,
     )
 
 
@@ -115,5 +115,5 @@ def erase(
         despite_pins=despite_pins,
         dry_run=dry_run,
         reason=reason,
-        producer=producer_of(producer),
+        producer=producer,
     )

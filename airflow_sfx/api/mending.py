@@ -14,7 +14,7 @@ from airflow_sfx.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.progress import Progress
     from airflow_sfx.warehouse.reports import Repair
-from airflow_sfx.api.connecting import producer_of, warehouse_of
+from airflow_sfx.api.connecting import warehouse_of
 
 
 def adopt(
@@ -66,7 +66,7 @@ def adopt(
         partitions=partitions,
         partition_keys=partition_keys,
         reason=reason,
-        producer=producer_of(producer),
+        producer=producer,
         progress=progress,
     )
 

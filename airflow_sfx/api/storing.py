@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from airflow_sfx.api.connecting import producer_of, warehouse_of
+from airflow_sfx.api.connecting import warehouse_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
@@ -75,7 +75,7 @@ def store_dataframe(
         inputs=inputs,
         checks=checks,
         evolve=evolve,
-        producer=producer_of(producer),
+        producer=producer,
     )
 
 
@@ -112,6 +112,4 @@ def publish(
         >>> sfx.publish(staged, reason="looked at") == sfx.pin("sales", "sold_items", ["20161101"])
         True
     """
-    return warehouse_of(warehouse).publish(
-        pin, reason=reason, force=force, expected=expected, producer=producer_of(producer)
-    )
+    return warehouse_of(warehouse).publish(pin, reason=reason, force=force, expected=expected, producer=producer)

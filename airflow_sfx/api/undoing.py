@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_sfx.api.connecting import producer_of, warehouse_of
+from airflow_sfx.api.connecting import warehouse_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -55,7 +55,7 @@ def rollback(
         True
     """
     return warehouse_of(warehouse).rollback(
-        db, table, partitions, to=to, reason=reason, expected=expected, producer=producer_of(producer)
+        db, table, partitions, to=to, reason=reason, expected=expected, producer=producer
     )
 
 
@@ -99,7 +99,7 @@ def rollback_run(
         dag_id=dag_id,
         run_id=run_id,
         reason=reason,
-        producer=producer_of(producer),
+        producer=producer,
         dry_run=dry_run,
         expected=expected,
     )
@@ -143,7 +143,7 @@ def rollback_backfill(
         backfill_id=backfill_id,
         run_ids=backfill_runs(dag_id, backfill_id),
         reason=reason,
-        producer=producer_of(producer),
+        producer=producer,
         dry_run=dry_run,
     )
 

@@ -1,8 +1,13 @@
-"""Who writes, as the running task's context tells."""
+"""Who writes: the one place that finds out, for the public calls, opened warehouses, hooks and operators alike.
+
+In a task it is what Airflow's context says. In a process that a task has started it is what the variables ``AIRFLOW_CTX_*`` say,
+and elsewhere the user. Airflow is asked only where it is loaded.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -57,6 +62,8 @@ def current_producer_or_none() -> Producer | None:
     Returns:
         The producer; None outside of a task.
     """
+    if "airflow.sdk" not in sys.modules:
+        return None
     from airflow.sdk import get_current_context
 
     try:
@@ -67,7 +74,7 @@ def current_producer_or_none() -> Producer | None:
 
 
 def current_producer() -> Producer:
-    """The producer of the task that runs in this process, else of the process itself.
+    """The producer of the task that runs in this process, else of the task that has started it, else of the user.
 
     Returns:
         The producer.

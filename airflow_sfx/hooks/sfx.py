@@ -16,8 +16,11 @@ from airflow_sfx.core.errors import InvalidName, SfxError, WarehouseUnavailable
 from airflow_sfx.hooks.connections import METASTORE_TYPE, connection_named, on_metastore, s3_access
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Connection
 
+    from airflow_sfx.core.producer import Producer
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 EXAMPLE = "embedded:///data/warehouse"
@@ -28,6 +31,7 @@ class SfxHook(BaseHook):
 
     Args:
         sfx_conn_id: The connection, of the type ``sfx``.
+        producer: Gives who writes, asked once a change; where it is absent, the running task.
         kwargs: As of every hook.
 
     Example:
@@ -42,9 +46,12 @@ class SfxHook(BaseHook):
     conn_type = "sfx"
     hook_name = "Batch warehouse (sfx)"
 
-    def __init__(self, sfx_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+    def __init__(
+        self, sfx_conn_id: str = default_conn_name, producer: Callable[[], Producer] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.sfx_conn_id = sfx_conn_id
+        self._producer = producer
         self._warehouse: Warehouse | None = None
 
     def get_uri(self) -> str:
@@ -87,7 +94,7 @@ class SfxHook(BaseHook):
             access = s3_access(str(aws)) if aws else None
             named = f"the Airflow connection {self.sfx_conn_id!r}"
             try:
-                self._warehouse = connect(uri, producer=current_producer, access=access, source=named)
+                self._warehouse = connect(uri, producer=self._producer or current_producer, access=access, source=named)
             except (InvalidName, WarehouseUnavailable) as error:
                 raise type(error)(f"{named} names a warehouse that cannot be opened: {error}") from error
         return self._warehouse
@@ -136,8 +143,11 @@ def named_warehouse(sfx_conn_id: str | None) -> Warehouse | None:
     return None if sfx_conn_id is None else SfxHook(sfx_conn_id).get_conn()
 
 
-def default_warehouse() -> Warehouse | None:
+def default_warehouse(producer: Callable[[], Producer] | None = None) -> Warehouse | None:
     """The warehouse of the connection ``sfx_default``.
+
+    Args:
+        producer: Gives who writes; where it is absent, the running task.
 
     Returns:
         The warehouse; None where there is no such connection.
@@ -150,7 +160,7 @@ def default_warehouse() -> Warehouse | None:
         BaseHook.get_connection(SfxHook.default_conn_name)
     except AirflowNotFoundException:
         return None
-    return SfxHook().get_conn()
+    return SfxHook(producer=producer).get_conn()
 
 
 def warehouse_uri(connection: Connection) -> str:

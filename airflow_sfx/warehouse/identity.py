@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from airflow_sfx.core.producer import Producer
 
+_BACKFILL = "backfill"
 _PACKAGES = {
     "airflow-sfx": "airflow_sfx",
     "apache-airflow": "airflow",
@@ -43,13 +44,17 @@ def current_producer(environment: Mapping[str, str]) -> Producer:
         return environment.get(f"AIRFLOW_CTX_{name}") or None
 
     attempt, index = variable("TRY_NUMBER"), variable("MAP_INDEX")
+    run_id = variable("DAG_RUN_ID")
     return Producer(
         dag_id=variable("DAG_ID"),
-        run_id=variable("DAG_RUN_ID"),
+        run_id=run_id,
         task_id=variable("TASK_ID"),
         map_index=int(index) if index else -1,
         try_number=int(attempt) if attempt else None,
         logical_date=variable("LOGICAL_DATE"),
+        run_type=_BACKFILL
+        if run_id and run_id.startswith(f"{_BACKFILL}__")
+        else None,  # a run that it made, not one run again
         user=_user(),
         host=_host(),
         packages=_packages(),

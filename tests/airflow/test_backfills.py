@@ -15,21 +15,31 @@ from tests.airflow.conftest import airflow_environment
 DAYS = [f"201301{day:02d}" for day in range(1, 6)]
 
 
-def backfill(scheduler: LocalAirflow, first: str, last: str, *options: str) -> str:
+def backfill(scheduler: LocalAirflow, first: str, last: str, *options: str, dag_id: str = "backfilled") -> str:
     """Make a backfill and wait until it has ended; its number."""
-    scheduler.ready("backfilled")
+    scheduler.ready(dag_id)
     span = ("--from-date", first, "--to-date", last)
-    scheduler.command("backfill", "create", "--dag-id", "backfilled", *span, *options)
-    newest = max(scheduler.get("backfills", dag_id="backfilled")["backfills"], key=lambda one: one["id"])
+    scheduler.command("backfill", "create", "--dag-id", dag_id, *span, *options)
+    newest = max(scheduler.get("backfills", dag_id=dag_id)["backfills"], key=lambda one: one["id"])
 
     def ended() -> bool:
-        (now,) = (
-            one for one in scheduler.get("backfills", dag_id="backfilled")["backfills"] if one["id"] == newest["id"]
-        )
+        (now,) = (one for one in scheduler.get("backfills", dag_id=dag_id)["backfills"] if one["id"] == newest["id"])
         return now["completed_at"] is not None
 
     scheduler.until(ended, "the backfill has ended", seconds=300)
     return str(newest["id"])
+
+
+def undo(scheduler: LocalAirflow, dag_id: str, number: str) -> None:
+    """Undo a backfill by its number, beside Airflow's database."""
+    undone = subprocess.run(
+        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--backfill", dag_id, number, "--yes"],
+        env=scheduler.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert undone.returncode == 0, undone.stderr
 
 
 def test_a_backfill_is_in_the_history_and_undone_as_one_by_its_number(
@@ -44,14 +54,7 @@ def test_a_backfill_is_in_the_history_and_undone_as_one_by_its_number(
             assert (producer.backfill_id, producer.reprocess, producer.run_type) == (number, "none", "backfill")
 
     nightly = scheduled_warehouse.store_dataframe(pd.DataFrame({"run": ["nightly"]}), "backfilled", "items", [DAYS[1]])
-    undone = subprocess.run(
-        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--backfill", "backfilled", number, "--yes"],
-        env=scheduler.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert undone.returncode == 0, undone.stderr
+    undo(scheduler, "backfilled", number)
     runs = {day: current(scheduled_warehouse, "items", day) for day in DAYS}
     assert runs == {DAYS[0]: "before", DAYS[1]: "nightly", **dict.fromkeys(DAYS[2:])}
     assert scheduled_warehouse.pin("backfilled", "items", [DAYS[1]]) == nightly
