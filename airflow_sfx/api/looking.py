@@ -19,7 +19,7 @@ def tables(
     *,
     warehouse: Warehouse | str | None = None,
 ) -> list[TableRef]:
-    """All tables, sorted.
+    """All tables, sorted. Those that a catalog calls by a name that no call takes are left out, with a warning.
 
     Args:
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from airflow_sfx.core.errors import InvalidName
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -16,7 +16,7 @@ class TableRef:
     """A table of the metastore.
 
     Names have 1 to 128 letters, digits and underscores, begin with a letter or a digit, and are kept in lower case,
-    as Hive keeps them.
+    as Hive keeps them. Hyphens are for what a catalog has already, as Glue may: nothing new is called so.
 
     Args:
         database: The database's name.
@@ -89,7 +89,27 @@ def identifier(name: object, what: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidName(
-            f"{name!r} cannot be the name of a {what}: use 1 to 128 ASCII letters, digits and underscores, "
+            f"{name!r:.160} cannot be the name of a {what}: use 1 to 128 ASCII letters, digits and underscores, "
             "beginning with a letter or a digit"
         )
     return name.lower()
+
+
+def refuse_hyphen(name: str, what: str) -> None:
+    """Refuse a name that Hive's engines do not take without quotes, for something that is about to be made.
+
+    Args:
+        name: The name.
+        what: What it names, for the message.
+
+    Raises:
+        InvalidName: It has a hyphen.
+
+    Example:
+        >>> refuse_hyphen("sold_items", "table")
+    """
+    if "-" in name:
+        raise InvalidName(
+            f"{name!r} cannot be the name of a new {what}: Hive takes ASCII letters, digits and underscores; hyphens are "
+            "for what the catalog has already"
+        )

@@ -10,7 +10,7 @@ from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, partition_list, partitions_of
 from airflow_sfx.core.schema import Column, Evolve
-from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.table import TableRef, refuse_hyphen
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
@@ -57,9 +57,10 @@ class Target:
             Those of the table; for a new one, those that the call implies.
 
         Raises:
-            InvalidName: The table has other keys.
+            InvalidName: The table has other keys, or a new one would have a name that is for what is there.
         """
         if self.existing is None:
+            self._refuse_new_hyphens(found)
             return tuple(found)
         have = [key.name for key in self.existing.keys]
         if named is not None or len(found) != len(have):
@@ -72,6 +73,13 @@ class Target:
                     else f"{self.ref} is not partitioned and this call has {_listed('the key', wanted)}: leave it out"
                 )
         return self.existing.keys
+
+    def _refuse_new_hyphens(self, keys: Sequence[PartitionKey]) -> None:
+        refuse_hyphen(self.ref.table, "table")
+        for key in keys:
+            refuse_hyphen(key.name, "partition key")
+        if "-" in self.ref.database and self.ref.database not in self.metastore.databases():
+            refuse_hyphen(self.ref.database, "database")
 
     def partition(
         self, values: Sequence[object] | None, named: Sequence[str] | Mapping[str, str] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.reports import AuditReport, TableState
 from airflow_sfx.warehouse.calls.base import Calls
 
+_log = logging.getLogger(__name__)
+
 
 class Looking(Calls):
     """Tables, histories and audits."""
 
     def tables(self) -> list[TableRef]:
-        """All tables, sorted.
+        """All tables, sorted. Those that a catalog calls by a name that no call takes are left out, with a warning.
 
         Returns:
             The tables, those that something else made among them.
@@ -37,7 +40,20 @@ class Looking(Calls):
             >>> [str(table) for table in warehouse.tables()]
             ['sales.sold_items']
         """
-        return [TableRef(db, name) for db in self.metastore.databases() for name in self.metastore.tables(db)]
+        found, left_out = [], []
+        for database in self.metastore.databases():
+            for table in self.metastore.tables(database):
+                try:
+                    found.append(TableRef(database, table))
+                except InvalidName:
+                    left_out.append(f"{database}.{table}")
+        if left_out:
+            _log.warning(
+                "%d tables are left out, as their names have more than letters, digits, underscores and hyphens: %s",
+                len(left_out),
+                ", ".join(map(repr, left_out[:8])),
+            )
+        return found
 
     def show(self, db: str, table: str) -> TableState:
         """A table as it is now: columns, partitions, and what is staged.
