@@ -16,12 +16,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from numbers import Real
 from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_sfx.core.manifest import Manifest
+
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_EPOCH, _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 __all__ = ["fresh", "has_columns", "not_null", "rows_between", "rows_like_before", "unique"]
 
@@ -32,7 +39,10 @@ class rows_between:  # reads as a sentence where it is used
 
     Args:
         low: The least number of rows.
-        high: The greatest.
+        high: The greatest; ``float("inf")`` for any.
+
+    Raises:
+        InvalidName: They are no numbers, or in the wrong order.
 
     Example:
         >>> import pandas as pd
@@ -40,8 +50,11 @@ class rows_between:  # reads as a sentence where it is used
         '1 rows, not between 2 and 1000'
     """
 
-    low: int
-    high: int
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
 
     @property
     def name(self) -> str:
@@ -60,6 +73,9 @@ class not_null:
     Args:
         columns: Their names.
 
+    Raises:
+        InvalidName: No column is named.
+
     Example:
         >>> import pandas as pd
         >>> not_null("n", "name")(pd.DataFrame({"n": [1.0, None], "name": ["hat", "shoe"]}))
@@ -67,7 +83,7 @@ class not_null:
     """
 
     def __init__(self, *columns: str) -> None:
-        self.columns = columns
+        self.columns = _names(columns)
 
     @property
     def name(self) -> str:
@@ -82,10 +98,13 @@ class not_null:
 
 
 class unique:
-    """No two rows have the same values in the columns taken together.
+    """No two rows have the same values in the columns taken together. A null is the same as a null, and 0.0 as -0.0.
 
     Args:
         columns: Their names.
+
+    Raises:
+        InvalidName: No column is named.
 
     Example:
         >>> import pandas as pd
@@ -94,7 +113,7 @@ class unique:
     """
 
     def __init__(self, *columns: str) -> None:
-        self.columns = columns
+        self.columns = _names(columns)
 
     @property
     def name(self) -> str:
@@ -103,10 +122,12 @@ class unique:
 
     def __call__(self, frame: object) -> str | None:
         """Say what is wrong, or None."""
+        from airflow_sfx.warehouse.diff_rows import repeated_rows
+
         table = _table(frame)
         for column in self.columns:
             _column(table, column)
-        repeated = table.num_rows - table.group_by(list(self.columns)).aggregate([]).num_rows
+        repeated = repeated_rows(table, self.columns)
         return f"{repeated} row{'s' * (repeated > 1)} repeat {', '.join(self.columns)}" if repeated else None
 
 
@@ -120,6 +141,9 @@ class has_columns:
         columns: Types by column name; None where any type will do.
         more: Whether there may be others beside them.
 
+    Raises:
+        InvalidName: They are no types by name.
+
     Example:
         >>> import pandas as pd
         >>> has_columns({"n": "int64", "name": "string"})(pd.DataFrame({"n": [1.5], "extra": [1]}))
@@ -127,7 +151,11 @@ class has_columns:
     """
 
     def __init__(self, columns: Mapping[str, str | None], *, more: bool = False) -> None:
-        self.columns = dict(columns)
+        if not isinstance(columns, Mapping):
+            raise InvalidName(
+                f"has_columns({columns!r:.80}) does not say which types: pass a dictionary, as in has_columns({{'n': 'int64'}})"
+            )
+        self.columns = {name: None if kind is None else str(kind) for name, kind in columns.items()}
         self.more = more
 
     @property
@@ -156,8 +184,11 @@ class fresh:
     """The newest time in a column is not older than that.
 
     Args:
-        column: A column of times; those without a time zone are taken as UTC.
+        column: A column of times or dates; times without a time zone are taken as UTC, dates as its midnight.
         within: How old the newest may be when the check runs.
+
+    Raises:
+        InvalidName: ``within`` is no length of time.
 
     Example:
         >>> import pandas as pd
@@ -166,7 +197,9 @@ class fresh:
     """
 
     def __init__(self, column: str, within: timedelta) -> None:
-        self.column = column
+        (self.column,) = _names([column])
+        if not isinstance(within, timedelta):
+            raise InvalidName(f"within={within!r:.80} is no length of time: pass one, such as timedelta(hours=36)")
         self.within = within
 
     @property
@@ -176,17 +209,17 @@ class fresh:
 
     def __call__(self, frame: object) -> str | None:
         """Say what is wrong, or None."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        times = _column(_table(frame), self.column)
-        newest: Any = pc.max(times.cast(pa.timestamp("us"), safe=False)).as_py()
-        if newest is None:
+        newest: Any = pc.max(_times(_column(_table(frame), self.column), self.column))
+        if not newest.is_valid:
             return f"column {self.column!r} has no time in it"
-        age = datetime.now(UTC) - newest.replace(tzinfo=UTC)
-        if age <= self.within:
+        moment = newest.value * 10**6 // _PER_SECOND[newest.type.unit]  # whole numbers: it may be beyond the calendar
+        if (datetime.now(UTC) - self.within - _EPOCH) // _MICROSECOND <= moment:
             return None
-        return f"the newest {self.column!r} is {newest.isoformat()}, {age} old, and may be {self.within} old"
+        found = _EPOCH + max(moment, (_EARLIEST - _EPOCH) // _MICROSECOND) * _MICROSECOND
+        age = datetime.now(UTC) - found
+        return f"the newest {self.column!r} is {found.replace(tzinfo=None).isoformat()}, {age} old, and may be {self.within} old"
 
 
 class rows_like_before:
@@ -196,12 +229,16 @@ class rows_like_before:
         low: The least number of rows, as a part of the number before: 0.5 for half as many.
         high: The greatest, likewise.
 
+    Raises:
+        InvalidName: They are no numbers, or in the wrong order.
+
     Example:
         >>> rows_like_before(0.5, 2.0).name
         'rows_like_before(0.5, 2.0)'
     """
 
     def __init__(self, low: float, high: float) -> None:
+        _check_bounds(low, high)
         self.low = low
         self.high = high
 
@@ -226,7 +263,7 @@ class rows_like_before:
         if not before:
             return None
         rows, had = _table(frame).num_rows, sum(manifest.rows for manifest in before)
-        if self.low * had <= rows <= self.high * had:
+        if self.low * had <= rows and (rows <= self.high * had or self.high == float("inf")):
             return None
         return f"{rows} rows, and {had} before: not between {self.low} and {self.high} times as many"
 
@@ -242,7 +279,6 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def _table(frame: object) -> pa.Table:
-    from airflow_sfx.core.errors import SchemaMismatch
     from airflow_sfx.frames.source import to_source
 
     table = to_source(frame).table
@@ -251,9 +287,48 @@ def _table(frame: object) -> pa.Table:
     return table
 
 
-def _column(table: pa.Table, name: str) -> pa.ChunkedArray[Any]:
-    from airflow_sfx.core.errors import SchemaMismatch
+def _column(table: pa.Table, name: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     if name not in table.column_names:
         raise SchemaMismatch(f"the check names the column {name!r}, and the frame has {', '.join(table.column_names)}")
-    return table.column(name)
+    column: Any = table.column(name)
+    if pa.types.is_run_end_encoded(column.type):  # whose nulls are not counted
+        return pc.call_function("run_end_decode", [column])
+    return column
+
+
+def _times(column: Any, name: str) -> Any:
+    """The times of a column; dates as their midnight."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _times(column.cast(kind.value_type), name)
+    if pa.types.is_null(kind):
+        return column.cast(pa.timestamp("us"))
+    if pa.types.is_date(kind):
+        return column.cast(pa.timestamp("s" if pa.types.is_date32(kind) else "ms"))
+    if not pa.types.is_timestamp(kind) or isinstance(kind, pa.BaseExtensionType):
+        raise SchemaMismatch(
+            f"column {name!r} is {kind}, and a check of freshness needs times or dates: convert it first"
+        )
+    return column
+
+
+def _names(columns: Sequence[str]) -> tuple[str, ...]:
+    """The names of columns; a check of none would pass whatever the frame holds."""
+    if not columns or not all(isinstance(name, str) for name in columns):
+        raise InvalidName(
+            f"the check names {', '.join(map(repr, columns)) or 'no column'}: pass names of columns as text"
+        )
+    return tuple(columns)
+
+
+def _check_bounds(low: float, high: float) -> None:
+    for bound in (low, high):
+        if isinstance(bound, bool) or not isinstance(bound, Real) or bound != bound:  # noqa: PLR0124  NaN is not
+            raise InvalidName(f"{bound!r:.80} is not a number of rows: pass numbers, as in (1, 1000), or float('inf')")
+    if low > high:
+        raise InvalidName(f"nothing is between {low} and {high}: pass the lower bound first")

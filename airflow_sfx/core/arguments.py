@@ -89,7 +89,7 @@ def zoned(moment: datetime, argument: str) -> datetime:
         airflow_sfx.core.errors.InvalidName: as_of=datetime.datetime(2016, 11, 1, 0, 0) has no time zone: pass one, such as \
 datetime(2016, 11, 1, tzinfo=UTC)
     """
-    if not isinstance(moment, datetime):
+    if not isinstance(moment, datetime) or moment != moment:  # noqa: PLR0124  pandas' missing time is a datetime
         raise InvalidName(
             f"{argument}={moment!r:.80} is not a time: pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
         )
@@ -127,6 +127,32 @@ def switches(**given: bool) -> None:
             raise InvalidName(
                 f"{argument}={value!r:.80} is neither True nor False: pass one of them, as in {argument}=True"
             )
+
+
+def named(text: str, argument: str) -> str:
+    """A name that was passed, where it is one.
+
+    Args:
+        text: The argument.
+        argument: Its name, for the message.
+
+    Returns:
+        The name.
+
+    Raises:
+        InvalidName: It is not text, or holds nothing.
+
+    Example:
+        >>> named(None, "run")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: run=None is not a name: pass text that holds something, as in run='nightly'
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidName(
+            f"{argument}={text!r:.80} is not a name: pass text that holds something, as in {argument}='nightly'"
+        )
+    return text
 
 
 def whole(number: int, argument: str) -> int:

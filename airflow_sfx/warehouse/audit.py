@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 
-from airflow_sfx.core.arguments import whole, zoned
+from airflow_sfx.core.arguments import named, whole, zoned
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, TableNotFound
 from airflow_sfx.core.jsontext import member, moment, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
@@ -46,7 +47,7 @@ class AuditFilter:
         limit: How many changes of a table, the newest; None for all.
 
     Raises:
-        InvalidName: A time has no time zone, or no number is a limit.
+        InvalidName: A time has no time zone, a name is none, or no number is a limit.
     """
 
     since: datetime | None = None
@@ -59,6 +60,9 @@ class AuditFilter:
     def __post_init__(self) -> None:
         if self.limit is not None and whole(self.limit, "limit") < 1:
             raise InvalidName(f"limit={self.limit} asks for no change: give a number from 1 on, or leave it out")
+        for name, text in (("actor", self.actor), ("dag_id", self.dag_id), ("run_id", self.run_id)):
+            if text is not None:
+                named(text, name)
         for name, value in (("since", self.since), ("until", self.until)):
             if value is not None:
                 object.__setattr__(self, name, zoned(value, name))
@@ -173,7 +177,7 @@ def _newest(table: OpenTable, ledger: Ledger, commits: Iterable[list[_Record]], 
 
     found: list[LedgerEntry] = []
     records = ordered()
-    while len(found) < limit and (some := list(islice(records, limit - len(found)))):
+    while len(found) < limit and (some := list(islice(records, min(limit, sys.maxsize) - len(found)))):
         found += _in_effect(table, ledger, some)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Number
 from typing import Any
 
 from airflow_sfx.core.errors import InvalidName
@@ -18,10 +19,10 @@ def run_checks(
 
     Args:
         frame: The frame as the caller passed it.
-        checks: Callables that take the frame. None and true mean that it passed; false, or a text that says what is
-            wrong, that it failed; so does a failed ``assert``, whose message is the text. Any other exception is the
-            check's own failure and is not caught. One that has a method ``compare`` is given the frame and the
-            manifests of the batches that are current. A pandera schema or model validates the frame.
+        checks: Callables that take the frame. None and True mean that it passed; False, or a text that says what is
+            wrong, that it failed; so does a failed ``assert``, whose message is the text. Nothing else is an answer. Any
+            other exception is the check's own failure and is not caught. One that has a method ``compare`` is given the
+            frame and the manifests of the batches that are current. A pandera schema or model validates the frame.
         before: Gives those manifests.
 
     Returns:
@@ -67,13 +68,29 @@ def _run(frame: object, check: Callable[[Any], object], before: Callable[[], Seq
         return CheckResult(name, False, str(error) or "an assertion does not hold")
     if isinstance(answer, str):
         return CheckResult(name, not answer, answer)
+    return CheckResult(name, answer is None or _truth(answer, name))
+
+
+def _truth(answer: object, name: str) -> bool:
+    """Whether an answer is true, of one that can be true or false.
+
+    What merely counts as true is none: a list of what is wrong, the number of bad rows, a pair of an answer and a text, or a
+    coroutine that nobody has awaited would pass.
+
+    Raises:
+        InvalidName: It is something else.
+    """
+    refused = InvalidName(
+        f"the check {name} returned a {type(answer).__name__}, which is neither true nor false: return True, False, None or a "
+        "text that says what is wrong; of a column, return one answer, as with .all()"
+    )
+    counts = isinstance(answer, Number) or hasattr(type(answer), "__len__")
+    if not isinstance(answer, bool) and (counts or not hasattr(type(answer), "__bool__")):
+        raise refused
     try:
-        return CheckResult(name, answer is None or bool(answer))
-    except ValueError as error:  # a column of answers, one a row
-        raise InvalidName(
-            f"the check {name} returned a {type(answer).__name__}, which is neither true nor false: return one answer, "
-            "as with .all()"
-        ) from error
+        return bool(answer)
+    except (ValueError, TypeError) as error:  # a column of answers, one a row; pandas' NA
+        raise refused from error
 
 
 def _is_pandera(check: object) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
+from airflow_sfx.core.arguments import named, zoned
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.jsontext import compact, member, parse_object
 from airflow_sfx.core.layout import path_step
@@ -37,7 +38,10 @@ def take(table: OpenTable, consumer: str, run: str, pin: BatchPin, *, newest: bo
 
     Raises:
         BatchNotFound: A batch never was current.
+        InvalidName: The consumer or the run has no name: all that had none would take the same change.
     """
+    named(consumer, "consumer")
+    named(run, "run")
     ledger = Ledger(table)
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
     heads = ledger.heads(hints(pin.batches, pointers))
@@ -61,7 +65,12 @@ def missed(table: OpenTable, consumer: str, since: datetime | None) -> BatchPin 
 
     Returns:
         A pin of these batches; None if there are none.
+
+    Raises:
+        InvalidName: The consumer has no name, or the time no time zone.
     """
+    named(consumer, "consumer")
+    since = None if since is None else zoned(since, "since")
     taken = {info.path for info in table.store.list(_directory(table, consumer))}
     pointers = table.pointers(None)
     ledger = Ledger(table)

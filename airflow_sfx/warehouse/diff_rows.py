@@ -85,6 +85,26 @@ def compare_rows(before: pa.Table, after: pa.Table, keys: Sequence[str]) -> Rows
     return both.by_key(keys) if keys else both.as_wholes()
 
 
+def repeated_rows(table: pa.Table, columns: Sequence[str]) -> int:
+    """How many rows repeat the values of an earlier one.
+
+    Args:
+        table: The rows.
+        columns: The columns that are looked at.
+
+    Returns:
+        How many: three equal rows are two.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> repeated_rows(pa.table({"x": [[1], [1], [2]]}), ["x"])
+        1
+    """
+    chosen = table.select(list(dict.fromkeys(columns)))
+    counts = _Both(chosen.slice(0, 0), chosen).counts_after()
+    return int((counts - 1).sum())
+
+
 class _Both:
     """Two tables one above the other, as numbers."""
 
@@ -133,6 +153,10 @@ class _Both:
         )
         by_column = {name: int(flags.sum()) for name, flags in differs.items()}
         return RowsDiff(int(added.sum()), int(removed.sum()), int(changed.sum()), by_column, self._distinct, examples)
+
+    def counts_after(self) -> Numbers:
+        """How often each row that is after comes there."""
+        return self._groups(self._shared)["after_count"]
 
     def _groups(self, names: Sequence[str]) -> dict[str, Numbers]:
         """Rows that are alike in some columns: how many there are before and after, and the first of each."""

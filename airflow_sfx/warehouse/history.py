@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -49,7 +50,7 @@ def partition_history(table: OpenTable, ledger: Ledger, name: str, limit: int | 
     Raises:
         PartitionNotFound: There never was such a partition.
     """
-    return list(islice(ledger.newest_first(name, _head(table, ledger, name)), limit))
+    return _first(ledger.newest_first(name, _head(table, ledger, name)), limit)
 
 
 def history_page(table: OpenTable, ledger: Ledger, name: str, limit: int, before: int | None) -> HistoryPage:
@@ -108,4 +109,8 @@ def table_history(table: OpenTable, ledger: Ledger, limit: int | None) -> list[L
     names = known_names(table, ledger, pointers) if looks_are_few(table, pointers) else pointers
     heads = ledger.heads(hints(names, pointers))
     streams = [ledger.newest_first(name, head) for name, head in heads.items()]
-    return list(islice(heapq.merge(*streams, key=lambda entry: entry.at, reverse=True), limit))
+    return _first(heapq.merge(*streams, key=lambda entry: entry.at, reverse=True), limit)
+
+
+def _first(entries: Iterable[LedgerEntry], limit: int | None) -> list[LedgerEntry]:
+    return list(islice(entries, None if limit is None else min(limit, sys.maxsize)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -300,3 +300,57 @@ def test_a_hold_until_a_time_that_is_over_is_refused_since_it_would_hold_nothing
         with pytest.raises(sfx.InvalidName, match=r"until=.* is over, and would hold nothing: pass a time to come"):
             hold()
     assert warehouse.durable_pins("sales", "items") == []
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda one, _: one.readers("20161031"), "is not a BatchPin"),
+        (lambda one, _: one.readers(None), "is not a BatchPin"),
+        (lambda one, _: one.history_page("sales", "items", [DAY], before="1"), "before='1' is not a whole number"),
+        (lambda one, _: one.history_page("sales", "items", [DAY], before=1.5), "before=1.5 is not a whole number"),
+        (lambda one, _: one.history_page("sales", "items", [DAY], before=True), "before=True is not a whole number"),
+        (lambda one, _: one.audit("sales", "items", actor=1), "actor=1 is not a name"),
+        (lambda one, _: one.audit("sales", "items", dag_id=["nightly"]), "dag_id=.* is not a name"),
+        (lambda one, _: one.audit("sales", "items", run_id=""), "run_id='' is not a name"),
+        (lambda one, _: one.audit("sales", "items", since=pd.NaT), "since=NaT is not a time"),
+        (lambda one, pin: one.hold(pin, "report", until=pd.NaT), "until=NaT is not a time"),
+        (lambda one, _: one.pin("sales", "items", as_of=pd.NaT), "as_of=NaT is not a time"),
+        (lambda one, _: one.retain("sales", "items", keep_last=True, older_than=timedelta(0)), "keep_last=True is not"),
+        (
+            lambda one, _: one.retain("sales", "items", keep_last=1, older_than=timedelta.max),
+            "older_than=.* does not reach",
+        ),
+        (
+            lambda one, _: one.retain("sales", "items", keep_last=1, older_than=timedelta(0), grace=timedelta.max),
+            "grace=.* does not reach",
+        ),
+    ],
+)
+def test_what_looks_at_batches_refuses_what_is_no_pin_name_number_or_time(warehouse, frame, call, why) -> None:
+    pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    with pytest.raises(sfx.InvalidName, match=why):
+        call(warehouse, pin)
+
+
+@pytest.mark.parametrize("hours", [14, -12])
+def test_the_ends_of_the_calendar_are_times_in_every_zone(warehouse, frame, hours) -> None:
+    pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    zone = timezone(timedelta(hours=hours))
+    first, last = (one.replace(tzinfo=zone) for one in (datetime.min, datetime.max))
+    assert len(warehouse.audit("sales", "items", since=first, until=last).entries) == 1
+    assert warehouse.audit("sales", "items", since=last).entries == ()
+    assert warehouse.missed("sales", "items", consumer="report", since=first) == pin
+    assert warehouse.pin("sales", "items", as_of=last) == pin
+    assert warehouse.export_audit("audit", "days", since=first, until=last) is not None
+    held = warehouse.hold(pin, "for ever", until=last)
+    assert held.until > datetime.now(UTC)
+    assert warehouse.holding("sales", "items") == [held]
+
+
+def test_as_many_as_there_are_is_a_limit(warehouse, frame) -> None:
+    warehouse.store_dataframe(frame, "sales", "items", [DAY])
+    for partitions in (None, [DAY]):
+        assert len(warehouse.history("sales", "items", partitions, limit=10**30)) == 1
+    assert len(warehouse.audit("sales", "items", limit=10**30).entries) == 1
+    assert len(warehouse.history_page("sales", "items", [DAY], limit=10**30, before=10**30).entries) == 1

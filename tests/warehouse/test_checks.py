@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.checks import fresh, has_columns, rows_like_before
+from airflow_sfx.checks import fresh, has_columns, not_null, rows_between, rows_like_before, unique
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 FRAME = pd.DataFrame({"n": [1, 2], "name": ["a", "b"]})
@@ -101,3 +102,114 @@ def test_what_passed_is_in_the_manifest_by_its_name(warehouse: Warehouse) -> Non
         "has_columns({'at': None})",
         "rows_like_before(0.5, 2)",
     ]
+
+
+async def forgotten(frame: pd.DataFrame) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda frame: ["n has a null"],
+        lambda frame: [],
+        lambda frame: (False, "n has a null"),
+        lambda frame: {"n": "has a null"},
+        lambda frame: 3,
+        lambda frame: np.int64(0),
+        lambda frame: 0.5,
+        lambda frame: pd.NA,
+        lambda frame: frame,
+        lambda frame: (one for one in "ab"),
+        forgotten,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_what_merely_counts_as_true_or_false_is_no_answer(warehouse: Warehouse, check) -> None:
+    with pytest.raises(
+        sfx.InvalidName, match="returned a .* neither true nor false: return True, False, None or a text"
+    ):
+        warehouse.store_dataframe(rows(3), "checked", "answers", ["x"], checks=[check])
+    with pytest.raises(sfx.TableNotFound):
+        warehouse.pin("checked", "answers")
+
+
+@pytest.mark.parametrize("answer", [True, np.True_, None, "", pa.scalar(True)])
+def test_every_library_s_true_is_true_and_its_false_false(warehouse: Warehouse, answer) -> None:
+    warehouse.store_dataframe(rows(3), "checked", "truths", ["x"], checks=[lambda frame: answer])
+    for no in (False, np.False_, pa.scalar(False), "no"):
+        with pytest.raises(sfx.CheckFailed):
+            warehouse.store_dataframe(rows(3), "checked", "truths", ["x"], checks=[lambda frame, no=no: no])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([0.0, -0.0]),
+        pa.array([[1], [1]]),
+        pa.array([{"a": None}, {"a": None}]),
+        pa.array([float("nan")] * 2),
+        pa.nulls(2),
+        pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array([1])),
+        pa.array(["a", "a"]).dictionary_encode(),
+        pa.array([1, 1], pa.duration("s")),
+    ],
+)
+def test_equal_values_of_every_kind_repeat_each_other(values) -> None:
+    table = pa.table({"x": values, "other": [1, 2]})
+    assert unique("x")(table) == "1 row repeat x"
+    assert unique("x", "other")(table) is None
+
+
+def test_nulls_are_found_however_they_are_kept() -> None:
+    lengths = pa.array([1, 2], pa.int32())
+    coded = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array([None, "a"]))
+    for values in (pa.RunEndEncodedArray.from_arrays(lengths, pa.array([None, 1])), coded):
+        assert not_null("x")(pa.table({"x": values})) == "column 'x' has 1 null"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([1_700_000_000_000_000]),
+        pa.array(["2026-01-01"]),
+        pa.array([1.0]),
+        pa.array([1], pa.duration("s")),
+        pa.array([1], pa.time32("s")),
+        pa.array([True]),
+        pa.array([[1]]),
+    ],
+)
+def test_only_times_and_dates_are_fresh(values) -> None:
+    with pytest.raises(sfx.SchemaMismatch, match="column 'at' is .*needs times or dates"):
+        fresh("at", timedelta(days=40_000))(pa.table({"at": values}))
+
+
+@pytest.mark.parametrize(("second", "is_fresh"), [(253_402_300_799, True), (9 * 10**12, True), (-(10**13), False)])
+def test_times_beyond_the_calendar_are_compared_as_well(second: int, is_fresh: bool) -> None:
+    told = fresh("at", timedelta(hours=1))(pa.table({"at": pa.array([second], pa.timestamp("s"))}))
+    assert (told is None) == is_fresh
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        not_null,
+        unique,
+        lambda: not_null(["n"]),
+        lambda: rows_between("1", 2),
+        lambda: rows_between(5, 1),
+        lambda: rows_between(float("nan"), 2),
+        lambda: rows_between(1, None),
+        lambda: rows_like_before(2, 0.5),
+        lambda: rows_like_before(None, 2),
+        lambda: fresh("at", 3600),
+        lambda: fresh("at", None),
+        lambda: fresh(None, timedelta(1)),
+        lambda: has_columns(["n"]),
+    ],
+)
+def test_a_check_that_means_nothing_is_refused_where_it_is_written(make) -> None:
+    with pytest.raises(sfx.InvalidName):
+        make()
+    assert rows_between(1, float("inf"))(rows(3)) is None

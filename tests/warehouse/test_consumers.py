@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 import pytest
 
+import airflow_sfx as sfx
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -63,3 +64,22 @@ def test_what_was_missed_is_taken_once_though_its_batch_became_current_before(wa
     assert missed == first
     assert warehouse.take(missed, consumer="report", run="r1", newest=True) == {}
     assert warehouse.missed("sales", "items", consumer="report") is None
+
+
+@pytest.mark.parametrize("name", [None, "", " ", 1, float("nan"), pd.NA, b"r", ["r"], True])
+def test_who_has_no_name_takes_nothing(warehouse: Warehouse, name) -> None:
+    pin = published(warehouse, 1)
+    with pytest.raises(sfx.InvalidName, match="^run=.* is not a name"):
+        warehouse.take(pin, consumer="report", run=name)  # two runs without a name would both have taken it
+    with pytest.raises(sfx.InvalidName, match="^consumer=.* is not a name"):
+        warehouse.take(pin, consumer=name, run="r")
+    with pytest.raises(sfx.InvalidName, match="^consumer=.* is not a name"):
+        warehouse.missed("sales", "items", consumer=name)
+    assert warehouse.missed("sales", "items", consumer="report") == pin
+
+
+@pytest.mark.parametrize("since", [datetime(2016, 11, 1), date(2016, 11, 1), "2016-11-01", pd.NaT, float("nan"), 0])
+def test_since_a_time_that_is_none_nothing_is_missed_or_not(warehouse: Warehouse, since) -> None:
+    published(warehouse, 1)
+    with pytest.raises(sfx.InvalidName, match="^since="):
+        warehouse.missed("sales", "items", consumer="report", since=since)

@@ -44,8 +44,7 @@ class Calls:
 
     def _pinned(self, pin: BatchPin) -> OpenTable:
         """The pin's table, if the pin is of this warehouse: its location is not trusted, but compared."""
-        if not isinstance(pin, BatchPin):
-            raise InvalidName(f"{pin!r:.80} is not a BatchPin: pass what store_dataframe or pin returned")
+        a_pin(pin)
         table = OpenTable.find(pin.ref, self.store, self.metastore)
         if not table.is_at(pin.location):
             raise InvalidName(
@@ -97,3 +96,14 @@ class Calls:
         if not found:
             raise table.missing("", f"has no partition that {when}")
         return found
+
+
+def a_pin(given: BatchPin) -> BatchPin:
+    """What was passed as a pin, where it is one.
+
+    Raises:
+        InvalidName: It is something else.
+    """
+    if not isinstance(given, BatchPin):
+        raise InvalidName(f"{given!r:.80} is not a BatchPin: pass what store_dataframe or pin returned")
+    return given

@@ -202,7 +202,7 @@ class Holding(Calls):
 
         Raises:
             BatchNotFound: A batch never was current.
-            InvalidName: The pin is of another warehouse.
+            InvalidName: The pin is of another warehouse, or the consumer or the run has no name.
 
         Example:
             >>> warehouse.take(oops, consumer="report", run="monday"), warehouse.take(oops, consumer="report", run="tuesday")
@@ -227,6 +227,7 @@ class Holding(Calls):
 
         Raises:
             TableNotFound: There is no such table.
+            InvalidName: The consumer has no name, or the time no time zone.
 
         Example:
             >>> warehouse.missed("sales", "sold_items", consumer="report") == oops

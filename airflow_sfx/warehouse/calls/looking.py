@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.overview import TableOverview
     from airflow_sfx.warehouse.readers import Reader
     from airflow_sfx.warehouse.reports import AuditReport, TableState
-from airflow_sfx.warehouse.calls.base import Calls
+from airflow_sfx.warehouse.calls.base import Calls, a_pin
 
 _log = logging.getLogger(__name__)
 
@@ -166,7 +166,9 @@ class Looking(Calls):
         """
         from airflow_sfx.warehouse.history import history_page
 
-        whole(limit, "limit")
+        for name, number in (("limit", limit), ("before", before)):
+            if number is not None:
+                whole(number, name)
         opened = self._open(db, table)
         return history_page(opened, Ledger(opened), _one(opened.wanted(partition) or [], opened), limit, before)
 
@@ -245,6 +247,9 @@ class Looking(Calls):
         Returns:
             What was made from any of them, newest first, each once.
 
+        Raises:
+            InvalidName: It is not a pin.
+
         Example:
             >>> total = warehouse.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "totals", inputs=[good])
             >>> [one.pin == total for one in warehouse.readers(good)]
@@ -252,7 +257,7 @@ class Looking(Calls):
         """
         from airflow_sfx.warehouse.readers import readers_of
 
-        return readers_of(self.store, pin)
+        return readers_of(self.store, a_pin(pin))
 
 
 def _one(partitions: Sequence[Partition], table: OpenTable) -> str:
