@@ -101,9 +101,15 @@ class Distribution:
 
 def _plain(values: AnyColumn) -> Any:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     kind: Any = values.type
-    return values.cast(kind.value_type) if pa.types.is_dictionary(kind) else values
+    if pa.types.is_dictionary(kind):
+        return _plain(values.cast(kind.value_type))
+    if pa.types.is_run_end_encoded(kind):
+        decode: Any = pc
+        return pa.chunked_array([decode.run_end_decode(chunk) for chunk in values.chunks], kind.value_type)
+    return values.cast(pa.large_string()) if pa.types.is_string_view(kind) else values
 
 
 def _finite(values: Any) -> Any:

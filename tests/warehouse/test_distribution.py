@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from pyarrow.compute import run_end_encode
 
 from airflow_sfx.warehouse.distribution import BINS, MOST_VALUES, Distribution
 
@@ -38,6 +39,8 @@ def test_numbers_share_their_bins() -> None:
         (pa.array([2**63 - 1], pa.timestamp("us", "Pacific/Apia")), "294247-01-10T04:00:54"),
         (pa.array([True, False, True]), "True"),
         (pa.array(["b", "a", "b"]).dictionary_encode(), "b"),
+        (pa.array(["b", None, "b"], pa.string_view()), "b"),
+        (run_end_encode(pa.array([True, True, False])), "True"),
     ],
     ids=str,
 )
