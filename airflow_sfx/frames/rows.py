@@ -1,23 +1,22 @@
 """Rows of a database cursor as Arrow record batches, a chunk at a time, in constant memory.
 
-The first chunk decides the types: a column's Python values, and where it has none, what the database says of it. A
-number with a scale keeps 38 digits, so that later rows fit.
+The first rows decide the types: a column's Python values, and where it has none, what the database says of it, or what the
+table has; else the first value that comes. A number with a scale keeps 38 digits, so that later rows fit.
 """
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import Decimal
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.hive import arrow_type
-
-_DIGITS = 38
+from airflow_sfx.core.schema import Column
+from airflow_sfx.frames.cells import Unkept, array_of, documents_of, doubles_of, type_of
+from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS, arrow_type, is_list
 
 # PostgreSQL's own numbers of its types: https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat
 _NUMERIC = 1700
@@ -40,6 +39,36 @@ _POSTGRES_TYPES: Mapping[int, pa.DataType] = {
     2950: pa.string(),
     3802: pa.string(),
 }
+_POSTGRES_LISTS = {
+    1000: 16,
+    1001: 17,
+    1005: 21,
+    1007: 23,
+    1009: 25,
+    1015: 1043,
+    1016: 20,
+    1021: 700,
+    1022: 701,
+    1115: 1114,
+    1182: 1082,
+    1183: 1083,
+    1185: 1184,
+    1231: _NUMERIC,
+    2951: 2950,
+}
+_HELD_BYTES = 64 << 20
+"""How much is held back until each column has a value to tell its type."""
+_JSON = frozenset({114, 3802})
+
+# https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html
+_MYSQL_DECIMALS = frozenset({0, 246})
+_MYSQL_TYPES: Mapping[int, pa.DataType] = {
+    **dict.fromkeys((1, 2, 3, 8, 9, 13), pa.int64()),
+    **dict.fromkeys((4, 5), pa.float64()),
+    **dict.fromkeys((7, 12), pa.timestamp("us")),
+    10: pa.date32(),
+    11: pa.duration("us"),
+}
 
 
 def postgres_type(number: int, scale: int | None) -> pa.DataType | None:
@@ -56,9 +85,30 @@ def postgres_type(number: int, scale: int | None) -> pa.DataType | None:
         >>> postgres_type(1700, 2), postgres_type(23, None)
         (Decimal128Type(decimal128(38, 2)), DataType(int64))
     """
-    if number == _NUMERIC and scale is not None and 0 <= scale <= _DIGITS:
-        return pa.decimal128(_DIGITS, scale)
-    return _POSTGRES_TYPES.get(number)
+    if number in _POSTGRES_LISTS:
+        item = postgres_type(_POSTGRES_LISTS[number], scale)
+        return None if item is None else pa.list_(item)
+    return _decimal(scale) if number == _NUMERIC else _POSTGRES_TYPES.get(number)
+
+
+def mysql_type(number: int, scale: int | None) -> pa.DataType | None:
+    """What MySQL says of a column; the arguments and the result are those of `postgres_type`.
+
+    Example:
+        >>> mysql_type(246, 2), mysql_type(252, None)
+        (Decimal128Type(decimal128(38, 2)), None)
+    """
+    return _decimal(scale) if number in _MYSQL_DECIMALS else _MYSQL_TYPES.get(number)
+
+
+def is_json(number: int) -> bool:
+    """Whether a column of PostgreSQL has documents, which its drivers give as what they hold."""
+    return number in _JSON
+
+
+def _decimal(scale: int | None) -> pa.DataType | None:
+    fits = scale is not None and 0 <= scale <= MAX_DECIMAL_DIGITS
+    return pa.decimal128(MAX_DECIMAL_DIGITS, scale) if fits else None
 
 
 def record_batches(
@@ -67,6 +117,8 @@ def record_batches(
     *,
     types: Mapping[str, pa.DataType | str],
     told: Mapping[str, pa.DataType],
+    documents: Collection[str] = (),
+    in_table: Callable[[], Mapping[str, pa.DataType]] = dict,
 ) -> Iterator[pa.RecordBatch]:
     """Turn chunks of rows into record batches of one schema.
 
@@ -75,6 +127,8 @@ def record_batches(
         chunks: Lists of rows.
         types: Types that the caller wants, by column: Arrow's, or names of Hive's.
         told: Types that the database tells, by column; used where the first chunk has no value.
+        documents: The columns of JSON, which is kept as text whatever it holds.
+        in_table: Gives the types of the table's columns, by their names in lower case; asked where nothing else tells one.
 
     Yields:
         A record batch for each chunk; one without rows where there are none.
@@ -88,18 +142,16 @@ def record_batches(
         [2, 1]
     """
     _check_names(names, types)
-    wanted = {name: arrow_type(kind) if isinstance(kind, str) else kind for name, kind in types.items()}
-    schema: pa.Schema | None = None
+    columns = _Columns(names, types, told, documents, in_table)
+    held: list[_Chunk] = []
     for rows in chunks:
-        columns = [[_plain(value) for value in column] for column in zip(*rows, strict=True)]
-        if schema is None:
-            schema = _schema(names, columns, wanted, told)
-        yield pa.RecordBatch.from_arrays(
-            [_array(values, field) for values, field in zip(columns, schema, strict=True)], schema=schema
-        )
-    if schema is None:
-        empty = _schema(names, [[] for _ in names], wanted, told)
-        yield pa.RecordBatch.from_pylist([], schema=empty)
+        held.append(columns.read(rows))
+        if columns.open and sum(chunk.nbytes for chunk in held) < _HELD_BYTES:
+            continue
+        yield from columns.batches(held, otherwise=pa.string())
+        held = []
+    if held or not columns.rows:
+        yield from columns.batches(held or [columns.read(())], otherwise=pa.null())
 
 
 def _check_names(names: Sequence[str], types: Collection[str]) -> None:
@@ -111,55 +163,153 @@ def _check_names(names: Sequence[str], types: Collection[str]) -> None:
         raise SchemaMismatch(f"types= names the column {unknown[0]!r}, and the query gives {', '.join(names)}")
 
 
-def _schema(
-    names: Sequence[str],
-    columns: Sequence[Sequence[Any]],
-    types: Mapping[str, pa.DataType],
-    told: Mapping[str, pa.DataType],
-) -> pa.Schema:
-    def kind(name: str, values: Sequence[Any]) -> pa.DataType:
-        if name in types:
-            return types[name]
-        found = _inferred(name, values)
-        if not pa.types.is_null(found):
-            return found
-        return told.get(name, pa.string() if values else pa.null())  # without rows, the table's own type will do
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows that have been read.
 
-    return pa.schema([(name, kind(name, values)) for name, values in zip(names, columns, strict=True)])
+    Args:
+        first: How many rows came before.
+        rows: How many they are.
+        columns: Arrays, or of columns that have no type yet the values, all of them null or empty.
+    """
 
+    first: int
+    rows: int
+    columns: Sequence[pa.Array[Any] | Sequence[Any]]
 
-def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
-    try:
-        found = pa.infer_type(values)  # type: ignore[call-arg]
-    except pa.ArrowException as error:
-        raise SchemaMismatch(
-            f"the values of the column {name!r} are of several types ({error}): cast it in SQL"
-        ) from error
-    if pa.types.is_decimal(found):
-        scale = max(0, *(-int(value.as_tuple().exponent) for value in values if isinstance(value, Decimal)))
-        return pa.decimal128(_DIGITS, scale)
-    if pa.types.is_timestamp(found) and found.tz is not None:
-        return pa.timestamp("us", tz="UTC")
-    return found
+    @property
+    def nbytes(self) -> int:
+        """About how much memory they take."""
+        return sum(one.nbytes if isinstance(one, pa.Array) else 8 * len(one) for one in self.columns)
 
 
-def _array(values: Sequence[Any], field: pa.Field[Any]) -> pa.Array[Any]:
-    try:
-        made: pa.Array[Any] = pa.array(values, field.type)
-        return made
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise SchemaMismatch(
-            f"a value of the column {field.name!r} does not fit {field.type}, which the first rows have ({error}): "
-            f'cast it in SQL, or pass types={{"{field.name}": …}}'
-        ) from error
+class _Columns:
+    """The columns of a query, as far as their types are known."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        types: Mapping[str, pa.DataType | str],
+        told: Mapping[str, pa.DataType],
+        documents: Collection[str],
+        in_table: Callable[[], Mapping[str, pa.DataType]],
+    ) -> None:
+        wanted = {name: arrow_type(kind) if isinstance(kind, str) else kind for name, kind in types.items()}
+        self._kinds: dict[str, Any] = dict.fromkeys(names)
+        self._kinds |= {**dict.fromkeys(documents, pa.string()), **wanted}
+        self._documents = documents
+        self._doubles = {name for name, kind in wanted.items() if kind == pa.float64()}
+        self._empty: dict[str, pa.DataType] = {}
+        self._told, self._in_table = told, in_table
+        self._known: Mapping[str, pa.DataType] | None = None
+        self.rows = 0
+        """How many rows have been read."""
+
+    @property
+    def open(self) -> bool:
+        """Whether a column has no type yet."""
+        return any(kind is None for kind in self._kinds.values())
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> _Chunk:
+        """Take the next rows; they may tell types."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._kinds)
+        for name, values in zip(self._kinds, columns, strict=True):
+            if self._kinds[name] is None:
+                found = self._type(name, values)
+                if _is_open(found):
+                    self._empty[name] = found if is_list(found) else self._empty.get(name, found)
+                else:
+                    self._kinds[name] = found
+        made = [
+            values if kind is None else self._array(name, values, kind, self.rows)
+            for (name, kind), values in zip(self._kinds.items(), columns, strict=True)
+        ]
+        chunk = _Chunk(self.rows, len(rows), made)
+        self.rows += len(rows)
+        return chunk
+
+    def batches(self, held: Sequence[_Chunk], *, otherwise: pa.DataType) -> Iterator[pa.RecordBatch]:
+        """Chunks as record batches; columns of which nothing is known have a type from now on."""
+        for name, kind in self._empty.items():
+            if self._kinds[name] is None:
+                self._kinds[name] = _closed(kind, otherwise)
+        schema = pa.schema(list(self._kinds.items()))
+        for chunk in held:
+            arrays = [
+                one if isinstance(one, pa.Array) else self._array(name, one, kind, chunk.first)
+                for (name, kind), one in zip(self._kinds.items(), chunk.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _type(self, name: str, values: Sequence[Any]) -> pa.DataType:
+        """The type of values, or the one that is told where they have none, or fewer digits."""
+        try:
+            found: pa.DataType = type_of(values)
+        except Unkept as error:
+            raise SchemaMismatch(_message(name, "any type", error, self.rows)) from error
+        for known in (self._told.get(name), self._of_table(name) if _is_vague(found) else None):
+            if known is not None and (_is_open(found) or _has_fewer_digits(found, known)):
+                found = known
+        return found
+
+    def _of_table(self, name: str) -> pa.DataType | None:
+        if self._known is None:
+            self._known = self._in_table()
+        return self._known.get(name.lower())
+
+    def _array(self, name: str, values: Sequence[Any], kind: pa.DataType, first: int) -> pa.Array[Any]:
+        try:
+            if name in self._documents:
+                values = documents_of(values)
+            elif name in self._doubles:
+                values = doubles_of(values)
+            made: pa.Array[Any] = array_of(values, kind)
+            return made
+        except Unkept as error:
+            raise SchemaMismatch(_message(name, f"{kind}, which the first rows have", error, first)) from error
 
 
-def _plain(value: Any) -> Any:
-    """A database's value as one that Arrow knows."""
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    if isinstance(value, dict):
-        return json.dumps(value)
-    if isinstance(value, memoryview):
-        return bytes(value)
-    return value
+def table_types(columns: Iterable[Column]) -> dict[str, pa.DataType]:
+    """The types of a table's columns that tell what a query's column without values is.
+
+    Args:
+        columns: The columns.
+
+    Returns:
+        By the names in lower case; text is left out, as which Hive has a column that never held anything, too.
+
+    Example:
+        >>> table_types([Column("Price", "decimal(38,2)"), Column("note", "string")])
+        {'price': Decimal128Type(decimal128(38, 2))}
+    """
+    found = {}
+    for column in columns:
+        with contextlib.suppress(SchemaMismatch):  # of a type that only engines know
+            found[column.name.lower()] = arrow_type(column.type)
+    return {name: kind for name, kind in found.items() if kind != pa.string()}
+
+
+def _is_open(kind: Any) -> bool:
+    """Whether values have still to tell a type."""
+    return pa.types.is_null(kind) or (is_list(kind) and _is_open(kind.value_type))
+
+
+def _closed(kind: Any, otherwise: pa.DataType) -> pa.DataType:
+    """A type that is open, with another one in the place that is."""
+    return pa.list_(_closed(kind.value_type, otherwise)) if is_list(kind) else otherwise
+
+
+def _has_fewer_digits(found: Any, known: Any) -> bool:
+    return pa.types.is_decimal(found) and pa.types.is_decimal(known) and bool(found.scale < known.scale)
+
+
+def _is_vague(kind: pa.DataType) -> bool:
+    """Whether the table may know better."""
+    return _is_open(kind) or pa.types.is_decimal(kind)
+
+
+def _message(name: str, kind: str, error: Unkept, seen: int) -> str:
+    return (
+        f"a value of the column {name!r} does not fit {kind}: row {seen + error.place + 1} has {error.value!r:.120}, which "
+        f'{error.why}; cast it in SQL, or pass types={{"{name}": …}}'
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook, BaseOperator
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
+    from airflow_sfx.core.table import TableRef
     from airflow_sfx.warehouse.arguments import Keys
+    from airflow_sfx.warehouse.warehouse import Warehouse
 
 register()
 
@@ -139,8 +142,9 @@ class SqlToBatchOperator(Destination, BaseOperator):
                 cursor.execute(self.sql)
             else:
                 cursor.execute(self.sql, self.parameters)
+            warehouse = self.warehouse()
             pin = sfx.store_dataframe(
-                self._batches(cursor, connection),
+                self._batches(cursor, connection, partial(_types_in, warehouse, ref)),
                 ref.database,
                 ref.table,
                 partitions,
@@ -150,24 +154,37 @@ class SqlToBatchOperator(Destination, BaseOperator):
                 reason=self.reason,
                 evolve=self.evolve,
                 producer=producer_of(cast("Mapping[str, Any]", context)),
-                warehouse=self.warehouse(),
+                warehouse=warehouse,
             )
         return self.told(context, pin)
 
-    def _batches(self, cursor: Any, connection: Any) -> Iterator[pa.RecordBatch]:
-        from airflow_sfx.frames.rows import record_batches
+    def _batches(
+        self, cursor: Any, connection: Any, in_table: Callable[[], Mapping[str, pa.DataType]] = dict
+    ) -> Iterator[pa.RecordBatch]:
+        from airflow_sfx.frames.rows import is_json, record_batches
 
         chunks = iter(lambda: cursor.fetchmany(self.fetch_rows), [])
         first = next(chunks, None)  # only now does a cursor on the server know its columns
         if cursor.description is None:
             raise InvalidName(f"the statement of the task {self.task_id} gives no rows: write a query")
         names = [str(column[0]) for column in cursor.description]
+        postgres = _driver(connection).startswith("psycopg")
         return record_batches(
             names,
             itertools.chain([] if first is None else [first], chunks),
             types=self.types or {},
             told=_told(cursor, connection),
+            documents=[str(column[0]) for column in cursor.description if postgres and is_json(column[1])],
+            in_table=in_table,
         )
+
+
+def _types_in(warehouse: Warehouse | None, ref: TableRef) -> Mapping[str, pa.DataType]:
+    """The types that the table's columns have, if it is there already."""
+    from airflow_sfx.frames.rows import table_types
+
+    info = (warehouse or sfx.connect()).metastore.get_table(ref)
+    return {} if info is None else table_types(info.columns)
 
 
 def _cursor(connection: Any, rows: int) -> Any:
@@ -200,9 +217,11 @@ def _driver(connection: Any) -> str:
 
 def _told(cursor: Any, connection: Any) -> dict[str, pa.DataType]:
     """The types that the database itself tells."""
-    from airflow_sfx.frames.rows import postgres_type
+    from airflow_sfx.frames.rows import mysql_type, postgres_type
 
-    if not _driver(connection).startswith("psycopg"):
+    driver = _driver(connection)
+    if not driver:
         return {}
-    told = {str(column[0]): postgres_type(column[1], column[5]) for column in cursor.description}
+    type_of = postgres_type if driver.startswith("psycopg") else mysql_type
+    told = {str(column[0]): type_of(column[1], column[5]) for column in cursor.description}
     return {name: kind for name, kind in told.items() if kind is not None}

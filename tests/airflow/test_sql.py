@@ -22,7 +22,10 @@ def postgres(open_folders):
     server.psql(
         "CREATE TABLE sales (id bigint, item text, price numeric(10, 2), day date, at timestamptz, note text, raw bytea);"
         "INSERT INTO sales SELECT n, 'item ' || n, n + 0.25, date '2013-01-01' + (n % 2)::int, now(), NULL, '\\x01' "
-        "FROM generate_series(1, 10) n"
+        "FROM generate_series(1, 10) n;"
+        "CREATE TABLE sparse (n numeric, day date, document jsonb);"
+        "INSERT INTO sparse SELECT n, date '2013-01-01' + (n / 7)::int, to_jsonb(n) FROM generate_series(1, 9) n;"
+        """UPDATE sparse SET document = CASE n WHEN 2 THEN '["a", {"b": null}]' WHEN 3 THEN '"text"' ELSE document END::jsonb"""
     )
     yield server
     server.cleanup()
@@ -58,6 +61,29 @@ def test_a_day_without_rows_is_an_empty_batch_that_fits_the_table(airflow, wareh
     airflow.succeed("sql_to_batch", "2013-01-01")
     airflow.succeed("sql_to_batch", "2014-01-01")
     assert len(warehouse.load_dataframe("sql", "sales", ["20140101"])) == 0
+
+
+def test_columns_without_values_take_the_type_that_comes_or_that_the_table_has(airflow, warehouse, connected):
+    """Numbers without a scale: PostgreSQL says no type that a file could have."""
+    for day in ("2013-01-02", "2013-01-01", "2013-01-02"):
+        airflow.succeed("sql_sparse", day)
+    first = warehouse.load_dataframe("sql", "sparse", [DAY], as_="arrow")
+    assert first["late"].to_pylist() == [None] * 4 + [Decimal("5.125"), Decimal("6.125")]
+    assert first["never"].to_pylist() == [None] * 6
+    assert first["many"].to_pylist() == [[]] * 4 + [[5], [6]]
+    assert [json.loads(one) for one in first["document"].to_pylist()] == [1, ["a", {"b": None}], "text", 4, 5, 6]
+    assert warehouse.load_dataframe("sql", "sparse", ["20130102"])["n"].tolist() == [7, 8, 9]
+
+
+def test_what_no_file_keeps_is_refused_with_column_and_row(airflow, warehouse, connected):
+    run = airflow.run("sql_unfit")
+    assert [state for state, _ in run.tasks.values()] == ["failed", "failed"]
+    assert (
+        "the column 'x' does not fit time64[us], which the first rows have: row 5 has datetime.time(5, 0, tzinfo="
+        in run.log
+    )
+    assert "row 5 has Decimal('NaN'), which is no number that such a column has; cast it in SQL" in run.log
+    assert not [str(table) for table in warehouse.tables() if table.table.startswith("unfit")]
 
 
 def test_rows_go_to_the_partitions_that_a_column_says(airflow, warehouse, connected):
