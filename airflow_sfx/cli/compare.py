@@ -162,7 +162,7 @@ def _cells(column: ColumnDiff) -> tuple[object, ...]:
     old, new = column.before, column.after
     return (
         column.name,
-        render.change(column.type_before, column.type_after),
+        render.change(_type(column.type_before, column.meaning_before), _type(column.type_after, column.meaning_after)),
         render.change(old and old.null_count, new and new.null_count),
         render.change(old and _bound(old.minimum), new and _bound(new.minimum)),
         render.change(old and _bound(old.maximum), new and _bound(new.maximum)),
@@ -170,6 +170,10 @@ def _cells(column: ColumnDiff) -> tuple[object, ...]:
         render.change(render.number(column.distinct_before), render.number(column.distinct_after)),
         column.changed,
     )
+
+
+def _type(hive: str | None, meaning: str | None) -> str | None:
+    return f"{hive} ({meaning})" if hive and meaning else hive
 
 
 def _pairs(values: dict[str, object]) -> str:

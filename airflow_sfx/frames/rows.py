@@ -56,6 +56,12 @@ _POSTGRES_LISTS = {
     1231: _NUMERIC,
     2951: 2950,
 }
+_BEYOND_HIVE: Mapping[str, pa.DataType] = {
+    "duration": pa.duration("us"),
+    "time of day": pa.time64("us"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "uint64": pa.uint64(),
+}
 _HELD_BYTES = 64 << 20
 """How much is held back until each column has a value to tell its type."""
 _JSON = frozenset({114, 3802})
@@ -276,17 +282,20 @@ def table_types(columns: Iterable[Column]) -> dict[str, pa.DataType]:
         columns: The columns.
 
     Returns:
-        By the names in lower case; text is left out, as which Hive has a column that never held anything, too.
+        By the names in lower case; a column is left out that never held anything, or what no database gives.
 
     Example:
         >>> table_types([Column("Price", "decimal(38,2)"), Column("note", "string")])
-        {'price': Decimal128Type(decimal128(38, 2))}
+        {'price': Decimal128Type(decimal128(38, 2)), 'note': DataType(string)}
     """
     found = {}
     for column in columns:
+        parts = column.kind.by_path
         with contextlib.suppress(SchemaMismatch):  # of a type that only engines know
-            found[column.name.lower()] = arrow_type(column.type)
-    return {name: kind for name, kind in found.items() if kind != pa.string()}
+            kind = _BEYOND_HIVE.get(parts[""]) if parts.keys() == {""} else None if parts else arrow_type(column.type)
+            if kind is not None:
+                found[column.name.lower()] = kind
+    return found
 
 
 def _is_open(kind: Any) -> bool:

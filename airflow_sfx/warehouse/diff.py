@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_sfx.core.manifest import Manifest
     from airflow_sfx.warehouse.diff_rows import RowExample, RowsDiff
 
 
@@ -70,6 +71,9 @@ class ColumnDiff:
         distinct_after: How many different values it has.
         changed: In how many of the changed rows it differs; None without keys.
         distribution: How its values are spread before and after; None of nested columns and where the type changed.
+        meaning_before: What it was to the frames, where its Hive type does not tell it from what it is after: a period's
+            frequency, a time's zone, the order of categories. None where it means the same.
+        meaning_after: What it is to the frames now.
     """
 
     name: str
@@ -83,6 +87,8 @@ class ColumnDiff:
     distinct_after: int | None = None
     changed: int | None = None
     distribution: Distribution | None = None
+    meaning_before: str | None = None
+    meaning_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +133,18 @@ class BatchDiff:
 
     @property
     def columns_retyped(self) -> tuple[str, ...]:
-        """The columns of both that have another type after."""
+        """The columns of both that have another type after, in Hive or to the frames."""
         return tuple(
             column.name
             for column in self.columns
             if column.type_before is not None
             and column.type_after is not None
-            and column.type_before != column.type_after
+            and (column.type_before, column.meaning_before) != (column.type_after, column.meaning_after)
         )
 
     @property
     def identical(self) -> bool:
-        """Whether both hold the same columns and rows, in whatever order."""
+        """Whether both hold the same columns, of the same types, and the same rows, in whatever order."""
         columns = self.columns_added or self.columns_removed or self.columns_retyped
         return not (columns or self.added or self.removed or self.changed)
 
@@ -225,6 +231,7 @@ class _Side:
         names: The columns' names as the frames had them, by the name in lower case.
         types: Their Hive types.
         statistics: Their figures in the batches that may differ.
+        meanings: What they are to the frames, in the batches that may differ.
     """
 
     table: OpenTable
@@ -233,6 +240,7 @@ class _Side:
     names: Mapping[str, str]
     types: Mapping[str, str]
     statistics: Mapping[str, ColumnStatistics]
+    meanings: Mapping[str, str]
 
     @classmethod
     def of(cls, table: OpenTable, pin: BatchPin, same: Sequence[str], with_keys: bool) -> _Side:
@@ -253,6 +261,7 @@ class _Side:
             {**{column.name.lower(): column.name for column in columns}, **{name: name for name in keys}},
             {**{column.name.lower(): column.type for column in columns}, **keys},
             {name.lower(): statistics for name, statistics in merged.items()},
+            _meanings(due),
         )
 
     def check(self, keys: Sequence[str]) -> None:
@@ -298,6 +307,16 @@ class _Whole:
     statistics: Mapping[str, ColumnStatistics]
 
 
+def _meanings(manifests: Sequence[Manifest]) -> dict[str, str]:
+    """What the columns of batches are, read as one frame."""
+    from airflow_sfx.frames.meaning import meanings_of
+    from airflow_sfx.frames.schema_text import schema_from_text
+    from airflow_sfx.frames.unify import unify
+
+    texts = list(dict.fromkeys(manifest.schema for manifest in manifests))
+    return meanings_of(unify([schema_from_text(text) for text in texts])) if texts else {}
+
+
 def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDiff:
     from airflow_sfx.warehouse.diff_rows import RowsDiff, compare_rows
 
@@ -312,6 +331,9 @@ def _column(name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None]
     stop_if_unwanted()
     read = [None if table is None or name not in table.column_names else table.column(name) for table in tables]
     before, after = (_known(side.statistics.get(name), values) for side, values in zip(sides, read, strict=True))
+    meanings = [side.meanings.get(name) for side in sides]
+    if None in meanings or meanings[0] == meanings[1]:
+        meanings = [None, None]
     distinct = [None if v is None else counts.get(name) for v, counts in zip(read, rows.distinct, strict=True)]
     return ColumnDiff(
         name=sides[1].names.get(name) or sides[0].names[name],
@@ -325,6 +347,8 @@ def _column(name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None]
         distinct_after=distinct[1],
         changed=rows.by_column.get(name),
         distribution=Distribution.of(read[0], read[1]),
+        meaning_before=meanings[0],
+        meaning_after=meanings[1],
     )
 
 

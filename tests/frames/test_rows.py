@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 import airflow_sfx as sfx
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames import rows
+from airflow_sfx.frames.kinds import table_columns
+from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.rows import mysql_type, postgres_type, record_batches, table_types
 
 VALUES = {
@@ -235,11 +237,16 @@ def test_a_column_without_a_value_is_open_until_one_comes() -> None:
 
 
 def test_a_column_without_a_value_is_what_the_database_or_the_table_says() -> None:
-    table = [Column("X", "decimal(38,4)"), Column("note", "string"), Column("odd", "uniontype<int>")]
+    kinds = pa.schema(
+        {"took": pa.duration("us"), "clock": pa.time64("us"), "at": pa.timestamp("us", "UTC"), "open": pa.null()}
+    )
+    told_by_table = table_columns(LogicalSchema(kinds))
+    assert table_types(told_by_table) == {field.name: field.type for field in kinds if field.name != "open"}
+    table = [Column("X", "decimal(38,4)"), Column("odd", "uniontype<int>"), *told_by_table]
     for rows_of in ([(None,)], [(Decimal("1.5"),)]):
         assert batches(["x"], rows_of, [(Decimal("1.2345"),)], table=table).schema.types == [pa.decimal128(38, 4)]
     assert batches(["x"], [(None,)], told={"x": pa.int64()}, table=table).schema.types == [pa.int64()]
-    assert batches(["note"], [(None,)], [(1,)], table=table).schema.types == [pa.int64()]
+    assert batches(["open"], [(None,)], [(1,)], table=table).schema.types == [pa.int64()]
     assert postgres_type(1007, None) == pa.list_(pa.int64())
     assert (mysql_type(3, None), mysql_type(246, 2)) == (pa.int64(), pa.decimal128(38, 2))
 

@@ -103,6 +103,67 @@ def test_a_widened_column_is_compared_by_value(warehouse) -> None:
     assert (found.added, found.removed) == (1, 1)
 
 
+SAME = [1, 2, 3]
+MEANT = {
+    "frequency": (
+        pd.period_range("2020-01", periods=3, freq="M"),
+        pd.PeriodIndex.from_ordinals([600, 601, 602], freq="D"),
+    ),
+    "number and duration": (pa.array(SAME), pa.array(SAME, pa.duration("us"))),
+    "number and time of day": (pa.array(SAME), pa.array(SAME, pa.time64("us"))),
+    "number and period": (SAME, pd.PeriodIndex.from_ordinals(SAME, freq="M")),
+    "zone": (pa.array(SAME, pa.timestamp("us", "UTC")), pa.array(SAME, pa.timestamp("us", "Asia/Tokyo"))),
+    "no zone": (pa.array(SAME, pa.timestamp("us")), pa.array(SAME, pa.timestamp("us", "UTC"))),
+    "unit": (pa.array(SAME, pa.timestamp("s")), pa.array([n * 10**6 for n in SAME], pa.timestamp("us"))),
+    "side": (pd.IntervalIndex.from_breaks([0, 1, 2, 3], closed="left"), pd.IntervalIndex.from_breaks([0, 1, 2, 3])),
+    "text and category": (["a", "b", "a"], pd.Categorical(["a", "b", "a"])),
+    "order": (
+        pd.Categorical(["a", "b", "a"], ["a", "b"], ordered=True),
+        pd.Categorical(["a", "b", "a"], ["b", "a"], ordered=True),
+    ),
+    "no order": (pd.Categorical(["a", "b", "a"]), pd.Categorical(["a", "b", "a"], ordered=True)),
+}
+
+
+@pytest.mark.parametrize("column_of", MEANT.values(), ids=MEANT.keys())
+def test_equal_values_of_another_logical_type_are_not_identical(warehouse, column_of) -> None:
+    """What Hive calls a bigint may be a number, a duration or a month."""
+    pins = []
+    for number, values in enumerate(column_of):  # two tables, as one refuses most of these
+        arrow = isinstance(values, pa.Array)
+        frame = pa.table({"id": SAME, "x": values}) if arrow else pd.DataFrame({"id": SAME, "x": values})
+        pins.append(warehouse.store_dataframe(frame, "sales", f"items_{number}", DAY))
+    for keys in ([], ["id"]):
+        found = warehouse.diff(*pins, keys=keys)
+        assert found.columns_retyped == ("x",)
+        assert not found.identical
+        told = column(found, "x")
+        assert (told.meaning_before is None) == (told.meaning_after is None)
+        assert (told.type_before, told.meaning_before) != (told.type_after, told.meaning_after)
+    assert warehouse.diff(pins[0], pins[0]).identical
+
+
+def test_what_a_library_holds_otherwise_is_no_other_type(warehouse) -> None:
+    """Widths of offsets, nullable dtypes, unused categories and runs are no part of what a column means."""
+    plain = {"n": [1, 2, 3], "s": ["a", "b", "a"], "many": [[1], [], [2]]}
+    held = [
+        pa.table(plain),
+        pa.table(
+            {
+                "n": plain["n"],
+                "s": pa.array(plain["s"], pa.large_string()),
+                "many": pa.array(plain["many"], pa.large_list(pa.int64())),
+            }
+        ),
+        pd.DataFrame({**plain, "n": pd.array(plain["n"], dtype="Int64")}),
+    ]
+    first, *others = [put(warehouse, frame) for frame in held]
+    assert [warehouse.diff(first, other).columns_retyped for other in others] == [(), ()]
+    assert all(warehouse.diff(first, other).identical for other in others)
+    categories = [pd.DataFrame({"c": pd.Categorical(["a"], listed)}) for listed in (["a"], ["b", "a"])]
+    assert warehouse.diff(*(warehouse.store_dataframe(one, "sales", "shops", DAY) for one in categories)).identical
+
+
 def test_keys_that_are_no_columns_or_repeat_are_refused(warehouse) -> None:
     first = put(warehouse, BASE)
     second = put(warehouse, BASE.assign(id=1))

@@ -248,6 +248,10 @@ class ColumnDiffDocument(BaseModel):
     distinct_after: int | None
     changed: int | None
     distribution: DistributionDocument | None
+    meaning_before: str | None = Field(
+        None, description="What the Hive type does not say, where it is another one after."
+    )
+    meaning_after: str | None = None
 
 
 class DiffDocument(BaseModel):

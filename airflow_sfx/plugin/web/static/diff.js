@@ -6,7 +6,7 @@ import { h, named, number, svg, table as rows, text } from "./dom.js";
 export async function diff(name, key, before, after) {
   const found = await get(`tables/${named(name)}/diff`, { partition: key, before, after });
   const columns = found.columns.map((one) => [
-    one.name, change(one.type_before, one.type_after), change(one.before?.null_count, one.after?.null_count), change(range(one.before), range(one.after)),
+    one.name, change(kind(one.type_before, one.meaning_before), kind(one.type_after, one.meaning_after)), change(one.before?.null_count, one.after?.null_count), change(range(one.before), range(one.after)),
     change(rounded(one.mean_before), rounded(one.mean_after)), change(one.distinct_before, one.distinct_after), spread(one.distribution),
   ]);
   const examples = found.examples.map((one) => [one.kind, values(one.before), values(one.after)]);
@@ -21,6 +21,7 @@ export async function diff(name, key, before, after) {
 const rounded = (value) => (typeof value === "number" ? Number(value.toPrecision(6)) : value);
 const change = (old, now) => (text(old) === text(now) ? text(now) : `${text(old)} → ${text(now)}`);
 const values = (row) => (row ? Object.entries(row).map(([name, value]) => `${name}=${text(value)}`).join(", ") : "–");
+const kind = (hive, meaning) => (meaning ? `${hive} (${meaning})` : hive);
 const range = (side) => (side ? `${text(side.minimum)}…${text(side.maximum)}` : "–");
 
 // A bar a bin: before above the line, after below it, each side as shares of its own rows.
