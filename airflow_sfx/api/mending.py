@@ -75,6 +75,7 @@ def repair(
     db: str,
     table: str,
     *,
+    adopted_from: Sequence[str] = (),
     progress: Progress | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> list[Repair]:
@@ -83,6 +84,8 @@ def repair(
     Args:
         db: The database.
         table: The table.
+        adopted_from: Directories, as URIs, that batches of the table were adopted from, where the metastore has lost that: files
+            elsewhere than there and in the table's own directory are not read.
         progress: Is told how many of how many partitions have been looked at.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
@@ -91,9 +94,10 @@ def repair(
 
     Raises:
         TableNotFound: There is no such table.
+        InconsistentBatch: The metastore has lost the table, and a batch of it lies where nobody says that it was adopted.
 
     Example:
         >>> sfx.repair("sales", "sold_items")
         []
     """
-    return warehouse_of(warehouse).repair(db, table, progress=progress)
+    return warehouse_of(warehouse).repair(db, table, adopted_from=adopted_from, progress=progress)

@@ -54,7 +54,15 @@ def publish(
         render.say(f"{chosen.ref}: {batch} is current in {places}")
 
 
-def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
+def repair(
+    context: typer.Context,
+    table: Table,
+    adopted_from: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIRECTORY", help="That batches were adopted from, where the metastore has lost it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Complete what a writer that died left half done.
 
     Exits with 1 where something is left that needs a person. Deletes nothing.
@@ -62,7 +70,7 @@ def repair(context: typer.Context, table: Table, as_json: Json = False) -> None:
     settings: Settings = context.obj
     ref = table_of(table)
     with counting(f"looking at {ref}") as progress:
-        found = settings.warehouse.repair(ref.database, ref.table, progress=progress)
+        found = settings.warehouse.repair(ref.database, ref.table, adopted_from=adopted_from or (), progress=progress)
     if as_json:
         print_json(found)
     elif found:

@@ -209,7 +209,7 @@ class Manifest:
 
 def _file(entry: Mapping[str, object], what: str) -> DataFile:
     path = member(entry, "path", str, what)
-    if path.startswith("/") or ".." in path.split("/"):
+    if any(step in ("", ".", "..") for step in path.split("/")) or "\0" in path:
         raise InvalidName(f"the file {path!r} is not below the batch's directory")
     return DataFile(
         path,

@@ -56,7 +56,8 @@ def adopt_directory(
         partition: Place(store, "/".join(filter(None, (base, *steps))), tuple(groups[steps]))
         for partition, steps in _partitions(directory, groups, keys).items()
     }
-    return take_over(target, keys, places, Operation.ADOPT, author, _refuse_known, progress)
+    root = f"{store.uri}/{base}".rstrip("/")
+    return take_over(target, keys, places, root, Operation.ADOPT, author, _refuse_known, progress)
 
 
 Steps = tuple[str, ...]

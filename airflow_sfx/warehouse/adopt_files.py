@@ -17,6 +17,7 @@ from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.uris import parse_uri, refuse_login
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.directories import is_hidden, is_parquet
+from airflow_sfx.warehouse.files import link_out
 from airflow_sfx.warehouse.table_formats import refuse_logged
 from airflow_sfx.warehouse.writing import FoundFile
 
@@ -164,7 +165,7 @@ def inspect(place: Place, name: str) -> Inspected:
     """Read a file for its checksum, and its footer for columns, rows and bounds.
 
     Raises:
-        SchemaMismatch: It is no Parquet file, or has columns that no table can have.
+        SchemaMismatch: It is no Parquet file, a link to one elsewhere, or has columns that no table can have.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -173,6 +174,11 @@ def inspect(place: Place, name: str) -> Inspected:
     from airflow_sfx.frames.names import check_names
 
     store, path = place.store, place.path(name)
+    if link_out(store, place.directory, path):
+        raise SchemaMismatch(
+            f"{place.uri}/{name} is a symbolic link to elsewhere, and whoever changes what it leads to would change the batch: "
+            "put the file itself there, or leave the link out"
+        )
     try:
         local = store.local_path(path)
         if local is not None:  # a large file need not pass through memory

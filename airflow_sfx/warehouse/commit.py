@@ -230,6 +230,8 @@ def move_pointers(table: OpenTable, ledger: Ledger, entries: Sequence[LedgerEntr
 
 
 def _pointer(table: OpenTable, entry: LedgerEntry) -> PartitionInfo:
+    if not table.may_read(entry.location):  # nor are other engines led there
+        raise table.outside(entry.partition, entry.batch_id, entry.location)
     return PartitionInfo(
         partition=table.layout.partition(entry.partition),
         location=expected_location(table, entry),

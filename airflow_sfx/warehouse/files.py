@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
+from airflow_sfx.core.locations import leads_out
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
@@ -30,10 +31,42 @@ def batch_files(table: OpenTable, manifest: Manifest) -> tuple[Store, str]:
 
     Returns:
         The storage and the directory's path, empty for its root.
+
+    Raises:
+        InconsistentBatch: A file is a symbolic link to elsewhere, or lies behind one.
     """
     if manifest.location:
-        return table.store.place(manifest.location)
-    return table.store, table.layout.batch_dir(manifest.partition, manifest.batch_id)
+        store, directory = table.store.place(manifest.location)
+        top = directory
+    else:
+        store, directory = table.store, table.layout.batch_dir(manifest.partition, manifest.batch_id)
+        top = table.layout.root
+    for file in manifest.files:
+        if linked := link_out(store, top, f"{directory}/{file.path}".lstrip("/")):
+            raise InconsistentBatch(
+                f"{linked} leads elsewhere by a symbolic link, which no store makes: it is not read. Put the file itself there, "
+                "or load or roll back to another batch",
+                problems=(f"{linked} is a link",),
+                table=str(table.ref),
+                partition=manifest.partition,
+                batch_id=manifest.batch_id,
+            )
+    return store, directory
+
+
+def link_out(store: Store, top: str, path: str) -> str | None:
+    """A file that leaves a directory by a symbolic link: whoever may write there leads readers to what he may not read himself.
+
+    Args:
+        store: The storage.
+        top: The directory; empty for the storage's root.
+        path: The file's path in the storage, below it.
+
+    Returns:
+        The file's path on this machine; None where it stays inside, as it does in object storage.
+    """
+    root, local = store.local_path(top), store.local_path(path)
+    return local if root is not None and local is not None and leads_out(root.rstrip("/"), local) else None
 
 
 def open_file(store: Store, path: str, file: DataFile, *, whole: bool, **facts: str) -> str | pa.Buffer | RangedFile:

@@ -23,7 +23,7 @@ from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.current import converged_heads
 from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, MISSING, altered
 from airflow_sfx.warehouse.ledger import Head, Ledger
-from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from
 from airflow_sfx.warehouse.pointers import beside_our_batches, moved_by_others
 from airflow_sfx.warehouse.progress import Progress
 from airflow_sfx.warehouse.table_formats import refuse_format
@@ -79,7 +79,7 @@ def take_in(
     for name, info in _lasting(table, foreign).items():
         seen = {name: heads[name]}
         try:
-            _take_over(_target(table), {name: info}, seen, finder, Operation.FOREIGN_CHANGE)
+            _take_over(_target(table), {name: info}, info.location, seen, finder, Operation.FOREIGN_CHANGE)
         except (InvalidName, SchemaMismatch, PlaceUnavailable) as error:
             _log.warning(
                 "%s: something else put it at %s, which cannot be a batch; the history notes the place: %s",
@@ -148,7 +148,7 @@ def adopt_present(
     if not foreign:
         raise InvalidName(f"{target.ref} has nothing to adopt: {_why_nothing(table)}")
     operation = Operation.FOREIGN_CHANGE if ours else Operation.ADOPT
-    return _take_over(target, foreign, heads, author, operation, progress)
+    return _take_over(target, foreign, before.location, heads, author, operation, progress)
 
 
 def _why_nothing(table: OpenTable) -> str:
@@ -210,6 +210,7 @@ def _as_ours(target: Target, info: TableInfo) -> TableInfo:
 def _take_over(
     target: Target,
     foreign: Mapping[str, PartitionInfo],
+    root: str,
     seen: Mapping[str, Head],
     author: Author,
     operation: Operation,
@@ -227,7 +228,21 @@ def _take_over(
     found = each(lambda info: place_of(target.store, info.location), list(foreign.values()), target.store.readers)
     places = {info.partition: place for info, place in zip(foreign.values(), found, strict=True)}
     keys = target.existing.keys if target.existing else ()
-    return take_over(target, keys, places, operation, author, admit, progress)
+    return take_over(target, keys, places, root, operation, author, admit, progress)
+
+
+def note_adopted(table: OpenTable, places: Sequence[str]) -> None:
+    """Let files below directories be read as batches of a table, by a note in the metastore.
+
+    Args:
+        table: The table.
+        places: The directories, as URIs.
+    """
+
+    def change(now: TableInfo) -> TableInfo:
+        return replace(now, parameters={**now.parameters, **adopted_from(places)})
+
+    table.metastore.update_table(table.ref, change)
 
 
 def _note_place(
@@ -240,4 +255,6 @@ def _note_place(
             return []
         return [Change(name, Operation.FOREIGN_CHANGE, None, location=info.location)]
 
+    if not table.may_read(info.location):
+        note_adopted(table, [info.location])
     commit(table, ledger, seen, plan, author)

@@ -113,7 +113,7 @@ class OpenBatch:
         """The batch's manifest, if a `close` that did not return has written it."""
         path = self._table.layout.manifest(self._name, self.batch_id)
         data = self._table.store.get(path)
-        return None if data is None else Manifest.from_text(data.decode(), path)
+        return None if data is None else self._table.read_manifest(self._name, self.batch_id, data)
 
     def _conclude(self, sealed: Manifest, *, publish: bool, evolve: Evolve) -> BatchPin:
         """What is left to do for a batch that is sealed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -19,6 +20,7 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
+from airflow_sfx.core.locations import is_below
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, partitions_of
 from airflow_sfx.core.pin import BatchPin
@@ -30,6 +32,23 @@ from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.retired import retirement_of
 
 STYLE_PARAMETER = "sfx.partition_style"
+_ADOPTED_FROM = "sfx.adopted_from."
+"""The parameters of a table that say where files lie which are read besides its own, one a directory: in the metastore, where
+those cannot write who may write the data alone. What a manifest says of it is compared with them."""
+_DIGITS = 16
+
+
+def adopted_from(places: Iterable[str]) -> dict[str, str]:
+    """The parameters of a table by which files below directories may be read as batches of it.
+
+    Args:
+        places: The directories, as URIs.
+
+    Example:
+        >>> adopted_from(["s3://bucket/old"])
+        {'sfx.adopted_from.62d57b2a0ca5f26b': 's3://bucket/old'}
+    """
+    return {f"{_ADOPTED_FROM}{hashlib.sha256(one.encode()).hexdigest()[:_DIGITS]}": one for one in places}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +150,33 @@ class OpenTable:
         own = self.batch_location(name, batch_id)
         return location in ("", own) or location.startswith(f"{own}/")
 
+    def may_read(self, location: str) -> bool:
+        """Whether files at a location may be read as a batch's: it is the table's own directory, or one that was adopted.
+
+        Args:
+            location: The directory, as a manifest or a ledger has it; empty for the batch's own.
+        """
+        if not location or self._is_ours(location, self.info.parameters):
+            return True
+        now = self.metastore.get_table(self.ref)  # somebody has adopted it since this table was opened
+        return now is not None and self._is_ours(location, now.parameters)
+
+    def _is_ours(self, location: str, parameters: Mapping[str, str]) -> bool:
+        adopted = [place for name, place in parameters.items() if name.startswith(_ADOPTED_FROM)]
+        return any(is_below(location, root) for root in (self.location, *adopted))
+
+    def outside(self, name: str, batch_id: str | None, location: str) -> InconsistentBatch:
+        """The error for files that a manifest or a ledger says are where nothing was adopted from."""
+        return InconsistentBatch(
+            f"the batch {batch_id} of {self.describe(name)} is said to lie at {location}, which is neither in the table's own "
+            f"directory nor in one that the metastore says was adopted: nothing there is read. If it was, "
+            f"`sfx repair {self.ref} --adopted-from DIRECTORY` says so; else somebody has altered the batch or the history",
+            problems=(f"{location} was not adopted",),
+            table=str(self.ref),
+            partition=name,
+            batch_id=batch_id,
+        )
+
     def wanted(self, partitions: Sequence[object] | None, argument: str = "partitions") -> list[Partition] | None:
         """The ``partitions=`` of a call; None for all. A table without keys has the one partition ``Partition()``."""
         if not self.info.keys:
@@ -184,6 +230,11 @@ class OpenTable:
         data = awaited(self.store, lambda: self.store.get(path))
         if data is None:
             raise self._no_manifest(name, batch_id, path)
+        return self.read_manifest(name, batch_id, data)
+
+    def read_manifest(self, name: str, batch_id: str, data: bytes) -> Manifest:
+        """A batch's manifest from its object's content; see `manifest`."""
+        path = self.layout.manifest(name, batch_id)
         try:
             manifest = Manifest.from_text(data.decode(errors="replace"), path)
         except InconsistentBatch as error:
@@ -196,6 +247,8 @@ class OpenTable:
                 partition=name,
                 batch_id=batch_id,
             )
+        if not self.may_read(manifest.location):
+            raise self.outside(name, batch_id, manifest.location)
         return manifest
 
     def require(self, batches: Iterable[tuple[str, str]]) -> None:

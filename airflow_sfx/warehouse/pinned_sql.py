@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.frames.hive import arrow_type, hive_type
+from airflow_sfx.frames.names import is_storable_name
 from airflow_sfx.frames.schema_text import nameless_levels_in, untyped_in
 from airflow_sfx.warehouse.opened import OpenTable
 
@@ -26,10 +30,14 @@ def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_
 
     Raises:
         BatchNotFound: There is no such batch.
+        InconsistentBatch: A manifest has a column of a name or a type that no store gave it.
+        InvalidName: A name or a value has ``${``, which Hive and Spark replace by a variable's value before they read the rest.
     """
+    if not _SCHEME.fullmatch(s3_scheme):
+        raise InvalidName(f"s3_scheme={s3_scheme!r:.80} is no scheme of a URI: pass s3, s3a or s3n")
     manifests = table.manifests(pin.batches)
     keys = table.info.keys
-    columns = ", ".join(f"{_name(column.name)} {column.type}" for column in _columns(manifests))
+    columns = ", ".join(f"{_name(column.name)} {_type(table, column)}" for column in _columns(manifests))
     made, quoted = f"{_name(name.database)}.{_name(name.table)}", [_name(key.name) for key in keys]
     parted = f" PARTITIONED BY ({', '.join(f'{_name(key.name)} {key.type}' for key in keys)})" if keys else ""
     places = {one.partition: _text(_place(table, one, s3_scheme)) for one in manifests}
@@ -71,10 +79,37 @@ def _equal(names: Sequence[str], values: Sequence[str]) -> str:
     return ", ".join(f"{name}={_text(value)}" for name, value in zip(names, values, strict=True))
 
 
+_SCHEME = re.compile(r"[a-z][a-z0-9]*")
+_VARIABLE = "${"
+
+
+def _type(table: OpenTable, column: Column) -> str:
+    """A column's type as it is read and written again: a manifest's text may be anybody's."""
+    try:
+        if not is_storable_name(column.name):
+            raise SchemaMismatch("no store takes a column of that name")
+        return hive_type(arrow_type(column.type))
+    except (SchemaMismatch, ValueError, RecursionError) as error:
+        raise InconsistentBatch(
+            f"a manifest of {table.ref} has the column {column.name!r:.80} as {column.type!r:.80}, which no store writes "
+            f"({error}): it was altered; look with `sfx verify`, and roll back to another batch",
+            table=str(table.ref),
+        ) from error
+
+
+def _refuse_variable(text: str) -> str:
+    if _VARIABLE in text:
+        raise InvalidName(
+            f"{text!r:.120} has {_VARIABLE!r}, which Hive and Spark take for a variable, wherever it stands: copy the batch "
+            "under another name"
+        )
+    return text
+
+
 def _name(name: str) -> str:
-    return f"`{name.replace('`', '``')}`"
+    return f"`{_refuse_variable(name).replace('`', '``')}`"
 
 
 def _text(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    escaped = _refuse_variable(text).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

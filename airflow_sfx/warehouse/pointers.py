@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 
 from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.locations import comparable
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
@@ -79,8 +79,8 @@ def beside_our_batches(table: OpenTable, name: str, info: PartitionInfo) -> bool
     """
     if not info.batch_id:
         return False
-    ours = _comparable(table.batch_location(name, info.batch_id))
-    return _comparable(info.location).rpartition("/")[0] == ours.rpartition("/")[0]
+    ours = comparable(table.batch_location(name, info.batch_id))
+    return comparable(info.location).rpartition("/")[0] == ours.rpartition("/")[0]
 
 
 def pointed_at(table: OpenTable, batches: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -91,11 +91,11 @@ def pointed_at(table: OpenTable, batches: Collection[tuple[str, str]]) -> set[tu
     locations = [info.location for info in table.pointers(None).values()]
     locations += [refused.location for refused in table.metastore.refused_partitions(table.ref)]
     for location in locations:
-        place = _comparable(location)
+        place = comparable(location)
         while place and place not in used:  # the directory, and all above it
             used.add(place)
             place = place.rpartition("/")[0]
-    return {item for item in batches if _comparable(table.batch_location(*item)) in used}
+    return {item for item in batches if comparable(table.batch_location(*item)) in used}
 
 
 def suspects(table: OpenTable, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
@@ -106,7 +106,7 @@ def suspects(table: OpenTable, pointers: Mapping[str, PartitionInfo]) -> dict[st
     return {
         name: info
         for name, info in pointers.items()
-        if not info.sequence or _comparable(info.location) != _comparable(table.batch_location(name, info.batch_id))
+        if not info.sequence or comparable(info.location) != comparable(table.batch_location(name, info.batch_id))
     }
 
 
@@ -121,17 +121,11 @@ def _put_by(table: OpenTable, info: PartitionInfo, head: Head) -> LedgerEntry | 
 def _moved(table: OpenTable, info: PartitionInfo, entry: LedgerEntry | None) -> bool:
     if entry is not None and info.location == expected_location(table, entry):
         return False  # as nearly all are: spellings need not be compared
-    place = _comparable(info.location)
-    if place == _comparable(table.batch_location("", None)):
+    place = comparable(info.location)
+    if place == comparable(table.batch_location("", None)):
         return False  # just added, and on its way
     if info.sequence == 0:  # added, or dropped and added again, without our note
-        return entry is None or place != _comparable(expected_location(table, entry))
+        return entry is None or place != comparable(expected_location(table, entry))
     if entry is None or info.sequence != entry.sequence:
         return False
-    return place != _comparable(expected_location(table, entry))
-
-
-def _comparable(location: str) -> str:
-    """A location however an engine has spelled it."""
-    same = re.sub(r"^s3[an]://", "s3://", location)
-    return re.sub(r"^file:/+", "file:///", same).rstrip("/")
+    return place != comparable(expected_location(table, entry))

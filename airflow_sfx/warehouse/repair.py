@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from airflow_sfx.core.batch_id import is_batch_id
@@ -38,11 +39,12 @@ def repair_table(table: OpenTable, ledger: Ledger, progress: Progress | None = N
     settled = ledger.settled(heads, again=False)
     behind = [head.entry for name, head in settled.items() if head.entry and lags(head.entry, pointers.get(name))]
     foreign = moved_by_others(table, pointers, settled)
-    behind = [entry for entry in behind if entry.partition not in foreign]
+    behind = [entry for entry in behind if entry.partition not in foreign and table.may_read(entry.location)]
     if behind:
         move_pointers(table, ledger, behind)
     found += [Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on") for e in behind]
     found += [_foreign(table, name, info, settled[name]) for name, info in foreign.items()]
+    found += _outside(table, settled.values())
     found += _refused(table)
     look = telling(partial(_unfinished, table), len(names), progress)
     found += [unfinished for batch in each(look, names) for unfinished in batch]
@@ -56,6 +58,16 @@ def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Re
         return Repair(name, f"something else made the partition, at {info.location}; {remedy}", "")
     expected = expected_location(table, head.entry)
     return Repair(name, f"something else moved the metastore from {expected} to {info.location}; {remedy}", "")
+
+
+def _outside(table: OpenTable, heads: Iterable[Head]) -> list[Repair]:
+    """What lies where nothing was adopted from, as far as the metastore knows: it was made anew, or the history is forged."""
+    current = [head.entry for head in heads if head.entry and head.entry.batch_id]
+    return [
+        Repair(one.partition, str(table.outside(one.partition, one.batch_id, one.location)), "")
+        for one in current
+        if not table.may_read(one.location)
+    ]
 
 
 def _refused(table: OpenTable) -> list[Repair]:

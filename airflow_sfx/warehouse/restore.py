@@ -18,19 +18,23 @@ from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from
 
 
-def restore_table(ref: TableRef, store: Store, metastore: Metastore) -> OpenTable | None:
+def restore_table(ref: TableRef, store: Store, metastore: Metastore, places: Sequence[str] = ()) -> OpenTable | None:
     """Make a table again in the metastore, without its partitions, to which `repair_table` then points.
 
     Args:
         ref: Its name.
         store: The warehouse's storage.
         metastore: Its metastore, which has no such table.
+        places: The directories that batches of it were adopted from, as URIs: the metastore alone knew.
 
     Returns:
         The table, with the columns of all current batches; None where no history of it is in the warehouse.
+
+    Raises:
+        InconsistentBatch: A current batch lies where nobody says that it was adopted.
     """
     bare = TableLayout(TableLayout.default_root(ref), ())
     some = _some_manifest(store, bare)
@@ -40,7 +44,7 @@ def restore_table(ref: TableRef, store: Store, metastore: Metastore) -> OpenTabl
     style: PartitionStyle = "hive" if manifest.keys and name.startswith(f"{manifest.keys[0].name}=") else "value"
     location = f"{store.uri}/{bare.root}"
     columns = _columns(manifest)
-    info = TableInfo(ref, location, columns, manifest.keys, {STYLE_PARAMETER: style})
+    info = TableInfo(ref, location, columns, manifest.keys, {STYLE_PARAMETER: style, **adopted_from(places)})
     table = OpenTable.of(info, store, metastore)
     for current in _current_manifests(table):
         columns = merge_columns(columns, _columns(current), evolve="any", table_name=str(ref))

@@ -5,11 +5,13 @@ Those in the table's own directories are copied, within the storage: retention d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.locations import is_below
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.parallel import each
@@ -37,6 +39,7 @@ def take_over(
     target: Target,
     keys: tuple[PartitionKey, ...],
     places: Mapping[Partition, Place],
+    root: str,
     operation: Operation,
     author: Author,
     admit: Admit,
@@ -48,6 +51,7 @@ def take_over(
         target: The table.
         keys: Its partition keys.
         places: Where each partition's files are.
+        root: The directory that most of them are in, as a URI: what lies below it may be read as the table's from now on.
         operation: What the ledger will call it.
         author: Who and why.
         admit: Is asked before anything is read, and again when it is written down.
@@ -79,6 +83,7 @@ def take_over(
     logical = LogicalSchema(schema, marks=assumed_marks(schema))
     columns = target.fit(keys, table_columns(logical), evolve="safe")
 
+    target = replace(target, places=tuple(_roots(target.open(keys, columns), root, places.values())))
     table = target.open(keys, columns)
     ledger = Ledger(table)
     text = schema_to_text(logical)
@@ -100,6 +105,15 @@ def take_over(
 
     commit(table, ledger, batches.heads, plan, author)
     return table.pin(batches.batches)
+
+
+def _roots(table: OpenTable, root: str, places: Iterable[Place]) -> list[str]:
+    """The directories outside of the table's own that hold the places; those that are noted already are left out."""
+    new: list[str] = []
+    for uri in sorted(place.uri for place in places):
+        if not table.may_read(uri) and not any(is_below(uri, one) for one in new):
+            new.append(root if is_below(uri, root) else uri)
+    return new
 
 
 def _refuse_parts_of_tables(near: Store, places: Mapping[Partition, Place]) -> None:

@@ -13,7 +13,7 @@ from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef, refuse_hyphen
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.store import Store
-from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +30,7 @@ class Target:
         style: How a new table names partition directories.
         existing: What the metastore has; None for a new table.
         adopted: Whether something else made the table, and ``existing`` is how it is to be from now on.
+        places: Directories outside of the table's own, as URIs, whose files are to be batches of it.
     """
 
     ref: TableRef
@@ -38,6 +39,7 @@ class Target:
     style: PartitionStyle
     existing: TableInfo | None
     adopted: bool = False
+    places: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, ref: TableRef, store: Store, metastore: Metastore, style: PartitionStyle) -> Target:
@@ -206,7 +208,9 @@ class Target:
         root = TableLayout.default_root(self.ref)
         parameters = {STYLE_PARAMETER: self.style}
         new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
-        return OpenTable.of(self.existing or new, self.store, self.metastore)
+        info = self.existing or new
+        noted = replace(info, parameters={**info.parameters, **adopted_from(self.places)})
+        return OpenTable.of(noted, self.store, self.metastore)
 
     def ensure(self, table: OpenTable, columns: tuple[Column, ...], evolve: Evolve) -> None:
         """Make the table, or bring its columns to what the frame needs, with nobody else's change lost.
@@ -220,13 +224,15 @@ class Target:
             InvalidName: Somebody else has made the table meanwhile, with other keys or another layout.
             SchemaMismatch: Somebody else has changed the columns meanwhile, and the frame does not fit any more.
         """
-        info = self.existing or self.metastore.create_table(table.info)
+        info = replace(self.existing, parameters=table.info.parameters) if self.existing else None
+        info = info or self.metastore.create_table(table.info)
         if (info.keys, info.location, info.parameters) != (table.info.keys, table.info.location, table.info.parameters):
             raise InvalidName(
                 f"somebody else has just made {self.ref} with the keys {[key.name for key in info.keys]}: look at it and "
                 "store again; nothing was published"
             )
-        if info.columns == columns and not self.adopted:
+        noted = self.existing is None or self.existing.parameters == info.parameters
+        if info.columns == columns and noted and not self.adopted:
             return
 
         from airflow_sfx.frames.evolution import merge_columns
@@ -237,7 +243,9 @@ class Target:
             kind: Evolve = "any" if evolve == "any" else "safe"
             merged = merge_columns(now.columns, columns + theirs, evolve=kind, table_name=str(self.ref))
             self._refuse_other_units(columns, merged)
-            return replace(now, columns=merged, location=info.location, parameters=info.parameters)
+            return replace(
+                now, columns=merged, location=info.location, parameters={**now.parameters, **info.parameters}
+            )
 
         self.metastore.update_table(self.ref, change)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
@@ -73,12 +74,16 @@ class Mending(Calls):
             return adopt_present(target, partitions, author, progress)
         return adopt_directory(target, os.fspath(directory), partition_keys, author, progress)
 
-    def repair(self, db: str, table: str, *, progress: Progress | None = None) -> list[Repair]:
+    def repair(
+        self, db: str, table: str, *, adopted_from: Sequence[str] = (), progress: Progress | None = None
+    ) -> list[Repair]:
         """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
 
         Args:
             db: The database.
             table: The table.
+            adopted_from: Directories, as URIs, that batches of the table were adopted from, where the metastore has lost that:
+                files elsewhere than there and in the table's own directory are not read.
             progress: Is told how many of how many partitions have been looked at.
 
         Returns:
@@ -86,18 +91,24 @@ class Mending(Calls):
 
         Raises:
             TableNotFound: There is no such table.
+            InconsistentBatch: The metastore has lost the table, and a batch of it lies where nobody says that it was adopted.
 
         Example:
             >>> warehouse.repair("sales", "sold_items")
             []
         """
+        from airflow_sfx.warehouse.foreign import note_adopted
         from airflow_sfx.warehouse.repair import repair_table
         from airflow_sfx.warehouse.reports import Repair
         from airflow_sfx.warehouse.restore import restore_table
 
         ref, made = TableRef(db, table), []
-        opened = None if self.metastore.get_table(ref) else restore_table(ref, self.store, self.metastore)
+        places = [one if "://" in one else f"file://{one}" for one in listed(adopted_from, "adopted_from")]
+        there = self.metastore.get_table(ref)
+        opened = None if there else restore_table(ref, self.store, self.metastore, places)
         if opened is not None:
             made.append(Repair("", "the metastore did not have the table", "made it again from its history"))
+        elif places:
+            note_adopted(self._open(db, table), places)
         opened = opened or self._open(db, table)
         return made + repair_table(opened, Ledger(opened), progress)
