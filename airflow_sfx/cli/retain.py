@@ -125,6 +125,13 @@ def _say_what_next(*, work: bool, asking: bool) -> None:
         render.say("Nothing was done: add --apply to do it")
 
 
+def _say_ignored(report: RetentionReport | ErasureReport) -> None:
+    for name, batch_id in report.ignored[:_SHOWN]:
+        place = f"{report.table} {name}".rstrip()
+        told = f"not deleted, a note wants it and the history has not given it up: the batch {batch_id} of {place}"
+        render.say(told, err=True)
+
+
 def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
     rows = [
         (
@@ -148,6 +155,7 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
         f"{report.table}: {retired} ({render.size(report.bytes)}) {would}retired; {deleted} retired before {would}deleted; "
         f"{waiting} retired before and not due yet, or pinned; {report.pinned} kept for a durable pin"
     )
+    _say_ignored(report)
     if report.dry_run:
         _say_what_next(work=_has_work(report), asking=asking)
     elif report.retired:
@@ -185,6 +193,7 @@ def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
     for name, batch_id in report.strays[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
         render.say(f"not searched, no history names it: the directory {batch_id} of {place}", err=True)
+    _say_ignored(report)
     if report.dry_run:
         _say_what_next(work=_has_rows(report), asking=asking)
     elif report.waiting:

@@ -46,6 +46,7 @@ class Change:
         bytes: How many bytes the batch has.
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
         retired: Earlier batches that nobody may refer to any more.
+        despite_pins: Whether their files are deleted even where a durable pin holds them.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -60,6 +61,7 @@ class Change:
     bytes: int = 0
     location: str = ""
     retired: tuple[str, ...] = ()
+    despite_pins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class LedgerEntry:
         bytes: How many bytes ``batch_id`` has.
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
         retired: Earlier batches that nobody may refer to any more, and whose files are deleted later.
+        despite_pins: Whether their files are deleted even where a durable pin holds them.
 
     Example:
         >>> from datetime import UTC
@@ -114,6 +117,7 @@ class LedgerEntry:
     bytes: int = 0
     location: str = ""
     retired: tuple[str, ...] = ()
+    despite_pins: bool = False
 
     @property
     def moved(self) -> bool:
@@ -122,7 +126,9 @@ class LedgerEntry:
 
     def to_text(self) -> str:
         """As JSON."""
-        retired = {"retired": list(self.retired)} if self.retired else {}
+        retired: dict[str, object] = {"retired": list(self.retired)} if self.retired else {}
+        if self.despite_pins:
+            retired["despite_pins"] = True
         return compact(
             {
                 **retired,
@@ -184,6 +190,7 @@ class LedgerEntry:
                 bytes=member(data, "bytes", int, what),
                 location=member(data, "location", str, what),
                 retired=tuple(check_batch_id(one) for one in optional(data, "retired", list, what) or ()),
+                despite_pins=optional(data, "despite_pins", bool, what) or False,
             )
         except (InvalidName, ValueError) as error:
             raise InconsistentBatch(f"{what} breaks a rule of its format: {error}") from error
@@ -252,6 +259,7 @@ def next_entry(
         bytes=change.bytes,
         location=change.location,
         retired=change.retired,
+        despite_pins=change.despite_pins,
     )
 
 

@@ -13,6 +13,8 @@ from airflow_sfx.operators.arguments import pins_in
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.core.pin import BatchPin
+
 
 def table_of_output(output: Any) -> str | None:
     """The table of the task whose output this is.
@@ -35,13 +37,14 @@ def table_of_output(output: Any) -> str | None:
     return str(TableRef.parse(table)) if isinstance(table, str) and table and is_settled(table) else None
 
 
-def refuse_swapped(task: Any, context: Context, *fields: str) -> None:
+def refuse_swapped(task: Any, context: Context, *fields: str, only: BatchPin | None = None) -> None:
     """Refuse pins of other tables than the DAG file says.
 
     Args:
         task: The task that runs, with what its fields are now.
         context: Its context.
         fields: The fields in which pins come.
+        only: The pin that is asked about; None for all that come.
 
     Raises:
         InvalidName: A pin is not of the table that the task it comes from writes.
@@ -52,7 +55,7 @@ def refuse_swapped(task: Any, context: Context, *fields: str) -> None:
         for output, value in _outputs(_as_written(written, field, context), getattr(task, field), context):
             table = table_of_output(output)
             for pin in pins_in(value) if table else ():
-                if str(pin.ref) != table:
+                if str(pin.ref) != table and only in (None, pin):
                     raise InvalidName(
                         f"the XCom of the task {output.operator.task_id} holds a pin of {pin.ref}, and that task writes "
                         f"{table}: the XCom was edited; clear {output.operator.task_id}, and it makes a pin of its own"

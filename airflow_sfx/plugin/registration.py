@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_sfx.hooks import observing
-from airflow_sfx.plugin import backfills, preloading, xcom
+from airflow_sfx.plugin import backfills, guarding, preloading, xcom
 
 
 class _Apps:
@@ -22,8 +22,8 @@ class _Apps:
 class SfxPlugin(AirflowPlugin):
     """Registers what works without configuration.
 
-    In every process pins cross XCom, and what is read and changed is seen; the API server has the page; the scheduler tells
-    the runs of a backfill which one they are of, and loads ahead what tasks need.
+    In every process pins cross XCom and are looked at before they are used, and what is read and changed is seen; the API
+    server has the page; the scheduler tells the runs of a backfill which one they are of, and loads ahead what tasks need.
     """
 
     name = "sfx"
@@ -55,5 +55,6 @@ class SfxPlugin(AirflowPlugin):
         """Called by Airflow once a process, before any task runs."""
         xcom.register()
         observing.register()
+        guarding.register()
         backfills.register()
         preloading.preload()

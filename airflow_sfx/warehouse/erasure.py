@@ -69,6 +69,7 @@ class ErasureReport:
         deleted: The retired batches whose files are to be deleted by now, or were; partition and batch ID.
         waiting: How many retired batches still have their files: in their time of grace, or pinned.
         delete_after: When the files of what was retired now may be deleted, in UTC.
+        ignored: Batches that a note wants deleted and that the history has not given up: they stay, as of `RetentionReport`.
     """
 
     table: str
@@ -80,6 +81,7 @@ class ErasureReport:
     deleted: tuple[tuple[str, str], ...]
     waiting: int
     delete_after: datetime
+    ignored: tuple[tuple[str, str], ...] = ()
 
     @property
     def erased(self) -> int:
@@ -141,7 +143,7 @@ def erase(
     if not dry_run:
         catch_up(table, ledger, author)  # what something else did is searched as well
     pinned = held(table, now)
-    known = _batches(table, ledger, dry_run=dry_run)
+    known = _batches(table, ledger, erasure, dry_run=dry_run)
     while batches := [item for item in known.retained if item not in seen]:
         matches = each(lambda item: search(table, *item, erasure.where, columns), batches, _SEARCHERS)
         _refuse_unknown(table, columns, there := there.union(*(match.columns for match in matches)))
@@ -157,11 +159,12 @@ def erase(
             found += [_told(table, one, current, news.get(one.manifest.batch_id), pinned) for one in done]
             seen |= {(name, new.batch_id): True for new in news.values()}
         if not dry_run:  # again, for those that were stored meanwhile, and those that another erasure replaced first
-            known = _batches(table, ledger, dry_run=dry_run)
+            known = _batches(table, ledger, erasure, dry_run=dry_run)
     strays = find_strays(table, known.mentioned)
     if not dry_run:
         strays = retire_old(table, ledger, strays, known.newest, author, now=now, grace=erasure.grace)
-    deleted, waiting = sweep(table, ledger, [one for one in retired.notes(table) if not one.done], now, dry_run=dry_run)
+    left = [one for one in retired.notes(table) if not one.done]
+    swept = sweep(table, ledger, left, now, dry_run=dry_run)
     mine = {(one.partition, one.replaced_by) for one in found}
     without = sum(not there for there in seen.values())
     return ErasureReport(
@@ -171,9 +174,10 @@ def erase(
         without=without,
         batches=tuple(found),
         strays=strays,
-        deleted=tuple(deleted),
-        waiting=waiting,
+        deleted=swept.deleted,
+        waiting=swept.waiting,
         delete_after=delete_after,
+        ignored=swept.ignored,
     )
 
 
@@ -196,30 +200,31 @@ class _Batches:
     mentioned: set[tuple[str, str]]
 
 
-def _batches(table: OpenTable, ledger: Ledger, *, dry_run: bool) -> _Batches:
+def _batches(table: OpenTable, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -> _Batches:
     """The batches as they are now.
 
     What another erasure has noted is completed first, so that what it makes of batches is searched as well. A batch that is
     named by a note which came since is still searched: this erasure may be the first to replace it.
     """
     if not dry_run:
-        complete(table, ledger)
+        complete(table, ledger, despite_pins=erasure.despite_pins)
     known = retired.notes(table, ended=True)
     instead = retired.versions(known)
     sure = [note for note in known if note.retired is not None]
-    gone = retired.refused_by(sure)
     heads = all_heads(table, ledger)
 
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         found: dict[tuple[str, str], None] = {}
         all_ids: list[tuple[str, str]] = []
+        gone: set[str] = set()  # as the ledger has it: a note alone, which may be forged, hides nothing from a search
         for entry in ledger.newest_first(name, heads[name]):
+            gone.update(entry.retired)
             home = _home(table, name, entry.location)
             all_ids += [(name, one) for one in (entry.batch_id, *entry.retired, home) if one]
             if entry.batch_id:
-                new = instead.get((name, entry.batch_id))
+                new = instead.get((name, entry.batch_id)) if entry.batch_id in gone else None
                 found.setdefault((name, new.batch_id if new else entry.batch_id))
-        return [item for item in found if item not in gone], all_ids
+        return [item for item in found if item[1] not in gone], all_ids
 
     parts = each(of_partition, sorted(heads), table.store.readers)
     waiting = staged_pins(table, ledger, table.pointers(None), known=sure)

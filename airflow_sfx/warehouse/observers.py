@@ -49,6 +49,11 @@ Observer = Callable[[Committed | Loaded], None]
 
 _observers: list[Observer] = []
 
+Guard = Callable[[BatchPin], None]
+"""Raises `InvalidName` where a pin is not one that the work of this process may use."""
+
+_guards: list[Guard] = []
+
 
 def observe(observer: Observer) -> None:
     """Tell somebody of all work of this process from now on; the second time for the same one, nothing happens.
@@ -73,6 +78,29 @@ def observe(observer: Observer) -> None:
 def forget(observer: Observer) -> None:
     """Tell somebody nothing more."""
     _observers.remove(observer)
+
+
+def guard(one: Guard) -> None:
+    """Have somebody look at every pin that is used in this process from now on.
+
+    Args:
+        one: Who looks; the second time for the same one, nothing happens.
+    """
+    if one not in _guards:
+        _guards.append(one)
+
+
+def admit(pin: BatchPin) -> None:
+    """Have all guards look at a pin that came from outside.
+
+    Args:
+        pin: The pin.
+
+    Raises:
+        InvalidName: One of them refuses it.
+    """
+    for one in _guards:
+        one(pin)
 
 
 def tell(work: Committed | Loaded) -> None:

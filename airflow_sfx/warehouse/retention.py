@@ -20,7 +20,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
 from airflow_sfx.warehouse.retired import Batches, Note, Versions
-from airflow_sfx.warehouse.retiring import catch_up, confirmed, held, sweep
+from airflow_sfx.warehouse.retiring import catch_up, complete, confirmed, held, sweep
 
 GRACE = timedelta(days=1)
 LONGEST = timedelta(days=365_000)
@@ -57,6 +57,8 @@ class RetentionReport:
         deleted: The batches whose time of grace is over: their files are to be deleted, or were; partition and batch ID.
         waiting: How many retired batches are not due yet, or held by a durable pin meanwhile, or where the metastore points.
         delete_after: When the files of what is retired now may be deleted, in UTC.
+        ignored: Batches that a note wants deleted and that the history has not given up: they stay, and somebody has forged the
+            note, or removed a part of the history; partition and batch ID.
     """
 
     table: str
@@ -66,6 +68,7 @@ class RetentionReport:
     deleted: tuple[tuple[str, str], ...]
     waiting: int
     delete_after: datetime
+    ignored: tuple[tuple[str, str], ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -123,20 +126,31 @@ def retain(
     if not dry_run:
         catch_up(table, ledger, author)
     known_notes = retired.notes(table)
+    found = list(_candidates(table, ledger, rule, now, retired.versions(known_notes)))
+    pinned = held(table, now)
+    if not dry_run and any(note.retired is None for note in known_notes):
+        mine = {(one.partition, one.batch_id) for one in found} - pinned
+        complete(table, ledger, chosen=mine, erasures=False, now=now)
+        known_notes = retired.notes(table)
     before = [note for note in known_notes if not note.done]
     known = retired.refused_by(before)
-    found = _candidates(table, ledger, rule, now, retired.versions(known_notes))
     candidates = [one for one in found if (one.partition, one.batch_id) not in known]
-    pinned = held(table, now)
     chosen = [one for one in candidates if (one.partition, one.batch_id) not in pinned]
     delete_after = now + rule.grace
     if chosen and not dry_run:
         note = Note(retired.name_at(now), _by_partition(chosen), now, delete_after, author.producer, author.reason)
         done = confirmed(table, ledger, retired.write(table, note))
         chosen = [one for one in chosen if one.batch_id in done.get(one.partition, ())]
-    deleted, waiting = sweep(table, ledger, before, now, dry_run=dry_run)
+    swept = sweep(table, ledger, before, now, dry_run=dry_run)
     return RetentionReport(
-        str(table.ref), dry_run, tuple(chosen), len(candidates) - len(chosen), tuple(deleted), waiting, delete_after
+        str(table.ref),
+        dry_run,
+        tuple(chosen),
+        len(candidates) - len(chosen),
+        swept.deleted,
+        swept.waiting,
+        delete_after,
+        swept.ignored,
     )
 
 
@@ -160,7 +174,7 @@ def _of_partition(
     for entry in ledger.newest_first(name, head):
         gone.update(entry.retired)
         if entry.batch_id:
-            new = instead.get((name, entry.batch_id))
+            new = instead.get((name, entry.batch_id)) if entry.batch_id in gone else None
             here = new or entry
             batch_id = new.batch_id if new else entry.batch_id
             if batch_id not in newest:

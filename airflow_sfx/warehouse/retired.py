@@ -268,8 +268,9 @@ def versions(known: Iterable[Note]) -> Versions:
     direct = {(name, old): new for note in known for name, news in note.instead.items() for old, new in news.items()}
     found = {}
     for (name, old), first in direct.items():
-        last = first
-        while (name, last.batch_id) in direct:
+        last, passed = first, {old}
+        while (name, last.batch_id) in direct and last.batch_id not in passed:  # a forged note may lead back
+            passed.add(last.batch_id)
             last = direct[name, last.batch_id]
         found[name, old] = last
     return found

@@ -1,25 +1,48 @@
 """Retiring batches: what a note names is said in the ledgers, and deleted when its time has come.
 
-This module alone deletes. Where a process died, the next one finds its note and goes on.
+This module alone deletes, and only what the ledgers have given up: notes are objects like others, which whoever may write the
+table's objects can forge. Where a process died, the next one finds its note and goes on, as far as it would do the same itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
 
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author, commit
 from airflow_sfx.warehouse.durable_pins import holding
+from airflow_sfx.warehouse.files import link_out
 from airflow_sfx.warehouse.foreign import heads_to_change
+from airflow_sfx.warehouse.given_up import Fate, Item, fates
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import known_names, pointed_at
-from airflow_sfx.warehouse.retired import Batches, Note
+from airflow_sfx.warehouse.retired import UNFINISHED_FOR, Batches, Note, Replacement
 from airflow_sfx.warehouse.staged import note_staged, waiting
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did.
+
+    Args:
+        deleted: The batches whose files are to be deleted, or were; partition and batch ID.
+        waiting: How many stay for now.
+        ignored: Batches that a note wants deleted and the history has not given up; partition and batch ID.
+    """
+
+    deleted: tuple[Item, ...] = ()
+    waiting: int = 0
+    ignored: tuple[Item, ...] = ()
 
 
 def held(table: OpenTable, now: datetime) -> set[tuple[str, str]]:
@@ -88,16 +111,84 @@ def _without_staged(table: OpenTable, ledger: Ledger, batches: Batches) -> Batch
 
 
 def catch_up(table: OpenTable, ledger: Ledger, author: Author) -> None:
-    """Bring the history to where things are before batches are chosen by it: what something else did, and what others noted."""
+    """Bring the history to where things are before batches are chosen by it: with what something else did."""
     heads_to_change(table, ledger, known_names(table, ledger, table.pointers(None)), author)
-    complete(table, ledger)
 
 
-def complete(table: OpenTable, ledger: Ledger) -> None:
-    """Speak for whoever noted and died before the ledgers said so, or has not come so far."""
-    for note in retired.notes(table):
-        if note.retired is None:
+def complete(
+    table: OpenTable,
+    ledger: Ledger,
+    *,
+    chosen: Collection[Item] = (),
+    erasures: bool = True,
+    despite_pins: bool = False,
+    now: datetime | None = None,
+) -> None:
+    """Speak for whoever noted and died before the ledgers said so, or has not come so far.
+
+    A retention's note is completed only if whoever calls would give up all of its batches himself: it may be forged. One of
+    which that is not so is left to its author for a day; then the rest of its batches are free again.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        chosen: Batches that the caller would retire.
+        erasures: Whether to complete erasures as well, whose batches are replaced.
+        despite_pins: Whether those that were to delete what durable pins hold still do: the caller wants the same.
+        now: The time, in UTC; None for the clock's.
+    """
+    now = now or datetime.now(UTC)
+    open_notes = [note for note in retired.notes(table) if note.retired is None]
+    items = {item for note in open_notes for item in _named(note.batches)}
+    known = fates(table, ledger, items)
+    for note in open_notes:
+        if note.replaced:
+            if erasures and _is_erasure_of(table, note, known):
+                _confirmed_for(table, ledger, replace(note, despite_pins=note.despite_pins and despite_pins))
+            continue
+        mine = {(name, one) for name, one in _named(note.batches) if _may_retire(known[name], name, one, chosen, now)}
+        if len(mine) == len(_named(note.batches)):
             _confirmed_for(table, ledger, note)
+        elif note.at < now - UNFINISHED_FOR:
+            _log.warning("%s: the note %s names batches that nobody gives up; it is over", table.ref, note.name)
+            _confirmed_for(table, ledger, replace(note, batches=_only(note.batches, mine)))
+
+
+def _may_retire(fate: Fate, name: str, batch_id: str, chosen: Collection[Item], now: datetime) -> bool:
+    return (name, batch_id) in chosen or batch_id in fate.retired or fate.is_stray(batch_id, now)
+
+
+def _is_erasure_of(table: OpenTable, note: Note, known: Mapping[str, Fate]) -> bool:
+    """Whether what a note puts in the place of batches are such batches without some rows, as far as the manifests tell."""
+    for name, news in note.replaced.items():
+        for old, new in news.items():
+            if old not in known[name].retired and not _is_less(table, name, old, new):
+                _log.warning(
+                    "%s: the note %s replaces the batch %s by %s, which is not that batch without rows: it is ignored",
+                    table.describe(name),
+                    note.name,
+                    old,
+                    new.batch_id,
+                )
+                return False
+    return True
+
+
+def _is_less(table: OpenTable, name: str, old: str, new: Replacement) -> bool:
+    try:
+        before, after = table.manifest(name, old), table.manifest(name, new.batch_id)
+    except (BatchNotFound, InconsistentBatch):
+        return False
+    return after.rows == new.rows <= before.rows and after.columns == before.columns
+
+
+def _named(batches: Batches) -> list[Item]:
+    return [(name, one) for name, ids in batches.items() for one in ids]
+
+
+def _only(batches: Batches, wanted: Collection[Item]) -> Batches:
+    left = {name: tuple(one for one in ids if (name, one) in wanted) for name, ids in batches.items()}
+    return {name: ids for name, ids in left.items() if ids}
 
 
 def _confirmed_for(table: OpenTable, ledger: Ledger, note: Note) -> Batches:
@@ -113,46 +204,112 @@ def _change(note: Note, name: str, head: Head, ids: Sequence[str]) -> Change | N
     """
     now = head.entry
     if now is None:
-        return Change(name, Operation.ERASE, None, retired=tuple(ids)) if note.replaced else None
+        if not note.replaced:
+            return None
+        return Change(name, Operation.ERASE, None, retired=tuple(ids), despite_pins=note.despite_pins)
     if note.replaced and set(ids) <= set(now.retired):
         return None  # somebody else has just said it for this note
     new = note.replaced.get(name, {}).get(head.batch_id or "")
     if new is not None:
-        return Change(name, Operation.ERASE, new.batch_id, now.origin, new.rows, new.bytes, retired=tuple(ids))
+        there = Change(name, Operation.ERASE, new.batch_id, now.origin, new.rows, new.bytes)
+        return replace(there, retired=tuple(ids), despite_pins=note.despite_pins)
     gone = tuple(one for one in ids if one != head.batch_id)
     operation = Operation.ERASE if note.replaced else Operation.RETIRE
-    same = Change(name, operation, now.batch_id, now.origin, now.rows, now.bytes, now.location, retired=gone)
-    return same if gone else None
+    same = Change(name, operation, now.batch_id, now.origin, now.rows, now.bytes, now.location)
+    return replace(same, retired=gone, despite_pins=note.despite_pins) if gone else None
 
 
 def sweep(
-    table: OpenTable, ledger: Ledger, notes: Sequence[Note], now: datetime, *, dry_run: bool
-) -> tuple[list[tuple[str, str]], int]:
-    """Delete what is due, and nothing that the metastore points at; tells what, and how many batches stay for now."""
-    deleted: list[tuple[str, str]] = []
-    waiting = 0
-    known = [(note, _items(table, ledger, note, dry_run=dry_run)) for note in notes]
-    used = pointed_at(table, [item for _, items in known for item in items])
+    table: OpenTable,
+    ledger: Ledger,
+    notes: Sequence[Note],
+    now: datetime,
+    *,
+    dry_run: bool,
+) -> Swept:
+    """Delete what is due: what the ledgers have given up, nothing that the metastore points at, and nothing that is held.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        notes: The notes of what is to be deleted.
+        now: The time, in UTC.
+        dry_run: Only tell.
+
+    Returns:
+        What was deleted, or would be.
+    """
+    known = [(note, _named(note.retired or {})) for note in notes]
+    due_now = {item for note, items in known if note.delete_after <= now for item in items}
+    sought = due_now | {(name, old) for note, _ in known for name, news in note.replaced.items() for old in news}
+    judge = _Judge(
+        table,
+        pointed_at(table, [item for _, items in known for item in items]),
+        fates(table, ledger, sought) if due_now else {},
+        held(table, now) if due_now else set(),
+        now,
+    )
+    found: dict[_Outcome, list[Item]] = {outcome: [] for outcome in _Outcome}
     for note, items in known:
-        kept = set(items) if note.delete_after > now else set() if note.despite_pins else held(table, now)
-        due = [item for item in items if item not in kept | used]
-        waiting += len(items) - len(due)
-        deleted += due
-        if not dry_run:
-            unused = {(name, new.batch_id) for name, news in note.replaced.items() for new in news.values()}
-            for item in due:
+        unused = {(name, new.batch_id): old for name, news in note.replaced.items() for old, new in news.items()}
+        outcomes = {item: judge.outcome(note, item, unused.get(item)) for item in items}
+        for item, outcome in outcomes.items():
+            found[outcome].append(item)
+            if outcome is _Outcome.DELETE and not dry_run:
                 _delete(table, *item, claimed=item in unused)
-            if len(due) == len(items):
-                retired.finish(table, note)
-    return deleted, waiting
+        if not dry_run and note.retired is not None and set(outcomes.values()) <= {_Outcome.DELETE}:
+            retired.finish(table, note)
+    if ignored := found[_Outcome.IGNORE]:
+        _log.warning(
+            "%s: notes want %d batches deleted that the history has not given up, %s of %s among them: they stay; look at who "
+            "wrote %s",
+            table.ref,
+            len(ignored),
+            ignored[0][1],
+            table.describe(ignored[0][0]),
+            table.layout.retired,
+        )
+    return Swept(tuple(found[_Outcome.DELETE]), len(found[_Outcome.WAIT]), tuple(ignored))
 
 
-def _items(table: OpenTable, ledger: Ledger, note: Note, *, dry_run: bool) -> list[tuple[str, str]]:
-    """The batches of a note; before the ledgers say which of them are retired, those that may be."""
-    batches = note.retired
-    if batches is None:  # none of them retired is not the same as not known yet
-        batches = note.batches if dry_run else _confirmed_for(table, ledger, note)
-    return [(name, one) for name, ids in batches.items() for one in ids]
+class _Outcome(Enum):
+    """What becomes of a batch that a note names."""
+
+    DELETE = "its files are deleted"
+    WAIT = "its files stay for now"
+    IGNORE = "the history has not given it up"
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """What is known when batches are to be deleted.
+
+    Args:
+        table: The table.
+        used: The batches that the metastore points at.
+        fates: What the ledgers say, by partition name.
+        held: The batches that durable pins hold.
+        now: The time, in UTC.
+    """
+
+    table: OpenTable
+    used: Collection[Item]
+    fates: Mapping[str, Fate]
+    held: Collection[Item]
+    now: datetime
+
+    def outcome(self, note: Note, item: Item, old: str | None) -> _Outcome:
+        """What becomes of a batch of a note; ``old``: which one it was to replace, if it is an erasure's own."""
+        if note.delete_after > self.now or item in self.used:
+            return _Outcome.WAIT
+        name, batch_id = item
+        fate = self.fates[name]
+        if batch_id in fate.retired:
+            return _Outcome.WAIT if item in self.held and not fate.retired[batch_id] else _Outcome.DELETE
+        if batch_id in fate.named or item in self.held:
+            return _Outcome.IGNORE
+        in_vain = old in fate.retired and self.table.store.head(self.table.layout.manifest(*item)) is not None
+        return _Outcome.DELETE if in_vain or fate.is_stray(batch_id, self.now) else _Outcome.WAIT
 
 
 def _delete(table: OpenTable, name: str, batch_id: str, *, claimed: bool) -> None:
@@ -161,6 +318,13 @@ def _delete(table: OpenTable, name: str, batch_id: str, *, claimed: bool) -> Non
     An ID that no ledger has had stays ``claimed``: somebody could take it anew, and the note would refuse his batch.
     """
     directory = table.layout.batch_dir(name, batch_id)
+    if linked := link_out(table.store, table.layout.root, directory):
+        raise InconsistentBatch(
+            f"{linked} leads elsewhere by a symbolic link, which no store makes: nothing there is deleted; remove the link",
+            table=str(table.ref),
+            partition=name,
+            batch_id=batch_id,
+        )
     table.store.delete([table.layout.manifest(name, batch_id)])
     there = [info.path for info in table.store.list(directory)]
     table.store.delete([path for path in there if not (claimed and path.endswith(f"/{CLAIM}"))])

@@ -122,16 +122,18 @@ def test_a_pin_that_was_edited_in_xcom_is_refused(scheduler, scheduled_warehouse
         expected = "swapped.db/second"
     assert edited != said
     edit_xcom(scheduler, "swapped", run_id, "first", edited)
-    scheduler.clear("swapped", run_id, ["total"])
+    readers = ["total", "loaded"]
+    scheduler.clear("swapped", run_id, readers)
     assert scheduler.finish("swapped", run_id) == "failed"
-    log = scheduler.task_log("swapped", run_id, "total", 2)
-    assert "InvalidName" in log
-    assert expected in log
+    for task_id in readers:
+        log = scheduler.task_log("swapped", run_id, task_id, 2)
+        assert "InvalidName" in log
+        assert expected in log
     assert scheduled_warehouse.pin("swapped", "sum") == before
 
 
 def test_a_pin_that_was_edited_in_xcom_is_refused_by_tasks_that_are_mapped_over_it(scheduler) -> None:
-    readers = {"copied": 0, "verified": 0, "passed_on": 0, "listed": 1, "named": 1, "grouped.verify": 0}
+    readers = {"copied": 0, "verified": 0, "passed_on": 0, "listed": 1, "named": 1, "grouped.verify": 0, "plain": 0}
     scheduler.ready("swapped_in_maps")
     run_id = scheduler.succeed("swapped_in_maps")
     path = f"dags/swapped_in_maps/dagRuns/{run_id}/taskInstances/other/xcomEntries/return_value"

@@ -202,8 +202,8 @@ def test_an_erasure_searches_a_batch_that_another_notes_at_that_moment(warehouse
         store(warehouse, DAYS[0], version)
     complete = erasure.complete
 
-    def complete_and_more(*arguments: object) -> None:
-        complete(*arguments)
+    def complete_and_more(*arguments: object, **options: bool) -> None:
+        complete(*arguments, **options)
         monkeypatch.setattr(erasure, "complete", complete)
         erase_and_die(warehouse, monkeypatch, erasure, "confirmed", "client = 'Ada'")
 

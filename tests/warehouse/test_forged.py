@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import json
 import shutil
+import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +18,7 @@ from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.schema import Column
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
-from tests.warehouse.forging import below_table, forge_entry, forge_manifest
+from tests.warehouse.forging import below_table, forge_entry, forge_manifest, overwrite
 
 SECRET = pd.DataFrame({"item": ["salary"], "price": [99_000.0], "sold": [1]})
 
@@ -212,3 +215,113 @@ def test_a_value_that_engines_would_take_for_a_variable_does_not_get_into_sql(tm
         warehouse.pinned_table_sql(pin, "scratch.items")
     with pytest.raises(sfx.InvalidName, match="s3_scheme"):
         warehouse.pinned_table_sql(pin, "scratch.items", s3_scheme="s3'")
+
+
+LONG_AGO = datetime(2016, 1, 1, tzinfo=UTC)
+
+
+def forge_note(warehouse: Warehouse, pin: sfx.BatchPin, batches: list[str], *, said: bool, **more: object) -> None:
+    """A note of what is to be deleted at once, as if a retention had left it; ``said``: as if the history had it as well."""
+    directory = below_table(
+        pin, f"_sfx/retired/20160101000000-{uuid.uuid4().hex}{'-erasure' if 'replaced' in more else ''}"
+    )
+    note = {
+        "batches": {"a": batches},
+        "at": LONG_AGO.isoformat(),
+        "delete_after": LONG_AGO.isoformat(),
+        "producer": {},
+        "reason": "",
+        "replaced": {},
+        "despite_pins": True,
+        **more,
+    }
+    overwrite(warehouse, f"{directory}/intent.json", json.dumps(note).encode())
+    if said:
+        overwrite(warehouse, f"{directory}/retired.json", json.dumps({"batches": {"a": batches}}).encode())
+
+
+def harmless_retain(warehouse: Warehouse) -> sfx.RetentionReport:
+    return warehouse.retain(
+        "sales", "items", keep_last=100, older_than=timedelta(days=999), grace=timedelta(0), dry_run=False
+    )
+
+
+@pytest.mark.parametrize("said", [False, True], ids=["noted", "noted as said"])
+def test_a_forged_note_deletes_neither_what_is_current_nor_what_is_held_nor_anything_else(
+    warehouse, frame, caplog, said
+) -> None:
+    pins = [warehouse.store_dataframe(frame.assign(sold=n), "sales", "items", ["a"]) for n in range(4)]
+    warehouse.hold(pins[0], name="report", until=None)
+    staged = warehouse.store_dataframe(frame, "sales", "items", ["a"], publish=False)
+    living = warehouse.open_batch("sales", "items", ["a"])
+    wanted = [*(pin.batch_id for pin in pins), staged.batch_id, living.batch_id]
+    forge_note(warehouse, pins[0], wanted, said=said)
+    for _ in range(2):
+        report = harmless_retain(warehouse)
+        warehouse.erase("sales", "items", where="item = 'nobody'", grace=timedelta(0), dry_run=False)
+        assert report.deleted == report.retired == ()
+    for number, pin in enumerate(pins):
+        assert set(warehouse.load_dataframe(pin)["sold"]) == {number}
+    assert len(warehouse.load_dataframe(staged)) == len(frame)
+    if said:
+        assert {batch_id for _, batch_id in report.ignored} == {pin.batch_id for pin in pins[:3]}
+        assert "the history has not given up" in caplog.text
+    else:
+        assert [entry.operation for entry in warehouse.history("sales", "items", ["a"])] == ["publish"] * 4
+        assert warehouse.rollback("sales", "items", ["a"]) == pins[2], (
+            "a note that nobody completes stops nobody for long"
+        )
+
+
+@pytest.mark.parametrize("said", [False, True], ids=["noted", "noted as said"])
+def test_a_forged_erasure_replaces_nothing_by_another_batch(warehouse, frame, said) -> None:
+    first = warehouse.store_dataframe(frame, "sales", "items", ["a"])
+    second = warehouse.store_dataframe(frame.assign(sold=2), "sales", "items", ["a"])
+    warehouse.hold(first, name="report", until=None)
+    other = warehouse.store_dataframe(pd.concat([frame] * 2), "sales", "items", ["b"])
+    news = {
+        pin.batch_id: {"batch_id": other.batch_id, "rows": 6, "bytes": 1, "staged": False} for pin in (first, second)
+    }
+    forge_note(warehouse, first, [first.batch_id, second.batch_id], said=said, replaced={"a": news})
+    for _ in range(2):
+        assert harmless_retain(warehouse).deleted == ()
+        warehouse.erase("sales", "items", where="item = 'nobody'", grace=timedelta(0), dry_run=False)
+    assert warehouse.pin("sales", "items", ["a"]) == second
+    for pin in (first, second):
+        pd.testing.assert_frame_equal(warehouse.load_dataframe(pin)[["item"]], frame[["item"]])
+
+
+def test_what_an_erasure_said_of_held_batches_is_done_and_what_a_note_says_alone_is_not(warehouse, frame) -> None:
+    first = warehouse.store_dataframe(frame, "sales", "items", ["a"])
+    warehouse.hold(first, name="report", until=None)
+    warehouse.erase("sales", "items", where="item = 'hat'", grace=timedelta(0), dry_run=False)
+    forge_note(warehouse, first, [first.batch_id], said=True)
+    assert harmless_retain(warehouse).deleted == ()
+    assert len(warehouse.load_dataframe(first)) == len(frame)
+    second = warehouse.pin("sales", "items", ["a"])
+    warehouse.hold(second, name="report", until=None, renew=True)
+    later = warehouse.erase(
+        "sales", "items", where="item = 'shoe'", grace=timedelta(days=9), despite_pins=True, dry_run=False
+    )
+    assert later.deleted == ()
+    assert warehouse.history("sales", "items", ["a"])[0].despite_pins
+
+
+class TestLinkedBatches:
+    """Whoever may write a table's directory puts a link to somebody's files where a batch was."""
+
+    @pytest.fixture
+    def uri(self, embedded_uri) -> str:
+        return embedded_uri
+
+    def test_files_behind_a_link_are_not_deleted(self, warehouse, frame, tmp_path) -> None:
+        first = warehouse.store_dataframe(frame, "sales", "items", ["a"])
+        warehouse.store_dataframe(frame, "sales", "items", ["a"])
+        rule = {"keep_last": 1, "older_than": timedelta(0), "grace": timedelta(0), "dry_run": False}
+        warehouse.retain("sales", "items", **rule)
+        batch = Path(warehouse.store.local_path(below_table(first, f"a/{first.batch_id}")))
+        batch.rename(tmp_path / "precious")
+        batch.symlink_to(tmp_path / "precious")
+        with pytest.raises(sfx.InconsistentBatch, match="nothing there is deleted"):
+            warehouse.retain("sales", "items", **rule)
+        assert list((tmp_path / "precious").glob("*.parquet"))

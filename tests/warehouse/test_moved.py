@@ -15,7 +15,7 @@ import airflow_sfx as sfx
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.retiring import sweep
+from airflow_sfx.warehouse.retiring import complete, sweep
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 NOW = timedelta(0)
@@ -155,7 +155,7 @@ def test_a_retired_batch_that_the_metastore_is_put_back_to_is_not_deleted(wareho
     table = warehouse.overview("sales", "items").table
     for deleted in (False, True):
         swept = sweep(table, Ledger(table), retired.notes(table), datetime.now(UTC), dry_run=False)
-        assert swept == (([], 1) if not deleted else ([("a", place.name)], 0))
+        assert (swept.deleted, swept.waiting) == (((), 1) if not deleted else ((("a", place.name),), 0))
         assert place.joinpath("part-00000.parquet").exists() != deleted
         move(warehouse, place.with_name(second.batches["a"]))
 
@@ -172,7 +172,7 @@ def test_what_the_ledgers_say_late_of_a_note_does_not_hide_a_move(warehouse, mon
     table = warehouse.overview("sales", "items").table
     (note,) = retired.notes(table)
     assert note.retired is None
-    sweep(table, Ledger(table), [note], datetime.now(UTC), dry_run=False)
+    complete(table, Ledger(table), chosen=[("a", one) for one in note.batches["a"]])
     assert operations(warehouse) == ["retire", "foreign_change", "publish", "publish"]
     assert place_of(warehouse) == moved
 

@@ -243,12 +243,12 @@ def test_what_an_attempt_noted_before_it_died_stops_neither_later_attempts_nor_o
         with pytest.raises(KeyboardInterrupt):
             retain(warehouse, producer=attempt(1))
     store(warehouse, 3, producer=attempt(2))
-    if by == "an erasure":
-        report = warehouse.erase("sales", "items", where="version = 2", dry_run=False, producer=attempt(3))
-        assert report.erased == 2
-    else:
-        report = retain(warehouse, producer=attempt(3) if by == "the next attempt" else None)
-        assert {one.batch_id for one in report.retired} != set(first.batches.values())
+    if by == "an erasure":  # which is no retention, and leaves to one what it would give up
+        erased = warehouse.erase("sales", "items", where="version = 2", dry_run=False, producer=attempt(3))
+        assert (erased.erased, erased.deleted) == (2, ())
+        assert not gone(warehouse, first)
+    report = retain(warehouse, producer=attempt(4) if by != "somebody else" else None)
+    assert {one.batch_id for one in report.retired} != set(first.batches.values())
     assert set(report.deleted) == set(first.batches.items())
     assert gone(warehouse, first)
     told = [entry for entry in warehouse.history("sales", "items", [DAYS[0]], limit=None) if entry.retired]

@@ -15,6 +15,7 @@ from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.observers import admit
 from airflow_sfx.warehouse.opened import OpenTable
 
 
@@ -45,6 +46,7 @@ class Calls:
     def _pinned(self, pin: BatchPin) -> OpenTable:
         """The pin's table, if the pin is of this warehouse: its location is not trusted, but compared."""
         a_pin(pin)
+        admit(pin)
         table = OpenTable.find(pin.ref, self.store, self.metastore)
         if not table.is_at(pin.location):
             raise InvalidName(

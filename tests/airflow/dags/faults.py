@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Param, dag, task, task_group
 
+import airflow_sfx as sfx
 from airflow_sfx.assets import batch_asset
 from airflow_sfx.operators import PinBatchesOperator, RollbackBatchOperator, StoreBatchOperator, VerifyBatchOperator
 
@@ -121,6 +122,12 @@ def twice():
     copy(wait(items()))
 
 
+@task
+def loaded(pin, other=None) -> int:
+    """A task of Airflow's own, which this package has not made."""
+    return sum(len(sfx.load_dataframe(one)) for one in (pin, other) if one)
+
+
 @dag(schedule=None)
 def swapped():
     """The tests edit what `first` and `second` have left in XCom."""
@@ -137,7 +144,9 @@ def swapped():
     def total(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         return first + second
 
-    total(first(), second())
+    one, other = first(), second()
+    total(one, other)
+    loaded(one, other)
 
 
 @dag(schedule=None)
@@ -172,6 +181,7 @@ def swapped_in_maps():
         [{"op_args": [second], "partitions": ["0"]}, {"op_args": [first], "partitions": ["1"]}]
     )
     grouped.expand(pin=each.output)
+    loaded.override(task_id="plain").expand(pin=each.output)
 
 
 @dag(schedule=None, params={"day": Param(None, type=["null", "string"]), "conn": Param(None, type=["null", "string"])})
