@@ -46,7 +46,7 @@ def adopted_from(places: Iterable[str]) -> dict[str, str]:
 
     Example:
         >>> adopted_from(["s3://bucket/old"])
-        {'sfx.adopted_from.62d57b2a0ca5f26b': 's3://bucket/old'}
+        {'sfx.adopted_from.c0261ac6fe88026c': 's3://bucket/old'}
     """
     return {f"{_ADOPTED_FROM}{hashlib.sha256(one.encode()).hexdigest()[:_DIGITS]}": one for one in places}
 
