@@ -6,12 +6,13 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.hooks.pins import is_lazy, pins_in
 
 FrameKind = Literal["pandas", "polars", "arrow"]
 
@@ -106,7 +107,7 @@ def load_arguments(
     inputs: dict[BatchPin, None] = {}
 
     def resolve(key: int | str, value: Any) -> Any:
-        if _is_lazy(value) and any(pins_in(items := value[:])):
+        if is_lazy(value) and any(pins_in(items := value[:])):
             value = items
         pins = tuple(pins_in(value))
         inputs.update(dict.fromkeys(pins))
@@ -142,26 +143,6 @@ def _loaded(name: str, value: Any, wanted: Wanted, load: Load) -> Any:
     return [frame(item) for item in value]
 
 
-def pins_in(value: object) -> Iterator[BatchPin]:
-    """Every pin in an argument, also inside lists (a mapped task's outputs are one) and dictionaries.
-
-    Args:
-        value: The argument.
-
-    Yields:
-        The pins, in order.
-    """
-    if isinstance(value, BatchPin):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from pins_in(item)
-    elif isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, (str, bytes, bytearray)):
-        items = value[:] if isinstance(value, Sequence) and _is_lazy(value) else value
-        for item in items:
-            yield from pins_in(item)
-
-
 def required_pins(value: object, task_id: str) -> list[BatchPin]:
     """The pins of a parameter that must have one; it may be a mapped task's output.
 
@@ -186,12 +167,7 @@ def required_pins(value: object, task_id: str) -> list[BatchPin]:
 
 def passed_on(value: Any) -> Any:
     """Pins as the XCom of a task that passes them on: a mapped task's output comes as a sequence that cannot be written."""
-    return list(value) if _is_lazy(value) else value
-
-
-def _is_lazy(value: object) -> bool:
-    """Whether a value is a sequence that Airflow fetches on use: a mapped task's outputs."""
-    return isinstance(value, Sequence) and not isinstance(value, (list, tuple, str, bytes, bytearray, range))
+    return list(value) if is_lazy(value) else value
 
 
 def _wanted_by_argument(function: Callable[..., Any], positional: int) -> dict[int | str, Wanted]:

@@ -13,13 +13,13 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.hooks.origin import refuse_swapped, table_of_output
 from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.hooks.templates import NamesRendered, says_names
 from airflow_sfx.operators.arguments import passed_on, required_pins
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.notify import Notify, checked, notifies
-from airflow_sfx.operators.origin import refuse_swapped, table_of_output
 from airflow_sfx.plugin.xcom import register
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.context import producer_of
+from airflow_sfx.hooks.origin import refuse_swapped
+from airflow_sfx.hooks.pins import pins_in
 from airflow_sfx.hooks.templates import says_names
-from airflow_sfx.operators.arguments import pins_in
 from airflow_sfx.operators.destination import Destination
 from airflow_sfx.operators.link import BatchHistoryLink
 from airflow_sfx.operators.notify import Notify, checked, notifies
-from airflow_sfx.operators.origin import refuse_swapped
 from airflow_sfx.plugin.xcom import register
 
 try:

@@ -129,8 +129,8 @@ class StoreBatchOperator(Destination, PythonOperator):
         return with_room(partial(self._run, context))
 
     def _run(self, context: Context) -> BatchPin:
+        from airflow_sfx.hooks.origin import refuse_swapped
         from airflow_sfx.operators.arguments import load_arguments  # a DAG file need not load what only running takes
-        from airflow_sfx.operators.origin import refuse_swapped
 
         refuse_swapped(self, context, "op_args", "op_kwargs")
         ref, partitions = self.destination(context)

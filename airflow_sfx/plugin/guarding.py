@@ -35,6 +35,6 @@ def refuse_swapped_arguments(pin: BatchPin) -> None:
     task = context["task"]
     fields = [field for field in _FIELDS if hasattr(task, field)]
     if fields:
-        from airflow_sfx.operators.origin import refuse_swapped
+        from airflow_sfx.hooks.origin import refuse_swapped
 
         refuse_swapped(task, context, *fields, only=pin)

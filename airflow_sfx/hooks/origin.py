@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.pins import pins_in
 from airflow_sfx.hooks.templates import is_mapped, is_settled
-from airflow_sfx.operators.arguments import pins_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
