@@ -63,7 +63,7 @@ def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade:
     """
     said = _said(context)
     for pin in pins:
-        if _says_no(cascade) or _is_quiet(context):
+        if not pin.entries or _says_no(cascade) or _is_quiet(context):
             said.pop(asset_uri(pin.ref), None)
         else:
             _say(context, pin, operation)

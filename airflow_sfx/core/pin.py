@@ -17,7 +17,7 @@ _TEXTS = ("database", "table", "location")
 
 @dataclass(frozen=True, slots=True)
 class BatchPin:
-    """Exactly one batch of each of some partitions of one table.
+    """Exactly one batch of each of some partitions of one table; of none, where a frame without rows was to be divided.
 
     Frozen, hashable and small; it crosses XCom, and text by `to_json` and `from_json`. What it names never changes:
     loading a pin gives the same rows for ever.
@@ -30,7 +30,7 @@ class BatchPin:
         entries: The partitions' names with their batch IDs, sorted by name. `of` makes it from a mapping.
 
     Raises:
-        InvalidName: A name or a batch ID breaks its rule, or there is no partition.
+        InvalidName: A name or a batch ID breaks its rule.
 
     Example:
         >>> pin = BatchPin.of(TableRef("sales", "sold_items"), "s3://b/sales.db/sold_items", {"20161031": "20161101002256"})
@@ -45,8 +45,6 @@ class BatchPin:
 
     def __post_init__(self) -> None:
         TableRef(self.database, self.table)
-        if not self.entries:
-            raise InvalidName(f"a pin of {self.database}.{self.table} needs at least one partition")
         for name, batch_id in self.entries:
             check_batch_id(batch_id)
             if any(step in ("..", ".") for step in name.split("/")) or name.startswith("/"):

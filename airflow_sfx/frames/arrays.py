@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.frames.arrow import AnyArray, AnyType
-from airflow_sfx.frames.hive import is_list
+from airflow_sfx.frames.hive import is_list, is_open
+from airflow_sfx.frames.names import open_name, table_name
 
 _compute: Any = pc  # the stubs lack some of its functions
 
@@ -217,6 +218,8 @@ def _struct(array: Any, target: Any, convert: Any) -> AnyArray:
     fields = [target.field(i) for i in range(target.num_fields)]
     children = []
     for field in fields:
-        i = there.get(field.name.lower())
+        name = field.name.lower()
+        names = (open_name(name), name) if is_open(field.type) else (name, table_name(name))
+        i = next((there[one] for one in names if one in there), None)
         children.append(pa.nulls(len(array), field.type) if i is None else convert(array.field(i), field.type))
     return pa.StructArray.from_arrays(children, fields=fields, mask=array.is_null() if array.null_count else None)

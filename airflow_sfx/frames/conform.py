@@ -11,7 +11,7 @@ from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.frames.arrays import to_stored, to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
 from airflow_sfx.frames.logical import LogicalSchema
-from airflow_sfx.frames.physical import from_physical, physical_type
+from airflow_sfx.frames.physical import file_name, from_physical, physical_type
 
 
 def conformed(table: pa.Table, target: LogicalSchema) -> pa.Table:
@@ -59,7 +59,7 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
             one = LogicalSchema(pa.schema([column]), target.dictionaries)
             stored = physical_type(kind.value_type, finest="ns")
             plain = [to_stored(to_wider(chunk, kind.value_type), stored, unit="") for chunk in values.chunks]
-            table = pa.table({column.name.lower(): pa.chunked_array(plain)})
+            table = pa.Table.from_arrays([pa.chunked_array(plain)], [file_name(column)])
             return from_physical(table, one).column(0)
         chunks: list[AnyArray] = [to_wider(chunk, kind) for chunk in values.chunks]
         return pa.chunked_array(chunks, type=column.type)

@@ -11,7 +11,7 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import OPEN, Column, ColumnKind, Evolve
 from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS, arrow_type, hive_type
-from airflow_sfx.frames.kinds import clash, open_parts, opened, shown
+from airflow_sfx.frames.kinds import clash, filled, open_parts, opened, shown
 from airflow_sfx.frames.names import is_nameless_level
 
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
@@ -114,7 +114,7 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
     """The table's column once the frame's values are in it."""
     mine, theirs = _open_type(table), _open_type(frame)
     wider = None
-    if mine is not None and theirs is not None and (evolve != "none" or _filled(mine, theirs) == _filled(theirs, mine)):
+    if mine is not None and theirs is not None and (evolve != "none" or _differ_only_where_open(mine, theirs)):
         wider = widen(mine, theirs)
     where = None if wider is None else clash(table, frame, (mine, theirs))
     if evolve == "any" and (wider is None or where is not None):
@@ -146,18 +146,20 @@ def _open_type(column: Column) -> pa.DataType | None:
     return found
 
 
-def _filled(one: Any, other: Any) -> Any:
-    """A type, with another's where it is open."""
-    if types.is_null(one):
-        return other
-    if types.is_list(one) and types.is_list(other):
-        return pa.list_(_filled(one.value_type, other.value_type))
-    if types.is_map(one) and types.is_map(other):
-        return pa.map_(_filled(one.key_type, other.key_type), _filled(one.item_type, other.item_type))
-    if types.is_struct(one) and types.is_struct(other):
-        theirs = {field.name.lower(): field.type for field in other.fields}
-        return pa.struct([(f.name.lower(), _filled(f.type, theirs.get(f.name.lower(), f.type))) for f in one.fields])
-    return one
+def _lowered(kind: Any) -> pa.DataType:
+    """A type with the names of its structs' fields in lower case, as Hive compares them."""
+    if types.is_list(kind):
+        return pa.list_(_lowered(kind.value_type))
+    if types.is_map(kind):
+        return pa.map_(_lowered(kind.key_type), _lowered(kind.item_type))
+    if types.is_struct(kind):
+        return pa.struct([(field.name.lower(), _lowered(field.type)) for field in kind.fields])
+    return kind  # type: ignore[no-any-return]
+
+
+def _differ_only_where_open(one: pa.DataType, other: pa.DataType) -> bool:
+    mine, theirs = _lowered(one), _lowered(other)
+    return bool(filled(mine, theirs) == filled(theirs, mine))
 
 
 def _type_of(table: str, mine: pa.DataType, wider: pa.DataType) -> str:

@@ -151,7 +151,9 @@ def kept(table: pa.Table, expression: pc.Expression) -> pa.Table:
     plain = table
     for place in odd:
         plain = plain.set_column(
-            place, schema.field(place), _each(plain.column(place), schema.field(place).type, to_stored)
+            place,
+            schema.field(place),
+            _each(plain.column(place), schema.field(place).type, functools.partial(to_stored, unit="")),
         )
     try:
         found = plain.filter(expression)
@@ -159,7 +161,9 @@ def kept(table: pa.Table, expression: pc.Expression) -> pa.Table:
         raise does_not_fit(expression, table.schema, error) from error
     for place in odd:
         field = table.schema.field(place)
-        found = found.set_column(place, field, _each(found.column(place), field.type, to_restored))
+        found = found.set_column(
+            place, field, _each(found.column(place), field.type, functools.partial(to_restored, unit=""))
+        )
     return found
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import Bound, ColumnStatistics
+from airflow_sfx.frames.names import open_name
 
 MAX_TEXT = 64
 CUT = "…"
@@ -69,7 +70,7 @@ def statistics_of(
 
 def places_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, Place]:
     """Where a file has the columns of a frame, by the frame's names; nested ones are absent."""
-    wanted = {name.lower(): name for name in names}
+    wanted = {path: name for name in names for path in (name.lower(), open_name(name))}
     schema = footer.schema
     leaves = ((position, schema.column(position)) for position in range(footer.num_columns))
     return {

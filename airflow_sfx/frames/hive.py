@@ -110,6 +110,22 @@ def is_list(arrow: AnyType) -> bool:
     )
 
 
+def is_open(arrow: AnyType) -> bool:
+    """Whether a type says nothing yet of values that are to come: nulls, lists of nulls, a struct of nothing else.
+
+    Example:
+        >>> is_open(pa.list_(pa.null())), is_open(pa.struct([("a", pa.null()), ("b", pa.int8())]))
+        (True, False)
+    """
+    if types.is_null(arrow):
+        return True
+    if types.is_dictionary(arrow) or types.is_run_end_encoded(arrow) or is_list(arrow):
+        return is_open(arrow.value_type)
+    if types.is_map(arrow):
+        return is_open(arrow.key_type) or is_open(arrow.item_type)
+    return types.is_struct(arrow) and arrow.num_fields > 0 and all(is_open(field.type) for field in arrow.fields)
+
+
 def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
     """The Hive columns of a frame.
 
@@ -134,22 +150,6 @@ def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
         except SchemaMismatch as error:
             raise SchemaMismatch(f"column {field.name!r} ({field.type}) cannot be stored: {error}") from error
     return tuple(columns)
-
-
-def untyped_columns(schema: pa.Schema) -> frozenset[str]:
-    """The columns that hold nothing but nulls and never had a type, so that they fit a table's column of any type.
-
-    Args:
-        schema: The frame's Arrow schema.
-
-    Returns:
-        Their names.
-
-    Example:
-        >>> sorted(untyped_columns(pa.schema([("a", pa.null()), ("b", pa.int8())])))
-        ['a']
-    """
-    return frozenset(field.name for field in schema if types.is_null(field.type))
 
 
 def arrow_type(hive: str) -> pa.DataType:

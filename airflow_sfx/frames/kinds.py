@@ -122,6 +122,34 @@ def opened(kind: AnyType, parts: Mapping[str, str], path: str = "") -> AnyType:
     return kind
 
 
+def filled(one: Any, other: Any) -> AnyType:
+    """A type, with another's parts where it is open.
+
+    Args:
+        one: The type.
+        other: Another; where it does not fit, the first stays as it is.
+
+    Returns:
+        The type.
+
+    Example:
+        >>> filled(pa.list_(pa.null()), pa.list_(pa.int8())), filled(pa.int8(), pa.null())
+        (ListType(list<item: int8>), DataType(int8))
+    """
+    if types.is_null(one) or one == other:
+        return other
+    if types.is_list(one) and types.is_list(other):
+        return pa.list_(filled(one.value_type, other.value_type))
+    if types.is_large_list(one) and types.is_large_list(other):
+        return pa.large_list(filled(one.value_type, other.value_type))
+    if types.is_map(one) and types.is_map(other):
+        return pa.map_(filled(one.key_type, other.key_type), filled(one.item_type, other.item_type))
+    if types.is_struct(one) and types.is_struct(other):
+        theirs = {field.name: field.type for field in other.fields}
+        return pa.struct([(field.name, filled(field.type, theirs.get(field.name, field.type))) for field in one.fields])
+    return one
+
+
 def open_parts(kind: AnyType) -> dict[str, str]:
     """The parts of a type that are still open.
 

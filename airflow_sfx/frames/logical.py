@@ -20,6 +20,7 @@ class LogicalSchema:
         schema: Names, Arrow types, and the metadata that says what the columns were in pandas.
         dictionaries: For each dictionary column its values, in order, used or not.
         marks: For columns with times, what their values and files say of them.
+        apart: Whether files have what is still open under names of its own; those of earlier versions have not.
 
     Example:
         >>> logical = LogicalSchema.of(pa.table({"n": [1], "c": pa.array(["x"]).dictionary_encode()}))
@@ -30,6 +31,7 @@ class LogicalSchema:
     schema: pa.Schema
     dictionaries: Mapping[str, AnyArray] = field(default_factory=dict)
     marks: Mapping[str, TimeMarks] = field(default_factory=dict)
+    apart: bool = True
     _names: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

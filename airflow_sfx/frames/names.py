@@ -11,6 +11,8 @@ from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 
 _NAMELESS_LEVEL = re.compile(r"__index_level_\d+__+")
 
+_OPEN = "__sfx_open__"
+
 
 def check_names(names: Sequence[object]) -> None:
     """Refuse column names that would be lost or confused.
@@ -100,6 +102,30 @@ def is_nameless_level(name: str) -> bool:
         (True, False)
     """
     return _NAMELESS_LEVEL.fullmatch(name.lower()) is not None
+
+
+def open_name(name: str) -> str:
+    """What files call a column or a struct's field that has had no value yet.
+
+    Engines read a column by its name in the table. Under this one they do not find it, and read null, whatever type the table's
+    column gets later.
+
+    Args:
+        name: The name in the table.
+
+    Returns:
+        The name in files, in lower case.
+
+    Example:
+        >>> open_name("Price"), table_name(open_name("Price")), table_name("price")
+        ('__sfx_open__price', 'price', 'price')
+    """
+    return f"{_OPEN}{name.lower()}"
+
+
+def table_name(name: str) -> str:
+    """What the table calls what files call so; see `open_name`."""
+    return name.removeprefix(_OPEN)
 
 
 def unknown_column(name: str, known: Iterable[str]) -> SchemaMismatch:

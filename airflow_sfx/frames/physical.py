@@ -4,7 +4,7 @@ A category is written as its values, a duration and a time of day as an integer 
 column that began with finer ones), an unsigned integer as the next wider type, text of any width as text, a timestamp in
 microseconds. Timestamps finer than that do not fit Parquet's microseconds, and those engines read its nanoseconds not at
 all, or as integers: such a file has all its timestamps in the older INT96, which all of them read. Column names are written
-in lower case, as Hive keeps them.
+in lower case, as Hive keeps them; while a column's type is open it has a name in files that no engine looks for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,15 +24,17 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.arrays import to_restored, to_stored
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField, AnyType
 from airflow_sfx.frames.evolution import widen
-from airflow_sfx.frames.hive import arrow_type, hive_type, is_list
+from airflow_sfx.frames.hive import arrow_type, hive_type, is_list, is_open
 from airflow_sfx.frames.kinds import refused_times
 from airflow_sfx.frames.limits import check_levels
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
+from airflow_sfx.frames.names import open_name
+
+Nulls = Literal["text", "apart", "kept"]
 
 _FINEST = "us"
 _FEW_CHUNKS = 64
 _SAME: dict[pa.DataType, pa.DataType] = {
-    pa.null(): pa.string(),
     pa.uint8(): pa.int16(),
     pa.uint16(): pa.int32(),
     pa.uint32(): pa.int64(),
@@ -59,12 +61,14 @@ class PhysicalTable:
     int96: bool
 
 
-def physical_type(logical: AnyType, *, finest: str = _FINEST) -> AnyType:  # noqa: PLR0911  a table of types, in order
+def physical_type(logical: AnyType, *, finest: str = _FINEST, nulls: Nulls = "text") -> AnyType:  # noqa: PLR0911  a table of types, in order
     """The type that a column has in the file.
 
     Args:
         logical: The column's type in the frame.
         finest: The unit of its timestamps: ``us``, or ``ns`` in a file with INT96.
+        nulls: What becomes of parts that are still open: ``text``; ``apart``, text again, and fields of structs have the name
+            that `open_name` gives; or ``kept``, nulls as they are.
 
     Returns:
         The type that the file's column is read as.
@@ -74,12 +78,15 @@ def physical_type(logical: AnyType, *, finest: str = _FINEST) -> AnyType:  # noq
         (DataType(string), TimestampType(timestamp[us, tz=UTC]))
     """
     kind: Any = logical
+    inner = partial(physical_type, finest=finest, nulls=nulls)
+    if types.is_null(logical):
+        return logical if nulls == "kept" else pa.string()
     if logical in _SAME:
         return _SAME[logical]
     if types.is_dictionary(logical) or types.is_run_end_encoded(logical):
-        return physical_type(kind.value_type, finest=finest)
+        return inner(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
-        return physical_type(kind.storage_type, finest=finest)
+        return inner(kind.storage_type)
     if types.is_timestamp(logical):
         unit = "ns" if finest == "ns" and kind.unit == "ns" else _FINEST
         return pa.timestamp(unit, None if kind.tz is None else "UTC")
@@ -90,13 +97,28 @@ def physical_type(logical: AnyType, *, finest: str = _FINEST) -> AnyType:  # noq
     if types.is_decimal(logical):
         return pa.decimal128(kind.precision, kind.scale)
     if is_list(kind):
-        return pa.list_(physical_type(kind.value_type, finest=finest))
+        return pa.list_(inner(kind.value_type))
     if types.is_map(logical):
-        return pa.map_(physical_type(kind.key_type, finest=finest), physical_type(kind.item_type, finest=finest))
+        return pa.map_(inner(kind.key_type), inner(kind.item_type))
     if types.is_struct(logical):
-        inner = [kind.field(i) for i in range(kind.num_fields)]
-        return pa.struct([(field.name, physical_type(field.type, finest=finest)) for field in inner])
+        apart = nulls == "apart" and not is_open(kind)
+        names = [open_name(one.name) if apart and is_open(one.type) else one.name for one in kind.fields]
+        return pa.struct([(name, inner(one.type)) for name, one in zip(names, kind.fields, strict=True)])
     return logical
+
+
+def file_name(field: AnyField, *, apart: bool = True) -> str:
+    """What files call a column: its name in lower case, or apart from all that engines look for while its type is open.
+
+    Args:
+        field: The column.
+        apart: Whether the files are of a version that does so.
+
+    Example:
+        >>> file_name(pa.field("N", pa.int8())), file_name(pa.field("N", pa.null()))
+        ('n', '__sfx_open__n')
+    """
+    return open_name(field.name) if apart and is_open(field.type) else field.name.lower()
 
 
 def physical_schema(schema: pa.Schema, columns: Sequence[Column] | None = None, *, finest: str = _FINEST) -> pa.Schema:
@@ -108,7 +130,7 @@ def physical_schema(schema: pa.Schema, columns: Sequence[Column] | None = None, 
         finest: As for `physical_type`.
 
     Returns:
-        One field a column, named in lower case.
+        One field a column, named as `file_name` says.
 
     Raises:
         SchemaMismatch: A column cannot be stored, or not in the table's type.
@@ -121,19 +143,24 @@ def physical_schema(schema: pa.Schema, columns: Sequence[Column] | None = None, 
     fields = []
     for field in schema:
         check_storable(field)
-        own = physical_type(field.type, finest=finest)
+        own = physical_type(field.type, finest=finest, nulls="apart")
         table = wanted.get(field.name.lower())
-        if table is not None and table != hive_type(field.type):
-            other = arrow_type(table)
-            wider = other if types.is_null(field.type) else widen(own, other)
-            if wider is None or not (types.is_null(field.type) or widen(other, own) == other):
-                raise SchemaMismatch(
-                    f"column {field.name!r} is {field.type} in the frame and {table} in the table, and cannot be "
-                    "converted without loss: convert the frame's column"
-                )
-            own = wider
-        fields.append(pa.field(field.name.lower(), own))
+        if table is not None and not is_open(field.type) and table != hive_type(field.type):
+            own = _in_table(field, own, table, finest)
+        fields.append(pa.field(file_name(field), own))
     return pa.schema(fields)
+
+
+def _in_table(field: AnyField, own: AnyType, table: str, finest: str) -> AnyType:
+    """The type that a file has of a column, so that it fits the table's."""
+    other, known = arrow_type(table), physical_type(field.type, finest=finest, nulls="kept")
+    wider = widen(own, other)
+    if wider is None or widen(known, other) is None or widen(other, known) != other:
+        raise SchemaMismatch(
+            f"column {field.name!r} is {field.type} in the frame and {table} in the table, and cannot be "
+            "converted without loss: convert the frame's column"
+        )
+    return wider
 
 
 def check_storable(field: AnyField) -> None:
@@ -226,7 +253,7 @@ def from_physical(table: pa.Table, logical: LogicalSchema) -> pa.Table:
     fields: list[AnyField] = []
     columns: list[AnyColumn] = []
     for field in logical.schema:
-        position = there.get(field.name.lower())
+        position = there.get(file_name(field, apart=logical.apart))
         if position is None:
             continue
         fields.append(field)

@@ -24,7 +24,7 @@ from airflow_sfx.frames.hive import arrow_type_of_key, key_type_of
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.names import unknown_column
 from airflow_sfx.frames.pandas_frame import index_columns
-from airflow_sfx.frames.physical import from_physical, physical_type
+from airflow_sfx.frames.physical import file_name, from_physical, physical_type
 from airflow_sfx.frames.scan import TEXT, Scan, SourceFile
 from airflow_sfx.frames.unify import scan_together, unify
 
@@ -125,7 +125,7 @@ class ReadPlan:
         columns: list[str] | None = None
         if self.read is not None and pushed is self.pushed:
             there = set(schema.names)
-            columns = [name for name in map(str.lower, self.read) if name in there]
+            columns = [name for name in (_in_files(part.logical, one) for one in self.read) if name in there]
         return Scan(part.files, schema, self.filesystem, self.key_types, coded, columns, pushed)
 
     def finished(self, read: pa.Table, part: Part) -> pa.Table:
@@ -184,6 +184,8 @@ class ReadPlan:
     def _fits(self, logical: LogicalSchema) -> bool:
         if logical is self.target:
             return True
+        if logical.apart != self.target.apart:
+            return False
         return all(
             own is None
             or (
@@ -197,9 +199,9 @@ class ReadPlan:
     def _scan_schema(self, logical: LogicalSchema) -> pa.Schema:
         fields = []
         for column in logical.schema:
-            name = column.name.lower()
-            key = self.key_types.get(name)
-            fields.append(pa.field(name, arrow_type_of_key(key) if key else scan_type(column.type)))
+            key = self.key_types.get(column.name.lower())
+            kind = arrow_type_of_key(key) if key else scan_type(column.type, apart=logical.apart)
+            fields.append(pa.field(file_name(column, apart=logical.apart), kind))
         return pa.schema(fields)
 
     def _pushable(self, files: Sequence[SourceFile]) -> pa.Schema:
@@ -214,11 +216,17 @@ class ReadPlan:
         return pa.schema(easy)
 
 
-def scan_type(logical: AnyType) -> AnyType:
+def _in_files(logical: LogicalSchema, name: str) -> str:
+    own = logical.own(name)
+    return name.lower() if own is None else file_name(logical.schema.field(own), apart=logical.apart)
+
+
+def scan_type(logical: AnyType, *, apart: bool = True) -> AnyType:
     """The type that the scan is asked for: the frame's own where a cast of the file's makes it.
 
     Args:
         logical: The column's type in the frame.
+        apart: As `LogicalSchema` has it.
 
     Returns:
         The type; `from_physical` does the rest.
@@ -227,14 +235,15 @@ def scan_type(logical: AnyType) -> AnyType:
         >>> scan_type(pa.uint8()), scan_type(pa.duration("s"))
         (DataType(uint8), DataType(int64))
     """
+    stored = physical_type(logical, finest="ns", nulls="apart" if apart else "text")
     if types.is_dictionary(logical):
-        return _DICTIONARY if logical.value_type in TEXT else physical_type(logical, finest="ns")
+        return _DICTIONARY if logical.value_type in TEXT else stored
     if types.is_timestamp(logical) or types.is_null(logical):
-        return physical_type(logical, finest="ns")
+        return stored
     plain = types.is_integer(logical) or types.is_floating(logical) or types.is_date(logical)
     if plain or logical in (*TEXT, pa.large_binary()):
         return logical
-    return physical_type(logical, finest="ns")
+    return stored
 
 
 def _with_keys(

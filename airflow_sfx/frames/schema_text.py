@@ -16,10 +16,9 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.jsontext import parse_object
-from airflow_sfx.core.schema import TimeMarks
+from airflow_sfx.core.schema import Column, TimeMarks
 from airflow_sfx.frames.arrow import AnyArray, AnyField
-from airflow_sfx.frames.hive import untyped_columns
-from airflow_sfx.frames.kinds import assumed_marks
+from airflow_sfx.frames.kinds import assumed_marks, open_parts, table_columns
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
 from airflow_sfx.frames.pandas_frame import nameless_levels
 
@@ -51,42 +50,25 @@ def schema_to_text(logical: LogicalSchema) -> str:
     return f"{kind}:{base64.b64encode(content).decode('ascii')}"
 
 
-def untyped_in(text: str) -> frozenset[str]:
-    """The columns of a schema, as text, that hold nothing but nulls and never had a type.
+def columns_in(text: str) -> tuple[Column, ...]:
+    """The columns that a batch gives a table, by its schema as text: all but those of an index without a name.
 
     Args:
         text: As `schema_to_text` writes it.
 
     Returns:
-        Their names, in lower case as tables have them.
+        The columns, partition keys among them that the frame had.
 
     Raises:
         InconsistentBatch: The text is not a schema's.
 
     Example:
-        >>> untyped_in(schema_to_text(LogicalSchema(pa.schema([("A", pa.null()), ("b", pa.int8())]))))
-        frozenset({'a'})
+        >>> columns_in(schema_to_text(LogicalSchema(pa.schema([("a", pa.int8())]))))
+        (Column(name='a', type='tinyint'),)
     """
-    return frozenset(name.lower() for name in untyped_columns(schema_from_text(text).schema))
-
-
-def nameless_levels_in(text: str) -> frozenset[str]:
-    """The columns of a schema, as text, that hold an index's levels without names, which tables need not have.
-
-    Args:
-        text: As `schema_to_text` writes it.
-
-    Returns:
-        Their names.
-
-    Raises:
-        InconsistentBatch: The text is not a schema's.
-
-    Example:
-        >>> nameless_levels_in(schema_to_text(LogicalSchema(pa.schema([("a", pa.int8())]))))
-        frozenset()
-    """
-    return nameless_levels(schema_from_text(text).schema)
+    logical = schema_from_text(text)
+    nameless = nameless_levels(logical.schema)
+    return tuple(column for column in table_columns(logical) if column.name not in nameless)
 
 
 @lru_cache(maxsize=1024)
@@ -116,22 +98,28 @@ def schema_from_text(text: str) -> LogicalSchema:
             f"the manifest's Arrow schema cannot be read ({error}): it was truncated or changed after it was written"
         ) from error
     schema, marks = _without_marks(table.schema)
+    if marks is None:  # of an earlier version
+        return LogicalSchema(schema, dictionaries_of(table), assumed_marks(schema), apart=not _is_open(schema))
     return LogicalSchema(schema, dictionaries_of(table), marks)
 
 
 def _with_marks(logical: LogicalSchema) -> pa.Schema:
     marks = {name: one.to_json() for name, one in logical.marks.items()}
-    if not marks:
+    if not (marks or (logical.apart and _is_open(logical.schema))):
         return logical.schema
     text = json.dumps(marks, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return logical.schema.with_metadata({**(logical.schema.metadata or {}), _MARKS: text.encode()})
 
 
-def _without_marks(schema: pa.Schema) -> tuple[pa.Schema, dict[str, TimeMarks]]:
+def _is_open(schema: pa.Schema) -> bool:
+    return any(open_parts(field.type) for field in schema)
+
+
+def _without_marks(schema: pa.Schema) -> tuple[pa.Schema, dict[str, TimeMarks] | None]:
     metadata: dict[Any, Any] = dict(schema.metadata or {})
     text = metadata.pop(_MARKS, None)
-    if text is None:  # of an earlier version
-        return schema, assumed_marks(schema)
+    if text is None:
+        return schema, None
     marks = {name: TimeMarks.from_json(one) for name, one in parse_object(text, "the record of times").items()}
     return schema.with_metadata(metadata) if metadata else schema.remove_metadata(), marks
 

@@ -1,8 +1,12 @@
-"""Frames one after another as one: the first decides the schema, and the rest must fit it exactly."""
+"""Frames one after another as one: the first decides the schema, and the rest must fit it exactly.
+
+Where the first has no values in a column, the next that has some decides its type.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -10,11 +14,16 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import TimeMarks
+from airflow_sfx.frames.arrays import to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
-from airflow_sfx.frames.kinds import marks_of
+from airflow_sfx.frames.kinds import filled, marks_of, open_parts
 from airflow_sfx.frames.logical import LogicalSchema, one_dictionary, schema_of
 from airflow_sfx.frames.names import check_names
 from airflow_sfx.frames.pandas_frame import memory_of, with_memory
+
+_HELD_BYTES = 64 << 20
+"""How much of a stream may be held back until the types of all its columns are known."""
 
 
 class Stream:
@@ -23,7 +32,7 @@ class Stream:
     Categories may be more in later tables than in the first: they are collected on the way.
 
     Args:
-        tables: The tables, of which the first is taken at once.
+        tables: The tables, of which the first is taken at once, and more while a column's type is open.
 
     Raises:
         SchemaMismatch: There is not even one.
@@ -41,11 +50,13 @@ class Stream:
                 "the iterator has no frames, so that there is no schema: pass at least one, if without rows"
             )
         check_names(first.schema.names)
-        self.schema = schema_of([_widest_codes(field) for field in first.schema], first.schema.metadata)
+        held, schema = _until_typed(first, tables)
+        self.schema = schema_of([_widest_codes(field) for field in schema], schema.metadata)
         self.dictionaries: dict[str, AnyArray] = {}
-        self._marks = marks_of(first)
-        self._first: pa.Table | None = first
-        self._rest = tables
+        self._marks: dict[str, TimeMarks] = {}
+        for table in held:
+            self._note_times(table)
+        self._tables: Iterator[pa.Table] | None = chain(held, tables)
         self._records = (memory_of(self.schema) or {}).get("columns", {})
         self._nulls: dict[str, str] = {}
 
@@ -63,15 +74,11 @@ class Stream:
         Raises:
             SchemaMismatch: A table does not fit the first.
         """
-        if self._first is None:
+        if self._tables is None:
             raise SchemaMismatch("the stream was read before, and can be read once: pass a new iterator")
-        table: pa.Table | None = self._first
-        self._first = None
-        number = 1
-        while table is not None:
+        tables, self._tables = self._tables, None
+        for number, table in enumerate(tables, 1):
             yield from self._conformed(table, number).to_batches()
-            table = next(self._rest, None)
-            number += 1
         self._remember_nulls()
 
     def _conformed(self, table: pa.Table, number: int) -> pa.Table:
@@ -92,17 +99,21 @@ class Stream:
             for field in self.schema:
                 self._check_record(field.name, records.get(field.name), table.column(field.name), number)
         made = pa.Table.from_arrays(columns, schema=self.schema)
-        for name, marks in marks_of(made).items():
-            self._marks[name] = self._marks.get(name, marks) | marks
+        self._note_times(made)
         return made
+
+    def _note_times(self, table: pa.Table) -> None:
+        for name, marks in marks_of(table).items():
+            self._marks[name] = self._marks.get(name, marks) | marks
 
     def _column(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
         if isinstance(field.type, pa.DictionaryType) and types.is_dictionary(column.type):
             return self._category(column, field, number)
         if column.type == field.type:
             return column
-        if types.is_null(column.type):
-            return pa.chunked_array([pa.nulls(len(column), field.type)])
+        if filled(column.type, field.type) == field.type:
+            chunks: list[Any] = [to_wider(chunk, field.type) for chunk in column.chunks]
+            return pa.chunked_array(chunks, type=field.type)
         if types.is_decimal(column.type) and types.is_decimal(field.type):
             try:
                 return column.cast(field.type)
@@ -166,6 +177,38 @@ class Stream:
             f"column {name!r} of frame {number} of the iterator has another pandas dtype than in the first "
             f"({_shown(first)} before, {_shown(record)} now): give all frames the same dtypes"
         )
+
+
+def _until_typed(first: pa.Table, more: Iterator[pa.Table]) -> tuple[list[pa.Table], pa.Schema]:
+    """The first tables of a stream, up to one after which each column has a type, and the schema of them all."""
+    held, schema = [first], first.schema
+    size = first.nbytes
+    while size < _HELD_BYTES and any(open_parts(field.type) for field in schema):
+        table = next(more, None)
+        if table is None:
+            break
+        held.append(table)
+        size += table.nbytes
+        schema = _typed_by(schema, table.schema)
+    return held, schema
+
+
+def _typed_by(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
+    """A schema, with the types of a later table where it is open, and what pandas has to know of them."""
+    records: tuple[dict[str, Any], ...] = tuple((memory_of(one) or {}).get("columns", {}) for one in (schema, later))
+    known = dict(records[0])
+    fields = []
+    for field in schema:
+        position = later.get_field_index(field.name)
+        kind = field.type if position < 0 else filled(field.type, later.field(position).type)
+        if types.is_null(field.type) and kind != field.type:
+            known.pop(field.name, None)
+            if field.name in records[1]:
+                known[field.name] = records[1][field.name]
+        fields.append(field.with_type(kind))
+    made = schema_of(fields, schema.metadata)
+    memory = memory_of(schema)
+    return made if memory is None or known == records[0] else with_memory(made, {**memory, "columns": known})
 
 
 def _widest_codes(field: AnyField) -> AnyField:

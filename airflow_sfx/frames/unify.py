@@ -82,7 +82,7 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
         if record is not None:
             records[field.name] = record
     metadata = _common_memory(ordered, metadata_schema, records)
-    return LogicalSchema(schema_of(fields, metadata), dictionaries, marks)
+    return LogicalSchema(schema_of(fields, metadata), dictionaries, marks, leading.apart)
 
 
 def with_absent(

@@ -19,12 +19,14 @@ ROOT = "sfx.root"
 SEQUENCE = "sfx.sequence"
 VERSION = "sfx.version"
 """How often this package has written a Hive table: each write raises it, and expects it to be what it has seen."""
+COLUMNS = "sfx.columns"
+"""The columns of a Hive table while it has only some of them, between two steps of a change of their types."""
 _BATCH = "sfx.batch_id"
 _AT = "sfx.at"
 _ROWS, _BYTES = "numRows", "totalSize"
 _FORMATS = ("delta", "hudi", "iceberg")
 _FORMAT_NOTES = ("table_type", "spark.sql.sources.provider", "classification", "storage_handler")
-_KEPT_HERE = (ROOT, SEQUENCE, VERSION, _BATCH, _AT)
+_KEPT_HERE = (ROOT, SEQUENCE, VERSION, COLUMNS, _BATCH, _AT)
 # What engines noted of the files that were there before.
 _STALE = ("COLUMN_STATS_ACCURATE", "numFiles", "rawDataSize", _ROWS, _BYTES, _BATCH)
 NO_FILES = {_ROWS: "0", _BYTES: "0", "numFiles": "0"}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from thrift.Thrift import TApplicationException, TException
 
-from airflow_sfx.core.errors import InvalidName, SchemaMismatch, SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -96,12 +96,24 @@ class HiveMetastore(Metastore):
         """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between.
 
         The new columns are given to all partitions, too, so that engines read them with today's columns.
+
+        Types that the metastore compares with those that were there, column by column, and refuses, are changed in two steps: it
+        compares no more columns than there are. Between them engines see only the columns before the first of these; what the
+        others are is kept in a parameter, so that whoever writes next completes it if this one dies.
         """
 
         def alter(table: Any) -> bool:
-            seen = objects.seen_as(table)
+            seen, before = objects.seen_as(table), list(table.sd.cols)
             changed = objects.changed_table(table, change(objects.info_of(table)))
-            return self._alter_table(changed, seen, cascade=True)
+            try:
+                return self._alter_table(changed, seen, cascade=True)
+            except ttypes.InvalidOperationException as error:
+                if _INCOMPATIBLE not in str(error.message):
+                    raise
+            cut, whole = objects.cut_before_changes(changed, before)
+            return self._alter_table(cut, seen, cascade=True) and self._alter_table(
+                whole, objects.seen_as(cut), cascade=True
+            )
 
         with self._locks.held(ref, None):
             return objects.info_of(self._until_done(ref, alter))
@@ -178,7 +190,14 @@ class HiveMetastore(Metastore):
             yield move
 
     def _move_all(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
-        self._until_done(ref, lambda table: (self._move if table.partitionKeys else self._move_table)(table, pointers))
+        def move(table: Any) -> bool:
+            if objects.is_cut(table):  # by a writer that died between two steps
+                seen = objects.seen_as(table)
+                self._alter_table(objects.changed_table(table, objects.info_of(table)), seen, cascade=True)
+                return False
+            return (self._move if table.partitionKeys else self._move_table)(table, pointers)
+
+        self._until_done(ref, move)
 
     def _until_done(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
         """Look at a table and change it; once more where it has to be looked at again. Returns the table, changed.
@@ -272,10 +291,6 @@ class HiveMetastore(Metastore):
             if _MOVED_MEANWHILE in str(error.message):
                 return False
             raise
-        except ttypes.InvalidOperationException as error:
-            if _INCOMPATIBLE not in str(error.message):
-                raise
-            raise _types_refused(table, str(error.message)) from error
         return True
 
     def _table(self, ref: TableRef) -> Any | None:
@@ -397,18 +412,6 @@ class HiveMetastore(Metastore):
             if _MOVED_MEANWHILE in message:
                 raise
             raise WarehouseUnavailable(str(self._clients.unavailable(message.partition("\n")[0]))) from error
-
-
-def _types_refused(table: Any, told: str) -> SchemaMismatch:
-    """The error for a change of types that the metastore is set to refuse: of text to a number, or of a struct's fields."""
-    names = " ".join(told.rpartition(":")[2].split())
-    return SchemaMismatch(
-        f"the metastore refuses the new types of {names} of {table.dbName}.{table.tableName}, and nothing was published: it lets "
-        "types only grow (hive.metastore.disallow.incompatible.col.type.changes, which is on unless somebody turned it off). "
-        "Give the frame the types that the table has, or the new values a column or a table of their own, or have the setting "
-        "turned off",
-        table=f"{table.dbName}.{table.tableName}",
-    )
 
 
 def _add_partitions(request: Any, client: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from airflow_sfx.core.partition import PartitionKey
@@ -10,6 +12,7 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.external import (
+    COLUMNS,
     INPUT_FORMAT,
     NO_FILES,
     OUTPUT_FORMAT,
@@ -48,7 +51,7 @@ def info_of(table: Any) -> TableInfo:
     return TableInfo(
         ref=TableRef(table.dbName, table.tableName),
         location=clean_uri(parameters.get(ROOT) or table.sd.location),
-        columns=with_kinds((Column(field.name, field.type) for field in table.sd.cols), parameters),
+        columns=with_kinds((Column(name, type_) for name, type_ in _named(table)), parameters),
         keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
         parameters=own_parameters(parameters),
         format=format_in(parameters, table.sd.inputFormat, table.sd.serdeInfo and table.sd.serdeInfo.serializationLib),
@@ -61,8 +64,33 @@ def changed_table(table: Any, info: TableInfo) -> Any:
     table.sd.cols, table.sd.serdeInfo = storage.cols, storage.serdeInfo
     table.sd.inputFormat, table.sd.outputFormat = storage.inputFormat, storage.outputFormat
     table.tableType = "EXTERNAL_TABLE"
-    table.parameters = table_parameters(info, {**(table.parameters or {}), **_PURGE})
+    known = {name: text for name, text in (table.parameters or {}).items() if name != COLUMNS}
+    table.parameters = table_parameters(info, {**known, **_PURGE})
     return table
+
+
+def cut_before_changes(table: Any, before: Sequence[Any]) -> tuple[Any, Any]:
+    """A table whose columns' types change, in two steps.
+
+    Args:
+        table: The table as it is to be.
+        before: The columns that it had.
+
+    Returns:
+        The table with the columns alone that come before the first change, and with what the others are in a parameter; and the
+        table as it is to be.
+    """
+    fields = table.sd.cols
+    same = [old.name == new.name and old.type == new.type for old, new in zip(before, fields, strict=False)]
+    cut = copy.deepcopy(table)
+    cut.sd.cols = fields[: same.index(False)] if False in same else fields
+    cut.parameters[COLUMNS] = json.dumps([[field.name, field.type] for field in fields])
+    return cut, table
+
+
+def is_cut(table: Any) -> bool:
+    """Whether a table has only some of its columns, since a writer died that was about to change their types."""
+    return COLUMNS in (table.parameters or {})
 
 
 def pointer_of_partition(partition: Any) -> PartitionInfo:
@@ -110,6 +138,13 @@ def seen_as(table: Any) -> tuple[str, str] | None:
 def next_version(table: Any) -> str:
     """The version of a table that is about to be written."""
     return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
+
+
+def _named(table: Any) -> Iterable[tuple[str, str]]:
+    """The names of a table's columns with their types."""
+    if is_cut(table):
+        return [(name, type_) for name, type_ in json.loads(table.parameters[COLUMNS])]
+    return [(field.name, field.type) for field in table.sd.cols]
 
 
 def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:

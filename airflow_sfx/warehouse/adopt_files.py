@@ -210,12 +210,15 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     """The schema without categories, whose values a footer does not tell, and without what pandas noted."""
     import pyarrow as pa
 
+    from airflow_sfx.frames.names import table_name
+
     def plain(kind: Any) -> Any:
         if isinstance(kind, pa.BaseExtensionType):
             return plain(kind.storage_type)
         return plain(kind.value_type) if isinstance(kind, pa.DictionaryType) else kind
 
-    return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in schema])
+    known = [field for field in schema if table_name(field.name) == field.name]  # the others have no type yet
+    return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in known])
 
 
 def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:

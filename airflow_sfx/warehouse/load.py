@@ -18,6 +18,7 @@ from airflow_sfx.warehouse.opened import OpenTable
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+    from airflow_sfx.frames.logical import LogicalSchema
     from airflow_sfx.frames.scan import SourceFile
 
 _FOOTERS_AT_ONCE = 16
@@ -37,7 +38,7 @@ def load_batches(
 
     Args:
         table: The table.
-        batches: Batch IDs by partition name; at least one.
+        batches: Batch IDs by partition name; of none comes a frame without rows, with the table's columns.
         columns: The columns to read; None for all that the batches have. One that only the table has reads as null, and so
             it does in ``filters``.
         filters: The rows to keep; None for all.
@@ -62,7 +63,10 @@ def load_batches(
     filters = read_filters(filters)
     manifests = table.manifests(dict(batches))
     tell(Loaded(table.pin(dict(batches))))
-    lead = schema_from_text(max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema)
+    if manifests:
+        lead = schema_from_text(max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema)
+    else:
+        lead = _of_table(table)
     plain = columns is None and filters is None
     files = BatchFiles(table, manifests, whole=plain and not stream)
     wanted = None if columns is None else listed(columns, "columns")
@@ -98,6 +102,21 @@ def load_batches(
             yield to_output(without_rows(files.sources, **options), as_)
 
     return frames()
+
+
+def _of_table(table: OpenTable) -> LogicalSchema:
+    """The schema of a frame of no batch: the table's columns and keys."""
+    import pyarrow as pa
+
+    from airflow_sfx.frames.hive import arrow_type_of_key
+    from airflow_sfx.frames.logical import LogicalSchema
+    from airflow_sfx.frames.unify import with_absent
+
+    nothing = LogicalSchema(pa.schema([]))
+    columns = with_absent(nothing, [], table.info.columns).schema
+    for key in table.info.keys:
+        columns = columns.append(pa.field(key.name, arrow_type_of_key(key.type)))
+    return LogicalSchema(columns)
 
 
 class BatchFiles:

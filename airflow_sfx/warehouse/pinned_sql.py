@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.frames.evolution import merge_columns
 from airflow_sfx.frames.hive import arrow_type, hive_type
 from airflow_sfx.frames.names import is_storable_name
-from airflow_sfx.frames.schema_text import nameless_levels_in, untyped_in
 from airflow_sfx.warehouse.opened import OpenTable
+from airflow_sfx.warehouse.restore import batch_columns
 
 
 def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_scheme: str) -> list[str]:
@@ -37,7 +38,7 @@ def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_
         raise InvalidName(f"s3_scheme={s3_scheme!r:.80} is no scheme of a URI: pass s3, s3a or s3n")
     manifests = table.manifests(pin.batches)
     keys = table.info.keys
-    columns = ", ".join(f"{_name(column.name)} {_type(table, column)}" for column in _columns(manifests))
+    columns = ", ".join(f"{_name(column.name)} {_type(table, column)}" for column in _columns(table, manifests))
     made, quoted = f"{_name(name.database)}.{_name(name.table)}", [_name(key.name) for key in keys]
     parted = f" PARTITIONED BY ({', '.join(f'{_name(key.name)} {key.type}' for key in keys)})" if keys else ""
     places = {one.partition: _text(_place(table, one, s3_scheme)) for one in manifests}
@@ -54,16 +55,14 @@ def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_
     ]
 
 
-def _columns(manifests: Sequence[Manifest]) -> Iterable[Column]:
-    """The named columns of all batches; where their types differ, the newest batch's that has values."""
-    found: dict[str, Column] = {}
+def _columns(table: OpenTable, manifests: Sequence[Manifest]) -> tuple[Column, ...]:
+    """The named columns of all batches; where no type holds both of two batches', the newest batch's."""
+    found: tuple[Column, ...] = ()
     for manifest in sorted(manifests, key=lambda one: one.batch_id):
-        untyped, nameless = untyped_in(manifest.schema), nameless_levels_in(manifest.schema)
         for column in manifest.columns:
-            name = column.name.lower()
-            if column.name not in nameless and (name not in found or name not in untyped):
-                found[name] = column
-    return found.values()
+            _type(table, column)  # says what was altered
+        found = merge_columns(found, batch_columns(manifest), evolve="any", table_name=str(table.ref))
+    return found
 
 
 def _place(table: OpenTable, manifest: Manifest, s3_scheme: str) -> str:

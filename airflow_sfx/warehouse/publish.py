@@ -41,6 +41,8 @@ def publish_pin(
         InconsistentBatch: A batch was never completed.
         CommitConflict: A later batch than the staged one is current, and ``force`` is not set; or another than the expected one.
     """
+    if not pin.entries:
+        return pin
     manifests = {manifest.partition: manifest for manifest in table.manifests(pin.batches)}
     heads = heads_to_change(table, ledger, manifests, author)
 

@@ -11,9 +11,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import merge_columns
-from airflow_sfx.frames.kinds import table_columns
-from airflow_sfx.frames.pandas_frame import nameless_levels
-from airflow_sfx.frames.schema_text import schema_from_text
+from airflow_sfx.frames.schema_text import columns_in
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
@@ -43,19 +41,18 @@ def restore_table(ref: TableRef, store: Store, metastore: Metastore, places: Seq
     name, manifest = some
     style: PartitionStyle = "hive" if manifest.keys and name.startswith(f"{manifest.keys[0].name}=") else "value"
     location = f"{store.uri}/{bare.root}"
-    columns = _columns(manifest)
+    columns = batch_columns(manifest)
     info = TableInfo(ref, location, columns, manifest.keys, {STYLE_PARAMETER: style, **adopted_from(places)})
     table = OpenTable.of(info, store, metastore)
     for current in _current_manifests(table):
-        columns = merge_columns(columns, _columns(current), evolve="any", table_name=str(ref))
+        columns = merge_columns(columns, batch_columns(current), evolve="any", table_name=str(ref))
     return OpenTable.of(metastore.create_table(replace(info, columns=columns)), store, metastore)
 
 
-def _columns(manifest: Manifest) -> tuple[Column, ...]:
+def batch_columns(manifest: Manifest) -> tuple[Column, ...]:
     """What a batch gives a table: its columns but for those of an index without a name."""
-    logical = schema_from_text(manifest.schema)
-    nameless, names = nameless_levels(logical.schema), {column.name for column in manifest.columns}
-    return tuple(one for one in table_columns(logical) if one.name in names and one.name not in nameless)
+    names = {column.name for column in manifest.columns}
+    return tuple(column for column in columns_in(manifest.schema) if column.name in names)
 
 
 def _some_manifest(store: Store, bare: TableLayout) -> tuple[str, Manifest] | None:

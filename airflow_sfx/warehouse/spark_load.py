@@ -56,13 +56,16 @@ def load_spark(
         WarehouseUnavailable: There is no Spark session, or pyspark is not installed.
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
-    from airflow_sfx.frames.physical import physical_schema
+    import pyarrow as pa
+
+    from airflow_sfx.frames.physical import physical_type
     from airflow_sfx.frames.reading import without_rows
     from airflow_sfx.frames.unify import unify
 
     session, from_arrow = _spark()
     whole = without_rows(sources, **options).schema
-    schema = physical_schema(whole.remove_metadata())
+    kinds = [physical_type(field.type) for field in whole]
+    schema = pa.schema(list(zip(map(str.lower, whole.names), kinds, strict=True)))
     names = dict(zip(schema.names, whole.names, strict=True))
     lead = unify([source.logical for source in sources] or [options["lead"]], options["lead"])
     files = []

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.layout import TableLayout
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -27,7 +26,7 @@ from airflow_sfx.warehouse.checking import refuse_checks_of_stream
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.foreign import take_in
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.store import StoreOptions, conclude
+from airflow_sfx.warehouse.store import StoreOptions, conclude, nothing_stored
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content, FoundFile
 
@@ -54,7 +53,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
 
     Raises:
         InvalidName: A name or value breaks a rule.
-        SchemaMismatch: The frame does not fit the table, or ``partition_by=`` found no rows.
+        SchemaMismatch: The frame does not fit the table.
     """
     from airflow_sfx.frames.hive import columns_of
     from airflow_sfx.frames.kinds import table_columns
@@ -87,9 +86,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     batches = BatchSet(table, ledger, content, take_in=partial(take_in, table, ledger, author))
     partitions = [partition] if partition is not None else _partitions(data, by, keys)
     if not partitions:
-        raise SchemaMismatch(
-            f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"
-        )
+        return nothing_stored(table)
     batches.claim([table.layout.name(one) for one in partitions])
     directories = {name: table.layout.batch_dir(name, batch_id) for name, batch_id in batches.batches.items()}
     task = _WriteTask(table.store.opener(), table.layout, schema, by, columns, directories)

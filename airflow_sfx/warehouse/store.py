@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_sfx.core.arguments import listed
-from airflow_sfx.core.errors import CheckFailed, InvalidName, SchemaMismatch, WarehouseUnavailable
+from airflow_sfx.core.errors import CheckFailed, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -102,14 +102,27 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     known = [table.layout.name(partition) for partition in plan.partitions]
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
     batches.write(chunks, plan.encode, small=plan.small, claim=known)
-    if not batches.batches:
-        raise SchemaMismatch(
-            f"the frame has no rows, so partition_by= names no partition of {table.ref}: nothing was stored"
-        )
     results = run_checks(data, options.checks, batches.replaced)
+    if not batches.batches:
+        return nothing_stored(table, results)
     if results:
         batches.watch.expire()
     return conclude(target, table, batches, plan.final_columns(), results, options, author)
+
+
+def nothing_stored(table: OpenTable, results: Sequence[CheckResult] = ()) -> BatchPin:
+    """The pin of a frame without rows that was to be divided: there is no partition to write.
+
+    Raises:
+        CheckFailed: A check failed.
+    """
+    failed = [result for result in results if not result.passed]
+    if failed:
+        raise CheckFailed(
+            f"{table.ref} was not changed: {_told(failed)}. The frame has no rows, so that there is no batch to look at",
+            table=str(table.ref),
+        )
+    return table.pin({})
 
 
 def _take_in(
@@ -300,14 +313,17 @@ def _publish(table: OpenTable, batches: BatchSet, manifests: list[Manifest], aut
     return table.pin(batches.batches)
 
 
+def _told(failed: Sequence[CheckResult]) -> str:
+    return "; ".join(f"{result.name}: {result.detail or 'failed'}" for result in failed)
+
+
 def _check_failed(pin: BatchPin, failed: Sequence[CheckResult]) -> CheckFailed:
-    what = "; ".join(f"{result.name}: {result.detail or 'failed'}" for result in failed)
     name, batch_id = pin.entries[0]
     where = f" partition {name}" if name else ""
     if len(pin.entries) > 1:
         where = f" partitions {name} and {len(pin.entries) - 1} more"
     return CheckFailed(
-        f"{pin.ref}{where} was not published: {what}. The batch {batch_id} is staged: look at it with "
+        f"{pin.ref}{where} was not published: {_told(failed)}. The batch {batch_id} is staged: look at it with "
         f"load_dataframe({pin.database!r}, {pin.table!r}, partitions=…, batch_id={batch_id!r}); publish(pin) publishes it "
         "all the same",
         table=str(pin.ref),

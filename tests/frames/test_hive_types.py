@@ -17,7 +17,6 @@ from airflow_sfx.frames.hive import (
     columns_of,
     hive_type,
     key_type_of,
-    untyped_columns,
 )
 from airflow_sfx.frames.physical import physical_type
 from airflow_sfx.frames.source import to_source
@@ -79,11 +78,6 @@ def test_a_type_that_hive_lacks_is_refused(arrow: pa.DataType, why: str) -> None
 def test_columns_keep_their_names_and_order() -> None:
     schema = pa.schema([("Price", pa.float64()), ("id", pa.int64())])
     assert columns_of(schema) == (Column("Price", "double"), Column("id", "bigint"))
-
-
-def test_a_column_of_nothing_is_known_to_be_untyped() -> None:
-    source = to_source(pd.DataFrame({"nothing": [None, None], "text": ["a", None]}))
-    assert untyped_columns(source.schema) == {"nothing"}
 
 
 TYPES = st.recursive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.logical import LogicalSchema
-from airflow_sfx.frames.output import read_table
+from airflow_sfx.frames.output import SourceFile, read_table
 from airflow_sfx.frames.physical import from_physical, physical_schema, to_physical
+from airflow_sfx.frames.schema_text import schema_from_text, schema_to_text
 from tests.frames.builders import parquet, stored
 
 
@@ -139,7 +141,6 @@ def test_categories_that_a_part_does_not_use_are_not_in_its_file() -> None:
         (pa.array([1.5, None], pa.float32()), "double", pa.float64()),
         (pa.array([1, None], pa.uint8()), "bigint", pa.int64()),
         (pa.array([Decimal("1.5")]), "decimal(20,4)", pa.decimal128(20, 4)),
-        (pa.array([None, None]), "double", pa.float64()),
         (pa.array([1, None], pa.int16()).dictionary_encode(), "int", pa.int32()),
         (pa.array([1, None], pa.duration("s")), "bigint", pa.int64()),
         (pa.array([1, None], pa.timestamp("ns", "UTC")), "timestamp", pa.timestamp("ns")),
@@ -178,3 +179,56 @@ def test_a_file_of_another_type_is_noticed() -> None:
     logical = LogicalSchema(pa.schema([("n", pa.int64())]))
     with pytest.raises(InconsistentBatch, match="'n' was int64"):
         from_physical(pa.table({"n": ["not a number"]}), logical)
+
+
+@pytest.mark.parametrize(
+    ("column", "seen"),
+    [
+        (pa.array([None]), {}),
+        (pa.array([[]], pa.list_(pa.null())), {}),
+        (pa.array([[("k", None)]], pa.map_(pa.string(), pa.null())), {}),
+        (pa.array([{"a": None, "b": []}], pa.struct([("a", pa.null()), ("b", pa.list_(pa.null()))])), {}),
+        (
+            pa.array([{"a": 1, "b": []}], pa.struct([("a", pa.int8()), ("B", pa.list_(pa.null()))])),
+            {"c": "struct<a: int8>"},
+        ),
+        (
+            pa.array([[{"a": 1, "b": None}]], pa.list_(pa.struct([("a", pa.int8()), ("b", pa.null())]))),
+            {"c": "list<element: struct<a: int8>>"},
+        ),
+    ],
+    ids=lambda one: str(getattr(one, "type", "")),
+)
+def test_no_engine_finds_what_is_still_open_in_a_file_and_it_comes_back_as_it_was(
+    column: pa.Array, seen: dict[str, str]
+) -> None:
+    table = pa.table({"C": column, "n": [1]})
+    (file,) = stored(table)
+    for columns in ([], [Column("c", "bigint")] if not seen else []):
+        file = replace(file, source=parquet(table, columns=[*columns, Column("n", "bigint")]))
+        schema = pq.read_schema(pa.BufferReader(file.source))
+        found = {
+            field.name: str(without_open(field.type)) for field in schema if not field.name.startswith("__sfx_open__")
+        }
+        assert found == {**seen, "n": "int64"}
+        assert read_table([file]).equals(table)
+        assert read_table([file], columns=["C"], filters=[("n", "=", 1)]).equals(table.select(["C"]))
+
+
+def without_open(kind: pa.DataType) -> pa.DataType:
+    """A type as an engine sees it that looks for a table's names."""
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("element", without_open(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field for field in kind.fields if not field.name.startswith("__sfx_open__")])
+    return kind
+
+
+def test_empty_lists_that_an_earlier_version_wrote_are_empty_lists() -> None:
+    table = pa.table({"c": pa.array([[], None, [None]], pa.list_(pa.null()))})
+    text = schema_to_text(LogicalSchema(table.schema, apart=False))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.cast(pa.schema([("c", pa.list_(pa.string()))])), sink, store_schema=False)
+    old = SourceFile(sink.getvalue(), schema_from_text(text), {}, 3)
+    assert read_table([old]).equals(table)
+    assert read_table([old, *stored(table)]).equals(pa.concat_tables([table, table]))

@@ -1,0 +1,253 @@
+"""Columns that have had no value yet: open to every type, on each metastore, and for each reader."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.metastore.glue import GlueMetastore
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.frames.builders import objects
+from tests.metastore.glue_server import drop_glue_databases, glue_client
+
+
+@pytest.fixture
+def embedded(embedded_uri) -> Warehouse:
+    return connect(embedded_uri)
+
+
+@pytest.fixture
+def on_stack(stack_uri) -> Warehouse:
+    return connect(stack_uri)
+
+
+@pytest.fixture
+def glue(glue_endpoint, embedded_uri) -> Warehouse:
+    drop_glue_databases(glue_endpoint)
+    found = connect(embedded_uri)
+    found.metastore = GlueMetastore(lambda: glue_client(glue_endpoint), found.store.uri)
+    return found
+
+
+@pytest.fixture(params=["embedded", "on_stack", "glue"])
+def warehouse(request) -> Warehouse:
+    found: Warehouse = request.getfixturevalue(request.param)
+    return found
+
+
+def nothing(kind: pa.DataType | None = None, value: Any = None) -> pa.Table:
+    return pa.table({"c": pa.array([value, None], kind or pa.null()), "n": [1, 2]})
+
+
+def something(value: Any, kind: pa.DataType | None = None) -> pa.Table:
+    return pa.table({"c": pa.array([value, None], kind), "n": [3, 4]})
+
+
+LATER: dict[str, tuple[pa.Table, str]] = {
+    "numbers": (something(5), "bigint"),
+    "fractions": (something(1.5), "double"),
+    "text": (something("x"), "string"),
+    "truth": (something(True), "boolean"),
+    "days": (something(dt.date(2016, 10, 31)), "date"),
+    "times": (something(dt.datetime(2016, 10, 31, 5)), "timestamp"),
+    "durations": (something(dt.timedelta(seconds=5)), "bigint"),
+    "bytes": (something(b"x"), "binary"),
+    "decimals": (something(5, pa.decimal128(10, 2)), "decimal(10,2)"),
+    "lists": (something([1, 2]), "array<bigint>"),
+    "structs": (something({"a": 1, "b": ["x"]}), "struct<a:bigint,b:array<string>>"),
+    "maps": (something([("k", 1.5)], pa.map_(pa.string(), pa.float64())), "map<string,double>"),
+}
+
+
+def types_of(warehouse: Warehouse, table: str = "t") -> dict[str, str]:
+    return {column.name: column.type for column in warehouse.show("db", table).columns}
+
+
+def test_a_column_without_values_takes_the_type_of_the_first_value_on_each_metastore(warehouse) -> None:
+    for number, (later, hive) in enumerate(LATER.values()):
+        table = f"t{number}"
+        warehouse.store_dataframe(nothing(), "db", table, ["1"])
+        assert warehouse.show("db", table).columns[0].kind.description == "open"
+        pin = warehouse.store_dataframe(later, "db", table, ["2"])
+        assert types_of(warehouse, table) == {"c": hive, "n": "bigint"}
+        assert warehouse.load_dataframe(pin, as_="arrow").equals(later)
+        both = warehouse.load_dataframe("db", table, as_="arrow")
+        assert both.column("c").to_pylist() == [None, None, *later.column("c").to_pylist()]
+        warehouse.store_dataframe(nothing(), "db", table, ["3"])
+        assert types_of(warehouse, table) == {"c": hive, "n": "bigint"}
+        assert warehouse.load_dataframe("db", table).shape == (6, 3)
+
+
+def test_spark_sql_reads_old_and_new_partitions_of_a_column_that_was_open(on_stack, spark) -> None:
+    for name, (later, _) in LATER.items():
+        on_stack.store_dataframe(nothing(), "open", name, ["1"])
+        assert {row["c"] for row in spark.sql(f"select * from open.{name}").collect()} == {None}
+        on_stack.store_dataframe(later, "open", name, ["2"])
+        on_stack.store_dataframe(nothing(), "open", name, ["3"])
+        spark.catalog.refreshTable(f"open.{name}")
+        rows = spark.sql(f"select c, n, `partition` from open.{name} order by `partition`, n").collect()
+        assert [row["n"] for row in rows] == [1, 2, 3, 4, 1, 2]
+        found = [row["c"] for row in rows]
+        assert [value is None for value in found] == [True, True, False, True, True, True], name
+        if name in ("numbers", "text", "truth", "fractions", "lists", "days"):
+            assert found[2] == later.column("c")[0].as_py()
+
+
+NESTED: dict[str, tuple[pa.Table, pa.Table, str]] = {
+    "empty lists": (nothing(pa.list_(pa.null()), []), something([5]), "array<bigint>"),
+    "lists of lists": (
+        nothing(pa.list_(pa.list_(pa.null())), [[]]),
+        something([[dt.date(2016, 10, 31)]]),
+        "array<array<date>>",
+    ),
+    "a field": (
+        nothing(pa.struct([("a", pa.int64()), ("b", pa.null())]), {"a": 1}),
+        something({"a": 2, "b": 1.5}),
+        "struct<a:bigint,b:double>",
+    ),
+    "empty lists in a field": (
+        nothing(pa.struct([("a", pa.int64()), ("B", pa.list_(pa.null()))]), {"a": 1, "B": []}),
+        something({"a": 2, "b": [True]}),
+        "struct<a:bigint,B:array<boolean>>",
+    ),
+    "a struct of nothing": (
+        nothing(pa.struct([("a", pa.null())]), {"a": None}),
+        something({"a": [1]}),
+        "struct<a:array<bigint>>",
+    ),
+    "structs in lists": (
+        nothing(pa.list_(pa.struct([("a", pa.int64()), ("b", pa.null())])), [{"a": 1}]),
+        something([{"a": 1, "b": "x"}]),
+        "array<struct<a:bigint,b:string>>",
+    ),
+    "maps to nothing": (
+        nothing(pa.map_(pa.string(), pa.null()), [("k", None)]),
+        something([("k", 5)], pa.map_(pa.string(), pa.int64())),
+        "map<string,bigint>",
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ["embedded", "on_stack"])
+def test_nested_types_are_open_where_they_have_had_no_value(where, request) -> None:
+    warehouse = request.getfixturevalue(where)
+    for number, (first, later, hive) in enumerate(NESTED.values()):
+        table = f"t{number}"
+        pins = [warehouse.store_dataframe(one, "db", table, [str(i)]) for i, one in enumerate((first, later, first))]
+        assert types_of(warehouse, table) == {"c": hive, "n": "bigint"}
+        for pin, stored in zip(pins, (first, later, first), strict=True):
+            assert warehouse.load_dataframe(pin, as_="arrow").equals(stored)
+        whole = warehouse.load_dataframe("db", table, as_="arrow")
+        assert len(whole) == 6
+        assert whole.column("c")[2].as_py() is not None
+        assert (
+            len(warehouse.load_dataframe("db", table)) == len(warehouse.load_dataframe("db", table, as_="polars")) == 6
+        )
+
+
+def test_spark_sql_reads_nested_types_that_were_open(on_stack, spark) -> None:
+    for number, (first, later, _) in enumerate(NESTED.values()):
+        for i, one in enumerate((first, later, first)):
+            on_stack.store_dataframe(one, "nested", f"t{number}", [str(i)])
+        rows = spark.sql(f"select c, n, `partition` from nested.t{number} order by `partition`, n").collect()
+        assert [row["n"] for row in rows] == [1, 2, 3, 4, 1, 2]
+        assert rows[2]["c"] is not None
+
+
+def test_a_pinned_table_has_the_types_that_came_later(on_stack, spark) -> None:
+    first, later, _ = NESTED["a field"]
+    for i, one in enumerate((later, first)):
+        on_stack.store_dataframe(one, "nested", "pinned", [str(i)])
+    for statement in on_stack.pinned_table_sql(on_stack.pin("nested", "pinned"), "nested.copy", s3_scheme="s3"):
+        spark.sql(statement)
+    found = spark.sql("select c.b as b from nested.copy where c.b is not null").collect()
+    assert [row["b"] for row in found] == [1.5]
+
+
+def test_a_type_that_is_known_though_there_are_no_rows_is_no_open_one(embedded) -> None:
+    empty = pd.DataFrame({"n": pd.Series(dtype="int64"), "s": pd.Series(dtype="str"), "o": pd.Series(dtype=object)})
+    embedded.store_dataframe(empty, "db", "t", ["1"])
+    assert [column.kind.description for column in embedded.show("db", "t").columns] == ["", "", "open"]
+    with pytest.raises(sfx.SchemaMismatch, match="'n'"):
+        embedded.store_dataframe(empty.assign(n=["x"], s="y", o="z"), "db", "t", ["2"])
+    embedded.store_dataframe(pd.DataFrame({"n": [1], "s": ["y"], "o": [dt.date(2016, 10, 31)]}), "db", "t", ["2"])
+    assert embedded.load_dataframe("db", "t")["o"].tolist() == [dt.date(2016, 10, 31)]
+
+
+def test_evolve_none_lets_an_open_column_have_its_type_and_nothing_else(embedded) -> None:
+    embedded.store_dataframe(nothing(), "db", "t", ["1"])
+    embedded.store_dataframe(something(5), "db", "t", ["2"], evolve="none")
+    assert types_of(embedded)["c"] == "bigint"
+    with pytest.raises(sfx.SchemaMismatch):
+        embedded.store_dataframe(something(1.5), "db", "t", ["2"], evolve="none")
+
+
+@pytest.mark.parametrize(
+    "later",
+    [[5, None], [dt.date(2016, 10, 31)] * 2, [[1], []], ["x", None], pd.array([1, None], dtype="Int64")],
+    ids=str,
+)
+def test_a_stream_has_the_types_of_the_first_piece_that_has_values(embedded, later) -> None:
+    pieces = [
+        pd.DataFrame({"c": objects(None, None), "n": 1}),
+        pd.DataFrame({"c": objects(None, None), "n": 2}),
+        pd.DataFrame({"c": later if hasattr(later, "dtype") else objects(*later), "n": 3}),
+        pd.DataFrame({"c": objects(None), "n": 4}),
+    ]
+    pin = embedded.store_dataframe(iter(pieces), "db", "t", ["1"])
+    found = embedded.load_dataframe(pin)
+    whole = embedded.store_dataframe(pieces[2], "db", "other", ["1"])
+    assert found["c"].dtype == embedded.load_dataframe(whole)["c"].dtype
+    assert found["c"].iloc[4:6].tolist() == embedded.load_dataframe(whole)["c"].tolist()
+    assert found["c"].isna().sum() == len(found) - sum(value is not None and value is not pd.NA for value in later)
+
+
+def test_a_streams_lists_take_the_type_of_later_ones_and_empty_ones_stay(embedded) -> None:
+    kinds = (pa.null(), pa.int64(), pa.null())
+    pieces = [pa.table({"c": pa.array([[], None], pa.list_(kind)), "n": [1, 2]}) for kind in kinds]
+    pin = embedded.store_dataframe(iter(pieces), "db", "t", ["1"])
+    found = embedded.load_dataframe(pin, as_="arrow").column("c")
+    assert found.type == pa.list_(pa.int64())
+    assert found.to_pylist() == [[], None] * 3
+
+
+def test_a_frame_without_rows_that_is_to_be_divided_is_nothing_to_do(warehouse) -> None:
+    frame = pd.DataFrame({"day": ["a"], "n": pd.array([1], dtype="Int32"), "d": pd.to_timedelta([1], unit="s")})
+    for data in (frame.head(0), iter([frame.head(0)])):
+        pin = warehouse.store_dataframe(data, "db", "t", partition_by=["day"])
+        assert pin.batches == {}
+        assert sfx.BatchPin.from_json(pin.to_json()) == pin
+        assert warehouse.tables() == []
+    with pytest.raises(sfx.TableNotFound):
+        warehouse.load_dataframe(pin)
+    first = warehouse.store_dataframe(frame, "db", "t", partition_by=["day"])
+    pin = warehouse.store_dataframe(pl.from_pandas(frame.head(0)), "db", "t", partition_by=["day"])
+    assert pin.batches == {}
+    assert warehouse.pin("db", "t") == first
+    assert warehouse.load_dataframe(pin).columns.tolist() == ["n", "d", "day"]
+    assert [len(piece) for piece in warehouse.load_dataframe(pin, batches=True)] == [0]
+    assert warehouse.load_dataframe(pin, columns=["n"], filters=[("day", "=", "a")], as_="polars").shape == (0, 1)
+    assert warehouse.publish(pin) == pin
+    assert warehouse.manifests(pin) == []
+    assert warehouse.verify(pin).files == 0
+    assert not warehouse.diff(pin, first).identical
+    assert warehouse.diff(pin, pin).identical
+    total = warehouse.store_dataframe(pd.DataFrame({"total": [0]}), "db", "totals", inputs=[pin])
+    assert warehouse.manifests(total)[0].inputs == (pin,)
+    assert "db.t" in str(pin)
+
+
+def test_a_check_of_a_frame_without_rows_is_made_all_the_same(embedded) -> None:
+    def some(frame: pd.DataFrame) -> bool:
+        return len(frame) > 0
+
+    empty = pd.DataFrame({"day": pd.Series(dtype=str), "n": pd.Series(dtype=int)})
+    with pytest.raises(sfx.CheckFailed, match="no rows"):
+        embedded.store_dataframe(empty, "db", "t", partition_by=["day"], checks=[some])
