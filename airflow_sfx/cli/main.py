@@ -30,21 +30,38 @@ class _Group(TyperGroup):
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         """Read the options before the command."""
-        with _shown_wrong_usage():
+        with _told_in_a_line(), _shown_wrong_usage():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
-        try:
+        with _told_in_a_line():
             with _shown_wrong_usage():
-                return super().invoke(ctx)
-        except SfxError as error:
-            colour = "red" if sys.stderr.isatty() else None
-            typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
-            raise typer.Exit(1) from error
-        except BrokenPipeError:  # whoever read has read enough, as `head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+                done = super().invoke(ctx)
+            sys.stdout.flush()  # else a full disk is met when the process ends
+            return done
+
+
+@contextmanager
+def _told_in_a_line() -> Iterator[None]:
+    try:
+        yield
+    except SfxError as error:
+        colour = "red" if sys.stderr.isatty() else None
+        typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
+        raise typer.Exit(1) from error
+    except BrokenPipeError:  # whoever read has read enough, as `head` does
+        _write_no_more()
+        raise typer.Exit(0) from None
+    except OSError as error:  # of the output: those of a warehouse are errors of its own
+        _write_no_more()
+        typer.echo(f"{type(error).__name__}: {clean(error)}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _write_no_more() -> None:
+    """Let what has not been written go, instead of an error when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -100,6 +117,8 @@ def _options(
 
 def run() -> None:
     """Run the command with this process's arguments, and end the process."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  whoever closed it reads nothing
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for

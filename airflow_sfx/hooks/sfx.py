@@ -7,6 +7,7 @@ The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/wa
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -154,11 +155,17 @@ def default_warehouse(producer: Callable[[], Producer] | None = None) -> Warehou
 
     Raises:
         WarehouseUnavailable: There is one and its warehouse cannot be opened.
-        InvalidName: There is one and it names no warehouse.
+        InvalidName: There is one and it names no warehouse, or the environment has one that Airflow cannot read.
     """
     try:
         BaseHook.get_connection(SfxHook.default_conn_name)
-    except AirflowNotFoundException:
+    except AirflowNotFoundException as error:
+        variable = f"AIRFLOW_CONN_{SfxHook.default_conn_name.upper()}"
+        if variable in os.environ:  # the default directory is not what was meant
+            raise InvalidName(
+                f"{variable} is set, and Airflow cannot read a connection from it: set it to "
+                f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
+            ) from error
         return None
     return SfxHook(producer=producer).get_conn()
 
@@ -183,7 +190,8 @@ def warehouse_uri(connection: Connection) -> str:
         )
     from airflow_sfx.warehouse.connect import parse_warehouse
 
-    uri = connection.extra_dejson.get("warehouse")
+    extra: object = connection.extra_dejson  # whatever the JSON holds
+    uri = extra.get("warehouse") if isinstance(extra, dict) else None
     if not isinstance(uri, str) or not uri.strip():
         raise InvalidName(f"the Airflow connection {connection.conn_id!r} names no warehouse: {remedy}")
     parse_warehouse(uri.strip(), f"the warehouse of the Airflow connection {connection.conn_id!r}")

@@ -85,6 +85,9 @@ def connect(
     )
 
 
+_UNNAMEABLE = re.compile("[\x00\ud800-\udfff]")
+
+
 def parse_warehouse(uri: str, what: str = "the warehouse's URI") -> Uri:
     """Read a warehouse's URI, without opening anything.
 
@@ -104,6 +107,8 @@ def parse_warehouse(uri: str, what: str = "the warehouse's URI") -> Uri:
     """
     if not isinstance(uri, str):
         raise InvalidName(f"a {type(uri).__name__} is not a URI: pass text, such as 'embedded:///absolute/path'")
+    if _UNNAMEABLE.search(unquote(uri)):
+        raise InvalidName(f"{what} has a null character or half a surrogate pair, which no path can have: remove it")
     parts = parse_uri(uri, what)
     known = _OPTIONS.get(parts.scheme)
     if known is None:

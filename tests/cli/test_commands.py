@@ -443,7 +443,7 @@ def test_what_cannot_be_done_is_said_without_a_traceback(command, arguments, sta
     [
         (("verify", TABLE), "reading sales.sold_items", 1),
         (("repair", TABLE), "looking at sales.sold_items", 1),
-        (("adopt", "sales.old", "{old}", "--key", "day"), "reading /", 2),
+        (("adopt", "sales.old", "{old}", "--key", "day"), "reading the files of sales.old", 2),
     ],
 )
 def test_long_work_shows_how_far_it_has_come_on_a_terminal(warehouse, tmp_path, arguments, shown, parts) -> None:
