@@ -196,6 +196,24 @@ class LedgerEntry:
             raise InconsistentBatch(f"{what} breaks a rule of its format: {error}") from error
 
 
+def time_after(clock: datetime, latest: datetime | None) -> datetime:
+    """The time of a new entry: the clock's, unless that is behind the entry before.
+
+    Args:
+        clock: The clock, in UTC.
+        latest: The time of the last entry; None where there is none.
+
+    Returns:
+        The clock's time, or the microsecond after the last entry's.
+
+    Example:
+        >>> from datetime import UTC
+        >>> time_after(datetime(2016, 11, 1, tzinfo=UTC), datetime(2016, 11, 2, tzinfo=UTC)).isoformat()
+        '2016-11-02T00:00:00.000001+00:00'
+    """
+    return clock if latest is None else max(clock, latest + timedelta(microseconds=1))
+
+
 def next_entry(
     head: LedgerEntry | None,
     change: Change,
@@ -245,7 +263,7 @@ def next_entry(
         operation=change.operation,
         batch_id=change.batch_id,
         previous=head.batch_id if head else None,
-        at=max(at, latest + timedelta(microseconds=1)) if latest else at,
+        at=time_after(at, latest),
         producer=producer,
         reason=reason,
         commit=commit,

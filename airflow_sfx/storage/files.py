@@ -11,6 +11,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
@@ -186,7 +187,8 @@ class FileStorage:
 
         def look() -> ObjectInfo | None:
             try:
-                return ObjectInfo(path, os.stat(self._path(path)).st_size, "")
+                found = os.stat(self._path(path))
+                return ObjectInfo(path, found.st_size, "", datetime.fromtimestamp(found.st_mtime, UTC))
             except (FileNotFoundError, NotADirectoryError):
                 return None
 

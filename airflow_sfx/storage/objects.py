@@ -156,7 +156,7 @@ class ObjectStorage:
         import obstore
 
         meta = self._found("look at", path, lambda: obstore.head(self._backend, path))
-        return ObjectInfo(path, meta["size"], meta["e_tag"] or "") if meta else None
+        return ObjectInfo(path, meta["size"], meta["e_tag"] or "", meta["last_modified"]) if meta else None
 
     def copy(self, source: str, target: str) -> str:
         """Copy an object within the store; returns the copy's ETag."""
@@ -184,7 +184,7 @@ class ObjectStorage:
         stream = iter(obstore.list(self._backend, directory or None, chunk_size=1000))
         while (chunk := self._call("list", directory, lambda: next(stream, None))) is not None:
             for meta in chunk:
-                yield ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "")
+                yield ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"])
 
     def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -15,11 +16,13 @@ class ObjectInfo:
         path: Its path in the store.
         size: Its size in bytes.
         etag: What the store calls this version of the object; empty where it has no name for it.
+        modified: When it was written by the storage's own clock, which may tell the second only; None where it does not say.
     """
 
     path: str
     size: int
     etag: str
+    modified: datetime | None = None
 
 
 class Store(Protocol):

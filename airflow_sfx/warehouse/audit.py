@@ -6,19 +6,20 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 
 from airflow_sfx.core.arguments import named, whole, zoned
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, TableNotFound
 from airflow_sfx.core.jsontext import member, moment, parse_object
+from airflow_sfx.core.layout import new_commit_id
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.parallel import MANY, each
-from airflow_sfx.storage.store import Store
+from airflow_sfx.storage.store import ObjectInfo, Store
 from airflow_sfx.warehouse.directories import COMPARED_AT_MOST, altered
-from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.ledger import Ledger, made_at
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import moved_by_others, suspects
 from airflow_sfx.warehouse.reports import DROP_OR_RENAME, AuditReport, Foreign
@@ -183,7 +184,7 @@ def _newest(table: OpenTable, ledger: Ledger, commits: Iterable[list[_Record]], 
 
 
 def _in_effect(table: OpenTable, ledger: Ledger, records: Sequence[_Record]) -> list[LedgerEntry]:
-    """The entries that commits set out to make and that took effect, newest first by the clocks of their writers."""
+    """The entries that commits set out to make and that took effect, newest first: in each partition as in its ledger."""
     readers = table.store.readers
     names: dict[str, set[str]] = {}
     for name, _, commit in records:
@@ -237,19 +238,37 @@ def _is_commit(path: str) -> bool:
 
 def _commits(table: OpenTable, wanted: AuditFilter) -> Iterator[tuple[datetime, Producer, list[_Record]]]:
     """What each commit on the days in question set out to change, when and by whom, newest first."""
-    store = table.store
-    days = [day for day in store.list_directories(table.layout.commits) if wanted.covers(date.fromisoformat(day))]
-    listed = each(lambda day: list(store.list(f"{table.layout.commits}/{day}")), days, store.readers)
-    paths = sorted((info.path for day in listed for info in day if _is_commit(info.path)), reverse=True)
-    at_once = len(paths) if wanted.limit is None else _COMMITS_AT_ONCE
-    while paths:
-        some, paths = paths[:at_once], paths[at_once:]
+    store, now = table.store, datetime.now(UTC)
+    infos = _noted(table, wanted, now)
+    at_once = len(infos) if wanted.limit is None else _COMMITS_AT_ONCE
+    while infos:
+        some, infos = infos[:at_once], infos[at_once:]
         at_once = min(4 * at_once, _MOST_COMMITS_AT_ONCE)
-        for path, data in zip(some, each(store.get, some, store.readers), strict=True):
+        for info, data in zip(some, each(lambda one: store.get(one.path), some, store.readers), strict=True):
+            path = info.path
             record = parse_object(data or b"", path)
             commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
             changes = [
                 (str(name), int(sequence), commit) for name, sequence, *_ in member(record, "changes", list, path)
             ]
             producer = Producer.from_json(member(record, "producer", dict, path))
-            yield moment(record, "at", path), producer, changes
+            yield made_at(moment(record, "at", path), info, now), producer, changes
+
+
+def _noted(table: OpenTable, wanted: AuditFilter, now: datetime) -> list[ObjectInfo]:
+    """The notes of the commits of the days in question, newest first.
+
+    A writer whose clock is ahead notes its commit at a time, or on a day, that is yet to come: it may be of any day until now.
+    """
+    store, directory = table.store, table.layout.commits
+    days = {day: wanted.covers(date.fromisoformat(day)) for day in store.list_directories(directory)}
+    due = [day for day, covered in days.items() if covered or date.fromisoformat(day) >= now.date()]
+    listed = each(lambda day: list(store.list(f"{directory}/{day}")), due, store.readers)
+    to_come = table.layout.commit(new_commit_id(now, ""))
+    found = [
+        info
+        for day, infos in zip(due, listed, strict=True)
+        for info in infos
+        if _is_commit(info.path) and (days[day] or info.path > to_come)
+    ]
+    return sorted(found, key=lambda info: info.path, reverse=True)

@@ -19,7 +19,7 @@ from functools import partial
 from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable, sentence
 from airflow_sfx.core.jsontext import compact, storable_text
 from airflow_sfx.core.layout import new_commit_id
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
+from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry, time_after
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.metastore import Move, PartitionInfo
@@ -246,10 +246,11 @@ def _pointer(table: OpenTable, entry: LedgerEntry) -> PartitionInfo:
 def _entries(
     table: OpenTable, changes: Sequence[Change], heads: Mapping[str, Head], author: Author
 ) -> list[LedgerEntry]:
-    now = datetime.now(UTC)
-    commit_id = new_commit_id(now, uuid.uuid4().hex)
-    # One change has one time, so that who reads the state of a time sees it whole.
+    # One change has one time, so that who reads the state of a time sees it whole; it is after those of all changes that it
+    # follows, whatever the clocks say, and so is the commit's name, by which audits are in order.
     latest = max((one for change in changes if (one := heads[change.partition].latest)), default=None)
+    at = time_after(datetime.now(UTC), latest)
+    commit_id = new_commit_id(at, uuid.uuid4().hex)
     return [
         next_entry(
             heads[change.partition].entry,
@@ -257,10 +258,9 @@ def _entries(
             sequence=heads[change.partition].last + 1,
             commit=commit_id,
             group=len(changes) > 1,
-            at=now,
+            at=at,
             producer=author.producer,
             reason=author.reason,
-            latest=latest,
             table=str(table.ref),
         )
         for change in changes
@@ -269,13 +269,14 @@ def _entries(
 
 def _record(table: OpenTable, entries: Sequence[LedgerEntry], author: Author) -> None:
     """Write down what is about to be tried: the table's changes by time, and the run's changes by run."""
-    first = entries[0]
+    first, lease = entries[0], LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND
     ahead = int((first.at - datetime.now(UTC)).total_seconds())  # a clock that goes ahead has written the entry before
     record = {
         "commit": first.commit,
         "operation": first.operation.value,
         "at": first.at.isoformat(),
-        "lease_seconds": LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND - max(0, ahead),
+        "lease_seconds": lease - max(0, ahead),
+        "wait_seconds": lease,
         "producer": author.producer.to_json(),
         "reason": author.reason,
         "changes": [[entry.partition, entry.sequence, entry.batch_id, entry.previous] for entry in entries],

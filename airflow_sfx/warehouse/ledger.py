@@ -21,14 +21,17 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.garbage import seldom_collected
-from airflow_sfx.core.jsontext import compact, member, moment, parse_object
+from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import MANY, each, put_all
+from airflow_sfx.storage.store import ObjectInfo
 from airflow_sfx.warehouse.opened import OpenTable
 
 _POLL_SECONDS = (0.002, 0.05)
 _PREFETCH = 64
+_ROUNDED = timedelta(seconds=1)
+"""S3 tells the second in which an object was written."""
 _PARTITION = re.compile(r'"partition":("(?:[^"\\]|\\.)*")')
 _BUNDLES = 4
 """How many commits of many partitions are looked for among the heads of a table."""
@@ -203,14 +206,18 @@ class Ledger:
         """As `head`, after every commit that touches the partition is decided.
 
         Waits while the commit of a living writer is under way. One whose lease is over is decided against, which is
-        safe at any time: its writer finds out and begins again.
+        safe at any time: its writer finds out and begins again. A lease is over when the clocks say so, and for who has waited
+        for all of it in any case: the writer's clock may have been ahead.
         """
+        met: dict[str, float] = {}
         while True:
             head = self._head(name, self._last(name, hint))
             if not head.undecided:
                 return head
             entry = self._present(name, head.last, {})
-            if datetime.now(UTC) > self._lease_end(entry):
+            waited = time.monotonic() - met.setdefault(entry.commit, time.monotonic())
+            end, seconds = self._lease(entry)
+            if datetime.now(UTC) > end or waited > seconds:
                 self.decide(entry.commit, committed=False)
             else:
                 time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311
@@ -310,14 +317,21 @@ class Ledger:
 
     def as_of(self, name: str, head: Head, at: datetime) -> LedgerEntry | None:
         """The entry that was in effect at a time; None if there was none yet. Reads as many as the logarithm of all."""
-        if head.entry is None or head.entry.at <= at:
+        now = datetime.now(UTC)
+        if head.entry is None or self._made_at(head.entry, now) <= at:
             return head.entry
         before, after = 0, head.entry.sequence  # times only grow along the numbers
         while after - before > 1:
             middle = (before + after) // 2
             entry = self._present(name, middle, {})
-            before, after = (middle, after) if entry.at <= at else (before, middle)
+            before, after = (middle, after) if self._made_at(entry, now) <= at else (before, middle)
         return self._effective(name, before)
+
+    def _made_at(self, entry: LedgerEntry, now: datetime) -> datetime:
+        """When an entry was made; storage is asked only of one from the future, and of its commit, which has one time."""
+        return (
+            entry.at if entry.at <= now else made_at(entry.at, self._store.head(self._layout.commit(entry.commit)), now)
+        )
 
     def names(self) -> list[str]:
         """The names of all partitions that have a ledger."""
@@ -377,13 +391,36 @@ class Ledger:
         data = self._store.get(path)
         return None if data is None else member(parse_object(data, path), "committed", bool, path)
 
-    def _lease_end(self, entry: LedgerEntry) -> datetime:
+    def _lease(self, entry: LedgerEntry) -> tuple[datetime, int]:
+        """Until when a commit's lease is by its writer's clock, and how many seconds it has."""
         path = self._layout.commit(entry.commit)
         data = self._store.get(path)
         if data is None:
-            return entry.at
+            return entry.at, 0
         record = parse_object(data, path)
-        return moment(record, "at", path) + timedelta(seconds=member(record, "lease_seconds", int, path))
+        seconds = member(
+            record, "lease_seconds", int, path
+        )  # fewer than it has, where the entry's time is ahead of the clock
+        end = moment(record, "at", path) + timedelta(seconds=seconds)
+        return end, optional(record, "wait_seconds", int, path) or max(seconds, 0)
+
+
+def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
+    """When a change was made: by its writer's clock, or by the storage's where that clock showed a time that is yet to come.
+
+    Args:
+        at: The change's time.
+        noted: The note of its commit, as the storage has it; None if it is gone.
+        now: The time now.
+
+    Example:
+        >>> at, now = datetime(2016, 11, 1, 13, tzinfo=UTC), datetime(2016, 11, 1, 12, tzinfo=UTC)
+        >>> made_at(at, ObjectInfo("", 0, "", now - timedelta(minutes=5)), now).isoformat()
+        '2016-11-01T11:55:01+00:00'
+    """
+    if at <= now or noted is None or noted.modified is None:
+        return at
+    return min(at, noted.modified + _ROUNDED)
 
 
 def _partition_of(line: str) -> str:
