@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_NANOSECONDS_FROM, _NANOSECONDS_BEFORE = "1678", "2262"
+"""From and before which years nanoseconds in 64 bits hold every time, as bounds begin in a footer's statistics."""
+
 _LIKE_A_URI = re.compile("[:?#@]")
 """What is in a misspelt URI, which may hold a secret, and in hardly a path."""
 
@@ -50,11 +53,13 @@ class Place:
         store: The storage that it is in.
         directory: Its path there; empty for the storage's root.
         names: The files' names.
+        deeper: Files in directories of it, which an engine does not read from here.
     """
 
     store: Store
     directory: str
     names: tuple[str, ...]
+    deeper: tuple[str, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -158,7 +163,13 @@ def place_of(near: Store, location: str) -> Place:
     with looking_at(near, f"{store.uri}/{directory}"):
         names = [info.path.removeprefix(below) for info in store.list(directory)]
     refuse_logged(f"{store.uri}/{directory}".rstrip("/"), names)
-    return Place(store, directory, tuple(sorted(name for name in names if "/" not in name and not is_hidden(name))))
+    seen = sorted(name for name in names if not any(map(is_hidden, name.split("/"))))
+    return Place(
+        store,
+        directory,
+        tuple(name for name in seen if "/" not in name),
+        tuple(name for name in seen if "/" in name),
+    )
 
 
 def inspect(place: Place, name: str) -> Inspected:
@@ -233,6 +244,7 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
     Raises:
         SchemaMismatch: There is no such schema.
     """
+    from airflow_sfx.frames.hive import columns_of
     from airflow_sfx.frames.logical import LogicalSchema
     from airflow_sfx.frames.plan import scan_type
     from airflow_sfx.frames.unify import scan_together, unify
@@ -246,6 +258,8 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
         schema = unify([LogicalSchema(one) for one in schemas.values()]).schema
     except SchemaMismatch as error:
         raise SchemaMismatch(f"{', '.join(schemas)} do not have the same columns: {error}") from error
+    columns_of(schema)  # refuses a type that no table can have
+    schema = _with_finest_times(files, schema)
     for uri, one in schemas.items():
         for field in one:
             kind = schema.field(field.name).type
@@ -260,6 +274,42 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
                     "and store them as a new table"
                 )
     return schema
+
+
+def _with_finest_times(files: Mapping[str, Inspected], schema: pa.Schema) -> pa.Schema:
+    """The schema with nanoseconds where a file has them: microseconds, which hold more years, would cut them off.
+
+    Raises:
+        SchemaMismatch: Another file may have times that nanoseconds cannot hold.
+    """
+    import pyarrow as pa
+
+    for place, column in enumerate(schema):
+        kinds = {
+            uri: file.schema.field(column.name).type for uri, file in files.items() if column.name in file.schema.names
+        }
+        units = {uri: kind.unit for uri, kind in kinds.items() if pa.types.is_timestamp(kind)}
+        if "ns" not in units.values():
+            continue
+        for uri, unit in units.items():
+            if unit != "ns" and not _in_years_of_nanoseconds(files[uri], column.name):
+                raise SchemaMismatch(
+                    f"{uri} has times in {column.name!r} that nanoseconds, as other files have them, may not hold: write them "
+                    "with one unit, or load the files and store them as a new table"
+                )
+        kind: Any = column.type
+        schema = schema.set(place, column.with_type(pa.timestamp("ns", kind.tz)))
+    return schema
+
+
+def _in_years_of_nanoseconds(file: Inspected, column: str) -> bool:
+    known = file.found.statistics.get(column)
+    if known is None:
+        return False
+    if known.null_count == file.found.file.rows:
+        return True
+    bounds = (known.minimum, known.maximum)
+    return all(isinstance(one, str) and _NANOSECONDS_FROM <= one < _NANOSECONDS_BEFORE for one in bounds)
 
 
 def _castable(kind: Any, other: Any) -> bool:

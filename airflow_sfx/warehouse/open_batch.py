@@ -59,6 +59,7 @@ class OpenBatch:
         inputs: tuple[BatchPin, ...],
         author: Author,
     ) -> None:
+        StoreOptions(inputs=inputs)  # what is no pin is refused now, and not when hours of writing are over
         self._target, self._inputs, self._author = target, inputs, author
         self._keys: tuple[PartitionKey, ...]
         self._partition: Partition
@@ -98,7 +99,7 @@ class OpenBatch:
 
         Raises:
             InvalidName: ``publish`` is no bool; nothing was sealed.
-            InconsistentBatch: There are no files.
+            InconsistentBatch: There are no files, or some in directories below.
             BatchNotFound: The program took longer than a day, and an erasure has given the batch up: files of it may be gone.
             SchemaMismatch: They are no Parquet files, or do not fit together or the table.
         """
@@ -137,6 +138,14 @@ class OpenBatch:
         from airflow_sfx.warehouse.adopt_files import common_schema
 
         place = place_of(self._table.store, self.location)
+        if place.deeper:
+            raise InconsistentBatch(
+                f"{self.location} has files in directories, such as {place.deeper[0]}, which no reader of the batch would look "
+                "into: write all of them into the directory itself",
+                table=str(self._table.ref),
+                partition=self._name,
+                batch_id=self.batch_id,
+            )
         if not place.names:
             raise InconsistentBatch(
                 f"{self.location} has no files: the program that was to write the batch wrote elsewhere, or nothing",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.warehouse import writing
+from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.open_batch import OpenBatch
 from airflow_sfx.warehouse.warehouse import Warehouse
 from airflow_sfx.warehouse.writing import BatchSet
@@ -195,3 +199,49 @@ def test_a_staged_batch_is_published_by_another_close(warehouse, frame) -> None:
     with pytest.raises(sfx.PartitionNotFound):
         warehouse.pin("made", "items", [DAY])
     assert batch.close() == staged == warehouse.pin("made", "items", [DAY])
+
+
+def written(warehouse: Warehouse, files: Mapping[str, pa.Table], **options: object) -> sfx.BatchPin:
+    """A batch of these files, closed."""
+    batch = warehouse.open_batch("sales", "written", [DAY], **options)
+    directory = Path(batch.location.removeprefix("file://"))
+    for name, table in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, directory / name)
+    return batch.close()
+
+
+@pytest.mark.parametrize("below", ["part/b.parquet", "day=1/b.parquet", "a/b/c.parquet"])
+def test_files_in_directories_below_are_refused_and_not_left_out(embedded_uri, below) -> None:
+    warehouse, table = connect(embedded_uri), pa.table({"n": [1]})
+    with pytest.raises(sfx.InconsistentBatch, match=rf"files in directories, such as {below}"):
+        written(warehouse, {"a.parquet": table, below: table})
+    pin = written(warehouse, {"a.parquet": table, "_temporary/0/b.parquet": table})
+    assert len(warehouse.load_dataframe(pin)) == 1
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_nanoseconds_in_one_file_and_a_coarser_unit_in_another_are_read_as_they_are_or_refused(
+    embedded_uri, unit, zone
+) -> None:
+    warehouse = connect(embedded_uri)
+    fine = pa.table({"at": pa.array([1_234_567_891, None], pa.timestamp("ns", zone))})
+    coarse = pa.table({"at": pa.array([1_234], pa.timestamp(unit, zone))})
+    for files in ({"a.parquet": fine, "b.parquet": coarse}, {"a.parquet": coarse, "b.parquet": fine}):
+        loaded = warehouse.load_dataframe(written(warehouse, files), as_="arrow")["at"]
+        wanted = [value for one in files.values() for value in one["at"].cast(pa.timestamp("ns", zone)).to_pylist()]
+        assert loaded.to_pylist() == wanted
+    factor = {"ms": 1000, "us": 1_000_000}[unit]
+    late = pa.table({"at": pa.array([253_402_300_799 * factor], pa.timestamp(unit, zone))})
+    with pytest.raises(sfx.SchemaMismatch, match="b.parquet has times in 'at' that nanoseconds"):
+        written(warehouse, {"a.parquet": fine, "b.parquet": late})
+
+
+def test_what_cannot_be_sealed_is_refused_before_a_program_writes_or_by_the_column(embedded_uri) -> None:
+    warehouse = connect(embedded_uri)
+    for inputs in (["20161031"], "20161031"):
+        with pytest.raises(sfx.InvalidName, match="^inputs="):
+            warehouse.open_batch("sales", "written", [DAY], inputs=inputs)  # type: ignore[arg-type]
+    with pytest.raises(sfx.SchemaMismatch, match="column 'n'.*38 digits"):
+        written(warehouse, {"a.parquet": pa.table({"n": pa.array([1], pa.decimal256(60, 2))})})

@@ -134,7 +134,7 @@ class Storing(Calls):
 
         target = self._target(TableRef(db, table))
         author = Author(producer or self._producer(), reason)
-        return OpenBatch(target, partitions, partition_keys, tuple(inputs), author)
+        return OpenBatch(target, partitions, partition_keys, listed(inputs, "inputs"), author)
 
     def publish(
         self,
