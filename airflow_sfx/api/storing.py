@@ -25,6 +25,7 @@ def store_dataframe(
     inputs: Iterable[BatchPin] = (),
     checks: Iterable[Check] = (),
     evolve: Evolve = "safe",
+    types: Mapping[str, str] | None = None,
     producer: Producer | None = None,
     warehouse: Warehouse | str | None = None,
 ) -> BatchPin:
@@ -43,6 +44,8 @@ def store_dataframe(
         inputs: The pins that the frame was made from, for the manifest.
         checks: What the frame must pass to be published; see `airflow_sfx.checks`.
         evolve: ``safe`` allows added columns and safe widening, ``any`` every change, ``none`` none.
+        types: Hive types by column, as ``{"price": "decimal(10,2)"}``, where the frame's are not what the table is to
+            have: values are cast if none is lost, and come back so.
         producer: Who writes; the process's own identity when absent.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
@@ -75,6 +78,7 @@ def store_dataframe(
         inputs=inputs,
         checks=checks,
         evolve=evolve,
+        types=types,
         producer=producer,
     )
 

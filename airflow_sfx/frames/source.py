@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.declared import Declared, with_declared
 from airflow_sfx.frames.kinds import marks_of
 from airflow_sfx.frames.logical import LogicalSchema, one_dictionary
 from airflow_sfx.frames.names import check_names
@@ -80,7 +82,9 @@ def is_spark(data: object) -> bool:
     return _kind(data) == "pyspark"
 
 
-def to_source(data: object, *, partition_by: Sequence[str] = ()) -> FrameSource:
+def to_source(
+    data: object, *, partition_by: Sequence[str] = (), declared: Declared = MappingProxyType({})
+) -> FrameSource:
     """Take what the caller has and check that it can be stored.
 
     Args:
@@ -88,6 +92,7 @@ def to_source(data: object, *, partition_by: Sequence[str] = ()) -> FrameSource:
             ``__arrow_c_stream__``, or an iterator of these. The first item of an iterator decides the schema.
         partition_by: The columns by which the rows will be divided. A RangeIndex that is not the default one then
             becomes a column, so that each row keeps its own label.
+        declared: The types that columns are to have, as `declared_types` reads them.
 
     Returns:
         The frame as Arrow.
@@ -105,11 +110,11 @@ pyarrow Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream_
     """
     table = _table_of(data, range_as_column=bool(partition_by))
     if table is not None:
-        return FrameSource(table=_checked(table))
+        return FrameSource(table=_checked(with_declared(table, declared)))
     items = _stream_items(data)
     if items is None:
         raise _not_a_frame(data)
-    stream = Stream(items)
+    stream = Stream(with_declared(item, declared) for item in items)
     _check(stream.schema)
     return FrameSource(stream=stream)
 

@@ -234,5 +234,5 @@ def _differs(name: str, first: pa.DataType, now: pa.DataType, number: int) -> Sc
     return SchemaMismatch(
         f"column {name!r} is {first} in the first frame of the iterator and {now} in frame {number}: give all frames "
         f'the same types, for example with df["{name}"].astype(...) on each (a column of integers with missing values '
-        "becomes float in pandas unless it is Int64)"
+        "becomes float in pandas unless it is Int64), or name the type with types="
     )

@@ -48,6 +48,7 @@ class StoreBatchOperator(Destination, PythonOperator):
         publish: Whether the batch becomes current; otherwise it stays staged.
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
+        types: Hive types by column, as ``{"price": "decimal(10,2)"}``; see `airflow_sfx.store_dataframe`.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
         notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
             of Airflow's notifiers, in whose templates ``batch`` says what happened.
@@ -67,6 +68,7 @@ class StoreBatchOperator(Destination, PythonOperator):
     """
 
     checks: Sequence[Check]
+    types: Mapping[str, str] | None
 
     operator_extra_links = (BatchHistoryLink(),)
     template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.names, "cascade")
@@ -86,6 +88,7 @@ class StoreBatchOperator(Destination, PythonOperator):
         publish: bool = True,
         reason: str = "",
         evolve: Evolve = "safe",
+        types: Mapping[str, str] | None = None,
         cascade: bool | str = True,
         notify: Notify | None = None,
         sfx_conn_id: str | None = None,
@@ -105,6 +108,7 @@ class StoreBatchOperator(Destination, PythonOperator):
             checks=checks,
             publish=publish,
             evolve=evolve,
+            types=types,
             cascade=cascade,
             notify=checked(notify, self.task_id),
         )
@@ -160,6 +164,7 @@ class StoreBatchOperator(Destination, PythonOperator):
             inputs=inputs,
             checks=self.checks,
             evolve=self.evolve,
+            types=self.types,
             producer=producer_of(cast("Mapping[str, Any]", context)),
             warehouse=warehouse,
         )

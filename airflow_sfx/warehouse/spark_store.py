@@ -33,6 +33,7 @@ from airflow_sfx.warehouse.writing import BatchSet, Content, FoundFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_sfx.frames.declared import Declared
     from airflow_sfx.frames.parquet import Encoder
 
 _FACTS = "partition string, path string, size bigint, rows bigint, sha256 string, etag string, statistics string, marks string"
@@ -55,6 +56,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         InvalidName: A name or value breaks a rule.
         SchemaMismatch: The frame does not fit the table.
     """
+    from airflow_sfx.frames.declared import declared_types
     from airflow_sfx.frames.hive import columns_of
     from airflow_sfx.frames.kinds import table_columns
     from airflow_sfx.frames.parquet import Encoder
@@ -63,7 +65,8 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     from airflow_sfx.frames.split import key_columns
 
     refuse_checks_of_stream(options.checks)
-    logical = to_source(data.limit(0).toArrow()).logical
+    declared = declared_types(options.types)
+    logical = to_source(data.limit(0).toArrow(), declared=declared).logical
     schema = logical.schema
     by = key_columns(schema, options.partition_by) if options.partition_by else ()
     if by:
@@ -84,12 +87,12 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         lambda: schema_to_text(logical.written_as(columns)), frame_columns, author.producer, options.inputs
     )
     batches = BatchSet(table, ledger, content, take_in=partial(take_in, table, ledger, author))
-    partitions = [partition] if partition is not None else _partitions(data, by, keys)
+    partitions = [partition] if partition is not None else _partitions(data, by, keys, declared)
     if not partitions:
         return nothing_stored(table)
     batches.claim([table.layout.name(one) for one in partitions])
     directories = {name: table.layout.batch_dir(name, batch_id) for name, batch_id in batches.batches.items()}
-    task = _WriteTask(table.store.opener(), table.layout, schema, by, columns, directories)
+    task = _WriteTask(table.store.opener(), table.layout, schema, by, columns, directories, declared)
     rows = data.mapInArrow(task, _FACTS).collect()
     for name, files in _by_partition(rows).items():
         batches.register(name, files)
@@ -98,11 +101,13 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     return conclude(target, table, batches, fitted(), (), options, author)
 
 
-def _partitions(data: Any, by: Sequence[str], keys: Sequence[PartitionKey]) -> list[Partition]:
+def _partitions(data: Any, by: Sequence[str], keys: Sequence[PartitionKey], declared: Declared) -> list[Partition]:
     """The partitions that a frame has rows of."""
+    from airflow_sfx.frames.declared import with_declared
     from airflow_sfx.frames.split import split_by
 
-    values = data.select(*by).distinct().toArrow()
+    of_keys = {name: declared[name] for name in map(str.lower, by) if name in declared}
+    values = with_declared(data.select(*by).distinct().toArrow(), of_keys)
     with_rows = values.append_column("", [[None] * len(values)])  # a frame of keys alone has nothing to divide
     found = [Partition(one) for one, _ in split_by(with_rows, by)]
     for partition in found:
@@ -140,6 +145,7 @@ class _WriteTask:
     columns: tuple[Column, ...]
     directories: Mapping[str, str]
     """The claimed directory of each partition, by name."""
+    declared: Declared
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import TaskContext
@@ -158,10 +164,12 @@ class _WriteTask:
         """The rows of each file, with the name of its partition."""
         import pyarrow as pa
 
+        from airflow_sfx.frames.declared import with_declared
         from airflow_sfx.frames.parquet import gather
         from airflow_sfx.frames.split import StreamSplitter
 
-        typed = (pa.Table.from_batches([batch]).cast(self.schema) for batch in batches if len(batch))
+        whole = (pa.Table.from_batches([batch]) for batch in batches if len(batch))
+        typed = (with_declared(table, self.declared).cast(self.schema) for table in whole)
         if not self.by:
             (name,) = self.directories
             for table in gather(batch for one in typed for batch in one.to_batches()):

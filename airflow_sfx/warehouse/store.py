@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -51,6 +51,7 @@ class StoreOptions:
         inputs: The pins that the frame was made from.
         checks: What the frame must pass to be published.
         evolve: How the table's columns may change.
+        types: The Hive types that columns of the frame are to have.
 
     Raises:
         InvalidName: An argument is none of what it may be.
@@ -63,6 +64,7 @@ class StoreOptions:
     inputs: tuple[BatchPin, ...] = ()
     checks: tuple[Callable[[Any], object], ...] = ()
     evolve: Evolve = "safe"
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.evolve not in get_args(Evolve):
@@ -211,6 +213,7 @@ class _Plan:
 
 
 def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
+    from airflow_sfx.frames.declared import declared_types
     from airflow_sfx.frames.hive import columns_of
     from airflow_sfx.frames.kinds import table_columns
     from airflow_sfx.frames.pandas_frame import nameless_levels
@@ -219,7 +222,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     from airflow_sfx.frames.source import to_source
     from airflow_sfx.frames.split import key_columns
 
-    source = to_source(data, partition_by=options.partition_by or ())
+    source = to_source(data, partition_by=options.partition_by or (), declared=declared_types(options.types))
     if source.table is None:
         refuse_checks_of_stream(options.checks)
     by = key_columns(source.schema, options.partition_by) if options.partition_by else ()

@@ -39,6 +39,7 @@ class Storing(Calls):
         inputs: Iterable[BatchPin] = (),
         checks: Iterable[Check] = (),
         evolve: Evolve = "safe",
+        types: Mapping[str, str] | None = None,
         producer: Producer | None = None,
     ) -> BatchPin:
         """Write a frame as a new batch and make it current. What was there before stays, and can be rolled back to.
@@ -57,6 +58,8 @@ class Storing(Calls):
             inputs: The pins that the frame was made from, for the manifest.
             checks: What the frame must pass to be published; see `airflow_sfx.checks`.
             evolve: ``safe`` allows added columns and safe widening, ``any`` every change, ``none`` none.
+            types: Hive types by column, as ``{"price": "decimal(10,2)"}``, where the frame's are not what the table is to
+                have: values are cast if none is lost, and come back so.
             producer: Who writes; the process's own identity when absent.
 
         Returns:
@@ -86,7 +89,9 @@ class Storing(Calls):
             raise InvalidName("partitions= and partition_by= were both given: pass one of them")
         target = self._target(TableRef(dest_db, dest_table))
         pins, checked = listed(inputs, "inputs"), listed(checks, "checks")
-        options = StoreOptions(partitions, partition_by, partition_keys, publish, pins, checked, evolve)
+        options = StoreOptions(
+            partitions, partition_by, partition_keys, publish, pins, checked, evolve, {} if types is None else types
+        )
         author = Author(producer or self._producer(), reason)
         if is_spark(df):
             from airflow_sfx.warehouse.spark_store import store_spark

@@ -1,0 +1,184 @@
+"""Columns whose Hive type the caller says: the values are cast where none is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.frames.arrays import to_wider
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyType
+from airflow_sfx.frames.hive import arrow_type, hive_type
+from airflow_sfx.frames.kinds import filled, open_parts
+from airflow_sfx.frames.names import unknown_column
+from airflow_sfx.frames.pandas_frame import memory_of, with_memory
+
+Declared = Mapping[str, AnyType]
+"""Arrow types by column name in lower case."""
+
+
+def declared_types(given: Mapping[str, str]) -> dict[str, AnyType]:
+    """Read the ``types=`` of a store.
+
+    Args:
+        given: Hive types by column name.
+
+    Returns:
+        The Arrow types by name in lower case.
+
+    Raises:
+        InvalidName: It is no mapping of names to types, or a name comes twice.
+        SchemaMismatch: A type is none that frames have.
+
+    Example:
+        >>> declared_types({"Price": "decimal(10,2)"})
+        {'price': Decimal128Type(decimal128(10, 2))}
+    """
+    found: dict[str, AnyType] = {}
+    if not isinstance(given, Mapping):
+        raise InvalidName(
+            f"types={given!r:.80} is no mapping: pass column names with Hive types, as in {{'price': 'double'}}"
+        )
+    for name, text in given.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise InvalidName(f"types= has {name!r:.80}: {text!r:.80}: pass column names with Hive types, both as text")
+        if name.lower() in found:
+            raise InvalidName(f"types= names the column {name!r} twice, as Hive ignores case: name it once")
+        try:
+            found[name.lower()] = arrow_type(text)
+        except (SchemaMismatch, ValueError) as error:
+            raise SchemaMismatch(
+                f"types= has {text!r:.80} for the column {name!r}, which is no Hive type that frames have: use one such as "
+                "bigint, decimal(10,2), timestamp or array<string>"
+            ) from error
+    return found
+
+
+def with_declared(table: pa.Table, wanted: Declared) -> pa.Table:
+    """Give columns of a frame the types that were said.
+
+    Args:
+        table: The frame.
+        wanted: The types.
+
+    Returns:
+        The frame. A column that has the Hive type already stays as it is; of the others, pandas forgets what they were.
+
+    Raises:
+        SchemaMismatch: There is no such column, or a value does not fit; the message names column, row and value.
+
+    Example:
+        >>> with_declared(pa.table({"n": [1, 2]}), declared_types({"N": "double"})).schema.field("n").type
+        DataType(double)
+    """
+    known = {name.lower(): position for position, name in enumerate(table.column_names)}
+    changed = []
+    for name, kind in wanted.items():
+        if name not in known:
+            raise unknown_column(name, table.column_names)
+        field = table.schema.field(known[name])
+        if open_parts(field.type) or not _is_already(field.type, kind):
+            column = _cast(table.column(known[name]), kind, field.name)
+            table = table.set_column(known[name], field.with_type(kind), column)
+            changed.append(field.name)
+    memory = memory_of(table.schema)
+    if not changed or memory is None or "columns" not in memory:
+        return table
+    records = {name: record for name, record in memory["columns"].items() if name not in changed}
+    schema = with_memory(table.schema, {**memory, "columns": records})
+    return table.replace_schema_metadata(schema.metadata)
+
+
+def _is_already(kind: AnyType, wanted: AnyType) -> bool:
+    try:
+        return hive_type(kind) == hive_type(wanted)
+    except SchemaMismatch:  # a type that cannot be stored as it is
+        return False
+
+
+def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
+    chunks: list[AnyArray] = []
+    row = 0
+    for chunk in column.chunks:
+        lost = _lost(to_wider(chunk, filled(chunk.type, kind)), kind)
+        if lost is not None:
+            raise SchemaMismatch(
+                f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as types= says: row {row + lost} has "
+                f"{chunk[lost]!s:.80}, which would be lost or changed. Round or convert the values, or name a wider type"
+            )
+        chunks.append(_converted(chunk, kind))
+        row += len(chunk)
+    return pa.chunked_array(chunks, type=kind)
+
+
+def _lost(array: AnyArray, kind: AnyType) -> int | None:
+    """The first value that does not come through a cast unchanged."""
+    if isinstance(array, pa.DictionaryArray):
+        return _lost(array.dictionary.take(array.indices), kind)
+    if any(_is_number(one) and types.is_temporal(other) for one, other in ((array.type, kind), (kind, array.type))):
+        return _first(array.is_valid())  # nobody knows of which unit, or since when
+    try:
+        made = _converted(array, kind)
+    except pa.ArrowException:
+        return _first_failing(array, kind)
+    return None if types.is_null(array.type) or _is_text(array.type) else _first_other(array, made)
+
+
+def _first_other(array: AnyArray, made: AnyArray) -> int | None:
+    """The first value that is another one after a cast, as a cast back tells."""
+    try:
+        back = _converted(made, array.type)
+    except pa.ArrowException:
+        return _first_failing(made, array.type)
+    if types.is_nested(array.type):
+        if back.equals(array):
+            return None
+        pairs = enumerate(zip(array.to_pylist(), back.to_pylist(), strict=True))
+        return next((row for row, (one, other) in pairs if repr(one) != repr(other)), None)
+    differs: Any = pc.not_equal(array, back)
+    if types.is_floating(array.type):
+        differs = pc.and_(differs, pc.invert(pc.and_(pc.is_nan(array), pc.is_nan(back))))
+    return _first(differs)
+
+
+def _first(flags: Any) -> int | None:
+    place: int = pc.index(flags, True).as_py()
+    return None if place < 0 else place
+
+
+def _converted(array: AnyArray, kind: AnyType) -> AnyArray:
+    """A cast; Arrow asks for 19 digits of a decimal for every whole number, and rounds the last bit of a decimal's float."""
+    if isinstance(array, pa.DictionaryArray):
+        return _converted(array.dictionary, kind).take(array.indices)
+    if types.is_integer(array.type) and types.is_decimal(kind):
+        return array.cast(pa.decimal128(20, 0)).cast(kind)
+    if types.is_decimal(array.type) and types.is_floating(kind):
+        return array.cast(pa.string()).cast(kind)
+    return to_wider(array, kind)
+
+
+def _first_failing(array: AnyArray, kind: AnyType) -> int:
+    start, length = 0, len(array)
+    while length > 1:
+        half = length // 2
+        try:
+            _converted(
+                array.take(pa.array(range(start, start + half))), kind
+            )  # a slice of lists has all values below it
+        except pa.ArrowException:
+            length = half
+        else:
+            start, length = start + half, length - half
+    return start
+
+
+def _is_number(kind: AnyType) -> bool:
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+
+
+def _is_text(kind: AnyType) -> bool:
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
