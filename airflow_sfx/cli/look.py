@@ -156,9 +156,11 @@ def head(
     pieces = settings.warehouse.load_dataframe(
         *chosen.names, chosen.partitions, batch_id=batch, as_of=at, as_="arrow", batches=True
     )
+    from airflow_sfx.warehouse.diff_rows import row_of
+
     found: list[dict[str, Any]] = []
     for piece in pieces:
-        found += piece.slice(0, rows - len(found)).to_pylist()
+        found += [dict(row_of(piece, number)) for number in range(min(len(piece), rows - len(found)))]
         if len(found) >= rows:
             break
     if as_json:

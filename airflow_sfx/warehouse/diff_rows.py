@@ -206,13 +206,14 @@ class _Both:
         columns = [name for name, codes in self._codes.items() if codes[old] != codes[new]] if kind == "changed" else []
         return RowExample(
             kind,
-            None if old < 0 else dict(_row(before, int(old))),
-            None if new < 0 else dict(_row(after, int(new) - self._rows)),
+            None if old < 0 else dict(row_of(before, int(old))),
+            None if new < 0 else dict(row_of(after, int(new) - self._rows)),
             tuple(columns),
         )
 
 
-def _row(table: pa.Table, number: int) -> Iterator[tuple[str, object]]:
+def row_of(table: pa.Table, number: int) -> Iterator[tuple[str, object]]:
+    """The values of a row by column; text for a time that Python has no object for."""
     for name in table.column_names:
         yield name, _value(table.column(name), number)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import typer
 from click.testing import CliRunner
@@ -160,3 +161,14 @@ def test_a_path_that_is_no_text_is_refused(tmp_path) -> None:
     for uri in ("embedded:///tmp/\udcff", "embedded:///tmp/%00", "hive://host:1?location=file:///%00"):
         with pytest.raises(sfx.InvalidName, match="null character or half a surrogate pair"):
             sfx.connect(uri)
+
+
+def test_times_that_python_has_no_object_for_are_shown(command, warehouse) -> None:
+    last = 253_402_300_799_999_999
+    for number, kind in enumerate((pa.timestamp("us", "Asia/Tokyo"), pa.timestamp("us"))):
+        for values in ([0, last], [last, 0]):
+            pin = warehouse.store_dataframe(pa.table({"at": pa.array(values, kind)}), "times", f"late_{number}")
+        for words in (["head"], ["head", "--json"], ["diff"], ["diff", "--json"]):
+            done = command(words[0], f"{pin.database}.{pin.table}", *words[1:])
+            assert done.returncode == 0, done.stderr
+            assert "9999-12-31" in done.stdout or words[0] == "diff"
