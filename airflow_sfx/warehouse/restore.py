@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.core.schema import Column
+from airflow_sfx.core.schema import OPEN, Column, ColumnKind
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import merge_columns
 from airflow_sfx.frames.schema_text import columns_in
@@ -53,6 +53,30 @@ def batch_columns(manifest: Manifest) -> tuple[Column, ...]:
     """What a batch gives a table: its columns but for those of an index without a name."""
     names = {column.name for column in manifest.columns}
     return tuple(column for column in columns_in(manifest.schema) if column.name in names)
+
+
+def kinds_in_batches(table: OpenTable, names: Collection[str]) -> dict[str, ColumnKind]:
+    """What columns are in all current batches that have values in them.
+
+    Args:
+        table: The table.
+        names: The columns, in lower case.
+
+    Returns:
+        By name in lower case; absent are ordinary columns, and those that batches have as different things.
+    """
+    found: dict[str, ColumnKind] = {}
+    differ: set[str] = set()
+    for manifest in _current_manifests(table):
+        for column in batch_columns(manifest):
+            name, kind = column.name.lower(), column.kind
+            if name not in names or OPEN in kind.by_path.values():
+                continue
+            before = found.setdefault(name, kind)
+            if before.parts != kind.parts:
+                differ.add(name)
+            found[name] = replace(before, marks=before.marks | kind.marks)
+    return {name: kind for name, kind in found.items() if kind and name not in differ}
 
 
 def _some_manifest(store: Store, bare: TableLayout) -> tuple[str, Manifest] | None:

@@ -201,7 +201,38 @@ class Target:
 
         if not have:
             return columns
-        return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref))
+        try:
+            return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref))
+        except SchemaMismatch:
+            learned = self._learned(columns)
+            if learned is None:
+                raise
+        return merge_columns(learned, columns, evolve=evolve, table_name=str(self.ref))
+
+    def _learned(self, columns: Sequence[Column]) -> tuple[Column, ...] | None:
+        """The table's columns with what its batches say they are, where a version made it that did not note that.
+
+        It is noted now. None where that would not help a frame of these columns.
+        """
+        if self.existing is None or self.adopted:
+            return None
+        special = {column.name.lower() for column in columns if column.kind.parts}
+        silent = {column.name.lower() for column in self.existing.columns if not column.kind} & special
+        if not silent:
+            return None
+        from airflow_sfx.warehouse.restore import kinds_in_batches
+
+        kinds = kinds_in_batches(OpenTable.of(self.existing, self.store, self.metastore), silent)
+        if not kinds:
+            return None
+
+        def note(now: TableInfo) -> TableInfo:
+            told = (
+                replace(one, kind=kinds.get(one.name.lower(), one.kind)) if not one.kind else one for one in now.columns
+            )
+            return replace(now, columns=tuple(told))
+
+        return self.metastore.update_table(self.ref, note).columns
 
     def open(self, keys: tuple[PartitionKey, ...], columns: tuple[Column, ...]) -> OpenTable:
         """The table as it is, or as it will be made: its paths are known before the metastore knows it."""

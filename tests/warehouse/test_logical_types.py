@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import ColumnKind
+from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.frames.builders import category, objects
@@ -209,6 +211,25 @@ def test_a_table_that_its_metastore_has_lost_remembers_again_when_it_is_repaired
     again.repair("db", "t")
     assert again.show("db", "t").columns == before
     assert [column.kind.description for column in before] == ["period[M]", "duration in nanoseconds"]
+
+
+def forget_kinds(warehouse: Warehouse) -> None:
+    """Leave a table as an earlier version made it."""
+    warehouse.metastore.update_table(
+        TableRef("db", "t"), lambda info: replace(info, columns=tuple(column.plain for column in info.columns))
+    )
+
+
+def test_a_table_of_an_earlier_version_learns_from_its_batches_what_its_columns_are(warehouse) -> None:
+    store(warehouse, MONTHS, "1")
+    forget_kinds(warehouse)
+    assert kind_of(warehouse) == ""
+    with pytest.raises(SchemaMismatch, match=r"period\[M\] and the frame as period\[D\]"):
+        store(warehouse, DAYS, "2")
+    forget_kinds(warehouse)
+    store(warehouse, MONTHS, "2")
+    assert kind_of(warehouse) == "period[M]"
+    assert len(warehouse.load_dataframe("db", "t")) == 2 * len(MONTHS)
 
 
 def test_evolve_any_gives_the_table_the_frames_kind_and_reads_no_value_as_another(warehouse) -> None:
