@@ -138,7 +138,9 @@ def scan_together(kind: Any, unified: Any) -> bool:
         return scan_together(kind.value_type, unified)
     if types.is_dictionary(unified):
         return scan_together(kind, unified.value_type)
-    return types.is_null(kind) or _grows(kind, unified)
+    if types.is_null(kind):  # of which files have text without values: Arrow makes any type of it that is not nested
+        return not types.is_nested(unified)
+    return _grows(kind, unified)
 
 
 def _grows(kind: Any, unified: Any) -> bool:

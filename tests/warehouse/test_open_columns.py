@@ -251,3 +251,17 @@ def test_a_check_of_a_frame_without_rows_is_made_all_the_same(embedded) -> None:
     empty = pd.DataFrame({"day": pd.Series(dtype=str), "n": pd.Series(dtype=int)})
     with pytest.raises(sfx.CheckFailed, match="no rows"):
         embedded.store_dataframe(empty, "db", "t", partition_by=["day"], checks=[some])
+
+
+@pytest.mark.parametrize("first", [pa.null(), pa.list_(pa.null()), pa.struct([("a", pa.null())])])
+@pytest.mark.parametrize("second", [pa.null(), pa.list_(pa.null()), pa.struct([("a", pa.null())])])
+def test_batches_that_leave_a_column_open_are_read_together(embedded, first: pa.DataType, second: pa.DataType) -> None:
+    values = {pa.null(): None, pa.list_(pa.null()): [], pa.struct([("a", pa.null())]): {"a": None}}
+    stored: list[Any] = []
+    for night, kind in enumerate((first, second)):
+        try:
+            embedded.store_dataframe(nothing(kind, values[kind]), "nights", "open", [str(night)])
+        except sfx.SchemaMismatch:  # of a list and a struct
+            continue
+        stored += [values[kind], None]
+    assert embedded.load_dataframe("nights", "open", as_="arrow").column("c").to_pylist() == stored

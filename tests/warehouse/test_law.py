@@ -1,0 +1,167 @@
+"""The law: what two stores of one table accepted is what every read gives back, by value and by logical type.
+
+For any two frames A and B: if both are stored in partitions of one table, the whole table can be read as pandas, polars and
+Arrow, each partition's rows in it are those that its pin gives, and `diff` calls the two identical only if they are. On S3 and
+Hive, Spark SQL reads the same values.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import HealthCheck, event, given, note, settings
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.warehouse.logical_columns import Column, pairs
+from tests.warehouse.logical_values import as_engines_have, of_arrow, of_pandas
+
+EXAMPLES = int(os.environ.get("SFX_LAW_EXAMPLES", "300"))
+ON_STACK = 24
+OPEN = (
+    "null",
+    "None",
+    "empty",
+    "all NaN",
+)  # columns without a type, of which tests/warehouse/test_open_columns.py has more
+
+Drawn = tuple[tuple[str, Column], tuple[str, Column]]
+Pins = dict[str, tuple[sfx.BatchPin, Column]]
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return connect(f"embedded://{tmp_path_factory.mktemp('law')}")
+
+
+@given(pairs())
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+def test_what_a_table_accepts_is_what_every_read_gives(warehouse: Warehouse, drawn: Drawn) -> None:
+    check_law(warehouse, new_table(), drawn)
+
+
+def check_law(warehouse: Warehouse, table: str, drawn: Drawn) -> Pins:
+    """Store both; whatever the stores accept must hold the law."""
+    note(f"{drawn[0][0]}: {drawn[0][1]!r}, then {drawn[1][0]}: {drawn[1][1]!r}")
+    pins = stored(warehouse, table, [column for _, column in drawn])
+    for pin, column in pins.values():
+        check_alone(warehouse, pin, column)
+    if pins:
+        check_whole(warehouse, table, pins)
+    if len(pins) > 1:
+        check_diff(warehouse, pins)
+    return pins
+
+
+def stored(warehouse: Warehouse, table: str, columns: Sequence[Column]) -> Pins:
+    """Store each column in a partition of its own; a store may refuse, but must name the column."""
+    pins: Pins = {}
+    for number, column in enumerate(columns, 1):
+        try:
+            pin = warehouse.store_dataframe(frame_of(column), "law", table, [str(number)], partition_keys=["night"])
+        except sfx.SfxError as error:
+            event(type(error).__name__)
+            assert "'c'" in str(error), f"the message names no column: {error}"
+        else:
+            pins[str(number)] = (pin, column)
+    event(f"{len(pins)} stored")
+    return pins
+
+
+def check_alone(warehouse: Warehouse, pin: sfx.BatchPin, column: Column) -> None:
+    """A batch is what was stored: pandas' columns to the dtype, Arrow's to the type."""
+    if isinstance(column, pd.Series):
+        pd.testing.assert_frame_equal(warehouse.load_dataframe(pin), frame_of(column))
+        return
+    back = warehouse.load_dataframe(pin, as_="arrow").column("c")
+    assert back.type == column.type
+    assert of_arrow(back) == of_arrow(column)
+    if not isinstance(column, pa.ExtensionArray):  # pandas has objects of its own for some of them
+        assert of_pandas(warehouse.load_dataframe(pin)["c"]) == of_arrow(column)
+
+
+def check_whole(warehouse: Warehouse, table: str, pins: Pins) -> None:
+    """Each partition's rows in a read of the whole table are those of its pin."""
+    whole = warehouse.load_dataframe("law", table)
+    for night, (pin, _) in pins.items():
+        rows = whole["c"][whole["night"].astype(str) == night]
+        assert of_pandas(rows) == of_pandas(warehouse.load_dataframe(pin)["c"]), f"pandas, partition {night}"
+    for as_ in ("arrow", "polars"):
+        together = arrow_of(warehouse.load_dataframe("law", table, as_=as_))
+        for night, (pin, _) in pins.items():
+            there = pc.equal(together.column("night").cast(pa.string()), night).to_pylist()
+            rows = [value for value, mine in zip(of_arrow(together.column("c")), there, strict=True) if mine]
+            alone = of_arrow(arrow_of(warehouse.load_dataframe(pin, as_=as_)).column("c"))
+            assert rows == alone, f"{as_}, partition {night}"
+
+
+def check_diff(warehouse: Warehouse, pins: Pins) -> None:
+    """Two batches are identical if their rows are, and if, and only if, they mean the same."""
+    (before, a), (after, b) = pins.values()
+    same = sorted(map(repr, meant(a))) == sorted(map(repr, meant(b)))
+    identical = warehouse.diff(before, after).identical
+    assert not identical or same, "diff calls different rows identical"
+    assert identical or not (same and type(a) is type(b) and type_of(a) == type_of(b)), "diff finds what is not there"
+
+
+def frame_of(column: Column) -> Any:
+    """A frame of one column."""
+    return pa.table({"c": column}) if isinstance(column, pa.Array) else pd.DataFrame({"c": column})
+
+
+def meant(column: Column) -> list[Any]:
+    """A column's values as they are meant."""
+    return of_arrow(column) if isinstance(column, pa.Array) else of_pandas(column)
+
+
+def type_of(column: Column) -> Any:
+    """A column's type, categories and all."""
+    return column.type if isinstance(column, pa.Array) else column.dtype
+
+
+def arrow_of(found: Any) -> pa.Table:
+    """What was loaded, as Arrow."""
+    return found if isinstance(found, pa.Table) else found.to_arrow()
+
+
+def new_table() -> str:
+    """A name that no table has."""
+    return f"t{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def on_stack(stack_uri: str, spark: Any) -> tuple[Warehouse, Any]:
+    return connect(stack_uri), spark
+
+
+@given(drawn=pairs(lambda name: not any(word in name for word in OPEN)))
+@settings(
+    max_examples=ON_STACK, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+def test_spark_sql_reads_the_same_values_from_s3_and_hive(on_stack: tuple[Warehouse, Any], drawn: Drawn) -> None:
+    warehouse, spark = on_stack
+    table = new_table()
+    check_spark(spark, table, check_law(warehouse, table, drawn))
+
+
+def check_spark(spark: Any, table: str, pins: Pins) -> None:
+    """Spark SQL reads what was stored, in the units that the docs promise."""
+    if not pins:
+        return
+    spark.catalog.refreshTable(f"law.{table}")
+    read = spark.sql(f"select night, c from law.{table}").toArrow()
+    nights = read.column("night").to_pylist()
+    values = list(map(as_engines_have, of_arrow(read.column("c"))))
+    for night, (_, column) in pins.items():
+        rows = [value for value, mine in zip(values, nights, strict=True) if mine == night]
+        assert sorted(map(repr, rows)) == sorted(map(repr, map(as_engines_have, meant(column)))), (
+            f"Spark, partition {night}"
+        )
