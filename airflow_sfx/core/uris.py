@@ -61,7 +61,8 @@ def parse_uri(text: str, what: str) -> Uri:
         >>> parse_uri("s3://ada:s3cr3t@bucket/prefix", "the location")
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: the location holds a user name or a password: leave them out, ...
+        airflow_sfx.core.errors.InvalidName: the location holds a user name or a password: leave them out, because URIs and \
+addresses are logged and stored. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or an Airflow connection
     """
     form = _FORM.fullmatch(text)
     if form is None:
