@@ -136,7 +136,9 @@ def test_a_value_that_the_first_ones_do_not_fit_is_refused_with_column_and_row(v
 
 
 @pytest.mark.parametrize(
-    "bad", [NAN, HUGE, time(5, tzinfo=UTC), {1}, {"a": b""}, [NAN], object(), 1j, range(3)], ids=str
+    "bad",
+    [NAN, HUGE, time(5, tzinfo=UTC), {1}, {"a": b""}, [NAN], object(), 1j, range(3)],
+    ids=lambda bad: type(bad).__name__,
 )
 def test_a_first_value_that_cannot_be_kept_is_refused_with_column_and_row(bad) -> None:
     with pytest.raises(sfx.SchemaMismatch, match="the column 'x' does not fit .*: row 2 has"):
