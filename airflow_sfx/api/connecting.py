@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.hooks.context import current_producer
 from airflow_sfx.warehouse import connect as _connect
@@ -42,7 +43,7 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
         []
     """
     if uri is not None:
-        return _connect.connect(uri, producer=producer or current_producer)
+        return _connect.connect(uri, producer=current_producer if producer is None else producer)
     named = os.environ.get(VARIABLE)
     if not named and _knows_connections():
         from airflow_sfx.hooks.sfx import default_warehouse
@@ -70,4 +71,8 @@ def warehouse_of(given: Warehouse | str | None) -> Warehouse:
     """The warehouse of a call's ``warehouse=``."""
     if isinstance(given, Warehouse):
         return given
-    return connect() if given is None else _opened(given)
+    if given is None:
+        return connect()
+    if not isinstance(given, str):
+        raise InvalidName(f"warehouse={given!r:.80} is no warehouse: pass its URI, or what sfx.connect() gives")
+    return _opened(given)

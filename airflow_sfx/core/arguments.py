@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.jsontext import storable_text
 
 T = TypeVar("T")
+
+_LONGEST = timedelta(days=365_000)
 
 
 def listed(given: Iterable[T], argument: str) -> tuple[T, ...]:
@@ -140,7 +143,7 @@ def named(text: str, argument: str) -> str:
         The name.
 
     Raises:
-        InvalidName: It is not text, or holds nothing.
+        InvalidName: It is not text, holds nothing, or has half a surrogate pair.
 
     Example:
         >>> named(None, "run")
@@ -152,7 +155,7 @@ def named(text: str, argument: str) -> str:
         raise InvalidName(
             f"{argument}={text!r:.80} is not a name: pass text that holds something, as in {argument}='nightly'"
         )
-    return text
+    return storable_text(text, f"{argument}=")
 
 
 def whole(number: int, argument: str) -> int:
@@ -177,6 +180,36 @@ def whole(number: int, argument: str) -> int:
     if not isinstance(number, int) or isinstance(number, bool):
         raise InvalidName(f"{argument}={number!r:.80} is not a whole number: pass one, as in {argument}=10")
     return number
+
+
+def lasting(time: timedelta, argument: str) -> timedelta:
+    """A length of time that was passed, where it is one that leads from now into the past or the future.
+
+    Args:
+        time: The argument.
+        argument: Its name, for the message.
+
+    Returns:
+        The time.
+
+    Raises:
+        InvalidName: It is none, is negative, or leads out of the calendar.
+
+    Example:
+        >>> lasting(90, "grace")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: grace=90 is no length of time: pass one, such as timedelta(days=90)
+    """
+    if not isinstance(time, timedelta):
+        raise InvalidName(f"{argument}={time!r:.80} is no length of time: pass one, such as timedelta(days=90)")
+    if time < timedelta(0):
+        raise InvalidName(f"{argument}={time}: it is no time in the past")
+    if time > _LONGEST:
+        raise InvalidName(
+            f"{argument}={time}: the calendar does not reach so far; pass {_LONGEST.days} days at the most"
+        )
+    return time
 
 
 def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str | None] | None:

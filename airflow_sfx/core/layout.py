@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.jsontext import storable_text
 from airflow_sfx.core.partition import Partition, escape, unescape
 from airflow_sfx.core.table import TableRef
 
@@ -173,10 +174,14 @@ class TableLayout:
 def path_step(text: str) -> str:
     """Any text as one step of a path: two texts never give the same.
 
+    Raises:
+        InvalidName: It is no text, or has half a surrogate pair.
+
     Example:
         >>> path_step("etl/daily"), path_step("..")
         ('etl%2Fdaily', '%2E%2E')
     """
+    storable_text(text, "the name ")
     encoded = quote(text, safe=":+~@ ").replace(".", "%2E")
     if len(encoded) <= _LONGEST_STEP:
         return encoded

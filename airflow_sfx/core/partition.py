@@ -300,7 +300,7 @@ def _as_text(value: object) -> str:
         return value.isoformat(sep=" ")
     if isinstance(value, date):
         return value.isoformat()
-    if hasattr(value, "__index__"):
+    if hasattr(value, "__index__") and not getattr(value, "shape", ()):  # which an array of one number has, too
         return str(value.__index__())
     raise InvalidName(
         f"{value!r} ({type(value).__name__}) cannot be a partition value: pass text, an integer, a boolean or a date"

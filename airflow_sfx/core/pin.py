@@ -15,6 +15,9 @@ VERSION = 1
 _TEXTS = ("database", "table", "location")
 
 
+_NO_ENTRIES = "is no entry of a pin: pass a tuple of pairs of a partition's name and a batch ID, or use BatchPin.of(…)"
+
+
 @dataclass(frozen=True, slots=True)
 class BatchPin:
     """Exactly one batch of each of some partitions of one table; of none, where a frame without rows was to be divided.
@@ -45,7 +48,16 @@ class BatchPin:
 
     def __post_init__(self) -> None:
         TableRef(self.database, self.table)
-        for name, batch_id in self.entries:
+        if not isinstance(self.location, str):
+            raise InvalidName(
+                f"the location {self.location!r:.80} of a pin is no text: pass the table's directory as a URI"
+            )
+        if not isinstance(self.entries, tuple):
+            raise InvalidName(f"{self.entries!r:.80} {_NO_ENTRIES}")
+        for entry in self.entries:
+            if not isinstance(entry, tuple) or len(entry) != 2 or not isinstance(entry[0], str):  # noqa: PLR2004
+                raise InvalidName(f"{entry!r:.80} {_NO_ENTRIES}")
+            name, batch_id = entry
             check_batch_id(batch_id)
             if any(step in ("..", ".") for step in name.split("/")) or name.startswith("/"):
                 raise InvalidName(f"{name!r} in a pin of {self.database}.{self.table} is not a partition's name")
@@ -70,7 +82,15 @@ class BatchPin:
             >>> str(BatchPin.of(items, "s3://bucket/sales.db/items", {"20161031": "20161101002256"}))
             'sales.items 20161031@20161101002256'
         """
-        return cls(ref.database, ref.table, location, tuple(sorted(batches.items())))
+        if not isinstance(ref, TableRef):
+            raise InvalidName(f"{ref!r:.80} is no TableRef: pass sfx.TableRef(database, table)")
+        if not isinstance(batches, Mapping):
+            raise InvalidName(f"batches={batches!r:.80} does not say a batch ID for each partition: pass a dictionary")
+        try:
+            entries = tuple(sorted(batches.items()))
+        except TypeError as error:
+            raise InvalidName(f"{batches!r:.80} names partitions by what is no text: pass their names") from error
+        return cls(ref.database, ref.table, location, entries)
 
     @property
     def ref(self) -> TableRef:

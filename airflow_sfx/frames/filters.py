@@ -315,7 +315,10 @@ def _joined(how: Any, conditions: Collection[pc.Expression]) -> pc.Expression:
 def _items(given: Any, filters: object, why: str) -> list[Any]:
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise _not_understood(filters, why)
-    return list(given)
+    try:
+        return list(given)
+    except TypeError as error:  # of an array without dimensions, which passes for an iterable
+        raise _not_understood(filters, why) from error
 
 
 def _is_condition(item: object) -> bool:

@@ -192,6 +192,8 @@ def key_type_of(arrow: AnyType) -> str:
     """
     if isinstance(arrow, pa.DictionaryType):
         return key_type_of(arrow.value_type)
+    if isinstance(arrow, pa.BaseExtensionType):
+        raise SchemaMismatch(f"a column of type {arrow} cannot be a partition key: convert it to text")
     if types.is_timestamp(arrow) and arrow.tz is not None:
         raise SchemaMismatch(
             f"a column of type {arrow} cannot be a partition key, since Hive's keys have no time zone: "

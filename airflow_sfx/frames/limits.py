@@ -1,11 +1,13 @@
-"""How deep and how wide a nested column may be, so that whatever reads tables reads it."""
+"""How deep and how wide a nested column may be, and in which time zones, so that whatever reads tables reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
@@ -31,7 +33,6 @@ def check_levels(field: AnyField) -> None:
         SchemaMismatch: It is; the message names the column.
 
     Example:
-        >>> import pyarrow as pa
         >>> check_levels(pa.field("pairs", pa.list_(pa.list_(pa.int64()))))
     """
     kinds: list[Any] = [field.type]
@@ -41,6 +42,29 @@ def check_levels(field: AnyField) -> None:
         levels += bool(kinds)
         if levels > MAX_LEVELS:
             raise _too_deep(field.name)
+
+
+def check_zones(field: AnyField) -> None:
+    """Refuse a column of times in a zone that nobody knows: it could be stored, and no reader shows its times.
+
+    Args:
+        field: The column.
+
+    Raises:
+        SchemaMismatch: It has one; the message names the column.
+
+    Example:
+        >>> check_zones(pa.field("at", pa.timestamp("us", "Europe/Berlin")))
+    """
+    kinds: list[Any] = [field.type]
+    while kinds:
+        kind = _plain(kinds.pop())
+        if types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
+            raise SchemaMismatch(
+                f"column {field.name!r} cannot be stored: its times are in the zone {kind.tz!r:.60}, which the time zone "
+                "database does not have: convert it to one that it has, such as UTC or Europe/Berlin"
+            )
+        kinds.extend(_inner(kind))
 
 
 def check_objects(values: Iterable[object], name: str) -> None:
@@ -88,6 +112,15 @@ def check_type_text(name: str, text: str) -> str:
             f"has room for {MAX_TYPE_TEXT:,}: make columns of its fields, or a map, or store it as text, such as JSON"
         )
     return text
+
+
+@lru_cache(maxsize=256)
+def _is_zone(name: str) -> bool:
+    try:
+        pa.scalar(0, pa.timestamp("s", name)).as_py()
+    except (LookupError, ValueError, pa.ArrowException):  # pytz and zoneinfo each have their own errors
+        return False
+    return True
 
 
 def _too_deep(name: str) -> SchemaMismatch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import reprlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.jsontext import storable_text
 from airflow_sfx.frames.arrow import AnyColumn, AnyField
 from airflow_sfx.frames.logical import schema_of
 from airflow_sfx.frames.names import check_names, is_nameless_level, is_storable_name, nameless_level
@@ -58,6 +60,7 @@ def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_col
     import pandas as pd
 
     names = _column_names(frame)
+    attrs = _kept_attrs(frame.attrs) if frame.attrs and keep_range else None
     fields: list[AnyField] = []
     arrays: list[Any] = []
     memory: dict[str, Any] = {}
@@ -82,8 +85,8 @@ def table_of_frame(frame: pd.DataFrame, *, keep_range: bool = True, range_as_col
     if records:
         memory["columns"] = records
     memory.update(_axis(frame.columns))
-    if frame.attrs and keep_range:
-        memory["attrs"] = _kept_attrs(frame.attrs)
+    if attrs is not None:
+        memory["attrs"] = attrs
     metadata = {METADATA: json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)}
     return pa.Table.from_arrays(arrays, schema=schema_of(fields, metadata))
 
@@ -105,7 +108,9 @@ def frame_of_table(table: pa.Table) -> pd.DataFrame:
 
     memory = memory_of(table.schema)
     if memory is None and b"pandas" in (table.schema.metadata or {}):
-        return table.to_pandas()
+        with contextlib.suppress(LookupError, UnicodeDecodeError):
+            return table.to_pandas()
+        table = table.replace_schema_metadata(None)  # what another program noted there is no such record
     memory = memory or {}
     records: Mapping[str, Spec] = memory.get("columns", {})
     levels = _levels(memory, table)
@@ -144,7 +149,18 @@ def memory_of(schema: pa.Schema) -> dict[str, Any] | None:
         found = json.loads(text)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and _is_memory(found) else None
+
+
+def _is_memory(found: dict[str, Any]) -> bool:
+    """Whether an object has the form of ours: a table from elsewhere may have anything there."""
+    records, index = found.get("columns", {}), found.get("index", {})
+    return (
+        isinstance(records, dict)
+        and all(isinstance(record, dict) and isinstance(record.get("kind"), str) for record in records.values())
+        and isinstance(index, dict | list)
+        and all(isinstance(level, dict) and "column" in level for level in (index if isinstance(index, list) else ()))
+    )
 
 
 def index_columns(schema: pa.Schema) -> tuple[str, ...]:
@@ -288,6 +304,9 @@ def _remember_shape(index: pd.Index[Any], entry: dict[str, Any]) -> None:
 
 
 def _axis_name(name: object) -> object:
+    for part in name if isinstance(name, tuple) else (name,):
+        if isinstance(part, str):
+            storable_text(part, "the name of an index, ")
     if isinstance(name, tuple) and all(type(part) in _PLAIN_NAMES for part in name):
         return {"tuple": list(name)}
     if type(name) in _PLAIN_NAMES:
@@ -305,11 +324,12 @@ def _named(entry: object) -> Any:
 def _kept_attrs(attrs: Mapping[Any, Any]) -> Any:
     try:
         kept = json.loads(json.dumps(attrs))
-    except (TypeError, ValueError):
+        json.dumps(kept, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
         kept = None
     if kept != attrs:
         raise SchemaMismatch(
-            f"the frame's attrs {attrs!r:.120} cannot be kept exactly, as JSON: leave out what is not text, a number, a "
+            f"the frame's attrs {reprlib.repr(attrs)} cannot be kept exactly, as JSON: leave out what is not text, a number, a "
             "list or a dictionary with text as keys, or all of it with df.attrs = {}"
         )
     return kept

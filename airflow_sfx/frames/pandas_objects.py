@@ -18,7 +18,7 @@ import pyarrow as pa
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn
 from airflow_sfx.frames.hive import MAX_DECIMAL_DIGITS
-from airflow_sfx.frames.limits import check_objects
+from airflow_sfx.frames.limits import check_objects, check_zones
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,6 +96,7 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if kind not in _PLAIN:
+        check_zones(pa.field(what, array.type))
         _check_same(plain, array, spec, what)
     return array, spec
 

@@ -26,7 +26,7 @@ from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField, AnyType
 from airflow_sfx.frames.evolution import widen
 from airflow_sfx.frames.hive import arrow_type, hive_type, is_list, is_open
 from airflow_sfx.frames.kinds import refused_times
-from airflow_sfx.frames.limits import check_levels
+from airflow_sfx.frames.limits import check_levels, check_zones
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
 from airflow_sfx.frames.names import open_name
 
@@ -173,6 +173,7 @@ def check_storable(field: AnyField) -> None:
         SchemaMismatch: Its type cannot be stored; the message names the column.
     """
     check_levels(field)
+    check_zones(field)
     try:
         hive_type(field.type)
         _no_inner_dictionary(field.type, top=True)

@@ -82,7 +82,8 @@ class ReadPlan:
             raise ValueError("there is nothing to read: neither a file nor a schema")
         target = unify([file.logical for file in files] or [lead], lead)  # type: ignore[list-item]
         kinds = {key.lower(): kind for key, kind in key_types.items()}
-        keys = {key.lower(): key for file in files for key in file.keys}
+        named = [key for file in files for key in file.keys] if files else key_types
+        keys = {key.lower(): key for key in named}
         everything, extra = _with_keys(target, keys, kinds)
         expression = None if filters is None else expression_of(filters, everything)
         order = None if columns is None else _ordered(columns, everything, with_index)

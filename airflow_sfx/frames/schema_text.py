@@ -22,7 +22,8 @@ from airflow_sfx.frames.kinds import assumed_marks, open_parts, table_columns
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
 from airflow_sfx.frames.pandas_frame import nameless_levels
 
-_MARKS = b"airflow_sfx.times"
+TIMES = b"airflow_sfx.times"
+"""The key of a schema's metadata under which its text has what is known of the columns' times."""
 
 
 def schema_to_text(logical: LogicalSchema) -> str:
@@ -108,7 +109,7 @@ def _with_marks(logical: LogicalSchema) -> pa.Schema:
     if not (marks or (logical.apart and _is_open(logical.schema))):
         return logical.schema
     text = json.dumps(marks, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return logical.schema.with_metadata({**(logical.schema.metadata or {}), _MARKS: text.encode()})
+    return logical.schema.with_metadata({**(logical.schema.metadata or {}), TIMES: text.encode()})
 
 
 def _is_open(schema: pa.Schema) -> bool:
@@ -117,7 +118,7 @@ def _is_open(schema: pa.Schema) -> bool:
 
 def _without_marks(schema: pa.Schema) -> tuple[pa.Schema, dict[str, TimeMarks] | None]:
     metadata: dict[Any, Any] = dict(schema.metadata or {})
-    text = metadata.pop(_MARKS, None)
+    text = metadata.pop(TIMES, None)
     if text is None:
         return schema, None
     marks = {name: TimeMarks.from_json(one) for name, one in parse_object(text, "the record of times").items()}

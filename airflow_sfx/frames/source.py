@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -16,7 +16,10 @@ from airflow_sfx.frames.logical import LogicalSchema, one_dictionary
 from airflow_sfx.frames.names import check_names
 from airflow_sfx.frames.pandas_frame import METADATA, memory_of, table_of_frame
 from airflow_sfx.frames.physical import check_storable
+from airflow_sfx.frames.schema_text import TIMES
 from airflow_sfx.frames.stream import Stream
+
+T = TypeVar("T")
 
 ACCEPTED = (
     "a pandas, polars or Spark DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, anything with "
@@ -132,8 +135,8 @@ def _table_of(data: Any, *, in_stream: bool = False, range_as_column: bool = Fal
         return data
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
-    if hasattr(data, "__arrow_c_array__") and not hasattr(data, "__arrow_c_stream__"):
-        return pa.Table.from_batches([pa.record_batch(data)])
+    if hasattr(data, "__arrow_c_array__") and not hasattr(data, "__arrow_c_stream__") and not isinstance(data, type):
+        return pa.Table.from_batches([_imported(data, pa.record_batch)])
     return None
 
 
@@ -141,22 +144,37 @@ def _stream_items(data: Any) -> Iterator[pa.Table] | None:
     """The data as tables one after another, if it is a stream of frames."""
     if isinstance(data, pa.RecordBatchReader):
         return (pa.Table.from_batches([batch]) for batch in _or_empty(data))
-    if hasattr(data, "__arrow_c_stream__") and _kind(data) != "pandas series":
-        try:
-            return _stream_items(pa.RecordBatchReader.from_stream(data))
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            raise SchemaMismatch(f"the Arrow stream of a {type(data).__name__} is no table ({error})") from error
+    if hasattr(data, "__arrow_c_stream__") and _kind(data) != "pandas series" and not isinstance(data, type):
+        return _stream_items(_imported(data, pa.RecordBatchReader.from_stream))
     if isinstance(data, Iterator) or (isinstance(data, Sequence) and not isinstance(data, str | bytes | bytearray)):
         return _flattened(data)
     return None
 
 
+def _imported(data: Any, how: Callable[[Any], T]) -> T:
+    try:
+        return how(data)
+    except MemoryError:
+        raise
+    except Exception as error:  # of the object's own library
+        raise SchemaMismatch(
+            f"what a {type(data).__name__} gives Arrow is no table ({type(error).__name__}: {error}): pass {ACCEPTED}"
+        ) from error
+
+
 def _or_empty(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """The reader's batches, and one without rows if it has none, since that too has a schema."""
     empty = True
-    for batch in reader:
-        empty = False
-        yield batch
+    try:
+        for batch in reader:
+            empty = False
+            yield batch
+    except MemoryError:  # which pyarrow's is, too
+        raise
+    except pa.ArrowException as error:
+        raise SchemaMismatch(
+            f"the Arrow stream broke off ({error}): nothing was published; make it anew, and store that"
+        ) from error
     if empty:
         yield pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in reader.schema], schema=reader.schema)
 
@@ -187,7 +205,14 @@ def _kind(data: object) -> str | None:
 
 def _of_polars(data: Any) -> pa.Table:
     if hasattr(data, "collect"):
-        data = data.collect()
+        try:
+            data = data.collect()
+        except MemoryError:
+            raise
+        except Exception as error:  # of polars, or of a function of the caller's in the query
+            raise SchemaMismatch(
+                f"polars cannot compute the frame ({type(error).__name__}: {str(error).partition(chr(10))[0]}): collect it first"
+            ) from error
     objects = [name for name, dtype in data.schema.items() if str(dtype) == "Object"]
     if objects:  # of which polars makes the addresses in memory
         raise SchemaMismatch(f"the columns {objects} hold Python objects, which no file can keep: convert them first")
@@ -215,9 +240,15 @@ def _with_true_memory(table: pa.Table) -> pa.Table:
     memory = memory_of(table.schema)
     index: Any = (memory or {}).get("index")
     if isinstance(index, list) and not {level["column"] for level in index} <= set(table.column_names):
-        metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
-        return table.replace_schema_metadata({key: value for key, value in metadata.items() if key != METADATA})
-    return table
+        table = _without(table, METADATA)
+    return _without(table, TIMES)
+
+
+def _without(table: pa.Table, key: bytes) -> pa.Table:
+    metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
+    if key not in metadata:
+        return table
+    return table.replace_schema_metadata({name: value for name, value in metadata.items() if name != key})
 
 
 def _not_a_frame(data: object) -> SchemaMismatch:

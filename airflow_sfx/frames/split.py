@@ -11,7 +11,7 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.partition import partition_value
-from airflow_sfx.frames.arrow import AnyColumn
+from airflow_sfx.frames.arrow import AnyArray, AnyColumn
 from airflow_sfx.frames.hive import key_type_of
 from airflow_sfx.frames.names import unknown_column
 
@@ -166,7 +166,7 @@ def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
             raise InvalidName(f"the partition key {name!r} has a time finer than a microsecond: round it") from error
     used = np.bincount(codes, minlength=len(dictionary)) > 0
     texts = []
-    for value, present in zip(dictionary.to_pylist(), used, strict=True):
+    for value, present in zip(_values(dictionary, name), used, strict=True):
         if not present:
             texts.append("")
             continue
@@ -177,6 +177,16 @@ def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
                 f"the partition key {name!r} has a value that cannot name a partition: {error}"
             ) from error
     return codes, texts
+
+
+def _values(dictionary: AnyArray, name: str) -> list[object]:
+    try:
+        values: list[object] = dictionary.to_pylist()
+    except UnicodeDecodeError as error:
+        raise InvalidName(
+            f"the partition key {name!r} has text that is not UTF-8 ({error}): decode it first"
+        ) from error
+    return values
 
 
 def _combined(coded: list[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[int, ...]]]:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode
 
@@ -68,6 +69,8 @@ def connect(
         >>> connect(f"embedded://{tempfile.mkdtemp()}").tables()
         []
     """
+    if producer is not None and not callable(producer):
+        raise InvalidName(f"producer={producer!r:.80} is no function: pass one that gives a Producer, or leave it out")
     parts = parse_warehouse(uri)
     options = dict(parts.options)
     shown_options = {name: value for name, value in options.items() if name != "location"}
@@ -80,9 +83,8 @@ def connect(
         store, metastore, shown = _embedded(parts)
     if shown_options:  # opening the URI that is shown gives the same warehouse
         shown += f"{'&' if '?' in shown else '?'}{urlencode(shown_options, safe=':/')}"
-    return Warehouse(
-        shown, store, metastore, partition_style=style, producer=producer or (lambda: current_producer(os.environ))
-    )
+    who = partial(current_producer, os.environ) if producer is None else producer
+    return Warehouse(shown, store, metastore, partition_style=style, producer=who)
 
 
 _UNNAMEABLE = re.compile("[\x00\ud800-\udfff]")

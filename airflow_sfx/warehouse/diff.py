@@ -189,7 +189,7 @@ def diff_batches(
         ('price', 1, 6.0, 7.0)
     """
     partitions = PartitionsDiff.of(before, after)
-    keys = listed(keys, "keys")
+    keys = _column_names(keys)
     wanted = [key.lower() for key in keys]
     with_keys = max(len(before.entries), len(after.entries)) > 1 or any(
         key in (*table.layout.keys, *other.layout.keys) for key in wanted
@@ -305,6 +305,13 @@ def _refuse_above(memory: int, sides: Sequence[_Side]) -> None:
 class _Whole:
     rows: int
     statistics: Mapping[str, ColumnStatistics]
+
+
+def _column_names(keys: Sequence[str]) -> tuple[str, ...]:
+    for key in (names := listed(keys, "keys")):
+        if not isinstance(key, str):
+            raise InvalidName(f"keys= holds {key!r:.80}, which is no column's name: names are text")
+    return names
 
 
 def _meanings(manifests: Sequence[Manifest]) -> dict[str, str]:

@@ -221,7 +221,7 @@ def row_of(table: pa.Table, number: int) -> Iterator[tuple[str, object]]:
 def _value(column: Any, row: int) -> object:
     try:
         return column[row].as_py()
-    except (ValueError, OverflowError):  # a time that Python has no object for
+    except (ValueError, OverflowError, LookupError):  # a time, or a zone, that Python has no object for
         return _printed(column, row)
 
 
@@ -293,7 +293,7 @@ def _as_text(column: Any) -> Any:
         piece = column.slice(start, _NESTED_AT_ONCE)
         try:
             texts = [None if value is None else repr(value) for value in piece.to_pylist()]
-        except (ValueError, OverflowError):  # a time that Python has no object for
+        except (ValueError, OverflowError, LookupError):  # a time, or a zone, that Python has no object for
             texts = [_printed(piece, row) if piece[row].is_valid else None for row in range(len(piece))]
         pieces.append(pa.array(texts, pa.large_string()))
     return pa.chunked_array(pieces or [pa.nulls(0, pa.large_string())])

@@ -139,5 +139,11 @@ def _moment(edge: float, kind: Any) -> str:
 
 
 def _counts(pc: Any, values: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = pc.value_counts(values).to_pylist()
+    counted = pc.value_counts(values)
+    try:
+        found: list[dict[str, Any]] = counted.to_pylist()
+    except UnicodeDecodeError:  # of text that is none, which Arrow takes on trust
+        return [
+            {"values": repr(one["values"].as_buffer().to_pybytes()), "counts": one["counts"].as_py()} for one in counted
+        ]
     return found

@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from airflow_sfx.core.arguments import lasting
 from airflow_sfx.core.batch_id import is_batch_id
-from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
@@ -99,7 +100,7 @@ class Erasure:
         despite_pins: Delete also the files that durable pins hold.
 
     Raises:
-        InvalidName: The time is in the future.
+        InvalidName: The time is none, or too long.
     """
 
     where: str
@@ -107,8 +108,7 @@ class Erasure:
     despite_pins: bool = False
 
     def __post_init__(self) -> None:
-        if self.grace < timedelta(0):
-            raise InvalidName(f"grace={self.grace}: it is no time in the past")
+        lasting(self.grace, "grace")
 
 
 def erase(

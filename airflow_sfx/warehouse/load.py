@@ -82,7 +82,7 @@ def load_batches(
         "lead": full,
         "key_types": {key.name: key.type for key in table.info.keys},
     }
-    if as_ == "spark":
+    if isinstance(as_, str) and as_ == "spark":
         from airflow_sfx.warehouse.spark_load import load_spark
 
         if stream:

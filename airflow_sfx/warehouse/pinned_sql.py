@@ -34,7 +34,7 @@ def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_
         InconsistentBatch: A manifest has a column of a name or a type that no store gave it.
         InvalidName: A name or a value has ``${``, which Hive and Spark replace by a variable's value before they read the rest.
     """
-    if not _SCHEME.fullmatch(s3_scheme):
+    if not isinstance(s3_scheme, str) or not _SCHEME.fullmatch(s3_scheme):
         raise InvalidName(f"s3_scheme={s3_scheme!r:.80} is no scheme of a URI: pass s3, s3a or s3n")
     manifests = table.manifests(pin.batches)
     keys = table.info.keys

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
+from airflow_sfx.core.errors import InvalidName
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -24,6 +26,9 @@ def telling(action: Callable[[In], Out], total: int, progress: Progress | None) 
     Returns:
         The action.
 
+    Raises:
+        InvalidName: There is something to tell that cannot be called.
+
     Example:
         >>> told = []
         >>> list(map(telling(str.upper, 2, lambda done, total: told.append(f"{done}/{total}")), "ab")), told
@@ -31,6 +36,10 @@ def telling(action: Callable[[In], Out], total: int, progress: Progress | None) 
     """
     if progress is None:
         return action
+    if not callable(progress):
+        raise InvalidName(
+            f"progress={progress!r:.80} is no function: pass one that takes how many of how many are done"
+        )
     done = 0
     lock = threading.Lock()
 

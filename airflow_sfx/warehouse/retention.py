@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from airflow_sfx.core.arguments import whole
+from airflow_sfx.core.arguments import lasting, whole
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
@@ -23,7 +23,6 @@ from airflow_sfx.warehouse.retired import Batches, Note, Versions
 from airflow_sfx.warehouse.retiring import catch_up, complete, confirmed, held, sweep
 
 GRACE = timedelta(days=1)
-LONGEST = timedelta(days=365_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +96,7 @@ class Rule:
         if whole(self.keep_last, "keep_last") < 1:
             raise InvalidName(f"keep_last={self.keep_last}: the current batch always stays, so it is 1 at least")
         for name, value in (("older_than", self.older_than), ("grace", self.grace)):
-            if not isinstance(value, timedelta):
-                raise InvalidName(f"{name}={value!r:.80} is no length of time: pass one, such as timedelta(days=90)")
-            if value < timedelta(0):
-                raise InvalidName(f"{name}={value}: it is no time in the past")
-            if value > LONGEST:
-                raise InvalidName(
-                    f"{name}={value}: the calendar does not reach so far; pass {LONGEST.days} days at the most"
-                )
+            lasting(value, name)
 
 
 def retain(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.errors import SchemaMismatch, WarehouseUnavailable
 from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.core.schema import TimeMarks
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.files import batch_files, open_file
 from airflow_sfx.warehouse.opened import OpenTable
@@ -54,7 +55,7 @@ def load_spark(
 
     Raises:
         WarehouseUnavailable: There is no Spark session, or pyspark is not installed.
-        SchemaMismatch: A column is unknown or a filter does not fit.
+        SchemaMismatch: A column is unknown or has times that Spark does not hold, or a filter does not fit.
     """
     import pyarrow as pa
 
@@ -68,6 +69,12 @@ def load_spark(
     schema = pa.schema(list(zip(map(str.lower, whole.names), kinds, strict=True)))
     names = dict(zip(schema.names, whole.names, strict=True))
     lead = unify([source.logical for source in sources] or [options["lead"]], options["lead"])
+    for name in names.values():
+        if name in lead.schema.names and lead.marks.get(name, TimeMarks()).finer:
+            raise SchemaMismatch(
+                f"column {name!r} has times finer than a microsecond, which Spark's do not hold: leave it out with columns=, or "
+                'load it with as_="pandas" or as_="arrow"'
+            )
     files = []
     for manifest, file, source in zip(*_spread(manifests), sources, strict=True):
         store, directory = batch_files(table, manifest)

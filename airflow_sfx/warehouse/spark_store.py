@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.layout import TableLayout
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -66,7 +67,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
 
     refuse_checks_of_stream(options.checks)
     declared = declared_types(options.types)
-    logical = to_source(data.limit(0).toArrow(), declared=declared).logical
+    logical = to_source(_without_rows(data), declared=declared).logical
     schema = logical.schema
     by = key_columns(schema, options.partition_by) if options.partition_by else ()
     if by:
@@ -93,12 +94,52 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     batches.claim([table.layout.name(one) for one in partitions])
     directories = {name: table.layout.batch_dir(name, batch_id) for name, batch_id in batches.batches.items()}
     task = _WriteTask(table.store.opener(), table.layout, schema, by, columns, directories, declared)
-    rows = data.mapInArrow(task, _FACTS).collect()
+    numbered = data.toDF(*map(str, range(len(schema.names))))  # Spark takes a dot in a name for a step into a struct
+    rows = numbered.mapInArrow(task, _FACTS).collect()
     for name, files in _by_partition(rows).items():
         batches.register(name, files)
     batches.leave_strays()
     logical = replace(logical, marks=_marks(rows))
     return conclude(target, table, batches, fitted(), (), options, author)
+
+
+def _without_rows(data: Any) -> pa.Table:
+    """The frame's schema as Arrow has it."""
+    from pyspark.errors import PySparkException
+
+    for field in data.schema.fields:
+        if _has_variant(field.dataType.jsonValue()):
+            raise _no_type(field)
+    try:
+        table: pa.Table = data.limit(0).toArrow()
+        return table
+    except PySparkException as error:
+        for field in data.schema.fields:
+            try:
+                data.select(_quoted(field.name)).limit(0).toArrow()
+            except PySparkException:
+                raise _no_type(field) from error
+        raise SchemaMismatch(f"Spark cannot compute the frame ({str(error).partition(chr(10))[0]:.200})") from error
+
+
+def _has_variant(kind: Any) -> bool:
+    """Whether a type, as Spark's JSON describes it, has a variant in it, of which Arrow makes a struct of bytes."""
+    if not isinstance(kind, dict):
+        return bool(kind == "variant")
+    inner = [kind.get(name) for name in ("elementType", "keyType", "valueType", "type")]
+    return any(map(_has_variant, [*inner, *(field["type"] for field in kind.get("fields", []))]))
+
+
+def _no_type(field: Any) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"column {field.name!r} ({field.dataType.simpleString():.80}) cannot be stored: its type has no counterpart in Arrow and "
+        "Parquet; cast it first, as to a number or a text"
+    )
+
+
+def _quoted(name: str) -> str:
+    """A column's name as Spark takes it for one, whatever dots it has."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _partitions(data: Any, by: Sequence[str], keys: Sequence[PartitionKey], declared: Declared) -> list[Partition]:
@@ -107,7 +148,7 @@ def _partitions(data: Any, by: Sequence[str], keys: Sequence[PartitionKey], decl
     from airflow_sfx.frames.split import split_by
 
     of_keys = {name: declared[name] for name in map(str.lower, by) if name in declared}
-    values = with_declared(data.select(*by).distinct().toArrow(), of_keys)
+    values = with_declared(data.select(*map(_quoted, by)).distinct().toArrow(), of_keys)
     with_rows = values.append_column("", [[None] * len(values)])  # a frame of keys alone has nothing to divide
     found = [Partition(one) for one, _ in split_by(with_rows, by)]
     for partition in found:
@@ -168,8 +209,8 @@ class _WriteTask:
         from airflow_sfx.frames.parquet import gather
         from airflow_sfx.frames.split import StreamSplitter
 
-        whole = (pa.Table.from_batches([batch]) for batch in batches if len(batch))
-        typed = (with_declared(table, self.declared).cast(self.schema) for table in whole)
+        named = (pa.Table.from_batches([batch]).rename_columns(self.schema.names) for batch in batches if len(batch))
+        typed = (with_declared(table, self.declared).cast(self.schema) for table in named)
         if not self.by:
             (name,) = self.directories
             for table in gather(batch for one in typed for batch in one.to_batches()):

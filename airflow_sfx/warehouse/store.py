@@ -67,7 +67,7 @@ class StoreOptions:
     types: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.evolve not in get_args(Evolve):
+        if not isinstance(self.evolve, str) or self.evolve not in get_args(Evolve):
             raise InvalidName(f"evolve={self.evolve!r} is none of {', '.join(map(repr, get_args(Evolve)))}")
         if self.partition_by is not None and not listed(self.partition_by, "partition_by"):
             raise InvalidName("partition_by= is empty: name the columns, or leave the argument out")

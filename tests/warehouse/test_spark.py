@@ -286,3 +286,48 @@ def test_spark_sql_never_sees_a_torn_partition_while_it_is_replaced(on_stack, sp
         stop.set()
         writer.join()
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize(
+    ("expression", "name"),
+    [
+        ("interval '1-2' year to month", "bad"),
+        ("make_interval(1, 2, 3)", "bad"),
+        ("parse_json('{}')", "bad"),
+        ("named_struct('a.b', 1)", "bad"),
+        ("array(interval '1-2' year to month)", "bad"),
+        ("id", "a,b"),
+        ("id", "a`b"),
+        ("id", " "),
+    ],
+)
+def test_a_column_of_spark_that_no_file_keeps_is_refused_by_name(warehouse, spark, expression, name) -> None:
+    frame = spark.range(2).selectExpr("id", f"{expression} as bad").withColumnRenamed("bad", name)
+    for options in ({"partitions": [DAY]}, {"partition_by": ["id"]}):
+        with pytest.raises(sfx.SfxError) as refused:
+            warehouse.store_dataframe(frame, "spark", "bad", **options)
+        assert repr(name) in str(refused.value)
+    assert warehouse.tables() == []
+
+
+def test_a_dot_in_a_column_s_name_is_kept(warehouse, spark) -> None:
+    frame = spark.range(2).withColumnRenamed("id", "a.b")
+    frame = frame.selectExpr("`a.b`", "`a.b` as n", "named_struct('variant', `a.b`) as variant")
+    pin = warehouse.store_dataframe(frame, "spark", "dotted", [DAY])
+    assert sorted(warehouse.load_dataframe(pin)["a.b"]) == [0, 1]
+    assert warehouse.load_dataframe(pin, as_="spark").columns == ["a.b", "n", "variant"]
+    with pytest.raises(sfx.InvalidName, match=r"'a\.b'"):  # as which Hive keeps no partition key
+        warehouse.store_dataframe(frame, "spark", "by_dot", partition_by=["a.b"])
+
+
+def test_times_that_spark_cannot_hold_are_refused_when_they_are_loaded(warehouse, spark) -> None:
+    """Not when Spark runs the query, hours later."""
+    fine = pa.array([1_000_000_001], pa.timestamp("ns"))
+    for at in (fine, pa.array([[1_000_000_001]], pa.list_(pa.timestamp("ns")))):
+        name = "nested" if pa.types.is_list(at.type) else "plain"
+        pin = warehouse.store_dataframe(pa.table({"at": at, "n": [1]}), "spark", f"fine_{name}", [DAY])
+        with pytest.raises(sfx.SchemaMismatch, match="column 'at'"):
+            warehouse.load_dataframe(pin, as_="spark")
+        assert warehouse.load_dataframe(pin, as_="spark", columns=["n"]).count() == 1
+    whole = warehouse.store_dataframe(pa.table({"at": pa.array([1000], pa.timestamp("ns"))}), "spark", "whole", [DAY])
+    assert warehouse.load_dataframe(whole, as_="spark").count() == 1

@@ -14,6 +14,7 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.uris import clean_uri
 from airflow_sfx.metastore.metastore import Metastore
 from airflow_sfx.storage.store import Store
+from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.observers import admit
 from airflow_sfx.warehouse.opened import OpenTable
@@ -42,6 +43,10 @@ class Calls:
 
     def _open(self, db: str, table: str) -> OpenTable:
         return OpenTable.find(TableRef(db, table), self.store, self.metastore)
+
+    def _author(self, producer: Producer | None, reason: str) -> Author:
+        """Who makes a change, and why: the process's own identity unless another is given."""
+        return Author(self._producer() if producer is None else producer, reason)
 
     def _pinned(self, pin: BatchPin) -> OpenTable:
         """The pin's table, if the pin is of this warehouse: its location is not trusted, but compared."""

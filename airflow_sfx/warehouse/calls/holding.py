@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.commit import Author
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.durable_pins import DurablePin
@@ -55,7 +54,7 @@ class Holding(Calls):
         from airflow_sfx.warehouse.durable_pins import hold
 
         switches(renew=renew)
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         return hold(self._pinned(pin), name, pin, author, until=until, renew=renew)
 
     def release(
@@ -86,7 +85,7 @@ class Holding(Calls):
         """
         from airflow_sfx.warehouse.durable_pins import release
 
-        return release(self._open(db, table), name, Author(producer or self._producer(), reason))
+        return release(self._open(db, table), name, self._author(producer, reason))
 
     def holding(self, db: str, table: str) -> list[DurablePin]:
         """The durable pins that keep retention away: those that are neither over nor released.
@@ -156,7 +155,7 @@ class Holding(Calls):
         if there is not None:
             return there
         pin = self._pin(opened, partitions, as_of)
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         return hold(opened, name, pin, author, until=until, renew=renew)
 
     def durable_pins(self, db: str, table: str, name: str | None = None) -> list[DurablePin]:

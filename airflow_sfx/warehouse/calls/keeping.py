@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Keeping(Calls):
 
         switches(dry_run=dry_run)
         opened = self._open(db, table)
-        rule, author = Rule(keep_last, older_than, grace), Author(producer or self._producer(), reason)
+        rule, author = Rule(keep_last, older_than, grace), self._author(producer, reason)
         return retain(opened, Ledger(opened), rule, author, dry_run=dry_run, now=datetime.now(UTC))
 
     def erase(
@@ -117,6 +116,6 @@ class Keeping(Calls):
         if not isinstance(where, str):
             raise InvalidName(f"where={where!r:.80} is not text: pass a condition of SQL, as in where='client_id = 42'")
         opened = self._open(db, table)
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         erasure = Erasure(where, grace, despite_pins)
         return erase(opened, Ledger(opened), erasure, author, dry_run=dry_run, now=datetime.now(UTC))

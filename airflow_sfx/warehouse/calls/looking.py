@@ -166,6 +166,7 @@ class Looking(Calls):
         """
         from airflow_sfx.warehouse.history import history_page
 
+        whole(limit, "limit")
         for name, number in (("limit", limit), ("before", before)):
             if number is not None:
                 whole(number, name)

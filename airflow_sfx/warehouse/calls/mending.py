@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.arguments import listed
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.arguments import Keys
-from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -69,9 +69,11 @@ class Mending(Calls):
         from airflow_sfx.warehouse.target import Target
 
         target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         if directory is None:
             return adopt_present(target, partitions, author, progress)
+        if not isinstance(directory, str | os.PathLike):
+            raise InvalidName(f"directory={directory!r:.80} is no path: pass an absolute one, or a URI")
         return adopt_directory(target, os.fspath(directory), partition_keys, author, progress)
 
     def repair(
@@ -103,7 +105,7 @@ class Mending(Calls):
         from airflow_sfx.warehouse.restore import restore_table
 
         ref, made = TableRef(db, table), []
-        places = [one if "://" in one else f"file://{one}" for one in listed(adopted_from, "adopted_from")]
+        places = [_as_uri(one) for one in listed(adopted_from, "adopted_from")]
         there = self.metastore.get_table(ref)
         opened = None if there else restore_table(ref, self.store, self.metastore, places)
         if opened is not None:
@@ -112,3 +114,9 @@ class Mending(Calls):
             note_adopted(self._open(db, table), places)
         opened = opened or self._open(db, table)
         return made + repair_table(opened, Ledger(opened), progress)
+
+
+def _as_uri(directory: str) -> str:
+    if not isinstance(directory, str):
+        raise InvalidName(f"adopted_from= holds {directory!r:.80}, which is no directory: pass absolute paths or URIs")
+    return directory if "://" in directory else f"file://{directory}"

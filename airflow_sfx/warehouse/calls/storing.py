@@ -13,7 +13,6 @@ from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.arguments import Check, Keys
 from airflow_sfx.warehouse.calls.base import Calls
-from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER
 
@@ -92,7 +91,7 @@ class Storing(Calls):
         options = StoreOptions(
             partitions, partition_by, partition_keys, publish, pins, checked, evolve, {} if types is None else types
         )
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         if is_spark(df):
             from airflow_sfx.warehouse.spark_store import store_spark
 
@@ -138,7 +137,7 @@ class Storing(Calls):
         from airflow_sfx.warehouse.open_batch import OpenBatch
 
         target = self._target(TableRef(db, table))
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         return OpenBatch(target, partitions, partition_keys, listed(inputs, "inputs"), author)
 
     def publish(
@@ -178,7 +177,7 @@ class Storing(Calls):
         switches(force=force)
         by_partition(expected)
         table = self._pinned(pin)
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)
 
     def _target(self, ref: TableRef) -> Target:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import by_partition, switches
+from airflow_sfx.core.arguments import by_partition, listed, switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.calls.base import Calls
-from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.runs import Unit
 
@@ -66,7 +65,7 @@ class Undoing(Calls):
         wanted = opened.wanted(partitions)
         if wanted is None:
             raise InvalidName(f"rollback of {opened.ref} names no partition: pass partitions=, such as ['20161031']")
-        author = Author(producer or self._producer(), reason)
+        author = self._author(producer, reason)
         return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
 
     def rollback_run(
@@ -139,7 +138,7 @@ class Undoing(Calls):
             >>> [one.pin == oops for one in warehouse.rollback_backfill(dag_id="nightly", backfill_id="october")]
             [True]
         """
-        unit = Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(run_ids))
+        unit = Unit(dag_id, backfill_id=backfill_id, run_ids=listed(run_ids, "run_ids"))
         return self._undo(unit, reason, producer, dry_run=dry_run)
 
     def _undo(
@@ -154,5 +153,5 @@ class Undoing(Calls):
         from airflow_sfx.warehouse.rollback_unit import roll_back_unit
 
         switches(dry_run=dry_run)
-        author = Author(producer or self._producer(), reason or f"undo of {unit}")
+        author = self._author(producer, f"undo of {unit}" if isinstance(reason, str) and not reason else reason)
         return roll_back_unit(self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected)
