@@ -109,7 +109,7 @@ def erase(
 
 
 def _has_work(plan: RetentionReport) -> bool:
-    return bool(plan.retired or plan.deleted)
+    return bool(plan.retired or plan.deleted or plan.strays or plan.unfinished)
 
 
 def _has_rows(plan: ErasureReport) -> bool:
@@ -155,6 +155,14 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
         f"{report.table}: {retired} ({render.size(report.bytes)}) {would}retired; {deleted} retired before {would}deleted; "
         f"{waiting} retired before and not due yet, or pinned; {report.pinned} kept for a durable pin"
     )
+    if report.unfinished:
+        began = render.counted(len(report.unfinished), "object")
+        render.say(f"{began} that a writer began and did not finish {would}deleted")
+    for name, batch_id in report.strays[:_SHOWN]:
+        place = f"{report.table} {name}".rstrip()
+        render.say(
+            f"left by a writer, no history names it, and retired once it is old: the directory {batch_id} of {place}"
+        )
     _say_ignored(report)
     if report.dry_run:
         _say_what_next(work=_has_work(report), asking=asking)

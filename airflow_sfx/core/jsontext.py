@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 
 T = TypeVar("T")
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9990
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -29,13 +31,41 @@ def parse_object(text: str | bytes, what: str) -> dict[str, object]:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InconsistentBatch(
             f"{what} is not JSON ({error}): it was truncated or changed after it was written"
         ) from error
     if not isinstance(data, dict):
         raise InconsistentBatch(f"{what} is not a JSON object: it was changed after it was written")
     return data
+
+
+@contextmanager
+def as_written(what: str) -> Iterator[None]:
+    """Take whatever a record's parts cannot be made of for damage: names, numbers, times and kinds that nobody wrote.
+
+    Args:
+        what: What the record is, for the message.
+
+    Raises:
+        InconsistentBatch: The block could not read the record.
+
+    Example:
+        >>> with as_written("the note x"):
+        ...     [][0]
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InconsistentBatch: the note x breaks a rule of its format: list index out of range; it was \
+changed after it was written
+    """
+    try:
+        yield
+    except InconsistentBatch:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        raise InconsistentBatch(
+            f"{what} breaks a rule of its format: {error}; it was changed after it was written"
+        ) from error
 
 
 def member(data: Mapping[str, object], name: str, kind: type[T], what: str) -> T:
@@ -54,9 +84,14 @@ def member(data: Mapping[str, object], name: str, kind: type[T], what: str) -> T
         InconsistentBatch: It is absent or of another type.
     """
     value = data.get(name)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    if not isinstance(value, kind) or (isinstance(value, int) and not _is_number(value, kind)):
         raise InconsistentBatch(f"{what} has no proper {name!r} ({value!r:.80}): it was changed after it was written")
     return value
+
+
+def _is_number(value: int, kind: type) -> bool:
+    """Whether it is one that other programs can keep, too, and a truth value only where one is asked for."""
+    return kind is bool if isinstance(value, bool) else abs(value) < 1 << 63
 
 
 def optional(data: Mapping[str, object], name: str, kind: type[T], what: str) -> T | None:
@@ -69,11 +104,14 @@ def moment(data: Mapping[str, object], name: str, what: str) -> datetime:
     text = member(data, name, str, what)
     try:
         value = datetime.fromisoformat(text)
-    except ValueError as error:
+        value = value.astimezone(UTC) if value.tzinfo else value
+    except (ValueError, OverflowError) as error:
         raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r:.80}): it is not a time") from error
     if value.tzinfo is None:
         raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r}): it has no time zone")
-    return value.astimezone(UTC)
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r}): nothing was written then")
+    return value
 
 
 def storable_text(value: object, what: str) -> str:

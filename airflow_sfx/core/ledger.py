@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.errors import InconsistentBatch, InvalidName, StaleAttempt
-from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
+from airflow_sfx.core.errors import InvalidName, StaleAttempt
+from airflow_sfx.core.jsontext import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.producer import Producer
 
 REMEMBERED_ATTEMPTS = 32
@@ -169,8 +169,8 @@ class LedgerEntry:
         """
         what = f"the ledger entry {where}"
         data = parse_object(text, what)
-        try:
-            return cls(
+        with as_written(what):
+            made = cls(
                 partition=member(data, "partition", str, what),
                 sequence=member(data, "sequence", int, what),
                 operation=Operation(member(data, "operation", str, what)),
@@ -192,8 +192,22 @@ class LedgerEntry:
                 retired=tuple(check_batch_id(one) for one in optional(data, "retired", list, what) or ()),
                 despite_pins=optional(data, "despite_pins", bool, what) or False,
             )
-        except (InvalidName, ValueError) as error:
-            raise InconsistentBatch(f"{what} breaks a rule of its format: {error}") from error
+            _check_numbers(made)
+            return made
+
+
+def _check_numbers(entry: LedgerEntry) -> None:
+    """Refuse numbers that lead on instead of back: whoever follows them would not come to an end."""
+    if entry.sequence < 1 or not 0 <= entry.parent < entry.sequence:
+        raise InvalidName(f"the entry {entry.sequence} cannot follow the entry {entry.parent}")
+    if not (0 <= entry.origin <= entry.sequence and 0 <= entry.previous_origin < entry.sequence):
+        raise InvalidName(
+            f"no batch of the entry {entry.sequence} became current by {entry.origin}, {entry.previous_origin}"
+        )
+    if entry.newest:
+        check_batch_id(entry.newest)
+    if not all(isinstance(one, str) for pair in entry.attempts.items() for one in pair):
+        raise InvalidName("its attempts are not text")
 
 
 def time_after(clock: datetime, latest: datetime | None) -> datetime:

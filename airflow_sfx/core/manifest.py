@@ -7,13 +7,13 @@ another object to compare with.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
-from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
+from airflow_sfx.core.jsontext import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -177,10 +177,8 @@ class Manifest:
         data = parse_object(text, what)
         if member(data, "format_version", int, what) > FORMAT_VERSION:
             raise InconsistentBatch(f"{what} has the format {data['format_version']}: install a later airflow_sfx")
-        try:
+        with as_written(what):
             return cls._from_json(data, what)
-        except (InvalidName, TypeError, ValueError, KeyError) as error:
-            raise InconsistentBatch(f"{what} breaks a rule of its format: {error}") from error
 
     @classmethod
     def _from_json(cls, data: Mapping[str, object], what: str) -> Manifest:
@@ -191,7 +189,7 @@ class Manifest:
             keys=tuple(PartitionKey(name, type_) for name, type_ in member(data, "partition_keys", list, what)),
             batch_id=check_batch_id(data.get("batch_id")),
             schema=member(data, "schema", str, what),
-            columns=tuple(Column(name, type_) for name, type_ in member(data, "columns", list, what)),
+            columns=tuple(_column(one) for one in member(data, "columns", list, what)),
             files=tuple(_file(entry, what) for entry in member(data, "files", list, what)),
             created_at=moment(data, "created_at", what),
             statistics={name: ColumnStatistics.from_json(value) for name, value in statistics.items()},
@@ -201,20 +199,34 @@ class Manifest:
             location=member(data, "location", str, what),
             staged=member(data, "staged", bool, what),
             checks=tuple(
-                CheckResult(entry["name"], entry["passed"], entry["detail"])
+                CheckResult(
+                    member(entry, "name", str, what),
+                    member(entry, "passed", bool, what),
+                    member(entry, "detail", str, what),
+                )
                 for entry in member(data, "checks", list, what)
             ),
         )
+
+
+def _column(pair: Sequence[object]) -> Column:
+    name, type_ = pair
+    if not isinstance(name, str) or not isinstance(type_, str):
+        raise InvalidName(f"{pair!r:.80} is no column")
+    return Column(name, type_)
 
 
 def _file(entry: Mapping[str, object], what: str) -> DataFile:
     path = member(entry, "path", str, what)
     if any(step in ("", ".", "..") for step in path.split("/")) or "\0" in path:
         raise InvalidName(f"the file {path!r} is not below the batch's directory")
+    size, rows = member(entry, "size", int, what), member(entry, "rows", int, what)
+    if size < 0 or rows < 0:
+        raise InvalidName(f"the file {path!r} cannot have {size} bytes and {rows} rows")
     return DataFile(
         path,
-        member(entry, "size", int, what),
-        member(entry, "rows", int, what),
+        size,
+        rows,
         member(entry, "sha256", str, what),
         member(entry, "etag", str, what),
     )

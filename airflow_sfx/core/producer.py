@@ -101,6 +101,8 @@ class Producer:
         for name, number in (("map_index", self.map_index), ("try_number", self.try_number or 0)):
             if not isinstance(number, int):
                 raise InvalidName(f"{name}={number!r:.80} is {type(number).__name__}, not a whole number")
+        if not isinstance(self.packages, Mapping):
+            raise InvalidName(f"packages={self.packages!r:.80} is no mapping of names to versions")
         for name, version in self.packages.items():
             storable_text(name, "a name in packages=")
             storable_text(version, f"packages=, of {name}: ")
@@ -131,12 +133,17 @@ class Producer:
         Returns:
             The producer.
 
+        Raises:
+            InvalidName: A member is of another type.
+
         Example:
             >>> Producer.from_json({"user": "ada", "shoe_size": 38})
             Producer(dag_id=None, run_id=None, task_id=None, map_index=-1, try_number=None, attempt_id=None, logical_date=None, \
 partition_key=None, run_type=None, backfill_id=None, reprocess=None, dag_version=None, user='ada', host=None, packages={})
         """
-        return cls(**{name: value for name, value in data.items() if name in _MEMBERS})  # type: ignore[arg-type]
+        made = cls(**{name: value for name, value in data.items() if name in _MEMBERS})  # type: ignore[arg-type]
+        made.check()
+        return made
 
 
 _MEMBERS = tuple(member.name for member in fields(Producer))

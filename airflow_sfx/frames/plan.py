@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs, types
 
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch, SfxError
+from airflow_sfx.core.scarcity import scarcity
 from airflow_sfx.frames.arrow import AnyField, AnyType
 from airflow_sfx.frames.conform import conformed
 from airflow_sfx.frames.filters import Filters, can_skip, columns_used, does_not_fit, expression_of, kept
@@ -151,7 +152,11 @@ class ReadPlan:
             try:
                 self._try(file)
                 self._rehearse(Part([file], file.logical))
+            except MemoryError:
+                raise
             except (pa.ArrowException, OSError) as found:
+                if short := scarcity(found, f"reading {file}"):
+                    return short
                 return InconsistentBatch(
                     f"{file} cannot be read ({found}): it is missing, truncated or changed, and not the file that the "
                     "manifest names"

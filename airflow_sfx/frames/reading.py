@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.scarcity import scarcity
 from airflow_sfx.frames.filters import Filters
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.plan import Part, ReadPlan, shown
@@ -160,6 +161,8 @@ def _blaming(plan: ReadPlan, part: Part) -> Iterator[None]:
     except MemoryError:  # which pyarrow's is, too: no fault of the files
         raise
     except (pa.ArrowException, OSError) as error:
+        if short := scarcity(error, f"reading {shown(part.files)}"):
+            raise short from error
         raise plan.culprit(part.files, error) from error
 
 

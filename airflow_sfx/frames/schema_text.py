@@ -16,7 +16,9 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.jsontext import parse_object
+from airflow_sfx.core.scarcity import scarcity
 from airflow_sfx.core.schema import Column, TimeMarks
+from airflow_sfx.core.unpacking import unpack
 from airflow_sfx.frames.arrow import AnyArray, AnyField
 from airflow_sfx.frames.kinds import assumed_marks, open_parts, table_columns
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
@@ -89,12 +91,16 @@ def schema_from_text(text: str) -> LogicalSchema:
     try:
         raw = base64.b64decode(content, validate=True)
         if kind == "z":
-            raw = zlib.decompress(raw)
+            raw = unpack(raw)
         elif kind != "p":
             raise ValueError(f"{kind!r:.20} is no known packing")
         with pa.ipc.open_stream(raw) as reader:
             table = reader.read_all()
-    except (ValueError, zlib.error, pa.ArrowException, OSError, EOFError) as error:
+    except MemoryError:  # which pyarrow's is, too
+        raise
+    except (ValueError, pa.ArrowException, OSError, EOFError) as error:
+        if short := scarcity(error, "reading a manifest's schema"):
+            raise short from error
         raise InconsistentBatch(
             f"the manifest's Arrow schema cannot be read ({error}): it was truncated or changed after it was written"
         ) from error

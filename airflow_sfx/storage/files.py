@@ -90,7 +90,10 @@ class FileStorage:
             parent = os.path.dirname(target)
             made = _make(parent)
             with _unfinished(target) as unfinished:
-                _fill(unfinished, data, synced=True)
+                try:
+                    _fill(unfinished, data, synced=True)
+                except FileNotFoundError:  # retention has just removed the empty directory
+                    return write()
                 if not _named(unfinished, target):
                     return self.get(path) == data
             self._sync_directory(parent, up=made)
@@ -147,6 +150,8 @@ class FileStorage:
                 os.mkdir(target)
             except FileExistsError:
                 return False
+            except FileNotFoundError:  # retention has just removed the empty directory above
+                return make()
             if synced or not sync_file_system:
                 self._sync_directory(parent, up=made)
             return True
@@ -210,27 +215,57 @@ class FileStorage:
             target = self._path(path)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(target)
+            above = os.path.dirname(target)
             with contextlib.suppress(OSError):  # it is not empty, or gone
-                os.rmdir(os.path.dirname(target))
+                while len(above) > len(self._root):
+                    os.rmdir(above)
+                    above = os.path.dirname(above)
 
         for path in paths:
             self._call("delete", path, partial(remove, path))
 
-    def list(self, directory: str) -> Iterator[ObjectInfo]:
-        """All files below a directory, at any depth, without those that are being written."""
+    def unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+        """Files that still bear the name that they have until they are whole; see `Store.unfinished`."""
+        found = self._temporary(directory, before)
+        return sorted({_UNFINISHED.sub("", os.path.relpath(one, self._root)) for one in found})
+
+    def delete_unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+        """Delete such files, and directories that are empty then; see `Store.delete_unfinished`."""
+        found = self._temporary(directory, before)
+        self.delete([os.path.relpath(one, self._root) for one in found])
+        return sorted({_UNFINISHED.sub("", os.path.relpath(one, self._root)) for one in found})
+
+    def _temporary(self, directory: str, before: datetime | None) -> Sequence[str]:
+        latest = None if before is None else before.timestamp()
+
+        def is_due(path: str) -> bool:
+            try:
+                return latest is None or os.stat(path).st_mtime < latest
+            except FileNotFoundError:  # its writer has just finished
+                return False
+
+        def look() -> Sequence[str]:
+            return [path for path in self._walk(directory) if _UNFINISHED.search(path) and is_due(path)]
+
+        return self._call("list", directory, look)
+
+    def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
+        """All files below a directory, at any depth; see `Store.list`."""
+        for found in self._call("list", directory, lambda: self._walk(directory)):
+            hidden = not unfinished and _UNFINISHED.search(found)
+            info = None if hidden else self.head(os.path.relpath(found, self._root))
+            if info is not None:
+                yield info
+
+    def _walk(self, directory: str) -> Sequence[str]:
+        """The paths of all files below a directory."""
         top = self._path(directory) if directory else self._root
 
         def raised(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
                 raise error  # what cannot be seen is not taken for nothing
 
-        def look() -> Sequence[str]:
-            return [os.path.join(folder, name) for folder, _, names in os.walk(top, onerror=raised) for name in names]
-
-        for found in self._call("list", directory, look):
-            info = None if _UNFINISHED.search(found) else self.head(os.path.relpath(found, self._root))
-            if info is not None:
-                yield info
+        return [os.path.join(folder, name) for folder, _, names in os.walk(top, onerror=raised) for name in names]
 
     def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -177,8 +178,30 @@ class ObjectStorage:
 
         each(lambda path: self._call("delete", path, partial(remove, path)), paths, self.readers)
 
-    def list(self, directory: str) -> Iterator[ObjectInfo]:
-        """All objects below a directory, at any depth."""
+    def unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+        """Uploads in parts that nobody finished; see `Store.unfinished`."""
+        return self._unfinished(directory, before, delete=False)
+
+    def delete_unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+        """End such uploads, whose parts are deleted; see `Store.delete_unfinished`."""
+        return self._unfinished(directory, before, delete=True)
+
+    def _unfinished(self, directory: str, before: datetime | None, *, delete: bool) -> Sequence[str]:
+        from airflow_sfx.storage.uploads import Uploads
+
+        if self._access is None:
+            return ()
+        bucket, _, root = self._uri.removeprefix("s3://").partition("/")
+        base = f"{root}/" if root else ""
+        uploads = Uploads(bucket, self._access)
+        found = uploads.below(f"{base}{directory}/" if directory else base)
+        due = [one for one in found if before is None or one.begun < before]
+        if delete:
+            each(uploads.abort, due, self.readers)
+        return sorted({one.key.removeprefix(base) for one in due})
+
+    def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
+        """All objects below a directory, at any depth; each is whole."""
         import obstore
 
         stream = iter(obstore.list(self._backend, directory or None, chunk_size=1000))

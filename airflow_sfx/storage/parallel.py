@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
+from airflow_sfx.core.scarcity import scarcity
 from airflow_sfx.core.wanted import stop_if_unwanted
 from airflow_sfx.storage.store import Store
 
@@ -49,12 +50,21 @@ def each(action: Callable[[In], Out], items: Iterable[In], threads: int = WAITER
     if len(work) <= 1 or threads <= 1:
         return [step(item) for item in work]
     with ThreadPoolExecutor(min(threads, len(work)), thread_name_prefix="sfx") as pool:
-        futures = [pool.submit(copy_context().run, step, item) for item in work]  # who asks may have little patience
+        futures = [_begun(pool, step, item) for item in work]
         try:
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _begun(pool: ThreadPoolExecutor, action: Callable[[In], Out], item: In) -> Future[Out]:
+    try:
+        return pool.submit(copy_context().run, action, item)  # who asks may have little patience
+    except RuntimeError as error:
+        if short := scarcity(error, "starting a thread"):
+            raise short from error
+        raise
 
 
 def both(aside: Callable[[], Out], action: Callable[[], Other]) -> tuple[Out, Other]:

@@ -114,8 +114,27 @@ class Store(Protocol):
     def delete(self, paths: Sequence[str]) -> None:
         """Delete objects; one that is gone already is no error. For retention alone: no write path deletes."""
 
-    def list(self, directory: str) -> Iterator[ObjectInfo]:
-        """All objects below a directory, at any depth."""
+    def unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+        """What writers began below a directory and never finished, under whatever name: no listing of objects shows it.
+
+        Args:
+            directory: The directory; empty for all.
+            before: Only what was begun before; what is younger may be a living writer's. None for all.
+
+        Returns:
+            The paths of the objects that they were to become, each once, sorted.
+        """
+
+    def delete_unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+        """Delete what `unfinished` finds, and return it. For retention alone."""
+
+    def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
+        """All objects below a directory, at any depth.
+
+        Args:
+            directory: The directory; empty for all.
+            unfinished: Whether files that are not whole yet, and bear another name until then, are among them.
+        """
 
     def list_directories(self, directory: str) -> Sequence[str]:
         """The names of the directories directly below a directory, sorted."""

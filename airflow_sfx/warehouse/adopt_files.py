@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch, WarehouseUnavailable
 from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.core.scarcity import scarcity
 from airflow_sfx.core.uris import parse_uri, refuse_login
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.directories import is_hidden, is_parquet
@@ -202,7 +203,11 @@ def inspect(place: Place, name: str) -> Inspected:
             footer = pq.read_metadata(io.BytesIO(data))
             digest, size = hashlib.sha256(data).hexdigest(), len(data)
         schema = _plain(footer.schema.to_arrow_schema())
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
+        if short := scarcity(error, f"reading {place.uri}/{name}"):
+            raise short from error
         raise SchemaMismatch(f"{place.uri}/{name} is no Parquet file ({error}): move it elsewhere") from error
     try:
         check_names(schema.names)

@@ -11,7 +11,7 @@ from itertools import islice
 
 from airflow_sfx.core.arguments import named, whole, zoned
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, TableNotFound
-from airflow_sfx.core.jsontext import member, moment, parse_object
+from airflow_sfx.core.jsontext import as_written, member, moment, parse_object
 from airflow_sfx.core.layout import new_commit_id
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
@@ -162,7 +162,7 @@ def _of_commits(table: OpenTable, ledger: Ledger, commits: Sequence[str]) -> lis
 
 
 def _changes(table: OpenTable, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:
-    commits = (records for at, producer, records in _commits(table, wanted) if wanted.takes(at, producer))
+    commits = (records for at, producer, records in _commits(table, ledger, wanted) if wanted.takes(at, producer))
     if wanted.limit is not None:
         return _newest(table, ledger, commits, wanted.limit)
     return _in_effect(table, ledger, [record for records in commits for record in records])
@@ -232,11 +232,21 @@ def _written_since(table: OpenTable, ledger: Ledger, absent: Sequence[_Record]) 
     return {record: ledger.named(*record[:2]) for record in due}
 
 
+def _is_day(name: str) -> bool:
+    """Whether a directory is of a day's commits; another one is nobody's."""
+    try:
+        return date.fromisoformat(name).isoformat() == name
+    except ValueError:
+        return False
+
+
 def _is_commit(path: str) -> bool:
     return path.endswith(_ENDING) and not path.endswith(_DECISION)
 
 
-def _commits(table: OpenTable, wanted: AuditFilter) -> Iterator[tuple[datetime, Producer, list[_Record]]]:
+def _commits(
+    table: OpenTable, ledger: Ledger, wanted: AuditFilter
+) -> Iterator[tuple[datetime, Producer, list[_Record]]]:
     """What each commit on the days in question set out to change, when and by whom, newest first."""
     store, now = table.store, datetime.now(UTC)
     infos = _noted(table, wanted, now)
@@ -248,11 +258,10 @@ def _commits(table: OpenTable, wanted: AuditFilter) -> Iterator[tuple[datetime, 
             path = info.path
             record = parse_object(data or b"", path)
             commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
-            changes = [
-                (str(name), int(sequence), commit) for name, sequence, *_ in member(record, "changes", list, path)
-            ]
-            producer = Producer.from_json(member(record, "producer", dict, path))
-            yield made_at(moment(record, "at", path), info, now), producer, changes
+            with as_written(path):
+                noted = [ledger.change(one) for one in member(record, "changes", list, path)]
+                producer = Producer.from_json(member(record, "producer", dict, path))
+            yield made_at(moment(record, "at", path), info, now), producer, [(*one, commit) for one in noted]
 
 
 def _noted(table: OpenTable, wanted: AuditFilter, now: datetime) -> list[ObjectInfo]:
@@ -261,7 +270,8 @@ def _noted(table: OpenTable, wanted: AuditFilter, now: datetime) -> list[ObjectI
     A writer whose clock is ahead notes its commit at a time, or on a day, that is yet to come: it may be of any day until now.
     """
     store, directory = table.store, table.layout.commits
-    days = {day: wanted.covers(date.fromisoformat(day)) for day in store.list_directories(directory)}
+    there = filter(_is_day, store.list_directories(directory))
+    days = {day: wanted.covers(date.fromisoformat(day)) for day in there}
     due = [day for day, covered in days.items() if covered or date.fromisoformat(day) >= now.date()]
     listed = each(lambda day: list(store.list(f"{directory}/{day}")), due, store.readers)
     to_come = table.layout.commit(new_commit_id(now, ""))

@@ -13,7 +13,7 @@ from functools import partial
 
 from airflow_sfx.core.arguments import zoned
 from airflow_sfx.core.errors import BatchNotFound, InvalidName
-from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
+from airflow_sfx.core.jsontext import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -216,13 +216,17 @@ def _to_text(one: DurablePin) -> str:
 
 def _parsed(table: OpenTable, data: bytes, path: str) -> DurablePin:
     record = parse_object(data, path)
-    return DurablePin(
-        name=member(record, "name", str, path),
-        number=member(record, "number", int, path),
-        pin=table.pin(BatchPin.from_json(member(record, "pin", str, path)).batches),  # wherever the table is now
-        at=moment(record, "at", path),
-        until=moment(record, "until", path) if optional(record, "until", str, path) else None,
-        producer=Producer.from_json(member(record, "producer", dict, path)),
-        reason=member(record, "reason", str, path),
-        released=optional(record, "released", bool, path) or False,
-    )
+    with as_written(path):
+        pin = table.pin(BatchPin.from_json(member(record, "pin", str, path)).batches)  # wherever the table is now
+        for name in pin.batches:
+            table.layout.partition(name)
+        return DurablePin(
+            name=member(record, "name", str, path),
+            number=member(record, "number", int, path),
+            pin=pin,
+            at=moment(record, "at", path),
+            until=moment(record, "until", path) if optional(record, "until", str, path) else None,
+            producer=Producer.from_json(member(record, "producer", dict, path)),
+            reason=member(record, "reason", str, path),
+            released=optional(record, "released", bool, path) or False,
+        )

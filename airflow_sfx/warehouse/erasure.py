@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_sfx.core.arguments import lasting
-from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.storage.parallel import each
@@ -24,7 +23,7 @@ from airflow_sfx.warehouse.pointers import all_heads
 from airflow_sfx.warehouse.retired import Note, Replacement
 from airflow_sfx.warehouse.retiring import catch_up, complete, confirmed, held, sweep
 from airflow_sfx.warehouse.staged import staged_pins
-from airflow_sfx.warehouse.strays import find_strays, retire_old
+from airflow_sfx.warehouse.strays import find_strays, mentioned_in_notes, named_by, retire_old
 
 _SEARCHERS = 4  # each holds one file in memory
 
@@ -160,11 +159,12 @@ def erase(
             seen |= {(name, new.batch_id): True for new in news.values()}
         if not dry_run:  # again, for those that were stored meanwhile, and those that another erasure replaced first
             known = _batches(table, ledger, erasure, dry_run=dry_run)
-    strays = find_strays(table, known.mentioned)
+    left = find_strays(table, known.mentioned, now)
+    strays = left.batches
     if not dry_run:
-        strays = retire_old(table, ledger, strays, known.newest, author, now=now, grace=erasure.grace)
-    left = [one for one in retired.notes(table) if not one.done]
-    swept = sweep(table, ledger, left, now, dry_run=dry_run)
+        strays = retire_old(table, ledger, left, known.names, author, now=now, grace=erasure.grace)
+    due = [one for one in retired.notes(table) if not one.done]
+    swept = sweep(table, ledger, due, now, dry_run=dry_run)
     mine = {(one.partition, one.replaced_by) for one in found}
     without = sum(not there for there in seen.values())
     return ErasureReport(
@@ -189,12 +189,12 @@ class _Batches:
         current: The current batch of each partition that has one, by partition name.
         retained: Those that can be loaded or published: current, earlier and staged.
         mentioned: All that the history, or a note of what is retired, names.
-        newest: The greatest batch ID in the history of each partition, by partition name.
+        names: The partitions that have a history.
         staged: Those that wait to be published.
     """
 
     current: Mapping[str, str]
-    newest: Mapping[str, str]
+    names: Collection[str]
     staged: Collection[tuple[str, str]]
     retained: list[tuple[str, str]]
     mentioned: set[tuple[str, str]]
@@ -219,8 +219,7 @@ def _batches(table: OpenTable, ledger: Ledger, erasure: Erasure, *, dry_run: boo
         gone: set[str] = set()  # as the ledger has it: a note alone, which may be forged, hides nothing from a search
         for entry in ledger.newest_first(name, heads[name]):
             gone.update(entry.retired)
-            home = _home(table, name, entry.location)
-            all_ids += [(name, one) for one in (entry.batch_id, *entry.retired, home) if one]
+            all_ids += named_by(table, entry)
             if entry.batch_id:
                 new = instead.get((name, entry.batch_id)) if entry.batch_id in gone else None
                 found.setdefault((name, new.batch_id if new else entry.batch_id))
@@ -230,18 +229,10 @@ def _batches(table: OpenTable, ledger: Ledger, erasure: Erasure, *, dry_run: boo
     waiting = staged_pins(table, ledger, table.pointers(None), known=sure)
     staged = [item for pin in waiting for item in pin.entries]
     retained = [*(item for found, _ in parts for item in found), *staged]
-    new_ids = {(name, new.batch_id) for note in known for name, news in note.replaced.items() for new in news.values()}
-    mentioned = {*retired.refused_by(known), *new_ids, *staged, *(item for _, ids in parts for item in ids)}
+    mentioned = {*mentioned_in_notes(table, known), *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
-    newest = {name: head.newest for name, head in heads.items()}
-    return _Batches(current, newest, set(staged), list(dict.fromkeys(retained)), mentioned)
-
-
-def _home(table: OpenTable, name: str, location: str) -> str:
-    """The batch ID whose directory a batch's files lie in, where they are in another one's; else none."""
-    below = f"{table.store.uri}/{table.layout.partition_dir(name)}/"
-    one = location.removeprefix(below).partition("/")[0] if location.startswith(below) else ""
-    return one if is_batch_id(one) else ""
+    known_names = {name for name, head in heads.items() if head.entry}
+    return _Batches(current, known_names, set(staged), list(dict.fromkeys(retained)), mentioned)
 
 
 def _refuse_unknown(table: OpenTable, columns: list[str], there: set[str]) -> None:

@@ -22,19 +22,17 @@ class Fate:
     """What a partition's ledger says of some batches.
 
     Args:
-        newest: The greatest batch ID that it has had; empty for a partition without entries.
         named: Those that were current, and were not retired after that.
         retired: Those that were retired, and whether their files are deleted even where a durable pin holds them.
     """
 
-    newest: str
     named: Collection[str]
     retired: Mapping[str, bool]
 
     def is_stray(self, batch_id: str, now: datetime) -> bool:
-        """Whether a batch is of a writer that died: no entry names it, nobody can finish it, and it is old."""
+        """Whether a batch is of a writer that died: no entry names it, and it is as old as no living writer's."""
         known = batch_id in self.named or batch_id in self.retired
-        return not known and batch_id < self.newest and moment_of(batch_id) < now - UNFINISHED_FOR
+        return not known and moment_of(batch_id) < now - UNFINISHED_FOR
 
 
 def fates(table: OpenTable, ledger: Ledger, items: Collection[Item]) -> dict[str, Fate]:
@@ -67,4 +65,4 @@ def _fate(ledger: Ledger, name: str, head: Head, wanted: set[str]) -> Fate:
                 retired.setdefault(one, entry.despite_pins)
         if len(named) + len(retired) == len(wanted):
             break
-    return Fate(head.newest, named, retired)
+    return Fate(named, retired)

@@ -13,7 +13,6 @@ import json
 import random
 import re
 import time
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.garbage import seldom_collected
-from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
+from airflow_sfx.core.jsontext import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.unpacking import unpack
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import MANY, each, put_all
 from airflow_sfx.storage.store import ObjectInfo
@@ -123,8 +123,8 @@ class Ledger:
         if data is None:
             return {}
         try:
-            lines = gzip.decompress(data).decode().splitlines()
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            lines = unpack(data, gzip=True).decode().splitlines()
+        except ValueError as error:
             raise InconsistentBatch(f"{path} was altered after it was written: {error}; restore it") from error
         with seldom_collected():
             found = [
@@ -278,7 +278,16 @@ class Ledger:
         path = self._layout.commit(commit)
         data = awaited(self._store, lambda: self._store.get(path))
         changes = [] if data is None else member(parse_object(data, path), "changes", list, path)
-        return {str(change[0]): int(change[1]) for change in changes}
+        with as_written(path):
+            return dict(self.change(one) for one in changes)
+
+    def change(self, noted: Sequence[object]) -> tuple[str, int]:
+        """The partition's name and the entry's number of a change as a commit notes it; `ValueError` where it is none."""
+        name, sequence = noted[:2]
+        if not isinstance(name, str) or not isinstance(sequence, int) or not 0 < sequence < 1 << 63:
+            raise ValueError(f"{noted!r:.80} is no change of a partition")
+        self._layout.partition(name)
+        return name, sequence
 
     def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
         """The entries in effect, newest first; read many at a time, and no more than the caller takes."""
@@ -401,7 +410,8 @@ class Ledger:
         seconds = member(
             record, "lease_seconds", int, path
         )  # fewer than it has, where the entry's time is ahead of the clock
-        end = moment(record, "at", path) + timedelta(seconds=seconds)
+        with as_written(path):
+            end = moment(record, "at", path) + timedelta(seconds=seconds)
         return end, optional(record, "wait_seconds", int, path) or max(seconds, 0)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from airflow_sfx.core.batch_id import moment_of
-from airflow_sfx.core.jsontext import compact, member, moment, parse_object
+from airflow_sfx.core.jsontext import as_written, compact, member, moment, parse_object
 from airflow_sfx.core.layout import path_step
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -74,6 +74,11 @@ def readers_of(store: Store, pin: BatchPin) -> list[Reader]:
 
 def _reader(store: Store, path: str, pin: BatchPin) -> Reader | None:
     record = parse_object(store.get(path) or b"", path)
+    with as_written(path):
+        return _of_record(record, path, pin)
+
+
+def _of_record(record: Mapping[str, object], path: str, pin: BatchPin) -> Reader | None:
     read = BatchPin.from_json(member(record, "read", str, path))
     if read.batches.items().isdisjoint(pin.batches.items()):
         return None

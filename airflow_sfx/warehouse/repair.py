@@ -96,5 +96,5 @@ def _is_unfinished(table: OpenTable, directory: str) -> bool:
 
 
 def has_files(table: OpenTable, directory: str) -> bool:
-    """Whether a batch's directory holds more than its claim."""
-    return any(info.path.rpartition("/")[2] != CLAIM for info in table.store.list(directory))
+    """Whether a batch's directory holds more than its claim, under whatever name."""
+    return any(info.path.rpartition("/")[2] != CLAIM for info in table.store.list(directory, unfinished=True))

@@ -7,7 +7,7 @@ batches, and files that were adopted where they lay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,11 +16,13 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.given_up import Item
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
 from airflow_sfx.warehouse.retired import Batches, Note, Versions
 from airflow_sfx.warehouse.retiring import catch_up, complete, confirmed, held, sweep
+from airflow_sfx.warehouse.strays import find_strays, mentioned_in_notes, named_by, retire_old
 
 GRACE = timedelta(days=1)
 
@@ -58,6 +60,9 @@ class RetentionReport:
         delete_after: When the files of what is retired now may be deleted, in UTC.
         ignored: Batches that a note wants deleted and that the history has not given up: they stay, and somebody has forged the
             note, or removed a part of the history; partition and batch ID.
+        strays: Directories with files that no history names, of writers that may be alive; those that are older than a day are
+            retired like others. Partition and batch ID.
+        unfinished: Objects that somebody began to write more than a day ago and did not finish: they are to be deleted, or were.
     """
 
     table: str
@@ -68,6 +73,8 @@ class RetentionReport:
     waiting: int
     delete_after: datetime
     ignored: tuple[tuple[str, str], ...] = ()
+    strays: tuple[tuple[str, str], ...] = ()
+    unfinished: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -118,7 +125,8 @@ def retain(
     if not dry_run:
         catch_up(table, ledger, author)
     known_notes = retired.notes(table)
-    found = list(_candidates(table, ledger, rule, now, retired.versions(known_notes)))
+    parts = _partitions(table, ledger, rule, now, retired.versions(known_notes))
+    found = [one for part in parts.values() for one in part.out]
     pinned = held(table, now)
     if not dry_run and any(note.retired is None for note in known_notes):
         mine = {(one.partition, one.batch_id) for one in found} - pinned
@@ -133,6 +141,15 @@ def retain(
         note = Note(retired.name_at(now), _by_partition(chosen), now, delete_after, author.producer, author.reason)
         done = confirmed(table, ledger, retired.write(table, note))
         chosen = [one for one in chosen if one.batch_id in done.get(one.partition, ())]
+    mentioned = {
+        *mentioned_in_notes(table, retired.notes(table, ended=True)),
+        *(item for part in parts.values() for item in part.named),
+    }
+    left = find_strays(table, mentioned, now)
+    strays = left.batches
+    if not dry_run:
+        heard = {name for name, part in parts.items() if part.named}
+        strays = retire_old(table, ledger, left, heard, author, now=now, grace=rule.grace)
     swept = sweep(table, ledger, before, now, dry_run=dry_run)
     return RetentionReport(
         str(table.ref),
@@ -143,28 +160,42 @@ def retain(
         swept.waiting,
         delete_after,
         swept.ignored,
+        strays,
+        left.unfinished,
     )
 
 
-def _candidates(
-    table: OpenTable, ledger: Ledger, rule: Rule, now: datetime, instead: Versions
-) -> Iterator[RetiredBatch]:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What the history of a partition says.
+
+    Args:
+        out: The batches that the rule gives up: neither among the last ones nor in use a moment ago.
+        named: All batches that it names, as partition name and batch ID.
+    """
+
+    out: list[RetiredBatch]
+    named: list[Item]
+
+
+def _partitions(table: OpenTable, ledger: Ledger, rule: Rule, now: datetime, instead: Versions) -> dict[str, _Part]:
     heads = all_heads(table, ledger)
-    for found in each(
+    found = each(
         lambda name: _of_partition(table, ledger, name, heads[name], rule, now, instead), heads, table.store.readers
-    ):
-        yield from found
+    )
+    return dict(zip(heads, found, strict=True))
 
 
 def _of_partition(
     table: OpenTable, ledger: Ledger, name: str, head: Head, rule: Rule, now: datetime, instead: Versions
-) -> list[RetiredBatch]:
-    """The batches of a partition that the rule gives up: neither among the last ones nor in use a moment ago."""
+) -> _Part:
     newest: dict[str, RetiredBatch | None] = {}
+    named: list[Item] = []
     gone: set[str] = set()
     until = now
     for entry in ledger.newest_first(name, head):
         gone.update(entry.retired)
+        named += named_by(table, entry)
         if entry.batch_id:
             new = instead.get((name, entry.batch_id)) if entry.batch_id in gone else None
             here = new or entry
@@ -175,7 +206,8 @@ def _of_partition(
                 newest[batch_id] = RetiredBatch(name, batch_id, here.rows, here.bytes, until) if out else None
         until = entry.at
     kept = [one for one in newest if one not in gone]
-    return [last for one in kept[rule.keep_last :] if (last := newest[one]) is not None]
+    out_of_use = [last for one in kept[rule.keep_last :] if (last := newest[one]) is not None]
+    return _Part(out_of_use, named)
 
 
 def _by_partition(chosen: Sequence[RetiredBatch]) -> Batches:

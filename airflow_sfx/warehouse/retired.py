@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.batch_id import check_batch_id, moment_of
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.jsontext import compact, member, moment, optional, parse_object
+from airflow_sfx.core.jsontext import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each, put_all
@@ -317,12 +317,14 @@ def _read(table: OpenTable, name: str, kinds: set[str]) -> Note:
     if _RETIRED in kinds:
         path = _path(table, name, _RETIRED)
         retired = _batches(parse_object(table.store.get(path) or b"", path), path)
+    with as_written(where):
+        producer = Producer.from_json(member(record, "producer", dict, where))
     return Note(
         name,
         _batches(record, where),
         moment(record, "at", where),
         moment(record, "delete_after", where),
-        Producer.from_json(member(record, "producer", dict, where)),
+        producer,
         member(record, "reason", str, where),
         _replaced(member(record, "replaced", dict, where), where),
         member(record, "despite_pins", bool, where),
@@ -332,21 +334,23 @@ def _read(table: OpenTable, name: str, kinds: set[str]) -> Note:
 
 
 def _batches(record: Mapping[str, object], where: str) -> Batches:
-    return {str(name): tuple(map(check_batch_id, ids)) for name, ids in member(record, "batches", dict, where).items()}
+    with as_written(where):
+        return {name: tuple(map(check_batch_id, ids)) for name, ids in member(record, "batches", dict, where).items()}
 
 
 def _replaced(
     record: Mapping[str, Mapping[str, Mapping[str, object]]], where: str
 ) -> dict[str, dict[str, Replacement]]:
-    return {
-        name: {
-            check_batch_id(old): Replacement(
-                check_batch_id(new.get("batch_id")),
-                member(new, "rows", int, where),
-                member(new, "bytes", int, where),
-                optional(new, "staged", bool, where) or False,
-            )
-            for old, new in news.items()
+    with as_written(where):
+        return {
+            name: {
+                check_batch_id(old): Replacement(
+                    check_batch_id(new.get("batch_id")),
+                    member(new, "rows", int, where),
+                    member(new, "bytes", int, where),
+                    optional(new, "staged", bool, where) or False,
+                )
+                for old, new in news.items()
+            }
+            for name, news in record.items()
         }
-        for name, news in record.items()
-    }

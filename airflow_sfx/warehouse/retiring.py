@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
-from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.warehouse import retired
@@ -28,6 +28,8 @@ from airflow_sfx.warehouse.retired import UNFINISHED_FOR, Batches, Note, Replace
 from airflow_sfx.warehouse.staged import note_staged, waiting
 
 _log = logging.getLogger(__name__)
+_WAREHOUSE_NOTES = "_sfx"
+"""Where a warehouse keeps what is of no table alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,37 @@ class _Judge:
         return _Outcome.DELETE if in_vain or fate.is_stray(batch_id, self.now) else _Outcome.WAIT
 
 
+def unfinished(table: OpenTable, now: datetime, *, dry_run: bool) -> tuple[str, ...]:
+    """Delete what writers began and did not finish: of the table, and of the notes that the warehouse keeps of all tables.
+
+    Args:
+        table: The table.
+        now: The time, in UTC: what is younger than a day may be a living writer's.
+        dry_run: Only tell.
+
+    Returns:
+        The paths of the objects that it was to become.
+    """
+    find = table.store.unfinished if dry_run else table.store.delete_unfinished
+    try:
+        roots = (table.layout.root, _WAREHOUSE_NOTES)
+        return tuple(path for root in roots for path in find(root, now - UNFINISHED_FOR))
+    except WarehouseUnavailable as error:  # a right of its own, which who deletes objects need not have
+        _log.warning("What writers of %s began and did not finish may be left: %s", table.ref, error)
+        return ()
+
+
+def delete_claims(table: OpenTable, claims: Sequence[Item]) -> None:
+    """Delete the claims of directories that hold nothing else.
+
+    Args:
+        table: The table.
+        claims: Partition names and batch IDs, as old as no living writer's.
+    """
+    for name, batch_id in claims:
+        table.store.delete([f"{table.layout.batch_dir(name, batch_id)}/{CLAIM}"])
+
+
 def _delete(table: OpenTable, name: str, batch_id: str, *, claimed: bool) -> None:
     """The manifest first: a batch whose deletion was cut short cannot be loaded, and the next sweep deletes the rest.
 
@@ -326,5 +359,5 @@ def _delete(table: OpenTable, name: str, batch_id: str, *, claimed: bool) -> Non
             batch_id=batch_id,
         )
     table.store.delete([table.layout.manifest(name, batch_id)])
-    there = [info.path for info in table.store.list(directory)]
+    there = [info.path for info in table.store.list(directory, unfinished=True)]
     table.store.delete([path for path in there if not (claimed and path.endswith(f"/{CLAIM}"))])

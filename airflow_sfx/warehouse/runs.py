@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.jsontext import compact, member, parse_object
+from airflow_sfx.core.jsontext import as_written, compact, member, parse_object
 from airflow_sfx.core.layout import path_step
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
@@ -105,6 +105,7 @@ def commits_of(store: Store, unit: Unit) -> dict[TableRef, list[str]]:
     found: dict[TableRef, list[str]] = {}
     for path, data in zip(paths, each(store.get, paths), strict=True):
         record = parse_object(data or b"", path)
-        ref = TableRef.parse(member(record, "table", str, path))
+        with as_written(path):
+            ref = TableRef.parse(member(record, "table", str, path))
         found.setdefault(ref, []).append(member(record, "commit", str, path))
     return found

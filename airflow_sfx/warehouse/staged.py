@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection, Container, Mapping, Sequence
 
 from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.jsontext import as_written
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.metastore import PartitionInfo
 from airflow_sfx.storage.parallel import each
@@ -76,7 +77,16 @@ def noted_pins(table: OpenTable) -> list[BatchPin]:
     there = {info.path for info in table.store.list(table.layout.staged)}
     refused = {path for path in there if path.endswith(_TAKEN_BACK)}
     paths = sorted(there - refused - {path.removesuffix(_TAKEN_BACK) for path in refused})
-    return [BatchPin.from_json((data or b"").decode()) for data in each(table.store.get, paths, table.store.readers)]
+    texts = each(table.store.get, paths, table.store.readers)
+    return [_pin(table, data or b"", path) for path, data in zip(paths, texts, strict=True)]
+
+
+def _pin(table: OpenTable, data: bytes, path: str) -> BatchPin:
+    with as_written(path):
+        pin = BatchPin.from_json(data.decode())
+        for name in pin.batches:
+            table.layout.partition(name)
+        return pin
 
 
 def waiting(table: OpenTable, ledger: Ledger, batches: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -23,6 +23,7 @@ from airflow_sfx.warehouse.filling import EncodedFile
 from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.readers import note_readers
+from airflow_sfx.warehouse.retired import refuse_given_up
 from airflow_sfx.warehouse.retried import published_before
 from airflow_sfx.warehouse.staged import note_staged
 from airflow_sfx.warehouse.target import Target
@@ -309,6 +310,7 @@ def _publish(table: OpenTable, batches: BatchSet, manifests: list[Manifest], aut
         nonlocal sealed
         if any(heads[manifest.partition].newest >= manifest.batch_id for manifest in sealed):
             sealed = batches.rebase(sealed, heads)
+        refuse_given_up(table, [(one.partition, one.batch_id) for one in sealed])
         batches.watch.again(heads)  # where that finds something, the entry's number is taken, and this is called again
         return [publish_change(manifest) for manifest in sealed]
 

@@ -1,80 +1,160 @@
-"""Directories with files that no history names: what writers left that died, or were overtaken, or are writing now."""
+"""What writers left that died, or were overtaken, or are writing now: directories with files that no history names, and less.
+
+Less is a directory that was claimed and holds nothing, a file under the name that it has until it is whole, parts of an upload.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_sfx.core.batch_id import is_batch_id, moment_of
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author
+from airflow_sfx.warehouse.given_up import Item
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.repair import has_files
 from airflow_sfx.warehouse.retired import UNFINISHED_FOR, Note
-from airflow_sfx.warehouse.retiring import confirmed
-
-Item = tuple[str, str]
-"""A partition's name and a batch ID."""
+from airflow_sfx.warehouse.retiring import confirmed, delete_claims, unfinished
+from airflow_sfx.warehouse.staged import noted_pins, waiting
 
 
-def find_strays(table: OpenTable, mentioned: Collection[Item]) -> tuple[Item, ...]:
-    """Directories of batches with files that nothing names.
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """What no history names.
+
+    Args:
+        batches: Directories of batches with files.
+        claims: Those that hold nothing but their claim.
+        unfinished: Objects that somebody began to write and did not finish, and that are as old as no living writer's.
+    """
+
+    batches: tuple[Item, ...] = ()
+    claims: tuple[Item, ...] = ()
+    unfinished: tuple[str, ...] = ()
+
+
+def find_strays(table: OpenTable, mentioned: Collection[Item], now: datetime) -> Strays:
+    """Look for what no history names, in all partitions that have a directory.
 
     Args:
         table: The table.
         mentioned: All batches that the history, or a note, names.
-
-    Returns:
-        Their partitions and batch IDs.
+        now: The time, in UTC.
     """
     layout, store = table.layout, table.store
 
-    def of_partition(name: str) -> list[Item]:
+    def of_partition(name: str) -> list[tuple[Item, bool]]:
         there = [one for one in store.list_directories(layout.partition_dir(name)) if is_batch_id(one)]
         unknown = [one for one in there if (name, one) not in mentioned]
-        return [(name, one) for one in unknown if has_files(table, layout.batch_dir(name, one))]
+        return [((name, one), has_files(table, layout.batch_dir(name, one))) for one in unknown]
 
-    names = sorted({name for name, _ in mentioned})
-    return tuple(item for found in each(of_partition, names, store.readers) for item in found)
+    names = sorted({*_partition_names(table), *(name for name, _ in mentioned)})
+    found = [one for some in each(of_partition, names, store.readers) for one in some]
+    return Strays(
+        tuple(item for item, is_filled in found if is_filled),
+        tuple(item for item, is_filled in found if not is_filled and moment_of(item[1]) < now - UNFINISHED_FOR),
+        unfinished(table, now, dry_run=True),
+    )
+
+
+def _partition_names(table: OpenTable) -> list[str]:
+    """The names of the partitions that have a directory, whether the history knows them or not."""
+    found = [""]
+    for _ in table.layout.keys:
+        below = each(
+            lambda name: table.store.list_directories(table.layout.partition_dir(name)), found, table.store.readers
+        )
+        found = [f"{above}/{name}".lstrip("/") for above, names in zip(found, below, strict=True) for name in names]
+    return [name for name in found if _is_partition(table, name)]
+
+
+def _is_partition(table: OpenTable, name: str) -> bool:
+    try:
+        table.layout.partition(name)
+    except InvalidName:  # a directory of this package's own, or of somebody else
+        return False
+    return not name.startswith("_")
+
+
+def named_by(table: OpenTable, entry: LedgerEntry) -> list[Item]:
+    """The batches that an entry of a ledger names: the current one, those that it retires, and where the files are."""
+    home = _home(table, entry.partition, entry.location)
+    return [(entry.partition, one) for one in (entry.batch_id, *entry.retired, home) if one]
+
+
+def _home(table: OpenTable, name: str, location: str) -> str:
+    """The batch ID whose directory a batch's files lie in, where they are in another one's; else none."""
+    below = f"{table.store.uri}/{table.layout.partition_dir(name)}/"
+    one = location.removeprefix(below).partition("/")[0] if location.startswith(below) else ""
+    return one if is_batch_id(one) else ""
+
+
+def mentioned_in_notes(table: OpenTable, known: Sequence[Note]) -> set[Item]:
+    """The batches that a note of what is retired names, as old or new, or one of what was staged.
+
+    Args:
+        table: The table.
+        known: The notes of what is retired, those whose batches are all deleted among them.
+    """
+    news = {(name, new.batch_id) for note in known for name, some in note.replaced.items() for new in some.values()}
+    return {*retired.refused_by(known), *news, *(item for pin in noted_pins(table) for item in pin.entries)}
 
 
 def retire_old(
     table: OpenTable,
     ledger: Ledger,
-    strays: Sequence[Item],
-    newest: Mapping[str, str],
+    strays: Strays,
+    known: Container[str],
     author: Author,
     *,
     now: datetime,
     grace: timedelta,
 ) -> tuple[Item, ...]:
-    """Retire the strays that nobody can finish.
+    """Retire the strays that nobody can finish, and delete what holds nothing that could be read.
 
-    Batch IDs grow along a ledger: whoever would still make one of these current has to give it a greater ID first, and so to link
-    or copy its files, which fails where they are gone. Whoever finds out only then what its files are, or stages it, looks at the
-    notes (`refuse_given_up`).
+    Whoever would still make one of these current takes the next number of its ledger, which may be that of the entry that retires
+    it, and looks at the notes (`refuse_given_up`) each time that it plans; so does whoever stages it.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         strays: What `find_strays` found.
-        newest: The greatest batch ID in the history of each partition, by partition name.
+        known: The partitions that have a history.
         author: Who.
         now: The time, in UTC.
         grace: For how long their files stay.
 
     Returns:
-        Those that are left: as young as a writer may be, or not overtaken.
+        Those that are left: as young as a writer may be.
     """
+    unfinished(table, now, dry_run=False)
+    delete_claims(table, strays.claims)
     until = now - max(UNFINISHED_FOR, grace)
-    old = [(name, one) for name, one in strays if one < newest.get(name, "") and moment_of(one) < until]
-    if old:
-        batches: dict[str, tuple[str, ...]] = {}
-        for name, one in old:
-            batches[name] = (*batches.get(name, ()), one)
-        reason = f"{len(old)} unfinished batches given up"
-        note = Note(retired.name_at(now), batches, now, now + grace, author.producer, reason)
+    old = [item for item in strays.batches if moment_of(item[1]) < until]
+    heard = [item for item in old if item[0] in known]
+    unheard = [item for item in old if item[0] not in known]
+    reason = f"{len(old)} unfinished batches given up"
+    if heard:
+        note = Note(retired.name_at(now), _by_partition(heard), now, now + grace, author.producer, reason)
         confirmed(table, ledger, retired.write(table, note))
-    return tuple(item for item in strays if item not in old)
+    if unheard:  # no ledger can say it: whoever looked before the note was there has a day to go on
+        later = now + max(grace, UNFINISHED_FOR)
+        note = retired.write(
+            table, Note(retired.name_at(now), _by_partition(unheard), now, later, author.producer, reason)
+        )
+        kept = waiting(table, ledger, unheard)
+        retired.confirm(table, note, _by_partition([item for item in unheard if item not in kept]))
+    return tuple(item for item in strays.batches if item not in old)
+
+
+def _by_partition(items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, one in items:
+        found[name] = (*found.get(name, ()), one)
+    return found

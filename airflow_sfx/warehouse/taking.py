@@ -22,6 +22,7 @@ from airflow_sfx.warehouse.ledger import Head, Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import hints
 from airflow_sfx.warehouse.progress import Progress, telling
+from airflow_sfx.warehouse.retired import refuse_given_up
 from airflow_sfx.warehouse.table_formats import refuse_below_logs
 from airflow_sfx.warehouse.target import Target
 from airflow_sfx.warehouse.writing import BatchSet, Content
@@ -101,6 +102,7 @@ def take_over(
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         admit(table, heads)
+        refuse_given_up(table, [(one.partition, one.batch_id) for one in manifests])
         return [publish_change(manifest, operation) for manifest in manifests]
 
     commit(table, ledger, batches.heads, plan, author)

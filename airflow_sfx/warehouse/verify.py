@@ -8,6 +8,7 @@ import io
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.scarcity import scarcity
 from airflow_sfx.storage.awaiting import awaited
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse.files import batch_files
@@ -62,7 +63,11 @@ def _problem(table: OpenTable, manifest: Manifest, file: DataFile) -> str | None
         return f"{store.uri}/{path} has another content than was written"
     try:
         rows = pq.read_metadata(io.BytesIO(data)).num_rows
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
+        if short := scarcity(error, f"reading {store.uri}/{path}"):
+            raise short from error
         return f"{store.uri}/{path} is no Parquet file: {error}"
     return None if rows == file.rows else f"{store.uri}/{path} has {rows} rows, not {file.rows}"
 
