@@ -152,6 +152,18 @@ def test_nested_types_are_open_where_they_have_had_no_value(where, request) -> N
         )
 
 
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("turned", [False, True])
+def test_nulls_and_nested_types_that_are_open_are_read_together(embedded, name, turned) -> None:
+    frames = [nothing(), NESTED[name][0]]
+    for number, frame in enumerate(reversed(frames) if turned else frames):
+        embedded.store_dataframe(frame, "db", "t", [str(number)])
+    found = embedded.load_dataframe("db", "t", as_="arrow").column("c").to_pylist()
+    assert found[0 if turned else 2] == NESTED[name][0].column("c")[0].as_py()
+    assert found.count(None) == 3
+    assert len(embedded.load_dataframe("db", "t")) == 4
+
+
 def test_spark_sql_reads_nested_types_that_were_open(on_stack, spark) -> None:
     for number, (first, later, _) in enumerate(NESTED.values()):
         for i, one in enumerate((first, later, first)):
