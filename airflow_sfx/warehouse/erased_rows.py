@@ -6,8 +6,8 @@ for it, and never because a scan skipped it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from airflow_sfx.warehouse.writing import BatchSet, Content
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_sfx.frames.logical import LogicalSchema
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -32,12 +34,20 @@ class Match:
         rows: How many of its rows are meant.
         condition: Which, as an expression.
         columns: The columns that the condition names, in lower case, as far as the batch has them; they may be keys.
+        categories: By column, the categories that the condition means, whether a row has them or not: a batch may name a person
+            of whom it has no row.
     """
 
     manifest: Manifest
     rows: int
     condition: Any
     columns: list[str]
+    categories: Mapping[str, frozenset[Any]] = field(default_factory=dict)
+
+    @property
+    def found(self) -> bool:
+        """Whether the batch holds anything of what is to be erased."""
+        return bool(self.rows or self.categories)
 
 
 def search(table: OpenTable, name: str, batch_id: str, where: str, columns: list[str]) -> Match:
@@ -72,7 +82,31 @@ def search(table: OpenTable, name: str, batch_id: str, where: str, columns: list
         return Match(manifest, manifest.rows if everything else 0, condition, there)
     condition = condition_of(where, without_rows(files.sources, columns=there, with_index=False, **options).schema)
     pieces = iter_batches(files.sources, opened=files.open, columns=there, with_index=False, **options)
-    return Match(manifest, sum(len(piece.filter(condition)) for piece in pieces), condition, there)
+    rows = sum(len(piece.filter(condition)) for piece in pieces)
+    return Match(manifest, rows, condition, there, _categories_meant(options["lead"], there, condition))
+
+
+def _categories_meant(logical: LogicalSchema, columns: Sequence[str], condition: Any) -> dict[str, frozenset[Any]]:
+    """The categories that a condition on one column means, which the schema has for rows that there may be no more."""
+    import pyarrow as pa
+
+    name = logical.own(columns[0]) if len(columns) == 1 else None
+    if name is None or name not in _categorical(logical):
+        return {}
+    values = logical.dictionaries[name]
+    codes: Any = pa.array(range(len(values)), logical.schema.field(name).type.index_type)
+    column = pa.DictionaryArray.from_arrays(codes, values, ordered=logical.schema.field(name).type.ordered)
+    meant: Any = pa.table({name: column}).filter(condition).column(name).combine_chunks()
+    found = frozenset(meant.dictionary_decode().to_pylist()) if len(meant) else frozenset()
+    return {name: found} if found else {}
+
+
+def _categorical(logical: LogicalSchema) -> list[str]:
+    """The columns with categories. Intervals are categories with a record of their own, and nobody's name."""
+    from airflow_sfx.frames.pandas_frame import memory_of
+
+    records = (memory_of(logical.schema) or {}).get("columns", {})
+    return [name for name in logical.dictionaries if "labels" not in (records.get(name) or {})]
 
 
 def without(table: OpenTable, ledger: Ledger, match: Match) -> Manifest:
@@ -116,15 +150,11 @@ class _Rest:
     """The rows that stay, and which categories they leave: one that only erased rows had is erased as well."""
 
     def __init__(self, table: OpenTable, match: Match) -> None:
-        from airflow_sfx.frames.pandas_frame import memory_of
-
         self._files, self._options = _reading(table, match.manifest)
         self._match = match
         self.logical = self._options["lead"]
         self.rows = 0
-        records = (memory_of(self.logical.schema) or {}).get("columns", {})
-        # Intervals are categories with a record of their own, and nobody's name.
-        names = [name for name in self.logical.dictionaries if "labels" not in (records.get(name) or {})]
+        names = _categorical(self.logical)
         self._kept: dict[str, set[Any]] = {name: set() for name in names}
         self._gone: dict[str, set[Any]] = {name: set() for name in names}
 
@@ -156,7 +186,8 @@ class _Rest:
 
         left = dict(self.logical.dictionaries)
         for name, values in self._gone.items():
-            old, erased = left[name], values - self._kept[name]
+            meant = self._match.categories.get(name, frozenset())
+            old, erased = left[name], (values | meant) - self._kept[name]
             left[name] = old.filter(pa.array([value.as_py() not in erased for value in old], pa.bool_()))
         return schema_to_text(replace(self.logical, dictionaries=left))
 

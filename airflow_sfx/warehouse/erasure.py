@@ -149,7 +149,7 @@ def erase(
         seen |= {item: len(match.columns) == len(columns) for item, match in zip(batches, matches, strict=True)}
         hits: dict[str, list[Match]] = {}
         for match in matches:
-            if match.rows:
+            if match.found:
                 hits.setdefault(match.manifest.partition, []).append(match)
         for name, of_partition in hits.items():
             current = known.current.get(name)

@@ -148,6 +148,22 @@ def test_a_partition_that_only_dead_writers_ever_knew_is_cleared_and_a_staged_on
     assert warehouse.publish(staged) == staged
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_category_that_no_row_has_is_erased_as_well(warehouse, ordered) -> None:
+    kind = pd.CategoricalDtype(["Ada", NAME, "Bert"], ordered=ordered)
+    frame = pd.DataFrame({"client": pd.Series(["Bert", "Ada"], dtype=kind), "n": [1, 2]})
+    pin = warehouse.store_dataframe(frame, "sales", "items", ["a"])
+    found = warehouse.erase("sales", "items", where=f"client = '{NAME}'")
+    assert [(one.batch_id, one.erased) for one in found.batches] == [(pin.batch_id, 0)]
+    for _ in range(2):
+        report = warehouse.erase("sales", "items", where=f"client = '{NAME}'", grace=NONE, dry_run=False)
+    assert report.batches == ()
+    left_over = warehouse.load_dataframe("sales", "items", ["a"])
+    assert left_over["client"].cat.categories.tolist() == ["Ada", "Bert"]
+    assert left_over["client"].tolist() == ["Bert", "Ada"]
+    assert list(warehouse.store.list(f"sales.db/items/a/{pin.batch_id}")) == []
+
+
 @pytest.mark.parametrize("day", ["late", "20161031"], ids=["of a new partition", "of one with a history"])
 def test_a_writer_that_comes_back_after_its_batch_was_given_up_is_refused(warehouse, monkeypatch, day) -> None:
     store_all(warehouse, name="Ada")
