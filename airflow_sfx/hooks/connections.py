@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from airflow.sdk import BaseHook
@@ -14,7 +15,7 @@ from airflow_sfx.core.uris import is_host
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_sfx.storage.s3 import S3Access
+    from airflow_sfx.storage.s3 import ObjectSettings, S3Access
 
 METASTORE_TYPE = "hive_metastore"
 _METASTORE_PORT = 9083
@@ -23,8 +24,9 @@ _METASTORE_PORT = 9083
 def s3_access(aws_conn_id: str) -> S3Access:
     """How S3 is reached with an Airflow connection of the type ``aws``.
 
-    Keys, a profile, an assumed role or a web identity, an endpoint and a region are all taken from the connection, by
-    the Amazon provider; credentials that end are renewed before they do.
+    Keys, a profile, an assumed role or a web identity, an endpoint, a region, certificates, proxies and time limits are all
+    taken from the connection, by the Amazon provider; credentials that end are renewed before they do. In
+    ``service_config``, ``s3`` may have S3Hook's ``extra_args`` and ``requester_pays``, and ``glue`` a ``catalog_id``.
 
     Args:
         aws_conn_id: The connection.
@@ -41,8 +43,29 @@ def s3_access(aws_conn_id: str) -> S3Access:
 
     connection_named(aws_conn_id, "aws", "keys, a profile or a role")
     hook: AwsGenericHook[object] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type="s3")
-    endpoint = hook.conn_config.get_service_endpoint_url("s3")
-    return S3Access(endpoint=endpoint, region=hook.region_name, session=hook.get_session)
+    told = hook.conn_config
+    glue = told.get_service_config("glue")
+    return S3Access(
+        endpoint=told.get_service_endpoint_url("s3"),
+        region=hook.region_name,
+        session=hook.get_session,
+        config=told.botocore_config,
+        verify=hook.verify,
+        settings=_settings(aws_conn_id, told.get_service_config("s3")),
+        glue_endpoint=told.get_service_endpoint_url("glue"),
+        glue_catalog=str(glue["catalog_id"]) if glue.get("catalog_id") else None,
+    )
+
+
+def _settings(aws_conn_id: str, told: Mapping[str, Any]) -> ObjectSettings | None:
+    """What S3Hook takes as arguments, from ``service_config.s3``; None where it says nothing of that."""
+    from airflow_sfx.storage.aws import object_settings
+
+    if not told.get("extra_args") and "requester_pays" not in told:
+        return None
+    what = f"service_config.s3 of the Airflow connection {aws_conn_id!r}"
+    pays = bool(told.get("requester_pays"))
+    return object_settings(told.get("extra_args") or {}, requester_pays=pays, what=what)
 
 
 def on_metastore(uri: str, connection: Connection) -> str:

@@ -10,10 +10,12 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.patience import Patience, patience
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import glue_objects as objects
 from airflow_sfx.metastore.external import follows
@@ -23,8 +25,8 @@ from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
 READ_CHUNK = 1000
 WRITE_CHUNK = 100
 """How many partitions Glue takes in one call."""
-TRY_SECONDS = 60.0
-"""How long partitions that Glue did not move are tried again."""
+_OVERLOADED = (429, 500)
+"""The statuses of an answer, and from the second on, after which a call is repeated."""
 _AGAIN = {
     "ConcurrentModificationException",
     "InternalServiceException",
@@ -40,20 +42,15 @@ class GlueMetastore(Metastore):
     """A `Metastore` in the AWS Glue catalog.
 
     Args:
-        client: Makes the boto3 client; asked once, on first use.
+        client: Makes a boto3 client with the time limits that it is given, which does not repeat calls by itself.
         location: The URI below which new databases lie.
+        catalog: Whose catalog: an AWS account's number; None for the credentials' own.
     """
 
-    def __init__(self, client: Callable[[], Any], location: str) -> None:
-        self._make_client = client
-        self._made: Any = None
+    def __init__(self, client: Callable[[Patience], Any], location: str, catalog: str | None = None) -> None:
+        self._client = lru_cache(maxsize=4)(client)
         self._location = location
-
-    @property
-    def _client(self) -> Any:
-        if self._made is None:
-            self._made = self._make_client()
-        return self._made
+        self._whose = {} if catalog is None else {"CatalogId": catalog}
 
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
@@ -229,28 +226,53 @@ class GlueMetastore(Metastore):
         return found
 
     def _turns(self, ref: TableRef) -> Iterator[None]:
-        """Turns of a loop that looks and then changes; it ends by returning, or here after `TRY_SECONDS`."""
-        give_up = time.monotonic() + TRY_SECONDS
+        """Turns of a loop that looks and then changes; it ends by returning, or here when the patience is over."""
+        total = patience().total
+        give_up = time.monotonic() + total
         turn = 0
         while True:
             yield
             turn += 1
             if time.monotonic() > give_up:
                 raise WarehouseUnavailable(
-                    f"the Glue catalog did not take the change of {ref} in {TRY_SECONDS:.0f} s: too many requests, or "
+                    f"the Glue catalog did not take the change of {ref} in {total:.0f} s: too many requests, or "
                     f"others change it all the time; `sfx repair {ref}` completes it later",
                     table=str(ref),
                 )
             time.sleep(random.uniform(0, min(0.05 * 2**turn, 5.0)))  # noqa: S311
 
     def _pages(self, operation: str, member: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
-        with _reported(operation):
-            for page in self._client.get_paginator(operation).paginate(**arguments):
-                yield from page[member]
+        page = self._call(operation, **arguments)
+        yield from page[member]
+        while token := page.get("NextToken"):
+            page = self._call(operation, **arguments, NextToken=token)
+            yield from page[member]
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        with _reported(operation):
-            return getattr(self._client, operation)(**arguments)
+        """Make a call; it may be made twice: what it did the first time is then in the way, and looked at again."""
+        limits = patience()
+        give_up, tries = time.monotonic() + limits.total, 0
+        while True:
+            with _reported(operation):
+                try:
+                    return getattr(self._client(limits), operation)(**arguments, **self._whose)
+                except Exception as error:
+                    tries += 1
+                    if not _passing(error) or time.monotonic() > give_up:
+                        raise
+            time.sleep(random.uniform(0, min(0.05 * 2**tries, 3.0)))  # noqa: S311
+
+
+def _passing(error: Exception) -> bool:
+    """Whether a call failed because of the connection, or because the server has too much to do."""
+    from botocore.exceptions import ClientError, HTTPClientError
+
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.response.get("Error", {}).get("Code")
+        too_many, broken = _OVERLOADED
+        return status == too_many or status >= broken or code in ("ThrottlingException", "OperationTimeoutException")
+    return isinstance(error, HTTPClientError)
 
 
 class _Absent(Exception):
@@ -267,7 +289,7 @@ class _Crossed(Exception):
 
 @contextlib.contextmanager
 def _reported(operation: str) -> Iterator[None]:
-    """Errors of Glue as ours; boto3 has repeated what may be repeated."""
+    """Errors of Glue as ours."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     kinds = {

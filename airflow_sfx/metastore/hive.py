@@ -15,15 +15,15 @@ from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, Wareho
 from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.layout import EMPTY
 from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.patience import patience
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_objects as objects
 from airflow_sfx.metastore.external import ROOT, VERSION, follows
-from airflow_sfx.metastore.hive_client import CALL_SECONDS, Address, HiveClients, Interrupted, bounded
+from airflow_sfx.metastore.hive_client import Address, HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import Locks
 from airflow_sfx.metastore.hive_thrift import ttypes
 from airflow_sfx.metastore.metastore import Metastore, Move, PartitionInfo, RefusedPartition, TableInfo
 from airflow_sfx.metastore.names import hive_name, values_of
-from airflow_sfx.metastore.patience import patience
 from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
 
 T = TypeVar("T")
@@ -283,7 +283,7 @@ class HiveMetastore(Metastore):
                 lambda client: client.alter_table_with_environment_context(
                     table.dbName, table.tableName, table, ttypes.EnvironmentContext(properties)
                 ),
-                seconds=10 * CALL_SECONDS if cascade else CALL_SECONDS,
+                seconds=10 * patience().answer if cascade else None,
             )
         except Interrupted:
             return False
@@ -377,7 +377,7 @@ class HiveMetastore(Metastore):
 
     def _while_interrupted(self) -> Iterator[None]:
         """Turns of a loop whose body looks at what there is and then changes it; it ends by returning."""
-        give_up = time.monotonic() + patience()
+        give_up = time.monotonic() + patience().total
         turn = 0
         while True:
             yield
@@ -388,11 +388,12 @@ class HiveMetastore(Metastore):
 
     def _ask(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
         with self._server_errors():
-            return self._clients.ask(action, seconds=CALL_SECONDS + count * SECONDS_A_PARTITION)
+            return self._clients.ask(action, seconds=patience().answer + count * SECONDS_A_PARTITION)
 
-    def _tell(self, action: Callable[[Any], Any], *, count: int = 0, seconds: float = CALL_SECONDS) -> Any:
+    def _tell(self, action: Callable[[Any], Any], *, count: int = 0, seconds: float | None = None) -> Any:
+        given = patience().answer if seconds is None else seconds
         with self._server_errors():
-            return self._clients.tell(action, seconds=seconds + count * SECONDS_A_PARTITION)
+            return self._clients.tell(action, seconds=given + count * SECONDS_A_PARTITION)
 
     @contextlib.contextmanager
     def _server_errors(self) -> Iterator[None]:

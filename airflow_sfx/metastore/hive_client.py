@@ -24,9 +24,9 @@ from thrift.transport.TSocket import TSocket
 from thrift.transport.TTransport import TBufferedTransport, TTransportBase, TTransportException
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.patience import TRY_SECONDS, patience
 from airflow_sfx.core.uris import is_host
 from airflow_sfx.metastore.hive_thrift import Client
-from airflow_sfx.metastore.patience import TRY_SECONDS, patience
 
 T = TypeVar("T")
 
@@ -35,10 +35,6 @@ logging.getLogger("thrift").addHandler(logging.NullHandler())
 
 DEFAULT_PORT = 9083
 _LAST_PORT = 65_535
-CONNECT_SECONDS = 5.0
-CALL_SECONDS = 30.0
-"""How long a call may take before the connection is given up; a call with much to do gets more."""
-
 IDLE_SECONDS = 120.0
 """For how long a connection is kept that nobody uses: what lies between may drop it without a word."""
 
@@ -114,19 +110,19 @@ class HiveClients:
         self._lock = threading.Lock()
         _ALL.add(self)
 
-    def ask(self, action: Callable[[Any], T], *, most: float = TRY_SECONDS, seconds: float = CALL_SECONDS) -> T:
+    def ask(self, action: Callable[[Any], T], *, most: float = TRY_SECONDS, seconds: float | None = None) -> T:
         """Make a call that may be made twice; repeated, on any host, while connections break off.
 
         Args:
             action: Makes the call with the client that it is given.
             most: For how many seconds it is repeated, where `patience` does not say less.
-            seconds: How long each may take.
+            seconds: How long each may take; None for what `patience` gives an answer.
 
         Raises:
             WarehouseUnavailable: No host answered in that time.
             Exception: What the server raised.
         """
-        give_up = time.monotonic() + min(most, patience())
+        give_up = time.monotonic() + min(most, patience().total)
         tries = 0
         while True:
             try:
@@ -137,12 +133,12 @@ class HiveClients:
                     raise self.unavailable(str(error)) from error
                 time.sleep(random.uniform(0, min(0.05 * 2**tries, 2.0)))  # noqa: S311
 
-    def tell(self, action: Callable[[Any], T], *, seconds: float = CALL_SECONDS) -> T:
+    def tell(self, action: Callable[[Any], T], *, seconds: float | None = None) -> T:
         """Make a call once.
 
         Args:
             action: Makes the call with the client that it is given.
-            seconds: How long it may take.
+            seconds: How long it may take; None for what `patience` gives an answer.
 
         Raises:
             Interrupted: The connection broke off, so that nobody knows whether the call took effect.
@@ -150,7 +146,7 @@ class HiveClients:
             Exception: What the server raised.
         """
         with self._lent() as (client, socket):
-            socket.setTimeout(seconds * 1000)
+            socket.setTimeout((patience().answer if seconds is None else seconds) * 1000)
             try:
                 return action(client)
             except (TTransportException, TProtocolException, OSError, EOFError) as error:
@@ -206,7 +202,7 @@ class HiveClients:
         """A connection that was used a short while ago."""
         ahead = self._ahead
         if ahead is not None and ahead is not threading.current_thread():
-            ahead.join(CONNECT_SECONDS)
+            ahead.join(patience().connect)
             self._ahead = None
         while True:
             with self._lock:
@@ -223,7 +219,7 @@ class HiveClients:
         self._idle, self._ahead = [], None
 
     def _open(self) -> tuple[Any, Any]:
-        give_up = time.monotonic() + (patience() if self._reached else 0)
+        give_up = time.monotonic() + (patience().total if self._reached else 0)
         while True:
             reasons = []
             for host, port in self._address.hosts:
@@ -253,7 +249,7 @@ os.register_at_fork(after_in_child=_forget_all)
 
 def _connect(host: str, port: int, address: Address) -> tuple[Any, Any]:
     socket = TSocket(host, port)
-    socket.setTimeout(CONNECT_SECONDS * 1000)
+    socket.setTimeout(patience().connect * 1000)
     transport: TTransportBase
     transport = (
         _kerberos(host, socket, address)

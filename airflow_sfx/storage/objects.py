@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
+from airflow_sfx.core.patience import TRY_SECONDS, Patience, patience
 from airflow_sfx.storage.faults import reported
 from airflow_sfx.storage.parallel import each, led_by_first
 from airflow_sfx.storage.store import ObjectInfo, Store
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONFLICTS = 8
+_MUCH = 1 << 20
 _VISIBLE_WITHIN_SECONDS = 5.0
 _first_user: int | None = None
 
@@ -49,6 +51,7 @@ class ObjectStorage:
         backend: The obstore store, rooted where paths begin.
         uri: The root as a URI without secrets.
         access: How it is reached, where it is S3.
+        opened: Opens the same with other time limits, the last for sending much; None where nothing is waited for.
 
     Example:
         >>> from obstore.store import MemoryStore
@@ -57,9 +60,16 @@ class ObjectStorage:
         (True, False, b'1')
     """
 
-    def __init__(self, backend: ObstoreStore, uri: str, access: S3Access | None = None) -> None:
+    def __init__(
+        self,
+        backend: ObstoreStore,
+        uri: str,
+        access: S3Access | None = None,
+        opened: Callable[[Patience, bool], ObstoreStore] | None = None,
+    ) -> None:
         self._access = access
         self._backend = backend
+        self._opened = opened
         self._uri = uri.removesuffix("/")
 
     @property
@@ -81,7 +91,7 @@ class ObjectStorage:
         """Write an object below a directory that the caller has claimed, durably in any case; returns its ETag."""
         import obstore
 
-        result = self._call("write", path, lambda: obstore.put(self._backend, path, data))
+        result = self._call("write", path, lambda: obstore.put(self._limited(memoryview(data).nbytes), path, data))
         return result["e_tag"] or ""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
@@ -91,7 +101,7 @@ class ObjectStorage:
 
         def write() -> bool | None:
             try:
-                obstore.put(self._backend, path, data, mode="create", use_multipart=False)
+                obstore.put(self._limited(), path, data, mode="create", use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 # The backend repeats a request whose answer was lost, and then meets its own object.
                 found = self.get(path)
@@ -131,7 +141,7 @@ class ObjectStorage:
         """Read an object whole, into memory that is not copied again; None if there is none."""
         import obstore
 
-        return self._found("read", path, lambda: memoryview(obstore.get(self._backend, path).bytes()))
+        return self._found("read", path, lambda: memoryview(obstore.get(self._limited(), path).bytes()))
 
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
         """Some of an object's bytes, and how many it has; see `Store.view_part`."""
@@ -140,12 +150,12 @@ class ObjectStorage:
 
         def look() -> tuple[memoryview, int]:
             try:
-                found = obstore.get(self._backend, path, options={"range": (start, stop)})
+                found = obstore.get(self._limited(), path, options={"range": (start, stop)})
                 return memoryview(found.bytes()), found.meta["size"]
             except BaseError as error:
                 if "range" not in str(error).lower():
                     raise
-                size = obstore.head(self._backend, path)["size"]
+                size = obstore.head(self._limited(), path)["size"]
                 if size > start:
                     raise
                 return memoryview(b""), size  # a part behind the end, which is an error here
@@ -156,14 +166,14 @@ class ObjectStorage:
         """Size and ETag of an object; None if there is none."""
         import obstore
 
-        meta = self._found("look at", path, lambda: obstore.head(self._backend, path))
+        meta = self._found("look at", path, lambda: obstore.head(self._limited(), path))
         return ObjectInfo(path, meta["size"], meta["e_tag"] or "", meta["last_modified"]) if meta else None
 
     def copy(self, source: str, target: str) -> str:
         """Copy an object within the store; returns the copy's ETag."""
         import obstore
 
-        self._call("copy", source, lambda: obstore.copy(self._backend, source, target))
+        self._call("copy", source, lambda: obstore.copy(self._limited(), source, target))
         info = self.head(target)
         return info.etag if info else ""
 
@@ -174,7 +184,7 @@ class ObjectStorage:
 
         def remove(path: str) -> None:
             with suppress(NotFoundError):
-                obstore.delete(self._backend, path)
+                obstore.delete(self._limited(), path)
 
         each(lambda path: self._call("delete", path, partial(remove, path)), paths, self.readers)
 
@@ -204,7 +214,7 @@ class ObjectStorage:
         """All objects below a directory, at any depth; each is whole."""
         import obstore
 
-        stream = iter(obstore.list(self._backend, directory or None, chunk_size=1000))
+        stream = iter(obstore.list(self._limited(), directory or None, chunk_size=1000))
         while (chunk := self._call("list", directory, lambda: next(stream, None))) is not None:
             for meta in chunk:
                 yield ObjectInfo(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"])
@@ -213,7 +223,7 @@ class ObjectStorage:
         """The names of the directories directly below a directory, sorted."""
         import obstore
 
-        found = self._call("list", directory, lambda: obstore.list_with_delimiter(self._backend, directory or None))
+        found = self._call("list", directory, lambda: obstore.list_with_delimiter(self._limited(), directory or None))
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
 
     def place(self, location: str) -> tuple[Store, str]:
@@ -226,11 +236,20 @@ class ObjectStorage:
         """Opens the same root in another process, with the credentials of that process's own environment."""
         from airflow_sfx.storage.open import open_store
 
-        return partial(open_store, self._uri, replace(self._access, session=None) if self._access else None)
+        return partial(
+            open_store, self._uri, replace(self._access, session=None, config=None) if self._access else None
+        )
 
     def local_path(self, path: str) -> str | None:
         """None: the objects are not files."""
         return None
+
+    def _limited(self, sent: int = 0) -> ObstoreStore:
+        """The backend with the time limits that hold here, and for so many bytes that are sent."""
+        limits = patience()
+        if self._opened is not None and limits.total < TRY_SECONDS:
+            return self._opened(limits, False)
+        return self._backend if self._opened is None or sent < _MUCH else self._opened(Patience(), True)
 
     def _found(self, verb: str, path: str, action: Callable[[], T]) -> T | None:
         from obstore.exceptions import NotFoundError

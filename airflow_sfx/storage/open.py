@@ -52,6 +52,11 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
         from airflow_sfx.storage.s3 import S3Access, open_s3
 
         return open_s3(parts.authority, parts.path.strip("/"), access or S3Access())
+    if parts.scheme == "s3" and parts.authority.startswith("arn:"):
+        raise InvalidName(
+            "the URI of a storage names an access point by its ARN, which no catalog takes: use the access point's alias, "
+            "s3://NAME-…-s3alias/prefix"
+        )
     raise InvalidName(
         "the URI of a storage names no storage: use file:///absolute/path, s3://bucket/prefix or memory:///, without options"
     )

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.layout import PartitionStyle
+from airflow_sfx.core.patience import Patience
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.uris import Uri, is_host, parse_uri, server_url
 from airflow_sfx.metastore.metastore import Metastore
@@ -29,7 +30,7 @@ _S3_OPTIONS = ("location", "endpoint_url", "region")
 _OPTIONS = {
     "embedded": ("layout",),
     "hive": (*_S3_OPTIONS, *_LOGIN, "layout"),
-    "glue": (*_S3_OPTIONS, "glue_endpoint_url", "layout"),
+    "glue": (*_S3_OPTIONS, "glue_endpoint_url", "catalog_id", "layout"),
 }
 _URIS = {"location", "endpoint_url", "glue_endpoint_url"}
 _REGION = re.compile("[a-z0-9-]+")
@@ -52,7 +53,7 @@ def connect(
             ``hive://host:9083?location=s3://bucket/prefix``: a Hive Metastore, further hosts after a comma, with
             ``endpoint_url=`` and ``region=`` of the S3 server where the AWS environment does not say, and
             ``auth=KERBEROS&kerberos_service_name=hive``. ``glue://region?location=s3://bucket/prefix``: the AWS Glue
-            catalog, with ``glue_endpoint_url=`` where it is not Amazon's.
+            catalog, with ``glue_endpoint_url=`` where it is not Amazon's and ``catalog_id=`` where it is another account's.
         producer: Who writes; from the process's environment where nobody says.
         access: How S3 is reached, where neither the URI nor the AWS environment says.
         source: What names the warehouse, for messages: an Airflow connection.
@@ -164,21 +165,28 @@ def _hive(netloc: str, options: dict[str, str], access: S3Access | None, source:
 def _glue(region: str, options: dict[str, str], access: S3Access | None) -> tuple[Store, Metastore, str]:
     from airflow_sfx.metastore.glue import GlueMetastore
 
-    endpoint = options.pop("glue_endpoint_url", None)
+    endpoint, catalog = options.pop("glue_endpoint_url", None), options.pop("catalog_id", None)
     given = _access(options, access)
-    store = open_store(_location(options), replace(given, region=given.region or region))
+    given = replace(
+        given,
+        region=given.region or region,
+        glue_endpoint=endpoint or given.glue_endpoint,
+        glue_catalog=catalog or given.glue_catalog,
+    )
+    store = open_store(_location(options), given)
+    client = partial(_glue_client, given, region)
+    metastore = GlueMetastore(client, store.uri, given.glue_catalog)
+    return store, metastore, f"glue://{region}?location={store.uri}"
 
-    def client() -> object:
-        import boto3
-        from botocore.config import Config
 
-        session = given.session() if given.session else boto3.Session()
-        config = Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60)
-        made = session.client("glue", region_name=region, endpoint_url=endpoint, config=config)
-        server_url(made.meta.endpoint_url, "the endpoint of Glue")  # of the environment or a profile
-        return made
+def _glue_client(access: S3Access, region: str, limits: Patience) -> object:
+    from botocore.config import Config
 
-    return store, GlueMetastore(client, store.uri), f"glue://{region}?location={store.uri}"
+    from airflow_sfx.storage.aws import made_client, session_of
+
+    ours = Config(retries={"total_max_attempts": 1}, connect_timeout=limits.connect, read_timeout=limits.answer)
+    config = ours if access.config is None else access.config.merge(ours)
+    return made_client("glue", session_of(access), access, config, region, access.glue_endpoint)
 
 
 def _location(options: dict[str, str]) -> str:

@@ -167,7 +167,7 @@ def store_through_connections(connections):
 def credentials_of_role(sts_endpoint):
     """What object storage is given for a connection with an assumed role: whether each part is there, not the parts."""
     from airflow_sfx.hooks.connections import s3_access
-    from airflow_sfx.storage.s3 import _SessionCredentials
+    from airflow_sfx.storage.aws import SessionCredentials
 
     extra = {
         "region_name": "eu-west-1",
@@ -177,7 +177,7 @@ def credentials_of_role(sts_endpoint):
     connection = {"conn_type": "aws", "login": "AKIAEXAMPLE", "password": "wrong-but-long", "extra": extra}
     with patch.dict(os.environ, {"AIRFLOW_CONN_AWS_TRIED": json.dumps(connection)}):
         access = s3_access("aws_tried")
-        given = _SessionCredentials(access.session())()
+        given = SessionCredentials(access.session())()
     return {
         "endpoint": access.endpoint,
         "region": access.region,

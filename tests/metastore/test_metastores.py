@@ -40,7 +40,7 @@ def open_metastore(where: str) -> Metastore:
     if kind == "embedded":
         return EmbeddedMetastore(place, PLACE)
     if kind == "glue":
-        return GlueMetastore(lambda: glue_client(place), PLACE)
+        return GlueMetastore(lambda _: glue_client(place), PLACE)
     return HiveMetastore(Address.parse(place, {}), PLACE)
 
 

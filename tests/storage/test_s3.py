@@ -33,7 +33,7 @@ def test_without_an_endpoint_it_is_amazon_s_own(no_environment, monkeypatch, uri
         monkeypatch.setenv(name, "any")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     backend = connect(uri).store._backend  # type: ignore[attr-defined]
-    assert "endpoint" not in backend.config
+    assert backend.config["endpoint"] == "https://bucket.s3.eu-west-1.amazonaws.com"
     assert (backend.config["bucket"], backend.config["region"]) == ("bucket", "eu-west-1")
 
 

@@ -18,9 +18,9 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request, Response
 
 from airflow_sfx.core.garbage import seldom_collected
+from airflow_sfx.core.patience import patient_for
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.wanted import Unwanted, while_wanted
-from airflow_sfx.metastore.patience import patient_for
 
 Asked = ParamSpec("Asked")
 Told = TypeVar("Told")
