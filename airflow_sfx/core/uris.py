@@ -58,7 +58,7 @@ def parse_uri(text: str, what: str) -> Uri:
         InvalidName: It has not the form of a URI, holds a login, or has an option twice.
 
     Example:
-        >>> parse_uri("s3://ada:s3cr3t@bucket/prefix", "the location")
+        >>> parse_uri("s3://ada:s3cr3t@bucket/prefix", "the location")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         airflow_sfx.core.errors.InvalidName: the location holds a user name or a password: leave them out, because URIs and \

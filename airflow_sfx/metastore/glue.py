@@ -265,14 +265,14 @@ class GlueMetastore(Metastore):
 
 def _passing(error: Exception) -> bool:
     """Whether a call failed because of the connection, or because the server has too much to do."""
-    from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
 
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = error.response.get("Error", {}).get("Code")
         too_many, broken = _OVERLOADED
         return status == too_many or status >= broken or code in ("ThrottlingException", "OperationTimeoutException")
-    return isinstance(error, HTTPClientError)
+    return isinstance(error, HTTPClientError | ConnectionError) and not isinstance(error, SSLError)
 
 
 class _Absent(Exception):

@@ -38,7 +38,7 @@ _PLAIN = {
 }
 """Variables that are read here, where the environment has no others: boto3 takes 0.3 s to start."""
 _SETTINGS = {"AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_KMS_KEY_ID", "AWS_SSE_BUCKET_KEY_ENABLED", "AWS_REQUEST_PAYER"}
-_OTHERS = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE"}
+_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
 _BOTO_SECONDS = 60
 """botocore's own time limits, which stand for no wish of anybody."""
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
@@ -245,7 +245,8 @@ def _plainly(bucket: str, access: S3Access, settings: ObjectSettings, environmen
     others = {name for name in environment if name.startswith("AWS_")} - _PLAIN - _SETTINGS
     keys = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     special = (access.session, access.config, access.verify) != (None, None, None) or others or not all(keys)
-    if not endpoint or special or _through_others(environment) or _profiles_there():
+    bundled = bool(environment.get("REQUESTS_CA_BUNDLE")) and not (endpoint or "").startswith("http://")
+    if not endpoint or special or bundled or _names_proxy(environment) or _profiles_there():
         return None
     server_url(endpoint, _WHAT)
     region = access.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
@@ -322,7 +323,7 @@ def _proxy(config: Any, url: str) -> tuple[str | None, str | None, bool]:
     proxies = get_environ_proxies(url) if config.proxies is None else config.proxies
     proxy = ProxyConfiguration(proxies).proxy_url_for(url)
     bundle = settings.get("proxy_ca_bundle")
-    return proxy, _read_bundle(bundle).decode() if bundle else None, _through_others(os.environ)
+    return proxy, _read_bundle(bundle).decode() if bundle else None, _names_proxy(os.environ)
 
 
 def _authorities(access: S3Access, session: Any) -> tuple[bytes | None, bool]:
@@ -376,9 +377,8 @@ def _settings_of_environment(environment: Mapping[str, str]) -> ObjectSettings:
     return object_settings(found, requester_pays=pays, what="the environment (AWS_SERVER_SIDE_ENCRYPTION and its like)")
 
 
-def _through_others(environment: Mapping[str, str]) -> bool:
-    """Whether the environment names a proxy, or certificate authorities for all programs."""
-    return any(name.upper() in _OTHERS for name, value in environment.items() if value)
+def _names_proxy(environment: Mapping[str, str]) -> bool:
+    return any(name.upper() in _PROXIES for name, value in environment.items() if value)
 
 
 def _profiles_there() -> bool:

@@ -20,6 +20,7 @@ from airflow_sfx.storage.parallel import each, led_by_first
 from airflow_sfx.storage.store import ObjectInfo, Store
 
 if TYPE_CHECKING:
+    from obstore import GetResult
     from obstore.store import ObjectStore as ObstoreStore
 
     from airflow_sfx.storage.s3 import S3Access
@@ -141,7 +142,7 @@ class ObjectStorage:
         """Read an object whole, into memory that is not copied again; None if there is none."""
         import obstore
 
-        return self._found("read", path, lambda: memoryview(obstore.get(self._limited(), path).bytes()))
+        return self._found("read", path, lambda: _read(lambda: obstore.get(self._limited(), path))[0])
 
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
         """Some of an object's bytes, and how many it has; see `Store.view_part`."""
@@ -150,8 +151,7 @@ class ObjectStorage:
 
         def look() -> tuple[memoryview, int]:
             try:
-                found = obstore.get(self._limited(), path, options={"range": (start, stop)})
-                return memoryview(found.bytes()), found.meta["size"]
+                return _read(lambda: obstore.get(self._limited(), path, options={"range": (start, stop)}))
             except BaseError as error:
                 if "range" not in str(error).lower():
                     raise
@@ -268,3 +268,18 @@ class ObjectStorage:
         _refuse_after_fork(f"{self._uri}/{path}")
 
         return reported((BaseError, OSError), verb, f"{self._uri}/{path}", action)
+
+
+def _read(ask: Callable[[], GetResult]) -> tuple[memoryview, int]:
+    """What an object holds, or a part of it, and its size: obstore does not repeat an answer that breaks off in the middle."""
+    from obstore.exceptions import BaseError
+
+    give_up = time.monotonic() + patience().total
+    while True:
+        found = ask()
+        try:
+            return memoryview(found.bytes()), found.meta["size"]
+        except BaseError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(random.uniform(0, 0.5))  # noqa: S311
