@@ -190,6 +190,27 @@ def made_client(
     return client
 
 
+def s3_client(access: S3Access, session: Any, config: Any) -> Any:
+    """Make a boto3 client for S3, which sends its requests where obstore sends them.
+
+    Args:
+        access: How S3 is reached.
+        session: The boto3 session.
+        config: The botocore configuration; None for the session's own.
+
+    Raises:
+        InvalidName: An endpoint is no address.
+        WarehouseUnavailable: The configuration cannot be used.
+    """
+    for address in filter(None, map(os.environ.get, _ENDPOINTS)):
+        server_url(address, _WHAT)
+    named = access.endpoint
+    if named is None and not (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")):
+        named = os.environ.get("AWS_ENDPOINT")
+    region = access.region or session.region_name or os.environ.get("AWS_REGION")
+    return made_client("s3", session, access, config, region, named or None)
+
+
 class SessionCredentials:
     """What obstore asks for credentials: those of a boto3 session, asked anew every few minutes.
 
@@ -264,14 +285,7 @@ def _as_boto3(bucket: str, access: S3Access, settings: ObjectSettings) -> Reache
     from botocore.config import Config
 
     config, session = access.config or Config(), session_of(access)
-    region = access.region or session.region_name or os.environ.get("AWS_REGION")
-    named = access.endpoint
-    if named is None and not (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")):
-        named = os.environ.get("AWS_ENDPOINT")
-    for address in filter(None, map(os.environ.get, _ENDPOINTS)):
-        server_url(address, _WHAT)
-    unsigned = config.merge(Config(signature_version=UNSIGNED))
-    client = made_client("s3", session, access, unsigned, region, named or None)
+    client = s3_client(access, session, config.merge(Config(signature_version=UNSIGNED)))
     anonymous = config.signature_version is UNSIGNED or _is_true(os.environ.get("AWS_SKIP_SIGNATURE", ""))
     _refuse_unsupported(config, client.meta.config, anonymous=anonymous)
     bucket_url = _bucket_url(client, bucket)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +11,6 @@ from airflow_sfx.core.errors import WarehouseUnavailable
 
 if TYPE_CHECKING:
     from airflow_sfx.storage.s3 import S3Access
-
-_ENDPOINT = "AWS_ENDPOINT"
-"""Where obstore looks for the endpoint, too, and boto3 does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +37,10 @@ class Uploads:
     """
 
     def __init__(self, bucket: str, access: S3Access) -> None:
-        import boto3
+        from airflow_sfx.storage.aws import s3_client, session_of
 
         self._bucket = bucket
-        session = access.session() if access.session else boto3.Session()
-        endpoint = access.endpoint or os.environ.get(_ENDPOINT)
-        self._client: Any = session.client("s3", endpoint_url=endpoint, region_name=access.region)
+        self._client: Any = s3_client(access, session_of(access), access.config)
 
     def below(self, prefix: str) -> Iterator[Upload]:
         """Those of objects whose keys begin so.
