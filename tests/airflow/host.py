@@ -73,6 +73,9 @@ def main(log_path):
     log = os.open(log_path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    from airflow.plugins_manager import ensure_plugins_loaded
+
+    ensure_plugins_loaded()  # as each of Airflow's processes does before it looks at a DAG or an XCom
     for line in sys.stdin:
         begin = Path(log_path).stat().st_size
         request = json.loads(line)

@@ -56,7 +56,7 @@ def test_a_pin_is_a_frozen_hashable_value_that_survives_json() -> None:
         {"database": "../x"},
         {"table": 3},
         {"location": None},
-        {"batches": {}},
+        {"batches": None},
         {"batches": {"a": "../../../../"}},
         {"batches": {"../a": "20161101002256"}},
         {"batches": {"/a": "20161101002256"}},
