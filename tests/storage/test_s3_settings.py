@@ -636,8 +636,8 @@ def test_keys_are_sent_to_no_other_place_than_the_one_that_is_named(world: World
 @pytest.mark.parametrize(
     ("endpoint", "why"),
     [
-        ("http://no-such-host.invalid", "dns error.*Name or service not known|dns error"),
-        (NOWHERE, "Connection refused"),
+        ("http://no-such-host.invalid", "dns error"),
+        ("refused", "Connection refused"),
         ("tls", "invalid certificate, unknown issuer"),
         ("name", "invalid certificate.*localhost"),
         ("silent", "timed out"),
@@ -647,6 +647,7 @@ def test_the_reason_of_a_failure_is_in_the_message(world: World, endpoint: str, 
     world.environment(**KEYS)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         places = {"tls": world.server.url, "silent": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        places["refused"] = NOWHERE
         places["name"] = f"https://127.0.0.1:{world.server.port}"
         world.environment(AWS_ENDPOINT_URL=places.get(endpoint, endpoint))
         if endpoint == "name":
