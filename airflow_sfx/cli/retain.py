@@ -114,7 +114,7 @@ def _has_work(plan: RetentionReport) -> bool:
 
 def _has_rows(plan: ErasureReport) -> bool:
     """Whether there is anything to erase, or left of what was erased."""
-    return bool(plan.batches or plan.deleted or plan.waiting or plan.strays)
+    return bool(plan.batches or plan.deleted or plan.waiting or plan.strays or plan.unfinished)
 
 
 def _say_what_next(*, work: bool, asking: bool) -> None:
@@ -130,6 +130,13 @@ def _say_ignored(report: RetentionReport | ErasureReport) -> None:
         place = f"{report.table} {name}".rstrip()
         told = f"not deleted, a note wants it and the history has not given it up: the batch {batch_id} of {place}"
         render.say(told, err=True)
+
+
+def _say_unfinished(report: RetentionReport | ErasureReport) -> None:
+    if report.unfinished:
+        would = "would be " if report.dry_run else ""
+        began = render.counted(len(report.unfinished), "object")
+        render.say(f"{began} that a writer began and did not finish {would}deleted")
 
 
 def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
@@ -155,9 +162,7 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
         f"{report.table}: {retired} ({render.size(report.bytes)}) {would}retired; {deleted} retired before {would}deleted; "
         f"{waiting} retired before and not due yet, or pinned; {report.pinned} kept for a durable pin"
     )
-    if report.unfinished:
-        began = render.counted(len(report.unfinished), "object")
-        render.say(f"{began} that a writer began and did not finish {would}deleted")
+    _say_unfinished(report)
     for name, batch_id in report.strays[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
         render.say(
@@ -201,6 +206,7 @@ def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
     for name, batch_id in report.strays[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
         render.say(f"not searched, no history names it: the directory {batch_id} of {place}", err=True)
+    _say_unfinished(report)
     _say_ignored(report)
     if report.dry_run:
         _say_what_next(work=_has_rows(report), asking=asking)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,10 @@ def declared_types(given: Mapping[str, str]) -> dict[str, AnyType]:
             raise InvalidName(f"types= has {name!r:.80}: {text!r:.80}: pass column names with Hive types, both as text")
         if name.lower() in found:
             raise InvalidName(f"types= names the column {name!r} twice, as Hive ignores case: name it once")
+        if re.search(r"\b(var)?char\b", text, re.IGNORECASE):
+            raise SchemaMismatch(
+                f"types= has {text!r:.80} for the column {name!r}, and the length of text is not enforced: use string"
+            )
         try:
             found[name.lower()] = arrow_type(text)
         except (SchemaMismatch, ValueError) as error:

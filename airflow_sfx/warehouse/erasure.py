@@ -70,6 +70,7 @@ class ErasureReport:
         waiting: How many retired batches still have their files: in their time of grace, or pinned.
         delete_after: When the files of what was retired now may be deleted, in UTC.
         ignored: Batches that a note wants deleted and that the history has not given up: they stay, as of `RetentionReport`.
+        unfinished: Objects that a writer began more than a day ago and did not finish: they are to be deleted, or were.
     """
 
     table: str
@@ -82,6 +83,7 @@ class ErasureReport:
     waiting: int
     delete_after: datetime
     ignored: tuple[tuple[str, str], ...] = ()
+    unfinished: tuple[str, ...] = ()
 
     @property
     def erased(self) -> int:
@@ -178,6 +180,7 @@ def erase(
         waiting=swept.waiting,
         delete_after=delete_after,
         ignored=swept.ignored,
+        unfinished=left.unfinished,
     )
 
 

@@ -32,13 +32,17 @@ def pinned_table_statements(table: OpenTable, pin: BatchPin, name: TableRef, s3_
     Raises:
         BatchNotFound: There is no such batch.
         InconsistentBatch: A manifest has a column of a name or a type that no store gave it.
-        InvalidName: A name or a value has ``${``, which Hive and Spark replace by a variable's value before they read the rest.
+        InvalidName: The pin has no batches and the table no partitions; or a name or a value has ``${``, which Hive and Spark
+            replace by a variable's value before they read the rest.
     """
     if not isinstance(s3_scheme, str) or not _SCHEME.fullmatch(s3_scheme):
         raise InvalidName(f"s3_scheme={s3_scheme!r:.80} is no scheme of a URI: pass s3, s3a or s3n")
     manifests = table.manifests(pin.batches)
     keys = table.info.keys
-    columns = ", ".join(f"{_name(column.name)} {_type(table, column)}" for column in _columns(table, manifests))
+    if not (manifests or keys):
+        raise InvalidName(f"the pin of {table.ref} has no batches, and the table no partitions: pass a pin of a batch")
+    named = _columns(table, manifests) or table.info.columns  # of a pin without batches
+    columns = ", ".join(f"{_name(column.name)} {_type(table, column)}" for column in named)
     made, quoted = f"{_name(name.database)}.{_name(name.table)}", [_name(key.name) for key in keys]
     parted = f" PARTITIONED BY ({', '.join(f'{_name(key.name)} {key.type}' for key in keys)})" if keys else ""
     places = {one.partition: _text(_place(table, one, s3_scheme)) for one in manifests}

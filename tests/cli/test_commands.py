@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -394,6 +395,23 @@ def test_erase_plans_and_erases_and_says_what_is_left(command, warehouse) -> Non
     assert warehouse.load_dataframe("sales", "sold_items")["item"].tolist() == ["shoe"]
     more = command("erase", TABLE, "--where", "item = 'shoe'", "--grace", "0d", "--apply", "--yes")
     assert "2 batches deleted; 2 batches not due yet, or pinned" in more.stdout
+
+
+def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(command, warehouse) -> None:
+    table = warehouse.overview("sales", "sold_items").table
+    begun = f"{table.layout.batch_dir(DAY, '20160101000000')}/_manifest.json#{'0a' * 16}"
+    place = Path(warehouse.store.uri.removeprefix("file://")) / begun
+    place.parent.mkdir(parents=True)
+    place.write_text("Ada")
+    os.utime(place, (0, 0))
+    nobody = ("--where", "item = 'nobody has it'")
+    plan = command("erase", TABLE, *nobody)
+    assert "1 object that a writer began and did not finish would be deleted" in plan.stdout
+    assert "add --apply to do it" in plan.stdout
+    assert place.exists()
+    done = command("erase", TABLE, *nobody, "--apply", "--yes")
+    assert "1 object that a writer began and did not finish deleted" in done.stdout
+    assert not place.exists()
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,8 @@ def test_a_column_of_no_values_that_is_given_a_type_is_not_open(warehouse) -> No
     [
         ({"pirce": "double"}, sfx.SchemaMismatch, "pirce.*did you mean 'price'"),
         ({"price": "money"}, sfx.SchemaMismatch, "'money' for the column 'price'"),
+        ({"price": "char(3)"}, sfx.SchemaMismatch, "length of text is not enforced: use string"),
+        ({"price": "array<VARCHAR(10)>"}, sfx.SchemaMismatch, "length of text is not enforced"),
         ({"price": "decimal(99,2)"}, sfx.SchemaMismatch, r"decimal\(99,2\)"),
         ({"price": "double", "PRICE": "float"}, sfx.InvalidName, "twice"),
         ({"price": float}, sfx.InvalidName, "both as text"),

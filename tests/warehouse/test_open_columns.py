@@ -254,6 +254,8 @@ def test_a_frame_without_rows_that_is_to_be_divided_is_nothing_to_do(warehouse) 
     total = warehouse.store_dataframe(pd.DataFrame({"total": [0]}), "db", "totals", inputs=[pin])
     assert warehouse.manifests(total)[0].inputs == (pin,)
     assert "db.t" in str(pin)
+    (statement,) = warehouse.pinned_table_sql(pin, "db.pinned")
+    assert "(`n` int, `d` bigint) PARTITIONED BY (`day` string)" in statement
 
 
 def test_a_check_of_a_frame_without_rows_is_made_all_the_same(embedded) -> None:
