@@ -18,7 +18,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.jsontext import parse_object
 from airflow_sfx.core.scarcity import scarcity
 from airflow_sfx.core.schema import Column, TimeMarks
-from airflow_sfx.core.unpacking import unpack
+from airflow_sfx.core.unpacking import fits, unpack
 from airflow_sfx.frames.arrow import AnyArray, AnyField
 from airflow_sfx.frames.kinds import assumed_marks, open_parts, table_columns
 from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of
@@ -49,7 +49,8 @@ def schema_to_text(logical: LogicalSchema) -> str:
         writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     plain = sink.getvalue().to_pybytes()
     packed = zlib.compress(plain, 6)
-    kind, content = ("z", packed) if len(packed) < len(plain) else ("p", plain)
+    worth = len(packed) < len(plain) and fits(len(plain), len(packed))
+    kind, content = ("z", packed) if worth else ("p", plain)
     return f"{kind}:{base64.b64encode(content).decode('ascii')}"
 
 

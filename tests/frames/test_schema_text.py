@@ -47,6 +47,15 @@ def test_the_text_is_packed_and_says_how() -> None:
     assert text.isascii()
 
 
+@pytest.mark.parametrize(
+    "values", [["<p>Dear customer, thank you. " * 150 + str(n) for n in range(12_000)], ["x" * (40 << 20)]]
+)
+def test_a_dictionary_that_packs_very_well_comes_back(values: list[str]) -> None:
+    table = pa.table({"mail": pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array(values))})
+    back = schema_from_text(schema_to_text(LogicalSchema.of(table)))
+    assert back.dictionaries["mail"].to_pylist() == values
+
+
 def test_equal_schemas_have_equal_text_and_are_parsed_once() -> None:
     first, second = schema_to_text(example()), schema_to_text(example())
     assert first == second
