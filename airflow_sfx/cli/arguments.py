@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.errors import BatchNotFound, InvalidName
 from airflow_sfx.core.partition import Partition, PartitionKey, unescape
 from airflow_sfx.core.pin import BatchPin
@@ -108,6 +109,10 @@ class Chosen:
         """The pin of one batch of each partition, which is called by its ID, ``current`` or ``previous``."""
         if batch == "current":
             return self.current()
+        if batch != "previous" and not is_batch_id(batch):
+            raise InvalidName(
+                f"{batch!r} is not a batch ID: type current, previous, or 14 digits as `sfx history {self.ref}` lists them"
+            )
         if self.partitions is None and self.keyed:
             raise typer.BadParameter(f"name the partitions of {self.ref} whose batch {batch} is meant")
         wanted = self.opened.wanted(self.partitions) or [Partition()]
@@ -191,8 +196,15 @@ def values_of(text: str, keys: Sequence[str]) -> Values:
     return tuple(values)
 
 
-def moment_of(text: str | None, *, now: datetime | None = None) -> datetime | None:
+def moment_of(
+    text: str | None, *, now: datetime | None = None, lengths: str = "how long ago: 36h, 7d"
+) -> datetime | None:
     """The time that an option names: a time with a zone, a day (its midnight in UTC), or how long ago; wrong usage otherwise.
+
+    Args:
+        text: What was typed; None gives None.
+        now: The time from which to count back.
+        lengths: What a length of time means to the option, for the message.
 
     Example:
         >>> str(moment_of("2016-11-01")), str(moment_of("2016-11-01T12:00Z"))
@@ -208,7 +220,7 @@ def moment_of(text: str | None, *, now: datetime | None = None) -> datetime | No
         found = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is not a time: type one such as 2016-11-01T12:00Z, a day such as 2016-11-01, or how long ago: 36h, 7d"
+            f"{text!r} is not a time: type one such as 2016-11-01T12:00Z, a day such as 2016-11-01, or {lengths}"
         ) from None
     if _DAY.fullmatch(text):
         return found.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The command that answers: what changed, who did it, and did anything else meddle."""
+"""`sfx audit`: list changes, their authors, and changes made outside this package."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def audit(
     json_lines: Annotated[bool, typer.Option("--json-lines", help="Print a JSON object a change, one a line.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Tell what changed during a time, and what something else than this package has done to the tables.
+    """List changes, their authors, and changes made outside this package.
 
-    Exits with 1 where the metastore has what is not in the history, or the changes of a table cannot be told.
+    Exits with 1 if something was changed outside this package, or if the changes of a table cannot be read.
     """
     settings: Settings = context.obj
     first, last = moment_of(since), moment_of(until)

@@ -88,4 +88,4 @@ def _end(text: str | None) -> datetime | None:
     """When a hold ends: a time, or how long from now."""
     if text is not None and re.fullmatch(r"\d{1,6}[hdw]", text):
         return datetime.now(UTC) + duration(text)
-    return moment_of(text)
+    return moment_of(text, lengths="for how long: 36h, 90d")

@@ -144,7 +144,8 @@ def head(
     partition: Partitions = None,
     batch: Batch = None,
     as_of: Annotated[
-        str | None, typer.Option(metavar="TIME", help="What was current then, as 2016-11-01T12:00+00:00.")
+        str | None,
+        typer.Option(metavar="TIME", help="What was current then: 2016-11-01T12:00Z, the day 2016-11-01, or 36h ago."),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many rows.")] = 10,
     as_json: Json = False,

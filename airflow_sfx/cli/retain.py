@@ -50,7 +50,8 @@ def retain(
 ) -> None:
     """Retire old batches, and delete the files of those that were retired long enough ago.
 
-    What is current, staged, adopted or held by a durable pin stays, whatever its age. Without --apply, nothing is done.
+    What is current, staged, adopted or held by a durable pin stays, whatever its age. Also deletes what dead writers
+    left more than a day ago. Without --apply, nothing is done.
     """
     settings: Settings = context.obj
     rule = {"keep_last": keep_last, "older_than": duration(older_than), "grace": duration(grace), "reason": reason}

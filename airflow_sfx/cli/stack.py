@@ -36,7 +36,10 @@ def up(
     s3_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Where the S3 server listens.")] = None,
     metastore_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Where the metastore listens.")] = None,
 ) -> None:
-    """Start the services and print the environment to use them: eval "$(sfx stack up)"."""
+    """Start the services and print the environment to use them: eval "$(sfx stack up)".
+
+    Both servers listen on 127.0.0.1 only. The metastore asks for no login: do not run it on a machine that you share.
+    """
     from airflow_sfx import stack
 
     running = stack.up(
@@ -65,7 +68,8 @@ def status(directory: Directory = _DEFAULT, as_json: Json = False) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
     elif not found:
-        render.say(f"no stack was ever started in {directory.expanduser()}: `sfx stack up --dir` starts one", err=True)
+        where = "" if directory == _DEFAULT else f" --dir {shlex.quote(str(directory))}"
+        render.say(f"no stack was ever started in {directory.expanduser()}: `sfx stack up{where}` starts one", err=True)
     else:
         rows = [[one.name, one.pid, one.port, "ready" if one.ready else "down"] for one in found]
         render.table(str(directory), ["service", "pid", "port", "state"], rows, right=("pid", "port"))

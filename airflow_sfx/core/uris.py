@@ -44,12 +44,13 @@ class Uri:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_uri(text: str, what: str) -> Uri:
+def parse_uri(text: str, what: str, example: str = "file:///absolute/path or s3://bucket/prefix") -> Uri:
     """Read a URI that somebody typed.
 
     Args:
         text: The URI.
         what: What it is, for messages, which repeat nothing of it.
+        example: What it may look like, for messages.
 
     Returns:
         Its parts.
@@ -67,8 +68,8 @@ addresses are logged and stored. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET
     form = _FORM.fullmatch(text)
     if form is None:
         raise InvalidName(
-            f"{what} names no storage and no warehouse: write scheme://place?name=value&name=value, as in "
-            "embedded:///absolute/path or s3://bucket/prefix; write %23 where a # belongs to a path"
+            f"{what} cannot be read as a URI: write scheme://place?name=value&name=value, as in {example}; "
+            "write %23 where a # belongs to a path"
         )
     scheme, authority, path, query = form.groups()
     found = Uri(scheme.lower(), authority, path, _options(query or "", what))
@@ -114,7 +115,7 @@ def server_url(text: str, what: str) -> str:
     """
     if "@" in _decoded(text):
         raise login_refused(what)
-    parts = parse_uri(text, what)
+    parts = parse_uri(text, what, "http://host:port or https://host")
     if parts.scheme not in ("http", "https") or not is_host(parts.authority) or parts.options:
         raise InvalidName(
             f"{what} is not the address of a server: write http://host:port or https://host, without options"

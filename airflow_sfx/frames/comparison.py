@@ -39,9 +39,10 @@ _NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _NUMPY_UNITS: dict[str, int] = {"D": 86_400 * 10**9, "h": 3_600 * 10**9, "m": 60 * 10**9, **_NANOSECONDS}
 _DAY = 86_400 * 10**9
 _EPOCH = dt.datetime(1970, 1, 1)
+_NO_ZONE = (
+    "the column has a time zone and the value has none. Give the value one, such as datetime(2016, 11, 1, tzinfo=UTC)"
+)
 _MOST_DIGITS = 400  # of a decimal before or after the point: more differ from these for no column
-_REST = "compare it with a value of its own type"
-_ZONE = "a time without a zone is no moment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def unfit(column: AnyField, value: object, why: str) -> SchemaMismatch:
         The error, to be raised.
     """
     return SchemaMismatch(
-        f"a filter compares column {column.name!r}, which is {column.type}, with {value!r:.120}, and no type holds both: {why}"
+        f"a filter cannot compare column {column.name!r}, which is {column.type}, with {value!r:.120}: {why}"
     )
 
 
@@ -181,7 +182,10 @@ def _compared(field: Any, kind: Any, operator: str, value: object) -> pc.Express
 def _by_order(field: Any, operator: str, value: object, categories: AnyArray) -> pc.Expression:
     place = categories.to_pylist().index(value) if value in categories.to_pylist() else None
     if place is None:
-        raise Unfit(f"its categories are ordered, and this is none of them: {categories.to_pylist()!r:.200}")
+        raise Unfit(
+            "its categories are ordered, and the value is not one of them. Use one of these: "
+            f"{categories.to_pylist()!r:.200}"
+        )
     wanted = {
         "<": categories[:place],
         "<=": categories[: place + 1],
@@ -285,12 +289,12 @@ def _exact(kind: Any, value: Any) -> Fraction | float:
         return _clock(value)
     if types.is_duration(kind):
         return _span(value)
-    raise Unfit("no value can be compared with it: compare a part of it by a pyarrow expression")
+    raise Unfit("a column of this type cannot be compared as a whole. Compare a part of it with a pyarrow expression")
 
 
 def _number(value: Any) -> Fraction | float:
     if isinstance(value, bool):
-        raise Unfit("True and False are no numbers")
+        raise _another_kind("numbers", value, "a number")
     if isinstance(value, Rational):
         return Fraction(value)
     if isinstance(value, float):
@@ -301,21 +305,23 @@ def _number(value: Any) -> Fraction | float:
         if value and abs(value.adjusted()) > _MOST_DIGITS:
             value = Decimal((value.as_tuple().sign, (1,), _MOST_DIGITS if value.adjusted() > 0 else -_MOST_DIGITS))
         return Fraction(value)
-    raise Unfit(f"it is a number, and this is none; {_REST}")
+    raise _another_kind("numbers", value, "a number")
 
 
 def _moment(value: Any, *, zoned: bool) -> Fraction:
     if isinstance(value, np.datetime64):
         if zoned:
-            raise Unfit(f"{_ZONE}; give the value a zone, such as datetime(2016, 11, 1, tzinfo=UTC)")
+            raise Unfit(_NO_ZONE)
         return _numpy(value, "datetime64[D]")
     if not isinstance(value, dt.date):
-        raise Unfit(f"it is a time, and this is none; {_REST}")
+        raise _another_kind("dates or times", value, "a datetime or a date")
     offset = value.utcoffset() if isinstance(value, dt.datetime) else None
     if zoned and offset is None:
-        raise Unfit(f"{_ZONE}; give the value a zone, such as datetime(2016, 11, 1, tzinfo=UTC)")
+        raise Unfit(_NO_ZONE)
     if not zoned and offset is not None:
-        raise Unfit(f"{_ZONE}; compare it with a time without a zone, such as datetime(2016, 11, 1)")
+        raise Unfit(
+            "the column has no time zone and the value has one. Use a time without a zone: datetime(2016, 11, 1)"
+        )
     if hasattr(value, "asm8"):  # pandas' own, which is finer than a microsecond, and may be later than the year 9999
         return _numpy(value.asm8, "datetime64[D]")
     if not isinstance(value, dt.datetime):
@@ -325,9 +331,9 @@ def _moment(value: Any, *, zoned: bool) -> Fraction:
 
 def _clock(value: Any) -> Fraction:
     if not isinstance(value, dt.time):
-        raise Unfit(f"it is a time of day, and this is none; {_REST}")
+        raise _another_kind("times of day", value, "a datetime.time")
     if value.tzinfo is not None:
-        raise Unfit("it is a time of day without a zone; compare it with one that has none")
+        raise Unfit("the column has no time zone and the value has one. Use a time of day without a zone")
     parts = dt.timedelta(0, value.second, value.microsecond, 0, value.minute, value.hour)
     return Fraction(_nanoseconds(parts))
 
@@ -339,7 +345,11 @@ def _span(value: Any) -> Fraction:
         return _numpy(value, "timedelta64[W]")
     if isinstance(value, dt.timedelta):
         return Fraction(_nanoseconds(value))
-    raise Unfit(f"it is a duration, and this is none; {_REST}")
+    raise _another_kind("durations", value, "a timedelta")
+
+
+def _another_kind(held: str, value: object, use: str) -> Unfit:
+    return Unfit(f"the column holds {held} and the value is of type {type(value).__name__}. Use {use}")
 
 
 def _nanoseconds(span: dt.timedelta) -> int:
@@ -354,7 +364,7 @@ def _numpy(value: Any, coarse: str) -> Fraction:
         unit, count = "D", 7 * count
     step = _NUMPY_UNITS.get(unit)
     if step is None:
-        raise Unfit(f"numpy's unit {unit!r} is no length of time that it has; {_REST}")
+        raise Unfit(f"numpy's unit {unit!r} has no fixed length. Use a unit such as 'D' or 's'")
     return Fraction(int(value.astype(np.int64)) * count * step)
 
 
@@ -363,19 +373,19 @@ def _own(kind: Any, value: Any) -> Any:
     if types.is_boolean(kind):
         if isinstance(value, bool):
             return value
-        raise Unfit("it is True or False, and this is neither")
+        raise _another_kind("True and False", value, "one of them")
     if _is_binary(kind):
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
-        raise Unfit(f"it is bytes, and this is none; {_REST}")
+        raise _another_kind("bytes", value, "bytes")
     if isinstance(value, uuid.UUID):
         return str(value)
     if not isinstance(value, str):
-        raise Unfit(f"it is text, and this is none; {_REST}")
+        raise _another_kind("text", value, "text")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Unfit("it has half a surrogate pair, which no text in a file has") from None
+        raise Unfit("the value has half a surrogate pair, which no text in a file can have") from None
     return value
 
 
@@ -385,7 +395,7 @@ def _plain(value: Any) -> Any:
         try:
             value = value.as_py()
         except (ValueError, OverflowError) as error:
-            raise Unfit(f"Python has no such value ({error})") from error
+            raise Unfit(f"Python cannot represent the value ({error})") from error
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, np.datetime64 | np.timedelta64):

@@ -113,11 +113,18 @@ def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
         if lost is not None:
             raise SchemaMismatch(
                 f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as types= says: row {row + lost} has "
-                f"{chunk[lost]!s:.80}, which would be lost or changed. Round or convert the values, or name a wider type"
+                f"{chunk[lost]!s:.80}, which {_why_lost(column.type, kind)}"
             )
         chunks.append(_converted(chunk, kind))
         row += len(chunk)
     return pa.chunked_array(chunks, type=kind)
+
+
+def _why_lost(given: AnyType, wanted: AnyType) -> str:
+    """Why a value is refused, and what helps: only within one family of types is there a wider one."""
+    if any(is_family(given) and is_family(wanted) for is_family in (_is_number, types.is_temporal)):
+        return "would be lost or changed. Round or convert the values, or name a wider type"
+    return f"cannot be converted to {hive_type(wanted)}. Convert the values first, or name another type"
 
 
 def _lost(array: AnyArray, kind: AnyType) -> int | None:

@@ -303,7 +303,7 @@ def _ordinal(column: AnyField, record: Mapping[str, Any], value: Any) -> Any:
     if type(value).__name__ != "Period" or record.get("kind") != "period":
         return value
     if f"period[{value.freqstr}]" != record["freq"]:
-        raise unfit(column, value, f"its values are {record['freq']}; compare it with a period of that frequency")
+        raise unfit(column, value, f"its values are {record['freq']}. Use a period of that frequency")
     return value.ordinal
 
 

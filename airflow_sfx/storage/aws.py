@@ -42,6 +42,7 @@ _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
 _BOTO_SECONDS = 60
 """botocore's own time limits, which stand for no wish of anybody."""
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
+_NO_CUSTOMER_KEYS = "Customer keys (SSE-C) are not supported, because other engines could not read the files"
 _SIGNATURES = (None, "s3v4", "v4")
 _DIRECTORY_BUCKET = "--x-s3"
 _PROBE = "x"
@@ -126,14 +127,21 @@ def object_settings(arguments: Mapping[str, object], *, requester_pays: bool, wh
     encryption, key = str(left.pop("ServerSideEncryption", "")), str(left.pop("SSEKMSKeyId", ""))
     bucket_key = left.pop("BucketKeyEnabled", None)
     payer = left.pop("RequestPayer", None)
-    if left or (encryption and encryption not in _ENCRYPTIONS):
+    if left:
         raise InvalidName(
             f"{what} asks for something that is not supported: use ServerSideEncryption ({', '.join(_ENCRYPTIONS)}), "
-            "SSEKMSKeyId, BucketKeyEnabled and RequestPayer; with a key of one's own (SSE-C) other engines could not read"
+            f"SSEKMSKeyId, BucketKeyEnabled and RequestPayer. {_NO_CUSTOMER_KEYS}"
         )
+    _refuse_encryption(encryption, f"ServerSideEncryption in {what}")
     return ObjectSettings(
         encryption, key, None if bucket_key is None else _is_true(bucket_key), requester_pays or payer == "requester"
     )
+
+
+def _refuse_encryption(encryption: str, what: str) -> None:
+    if encryption and encryption not in _ENCRYPTIONS:
+        *some, last = _ENCRYPTIONS
+        raise InvalidName(f"{what} must be {', '.join(some)} or {last}. {_NO_CUSTOMER_KEYS}")
 
 
 def session_of(access: S3Access) -> Any:
@@ -386,6 +394,7 @@ def _settings_of_environment(environment: Mapping[str, str]) -> ObjectSettings:
         "BucketKeyEnabled": "AWS_SSE_BUCKET_KEY_ENABLED",
     }
     found = {name: environment[variable] for name, variable in names.items() if environment.get(variable)}
+    _refuse_encryption(environment.get("AWS_SERVER_SIDE_ENCRYPTION", ""), "AWS_SERVER_SIDE_ENCRYPTION")
     payer = environment.get("AWS_REQUEST_PAYER", "")
     pays = payer.lower() == "requester" or _is_true(payer)
     return object_settings(found, requester_pays=pays, what="the environment (AWS_SERVER_SIDE_ENCRYPTION and its like)")

@@ -89,6 +89,7 @@ def connect(
 
 
 _UNNAMEABLE = re.compile("[\x00\ud800-\udfff]")
+_EXAMPLE = "embedded:///absolute/path or hive://host:9083?location=s3://bucket/prefix"
 
 
 def parse_warehouse(uri: str, what: str = "the warehouse's URI") -> Uri:
@@ -112,7 +113,7 @@ def parse_warehouse(uri: str, what: str = "the warehouse's URI") -> Uri:
         raise InvalidName(f"a {type(uri).__name__} is not a URI: pass text, such as 'embedded:///absolute/path'")
     if _UNNAMEABLE.search(unquote(uri)):
         raise InvalidName(f"{what} has a null character or half a surrogate pair, which no path can have: remove it")
-    parts = parse_uri(uri, what)
+    parts = parse_uri(uri, what, _EXAMPLE)
     known = _OPTIONS.get(parts.scheme)
     if known is None:
         raise InvalidName(

@@ -39,12 +39,12 @@ def refuse_logged(where: str, paths: Iterable[str]) -> None:
         >>> refuse_logged("s3://b/sales", ["_delta_log/00000000000000000000.json"])
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: s3://b/sales is a Delta Lake table's directory, whose log says which files count: \
-read it with its own reader, deltalake.DeltaTable(…).to_pyarrow_table(), and store what that gives with store_dataframe
+        airflow_sfx.core.errors.InvalidName: s3://b/sales is the directory of a table in Delta Lake format, whose log says which \
+files count: read it with its own reader, deltalake.DeltaTable(…).to_pyarrow_table(), and store the result with store_dataframe
     """
     found = next(filter(None, map(_format_of, paths)), None)
     if found:
-        raise _refusal(f"{where} is a {found} table's directory", found)
+        raise _refusal(f"{where} is the directory of a table in {found} format", found)
 
 
 def refuse_below_logs(near: Store, places: Iterable[str]) -> None:
@@ -83,12 +83,12 @@ def refuse_format(table: str, format_: str) -> None:
     """
     if format_:
         name = _NAMES[format_]
-        raise _refusal(f"the metastore has {table} as a {name} table", name)
+        raise _refusal(f"the metastore has {table} as a table in {name} format", name)
 
 
 def _refusal(what: str, name: str) -> InvalidName:
     return InvalidName(
-        f"{what}, whose log says which files count: read it with its own reader, {_READERS[name]}, and store what that gives "
+        f"{what}, whose log says which files count: read it with its own reader, {_READERS[name]}, and store the result "
         "with store_dataframe"
     )
 

@@ -438,6 +438,9 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(co
         (("rollback", "--yes"), 2, "--run"),
         (("diff", TABLE, DAY, "--key", "nr"), 1, "no column 'nr'"),
         (("--warehouse", "ftp://host", "tables"), 1, "embedded:///"),
+        (("--warehouse", "/data", "tables"), 1, "embedded:///absolute/path or hive://host:9083?location=s3://"),
+        (("diff", TABLE, DAY, "prevous"), 1, "'prevous' is not a batch ID: type current, previous, or 14 digits"),
+        (("head", TABLE, DAY, "--as-of", "yesterday"), 2, "or how long ago: 36h, 7d"),
         (("--warehouse", "ftp://user:secret@host", "tables"), 1, "leave them out"),
         (("fly",), 2, "No such command"),
         (("retain", TABLE, "--keep-last", "0", "--older-than", "1d"), 2, "Invalid value for '--keep-last'"),
@@ -445,6 +448,7 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(co
         (("retain", TABLE, "--keep-last", "1", "--older-than", "1d", "--grace", "x"), 2, "'x' is no length of time"),
         (("erase", TABLE, "--where", "item = 'hat'", "--grace", "1x"), 2, "'1x' is no length of time"),
         (("hold", TABLE, DAY, "--name", "report", "--until", "2016-11-01"), 1, "InvalidName: until="),
+        (("hold", TABLE, DAY, "--name", "report", "--until", "yesterday"), 2, "or for how long: 36h, 90d"),
         (("erase", TABLE, "--where", "item LIKE 'h%'"), 1, "is not understood"),
     ],
 )

@@ -184,29 +184,29 @@ UNFIT: list[tuple[str, Any, str]] = [
     (
         "at",
         dt.datetime(2016, 10, 31, tzinfo=dt.UTC),
-        "a time without a zone is no moment; compare it with a time without",
+        "no time zone and the value has one. Use a time without a zone",
     ),
-    ("at", pd.Timestamp("2016-10-31", tz="Asia/Tokyo"), "no moment"),
-    ("zoned", dt.datetime(2016, 10, 31), "a time without a zone is no moment; give the value a zone"),
-    ("zoned", dt.date(2016, 10, 31), "no moment"),
-    ("zoned", np.datetime64("2016-10-31"), "no moment"),
-    ("day", dt.datetime(2016, 10, 31, tzinfo=dt.UTC), "no moment"),
-    ("day", "2016-10-31", "it is a time, and this is none"),
-    ("clock", dt.time(5, tzinfo=dt.UTC), "without a zone"),
-    ("clock", dt.timedelta(hours=5), "it is a time of day"),
-    ("took", 5, "it is a duration"),
+    ("at", pd.Timestamp("2016-10-31", tz="Asia/Tokyo"), "no time zone and the value has one"),
+    ("zoned", dt.datetime(2016, 10, 31), "has a time zone and the value has none. Give the value one"),
+    ("zoned", dt.date(2016, 10, 31), "has a time zone and the value has none"),
+    ("zoned", np.datetime64("2016-10-31"), "has a time zone and the value has none"),
+    ("day", dt.datetime(2016, 10, 31, tzinfo=dt.UTC), "no time zone and the value has one"),
+    ("day", "2016-10-31", "holds dates or times and the value is of type str. Use a datetime or a date"),
+    ("clock", dt.time(5, tzinfo=dt.UTC), "no time zone and the value has one. Use a time of day without a zone"),
+    ("clock", dt.timedelta(hours=5), "holds times of day and the value is of type timedelta"),
+    ("took", 5, "holds durations and the value is of type int. Use a timedelta"),
     ("took", np.timedelta64(5, "M"), "numpy's unit 'M'"),
-    ("n", "1", "it is a number"),
-    ("n", True, "True and False are no numbers"),
-    ("n", 1j, "it is a number"),
-    ("n", [1], "it is a number"),
-    ("n", pd.Period("2016"), "it is a number"),
-    ("s", 5, "it is text"),
-    ("s", b"a", "it is text"),
+    ("n", "1", "holds numbers and the value is of type str. Use a number"),
+    ("n", True, "holds numbers and the value is of type bool"),
+    ("n", 1j, "holds numbers and the value is of type complex"),
+    ("n", [1], "holds numbers and the value is of type list"),
+    ("n", pd.Period("2016"), "holds numbers and the value is of type Period"),
+    ("s", 5, "holds text and the value is of type int. Use text"),
+    ("s", b"a", "holds text and the value is of type bytes"),
     ("s", "\ud800", "half a surrogate pair"),
-    ("c", 5, "it is text"),
-    ("raw", "a", "it is bytes"),
-    ("ok", 1, "True or False"),
+    ("c", 5, "holds text and the value is of type int"),
+    ("raw", "a", "holds bytes and the value is of type str. Use bytes"),
+    ("ok", 1, "holds True and False and the value is of type int"),
     ("many", [1], "pyarrow expression"),
     ("inner", {"a": 1}, "pyarrow expression"),
 ]
@@ -318,7 +318,9 @@ def test_ordered_categories_are_compared_by_their_order_and_others_by_their_text
             assert pandas(files, filters=[("size", sign, "mid")])["size"].tolist() == expected.tolist()
     assert pandas(files, filters=[("size", "==", "huge")]).empty
     assert pandas(files, filters=[("shop", ">", "a")])["shop"].tolist() == ["b", "c"]
-    with pytest.raises(SchemaMismatch, match="its categories are ordered, and this is none of them"):
+    with pytest.raises(
+        SchemaMismatch, match="its categories are ordered, and the value is not one of them. Use one of these: .*mid"
+    ):
         pandas(files, filters=[("size", ">", "huge")])
 
 
@@ -327,7 +329,7 @@ def test_a_period_is_compared_with_periods_of_its_frequency() -> None:
     march = pd.Period("2016-03", "M")
     assert pandas(files, filters=[("month", ">=", march)])["month"].tolist() == [march, march + 1]
     assert pandas(files, filters=[("month", "in", [march])])["month"].tolist() == [march]
-    with pytest.raises(SchemaMismatch, match="with a period of that frequency"):
+    with pytest.raises(SchemaMismatch, match="Use a period of that frequency"):
         pandas(files, filters=[("month", "=", pd.Period("2016-03-01", "D"))])
 
 

@@ -149,7 +149,10 @@ def test_a_taken_port_is_named_and_not_remembered_and_nothing_stays_running(fold
         assert settings.settle(folder, {}).metastore_port != port
     told = run("stack", "status", "--dir", str(folder))
     assert (told.returncode, told.stdout) == (1, "")
-    assert "no stack was ever started" in told.stderr
+    assert (
+        f"no stack was ever started in {folder}: `sfx stack up --dir {shlex.quote(str(folder))}` starts one"
+        in told.stderr
+    )
 
 
 def test_a_port_that_only_the_services_know_is_another_one_where_it_was_taken_meanwhile(tmp_path) -> None:

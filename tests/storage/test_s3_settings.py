@@ -416,11 +416,20 @@ def _(world: World) -> None:
     assert_encrypted(world.plain.asked)
 
 
-@row("`sse-c`")
+@row("SSE-C (customer keys), in any setting")
 def _(world: World) -> None:
     world.environment(**KEYS, AWS_ENDPOINT_URL=world.plain.url, AWS_SERVER_SIDE_ENCRYPTION="sse-c")
-    with pytest.raises(InvalidName, match="other engines could not read"):
+    allowed = "AWS_SERVER_SIDE_ENCRYPTION must be AES256, aws:kms or aws:kms:dsse.*other engines could not read"
+    with pytest.raises(InvalidName, match=allowed):
         open_store("s3://data")
+    for arguments in (
+        {"ServerSideEncryption": "sse-c"},
+        {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "0" * 32},
+    ):
+        told = {"endpoint_url": world.plain.url, "extra_args": arguments}
+        said = world.connection(**LOGIN, extra={"service_config": {"s3": told}})
+        assert said.startswith("InvalidName")
+        assert "other engines could not read" in said
 
 
 @row("`AWS_REQUEST_PAYER`")

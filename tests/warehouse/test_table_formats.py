@@ -42,7 +42,9 @@ def write(path: Path) -> None:
 @pytest.mark.parametrize("part", ["", "day=a"], ids=["the table", "one of its partitions"])
 def test_a_delta_table_is_refused_with_its_own_reader_as_the_way(warehouse, delta, part) -> None:
     keys = None if not part else []
-    with pytest.raises(sfx.InvalidName, match=r"Delta Lake table.*deltalake\.DeltaTable.*store_dataframe"):
+    with pytest.raises(
+        sfx.InvalidName, match=r"the directory of a table in Delta Lake format.*deltalake\.DeltaTable.*store_dataframe"
+    ):
         warehouse.adopt("sales", "items", str(delta / part), partition_keys=keys)
     assert warehouse.tables() == []
     frame = deltalake.DeltaTable(delta).to_pyarrow_table()
