@@ -21,6 +21,8 @@ VERSION = "sfx.version"
 """How often this package has written a Hive table: each write raises it, and expects it to be what it has seen."""
 COLUMNS = "sfx.columns"
 """The columns of a Hive table while it has only some of them, between two steps of a change of their types."""
+_DIGITS = 18
+"""How many a number has at the most, so that it has 64 bits."""
 _BATCH = "sfx.batch_id"
 _AT = "sfx.at"
 _ROWS, _BYTES = "numRows", "totalSize"
@@ -104,4 +106,4 @@ def follows(pointer: PartitionInfo, there: PartitionInfo) -> bool:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+    return int(text) if text is not None and text.isdecimal() and len(text) <= _DIGITS else None

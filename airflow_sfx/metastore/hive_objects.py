@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from airflow_sfx.core.jsontext import as_written
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
@@ -136,15 +137,32 @@ def seen_as(table: Any) -> tuple[str, str] | None:
 
 
 def next_version(table: Any) -> str:
-    """The version of a table that is about to be written."""
-    return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
+    """The version of a table that is about to be written.
+
+    Raises:
+        InconsistentBatch: Another program changed the one that it has.
+    """
+    with as_written(_told_of(table, VERSION)):
+        return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
 
 
 def _named(table: Any) -> Iterable[tuple[str, str]]:
     """The names of a table's columns with their types."""
-    if is_cut(table):
-        return [(name, type_) for name, type_ in json.loads(table.parameters[COLUMNS])]
-    return [(field.name, field.type) for field in table.sd.cols]
+    if not is_cut(table):
+        return [(field.name, field.type) for field in table.sd.cols]
+    with as_written(_told_of(table, COLUMNS)):
+        return [_pair(one) for one in json.loads(table.parameters[COLUMNS])]
+
+
+def _pair(told: object) -> tuple[str, str]:
+    match told:
+        case [str(name), str(type_)]:
+            return name, type_
+    raise ValueError(f"{told!r:.80} is not a column's name and type")
+
+
+def _told_of(table: Any, parameter: str) -> str:
+    return f"the parameter {parameter} of the table {table.dbName}.{table.tableName}"
 
 
 def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:

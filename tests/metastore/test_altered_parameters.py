@@ -1,0 +1,37 @@
+"""Parameters of a Hive table that another program changed are told as that, and not as an error of Python's."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.external import COLUMNS, SEQUENCE, VERSION
+from airflow_sfx.metastore.hive_objects import info_of, next_version, pointer_of_table, table_of
+from airflow_sfx.metastore.metastore import TableInfo
+
+INFO = TableInfo(TableRef("sales", "items"), "s3://b/items", (Column("n", "int"),), (), {})
+
+
+@pytest.mark.parametrize("text", ["{", '[["a"]]', "3", '[["a", 3]]', '{"ab": 1}', "[" * 100_000])
+def test_columns_that_nobody_wrote_are_an_inconsistent_batch(text: str) -> None:
+    table = table_of(INFO)
+    table.parameters[COLUMNS] = text
+    with pytest.raises(InconsistentBatch, match=r"sfx\.columns of the table sales\.items"):
+        info_of(table)
+
+
+@pytest.mark.parametrize("text", ["x", "", "9" * 5000])
+def test_a_version_that_nobody_wrote_is_an_inconsistent_batch(text: str) -> None:
+    table = table_of(INFO)
+    table.parameters[VERSION] = text
+    with pytest.raises(InconsistentBatch, match=r"sfx\.version of the table sales\.items"):
+        next_version(table)
+
+
+@pytest.mark.parametrize("text", ["x", "", "9" * 5000])
+def test_a_pointer_whose_number_nobody_wrote_has_none(text: str) -> None:
+    table = table_of(INFO)
+    table.parameters[SEQUENCE] = text
+    assert pointer_of_table(table).sequence == 0
