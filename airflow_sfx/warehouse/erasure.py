@@ -6,7 +6,7 @@ how many rows of how many batches, chosen by which columns, when and by whom. Th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
 from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.erased_rows import Match, search, without
+from airflow_sfx.warehouse.given_up import fates
 from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.pointers import all_heads
@@ -213,7 +214,6 @@ def _batches(table: OpenTable, ledger: Ledger, erasure: Erasure, *, dry_run: boo
         complete(table, ledger, despite_pins=erasure.despite_pins)
     known = retired.notes(table, ended=True)
     instead = retired.versions(known)
-    sure = [note for note in known if note.retired is not None]
     heads = all_heads(table, ledger)
 
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -229,13 +229,26 @@ def _batches(table: OpenTable, ledger: Ledger, erasure: Erasure, *, dry_run: boo
         return [item for item in found if item[1] not in gone], all_ids
 
     parts = each(of_partition, sorted(heads), table.store.readers)
-    waiting = staged_pins(table, ledger, table.pointers(None), known=sure)
-    staged = [item for pin in waiting for item in pin.entries]
+    staged = _staged(table, ledger, retired.refused_by(known))
     retained = [*(item for found, _ in parts for item in found), *staged]
     mentioned = {*mentioned_in_notes(table, known), *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
     known_names = {name for name, head in heads.items() if head.entry}
     return _Batches(current, known_names, set(staged), list(dict.fromkeys(retained)), mentioned)
+
+
+def _staged(table: OpenTable, ledger: Ledger, noted: Container[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those that wait to be published and that no ledger has retired: a note alone, which may be forged, hides none.
+
+    Where no ledger could say it, a batch that a note names and that is deleted is gone as well.
+    """
+    items = [item for pin in staged_pins(table, ledger, table.pointers(None), known=()) for item in pin.entries]
+    known = fates(table, ledger, items)
+
+    def is_deleted(item: tuple[str, str]) -> bool:
+        return item in noted and table.store.head(table.layout.manifest(*item)) is None
+
+    return [item for item in items if item[1] not in known[item[0]].retired and not is_deleted(item)]
 
 
 def _refuse_unknown(table: OpenTable, columns: list[str], there: set[str]) -> None:

@@ -29,10 +29,13 @@ class Fate:
     named: Collection[str]
     retired: Mapping[str, bool]
 
+    def knows(self, batch_id: str) -> bool:
+        """Whether an entry names a batch."""
+        return batch_id in self.named or batch_id in self.retired
+
     def is_stray(self, batch_id: str, now: datetime) -> bool:
         """Whether a batch is of a writer that died: no entry names it, and it is as old as no living writer's."""
-        known = batch_id in self.named or batch_id in self.retired
-        return not known and moment_of(batch_id) < now - UNFINISHED_FOR
+        return not self.knows(batch_id) and moment_of(batch_id) < now - UNFINISHED_FOR
 
 
 def fates(table: OpenTable, ledger: Ledger, items: Collection[Item]) -> dict[str, Fate]:

@@ -244,11 +244,14 @@ def sweep(
     known = [(note, _named(note.retired or {})) for note in notes]
     due_now = {item for note, items in known if note.delete_after <= now for item in items}
     sought = due_now | {(name, old) for note, _ in known for name, news in note.replaced.items() for old in news}
+    by_partition = fates(table, ledger, sought) if due_now else {}
+    unknown = {(name, one) for name, one in due_now if not by_partition[name].knows(one)}
     judge = _Judge(
         table,
         pointed_at(table, [item for _, items in known for item in items]),
-        fates(table, ledger, sought) if due_now else {},
+        by_partition,
         held(table, now) if due_now else set(),
+        waiting(table, ledger, unknown) if unknown else set(),
         now,
     )
     found: dict[_Outcome, list[Item]] = {outcome: [] for outcome in _Outcome}
@@ -291,6 +294,7 @@ class _Judge:
         used: The batches that the metastore points at.
         fates: What the ledgers say, by partition name.
         held: The batches that durable pins hold.
+        staged: Those that wait to be published, of which no ledger says anything.
         now: The time, in UTC.
     """
 
@@ -298,6 +302,7 @@ class _Judge:
     used: Collection[Item]
     fates: Mapping[str, Fate]
     held: Collection[Item]
+    staged: Collection[Item]
     now: datetime
 
     def outcome(self, note: Note, item: Item, old: str | None) -> _Outcome:
@@ -308,7 +313,7 @@ class _Judge:
         fate = self.fates[name]
         if batch_id in fate.retired:
             return _Outcome.WAIT if item in self.held and not fate.retired[batch_id] else _Outcome.DELETE
-        if batch_id in fate.named or item in self.held:
+        if batch_id in fate.named or item in self.held or item in self.staged:
             return _Outcome.IGNORE
         in_vain = old in fate.retired and self.table.store.head(self.table.layout.manifest(*item)) is not None
         return _Outcome.DELETE if in_vain or fate.is_stray(batch_id, self.now) else _Outcome.WAIT

@@ -16,7 +16,11 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.schema import Column
+from airflow_sfx.warehouse.commit import Author
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.erasure import Erasure, erase
+from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.retention import Rule, retain
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.forging import below_table, forge_entry, forge_manifest, overwrite
 
@@ -264,13 +268,33 @@ def test_a_forged_note_deletes_neither_what_is_current_nor_what_is_held_nor_anyt
         assert set(warehouse.load_dataframe(pin)["sold"]) == {number}
     assert len(warehouse.load_dataframe(staged)) == len(frame)
     if said:
-        assert {batch_id for _, batch_id in report.ignored} == {pin.batch_id for pin in pins[:3]}
+        assert {batch_id for _, batch_id in report.ignored} == {pin.batch_id for pin in (*pins[:3], staged)}
         assert "the history has not given up" in caplog.text
     else:
         assert [entry.operation for entry in warehouse.history("sales", "items", ["a"])] == ["publish"] * 4
         assert warehouse.rollback("sales", "items", ["a"]) == pins[2], (
             "a note that nobody completes stops nobody for long"
         )
+
+
+def test_a_forged_note_neither_deletes_an_old_staged_batch_nor_hides_it_from_an_erasure(warehouse, frame) -> None:
+    first = warehouse.store_dataframe(frame, "sales", "items", ["a"])
+    staged = warehouse.store_dataframe(frame.assign(item="hat"), "sales", "items", ["a"], publish=False)
+    forge_note(warehouse, first, [staged.batch_id], said=True)
+    table = warehouse.overview("sales", "items").table
+    author = Author(sfx.Producer(user="ada"))
+    later = datetime.now(UTC) + timedelta(days=3)
+    rule = Rule(100, timedelta(days=999), timedelta(0))
+    for _ in range(2):
+        report = retain(table, Ledger(table), rule, author, dry_run=False, now=later)
+        assert report.deleted == ()
+        assert report.ignored == (("a", staged.batch_id),)
+    assert table.manifest("a", staged.batch_id).rows == len(frame)
+    condition = Erasure("item = 'hat'", timedelta(0))
+    found = erase(table, Ledger(table), condition, author, dry_run=False, now=later)
+    assert staged.batch_id in {one.batch_id for one in found.batches}
+    assert ("a", staged.batch_id) in found.deleted, "what an erasure gave up does not stay for having been staged"
+    assert erase(table, Ledger(table), condition, author, dry_run=True, now=later).batches == ()
 
 
 @pytest.mark.parametrize("said", [False, True], ids=["noted", "noted as said"])
