@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from airflow_sfx.core.answers import shown, told
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.patience import Patience, patience
@@ -303,14 +304,14 @@ def _reported(operation: str) -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code", "")
         if code in kinds:
             raise kinds[code] from error
-        raise _unavailable(operation, error) from error
+        raise _unavailable(operation, error) from shown(error)
     except BotoCoreError as error:
-        raise _unavailable(operation, error) from error
+        raise _unavailable(operation, error) from shown(error)
 
 
 def _unavailable(operation: str, error: Exception) -> WarehouseUnavailable:
     return WarehouseUnavailable(
-        f"the Glue catalog cannot be used ({operation}: {error}): check the region, the credentials and their right to "
+        f"the Glue catalog cannot be used ({operation}: {told(error)}): check the region, the credentials and their right to "
         "glue:Get*, glue:Create*, glue:Update* and glue:Batch*Partition; `sfx repair` completes what was cut short"
     )
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_sfx.core.answers import shown, told
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.uris import server_url
 from airflow_sfx.storage.s3 import ObjectSettings, S3Access
@@ -232,7 +233,7 @@ class SessionCredentials:
         try:
             self._credentials = session.get_credentials()
         except BotoCoreError as error:
-            raise _no_credentials(error) from error
+            raise _no_credentials(error) from shown(error)
         if self._credentials is None:
             raise WarehouseUnavailable(
                 "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or name an "
@@ -247,7 +248,7 @@ class SessionCredentials:
         try:
             found = self._credentials.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
-            raise _no_credentials(error) from error
+            raise _no_credentials(error) from shown(error)
         return {
             "access_key_id": found.access_key,
             "secret_access_key": found.secret_key,
@@ -264,7 +265,7 @@ def _unusable(error: Exception) -> WarehouseUnavailable:
 
 def _no_credentials(error: Exception) -> WarehouseUnavailable:
     return WarehouseUnavailable(
-        f"the AWS credentials cannot be had: {error}. Check the profile, the role or the Airflow connection that names them"
+        f"the AWS credentials cannot be had: {told(error)}. Check the profile, the role or the Airflow connection that names them"
     )
 
 

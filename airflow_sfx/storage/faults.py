@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
+from airflow_sfx.core.answers import shown, told
 from airflow_sfx.core.errors import WarehouseUnavailable
 
 T = TypeVar("T")
@@ -39,30 +39,8 @@ def reported(kinds: tuple[type[Exception], ...], verb: str, where: str, action: 
     try:
         return action()
     except kinds as error:
-        text = str(error)
-        reason = _reason(text) if text else type(error).__name__
-        known = (remedy for mark, remedy in _REMEDIES.items() if mark in text)
+        known = (remedy for mark, remedy in _REMEDIES.items() if mark in str(error))
         remedy = next(known, "Check that the storage is there and try again")
         raise WarehouseUnavailable(
-            f"cannot {verb} {where}: {reason}. {remedy}; nothing that was there is changed"
-        ) from error
-
-
-def _reason(text: str) -> str:
-    """What happened, and why: below the first line obstore prints the chain of causes, whose last links say it."""
-    first, _, causes = text.partition("\n")
-    _, _, inner = causes.partition("inner: ")
-    said = [text.replace('\\"', "") for text in re.findall(r'"((?:[^"\\\n]|\\.)+)"', inner)]
-    links = re.findall(r"^ *(?:\w+: )?([A-Z][A-Za-z]+)[(,]", inner, re.MULTILINE)[-2:]
-    why = dict.fromkeys([*(_spaced(link) for link in links), *said])
-    return f"{first.strip()} ({', '.join(why)})" if why else first
-
-
-def _spaced(name: str) -> str:
-    """A name of Rust's as words.
-
-    Example:
-        >>> _spaced("UnknownIssuer")
-        'unknown issuer'
-    """
-    return re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower()
+            f"cannot {verb} {where}: {told(error)}. {remedy}; nothing that was there is changed"
+        ) from shown(error)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_sfx.core.answers import shown, told
 from airflow_sfx.core.errors import WarehouseUnavailable
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ class Uploads:
                         yield Upload(one["Key"], one["UploadId"], one["Initiated"])
         except (BotoCoreError, ClientError) as error:
             raise WarehouseUnavailable(
-                f"cannot list unfinished uploads below s3://{self._bucket}/{prefix}: {error}. Give these credentials "
+                f"cannot list unfinished uploads below s3://{self._bucket}/{prefix}: {told(error)}. Give these credentials "
                 "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or the bucket a lifecycle rule that aborts them"
-            ) from error
+            ) from shown(error)
 
     def abort(self, upload: Upload) -> None:
         """End one: its parts are deleted. One that is gone already is no error.
@@ -82,6 +83,6 @@ class Uploads:
             return
         except (BotoCoreError, ClientError) as error:
             raise WarehouseUnavailable(
-                f"cannot end the unfinished upload of s3://{self._bucket}/{upload.key}: {error}. Give these credentials "
+                f"cannot end the unfinished upload of s3://{self._bucket}/{upload.key}: {told(error)}. Give these credentials "
                 "s3:AbortMultipartUpload, or the bucket a lifecycle rule that aborts such uploads"
-            ) from error
+            ) from shown(error)

@@ -7,6 +7,10 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -193,3 +197,100 @@ def test_a_home_directory_with_an_at_sign_is_a_place_for_a_warehouse(tmp_path: P
     warehouse = sfx.connect(f"embedded://{place}")
     warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "shop", "sold")
     assert sfx.connect(warehouse.uri).load_dataframe("shop", "sold")["n"].tolist() == [1]
+
+
+def repeating(token_as: str) -> type[BaseHTTPRequestHandler]:
+    """A server that refuses every request as S3 or Glue does, and repeats the token of the request."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+        def _refuse(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = token_as.format(self.headers["x-amz-security-token"]).encode()
+            self.send_response(403)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _refuse
+
+    return Refusing
+
+
+@pytest.fixture
+def refusing(keys, monkeypatch, request) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), repeating(request.param))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    monkeypatch.setenv("AWS_SESSION_TOKEN", CANARY)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+EXPIRED = "<Error><Code>ExpiredToken</Code><Message>The token has expired.</Message><Token-0>{}</Token-0></Error>"
+UNLIKE = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>SignatureDoesNotMatch</Code><Message>It does not match.</Message>'
+    "<CanonicalRequest>GET\n/\n\nx-amz-security-token:{}\n</CanonicalRequest></Error>"
+)
+
+
+@pytest.mark.parametrize(
+    ("refusing", "said"),
+    [
+        (EXPIRED, "ExpiredToken: The token has expired."),
+        (UNLIKE, "SignatureDoesNotMatch: It does not match."),
+        ("no entry for {}", "403 Forbidden"),
+        ('{{"refused":\n"{}"}}', "403 Forbidden"),
+    ],
+    indirect=["refusing"],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.get("x"),
+        lambda store: store.put_if_absent("x", b"1"),
+        lambda store: store.list_directories("x"),
+        lambda store: store.copy("x", "y"),
+        lambda store: store.delete(["x"]),
+    ],
+    ids=["get", "put", "list", "copy", "delete"],
+)
+def test_a_session_token_in_an_answer_of_s3_is_not_repeated(refusing, said, call, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(sfx.WarehouseUnavailable, match=said) as refused:
+        call(open_store("s3://bucket/prefix", S3Access(endpoint=refusing)))
+    assert CANARY not in str(refused.value) + "".join(traceback.format_exception(refused.value)) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("refusing", "said"),
+    [(EXPIRED, "ExpiredToken.*The token has expired."), (UNLIKE, "SignatureDoesNotMatch.*It does not match.")],
+    indirect=["refusing"],
+)
+def test_a_session_token_in_an_answer_about_uploads_is_not_repeated(refusing, said) -> None:
+    store = open_store("s3://bucket/prefix", S3Access(endpoint=refusing))
+    with pytest.raises(sfx.WarehouseUnavailable, match=said) as refused:
+        store.unfinished("x")
+    assert CANARY not in "".join(traceback.format_exception(refused.value))
+
+
+SIGNED = (
+    '{{"__type": "InvalidSignatureException", "message": "The signature does not match.\\n\\nThe Canonical String for this '
+    "request should have been\\n'POST\\n/\\n\\nx-amz-security-token:{}'\"}}"
+)
+
+
+@pytest.mark.parametrize("refusing", [SIGNED], indirect=True)
+def test_a_session_token_in_an_answer_of_glue_is_not_repeated(refusing) -> None:
+    warehouse = sfx.connect(f"glue://eu-west-1?location=s3://bucket/prefix&glue_endpoint_url={refusing}")
+    with pytest.raises(sfx.WarehouseUnavailable, match="The signature does not match") as refused:
+        warehouse.tables()
+    assert CANARY not in "".join(traceback.format_exception(refused.value))
