@@ -69,6 +69,7 @@ def search(table: OpenTable, name: str, batch_id: str, where: str, columns: list
     """
     import pyarrow as pa
 
+    from airflow_sfx.frames.filters import comparable_schema, kept
     from airflow_sfx.frames.reading import iter_batches, without_rows
     from airflow_sfx.frames.where import condition_of
 
@@ -80,9 +81,10 @@ def search(table: OpenTable, name: str, batch_id: str, where: str, columns: list
         condition = condition_of(where, pa.schema([]))
         everything = len(pa.table({"any": [0]}).filter(condition)) == 1
         return Match(manifest, manifest.rows if everything else 0, condition, there)
-    condition = condition_of(where, without_rows(files.sources, columns=there, with_index=False, **options).schema)
+    schema = without_rows(files.sources, columns=there, with_index=False, **options).schema
+    condition = condition_of(where, comparable_schema(schema))
     pieces = iter_batches(files.sources, opened=files.open, columns=there, with_index=False, **options)
-    rows = sum(len(piece.filter(condition)) for piece in pieces)
+    rows = sum(len(kept(piece, condition)) for piece in pieces)
     return Match(manifest, rows, condition, there, _categories_meant(options["lead"], there, condition))
 
 
@@ -90,13 +92,15 @@ def _categories_meant(logical: LogicalSchema, columns: Sequence[str], condition:
     """The categories that a condition on one column means, which the schema has for rows that there may be no more."""
     import pyarrow as pa
 
+    from airflow_sfx.frames.filters import kept
+
     name = logical.own(columns[0]) if len(columns) == 1 else None
     if name is None or name not in _categorical(logical):
         return {}
     values = logical.dictionaries[name]
     codes: Any = pa.array(range(len(values)), logical.schema.field(name).type.index_type)
     column = pa.DictionaryArray.from_arrays(codes, values, ordered=logical.schema.field(name).type.ordered)
-    meant: Any = pa.table({name: column}).filter(condition).column(name).combine_chunks()
+    meant: Any = kept(pa.table({name: column}), condition).column(name).combine_chunks()
     found = frozenset(meant.dictionary_decode().to_pylist()) if len(meant) else frozenset()
     return {name: found} if found else {}
 
@@ -163,20 +167,22 @@ class _Rest:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        from airflow_sfx.frames.filters import kept
         from airflow_sfx.frames.reading import iter_batches
 
         condition, names = self._match.condition, self.logical.schema.names
         others = ~pc.coalesce(condition, pc.scalar(False))
         keys = [one for one in self._match.columns if self.logical.own(one) is None]
         columns = [*names, *keys] if keys else None
-        yield pa.RecordBatch.from_pylist([], schema=self.logical.schema)  # a batch of no rows has a file, too
+        nothing = [pa.nulls(0, column.type) for column in self.logical.schema]
+        yield pa.RecordBatch.from_arrays(nothing, schema=self.logical.schema)  # a batch of no rows has a file, too
         for piece in iter_batches(self._files.sources, opened=self._files.open, columns=columns, **self._options):
-            kept = piece.filter(others).select(names)
-            self.rows += len(kept)
-            _note(self._kept, kept)
+            rest = kept(piece, others).select(names)
+            self.rows += len(rest)
+            _note(self._kept, rest)
             if self._gone:
-                _note(self._gone, piece.filter(condition))
-            yield from kept.to_batches()
+                _note(self._gone, kept(piece, condition))
+            yield from rest.to_batches()
 
     def schema_text(self) -> str:
         """The schema, with the categories that are left."""

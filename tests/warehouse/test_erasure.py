@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -343,6 +344,42 @@ def test_the_rows_that_stay_are_as_they_were(warehouse: Warehouse, data: pd.Data
         before["client"] = before["client"].cat.remove_categories(["Karla Kolumna"])
     pd.testing.assert_frame_equal(after, before)
     assert holding(warehouse, "Karla") == []
+
+
+ODD_VALUES = {
+    "string view": pa.array(["a", "b"], pa.string_view()),
+    "runs": pa.RunEndEncodedArray.from_arrays([1, 2], ["a", "b"]),
+    "float16": pa.array([1.0, 2.0], pa.float16()),
+    "JSON": pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1", "2"])),
+    "string view in a struct": pa.array([{"x": "a"}, {"x": "b"}], pa.struct([("x", pa.string_view())])),
+    "categories of durations": pa.array([timedelta(1), timedelta(2)]).dictionary_encode(),
+    "categories of decimals": pa.array([Decimal("1.10"), Decimal("2.20")]).dictionary_encode(),
+    "categories of times": pa.array([time(1), time(2)]).dictionary_encode(),
+}
+LITERALS = {"string view": "'a'", "runs": "'a'", "float16": "1", "categories of decimals": "1.1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [*((kind, "n = 1") for kind in ODD_VALUES), *((kind, f"odd = {text}") for kind, text in LITERALS.items())],
+)
+def test_rows_are_erased_whatever_types_the_columns_have(embedded_uri: str, kind: str, where: str) -> None:
+    """Arrow neither compares nor filters some of its types."""
+    warehouse = connect(embedded_uri)
+    data = pa.table({"odd": ODD_VALUES[kind], "n": [1, 2]})
+    store(warehouse, DAYS[0], 1, data=data)
+    before = warehouse.load_dataframe("sales", "items", as_="arrow", columns=["odd", "n"])
+    assert erase(warehouse, where).erased == 1
+    left = warehouse.load_dataframe("sales", "items", as_="arrow", columns=["odd", "n"])
+    assert left.schema == before.schema
+    assert left.to_pylist() == data.slice(1).to_pylist()
+
+
+def test_a_condition_on_a_column_that_cannot_be_compared_is_refused(embedded_uri: str) -> None:
+    warehouse = connect(embedded_uri)
+    store(warehouse, DAYS[0], 1, data=pa.table({"odd": ODD_VALUES["JSON"]}))
+    with pytest.raises(sfx.SchemaMismatch, match="does not fit the columns .* they are odd: extension<arrow.json>"):
+        erase(warehouse, "odd = '1'")
 
 
 def test_rows_whose_comparison_is_unknown_stay(warehouse: Warehouse) -> None:
