@@ -406,7 +406,8 @@ def _names_proxy(environment: Mapping[str, str]) -> bool:
 
 
 def _profiles_there() -> bool:
-    return any((Path.home() / ".aws" / name).exists() for name in ("config", "credentials"))
+    """Whether the user has profiles, where there is no other place for them; no where no home can be looked into."""
+    return any(os.path.exists(os.path.expanduser(f"~/.aws/{name}")) for name in ("config", "credentials"))
 
 
 def _is_true(value: object) -> bool:

@@ -96,3 +96,25 @@ def test_a_large_file_is_written_and_copied_in_parts(stack: Stack, tmp_path) -> 
     assert store.copy("batch/part-00000.parquet", "next/part-00000.parquet")
     for path in ("batch/part-00000.parquet", "next/part-00000.parquet"):
         assert store.get(path) == content
+
+
+def unnameable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that the system cannot look into, whoever runs this."""
+    monkeypatch.setenv("HOME", f"/{'x' * 300}")
+
+
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user whom nothing gives a home."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31)
+
+
+@pytest.mark.parametrize("without_home", [unnameable, homeless])
+def test_without_a_home_that_can_be_read_the_environment_says_it_all(no_environment, monkeypatch, without_home) -> None:
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(name)
+    for name in KEYS:
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    without_home(monkeypatch)
+    assert open_store("s3://bucket/prefix").uri == "s3://bucket/prefix"
