@@ -171,7 +171,7 @@ class Stream:
     def _check_record(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
         """Refuse a pandas column whose dtype differs where Arrow's type does not show it."""
         first = self._records.get(name)
-        if _essence(first) == _essence(record) or column.null_count == len(column):
+        if _essence(first) == _essence(record) or _says_nothing(column):
             return
         raise SchemaMismatch(
             f"column {name!r} of frame {number} of the iterator has another pandas dtype than in the first "
@@ -218,16 +218,31 @@ def _widest_codes(field: AnyField) -> AnyField:
     return field
 
 
+def _says_nothing(column: AnyColumn) -> bool:
+    """Whether a column has neither values nor categories."""
+    if column.null_count != len(column):
+        return False
+    chunks: list[Any] = column.chunks
+    return not types.is_dictionary(column.type) or not any(len(chunk.dictionary) for chunk in chunks)
+
+
 def _essence(record: Any) -> Any:
     if not isinstance(record, dict):
         return None
-    return {key: value for key, value in record.items() if key not in ("type", "null", "labels", "values")}
+    found = {key: value for key, value in record.items() if key not in ("type", "null", "labels", "values")}
+    values = _essence(record.get("values"))
+    if values is not None and values.get("of") != "null":
+        found["values"] = values
+    return found
 
 
 def _shown(record: Any) -> str:
     if not isinstance(record, dict):
         return "a plain dtype"
-    return f"{record['kind']} of {record['of']}" if "of" in record else str(record["kind"])
+    if "freq" in record:
+        return str(record["freq"])
+    inside = record["of"] if "of" in record else _shown(record["values"]) if "values" in record else None
+    return f"{record['kind']} of {inside}" if inside else str(record["kind"])
 
 
 def _differs(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:

@@ -167,6 +167,19 @@ def test_categories_are_collected_on_the_way() -> None:
     assert back.cat.categories.tolist() == ["a", "b", "c"]
 
 
+def periods(value: str, freq: str) -> pd.Series:
+    """A column of one period, as a category."""
+    return pd.Series(pd.Categorical(pd.PeriodIndex([value], freq=freq)))
+
+
+def test_periods_as_categories_are_collected_on_the_way() -> None:
+    frames = [pd.DataFrame({"c": periods(month, "M")}) for month in ("2020-01", "2020-02")]
+    frames.insert(1, pd.DataFrame({"c": category([None], [])}))
+    back = loaded(to_source(iter(frames)))["c"]
+    assert back.isna().tolist() == [False, True, False]
+    assert back.dropna().tolist() == [pd.Period("2020-01", "M"), pd.Period("2020-02", "M")]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "why"),
     [
@@ -179,6 +192,13 @@ def test_categories_are_collected_on_the_way() -> None:
         (category(["a"], ["a", "b"], ordered=True), category(["a"], ["a", "c"], ordered=True), "ordered categories"),
         (category(["a"], ["a"]), category([1], [1]), "frame 2"),
         (category(["a"], ["a"]), category(["a"], ["a"], ordered=True), "ordered=1"),
+        (
+            periods("2020-01", "M"),
+            periods("2020-01-01", "D"),
+            r"category of period\[M\] before, category of period\[D\]",
+        ),
+        (periods("2020-01", "M"), category([600], [600]), r"category of period\[M\] before, category now"),
+        (periods("2020-01", "M"), periods("2020-01-01", "D").where([False]), "another pandas dtype"),
     ],
 )
 def test_a_later_frame_of_other_types_is_refused_with_both(first: pd.Series, second: pd.Series, why: str) -> None:
