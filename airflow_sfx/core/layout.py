@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote
 
-from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.batch_id import check_batch_id, is_batch_id
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.jsontext import storable_text
 from airflow_sfx.core.partition import Partition, escape, unescape
@@ -27,7 +27,8 @@ PartitionStyle = Literal["value", "hive"]
 
 MANIFEST = "_manifest.json"
 CLAIM = "_claim.json"
-EMPTY = "_sfx/empty"
+_OWN = "_sfx"
+EMPTY = f"{_OWN}/empty"
 """The directory without files of a table."""
 _WHOLE_TABLE = "_table"
 _LONGEST_STEP = 200
@@ -84,6 +85,30 @@ class TableLayout:
         if len(steps) != len(self.keys) or self.name(partition) != name:
             raise InvalidName(f"{name!r} is not the name of a partition of {self.root} with the keys {self.keys}")
         return partition
+
+    def is_partition(self, name: str) -> bool:
+        """Whether a directory's name is one of a partition of this table, and not of something else that lies there."""
+        try:
+            self.partition(name)
+        except InvalidName:
+            return False
+        return True
+
+    def keeps(self, path: str) -> bool:
+        """Whether an object at a path is of this package: of the history, or below the directory of a batch.
+
+        The table's directory may be that of another program, whose table was adopted and which still writes there.
+
+        Example:
+            >>> layout = TableLayout("t", ("date",))
+            >>> layout.keeps("t/20161031/20161102234252/part-00000.parquet"), layout.keeps("t/20161031/part-0.parquet")
+            (True, False)
+        """
+        steps = path.removeprefix(f"{self.root}/").split("/")
+        count = len(self.keys)
+        if steps[0] == _OWN:
+            return True
+        return len(steps) > count + 1 and is_batch_id(steps[count]) and self.is_partition("/".join(steps[:count]))
 
     def partition_dir(self, name: str) -> str:
         """The directory that holds a partition's batches."""

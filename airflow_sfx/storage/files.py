@@ -224,18 +224,22 @@ class FileStorage:
         for path in paths:
             self._call("delete", path, partial(remove, path))
 
-    def unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+    def unfinished(
+        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+    ) -> Sequence[str]:
         """Files that still bear the name that they have until they are whole; see `Store.unfinished`."""
-        found = self._temporary(directory, before)
-        return sorted({_UNFINISHED.sub("", os.path.relpath(one, self._root)) for one in found})
+        return sorted(set(self._temporary(directory, before, mine).values()))
 
-    def delete_unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+    def delete_unfinished(
+        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+    ) -> Sequence[str]:
         """Delete such files, and directories that are empty then; see `Store.delete_unfinished`."""
-        found = self._temporary(directory, before)
-        self.delete([os.path.relpath(one, self._root) for one in found])
-        return sorted({_UNFINISHED.sub("", os.path.relpath(one, self._root)) for one in found})
+        found = self._temporary(directory, before, mine)
+        self.delete(list(found))
+        return sorted(set(found.values()))
 
-    def _temporary(self, directory: str, before: datetime | None) -> Sequence[str]:
+    def _temporary(self, directory: str, before: datetime | None, mine: Callable[[str], bool] | None) -> dict[str, str]:
+        """The files that still bear such a name, each with the name that it was to have."""
         latest = None if before is None else before.timestamp()
 
         def is_due(path: str) -> bool:
@@ -247,7 +251,9 @@ class FileStorage:
         def look() -> Sequence[str]:
             return [path for path in self._walk(directory) if _UNFINISHED.search(path) and is_due(path)]
 
-        return self._call("list", directory, look)
+        found = [os.path.relpath(path, self._root) for path in self._call("list", directory, look)]
+        whole = {path: _UNFINISHED.sub("", path) for path in found}
+        return {path: one for path, one in whole.items() if mine is None or mine(one)}
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
         """All files below a directory, at any depth; see `Store.list`."""

@@ -188,15 +188,21 @@ class ObjectStorage:
 
         each(lambda path: self._call("delete", path, partial(remove, path)), paths, self.readers)
 
-    def unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+    def unfinished(
+        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+    ) -> Sequence[str]:
         """Uploads in parts that nobody finished; see `Store.unfinished`."""
-        return self._unfinished(directory, before, delete=False)
+        return self._unfinished(directory, before, mine, delete=False)
 
-    def delete_unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+    def delete_unfinished(
+        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+    ) -> Sequence[str]:
         """End such uploads, whose parts are deleted; see `Store.delete_unfinished`."""
-        return self._unfinished(directory, before, delete=True)
+        return self._unfinished(directory, before, mine, delete=True)
 
-    def _unfinished(self, directory: str, before: datetime | None, *, delete: bool) -> Sequence[str]:
+    def _unfinished(
+        self, directory: str, before: datetime | None, mine: Callable[[str], bool] | None, *, delete: bool
+    ) -> Sequence[str]:
         from airflow_sfx.storage.uploads import Uploads
 
         if self._access is None:
@@ -205,10 +211,11 @@ class ObjectStorage:
         base = f"{root}/" if root else ""
         uploads = Uploads(bucket, self._access)
         found = uploads.below(f"{base}{directory}/" if directory else base)
-        due = [one for one in found if before is None or one.begun < before]
+        due = {one: one.key.removeprefix(base) for one in found if before is None or one.begun < before}
+        due = {one: path for one, path in due.items() if mine is None or mine(path)}
         if delete:
-            each(uploads.abort, due, self.readers)
-        return sorted({one.key.removeprefix(base) for one in due})
+            each(uploads.abort, list(due), self.readers)
+        return sorted(set(due.values()))
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
         """All objects below a directory, at any depth; each is whole."""

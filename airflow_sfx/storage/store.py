@@ -114,18 +114,23 @@ class Store(Protocol):
     def delete(self, paths: Sequence[str]) -> None:
         """Delete objects; one that is gone already is no error. For retention alone: no write path deletes."""
 
-    def unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+    def unfinished(
+        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+    ) -> Sequence[str]:
         """What writers began below a directory and never finished, under whatever name: no listing of objects shows it.
 
         Args:
             directory: The directory; empty for all.
             before: Only what was begun before; what is younger may be a living writer's. None for all.
+            mine: Says of an object's path whether it counts: other programs may write there as well. None for all.
 
         Returns:
             The paths of the objects that they were to become, each once, sorted.
         """
 
-    def delete_unfinished(self, directory: str, before: datetime | None = None) -> Sequence[str]:
+    def delete_unfinished(
+        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+    ) -> Sequence[str]:
         """Delete what `unfinished` finds, and return it. For retention alone."""
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:

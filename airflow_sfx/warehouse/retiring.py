@@ -322,6 +322,8 @@ class _Judge:
 def unfinished(table: OpenTable, now: datetime, *, dry_run: bool) -> tuple[str, ...]:
     """Delete what writers began and did not finish: of the table, and of the notes that the warehouse keeps of all tables.
 
+    What other programs began below the table's directory is theirs.
+
     Args:
         table: The table.
         now: The time, in UTC: what is younger than a day may be a living writer's.
@@ -332,8 +334,8 @@ def unfinished(table: OpenTable, now: datetime, *, dry_run: bool) -> tuple[str, 
     """
     find = table.store.unfinished if dry_run else table.store.delete_unfinished
     try:
-        roots = (table.layout.root, _WAREHOUSE_NOTES)
-        return tuple(path for root in roots for path in find(root, now - UNFINISHED_FOR))
+        before = now - UNFINISHED_FOR
+        return (*find(table.layout.root, before, table.layout.keeps), *find(_WAREHOUSE_NOTES, before))
     except WarehouseUnavailable as error:  # a right of its own, which who deletes objects need not have
         _log.warning("What writers of %s began and did not finish may be left: %s", table.ref, error)
         return ()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_sfx.core.batch_id import is_batch_id, moment_of
-from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.warehouse import retired
@@ -71,15 +70,7 @@ def _partition_names(table: OpenTable) -> list[str]:
             lambda name: table.store.list_directories(table.layout.partition_dir(name)), found, table.store.readers
         )
         found = [f"{above}/{name}".lstrip("/") for above, names in zip(found, below, strict=True) for name in names]
-    return [name for name in found if _is_partition(table, name)]
-
-
-def _is_partition(table: OpenTable, name: str) -> bool:
-    try:
-        table.layout.partition(name)
-    except InvalidName:  # a directory of this package's own, or of somebody else
-        return False
-    return not name.startswith("_")
+    return [name for name in found if table.layout.is_partition(name)]
 
 
 def named_by(table: OpenTable, entry: LedgerEntry) -> list[Item]:

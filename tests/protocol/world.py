@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.layout import CLAIM
@@ -97,7 +98,14 @@ class DictStore:
             self._world.step()
             self._world.objects.pop(path, None)
 
-    def list(self, directory: str) -> Iterator[ObjectInfo]:
+    def unfinished(
+        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+    ) -> Sequence[str]:
+        return ()  # an object is whole at once
+
+    delete_unfinished = unfinished
+
+    def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
         self._world.step()
         for path, data in sorted(self._world.objects.items()):
             if path.startswith(f"{directory}/"):
