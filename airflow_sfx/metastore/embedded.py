@@ -76,6 +76,8 @@ class EmbeddedMetastore(Metastore):
         WarehouseUnavailable: The file cannot be opened, or is not a database of ours.
     """
 
+    for_engines = False
+
     def __init__(self, path: str, root: str) -> None:
         self._path = path
         self._root = root

@@ -80,7 +80,12 @@ class Metastore(Protocol):
     """Tables and partitions. A table without partitions has the one partition `Partition()`.
 
     Each call is one transaction. Faults come as `WarehouseUnavailable`.
+
+    Attributes:
+        for_engines: Whether engines find tables by it, and read their files with the types that it has.
     """
+
+    for_engines: bool = True
 
     def get_ready(self) -> None:
         """Do ahead, in the background, what the next call would take longest for; faults are for that call to tell.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.ledger import LedgerEntry
@@ -11,7 +13,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import OPEN, Column, ColumnKind
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import merge_columns
-from airflow_sfx.frames.schema_text import columns_in
+from airflow_sfx.frames.schema_text import columns_in, schema_from_text
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
@@ -63,20 +65,30 @@ def kinds_in_batches(table: OpenTable, names: Collection[str]) -> dict[str, Colu
         names: The columns, in lower case.
 
     Returns:
-        By name in lower case; absent are ordinary columns, and those that batches have as different things.
+        By name in lower case; absent are ordinary columns, and those that batches have as different things. Open is what
+        no batch has a value of, and one of an earlier version is among them: it made the column text.
     """
-    found: dict[str, ColumnKind] = {}
-    differ: set[str] = set()
+    told: dict[str, list[tuple[ColumnKind, bool]]] = {}
     for manifest in _current_manifests(table):
+        early = not schema_from_text(manifest.schema).apart
         for column in batch_columns(manifest):
-            name, kind = column.name.lower(), column.kind
-            if name not in names or OPEN in kind.by_path.values():
-                continue
-            before = found.setdefault(name, kind)
-            if before.parts != kind.parts:
-                differ.add(name)
-            found[name] = replace(before, marks=before.marks | kind.marks)
-    return {name: kind for name, kind in found.items() if kind and name not in differ}
+            if column.name.lower() in names:
+                told.setdefault(column.name.lower(), []).append((column.kind, early))
+    return {name: kind for name, found in told.items() if (kind := _agreed(found))}
+
+
+def _agreed(told: Sequence[tuple[ColumnKind, bool]]) -> ColumnKind | None:
+    """What a column is in all batches: by each its kind, and whether an earlier version left it open."""
+    whole = [kind for kind, _ in told if OPEN not in kind.by_path.values()]
+    if whole:
+        return _of_all(whole) if len({kind.parts for kind in whole}) == 1 else None
+    return _of_all([kind for kind, _ in told]) if any(early for _, early in told) else None
+
+
+def _of_all(kinds: Sequence[ColumnKind]) -> ColumnKind:
+    """What several kinds have in common, with the marks of all."""
+    shared = set(kinds[0].parts).intersection(*(kind.parts for kind in kinds))
+    return ColumnKind(tuple(sorted(shared)), reduce(or_, (kind.marks for kind in kinds)))
 
 
 def _some_manifest(store: Store, bare: TableLayout) -> tuple[str, Manifest] | None:

@@ -217,7 +217,11 @@ class Target:
         if self.existing is None or self.adopted:
             return None
         special = {column.name.lower() for column in columns if column.kind.parts}
-        silent = {column.name.lower() for column in self.existing.columns if not column.kind} & special
+        silent = {
+            column.name.lower()
+            for column in self.existing.columns
+            if not column.kind and (column.name.lower() in special or self._may_be_open(column))
+        }
         if not silent:
             return None
         from airflow_sfx.warehouse.restore import kinds_in_batches
@@ -233,6 +237,13 @@ class Target:
             return replace(now, columns=tuple(told))
 
         return self.metastore.update_table(self.ref, note).columns
+
+    def _may_be_open(self, column: Column) -> bool:
+        """Whether an earlier version may have made a column text that had no value.
+
+        Its files have it as text, too: engines would fail at them once the table says another type.
+        """
+        return not self.metastore.for_engines and "string" in column.type.lower()
 
     def open(self, keys: tuple[PartitionKey, ...], columns: tuple[Column, ...]) -> OpenTable:
         """The table as it is, or as it will be made: its paths are known before the metastore knows it."""

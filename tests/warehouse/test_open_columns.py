@@ -11,11 +11,14 @@ import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.frames.logical import LogicalSchema
+from airflow_sfx.frames.schema_text import schema_to_text
 from airflow_sfx.metastore.glue import GlueMetastore
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.frames.builders import objects
 from tests.metastore.glue_server import drop_glue_databases, glue_client
+from tests.warehouse.forging import forge_manifest
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def on_stack(stack_uri) -> Warehouse:
 def glue(glue_endpoint, embedded_uri) -> Warehouse:
     drop_glue_databases(glue_endpoint)
     found = connect(embedded_uri)
-    found.metastore = GlueMetastore(lambda: glue_client(glue_endpoint), found.store.uri)
+    found.metastore = GlueMetastore(lambda _: glue_client(glue_endpoint), found.store.uri)
     return found
 
 
@@ -279,3 +282,49 @@ def test_batches_that_leave_a_column_open_are_read_together(embedded, first: pa.
             continue
         stored += [values[kind], None]
     assert embedded.load_dataframe("nights", "open", as_="arrow").column("c").to_pylist() == stored
+
+
+def left_by_an_earlier_version(warehouse: Warehouse, partition: str, kind: pa.DataType, text: pa.DataType) -> None:
+    """A batch whose column never had a value, in files as text, of a table that says text."""
+    data = pa.table({"c": pa.nulls(2, text)})
+    pin = warehouse.store_dataframe(data, "db", "t", [partition])
+    forge_manifest(warehouse, pin, schema=schema_to_text(LogicalSchema(pa.schema([("c", kind)]), apart=False)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [(pa.null(), pa.string(), 5), (pa.list_(pa.null()), pa.list_(pa.string()), [5])],
+    ids=["nulls", "empty lists"],
+)
+def test_a_column_that_an_earlier_version_made_text_without_a_value_takes_the_type_of_the_first(
+    embedded, kind, text, value
+) -> None:
+    for partition in ("1", "2"):
+        left_by_an_earlier_version(embedded, partition, kind, text)
+    embedded.store_dataframe(pa.table({"c": pa.array([None], kind)}), "db", "t", ["3"])
+    embedded.store_dataframe(pa.table({"c": [value]}), "db", "t", ["4"])
+    assert embedded.load_dataframe("db", "t", as_="arrow").column("c").to_pylist() == [None] * 5 + [value]
+    with pytest.raises(sfx.SchemaMismatch):
+        embedded.store_dataframe(pa.table({"c": [1.5]}), "db", "t", ["5"])
+
+
+def test_text_that_an_earlier_version_stored_stays_text(embedded) -> None:
+    left_by_an_earlier_version(embedded, "1", pa.null(), pa.string())
+    embedded.store_dataframe(pa.table({"c": ["x"]}), "db", "t", ["2"])
+    with pytest.raises(sfx.SchemaMismatch, match="as string"):
+        embedded.store_dataframe(pa.table({"c": [5]}), "db", "t", ["3"])
+
+
+def test_text_whose_values_were_replaced_by_none_stays_text(embedded) -> None:
+    embedded.store_dataframe(pa.table({"c": ["x"]}), "db", "t", ["1"])
+    embedded.store_dataframe(pa.table({"c": pa.nulls(1)}), "db", "t", ["1"])
+    with pytest.raises(sfx.SchemaMismatch, match="as string"):
+        embedded.store_dataframe(pa.table({"c": [5]}), "db", "t", ["2"])
+
+
+def test_where_engines_read_files_that_have_it_as_text_only_evolve_any_gives_another_type(glue) -> None:
+    left_by_an_earlier_version(glue, "1", pa.null(), pa.string())
+    with pytest.raises(sfx.SchemaMismatch, match='evolve="any"'):
+        glue.store_dataframe(pa.table({"c": [5]}), "db", "t", ["2"])
+    glue.store_dataframe(pa.table({"c": [5]}), "db", "t", ["2"], evolve="any")
+    assert glue.load_dataframe("db", "t", as_="arrow").column("c").to_pylist() == [None, None, 5]
