@@ -19,6 +19,8 @@ _OPTION = re.compile(r"[a-z_]+")
 _LOGIN = re.compile(r":.*@", re.DOTALL)
 _HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
+_CONTAINERS = re.compile(rf"(?:abfs|wasb)s?://[A-Za-z0-9$_-]+@{_HOST}(?:/.*)?", re.DOTALL)
+"""Places of Azure, where a container, which is no login, comes before the host."""
 _LOCAL = ("embedded", "file", "memory")
 """Schemes of paths of this machine, whose names may hold an ``@``."""
 
@@ -149,7 +151,7 @@ def clean_uri(text: str) -> str:
         ('s3a://bucket/prefix', 's3://...')
     """
     scheme, separator, rest = text.partition("://")
-    if not separator or scheme in _LOCAL:
+    if not separator or scheme in _LOCAL or _CONTAINERS.fullmatch(text):
         return text
     authority, slash, path = rest.partition("/")
     host = authority.rpartition("@")[2]
