@@ -6,8 +6,10 @@ Adopted as they lie they would bring back rows that were deleted, and every old 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, suppress
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.locations import is_below
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 
@@ -50,22 +52,26 @@ files count: read it with its own reader, deltalake.DeltaTable(…).to_pyarrow_t
 def refuse_below_logs(near: Store, places: Iterable[str]) -> None:
     """Refuse directories that lie inside of such a table, as the directories of its partitions do.
 
+    Credentials may be limited to the warehouse: nothing above it is looked at for its own directories, and for others no more
+    than these credentials may list.
+
     Args:
         near: The warehouse's storage, whose credentials are used.
         places: The directories, as URIs.
 
     Raises:
         InvalidName: A log lies beside one, or above.
-        WarehouseUnavailable: A directory above cannot be listed, so that nobody knows.
+        WarehouseUnavailable: A directory of the warehouse cannot be listed.
     """
 
     def look(above: str) -> None:
         store, directory = near.place(above)
         base = f"{directory}/" if directory else ""
         for log in _LOGS:
-            refuse_logged(above, (info.path.removeprefix(base) for info in store.list(f"{base}{log}")))
+            with nullcontext() if is_below(above, near.uri) else suppress(WarehouseUnavailable):
+                refuse_logged(above, (info.path.removeprefix(base) for info in store.list(f"{base}{log}")))
 
-    each(look, sorted({above for place in places for above in _above(place)}), near.readers)
+    each(look, sorted({above for place in places for above in _looked_at(place, near.uri)}), near.readers)
 
 
 def refuse_format(table: str, format_: str) -> None:
@@ -100,6 +106,12 @@ def _format_of(path: str) -> str | None:
     if name == _HUDI_PARTITION:
         return _HUDI
     return next((_LOGS[step] for step in steps if step != "metadata" and step in _LOGS), None)
+
+
+def _looked_at(place: str, root: str) -> Iterator[str]:
+    """The directories above one, of which those above the warehouse's root do not count for what is in it."""
+    inside = is_below(place, root)
+    return (above for above in _above(place) if not inside or is_below(above, root))
 
 
 def _above(place: str) -> Iterator[str]:

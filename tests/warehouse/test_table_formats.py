@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import deltalake
 import pandas as pd
@@ -12,7 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.s3 import S3Access
+from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.table_formats import refuse_below_logs
 from tests.warehouse.test_foreign import Others
 
 NIGHTS = pa.table({"day": ["a", "a", "b"], "n": [1, 2, 3]})
@@ -152,3 +160,46 @@ def test_a_partition_that_was_pointed_at_a_delta_table_is_noted_and_does_not_bec
     assert [entry.operation for entry in history] == ["publish", "foreign_change", "publish"]
     assert history[1].batch_id is None
     assert "Delta Lake" in caplog.text
+
+
+LIMITED = "team/warehouse/"
+"""Below what a policy's s3:prefix lets these credentials list."""
+
+
+class Limiting(BaseHTTPRequestHandler):
+    """A bucket with a Delta table in team/warehouse/lake, as credentials see it that may list the warehouse's prefix alone."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+    def do_GET(self) -> None:
+        prefix = parse_qs(urlsplit(self.path).query)["prefix"][0]
+        log = "team/warehouse/lake/_delta_log/"
+        entry = f"<Contents><Key>{log}0.json</Key><LastModified>2016-11-02T23:42:52.000Z</LastModified><Size>2</Size></Contents>"
+        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entry if prefix == log else ''}</ListBucketResult>"
+        allowed = prefix.startswith(LIMITED)
+        answer = (body if allowed else "<Error><Code>AccessDenied</Code></Error>").encode()
+        self.send_response(200 if allowed else 403)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+
+@pytest.fixture
+def limited(monkeypatch) -> Iterator[Store]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Limiting)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    for name, value in {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "NO_PROXY": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    yield open_store(f"s3://bucket/{LIMITED}", S3Access(endpoint=f"http://127.0.0.1:{server.server_port}"))
+    server.shutdown()
+    server.server_close()
+
+
+def test_credentials_that_may_list_the_warehouse_alone_are_enough(limited) -> None:
+    refuse_below_logs(limited, [f"{limited.uri}/old/day=a", "s3://bucket/elsewhere/day=a"])
+    with pytest.raises(sfx.InvalidName, match="Delta Lake"):
+        refuse_below_logs(limited, [f"{limited.uri}/lake/day=a"])
