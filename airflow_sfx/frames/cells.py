@@ -10,12 +10,13 @@ import datetime as dt
 import json
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.frames.arrow import AnyArray, AnyType
@@ -96,9 +97,7 @@ def array_of(values: Sequence[Any], kind: AnyType) -> AnyArray:
         >>> array_of([1, None, 2.0], pa.int64()).to_pylist()
         [1, None, 2]
     """
-    if is_list(kind):
-        return _lists(values, kind)
-    plain = _plain(values, kind)
+    plain = values if _composed(kind) else _plain(values, kind)
     try:
         return _converted(plain, kind)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -157,17 +156,102 @@ def _lists(values: Sequence[Any], kind: Any) -> AnyArray:
     for place, value in enumerate(values):
         if value is not None and not isinstance(value, list | tuple):
             raise Unkept(place, value, "is no list")
-    sizes = [0 if value is None else len(value) for value in values]
-    try:
-        items = array_of([item for value in values if value is not None for item in value], kind.value_type)
-    except Unkept as error:
-        ends = list(accumulate(sizes))
-        place = next(place for place, end in enumerate(ends) if error.place < end)
-        raise Unkept(place, error.value, f"(in a list) {error.why}") from error
-    offsets = pa.array([0, *accumulate(sizes)], pa.int32())
+    items = _members(values, kind.value_type, "in a list")
     missing = [value is None for value in values]
-    made = pa.ListArray.from_arrays(offsets, items, mask=pa.array(missing) if any(missing) else None)
+    made = pa.ListArray.from_arrays(_offsets(values), items, mask=pa.array(missing) if any(missing) else None)
     return made.cast(kind)
+
+
+def _maps(values: Sequence[Any], kind: Any) -> AnyArray:
+    pairs = [None if value is None else _pairs(place, value) for place, value in enumerate(values)]
+    keys = _members([some and [key for key, _ in some] for some in pairs], kind.key_type, "as a key")
+    items = _members([some and [item for _, item in some] for some in pairs], kind.item_type, "in a map")
+    entries = pa.Array.from_buffers(
+        pa.struct([kind.key_field, kind.item_field]), len(keys), [None], children=[keys, items]
+    )
+    buffers = [_validity(pairs), _offsets(pairs).buffers()[1]]
+    return pa.Array.from_buffers(kind, len(values), buffers, children=[entries])
+
+
+def _pairs(place: int, value: object) -> Sequence[Any]:
+    found: Sequence[Any] = (
+        list(value.items()) if isinstance(value, dict) else value if isinstance(value, list | tuple) else [()]
+    )
+    for pair in found:
+        match pair:
+            case [None, _]:
+                raise Unkept(place, value, "has a key that is null")
+            case [_, _]:
+                continue
+            case _:
+                raise Unkept(place, value, "is no map")
+    return found
+
+
+def _members(values: Sequence[Sequence[Any] | None], kind: AnyType, where: str) -> AnyArray:
+    """What all values hold, one after another; one that does not fit has the place of its value."""
+    try:
+        return array_of([member for value in values if value is not None for member in value], kind)
+    except Unkept as error:
+        ends = accumulate(0 if value is None else len(value) for value in values)
+        place = next(place for place, end in enumerate(ends) if error.place < end)
+        raise Unkept(place, error.value, f"({where}) {error.why}") from error
+
+
+def _offsets(values: Sequence[Sequence[Any] | None]) -> pa.Int32Array:
+    return pa.array([0, *accumulate(0 if value is None else len(value) for value in values)], pa.int32())
+
+
+def _validity(values: Sequence[Any]) -> pa.Buffer | None:
+    return pa.array([value is not None for value in values], pa.bool_()).buffers()[1]
+
+
+def _structs(values: Sequence[Any], kind: Any) -> AnyArray:
+    names = [field.name for field in kind]
+    records = [{} if value is None else _record(place, value, names) for place, value in enumerate(values)]
+    members = []
+    for field in kind:
+        try:
+            members.append(array_of([record.get(field.name) for record in records], field.type))
+        except Unkept as error:
+            raise Unkept(error.place, error.value, f"(in {field.name!r}) {error.why}") from error
+    return pa.Array.from_buffers(kind, len(values), [_validity(values)], children=members)
+
+
+def _record(place: int, value: Any, names: Sequence[str]) -> dict[str, Any]:
+    """A value by the names of its members; drivers give a composite type as a tuple."""
+    if isinstance(value, tuple) and len(value) == len(names):
+        return dict(zip(names, value, strict=True))
+    if not isinstance(value, dict):
+        raise Unkept(place, value, f"is no record of {', '.join(names)}")
+    lacking = [key for key in value if key not in names]
+    if lacking:
+        raise Unkept(place, value, f"has {lacking[0]!r:.80}, which the struct lacks")
+    return value
+
+
+def _categories(values: Sequence[Any], kind: Any) -> AnyArray:
+    found: Any = array_of(values, kind.value_type).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(found.indices.cast(kind.index_type), found.dictionary, ordered=kind.ordered)
+
+
+def _runs(values: Sequence[Any], kind: Any) -> AnyArray:
+    options: Any = pc.RunEndEncodeOptions(kind.run_end_type)
+    return pc.call_function("run_end_encode", [array_of(values, kind.value_type)], options)
+
+
+def _composed(kind: AnyType) -> Callable[[Sequence[Any], Any], AnyArray] | None:
+    """How to make a type whose values are made of others, each of which is looked at."""
+    return next((make for is_kind, make in _COMPOSED if is_kind(kind)), None)
+
+
+_COMPOSED: Sequence[tuple[Callable[[Any], bool], Callable[[Sequence[Any], Any], AnyArray]]] = (
+    (is_list, _lists),
+    (types.is_map, _maps),
+    (types.is_struct, _structs),
+    (types.is_dictionary, _categories),
+    (types.is_run_end_encoded, _runs),
+)
 
 
 def _plain(values: Sequence[Any], kind: Any) -> Sequence[Any]:
@@ -265,6 +349,8 @@ def _member(value: object) -> object:
 
 def _converted(values: Sequence[Any], kind: Any) -> AnyArray:
     """The values by Arrow, which cuts off what a coarse type lacks unless it is a cast."""
+    if make := _composed(kind):
+        return make(values, kind)
     finer: Any = None
     if types.is_timestamp(kind):
         finer = pa.timestamp("us", kind.tz)
@@ -296,4 +382,4 @@ def _first_failing(values: Sequence[Any], kind: Any) -> int:
 
 
 def _is_text(kind: AnyType) -> bool:
-    return types.is_string(kind) or types.is_large_string(kind)
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import airflow_sfx as sfx
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames import rows
+from airflow_sfx.frames.hive import arrow_type
 from airflow_sfx.frames.kinds import table_columns
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.rows import mysql_type, postgres_type, record_batches, table_types
@@ -201,6 +202,66 @@ def test_a_type_that_is_asked_for_cuts_nothing_off(kind) -> None:
     }
     with pytest.raises(sfx.SchemaMismatch, match="row 2 has"):
         batches(["x"], [(None,), (values[kind],)], types={"x": kind})
+
+
+NESTED_UNFIT = {
+    "a time in a struct's date": ("struct<a:date>", {"a": NAIVE}),
+    "a fraction in a struct's whole number": ("struct<a:int>", {"a": 1.5}),
+    "a zone in a struct's time": ("struct<a:timestamp>", {"a": ZONED}),
+    "more digits than a struct's float has": ("struct<a:float>", {"a": 0.1}),
+    "a key that the struct lacks": ("struct<a:int>", {"a": 1, "b": 2}),
+    "a key that the empty struct lacks": (pa.struct([]), {"a": 1}),
+    "more values than the struct has": ("struct<a:int>", (1, 2)),
+    "a number for a struct": ("struct<a:int>", 5),
+    "a time in a map's date": ("map<string,date>", {"k": NAIVE}),
+    "a time in a map's date, as a pair": ("map<string,date>", [("k", date(2016, 10, 31)), ("l", NAIVE)]),
+    "a fraction as a map's key": ("map<int,int>", {1.5: 1}),
+    "null as a map's key": ("map<string,int>", [(None, 1)]),
+    "text for a map": ("map<string,int>", "ab"),
+    "a list of what are no pairs for a map": ("map<string,int>", ["ab"]),
+    "a time in a struct in a list": ("array<struct<a:date>>", [None, {"a": NAIVE}]),
+    "a time in a list in a struct in a map": ("map<string,struct<a:array<date>>>", {"k": {"a": [NAIVE]}}),
+    "more members than a list has places": (pa.list_(pa.int64(), 2), [1, 2, 3]),
+    "a fraction in categories": (pa.dictionary(pa.int32(), pa.int64()), 2.5),
+    "a time in runs": (pa.run_end_encoded(pa.int32(), pa.date32()), NAIVE),
+    "bytes for a view of text": (pa.string_view(), b"a"),
+}
+
+
+@pytest.mark.parametrize(("kind", "value"), NESTED_UNFIT.values(), ids=NESTED_UNFIT.keys())
+def test_a_type_that_is_asked_for_cuts_off_nothing_that_is_nested(kind, value) -> None:
+    with pytest.raises(sfx.SchemaMismatch, match=r"a value of the column 'x' does not fit .*: row 3 has"):
+        batches(["x"], [(None,)], [(None,), (value,)], types={"x": kind})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("struct<a:int,b:string>", {"b": "x"}, {"a": None, "b": "x"}),
+        ("struct<a:int,b:string>", (1, "x"), {"a": 1, "b": "x"}),
+        (pa.struct([pa.field("a", pa.int64(), nullable=False)]), {"a": 2.0}, {"a": 2}),
+        (pa.struct([]), {}, {}),
+        ("map<string,int>", {"k": None, "l": Decimal(2)}, [("k", None), ("l", 2)]),
+        ("map<string,int>", [("k", 1), ["k", 2]], [("k", 1), ("k", 2)]),
+        ("map<string,int>", {}, []),
+        (pa.map_(pa.string(), pa.date32(), keys_sorted=True), {"k": date(2016, 10, 31)}, [("k", date(2016, 10, 31))]),
+        (
+            "map<string,struct<a:array<int>>>",
+            {"k": {"a": [1, None]}, "l": None},
+            [("k", {"a": [1, None]}), ("l", None)],
+        ),
+        ("array<struct<a:map<int,string>>>", [{"a": {1: "x"}}, None], [{"a": [(1, "x")]}, None]),
+        (pa.dictionary(pa.int8(), pa.date32(), ordered=True), date(2016, 10, 31), date(2016, 10, 31)),
+        (pa.run_end_encoded(pa.int16(), pa.int64()), 2.0, 2),
+        (pa.string_view(), "a", "a"),
+    ],
+    ids=str,
+)
+def test_what_is_nested_is_kept_in_the_type_that_is_asked_for(kind, value, expected) -> None:
+    found = batches(["x"], [(value,), (None,), (value,)], types={"x": kind})["x"]
+    found.validate(full=True)
+    assert found.to_pylist() == [expected, None, expected]
+    assert found.type == (arrow_type(kind) if isinstance(kind, str) else kind)
 
 
 def test_a_numeric_may_become_a_double_where_that_is_asked_for() -> None:
