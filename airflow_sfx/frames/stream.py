@@ -137,10 +137,10 @@ class Stream:
             grown = values
         else:
             new = values.filter(pc.invert(pc.is_in(values, value_set=known)))
-            if wanted.ordered and len(new):
+            if wanted.ordered and (len(new) or not known.filter(pc.is_in(known, value_set=values)).equals(values)):
                 raise SchemaMismatch(
                     f"column {field.name!r} of frame {number} of the iterator has other ordered categories than the "
-                    "first: give all frames the same categories"
+                    "first, or in another order: give all frames the same categories in the same order"
                 )
             grown = pa.concat_arrays([known, new]) if len(new) else known
             self.dictionaries[field.name] = grown

@@ -172,6 +172,14 @@ def periods(value: str, freq: str) -> pd.Series:
     return pd.Series(pd.Categorical(pd.PeriodIndex([value], freq=freq)))
 
 
+def test_a_later_frame_may_lack_some_ordered_categories() -> None:
+    frames = [pd.DataFrame({"c": category(["c"], list(which), ordered=True)}) for which in ("abc", "ac", "c")]
+    frames.append(pd.DataFrame({"c": category([None], [], ordered=True)}))
+    back = loaded(to_source(iter(frames)))["c"]
+    assert back.dropna().tolist() == ["c", "c", "c"]
+    assert back.cat.categories.tolist() == ["a", "b", "c"]
+
+
 def test_periods_as_categories_are_collected_on_the_way() -> None:
     frames = [pd.DataFrame({"c": periods(month, "M")}) for month in ("2020-01", "2020-02")]
     frames.insert(1, pd.DataFrame({"c": category([None], [])}))
@@ -190,6 +198,7 @@ def test_periods_as_categories_are_collected_on_the_way() -> None:
         (objects("a"), pd.Series(["a"], dtype="string[python]"), "another pandas dtype"),
         (pd.Series([1]), pd.Series([1], dtype="Int64"), "another pandas dtype"),
         (category(["a"], ["a", "b"], ordered=True), category(["a"], ["a", "c"], ordered=True), "ordered categories"),
+        (category(["a"], ["a", "b"], ordered=True), category(["b"], ["b", "a"], ordered=True), "in another order"),
         (category(["a"], ["a"]), category([1], [1]), "frame 2"),
         (category(["a"], ["a"]), category(["a"], ["a"], ordered=True), "ordered=1"),
         (
