@@ -81,12 +81,15 @@ def schema_of(fields: Sequence[AnyField], metadata: Any) -> pa.Schema:
 
 def dictionaries_of(table: pa.Table) -> dict[str, AnyArray]:
     """The values of each dictionary column of a table whose chunks share them."""
-    found: dict[str, AnyArray] = {}
-    for column in table.schema:
-        if pa.types.is_dictionary(column.type):
-            chunks: list[Any] = table.column(column.name).chunks
-            found[column.name] = chunks[0].dictionary if chunks else pa.array([], column.type.value_type)
-    return found
+    names = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
+    return {name: dictionary_of(table.column(name)) for name in names}
+
+
+def dictionary_of(column: AnyColumn) -> AnyArray:
+    """The values of a dictionary column whose chunks share them."""
+    kind: Any = column.type
+    chunks: list[Any] = column.chunks
+    return chunks[0].dictionary if chunks else pa.array([], kind.value_type)
 
 
 def one_dictionary(table: pa.Table) -> pa.Table:

@@ -5,7 +5,7 @@ Where the first has no values in a column, the next that has some decides its ty
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -18,9 +18,10 @@ from airflow_sfx.core.schema import TimeMarks
 from airflow_sfx.frames.arrays import to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
 from airflow_sfx.frames.kinds import filled, marks_of, open_parts
-from airflow_sfx.frames.logical import LogicalSchema, one_dictionary, schema_of
+from airflow_sfx.frames.logical import LogicalSchema, dictionary_of, one_dictionary, schema_of
 from airflow_sfx.frames.names import check_names
 from airflow_sfx.frames.pandas_frame import memory_of, with_memory
+from airflow_sfx.frames.pandas_values import joined_labels, label_type
 
 _HELD_BYTES = 64 << 20
 """How much of a stream may be held back until the types of all its columns are known."""
@@ -59,6 +60,7 @@ class Stream:
         self._tables: Iterator[pa.Table] | None = chain(held, tables)
         self._records = (memory_of(self.schema) or {}).get("columns", {})
         self._nulls: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
 
     @property
     def logical(self) -> LogicalSchema:
@@ -79,7 +81,7 @@ class Stream:
         tables, self._tables = self._tables, None
         for number, table in enumerate(tables, 1):
             yield from self._conformed(table, number).to_batches()
-        self._remember_nulls()
+        self._remember()
 
     def _conformed(self, table: pa.Table, number: int) -> pa.Table:
         names = set(table.column_names)
@@ -92,12 +94,14 @@ class Stream:
             )
         table = one_dictionary(table)
         records = (memory_of(table.schema) or {}).get("columns", {})
+        known = dict(self.dictionaries)
         columns = [self._column(table.column(field.name), field, number) for field in self.schema]
         for field in self.schema:
             self._note_null(field.name, records.get(field.name), table.column(field.name), number)
         if number > 1:
             for field in self.schema:
                 self._check_record(field.name, records.get(field.name), table.column(field.name), number)
+                self._note_labels(field.name, records.get(field.name), table.column(field.name), known)
         made = pa.Table.from_arrays(columns, schema=self.schema)
         self._note_times(made)
         return made
@@ -125,7 +129,7 @@ class Stream:
         wanted: Any = field.type
         kind: Any = column.type
         chunks: list[Any] = column.chunks
-        values: Any = chunks[0].dictionary if chunks else pa.array([], kind.value_type)
+        values: Any = dictionary_of(column)
         known: Any = self.dictionaries.get(field.name)
         if kind.value_type != wanted.value_type or kind.ordered != wanted.ordered:
             if len(values):
@@ -160,12 +164,23 @@ class Stream:
                 f'one: make them alike in all frames with df["{name}"] = df["{name}"].where(df["{name}"].notna(), None)'
             )
 
-    def _remember_nulls(self) -> None:
+    def _note_labels(self, name: str, record: Any, column: AnyColumn, known: Mapping[str, AnyArray]) -> None:
+        """Keep in mind the intervals that a table adds to those that are a column's categories."""
+        if _says_nothing(column) or not isinstance(record, dict) or "labels" not in record:
+            return
+        first, values = self._records[name], dictionary_of(column)
+        if not values.equals(known[name]):
+            labels = self._labels.get(name, first["labels"])
+            self._labels[name] = joined_labels([({**first, "labels": labels}, known[name]), (record, values)])
+
+    def _remember(self) -> None:
+        """Put what the tables have said of their nulls and intervals into the schema."""
         memory = memory_of(self.schema) or {}
-        for name, null in self._nulls.items():
-            if name in memory.get("columns", {}):
-                memory["columns"][name]["null"] = null
-        if self._nulls:
+        for key, found in (("null", self._nulls), ("labels", self._labels)):
+            for name, value in found.items():
+                if name in memory.get("columns", {}):
+                    memory["columns"][name][key] = value
+        if self._nulls or self._labels:
             self.schema = with_memory(self.schema, memory)
 
     def _check_record(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
@@ -222,8 +237,7 @@ def _says_nothing(column: AnyColumn) -> bool:
     """Whether a column has neither values nor categories."""
     if column.null_count != len(column):
         return False
-    chunks: list[Any] = column.chunks
-    return not types.is_dictionary(column.type) or not any(len(chunk.dictionary) for chunk in chunks)
+    return not types.is_dictionary(column.type) or not len(dictionary_of(column))
 
 
 def _essence(record: Any) -> Any:
@@ -233,6 +247,8 @@ def _essence(record: Any) -> Any:
     values = _essence(record.get("values"))
     if values is not None and values.get("of") != "null":
         found["values"] = values
+    if "labels" in record:
+        found["labels"] = str(label_type(record))
     return found
 
 
@@ -241,6 +257,8 @@ def _shown(record: Any) -> str:
         return "a plain dtype"
     if "freq" in record:
         return str(record["freq"])
+    if "labels" in record:
+        return f"category of intervals of {label_type(record)}"
     inside = record["of"] if "of" in record else _shown(record["values"]) if "values" in record else None
     return f"{record['kind']} of {inside}" if inside else str(record["kind"])
 

@@ -180,6 +180,18 @@ def test_a_later_frame_may_lack_some_ordered_categories() -> None:
     assert back.cat.categories.tolist() == ["a", "b", "c"]
 
 
+def intervals(*breaks: float) -> pd.Series:
+    """A column of intervals, each once, as a category without an order."""
+    return pd.Series(pd.Categorical(pd.IntervalIndex.from_breaks(breaks)))
+
+
+def test_intervals_as_categories_are_collected_on_the_way() -> None:
+    pieces = [intervals(0, 1), intervals(0, 1, 2), category([None], []), intervals(5, 6), intervals(1, 2)]
+    back = loaded(to_source(iter(pd.DataFrame({"c": piece}) for piece in pieces)))["c"]
+    assert back.cat.categories.tolist() == [pd.Interval(0, 1), pd.Interval(1, 2), pd.Interval(5, 6)]
+    assert back.dropna().tolist() == [value for piece in pieces for value in piece if isinstance(value, pd.Interval)]
+
+
 def test_periods_as_categories_are_collected_on_the_way() -> None:
     frames = [pd.DataFrame({"c": periods(month, "M")}) for month in ("2020-01", "2020-02")]
     frames.insert(1, pd.DataFrame({"c": category([None], [])}))
@@ -199,6 +211,12 @@ def test_periods_as_categories_are_collected_on_the_way() -> None:
         (pd.Series([1]), pd.Series([1], dtype="Int64"), "another pandas dtype"),
         (category(["a"], ["a", "b"], ordered=True), category(["a"], ["a", "c"], ordered=True), "ordered categories"),
         (category(["a"], ["a", "b"], ordered=True), category(["b"], ["b", "a"], ordered=True), "in another order"),
+        (
+            intervals(0, 1),
+            intervals(0.5, 1.5),
+            "category of intervals of int64 before, category of intervals of double",
+        ),
+        (intervals(0, 1), category(["(0, 1]"], pd.Index(["(0, 1]"], dtype=object)), "category of object of str now"),
         (category(["a"], ["a"]), category([1], [1]), "frame 2"),
         (category(["a"], ["a"]), category(["a"], ["a"], ordered=True), "ordered=1"),
         (
