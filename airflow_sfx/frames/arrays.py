@@ -132,7 +132,7 @@ def to_wider(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911  li
     if types.is_null(source):
         return pa.nulls(len(array), target)
     if isinstance(array, pa.DictionaryArray):
-        return to_wider(array.dictionary, target).take(array.indices)
+        return to_wider(array.dictionary.take(array.indices), target)  # a value without rows may not fit
     if types.is_run_end_encoded(source):
         return to_wider(_compute.run_end_decode(array), target)
     if isinstance(array, pa.ExtensionArray):
@@ -143,6 +143,10 @@ def to_wider(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911  li
         return _map(array, wanted, to_wider)
     if types.is_struct(source) and types.is_struct(target):
         return _struct(array, wanted, to_wider)
+    if types.is_integer(source) and types.is_decimal(target):
+        return array.cast(pa.decimal128(20, 0)).cast(target)  # Arrow asks for 19 digits for every whole number
+    if types.is_decimal(source) and types.is_floating(target):
+        return array.cast(pa.string()).cast(target)  # of which Arrow's own cast rounds the last bit
     return array.cast(target)
 
 

@@ -11,7 +11,9 @@ from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.frames.arrays import to_stored, to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
 from airflow_sfx.frames.logical import LogicalSchema
+from airflow_sfx.frames.losses import lost, shown
 from airflow_sfx.frames.physical import file_name, from_physical, physical_type
+from airflow_sfx.frames.unify import scan_together
 
 
 def conformed(table: pa.Table, target: LogicalSchema) -> pa.Table:
@@ -54,6 +56,7 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
     if values.type == column.type and not types.is_dictionary(column.type):
         return values
     kind: Any = column.type
+    _refuse_losses(values, kind, column.name)
     try:
         if types.is_dictionary(kind):
             one = LogicalSchema(pa.schema([column]), target.dictionaries)
@@ -68,3 +71,17 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
             f"column {column.name!r} is {values.type} in one batch and {column.type} in a newer one, and cannot be "
             f"converted ({error}): load the partitions one by one, or leave the column out with columns="
         ) from error
+
+
+def _refuse_losses(values: AnyColumn, kind: Any, name: str) -> None:
+    """Refuse what would be another value in the other type, as 5 would be True among booleans."""
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    if scan_together(values.type, plain) and not types.is_timestamp(plain):
+        return  # it only holds more
+    for chunk in values.chunks:
+        place = lost(chunk, plain)
+        if place is not None:
+            raise SchemaMismatch(
+                f"column {name!r} is {values.type} in one batch and {kind} in a newer one, which would lose or change "
+                f"{shown(chunk, place)}: load the partitions one by one, or leave the column out with columns="
+            )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.frames.arrays import to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyType
 from airflow_sfx.frames.hive import arrow_type, hive_type
-from airflow_sfx.frames.kinds import filled, open_parts
+from airflow_sfx.frames.kinds import open_parts
+from airflow_sfx.frames.losses import is_number, lost, shown
 from airflow_sfx.frames.names import unknown_column
 from airflow_sfx.frames.pandas_frame import memory_of, with_memory
 
@@ -109,88 +108,19 @@ def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
     chunks: list[AnyArray] = []
     row = 0
     for chunk in column.chunks:
-        lost = _lost(to_wider(chunk, filled(chunk.type, kind)), kind)
-        if lost is not None:
+        place = lost(chunk, kind, parse=True)
+        if place is not None:
             raise SchemaMismatch(
-                f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as types= says: row {row + lost} has "
-                f"{chunk[lost]!s:.80}, which {_why_lost(column.type, kind)}"
+                f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as types= says: row {row + place} has "
+                f"{shown(chunk, place)}, which {_why_lost(column.type, kind)}"
             )
-        chunks.append(_converted(chunk, kind))
+        chunks.append(to_wider(chunk, kind))
         row += len(chunk)
     return pa.chunked_array(chunks, type=kind)
 
 
 def _why_lost(given: AnyType, wanted: AnyType) -> str:
     """Why a value is refused, and what helps: only within one family of types is there a wider one."""
-    if any(is_family(given) and is_family(wanted) for is_family in (_is_number, types.is_temporal)):
+    if any(is_family(given) and is_family(wanted) for is_family in (is_number, types.is_temporal)):
         return "would be lost or changed. Round or convert the values, or name a wider type"
     return f"cannot be converted to {hive_type(wanted)}. Convert the values first, or name another type"
-
-
-def _lost(array: AnyArray, kind: AnyType) -> int | None:
-    """The first value that does not come through a cast unchanged."""
-    if isinstance(array, pa.DictionaryArray):
-        return _lost(array.dictionary.take(array.indices), kind)
-    if any(_is_number(one) and types.is_temporal(other) for one, other in ((array.type, kind), (kind, array.type))):
-        return _first(array.is_valid())  # nobody knows of which unit, or since when
-    try:
-        made = _converted(array, kind)
-    except pa.ArrowException:
-        return _first_failing(array, kind)
-    return None if types.is_null(array.type) or _is_text(array.type) else _first_other(array, made)
-
-
-def _first_other(array: AnyArray, made: AnyArray) -> int | None:
-    """The first value that is another one after a cast, as a cast back tells."""
-    try:
-        back = _converted(made, array.type)
-    except pa.ArrowException:
-        return _first_failing(made, array.type)
-    if types.is_nested(array.type):
-        if back.equals(array):
-            return None
-        pairs = enumerate(zip(array.to_pylist(), back.to_pylist(), strict=True))
-        return next((row for row, (one, other) in pairs if repr(one) != repr(other)), None)
-    differs: Any = pc.not_equal(array, back)
-    if types.is_floating(array.type):
-        differs = pc.and_(differs, pc.invert(pc.and_(pc.is_nan(array), pc.is_nan(back))))
-    return _first(differs)
-
-
-def _first(flags: Any) -> int | None:
-    place: int = pc.index(flags, True).as_py()
-    return None if place < 0 else place
-
-
-def _converted(array: AnyArray, kind: AnyType) -> AnyArray:
-    """A cast; Arrow asks for 19 digits of a decimal for every whole number, and rounds the last bit of a decimal's float."""
-    if isinstance(array, pa.DictionaryArray):
-        return _converted(array.dictionary, kind).take(array.indices)
-    if types.is_integer(array.type) and types.is_decimal(kind):
-        return array.cast(pa.decimal128(20, 0)).cast(kind)
-    if types.is_decimal(array.type) and types.is_floating(kind):
-        return array.cast(pa.string()).cast(kind)
-    return to_wider(array, kind)
-
-
-def _first_failing(array: AnyArray, kind: AnyType) -> int:
-    start, length = 0, len(array)
-    while length > 1:
-        half = length // 2
-        try:
-            _converted(
-                array.take(pa.array(range(start, start + half))), kind
-            )  # a slice of lists has all values below it
-        except pa.ArrowException:
-            length = half
-        else:
-            start, length = start + half, length - half
-    return start
-
-
-def _is_number(kind: AnyType) -> bool:
-    return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-
-
-def _is_text(kind: AnyType) -> bool:
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)

@@ -175,7 +175,7 @@ def _one_column(group: Sequence[_Own]) -> tuple[AnyField, AnyArray | None]:
     for other in group[1:]:
         values = other.logical.dictionaries.get(other.field.name)
         if values is not None and len(values) and not values.equals(dictionary):
-            dictionary = _union(to_wider(dictionary, kind.value_type), to_wider(values, kind.value_type))
+            dictionary = _union(dictionary, values, kind.value_type, field.name)
             same = False
     if same and kind == field.type:
         return field, dictionary
@@ -243,7 +243,14 @@ def _refuse_other_kinds(group: Sequence[_Own]) -> None:
                 )
 
 
-def _union(first: AnyArray, more: AnyArray) -> AnyArray:
+def _union(first: AnyArray, more: AnyArray, kind: AnyType, name: str) -> AnyArray:
+    try:
+        first, more = to_wider(first, kind), to_wider(more, kind)
+    except pa.ArrowException as error:
+        raise SchemaMismatch(
+            f"column {name!r} has categories of {first.type} in one batch and of {more.type} in another, and one of them is "
+            f"no {kind} ({error}): load the partitions one by one, or leave the column out with columns="
+        ) from error
     added = more.filter(pc.invert(pc.is_in(more, value_set=first)))
     return pa.concat_arrays([first, added])
 

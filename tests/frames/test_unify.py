@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -119,12 +122,72 @@ def test_types_of_several_batches_are_brought_together(old: pa.Array, new: pa.Ar
         (pa.array([0], pa.timestamp("us")), pa.array([0], pa.timestamp("us", "UTC"))),
         (pa.array([300], pa.int16()), pa.array([b"x"])),
         (pa.array([[1]]), pa.array([1])),
+        (pa.array(["x"]).dictionary_encode(), pa.array([1]).dictionary_encode()),
     ],
     ids=lambda one: str(one.type),
 )
 def test_types_that_nothing_holds_both_of_are_refused_by_name(old: pa.Array, new: pa.Array) -> None:
     with pytest.raises(SchemaMismatch, match="'c'"):
         read_table([*stored(pa.table({"c": old})), *stored(pa.table({"c": new}))])
+
+
+OTHER_VALUES: dict[str, tuple[pa.Array, pa.Array]] = {
+    "numbers as truth": (pa.array([1, 5]), pa.array([True])),
+    "numbers as times": (pa.array([5]), pa.array([0], pa.timestamp("us"))),
+    "numbers as times that are out of range": (pa.array([2**62]), pa.array([0], pa.timestamp("s"))),
+    "times as numbers": (pa.array([0], pa.timestamp("us")), pa.array([5])),
+    "numbers as days": (pa.array([5], pa.int32()), pa.array([0], pa.date32())),
+    "days as numbers": (pa.array([0], pa.date32()), pa.array([5], pa.int32())),
+    "times as days": (pa.array([5], pa.timestamp("us")), pa.array([0], pa.date32())),
+    "far times as days": (pa.array([2**60], pa.timestamp("us")), pa.array([0], pa.date32())),
+    "days as moments": (pa.array([0], pa.date32()), pa.array([0], pa.timestamp("us", "Asia/Tokyo"))),
+    "long decimals as floats": (pa.array([Decimal("1234567890.12345678901")]), pa.array([1.5])),
+    "text as numbers": (pa.array(["05"]), pa.array([5])),
+    "text as categories of numbers": (pa.array(["05"]), pa.array([5]).dictionary_encode()),
+    "long text as floats": (pa.array(["0.1234567890123456789"]), pa.array([1.5])),
+    "in lists": (pa.array([None, [5]]), pa.array([[0]], pa.list_(pa.timestamp("us")))),
+    "in maps": (
+        pa.array([[("k", 5)]], pa.map_(pa.string(), pa.int64())),
+        pa.array([[("k", True)]], pa.map_(pa.string(), pa.bool_())),
+    ),
+    "in structs": (pa.array([{"a": 5}]), pa.array([{"a": True}])),
+    "categories": (pa.array([5]).dictionary_encode(), pa.array([True]).dictionary_encode()),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_VALUES)
+def test_no_value_of_an_older_batch_is_read_as_another(name) -> None:
+    old, new = OTHER_VALUES[name]
+    with pytest.raises(SchemaMismatch, match=r"'c' is .* in a newer one"):
+        read_table([*stored(pa.table({"c": old})), *stored(pa.table({"c": new}))])
+
+
+SAME_VALUES: dict[str, tuple[pa.Array, pa.Array, list[Any]]] = {
+    "truth": (pa.array([1, 0, None]), pa.array([True]), [True, False, None, True]),
+    "decimals": (pa.array([Decimal("1.2"), Decimal("0.7")]), pa.array([1.5]), [1.2, 0.7, 1.5]),
+    "fine decimals": (pa.array([Decimal("1.2")], pa.decimal128(38, 18)), pa.array([1.5]), [1.2, 1.5]),
+    "decimals in lists": (pa.array([[Decimal("1.2")], None]), pa.array([[1.5]]), [[1.2], None, [1.5]]),
+    "days": (pa.array([0], pa.date32()), pa.array([0], pa.timestamp("us")), [dt.datetime(1970, 1, 1)] * 2),
+    "text": (pa.array(["5"]), pa.array([6]), [5, 6]),
+    "short floats": (pa.array([1.5, None], pa.float16()), pa.array(["x"]), ["1.5", None, "x"]),
+    "unused categories": (
+        pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array(["5", "x"])),
+        pa.array([6]),
+        [5, 6],
+    ),
+    "maps": (
+        pa.array([None, [("k", 1), ("l", None)]], pa.map_(pa.string(), pa.int64())),
+        pa.array([[("k", "x")]], pa.map_(pa.string(), pa.string())),
+        [None, [("k", "1"), ("l", None)], [("k", "x")]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAME_VALUES)
+def test_values_of_an_older_batch_are_read_as_a_newer_type_that_has_them(name) -> None:
+    old, new, expected = SAME_VALUES[name]
+    found = read_table([*stored(pa.table({"c": old})), *stored(pa.table({"c": new}))])
+    assert found.column("c").to_pylist() == expected
 
 
 def test_attrs_are_kept_where_all_nights_agree() -> None:

@@ -72,6 +72,11 @@ CASTS: dict[str, tuple[Any, str, Any]] = {
     "empty lists": ([[]], "array<date>", [[]]),
     "nested": ([{"A": [1.0]}], "struct<a:array<int>,b:string>", [{"a": [1], "b": None}]),
     "categories": (pa.array([1.5, 1.5]).dictionary_encode(), "decimal(3,1)", [Decimal("1.5")] * 2),
+    "a category that no row has": (
+        pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int32()), pa.array(["1", "x"])),
+        "int",
+        [1, 1],
+    ),
 }
 
 
@@ -99,6 +104,13 @@ LOST: dict[str, tuple[Any, str, str]] = {
     "a field": ([{"a": 1, "b": 2}], "struct<a:int>", "row 0"),
     "numbers in lists": ([[1], [2**40]], "array<int>", "row 1"),
     "lists": ([[1]], "bigint", "row 0"),
+    "numbers as times in lists": ([None, [], [None], [5]], "array<timestamp>", "row 3"),
+    "numbers as days in maps": (
+        pa.array([[], [("k", 5)]], pa.map_(pa.string(), pa.int64())),
+        "map<string,date>",
+        "row 1",
+    ),
+    "moments as days": (pa.array([0], pa.timestamp("us", "Asia/Tokyo")), "date", "row 0"),
 }
 
 
