@@ -30,6 +30,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """Values that keep every rule at a glance, as nearly all do."""
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
+INTEGER_TYPES = frozenset(_INTEGERS)
+"""The types of keys that differ only in how great a number they hold."""
 _KEY_TYPES = ("string", "tinyint", "smallint", "int", "bigint", "date", "boolean", "timestamp")
 
 

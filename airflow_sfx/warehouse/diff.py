@@ -14,7 +14,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.core.wanted import stop_if_unwanted
 from airflow_sfx.warehouse.distribution import Distribution
-from airflow_sfx.warehouse.load import BatchFiles, load_batches
+from airflow_sfx.warehouse.load import BatchFiles, load_batches, schemas_of
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class _Side:
             {**{column.name.lower(): column.name for column in columns}, **{name: name for name in keys}},
             {**{column.name.lower(): column.type for column in columns}, **keys},
             {name.lower(): statistics for name, statistics in merged.items()},
-            _meanings(due),
+            _meanings(table, due),
         )
 
     def check(self, keys: Sequence[str]) -> None:
@@ -314,14 +314,12 @@ def _column_names(keys: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _meanings(manifests: Sequence[Manifest]) -> dict[str, str]:
+def _meanings(table: OpenTable, manifests: Sequence[Manifest]) -> dict[str, str]:
     """What the columns of batches are, read as one frame."""
     from airflow_sfx.frames.meaning import meanings_of
-    from airflow_sfx.frames.schema_text import schema_from_text
     from airflow_sfx.frames.unify import unify
 
-    texts = list(dict.fromkeys(manifest.schema for manifest in manifests))
-    return meanings_of(unify([schema_from_text(text) for text in texts])) if texts else {}
+    return meanings_of(unify(list(schemas_of(table, manifests).values()))) if manifests else {}
 
 
 def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDiff:

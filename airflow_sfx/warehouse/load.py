@@ -57,18 +57,17 @@ def load_batches(
     from airflow_sfx.frames.filters import names_in, read_filters
     from airflow_sfx.frames.output import to_output
     from airflow_sfx.frames.reading import iter_batches, read_table, without_rows
-    from airflow_sfx.frames.schema_text import schema_from_text
     from airflow_sfx.frames.unify import with_absent
 
     filters = read_filters(filters)
     manifests = table.manifests(dict(batches))
     tell(Loaded(table.pin(dict(batches))))
-    if manifests:
-        lead = schema_from_text(max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema)
-    else:
-        lead = _of_table(table)
     plain = columns is None and filters is None
     files = BatchFiles(table, manifests, whole=plain and not stream)
+    if manifests:
+        lead = files.schemas[max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema]
+    else:
+        lead = _of_table(table)
     wanted = None if columns is None else listed(columns, "columns")
     full = lead
     if not plain:
@@ -80,7 +79,7 @@ def load_batches(
         "columns": wanted,
         "filters": filters,
         "lead": full,
-        "key_types": {key.name: key.type for key in table.info.keys},
+        "key_types": _key_types(table),
     }
     if isinstance(as_, str) and as_ == "spark":
         from airflow_sfx.warehouse.spark_load import load_spark
@@ -130,7 +129,9 @@ class BatchFiles:
 
     def __init__(self, table: OpenTable, manifests: Sequence[Manifest], *, whole: bool) -> None:
         self._table, self._whole = table, whole
-        planned = [one for manifest in manifests for one in _planned(table, manifest)]
+        self.schemas = schemas_of(table, manifests)
+        """What the batches are read as, by what their manifests say."""
+        planned = [one for manifest in manifests for one in _planned(table, manifest, self.schemas[manifest.schema])]
         self.sources = [one.source for one in planned]
         """The files as they are planned, without their content."""
         self._planned = {id(one.source): one for one in planned}
@@ -164,12 +165,23 @@ class _Planned:
         return replace(self.source, source=open_file(self.store, self.path, self.file, whole=whole, **facts))
 
 
-def _planned(table: OpenTable, manifest: Manifest) -> list[_Planned]:
-    from airflow_sfx.frames.scan import SourceFile
+def schemas_of(table: OpenTable, manifests: Sequence[Manifest]) -> dict[str, LogicalSchema]:
+    """The schemas that batches are read together as, by the text that their manifests have, in the manifests' order."""
+    from airflow_sfx.frames.keys import agreed_keys
     from airflow_sfx.frames.schema_text import schema_from_text
 
+    texts = list(dict.fromkeys(manifest.schema for manifest in manifests))
+    return dict(zip(texts, agreed_keys(list(map(schema_from_text, texts)), _key_types(table)), strict=True))
+
+
+def _key_types(table: OpenTable) -> dict[str, str]:
+    return {key.name: key.type for key in table.info.keys}
+
+
+def _planned(table: OpenTable, manifest: Manifest, logical: LogicalSchema) -> list[_Planned]:
+    from airflow_sfx.frames.scan import SourceFile
+
     store, directory = batch_files(table, manifest)
-    logical = schema_from_text(manifest.schema)
     values = table.layout.partition(manifest.partition).values
     keys = dict(zip(table.layout.keys, values, strict=True))
     found = []

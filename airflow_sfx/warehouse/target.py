@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
-from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, partition_list, partitions_of
+from airflow_sfx.core.partition import (
+    INTEGER_TYPES,
+    Partition,
+    PartitionKey,
+    partition_keys,
+    partition_list,
+    partitions_of,
+)
 from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef, refuse_hyphen
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
@@ -130,12 +137,15 @@ class Target:
 
         Raises:
             InvalidName: The table has other keys.
+            SchemaMismatch: A column is of another type than the table's key, and nobody said that this is meant.
         """
         from airflow_sfx.frames.hive import key_type_of
 
         columns = tuple(PartitionKey(name, key_type_of(schema.field(name).type)) for name in by)
         if named is None:
-            return self.keys(None, self._same_names(columns))
+            keys = self.keys(None, self._same_names(columns))
+            self._refuse_other_types(keys, columns)
+            return keys
         given = partition_keys(named, len(by))
         if [key.name for key in given] != [key.name for key in columns]:
             raise InvalidName(f"partition_keys={list(named)!r} and partition_by={list(by)!r} differ: pass one of them")
@@ -149,6 +159,18 @@ class Target:
                 "name the table's keys, in their order"
             )
         return found
+
+    def _refuse_other_types(self, keys: Sequence[PartitionKey], columns: Sequence[PartitionKey]) -> None:
+        """Refuse columns whose values would be other ones in the table's key. A text is looked at value by value."""
+        for key, column in zip(keys, columns, strict=True):
+            alike = column.type in (key.type, "string") or {key.type, column.type} <= INTEGER_TYPES
+            if not alike:
+                remedy = "astype(str)" if key.type == "string" else f'types={{"{key.name}": "{key.type}"}}'
+                raise SchemaMismatch(
+                    f"the column {key.name!r} is {column.type} and the partition key of {self.ref} is {key.type}: convert the "
+                    f"column, as with {remedy}",
+                    table=str(self.ref),
+                )
 
     def _found(self, named: Sequence[str] | Mapping[str, str] | None, count: int) -> tuple[PartitionKey, ...]:
         if self.existing is not None and named is None:
