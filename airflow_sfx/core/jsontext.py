@@ -99,8 +99,8 @@ def optional(data: Mapping[str, object], name: str, kind: type[T], what: str) ->
     return None if data.get(name) is None else member(data, name, kind, what)
 
 
-def moment(data: Mapping[str, object], name: str, what: str) -> datetime:
-    """A member that is an ISO 8601 time with a time zone, in UTC."""
+def moment(data: Mapping[str, object], name: str, what: str, *, ahead: bool = False) -> datetime:
+    """A member that is an ISO 8601 time with a time zone, in UTC; ``ahead`` of one that may lie in any year to come."""
     text = member(data, name, str, what)
     try:
         value = datetime.fromisoformat(text)
@@ -109,7 +109,7 @@ def moment(data: Mapping[str, object], name: str, what: str) -> datetime:
         raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r:.80}): it is not a time") from error
     if value.tzinfo is None:
         raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r}): it has no time zone")
-    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+    if value.year < _FIRST_YEAR or (value.year > _LAST_YEAR and not ahead):
         raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r}): nothing was written then")
     return value
 

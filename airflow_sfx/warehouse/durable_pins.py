@@ -225,7 +225,7 @@ def _parsed(table: OpenTable, data: bytes, path: str) -> DurablePin:
             number=member(record, "number", int, path),
             pin=pin,
             at=moment(record, "at", path),
-            until=moment(record, "until", path) if optional(record, "until", str, path) else None,
+            until=moment(record, "until", path, ahead=True) if optional(record, "until", str, path) else None,
             producer=Producer.from_json(member(record, "producer", dict, path)),
             reason=member(record, "reason", str, path),
             released=optional(record, "released", bool, path) or False,
