@@ -167,7 +167,7 @@ def erase(
     if not dry_run:
         strays = retire_old(table, ledger, left, known.names, author, now=now, grace=erasure.grace)
     due = [one for one in retired.notes(table) if not one.done]
-    swept = sweep(table, ledger, due, now, dry_run=dry_run)
+    swept = sweep(table, ledger, due, now, dry_run=dry_run, despite_pins=erasure.despite_pins)
     mine = {(one.partition, one.replaced_by) for one in found}
     without = sum(not there for there in seen.values())
     return ErasureReport(

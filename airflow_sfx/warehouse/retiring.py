@@ -228,6 +228,7 @@ def sweep(
     now: datetime,
     *,
     dry_run: bool,
+    despite_pins: bool = False,
 ) -> Swept:
     """Delete what is due: what the ledgers have given up, nothing that the metastore points at, and nothing that is held.
 
@@ -237,6 +238,8 @@ def sweep(
         notes: The notes of what is to be deleted.
         now: The time, in UTC.
         dry_run: Only tell.
+        despite_pins: Delete what durable pins hold also where the note of an erasure alone says so, as of one whose ledger entry
+            an earlier version wrote: the caller wants the same.
 
     Returns:
         What was deleted, or would be.
@@ -253,6 +256,7 @@ def sweep(
         held(table, now) if due_now else set(),
         waiting(table, ledger, unknown) if unknown else set(),
         now,
+        despite_pins,
     )
     found: dict[_Outcome, list[Item]] = {outcome: [] for outcome in _Outcome}
     for note, items in known:
@@ -296,6 +300,7 @@ class _Judge:
         held: The batches that durable pins hold.
         staged: Those that wait to be published, of which no ledger says anything.
         now: The time, in UTC.
+        despite_pins: Whether an erasure's note is enough to delete what durable pins hold.
     """
 
     table: OpenTable
@@ -304,6 +309,7 @@ class _Judge:
     held: Collection[Item]
     staged: Collection[Item]
     now: datetime
+    despite_pins: bool
 
     def outcome(self, note: Note, item: Item, old: str | None) -> _Outcome:
         """What becomes of a batch of a note; ``old``: which one it was to replace, if it is an erasure's own."""
@@ -312,7 +318,9 @@ class _Judge:
         name, batch_id = item
         fate = self.fates[name]
         if batch_id in fate.retired:
-            return _Outcome.WAIT if item in self.held and not fate.retired[batch_id] else _Outcome.DELETE
+            noted = note.despite_pins and batch_id in note.replaced.get(name, ())
+            despite_pins = fate.retired[batch_id] or (noted and self.despite_pins)
+            return _Outcome.WAIT if item in self.held and not despite_pins else _Outcome.DELETE
         if batch_id in fate.named or item in self.held or item in self.staged:
             return _Outcome.IGNORE
         in_vain = old in fate.retired and self.table.store.head(self.table.layout.manifest(*item)) is not None

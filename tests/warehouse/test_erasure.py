@@ -23,6 +23,7 @@ from airflow_sfx.warehouse.ledger import Ledger
 from airflow_sfx.warehouse.opened import OpenTable
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.faults import KILLED, run_until_call
+from tests.warehouse.forging import overwrite
 from tests.warehouse.test_open_batch import write
 
 NOW = timedelta(0)
@@ -294,6 +295,20 @@ def test_a_durable_pin_keeps_its_batch_until_it_is_over_unless_the_erasure_says_
     store(warehouse, DAYS[0], 3)
     erase(warehouse, despite_pins=True)
     assert len(warehouse.load_dataframe(first)) == 3, "of the erasure before, which said nothing of pins"
+
+
+def test_an_erasure_despite_pins_that_an_earlier_version_left_is_done_by_one_that_wants_the_same(warehouse) -> None:
+    """Its ledger entry does not say so, and its note, which may be forged, does not alone."""
+    pin = store(warehouse, DAYS[0], 1)
+    warehouse.hold(pin, name="report", until=None)
+    erase(warehouse)  # its entry says nothing of pins, as all did
+    (path,) = (one.path for one in warehouse.store.list("sales.db/items/_sfx/retired") if "intent" in one.path)
+    note = json.loads(warehouse.store.get(path) or b"")
+    overwrite(warehouse, path, json.dumps({**note, "despite_pins": True}).encode())
+    rule = {"keep_last": 9, "older_than": NOW, "dry_run": False}
+    for careful in (erase(warehouse), warehouse.retain("sales", "items", **rule)):
+        assert (careful.deleted, careful.waiting) == ((), 1)
+    assert erase(warehouse, despite_pins=True).deleted == tuple(pin.entries)
 
 
 def test_an_erasure_despite_pins_deletes_what_they_hold(warehouse: Warehouse) -> None:
