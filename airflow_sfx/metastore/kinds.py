@@ -5,10 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, ColumnKind
 
 KIND = "sfx.column."
 """What the names of these parameters begin with; the column's name in lower case follows."""
+
+LONGEST = 255 - len(KIND)
+"""How many bytes the name of such a column may have: Glue takes 255 for the name of a parameter, and Hive 256 characters."""
+
+
+def refuse_long(columns: Iterable[Column], table: str) -> None:
+    """Refuse columns whose parameters would have names that are too long for Hive or Glue.
+
+    Args:
+        columns: The columns.
+        table: The table, for messages.
+
+    Raises:
+        SchemaMismatch: There is one.
+
+    Example:
+        >>> refuse_long([Column("n" * 250, "bigint")], "sales.items")
+    """
+    for column in columns:
+        if column.kind and len(column.name.lower().encode()) > LONGEST:
+            raise SchemaMismatch(
+                f"the name of the column {column.name!r} of {table} is too long: what it is beyond its Hive type is kept under "
+                f"its name, for which there are {LONGEST} bytes; rename it",
+                table=table,
+            )
 
 
 def parameters_of(columns: Iterable[Column]) -> dict[str, str]:

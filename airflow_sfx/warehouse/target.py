@@ -18,6 +18,7 @@ from airflow_sfx.core.partition import (
 )
 from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef, refuse_hyphen
+from airflow_sfx.metastore.kinds import refuse_long
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from
@@ -204,7 +205,7 @@ class Target:
             The columns.
 
         Raises:
-            SchemaMismatch: The frame does not fit.
+            SchemaMismatch: The frame does not fit, or the metastore cannot keep what a column is.
             InvalidName: A column has the name of a partition key.
         """
         have = self.existing.columns if self.existing else ()
@@ -219,10 +220,14 @@ class Target:
                     f"the frame has a column named {key.name!r}, which is a partition key of {self.ref}: drop the column, or "
                     f"pass partition_by=[{key.name!r}] instead of partitions="
                 )
+        fitting = self._merged(have, columns, evolve) if have else columns
+        if self.metastore.for_engines:
+            refuse_long(fitting, str(self.ref))
+        return fitting
+
+    def _merged(self, have: tuple[Column, ...], columns: tuple[Column, ...], evolve: Evolve) -> tuple[Column, ...]:
         from airflow_sfx.frames.evolution import merge_columns
 
-        if not have:
-            return columns
         try:
             return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref))
         except SchemaMismatch:

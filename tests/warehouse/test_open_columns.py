@@ -328,3 +328,16 @@ def test_where_engines_read_files_that_have_it_as_text_only_evolve_any_gives_ano
         glue.store_dataframe(pa.table({"c": [5]}), "db", "t", ["2"])
     glue.store_dataframe(pa.table({"c": [5]}), "db", "t", ["2"], evolve="any")
     assert glue.load_dataframe("db", "t", as_="arrow").column("c").to_pylist() == [None, None, 5]
+
+
+def test_a_column_whose_kind_no_parameter_can_be_named_for_is_refused_with_the_limit(glue) -> None:
+    for name, fits in (("n" * 244, True), ("n" * 245, False), ("ä" * 123, False)):
+        data = pa.table({name: pa.array([dt.timedelta(seconds=5)])})
+        if fits:
+            pin = glue.store_dataframe(data, "db", "t", ["1"])
+            assert glue.load_dataframe(pin, as_="arrow").equals(data)
+        else:
+            with pytest.raises(sfx.SchemaMismatch, match="244 bytes"):
+                glue.store_dataframe(data, "db", f"u{len(name)}", ["1"])
+            assert [str(ref) for ref in glue.tables()] == ["db.t"]
+    glue.store_dataframe(pa.table({"n" * 250: [1]}), "db", "plain", ["1"])
