@@ -25,6 +25,8 @@ from airflow_sfx.frames.pandas_values import joined_labels, label_type
 
 _HELD_BYTES = 64 << 20
 """How much of a stream may be held back until the types of all its columns are known."""
+_LIKE_TEXT = ("null", "str")
+"""Objects that go together as categories: where there are none yet, they are of text."""
 
 
 class Stream:
@@ -245,7 +247,7 @@ def _essence(record: Any) -> Any:
         return None
     found = {key: value for key, value in record.items() if key not in ("type", "null", "labels", "values")}
     values = _essence(record.get("values"))
-    if values is not None and values.get("of") != "null":
+    if values is not None and values.get("of") not in _LIKE_TEXT:
         found["values"] = values
     if "labels" in record:
         found["labels"] = str(label_type(record))

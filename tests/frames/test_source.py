@@ -172,6 +172,14 @@ def periods(value: str, freq: str) -> pd.Series:
     return pd.Series(pd.Categorical(pd.PeriodIndex([value], freq=freq)))
 
 
+def test_categories_of_objects_may_come_after_a_frame_without_any() -> None:
+    kinds = [pd.Index(names, dtype=object) for names in ([], ["a"], [], ["b"])]
+    frames = [pd.DataFrame({"c": category([*names, None][:1], names)}) for names in kinds]
+    back = loaded(to_source(iter(frames)))["c"]
+    assert back.isna().tolist() == [True, False, True, False]
+    assert back.cat.categories.tolist() == ["a", "b"]
+
+
 def test_a_later_frame_may_lack_some_ordered_categories() -> None:
     frames = [pd.DataFrame({"c": category(["c"], list(which), ordered=True)}) for which in ("abc", "ac", "c")]
     frames.append(pd.DataFrame({"c": category([None], [], ordered=True)}))
