@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _CREATORS = 2
 """Threads that create files: the file system lets one go on while another waits for its journal."""
+_TRIES = 8
+"""How often a directory is made again that retention removes meanwhile; what else is in the way is there each time."""
 _UNFINISHED = re.compile(r"#[0-9a-f]{32}$")
 
 
@@ -319,6 +321,10 @@ def _make(directory: str) -> bool:
     """Make a directory and those above it; False if it is there."""
     if os.path.isdir(directory):
         return False
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # retention has just removed one, empty
+            os.makedirs(directory, exist_ok=True)
+            return True
     os.makedirs(directory, exist_ok=True)
     return True
 
@@ -362,7 +368,10 @@ def _fill(path: str, data: bytes | memoryview, *, synced: bool) -> None:
 
 def _prepare(unfinished: str, data: bytes) -> None:
     _make(os.path.dirname(unfinished))
-    _fill(unfinished, data, synced=False)
+    try:
+        _fill(unfinished, data, synced=False)
+    except FileNotFoundError:  # retention has just removed the empty directory
+        _prepare(unfinished, data)
 
 
 def _named(unfinished: str, path: str) -> bool:

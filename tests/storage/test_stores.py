@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.storage.files import FileStorage
 from airflow_sfx.storage.open import open_place, open_store
 from airflow_sfx.storage.parallel import put_all
 from airflow_sfx.storage.store import Store
@@ -276,3 +278,31 @@ def test_a_child_that_was_forked_before_the_first_use_may_use_object_storage() -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "0 None"
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda store: store.put_all_if_absent([("a/b/c/x", b"1")]) == [True],
+        lambda store: store.put_if_absent("a/b/c/x", b"1"),
+        lambda store: store.claim("a/b/c/x", "mine"),
+    ],
+    ids=["many", "one", "claim"],
+)
+def test_a_directory_that_retention_removes_while_it_is_made_is_made_again(
+    tmp_path, monkeypatch, create, moment
+) -> None:
+    store = FileStorage(str(tmp_path / "w"))
+    make, made = os.mkdir, []
+
+    def make_and_remove(path: str, *arguments: int) -> None:
+        make(path, *arguments)
+        made.append(path)
+        if len(made) == moment:
+            store.delete([f"{os.path.relpath(path, tmp_path / 'w')}/gone"])
+
+    monkeypatch.setattr(os, "mkdir", make_and_remove)
+    assert create(store)
+    assert (tmp_path / "w" / "a" / "b" / "c" / "x").exists()
+    assert len(made) > moment
