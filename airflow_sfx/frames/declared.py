@@ -16,6 +16,7 @@ from airflow_sfx.frames.kinds import open_parts
 from airflow_sfx.frames.losses import is_number, lost, shown
 from airflow_sfx.frames.names import unknown_column
 from airflow_sfx.frames.pandas_frame import memory_of, with_memory
+from airflow_sfx.frames.pandas_objects import Spec
 
 Declared = Mapping[str, AnyType]
 """Arrow types by column name in lower case."""
@@ -80,21 +81,33 @@ def with_declared(table: pa.Table, wanted: Declared) -> pa.Table:
         DataType(double)
     """
     known = {name.lower(): position for position, name in enumerate(table.column_names)}
+    memory = memory_of(table.schema)
+    remembered = (memory or {}).get("columns", {})
     changed = []
     for name, kind in wanted.items():
         if name not in known:
             raise unknown_column(name, table.column_names)
         field = table.schema.field(known[name])
         if open_parts(field.type) or not _is_already(field.type, kind):
+            _refuse_periods(field.name, remembered.get(field.name))
             column = _cast(table.column(known[name]), kind, field.name)
             table = table.set_column(known[name], field.with_type(kind), column)
             changed.append(field.name)
-    memory = memory_of(table.schema)
     if not changed or memory is None or "columns" not in memory:
         return table
-    records = {name: record for name, record in memory["columns"].items() if name not in changed}
+    records = {name: record for name, record in remembered.items() if name not in changed}
     schema = with_memory(table.schema, {**memory, "columns": records})
     return table.replace_schema_metadata(schema.metadata)
+
+
+def _refuse_periods(name: str, record: Spec | None) -> None:
+    """Refuse to cast periods, whose values in Arrow are numbers that mean nothing without the frequency."""
+    values = None if record is None else record.get("values", record)
+    if values is not None and values["kind"] == "period":
+        raise SchemaMismatch(
+            f"column {name!r} has values of {values['freq']}, and types= can give them no other Hive type: convert it with "
+            ".astype(str) or .dt.to_timestamp() first"
+        )
 
 
 def _is_already(kind: AnyType, wanted: AnyType) -> bool:

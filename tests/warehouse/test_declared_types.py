@@ -72,6 +72,13 @@ CASTS: dict[str, tuple[Any, str, Any]] = {
     "empty lists": ([[]], "array<date>", [[]]),
     "nested": ([{"A": [1.0]}], "struct<a:array<int>,b:string>", [{"a": [1], "b": None}]),
     "categories": (pa.array([1.5, 1.5]).dictionary_encode(), "decimal(3,1)", [Decimal("1.5")] * 2),
+    "text to floats": (
+        ["99.99", "1e3", "1.50", "-0", "inf", None],
+        "double",
+        [99.99, 1000.0, 1.5, 0.0, float("inf"), None],
+    ),
+    "short text to short floats": (["99.99", "1.50"], "float", [float(np.float32("99.99")), 1.5]),
+    "text to whole numbers": (["-5", "007", None], "bigint", [-5, 7, None]),
     "a category that no row has": (
         pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int32()), pa.array(["1", "x"])),
         "int",
@@ -104,6 +111,13 @@ LOST: dict[str, tuple[Any, str, str]] = {
     "a field": ([{"a": 1, "b": 2}], "struct<a:int>", "row 0"),
     "numbers in lists": ([[1], [2**40]], "array<int>", "row 1"),
     "lists": ([[1]], "bigint", "row 0"),
+    "text too large for floats": (["1", "1e400"], "double", "row 1 has 1e400"),
+    "text too small for floats": (["1e-400"], "double", "row 0 has 1e-400"),
+    "text too fine for floats": ([None, "0.1234567890123456789"], "double", "row 1 has 0.1234567890123456789"),
+    "text too fine for short floats": (["0.123456789"], "float", "row 0 has 0.123456789"),
+    "hexadecimal text": (["0x10"], "bigint", "row 0 has 0x10"),
+    "text in lists": ([["1"], ["1e400"]], "array<double>", "row 1"),
+    "durations as text": (pa.array([5], pa.duration("s")), "string", "row 0 has 0:00:05"),
     "numbers as times in lists": ([None, [], [None], [5]], "array<timestamp>", "row 3"),
     "numbers as days in maps": (
         pa.array([[], [("k", 5)]], pa.map_(pa.string(), pa.int64())),
@@ -120,6 +134,22 @@ def test_a_value_that_would_be_lost_is_refused_with_column_row_and_value(warehou
     with pytest.raises(sfx.SchemaMismatch, match=f"'c'.*types=.*{told}"):
         warehouse.store_dataframe(pa.table({"c": values}), "db", "t", types={"c": hive})
     assert warehouse.tables() == []
+
+
+PERIODS = pd.period_range("2020-01", periods=2, freq="M")
+
+
+@pytest.mark.parametrize("values", [PERIODS, pd.Categorical(PERIODS)], ids=["periods", "categories"])
+@pytest.mark.parametrize("hive", ["string", "decimal(20,0)", "int", "timestamp"])
+def test_periods_get_no_type_that_has_their_ordinals_only(warehouse, values, hive) -> None:
+    with pytest.raises(sfx.SchemaMismatch, match=r"'c'.*period\[M\].*astype\(str\)"):
+        warehouse.store_dataframe(pd.DataFrame({"c": values}), "db", "t", types={"c": hive})
+    assert warehouse.tables() == []
+
+
+def test_periods_that_are_stored_as_bigint_stay_periods(warehouse) -> None:
+    pin = warehouse.store_dataframe(pd.DataFrame({"c": PERIODS}), "db", "t", types={"c": "bigint"})
+    assert warehouse.load_dataframe(pin)["c"].tolist() == PERIODS.tolist()
 
 
 def test_a_column_that_has_the_type_already_stays_what_it_is(warehouse) -> None:
