@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
@@ -147,6 +148,8 @@ def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
     """A key column as numbers and the text that each stands for."""
     import numpy as np
 
+    if types.is_run_end_encoded(column.type):  # which counts no nulls, and has no dictionary
+        column = pc.call_function("run_end_decode", [column])
     if column.null_count:
         raise InvalidName(
             f"the partition key {name!r} is null in {column.null_count} rows, and a partition must have a value: "

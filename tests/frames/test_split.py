@@ -64,6 +64,8 @@ def test_more_groups_than_fit_16_bits() -> None:
         (pa.array([dt.datetime(2016, 10, 31, 5), dt.datetime(2016, 10, 31, 5, 0, 0, 1)]), None),
         (pa.array([0, 1_000_000_000], pa.timestamp("ns")), ["1970-01-01 00:00:00", "1970-01-01 00:00:01"]),
         (pa.array(["a", "b"], pa.string_view()), ["a", "b"]),
+        (pa.RunEndEncodedArray.from_arrays([1, 2], pa.array(["x", "y"])), ["x", "y"]),
+        (pa.RunEndEncodedArray.from_arrays([1, 2], pa.array([7, 8])), ["7", "8"]),
     ],
 )
 def test_values_are_written_as_hive_writes_them(column: pa.Array, texts: list[str] | None) -> None:
@@ -75,6 +77,7 @@ def test_values_are_written_as_hive_writes_them(column: pa.Array, texts: list[st
     ("column", "why"),
     [
         (pa.array(["a", None]), "is null in 1 rows.*fillna"),
+        (pa.RunEndEncodedArray.from_arrays([1, 2], pa.array(["a", None])), "is null in 1 rows.*fillna"),
         (pa.array(["a", ""]), "cannot be empty"),
         (pa.array(["a", "b\nc"]), "control character"),
         (pa.array(["a", ".."]), "path"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
@@ -109,3 +110,11 @@ def test_keys_that_all_partitions_have_alike_keep_their_dtype(embedded) -> None:
     for number in (1, 2):
         embedded.store_dataframe(keyed(periods(number, "M")), "db", "t", partition_by=["k"])
     assert embedded.load_dataframe("db", "t")["k"].dtype == "period[M]"
+
+
+def test_a_run_end_encoded_column_divides_a_frame(embedded) -> None:
+    column = pa.RunEndEncodedArray.from_arrays([2, 3], pa.array(["a", "b"]))
+    frame = pa.table({"k": column, "n": [1, 2, 3]})
+    for data in (frame, iter([frame])):
+        pin = embedded.store_dataframe(data, "db", "t", partition_by=["k"])
+        assert embedded.load_dataframe(pin)["k"].tolist() == ["a", "a", "b"]
