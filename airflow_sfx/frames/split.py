@@ -22,12 +22,13 @@ Part = tuple[tuple[str, ...], pa.Table]
 """The values of the partition keys as text, and the rows that have them, without the key columns."""
 
 
-def key_columns(schema: pa.Schema, keys: Sequence[str]) -> tuple[str, ...]:
+def key_columns(schema: pa.Schema, keys: Sequence[str], *, typed: bool = True) -> tuple[str, ...]:
     """The columns that the partition keys name, without regard to case.
 
     Args:
         schema: The frame's schema.
         keys: The keys.
+        typed: Whether their types must be a key's. Without rows a column may have none yet.
 
     Returns:
         The columns' names as the frame has them.
@@ -54,7 +55,8 @@ def key_columns(schema: pa.Schema, keys: Sequence[str]) -> tuple[str, ...]:
             raise InvalidName(f"the partition key {key!r} comes twice: name each key once")
         found.append(name)
         try:
-            key_type_of(schema.field(name).type)
+            if typed:
+                key_type_of(schema.field(name).type)
         except SchemaMismatch as error:
             raise SchemaMismatch(f"column {name!r} cannot be a partition key: {error}") from error
     if len(found) == len(schema.names):
@@ -82,7 +84,7 @@ def split_by(table: pa.Table, keys: Sequence[str]) -> list[Part]:
         >>> [(values, part.column("n").to_pylist()) for values, part in parts]
         [(('b',), [1, 3]), (('a',), [2])]
     """
-    names = key_columns(table.schema, keys)
+    names = key_columns(table.schema, keys, typed=bool(len(table)))
     rest = table.drop_columns(list(names))
     if not len(table):
         return []

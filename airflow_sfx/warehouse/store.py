@@ -214,6 +214,8 @@ class _Plan:
 
 
 def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
+    import pyarrow as pa
+
     from airflow_sfx.frames.declared import declared_types
     from airflow_sfx.frames.hive import columns_of
     from airflow_sfx.frames.kinds import table_columns
@@ -226,15 +228,20 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     source = to_source(data, partition_by=options.partition_by or (), declared=declared_types(options.types))
     if source.table is None:
         refuse_checks_of_stream(options.checks)
-    by = key_columns(source.schema, options.partition_by) if options.partition_by else ()
+    nothing = bool(options.partition_by) and source.table is not None and not len(source.table)
+    by = key_columns(source.schema, options.partition_by, typed=not nothing) if options.partition_by else ()
     if by:
-        keys, partition = target.keys_of_columns(by, options.partition_keys, source.schema), None
+        # Without rows nothing is written, and a column that never held anything is no mistake of type.
+        types = pa.schema([(name, pa.string()) for name in by]) if nothing else source.schema
+        keys, partition = target.keys_of_columns(by, options.partition_keys, types), None
     else:
         keys, partition = target.partition(options.partitions, options.partition_keys)
 
     def fitted() -> tuple[Column, ...]:
-        columns = (column for column in table_columns(source.logical) if column.name not in by)
-        return target.fit(keys, tuple(columns), evolve=options.evolve, nameless=nameless_levels(source.schema))
+        columns = tuple(column for column in table_columns(source.logical) if column.name not in by)
+        if nothing:
+            return columns
+        return target.fit(keys, columns, evolve=options.evolve, nameless=nameless_levels(source.schema))
 
     merged = fitted()
     encoder = Encoder(source.schema, keys=by, columns=merged)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -118,3 +119,26 @@ def test_a_run_end_encoded_column_divides_a_frame(embedded) -> None:
     for data in (frame, iter([frame])):
         pin = embedded.store_dataframe(data, "db", "t", partition_by=["k"])
         assert embedded.load_dataframe(pin)["k"].tolist() == ["a", "a", "b"]
+
+
+EMPTY: dict[str, Any] = {
+    "pandas": pd.DataFrame(columns=["k", "n"]),
+    "floats": pd.DataFrame({"k": [], "n": []}),
+    "polars": pl.DataFrame({"k": [], "n": []}),
+    "arrow": pa.table({"k": pa.nulls(0), "n": pa.nulls(0)}),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_frame_without_rows_needs_no_type_for_its_key(embedded, name) -> None:
+    assert embedded.store_dataframe(EMPTY[name], "db", "t", partition_by=["K"]).batches == {}
+    assert embedded.tables() == []
+    before = embedded.store_dataframe(keyed([1]), "db", "t", partition_by=["k"])
+    pin = embedded.store_dataframe(EMPTY[name], "db", "t", partition_by=["k"])
+    assert pin.batches == {}
+    assert embedded.load_dataframe(pin).columns.tolist() == ["n", "k"]
+    assert embedded.pin("db", "t") == before
+    with pytest.raises(sfx.InvalidName, match="partitioned by"):
+        embedded.store_dataframe(EMPTY[name], "db", "t", partition_by=["n"])
+    with pytest.raises(sfx.SchemaMismatch, match="'x'"):
+        embedded.store_dataframe(EMPTY[name], "db", "t", partition_by=["x"])
