@@ -50,7 +50,7 @@ def _told_in_a_line() -> Iterator[None]:
         colour = "red" if sys.stderr.isatty() else None
         typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
         raise typer.Exit(1) from error
-    except BrokenPipeError:  # whoever read has read enough, as `head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         _write_no_more()
         raise typer.Exit(0) from None
     except OSError as error:  # of the output: those of a warehouse are errors of its own
@@ -117,7 +117,7 @@ def _options(
 
 def run() -> None:
     """Run the command with this process's arguments, and end the process."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  whoever closed it reads nothing
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  stdout was closed: discard the output
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""Text of others, names, values and reasons, as a terminal may be sent it: what it would act on, or not show, is spelt out.
+"""Text from outside, made safe for a terminal: control and invisible characters are spelt out.
 
 Control characters move the cursor or change what was printed before; characters of direction make a text read as another;
 invisible ones make two names look alike.

@@ -1,4 +1,4 @@
-"""What is told of the errors of storages and of AWS: never what a server's answer repeats of the request that it refused.
+"""Messages of storage and AWS errors, without what a server's answer repeats of the refused request.
 
 S3 puts the session token or the request as it was signed into some of its answers, and Glue and STS into their messages.
 """

@@ -87,7 +87,7 @@ class TableLayout:
         return partition
 
     def is_partition(self, name: str) -> bool:
-        """Whether a directory's name is one of a partition of this table, and not of something else that lies there."""
+        """Whether a directory's name is that of a partition of this table."""
         try:
             self.partition(name)
         except InvalidName:
