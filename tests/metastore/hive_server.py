@@ -9,5 +9,8 @@ def drop_databases(address: str) -> None:
     """Remove all tables from a metastore; the files of external tables stay."""
     clients = HiveClients(Address.parse(address, {}))
     for name in clients.ask(lambda client: client.get_all_databases()):
-        if name != "default":
+        if name == "default":  # cannot be dropped
+            for table in clients.ask(lambda client: client.get_all_tables("default")):
+                clients.tell(lambda client, table=table: client.drop_table("default", table, False))
+        else:
             clients.tell(lambda client, name=name: client.drop_database(name, False, True))
