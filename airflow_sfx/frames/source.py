@@ -53,6 +53,11 @@ class FrameSource:
         return self._stream.schema if self.table is None and self._stream is not None else self._table().schema
 
     @property
+    def has_rows(self) -> bool:
+        """Whether there is a row."""
+        return self._stream.has_rows if self.table is None and self._stream is not None else bool(len(self._table()))
+
+    @property
     def logical(self) -> LogicalSchema:
         """The schema with what its values say; of a stream, those seen so far, complete when it has ended."""
         if self.table is None and self._stream is not None:

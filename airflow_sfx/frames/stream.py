@@ -35,7 +35,7 @@ class Stream:
     Categories may be more in later tables than in the first: they are collected on the way.
 
     Args:
-        tables: The tables, of which the first is taken at once, and more while a column's type is open.
+        tables: The tables, of which the first is taken at once, and more while there are no rows or a column's type is open.
 
     Raises:
         SchemaMismatch: There is not even one.
@@ -54,6 +54,8 @@ class Stream:
             )
         check_names(first.schema.names)
         held, schema = _until_typed(first, tables)
+        self.has_rows = any(map(len, held))
+        """Whether there is a row: tables are taken until one has some."""
         self.schema = schema_of([_widest_codes(field) for field in schema], schema.metadata)
         self.dictionaries: dict[str, AnyArray] = {}
         self._marks: dict[str, TimeMarks] = {}
@@ -197,15 +199,15 @@ class Stream:
 
 
 def _until_typed(first: pa.Table, more: Iterator[pa.Table]) -> tuple[list[pa.Table], pa.Schema]:
-    """The first tables of a stream, up to one after which each column has a type, and the schema of them all."""
+    """The first tables of a stream, up to one after which there are rows and each column has a type, and their schema."""
     held, schema = [first], first.schema
-    size = first.nbytes
-    while size < _HELD_BYTES and any(open_parts(field.type) for field in schema):
+    size, rows = first.nbytes, len(first)
+    while not rows or (size < _HELD_BYTES and any(open_parts(field.type) for field in schema)):
         table = next(more, None)
         if table is None:
             break
         held.append(table)
-        size += table.nbytes
+        size, rows = size + table.nbytes, rows + len(table)
         schema = _typed_by(schema, table.schema)
     return held, schema
 

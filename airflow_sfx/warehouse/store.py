@@ -228,7 +228,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     source = to_source(data, partition_by=options.partition_by or (), declared=declared_types(options.types))
     if source.table is None:
         refuse_checks_of_stream(options.checks)
-    nothing = bool(options.partition_by) and source.table is not None and not len(source.table)
+    nothing = bool(options.partition_by) and not source.has_rows
     by = key_columns(source.schema, options.partition_by, typed=not nothing) if options.partition_by else ()
     if by:
         # Without rows nothing is written, and a column that never held anything is no mistake of type.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,42 @@ EMPTY: dict[str, Any] = {
     "polars": pl.DataFrame({"k": [], "n": []}),
     "arrow": pa.table({"k": pa.nulls(0), "n": pa.nulls(0)}),
 }
+
+
+STREAMED: dict[str, Callable[[], Any]] = {
+    "one frame of objects": lambda: iter([EMPTY["pandas"]]),
+    "one frame of floats": lambda: iter([EMPTY["floats"]]),
+    "two frames": lambda: iter([EMPTY["polars"], EMPTY["polars"]]),
+    "a reader of no batch": lambda: pa.RecordBatchReader.from_batches(EMPTY["arrow"].schema, []),
+    "a reader of a batch": lambda: pa.RecordBatchReader.from_batches(
+        EMPTY["arrow"].schema, [pa.record_batch([pa.nulls(0)] * 2, ["k", "n"])]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_a_stream_without_rows_needs_no_type_for_its_key(embedded, name) -> None:
+    stream = STREAMED[name]
+    assert embedded.store_dataframe(stream(), "db", "t", partition_by=["K"]).batches == {}
+    assert embedded.tables() == []
+    before = embedded.store_dataframe(keyed([1]), "db", "t", partition_by=["k"])
+    assert embedded.store_dataframe(stream(), "db", "t", partition_by=["k"]).batches == {}
+    assert embedded.pin("db", "t") == before
+    with pytest.raises(sfx.InvalidName, match="partitioned by"):
+        embedded.store_dataframe(stream(), "db", "t", partition_by=["n"])
+    with pytest.raises(sfx.SchemaMismatch, match="'x'"):
+        embedded.store_dataframe(stream(), "db", "t", partition_by=["x"])
+
+
+def test_a_stream_gets_its_keys_type_from_the_first_frame_with_rows(embedded) -> None:
+    pin = embedded.store_dataframe(iter([EMPTY["pandas"]] * 2 + [keyed(["a"])]), "db", "t", partition_by=["k"])
+    assert list(pin.batches) == ["a"]
+
+
+def test_a_stream_whose_key_has_only_nulls_is_refused(embedded) -> None:
+    nulls = pa.table({"k": pa.nulls(1), "n": [1]})
+    with pytest.raises(sfx.SchemaMismatch, match="'k' cannot be a partition key"):
+        embedded.store_dataframe(iter([nulls]), "db", "t", partition_by=["k"])
 
 
 @pytest.mark.parametrize("name", EMPTY)
