@@ -110,13 +110,20 @@ class HiveMetastore(Metastore):
             except ttypes.InvalidOperationException as error:
                 if _INCOMPATIBLE not in str(error.message):
                     raise
-            cut, whole = objects.cut_before_changes(changed, before)
-            return self._alter_table(cut, seen, cascade=True) and self._alter_table(
-                whole, objects.seen_as(cut), cascade=True
-            )
+            cut = objects.cut_before_changes(changed, before)
+            return self._alter_table(cut, seen, cascade=True) and self._complete(cut)
 
         with self._locks.held(ref, None):
             return objects.info_of(self._until_done(ref, alter))
+
+    def complete_columns(self, ref: TableRef) -> bool:
+        """Give a table its columns back if a writer died between two steps, as the next one that writes would."""
+        table = self._table(ref)
+        if table is None or not objects.is_cut(table):
+            return False
+        with self._locks.held(ref, None):
+            self._until_done(ref, lambda table: not objects.is_cut(table) or self._complete(table))
+        return True
 
     def get_partitions(
         self,
@@ -192,8 +199,7 @@ class HiveMetastore(Metastore):
     def _move_all(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
         def move(table: Any) -> bool:
             if objects.is_cut(table):  # by a writer that died between two steps
-                seen = objects.seen_as(table)
-                self._alter_table(objects.changed_table(table, objects.info_of(table)), seen, cascade=True)
+                self._complete(table)
                 return False
             return (self._move if table.partitionKeys else self._move_table)(table, pointers)
 
@@ -261,6 +267,11 @@ class HiveMetastore(Metastore):
         changed = objects.moved(table, pointer, table.sd.cols)
         changed.parameters[ROOT] = root
         return self._alter_table(changed, seen, cascade=False)
+
+    def _complete(self, cut: Any) -> bool:
+        """Change a table between two steps to what it is to be, unless somebody has meanwhile."""
+        seen = objects.seen_as(cut)
+        return self._alter_table(objects.changed_table(cut, objects.info_of(cut)), seen, cascade=True)
 
     def _alter_table(self, table: Any, seen: tuple[str, str] | None, *, cascade: bool) -> bool:
         """Change a table unless somebody has meanwhile; False if it has to be looked at again.

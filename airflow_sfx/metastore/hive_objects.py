@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_sfx.core.jsontext import as_written
@@ -52,7 +52,7 @@ def info_of(table: Any) -> TableInfo:
     return TableInfo(
         ref=TableRef(table.dbName, table.tableName),
         location=clean_uri(parameters.get(ROOT) or table.sd.location),
-        columns=with_kinds((Column(name, type_) for name, type_ in _named(table)), parameters),
+        columns=with_kinds((Column(field.name, field.type) for field in _all_fields(table)), parameters),
         keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
         parameters=own_parameters(parameters),
         format=format_in(parameters, table.sd.inputFormat, table.sd.serdeInfo and table.sd.serdeInfo.serializationLib),
@@ -61,7 +61,7 @@ def info_of(table: Any) -> TableInfo:
 
 def changed_table(table: Any, info: TableInfo) -> Any:
     """A Hive table with the columns, root and parameters of ``info``, external, in Parquet; comments of columns stay."""
-    storage = _storage(_fields(info.columns, table.sd.cols), table.sd.location)
+    storage = _storage(_fields(info.columns, _all_fields(table)), table.sd.location)
     table.sd.cols, table.sd.serdeInfo = storage.cols, storage.serdeInfo
     table.sd.inputFormat, table.sd.outputFormat = storage.inputFormat, storage.outputFormat
     table.tableType = "EXTERNAL_TABLE"
@@ -70,23 +70,22 @@ def changed_table(table: Any, info: TableInfo) -> Any:
     return table
 
 
-def cut_before_changes(table: Any, before: Sequence[Any]) -> tuple[Any, Any]:
-    """A table whose columns' types change, in two steps.
+def cut_before_changes(table: Any, before: Sequence[Any]) -> Any:
+    """The first step to a table whose columns' types change.
 
     Args:
         table: The table as it is to be.
         before: The columns that it had.
 
     Returns:
-        The table with the columns alone that come before the first change, and with what the others are in a parameter; and the
-        table as it is to be.
+        The table with the columns alone that come before the first change, and with what all of them are in a parameter.
     """
     fields = table.sd.cols
     same = [old.name == new.name and old.type == new.type for old, new in zip(before, fields, strict=False)]
     cut = copy.deepcopy(table)
     cut.sd.cols = fields[: same.index(False)] if False in same else fields
-    cut.parameters[COLUMNS] = json.dumps([[field.name, field.type] for field in fields])
-    return cut, table
+    cut.parameters[COLUMNS] = json.dumps([[field.name, field.type, field.comment] for field in fields])
+    return cut
 
 
 def is_cut(table: Any) -> bool:
@@ -146,19 +145,21 @@ def next_version(table: Any) -> str:
         return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
 
 
-def _named(table: Any) -> Iterable[tuple[str, str]]:
-    """The names of a table's columns with their types."""
+def _all_fields(table: Any) -> list[Any]:
+    """A table's columns, also of one that has only some of them."""
     if not is_cut(table):
-        return [(field.name, field.type) for field in table.sd.cols]
+        return list(table.sd.cols)
     with as_written(_told_of(table, COLUMNS)):
-        return [_pair(one) for one in json.loads(table.parameters[COLUMNS])]
+        return [_field(one) for one in json.loads(table.parameters[COLUMNS])]
 
 
-def _pair(told: object) -> tuple[str, str]:
+def _field(told: object) -> Any:
     match told:
-        case [str(name), str(type_)]:
-            return name, type_
-    raise ValueError(f"{told!r:.80} is not a column's name and type")
+        case [str(name), str(type_)]:  # earlier versions kept no comments
+            return ttypes.FieldSchema(name, type_, None)
+        case [str(name), str(type_), str() | None as comment]:
+            return ttypes.FieldSchema(name, type_, comment)
+    raise ValueError(f"{told!r:.80} is not a column's name, type and comment")
 
 
 def _told_of(table: Any, parameter: str) -> str:

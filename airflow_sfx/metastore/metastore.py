@@ -121,6 +121,14 @@ class Metastore(Protocol):
             TableNotFound: There is no such table.
         """
 
+    def complete_columns(self, ref: TableRef) -> bool:
+        """Complete a change of a table's columns whose writer died half way, where a change is not one transaction.
+
+        Returns:
+            Whether one was half done.
+        """
+        return False
+
     def get_partitions(
         self,
         ref: TableRef,

@@ -28,10 +28,11 @@ def repair_table(table: OpenTable, ledger: Ledger, progress: Progress | None = N
     Returns:
         What was found, by partition; nothing where all is well. Nothing is ever deleted.
     """
+    found = _columns(table)
     pointers = table.pointers(None)
     names = sorted({*ledger.names(), *pointers})
     heads = ledger.heads(hints(names, pointers))
-    found = [
+    found += [
         Repair(name, f"entry {head.last} was not decided", "waited for its writer, or decided against it")
         for name, head in heads.items()
         if head.undecided
@@ -49,6 +50,13 @@ def repair_table(table: OpenTable, ledger: Ledger, progress: Progress | None = N
     look = telling(partial(_unfinished, table), len(names), progress)
     found += [unfinished for batch in each(look, names) for unfinished in batch]
     return sorted(found, key=lambda repair: repair.partition)
+
+
+def _columns(table: OpenTable) -> list[Repair]:
+    """Whether engines saw only some of its columns, since a writer was changing them or had died while it did."""
+    if not table.metastore.complete_columns(table.ref):
+        return []
+    return [Repair("", "a change of its columns was half done", "waited for its writer, or completed it")]
 
 
 def _foreign(table: OpenTable, name: str, info: PartitionInfo, head: Head) -> Repair:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+
 from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
 
 
 def drop_databases(address: str) -> None:
@@ -14,3 +18,8 @@ def drop_databases(address: str) -> None:
                 clients.tell(lambda client, table=table: client.drop_table("default", table, False))
         else:
             clients.tell(lambda client, name=name: client.drop_database(name, False, True))
+
+
+def warehouse_on(hosts: str) -> Warehouse:
+    """A warehouse with a directory of its own."""
+    return connect(f"hive://{hosts}?location=s3://warehouse/servers/{uuid.uuid4().hex}")

@@ -14,12 +14,18 @@ from airflow_sfx.metastore.metastore import TableInfo
 INFO = TableInfo(TableRef("sales", "items"), "s3://b/items", (Column("n", "int"),), (), {})
 
 
-@pytest.mark.parametrize("text", ["{", '[["a"]]', "3", '[["a", 3]]', '{"ab": 1}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["{", '[["a"]]', "3", '[["a", 3]]', '[["a", "int", 3]]', '{"ab": 1}', "[" * 100_000])
 def test_columns_that_nobody_wrote_are_an_inconsistent_batch(text: str) -> None:
     table = table_of(INFO)
     table.parameters[COLUMNS] = text
     with pytest.raises(InconsistentBatch, match=r"sfx\.columns of the table sales\.items"):
         info_of(table)
+
+
+def test_columns_that_an_earlier_version_kept_without_comments_are_read() -> None:
+    table = table_of(INFO)
+    table.parameters[COLUMNS] = '[["n", "int"], ["s", "string"]]'
+    assert info_of(table).columns == (Column("n", "int"), Column("s", "string"))
 
 
 @pytest.mark.parametrize("text", ["x", "", "9" * 5000])

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import gc
 import socket
 import subprocess
 import sys
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,17 +34,7 @@ from airflow_sfx.warehouse import commit
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.faults.proxy import proxy
-from tests.metastore.hive_server import drop_databases
-
-
-@pytest.fixture
-def clean_address(hive_address: str) -> str:
-    drop_databases(hive_address)
-    return hive_address
-
-
-def warehouse_on(hosts: str) -> Warehouse:
-    return connect(f"hive://{hosts}?location=s3://warehouse/servers/{uuid.uuid4().hex}")
+from tests.metastore.hive_server import warehouse_on
 
 
 def store_change_and_roll_back(warehouse: Warehouse) -> None:
@@ -384,61 +372,6 @@ def test_without_lock_tables_the_ledgers_keep_the_order(stack, address_without_l
     assert len(set(batches)) == len(batches)
     (pin,) = warehouse.pin("servers", "items", ["20161031"]).batches.values()
     assert pin == entries[0].batch_id
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "type_"),
-    [
-        ({"c": ["1"], "d": [1]}, {"c": [1], "d": [1]}, "bigint"),
-        ({"d": [1], "c": [{"a": 1}]}, {"d": [1], "c": [{"a": 1, "b": 2}]}, "struct<a:bigint,b:bigint>"),
-    ],
-    ids=["text to a number", "a field more"],
-)
-def test_types_that_the_metastore_compares_are_changed_in_two_steps(clean_address, before, after, type_) -> None:
-    warehouse = warehouse_on(clean_address)
-    warehouse.store_dataframe(pd.DataFrame(before), "servers", "types", ["a"])
-    pin = warehouse.store_dataframe(pd.DataFrame(after), "servers", "types", ["b"], evolve="any")
-    assert warehouse.pin("servers", "types", ["b"]) == pin
-    table, partition = seen_by_engines(clean_address, "types", "a")
-    assert {field.name: field.type for field in table.sd.cols} == {"c": type_, "d": "bigint"}
-    assert partition.sd.cols == table.sd.cols
-    assert "sfx.columns" not in table.parameters
-
-
-def test_who_writes_next_completes_a_change_of_types_whose_writer_died_between_the_steps(
-    clean_address, monkeypatch
-) -> None:
-    warehouse = warehouse_on(clean_address)
-    warehouse.store_dataframe(pd.DataFrame({"d": [1], "c": ["1"], "e": [1.5]}), "servers", "types", ["a"])
-    after = pd.DataFrame({"d": [1], "c": [dt.date(2016, 10, 31)], "e": [1.5]})
-    dying = connect(warehouse.uri)
-    alter: Any = dying.metastore._alter_table
-
-    def once(table: Any, seen: Any, *, cascade: bool) -> bool:
-        done = alter(table, seen, cascade=cascade)
-        if "sfx.columns" in table.parameters:
-            raise KeyboardInterrupt
-        return bool(done)
-
-    monkeypatch.setattr(dying.metastore, "_alter_table", once)
-    with pytest.raises(KeyboardInterrupt):
-        dying.store_dataframe(after, "servers", "types", ["b"], evolve="any")
-    table, _ = seen_by_engines(clean_address, "types", "a")
-    assert [field.name for field in table.sd.cols] == ["d"]
-    told = {column.name: column.type for column in warehouse.show("servers", "types").columns}
-    assert told == {"d": "bigint", "c": "date", "e": "double"}
-    warehouse.store_dataframe(after, "servers", "types", ["c"])
-    table, partition = seen_by_engines(clean_address, "types", "a")
-    assert {field.name: field.type for field in table.sd.cols} == told
-    assert partition.sd.cols == table.sd.cols
-    assert "sfx.columns" not in table.parameters
-
-
-def seen_by_engines(address: str, table: str, partition: str) -> tuple[Any, Any]:
-    clients = HiveClients(Address.parse(address, {}))
-    return clients.ask(
-        lambda client: (client.get_table("servers", table), client.get_partition("servers", table, [partition]))
-    )
 
 
 def test_values_that_the_database_does_not_tell_apart_are_refused_and_never_taken_for_each_other(clean_address) -> None:
