@@ -81,7 +81,7 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
 
 
 def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
-    """A table with the columns, root and parameters of ``info``, external, in Parquet; comments of columns stay."""
+    """A table with the columns, root and parameters of ``info``, external, in Parquet; columns keep comments and parameters."""
     storage = table["StorageDescriptor"]
     return {
         **_writable(table),
@@ -134,10 +134,7 @@ def _writable(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fields(columns: Sequence[Column], known: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    comments = {field["Name"]: field["Comment"] for field in known if "Comment" in field}
-    fields = []
-    for column in columns:
-        name = column.name.lower()
-        comment = {"Comment": comments[name]} if name in comments else {}
-        fields.append({"Name": name, "Type": column.type, **comment})
-    return fields
+    told = {field["Name"].lower(): field for field in known}
+    return [
+        {**told.get(column.name.lower(), {}), "Name": column.name.lower(), "Type": column.type} for column in columns
+    ]

@@ -284,6 +284,24 @@ def test_a_partition_that_is_dropped_while_it_is_moved_is_added_again(hive_addre
     assert list(metastore.get_partitions(REF).values()) == moved
 
 
+def test_what_others_say_of_a_glue_column_outlives_a_change_of_its_type(glue_endpoint: str) -> None:
+    drop_glue_databases(glue_endpoint)
+    metastore, client = open_metastore(f"glue:{glue_endpoint}"), glue_client(glue_endpoint)
+    metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 1)])
+    told = {"Comment": "how many", "Parameters": {"classified": "public"}}
+    there = client.get_table(DatabaseName="sales", Name="items")["Table"]
+    storage = {**there["StorageDescriptor"], "Columns": [{"Name": "n", "Type": "bigint", **told}]}
+    table = {name: there[name] for name in ("Name", "TableType", "PartitionKeys", "Parameters")}
+    client.update_table(DatabaseName="sales", TableInput={**table, "StorageDescriptor": storage})
+    metastore.update_table(REF, lambda info: replace(info, columns=(Column("n", "double"), Column("m", "int"))))
+    metastore.repoint(REF, [pointer("a", 2)])
+    expected = [{"Name": "n", "Type": "double", **told}, {"Name": "m", "Type": "int"}]
+    assert client.get_table(DatabaseName="sales", Name="items")["Table"]["StorageDescriptor"]["Columns"] == expected
+    partition = client.get_partition(DatabaseName="sales", TableName="items", PartitionValues=["a"])["Partition"]
+    assert partition["StorageDescriptor"]["Columns"] == expected
+
+
 def test_an_update_that_fails_changes_nothing(metastore: Metastore) -> None:
     metastore.create_table(INFO)
     with pytest.raises(ZeroDivisionError):
