@@ -37,8 +37,8 @@ def store_dataframe(
         dest_table: The table; made if it is absent.
         partitions: The values of the partition to write, one a key; None for a table without partitions.
         partition_by: Columns of the frame that say to which partition a row belongs; many partitions, one batch ID.
-        partition_keys: Names of a new table's keys, or names with Hive types; one key is called ``partition`` when
-            nobody names it.
+        partition_keys: Names of a new table's keys, or names with Hive types, to which columns of ``partition_by`` are cast; one
+            key is called ``partition`` when nobody names it.
         publish: False stages the batch: complete, but not current until `publish`.
         reason: Why, for the history.
         inputs: The pins that the frame was made from, for the manifest.

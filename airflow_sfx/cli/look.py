@@ -60,7 +60,7 @@ def show(context: typer.Context, table: Table, as_json: Json = False) -> None:
     if as_json:
         print_json(state)
         return
-    keys = [(column.name, column.type, "partition key") for column in state.keys]
+    keys = [(one.name, one.type, f"partition key, {one.kind.description}".rstrip(", ")) for one in state.keys]
     columns = [(column.name, column.type, column.kind.description) for column in state.columns]
     render.table(f"{chosen.ref} at {state.location}", ("column", "type", "is"), [*columns, *keys])
     rows = [

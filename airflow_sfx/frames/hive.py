@@ -190,7 +190,7 @@ def key_type_of(arrow: AnyType) -> str:
         >>> key_type_of(pa.dictionary(pa.int8(), pa.string())), key_type_of(pa.date32())
         ('string', 'date')
     """
-    if isinstance(arrow, pa.DictionaryType):
+    if isinstance(arrow, pa.DictionaryType | pa.RunEndEncodedType):
         return key_type_of(arrow.value_type)
     if isinstance(arrow, pa.BaseExtensionType):
         raise SchemaMismatch(f"a column of type {arrow} cannot be a partition key: convert it to text")

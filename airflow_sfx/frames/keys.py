@@ -57,6 +57,28 @@ def key_scalar(text: str, hive: str, where: str = "") -> pa.Scalar[Any]:
         ) from error
 
 
+def kinds_of_keys(schema: pa.Schema, columns: Sequence[str]) -> dict[str, str]:
+    """What key columns are that their Hive types do not say.
+
+    Args:
+        schema: The frame's schema.
+        columns: Its key columns.
+
+    Returns:
+        By name in lower case; ordinary columns are absent.
+
+    Example:
+        >>> import pandas as pd
+        >>> from airflow_sfx.frames.pandas_frame import table_of_frame
+        >>> months = pd.DataFrame({"Month": pd.PeriodIndex(["2016-10"], freq="M"), "n": [1]})
+        >>> kinds_of_keys(table_of_frame(months).schema, ["Month"])
+        {'month': 'period[M]'}
+    """
+    records = (memory_of(schema) or {}).get("columns", {})
+    found = {name.lower(): parts_of(schema.field(name).type, records.get(name)).get("") for name in columns}
+    return {name: kind for name, kind in found.items() if kind}
+
+
 def agreed_keys(schemas: Sequence[LogicalSchema], key_types: Mapping[str, str]) -> list[LogicalSchema]:
     """The batches' schemas, with key columns of the table's own type where the batches have them as different things.
 

@@ -52,6 +52,7 @@ def adopt_directory(
     store, base = open_directory(target.store, directory)
     groups = _by_directory(data_files(store, base))
     keys = target.keys(named, _keys(target, directory, groups, named))
+    target.refuse_bare_values()
     places = {
         partition: Place(store, "/".join(filter(None, (base, *steps))), tuple(groups[steps]))
         for partition, steps in _partitions(directory, groups, keys).items()

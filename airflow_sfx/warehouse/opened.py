@@ -35,7 +35,38 @@ STYLE_PARAMETER = "sfx.partition_style"
 _ADOPTED_FROM = "sfx.adopted_from."
 """The parameters of a table that say where files lie which are read besides its own, one a directory: in the metastore, where
 those cannot write who may write the data alone. What a manifest says of it is compared with them."""
+_KEY_KIND = "sfx.key."
+"""The parameters of a table that say what partition keys are beyond their Hive types, one a key that is not ordinary."""
 _DIGITS = 16
+
+
+def noted_key_kinds(kinds: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a table that say what its partition keys are beyond their Hive types.
+
+    Args:
+        kinds: What they are, by name.
+
+    Example:
+        >>> noted_key_kinds({"month": "period[M]"})
+        {'sfx.key.month': 'period[M]'}
+    """
+    return {f"{_KEY_KIND}{name}": kind for name, kind in kinds.items()}
+
+
+def key_kinds_in(parameters: Mapping[str, str]) -> dict[str, str]:
+    """What a table's parameters say its partition keys are beyond their Hive types.
+
+    Args:
+        parameters: The parameters.
+
+    Returns:
+        By name; ordinary keys are absent.
+
+    Example:
+        >>> key_kinds_in({"sfx.key.month": "period[M]", "sfx.partition_style": "value"})
+        {'month': 'period[M]'}
+    """
+    return {name.removeprefix(_KEY_KIND): kind for name, kind in parameters.items() if name.startswith(_KEY_KIND)}
 
 
 def adopted_from(places: Iterable[str]) -> dict[str, str]:

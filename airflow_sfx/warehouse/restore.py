@@ -10,15 +10,17 @@ from operator import or_
 from airflow_sfx.core.layout import PartitionStyle, TableLayout
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.schema import OPEN, Column, ColumnKind
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.frames.evolution import merge_columns
+from airflow_sfx.frames.keys import kinds_of_keys
 from airflow_sfx.frames.schema_text import columns_in, schema_from_text
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.parallel import each
 from airflow_sfx.storage.store import Store
 from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from, noted_key_kinds
 
 
 def restore_table(ref: TableRef, store: Store, metastore: Metastore, places: Sequence[str] = ()) -> OpenTable | None:
@@ -45,10 +47,12 @@ def restore_table(ref: TableRef, store: Store, metastore: Metastore, places: Seq
     location = f"{store.uri}/{bare.root}"
     columns = batch_columns(manifest)
     info = TableInfo(ref, location, columns, manifest.keys, {STYLE_PARAMETER: style, **adopted_from(places)})
-    table = OpenTable.of(info, store, metastore)
-    for current in _current_manifests(table):
+    manifests = _current_manifests(OpenTable.of(info, store, metastore))
+    for current in manifests:
         columns = merge_columns(columns, batch_columns(current), evolve="any", table_name=str(ref))
-    return OpenTable.of(metastore.create_table(replace(info, columns=columns)), store, metastore)
+    parameters = {**info.parameters, **noted_key_kinds(_key_kinds(info.keys, manifests))}
+    whole = replace(info, columns=columns, parameters=parameters)
+    return OpenTable.of(metastore.create_table(whole), store, metastore)
 
 
 def batch_columns(manifest: Manifest) -> tuple[Column, ...]:
@@ -75,6 +79,27 @@ def kinds_in_batches(table: OpenTable, names: Collection[str]) -> dict[str, Colu
             if column.name.lower() in names:
                 told.setdefault(column.name.lower(), []).append((column.kind, early))
     return {name: kind for name, found in told.items() if (kind := _agreed(found))}
+
+
+def key_kinds_in_batches(table: OpenTable) -> dict[str, str]:
+    """What partition keys are beyond their Hive types in all current batches.
+
+    Args:
+        table: The table.
+
+    Returns:
+        By name; absent are ordinary keys, and those that batches have as different things, or not as a column at all.
+    """
+    return _key_kinds(table.info.keys, _current_manifests(table))
+
+
+def _key_kinds(keys: Sequence[PartitionKey], manifests: Sequence[Manifest]) -> dict[str, str]:
+    told = []
+    for manifest in manifests:
+        logical = schema_from_text(manifest.schema)
+        own = [name for key in keys if (name := logical.own(key.name)) is not None]
+        told.append(kinds_of_keys(logical.schema, own))
+    return {name: kind for name, kind in told[0].items() if all(one.get(name) == kind for one in told)} if told else {}
 
 
 def _agreed(told: Sequence[tuple[ColumnKind, bool]]) -> ColumnKind | None:

@@ -66,14 +66,16 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     from airflow_sfx.frames.split import key_columns
 
     refuse_checks_of_stream(options.checks)
-    declared = declared_types(options.types)
+    declared = declared_types(options.declared)
     logical = to_source(_without_rows(data), declared=declared).logical
     schema = logical.schema
     by = key_columns(schema, options.partition_by) if options.partition_by else ()
     if by:
-        keys, partition = target.keys_of_columns(by, options.partition_keys, schema), None
+        partition = None
+        keys, key_kinds = target.keys_of_columns(by, options.partition_keys, schema)
     else:
         keys, partition = target.partition(options.partitions, options.partition_keys)
+        key_kinds = {}
     frame_columns = tuple(column for column in columns_of(schema) if column.name not in by)
 
     def fitted() -> tuple[Column, ...]:
@@ -82,7 +84,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
 
     columns = fitted()
     Encoder(schema, keys=by, columns=columns)  # raises here what every executor would raise
-    table = target.open(keys, columns)
+    table = target.open(keys, columns, key_kinds)
     ledger = Ledger(table)
     content = Content(
         lambda: schema_to_text(logical.written_as(columns)), frame_columns, author.producer, options.inputs

@@ -13,7 +13,7 @@ from airflow_sfx.core.arguments import listed
 from airflow_sfx.core.errors import CheckFailed, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.manifest import CheckResult, Manifest
-from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.metastore.metastore import PartitionInfo
@@ -77,6 +77,18 @@ class StoreOptions:
                 raise InvalidName(f"inputs= holds {pin!r:.120}, which is no BatchPin: pass the pins that were loaded")
         check_checks(self.checks)
 
+    @property
+    def declared(self) -> Mapping[str, str]:
+        """The Hive types that columns are to have: those of ``types``, and of keys that ``partition_keys`` gives a type."""
+        if not self.partition_by or not isinstance(self.partition_keys, Mapping) or not isinstance(self.types, Mapping):
+            return self.types
+        by = {name.lower() for name in self.partition_by if isinstance(name, str)}
+        keys = partition_keys(self.partition_keys, len(self.partition_keys))
+        return {
+            **{key.name: key.type for key in keys if key.name in by - {str(one).lower() for one in self.types}},
+            **self.types,
+        }
+
 
 def store_frame(target: Target, data: object, options: StoreOptions, author: Author) -> BatchPin:
     """Write a frame and publish it.
@@ -98,7 +110,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
         WarehouseUnavailable: Storage or metastore failed.
     """
     plan = _plan(target, data, options)
-    table = target.open(plan.keys, plan.columns)
+    table = target.open(plan.keys, plan.columns, plan.key_kinds)
     ledger = Ledger(table)
     content = Content(plan.schema_text, plan.frame_columns, author.producer, options.inputs)
     batches = BatchSet(table, ledger, content, take_in=partial(_take_in, table, ledger, author))
@@ -192,6 +204,7 @@ class _Plan:
 
     Args:
         keys: The table's partition keys.
+        key_kinds: What they are that their Hive types do not say, by name.
         columns: The table's columns once the frame is in it; of a stream, as far as it is known.
         final_columns: Gives them once all has been read.
         frame_columns: The frame's own.
@@ -203,6 +216,7 @@ class _Plan:
     """
 
     keys: tuple[PartitionKey, ...]
+    key_kinds: Mapping[str, str]
     columns: tuple[Column, ...]
     final_columns: Callable[[], tuple[Column, ...]]
     frame_columns: tuple[Column, ...]
@@ -214,8 +228,6 @@ class _Plan:
 
 
 def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
-    import pyarrow as pa
-
     from airflow_sfx.frames.declared import declared_types
     from airflow_sfx.frames.hive import columns_of
     from airflow_sfx.frames.kinds import table_columns
@@ -225,17 +237,18 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     from airflow_sfx.frames.source import to_source
     from airflow_sfx.frames.split import key_columns
 
-    source = to_source(data, partition_by=options.partition_by or (), declared=declared_types(options.types))
+    source = to_source(data, partition_by=options.partition_by or (), declared=declared_types(options.declared))
     if source.table is None:
         refuse_checks_of_stream(options.checks)
     nothing = bool(options.partition_by) and not source.has_rows
     by = key_columns(source.schema, options.partition_by, typed=not nothing) if options.partition_by else ()
     if by:
+        partition = None
         # Without rows nothing is written, and a column that never held anything is no mistake of type.
-        types = pa.schema([(name, pa.string()) for name in by]) if nothing else source.schema
-        keys, partition = target.keys_of_columns(by, options.partition_keys, types), None
+        keys, key_kinds = target.keys_of_columns(by, options.partition_keys, None if nothing else source.schema)
     else:
         keys, partition = target.partition(options.partitions, options.partition_keys)
+        key_kinds = {}
 
     def fitted() -> tuple[Column, ...]:
         columns = tuple(column for column in table_columns(source.logical) if column.name not in by)
@@ -248,6 +261,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     partitions, chunks = _divided(source, by, keys, partition, encoder)
     return _Plan(
         keys=keys,
+        key_kinds=key_kinds,
         columns=merged,
         final_columns=lambda: merged if source.table is not None else fitted(),
         frame_columns=tuple(column for column in columns_of(source.schema) if column.name not in by),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
@@ -21,7 +22,7 @@ from airflow_sfx.core.table import TableRef, refuse_hyphen
 from airflow_sfx.metastore.kinds import refuse_long
 from airflow_sfx.metastore.metastore import Metastore, TableInfo
 from airflow_sfx.storage.store import Store
-from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from
+from airflow_sfx.warehouse.opened import STYLE_PARAMETER, OpenTable, adopted_from, key_kinds_in, noted_key_kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,38 +120,79 @@ class Target:
         count = len(flat)
         (partition,) = partitions_of([flat], count, table=str(self.ref))
         keys = self.keys(named, self._found(named, count))
+        self.refuse_bare_values()
         for key, value in zip(keys, partition.values, strict=True):
             key.check(value)
         return keys, partition
 
+    def refuse_bare_values(self) -> None:
+        """Refuse a partition without a column of values where the table's keys are more than their Hive types say.
+
+        Raises:
+            InvalidName: There is such a key.
+        """
+        kinds = key_kinds_in(self.existing.parameters) if self.existing else {}
+        if kinds:
+            name, kind = next(iter(kinds.items()))
+            raise InvalidName(
+                f"the partition key {name!r} of {self.ref} holds {kind}, which a value alone does not: pass a frame with such "
+                "a column, and partition_by= with the table's keys"
+            )
+
     def keys_of_columns(
-        self, by: Sequence[str], named: Sequence[str] | Mapping[str, str] | None, schema: pa.Schema
-    ) -> tuple[PartitionKey, ...]:
+        self, by: Sequence[str], named: Sequence[str] | Mapping[str, str] | None, schema: pa.Schema | None
+    ) -> tuple[tuple[PartitionKey, ...], Mapping[str, str]]:
         """The table's keys where ``partition_by=`` names columns of the frame.
 
         Args:
             by: The columns.
-            named: The ``partition_keys=`` of the call, which may give them other types.
-            schema: The frame's schema.
+            named: The ``partition_keys=`` of the call.
+            schema: The frame's schema; None of a frame without rows, of whose columns nothing is written.
 
         Returns:
-            The keys.
+            The keys, and by name what they are that their Hive types do not say.
 
         Raises:
             InvalidName: The table has other keys.
-            SchemaMismatch: A column is of another type than the table's key, and nobody said that this is meant.
+            SchemaMismatch: A column is of another type than the table's key.
         """
         from airflow_sfx.frames.hive import key_type_of
+        from airflow_sfx.frames.keys import kinds_of_keys
 
-        columns = tuple(PartitionKey(name, key_type_of(schema.field(name).type)) for name in by)
+        columns = tuple(
+            PartitionKey(name, "string" if schema is None else key_type_of(schema.field(name).type)) for name in by
+        )
         if named is None:
             keys = self.keys(None, self._same_names(columns))
-            self._refuse_other_types(keys, columns)
-            return keys
-        given = partition_keys(named, len(by))
-        if [key.name for key in given] != [key.name for key in columns]:
-            raise InvalidName(f"partition_keys={list(named)!r} and partition_by={list(by)!r} differ: pass one of them")
-        return self.keys(named, given)
+        else:
+            given = partition_keys(named, len(by))
+            if [key.name for key in given] != [key.name for key in columns]:
+                raise InvalidName(
+                    f"partition_keys={list(named)!r} and partition_by={list(by)!r} differ: pass one of them"
+                )
+            keys = self.keys(named, given if isinstance(named, Mapping) else columns)
+        if schema is None:
+            return keys, {}
+        mine = kinds_of_keys(schema, by)
+        have = self._key_kinds(mine)
+        for key, column in zip(keys, columns, strict=True):
+            self._refuse_other_type(key, column, have.get(key.name), mine.get(key.name))
+        return keys, have
+
+    def _key_kinds(self, mine: Mapping[str, str]) -> Mapping[str, str]:
+        """What the table's keys are that their Hive types do not say.
+
+        A table that is new or empty takes those of the frame. One that a version made that did not note them has what its
+        batches have.
+        """
+        if self.existing is None or self.adopted:
+            return mine
+        have = key_kinds_in(self.existing.parameters)
+        if have or not mine:
+            return have
+        from airflow_sfx.warehouse.restore import key_kinds_in_batches
+
+        return key_kinds_in_batches(OpenTable.of(self.existing, self.store, self.metastore))
 
     def _same_names(self, found: tuple[PartitionKey, ...]) -> tuple[PartitionKey, ...]:
         have = [key.name for key in self.existing.keys] if self.existing else [key.name for key in found]
@@ -161,17 +203,20 @@ class Target:
             )
         return found
 
-    def _refuse_other_types(self, keys: Sequence[PartitionKey], columns: Sequence[PartitionKey]) -> None:
-        """Refuse columns whose values would be other ones in the table's key. A text is looked at value by value."""
-        for key, column in zip(keys, columns, strict=True):
-            alike = column.type in (key.type, "string") or {key.type, column.type} <= INTEGER_TYPES
-            if not alike:
-                remedy = "astype(str)" if key.type == "string" else f'types={{"{key.name}": "{key.type}"}}'
-                raise SchemaMismatch(
-                    f"the column {key.name!r} is {column.type} and the partition key of {self.ref} is {key.type}: convert the "
-                    f"column, as with {remedy}",
-                    table=str(self.ref),
-                )
+    def _refuse_other_type(self, key: PartitionKey, column: PartitionKey, have: str | None, mine: str | None) -> None:
+        """Refuse a column whose values would be others in the table's key: what both are beyond Hive's types counts, too."""
+        if have == mine and (column.type == key.type or {key.type, column.type} <= INTEGER_TYPES):
+            return
+        if have or (mine and key.type != "string"):
+            remedy = "convert the column, or store it in a table of its own"
+        else:
+            how = "astype(str)" if key.type == "string" else f'types={{"{key.name}": "{key.type}"}}'
+            remedy = f"convert the column, as with {how}"
+        raise SchemaMismatch(
+            f"the column {key.name!r} is {mine or column.type} and the partition key of {self.ref} is {have or key.type}: "
+            f"{remedy}",
+            table=str(self.ref),
+        )
 
     def _found(self, named: Sequence[str] | Mapping[str, str] | None, count: int) -> tuple[PartitionKey, ...]:
         if self.existing is not None and named is None:
@@ -272,14 +317,20 @@ class Target:
         """
         return not self.metastore.for_engines and "string" in column.type.lower()
 
-    def open(self, keys: tuple[PartitionKey, ...], columns: tuple[Column, ...]) -> OpenTable:
+    def open(
+        self,
+        keys: tuple[PartitionKey, ...],
+        columns: tuple[Column, ...],
+        key_kinds: Mapping[str, str] = MappingProxyType({}),
+    ) -> OpenTable:
         """The table as it is, or as it will be made: its paths are known before the metastore knows it."""
         root = TableLayout.default_root(self.ref)
         parameters = {STYLE_PARAMETER: self.style}
         new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
         info = self.existing or new
-        noted = replace(info, parameters={**info.parameters, **adopted_from(self.places)})
-        return OpenTable.of(noted, self.store, self.metastore)
+        noted = {**adopted_from(self.places), **noted_key_kinds(key_kinds)}
+        known = replace(info, parameters={**info.parameters, **noted})
+        return OpenTable.of(known, self.store, self.metastore)
 
     def ensure(self, table: OpenTable, columns: tuple[Column, ...], evolve: Evolve) -> None:
         """Make the table, or bring its columns to what the frame needs, with nobody else's change lost.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import uuid
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,8 @@ import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.metastore import TableInfo
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -52,14 +58,17 @@ def test_a_column_of_another_type_than_the_tables_key_is_refused(embedded, text,
     assert set(whole(embedded)) == {text, *map(str, values)}
 
 
-def test_a_column_of_text_goes_into_a_key_of_every_type_that_its_values_are_of(embedded) -> None:
+@pytest.mark.parametrize("declared", [{"types": {"K": "date"}}, {"partition_keys": {"k": "date"}}])
+def test_a_column_of_text_goes_into_a_key_of_another_type_only_as_what_it_is_declared_to_be(embedded, declared) -> None:
     embedded.store_dataframe(NO_KEY, "db", "t", ["2016-10-31"], partition_keys={"k": "date"})
-    pin = embedded.store_dataframe(keyed(["2016-11-01"]), "db", "t", partition_by=["k"])
-    assert embedded.load_dataframe(pin)["k"].tolist() == ["2016-11-01"]
+    with pytest.raises(sfx.SchemaMismatch, match=r"'k' is string.*key of db\.t is date.*types=\{\"k\": \"date\"\}"):
+        embedded.store_dataframe(keyed(["2016-11-01"]), "db", "t", partition_by=["k"])
+    pin = embedded.store_dataframe(keyed(["2016-11-01"]), "db", "t", partition_by=["k"], **declared)
+    assert embedded.load_dataframe(pin)["k"].tolist() == [dt.date(2016, 11, 1)]
     embedded.store_dataframe(keyed([dt.date(2016, 11, 2)]), "db", "t", partition_by=["k"])
     assert whole(embedded) == [DAY, dt.date(2016, 11, 1), dt.date(2016, 11, 2)]
-    with pytest.raises(sfx.InvalidName, match="not how Hive writes a date"):
-        embedded.store_dataframe(keyed(["20161101"]), "db", "t", partition_by=["k"])
+    with pytest.raises(sfx.SchemaMismatch, match="'k'.*20161101"):
+        embedded.store_dataframe(keyed(["20161101"]), "db", "t", partition_by=["k"], **declared)
 
 
 @pytest.mark.parametrize("kinds", [("int64", "int8"), ("int8", "int64"), ("uint8", "int32")])
@@ -76,36 +85,121 @@ def test_a_partition_without_the_column_may_have_a_greater_number_than_a_narrow_
     assert embedded.load_dataframe("db", "t", filters=[("k", ">", 500)], columns=["k"])["k"].tolist() == [1000]
 
 
-def test_numbers_in_a_key_that_was_declared_a_text_are_read_with_texts_as_texts(embedded) -> None:
+def test_numbers_in_a_key_that_is_declared_a_text_are_texts(embedded) -> None:
     for _ in range(2):
-        embedded.store_dataframe(keyed([1]), "db", "t", partition_by=["k"], partition_keys={"k": "string"})
-    assert whole(embedded) == [1]
+        pin = embedded.store_dataframe(keyed([1]), "db", "t", partition_by=["k"], partition_keys={"k": "string"})
+    assert whole(embedded) == embedded.load_dataframe(pin)["k"].tolist() == ["1"]
     embedded.store_dataframe(NO_KEY, "db", "t", ["ab"])
     assert whole(embedded) == ["1", "ab"]
     assert [piece["k"].tolist() for piece in embedded.load_dataframe("db", "t", batches=True)] == [["1"], ["ab"]]
     assert embedded.load_dataframe("db", "t", filters=[("k", "=", "ab")])["k"].tolist() == ["ab"]
 
 
+KINDS = {
+    "period[M]": periods(1, "M"),
+    "period[D]": periods(2, "D"),
+    "a category of period[M]": pd.Categorical(periods(3, "M")),
+    "bigint": [4],
+    "UUID": [uuid.UUID(int=5)],
+    "interval[right] of int64 as text": pd.cut([6.5], [6, 7]),
+    "interval[left] of int64 as text": pd.cut([7.5], [7, 8], right=False),
+    "string": ["8"],
+}
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(KINDS, 2)))
+def test_a_key_column_of_another_kind_than_the_tables_key_is_refused(embedded, first, second) -> None:
+    one, other = first.removeprefix("a category of "), second.removeprefix("a category of ")
+    frames = {name: keyed(KINDS[name]) for name in (first, second)}
+    before = embedded.store_dataframe(frames[first], "db", "t", partition_by=["k"])
+    if one == other:
+        pin = embedded.store_dataframe(frames[second], "db", "t", partition_by=["k"])
+        pd.testing.assert_frame_equal(embedded.load_dataframe(pin), frames[second])
+        assert whole(embedded) == [pd.Period("1970-02", "M"), pd.Period("1970-04", "M")]
+        return
+    with pytest.raises(sfx.SchemaMismatch) as caught:
+        embedded.store_dataframe(frames[second], "db", "t", partition_by=["k"])
+    assert f"the column 'k' is {other} and the partition key of db.t is {one}: " in str(caught.value)
+    assert caught.value.table == "db.t"
+    assert embedded.pin("db", "t") == before
+    pd.testing.assert_frame_equal(embedded.load_dataframe("db", "t"), frames[first])
+
+
+@pytest.mark.parametrize("kind", ["period[M]", "UUID", "interval[right] of int64 as text"])
+def test_a_bare_value_is_refused_where_the_tables_key_is_more_than_its_hive_type(embedded, kind, tmp_path) -> None:
+    before = embedded.store_dataframe(keyed(KINDS[kind]), "db", "t", partition_by=["k"])
+    (value,) = before.batches
+    with pytest.raises(sfx.InvalidName, match=r"'k' of db\.t holds .*partition_by=") as caught:
+        embedded.store_dataframe(NO_KEY, "db", "t", [value])
+    assert kind in str(caught.value)
+    with pytest.raises(sfx.InvalidName, match=r"'k' of db\.t holds"):
+        embedded.open_batch("db", "t", [value])
+    (tmp_path / "old/k=2").mkdir(parents=True)
+    NO_KEY.to_parquet(tmp_path / "old/k=2/one.parquet")
+    with pytest.raises(sfx.InvalidName, match=r"'k' of db\.t holds"):
+        embedded.adopt("db", "t", str(tmp_path / "old"))
+    assert embedded.pin("db", "t") == before
+
+
+def test_a_period_is_refused_where_a_bare_value_was_a_number(embedded) -> None:
+    embedded.store_dataframe(NO_KEY, "db", "t", [1], partition_keys={"k": "bigint"})
+    with pytest.raises(sfx.SchemaMismatch, match=r"'k' is period\[M\] and the partition key of db\.t is bigint"):
+        embedded.store_dataframe(keyed(periods(2, "M")), "db", "t", partition_by=["k"])
+
+
+def test_one_of_several_keys_may_be_periods(embedded) -> None:
+    frame = pd.DataFrame({"Month": periods(1, "M"), "shop": ["a"], "n": [1]})
+    pin = embedded.store_dataframe(frame, "db", "t", partition_by=["shop", "month"])
+    pd.testing.assert_frame_equal(embedded.load_dataframe(pin), frame)
+    days = frame.assign(Month=periods(1, "D"))
+    with pytest.raises(sfx.SchemaMismatch, match="'month' is period"):
+        embedded.store_dataframe(days, "db", "t", partition_by=["shop", "month"])
+    shown = embedded.show("db", "t").keys
+    assert [one.kind.description for one in shown] == ["", "period[M]"]
+
+
+def test_a_repaired_table_knows_what_its_keys_are(embedded_uri) -> None:
+    warehouse = connect(embedded_uri)
+    warehouse.store_dataframe(keyed(periods(1, "M")), "db", "t", partition_by=["k"])
+    before = warehouse.show("db", "t")
+    for path in Path(embedded_uri.removeprefix("embedded://"), "_sfx").glob("metastore.sqlite*"):
+        path.unlink()
+    warehouse = connect(embedded_uri)
+    warehouse.repair("db", "t")
+    assert warehouse.show("db", "t") == before
+    with pytest.raises(sfx.SchemaMismatch, match=r"the partition key of db\.t is period\[M\]"):
+        warehouse.store_dataframe(keyed([2]), "db", "t", partition_by=["k"])
+    warehouse.store_dataframe(keyed(periods(2, "M")), "db", "t", partition_by=["k"])
+    assert warehouse.load_dataframe("db", "t")["k"].dtype == "period[M]"
+
+
+def forget_key_kinds(warehouse: Warehouse) -> None:
+    """Leave the table as an earlier version made it."""
+
+    def forget(info: TableInfo) -> TableInfo:
+        kept = {name: text for name, text in info.parameters.items() if not name.startswith("sfx.key.")}
+        return replace(info, parameters=kept)
+
+    warehouse.metastore.update_table(TableRef("db", "t"), forget)
+
+
+def test_a_table_of_a_version_that_did_not_note_its_keys_learns_what_they_are(embedded) -> None:
+    embedded.store_dataframe(keyed(periods(1, "M")), "db", "t", partition_by=["k"])
+    forget_key_kinds(embedded)
+    with pytest.raises(sfx.SchemaMismatch, match=r"is period\[D\] and the partition key of db\.t is period\[M\]"):
+        embedded.store_dataframe(keyed(periods(2, "D")), "db", "t", partition_by=["k"])
+    embedded.store_dataframe(keyed(periods(2, "M")), "db", "t", partition_by=["k"])
+    with pytest.raises(sfx.SchemaMismatch, match=r"the partition key of db\.t is period\[M\]"):
+        embedded.store_dataframe(keyed([2]), "db", "t", partition_by=["k"])
+
+
 @pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        (keyed(periods(1, "M")), keyed(periods(2, "D"))),
-        (keyed(periods(1, "M")), keyed([2])),
-        (keyed([1]), keyed(periods(2, "M"))),
-        (keyed(periods(1, "M")), None),
-        (None, keyed(periods(2, "M"))),
-    ],
+    "kind", [pa.timestamp("s", "UTC"), pa.duration("s"), pa.time32("s")], ids=["zone", "duration", "time of day"]
 )
-def test_periods_are_read_as_the_keys_numbers_where_other_partitions_have_none_or_others(
-    embedded, first, second
-) -> None:
-    for number, frame in enumerate((first, second), 1):
-        if frame is None:
-            embedded.store_dataframe(NO_KEY, "db", "t", [number], partition_keys={"k": "bigint"})
-        else:
-            pin = embedded.store_dataframe(frame, "db", "t", partition_by=["k"])
-            pd.testing.assert_frame_equal(embedded.load_dataframe(pin), frame)
-    assert whole(embedded) == [1, 2]
+def test_a_run_end_encoded_column_is_a_key_only_where_its_values_are(embedded, kind) -> None:
+    column = pa.RunEndEncodedArray.from_arrays([1], pa.array([5], kind))
+    with pytest.raises(sfx.SchemaMismatch, match="'k' cannot be a partition key"):
+        embedded.store_dataframe(pa.table({"k": column, "n": [1]}), "db", "t", partition_by=["k"])
 
 
 def test_keys_that_all_partitions_have_alike_keep_their_dtype(embedded) -> None:

@@ -12,11 +12,13 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import strategies as st
 
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.connect import connect
@@ -110,6 +112,92 @@ def check_diff(warehouse: Warehouse, pins: Pins) -> None:
     identical = warehouse.diff(before, after).identical
     assert not identical or same, "diff calls different rows identical"
     assert identical or not (same and type(a) is type(b) and type_of(a) == type_of(b)), "diff finds what is not there"
+
+
+NO_KEYS = (
+    *("float", "decimal", "bytes", "binary", "list", "tuple", "vector", "dict", "map", "struct", "null", "none", "nan"),
+    *("timedelta", "duration", "time32", "time64", "interval", "uint64", "bool8", "uuid", ", "),
+)
+"""Words in the names of kinds that are no keys, all but a few of them."""
+
+
+def is_key(name: str) -> bool:
+    return name == "UUID objects" or not any(word in name.lower() for word in NO_KEYS)
+
+
+def has_keys(drawn: Drawn) -> bool:
+    return all(len(present(column)) for _, column in drawn)
+
+
+@given(st.one_of(pairs(), pairs(is_key).filter(has_keys), pairs(is_key).filter(has_keys)))
+@settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+def test_what_a_table_accepts_as_partition_keys_is_what_every_read_gives(warehouse: Warehouse, drawn: Drawn) -> None:
+    note(f"{drawn[0][0]}: {drawn[0][1]!r}, then {drawn[1][0]}: {drawn[1][1]!r}")
+    table, pins = new_table(), []
+    for number, (name, column) in enumerate(drawn):
+        frame = keyed_frame(column, number)
+        try:
+            pin = warehouse.store_dataframe(frame, "law", table, partition_by=["c"])
+        except sfx.SfxError as error:
+            event(f"{type(error).__name__}")
+            assert "'c'" in str(error), f"the message names no column: {error}"
+        else:
+            event(f"key: {name}" if pin.batches else "no rows")
+            check_keyed_alone(warehouse, pin, frame)
+            pins += [pin] if pin.batches else []
+    event(f"{len(pins)} stored")
+    if pins:
+        check_keys_together(warehouse, table, pins)
+
+
+def keyed_frame(column: Column, number: int) -> Any:
+    """A frame of a key column without missing values, and of numbers that no other frame's rows have."""
+    there = present(column)
+    rows = np.arange(len(there)) + 10 * number
+    return (
+        pa.table({"c": there, "row": rows}) if isinstance(there, pa.Array) else pd.DataFrame({"c": there, "row": rows})
+    )
+
+
+def present(column: Any) -> Any:
+    """A column without what cannot be a partition's value whatever its type is."""
+    kept = [row for row, value in enumerate(meant(column)) if value not in (None, ("text", ""))]
+    if isinstance(column, pd.Series):
+        return column.iloc[kept].reset_index(drop=True)
+    rows = [column.slice(row, 1) for row in kept]  # pyarrow selects rows of some types only
+    return pa.concat_arrays(rows) if rows else column.slice(0, 0)
+
+
+def check_keyed_alone(warehouse: Warehouse, pin: sfx.BatchPin, frame: Any) -> None:
+    """All partitions of a store are the frame that was divided."""
+    if not pin.batches:
+        assert not len(frame)
+    elif isinstance(frame, pd.DataFrame):
+        back = warehouse.load_dataframe(pin).sort_values("row", ignore_index=True)
+        pd.testing.assert_frame_equal(back, frame)
+    else:
+        table = warehouse.load_dataframe(pin, as_="arrow")
+        assert table.column("c").type == frame.column("c").type
+        assert keys_by_row(table) == dict(enumerate(of_arrow(frame.column("c")), frame.column("row")[0].as_py()))
+
+
+def check_keys_together(warehouse: Warehouse, table: str, pins: list[sfx.BatchPin]) -> None:
+    """The keys of all partitions in a read of the whole table are those of the pins."""
+    for as_ in ("pandas", "arrow", "polars"):
+        together = keys_by_row(warehouse.load_dataframe("law", table, as_=as_))
+        alone = [keys_by_row(warehouse.load_dataframe(pin, as_=as_)) for pin in pins]
+        assert alone[-1].items() <= together.items(), f"{as_}, the rows stored last"
+        assert together.items() <= {row: key for one in alone for row, key in one.items()}.items(), as_
+        replaced = any(name in pins[-1].batches for pin in pins[:-1] for name in pin.batches)
+        assert replaced or len(together) == sum(map(len, alone)), f"{as_}, all rows"
+
+
+def keys_by_row(found: Any) -> dict[int, Any]:
+    """The key of each row."""
+    if isinstance(found, pd.DataFrame):
+        return dict(zip(found["row"].tolist(), of_pandas(found["c"]), strict=True))
+    table = arrow_of(found)
+    return dict(zip(table.column("row").to_pylist(), of_arrow(table.column("c")), strict=True))
 
 
 def frame_of(column: Column) -> Any:
