@@ -147,14 +147,14 @@ def test_a_period_is_refused_where_a_bare_value_was_a_number(embedded) -> None:
         embedded.store_dataframe(keyed(periods(2, "M")), "db", "t", partition_by=["k"])
 
 
-def test_one_of_several_keys_may_be_periods(embedded) -> None:
+def test_one_of_several_keys_may_be_periods(warehouse) -> None:
     frame = pd.DataFrame({"Month": periods(1, "M"), "shop": ["a"], "n": [1]})
-    pin = embedded.store_dataframe(frame, "db", "t", partition_by=["shop", "month"])
-    pd.testing.assert_frame_equal(embedded.load_dataframe(pin), frame)
+    pin = warehouse.store_dataframe(frame, "db", "t", partition_by=["shop", "month"])
+    pd.testing.assert_frame_equal(warehouse.load_dataframe(pin), frame)
     days = frame.assign(Month=periods(1, "D"))
     with pytest.raises(sfx.SchemaMismatch, match="'month' is period"):
-        embedded.store_dataframe(days, "db", "t", partition_by=["shop", "month"])
-    shown = embedded.show("db", "t").keys
+        warehouse.store_dataframe(days, "db", "t", partition_by=["shop", "month"])
+    shown = warehouse.show("db", "t").keys
     assert [one.kind.description for one in shown] == ["", "period[M]"]
 
 
