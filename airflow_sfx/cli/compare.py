@@ -94,7 +94,7 @@ def diff(
     with waiting(f"comparing batches of {chosen.ref}"):
         found = settings.warehouse.diff(*pins, keys=key or ())
     if as_json:
-        names = ("columns_added", "columns_removed", "columns_retyped", "identical")
+        names = ("columns_added", "columns_removed", "columns_retyped", "columns_renamed", "identical")
         fields = plain(found)
         assert isinstance(fields, dict)
         print_json({**fields, **{name: getattr(found, name) for name in names}})
@@ -145,6 +145,8 @@ def _show(found: BatchDiff) -> None:
             render.say(f"  changed {_pairs({**keys, **cells})}")
         else:
             render.say(f"  {example.kind} {_pairs(dict(example.after or example.before or {}))}")
+    if found.frame_before is not None and found.frame_after is not None:
+        render.say(f"frame {render.change(found.frame_before or '–', found.frame_after or '–')}")
     if found.identical:
         render.say("identical")
 
@@ -161,7 +163,7 @@ def _bound(value: object) -> object:
 def _cells(column: ColumnDiff) -> tuple[object, ...]:
     old, new = column.before, column.after
     return (
-        column.name,
+        render.change(column.name_before or column.name, column.name),
         render.change(_type(column.type_before, column.meaning_before), _type(column.type_after, column.meaning_after)),
         render.change(old and old.null_count, new and new.null_count),
         render.change(old and _bound(old.minimum), new and _bound(new.minimum)),

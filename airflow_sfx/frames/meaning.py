@@ -1,54 +1,107 @@
-"""What the columns of a frame are, in words that are equal where they mean the same: for whoever compares two frames."""
+"""What a load gives beside the rows, in words that are equal where it is the same: for whoever compares two frames."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import types
 
-from airflow_sfx.frames.arrow import AnyArray, AnyType
+from airflow_sfx.core.jsontext import compact
+from airflow_sfx.frames.arrow import AnyType
 from airflow_sfx.frames.hive import is_list
 from airflow_sfx.frames.kinds import parts_of
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.pandas_frame import memory_of
+from airflow_sfx.frames.pandas_objects import Spec
 
 _SHOWN = 6
+_LONGEST = 200
 
 
-def meanings_of(logical: LogicalSchema) -> dict[str, str]:
-    """What each column is: its logical type, not how a library holds it.
-
-    Units of time, time zones, frequencies and the order of categories are part of it. The widths of offsets and codes, and the
-    categories of a column without an order, are not.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a load gives beside the rows.
 
     Args:
-        logical: The frame's schema.
-
-    Returns:
-        By the names in lower case.
+        names: The columns' names by the names in lower case, in the frame's order.
+        meanings: What each column is, by the names in lower case: its logical type, and pandas' dtype where another one is
+            meant than the type has by itself. Units of time, zones, frequencies, kinds of null and categories are part of
+            it, also the order of those that have one. The widths of offsets and codes are not.
+        beside: What the frame has beside its columns: pandas' index, the name of the columns' axis, attrs.
 
     Example:
-        >>> schema = pa.schema([("at", pa.timestamp("s", "Asia/Tokyo")), ("s", pa.large_string())])
-        >>> meanings_of(LogicalSchema(schema))
+        >>> look = Look.of(pa.table({"At": pa.array([0], pa.timestamp("s", "Asia/Tokyo")), "s": ["a"]}))
+        >>> look.meanings
         {'at': 'timestamp[s, tz=Asia/Tokyo]', 's': 'string'}
     """
-    records: Mapping[str, Any] = (memory_of(logical.schema) or {}).get("columns", {})
-    found = {}
-    for column in logical.schema:
-        own = parts_of(column.type, records.get(column.name)).get("")
-        kind: Any = column.type
-        if types.is_dictionary(kind):
-            text = f"category of {own or _text(kind.value_type)}"
-            if kind.ordered:
-                text += f", ordered: {_in_order(logical.dictionaries[column.name])}"
-        else:
-            plain = _text(kind)
-            text = plain if own is None or own in _TOLD else f"{own} as {plain}"
-        found[column.name.lower()] = text
-    return found
+
+    names: Mapping[str, str]
+    meanings: Mapping[str, str]
+    beside: str
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Look:
+        """The look of a frame that was loaded as Arrow."""
+        logical = LogicalSchema.of(table)
+        memory = memory_of(table.schema)
+        records: Mapping[str, Spec] = (memory or {}).get("columns", {})
+        return cls(
+            {name.lower(): name for name in table.column_names},
+            {name.lower(): _meaning(logical, name, records.get(name)) for name in table.column_names},
+            _beside(table.schema, memory),
+        )
+
+
+def shortened(text: str) -> str:
+    """A text that is shown to people: the beginning of a long one, and what tells it from others that begin so."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({_digest(text)})"
+
+
+def _meaning(logical: LogicalSchema, name: str, record: Spec | None) -> str:
+    kind: Any = logical.schema.field(name).type
+    own = parts_of(kind, record).get("")
+    if types.is_dictionary(kind):
+        categories = [str(value) for value in logical.dictionaries[name]]
+        told = f", ordered: {_listed(categories, ' < ')}" if kind.ordered else f": {_listed(sorted(categories), ', ')}"
+        text = f"category of {own or _text(kind.value_type)}{told}"
+    else:
+        plain = _text(kind)
+        text = plain if own is None or own in _TOLD else f"{own} as {plain}"
+    flavour = _flavour(record)
+    return shortened(f"{text} ({flavour})" if flavour else text)
+
+
+def _flavour(record: Spec | None) -> str:
+    """As what pandas has a column, where that is not what it makes of the type by itself."""
+    match record:
+        case {"kind": "category" | "interval", "values": inner}:
+            return _flavour(inner)
+        case {"kind": "masked"}:
+            return "nullable"
+        case {"kind": "arrow", "type": kind}:
+            return f"{kind} of pyarrow"
+        case {"kind": "string", "storage": storage, "na": null}:
+            return f"{storage}, null is {null}"
+        case {"kind": "object", "type": _, "of": of, "null": null, **more}:
+            return f"objects of {of}, null is {null}{f', {compact(more)}' if more else ''}"
+    return ""  # the type, or the period or interval that it is, says it all
+
+
+def _beside(schema: pa.Schema, memory: Mapping[str, Any] | None) -> str:
+    if memory is not None:
+        told = {name: value for name, value in sorted(memory.items()) if name != "columns"}
+        return compact(told) if told else ""
+    with contextlib.suppress(ValueError, AttributeError):  # what another program noted is none of pandas' records
+        noted = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        told = {name: value for name, value in noted.items() if name not in ("creator", "pandas_version")}
+        return compact(told) if told else ""
+    return ""
 
 
 _TOLD = frozenset({"duration", "time of day", "timestamp with time zone", "uint64", "open"})
@@ -66,7 +119,7 @@ def _text(kind: AnyType) -> str:  # noqa: PLR0911  a table of types, in order
         return "binary"
     if types.is_decimal(kind):
         return f"decimal({kind.precision}, {kind.scale})"
-    if types.is_date(kind):
+    if types.is_date32(kind):
         return "date"
     if is_list(kind):
         return f"list<{_text(kind.value_type)}>"
@@ -77,9 +130,11 @@ def _text(kind: AnyType) -> str:  # noqa: PLR0911  a table of types, in order
     return str(kind)
 
 
-def _in_order(categories: AnyArray) -> str:
-    values = [str(value) for value in categories]
+def _listed(values: Sequence[str], between: str) -> str:
     if len(values) <= _SHOWN:
-        return " < ".join(values)
-    digest = hashlib.sha256(repr(values).encode()).hexdigest()[:8]
-    return f"{' < '.join(values[:_SHOWN])} < … ({len(values)}, {digest})"
+        return between.join(values)
+    return f"{between.join(values[:_SHOWN])}{between}… ({len(values)}, {_digest(repr(values))})"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -14,13 +14,13 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.core.wanted import stop_if_unwanted
 from airflow_sfx.warehouse.distribution import Distribution
-from airflow_sfx.warehouse.load import BatchFiles, load_batches, schemas_of
+from airflow_sfx.warehouse.load import BatchFiles, load_batches
 from airflow_sfx.warehouse.opened import OpenTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from airflow_sfx.core.manifest import Manifest
+    from airflow_sfx.frames.meaning import Look
     from airflow_sfx.warehouse.diff_rows import RowExample, RowsDiff
 
 
@@ -72,8 +72,9 @@ class ColumnDiff:
         changed: In how many of the changed rows it differs; None without keys.
         distribution: How its values are spread before and after; None of nested columns and where the type changed.
         meaning_before: What it was to the frames, where its Hive type does not tell it from what it is after: a period's
-            frequency, a time's zone, the order of categories. None where it means the same.
+            frequency, a time's zone, the order of categories, a nullable dtype. None where it means the same.
         meaning_after: What it is to the frames now.
+        name_before: Its name before, where that has other upper and lower case after; else None.
     """
 
     name: str
@@ -89,6 +90,7 @@ class ColumnDiff:
     distribution: Distribution | None = None
     meaning_before: str | None = None
     meaning_after: str | None = None
+    name_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class BatchDiff:
         changed: With keys, rows that are in both with other values; else 0.
         keys: The columns that told rows apart.
         examples: Some of the rows that differ, at most 20.
+        frame_before: What the one frame has beside its columns and rows, where the other has something else: the columns'
+            order, pandas' index, attrs. None where both have the same.
+        frame_after: What the other has.
     """
 
     before: BatchPin
@@ -120,6 +125,8 @@ class BatchDiff:
     changed: int = 0
     keys: tuple[str, ...] = ()
     examples: tuple[RowExample, ...] = ()
+    frame_before: str | None = None
+    frame_after: str | None = None
 
     @property
     def columns_added(self) -> tuple[str, ...]:
@@ -143,10 +150,21 @@ class BatchDiff:
         )
 
     @property
+    def columns_renamed(self) -> tuple[str, ...]:
+        """The columns whose names have other upper and lower case after."""
+        return tuple(column.name for column in self.columns if column.name_before is not None)
+
+    @property
     def identical(self) -> bool:
-        """Whether both hold the same columns, of the same types, and the same rows, in whatever order."""
-        columns = self.columns_added or self.columns_removed or self.columns_retyped
-        return not (columns or self.added or self.removed or self.changed)
+        """Whether loads of both give the same frame, in whatever order its rows are.
+
+        That is: columns of the same names in the same order, each of the same logical type and pandas dtype, with the same
+        categories; the same index and attrs; the same rows. Not part of it is what Arrow alone shows: the widths of offsets
+        and codes, metadata, ``not null``.
+        """
+        columns = self.columns_added or self.columns_removed or self.columns_retyped or self.columns_renamed
+        frames_differ = self.frame_before != self.frame_after
+        return not (columns or frames_differ or self.added or self.removed or self.changed)
 
 
 def diff_batches(
@@ -188,6 +206,8 @@ def diff_batches(
         >>> found.columns[1].name, found.columns[1].changed, found.columns[1].mean_before, found.columns[1].mean_after
         ('price', 1, 6.0, 7.0)
     """
+    from airflow_sfx.frames.meaning import Look
+
     partitions = PartitionsDiff.of(before, after)
     keys = _column_names(keys)
     wanted = [key.lower() for key in keys]
@@ -199,10 +219,12 @@ def diff_batches(
         side.check(keys)
     if memory is not None:
         _refuse_above(memory, sides)
-    tables = []
+    loaded = []
     for side in sides:
         stop_if_unwanted()
-        tables.append(side.read(with_keys))
+        loaded.append(side.read(with_keys))
+    looks = [None if table is None else Look.of(table) for table in loaded]
+    tables = [None if table is None else _in_lower_case(table) for table in loaded]
     rows = _compared(tables, wanted)
     names = list(dict.fromkeys([*sides[1].names, *sides[0].names]))
     return BatchDiff(
@@ -211,12 +233,13 @@ def diff_batches(
         sides[0].rows,
         sides[1].rows,
         partitions,
-        tuple(_column(name, sides, tables, rows) for name in names),
+        tuple(_column(name, sides, looks, tables, rows) for name in names),
         rows.added,
         rows.removed,
         rows.changed,
         keys,
         rows.examples,
+        *_beside(looks),
     )
 
 
@@ -231,7 +254,6 @@ class _Side:
         names: The columns' names as the frames had them, by the name in lower case.
         types: Their Hive types.
         statistics: Their figures in the batches that may differ.
-        meanings: What they are to the frames, in the batches that may differ.
     """
 
     table: OpenTable
@@ -240,7 +262,6 @@ class _Side:
     names: Mapping[str, str]
     types: Mapping[str, str]
     statistics: Mapping[str, ColumnStatistics]
-    meanings: Mapping[str, str]
 
     @classmethod
     def of(cls, table: OpenTable, pin: BatchPin, same: Sequence[str], with_keys: bool) -> _Side:
@@ -261,7 +282,6 @@ class _Side:
             {**{column.name.lower(): column.name for column in columns}, **{name: name for name in keys}},
             {**{column.name.lower(): column.type for column in columns}, **keys},
             {name.lower(): statistics for name, statistics in merged.items()},
-            _meanings(table, due),
         )
 
     def check(self, keys: Sequence[str]) -> None:
@@ -279,14 +299,14 @@ class _Side:
         return map(memory_to_compare, BatchFiles(self.table, self.due, whole=False).footers())
 
     def read(self, with_keys: bool) -> pa.Table | None:
-        """The rows that may differ, names in lower case; None where nothing may."""
+        """The rows that may differ, as one frame; None where nothing may."""
         if not self.due:
             return None
         batches = {manifest.partition: manifest.batch_id for manifest in self.due}
         found: pa.Table = load_batches(
             self.table, batches, columns=None, filters=None, as_="arrow", stream=False, with_keys=with_keys
         )
-        return found.rename_columns([name.lower() for name in found.column_names])
+        return found
 
 
 def _refuse_above(memory: int, sides: Sequence[_Side]) -> None:
@@ -314,12 +334,25 @@ def _column_names(keys: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _meanings(table: OpenTable, manifests: Sequence[Manifest]) -> dict[str, str]:
-    """What the columns of batches are, read as one frame."""
-    from airflow_sfx.frames.meaning import meanings_of
-    from airflow_sfx.frames.unify import unify
+def _in_lower_case(table: pa.Table) -> pa.Table:
+    return table.rename_columns([name.lower() for name in table.column_names])
 
-    return meanings_of(unify(list(schemas_of(table, manifests).values()))) if manifests else {}
+
+def _beside(looks: Sequence[Look | None]) -> tuple[str, str] | tuple[None, None]:
+    """What the frames have beside their columns, where they differ in it."""
+    from airflow_sfx.frames.meaning import shortened
+
+    before, after = looks
+    if before is None or after is None:
+        return None, None
+    orders = [list(look.names) for look in (before, after)]
+    moved = orders[0] != orders[1] and set(orders[0]) == set(orders[1])
+    texts = [f"columns {', '.join(order)}" if moved else "" for order in orders]
+    if before.beside != after.beside:
+        texts = [
+            "; ".join(filter(None, (text, look.beside))) for text, look in zip(texts, (before, after), strict=True)
+        ]
+    return (None, None) if texts[0] == texts[1] else (shortened(texts[0]), shortened(texts[1]))
 
 
 def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDiff:
@@ -332,16 +365,23 @@ def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDif
     return compare_rows(before, after, keys)
 
 
-def _column(name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None], rows: RowsDiff) -> ColumnDiff:
+def _column(
+    name: str,
+    sides: Sequence[_Side],
+    looks: Sequence[Look | None],
+    tables: Sequence[pa.Table | None],
+    rows: RowsDiff,
+) -> ColumnDiff:
     stop_if_unwanted()
     read = [None if table is None or name not in table.column_names else table.column(name) for table in tables]
     before, after = (_known(side.statistics.get(name), values) for side, values in zip(sides, read, strict=True))
-    meanings = [side.meanings.get(name) for side in sides]
+    meanings = [None if look is None else look.meanings.get(name) for look in looks]
     if None in meanings or meanings[0] == meanings[1]:
         meanings = [None, None]
+    old, new = (look and look.names.get(name) for look in looks)
     distinct = [None if v is None else counts.get(name) for v, counts in zip(read, rows.distinct, strict=True)]
     return ColumnDiff(
-        name=sides[1].names.get(name) or sides[0].names[name],
+        name=new or sides[1].names.get(name) or sides[0].names[name],
         type_before=sides[0].types.get(name),
         type_after=sides[1].types.get(name),
         before=before,
@@ -354,6 +394,7 @@ def _column(name: str, sides: Sequence[_Side], tables: Sequence[pa.Table | None]
         distribution=Distribution.of(read[0], read[1]),
         meaning_before=meanings[0],
         meaning_after=meanings[1],
+        name_before=old if old and new and old != new else None,
     )
 
 

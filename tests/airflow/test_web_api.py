@@ -328,6 +328,8 @@ def test_two_batches_are_compared(shop, client) -> None:
         asked = {"partition": "20130103", "before": before, "after": after}
         told = viewer.get(f"{TABLE}/diff", params=asked).json()
     assert (told["rows_before"], told["rows_after"], told["added"], told["identical"]) == (3, 5, 2, False)
+    assert told["frame_before"] is told["frame_after"] is None
+    assert {one["name_before"] for one in told["columns"]} == {None}
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,18 @@ def test_diff_exits_with_one_for_a_difference_only_if_asked(command) -> None:
     assert command("diff", TABLE, DAY, "current", "current", "--exit-code").returncode == 0
 
 
+def test_diff_shows_what_a_frame_has_beside_its_rows(command, warehouse) -> None:
+    there = warehouse.load_dataframe("sales", "sold_items", [DAY])
+    renamed = {there.columns[0]: there.columns[0].upper()}
+    warehouse.store_dataframe(there.rename(columns=renamed).rename_axis("row"), "sales", "sold_items", [DAY])
+    done = command("diff", TABLE, DAY)
+    assert f"{there.columns[0]} → {there.columns[0].upper()}" in done.stdout
+    assert 'frame – → {"index":{"name":"row"' in done.stdout
+    assert "identical" not in done.stdout
+    told = json.loads(command("diff", TABLE, DAY, "--json").stdout)
+    assert (told["columns_renamed"], told["identical"]) == ([there.columns[0].upper()], False)
+
+
 def test_publish_makes_a_staged_batch_current(command, warehouse) -> None:
     staged = warehouse.store_dataframe(SOLD, "sales", "sold_items", [DAY], publish=False)
     assert "staged, not published" in command("show", TABLE).stdout

@@ -143,25 +143,122 @@ def test_equal_values_of_another_logical_type_are_not_identical(warehouse, colum
     assert warehouse.diff(pins[0], pins[0]).identical
 
 
-def test_what_a_library_holds_otherwise_is_no_other_type(warehouse) -> None:
-    """Widths of offsets, nullable dtypes, unused categories and runs are no part of what a column means."""
-    plain = {"n": [1, 2, 3], "s": ["a", "b", "a"], "many": [[1], [], [2]]}
+def with_attrs(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.attrs["source"] = "till 3"
+    return frame
+
+
+PLAIN = pd.DataFrame({"n": [1, 2, 3], "s": ["a", "b", "a"]})
+CATEGORIES = PLAIN.astype("category")
+SHOWN = {
+    "nullable": (PLAIN, {"n": "Int64"}),
+    "pyarrow": (PLAIN, {"n": "int64[pyarrow]"}),
+    "text of pyarrow": (PLAIN, {"s": pd.ArrowDtype(pa.string())}),
+    "text with NA": (PLAIN, {"s": "string"}),
+    "objects": (PLAIN, {"s": object}),
+    "wider text of pyarrow": (
+        PLAIN.astype({"s": pd.ArrowDtype(pa.string())}),
+        {"s": pd.ArrowDtype(pa.large_string())},
+    ),
+    "an unused category": (CATEGORIES, {"s": pd.CategoricalDtype(["a", "b", "c"])}),
+    "nullable categories": (CATEGORIES, {"n": pd.CategoricalDtype(pd.Index([1, 2, 3], dtype="Int64"))}),
+}
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_another_dtype_in_pandas_is_another_type(warehouse, kind: str) -> None:
+    frame, dtypes = SHOWN[kind]
+    pins = [put(warehouse, frame), put(warehouse, frame.astype(dtypes))]
+    assert warehouse.load_dataframe(pins[1]).dtypes.to_dict() == frame.astype(dtypes).dtypes.to_dict()
+    found = warehouse.diff(*pins)
+    assert (found.identical, found.columns_retyped) == (False, tuple(dtypes))
+    assert (found.added, found.removed) == (0, 0)
+    assert warehouse.diff(pins[1], put(warehouse, frame.astype(dtypes))).identical
+
+
+def test_kinds_of_null_are_part_of_a_type(warehouse) -> None:
+    nulls = [pd.DataFrame({"s": pd.Series(["a", null], dtype=object)}) for null in (None, float("nan"), pd.NA)]
+    first, *others = [put(warehouse, frame) for frame in nulls]
+    assert [warehouse.diff(first, other).columns_retyped for other in others] == [("s",), ("s",)]
+    assert column(warehouse.diff(first, others[0]), "s").meaning_after == "string (objects of str, null is nan)"
+
+
+BESIDE = {
+    "columns in another order": (PLAIN[["s", "n"]], "columns n, s", "columns s, n"),
+    "range": (PLAIN.set_axis(range(10, 13)), "", '{"index":{"name":null,"range":[10,13,1]}}'),
+    "name of the index": (PLAIN.rename_axis("row"), "", '{"index":{"name":"row","range":[0,3,1]}}'),
+    "name of the axis": (PLAIN.rename_axis(columns="what"), "", '{"axis":"what"}'),
+    "attrs": (with_attrs(PLAIN.copy()), "", '{"attrs":{"source":"till 3"}}'),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_a_load_gives_beside_columns_is_part_of_the_frame(warehouse, kind: str) -> None:
+    frame, before, after = BESIDE[kind]
+    found = warehouse.diff(put(warehouse, PLAIN), put(warehouse, frame))
+    assert (found.frame_before, found.frame_after, found.identical) == (before, after, False)
+    assert (found.columns_retyped, found.columns_renamed, found.added, found.removed) == ((), (), 0, 0)
+    assert warehouse.diff(found.after, put(warehouse, frame)).identical
+
+
+def test_a_long_description_of_a_frame_is_cut_and_still_tells_it_from_others(warehouse) -> None:
+    frames = []
+    for end in "ab":
+        frames.append(PLAIN.copy())
+        frames[-1].attrs["note"] = "x" * 1000 + end
+    found = warehouse.diff(*[put(warehouse, frame) for frame in frames])
+    assert found.frame_before != found.frame_after
+    assert max(len(found.frame_before), len(found.frame_after)) < 220
+
+
+def test_names_are_compared_as_they_are_spelled(warehouse) -> None:
+    found = warehouse.diff(put(warehouse, PLAIN), put(warehouse, PLAIN.rename(columns={"n": "N"})), keys=["n"])
+    assert (found.columns_renamed, found.identical) == (("N",), False)
+    assert (column(found, "N").name_before, column(found, "s").name_before) == ("n", None)
+    assert (found.added, found.removed, found.changed, found.columns_added) == (0, 0, 0, ())
+
+
+def test_of_several_batches_the_newest_spelling_counts_as_in_a_load(warehouse) -> None:
+    frames = {"a": PLAIN.rename(columns={"n": "N"}), "b": PLAIN}
+
+    def led_by(day: str, other: str) -> sfx.BatchPin:
+        while True:  # two partitions may have batches of one second
+            warehouse.store_dataframe(frames[day], "sales", "days", [day])
+            pin = warehouse.pin("sales", "days")
+            if pin.batches[day] > pin.batches[other]:
+                return pin
+
+    warehouse.store_dataframe(frames["b"], "sales", "days", ["b"])
+    upper, lower = led_by("a", "b"), led_by("b", "a")
+    assert [next(iter(warehouse.load_dataframe(pin))) for pin in (upper, lower)] == ["N", "n"]
+    found = warehouse.diff(upper, lower)
+    assert (found.columns_renamed, column(found, "n").name_before) == (("n",), "N")
+
+
+def test_what_only_arrow_shows_is_no_difference(warehouse) -> None:
+    """Widths of offsets and codes, runs, metadata and `not null` are not part of what a frame is."""
     held = [
-        pa.table(plain),
+        pa.table({"n": [1, 1], "s": ["a", "b"], "many": [[1], []]}),
         pa.table(
             {
-                "n": plain["n"],
-                "s": pa.array(plain["s"], pa.large_string()),
-                "many": pa.array(plain["many"], pa.large_list(pa.int64())),
+                "n": pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array([1])),
+                "s": pa.array(["a", "b"], pa.large_string()),
+                "many": pa.array([[1], []], pa.large_list(pa.int64())),
             }
         ),
-        pd.DataFrame({**plain, "n": pd.array(plain["n"], dtype="Int64")}),
+        pa.table(
+            {"n": [1, 1], "s": ["a", "b"], "many": [[1], []]},
+            pa.schema(
+                [pa.field("n", pa.int64(), False), ("s", pa.string()), ("many", pa.list_(pa.int64()))], {"k": "v"}
+            ),
+        ),
     ]
     first, *others = [put(warehouse, frame) for frame in held]
-    assert [warehouse.diff(first, other).columns_retyped for other in others] == [(), ()]
     assert all(warehouse.diff(first, other).identical for other in others)
-    categories = [pd.DataFrame({"c": pd.Categorical(["a"], listed)}) for listed in (["a"], ["b", "a"])]
-    assert warehouse.diff(*(warehouse.store_dataframe(one, "sales", "shops", DAY) for one in categories)).identical
+    in_any_order = [pd.DataFrame({"c": pd.Categorical(["a"], listed)}) for listed in (["a", "b"], ["b", "a"])]
+    pins = [warehouse.store_dataframe(one, "sales", "shops", DAY) for one in in_any_order]
+    assert warehouse.diff(*pins).identical
+    assert warehouse.load_dataframe(pins[0]).dtypes.equals(warehouse.load_dataframe(pins[1]).dtypes)
 
 
 def test_keys_that_are_no_columns_or_repeat_are_refused(warehouse) -> None:

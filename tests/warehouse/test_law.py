@@ -106,12 +106,20 @@ def check_whole(warehouse: Warehouse, table: str, pins: Pins) -> None:
 
 
 def check_diff(warehouse: Warehouse, pins: Pins) -> None:
-    """Two batches are identical if their rows are, and if, and only if, they mean the same."""
+    """Two batches are identical if, and only if, the frames that were stored, and that loads give, are."""
     (before, a), (after, b) = pins.values()
     same = sorted(map(repr, meant(a))) == sorted(map(repr, meant(b)))
-    identical = warehouse.diff(before, after).identical
-    assert not identical or same, "diff calls different rows identical"
-    assert identical or not (same and type(a) is type(b) and type_of(a) == type_of(b)), "diff finds what is not there"
+    shown = [shown_by_pandas(warehouse.load_dataframe(pin)["c"]) for pin in (before, after)]
+    found = warehouse.diff(before, after)
+    assert not found.identical or same, "diff calls different rows identical"
+    assert not found.identical or shown[0] == shown[1], "diff calls identical what a load shows as something else"
+    alike = same and shown[0] == shown[1] and type(a) is type(b) and type_of(a) == type_of(b)
+    assert found.identical or not alike, "diff finds what is not there"
+
+
+def shown_by_pandas(column: pd.Series) -> Any:
+    """What a column is in pandas, beside its values: of objects, of which types they are."""
+    return column.dtype, sorted({type(value).__name__ for value in column} if column.dtype == object else ())
 
 
 NO_KEYS = (

@@ -252,6 +252,7 @@ class ColumnDiffDocument(BaseModel):
         None, description="What the Hive type does not say, where it is another one after."
     )
     meaning_after: str | None = None
+    name_before: str | None = Field(None, description="The name before, where it was spelled otherwise.")
 
 
 class DiffDocument(BaseModel):
@@ -267,6 +268,10 @@ class DiffDocument(BaseModel):
     identical: bool
     columns: list[ColumnDiffDocument]
     examples: list[dict[str, object]]
+    frame_before: str | None = Field(
+        None, description="What the frame has beside its columns, such as an index, where it is something else after."
+    )
+    frame_after: str | None = None
 
 
 class Asked(BaseModel):

@@ -6,13 +6,14 @@ import { h, named, number, svg, table as rows, text } from "./dom.js";
 export async function diff(name, key, before, after) {
   const found = await get(`tables/${named(name)}/diff`, { partition: key, before, after });
   const columns = found.columns.map((one) => [
-    one.name, change(kind(one.type_before, one.meaning_before), kind(one.type_after, one.meaning_after)), change(one.before?.null_count, one.after?.null_count), change(range(one.before), range(one.after)),
+    change(one.name_before ?? one.name, one.name), change(kind(one.type_before, one.meaning_before), kind(one.type_after, one.meaning_after)), change(one.before?.null_count, one.after?.null_count), change(range(one.before), range(one.after)),
     change(rounded(one.mean_before), rounded(one.mean_after)), change(one.distinct_before, one.distinct_after), spread(one.distribution),
   ]);
   const examples = found.examples.map((one) => [one.kind, values(one.before), values(one.after)]);
   return [
     h("h1", {}, `${name} ${key}`),
     h("p", { class: "now" }, found.identical ? "Both hold the same." : `Rows ${change(found.rows_before, found.rows_after)}: ${number(found.added)} added, ${number(found.removed)} removed.`),
+    found.frame_before === found.frame_after ? null : h("p", {}, `Frame ${change(found.frame_before || "–", found.frame_after || "–")}`),
     rows(`${before} → ${after}`, ["column", "type", "nulls", "range", "mean", "distinct", "before above, after below"], columns),
     examples.length ? rows("some of the rows that differ", ["what", "before", "after"], examples) : null,
   ];
