@@ -156,7 +156,7 @@ class BatchDiff:
 
     @property
     def identical(self) -> bool:
-        """Whether loads of both give the same frame, in whatever order its rows are.
+        """Whether loads of the partitions that have another batch give the same frame, in whatever order its rows are.
 
         That is: columns of the same names in the same order, each of the same logical type and pandas dtype, with the same
         categories; the same index and attrs; the same rows. Not part of it is what Arrow alone shows: the widths of offsets

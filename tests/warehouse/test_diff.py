@@ -229,7 +229,9 @@ def test_of_several_batches_the_newest_spelling_counts_as_in_a_load(warehouse) -
                 return pin
 
     warehouse.store_dataframe(frames["b"], "sales", "days", ["b"])
-    upper, lower = led_by("a", "b"), led_by("b", "a")
+    upper = led_by("a", "b")
+    warehouse.store_dataframe(frames["a"], "sales", "days", ["a"])
+    lower = led_by("b", "a")
     assert [next(iter(warehouse.load_dataframe(pin))) for pin in (upper, lower)] == ["N", "n"]
     found = warehouse.diff(upper, lower)
     assert (found.columns_renamed, column(found, "n").name_before) == (("n",), "N")
