@@ -24,6 +24,7 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.arrow import AnyArray, AnyField, AnyType
+from airflow_sfx.frames.hive import only_nulls
 
 COMPARE: dict[str, Callable[[Any, Any], pc.Expression]] = {
     "==": lambda column, value: column == value,
@@ -94,7 +95,7 @@ def comparison(column: AnyField, operator: str, value: object, categories: AnyAr
     field: Any = pc.field(column.name)
     try:
         value = _plain(value)
-        if value is None or types.is_null(kind):
+        if value is None or only_nulls(kind):
             return unknown()
         if types.is_dictionary(kind):
             if kind.ordered and categories is not None and operator not in ("==", "!="):

@@ -126,6 +126,18 @@ def is_open(arrow: AnyType) -> bool:
     return types.is_struct(arrow) and arrow.num_fields > 0 and all(is_open(field.type) for field in arrow.fields)
 
 
+def only_nulls(arrow: AnyType) -> bool:
+    """Whether a type has no values but null: null itself, and categories or runs of it.
+
+    Example:
+        >>> only_nulls(pa.dictionary(pa.int8(), pa.null())), only_nulls(pa.list_(pa.null()))
+        (True, False)
+    """
+    if types.is_dictionary(arrow) or types.is_run_end_encoded(arrow):
+        return only_nulls(arrow.value_type)
+    return types.is_null(arrow)
+
+
 def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
     """The Hive columns of a frame.
 

@@ -15,7 +15,7 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import OPEN, Column, ColumnKind, TimeMarks
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyType
-from airflow_sfx.frames.hive import columns_of, is_list
+from airflow_sfx.frames.hive import columns_of, is_list, only_nulls
 from airflow_sfx.frames.logical import LogicalSchema
 from airflow_sfx.frames.pandas_frame import memory_of
 from airflow_sfx.frames.pandas_objects import Spec
@@ -136,7 +136,7 @@ def filled(one: Any, other: Any) -> AnyType:
         >>> filled(pa.list_(pa.null()), pa.list_(pa.int8())), filled(pa.int8(), pa.null())
         (ListType(list<item: int8>), DataType(int8))
     """
-    if types.is_null(one) or one == other:
+    if one == other or (only_nulls(one) and not types.is_null(other)):
         return other
     if types.is_list(one) and types.is_list(other):
         return pa.list_(filled(one.value_type, other.value_type))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, TimeMarks
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
 
@@ -92,30 +94,65 @@ def dictionary_of(column: AnyColumn) -> AnyArray:
     return chunks[0].dictionary if chunks else pa.array([], kind.value_type)
 
 
+def with_shared_dictionaries(table: pa.Table) -> pa.Table:
+    """Give all chunks of each dictionary column the same values.
+
+    Raises:
+        SchemaMismatch: Arrow cannot unify a column's values, or its codes are too few for all of them.
+    """
+    return _with_dictionaries(table, _shared)
+
+
 def one_dictionary(table: pa.Table) -> pa.Table:
-    """Give all chunks of each dictionary column the same values, each value once and none null."""
+    """Give all chunks of each dictionary column the same values, each value once and none null.
+
+    Raises:
+        SchemaMismatch: As for `with_shared_dictionaries`.
+    """
+    return _with_dictionaries(table, lambda column: _distinct(_shared(column)))
+
+
+def _with_dictionaries(table: pa.Table, change: Callable[[AnyColumn], AnyColumn]) -> pa.Table:
     if not any(pa.types.is_dictionary(column.type) for column in table.schema):
         return table
-    table = table.unify_dictionaries()
-    for position, column in enumerate(table.schema):
-        if not pa.types.is_dictionary(column.type):
-            continue
-        chunked: AnyColumn = table.column(position)
-        if not chunked.num_chunks:
-            continue
-        values = chunked.chunk(0).dictionary
-        if values.null_count or not _distinct(values):
-            decoded = pa.chunked_array([chunk.dictionary_decode() for chunk in chunked.chunks]).combine_chunks()
-            encoded = decoded.dictionary_encode()
-            fixed = pa.DictionaryArray.from_arrays(
-                encoded.indices.cast(column.type.index_type), encoded.dictionary, ordered=column.type.ordered
-            )
-            table = table.set_column(position, column, fixed)
-    return table
+    columns: list[AnyColumn] = []
+    for column, values in zip(table.schema, table.columns, strict=True):
+        try:
+            columns.append(change(values) if pa.types.is_dictionary(column.type) else values)
+        except pa.ArrowException as error:
+            raise SchemaMismatch(
+                f"column {column.name!r} ({column.type}) has categories that Arrow cannot put together ({error}): convert it "
+                "to plain values, or give all its chunks one dictionary"
+            ) from error
+    return pa.Table.from_arrays(columns, schema=table.schema)
 
 
-def _distinct(values: AnyArray) -> bool:
+def _shared(column: AnyColumn) -> AnyColumn:
+    kind: Any = column.type
+    if pa.types.is_null(kind.value_type):  # null may be among its values, and Arrow unifies none of them
+        codes: Any = pa.nulls(len(column), kind.index_type)
+        return pa.chunked_array([pa.DictionaryArray.from_arrays(codes, pa.nulls(0), ordered=kind.ordered)])
+    chunks: list[Any] = column.chunks
+    if any(chunk.dictionary.null_count for chunk in chunks):
+        column = _with_values_once(column)
+    return column.unify_dictionaries()
+
+
+def _distinct(column: AnyColumn) -> AnyColumn:
+    values = dictionary_of(column)
     try:
-        return len(values.unique()) == len(values)
+        repeats = len(values.unique()) < len(values)
     except pa.ArrowNotImplementedError:  # string views and nested values cannot be hashed, nor unified above
-        return True
+        return column
+    return _with_values_once(column) if repeats else column
+
+
+def _with_values_once(column: AnyColumn) -> AnyColumn:
+    """A dictionary column with each of its values once and none null, in their order, used or not."""
+    kind: Any = column.type
+    made: list[AnyArray] = []
+    for chunk in column.chunks:
+        values = chunk.dictionary.drop_null().unique()
+        codes: Any = pc.index_in(chunk.dictionary, value_set=values).take(chunk.indices)
+        made.append(pa.DictionaryArray.from_arrays(codes.cast(kind.index_type), values, ordered=kind.ordered))
+    return pa.chunked_array(made, type=kind)

@@ -69,7 +69,8 @@ def _meaning(logical: LogicalSchema, name: str, record: Spec | None) -> str:
     if types.is_dictionary(kind):
         categories = [str(value) for value in logical.dictionaries[name]]
         told = f", ordered: {_listed(categories, ' < ')}" if kind.ordered else f": {_listed(sorted(categories), ', ')}"
-        text = f"category of {own or _text(kind.value_type)}{told}"
+        values = _text(kind.value_type) if own is None or own in _TOLD else own
+        text = f"category of {values}{told}"
     else:
         plain = _text(kind)
         text = plain if own is None or own in _TOLD else f"{own} as {plain}"

@@ -36,6 +36,8 @@ _MASKED = {
     "double": "Float64",
     "bool": "boolean",
 }
+_OF_NOTHING = ("object", "float64")
+"""The dtypes that pandas gives to categories where there are none and nobody has said what they are to be."""
 
 
 def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[Any, Spec | None]:  # noqa: PLR0911  a table of types, in order
@@ -256,8 +258,9 @@ def _encode_category(values: Any, what: str) -> tuple[Any, Spec]:
         dictionary = pa.array([str(category) for category in categories], pa.string())
         if len(dictionary.unique()) != len(dictionary):
             raise SchemaMismatch(f"column {what!r} has categories that are one as text: give them labels that differ")
-    elif types.is_null(dictionary.type):
-        dictionary = pa.array([], pa.string())
+    elif not len(categories) and categories.dtype in _OF_NOTHING:
+        spec["values"] = {"kind": "empty", "dtype": str(categories.dtype)}
+        dictionary = pa.nulls(0)
     codes = values.codes
     indices = pa.array(codes, mask=codes == -1)
     return pa.DictionaryArray.from_arrays(indices, dictionary, ordered=bool(values.ordered), safe=False), spec
@@ -267,7 +270,8 @@ def _decode_category(column: AnyColumn, spec: Spec) -> Any:
     import pandas as pd
 
     kind: Any = column.type
-    chunks: list[Any] = column.unify_dictionaries().chunks
+    shared = column if types.is_null(kind.value_type) else column.unify_dictionaries()
+    chunks: list[Any] = shared.chunks
     dictionary = chunks[0].dictionary if chunks else pa.array([], kind.value_type)
     inner: Spec | None = spec.get("values")
     labels = _array_of(spec["labels"]) if "labels" in spec else None
@@ -275,12 +279,9 @@ def _decode_category(column: AnyColumn, spec: Spec) -> Any:
         made = pd.Index(decode_values(pa.chunked_array([labels]), inner))
         if [str(one) for one in made] != dictionary.to_pylist():  # batches with other intervals were read together
             made = pd.Index(plain_values(pa.chunked_array([dictionary])))
-    elif inner is not None and inner.get("of") == "null":
-        made = (
-            pd.Index([], dtype=object)
-            if not len(dictionary)
-            else pd.Index(plain_values(pa.chunked_array([dictionary])))
-        )
+    elif inner is not None and (inner["kind"] == "empty" or inner.get("of") == "null"):
+        dtype = inner.get("dtype", "object")  # which earlier versions, with objects of "null", do not say
+        made = pd.Index(plain_values(pa.chunked_array([dictionary]))) if len(dictionary) else pd.Index([], dtype=dtype)
     else:
         made = pd.Index(decode_values(pa.chunked_array([dictionary]), inner), dtype=_index_dtype(inner))
     codes: AnyColumn = pa.chunked_array([chunk.indices for chunk in chunks], type=kind.index_type)

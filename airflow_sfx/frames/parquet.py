@@ -17,6 +17,7 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.statistics import ColumnStatistics
 from airflow_sfx.frames.arrow import AnyColumn
 from airflow_sfx.frames.footer import Place, merge_statistics, places_of, statistics_of
+from airflow_sfx.frames.logical import with_shared_dictionaries
 from airflow_sfx.frames.physical import PhysicalTable, convert, physical_schema, units_of
 
 Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
@@ -167,7 +168,7 @@ class Encoder:
     def _stored(self, table: pa.Table) -> pa.Table:
         if table.column_names != self._names:
             table = table.select(self._names)
-        return table.unify_dictionaries() if self._has_dictionaries else table
+        return with_shared_dictionaries(table) if self._has_dictionaries else table
 
     def _known(self, table: pa.Table) -> _Traits:
         if self._traits is None:

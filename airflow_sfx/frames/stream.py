@@ -17,16 +17,15 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import TimeMarks
 from airflow_sfx.frames.arrays import to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyColumn, AnyField
+from airflow_sfx.frames.hive import only_nulls
 from airflow_sfx.frames.kinds import filled, marks_of, open_parts
-from airflow_sfx.frames.logical import LogicalSchema, dictionary_of, one_dictionary, schema_of
+from airflow_sfx.frames.logical import LogicalSchema, dictionaries_of, dictionary_of, one_dictionary, schema_of
 from airflow_sfx.frames.names import check_names
 from airflow_sfx.frames.pandas_frame import memory_of, with_memory
 from airflow_sfx.frames.pandas_values import joined_labels, label_type
 
 _HELD_BYTES = 64 << 20
 """How much of a stream may be held back until the types of all its columns are known."""
-_LIKE_TEXT = ("null", "str")
-"""Objects that go together as categories: where there are none yet, they are of text."""
 
 
 class Stream:
@@ -69,7 +68,8 @@ class Stream:
     @property
     def logical(self) -> LogicalSchema:
         """The schema with the categories and times seen so far; complete when the stream has ended."""
-        return LogicalSchema(self.schema, dict(self.dictionaries), dict(self._marks))
+        empty = dictionaries_of(self.schema.empty_table())
+        return LogicalSchema(self.schema, empty | self.dictionaries, dict(self._marks))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The batches of all tables, of one schema.
@@ -115,7 +115,8 @@ class Stream:
             self._marks[name] = self._marks.get(name, marks) | marks
 
     def _column(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
-        if isinstance(field.type, pa.DictionaryType) and types.is_dictionary(column.type):
+        coded = isinstance(field.type, pa.DictionaryType) and types.is_dictionary(column.type)
+        if coded and not only_nulls(column.type):
             return self._category(column, field, number)
         if column.type == field.type:
             return column
@@ -170,7 +171,7 @@ class Stream:
 
     def _note_labels(self, name: str, record: Any, column: AnyColumn, known: Mapping[str, AnyArray]) -> None:
         """Keep in mind the intervals that a table adds to those that are a column's categories."""
-        if _says_nothing(column) or not isinstance(record, dict) or "labels" not in record:
+        if _says_nothing(column) or not isinstance(record, dict) or "labels" not in record or name not in known:
             return
         first, values = self._records[name], dictionary_of(column)
         if not values.equals(known[name]):
@@ -220,11 +221,12 @@ def _typed_by(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
     for field in schema:
         position = later.get_field_index(field.name)
         kind = field.type if position < 0 else filled(field.type, later.field(position).type)
-        if types.is_null(field.type) and kind != field.type:
+        fields.append(field.with_type(kind))
+        if only_nulls(field.type) and kind != field.type:
             known.pop(field.name, None)
             if field.name in records[1]:
                 known[field.name] = records[1][field.name]
-        fields.append(field.with_type(kind))
+            fields[-1] = later.field(position).with_nullable(field.nullable)  # with what polars notes of an enum
     made = schema_of(fields, schema.metadata)
     memory = memory_of(schema)
     return made if memory is None or known == records[0] else with_memory(made, {**memory, "columns": known})
@@ -249,7 +251,7 @@ def _essence(record: Any) -> Any:
         return None
     found = {key: value for key, value in record.items() if key not in ("type", "null", "labels", "values")}
     values = _essence(record.get("values"))
-    if values is not None and values.get("of") not in _LIKE_TEXT:
+    if values is not None:
         found["values"] = values
     if "labels" in record:
         found["labels"] = str(label_type(record))

@@ -15,7 +15,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, TimeMarks
 from airflow_sfx.frames.arrays import to_wider
 from airflow_sfx.frames.arrow import AnyArray, AnyField, AnyType
-from airflow_sfx.frames.hive import arrow_type, is_list
+from airflow_sfx.frames.hive import arrow_type, is_list, only_nulls
 from airflow_sfx.frames.kinds import parts_of, typed_paths
 from airflow_sfx.frames.logical import LogicalSchema, schema_of
 from airflow_sfx.frames.pandas_frame import memory_of, nameless_levels, with_memory, without_index
@@ -27,6 +27,8 @@ _BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
 _HARMLESS = ("UUID", "tuple", "uint64", "extension", "timestamp")
 """What is cast, or refused, where batches of one column differ in it, and never becomes another value."""
 _AS_TEXT = " as text"
+_ENUM = b"_PL_ENUM_VALUES2"
+"""The key of a field's metadata under which polars has the categories of its enums."""
 _ALIKE = (
     (pa.string(), pa.large_string(), pa.string_view()),
     _BINARY,
@@ -160,27 +162,44 @@ def _grows(kind: Any, unified: Any) -> bool:
 
 
 def _one_column(group: Sequence[_Own]) -> tuple[AnyField, AnyArray | None]:
-    field, owner = group[0].field, group[0].logical
     _refuse_other_kinds(group)
-    if all(other.field.type == field.type for other in group[1:]) and not types.is_dictionary(field.type):
+    known = _with_values(group)
+    field = known[0].field.with_name(group[0].field.name)
+    alike = all(other.field.type == field.type for other in known[1:])
+    if alike and not types.is_dictionary(field.type):
         return field, None
     finest = _Finest.of(group)
     kind: Any = field.type
-    for other in group[1:]:
+    for other in known[1:]:
         kind = _wider(kind, other.field.type, field.name, finest)
     if not types.is_dictionary(kind):
-        return field.with_type(kind), None
-    dictionary = owner.dictionaries.get(field.name, pa.array([], kind.value_type))
+        return _of_no_enum(field).with_type(kind), None
+    dictionary = known[0].logical.dictionaries.get(known[0].field.name, pa.array([], kind.value_type))
     same: Any = True
-    for other in group[1:]:
+    for other in known[1:]:
         values = other.logical.dictionaries.get(other.field.name)
         if values is not None and len(values) and not values.equals(dictionary):
             dictionary = _union(dictionary, values, kind.value_type, field.name)
             same = False
-    if same and kind == field.type:
+    if same and alike:
         return field, dictionary
     # The order of categories of several batches is nobody's: it is kept only where all agree.
-    return field.with_type(pa.dictionary(pa.int32(), kind.value_type, kind.ordered and same)), dictionary
+    wide = pa.dictionary(pa.int32(), kind.value_type, kind.ordered and same)
+    return (field if same else _of_no_enum(field)).with_type(wide), dictionary
+
+
+def _with_values(group: Sequence[_Own]) -> Sequence[_Own]:
+    """The batches whose type says something of values; the first if none does."""
+    return [own for own in group if not only_nulls(own.field.type)] or group[:1]
+
+
+def _of_no_enum(field: AnyField) -> AnyField:
+    """A field without what polars notes of an enum's categories, by which it would read all others as null."""
+    metadata: dict[bytes, bytes] = dict(field.metadata or {})
+    if _ENUM not in metadata:
+        return field
+    del metadata[_ENUM]
+    return field.with_metadata(metadata) if metadata else field.remove_metadata()
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +374,7 @@ def _common_memory(
 
 def _record(field: AnyField, group: Sequence[_Own]) -> Spec | None:
     """A column's record where all batches agree that have values in it; else it is read as plain values."""
-    known = [own for own in group if not types.is_null(own.field.type)] or group[:1]
+    known = _with_values(group)
     coded = types.is_dictionary(field.type)
     records = [own.record if coded else _of_values(own) for own in known]
     first = records[0]

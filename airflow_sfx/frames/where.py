@@ -12,6 +12,7 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.comparison import COMPARE, among, comparison, unknown
+from airflow_sfx.frames.hive import only_nulls
 
 if TYPE_CHECKING:
     from sqlglot import expressions as sql
@@ -70,7 +71,7 @@ class _Reader:
     def __init__(self, text: str, schema: pa.Schema) -> None:
         self._text = text
         self._schema = schema
-        self._names = {column.name.lower(): column.name for column in schema if not types.is_null(column.type)}
+        self._names = {column.name.lower(): column.name for column in schema if not only_nulls(column.type)}
 
     def expression(self, node: sql.Expr) -> pc.Expression:
         from sqlglot import expressions as sql

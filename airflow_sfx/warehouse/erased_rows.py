@@ -107,10 +107,16 @@ def _categories_meant(logical: LogicalSchema, columns: Sequence[str], condition:
 
 def _categorical(logical: LogicalSchema) -> list[str]:
     """The columns with categories. Intervals are categories with a record of their own, and nobody's name."""
+    import pyarrow as pa
+
     from airflow_sfx.frames.pandas_frame import memory_of
 
     records = (memory_of(logical.schema) or {}).get("columns", {})
-    return [name for name in logical.dictionaries if "labels" not in (records.get(name) or {})]
+    return [
+        name
+        for name, values in logical.dictionaries.items()
+        if not pa.types.is_null(values.type) and "labels" not in (records.get(name) or {})
+    ]
 
 
 def without(table: OpenTable, ledger: Ledger, match: Match) -> Manifest:

@@ -1,4 +1,4 @@
-"""Columns of every logical type, for hypothesis: pandas columns of each dtype, and Arrow columns of types that pandas lacks."""
+"""Columns of every logical type, for hypothesis: pandas columns of each dtype, Arrow's and polars' of types that pandas lacks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 from hypothesis import strategies as st
 from pyarrow.compute import run_end_encode
@@ -17,7 +18,7 @@ UNITS = ("s", "ms", "us", "ns")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
 FREQUENCIES = ("M", "D", "Q-DEC", "Y-DEC", "W-SUN", "h", "min", "s")
 
-Column = pd.Series | pa.Array
+Column = pd.Series | pl.Series | pa.Array
 Columns = st.SearchStrategy[Column]
 Values = st.SearchStrategy[Any]
 
@@ -125,6 +126,23 @@ def categories(values: Values, dtype: str, *, ordered: bool = False) -> Columns:
     return st.tuples(st.lists(values, unique=True, max_size=3), st.lists(st.integers(0, 9), max_size=3)).map(made)
 
 
+def no_categories(dtype: str, *, ordered: bool = False) -> Columns:
+    """Categories of which there are none, in the dtypes that pandas gives them then."""
+    index = pd.Index([], dtype=dtype)
+    return st.integers(0, 3).map(lambda rows: pd.Series(pd.Categorical.from_codes([-1] * rows, index, ordered=ordered)))
+
+
+def polars(dtype: Any, values: Values) -> Columns:
+    """A polars column."""
+    return rows(values).map(lambda found: pl.Series(found, dtype=dtype))
+
+
+def enums(labels: str) -> Columns:
+    """A polars column of an enum, some of whose categories may be unused."""
+    values = st.sampled_from(labels) if labels else st.none()
+    return polars(pl.Enum(list(labels)), values)
+
+
 def _pairs(values: Values) -> Values:
     return st.dictionaries(st.sampled_from("ab"), values).map(lambda found: list(found.items()))
 
@@ -200,6 +218,10 @@ _LABELS: dict[str, Columns] = {
     "category of text, ordered": categories(TEXTS, "str", ordered=True),
     "category of int": categories(SMALL, "int64"),
     "category of float": categories(st.floats(-5, 5), "float64"),
+    "category of nothing, float64": no_categories("float64"),
+    "category of nothing, object": no_categories("object"),
+    "category of nothing, ordered": no_categories("float64", ordered=True),
+    "category of period": categories(SMALL.map(lambda one: pd.Period(ordinal=one, freq="M")), "period[M]"),
     "category of time": categories(_MOMENTS, "datetime64[us]"),
     "category of timedelta": categories(SMALL.map(lambda days: pd.Timedelta(days, "D")), "timedelta64[s]"),
 }
@@ -239,11 +261,20 @@ _ARROW: dict[str, Columns] = {
     "arrow bool8": extension(pa.bool8(), st.integers(0, 1)),
     "arrow uuid": extension(pa.uuid(), st.binary(min_size=16, max_size=16)),
     "arrow runs": rows(st.integers(0, 2)).map(lambda found: run_end_encode(pa.array(found, pa.int32()))),
+    "arrow category of null": st.integers(0, 3).map(lambda rows: pa.nulls(rows).dictionary_encode()),
+    "arrow category of null and text": rows(TEXTS).map(
+        lambda found: pa.array(found, pa.string()).dictionary_encode(null_encoding="encode")
+    ),
     "arrow category of time": rows(SECONDS).map(lambda found: pa.array(found, pa.timestamp("s")).dictionary_encode()),
     "arrow category of duration": rows(SMALL).map(lambda found: pa.array(found, pa.duration("s")).dictionary_encode()),
 }
 
-KINDS: dict[str, Columns] = {**_WIDTHS, **_OBJECTS, **_TIMES, **_LABELS, **_ARROW}
+_POLARS: dict[str, Columns] = {
+    "polars category": polars(pl.Categorical, TEXTS),
+    **{f"polars enum category {labels!r}": enums(labels) for labels in ("", "ab", "ba", "bc")},
+}
+
+KINDS: dict[str, Columns] = {**_WIDTHS, **_OBJECTS, **_TIMES, **_LABELS, **_ARROW, **_POLARS}
 """A strategy for each kind of column, by its name."""
 
 _ALIKE = (
@@ -263,9 +294,12 @@ _ALIKE = (
 )
 
 
-def family(name: str) -> str:
-    """Kinds that files hold alike, where one is likeliest to be mistaken for the other."""
-    return next((word for word in _ALIKE if word in name.lower()), name)
+def alike(one: str, other: str) -> bool:
+    """Whether files hold two kinds alike, so that one is likeliest to be mistaken for the other."""
+    if "category" in one and "category" in other:
+        return True
+    first, second = (next((word for word in _ALIKE if word in name.lower()), name) for name in (one, other))
+    return first == second
 
 
 @st.composite
@@ -275,7 +309,7 @@ def pairs(
     """Two columns with the names of their kinds: of one kind, of kinds alike, or of any; now and then the same twice."""
     known = sorted(filter(kinds, KINDS))
     first = draw(st.sampled_from(known))
-    near = [name for name in known if family(name) == family(first)]
+    near = [name for name in known if alike(name, first)]
     second = draw(st.one_of(st.just(first), st.sampled_from(near), st.sampled_from(known)))
     a = draw(KINDS[first])
     b = a if second == first and draw(st.booleans()) else draw(KINDS[second])

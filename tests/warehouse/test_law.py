@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -33,6 +34,8 @@ OPEN = (
     "None",
     "empty",
     "all NaN",
+    "nothing",
+    "enum category ''",
 )  # columns without a type, of which tests/warehouse/test_open_columns.py has more
 
 Drawn = tuple[tuple[str, Column], tuple[str, Column]]
@@ -82,6 +85,11 @@ def check_alone(warehouse: Warehouse, pin: sfx.BatchPin, column: Column) -> None
     """A batch is what was stored: pandas' columns to the dtype, Arrow's to the type."""
     if isinstance(column, pd.Series):
         pd.testing.assert_frame_equal(warehouse.load_dataframe(pin), frame_of(column))
+        return
+    if isinstance(column, pl.Series):
+        found = warehouse.load_dataframe(pin, as_="polars")["c"]
+        assert found.dtype == column.dtype
+        assert found.to_list() == column.to_list()
         return
     back = warehouse.load_dataframe(pin, as_="arrow").column("c")
     assert back.type == column.type
@@ -210,17 +218,25 @@ def keys_by_row(found: Any) -> dict[int, Any]:
 
 def frame_of(column: Column) -> Any:
     """A frame of one column."""
+    if isinstance(column, pl.Series):
+        return pl.DataFrame({"c": column})
     return pa.table({"c": column}) if isinstance(column, pa.Array) else pd.DataFrame({"c": column})
 
 
 def meant(column: Column) -> list[Any]:
     """A column's values as they are meant."""
+    if isinstance(column, pl.Series):
+        return of_arrow(column.to_arrow())
     return of_arrow(column) if isinstance(column, pa.Array) else of_pandas(column)
 
 
 def type_of(column: Column) -> Any:
     """A column's type, categories and all."""
-    return column.type if isinstance(column, pa.Array) else column.dtype
+    if isinstance(column, pa.Array):
+        return column.type
+    if isinstance(column.dtype, pd.CategoricalDtype):  # which pandas calls equal where there are no categories
+        return (column.dtype, column.dtype.categories.dtype)
+    return column.dtype
 
 
 def arrow_of(found: Any) -> pa.Table:

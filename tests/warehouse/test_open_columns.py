@@ -103,6 +103,25 @@ def test_spark_sql_reads_old_and_new_partitions_of_a_column_that_was_open(on_sta
             assert found[2] == later.column("c")[0].as_py()
 
 
+def test_categories_that_have_had_none_take_the_type_of_the_first_on_each_metastore(warehouse) -> None:
+    for table, labels, hive in (("numbers", [5, 7], "bigint"), ("text", ["a", "b"], "string")):
+        frames = [pd.DataFrame({"c": pd.Categorical(values)}) for values in ([None, None], labels, [None, None])]
+        pins = [warehouse.store_dataframe(frame, "db", table, [str(night)]) for night, frame in enumerate(frames)]
+        assert types_of(warehouse, table) == {"c": hive}
+        for pin, frame in zip(pins, frames, strict=True):
+            pd.testing.assert_frame_equal(warehouse.load_dataframe(pin), frame)
+        assert warehouse.load_dataframe("db", table)["c"].dtype == frames[1]["c"].dtype
+
+
+def test_spark_sql_reads_categories_from_before_they_had_a_type(on_stack, spark) -> None:
+    for night, values in enumerate(([None, None], [5, 7], [None])):
+        pin = on_stack.store_dataframe(pd.DataFrame({"c": pd.Categorical(values)}), "open", "coded", [str(night)])
+        assert [row["c"] for row in on_stack.load_dataframe(pin, as_="spark").collect()] == values
+    spark.catalog.refreshTable("open.coded")
+    rows = spark.sql("select c from open.coded order by `partition`, c").collect()
+    assert [row["c"] for row in rows] == [None, None, 5, 7, None]
+
+
 NESTED: dict[str, tuple[pa.Table, pa.Table, str]] = {
     "empty lists": (nothing(pa.list_(pa.null()), []), something([5]), "array<bigint>"),
     "lists of lists": (
