@@ -6,7 +6,7 @@ zone. Batches that differ in that cannot be read together, although Hive has one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -287,7 +287,7 @@ def _is_time(kind: AnyType) -> bool:
 def _marks(column: AnyColumn) -> TimeMarks:
     found = TimeMarks()
     for chunk in column.chunks:
-        for leaf in _leaves(chunk):
+        for leaf in leaves(chunk, _is_time):
             found |= _marks_of_leaf(leaf)
     if not column.num_chunks and any(types.is_duration(one) or types.is_time(one) for _, one in _walk(column.type)):
         return TimeMarks("us")
@@ -316,26 +316,38 @@ def _fits(array: AnyArray, target: AnyType) -> bool:
     return True
 
 
-def _leaves(array: Any) -> Iterator[AnyArray]:
-    """The arrays of times in an array, without values that nothing refers to."""
+def leaves(array: Any, wanted: Callable[[AnyType], bool]) -> Iterator[AnyArray]:
+    """The arrays of some types in an array, without values that nothing refers to.
+
+    Args:
+        array: The array.
+        wanted: Which types.
+
+    Yields:
+        The arrays; of categories, those of their values.
+
+    Example:
+        >>> [leaf.to_pylist() for leaf in leaves(pa.array([[1], [2]])[1:], pa.types.is_integer)]
+        [[2]]
+    """
     kind: Any = array.type
-    if not _has_times(kind):
+    if not any(wanted(one) for _, one in _walk(kind)):
         return
     if isinstance(array, pa.DictionaryArray):
-        yield from _leaves(array.dictionary)
+        yield from leaves(array.dictionary, wanted)
     elif isinstance(array, pa.ExtensionArray):
-        yield from _leaves(array.storage)
+        yield from leaves(array.storage, wanted)
     elif types.is_run_end_encoded(kind):
-        yield from _leaves(array.values)
+        yield from leaves(array.values, wanted)
     elif is_list(kind):
-        yield from _leaves(array.flatten())
+        yield from leaves(array.flatten(), wanted)
     elif types.is_map(kind):
         start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
         for half in (array.keys, array.items):
-            yield from _leaves(half.slice(start, end - start) if len(half) >= end else half)
+            yield from leaves(half.slice(start, end - start) if len(half) >= end else half, wanted)
     elif types.is_struct(kind):
         for child in array.flatten():
-            yield from _leaves(child)
+            yield from leaves(child, wanted)
     else:
         yield array
 

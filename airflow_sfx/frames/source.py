@@ -18,6 +18,7 @@ from airflow_sfx.frames.pandas_frame import METADATA, memory_of, table_of_frame
 from airflow_sfx.frames.physical import check_storable
 from airflow_sfx.frames.schema_text import TIMES
 from airflow_sfx.frames.stream import Stream
+from airflow_sfx.frames.utf8 import check_texts
 
 T = TypeVar("T")
 
@@ -118,11 +119,11 @@ pyarrow Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream_
     """
     table = _table_of(data, range_as_column=bool(partition_by))
     if table is not None:
-        return FrameSource(table=_checked(with_declared(table, declared)))
+        return FrameSource(table=_checked(_typed(table, declared)))
     items = _stream_items(data)
     if items is None:
         raise _not_a_frame(data)
-    stream = Stream(with_declared(item, declared) for item in items)
+    stream = Stream(_typed(item, declared) for item in items)
     _check(stream.schema)
     return FrameSource(stream=stream)
 
@@ -227,6 +228,11 @@ def _of_polars(data: Any) -> pa.Table:
         raise SchemaMismatch(
             f"polars cannot make Arrow of the frame ({error}): convert the columns {list(data.columns)} first"
         ) from error
+
+
+def _typed(table: pa.Table, declared: Declared) -> pa.Table:
+    check_texts(table)
+    return with_declared(table, declared)
 
 
 def _checked(table: pa.Table) -> pa.Table:
