@@ -78,11 +78,13 @@ def _meaning(logical: LogicalSchema, name: str, record: Spec | None) -> str:
     return shortened(f"{text} ({flavour})" if flavour else text)
 
 
-def _flavour(record: Spec | None) -> str:
+def _flavour(record: Spec | None) -> str:  # noqa: PLR0911  a table of records
     """As what pandas has a column, where that is not what it makes of the type by itself."""
     match record:
         case {"kind": "category" | "interval", "values": inner}:
             return _flavour(inner)
+        case {"kind": "empty", "dtype": dtype}:
+            return f"{dtype} without values"
         case {"kind": "masked"}:
             return "nullable"
         case {"kind": "arrow", "type": kind}:
