@@ -59,10 +59,11 @@ SITE := site
 # What people call and get back, each module a page. Named one by one: packages that load their names on first use hide them.
 PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
 	$(addprefix airflow_sfx.core., errors ledger manifest pin producer table) \
-	$(addprefix airflow_sfx.warehouse., warehouse reports diff durable_pins erasure open_batch overview readers retention) \
-	$(addprefix airflow_sfx., hooks.sfx decorators.batch sensors.batches triggers.batches) \
-	$(addprefix airflow_sfx.operators., store pins batches retain sql spark) \
-	$(addprefix airflow_sfx.assets., asset consume outside)
+	$(addprefix airflow_sfx.warehouse., warehouse diff.diff history.audit history.describe history.overview integrity.repair \
+		integrity.verify pins.holds pins.lineage retention.erasure retention.expire undo.rollback_run write.external_batch) \
+	$(addprefix airflow_sfx., hooks.sfx decorators.batch sensors.consistency sensors.partition triggers.consistency triggers.partition) \
+	$(addprefix airflow_sfx.operators., store pin publish verify rollback retain sql spark) \
+	$(addprefix airflow_sfx.assets., asset consumers announce)
 
 docs: $(VENV)/.dev-installed  ## Build the reference from the docstrings into site/
 	$(BIN)/pdoc --docformat google --no-show-source --output-directory $(SITE) $(PAGES)

@@ -1,6 +1,7 @@
 """Safe, undoable, reproducible nightly ETL on S3 and Hive Metastore.
 
-Every change of a partition goes to a new inner directory, its batch; the metastore's pointer moves; the history stays.
+Every change of a partition goes to a new inner directory, its batch; the metastore's pointer moves;
+the history stays.
 
 Example:
     >>> import os, tempfile
@@ -11,7 +12,8 @@ Example:
     >>> good = sfx.store_dataframe(pd.DataFrame({"n": [1, 2]}), "sales", "sold_items", ["20161031"])
     >>> oops = sfx.store_dataframe(pd.DataFrame({"n": [-9, 2]}), "sales", "sold_items", ["20161031"])
 
-The example of each call goes on from here, every one by itself: `oops` is current, and `good` is what was before.
+The example of each call goes on from here, every one by itself: `oops` is current, and `good` is
+what was before.
 
 Names are loaded on first use: importing the package imports neither pandas, pyarrow nor Airflow.
 """
@@ -20,8 +22,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_sfx._lazy import from_homes
 from airflow_sfx._version import __version__
-from airflow_sfx.core.lazily import from_homes
 
 if TYPE_CHECKING:
     from airflow_sfx import checks
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.producer import Producer
     from airflow_sfx.core.table import TableRef
-    from airflow_sfx.warehouse.durable_pins import DurablePin
+    from airflow_sfx.warehouse.pins.holds import DurablePin
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _HOMES = {
@@ -117,7 +119,7 @@ _HOMES = {
     "airflow_sfx.core.pin": ("BatchPin",),
     "airflow_sfx.core.producer": ("Producer",),
     "airflow_sfx.core.table": ("TableRef",),
-    "airflow_sfx.warehouse.durable_pins": ("DurablePin",),
+    "airflow_sfx.warehouse.pins.holds": ("DurablePin",),
     "airflow_sfx.warehouse.warehouse": ("Warehouse",),
 }
 

@@ -1,7 +1,8 @@
 """Checks before publishing: a batch that fails one stays staged, and the partition stays as it was.
 
-A check is any callable that takes the frame: None or true means passed, false or a text means failed. A pandera schema or
-model is a check, too. Those here take pandas, polars and Arrow frames alike.
+A check is any callable that takes the frame: None or true means passed, false or a text means
+failed. A pandera schema or model is a check, too. Those here take pandas, polars and Arrow frames
+alike.
 
 Example:
     >>> import pandas as pd
@@ -64,7 +65,11 @@ class rows_between:  # reads as a sentence where it is used
     def __call__(self, frame: object) -> str | None:
         """Say what is wrong, or None."""
         rows = _table(frame).num_rows
-        return None if self.low <= rows <= self.high else f"{rows} rows, not between {self.low} and {self.high}"
+        return (
+            None
+            if self.low <= rows <= self.high
+            else f"{rows} rows, not between {self.low} and {self.high}"
+        )
 
 
 class not_null:
@@ -94,7 +99,10 @@ class not_null:
         """Say what is wrong, or None."""
         table = _table(frame)
         counts = {column: _column(table, column).null_count for column in self.columns}
-        return "; ".join(f"column {c!r} has {n} null{'s' * (n > 1)}" for c, n in counts.items() if n) or None
+        return (
+            "; ".join(f"column {c!r} has {n} null{'s' * (n > 1)}" for c, n in counts.items() if n)
+            or None
+        )
 
 
 class unique:
@@ -122,20 +130,24 @@ class unique:
 
     def __call__(self, frame: object) -> str | None:
         """Say what is wrong, or None."""
-        from airflow_sfx.warehouse.diff_rows import repeated_rows
+        from airflow_sfx.warehouse.diff.rows import repeated_rows
 
         table = _table(frame)
         for column in self.columns:
             _column(table, column)
         repeated = repeated_rows(table, self.columns)
-        return f"{repeated} row{'s' * (repeated > 1)} repeat {', '.join(self.columns)}" if repeated else None
+        return (
+            f"{repeated} row{'s' * (repeated > 1)} repeat {', '.join(self.columns)}"
+            if repeated
+            else None
+        )
 
 
 class has_columns:
     """The frame has exactly these columns, of these types, in any order. An index without a name is no column.
 
-    Types are Arrow's names (``int64``, ``string``, ``timestamp[us, tz=UTC]``); a text column matches ``string`` however it
-    is kept, and a category matches what it holds.
+    Types are Arrow's names (``int64``, ``string``, ``timestamp[us, tz=UTC]``); a text column
+    matches ``string`` however it is kept, and a category matches what it holds.
 
     Args:
         columns: Types by column name; None where any type will do.
@@ -153,7 +165,8 @@ class has_columns:
     def __init__(self, columns: Mapping[str, str | None], *, more: bool = False) -> None:
         if not isinstance(columns, Mapping):
             raise InvalidName(
-                f"has_columns({columns!r:.80}) does not say which types: pass a dictionary, as in has_columns({{'n': 'int64'}})"
+                f"has_columns({columns!r:.80}) does not say which types: pass a dictionary, as in"
+                " has_columns({'n': 'int64'})"
             )
         self.columns = {name: None if kind is None else str(kind) for name, kind in columns.items()}
         self.more = more
@@ -165,18 +178,24 @@ class has_columns:
 
     def __call__(self, frame: object) -> str | None:
         """Say what is wrong, or None."""
-        from airflow_sfx.frames.pandas_frame import nameless_levels
+        from airflow_sfx.frames.pandas.frame import nameless_levels
 
         schema = _table(frame).schema
         nameless = nameless_levels(schema)
-        found = {field.name: _type_name(field.type) for field in schema if field.name not in nameless}
+        found = {
+            field.name: _type_name(field.type) for field in schema if field.name not in nameless
+        }
         wrong = [f"column {name!r} is missing" for name in self.columns if name not in found]
         wrong += [
             f"column {name!r} is {found[name]}, not {kind}"
             for name, kind in self.columns.items()
             if name in found and kind is not None and found[name] != kind
         ]
-        wrong += [f"column {name!r} is not expected" for name in found if not self.more and name not in self.columns]
+        wrong += [
+            f"column {name!r} is not expected"
+            for name in found
+            if not self.more and name not in self.columns
+        ]
         return "; ".join(wrong) or None
 
 
@@ -184,7 +203,8 @@ class fresh:
     """The newest time in a column is not older than that.
 
     Args:
-        column: A column of times or dates; times without a time zone are taken as UTC, dates as its midnight.
+        column: A column of times or dates; times without a time zone are taken as UTC, dates as its
+            midnight.
         within: How old the newest may be when the check runs.
 
     Raises:
@@ -199,7 +219,9 @@ class fresh:
     def __init__(self, column: str, within: timedelta) -> None:
         (self.column,) = _names([column])
         if not isinstance(within, timedelta):
-            raise InvalidName(f"within={within!r:.80} is no length of time: pass one, such as timedelta(hours=36)")
+            raise InvalidName(
+                f"within={within!r:.80} is no length of time: pass one, such as timedelta(hours=36)"
+            )
         self.within = within
 
     @property
@@ -214,12 +236,17 @@ class fresh:
         newest: Any = pc.max(_times(_column(_table(frame), self.column), self.column))
         if not newest.is_valid:
             return f"column {self.column!r} has no time in it"
-        moment = newest.value * 10**6 // _PER_SECOND[newest.type.unit]  # whole numbers: it may be beyond the calendar
+        moment = (
+            newest.value * 10**6 // _PER_SECOND[newest.type.unit]
+        )  # whole numbers: it may be beyond the calendar
         if (datetime.now(UTC) - self.within - _EPOCH) // _MICROSECOND <= moment:
             return None
         found = _EPOCH + max(moment, (_EARLIEST - _EPOCH) // _MICROSECOND) * _MICROSECOND
         age = datetime.now(UTC) - found
-        return f"the newest {self.column!r} is {found.replace(tzinfo=None).isoformat()}, {age} old, and may be {self.within} old"
+        return (
+            f"the newest {self.column!r} is {found.replace(tzinfo=None).isoformat()}, {age} old,"
+            f" and may be {self.within} old"
+        )
 
 
 class rows_like_before:
@@ -265,7 +292,9 @@ class rows_like_before:
         rows, had = _table(frame).num_rows, sum(manifest.rows for manifest in before)
         if self.low * had <= rows and (rows <= self.high * had or self.high == float("inf")):
             return None
-        return f"{rows} rows, and {had} before: not between {self.low} and {self.high} times as many"
+        return (
+            f"{rows} rows, and {had} before: not between {self.low} and {self.high} times as many"
+        )
 
 
 def _type_name(kind: pa.DataType) -> str:
@@ -279,7 +308,7 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def _table(frame: object) -> pa.Table:
-    from airflow_sfx.frames.source import to_source
+    from airflow_sfx.frames.inputs import to_source
 
     table = to_source(frame).table
     if table is None:
@@ -292,7 +321,10 @@ def _column(table: pa.Table, name: str) -> Any:
     import pyarrow.compute as pc
 
     if name not in table.column_names:
-        raise SchemaMismatch(f"the check names the column {name!r}, and the frame has {', '.join(table.column_names)}")
+        raise SchemaMismatch(
+            f"the check names the column {name!r}, and the frame has"
+            f" {', '.join(table.column_names)}"
+        )
     column: Any = table.column(name)
     if pa.types.is_run_end_encoded(column.type):  # whose nulls are not counted
         return pc.call_function("run_end_decode", [column])
@@ -312,7 +344,8 @@ def _times(column: Any, name: str) -> Any:
         return column.cast(pa.timestamp("s" if pa.types.is_date32(kind) else "ms"))
     if not pa.types.is_timestamp(kind) or isinstance(kind, pa.BaseExtensionType):
         raise SchemaMismatch(
-            f"column {name!r} is {kind}, and a check of freshness needs times or dates: convert it first"
+            f"column {name!r} is {kind}, and a check of freshness needs times or dates: convert it"
+            " first"
         )
     return column
 
@@ -321,7 +354,8 @@ def _names(columns: Sequence[str]) -> tuple[str, ...]:
     """The names of columns; a check of none would pass whatever the frame holds."""
     if not columns or not all(isinstance(name, str) for name in columns):
         raise InvalidName(
-            f"the check names {', '.join(map(repr, columns)) or 'no column'}: pass names of columns as text"
+            f"the check names {', '.join(map(repr, columns)) or 'no column'}: pass names of columns"
+            " as text"
         )
     return tuple(columns)
 
@@ -329,6 +363,9 @@ def _names(columns: Sequence[str]) -> tuple[str, ...]:
 def _check_bounds(low: float, high: float) -> None:
     for bound in (low, high):
         if isinstance(bound, bool) or not isinstance(bound, Real) or bound != bound:  # noqa: PLR0124  NaN is not
-            raise InvalidName(f"{bound!r:.80} is not a number of rows: pass numbers, as in (1, 1000), or float('inf')")
+            raise InvalidName(
+                f"{bound!r:.80} is not a number of rows: pass numbers, as in (1, 1000), or"
+                " float('inf')"
+            )
     if low > high:
         raise InvalidName(f"nothing is between {low} and {high}: pass the lower bound first")

@@ -1,7 +1,7 @@
 """What Airflow's provider discovery reads: the connection type with its form, the classes, the configuration.
 
-The plugin has an entry point of its own and is not listed here a second time: where Airflow loads providers
-eagerly, it stops loading other providers' plugins at the first name that it already has.
+The plugin has an entry point of its own and is not listed here a second time: where Airflow loads
+providers eagerly, it stops loading other providers' plugins at the first name that it already has.
 """
 
 from __future__ import annotations
@@ -27,28 +27,53 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["software"],
             }
         ],
-        "hooks": [{"integration-name": "Batch warehouse (sfx)", "python-modules": ["airflow_sfx.hooks.sfx"]}],
+        "hooks": [
+            {
+                "integration-name": "Batch warehouse (sfx)",
+                "python-modules": ["airflow_sfx.hooks.sfx"],
+            }
+        ],
         "operators": [
             {
                 "integration-name": "Batch warehouse (sfx)",
                 "python-modules": [
-                    "airflow_sfx.operators.batches",
-                    "airflow_sfx.operators.pins",
+                    "airflow_sfx.operators.publish",
+                    "airflow_sfx.operators.pin",
                     "airflow_sfx.operators.retain",
+                    "airflow_sfx.operators.rollback",
                     "airflow_sfx.operators.spark",
                     "airflow_sfx.operators.sql",
                     "airflow_sfx.operators.store",
+                    "airflow_sfx.operators.verify",
                 ],
             }
         ],
-        "sensors": [{"integration-name": "Batch warehouse (sfx)", "python-modules": ["airflow_sfx.sensors.batches"]}],
-        "triggers": [{"integration-name": "Batch warehouse (sfx)", "python-modules": ["airflow_sfx.triggers.batches"]}],
+        "sensors": [
+            {
+                "integration-name": "Batch warehouse (sfx)",
+                "python-modules": [
+                    "airflow_sfx.sensors.consistency",
+                    "airflow_sfx.sensors.partition",
+                ],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Batch warehouse (sfx)",
+                "python-modules": [
+                    "airflow_sfx.triggers.consistency",
+                    "airflow_sfx.triggers.partition",
+                ],
+            }
+        ],
         "asset-uris": [
             {
                 "schemes": ["sfx"],
                 "handler": "airflow_sfx.assets.asset.sanitize_uri",
                 "factory": "airflow_sfx.assets.asset.create_asset",
-                "to_openlineage_converter": "airflow_sfx.assets.openlineage.convert_asset_to_openlineage",
+                "to_openlineage_converter": (
+                    "airflow_sfx.assets.openlineage.convert_asset_to_openlineage"
+                ),
             }
         ],
         "connection-types": [
@@ -65,38 +90,44 @@ def get_provider_info() -> dict[str, Any]:
                     "warehouse": {
                         "label": "Warehouse",
                         "description": (
-                            "The URI of the warehouse, such as embedded:///data/warehouse for one in a directory "
-                            "that all workers see. It is logged and stored: no passwords."
+                            "The URI of the warehouse, such as embedded:///data/warehouse for one"
+                            " in a directory that all workers see. It is logged and stored: no"
+                            " passwords."
                         ),
                         "schema": {"type": "string", "minLength": 1},
                     },
                     "metastore_conn_id": {
                         "label": "Hive Metastore connection",
                         "description": (
-                            "The ID of a connection of the type hive_metastore, whose hosts and login are used; the "
-                            "warehouse is then hive://?location=s3://bucket/prefix."
+                            "The ID of a connection of the type hive_metastore, whose hosts and"
+                            " login are used; the warehouse is then"
+                            " hive://?location=s3://bucket/prefix."
                         ),
                         "schema": {"type": ["string", "null"]},
                     },
                     "aws_conn_id": {
                         "label": "AWS connection",
                         "description": (
-                            "The ID of a connection of the type aws: keys, profile or role, endpoint and region for S3 "
-                            "and Glue. Empty: the workers' own AWS environment."
+                            "The ID of a connection of the type aws: keys, profile or role,"
+                            " endpoint and region for S3 and Glue. Empty: the workers' own AWS"
+                            " environment."
                         ),
                         "schema": {"type": ["string", "null"]},
                     },
                 },
             }
         ],
-        "extra-links": ["airflow_sfx.operators.link.BatchHistoryLink"],
+        "extra-links": ["airflow_sfx.operators.links.BatchHistoryLink"],
         "cli": ["airflow_sfx.cli.airflow.get_commands"],
         "config": {
             "sfx": {
                 "description": "Batches of partitions.",
                 "options": {
                     "hold_days": {
-                        "description": "For how many days PinBatchesOperator holds what it pins, where the task does not say.",
+                        "description": (
+                            "For how many days PinBatchesOperator holds what it pins, where the"
+                            " task does not say."
+                        ),
                         "version_added": "0.1.0",
                         "type": "integer",
                         "example": "30",
@@ -105,5 +136,7 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         },
-        "task-decorators": [{"name": "batch", "class-name": "airflow_sfx.decorators.batch.batch_task"}],
+        "task-decorators": [
+            {"name": "batch", "class-name": "airflow_sfx.decorators.batch.batch_task"}
+        ],
     }

@@ -16,8 +16,12 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Time the warehouse beside its peers.")
-    parser.add_argument("--runs", type=int, default=7, help="counted runs of each contestant (default 7)")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Time the warehouse beside its peers."
+    )
+    parser.add_argument(
+        "--runs", type=int, default=7, help="counted runs of each contestant (default 7)"
+    )
     parser.add_argument("--only", nargs="*", help="parts to run (default all)")
     options = parser.parse_args()
     parts = {
@@ -35,7 +39,9 @@ def main() -> None:
         "history-stack": lambda folder: history.on_stack(folder, min(options.runs, 5)),
         "imports": lambda _: memory.import_times(options.runs),
     }
-    results: dict[str, object] = json.loads(RESULTS.read_text())["results"] if options.only and RESULTS.exists() else {}
+    results: dict[str, object] = (
+        json.loads(RESULTS.read_text())["results"] if options.only and RESULTS.exists() else {}
+    )
     for name, run in parts.items():
         if options.only and name not in options.only:
             continue

@@ -15,7 +15,10 @@ OURS = "airflow_sfx"
 CHARTS = {
     "stack-one.png": ("S3 + Hive: store 2,000,000 rows", "S3 + Hive: load 2,000,000 rows"),
     "stack-many.png": ("S3 + Hive: store 365 partitions", "S3 + Hive: load 365 partitions"),
-    "stack-commit.png": ("S3 + Hive: one-partition commit of 10 kB", "S3 + Hive: pins of 10,000 partitions"),
+    "stack-commit.png": (
+        "S3 + Hive: one-partition commit of 10 kB",
+        "S3 + Hive: pins of 10,000 partitions",
+    ),
 }
 
 

@@ -17,7 +17,9 @@ def mixed(rows: int = 2_000_000) -> pd.DataFrame:
             "client_id": random.integers(0, 50_000, rows),
             "price": random.normal(50, 10, rows).round(2),
             "score": random.random(rows),
-            "state": pd.Categorical(np.array(["CA", "NY", "TX", "WA"])[random.integers(0, 4, rows)]),
+            "state": pd.Categorical(
+                np.array(["CA", "NY", "TX", "WA"])[random.integers(0, 4, rows)]
+            ),
             "sku": np.char.add("sku-", random.integers(0, 20_000, rows).astype(str)),
             "sold_at": pd.Timestamp("2016-10-31")
             + pd.to_timedelta(random.integers(0, 86_400_000_000, rows), unit="us"),

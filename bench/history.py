@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import sync_playwright
 
 import airflow_sfx as sfx
-from airflow_sfx.plugin.web.snapshots import SECONDS
+from airflow_sfx.plugin.web.cache import SECONDS
 from airflow_sfx.stack import down, up
 from bench.memory import child
 from dags_examples.local_airflow import LocalAirflow, local_airflow
@@ -63,7 +63,9 @@ def _measured(uri: str, backend: str, folder: Path, runs: int) -> Iterator[dict[
     size = f"{PARTITIONS:,} partitions × {NIGHTS} batches, {backend}"
     yield {
         f"audit, {size}": {
-            "one change, seconds": _median(lambda: warehouse.audit("bench", "nightly", since=morning), runs),
+            "one change, seconds": _median(
+                lambda: warehouse.audit("bench", "nightly", since=morning), runs
+            ),
             f"{PARTITIONS:,} changes, seconds": _median(
                 lambda: warehouse.audit("bench", "nightly", since=last_night), runs
             ),
@@ -73,7 +75,9 @@ def _measured(uri: str, backend: str, folder: Path, runs: int) -> Iterator[dict[
     (folder / "dags").mkdir()
     environment = {**os.environ, "SFX_WAREHOUSE": uri}
     with local_airflow(folder / "airflow", folder / "dags", environment) as airflow:
-        yield {f"page, {size}": {**_answers(airflow, warehouse, 20 * runs), **_paints(airflow, runs)}}
+        yield {
+            f"page, {size}": {**_answers(airflow, warehouse, 20 * runs), **_paints(airflow, runs)}
+        }
 
 
 def _median(action: Callable[[], object], runs: int) -> float:
@@ -120,15 +124,23 @@ def _answers(airflow: LocalAirflow, warehouse: sfx.Warehouse, runs: int) -> dict
 
 def _paints(airflow: LocalAirflow, runs: int) -> dict[str, object]:
     """From the address to the page as it is to be read, and to its last figure, in fresh windows and with nothing remembered."""
-    pages = {"tables": "", "a table": f"#/table/{TABLE}", "a partition": f"#/partition/{TABLE}/00007"}
-    found: dict[str, list[float]] = {f"{name} {what}": [] for name in pages for what in ("to be read", "complete")}
+    pages = {
+        "tables": "",
+        "a table": f"#/table/{TABLE}",
+        "a partition": f"#/partition/{TABLE}/00007",
+    }
+    found: dict[str, list[float]] = {
+        f"{name} {what}": [] for name in pages for what in ("to be read", "complete")
+    }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
         for run in range(-1, runs):
             for name, where in pages.items():
                 time.sleep(2 * SECONDS)
                 context = browser.new_context(base_url=airflow.url)
-                context.add_cookies([{"name": "_token", "value": airflow.login("admin"), "url": airflow.url}])
+                context.add_cookies(
+                    [{"name": "_token", "value": airflow.login("admin"), "url": airflow.url}]
+                )
                 page = context.new_page()
                 begun = time.perf_counter()
                 page.goto(f"/sfx/{where}")

@@ -66,7 +66,7 @@ def stream_memory(folder: Path) -> dict[str, object]:
 
 
 def import_times(runs: int) -> dict[str, object]:
-    ours = "import airflow_sfx.decorators.batch, airflow_sfx.hooks.sfx, airflow_sfx.plugin.registration"
+    ours = "import airflow_sfx.decorators.batch, airflow_sfx.hooks.sfx, airflow_sfx.plugin.plugin"
     return {
         "import airflow_sfx, ms": _import_time("pass", "import airflow_sfx", runs),
         "Airflow modules beside airflow.sdk, ms": _import_time("import airflow.sdk", ours, runs),
@@ -86,9 +86,14 @@ print([1000 * (b - a) for a, b in zip(times, times[1:])])
 """
     found = [child(code) for _ in range(runs + 1)][1:]
     before, after = zip(*found, strict=True)
-    return {"extra": round(statistics.median(after), 1), "base": round(statistics.median(before), 1)}
+    return {
+        "extra": round(statistics.median(after), 1),
+        "base": round(statistics.median(before), 1),
+    }
 
 
 def child(code: str, *arguments: str) -> Any:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True
+    )
     return json.loads(done.stdout.splitlines()[-1])

@@ -24,7 +24,8 @@ def overwritten(store: Callable[[pd.DataFrame], object], load: Callable[[], Any]
         load: Reads it; the frame has a column ``mark``.
 
     Returns:
-        How many reads there were, how many failed, and how many saw rows of two writes or not all rows.
+        How many reads there were, how many failed, and how many saw rows of two writes or not all
+        rows.
     """
     store(marked(0))
     found = {"reads": 0, "failed": 0, "torn": 0}

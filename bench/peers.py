@@ -1,6 +1,7 @@
 """The peers that need an environment of their own, one a process: a JSON line says what to do, the answer is the seconds.
 
-Run by `bench.contestants` with the Python of ``.venv-peers``; the addresses come in the environment.
+Run by `bench.contestants` with the Python of ``.venv-peers``; the addresses come in the
+environment.
 """
 
 from __future__ import annotations
@@ -84,7 +85,12 @@ class S3fs:
         self.root = f"s3://{BUCKET}/peers/s3fs"
 
     def store(self, table: str, frame: pd.DataFrame) -> None:
-        frame.to_parquet(f"{self.root}/{table}.parquet", compression="zstd", storage_options=self.options, index=False)
+        frame.to_parquet(
+            f"{self.root}/{table}.parquet",
+            compression="zstd",
+            storage_options=self.options,
+            index=False,
+        )
 
     def load(self, table: str) -> Any:
         return pd.read_parquet(f"{self.root}/{table}.parquet", storage_options=self.options)
@@ -93,7 +99,10 @@ class S3fs:
 def _plain(frame: pd.DataFrame) -> pa.Table:
     """What Iceberg can keep: no dictionaries."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    fields = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+    fields = [
+        f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f
+        for f in table.schema
+    ]
     return table.cast(pa.schema(fields)).replace_schema_metadata(None)
 
 
@@ -106,7 +115,10 @@ def main(name: str) -> None:
         asked = json.loads(line)
         what = [asked["do"], asked["table"]]
         if what[0] == "overwrites":
-            found = overwritten(lambda frame: peer.store(what[1], frame), lambda: peer.load(what[1]))  # noqa: B023
+            found = overwritten(
+                lambda frame: peer.store(what[1], frame),  # noqa: B023
+                lambda: peer.load(what[1]),  # noqa: B023
+            )
             answers.write(json.dumps(found) + "\n")
             answers.flush()
             continue
@@ -116,7 +128,9 @@ def main(name: str) -> None:
         else:
             gc.collect()
             begun = time.perf_counter()
-            found = peer.store(what[1], frames[what[1]]) if what[0] == "store" else peer.load(what[1])
+            found = (
+                peer.store(what[1], frames[what[1]]) if what[0] == "store" else peer.load(what[1])
+            )
             seconds = time.perf_counter() - begun
             del found
         answers.write(json.dumps(seconds) + "\n")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 import airflow_sfx as sfx
-from airflow_sfx.core.layout import TableLayout
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.metastore import PartitionInfo
+from airflow_sfx.metastore.base import PartitionInfo
 from bench.timing import interleaved, summary
 
 MANY = 10_000
@@ -51,7 +51,9 @@ def roll_back_many(folder: Path, runs: int) -> dict[str, object]:
     return {"roll back 1,000 partitions": summary(seconds, "rollback")}
 
 
-def _costs(warehouse: sfx.Warehouse, tables: dict[str, str], runs: int, what: str) -> dict[str, object]:
+def _costs(
+    warehouse: sfx.Warehouse, tables: dict[str, str], runs: int, what: str
+) -> dict[str, object]:
     repeats = 10
 
     def commit(table: str) -> object:
@@ -65,7 +67,9 @@ def _costs(warehouse: sfx.Warehouse, tables: dict[str, str], runs: int, what: st
 
     found = {}
     for name, action in (("commit", commit), ("history head", head), ("rollback", rollback)):
-        seconds = interleaved({label: (lambda t=table, a=action: a(t)) for label, table in tables.items()}, runs)
+        seconds = interleaved(
+            {label: (lambda t=table, a=action: a(t)) for label, table in tables.items()}, runs
+        )
         found[f"{repeats} × {name}, {OLD} against 1 {what}"] = summary(seconds, OLD)
     return found
 
@@ -88,7 +92,15 @@ def _widen(warehouse: sfx.Warehouse, table: str) -> None:
     """Register partitions by the thousand, as real commits would have, without their data."""
     ref = TableRef("bench", table)
     pointers = [
-        PartitionInfo(Partition((f"{number:05d}",)), f"{warehouse.store.uri}/none", 1, "20161101002256", 1, 1, "")
+        PartitionInfo(
+            Partition((f"{number:05d}",)),
+            f"{warehouse.store.uri}/none",
+            1,
+            "20161101002256",
+            1,
+            1,
+            "",
+        )
         for number in range(MANY)
     ]
     warehouse.metastore.repoint(ref, pointers)

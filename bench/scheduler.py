@@ -107,7 +107,8 @@ async def main():
 print(json.dumps(asyncio.run(main())))
 """
 
-# Airflow sends the whole DAG to the triggerer with each trigger of this kind: many runs of small DAGs, as a backfill has.
+# Airflow sends the whole DAG to the triggerer with each trigger of this kind: many runs of small
+# DAGs, as a backfill has.
 _SENSORS = """
 from airflow.sdk import dag
 from airflow_sfx.sensors import BatchPartitionSensor
@@ -131,7 +132,9 @@ def parse(folder: Path, runs: int) -> dict[str, object]:
     """200 tasks in a DAG file: the first file of a process, with what it imports, and files after it."""
     plain, batch = folder / "plain.py", folder / "batch.py"
     plain.write_text(_DAG_OF_200.format(decorator='(task_id=f"t{number}")'))
-    batch.write_text(_DAG_OF_200.format(decorator='.batch(task_id=f"t{number}", table=f"bench.items_{number}")'))
+    batch.write_text(
+        _DAG_OF_200.format(decorator='.batch(task_id=f"t{number}", table=f"bench.items_{number}")')
+    )
     os.environ["AIRFLOW_HOME"] = str(folder)
     found = [child(_PARSE, str(plain), str(batch)) for _ in range(runs + 1)][1:]
     again = [statistics.median(one["again"][index] for one in found) for index in (0, 1)]
@@ -141,7 +144,9 @@ def parse(folder: Path, runs: int) -> dict[str, object]:
             "seconds": {"@task": round(again[0], 4), "@task.batch": round(again[1], 4)},
             "ratio": round(statistics.median(one["ratio"] for one in found), 3),
             "imports of the first file of a process, ms": round(1000 * imports, 1),
-            "airflow's own import in it, ms": round(1000 * statistics.median(one["airflow"] for one in found)),
+            "airflow's own import in it, ms": round(
+                1000 * statistics.median(one["airflow"] for one in found)
+            ),
         }
     }
 
@@ -153,7 +158,9 @@ def on_scheduler(folder: Path) -> Iterator[dict[str, object]]:
     dags.mkdir()
     (dags / "pairs.py").write_text(_PAIRS.format(pairs=PAIRS))
     (dags / "waiting.py").write_text(
-        _SENSORS.format(tables=TABLES, runs=RUNS, tasks=SENSORS, waiting=WAITING, seconds=POLL_SECONDS)
+        _SENSORS.format(
+            tables=TABLES, runs=RUNS, tasks=SENSORS, waiting=WAITING, seconds=POLL_SECONDS
+        )
     )
     capacity = {"AIRFLOW__TRIGGERER__CAPACITY": str(2 * TABLES * WAITING)}
     counted = _Counted(stack.metastore_port)
@@ -190,7 +197,9 @@ def _overhead(airflow: LocalAirflow) -> dict[str, object]:
 def _sensors(airflow: LocalAirflow, metastore: _Counted) -> dict[str, object]:
     warehouse = sfx.connect()
     for table in range(TABLES):
-        warehouse.store_dataframe(_partitions(["before"]), "bench", f"waited_{table}", partition_by=["day"])
+        warehouse.store_dataframe(
+            _partitions(["before"]), "bench", f"waited_{table}", partition_by=["day"]
+        )
     count = TABLES * WAITING
     triggerer = psutil.Process(airflow.pid("triggerer"))
     empty = _memory(triggerer)
@@ -210,7 +219,9 @@ def _sensors(airflow: LocalAirflow, metastore: _Counted) -> dict[str, object]:
     time.sleep(WATCH_SECONDS)
     busy, asked = (_cpu(triggerer) - cpu) / WATCH_SECONDS, metastore.calls - calls
     memory = _memory(triggerer)
-    frame = _partitions([f"p{task}_run{number}" for task in range(SENSORS) for number in range(RUNS)])
+    frame = _partitions(
+        [f"p{task}_run{number}" for task in range(SENSORS) for number in range(RUNS)]
+    )
     fired = []
     for table, dag_id in enumerate(dags):
         warehouse.store_dataframe(frame, "bench", f"waited_{table}", partition_by=["day"])
@@ -228,7 +239,9 @@ def _sensors(airflow: LocalAirflow, metastore: _Counted) -> dict[str, object]:
             "cores": round(busy, 3),
             "MB": round(memory / 1e6),
             "MB above an idle triggerer": round((memory - empty) / 1e6),
-            "metastore calls a table and poll": round(asked / TABLES / (WATCH_SECONDS / POLL_SECONDS), 2),
+            "metastore calls a table and poll": round(
+                asked / TABLES / (WATCH_SECONDS / POLL_SECONDS), 2
+            ),
             "seconds until all were deferred": round(deferred, 1),
             "seconds from publish to success": {
                 "median": round(statistics.median(late), 1),
@@ -258,12 +271,16 @@ class _Counted:
             client, _ = self._listener.accept()
             server = socket.create_connection(("127.0.0.1", self._target))
             for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=(source, sink, source is client), daemon=True).start()
+                threading.Thread(
+                    target=self._pass, args=(source, sink, source is client), daemon=True
+                ).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, count: bool) -> None:
         while data := source.recv(1 << 16):
             if count:  # a call begins with Thrift's version, its kind, and the length of its name
-                self.calls += len(re.findall(rb"\x80\x01\x00\x01\x00\x00\x00[\x01-\x7f][a-z]", data))
+                self.calls += len(
+                    re.findall(rb"\x80\x01\x00\x01\x00\x00\x00[\x01-\x7f][a-z]", data)
+                )
             sink.sendall(data)
         sink.close()
 

@@ -26,7 +26,9 @@ def one_partition(folder: Path, runs: int) -> dict[str, object]:
         return warehouse.store_dataframe(frame, "bench", "mixed", ["20161031"])
 
     def theirs() -> object:
-        return pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), raw, compression="zstd")
+        return pq.write_table(
+            pa.Table.from_pandas(frame, preserve_index=False), raw, compression="zstd"
+        )
 
     store = interleaved({OURS: ours, "pyarrow write_table": theirs}, runs)
     load = interleaved(
@@ -36,7 +38,10 @@ def one_partition(folder: Path, runs: int) -> dict[str, object]:
         },
         runs,
     )
-    return {"store 2,000,000 rows": summary(store, OURS), "load 2,000,000 rows": summary(load, OURS)}
+    return {
+        "store 2,000,000 rows": summary(store, OURS),
+        "load 2,000,000 rows": summary(load, OURS),
+    }
 
 
 def many_partitions(folder: Path, runs: int) -> dict[str, object]:
@@ -56,7 +61,12 @@ def many_partitions(folder: Path, runs: int) -> dict[str, object]:
         target = plain / str(next(number))
         options = ds.ParquetFileFormat().make_write_options(compression="zstd")
         ds.write_dataset(
-            table, target, format="parquet", partitioning=["date"], max_partitions=1000, file_options=options
+            table,
+            target,
+            format="parquet",
+            partitioning=["date"],
+            max_partitions=1000,
+            file_options=options,
         )
         return target
 
@@ -65,9 +75,14 @@ def many_partitions(folder: Path, runs: int) -> dict[str, object]:
     load = interleaved(
         {
             OURS: lambda: warehouse.load_dataframe("bench", "flights"),
-            "pyarrow dataset": lambda: ds.dataset(written, partitioning=["date"]).to_table().to_pandas(),
+            "pyarrow dataset": lambda: (
+                ds.dataset(written, partitioning=["date"]).to_table().to_pandas()
+            ),
             "delta-rs": lambda: DeltaTable(folder / "delta").to_pandas(),
         },
         runs,
     )
-    return {"store 365 partitions": summary(store, OURS), "load 365 partitions": summary(load, OURS)}
+    return {
+        "store 365 partitions": summary(store, OURS),
+        "load 365 partitions": summary(load, OURS),
+    }

@@ -43,13 +43,16 @@ def on_stack(folder: Path, runs: int) -> Iterator[dict[str, object]]:
         peers = {name: opened.enter_context(_peer(name, stack, glue)) for name in PEERS}
         hive = f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{uuid.uuid4().hex}"
         warehouse = sfx.connect(hive)
-        # First what makes the metastore answer thousands of calls: one that has just started takes twice as long, for all who
-        # ask it, until Java has compiled what it runs, and those in service started long ago.
+        # First what makes the metastore answer thousands of calls: one that has just started takes
+        # twice as long, for all who ask it, until Java has compiled what it runs, and those in
+        # service started long ago.
         yield {f"S3 + Hive: {name}": one for name, one in ledger_length_of(warehouse, runs).items()}
         yield _commits(warehouse, stack, peers, folder, runs)
         yield _one_partition(warehouse, stack, peers, folder, 3 * runs)
         yield _many_partitions(warehouse, stack, peers, folder, runs)
-        yield {f"S3 + Hive: {name}": one for name, one in partition_count_of(warehouse, runs).items()}
+        yield {
+            f"S3 + Hive: {name}": one for name, one in partition_count_of(warehouse, runs).items()
+        }
         yield _pins(warehouse, stack, runs)
         yield _overwrites(warehouse, peers)
 
@@ -66,7 +69,9 @@ def _one_partition(
 
     def raw() -> None:
         table = pa.Table.from_pandas(frame, preserve_index=False)
-        pq.write_table(table, "warehouse/peers/raw/mixed.parquet", filesystem=s3, compression="zstd")
+        pq.write_table(
+            table, "warehouse/peers/raw/mixed.parquet", filesystem=s3, compression="zstd"
+        )
 
     store = {
         OURS: lambda: warehouse.store_dataframe(frame, "bench", "mixed", [DAY]),
@@ -77,7 +82,9 @@ def _one_partition(
     load = {
         OURS: lambda: warehouse.load_dataframe("bench", "mixed", [DAY]),
         RAW: lambda: pq.read_table("warehouse/peers/raw/mixed.parquet", filesystem=s3).to_pandas(),
-        "delta-rs": lambda: DeltaTable(_delta_uri("mixed"), storage_options=_delta_options(stack)).to_pandas(),
+        "delta-rs": lambda: DeltaTable(
+            _delta_uri("mixed"), storage_options=_delta_options(stack)
+        ).to_pandas(),
         **{name: (lambda ask=ask: ask("load", "mixed")) for name, ask in peers.items()},
     }
     return {
@@ -91,7 +98,9 @@ def _many_partitions(
 ) -> dict[str, object]:
     frame = flights()
     s3 = _s3(stack)
-    some = {name: ask for name, ask in peers.items() if name == "PyIceberg"}  # awswrangler takes minutes, s3fs has none
+    some = {
+        name: ask for name, ask in peers.items() if name == "PyIceberg"
+    }  # awswrangler takes minutes, s3fs has none
     _hand_over(some, "flights", frame, folder)
     raw_root = f"warehouse/peers/raw/flights-{uuid.uuid4().hex}"
     bulk = _BulkCalls(warehouse, stack, frame)
@@ -115,8 +124,12 @@ def _many_partitions(
     }
     load = {
         OURS: lambda: warehouse.load_dataframe("bench", "flights"),
-        "pyarrow dataset": lambda: ds.dataset(raw_root, filesystem=s3, partitioning=["date"]).to_table().to_pandas(),
-        "delta-rs": lambda: DeltaTable(_delta_uri("flights"), storage_options=_delta_options(stack)).to_pandas(),
+        "pyarrow dataset": lambda: (
+            ds.dataset(raw_root, filesystem=s3, partitioning=["date"]).to_table().to_pandas()
+        ),
+        "delta-rs": lambda: DeltaTable(
+            _delta_uri("flights"), storage_options=_delta_options(stack)
+        ).to_pandas(),
         **{name: (lambda ask=ask: ask("load", "flights")) for name, ask in some.items()},
     }
     return {
@@ -136,7 +149,11 @@ def _commits(
         "delta-rs": lambda: _delta(stack, "small", small.assign(date=DAY), f"date = '{DAY}'"),
         **{name: (lambda ask=ask: ask("store", "small")) for name, ask in some.items()},
     }
-    return {"S3 + Hive: one-partition commit of 10 kB": summary(interleaved(contestants, 3 * runs), OURS)}
+    return {
+        "S3 + Hive: one-partition commit of 10 kB": summary(
+            interleaved(contestants, 3 * runs), OURS
+        )
+    }
 
 
 def _pins(warehouse: sfx.Warehouse, stack: Stack, runs: int) -> dict[str, object]:
@@ -144,7 +161,9 @@ def _pins(warehouse: sfx.Warehouse, stack: Stack, runs: int) -> dict[str, object
     clients = HiveClients(Address.parse(f"127.0.0.1:{stack.metastore_port}", {}))
     contestants = {
         OURS: lambda: warehouse.pin("bench", "wide"),
-        "one raw get_partitions": lambda: clients.ask(lambda client: client.get_partitions("bench", "wide", -1)),
+        "one raw get_partitions": lambda: clients.ask(
+            lambda client: client.get_partitions("bench", "wide", -1)
+        ),
     }
     return {"S3 + Hive: pins of 10,000 partitions": summary(interleaved(contestants, runs), OURS)}
 
@@ -154,7 +173,9 @@ def _overwrites(warehouse: sfx.Warehouse, peers: Mapping[str, Ask]) -> dict[str,
         lambda frame: warehouse.store_dataframe(frame.drop(columns="date"), "bench", "busy", [DAY]),
         lambda: warehouse.load_dataframe("bench", "busy", [DAY]),
     )
-    theirs = {"awswrangler": peers["awswrangler"]("overwrites", "busy")}  # PyIceberg's catalog is for one thread
+    theirs = {
+        "awswrangler": peers["awswrangler"]("overwrites", "busy")
+    }  # PyIceberg's catalog is for one thread
     return {f"S3 + Hive: reads during {OVERWRITES} overwrites": {OURS: ours, **theirs}}
 
 
@@ -168,14 +189,20 @@ class _BulkCalls:
         self._names = [f"date={day}" for day in days["date"]]
 
     def __call__(self) -> None:
-        found = self._clients.ask(lambda client: client.get_partitions_by_names("bench", "flights_bulk", self._names))
+        found = self._clients.ask(
+            lambda client: client.get_partitions_by_names("bench", "flights_bulk", self._names)
+        )
         for partition in found:
             partition.sd.location = f"{partition.sd.location.rpartition('/')[0]}/{uuid.uuid4().hex}"
-        self._clients.tell(lambda client: client.alter_partitions("bench", "flights_bulk", found), seconds=120)
+        self._clients.tell(
+            lambda client: client.alter_partitions("bench", "flights_bulk", found), seconds=120
+        )
 
 
 def _s3(stack: Stack) -> S3FileSystem:
-    return S3FileSystem(endpoint_override=f"127.0.0.1:{stack.ports['s3']}", scheme="http", region="us-east-1")
+    return S3FileSystem(
+        endpoint_override=f"127.0.0.1:{stack.ports['s3']}", scheme="http", region="us-east-1"
+    )
 
 
 def _delta_uri(table: str) -> str:
@@ -187,7 +214,9 @@ def _delta_options(stack: Stack) -> dict[str, str]:
 
 
 def _delta(stack: Stack, table: str, frame: pd.DataFrame, predicate: str | None) -> None:
-    plain = frame.astype({name: "str" for name, kind in frame.dtypes.items() if str(kind) == "category"})
+    plain = frame.astype(
+        {name: "str" for name, kind in frame.dtypes.items() if str(kind) == "category"}
+    )
     write_deltalake(
         _delta_uri(table), plain, partition_by=["date"], mode="overwrite", predicate=predicate,
         storage_options=_delta_options(stack),
@@ -204,7 +233,9 @@ def _hand_over(peers: Mapping[str, Ask], table: str, frame: pd.DataFrame, folder
 @contextmanager
 def _running(folder: Path) -> Iterator[Stack]:
     stack = up(folder)
-    os.environ.update({name: value for name, value in stack.environment().items() if name.startswith("AWS_")})
+    os.environ.update(
+        {name: value for name, value in stack.environment().items() if name.startswith("AWS_")}
+    )
     try:
         yield stack
     finally:
@@ -216,7 +247,9 @@ def _glue() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = Path(sys.executable).with_name("moto_server")
-    server = subprocess.Popen([program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     give_up = time.monotonic() + 30
     while time.monotonic() < give_up:
         try:

@@ -1,7 +1,8 @@
 """Side-by-side timing: contestants take turns, so that a machine that slows down slows all of them.
 
-Each round has another order: whoever follows a contestant that is another process finds the processor's caches full of its work,
-which costs a load of a tenth of a second a tenth of its time, and in one order would cost always the same.
+Each round has another order: whoever follows a contestant that is another process finds the
+processor's caches full of its work, which costs a load of a tenth of a second a tenth of its time,
+and in one order would cost always the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def interleaved(contestants: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
+def interleaved(
+    contestants: Mapping[str, Callable[[], object]], runs: int
+) -> dict[str, list[float]]:
     """Seconds of each contestant, one uncounted warm-up first; every run of this has the same orders."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     turns = random.Random(0)
@@ -36,7 +39,9 @@ def summary(seconds: Mapping[str, list[float]], ours: str) -> dict[str, object]:
     return {
         "seconds": {name: round(statistics.median(values), 4) for name, values in seconds.items()},
         "ratios": {
-            f"{ours} / {name}": round(statistics.median(a / b for a, b in zip(seconds[ours], values, strict=True)), 3)
+            f"{ours} / {name}": round(
+                statistics.median(a / b for a, b in zip(seconds[ours], values, strict=True)), 3
+            )
             for name, values in seconds.items()
             if name != ours
         },

@@ -36,7 +36,9 @@ def approved_prices():
         subject="Publish the prices of {{ ti.xcom_pull(task_ids='prices') }}?",
         body="All checks have passed. Nobody reads the batch before you approve.",
     )
-    publish = PublishBatchOperator(task_id="publish", pin=verified.output, reason="approved by a person")
+    publish = PublishBatchOperator(
+        task_id="publish", pin=verified.output, reason="approved by a person"
+    )
     verified >> approval >> publish
 
 

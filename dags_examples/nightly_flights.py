@@ -36,8 +36,9 @@ WHY = "{{ 'late correction: ' ~ params.correction if params.correction else 'nig
 def nightly_flights():
     """Every night: the day's departures from New York, the weather at the time, and how late each carrier was.
 
-    Each task stores the frame that it returns as a new batch of that day's partition and passes a pin on; the next
-    task gets exactly the pinned batches. Nothing is overwritten, so a correction can be undone:
+    Each task stores the frame that it returns as a new batch of that day's partition and passes a
+    pin on; the next task gets exactly the pinned batches. Nothing is overwritten, so a correction
+    can be undone:
 
         airflow dags test nightly_flights 2013-01-02 --conf '{"correction": {"UA": 10}}'
 
@@ -76,7 +77,9 @@ def nightly_flights():
     def flights_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
         """Each departure with the weather of its hour; both frames are exactly the pinned batches."""
         measured = weather[["origin", "time_hour", "wind_speed", "precip", "visib"]]
-        return flights.merge(measured, on=["origin", "time_hour"], how="left", validate="many_to_one")
+        return flights.merge(
+            measured, on=["origin", "time_hour"], how="left", validate="many_to_one"
+        )
 
     @task.batch(
         table="nyc.carrier_delays",

@@ -16,7 +16,9 @@ from airflow_sfx.operators import PinBatchesOperator, SparkBatchOperator
 )
 def routes_by_spark():
     """Needs a connection `spark_local` of the type spark, such as `spark://local[2]`, and the extra `spark`."""
-    flights = PinBatchesOperator(task_id="flights", table="nyc.flights", partitions=["{{ params.day }}"])
+    flights = PinBatchesOperator(
+        task_id="flights", table="nyc.flights", partitions=["{{ params.day }}"]
+    )
     SparkBatchOperator(
         task_id="routes",
         table="nyc.routes",

@@ -12,7 +12,9 @@ from airflow_sfx.operators import RollbackBatchOperator
     schedule=None,
     params={
         "dag_id": Param("nightly_flights", type="string", title="DAG"),
-        "run_id": Param("", type="string", title="Run", description="All that it published is undone, as one"),
+        "run_id": Param(
+            "", type="string", title="Run", description="All that it published is undone, as one"
+        ),
         "reason": Param("", type="string", minLength=3, title="Why", description="For the history"),
     },
     render_template_as_native_obj=False,
@@ -21,7 +23,10 @@ from airflow_sfx.operators import RollbackBatchOperator
 def undo():
     """Batches that others have published since stay."""
     undone = RollbackBatchOperator(
-        task_id="undo", dag_id="{{ params.dag_id }}", run_id="{{ params.run_id }}", reason="{{ params.reason }}"
+        task_id="undo",
+        dag_id="{{ params.dag_id }}",
+        run_id="{{ params.run_id }}",
+        reason="{{ params.reason }}",
     )
 
     @task

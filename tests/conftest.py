@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("shared machine")
 
 pytest_plugins = ["tests.services"]
@@ -21,7 +23,7 @@ _ROOMS = {
     "stack": "services",
     "protocol": "protocol",
 }
-_ALONE = ("tests/airflow/test_examples.py", "tests/airflow/test_demo.py")
+_ALONE = ("tests/airflow/examples/test_examples.py", "tests/airflow/examples/test_demo.py")
 """They start what they need by themselves."""
 _LONG = ("airflow", "services", *_ALONE, "protocol")
 """The groups that take longest, in the order in which they begin: nobody waits for the last one then."""
@@ -30,7 +32,9 @@ _LONG = ("airflow", "services", *_ALONE, "protocol")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tests begin."""
     order = {name: number for number, name in enumerate(_LONG)}
-    items.sort(key=lambda item: order.get(_room(item.nodeid), len(order)))  # stable: a file's stay in their order
+    items.sort(
+        key=lambda item: order.get(_room(item.nodeid), len(order))
+    )  # stable: a file's stay in their order
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -47,7 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def _group(nodeid: str) -> str:
     room = _room(nodeid)
-    return nodeid if room == "protocol" else room  # of these each takes long, and shares nothing with the next
+    return (
+        nodeid if room == "protocol" else room
+    )  # of these each takes long, and shares nothing with the next
 
 
 def _room(nodeid: str) -> str:

@@ -21,7 +21,9 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
     """A running S3 server and Hive Metastore; the AWS environment of this process names them from now on."""
     folder: Path = tmp_path_factory.mktemp("stack")
     running = up(folder)
-    names = {name: value for name, value in running.environment().items() if name.startswith("AWS_")}
+    names = {
+        name: value for name, value in running.environment().items() if name.startswith("AWS_")
+    }
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     yield running
@@ -59,7 +61,14 @@ def mounted_bucket(stack, tmp_path_factory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("mounted")
     weed = Path(sys.executable).with_name("weed")
     filer = f"127.0.0.1:{stack.ports['filer']}.{stack.ports['filer_grpc']}"
-    options = [f"-filer={filer}", "-filer.path=/buckets", f"-dir={place}", "-readOnly", "-cacheDir", str(place.parent)]
+    options = [
+        f"-filer={filer}",
+        "-filer.path=/buckets",
+        f"-dir={place}",
+        "-readOnly",
+        "-cacheDir",
+        str(place.parent),
+    ]
     with (place.parent / "mount.log").open("wb") as log:
         environment = {**os.environ, **s3_server.environment(stack)}
         mount = subprocess.Popen([weed, "mount", *options], stdout=log, stderr=log, env=environment)

@@ -15,14 +15,21 @@ HEAVY = ("pandas", "pyarrow", "airflow", "obstore", "sqlalchemy", "numpy", "pola
 
 def run(code: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    assert run(f"import sys, airflow_sfx; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
+    assert (
+        run(f"import sys, airflow_sfx; print([name for name in {HEAVY} if name in sys.modules])")
+        == "[]"
+    )
 
 
 def test_looking_at_a_warehouse_loads_no_data_frames(tmp_path) -> None:
@@ -32,16 +39,19 @@ def test_looking_at_a_warehouse_loads_no_data_frames(tmp_path) -> None:
 
 
 def test_storing_in_a_process_of_a_task_loads_no_airflow(tmp_path) -> None:
-    store = (
-        "import os, sys, pandas, airflow_sfx as sfx; os.environ.update(AIRFLOW_CTX_DAG_ID='d', AIRFLOW_CTX_TASK_ID='t')"
+    store = "import os, sys, pandas, airflow_sfx as sfx; os.environ.update(AIRFLOW_CTX_DAG_ID='d', AIRFLOW_CTX_TASK_ID='t')"
+    store += (
+        "; w = sfx.connect(sys.argv[1]); w.store_dataframe(pandas.DataFrame({'n': [1]}), 'a', 'b')"
     )
-    store += "; w = sfx.connect(sys.argv[1]); w.store_dataframe(pandas.DataFrame({'n': [1]}), 'a', 'b')"
     told = "print(w.history('a', 'b')[0].producer.task_id, 'airflow' in sys.modules)"
     assert run(f"{store}; {told}", f"embedded://{tmp_path}/w") == "t False"
 
 
 def test_every_public_name_is_there() -> None:
-    assert run("import airflow_sfx as s; print([n for n in s.__all__ if getattr(s, n, None) is None])") == "[]"
+    assert (
+        run("import airflow_sfx as s; print([n for n in s.__all__ if getattr(s, n, None) is None])")
+        == "[]"
+    )
 
 
 def test_each_call_takes_what_the_method_takes() -> None:
@@ -70,9 +80,13 @@ def test_type_checkers_are_told_of_every_public_name() -> None:
     (told,) = [
         node
         for node in ast.parse((ROOT / "airflow_sfx/__init__.py").read_text()).body
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        if isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
     ]
-    names = {alias.name for line in told.body if isinstance(line, ast.ImportFrom) for alias in line.names}
+    names = {
+        alias.name for line in told.body if isinstance(line, ast.ImportFrom) for alias in line.names
+    }
     assert names | {"__version__"} == set(airflow_sfx.__all__)
 
 

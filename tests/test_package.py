@@ -14,7 +14,11 @@ import pytest
 import airflow_sfx as sfx
 
 ROOT = Path(__file__).parents[1]
-CODE = {str(path.relative_to(ROOT)) for path in (ROOT / "airflow_sfx").rglob("*.*") if path.suffix != ".pyc"}
+CODE = {
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "airflow_sfx").rglob("*.*")
+    if path.suffix != ".pyc"
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,17 @@ def test_the_metadata_are_right(built: Path) -> None:
 
 def test_what_is_installed_answers(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
-    run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(tmp_path), str(wheel))
+    run(
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(tmp_path),
+        str(wheel),
+    )
     code = "import sys; sys.path.insert(0, sys.argv.pop()); import airflow_sfx.cli.main as main; print(main.__file__); main.run()"
     said = run("-P", "-c", code, "--version", str(tmp_path))
     assert said.split() == [str(tmp_path / "airflow_sfx/cli/main.py"), "sfx", sfx.__version__]

@@ -9,8 +9,8 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.diff import BatchDiff
-    from airflow_sfx.warehouse.reports import VerifyReport
+    from airflow_sfx.warehouse.diff.diff import BatchDiff
+    from airflow_sfx.warehouse.integrity.verify import VerifyReport
 from airflow_sfx.api.connecting import warehouse_of
 
 

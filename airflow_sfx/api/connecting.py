@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.hooks.context import current_producer
+from airflow_sfx.hooks.task_context import current_producer
 from airflow_sfx.warehouse import connect as _connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -24,12 +24,14 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
     """Open a warehouse.
 
     Args:
-        uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named ``key=value``;
-            ``hive://host:9083?location=s3://bucket/prefix``, further hosts after a comma;
-            ``glue://region?location=s3://bucket/prefix``; None for the default one: what ``SFX_WAREHOUSE`` names, else,
-            in a process that runs Airflow or has ``AIRFLOW_CONN_SFX_DEFAULT``, the connection ``sfx_default``, else ``embedded://~/.sfx/warehouse``.
-        producer: Gives who writes, asked once a change; where it is absent, the Airflow task that runs in this process, or that
-            started it, or its user.
+        uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named
+            ``key=value``; ``hive://host:9083?location=s3://bucket/prefix``, further hosts after a
+            comma; ``glue://region?location=s3://bucket/prefix``; None for the default one: what
+            ``SFX_WAREHOUSE`` names, else, in a process that runs Airflow or has
+            ``AIRFLOW_CONN_SFX_DEFAULT``, the connection ``sfx_default``, else
+            ``embedded://~/.sfx/warehouse``.
+        producer: Gives who writes, asked once a change; where it is absent, the Airflow task that
+            runs in this process, or that started it, or its user.
 
     Returns:
         The warehouse.
@@ -74,5 +76,7 @@ def warehouse_of(given: Warehouse | str | None) -> Warehouse:
     if given is None:
         return connect()
     if not isinstance(given, str):
-        raise InvalidName(f"warehouse={given!r:.80} is no warehouse: pass its URI, or what sfx.connect() gives")
+        raise InvalidName(
+            f"warehouse={given!r:.80} is no warehouse: pass its URI, or what sfx.connect() gives"
+        )
     return _opened(given)

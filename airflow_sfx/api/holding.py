@@ -11,7 +11,7 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.durable_pins import DurablePin
+    from airflow_sfx.warehouse.pins.holds import DurablePin
 from airflow_sfx.api.connecting import warehouse_of
 
 
@@ -27,8 +27,8 @@ def hold(
 ) -> DurablePin:
     """Write a pin down beside its table, so that it outlives XCom and retention leaves its batches alone.
 
-    A name's first pin of some partitions stays its pin: a second call gives the first one's, unless it renews or the first
-    one's time is over.
+    A name's first pin of some partitions stays its pin: a second call gives the first one's, unless
+    it renews or the first one's time is over.
 
     Args:
         pin: The pin.
@@ -43,13 +43,16 @@ def hold(
         The durable pin that counts.
 
     Raises:
-        InvalidName: The pin is of another warehouse, the name is empty, or the time is over or has no time zone.
+        InvalidName: The pin is of another warehouse, the name is empty, or the time is over or has
+            no time zone.
 
     Example:
         >>> sfx.hold(good, "annual accounts").pin == sfx.hold(oops, "annual accounts").pin == good
         True
     """
-    return warehouse_of(warehouse).hold(pin, name, until=until, renew=renew, reason=reason, producer=producer)
+    return warehouse_of(warehouse).hold(
+        pin, name, until=until, renew=renew, reason=reason, producer=producer
+    )
 
 
 def release(
@@ -104,7 +107,8 @@ def pin_durably(
     Args:
         db: The database.
         table: The table.
-        partitions: Which partitions; None for all. Where the name has pinned other ones, these are pinned anew.
+        partitions: Which partitions; None for all. Where the name has pinned other ones, these are
+            pinned anew.
         name: Whose pin it is.
         as_of: The time, with a time zone; None for now.
         until: Until when retention leaves the batches alone, with a time zone; None for ever.
@@ -126,7 +130,15 @@ def pin_durably(
         True
     """
     return warehouse_of(warehouse).pin_durably(
-        db, table, partitions, name=name, as_of=as_of, until=until, renew=renew, reason=reason, producer=producer
+        db,
+        table,
+        partitions,
+        name=name,
+        as_of=as_of,
+        until=until,
+        renew=renew,
+        reason=reason,
+        producer=producer,
     )
 
 

@@ -9,8 +9,8 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.erasure import ErasureReport
-    from airflow_sfx.warehouse.retention import RetentionReport
+    from airflow_sfx.warehouse.retention.erasure import ErasureReport
+    from airflow_sfx.warehouse.retention.expire import RetentionReport
 from airflow_sfx.api.connecting import warehouse_of
 
 
@@ -28,16 +28,17 @@ def retain(
 ) -> RetentionReport:
     """Retire batches that nobody needs any more, and delete the files of those that were retired long enough ago.
 
-    What is current, staged, adopted, or held by a durable pin stays. A retired batch cannot be pinned durably, published or
-    rolled back to. Its files are deleted by a call after its time of grace.
+    What is current, staged, adopted, or held by a durable pin stays. A retired batch cannot be
+    pinned durably, published or rolled back to. Its files are deleted by a call after its time of
+    grace.
 
     Args:
         db: The database.
         table: The table.
         keep_last: How many batches of each partition stay, the current one among them.
         older_than: For how long a batch must have been out of use.
-        grace: For how long the files of a retired batch stay: longer than any task may go on reading a pin that it does
-            not hold durably.
+        grace: For how long the files of a retired batch stay: longer than any task may go on
+            reading a pin that it does not hold durably.
         dry_run: Only tell what would be done.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
@@ -85,8 +86,8 @@ def erase(
     Args:
         db: The database.
         table: The table.
-        where: Which rows, as a condition of SQL: comparisons, IN, BETWEEN and IS NULL of columns and literals, with AND, OR
-            and NOT.
+        where: Which rows, as a condition of SQL: comparisons, IN, BETWEEN and IS NULL of columns
+            and literals, with AND, OR and NOT.
         grace: For how long the files that hold the rows stay, for tasks that are reading them.
         despite_pins: Delete also what durable pins hold.
         dry_run: Only tell what would be done.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from airflow_sfx.api.connecting import warehouse_of
 from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.options import As, LoadOptions
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse.arguments import As, LoadOptions
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -113,11 +113,14 @@ def load_dataframe(
         partitions: Which partitions; None for all.
         batch_id: The batch to read of each named partition.
         as_of: The time, with a time zone, whose current batches are read.
-        columns: The columns to read, in this order; None for all that the batches have. One that the table has and they have
-            not reads as null.
-        filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
-        as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
-        batches: True gives an iterator of frames, for data larger than memory; one without rows where there are none.
+        columns: The columns to read, in this order; None for all that the batches have. One that
+            the table has and they have not reads as null.
+        filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">",
+            3)]``.
+        as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active
+            session).
+        batches: True gives an iterator of frames, for data larger than memory; one without rows
+            where there are none.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
@@ -215,8 +218,10 @@ def pinned_table_sql(
 
     Args:
         pin: The pin.
-        name: ``database.table`` of the table to make; it must not be there yet. Dropping it leaves the batches alone.
-        s3_scheme: What ``s3://`` is called in the locations: ``s3a`` for open-source Hive and Spark.
+        name: ``database.table`` of the table to make; it must not be there yet. Dropping it leaves
+            the batches alone.
+        s3_scheme: What ``s3://`` is called in the locations: ``s3a`` for open-source Hive and
+            Spark.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:

@@ -12,7 +12,8 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.reports import AuditReport, TableState
+    from airflow_sfx.warehouse.history.audit import AuditReport
+    from airflow_sfx.warehouse.history.describe import TableState
 
 
 def tables(
@@ -117,9 +118,10 @@ def audit(
         dag_id: Changes of this DAG only.
         run_id: Changes of this DAG run only.
         limit: How many changes, the newest; None for all.
-        foreign: Whether to look for what something else did, too: that takes a look at all partitions.
-        files: Whether to compare the files of the current batches with what was written, too; None for tables of up to
-            1,000 partitions.
+        foreign: Whether to look for what something else did, too: that takes a look at all
+            partitions.
+        files: Whether to compare the files of the current batches with what was written, too; None
+            for tables of up to 1,000 partitions.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:

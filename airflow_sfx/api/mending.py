@@ -6,14 +6,14 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from airflow_sfx.core.options import Keys
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.arguments import Keys
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.progress import Progress
-    from airflow_sfx.warehouse.reports import Repair
+    from airflow_sfx.storage.concurrency import Progress
+    from airflow_sfx.warehouse.integrity.repair import Repair
 from airflow_sfx.api.connecting import warehouse_of
 
 
@@ -31,15 +31,18 @@ def adopt(
 ) -> BatchPin:
     """Take over files as they lie: they become the first batches of a table, or the newest of partitions.
 
-    With a directory, its Parquet files become a table. Without, what the metastore has does: a table that something else
-    made, or those partitions of this warehouse's table that something else has changed or added.
+    With a directory, its Parquet files become a table. Without, what the metastore has does: a
+    table that something else made, or those partitions of this warehouse's table that something
+    else has changed or added.
 
     Args:
         db: The database.
         table: The table; made if it is absent and there is a directory.
         directory: An absolute path, or a URI; None for what the metastore has.
-        partitions: Which partitions of what the metastore has; None for all that are not in the history.
-        partition_keys: Names of the keys, or names with Hive types, where the directories are not ``key=value``.
+        partitions: Which partitions of what the metastore has; None for all that are not in the
+            history.
+        partition_keys: Names of the keys, or names with Hive types, where the directories are not
+            ``key=value``.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
         progress: Is told how many of how many files have been read.
@@ -84,8 +87,9 @@ def repair(
     Args:
         db: The database.
         table: The table.
-        adopted_from: Directories, as URIs, that batches of the table were adopted from, where the metastore has lost that: files
-            elsewhere than there and in the table's own directory are not read.
+        adopted_from: Directories, as URIs, that batches of the table were adopted from, where the
+            metastore has lost that: files elsewhere than there and in the table's own directory are
+            not read.
         progress: Is told how many of how many partitions have been looked at.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
@@ -94,7 +98,8 @@ def repair(
 
     Raises:
         TableNotFound: There is no such table.
-        InconsistentBatch: The metastore has lost the table, and a batch of it lies where nobody says that it was adopted.
+        InconsistentBatch: The metastore has lost the table, and a batch of it lies where nobody
+            says that it was adopted.
 
     Example:
         >>> sfx.repair("sales", "sold_items")

@@ -12,7 +12,7 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.reports import RunRollback
+    from airflow_sfx.warehouse.undo.rollback_run import RunRollback
 
 
 def rollback(
@@ -28,7 +28,8 @@ def rollback(
 ) -> BatchPin:
     """Make an earlier batch current again; no data are read or written, and nothing is lost.
 
-    The next attempt of a task takes what the one before has rolled back, and nobody has changed since, as done.
+    The next attempt of a task takes what the one before has rolled back, and nobody has changed
+    since, as done.
 
     Args:
         db: The database.
@@ -36,7 +37,8 @@ def rollback(
         partitions: Which partitions; None only for a table without.
         to: The batch ID to go to; None for the batch before. A second call goes one further back.
         reason: Why, for the history.
-        expected: What must be current for the rollback to be right: a pin, or batches by partition name, None for no batch.
+        expected: What must be current for the rollback to be right: a pin, or batches by partition
+            name, None for no batch.
         producer: Who; the process's own identity when absent.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
@@ -81,11 +83,14 @@ def rollback_run(
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
+        What was done, or would be, a table at a time. A table that is gone is left alone, and says
+        why.
 
     Raises:
-        BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
-        InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
+        BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired,
+            and nothing was undone.
+        InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was
+            undone.
         CommitConflict: Something else would be done than ``expected``.
         InvalidName: ``dry_run`` is no bool.
 
@@ -118,19 +123,22 @@ def rollback_backfill(
 
     Args:
         dag_id: The DAG.
-        backfill_id: The backfill's number in Airflow; or the name that the runs' configuration gave it,
-            ``{"sfx_backfill_id": "march again"}``.
+        backfill_id: The backfill's number in Airflow; or the name that the runs' configuration gave
+            it, ``{"sfx_backfill_id": "march again"}``.
         reason: Why, for the history.
         producer: Who; the process's own identity when absent.
         dry_run: Only tell what would be done, and what would keep it from being done.
         warehouse: The warehouse, or its URI; None for the default one, as `connect` finds it.
 
     Returns:
-        What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
+        What was done, or would be, a table at a time. A table that is gone is left alone, and says
+        why.
 
     Raises:
-        BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
-        InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
+        BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is
+            retired, and nothing was undone.
+        InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was
+            undone.
 
     Example:
         >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")
@@ -167,6 +175,6 @@ def backfill_runs(dag_id: str, backfill_id: str) -> list[str]:
     """
     if not backfill_id.isdecimal() or importlib.util.find_spec("airflow") is None:
         return []
-    from airflow_sfx.hooks.backfills import runs_of_backfill
+    from airflow_sfx.hooks.backfill_runs import runs_of_backfill
 
     return runs_of_backfill(dag_id, int(backfill_id))

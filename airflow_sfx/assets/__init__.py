@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.lazily import from_homes
+from airflow_sfx._lazy import from_homes
 
 if TYPE_CHECKING:
+    from airflow_sfx.assets.announce import announce
     from airflow_sfx.assets.asset import batch_asset
-    from airflow_sfx.assets.consume import missed_pins, pins_from_events
-    from airflow_sfx.assets.outside import announce
+    from airflow_sfx.assets.consumers import missed_pins, pins_from_events
 
 _HOMES = {
     f"{__name__}.asset": ("batch_asset",),
-    f"{__name__}.consume": ("missed_pins", "pins_from_events"),
-    f"{__name__}.outside": ("announce",),
+    f"{__name__}.consumers": ("missed_pins", "pins_from_events"),
+    f"{__name__}.announce": ("announce",),
 }
 
 __all__ = ["announce", "batch_asset", "missed_pins", "pins_from_events"]

@@ -7,14 +7,14 @@ from urllib.parse import SplitResult
 
 from airflow.sdk import Asset
 
-from airflow_sfx.assets.message import asset_uri
+from airflow_sfx.assets.event_payload import asset_uri
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.observers import observe
+from airflow_sfx.warehouse.log.events import subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_sfx.warehouse.observers import Committed, Loaded
+    from airflow_sfx.warehouse.log.events import Committed, Loaded
 
 
 def batch_asset(table: str, **more: Any) -> Asset:
@@ -36,10 +36,11 @@ def batch_asset(table: str, **more: Any) -> Asset:
     """
     ref = TableRef.parse(table)
     asset = Asset(name=str(ref), **more)
-    # An Asset that is made with a URI asks for its scheme's handler, and for that Airflow loads the handlers of all
-    # providers, boto3 among them: half a second in each DAG file. This URI is in its final form already.
+    # An Asset that is made with a URI asks for its scheme's handler, and for that Airflow loads the
+    # handlers of all providers, boto3 among them: half a second in each DAG file. This URI is in
+    # its final form already.
     object.__setattr__(asset, "uri", asset_uri(ref))
-    observe(_tell_outlet)
+    subscribe(_tell_outlet)
     return asset
 
 

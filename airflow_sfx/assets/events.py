@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import Asset, get_current_context
 
 from airflow_sfx.assets.asset import batch_asset
-from airflow_sfx.assets.message import EXTRA, SCHEME, asset_uri, written
-from airflow_sfx.core.event_key import event_key, partition_of_name
+from airflow_sfx.assets.event_payload import EXTRA, SCHEME, asset_uri, written
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.templates import is_settled
-from airflow_sfx.warehouse.observers import Committed, Loaded
+from airflow_sfx.serde.partition_key import event_key, partition_of_name
+from airflow_sfx.warehouse.log.events import Committed, Loaded
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +32,8 @@ _TOLD = ("publish", "rollback", "adopt")
 def add_outlet(arguments: dict[str, Any], table: str) -> None:
     """Add the table that a task writes to the outlets among its arguments.
 
-    A task that is made of a mapped one when it runs has the outlets that its DAG file gave it, and no others.
+    A task that is made of a mapped one when it runs has the outlets that its DAG file gave it, and
+    no others.
 
     Args:
         arguments: The operator's arguments.
@@ -41,25 +42,34 @@ def add_outlet(arguments: dict[str, Any], table: str) -> None:
     if not is_settled(table) or arguments.get("_airflow_from_mapped"):
         return
     outlets = arguments.get("outlets")
-    given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets is not None else []
+    given = (
+        list(outlets)
+        if isinstance(outlets, (list, tuple))
+        else [outlets]
+        if outlets is not None
+        else []
+    )
     uri = asset_uri(TableRef.parse(table))
     if not any(getattr(one, "uri", None) == uri for one in given):
         given.append(batch_asset(table))
     arguments["outlets"] = given
 
 
-def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade: bool | str = True) -> None:
+def emit(
+    context: Context, pins: Iterable[BatchPin], operation: str, *, cascade: bool | str = True
+) -> None:
     """Say what became current, with one event a partition, when the task succeeds.
 
-    A table that is not among the task's outlets, because its name is a template or its run was undone, is added to them:
-    Airflow sends its events where any DAG names the asset. Tables among them that the task has not changed are taken out: an
-    outlet of a task that succeeds is an event.
+    A table that is not among the task's outlets, because its name is a template or its run was
+    undone, is added to them: Airflow sends its events where any DAG names the asset. Tables among
+    them that the task has not changed are taken out: an outlet of a task that succeeds is an event.
 
     Args:
         context: The task's context.
         pins: What is current now; none of a task that has staged.
         operation: ``publish`` or ``rollback``.
-        cascade: Whether consumers are to hear of it; the run's configuration may say ``{"sfx_cascade": false}``, too.
+        cascade: Whether consumers are to hear of it; the run's configuration may say
+            ``{"sfx_cascade": false}``, too.
     """
     said = _said(context)
     for pin in pins:
@@ -69,7 +79,9 @@ def emit(context: Context, pins: Iterable[BatchPin], operation: str, *, cascade:
             _say(context, pin, operation)
     task = context["task"]
     task.outlets = [
-        one for one in task.outlets if not _is_table(one) or (one.uri in said and not _is_vast(said[one.uri]))
+        one
+        for one in task.outlets
+        if not _is_table(one) or (one.uri in said and not _is_vast(said[one.uri]))
     ]
 
 
@@ -106,8 +118,8 @@ def _say(context: Context, pin: BatchPin, operation: str) -> None:
     _said(context)[outlet.uri] = pin
     if _is_vast(pin):
         _log.warning(
-            "%s changed in %d partitions with different batch IDs, and events are sent of up to %d: none is sent, and consumers "
-            "find the changes with airflow_sfx.assets.missed_pins",
+            "%s changed in %d partitions with different batch IDs, and events are sent of up to %d:"
+            " none is sent, and consumers find the changes with airflow_sfx.assets.missed_pins",
             pin.ref,
             len(pin.entries),
             MOST_TOLD,
@@ -129,7 +141,9 @@ def _said(context: Context) -> dict[str, BatchPin]:
 def _outlet_of(context: Context, pin: BatchPin) -> Asset | None:
     """The table's asset among the task's outlets."""
     uri = asset_uri(pin.ref)
-    return next((one for one in context["task"].outlets if isinstance(one, Asset) and one.uri == uri), None)
+    return next(
+        (one for one in context["task"].outlets if isinstance(one, Asset) and one.uri == uri), None
+    )
 
 
 def _is_vast(pin: BatchPin) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_sfx.core.uris import clean_uri
+from airflow_sfx.core.io.uris import clean_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
@@ -40,7 +40,9 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset 
         namespace=space,
         name=parts.path.lstrip("/") if parts.netloc else parts.path,
         facets={
-            "version": dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=",".join(map(str, ids))),
+            "version": dataset_version_dataset.DatasetVersionDatasetFacet(
+                datasetVersion=",".join(map(str, ids))
+            ),
             "symlinks": symlinks_dataset.SymlinksDatasetFacet(identifiers=[hive]),
         },
     )

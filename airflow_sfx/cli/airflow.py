@@ -14,12 +14,17 @@ def get_commands() -> list[CLICommand]:
     from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
 
     rest = Arg(  # type: ignore[no-untyped-call]
-        ("arguments",), nargs=argparse.REMAINDER, help="As of the command sfx: airflow sfx -- --help"
+        ("arguments",),
+        nargs=argparse.REMAINDER,
+        help="As of the command sfx: airflow sfx -- --help",
     )
     run = lazy_load_command("airflow_sfx.cli.airflow.run")
     return [
         ActionCommand(
-            name="sfx", help="Look at, compare, check and undo the batches of a warehouse", func=run, args=(rest,)
+            name="sfx",
+            help="Look at, compare, check and undo the batches of a warehouse",
+            func=run,
+            args=(rest,),
         )
     ]
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_sfx.cli import render
-from airflow_sfx.cli.arguments import Json, Settings, moment_of, table_of
-from airflow_sfx.cli.document import print_json
-from airflow_sfx.cli.terminal import waiting
+from airflow_sfx.cli import output
+from airflow_sfx.cli.options import Json, Settings, moment_of, table_of
+from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.reports import AuditReport
+from airflow_sfx.warehouse.history.audit import AuditReport
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
@@ -29,44 +28,62 @@ def audit(
     context: typer.Context,
     tables: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DB.TABLE", help="The tables; all of the warehouse where none is named."),
+        typer.Argument(
+            metavar="DB.TABLE", help="The tables; all of the warehouse where none is named."
+        ),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="From then on: 2016-11-01T12:00Z, the day 2016-11-01, or 36h ago."),
+        typer.Option(
+            metavar="TIME", help="From then on: 2016-11-01T12:00Z, the day 2016-11-01, or 36h ago."
+        ),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
     actor: Annotated[str | None, typer.Option(metavar="USER", help="Changes of this user.")] = None,
     dag: Annotated[str | None, typer.Option(metavar="DAG_ID", help="Changes of this DAG.")] = None,
-    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Changes of this DAG run.")] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN_ID", help="Changes of this DAG run.")
+    ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="The newest N changes of each table; all where it is left out."),
+        typer.Option(
+            metavar="N", min=1, help="The newest N changes of each table; all where it is left out."
+        ),
     ] = None,
     into: Annotated[
         str | None,
-        typer.Option(metavar="DB.TABLE", help="Store the changes of these whole days, in UTC, of all tables there."),
+        typer.Option(
+            metavar="DB.TABLE",
+            help="Store the changes of these whole days, in UTC, of all tables there.",
+        ),
     ] = None,
     files: Annotated[
         bool | None,
         typer.Option(
             "--files/--no-files",
-            help="Compare the files of the current batches, too; done for named tables of up to 1,000 partitions.",
+            help=(
+                "Compare the files of the current batches, too; done for named tables of up to"
+                " 1,000 partitions."
+            ),
         ),
     ] = None,
-    json_lines: Annotated[bool, typer.Option("--json-lines", help="Print a JSON object a change, one a line.")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json-lines", help="Print a JSON object a change, one a line.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List changes, their authors, and changes made outside this package.
 
-    Exits with 1 if something was changed outside this package, or if the changes of a table cannot be read.
+    Exits with 1 if something was changed outside this package, or if the changes of a table cannot
+    be read.
     """
     settings: Settings = context.obj
     first, last = moment_of(since), moment_of(until)
     if into is not None:
         if tables or actor or dag or run or limit:
             raise typer.BadParameter(
-                "--into takes whole days of all tables: leave tables, --actor, --dag, --run and --limit out"
+                "--into takes whole days of all tables: leave tables, --actor, --dag, --run and"
+                " --limit out"
             )
         _export(settings.warehouse, table_of(into), first, last)
         return
@@ -86,7 +103,7 @@ def audit(
         )
 
     refs = [table_of(text) for text in tables] if tables else settings.warehouse.tables()
-    with waiting(f"looking at {render.counted(len(refs), 'table')}"):
+    with waiting(f"looking at {output.counted(len(refs), 'table')}"):
         reports = _all_that_can_be_told(look, refs, named=bool(tables))
     if json_lines:
         for report in reports:
@@ -98,7 +115,7 @@ def audit(
         _print(reports)
     untold = [report for report in reports if report.untold]
     for report in untold:
-        render.say(f"the changes of {report.table} cannot be told: {report.untold}", err=True)
+        output.say(f"the changes of {report.table} cannot be told: {report.untold}", err=True)
     if untold or any(report.foreign for report in reports):
         raise typer.Exit(1)
 
@@ -118,17 +135,23 @@ def _all_that_can_be_told(
     return reports
 
 
-def _export(warehouse: Warehouse, target: TableRef, since: datetime | None, until: datetime | None) -> None:
+def _export(
+    warehouse: Warehouse, target: TableRef, since: datetime | None, until: datetime | None
+) -> None:
     with waiting("looking at all tables"):
         pin = warehouse.export_audit(target.database, target.table, since=since, until=until)
     if pin is None:
-        render.say("nothing has changed on these days, and nothing was stored")
+        output.say("nothing has changed on these days, and nothing was stored")
     else:
-        render.say(f"{target} has the changes of {render.counted(len(pin.batches), 'day')} now")
+        output.say(f"{target} has the changes of {output.counted(len(pin.batches), 'day')} now")
 
 
 def _print(reports: list[AuditReport]) -> None:
-    found = sorted(((e, r.table) for r in reports for e in r.entries), key=lambda pair: pair[0].at, reverse=True)
+    found = sorted(
+        ((e, r.table) for r in reports for e in r.entries),
+        key=lambda pair: pair[0].at,
+        reverse=True,
+    )
     rows = [
         (
             table,
@@ -136,14 +159,14 @@ def _print(reports: list[AuditReport]) -> None:
             entry.operation.value,
             entry.batch_id,
             entry.previous,
-            render.moment(entry.at),
-            render.who(entry.producer),
+            output.moment(entry.at),
+            output.who(entry.producer),
             entry.reason,
         )
         for entry, table in found
     ]
     headings = ("table", "partition", "change", "batch", "before", "at (UTC)", "who", "why")
-    render.table("what changed", headings, rows, below=("who", "why"))
+    output.table("what changed", headings, rows, below=("who", "why"))
     foreign = [
         (
             r.table,
@@ -157,11 +180,12 @@ def _print(reports: list[AuditReport]) -> None:
     ]
     if foreign:
         typer.echo()
-        render.table(
-            "not in the history: something else did it; `sfx adopt DB.TABLE --partition PARTITION` takes it in",
+        output.table(
+            "not in the history: something else did it; `sfx adopt DB.TABLE --partition PARTITION`"
+            " takes it in",
             ("table", "partition", "is now at", "the history has", "what something else did"),
             foreign,
             below=("what something else did",),
         )
     if any(not report.files and not report.untold for report in reports):
-        render.say("files were not compared: --files does that", err=True)
+        output.say("files were not compared: --files does that", err=True)

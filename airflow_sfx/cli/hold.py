@@ -8,12 +8,23 @@ from typing import Annotated
 
 import typer
 
-from airflow_sfx.cli import render
-from airflow_sfx.cli.arguments import Batch, Json, Partitions, Reason, Settings, Table, duration, moment_of
-from airflow_sfx.cli.document import print_json
+from airflow_sfx.cli import output
+from airflow_sfx.cli.options import (
+    Batch,
+    Json,
+    Partitions,
+    Reason,
+    Settings,
+    TableArgument,
+    duration,
+    moment_of,
+)
+from airflow_sfx.cli.output import print_json
 from airflow_sfx.core.errors import InvalidName
 
-Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Whose: a report, a lawsuit, a model.")]
+Name = Annotated[
+    str, typer.Option("--name", metavar="NAME", help="Whose: a report, a lawsuit, a model.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,12 +35,13 @@ def register(app: typer.Typer) -> None:
 
 def hold(
     context: typer.Context,
-    table: Table,
+    table: TableArgument,
     name: Name,
     partition: Partitions = None,
     batch: Batch = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Until then: 2027-01-01, or for 90d; else for ever.")
+        str | None,
+        typer.Option(metavar="TIME", help="Until then: 2027-01-01, or for 90d; else for ever."),
     ] = None,
     reason: Reason = "",
     as_json: Json = False,
@@ -41,17 +53,19 @@ def hold(
     held = settings.warehouse.hold(pin, name, until=_end(until), reason=reason)
     if held.pin != pin:
         raise InvalidName(
-            f"{name!r} holds other batches of these partitions since {render.moment(held.at)}: release it first, or take "
-            "another name"
+            f"{name!r} holds other batches of these partitions since {output.moment(held.at)}:"
+            " release it first, or take another name"
         )
     if as_json:
         print_json(held)
         return
-    end = render.moment(held.until) if held.until else "it is released"
-    render.say(f"{name} holds {render.counted(len(pin.batches), 'batch')} of {chosen.ref} until {end}")
+    end = output.moment(held.until) if held.until else "it is released"
+    output.say(
+        f"{name} holds {output.counted(len(pin.batches), 'batch')} of {chosen.ref} until {end}"
+    )
 
 
-def holds(context: typer.Context, table: Table, as_json: Json = False) -> None:
+def holds(context: typer.Context, table: TableArgument, as_json: Json = False) -> None:
     """List what is held, by whom and until when."""
     settings: Settings = context.obj
     chosen = settings.table(table)
@@ -64,24 +78,26 @@ def holds(context: typer.Context, table: Table, as_json: Json = False) -> None:
             one.name,
             ", ".join(f"{name} {batch}".strip() for name, batch in one.pin.entries[:3]),
             len(one.pin.batches),
-            render.moment(one.at),
-            render.moment(one.until) if one.until else "released",
-            render.who(one.producer),
+            output.moment(one.at),
+            output.moment(one.until) if one.until else "released",
+            output.who(one.producer),
             one.reason,
         )
         for one in found
     ]
     headings = ("name", "batches", "in all", "since", "until", "who", "why")
-    render.table(str(chosen.ref), headings, rows, right=("in all",), below=("who", "why"))
+    output.table(str(chosen.ref), headings, rows, right=("in all",), below=("who", "why"))
 
 
-def release(context: typer.Context, table: Table, name: Name, reason: Reason = "") -> None:
+def release(context: typer.Context, table: TableArgument, name: Name, reason: Reason = "") -> None:
     """End what a name holds: retention may give the batches up, unless another name holds them."""
     settings: Settings = context.obj
     chosen = settings.table(table)
     if settings.warehouse.release(*chosen.names, name, reason=reason) is None:
-        raise InvalidName(f"{name!r} holds nothing of {chosen.ref}: `sfx holds {chosen.ref}` lists who does")
-    render.say(f"{name} holds nothing of {chosen.ref} any more")
+        raise InvalidName(
+            f"{name!r} holds nothing of {chosen.ref}: `sfx holds {chosen.ref}` lists who does"
+        )
+    output.say(f"{name} holds nothing of {chosen.ref} any more")
 
 
 def _end(text: str | None) -> datetime | None:

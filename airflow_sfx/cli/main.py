@@ -1,7 +1,7 @@
 """The ``sfx`` command: its options, and what becomes of errors.
 
-Exit status: 0 done, 1 refused or found something wrong, 2 wrong usage. Heavy packages are imported by the commands that
-need them, so that ``sfx --help`` answers at once.
+Exit status: 0 done, 1 refused or found something wrong, 2 wrong usage. Heavy packages are imported
+by the commands that need them, so that ``sfx --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import typer
 from typer.core import TyperGroup
 
 from airflow_sfx._version import __version__
-from airflow_sfx.cli import audit, change, compare, hold, look, retain, stack, undo
-from airflow_sfx.cli.arguments import Settings
-from airflow_sfx.cli.render import clean
-from airflow_sfx.cli.visible import VisibleFormatter, visible
+from airflow_sfx.cli import audit, batches, hold, maintenance, retention, rollback, stack, tables
+from airflow_sfx.cli.options import Settings
+from airflow_sfx.cli.output import VisibleFormatter, clean, visible
 from airflow_sfx.core.errors import SfxError
 
 
@@ -85,7 +84,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help, which is there at once
     help="Look at, compare, check and undo the batches of a warehouse.",
 )
-for _commands in (look, audit, compare, undo, change, hold, retain, stack):
+for _commands in (tables, audit, batches, rollback, maintenance, hold, retention, stack):
     _commands.register(app)
 
 
@@ -105,7 +104,10 @@ def _options(
             "-w",
             metavar="URI",
             envvar="SFX_WAREHOUSE",
-            help="The warehouse, as embedded:///path; else AIRFLOW_CONN_SFX_DEFAULT, else ~/.sfx/warehouse.",
+            help=(
+                "The warehouse, as embedded:///path; else AIRFLOW_CONN_SFX_DEFAULT, else"
+                " ~/.sfx/warehouse."
+            ),
         ),
     ] = None,
     version: Annotated[  # the callback has acted on it
@@ -121,7 +123,9 @@ def run() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a name that the terminal has no letters for
     warnings = logging.StreamHandler()
     warnings.setFormatter(VisibleFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[warnings])

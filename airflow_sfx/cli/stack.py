@@ -9,12 +9,15 @@ from typing import Annotated
 
 import typer
 
-from airflow_sfx.cli import render
-from airflow_sfx.cli.arguments import Json
-from airflow_sfx.cli.document import print_json
+from airflow_sfx.cli import output
+from airflow_sfx.cli.options import Json
+from airflow_sfx.cli.output import print_json
 
 Directory = Annotated[
-    Path, typer.Option("--dir", metavar="FOLDER", help="Where data, settings and logs are kept.", file_okay=False)
+    Path,
+    typer.Option(
+        "--dir", metavar="FOLDER", help="Where data, settings and logs are kept.", file_okay=False
+    ),
 ]
 _DEFAULT = Path("~/.sfx/stack")
 
@@ -33,21 +36,29 @@ def register(app: typer.Typer) -> None:
 @_app.command()
 def up(
     directory: Directory = _DEFAULT,
-    s3_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Where the S3 server listens.")] = None,
-    metastore_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Where the metastore listens.")] = None,
+    s3_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Where the S3 server listens.")
+    ] = None,
+    metastore_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Where the metastore listens.")
+    ] = None,
 ) -> None:
     """Start the services and print the environment to use them: eval "$(sfx stack up)".
 
-    Both servers listen on 127.0.0.1 only. The metastore asks for no login: do not run it on a machine that you share.
+    Both servers listen on 127.0.0.1 only. The metastore asks for no login: do not run it on a
+    machine that you share.
     """
     from airflow_sfx import stack
 
     running = stack.up(
-        directory, s3_port=s3_port, metastore_port=metastore_port, tell=lambda text: render.say(text, err=True)
+        directory,
+        s3_port=s3_port,
+        metastore_port=metastore_port,
+        tell=lambda text: output.say(text, err=True),
     )
     for name, value in running.environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
-    render.say(f"the stack in {running.directory} is up", err=True)
+    output.say(f"the stack in {running.directory} is up", err=True)
 
 
 @_app.command()
@@ -56,7 +67,7 @@ def down(directory: Directory = _DEFAULT) -> None:
     from airflow_sfx import stack
 
     ended = stack.down(directory)
-    render.say(f"ended: {', '.join(ended)}" if ended else "nothing was running", err=True)
+    output.say(f"ended: {', '.join(ended)}" if ended else "nothing was running", err=True)
 
 
 @_app.command()
@@ -69,9 +80,15 @@ def status(directory: Directory = _DEFAULT, as_json: Json = False) -> None:
         print_json([asdict(one) for one in found])
     elif not found:
         where = "" if directory == _DEFAULT else f" --dir {shlex.quote(str(directory))}"
-        render.say(f"no stack was ever started in {directory.expanduser()}: `sfx stack up{where}` starts one", err=True)
+        output.say(
+            f"no stack was ever started in {directory.expanduser()}: `sfx stack up{where}`"
+            " starts one",
+            err=True,
+        )
     else:
         rows = [[one.name, one.pid, one.port, "ready" if one.ready else "down"] for one in found]
-        render.table(str(directory), ["service", "pid", "port", "state"], rows, right=("pid", "port"))
+        output.table(
+            str(directory), ["service", "pid", "port", "state"], rows, right=("pid", "port")
+        )
     if not found or not all(one.ready for one in found):
         raise typer.Exit(1)

@@ -1,8 +1,9 @@
 """How a batch is named: the UTC second of the write as 14 digits, ``YYYYMMDDHHMMSS``.
 
-It sorts as text in time order. Two writers may want the same second, and a clock may run behind, so an ID is never
-taken from the clock alone: it is the clock's second or the one after the partition's newest ID, whichever is later,
-and it is the writer's only once it has been claimed by a conditional create.
+It sorts as text in time order. Two writers may want the same second, and a clock may run behind, so
+an ID is never taken from the clock alone: it is the clock's second or the one after the partition's
+newest ID, whichever is later, and it is the writer's only once it has been claimed by a conditional
+create.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def next_batch_id(now: datetime, newest: str | None) -> str:
 
     Args:
         now: The clock, with a time zone.
-        newest: The greatest ID that the partition has had, or that was found taken; None for a new partition.
+        newest: The greatest ID that the partition has had, or that was found taken; None for a new
+            partition.
 
     Returns:
         The clock's second, or the second after ``newest`` when the clock is not past it.
@@ -106,10 +108,14 @@ def check_batch_id(text: object) -> str:
     """
     if not isinstance(text, str):
         raise InvalidName(
-            f"{text!r:.80} is {type(text).__name__}, not text: pass the 14 digits of a batch ID as text, as in '20161101002256'"
+            f"{text!r:.80} is {type(text).__name__}, not text: pass the 14 digits of a batch ID as"
+            " text, as in '20161101002256'"
         )
     if not _names_a_second(text):
-        raise InvalidName(f"{text!r} is not a batch ID: it has 14 digits, YYYYMMDDHHMMSS in UTC, as in 20161101002256")
+        raise InvalidName(
+            f"{text!r} is not a batch ID: it has 14 digits, YYYYMMDDHHMMSS in UTC, as in"
+            " 20161101002256"
+        )
     return text
 
 

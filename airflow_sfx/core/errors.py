@@ -2,20 +2,19 @@
 
 ::
 
-    SfxError
-    ├── InvalidName            a name, path or partition value breaks a rule (also a ValueError)
-    ├── TableNotFound          no such table in the metastore (also a LookupError)
-    ├── PartitionNotFound      the table has no such partition, or the partition has no batch (also a LookupError)
-    ├── BatchNotFound          the partition never had that batch (also a LookupError)
-    ├── SchemaMismatch         the frame does not fit the table (also a TypeError)
-    ├── CheckFailed            a check before publishing said no; the batch stays staged
-    ├── CommitConflict         somebody else's change came first
-    │   └── StaleAttempt       a newer attempt of the same task instance came first
-    ├── InconsistentBatch      stored objects are not what the manifest says
-    ├── ForeignChange          the metastore or the files were changed by something else
-    └── WarehouseUnavailable   storage or metastore cannot be reached, read or written
+    SfxError ├── InvalidName            a name, path or partition value breaks a rule (also a
+    ValueError) ├── TableNotFound          no such table in the metastore (also a LookupError) ├──
+    PartitionNotFound      the table has no such partition, or the partition has no batch (also a
+    LookupError) ├── BatchNotFound          the partition never had that batch (also a LookupError)
+    ├── SchemaMismatch         the frame does not fit the table (also a TypeError) ├── CheckFailed
+    a check before publishing said no; the batch stays staged ├── CommitConflict         somebody
+    else's change came first │   └── StaleAttempt       a newer attempt of the same task instance
+    came first ├── InconsistentBatch      stored objects are not what the manifest says ├──
+    ForeignChange          the metastore or the files were changed by something else └──
+    WarehouseUnavailable   storage or metastore cannot be reached, read or written
 
-Every error names the value, the rule and the remedy in its message, and carries its facts as attributes.
+Every error names the value, the rule and the remedy in its message, and carries its facts as
+attributes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Making many objects without looking for garbage among them again and again.
 
-What a metastore says of 10,000 partitions, or the manifests of a year, are hundreds of thousands of objects, all in use. Python
-looks for garbage after every 700 of them, and now and then among all that the process had before: a third of the time, and more
-in a large process.
+What a metastore says of 10,000 partitions, or the manifests of a year, are hundreds of thousands of
+objects, all in use. Python looks for garbage after every 700 of them, and now and then among all
+that the process had before: a third of the time, and more in a large process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class _Blocks:
 
     def end(self) -> None:
         with self._lock:
-            self._count = max(0, self._count - 1)  # in a child that was forked within a block there is none
+            self._count = max(
+                0, self._count - 1
+            )  # in a child that was forked within a block there is none
             if not self._count:
                 gc.set_threshold(*self._usual)
 
@@ -55,7 +57,8 @@ os.register_at_fork(after_in_child=_BLOCKS.forked)
 def seldom_collected() -> Iterator[None]:
     """Look for garbage seldom until the block ends; for blocks that make many objects and keep them.
 
-    Blocks may overlap, in several threads. Where the program has switched collection off itself, it stays so.
+    Blocks may overlap, in several threads. Where the program has switched collection off itself, it
+    stays so.
 
     Example:
         >>> import gc

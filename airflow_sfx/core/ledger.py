@@ -1,9 +1,10 @@
 """The ledger of a partition: its changes in order, one numbered entry each, never altered.
 
-An entry is written with a conditional create at the number after the last one, so two writers cannot both take it. An
-entry of a commit of several partitions (``group``) takes effect when the commit's decision says so, and all of the
-commit's entries together; one that was decided against stays, without effect, and later entries name the one before
-it as their parent. Each entry carries what the next writer must know, so that nobody has to read far back.
+An entry is written with a conditional create at the number after the last one, so two writers
+cannot both take it. An entry of a commit of several partitions (``group``) takes effect when the
+commit's decision says so, and all of the commit's entries together; one that was decided against
+stays, without effect, and later entries name the one before it as their parent. Each entry carries
+what the next writer must know, so that nobody has to read far back.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from enum import StrEnum
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, StaleAttempt
-from airflow_sfx.core.jsontext import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
 
 REMEMBERED_ATTEMPTS = 32
 """How many task instances an entry remembers, so that an older attempt of one of them is refused."""
@@ -41,10 +42,12 @@ class Change:
         partition: The partition's name.
         operation: What.
         batch_id: The batch to make current; None for no batch.
-        origin: The number of the entry that first made that batch current; 0 when this change is the first.
+        origin: The number of the entry that first made that batch current; 0 when this change is
+            the first.
         rows: How many rows the batch has.
         bytes: How many bytes the batch has.
-        location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
+        location: Where an adopted batch's files are, as a URI; empty when they are in the batch's
+            own directory.
         retired: Earlier batches that nobody may refer to any more.
         despite_pins: Whether their files are deleted even where a durable pin holds them.
 
@@ -86,8 +89,10 @@ class LedgerEntry:
         attempts: The newest attempt of each task instance that changed the partition lately.
         rows: How many rows ``batch_id`` has.
         bytes: How many bytes ``batch_id`` has.
-        location: Where an adopted batch's files are, as a URI; empty when they are in the batch's own directory.
-        retired: Earlier batches that nobody may refer to any more, and whose files are deleted later.
+        location: Where an adopted batch's files are, as a URI; empty when they are in the batch's
+            own directory.
+        retired: Earlier batches that nobody may refer to any more, and whose files are deleted
+            later.
         despite_pins: Whether their files are deleted even where a durable pin holds them.
 
     Example:
@@ -189,7 +194,9 @@ class LedgerEntry:
                 rows=member(data, "rows", int, what),
                 bytes=member(data, "bytes", int, what),
                 location=member(data, "location", str, what),
-                retired=tuple(check_batch_id(one) for one in optional(data, "retired", list, what) or ()),
+                retired=tuple(
+                    check_batch_id(one) for one in optional(data, "retired", list, what) or ()
+                ),
                 despite_pins=optional(data, "despite_pins", bool, what) or False,
             )
             _check_numbers(made)
@@ -202,7 +209,8 @@ def _check_numbers(entry: LedgerEntry) -> None:
         raise InvalidName(f"the entry {entry.sequence} cannot follow the entry {entry.parent}")
     if not (0 <= entry.origin <= entry.sequence and 0 <= entry.previous_origin < entry.sequence):
         raise InvalidName(
-            f"no batch of the entry {entry.sequence} became current by {entry.origin}, {entry.previous_origin}"
+            f"no batch of the entry {entry.sequence} became current by {entry.origin},"
+            f" {entry.previous_origin}"
         )
     if entry.newest:
         check_batch_id(entry.newest)
@@ -252,7 +260,8 @@ def next_entry(
         at: The clock, in UTC.
         producer: Who.
         reason: Why.
-        latest: The time of the last entry that exists; the new one's is later even when the clock is behind.
+        latest: The time of the last entry that exists; the new one's is later even when the clock
+            is behind.
         table: The table as ``database.table``, for messages.
 
     Returns:
@@ -295,19 +304,23 @@ def next_entry(
     )
 
 
-def _attempts(head: LedgerEntry | None, producer: Producer, table: str, partition: str) -> Mapping[str, str]:
+def _attempts(
+    head: LedgerEntry | None, producer: Producer, table: str, partition: str
+) -> Mapping[str, str]:
     known = dict(head.attempts) if head else {}
     attempt = producer.attempt
     if attempt is None:
         return known
     instance, mine = attempt
     newest = known.pop(instance, "")
-    # An ID and a number cannot be compared: whoever says more the second time is taken as the later one.
+    # An ID and a number cannot be compared: whoever says more the second time is taken as the later
+    # one.
     if len(newest) == len(mine) and newest > mine:
         place = f"{table} {partition}".strip() or "the table"
         raise StaleAttempt(
-            f"attempt {producer.try_number} ({mine}) of {instance} may not change {place}: a newer attempt ({newest}) already "
-            "has. This process is a leftover of an earlier attempt; end it, nothing was changed",
+            f"attempt {producer.try_number} ({mine}) of {instance} may not change {place}: a newer"
+            f" attempt ({newest}) already has. This process is a leftover of an earlier attempt;"
+            " end it, nothing was changed",
             table=table or None,
             partition=partition,
         )

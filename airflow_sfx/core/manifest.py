@@ -1,7 +1,7 @@
 """The manifest of a batch: written last, once; a reader opens exactly the files that it names.
 
-The text ends with the SHA-256 of all that comes before, so that an edited or truncated manifest is noticed without
-another object to compare with.
+The text ends with the SHA-256 of all that comes before, so that an edited or truncated manifest is
+noticed without another object to compare with.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from datetime import datetime
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
-from airflow_sfx.core.jsontext import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.schema import Column
-from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.core.schema import Column, ColumnStatistics
+from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
 from airflow_sfx.core.table import TableRef
 
 FORMAT_VERSION = 1
@@ -33,7 +32,8 @@ class DataFile:
         path: Its path below the batch's location, without ``..``.
         size: Its size in bytes.
         rows: How many rows it holds.
-        sha256: The hexadecimal SHA-256 of its bytes; empty for an adopted file that was not read whole.
+        sha256: The hexadecimal SHA-256 of its bytes; empty for an adopted file that was not read
+            whole.
         etag: What the object store called this version of the object; empty where it has none.
 
     Example:
@@ -76,8 +76,9 @@ class Manifest:
         partition: The partition's name, as in a pin.
         keys: The table's partition keys.
         batch_id: The batch.
-        location: Where the files are, as a URI, for an adopted batch; empty when they lie beside the manifest.
-        schema: The Arrow schema as text, as `airflow_sfx.frames.schema_text` writes it.
+        location: Where the files are, as a URI, for an adopted batch; empty when they lie beside
+            the manifest.
+        schema: The Arrow schema as text, as `airflow_sfx.frames.schema.codec` writes it.
         columns: The columns with their Hive types, without the partition keys.
         files: The files in row order.
         statistics: Counts and bounds by column.
@@ -140,7 +141,13 @@ class Manifest:
                 "bytes": self.bytes,
                 "location": self.location,
                 "files": [
-                    {"path": f.path, "size": f.size, "rows": f.rows, "sha256": f.sha256, "etag": f.etag}
+                    {
+                        "path": f.path,
+                        "size": f.size,
+                        "rows": f.rows,
+                        "sha256": f.sha256,
+                        "etag": f.etag,
+                    }
                     for f in self.files
                 ],
                 "columns": [[column.name, column.type] for column in self.columns],
@@ -148,7 +155,9 @@ class Manifest:
                 "statistics": {name: value.to_json() for name, value in self.statistics.items()},
                 "producer": self.producer.to_json(),
                 "inputs": [pin.to_json() for pin in self.inputs],
-                "checks": [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks],
+                "checks": [
+                    {"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks
+                ],
             }
         )[:-1]
         return f'{body}{_CHECKSUM}{_digest(body)}"}}'
@@ -165,18 +174,21 @@ class Manifest:
             The manifest.
 
         Raises:
-            InconsistentBatch: It was edited or truncated after it was written, or a later format wrote it.
+            InconsistentBatch: It was edited or truncated after it was written, or a later format
+                wrote it.
         """
         what = f"the manifest {where}"
         body, mark, rest = text.rpartition(_CHECKSUM)
         if not mark or rest != f'{_digest(body)}"}}':
             raise InconsistentBatch(
-                f"{what} is not as it was written (its checksum does not fit): it was edited or truncated; "
-                "load another batch of the partition, or restore the object"
+                f"{what} is not as it was written (its checksum does not fit): it was edited or"
+                " truncated; load another batch of the partition, or restore the object"
             )
         data = parse_object(text, what)
         if member(data, "format_version", int, what) > FORMAT_VERSION:
-            raise InconsistentBatch(f"{what} has the format {data['format_version']}: install a later airflow_sfx")
+            raise InconsistentBatch(
+                f"{what} has the format {data['format_version']}: install a later airflow_sfx"
+            )
         with as_written(what):
             return cls._from_json(data, what)
 
@@ -186,13 +198,18 @@ class Manifest:
         return cls(
             ref=TableRef(member(data, "database", str, what), member(data, "table", str, what)),
             partition=member(data, "partition", str, what),
-            keys=tuple(PartitionKey(name, type_) for name, type_ in member(data, "partition_keys", list, what)),
+            keys=tuple(
+                PartitionKey(name, type_)
+                for name, type_ in member(data, "partition_keys", list, what)
+            ),
             batch_id=check_batch_id(data.get("batch_id")),
             schema=member(data, "schema", str, what),
             columns=tuple(_column(one) for one in member(data, "columns", list, what)),
             files=tuple(_file(entry, what) for entry in member(data, "files", list, what)),
             created_at=moment(data, "created_at", what),
-            statistics={name: ColumnStatistics.from_json(value) for name, value in statistics.items()},
+            statistics={
+                name: ColumnStatistics.from_json(value) for name, value in statistics.items()
+            },
             producer=Producer.from_json(member(data, "producer", dict, what)),
             inputs=tuple(BatchPin.from_json(text) for text in member(data, "inputs", list, what)),
             replaced=optional(data, "replaced", str, what),

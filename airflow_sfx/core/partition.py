@@ -1,8 +1,9 @@
 r"""Which partition: its key columns, its values as text, and its name in paths.
 
-A value's text is percent-encoded for paths by Hive's rule (``FileUtils.escapePathName`` in Apache Hive 2.3: control
-characters and ``"#%'*/:=?\{[]^`` become ``%XX``), so that Hive's own unescaping reverses it. Beyond Hive, a leading
-``_`` or ``.`` is encoded too, because engines treat such directories as hidden.
+A value's text is percent-encoded for paths by Hive's rule (``FileUtils.escapePathName`` in Apache
+Hive 2.3: control characters and ``"#%'*/:=?\{[]^`` become ``%XX``), so that Hive's own unescaping
+reverses it. Beyond Hive, a leading ``_`` or ``.`` is encoded too, because engines treat such
+directories as hidden.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from airflow_sfx.core.arguments import is_missing, listed
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import identifier
+from airflow_sfx.core.validation import is_missing, listed
 
 MAX_ENCODED_BYTES = 255
 """A path's component may have at most so many bytes on common file systems (ext4, XFS)."""
@@ -58,7 +59,8 @@ class PartitionKey:
         object.__setattr__(self, "name", identifier(self.name, "partition key"))
         if not isinstance(self.type, str) or self.type not in _KEY_TYPES:
             raise InvalidName(
-                f"{self.type!r} cannot be the type of the partition key {self.name!r}: use one of {', '.join(_KEY_TYPES)}"
+                f"{self.type!r} cannot be the type of the partition key {self.name!r}: use one of"
+                f" {', '.join(_KEY_TYPES)}"
             )
 
     def check(self, value: str) -> None:
@@ -75,8 +77,9 @@ class PartitionKey:
         """
         if not _fits(value, self.type):
             raise InvalidName(
-                f"{value!r} is not how Hive writes a {self.type}, the type of the partition key {self.name!r}: "
-                "pass a value of that type, or name the key as a string when the table is made"
+                f"{value!r} is not how Hive writes a {self.type}, the type of the partition key"
+                f" {self.name!r}: pass a value of that type, or name the key as a string when the"
+                " table is made"
             )
 
 
@@ -110,15 +113,15 @@ def partition_value(value: object) -> str:
     """Write a partition value as Hive writes it.
 
     Args:
-        value: Text (kept as it is, also ``None`` or ``nan`` as text), an integer, a boolean, a date, a naive datetime, or an
-            Arrow scalar of these.
+        value: Text (kept as it is, also ``None`` or ``nan`` as text), an integer, a boolean, a
+            date, a naive datetime, or an Arrow scalar of these.
 
     Returns:
         The text: ``20161031``, ``7``, ``true``, ``2016-10-31``, ``2016-10-31 00:00:00``.
 
     Raises:
-        InvalidName: The value is missing (``None``, ``NaN``, ``NaT``, ``NA``, null), empty or of another type, has control
-            characters or a ``..`` step, or is too long.
+        InvalidName: The value is missing (``None``, ``NaN``, ``NaT``, ``NA``, null), empty or of
+            another type, has control characters or a ``..`` step, or is too long.
 
     Example:
         >>> [partition_value(v) for v in ("01", 7, True, date(2016, 10, 31), datetime(2016, 10, 31, 5))]
@@ -129,17 +132,20 @@ def partition_value(value: object) -> str:
         raise InvalidName("a partition value cannot be empty: pass the value, such as '20161031'")
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise InvalidName(
-            f"the partition value {_shown(text)} has a control character or half a surrogate pair: remove it, it is "
-            "most often a line break that came with the value"
+            f"the partition value {_shown(text)} has a control character or half a surrogate pair:"
+            " remove it, it is most often a line break that came with the value"
         )
     if any(step in (".", "..") for step in re.split(r"[/\\]", text)):
-        raise InvalidName(f"the partition value {_shown(text)} has a '.' or '..' step as in a path: pass a plain value")
+        raise InvalidName(
+            f"the partition value {_shown(text)} has a '.' or '..' step as in a path: pass a plain"
+            " value"
+        )
     if text == _HIVE_NULL:
         raise InvalidName(f"{text!r} is Hive's name for a null partition value: pass a value")
     if len(escape(text).encode()) > MAX_ENCODED_BYTES:
         raise InvalidName(
-            f"the partition value {_shown(text)} has {len(escape(text).encode())} bytes when it is encoded for a path, "
-            f"and {MAX_ENCODED_BYTES} are the most: use a shorter value"
+            f"the partition value {_shown(text)} has {len(escape(text).encode())} bytes when it is"
+            f" encoded for a path, and {MAX_ENCODED_BYTES} are the most: use a shorter value"
         )
     return text
 
@@ -177,7 +183,9 @@ def unescape(text: str) -> str:
     return _PERCENT.sub(lambda found: chr(int(found.group(1), 16)), text)
 
 
-def partition_keys(given: Sequence[str] | Mapping[str, str] | None, values: int) -> tuple[PartitionKey, ...]:
+def partition_keys(
+    given: Sequence[str] | Mapping[str, str] | None, values: int
+) -> tuple[PartitionKey, ...]:
     """The keys of a new table.
 
     Args:
@@ -188,7 +196,8 @@ def partition_keys(given: Sequence[str] | Mapping[str, str] | None, values: int)
         The keys; one unnamed key is called ``partition``.
 
     Raises:
-        InvalidName: The number of names and values differs, or several keys are unnamed, or a name comes twice.
+        InvalidName: The number of names and values differs, or several keys are unnamed, or a name
+            comes twice.
 
     Example:
         >>> partition_keys(None, 1)
@@ -199,17 +208,23 @@ def partition_keys(given: Sequence[str] | Mapping[str, str] | None, values: int)
     if given is None:
         if values > 1:
             raise InvalidName(
-                f"{values} partition values came without names: pass partition_keys=, such as ['year', 'country']"
+                f"{values} partition values came without names: pass partition_keys=, such as"
+                " ['year', 'country']"
             )
         return (PartitionKey(DEFAULT_KEY),) * values
     if isinstance(given, str):
         raise InvalidName(f"partition_keys={given!r} is text: pass a list, [{given!r}]")
     pairs = (
-        given.items() if isinstance(given, Mapping) else [(name, "string") for name in listed(given, "partition_keys")]
+        given.items()
+        if isinstance(given, Mapping)
+        else [(name, "string") for name in listed(given, "partition_keys")]
     )
     keys = tuple(PartitionKey(name, type_) for name, type_ in pairs)
     if len(keys) != values:
-        raise InvalidName(f"{len(keys)} partition keys {[k.name for k in keys]} came with {values} partition values")
+        raise InvalidName(
+            f"{len(keys)} partition keys {[k.name for k in keys]} came with {values} partition"
+            " values"
+        )
     if len({key.name for key in keys}) != len(keys):
         raise InvalidName(f"a partition key comes twice in {[k.name for k in keys]}")
     return keys
@@ -242,8 +257,8 @@ def partitions_of(
 ) -> tuple[Partition, ...]:
     """Read the ``partitions=`` of a call.
 
-    A table with one key takes one value a partition. A table with several takes one partition as a flat list of its
-    values, or several as a list of such lists.
+    A table with one key takes one value a partition. A table with several takes one partition as a
+    flat list of its values, or several as a list of such lists.
 
     Args:
         given: The argument; a column of a frame or an array of values will do.
@@ -268,7 +283,9 @@ def partitions_of(
         raise InvalidName(f"{argument}= is empty: name a partition, or leave the argument out")
     nested = [isinstance(item, (tuple, list)) for item in given]
     if any(nested) and not all(nested):
-        raise InvalidName(f"{argument}={list(given)!r} mixes values and lists of values: use one of them")
+        raise InvalidName(
+            f"{argument}={list(given)!r} mixes values and lists of values: use one of them"
+        )
     if nested[0]:
         rows = [tuple(item) for item in given if isinstance(item, (tuple, list))]
     elif keys == 1:
@@ -278,10 +295,12 @@ def partitions_of(
     for row in rows:
         if len(row) != keys:
             raise InvalidName(
-                f"{table} has {keys} partition key{'' if keys == 1 else 's'} and {row!r} has {len(row)} "
-                f"value{'' if len(row) == 1 else 's'}: pass one value a key"
+                f"{table} has {keys} partition key{'' if keys == 1 else 's'} and {row!r} has"
+                f" {len(row)} value{'' if len(row) == 1 else 's'}: pass one value a key"
             )
-    return tuple(dict.fromkeys(Partition(tuple(partition_value(value) for value in row)) for row in rows))
+    return tuple(
+        dict.fromkeys(Partition(tuple(partition_value(value) for value in row)) for row in rows)
+    )
 
 
 def _as_text(value: object) -> str:
@@ -289,8 +308,8 @@ def _as_text(value: object) -> str:
         return str.__str__(value)  # of a member of an enumeration, str() would give its name
     if is_missing(value):
         raise InvalidName(
-            f"{value!r:.80} ({type(value).__name__}) is a missing value, and a partition must have one: fill it, or leave out "
-            "what has none"
+            f"{value!r:.80} ({type(value).__name__}) is a missing value, and a partition must have"
+            " one: fill it, or leave out what has none"
         )
     if hasattr(value, "as_py"):  # a scalar of Arrow, as a column of it holds
         return _as_text(value.as_py())
@@ -298,14 +317,20 @@ def _as_text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         if value.tzinfo is not None:
-            raise InvalidName(f"the partition value {value!r} has a time zone: pass the text or the date that you mean")
+            raise InvalidName(
+                f"the partition value {value!r} has a time zone: pass the text or the date that you"
+                " mean"
+            )
         return value.isoformat(sep=" ")
     if isinstance(value, date):
         return value.isoformat()
-    if hasattr(value, "__index__") and not getattr(value, "shape", ()):  # which an array of one number has, too
+    if hasattr(value, "__index__") and not getattr(
+        value, "shape", ()
+    ):  # which an array of one number has, too
         return str(value.__index__())
     raise InvalidName(
-        f"{value!r} ({type(value).__name__}) cannot be a partition value: pass text, an integer, a boolean or a date"
+        f"{value!r} ({type(value).__name__}) cannot be a partition value: pass text, an integer, a"
+        " boolean or a date"
     )
 
 

@@ -8,29 +8,33 @@ from dataclasses import dataclass
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.jsontext import compact
+from airflow_sfx.core.serde import compact
 from airflow_sfx.core.table import TableRef
 
 VERSION = 1
 _TEXTS = ("database", "table", "location")
 
 
-_NO_ENTRIES = "is no entry of a pin: pass a tuple of pairs of a partition's name and a batch ID, or use BatchPin.of(…)"
+_NO_ENTRIES = (
+    "is no entry of a pin: pass a tuple of pairs of a partition's name and a batch ID, or use"
+    " BatchPin.of(…)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPin:
     """Exactly one batch of each of some partitions of one table; of none, where a frame without rows was to be divided.
 
-    Frozen, hashable and small; it crosses XCom, and text by `to_json` and `from_json`. What it names never changes:
-    loading a pin gives the same rows for ever.
+    Frozen, hashable and small; it crosses XCom, and text by `to_json` and `from_json`. What it
+    names never changes: loading a pin gives the same rows for ever.
 
     Args:
         database: The database's name.
         table: The table's name.
         location: The table's directory as a URI without secrets; each batch's manifest is at
             ``location/PARTITION/BATCH_ID/_manifest.json``.
-        entries: The partitions' names with their batch IDs, sorted by name. `of` makes it from a mapping.
+        entries: The partitions' names with their batch IDs, sorted by name. `of` makes it from a
+            mapping.
 
     Raises:
         InvalidName: A name or a batch ID breaks its rule.
@@ -50,7 +54,8 @@ class BatchPin:
         TableRef(self.database, self.table)
         if not isinstance(self.location, str):
             raise InvalidName(
-                f"the location {self.location!r:.80} of a pin is no text: pass the table's directory as a URI"
+                f"the location {self.location!r:.80} of a pin is no text: pass the table's"
+                " directory as a URI"
             )
         if not isinstance(self.entries, tuple):
             raise InvalidName(f"{self.entries!r:.80} {_NO_ENTRIES}")
@@ -60,7 +65,9 @@ class BatchPin:
             name, batch_id = entry
             check_batch_id(batch_id)
             if any(step in ("..", ".") for step in name.split("/")) or name.startswith("/"):
-                raise InvalidName(f"{name!r} in a pin of {self.database}.{self.table} is not a partition's name")
+                raise InvalidName(
+                    f"{name!r} in a pin of {self.database}.{self.table} is not a partition's name"
+                )
 
     @classmethod
     def of(cls, ref: TableRef, location: str, batches: Mapping[str, str]) -> BatchPin:
@@ -85,11 +92,16 @@ class BatchPin:
         if not isinstance(ref, TableRef):
             raise InvalidName(f"{ref!r:.80} is no TableRef: pass sfx.TableRef(database, table)")
         if not isinstance(batches, Mapping):
-            raise InvalidName(f"batches={batches!r:.80} does not say a batch ID for each partition: pass a dictionary")
+            raise InvalidName(
+                f"batches={batches!r:.80} does not say a batch ID for each partition: pass a"
+                " dictionary"
+            )
         try:
             entries = tuple(sorted(batches.items()))
         except TypeError as error:
-            raise InvalidName(f"{batches!r:.80} names partitions by what is no text: pass their names") from error
+            raise InvalidName(
+                f"{batches!r:.80} names partitions by what is no text: pass their names"
+            ) from error
         return cls(ref.database, ref.table, location, entries)
 
     @property
@@ -112,7 +124,8 @@ class BatchPin:
         found = sorted({batch_id for _, batch_id in self.entries})
         if len(found) != 1:
             raise InvalidName(
-                f"this pin of {self.database}.{self.table} holds {len(found)} different batch IDs: use pin.batches"
+                f"this pin of {self.database}.{self.table} holds {len(found)} different batch IDs:"
+                " use pin.batches"
             )
         return found[0]
 
@@ -147,7 +160,8 @@ class BatchPin:
             The pin.
 
         Raises:
-            InvalidName: It is not the JSON of a pin, or of a later version's, or a name in it breaks its rule.
+            InvalidName: It is not the JSON of a pin, or of a later version's, or a name in it
+                breaks its rule.
 
         Example:
             >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),))
@@ -162,8 +176,8 @@ class BatchPin:
             raise _no_pin(text, "it is no JSON object")
         if data.get("version", VERSION) != VERSION:
             raise InvalidName(
-                f"{text!r:.120} is a pin of version {data['version']!r} and this package reads version {VERSION}: install "
-                "the later airflow_sfx that wrote it"
+                f"{text!r:.120} is a pin of version {data['version']!r} and this package reads"
+                f" version {VERSION}: install the later airflow_sfx that wrote it"
             )
         missing = [name for name in (*_TEXTS, "batches") if name not in data]
         if missing:
@@ -171,13 +185,17 @@ class BatchPin:
         batches, fields = data["batches"], {name: data[name] for name in _TEXTS}
         if not isinstance(batches, dict):
             raise _no_pin(text, "its batches are not by partition")
-        wrong = [name for name, value in {**fields, **batches}.items() if not isinstance(value, str)]
+        wrong = [
+            name for name, value in {**fields, **batches}.items() if not isinstance(value, str)
+        ]
         if wrong:
             raise _no_pin(text, f"its {wrong[0]!r} is not text")
         return cls(**fields, entries=tuple(sorted(batches.items())))
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{name or '(whole table)'}@{batch_id}" for name, batch_id in self.entries[:3])
+        shown = ", ".join(
+            f"{name or '(whole table)'}@{batch_id}" for name, batch_id in self.entries[:3]
+        )
         more = f" and {len(self.entries) - 3} more" if len(self.entries) > 3 else ""  # noqa: PLR2004
         return f"{self.database}.{self.table} {shown}{more}"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.jsontext import storable_text
+from airflow_sfx.core.serde import storable_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,16 @@ class Producer:
         task_id: The task.
         map_index: The index of a mapped task instance; -1 where the task is not mapped.
         try_number: The attempt, from 1.
-        attempt_id: The attempt's own ID (Airflow's task instance ID, a UUIDv7, which sorts by time).
-        logical_date: The run's logical date, ISO 8601 in UTC; absent for partitioned and asset-triggered runs.
+        attempt_id: The attempt's own ID (Airflow's task instance ID, a UUIDv7, which sorts by
+            time).
+        logical_date: The run's logical date, ISO 8601 in UTC; absent for partitioned and
+            asset-triggered runs.
         partition_key: The run's partition key, where it has one.
         run_type: ``scheduled``, ``manual``, ``backfill`` or ``asset_triggered``.
-        backfill_id: The backfill that the run is of: its number in Airflow, or the name that it gave itself.
-        reprocess: What that backfill does to runs that are there: ``none``, ``failed`` or ``completed``.
+        backfill_id: The backfill that the run is of: its number in Airflow, or the name that it
+            gave itself.
+        reprocess: What that backfill does to runs that are there: ``none``, ``failed`` or
+            ``completed``.
         dag_version: The DAG version's ID.
         user: The operating system's user, or the person who asked for a rollback.
         host: The machine's name.
@@ -57,13 +61,17 @@ class Producer:
     def attempt(self) -> tuple[str, str] | None:
         """The task instance's name, and a text that is greater for a later attempt; None outside a task.
 
-        Airflow counts tries from 1 again when a run is deleted and made anew under the same ID, so the attempt's own ID
-        goes before its number.
+        Airflow counts tries from 1 again when a run is deleted and made anew under the same ID, so
+        the attempt's own ID goes before its number.
         """
         if self.dag_id is None or self.run_id is None or self.task_id is None:
             return None
         order = self.attempt_id or (None if self.try_number is None else f"{self.try_number:06d}")
-        return None if order is None else (f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}", order)
+        return (
+            None
+            if order is None
+            else (f"{self.dag_id}/{self.run_id}/{self.task_id}/{self.map_index}", order)
+        )
 
     def retries(self, other: Producer) -> bool:
         """Whether this is a later attempt of the task instance that another is an earlier attempt of.
@@ -100,7 +108,9 @@ class Producer:
                 storable_text(value, f"{name}=")
         for name, number in (("map_index", self.map_index), ("try_number", self.try_number or 0)):
             if not isinstance(number, int):
-                raise InvalidName(f"{name}={number!r:.80} is {type(number).__name__}, not a whole number")
+                raise InvalidName(
+                    f"{name}={number!r:.80} is {type(number).__name__}, not a whole number"
+                )
         if not isinstance(self.packages, Mapping):
             raise InvalidName(f"packages={self.packages!r:.80} is no mapping of names to versions")
         for name, version in self.packages.items():
@@ -120,7 +130,9 @@ class Producer:
         members = {name: getattr(self, name) for name in _MEMBERS}
         members["packages"] = dict(self.packages)
         return {
-            name: value for name, value in members.items() if value not in (None, {}) and (name, value) != _UNMAPPED
+            name: value
+            for name, value in members.items()
+            if value not in (None, {}) and (name, value) != _UNMAPPED
         }
 
     @classmethod

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
-from airflow_sfx.core.jsontext import compact
+from airflow_sfx.core.serde import compact
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
 """What a store may do to a table's columns: nothing; add and widen; anything."""
 
+
 OPEN = "open"
 """What a part of a column is called that has had no value yet, so that its type is still open."""
 
+
 _UNITS = ("", "us", "ns")
+
+
 _MICROSECONDS, _NANOSECONDS = "microseconds", "nanoseconds"
 
 
@@ -24,8 +29,9 @@ class TimeMarks:
     """What the values of a column say about its times, beyond their type.
 
     Args:
-        unit: The unit of durations and times of day in files, ``us`` or ``ns``; empty where there are none, or where
-            files have the unit of the frame, as those of earlier versions and adopted ones.
+        unit: The unit of durations and times of day in files, ``us`` or ``ns``; empty where there
+            are none, or where files have the unit of the frame, as those of earlier versions and
+            adopted ones.
         finer: Whether a timestamp is finer than a microsecond.
         beyond: Whether a timestamp is outside of the years that nanoseconds reach, 1677 to 2262.
 
@@ -56,10 +62,14 @@ class TimeMarks:
             InconsistentBatch: It is none, or a member has no value that it can have.
         """
         if not isinstance(data, dict):
-            raise InconsistentBatch(f"{data!r:.40} is no record of a column's times: it was changed")
+            raise InconsistentBatch(
+                f"{data!r:.40} is no record of a column's times: it was changed"
+            )
         unit = data.get("unit", "")
         if not isinstance(unit, str) or unit not in _UNITS:
-            raise InconsistentBatch(f"{unit!r:.40} is not a unit of durations: the record of a column was changed")
+            raise InconsistentBatch(
+                f"{unit!r:.40} is not a unit of durations: the record of a column was changed"
+            )
         return cls(unit, bool(data.get("finer")), bool(data.get("beyond")))
 
 
@@ -68,8 +78,8 @@ class ColumnKind:
     """The logical type of a column, where its Hive type does not say it; nothing of an ordinary column.
 
     Args:
-        parts: What the column's parts are, by path: the column itself is ``""``, a list's items are ``[]``, a map's keys
-            ``{key}`` and values ``{value}``, a struct's field ``.name``.
+        parts: What the column's parts are, by path: the column itself is ``""``, a list's items are
+            ``[]``, a map's keys ``{key}`` and values ``{value}``, a struct's field ``.name``.
         marks: What is known of its times.
 
     Example:
@@ -94,7 +104,10 @@ class ColumnKind:
         """For people; empty where there is nothing to say."""
         told = [f"{path.removeprefix('.')}: {what}" if path else what for path, what in self.parts]
         if self.marks.unit:
-            told[-1:] = [f"{one} in {_NANOSECONDS if self.marks.unit == 'ns' else _MICROSECONDS}" for one in told[-1:]]
+            told[-1:] = [
+                f"{one} in {_NANOSECONDS if self.marks.unit == 'ns' else _MICROSECONDS}"
+                for one in told[-1:]
+            ]
         return "; ".join(told)
 
     def merged(self, other: ColumnKind, where: str) -> TimeMarks:
@@ -113,16 +126,16 @@ class ColumnKind:
         mine, theirs = self.marks, other.marks
         if mine.unit == "us" and theirs.unit == "ns":
             raise SchemaMismatch(
-                f"{where} has durations or times of day in microseconds, and the frame has finer ones: round them, as with "
-                '.dt.round("us"), or store whole nanoseconds as int64'
+                f"{where} has durations or times of day in microseconds, and the frame has finer"
+                ' ones: round them, as with .dt.round("us"), or store whole nanoseconds as int64'
             )
         both = mine | theirs
         if both.finer and both.beyond:
             first, then = ("finer than a microsecond", "outside of the years 1678 to 2261")
             has, comes = (first, then) if mine.finer else (then, first)
             raise SchemaMismatch(
-                f"{where} has times {has}, and the frame has times {comes}, which no type holds together: "
-                f"{_remedy(mine.finer)}"
+                f"{where} has times {has}, and the frame has times {comes}, which no type holds"
+                f" together: {_remedy(mine.finer)}"
             )
         return replace(both, unit=mine.unit or theirs.unit)
 
@@ -147,7 +160,8 @@ class ColumnKind:
             parts = tuple(sorted((str(path), str(what)) for path, what in data["parts"].items()))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InconsistentBatch(
-                f"{text!r:.80} does not say what a column is: the table's parameters were changed by another program"
+                f"{text!r:.80} does not say what a column is: the table's parameters were changed"
+                " by another program"
             ) from error
         return cls(parts, TimeMarks.from_json(data))
 
@@ -180,3 +194,69 @@ def _remedy(finer: bool) -> str:
     if finer:
         return "store them in a column of their own"
     return 'round them, as with .dt.round("us")'
+
+
+_BOUNDS = (bool, int, float, str, type(None))
+
+
+Bound = bool | int | float | str
+"""A smallest or greatest value: numbers as numbers, everything else as text (dates and times in ISO 8601)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """The statistics of one column of a file or a batch.
+
+    Args:
+        null_count: How many values are null.
+        minimum: The smallest value; None where all are null or it is not known. Long text is cut
+            and marked with ``…``.
+        maximum: The greatest value, likewise.
+
+    Example:
+        >>> ColumnStatistics(1, 2, 30).to_json()
+        {'nulls': 1, 'min': 2, 'max': 30}
+    """
+
+    null_count: int
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """As a JSON object, without what is absent."""
+        data: dict[str, object] = {"nulls": self.null_count}
+        if self.minimum is not None:
+            data["min"] = self.minimum
+        if self.maximum is not None:
+            data["max"] = self.maximum
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> ColumnStatistics:
+        """From a JSON object.
+
+        Args:
+            data: As `to_json` writes it.
+
+        Returns:
+            The statistics.
+
+        Raises:
+            InconsistentBatch: A member is absent or of another type.
+
+        Example:
+            >>> ColumnStatistics.from_json({"nulls": 1, "min": 2, "max": 30})
+            ColumnStatistics(null_count=1, minimum=2, maximum=30)
+        """
+        nulls, low, high = data.get("nulls"), data.get("min"), data.get("max")
+        if not isinstance(nulls, int) or isinstance(nulls, bool) or nulls < 0:
+            raise InconsistentBatch(
+                f"a column's statistics have no proper 'nulls' ({nulls!r:.80}): the manifest was"
+                " changed"
+            )
+        if not isinstance(low, _BOUNDS) or not isinstance(high, _BOUNDS):
+            raise InconsistentBatch(
+                "a column's statistics have a 'min' or 'max' that is no value: the manifest was"
+                " changed"
+            )
+        return cls(nulls, low, high)

@@ -15,8 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 class TableRef:
     """A table of the metastore.
 
-    Names have 1 to 128 letters, digits and underscores, begin with a letter or a digit, and are kept in lower case,
-    as Hive keeps them. Hyphens are for what a catalog has already, as Glue may: nothing new is called so.
+    Names have 1 to 128 letters, digits and underscores, begin with a letter or a digit, and are
+    kept in lower case, as Hive keeps them. Hyphens are for what a catalog has already, as Glue may:
+    nothing new is called so.
 
     Args:
         database: The database's name.
@@ -58,7 +59,8 @@ class TableRef:
         """
         if not isinstance(text, str):
             raise InvalidName(
-                f"{text!r:.80} does not name a table; write it as text, DATABASE.TABLE, as in 'sales.sold_items'"
+                f"{text!r:.80} does not name a table; write it as text, DATABASE.TABLE, as in"
+                " 'sales.sold_items'"
             )
         return _parsed(text)
 
@@ -70,7 +72,9 @@ class TableRef:
 def _parsed(text: str) -> TableRef:
     database, dot, table = text.partition(".")
     if not dot:
-        raise InvalidName(f"{text!r} does not name a table; write it as DATABASE.TABLE, as in sales.sold_items")
+        raise InvalidName(
+            f"{text!r} does not name a table; write it as DATABASE.TABLE, as in sales.sold_items"
+        )
     return TableRef(database, table)
 
 
@@ -89,8 +93,8 @@ def identifier(name: object, what: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidName(
-            f"{name!r:.160} cannot be the name of a {what}: use 1 to 128 ASCII letters, digits and underscores, "
-            "beginning with a letter or a digit"
+            f"{name!r:.160} cannot be the name of a {what}: use 1 to 128 ASCII letters, digits and"
+            " underscores, beginning with a letter or a digit"
         )
     return name.lower()
 
@@ -110,6 +114,6 @@ def refuse_hyphen(name: str, what: str) -> None:
     """
     if "-" in name:
         raise InvalidName(
-            f"{name!r} cannot be the name of a new {what}: Hive takes ASCII letters, digits and underscores; hyphens are "
-            "for what the catalog has already"
+            f"{name!r} cannot be the name of a new {what}: Hive takes ASCII letters, digits and"
+            " underscores; hyphens are for what the catalog has already"
         )

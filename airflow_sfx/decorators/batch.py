@@ -43,7 +43,8 @@ class BatchDecoratedOperator(DecoratedOperator, StoreBatchOperator):
         super().__init__(kwargs_to_upstream=call, **call, **kwargs)
 
     def _hook_apply_defaults(self, *args: Any, **kwargs: Any) -> Any:
-        # Airflow reads the function's signature for each class above again, with the same result: a tenth of a parse.
+        # Airflow reads the function's signature for each class above again, with the same result: a
+        # tenth of a parse.
         if vars(self).get("_defaults_applied"):
             return args, kwargs
         vars(self)["_defaults_applied"] = True
@@ -79,9 +80,13 @@ def batch_task(
         'BatchDecoratedOperator'
     """
     if table is None:
-        raise TypeError('@task.batch needs the table that it writes: @task.batch(table="database.table")')
+        raise TypeError(
+            '@task.batch needs the table that it writes: @task.batch(table="database.table")'
+        )
     if multiple_outputs:
-        raise TypeError("@task.batch has one output, the pin of its batch: leave multiple_outputs out")
+        raise TypeError(
+            "@task.batch has one output, the pin of its batch: leave multiple_outputs out"
+        )
     if kwargs.get("publish", True):  # also for mapped tasks, whose operator is made when they run
         add_outlet(kwargs, table)
     return task_decorator_factory(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.lazily import from_homes
+from airflow_sfx._lazy import from_homes
 
 if TYPE_CHECKING:
     from airflow_sfx.hooks.sfx import SfxHook

@@ -10,7 +10,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
-from airflow_sfx.core.uris import is_host
+from airflow_sfx.core.io.uris import is_host
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -24,9 +24,10 @@ _METASTORE_PORT = 9083
 def s3_access(aws_conn_id: str) -> S3Access:
     """How S3 is reached with an Airflow connection of the type ``aws``.
 
-    Keys, a profile, an assumed role or a web identity, an endpoint, a region, certificates, proxies and time limits are all
-    taken from the connection, by the Amazon provider; credentials that end are renewed before they do. In
-    ``service_config``, ``s3`` may have S3Hook's ``extra_args`` and ``requester_pays``, and ``glue`` a ``catalog_id``.
+    Keys, a profile, an assumed role or a web identity, an endpoint, a region, certificates, proxies
+    and time limits are all taken from the connection, by the Amazon provider; credentials that end
+    are renewed before they do. In ``service_config``, ``s3`` may have S3Hook's ``extra_args`` and
+    ``requester_pays``, and ``glue`` a ``catalog_id``.
 
     Args:
         aws_conn_id: The connection.
@@ -59,7 +60,7 @@ def s3_access(aws_conn_id: str) -> S3Access:
 
 def _settings(aws_conn_id: str, told: Mapping[str, Any]) -> ObjectSettings | None:
     """What S3Hook takes as arguments, from ``service_config.s3``; None where it says nothing of that."""
-    from airflow_sfx.storage.aws import object_settings
+    from airflow_sfx.storage.aws_config import object_settings
 
     if not told.get("extra_args") and "requester_pays" not in told:
         return None
@@ -73,15 +74,16 @@ def on_metastore(uri: str, connection: Connection) -> str:
 
     Args:
         uri: The warehouse's URI, ``hive://?location=s3://bucket/prefix``.
-        connection: The metastore's connection: hosts with commas in between, the port, and in its extra
-            ``auth_mechanism`` (``NOSASL`` or ``GSSAPI``) and ``kerberos_service_name``, as the Apache Hive provider has it.
+        connection: The metastore's connection: hosts with commas in between, the port, and in its
+            extra ``auth_mechanism`` (``NOSASL`` or ``GSSAPI``) and ``kerberos_service_name``, as
+            the Apache Hive provider has it.
 
     Returns:
         ``hive://host:9083,host:9083?location=…``.
 
     Raises:
-        InvalidName: The URI is of another scheme or has hosts already, or the connection names no host or a login that
-            is not known.
+        InvalidName: The URI is of another scheme or has hosts already, or the connection names no
+            host or a login that is not known.
 
     Example:
         >>> from airflow.sdk import Connection
@@ -92,33 +94,49 @@ def on_metastore(uri: str, connection: Connection) -> str:
     parts = urlsplit(uri)
     if parts.scheme != "hive" or parts.netloc:
         raise InvalidName(
-            f"metastore_conn_id is {connection.conn_id!r} and the warehouse's URI has another scheme than hive:// or has hosts: "
-            "write the warehouse without hosts, hive://?location=s3://bucket/prefix, and the connection's are used"
+            f"metastore_conn_id is {connection.conn_id!r} and the warehouse's URI has another"
+            " scheme than hive:// or has hosts: write the warehouse without hosts,"
+            " hive://?location=s3://bucket/prefix, and the connection's are used"
         )
     if connection.conn_type != METASTORE_TYPE:
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r}, not {METASTORE_TYPE!r}"
+            f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r},"
+            f" not {METASTORE_TYPE!r}"
         )
     hosts = [host.strip() for host in (connection.host or "").split(",") if host.strip()]
     if not hosts:
-        raise InvalidName(f"the Airflow connection {connection.conn_id!r} names no host of a Hive Metastore")
+        raise InvalidName(
+            f"the Airflow connection {connection.conn_id!r} names no host of a Hive Metastore"
+        )
     if not all(map(is_host, hosts)):
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has a host that is not one: write host or host:port, with commas "
-            "between several; a login or an option has no place there"
+            f"the Airflow connection {connection.conn_id!r} has a host that is not one: write host"
+            " or host:port, with commas between several; a login or an option has no place there"
         )
     port = connection.port or _METASTORE_PORT
     extra = connection.extra_dejson
     login = {}
     mechanism = str(extra.get("auth_mechanism", "NOSASL")).upper()
     if mechanism in ("GSSAPI", "KERBEROS"):
-        login = {"auth": "KERBEROS", "kerberos_service_name": str(extra.get("kerberos_service_name", "hive"))}
+        login = {
+            "auth": "KERBEROS",
+            "kerberos_service_name": str(extra.get("kerberos_service_name", "hive")),
+        }
     elif mechanism != "NOSASL":
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has an auth_mechanism that is not known: use NOSASL or GSSAPI"
+            f"the Airflow connection {connection.conn_id!r} has an auth_mechanism that is not"
+            " known: use NOSASL or GSSAPI"
         )
     query = urlencode(parse_qsl(parts.query) + list(login.items()), safe=":/")
-    return urlunsplit(("hive", ",".join(host if ":" in host else f"{host}:{port}" for host in hosts), "", query, ""))
+    return urlunsplit(
+        (
+            "hive",
+            ",".join(host if ":" in host else f"{host}:{port}" for host in hosts),
+            "",
+            query,
+            "",
+        )
+    )
 
 
 def connection_named(conn_id: str, conn_type: str, what: str) -> Connection:
@@ -139,6 +157,6 @@ def connection_named(conn_id: str, conn_type: str, what: str) -> Connection:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise WarehouseUnavailable(
-            f"there is no Airflow connection {conn_id!r}: add one of the type {conn_type!r} with {what} under Admin, "
-            f"Connections, or set AIRFLOW_CONN_{conn_id.upper()}"
+            f"there is no Airflow connection {conn_id!r}: add one of the type {conn_type!r} with"
+            f" {what} under Admin, Connections, or set AIRFLOW_CONN_{conn_id.upper()}"
         ) from error

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.event_key import partition_of_key
 from airflow_sfx.core.partition import partition_value
+from airflow_sfx.serde.partition_key import partition_of_key
 
 
 def run_partition(context: Mapping[str, Any]) -> str | list[str]:
@@ -20,13 +20,15 @@ def run_partition(context: Mapping[str, Any]) -> str | list[str]:
         The partition's value; a list of values where the key names several.
 
     Raises:
-        InvalidName: The run has neither, or the task is mapped: its instances would replace each other's batch.
+        InvalidName: The run has neither, or the task is mapped: its instances would replace each
+            other's batch.
     """
     ti = context["ti"]
     if ti.map_index is not None and ti.map_index >= 0:
         raise InvalidName(
-            f"the mapped task {ti.task_id} does not say which partition each of its instances writes, and all of them "
-            'would write the same: set partitions=, such as ["{{ task.op_kwargs.day }}"] for the mapped argument day'
+            f"the mapped task {ti.task_id} does not say which partition each of its instances"
+            ' writes, and all of them would write the same: set partitions=, such as ["{{'
+            ' task.op_kwargs.day }}"] for the mapped argument day'
         )
     key = context.get("partition_key")
     if key:
@@ -35,8 +37,8 @@ def run_partition(context: Mapping[str, Any]) -> str | list[str]:
     value = context.get("ds_nodash")
     if not value:
         raise InvalidName(
-            f"the run of the task {ti.task_id} has neither a partition key nor a logical date: set partitions= to say "
-            "which partition to write, or [] for a table without partitions"
+            f"the run of the task {ti.task_id} has neither a partition key nor a logical date: set"
+            " partitions= to say which partition to write, or [] for a table without partitions"
         )
     return str(value)
 
@@ -50,22 +52,24 @@ def check_rendered(rendered: Sequence[Any], templates: Sequence[Any], task_id: s
         task_id: The task, for the message.
 
     Raises:
-        InvalidName: One is no partition value, or another task's output names none. The message has the task and the template.
+        InvalidName: One is no partition value, or another task's output names none. The message has
+            the task and the template.
 
     Example:
         >>> check_rendered(["20161031"], ["{{ ds_nodash }}"], "load")
     """
     if templates and not any(True for _ in _values(rendered)):
         raise InvalidName(
-            f"the task {task_id} has partitions={templates!r}, which became {rendered!r} and names none: write "
-            "partitions=[] where the table has no partitions"
+            f"the task {task_id} has partitions={templates!r}, which became {rendered!r} and names"
+            " none: write partitions=[] where the table has no partitions"
         )
     for value in _values(rendered):
         try:
             partition_value(value)
         except InvalidName as error:
             raise InvalidName(
-                f"the task {task_id} has partitions={templates!r}, which became {rendered!r}, and {error}"
+                f"the task {task_id} has partitions={templates!r}, which became {rendered!r}, and"
+                f" {error}"
             ) from error
 
 

@@ -1,8 +1,9 @@
 """The hook: an Airflow connection of the type ``sfx`` becomes a warehouse.
 
 The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/warehouse"}``, or
-``{"warehouse": "hive://?location=s3://bucket/prefix", "metastore_conn_id": "metastore_default", "aws_conn_id":
-"aws_default"}``. Host, port and login are not used. A URI never holds a secret, because it is logged and stored.
+``{"warehouse": "hive://?location=s3://bucket/prefix", "metastore_conn_id": "metastore_default",
+"aws_conn_id": "aws_default"}``. Host, port and login are not used. A URI never holds a secret,
+because it is logged and stored.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ class SfxHook(BaseHook):
     hook_name = "Batch warehouse (sfx)"
 
     def __init__(
-        self, sfx_conn_id: str = default_conn_name, producer: Callable[[], Producer] | None = None, **kwargs: Any
+        self,
+        sfx_conn_id: str = default_conn_name,
+        producer: Callable[[], Producer] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sfx_conn_id = sfx_conn_id
@@ -73,7 +77,9 @@ class SfxHook(BaseHook):
         if not metastore:
             return uri
         named = on_metastore(uri, connection_named(str(metastore), METASTORE_TYPE, "its hosts"))
-        parse_warehouse(named, f"the Airflow connection {self.sfx_conn_id!r} with {str(metastore)!r}")
+        parse_warehouse(
+            named, f"the Airflow connection {self.sfx_conn_id!r} with {str(metastore)!r}"
+        )
         return named
 
     def get_conn(self) -> Warehouse:
@@ -87,7 +93,7 @@ class SfxHook(BaseHook):
             InvalidName: The connection names no warehouse.
         """
         if self._warehouse is None:
-            from airflow_sfx.hooks.context import current_producer
+            from airflow_sfx.hooks.task_context import current_producer
             from airflow_sfx.warehouse.connect import connect
 
             uri = self.get_uri()
@@ -95,9 +101,13 @@ class SfxHook(BaseHook):
             access = s3_access(str(aws)) if aws else None
             named = f"the Airflow connection {self.sfx_conn_id!r}"
             try:
-                self._warehouse = connect(uri, producer=self._producer or current_producer, access=access, source=named)
+                self._warehouse = connect(
+                    uri, producer=self._producer or current_producer, access=access, source=named
+                )
             except (InvalidName, WarehouseUnavailable) as error:
-                raise type(error)(f"{named} names a warehouse that cannot be opened: {error}") from error
+                raise type(error)(
+                    f"{named} names a warehouse that cannot be opened: {error}"
+                ) from error
         return self._warehouse
 
     def test_connection(self) -> tuple[bool, str]:
@@ -114,7 +124,10 @@ class SfxHook(BaseHook):
         named = f": {', '.join(databases[:8])}" if databases else ""
         return (
             True,
-            f"{warehouse.uri} has {len(databases)} database{'' if len(databases) == 1 else 's'}{named}",
+            (
+                f"{warehouse.uri} has {len(databases)}"
+                f" database{'' if len(databases) == 1 else 's'}{named}"
+            ),
         )
 
     def _connection(self) -> Connection:
@@ -122,8 +135,10 @@ class SfxHook(BaseHook):
             return self.get_connection(self.sfx_conn_id)
         except AirflowNotFoundException as error:
             raise WarehouseUnavailable(
-                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type {self.conn_type!r} under "
-                f"Admin, Connections, with the warehouse {EXAMPLE}, or set AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
+                f"there is no Airflow connection {self.sfx_conn_id!r}: add one of the type"
+                f" {self.conn_type!r} under "
+                f"Admin, Connections, with the warehouse {EXAMPLE}, or set"
+                f" AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
                 f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
             ) from error
 
@@ -155,7 +170,8 @@ def default_warehouse(producer: Callable[[], Producer] | None = None) -> Warehou
 
     Raises:
         WarehouseUnavailable: There is one and its warehouse cannot be opened.
-        InvalidName: There is one and it names no warehouse, or the environment has one that Airflow cannot read.
+        InvalidName: There is one and it names no warehouse, or the environment has one that Airflow
+            cannot read.
     """
     try:
         BaseHook.get_connection(SfxHook.default_conn_name)
@@ -180,19 +196,22 @@ def warehouse_uri(connection: Connection) -> str:
         The URI in its extra ``warehouse``.
 
     Raises:
-        InvalidName: It is of another type, names no warehouse, or the URI holds a login, which the message does not show.
+        InvalidName: It is of another type, names no warehouse, or the URI holds a login, which the
+            message does not show.
     """
     remedy = f'set the field Warehouse (the extra "warehouse") to a URI such as {EXAMPLE}'
     if connection.conn_type != SfxHook.conn_type:
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r}, not "
-            f"{SfxHook.conn_type!r}: choose that type and {remedy}"
+            f"the Airflow connection {connection.conn_id!r} has the type {connection.conn_type!r},"
+            f" not {SfxHook.conn_type!r}: choose that type and {remedy}"
         )
     from airflow_sfx.warehouse.connect import parse_warehouse
 
     extra: object = connection.extra_dejson  # whatever the JSON holds
     uri = extra.get("warehouse") if isinstance(extra, dict) else None
     if not isinstance(uri, str) or not uri.strip():
-        raise InvalidName(f"the Airflow connection {connection.conn_id!r} names no warehouse: {remedy}")
+        raise InvalidName(
+            f"the Airflow connection {connection.conn_id!r} names no warehouse: {remedy}"
+        )
     parse_warehouse(uri.strip(), f"the warehouse of the Airflow connection {connection.conn_id!r}")
     return uri.strip()

@@ -1,8 +1,9 @@
 """Templates of names: what a table, a partition, a key or a reason is rendered from must be there.
 
-Jinja writes ``None`` for what is not set: ``{{ params.db }}.items`` becomes the table ``None.items``. In the fields that name
-something, each place of a template where a value becomes text is therefore guarded: outputs, ``~``, ``%``, and the filters
-and methods that make text. What a template only looks at (``if``, ``or``, ``is none``, ``default``) may be missing.
+Jinja writes ``None`` for what is not set: ``{{ params.db }}.items`` becomes the table
+``None.items``. In the fields that name something, each place of a template where a value becomes
+text is therefore guarded: outputs, ``~``, ``%``, and the filters and methods that make text. What a
+template only looks at (``if``, ``or``, ``is none``, ``default``) may be missing.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from jinja2 import Environment, Template, TemplateRuntimeError, Undefined, Undef
 from jinja2.filters import FILTERS
 from jinja2.visitor import NodeTransformer
 
-from airflow_sfx.core.arguments import is_missing
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.validation import is_missing
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,11 +34,11 @@ _TEXTS = ("None", "nan", "NaN", "NaT", "<NA>", "null")
 _Init = TypeVar("_Init", bound=Callable[..., None])
 
 
-class NotThere(TemplateRuntimeError):
+class MissingValue(TemplateRuntimeError):
     """A value that a name is made of is missing."""
 
 
-class NamesRendered:
+class CheckedTemplates:
     """Mixed into operators, sensors and triggers, before Airflow's class: refuses names of which a part is missing."""
 
     names: ClassVar[tuple[str, ...]]
@@ -53,7 +54,8 @@ class NamesRendered:
         """Render a field, or a part of one, as Airflow does; of a field that names something, nothing may be missing.
 
         Args:
-            content: What the DAG file says: text, an output of another task, a list or a dictionary of them.
+            content: What the DAG file says: text, an output of another task, a list or a dictionary
+                of them.
             context: The task's context.
             jinja_env: Airflow's environment of templates.
             seen_oids: What has been rendered before.
@@ -74,10 +76,14 @@ class NamesRendered:
         guarding = cast("Environment", _Guarding(jinja_env or made.get_template_env()))
         try:
             return _there(render(content, context, guarding, seen_oids), content)
-        except (NotThere, UndefinedError, TypeError) as error:  # what is missing cannot be added to text
+        except (
+            MissingValue,
+            UndefinedError,
+            TypeError,
+        ) as error:  # what is missing cannot be added to text
             raise InvalidName(
-                f"the task {made.task_id} has {parameter(field)}={content!r}, and {error}: set what is missing, or give it a "
-                "default"
+                f"the task {made.task_id} has {parameter(field)}={content!r}, and {error}: set what"
+                " is missing, or give it a default"
             ) from error
 
     def _named_by(self, content: object) -> str | None:
@@ -125,11 +131,11 @@ def parameter(field: str) -> str:
     return field.removeprefix("undone_")
 
 
-def says_names(init: _Init) -> _Init:
+def checks_names(init: _Init) -> _Init:
     """Make an operator's ``__init__`` refuse a missing value that a mapped task was expanded with.
 
-    ``partitions=None`` is as good as no argument, and would be the run's partition, or all of them. Nobody writes it into a
-    DAG file; a task whose list the mapped one is expanded over returned it.
+    ``partitions=None`` is as good as no argument, and would be the run's partition, or all of them.
+    Nobody writes it into a DAG file; a task whose list the mapped one is expanded over returned it.
 
     Args:
         init: The method.
@@ -143,8 +149,9 @@ def says_names(init: _Init) -> _Init:
         for name in map(parameter, type(self).names):
             if name in given and is_missing(given[name]) and _is_of_mapped(given):
                 raise InvalidName(
-                    f"an instance of the mapped task {given['task_id']} was given {name}={given[name]!r}: leave out what "
-                    "has no value before the task is expanded over it"
+                    f"an instance of the mapped task {given['task_id']} was given"
+                    f" {name}={given[name]!r}: leave out what has no value before the task is"
+                    " expanded over it"
                 )
         init(self, **given)
 
@@ -165,7 +172,9 @@ class _Guarding:
         self._environment.filters = {**environment.filters, _THERE: _all_there}
 
     def from_string(self, source: str) -> Template:
-        tree: nodes.Template = _Guards(self._environment.filters).visit(self._environment.parse(source))
+        tree: nodes.Template = _Guards(self._environment.filters).visit(
+            self._environment.parse(source)
+        )
         return self._environment.from_string(tree)
 
     get_template = from_string  # no name is one of a file, also where it ends in .sql
@@ -179,7 +188,9 @@ class _Guards(NodeTransformer):
 
     def visit_Output(self, node: nodes.Output) -> nodes.Node:
         self.generic_visit(node)
-        node.nodes = [one if isinstance(one, nodes.TemplateData) else _guarded(one) for one in node.nodes]
+        node.nodes = [
+            one if isinstance(one, nodes.TemplateData) else _guarded(one) for one in node.nodes
+        ]
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
@@ -200,7 +211,9 @@ class _Guards(NodeTransformer):
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
         self.generic_visit(node)
-        jinjas = self._filters.get(node.name) is FILTERS.get(node.name)  # one of the DAG's own may know what to do
+        jinjas = self._filters.get(node.name) is FILTERS.get(
+            node.name
+        )  # one of the DAG's own may know what to do
         if node.node is not None and jinjas and node.name not in _FALLBACKS:
             node.node = _guarded(node.node, items=node.name in _LISTS or _maps_to_text(node))
             if node.name in _TEXT_METHODS:
@@ -233,9 +246,9 @@ def _all_there(value: Any, items: bool) -> Any:
     for one in _parts(value) if items else [value]:
         if isinstance(one, Undefined):
             str(one)  # which says what is undefined, unless the DAG has asked for another kind
-            raise NotThere("a value in it is undefined")
+            raise MissingValue("a value in it is undefined")
         if is_missing(one):
-            raise NotThere(f"a value in it is {one}")
+            raise MissingValue(f"a value in it is {one}")
     return value
 
 
@@ -243,9 +256,11 @@ def _there(rendered: Any, content: object) -> Any:
     """What a field, or a part of one, has become."""
     for one in _parts(rendered):
         if is_missing(one):
-            raise NotThere(f"its value is {one}")
+            raise MissingValue(f"its value is {one}")
     if isinstance(rendered, str) and rendered in _TEXTS and rendered != content:
-        raise NotThere(f"it became {rendered!r}, which is what is written for a value that is not set")
+        raise MissingValue(
+            f"it became {rendered!r}, which is what is written for a value that is not set"
+        )
     return rendered
 
 

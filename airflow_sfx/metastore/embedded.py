@@ -1,7 +1,8 @@
 """The embedded metastore: one SQLite file, for many threads and processes of one machine, with no service.
 
-SQLite's write-ahead log lets readers go on while a writer commits. The standard library's `sqlite3` is used, not
-SQLAlchemy: the dozen statements below are all there is, and a notebook or the command line starts 0.15 s sooner.
+SQLite's write-ahead log lets readers go on while a writer commits. The standard library's `sqlite3`
+is used, not SQLAlchemy: the dozen statements below are all there is, and a notebook or the command
+line starts 0.15 s sooner.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailabl
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.connections import Connections
-from airflow_sfx.metastore.kinds import parameters_of, with_kinds, without_kinds
-from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, RefusedPartition, TableInfo
-from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
+from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
+from airflow_sfx.metastore.embedded_connections import Connections
+from airflow_sfx.metastore.table_properties import parameters_of, with_kinds, without_kinds
+from airflow_sfx.metastore.unsupported_partitions import refusal, usable, usable_of_table
 
 _SCHEMA_VERSION = 1
 _BELOW = "./"  # below the warehouse; no URI begins so
@@ -69,8 +70,8 @@ class EmbeddedMetastore(Metastore):
 
     Args:
         path: The file; made if it is absent.
-        root: The warehouse's URI. Locations below it are kept without it, so that the warehouse may be moved, or be
-            reached by several paths.
+        root: The warehouse's URI. Locations below it are kept without it, so that the warehouse may
+            be moved, or be reached by several paths.
 
     Raises:
         WarehouseUnavailable: The file cannot be opened, or is not a database of ours.
@@ -85,7 +86,9 @@ class EmbeddedMetastore(Metastore):
         with self._reading() as db:
             version = _version(db)
         if version > _SCHEMA_VERSION:
-            raise WarehouseUnavailable(f"{path} has the format {version}: install a later airflow_sfx")
+            raise WarehouseUnavailable(
+                f"{path} has the format {version}: install a later airflow_sfx"
+            )
         if version < _SCHEMA_VERSION:
             with self._transaction() as db:
                 if _version(db) < _SCHEMA_VERSION:
@@ -96,13 +99,19 @@ class EmbeddedMetastore(Metastore):
     def databases(self) -> list[str]:
         """The names of all databases, sorted."""
         with self._reading() as db:
-            return [name for (name,) in db.execute("SELECT DISTINCT database FROM tables ORDER BY database")]
+            return [
+                name
+                for (name,) in db.execute("SELECT DISTINCT database FROM tables ORDER BY database")
+            ]
 
     def tables(self, database: str) -> list[str]:
         """The names of a database's tables, sorted."""
         with self._reading() as db:
             return [
-                name for (name,) in db.execute("SELECT name FROM tables WHERE database = ? ORDER BY name", (database,))
+                name
+                for (name,) in db.execute(
+                    "SELECT name FROM tables WHERE database = ? ORDER BY name", (database,)
+                )
             ]
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
@@ -115,7 +124,8 @@ class EmbeddedMetastore(Metastore):
         """Make a table unless it is there; returns the one that is there afterwards."""
         with self._transaction() as db:
             db.execute(
-                "INSERT OR IGNORE INTO tables (database, name, location, columns, keys, parameters) VALUES (?,?,?,?,?,?)",
+                "INSERT OR IGNORE INTO tables (database, name, location, columns, keys, parameters)"
+                " VALUES (?,?,?,?,?,?)",
                 (info.ref.database, info.ref.table, self._kept(info.location), *_table_texts(info)),
             )
             return self._existing(db, info.ref)[1]
@@ -140,8 +150,8 @@ class EmbeddedMetastore(Metastore):
     ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that there are, in the order of their values; None: all of them."""
         query = (
-            "SELECT partition_values, p.location, sequence, batch_id, rows, bytes, at FROM partitions p "
-            "JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
+            "SELECT partition_values, p.location, sequence, batch_id, rows, bytes, at FROM"
+            " partitions p JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
         )
         with self._reading() as db:
             if partitions is None:
@@ -157,17 +167,22 @@ class EmbeddedMetastore(Metastore):
                     rows += db.execute(statement, (ref.database, ref.table, *chunk)).fetchall()
                 db.execute("COMMIT")
         infos = usable_of_table(ref, rows, self._partition)
-        return {info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)}
+        return {
+            info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)
+        }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table has, in the order of their values."""
-        query = "SELECT partition_values FROM partitions p JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
+        query = (
+            "SELECT partition_values FROM partitions p JOIN tables t ON t.id = p.table_id WHERE"
+            " t.database = ? AND t.name = ?"
+        )
         with self._reading() as db:
             rows = db.execute(query, (ref.database, ref.table)).fetchall()
         kept, _ = usable(rows, lambda row: Partition(tuple(json.loads(row[0]))))
         return sorted(kept, key=lambda one: one.values)
 
-    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
         """The partitions with a value that no batch can have, by name."""
         with self._reading() as db:
             found = self._table(db, ref)
@@ -176,7 +191,9 @@ class EmbeddedMetastore(Metastore):
             table_id, info = found
             query = "SELECT partition_values, location FROM partitions WHERE table_id = ?"
             rows = db.execute(query, (table_id,)).fetchall()
-        refused = (refusal(info.keys, json.loads(values), self._whole(kept)) for values, kept in rows)
+        refused = (
+            refusal(info.keys, json.loads(values), self._whole(kept)) for values, kept in rows
+        )
         return sorted(filter(None, refused), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
@@ -184,7 +201,16 @@ class EmbeddedMetastore(Metastore):
         with self._transaction() as db:
             table_id, _ = self._existing(db, ref)
             moves = (
-                (table_id, _key(p.partition), self._kept(p.location), p.sequence, p.batch_id, p.rows, p.bytes, p.at)
+                (
+                    table_id,
+                    _key(p.partition),
+                    self._kept(p.location),
+                    p.sequence,
+                    p.batch_id,
+                    p.rows,
+                    p.bytes,
+                    p.at,
+                )
                 for p in pointers
             )
             db.executemany(_REPOINT, moves)
@@ -201,7 +227,8 @@ class EmbeddedMetastore(Metastore):
 
     def _table(self, db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo] | None:
         row = db.execute(
-            "SELECT id, location, columns, keys, parameters FROM tables WHERE database = ? AND name = ?",
+            "SELECT id, location, columns, keys, parameters FROM tables WHERE database = ? AND"
+            " name = ?",
             (ref.database, ref.table),
         ).fetchone()
         if row is None:
@@ -222,7 +249,9 @@ class EmbeddedMetastore(Metastore):
             raise TableNotFound(f"the metastore has no table {ref}", table=str(ref))
         return found
 
-    def _partition(self, row: tuple[str, str, int, str | None, int | None, int | None, str]) -> PartitionInfo:
+    def _partition(
+        self, row: tuple[str, str, int, str | None, int | None, int | None, str]
+    ) -> PartitionInfo:
         values, kept, sequence, batch_id, rows, size, at = row
         partition = Partition(tuple(json.loads(values)))
         return PartitionInfo(partition, self._whole(kept), sequence, batch_id, rows, size, at)
@@ -245,9 +274,8 @@ class EmbeddedMetastore(Metastore):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-            except (
-                BaseException
-            ):  # others wait for it: not only when the connection, which a cursor may keep, is closed
+            # others wait for it: not only when the connection, which a cursor may keep, is closed
+            except BaseException:
                 if connection.in_transaction:  # SQLite has ended it already when the disk is full
                     connection.execute("ROLLBACK")
                 raise
@@ -256,7 +284,8 @@ class EmbeddedMetastore(Metastore):
     def _is_still(self) -> bool:
         """Whether the file lies where this user cannot write, and nobody else is writing either.
 
-        SQLite keeps a file beside one with a write-ahead log even to read it, and could not make it there.
+        SQLite keeps a file beside one with a write-ahead log even to read it, and could not make it
+        there.
         """
         folder = os.path.dirname(self._path)
         if os.access(folder, os.W_OK) or not os.path.exists(self._path):
@@ -265,7 +294,9 @@ class EmbeddedMetastore(Metastore):
 
     def _open_still(self) -> sqlite3.Connection:
         """For one use: somebody who may write can come at any time."""
-        return sqlite3.connect(f"file:{quote(self._path)}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        return sqlite3.connect(
+            f"file:{quote(self._path)}?mode=ro&immutable=1", uri=True, isolation_level=None
+        )
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -281,8 +312,9 @@ class EmbeddedMetastore(Metastore):
 
     def _unavailable(self, error: Exception) -> SfxError:
         return WarehouseUnavailable(
-            f"the embedded metastore {self._path} cannot be used: {error}. Check that it is the file of a warehouse, that "
-            "this user may write it and its folder, and that the disk has room; `sfx repair` completes what was cut short"
+            f"the embedded metastore {self._path} cannot be used: {error}. Check that it is the"
+            " file of a warehouse, that this user may write it and its folder, and that the disk"
+            " has room; `sfx repair` completes what was cut short"
         )
 
 

@@ -1,7 +1,8 @@
 """The AWS Glue catalog: tables that Athena, EMR and Spark read as ordinary external Parquet tables.
 
-Glue moves partitions a hundred at a time, each by itself, and cannot say "only if nobody else has": so several partitions
-do not become current at one moment there, and a move is followed by another look at the ledgers, which keep the order.
+Glue moves partitions a hundred at a time, each by itself, and cannot say "only if nobody else has":
+so several partitions do not become current at one moment there, and a move is followed by another
+look at the ledgers, which keep the order.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from airflow_sfx.core.answers import shown, told
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.io.error_text import safe_cause, safe_message
+from airflow_sfx.core.io.timeouts import Timeouts, timeouts
 from airflow_sfx.core.partition import Partition, PartitionKey
-from airflow_sfx.core.patience import Patience, patience
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore import glue_objects as objects
-from airflow_sfx.metastore.external import follows
-from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, RefusedPartition, TableInfo
-from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
+from airflow_sfx.metastore import glue_convert as objects
+from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
+from airflow_sfx.metastore.table_properties import follows
+from airflow_sfx.metastore.unsupported_partitions import refusal, usable, usable_of_table
 
 READ_CHUNK = 1000
 WRITE_CHUNK = 100
@@ -43,12 +44,15 @@ class GlueMetastore(Metastore):
     """A `Metastore` in the AWS Glue catalog.
 
     Args:
-        client: Makes a boto3 client with the time limits that it is given, which does not repeat calls by itself.
+        client: Makes a boto3 client with the time limits that it is given, which does not repeat
+            calls by itself.
         location: The URI below which new databases lie.
         catalog: Whose catalog: an AWS account's number; None for the credentials' own.
     """
 
-    def __init__(self, client: Callable[[Patience], Any], location: str, catalog: str | None = None) -> None:
+    def __init__(
+        self, client: Callable[[Timeouts], Any], location: str, catalog: str | None = None
+    ) -> None:
         self._client = lru_cache(maxsize=4)(client)
         self._location = location
         self._whose = {} if catalog is None else {"CatalogId": catalog}
@@ -60,7 +64,9 @@ class GlueMetastore(Metastore):
     def tables(self, database: str) -> list[str]:
         """The names of a database's tables, sorted; none for a database that is not there."""
         with contextlib.suppress(_Absent):
-            return sorted(one["Name"] for one in self._pages("get_tables", "TableList", DatabaseName=database))
+            return sorted(
+                one["Name"] for one in self._pages("get_tables", "TableList", DatabaseName=database)
+            )
         return []
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
@@ -72,7 +78,10 @@ class GlueMetastore(Metastore):
         """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
         name = info.ref.database
         with contextlib.suppress(_Present):
-            self._call("create_database", DatabaseInput={"Name": name, "LocationUri": f"{self._location}/{name}.db"})
+            self._call(
+                "create_database",
+                DatabaseInput={"Name": name, "LocationUri": f"{self._location}/{name}.db"},
+            )
         with contextlib.suppress(_Present):
             self._call("create_table", DatabaseName=name, TableInput=objects.table_of(info))
         return objects.info_of(self._existing(info.ref))
@@ -106,14 +115,16 @@ class GlueMetastore(Metastore):
         except _Absent:  # the table has just been dropped
             return {}
         infos = usable_of_table(ref, found, objects.pointer_of_partition)
-        return {info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)}
+        return {
+            info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)
+        }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table has, in the order of their values; Glue has no call for their values alone."""
         kept, _ = usable(self._those_there(ref), lambda one: Partition(tuple(one["Values"])))
         return sorted(kept, key=lambda one: one.values)
 
-    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
         """The partitions with a value that no batch can have, by name."""
         table = self.get_table(ref)
         if table is None or not table.keys:
@@ -131,7 +142,11 @@ class GlueMetastore(Metastore):
         for _ in self._turns(ref):
             table = self._existing(ref)
             with contextlib.suppress(_Absent):  # dropped since it was looked at
-                done = self._move(table, pointers) if table.get("PartitionKeys") else self._move_table(table, pointers)
+                done = (
+                    self._move(table, pointers)
+                    if table.get("PartitionKeys")
+                    else self._move_table(table, pointers)
+                )
                 if done:
                     return False
         raise AssertionError  # the loop ends by returning or raising
@@ -139,7 +154,9 @@ class GlueMetastore(Metastore):
     def _move(self, table: Mapping[str, Any], pointers: Sequence[PartitionInfo]) -> bool:
         """Move what is not where it should be; False if some of it has to be looked at again."""
         ref = TableRef(table["DatabaseName"], table["Name"])
-        there = {tuple(one["Values"]): one for one in self._named(ref, [p.partition for p in pointers])}
+        there = {
+            tuple(one["Values"]): one for one in self._named(ref, [p.partition for p in pointers])
+        }
         missing, due = [], []
         for pointer in pointers:
             found = there.get(pointer.partition.values)
@@ -151,12 +168,17 @@ class GlueMetastore(Metastore):
         errors: list[Mapping[str, Any]] = []
         for start in range(0, len(missing), WRITE_CHUNK):
             chunk = missing[start : start + WRITE_CHUNK]
-            errors += self._call("batch_create_partition", **names, PartitionInputList=chunk).get("Errors", [])
+            errors += self._call("batch_create_partition", **names, PartitionInputList=chunk).get(
+                "Errors", []
+            )
         for start in range(0, len(due), WRITE_CHUNK):
             entries = [
-                {"PartitionValueList": one["Values"], "PartitionInput": one} for one in due[start : start + WRITE_CHUNK]
+                {"PartitionValueList": one["Values"], "PartitionInput": one}
+                for one in due[start : start + WRITE_CHUNK]
             ]
-            errors += self._call("batch_update_partition", **names, Entries=entries).get("Errors", [])
+            errors += self._call("batch_update_partition", **names, Entries=entries).get(
+                "Errors", []
+            )
         for error in errors:
             _refuse_final(ref, error)
         return not errors
@@ -172,14 +194,22 @@ class GlueMetastore(Metastore):
     def _replace(self, ref: TableRef, table: Mapping[str, Any], version: str) -> bool:
         """Change a table unless somebody has since that version, or dropped it; False if somebody has."""
         try:
-            self._call("update_table", DatabaseName=ref.database, TableInput=table, VersionId=version, SkipArchive=True)
+            self._call(
+                "update_table",
+                DatabaseName=ref.database,
+                TableInput=table,
+                VersionId=version,
+                SkipArchive=True,
+            )
         except (_Absent, _Crossed):
             return False
         return True
 
     def _table(self, ref: TableRef) -> Mapping[str, Any] | None:
         try:
-            found: Mapping[str, Any] = self._call("get_table", DatabaseName=ref.database, Name=ref.table)["Table"]
+            found: Mapping[str, Any] = self._call(
+                "get_table", DatabaseName=ref.database, Name=ref.table
+            )["Table"]
         except _Absent:
             return None
         return found
@@ -188,7 +218,8 @@ class GlueMetastore(Metastore):
         table = self._table(ref)
         if table is None:
             raise TableNotFound(
-                f"the table {ref} does not exist: store it first, or see what there is with `sfx tables`",
+                f"the table {ref} does not exist: store it first, or see what there is with `sfx"
+                " tables`",
                 table=str(ref),
             )
         return table
@@ -217,7 +248,10 @@ class GlueMetastore(Metastore):
         while due:
             chunk, due = due[:READ_CHUNK], due[READ_CHUNK:]
             answer = self._call(
-                "batch_get_partition", DatabaseName=ref.database, TableName=ref.table, PartitionsToGet=chunk
+                "batch_get_partition",
+                DatabaseName=ref.database,
+                TableName=ref.table,
+                PartitionsToGet=chunk,
             )
             found += answer.get("Partitions", [])
             unread = answer.get("UnprocessedKeys", [])
@@ -228,7 +262,7 @@ class GlueMetastore(Metastore):
 
     def _turns(self, ref: TableRef) -> Iterator[None]:
         """Turns of a loop that looks and then changes; it ends by returning, or here when the patience is over."""
-        total = patience().total
+        total = timeouts().total
         give_up = time.monotonic() + total
         turn = 0
         while True:
@@ -236,8 +270,9 @@ class GlueMetastore(Metastore):
             turn += 1
             if time.monotonic() > give_up:
                 raise WarehouseUnavailable(
-                    f"the Glue catalog did not take the change of {ref} in {total:.0f} s: too many requests, or "
-                    f"others change it all the time; `sfx repair {ref}` completes it later",
+                    f"the Glue catalog did not take the change of {ref} in {total:.0f} s: too many"
+                    f" requests, or others change it all the time; `sfx repair {ref}` completes it"
+                    " later",
                     table=str(ref),
                 )
             time.sleep(random.uniform(0, min(0.05 * 2**turn, 5.0)))  # noqa: S311
@@ -251,7 +286,7 @@ class GlueMetastore(Metastore):
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         """Make a call; it may be made twice: what it did the first time is then in the way, and looked at again."""
-        limits = patience()
+        limits = timeouts()
         give_up, tries = time.monotonic() + limits.total, 0
         while True:
             with _reported(operation):
@@ -272,7 +307,11 @@ def _passing(error: Exception) -> bool:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = error.response.get("Error", {}).get("Code")
         too_many, broken = _OVERLOADED
-        return status == too_many or status >= broken or code in ("ThrottlingException", "OperationTimeoutException")
+        return (
+            status == too_many
+            or status >= broken
+            or code in ("ThrottlingException", "OperationTimeoutException")
+        )
     return isinstance(error, HTTPClientError | ConnectionError) and not isinstance(error, SSLError)
 
 
@@ -304,15 +343,16 @@ def _reported(operation: str) -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code", "")
         if code in kinds:
             raise kinds[code] from error
-        raise _unavailable(operation, error) from shown(error)
+        raise _unavailable(operation, error) from safe_cause(error)
     except BotoCoreError as error:
-        raise _unavailable(operation, error) from shown(error)
+        raise _unavailable(operation, error) from safe_cause(error)
 
 
 def _unavailable(operation: str, error: Exception) -> WarehouseUnavailable:
     return WarehouseUnavailable(
-        f"the Glue catalog cannot be used ({operation}: {told(error)}): check the region, the credentials and their right to "
-        "glue:Get*, glue:Create*, glue:Update* and glue:Batch*Partition; `sfx repair` completes what was cut short"
+        f"the Glue catalog cannot be used ({operation}: {safe_message(error)}): check the region,"
+        " the credentials and their right to glue:Get*, glue:Create*, glue:Update* and"
+        " glue:Batch*Partition; `sfx repair` completes what was cut short"
     )
 
 

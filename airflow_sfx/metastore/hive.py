@@ -9,22 +9,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from hmsclient.genthrift.hive_metastore import ttypes
 from thrift.Thrift import TApplicationException, TException
 
 from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.garbage import seldom_collected
-from airflow_sfx.core.layout import EMPTY
+from airflow_sfx.core.io.timeouts import timeouts
 from airflow_sfx.core.partition import Partition, PartitionKey
-from airflow_sfx.core.patience import patience
+from airflow_sfx.core.paths import EMPTY
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore import hive_objects as objects
-from airflow_sfx.metastore.external import ROOT, VERSION, follows
+from airflow_sfx.metastore import hive_convert as objects
+from airflow_sfx.metastore.base import (
+    Metastore,
+    Move,
+    PartitionInfo,
+    TableInfo,
+    UnsupportedPartition,
+)
 from airflow_sfx.metastore.hive_client import Address, HiveClients, Interrupted, bounded
-from airflow_sfx.metastore.hive_locks import Locks
-from airflow_sfx.metastore.hive_thrift import ttypes
-from airflow_sfx.metastore.metastore import Metastore, Move, PartitionInfo, RefusedPartition, TableInfo
-from airflow_sfx.metastore.names import hive_name, values_of
-from airflow_sfx.metastore.refused import refusal, usable, usable_of_table
+from airflow_sfx.metastore.hive_locks import HiveLocks
+from airflow_sfx.metastore.partition_names import hive_name, values_of
+from airflow_sfx.metastore.table_properties import ROOT, VERSION, follows
+from airflow_sfx.metastore.unsupported_partitions import refusal, usable, usable_of_table
 
 T = TypeVar("T")
 
@@ -47,8 +53,8 @@ _INCOMPATIBLE = "have types incompatible"
 class HiveMetastore(Metastore):
     """A `Metastore` in a Hive Metastore, of Hive 2.3 or later.
 
-    Several partitions move by one ``alter_partitions``, which is one transaction of the metastore; those that are
-    missing are first added at a directory without files, which reads as no rows.
+    Several partitions move by one ``alter_partitions``, which is one transaction of the metastore;
+    those that are missing are first added at a directory without files, which reads as no rows.
 
     Args:
         address: Where it is.
@@ -57,7 +63,7 @@ class HiveMetastore(Metastore):
 
     def __init__(self, address: Address, location: str) -> None:
         self._clients = HiveClients(address)
-        self._locks = Locks(self._clients)
+        self._locks = HiveLocks(self._clients)
         self._location = location
         self._old_get_table = True
 
@@ -78,8 +84,9 @@ class HiveMetastore(Metastore):
         for value in partition.values:
             if value.endswith(" "):
                 raise InvalidName(
-                    f"the partition value {value!r} ends with a space, and the databases of Hive Metastores do not tell it from "
-                    f"{value.rstrip()!r}: strip it; nothing was published"
+                    f"the partition value {value!r} ends with a space, and the databases of Hive"
+                    f" Metastores do not tell it from {value.rstrip()!r}: strip it; nothing was"
+                    " published"
                 )
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
@@ -90,16 +97,21 @@ class HiveMetastore(Metastore):
     def create_table(self, info: TableInfo) -> TableInfo:
         """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
         self._make_database(info.ref.database)
-        return self._made(lambda: self.get_table(info.ref), lambda client: client.create_table(objects.table_of(info)))
+        return self._made(
+            lambda: self.get_table(info.ref),
+            lambda client: client.create_table(objects.table_of(info)),
+        )
 
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
         """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between.
 
-        The new columns are given to all partitions, too, so that engines read them with today's columns.
+        The new columns are given to all partitions, too, so that engines read them with today's
+        columns.
 
-        Types that the metastore compares with those that were there, column by column, and refuses, are changed in two steps: it
-        compares no more columns than there are. Between them engines see only the columns before the first of these; what the
-        others are is kept in a parameter, so that whoever writes next completes it if this one dies.
+        Types that the metastore compares with those that were there, column by column, and refuses,
+        are changed in two steps: it compares no more columns than there are. Between them engines
+        see only the columns before the first of these; what the others are is kept in a parameter,
+        so that whoever writes next completes it if this one dies.
         """
 
         def alter(table: Any) -> bool:
@@ -134,8 +146,9 @@ class HiveMetastore(Metastore):
     ) -> dict[Partition, PartitionInfo]:
         """Those of the given partitions that there are, in the order of their values; None: all of them.
 
-        With ``keys`` the table itself is not looked at: one call. Up to `CHUNK` named ones, or fewer than `ALL_AT_ONCE` of a
-        whole table, are as they were at one moment; of more than that, each chunk is.
+        With ``keys`` the table itself is not looked at: one call. Up to `CHUNK` named ones, or
+        fewer than `ALL_AT_ONCE` of a whole table, are as they were at one moment; of more than
+        that, each chunk is.
         """
         wanted = None if partitions is None else sorted(set(partitions))
         if wanted == []:
@@ -154,7 +167,10 @@ class HiveMetastore(Metastore):
             return {}
         with seldom_collected():
             infos = usable_of_table(ref, found, objects.pointer_of_partition)
-            return {info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)}
+            return {
+                info.partition: info
+                for info in sorted(infos, key=lambda info: info.partition.values)
+            }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table with keys has, in the order of their values: by their names, which are one small answer."""
@@ -163,7 +179,7 @@ class HiveMetastore(Metastore):
         kept, _ = usable(self._names(ref), lambda name: Partition(values_of(name)))
         return sorted(kept, key=lambda one: one.values)
 
-    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
         """The partitions with a value that no batch can have, by name: only they are read whole."""
         table = self._table(ref)
         keys = objects.info_of(table).keys if table else ()
@@ -225,13 +241,20 @@ class HiveMetastore(Metastore):
     def _move(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
 
         ref, keys = TableRef(table.dbName, table.tableName), objects.info_of(table).keys
-        there = {tuple(one.values): one for one in self._named(ref, keys, [p.partition for p in pointers])}
+        there = {
+            tuple(one.values): one
+            for one in self._named(ref, keys, [p.partition for p in pointers])
+        }
         missing = [pointer for pointer in pointers if pointer.partition.values not in there]
         empty = f"{objects.info_of(table).location}/{EMPTY}"
         for chunk in bounded(missing, CHUNK):
             new = [objects.new_partition(table, pointer, empty) for pointer in chunk]
             request = ttypes.AddPartitionsRequest(
-                dbName=table.dbName, tblName=table.tableName, parts=new, ifNotExists=True, needResult=False
+                dbName=table.dbName,
+                tblName=table.tableName,
+                parts=new,
+                ifNotExists=True,
+                needResult=False,
             )
             try:
                 self._tell(partial(_add_partitions, request), count=len(new))
@@ -271,12 +294,15 @@ class HiveMetastore(Metastore):
     def _complete(self, cut: Any) -> bool:
         """Change a table between two steps to what it is to be, unless somebody has meanwhile."""
         seen = objects.seen_as(cut)
-        return self._alter_table(objects.changed_table(cut, objects.info_of(cut)), seen, cascade=True)
+        return self._alter_table(
+            objects.changed_table(cut, objects.info_of(cut)), seen, cascade=True
+        )
 
     def _alter_table(self, table: Any, seen: tuple[str, str] | None, *, cascade: bool) -> bool:
         """Change a table unless somebody has meanwhile; False if it has to be looked at again.
 
-        It is written whole, its columns and its pointer, whichever of them was changed: so there is one guard for both.
+        It is written whole, its columns and its pointer, whichever of them was changed: so there is
+        one guard for both.
 
         Args:
             table: The table as it is to be, with the version that it has.
@@ -294,7 +320,7 @@ class HiveMetastore(Metastore):
                 lambda client: client.alter_table_with_environment_context(
                     table.dbName, table.tableName, table, ttypes.EnvironmentContext(properties)
                 ),
-                seconds=10 * patience().answer if cascade else None,
+                seconds=10 * timeouts().answer if cascade else None,
             )
         except Interrupted:
             return False
@@ -313,7 +339,9 @@ class HiveMetastore(Metastore):
                     if error.type != TApplicationException.UNKNOWN_METHOD:
                         raise
                     self._old_get_table = False  # Hive 4 has the call with a request only
-            return client.get_table_req(ttypes.GetTableRequest(dbName=ref.database, tblName=ref.table)).table
+            return client.get_table_req(
+                ttypes.GetTableRequest(dbName=ref.database, tblName=ref.table)
+            ).table
 
         try:
             return self._ask(get)
@@ -324,14 +352,17 @@ class HiveMetastore(Metastore):
         table = self._table(ref)
         if table is None:
             raise TableNotFound(
-                f"the table {ref} does not exist: store it first, or see what there is with `sfx tables`",
+                f"the table {ref} does not exist: store it first, or see what there is with `sfx"
+                " tables`",
                 table=str(ref),
             )
         return table
 
     def _all(self, ref: TableRef) -> list[Any]:
         def get(most: int) -> list[Any]:
-            found: list[Any] = self._ask(partial(_get_all, ref.database, ref.table, most), count=_UNCOUNTED)
+            found: list[Any] = self._ask(
+                partial(_get_all, ref.database, ref.table, most), count=_UNCOUNTED
+            )
             return found
 
         try:
@@ -346,30 +377,44 @@ class HiveMetastore(Metastore):
         return found if len(names) == len(found) else self._by_names(ref.database, ref.table, names)
 
     def _names(self, ref: TableRef) -> list[str]:
-        names: list[str] = self._ask(lambda client: client.get_partition_names(ref.database, ref.table, -1))
+        names: list[str] = self._ask(
+            lambda client: client.get_partition_names(ref.database, ref.table, -1)
+        )
         return names
 
-    def _named(self, ref: TableRef, keys: Sequence[PartitionKey], partitions: Sequence[Partition]) -> list[Any]:
+    def _named(
+        self, ref: TableRef, keys: Sequence[PartitionKey], partitions: Sequence[Partition]
+    ) -> list[Any]:
         """Those of the partitions that there are. Databases that compare text without its last spaces give others, too."""
         names = [hive_name(keys, partition.values) for partition in partitions]
         wanted = {partition.values for partition in partitions}
-        return [one for one in self._by_names(ref.database, ref.table, names) if tuple(one.values) in wanted]
+        return [
+            one
+            for one in self._by_names(ref.database, ref.table, names)
+            if tuple(one.values) in wanted
+        ]
 
     def _by_names(self, database: str, table: str, names: Sequence[str]) -> list[Any]:
         return [
             partition
             for chunk in bounded(names, CHUNK)
-            for partition in self._ask(partial(_get_partitions, database, table, list(chunk)), count=len(chunk))
+            for partition in self._ask(
+                partial(_get_partitions, database, table, list(chunk)), count=len(chunk)
+            )
         ]
 
     def _make_database(self, name: str) -> None:
         new = ttypes.Database(name=name, locationUri=f"{self._location}/{name}.db", parameters={})
-        self._made(lambda: name if name in self.databases() else None, lambda client: client.create_database(new))
+        self._made(
+            lambda: name if name in self.databases() else None,
+            lambda client: client.create_database(new),
+        )
 
     def _made(self, look: Callable[[], T | None], make: Callable[[Any], object]) -> T:
         """What a look finds once it has been made, by this one or by somebody else.
 
-        Of two that make the same at once, one may fail inside, at the directory that the other makes: so it is looked at again.
+        Of two that make the same at once, one may fail inside, at the directory that the other
+        makes: so it is looked at again.
         """
         failed = 0
         for _ in self._while_interrupted():
@@ -388,7 +433,7 @@ class HiveMetastore(Metastore):
 
     def _while_interrupted(self) -> Iterator[None]:
         """Turns of a loop whose body looks at what there is and then changes it; it ends by returning."""
-        give_up = time.monotonic() + patience().total
+        give_up = time.monotonic() + timeouts().total
         turn = 0
         while True:
             yield
@@ -399,10 +444,14 @@ class HiveMetastore(Metastore):
 
     def _ask(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
         with self._server_errors():
-            return self._clients.ask(action, seconds=patience().answer + count * SECONDS_A_PARTITION)
+            return self._clients.ask(
+                action, seconds=timeouts().answer + count * SECONDS_A_PARTITION
+            )
 
-    def _tell(self, action: Callable[[Any], Any], *, count: int = 0, seconds: float | None = None) -> Any:
-        given = patience().answer if seconds is None else seconds
+    def _tell(
+        self, action: Callable[[Any], Any], *, count: int = 0, seconds: float | None = None
+    ) -> Any:
+        given = timeouts().answer if seconds is None else seconds
         with self._server_errors():
             return self._clients.tell(action, seconds=given + count * SECONDS_A_PARTITION)
 
@@ -423,7 +472,9 @@ class HiveMetastore(Metastore):
             message = str(getattr(error, "message", None) or error)
             if _MOVED_MEANWHILE in message:
                 raise
-            raise WarehouseUnavailable(str(self._clients.unavailable(message.partition("\n")[0]))) from error
+            raise WarehouseUnavailable(
+                str(self._clients.unavailable(message.partition("\n")[0]))
+            ) from error
 
 
 def _add_partitions(request: Any, client: Any) -> None:

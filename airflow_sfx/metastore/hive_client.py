@@ -1,7 +1,8 @@
 """Connections to a Hive Metastore: several hosts tried in turn, time limits, and what became of a call that broke off.
 
-The Thrift client is the one that Airflow's Hive provider brings (``hmsclient``), with its faster protocol. A client is
-used by one thread at a time and stays open between calls; a forked child opens its own.
+The Thrift client is the one that Airflow's Hive provider brings (``hmsclient``), with its faster
+protocol. A client is used by one thread at a time and stays open between calls; a forked child
+opens its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from hmsclient.genthrift.hive_metastore.ThriftHiveMetastore import Client
 from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.protocol.TProtocol import TProtocolException
 from thrift.Thrift import TApplicationException, TException
@@ -24,19 +26,26 @@ from thrift.transport.TSocket import TSocket
 from thrift.transport.TTransport import TBufferedTransport, TTransportBase, TTransportException
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
-from airflow_sfx.core.patience import TRY_SECONDS, patience
-from airflow_sfx.core.uris import is_host
-from airflow_sfx.metastore.hive_thrift import Client
+from airflow_sfx.core.io.timeouts import TRY_SECONDS, timeouts
+from airflow_sfx.core.io.uris import is_host
 
 T = TypeVar("T")
 
-# A host that does not answer is told by the error of the call: where nobody has set up logging, Thrift would print a traceback.
+
+# A host that does not answer is told by the error of the call: where nobody has set up logging,
+# Thrift would print a traceback.
 logging.getLogger("thrift").addHandler(logging.NullHandler())
 
+
 DEFAULT_PORT = 9083
+
+
 _LAST_PORT = 65_535
+
+
 IDLE_SECONDS = 120.0
 """For how long a connection is kept that nobody uses: what lies between may drop it without a word."""
+
 
 _READ_BYTES = 1 << 18
 """Ten thousand partitions are some megabytes, and the default would ask for four kilobytes at a time."""
@@ -82,8 +91,8 @@ class Address:
             host, _, port = part.rpartition(":") if ":" in part else (part, "", str(DEFAULT_PORT))
             if not is_host(part) or not 0 < int(port) <= _LAST_PORT:
                 raise InvalidName(
-                    f"host {number} of the Hive Metastore is not a host: write host or host:port, as in host:9083, with commas "
-                    "between several"
+                    f"host {number} of the Hive Metastore is not a host: write host or host:port,"
+                    " as in host:9083, with commas between several"
                 )
             hosts.append((host, int(port)))
         auth = options.get("auth", "NOSASL").upper()
@@ -110,19 +119,21 @@ class HiveClients:
         self._lock = threading.Lock()
         _ALL.add(self)
 
-    def ask(self, action: Callable[[Any], T], *, most: float = TRY_SECONDS, seconds: float | None = None) -> T:
+    def ask(
+        self, action: Callable[[Any], T], *, most: float = TRY_SECONDS, seconds: float | None = None
+    ) -> T:
         """Make a call that may be made twice; repeated, on any host, while connections break off.
 
         Args:
             action: Makes the call with the client that it is given.
-            most: For how many seconds it is repeated, where `patience` does not say less.
-            seconds: How long each may take; None for what `patience` gives an answer.
+            most: For how many seconds it is repeated, where `timeouts` does not say less.
+            seconds: How long each may take; None for what `timeouts` gives an answer.
 
         Raises:
             WarehouseUnavailable: No host answered in that time.
             Exception: What the server raised.
         """
-        give_up = time.monotonic() + min(most, patience().total)
+        give_up = time.monotonic() + min(most, timeouts().total)
         tries = 0
         while True:
             try:
@@ -138,15 +149,16 @@ class HiveClients:
 
         Args:
             action: Makes the call with the client that it is given.
-            seconds: How long it may take; None for what `patience` gives an answer.
+            seconds: How long it may take; None for what `timeouts` gives an answer.
 
         Raises:
-            Interrupted: The connection broke off, so that nobody knows whether the call took effect.
+            Interrupted: The connection broke off, so that nobody knows whether the call took
+                effect.
             WarehouseUnavailable: No host could be reached; the call was not made.
             Exception: What the server raised.
         """
         with self._lent() as (client, socket):
-            socket.setTimeout((patience().answer if seconds is None else seconds) * 1000)
+            socket.setTimeout((timeouts().answer if seconds is None else seconds) * 1000)
             try:
                 return action(client)
             except (TTransportException, TProtocolException, OSError, EOFError) as error:
@@ -164,7 +176,9 @@ class HiveClients:
         """
 
         def first() -> None:
-            with contextlib.suppress(Interrupted, WarehouseUnavailable, TException):  # the next call will tell
+            with contextlib.suppress(
+                Interrupted, WarehouseUnavailable, TException
+            ):  # the next call will tell
                 self.tell(action)
 
         with self._lock:
@@ -177,8 +191,8 @@ class HiveClients:
         """The error for a metastore that does not do what it is asked."""
         named = f", which {self._address.source} names," if self._address.source else ""
         return WarehouseUnavailable(
-            f"the Hive Metastore at {self._address}{named} cannot be used: {reason}. Check that it runs and can be reached from "
-            "here; `sfx repair` completes what was cut short"
+            f"the Hive Metastore at {self._address}{named} cannot be used: {reason}. Check that it"
+            " runs and can be reached from here; `sfx repair` completes what was cut short"
         )
 
     @contextlib.contextmanager
@@ -202,7 +216,7 @@ class HiveClients:
         """A connection that was used a short while ago."""
         ahead = self._ahead
         if ahead is not None and ahead is not threading.current_thread():
-            ahead.join(patience().connect)
+            ahead.join(timeouts().connect)
             self._ahead = None
         while True:
             with self._lock:
@@ -219,14 +233,16 @@ class HiveClients:
         self._idle, self._ahead = [], None
 
     def _open(self) -> tuple[Any, Any]:
-        give_up = time.monotonic() + (patience().total if self._reached else 0)
+        give_up = time.monotonic() + (timeouts().total if self._reached else 0)
         while True:
             reasons = []
             for host, port in self._address.hosts:
                 try:
                     opened = _connect(host, port, self._address)
                 except (OSError, TTransportException) as error:
-                    reasons.append(str(getattr(error, "message", None) or error) or f"{host}:{port}")
+                    reasons.append(
+                        str(getattr(error, "message", None) or error) or f"{host}:{port}"
+                    )
                 else:
                     self._reached = True
                     return opened
@@ -249,7 +265,7 @@ os.register_at_fork(after_in_child=_forget_all)
 
 def _connect(host: str, port: int, address: Address) -> tuple[Any, Any]:
     socket = TSocket(host, port)
-    socket.setTimeout(patience().connect * 1000)
+    socket.setTimeout(timeouts().connect * 1000)
     transport: TTransportBase
     transport = (
         _kerberos(host, socket, address)
@@ -270,7 +286,9 @@ def _kerberos(host: str, socket: Any, address: Address) -> Any:
             "'apache-airflow-providers-apache-hive[GSSAPI]'"
         ) from error
     return TSaslClientTransport(
-        lambda: get_installed_sasl(host=host, sasl_auth="GSSAPI", service=address.service), "GSSAPI", socket
+        lambda: get_installed_sasl(host=host, sasl_auth="GSSAPI", service=address.service),
+        "GSSAPI",
+        socket,
     )
 
 

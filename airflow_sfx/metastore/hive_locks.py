@@ -1,10 +1,12 @@
 """The Hive Metastore's locks, taken by writers of this package among themselves while they move pointers.
 
-The order of changes is the ledger's; the lock only keeps a slow writer from moving a pointer back over a faster one's.
-So it is asked for under a name that no query uses, and is renewed while its holder lives. When its holder dies it ends: many
-metastores never end locks by themselves (Hive does so only where its compactor is on), so whoever waits for one that has not
-been renewed for `EXPIRE_SECONDS` gives it back in its holder's place. A holder that was only asleep finds out when it gives
-the lock back, and its caller looks at the ledgers again. Nobody waits longer than `WAIT_SECONDS`.
+The order of changes is the ledger's; the lock only keeps a slow writer from moving a pointer back
+over a faster one's. So it is asked for under a name that no query uses, and is renewed while its
+holder lives. When its holder dies it ends: many metastores never end locks by themselves (Hive does
+so only where its compactor is on), so whoever waits for one that has not been renewed for
+`EXPIRE_SECONDS` gives it back in its holder's place. A holder that was only asleep finds out when
+it gives the lock back, and its caller looks at the ledgers again. Nobody waits longer than
+`WAIT_SECONDS`.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
+from hmsclient.genthrift.hive_metastore import ttypes
 from thrift.Thrift import TApplicationException, TException
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, ServerFailed
-from airflow_sfx.metastore.hive_thrift import ttypes
 
 WAIT_SECONDS = 10.0
 """How long a writer waits for a lock; then it goes on without, and looks at the ledger again afterwards."""
@@ -50,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Hold:
+class HiveLock:
     """A lock that a writer asked for.
 
     Args:
@@ -72,14 +74,16 @@ class _Lease:
 
     @property
     def is_sure(self) -> bool:
-        return max(now - then for now, then in zip(_clocks(), self._since, strict=True)) < SURE_SECONDS
+        return (
+            max(now - then for now, then in zip(_clocks(), self._since, strict=True)) < SURE_SECONDS
+        )
 
 
 def _clocks() -> tuple[float, float]:
     return time.monotonic(), time.time()
 
 
-class Locks:
+class HiveLocks:
     """Locks of one metastore.
 
     Args:
@@ -91,7 +95,9 @@ class Locks:
         self._supported = True
 
     @contextlib.contextmanager
-    def held(self, ref: TableRef, name: str | None, unwanted: threading.Event | None = None) -> Iterator[Hold]:
+    def held(
+        self, ref: TableRef, name: str | None, unwanted: threading.Event | None = None
+    ) -> Iterator[HiveLock]:
         """Hold the lock of a partition, or of a table with all of its partitions.
 
         Args:
@@ -100,16 +106,19 @@ class Locks:
             unwanted: Set where nobody wants it any more, and it need not be waited for.
 
         Yields:
-            The hold, which tells afterwards whether the lock was held all the time. It was not where the metastore has no
-            lock tables, somebody else held it for too long, or it ended because its holder was asleep.
+            The hold, which tells afterwards whether the lock was held all the time. It was not
+            where the metastore has no lock tables, somebody else held it for too long, or it ended
+            because its holder was asleep.
         """
-        hold = Hold()
+        hold = HiveLock()
         taken = self._take(ref, name, unwanted or threading.Event()) if self._supported else None
         if taken is None:
             yield hold
             return
         ended = threading.Event()
-        renewal = threading.Thread(target=self._renew, args=(taken, ended), name="sfx-hive-lock", daemon=True)
+        renewal = threading.Thread(
+            target=self._renew, args=(taken, ended), name="sfx-hive-lock", daemon=True
+        )
         renewal.start()
         try:
             yield hold
@@ -119,7 +128,9 @@ class Locks:
             self._release(taken.lock)
 
     @contextlib.contextmanager
-    def ahead(self, ref: TableRef, name: str | None) -> Iterator[Callable[[], contextlib.AbstractContextManager[Hold]]]:
+    def ahead(
+        self, ref: TableRef, name: str | None
+    ) -> Iterator[Callable[[], contextlib.AbstractContextManager[HiveLock]]]:
         """Ask for a lock in the background, while the block does what must be done before it is needed.
 
         Args:
@@ -127,22 +138,25 @@ class Locks:
             name: The partition's name; None for all partitions.
 
         Yields:
-            What waits for the lock, and holds it as `held` does; to be used once. A lock that was not used is given back, and the
-            block ends once the metastore has answered.
+            What waits for the lock, and holds it as `held` does; to be used once. A lock that was
+            not used is given back, and the block ends once the metastore has answered.
         """
         unwanted = threading.Event()
 
-        def take() -> Hold:
+        def take() -> HiveLock:
             hold = given_back.enter_context(self.held(ref, name, unwanted))
             if unwanted.is_set():  # whoever asked may have been interrupted, and wait no more
                 given_back.close()
             return hold
 
-        with contextlib.ExitStack() as given_back, ThreadPoolExecutor(1, thread_name_prefix="sfx-hive-lock") as pool:
+        with (
+            contextlib.ExitStack() as given_back,
+            ThreadPoolExecutor(1, thread_name_prefix="sfx-hive-lock") as pool,
+        ):
             taking = pool.submit(copy_context().run, take)
 
             @contextlib.contextmanager
-            def taken() -> Iterator[Hold]:
+            def taken() -> Iterator[HiveLock]:
                 hold = taking.result()
                 with given_back:
                     yield hold
@@ -167,7 +181,11 @@ class Locks:
             return None
         give_up, look_at = time.monotonic() + WAIT_SECONDS, 0.0
         state = answer.state
-        while state == ttypes.LockState.WAITING and time.monotonic() < give_up and not unwanted.is_set():
+        while (
+            state == ttypes.LockState.WAITING
+            and time.monotonic() < give_up
+            and not unwanted.is_set()
+        ):
             if time.monotonic() > look_at:
                 self._end_those_of_the_dead(ref, answer.lockid)
                 look_at = time.monotonic() + LOOK_SECONDS
@@ -180,7 +198,10 @@ class Locks:
         return None
 
     def _go_without(self, reason: Exception) -> None:
-        _log.info("The metastore has no locks (%s): the ledgers alone keep the order of changes.", _first(reason))
+        _log.info(
+            "The metastore has no locks (%s): the ledgers alone keep the order of changes.",
+            _first(reason),
+        )
         self._supported = False
 
     def _has_tables(self) -> bool:
@@ -195,7 +216,11 @@ class Locks:
 
     def _state(self, lock: int) -> int | None:
         try:
-            return int(self._clients.tell(lambda client: client.check_lock(ttypes.CheckLockRequest(lockid=lock))).state)
+            return int(
+                self._clients.tell(
+                    lambda client: client.check_lock(ttypes.CheckLockRequest(lockid=lock))
+                ).state
+            )
         except (Interrupted, WarehouseUnavailable, TException):
             return None
 
@@ -208,21 +233,33 @@ class Locks:
         since = _clocks()
         try:
             self._clients.ask(
-                lambda client: client.heartbeat(ttypes.HeartbeatRequest(lockid=taken.lock)), most=RELEASE_SECONDS
+                lambda client: client.heartbeat(ttypes.HeartbeatRequest(lockid=taken.lock)),
+                most=RELEASE_SECONDS,
             )
         except (WarehouseUnavailable, TException) as error:
-            _log.warning("The lock %d of the Hive Metastore could not be renewed: %s", taken.lock, _first(error))
+            _log.warning(
+                "The lock %d of the Hive Metastore could not be renewed: %s",
+                taken.lock,
+                _first(error),
+            )
             return False
         taken.renewed(since)
         return True
 
     def _release(self, lock: int) -> None:
         try:
-            self._clients.ask(lambda client: client.unlock(ttypes.UnlockRequest(lockid=lock)), most=RELEASE_SECONDS)
+            self._clients.ask(
+                lambda client: client.unlock(ttypes.UnlockRequest(lockid=lock)),
+                most=RELEASE_SECONDS,
+            )
         except ttypes.NoSuchLockException:
             return  # an answer was lost, or the lock has ended
         except (WarehouseUnavailable, TException) as error:
-            _log.warning("The lock %d could not be given back (%s); the next writer ends it.", lock, _first(error))
+            _log.warning(
+                "The lock %d could not be given back (%s); the next writer ends it.",
+                lock,
+                _first(error),
+            )
 
     def _release_marked(self, ref: TableRef, mark: str) -> None:
         """Give back a lock that was perhaps granted by an answer that never came."""
@@ -235,16 +272,27 @@ class Locks:
         found = self._shown(ref)
         now = max((one.lastheartbeat for one in found if one.lockid == mine), default=0)
         for one in found:
-            if str(one.agentInfo).startswith(_MARK) and now - one.lastheartbeat > EXPIRE_SECONDS * 1000:
+            if (
+                str(one.agentInfo).startswith(_MARK)
+                and now - one.lastheartbeat > EXPIRE_SECONDS * 1000
+            ):
                 _log.info(
-                    "The lock %d of %s has not been renewed: its holder %s is dead.", one.lockid, ref, one.hostname
+                    "The lock %d of %s has not been renewed: its holder %s is dead.",
+                    one.lockid,
+                    ref,
+                    one.hostname,
                 )
                 self._release(one.lockid)
 
     def _shown(self, ref: TableRef) -> list[Any]:
         wanted = ttypes.ShowLocksRequest(dbname=ref.database, tablename=ref.table + SUFFIX)
         try:
-            return self._clients.ask(lambda client: client.show_locks(wanted), most=RELEASE_SECONDS).locks or []
+            return (
+                self._clients.ask(
+                    lambda client: client.show_locks(wanted), most=RELEASE_SECONDS
+                ).locks
+                or []
+            )
         except (WarehouseUnavailable, TException):
             return []
 
@@ -262,7 +310,9 @@ def _request(ref: TableRef, name: str | None, mark: str) -> Any:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
-    return ttypes.LockRequest(component=[part], user=user, hostname=socket.gethostname(), agentInfo=mark)
+    return ttypes.LockRequest(
+        component=[part], user=user, hostname=socket.gethostname(), agentInfo=mark
+    )
 
 
 def _first(error: BaseException) -> str:

@@ -11,25 +11,26 @@ from airflow.sdk import BaseOperator
 import airflow_sfx as sfx
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.context import producer_of
 from airflow_sfx.hooks.sfx import named_warehouse
-from airflow_sfx.hooks.templates import NamesRendered, says_names
+from airflow_sfx.hooks.task_context import producer_of
+from airflow_sfx.hooks.templates import CheckedTemplates, checks_names
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RetainBatchesOperator(NamesRendered, BaseOperator):
+class RetainBatchesOperator(CheckedTemplates, BaseOperator):
     """Retires old batches of a table, and deletes the files of those that were retired long enough ago.
 
-    What is current, staged, adopted, or held by a durable pin stays, as does what a DAG run pinned with
-    `PinBatchesOperator`. The log has the plan; the XCom the counts.
+    What is current, staged, adopted, or held by a durable pin stays, as does what a DAG run pinned
+    with `PinBatchesOperator`. The log has the plan; the XCom the counts.
 
     Args:
         table: ``database.table`` (templated); several with ``.partial(…).expand(table=[…])``.
         keep_last: How many batches of each partition stay, the current one among them.
         older_than: For how long a batch must have been out of use.
-        grace: For how long the files of a retired batch stay: longer than any task runs that reads a pin.
+        grace: For how long the files of a retired batch stay: longer than any task runs that reads
+            a pin.
         dry_run: Only tell what would be done: the way to begin.
         reason: Why, for the history (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
@@ -46,7 +47,7 @@ class RetainBatchesOperator(NamesRendered, BaseOperator):
     names = ("table", "reason")
     template_fields: Sequence[str] = names
 
-    @says_names
+    @checks_names
     def __init__(
         self,
         *,
@@ -62,7 +63,8 @@ class RetainBatchesOperator(NamesRendered, BaseOperator):
         super().__init__(**kwargs)
         if keep_last < 1:
             raise InvalidName(
-                f"keep_last={keep_last} of the task {self.task_id}: the current batch always stays, so 1 at least"
+                f"keep_last={keep_last} of the task {self.task_id}: the current batch always stays,"
+                " so 1 at least"
             )
         self.table = table
         self.keep_last = keep_last
@@ -79,7 +81,8 @@ class RetainBatchesOperator(NamesRendered, BaseOperator):
             context: The task's context.
 
         Returns:
-            How many batches are retired, their bytes, and how many were deleted, wait, or stay for a durable pin.
+            How many batches are retired, their bytes, and how many were deleted, wait, or stay for
+            a durable pin.
 
         Raises:
             TableNotFound: There is no such table.
@@ -99,7 +102,13 @@ class RetainBatchesOperator(NamesRendered, BaseOperator):
         would = "would be " if self.only_tell else ""
         for one in report.retired:
             self.log.info(
-                "%s %s %s %sretired: %d rows, %d bytes", ref, one.partition, one.batch_id, would, one.rows, one.bytes
+                "%s %s %s %sretired: %d rows, %d bytes",
+                ref,
+                one.partition,
+                one.batch_id,
+                would,
+                one.rows,
+                one.bytes,
             )
         for name, batch_id in report.deleted:
             self.log.info("%s %s %s %sdeleted", ref, name, batch_id, would)

@@ -1,10 +1,12 @@
 """Room on the interpreter's stack for what an operator calls.
 
-CPython keeps the frames of Python functions in chunks of 16 KiB. A call that does not fit into the last one gets a new chunk from
-the operating system, and gives it back when it returns (``push_chunk`` and ``_PyThreadState_PopFrame`` in ``pystate.c``). A loop
-that stands at the end of a chunk pays for that at each call: to import ``pyarrow.compute`` in a task took 82 ms in place
-of 18. A task does not choose the depth at which it runs, below some eighty frames of Airflow; so a frame asks for a
-chunk that is large enough for all that it calls. What is not used of it is never touched.
+CPython keeps the frames of Python functions in chunks of 16 KiB. A call that does not fit into the
+last one gets a new chunk from the operating system, and gives it back when it returns
+(``push_chunk`` and ``_PyThreadState_PopFrame`` in ``pystate.c``). A loop that stands at the end of
+a chunk pays for that at each call: to import ``pyarrow.compute`` in a task took 82 ms in place of
+18. A task does not choose the depth at which it runs, below some eighty frames of Airflow; so a
+frame asks for a chunk that is large enough for all that it calls. What is not used of it is never
+touched.
 """
 
 from __future__ import annotations

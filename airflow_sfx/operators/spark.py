@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING, Any, cast
 import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.hooks.context import producer_of
-from airflow_sfx.hooks.origin import refuse_swapped
-from airflow_sfx.hooks.pins import pins_in
-from airflow_sfx.hooks.templates import says_names
-from airflow_sfx.operators.destination import Destination
-from airflow_sfx.operators.link import BatchHistoryLink
-from airflow_sfx.operators.notify import Notify, checked, notifies
-from airflow_sfx.plugin.xcom import register
+from airflow_sfx.hooks.nested_pins import pins_in
+from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
+from airflow_sfx.hooks.task_context import producer_of
+from airflow_sfx.hooks.templates import checks_names
+from airflow_sfx.operators._base import TableOperator
+from airflow_sfx.operators.links import BatchHistoryLink
+from airflow_sfx.operators.notifications import Notify, checked, notifies
+from airflow_sfx.serde.pin import register
 
 try:
     from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 except ImportError as error:
-    raise ImportError("SparkBatchOperator needs Airflow's Spark provider: pip install 'airflow-sfx[spark]'") from error
+    raise ImportError(
+        "SparkBatchOperator needs Airflow's Spark provider: pip install 'airflow-sfx[spark]'"
+    ) from error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.core.options import Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
-    from airflow_sfx.warehouse.arguments import Keys
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 register()
@@ -37,19 +39,20 @@ OUTPUT = "spark.sfx.output"
 INPUTS = "spark.sfx.inputs"
 
 
-class SparkBatchOperator(Destination, SparkSubmitOperator):
+class SparkBatchOperator(TableOperator, SparkSubmitOperator):
     """Submits a Spark job that writes one partition, and publishes what it wrote only if it succeeded.
 
-    The job finds in its configuration where to write Parquet files (``spark.sfx.output``, a directory that is not there yet)
-    and what to read (``spark.sfx.inputs``: a JSON object; each name of ``inputs`` has ``table``, ``batches`` and
-    ``locations``)::
+    The job finds in its configuration where to write Parquet files (``spark.sfx.output``, a
+    directory that is not there yet) and what to read (``spark.sfx.inputs``: a JSON object; each
+    name of ``inputs`` has ``table``, ``batches`` and ``locations``)::
 
         inputs = json.loads(spark.conf.get("spark.sfx.inputs"))
         flights = spark.read.parquet(*inputs["flights"]["locations"])
         flights.groupBy("carrier").count().write.parquet(spark.conf.get("spark.sfx.output"))
 
-    Each try submits a job of its own, into a directory of its own. A driver of an earlier try that still runs, as one in a
-    cluster does after its worker was lost, writes into a directory that is never published; so ``durable`` is always False.
+    Each try submits a job of its own, into a directory of its own. A driver of an earlier try that
+    still runs, as one in a cluster does after its worker was lost, writes into a directory that is
+    never published; so ``durable`` is always False.
 
     Args:
         table: ``database.table`` (templated).
@@ -60,11 +63,14 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
-        s3_scheme: What ``s3://`` is called in the locations that the job gets: ``s3a`` for open-source Spark.
-        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
-            of Airflow's notifiers, in whose templates ``batch`` says what happened.
+        s3_scheme: What ``s3://`` is called in the locations that the job gets: ``s3a`` for
+            open-source Spark.
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a
+            ``foreign_change``: for each event a list of Airflow's notifiers, in whose templates
+            ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on, but for ``durable=True``.
+        kwargs: As of ``SparkSubmitOperator``: ``application``, ``conf``, ``conn_id`` and so on, but
+            for ``durable=True``.
 
     Raises:
         InvalidName: ``durable=True``, or the older ``reconnect_on_retry=True``, is asked for.
@@ -82,10 +88,10 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
     """
 
     operator_extra_links = (BatchHistoryLink(),)
-    names = (*Destination.names, "inputs")
+    names = (*TableOperator.names, "inputs")
     template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, *names, "cascade")
 
-    @says_names
+    @checks_names
     def __init__(
         self,
         *,
@@ -105,8 +111,9 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         for name in ("durable", "reconnect_on_retry"):
             if kwargs.pop(name, None):
                 raise InvalidName(
-                    f"the task {kwargs.get('task_id')} has {name}=True: a try that goes on with the job of an earlier one would "
-                    f"publish a directory that this job never wrote to; leave {name} out, and each try submits its own job"
+                    f"the task {kwargs.get('task_id')} has {name}=True: a try that goes on with the"
+                    " job of an earlier one would publish a directory that this job never wrote"
+                    f" to; leave {name} out, and each try submits its own job"
                 )
         if publish:
             add_outlet(kwargs, table)
@@ -139,7 +146,7 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
             InvalidName: The table, a partition value or an input is refused; nothing ran.
             InconsistentBatch: The job succeeded and wrote nothing where it was told to.
         """
-        refuse_swapped(self, context, "inputs")
+        refuse_foreign_pin(self, context, "inputs")
         ref, partitions = self.destination(context)
         warehouse = self.warehouse() or sfx.connect()
         batch = warehouse.open_batch(
@@ -152,7 +159,11 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
             producer=producer_of(cast("Mapping[str, Any]", context)),
         )
         inputs = {name: self._described(warehouse, pin) for name, pin in self.inputs.items()}
-        self.conf = {**(self.conf or {}), OUTPUT: self._as_spark(batch.location), INPUTS: json.dumps(inputs)}
+        self.conf = {
+            **(self.conf or {}),
+            OUTPUT: self._as_spark(batch.location),
+            INPUTS: json.dumps(inputs),
+        }
         super().execute(context)
         pin = batch.close(publish=self.publish, evolve=self.evolve)
         return self.told(context, pin)
@@ -162,8 +173,14 @@ class SparkBatchOperator(Destination, SparkSubmitOperator):
         return {
             "table": str(pins[0].ref) if pins else "",
             "batches": {name: batch for pin in pins for name, batch in pin.entries},
-            "locations": [self._as_spark(place) for pin in pins for place in warehouse.locations(pin)],
+            "locations": [
+                self._as_spark(place) for pin in pins for place in warehouse.locations(pin)
+            ],
         }
 
     def _as_spark(self, location: str) -> str:
-        return f"{self.s3_scheme}{location.removeprefix('s3')}" if location.startswith("s3://") else location
+        return (
+            f"{self.s3_scheme}{location.removeprefix('s3')}"
+            if location.startswith("s3://")
+            else location
+        )

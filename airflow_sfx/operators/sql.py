@@ -13,27 +13,27 @@ from airflow.sdk import BaseHook, BaseOperator
 import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.hooks.context import producer_of
-from airflow_sfx.hooks.templates import says_names
-from airflow_sfx.operators.destination import Destination
-from airflow_sfx.operators.link import BatchHistoryLink
-from airflow_sfx.operators.notify import Notify, checked, notifies
-from airflow_sfx.plugin.xcom import register
+from airflow_sfx.hooks.task_context import producer_of
+from airflow_sfx.hooks.templates import checks_names
+from airflow_sfx.operators._base import TableOperator
+from airflow_sfx.operators.links import BatchHistoryLink
+from airflow_sfx.operators.notifications import Notify, checked, notifies
+from airflow_sfx.serde.pin import register
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from airflow.sdk import Context
 
+    from airflow_sfx.core.options import Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.core.table import TableRef
-    from airflow_sfx.warehouse.arguments import Keys
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 register()
 
 
-class SqlToBatchOperator(Destination, BaseOperator):
+class SqlToBatchOperator(TableOperator, BaseOperator):
     """Runs a query and stores its rows as a new batch; rows are fetched and written in chunks, in constant memory.
 
     PostgreSQL and MySQL are read with a cursor that stays on the server.
@@ -46,15 +46,16 @@ class SqlToBatchOperator(Destination, BaseOperator):
         partitions: The partition's values (templated); as of ``@task.batch`` where they are absent.
         partition_by: The columns that say each row's partition, for many partitions in one batch.
         partition_keys: The names, and types, of a new table's partition keys.
-        types: Types by column, where what the first rows have is too narrow: Arrow's, or names of Hive's
-            (``decimal(38,4)``).
+        types: Types by column, where what the first rows have is too narrow: Arrow's, or names of
+            Hive's (``decimal(38,4)``).
         fetch_rows: How many rows a chunk has.
         publish: Whether the batch becomes current; otherwise it stays staged.
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
-        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
-            of Airflow's notifiers, in whose templates ``batch`` says what happened.
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a
+            ``foreign_change``: for each event a list of Airflow's notifiers, in whose templates
+            ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of every operator.
 
@@ -72,10 +73,10 @@ class SqlToBatchOperator(Destination, BaseOperator):
     """
 
     operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = ("sql", "parameters", *Destination.names, "cascade")
+    template_fields: Sequence[str] = ("sql", "parameters", *TableOperator.names, "cascade")
     template_ext: Sequence[str] = (".sql",)
 
-    @says_names
+    @checks_names
     def __init__(
         self,
         *,
@@ -112,7 +113,9 @@ class SqlToBatchOperator(Destination, BaseOperator):
             notify=checked(notify, self.task_id),
         )
         if fetch_rows < 1:
-            raise InvalidName(f"the task {self.task_id} has fetch_rows={fetch_rows}: it is at least 1")
+            raise InvalidName(
+                f"the task {self.task_id} has fetch_rows={fetch_rows}: it is at least 1"
+            )
         self.sql = sql
         self.conn_id = conn_id
         self.parameters = parameters
@@ -131,13 +134,20 @@ class SqlToBatchOperator(Destination, BaseOperator):
 
         Raises:
             InvalidName: The table, a partition value or the connection is refused; nothing ran.
-            SchemaMismatch: The rows cannot be stored, or do not fit the table; nothing was published.
+            SchemaMismatch: The rows cannot be stored, or do not fit the table; nothing was
+                published.
         """
         ref, partitions = self.destination(context)
         hook = BaseHook.get_hook(self.conn_id)
         if not hasattr(hook, "get_conn"):
-            raise InvalidName(f"the connection {self.conn_id!r} of the task {self.task_id} is not one of a database")
-        with closing(hook.get_conn()) as connection, closing(_cursor(connection, self.fetch_rows)) as cursor:
+            raise InvalidName(
+                f"the connection {self.conn_id!r} of the task {self.task_id} is not one of a"
+                " database"
+            )
+        with (
+            closing(hook.get_conn()) as connection,
+            closing(_cursor(connection, self.fetch_rows)) as cursor,
+        ):
             if self.parameters is None:
                 cursor.execute(self.sql)
             else:
@@ -161,12 +171,14 @@ class SqlToBatchOperator(Destination, BaseOperator):
     def _batches(
         self, cursor: Any, connection: Any, in_table: Callable[[], Mapping[str, pa.DataType]] = dict
     ) -> Iterator[pa.RecordBatch]:
-        from airflow_sfx.frames.rows import is_json, record_batches
+        from airflow_sfx.frames.dbapi import is_json, record_batches
 
         chunks = iter(lambda: cursor.fetchmany(self.fetch_rows), [])
         first = next(chunks, None)  # only now does a cursor on the server know its columns
         if cursor.description is None:
-            raise InvalidName(f"the statement of the task {self.task_id} gives no rows: write a query")
+            raise InvalidName(
+                f"the statement of the task {self.task_id} gives no rows: write a query"
+            )
         names = [str(column[0]) for column in cursor.description]
         postgres = _driver(connection).startswith("psycopg")
         return record_batches(
@@ -174,14 +186,16 @@ class SqlToBatchOperator(Destination, BaseOperator):
             itertools.chain([] if first is None else [first], chunks),
             types=self.types or {},
             told=_told(cursor, connection),
-            documents=[str(column[0]) for column in cursor.description if postgres and is_json(column[1])],
+            documents=[
+                str(column[0]) for column in cursor.description if postgres and is_json(column[1])
+            ],
             in_table=in_table,
         )
 
 
 def _types_in(warehouse: Warehouse | None, ref: TableRef) -> Mapping[str, pa.DataType]:
     """The types that the table's columns have, if it is there already."""
-    from airflow_sfx.frames.rows import table_types
+    from airflow_sfx.frames.dbapi import table_types
 
     info = (warehouse or sfx.connect()).metastore.get_table(ref)
     return {} if info is None else table_types(info.columns)
@@ -217,7 +231,7 @@ def _driver(connection: Any) -> str:
 
 def _told(cursor: Any, connection: Any) -> dict[str, pa.DataType]:
     """The types that the database itself tells."""
-    from airflow_sfx.frames.rows import mysql_type, postgres_type
+    from airflow_sfx.frames.dbapi import mysql_type, postgres_type
 
     driver = _driver(connection)
     if not driver:

@@ -1,7 +1,8 @@
 """The operator that runs a function and stores the DataFrame that it returns as a new batch.
 
-The task's XCom is the pin of the batch. A function with a parameter annotated as a DataFrame gets exactly the pinned
-batch, whatever has been written since; every pin that came in is recorded as an input.
+The task's XCom is the pin of the batch. A function with a parameter annotated as a DataFrame gets
+exactly the pinned batch, whatever has been written since; every pin that came in is recorded as an
+input.
 """
 
 from __future__ import annotations
@@ -15,43 +16,47 @@ from airflow.providers.standard.operators.python import PythonOperator
 
 import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
-from airflow_sfx.hooks.context import producer_of
-from airflow_sfx.hooks.templates import says_names
-from airflow_sfx.operators.destination import Destination
-from airflow_sfx.operators.link import BatchHistoryLink
-from airflow_sfx.operators.notify import Notify, checked, notifies
-from airflow_sfx.plugin.xcom import register
+from airflow_sfx.hooks.task_context import producer_of
+from airflow_sfx.hooks.templates import checks_names
+from airflow_sfx.operators._base import TableOperator
+from airflow_sfx.operators.links import BatchHistoryLink
+from airflow_sfx.operators.notifications import Notify, checked, notifies
+from airflow_sfx.serde.pin import register
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.core.options import Check, Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
-    from airflow_sfx.warehouse.arguments import Check, Keys
 
 register()
 
 
-class StoreBatchOperator(Destination, PythonOperator):
+class StoreBatchOperator(TableOperator, PythonOperator):
     """Runs a function and stores the DataFrame that it returns as a new batch; ``@task.batch`` makes one.
 
     Args:
         python_callable: The function. It may return an iterator of frames, too.
-        op_args: Its positional arguments; a pin becomes the pinned frame where the parameter is annotated so (templated).
+        op_args: Its positional arguments; a pin becomes the pinned frame where the parameter is
+            annotated so (templated).
         op_kwargs: Its named arguments, likewise (templated).
         table: ``database.table`` (templated).
-        partitions: The partition's values (templated). Without them, and without ``partition_by``, it is the
-            run's partition key, else its logical date as ``ds_nodash``. An empty list: no partitions.
+        partitions: The partition's values (templated). Without them, and without ``partition_by``,
+            it is the run's partition key, else its logical date as ``ds_nodash``. An empty list: no
+            partitions.
         partition_by: The columns that say each row's partition, for many partitions in one batch.
         partition_keys: The names, and types, of a new table's partition keys.
         checks: What must hold before the batch is published; see `airflow_sfx.checks`.
         publish: Whether the batch becomes current; otherwise it stays staged.
         reason: Why, for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
-        types: Hive types by column, as ``{"price": "decimal(10,2)"}``; see `airflow_sfx.store_dataframe`.
+        types: Hive types by column, as ``{"price": "decimal(10,2)"}``; see
+            `airflow_sfx.store_dataframe`.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
-        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a ``foreign_change``: for each event a list
-            of Airflow's notifiers, in whose templates ``batch`` says what happened.
+        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a
+            ``foreign_change``: for each event a list of Airflow's notifiers, in whose templates
+            ``batch`` says what happened.
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of every operator.
 
@@ -71,9 +76,13 @@ class StoreBatchOperator(Destination, PythonOperator):
     types: Mapping[str, str] | None
 
     operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = (*PythonOperator.template_fields, *Destination.names, "cascade")
+    template_fields: Sequence[str] = (
+        *PythonOperator.template_fields,
+        *TableOperator.names,
+        "cascade",
+    )
 
-    @says_names
+    @checks_names
     def __init__(
         self,
         *,
@@ -97,7 +106,9 @@ class StoreBatchOperator(Destination, PythonOperator):
         if publish:
             add_outlet(kwargs, table)
         kwargs.setdefault("show_return_value_in_logs", False)  # it is a whole DataFrame
-        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+        super().__init__(
+            python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs
+        )
         self.set_destination(
             table,
             partitions,
@@ -133,10 +144,10 @@ class StoreBatchOperator(Destination, PythonOperator):
         return with_room(partial(self._run, context))
 
     def _run(self, context: Context) -> BatchPin:
-        from airflow_sfx.hooks.origin import refuse_swapped
-        from airflow_sfx.operators.arguments import load_arguments  # a DAG file need not load what only running takes
+        from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
+        from airflow_sfx.operators.pin_arguments import load_arguments
 
-        refuse_swapped(self, context, "op_args", "op_kwargs")
+        refuse_foreign_pin(self, context, "op_args", "op_kwargs")
         ref, partitions = self.destination(context)
         warehouse = self.warehouse()
         self.op_args, self.op_kwargs, inputs = load_arguments(
@@ -149,8 +160,9 @@ class StoreBatchOperator(Destination, PythonOperator):
         frame = super().execute(context)
         if not _is_frame(frame):
             raise TypeError(
-                f"the function of the task {self.task_id} returned {_described(frame)}: the task stores what it "
-                "returns, so return a pandas or polars DataFrame, a pyarrow Table or an iterator of them"
+                f"the function of the task {self.task_id} returned {_described(frame)}: the task"
+                " stores what it returns, so return a pandas or polars DataFrame, a pyarrow Table"
+                " or an iterator of them"
             )
         pin = sfx.store_dataframe(
             frame,
@@ -185,7 +197,9 @@ def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_frame(value: object) -> bool:
     """Whether a value can be a frame, told without importing any library of frames."""
-    return any(hasattr(value, name) for name in ("__arrow_c_stream__", "toArrow")) or isinstance(value, Iterator)
+    return any(hasattr(value, name) for name in ("__arrow_c_stream__", "toArrow")) or isinstance(
+        value, Iterator
+    )
 
 
 def _described(value: object) -> str:

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.lazily import from_homes
+from airflow_sfx._lazy import from_homes
 
 if TYPE_CHECKING:
-    from airflow_sfx.sensors.batches import BatchConsistencySensor, BatchPartitionSensor
+    from airflow_sfx.sensors.consistency import BatchConsistencySensor
+    from airflow_sfx.sensors.partition import BatchPartitionSensor
 
 __all__ = ["BatchConsistencySensor", "BatchPartitionSensor"]
 
-__getattr__ = from_homes(__name__, {f"{__name__}.batches": __all__})
+__getattr__ = from_homes(
+    __name__,
+    {
+        f"{__name__}.consistency": ["BatchConsistencySensor"],
+        f"{__name__}.partition": ["BatchPartitionSensor"],
+    },
+)

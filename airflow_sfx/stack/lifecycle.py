@@ -19,7 +19,16 @@ START_SECONDS = 120.0
 PORT_SECONDS = 2.0
 _SERVICES: tuple[ModuleType, ...] = (s3_server, hive_metastore)
 _PORTS_OF = {
-    s3_server.NAME: ("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc"),
+    s3_server.NAME: (
+        "s3",
+        "s3_grpc",
+        "master",
+        "master_grpc",
+        "volume",
+        "volume_grpc",
+        "filer",
+        "filer_grpc",
+    ),
     hive_metastore.NAME: ("metastore",),
 }
 
@@ -52,7 +61,8 @@ def up(
 
     Args:
         directory: The folder for data, settings and logs; it is made.
-        s3_port: The port of the S3 server; that of the last start, or a free one, where nobody says.
+        s3_port: The port of the S3 server; that of the last start, or a free one, where nobody
+            says.
         metastore_port: That of the metastore.
         tell: Is told what is under way.
 
@@ -60,8 +70,9 @@ def up(
         The running stack.
 
     Raises:
-        WarehouseUnavailable: The folder cannot be made, a port is taken, something is not installed, or a service ended or
-            did not answer in two minutes. What had been started is ended again.
+        WarehouseUnavailable: The folder cannot be made, a port is taken, something is not
+            installed, or a service ended or did not answer in two minutes. What had been started is
+            ended again.
 
     Example:
         ::
@@ -77,12 +88,18 @@ def up(
         raise WarehouseUnavailable(
             f"the folder {folder} cannot be made ({error.strerror}): name another with --dir"
         ) from error
-    wanted = {name: port for name, port in (("s3", s3_port), ("metastore", metastore_port)) if port is not None}
+    wanted = {
+        name: port
+        for name, port in (("s3", s3_port), ("metastore", metastore_port))
+        if port is not None
+    }
     with _only_one(folder):
         running = {service.NAME for service in _SERVICES if _running(service, folder)}
         before = load(folder)
         if running and before and any(before.ports[name] != port for name, port in wanted.items()):
-            raise WarehouseUnavailable(f"the stack in {folder} runs with other ports ({before.ports}): end it first")
+            raise WarehouseUnavailable(
+                f"the stack in {folder} runs with other ports ({before.ports}): end it first"
+            )
         stack = before if running and before else settle(folder, wanted)
         _refuse_busy_ports(stack, running)
         save(stack)
@@ -149,7 +166,10 @@ def status(directory: Path = DEFAULT_DIRECTORY) -> list[ServiceStatus]:
         daemon = _running(service, folder)
         found.append(
             ServiceStatus(
-                service.NAME, daemon.pid if daemon else None, ports[service.NAME], bool(daemon) and service.ready(stack)
+                service.NAME,
+                daemon.pid if daemon else None,
+                ports[service.NAME],
+                bool(daemon) and service.ready(stack),
             )
         )
     return found
@@ -184,12 +204,14 @@ def _wait(stack: Stack, started: list[process.Daemon], tell: Callable[[str], Non
             for daemon in {one.name: one for one in started}.values():  # the last of each name
                 process.refuse_if_dead(daemon, stack.directory)
             if _running(service, stack.directory) is None:  # it was ending when it was looked at
-                _refuse_busy_ports(stack, {other.NAME for other in _SERVICES if other is not service})
+                _refuse_busy_ports(
+                    stack, {other.NAME for other in _SERVICES if other is not service}
+                )
                 started.append(_start(service, stack))
             if time.monotonic() > give_up:
                 raise WarehouseUnavailable(
-                    f"the {service.NAME} did not answer in {START_SECONDS:.0f} s; the end of its log:\n"
-                    f"{process.log_end(service.NAME, stack.directory)}"
+                    f"the {service.NAME} did not answer in {START_SECONDS:.0f} s; the end of its"
+                    f" log:\n{process.log_end(service.NAME, stack.directory)}"
                 )
             time.sleep(0.2)
 
@@ -202,8 +224,9 @@ def _refuse_busy_ports(stack: Stack, running: set[str]) -> None:
             while (error := taken(stack.ports[name])) is not None:
                 if time.monotonic() > give_up:
                     raise WarehouseUnavailable(
-                        f"the port {stack.ports[name]} that the {service} needs ({name}) is taken ({error.strerror}): end "
-                        "the program that listens there, or choose another with --s3-port or --metastore-port"
+                        f"the port {stack.ports[name]} that the {service} needs ({name}) is taken"
+                        f" ({error.strerror}): end the program that listens there, or choose"
+                        " another with --s3-port or --metastore-port"
                     ) from error
                 time.sleep(0.1)
 

@@ -40,7 +40,9 @@ class Daemon:
         return _started(self.pid) == self.started
 
 
-def start(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Daemon:
+def start(
+    name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> Daemon:
     """Start a process in a session of its own, with its output in ``<name>.log``, and note it in ``<name>.pid``.
 
     Args:
@@ -106,8 +108,8 @@ def refuse_if_dead(daemon: Daemon, folder: Path) -> None:
     """
     if not daemon.alive:
         raise WarehouseUnavailable(
-            f"the {daemon.name} ended while it started; the end of {folder / f'{daemon.name}.log'}:\n"
-            f"{log_end(daemon.name, folder)}"
+            f"the {daemon.name} ended while it started; the end of"
+            f" {folder / f'{daemon.name}.log'}:\n{log_end(daemon.name, folder)}"
         )
 
 
@@ -123,7 +125,12 @@ def _started(pid: int) -> str | None:
         os.waitpid(pid, os.WNOHANG)  # a child of this process that has ended would stay in the list
     stat = Path(f"/proc/{pid}/stat")
     if not Path("/proc/self/stat").exists():  # not Linux
-        found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        found = subprocess.run(  # noqa: S603
+            ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return found.stdout.strip() or None
     try:
         state, *_, started = stat.read_text().rpartition(")")[2].split()[:20]

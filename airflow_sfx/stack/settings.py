@@ -88,14 +88,17 @@ def load(directory: Path) -> Stack | None:
     try:
         data = json.loads((directory / _FILE).read_text())
         return Stack(
-            directory, {name: int(data["ports"][name]) for name in _PORTS}, data["access_key"], data["secret_key"]
+            directory,
+            {name: int(data["ports"][name]) for name in _PORTS},
+            data["access_key"],
+            data["secret_key"],
         )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WarehouseUnavailable(
-            f"{directory / _FILE} is not the settings of a stack ({type(error).__name__}): use another folder with --dir, "
-            "or remove that file; the data stay"
+            f"{directory / _FILE} is not the settings of a stack ({type(error).__name__}): use"
+            " another folder with --dir, or remove that file; the data stay"
         ) from error
 
 
@@ -104,12 +107,14 @@ def settle(directory: Path, wanted: dict[str, int]) -> Stack:
 
     Args:
         directory: The folder.
-        wanted: Ports by service; free ones, or those of the last start, for the others. A port that only the services
-            themselves know is another one where somebody else has taken it since.
+        wanted: Ports by service; free ones, or those of the last start, for the others. A port that
+            only the services themselves know is another one where somebody else has taken it since.
     """
     before = load(directory)
     kept = before.ports if before else {}
-    kept = {name: port for name, port in kept.items() if name in _KNOWN_TO_USERS or taken(port) is None}
+    kept = {
+        name: port for name, port in kept.items() if name in _KNOWN_TO_USERS or taken(port) is None
+    }
     return Stack(
         directory,
         {**_free_ports(), **kept, **wanted},

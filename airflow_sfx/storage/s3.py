@@ -8,14 +8,14 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.patience import TRY_SECONDS, UPLOAD_SECONDS, Patience
-from airflow_sfx.storage.objects import ObjectStorage
+from airflow_sfx.core.io.timeouts import TRY_SECONDS, UPLOAD_SECONDS, Timeouts
+from airflow_sfx.storage.object_store import RemoteStore
 
 if TYPE_CHECKING:
     from botocore.config import Config
     from obstore.store import ClientConfig, S3Config, S3Store
 
-    from airflow_sfx.storage.aws import Reached
+    from airflow_sfx.storage.aws_config import S3Endpoint
 
 _LONGEST_PAUSE = timedelta(seconds=3)
 _ALWAYS_AGAIN = 10_000
@@ -50,9 +50,11 @@ class S3Access:
     Args:
         endpoint: The S3 server's URL; None for what the environment or the profile says.
         region: The region; None for what the environment or the profile says.
-        session: Gives a boto3 session, whose credentials are used and renewed; None for one of the environment.
+        session: Gives a boto3 session, whose credentials are used and renewed; None for one of the
+            environment.
         config: The botocore configuration: proxies, time limits, addressing.
-        verify: A file of certificate authorities, or False to verify no certificate; None for what the environment says.
+        verify: A file of certificate authorities, or False to verify no certificate; None for what
+            the environment says.
         settings: What S3 is told with requests; None for what the environment says.
         glue_endpoint: Glue's URL; None for what the environment or the profile says.
         glue_catalog: Whose catalog: an AWS account's number; None for the credentials' own.
@@ -72,7 +74,7 @@ class S3Access:
     glue_catalog: str | None = None
 
 
-def open_s3(bucket: str, prefix: str, access: S3Access) -> ObjectStorage:
+def open_s3(bucket: str, prefix: str, access: S3Access) -> RemoteStore:
     """Open a bucket, or what is below a prefix of it.
 
     Args:
@@ -84,17 +86,20 @@ def open_s3(bucket: str, prefix: str, access: S3Access) -> ObjectStorage:
         The storage.
 
     Raises:
-        InvalidName: The endpoint holds a user name or a password, or something is asked for that cannot be done.
+        InvalidName: The endpoint holds a user name or a password, or something is asked for that
+            cannot be done.
         WarehouseUnavailable: There are no credentials.
     """
-    from airflow_sfx.storage.aws import reach
+    from airflow_sfx.storage.aws_config import resolve_s3
 
-    opened = lru_cache(maxsize=4)(partial(_opened, bucket, prefix, reach(bucket, access)))
+    opened = lru_cache(maxsize=4)(partial(_opened, bucket, prefix, resolve_s3(bucket, access)))
     uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
-    return ObjectStorage(opened(Patience()), uri, access, opened)
+    return RemoteStore(opened(Timeouts()), uri, access, opened)
 
 
-def _opened(bucket: str, prefix: str, reached: Reached, patience: Patience, upload: bool = False) -> S3Store:
+def _opened(
+    bucket: str, prefix: str, reached: S3Endpoint, patience: Timeouts, upload: bool = False
+) -> S3Store:
     from obstore.store import S3Store
 
     return S3Store(
@@ -102,7 +107,9 @@ def _opened(bucket: str, prefix: str, reached: Reached, patience: Patience, uplo
         prefix=prefix or None,
         credential_provider=reached.credentials,
         config=_config(reached),
-        client_options=_client_options(reached, patience, UPLOAD_SECONDS if upload else patience.answer),
+        client_options=_client_options(
+            reached, patience, UPLOAD_SECONDS if upload else patience.answer
+        ),
         retry_config={
             "max_retries": _ALWAYS_AGAIN if reached.attempts is None else reached.attempts - 1,
             "retry_timeout": timedelta(seconds=patience.total),
@@ -111,14 +118,16 @@ def _opened(bucket: str, prefix: str, reached: Reached, patience: Patience, uplo
     )
 
 
-def _config(reached: Reached) -> S3Config:
+def _config(reached: S3Endpoint) -> S3Config:
     """Everything is said: obstore itself reads variables that boto3 does not, and prefers some to what it is given."""
     settings = reached.settings
     config: S3Config = {
         "region": reached.region,
         "endpoint": reached.bucket_url,
         "aws_endpoint_url_s3": reached.bucket_url,
-        "virtual_hosted_style_request": True,  # the bucket is in the URL already, in its host or its path
+        "virtual_hosted_style_request": (
+            True
+        ),  # the bucket is in the URL already, in its host or its path
         "skip_signature": reached.credentials is None,
         "request_payer": settings.requester_pays,
         "s3_express": False,
@@ -133,7 +142,7 @@ def _config(reached: Reached) -> S3Config:
     return config
 
 
-def _client_options(reached: Reached, patience: Patience, answer: float) -> ClientConfig:
+def _client_options(reached: S3Endpoint, patience: Timeouts, answer: float) -> ClientConfig:
     hasty = patience.total < TRY_SECONDS
     options: ClientConfig = {
         "allow_http": reached.bucket_url.startswith("http://"),

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.lazily import from_homes
+from airflow_sfx._lazy import from_homes
 
 if TYPE_CHECKING:
-    from airflow_sfx.triggers.batches import BatchConsistencyTrigger, BatchPartitionTrigger
+    from airflow_sfx.triggers.consistency import BatchConsistencyTrigger
+    from airflow_sfx.triggers.partition import BatchPartitionTrigger
 
 __all__ = ["BatchConsistencyTrigger", "BatchPartitionTrigger"]
 
-__getattr__ = from_homes(__name__, {f"{__name__}.batches": __all__})
+__getattr__ = from_homes(
+    __name__,
+    {
+        f"{__name__}.consistency": ["BatchConsistencyTrigger"],
+        f"{__name__}.partition": ["BatchPartitionTrigger"],
+    },
+)

@@ -1,7 +1,7 @@
 """Shared polling: all triggers that wait on a table share one bulk question to the metastore a poll.
 
-A question names the partitions that somebody waits for. Times between questions are jittered, and grow while the
-warehouse cannot be reached.
+A question names the partitions that somebody waits for. Times between questions are jittered, and
+grow while the warehouse cannot be reached.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.triggers.warehouses import forget, warehouse_of
+from airflow_sfx.triggers._warehouses import forget, warehouse_of
 
 if TYPE_CHECKING:
-    from airflow_sfx.metastore.metastore import PartitionInfo
+    from airflow_sfx.metastore.base import PartitionInfo
 
 Pointers = Mapping[Partition, "PartitionInfo"]
 Check = Callable[[Pointers], bool]
@@ -40,14 +40,21 @@ class _Waiter:
     partitions: tuple[Partition, ...]
     there: Check
     seconds: float
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 _polls: dict[tuple[int, str | None, TableRef], TablePoll] = {}
 
 
 async def wait_for(
-    sfx_conn_id: str | None, ref: TableRef, partitions: tuple[Partition, ...], there: Check, *, seconds: float
+    sfx_conn_id: str | None,
+    ref: TableRef,
+    partitions: tuple[Partition, ...],
+    there: Check,
+    *,
+    seconds: float,
 ) -> None:
     """Wait until the metastore's pointers of some partitions are as they should be.
 
@@ -56,7 +63,8 @@ async def wait_for(
         ref: The table, which need not be there yet.
         partitions: Which partitions; one at least.
         there: Says whether they are.
-        seconds: How long to wait between two looks, or up to a tenth longer; the most impatient of a table's waiters decides.
+        seconds: How long to wait between two looks, or up to a tenth longer; the most impatient of
+            a table's waiters decides.
 
     Raises:
         SfxError: What no waiting mends, such as a connection that names no warehouse.
@@ -91,7 +99,9 @@ class TablePoll:
 
     def join(self, waiter: _Waiter) -> None:
         """Take somebody in; the polling begins with the first."""
-        impatient = waiter.seconds < min((one.seconds for one in self.waiters), default=float("inf"))
+        impatient = waiter.seconds < min(
+            (one.seconds for one in self.waiters), default=float("inf")
+        )
         self.waiters.add(waiter)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"sfx poll {self._ref}")
@@ -116,7 +126,9 @@ class TablePoll:
                     waiter.done.set_exception(error)
                 return
             pause = min(one.seconds for one in self.waiters) if self.waiters else 0.0
-            pause = min(pause * 2 ** min(failures, _MOST_DOUBLINGS), max(pause, _LONGEST_PAUSE_SECONDS))
+            pause = min(
+                pause * 2 ** min(failures, _MOST_DOUBLINGS), max(pause, _LONGEST_PAUSE_SECONDS)
+            )
             await self._sleep(pause * random.uniform(1, 1 + _JITTER))  # noqa: S311
 
     async def _look(self) -> bool:
@@ -124,7 +136,9 @@ class TablePoll:
         asked = self._refuse_others(self._waiting())
         wanted = {partition for waiter in asked for partition in waiter.partitions}
         try:
-            pointers = await asyncio.to_thread(self._pointers, sorted(wanted, key=lambda one: one.values))
+            pointers = await asyncio.to_thread(
+                self._pointers, sorted(wanted, key=lambda one: one.values)
+            )
         except WarehouseUnavailable as error:
             _log.warning("Cannot look at %s, and will try again: %s", self._ref, error)
             forget(self._conn_id)
@@ -143,7 +157,10 @@ class TablePoll:
             for partition in waiter.partitions:
                 if len(partition.values) != len(self._keys) and not waiter.done.done():
                     waiter.done.set_exception(
-                        InvalidName(f"{partition.values!r} is no partition of {self._ref}, whose keys are: {names}")
+                        InvalidName(
+                            f"{partition.values!r} is no partition of {self._ref}, whose keys are:"
+                            f" {names}"
+                        )
                     )
         return [waiter for waiter in waiters if not waiter.done.done()]
 
@@ -155,7 +172,9 @@ class TablePoll:
         self._looks += 1
         if self._keys is None:
             return {}
-        able = [partition for partition in partitions if len(partition.values) == len(self._keys or ())]
+        able = [
+            partition for partition in partitions if len(partition.values) == len(self._keys or ())
+        ]
         return metastore.get_partitions(self._ref, able, keys=self._keys)
 
     def _waiting(self) -> list[_Waiter]:

@@ -13,7 +13,9 @@ from airflow_sfx.warehouse.calls.storing import Storing
 from airflow_sfx.warehouse.calls.undoing import Undoing
 
 
-class Warehouse(Exporting, Storing, Mending, Loading, Holding, Looking, Undoing, Keeping, Comparing):
+class Warehouse(
+    Exporting, Storing, Mending, Loading, Holding, Looking, Undoing, Keeping, Comparing
+):
     """Tables on one storage and one metastore; `airflow_sfx.connect` opens one.
 
     Safe to use from several threads. Times have time zones; what comes back is in UTC.
@@ -22,8 +24,8 @@ class Warehouse(Exporting, Storing, Mending, Loading, Holding, Looking, Undoing,
         uri: What the warehouse was opened by, without secrets.
         store: The storage.
         metastore: The metastore.
-        partition_style: How new tables name a partition's directory: ``value`` (``20161031``) or ``hive``
-            (``date=20161031``).
+        partition_style: How new tables name a partition's directory: ``value`` (``20161031``) or
+            ``hive`` (``date=20161031``).
         producer: Gives who writes; asked once a change.
 
     Example:

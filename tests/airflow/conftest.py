@@ -41,7 +41,11 @@ class Airflow:
         self.dags = home / "dags"
         self.environment = airflow_environment(home, self.dags)
         self.warehouse = sfx.connect(self.environment["SFX_WAREHOUSE"])
-        shutil.copytree(Path(__file__).with_name("dags"), self.dags, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            Path(__file__).with_name("dags"),
+            self.dags,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
         for name in ("nightly_flights.py", "flights_of_2013.py"):
             shutil.copy(REPO / "dags_examples" / name, self.dags)
         migrate(self.environment)
@@ -116,14 +120,22 @@ def scheduler(open_folders):
     """A whole Airflow: scheduler, triggerer, DAG processor and API server."""
     home = open_folders("scheduler")
     dags = home / "dags"
-    shutil.copytree(Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__"))
-    often = {"AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"}  # one test kills the scheduler
+    shutil.copytree(
+        Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    often = {
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"
+    }  # one test kills the scheduler
     users = {"admin": "admin", "viewer": "viewer", "op": "op"}
-    with local_airflow(home / "home", dags, airflow_environment(home, dags) | often, users) as running:
+    with local_airflow(
+        home / "home", dags, airflow_environment(home, dags) | often, users
+    ) as running:
         yield running
 
 
-@pytest.fixture(scope="module")  # Playwright keeps an event loop in this thread, and other modules have their own
+@pytest.fixture(
+    scope="module"
+)  # Playwright keeps an event loop in this thread, and other modules have their own
 def browser():
     from tests.airflow.pages import started_browser
 
@@ -158,7 +170,9 @@ def client(scheduler):
 
     def of_user(user: str | None, **headers: str) -> httpx.Client:
         login = {"Authorization": f"Bearer {scheduler.login(user)}"} if user else {}
-        return httpx.Client(base_url=f"{scheduler.url}/sfx/api/", headers={**login, **headers}, timeout=60)
+        return httpx.Client(
+            base_url=f"{scheduler.url}/sfx/api/", headers={**login, **headers}, timeout=60
+        )
 
     return of_user
 
@@ -171,7 +185,9 @@ def scheduled_warehouse(scheduler: LocalAirflow):
 
 def airflow_environment(home: Path, dags: Path) -> dict:
     """An environment in which Airflow sees nothing of the machine's own Airflow."""
-    outside = {name: text for name, text in os.environ.items() if not name.startswith(("AIRFLOW_", "SFX_"))}
+    outside = {
+        name: text for name, text in os.environ.items() if not name.startswith(("AIRFLOW_", "SFX_"))
+    }
     return outside | {
         "AIRFLOW_HOME": str(home / "home"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),

@@ -1,7 +1,8 @@
 """A process with an Airflow of its own that runs DAGs and probes on request: one JSON line in, one JSON line out.
 
-Importing Airflow takes seconds and binds a process to one ``AIRFLOW_HOME``, so the tests share this process and stay
-free of Airflow themselves. What the runs print goes to the process's log; each answer carries its part of it.
+Importing Airflow takes seconds and binds a process to one ``AIRFLOW_HOME``, so the tests share this
+process and stay free of Airflow themselves. What the runs print goes to the process's log; each
+answer carries its part of it.
 """
 
 from __future__ import annotations
@@ -34,14 +35,22 @@ def run_dag(dag_id, logical_date=None, conf=None, partition_key=None):
         raise RuntimeError(f"{dag_id} is not there: {bag.import_errors}")
     moment = datetime.fromisoformat(f"{logical_date}T00:00:00+00:00") if logical_date else None
     with ExitStack() as stack:
-        if partition_key is not None:  # dag.test() has no argument for it; a scheduler passes it here, too
-            with_key = functools.partialmethod(SerializedDAG.create_dagrun, partition_key=partition_key)
+        if (
+            partition_key is not None
+        ):  # dag.test() has no argument for it; a scheduler passes it here, too
+            with_key = functools.partialmethod(
+                SerializedDAG.create_dagrun, partition_key=partition_key
+            )
             stack.enter_context(patch.object(SerializedDAG, "create_dagrun", with_key))
         run = bag.dags[dag_id].test(logical_date=moment, run_conf=conf)
     with create_session() as session:
         where = (TaskInstance.dag_id == dag_id, TaskInstance.run_id == run.run_id)
         tasks = session.scalars(select(TaskInstance).where(*where)).all()
-        where = (XComModel.dag_id == dag_id, XComModel.run_id == run.run_id, XComModel.key == "return_value")
+        where = (
+            XComModel.dag_id == dag_id,
+            XComModel.run_id == run.run_id,
+            XComModel.key == "return_value",
+        )
         xcoms = session.scalars(select(XComModel).where(*where)).all()
         return {
             "run_id": run.run_id,
@@ -75,7 +84,8 @@ def main(log_path):
     os.dup2(log, 2)
     from airflow.plugins_manager import ensure_plugins_loaded
 
-    ensure_plugins_loaded()  # as each of Airflow's processes does before it looks at a DAG or an XCom
+    # as each of Airflow's processes does before it looks at a DAG or an XCom
+    ensure_plugins_loaded()
     for line in sys.stdin:
         begin = Path(log_path).stat().st_size
         request = json.loads(line)

@@ -13,7 +13,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from dags_examples.local_airflow import LocalAirflow
 
 CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
 )
 PICTURES = os.environ.get("SFX_PICTURES")
 """A folder for pictures of the pages, for the docs."""
@@ -28,15 +33,24 @@ def started_browser() -> Iterator[Browser]:
         started.close()
 
 
-def window_of(browser: Browser, airflow: LocalAirflow, user: str = "admin", **options: object) -> Page:
+def window_of(
+    browser: Browser, airflow: LocalAirflow, user: str = "admin", **options: object
+) -> Page:
     """A browser window of a user's own, which notes what goes wrong in it."""
-    context = browser.new_context(base_url=airflow.url, **{"viewport": {"width": 1280, "height": 860}, **options})
+    context = browser.new_context(
+        base_url=airflow.url, **{"viewport": {"width": 1280, "height": 860}, **options}
+    )
     context.add_cookies([{"name": "_token", "value": airflow.login(user), "url": airflow.url}])
     page = context.new_page()
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("dialog", lambda dialog: page.faults.append(dialog.message))
-    page.on("console", lambda told: page.faults.append(told.text) if "Content Security Policy" in told.text else None)
+    page.on(
+        "console",
+        lambda told: (
+            page.faults.append(told.text) if "Content Security Policy" in told.text else None
+        ),
+    )
     return page
 
 

@@ -18,7 +18,9 @@ def provider():
 
     with _complaints() as complaints:
         info = ProvidersManager().providers["airflow-sfx"]
-        form = next(hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "sfx")
+        form = next(
+            hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "sfx"
+        )
         hook = ProvidersManagerTaskRuntime().hooks["sfx"]
         decorator = ProvidersManagerTaskRuntime().taskflow_decorators["batch"]
     return {
@@ -37,7 +39,10 @@ def plugins():
     from airflow.sdk import plugins_manager as sdk
 
     return {
-        name: {"plugins": [plugin.name for plugin in manager._get_plugins()[0]], "errors": manager._get_plugins()[1]}
+        name: {
+            "plugins": [plugin.name for plugin in manager._get_plugins()[0]],
+            "errors": manager._get_plugins()[1],
+        }
         for name, manager in (("core", core), ("sdk", sdk))
     }
 
@@ -46,7 +51,9 @@ def test_connection(extra, conn_type="sfx"):
     """What the button *Test* does with a connection."""
     from airflow.models import Connection
 
-    connection = Connection(conn_id="tried", conn_type=conn_type, extra=json.dumps(extra) if extra else None)
+    connection = Connection(
+        conn_id="tried", conn_type=conn_type, extra=json.dumps(extra) if extra else None
+    )
     with patch.dict(os.environ, {"AIRFLOW_CONN_TRIED": connection.as_json()}):
         return list(connection.test_connection())
 
@@ -69,7 +76,11 @@ def default_warehouse(uri=None):
     import airflow_sfx as sfx
     from airflow_sfx.hooks.sfx import default_warehouse
 
-    given = {"AIRFLOW_CONN_SFX_DEFAULT": json.dumps({"conn_type": "sfx", "extra": {"warehouse": uri}})} if uri else {}
+    given = (
+        {"AIRFLOW_CONN_SFX_DEFAULT": json.dumps({"conn_type": "sfx", "extra": {"warehouse": uri}})}
+        if uri
+        else {}
+    )
     with patch.dict(os.environ, given):
         found = default_warehouse()
         with patch.dict(os.environ):
@@ -79,9 +90,11 @@ def default_warehouse(uri=None):
 
 def outside_of_a_task():
     """The producer where no task runs; Airflow leaves its variables in a process that called ``dag.test()``."""
-    from airflow_sfx.hooks.context import current_producer, current_producer_or_none
+    from airflow_sfx.hooks.task_context import current_producer, current_producer_or_none
 
-    outside = {name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW_CTX_")}
+    outside = {
+        name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW_CTX_")
+    }
     with patch.dict(os.environ, outside, clear=True):
         return [current_producer_or_none() is None, current_producer().to_json()]
 
@@ -142,7 +155,9 @@ def set_connection(conn_id, uri):
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        session.add(Connection(conn_id=conn_id, conn_type="sfx", extra=json.dumps({"warehouse": uri})))
+        session.add(
+            Connection(conn_id=conn_id, conn_type="sfx", extra=json.dumps({"warehouse": uri}))
+        )
 
 
 def store_through_connections(connections):
@@ -151,14 +166,24 @@ def store_through_connections(connections):
 
     from airflow_sfx.hooks.sfx import SfxHook
 
-    given = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
+    given = {
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
+        for name, connection in connections.items()
+    }
     with patch.dict(os.environ, given):
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        for name in (
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT_URL_S3",
+        ):
             os.environ.pop(name, None)
         hook = SfxHook("sfx_tried")
         try:
             warehouse = hook.get_conn()
-            pin = warehouse.store_dataframe(pd.DataFrame({"n": [1, 2]}), "hooked", "items", ["20161031"])
+            pin = warehouse.store_dataframe(
+                pd.DataFrame({"n": [1, 2]}), "hooked", "items", ["20161031"]
+            )
             return [warehouse.uri, warehouse.load_dataframe(pin)["n"].tolist(), repr(hook.__dict__)]
         except Exception as error:
             return [type(error).__name__, str(error)]
@@ -167,14 +192,22 @@ def store_through_connections(connections):
 def credentials_of_role(sts_endpoint):
     """What object storage is given for a connection with an assumed role: whether each part is there, not the parts."""
     from airflow_sfx.hooks.connections import s3_access
-    from airflow_sfx.storage.aws import SessionCredentials
+    from airflow_sfx.storage.aws_config import SessionCredentials
 
     extra = {
         "region_name": "eu-west-1",
         "role_arn": "arn:aws:iam::123456789012:role/nightly",
-        "service_config": {"sts": {"endpoint_url": sts_endpoint}, "s3": {"endpoint_url": "http://127.0.0.1:1"}},
+        "service_config": {
+            "sts": {"endpoint_url": sts_endpoint},
+            "s3": {"endpoint_url": "http://127.0.0.1:1"},
+        },
     }
-    connection = {"conn_type": "aws", "login": "AKIAEXAMPLE", "password": "wrong-but-long", "extra": extra}
+    connection = {
+        "conn_type": "aws",
+        "login": "AKIAEXAMPLE",
+        "password": "wrong-but-long",
+        "extra": extra,
+    }
     with patch.dict(os.environ, {"AIRFLOW_CONN_AWS_TRIED": json.dumps(connection)}):
         access = s3_access("aws_tried")
         given = SessionCredentials(access.session())()
@@ -214,7 +247,9 @@ def error_of_a_sensor_that_begins_in_the_triggerer(field, nested):
         output = PinBatchesOperator(task_id="pins", table="kept.numbers").output
         given = {field: [output] if nested else output}
         try:
-            BatchPartitionSensor(task_id="tried", table="kept.numbers", start_from_trigger=True, **given)
+            BatchPartitionSensor(
+                task_id="tried", table="kept.numbers", start_from_trigger=True, **given
+            )
         except Exception as error:
             return [type(error).__name__, str(error)]
     return ["", ""]
@@ -248,7 +283,9 @@ def shared_polls(uri, waiters, seconds):
         def there(pointers):
             return Partition(tuple(values)) in pointers
 
-        await polling.wait_for(None, TableRef("polled", "items"), (Partition(tuple(values)),), there, seconds=seconds)
+        await polling.wait_for(
+            None, TableRef("polled", "items"), (Partition(tuple(values)),), there, seconds=seconds
+        )
 
     async def all_of_them():
         tasks = [asyncio.create_task(wait([f"p{number}"])) for number in range(waiters)]
@@ -256,7 +293,9 @@ def shared_polls(uri, waiters, seconds):
         await asyncio.sleep(3 * seconds)
         before = dict(asked)
         frame = pd.DataFrame({"day": [f"p{number}" for number in range(waiters)], "n": 1})
-        await asyncio.to_thread(warehouse.store_dataframe, frame, "polled", "items", partition_by=["day"])
+        await asyncio.to_thread(
+            warehouse.store_dataframe, frame, "polled", "items", partition_by=["day"]
+        )
         asked.clear()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         return before, done
@@ -284,29 +323,34 @@ def told_backfills():
     from airflow.utils.session import create_session
     from sqlalchemy import event
 
-    from airflow_sfx.plugin import backfills
+    from airflow_sfx.plugin import backfill_conf
 
     tellers = []
     for part in ("scheduler", "api-server", "triggerer"):
         with patch.object(sys, "argv", ["airflow", part]):
-            backfills.register()
-        if event.contains(DagRun, "before_update", backfills._tell):
-            event.remove(DagRun, "before_update", backfills._tell)
+            backfill_conf.register()
+        if event.contains(DagRun, "before_update", backfill_conf._tell):
+            event.remove(DagRun, "before_update", backfill_conf._tell)
             tellers.append(part)
     asked = []
     with create_session() as session:
         moment = datetime(2013, 1, 1, tzinfo=UTC)
         backfill = Backfill(
-            dag_id="told", from_date=moment, to_date=moment, reprocess_behavior=ReprocessBehavior.COMPLETED.value
+            dag_id="told",
+            from_date=moment,
+            to_date=moment,
+            reprocess_behavior=ReprocessBehavior.COMPLETED.value,
         )
         session.add(backfill)
         session.flush()
         connection = session.connection()
-        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]), named=False)
+        event.listen(
+            connection, "before_cursor_execute", lambda *told: asked.append(told[2]), named=False
+        )
         run = DagRun(dag_id="told", run_id="r", state="running", conf={"mine": 1})
         run.backfill_id = backfill.id
         for _ in range(3):
-            backfills._tell(None, connection, run)
+            backfill_conf._tell(None, connection, run)
         told = {"number": str(backfill.id), "conf": run.conf}
         session.rollback()
     return {"tellers": tellers, "asked": sum("SELECT" in one for one in asked), **told}
@@ -334,9 +378,9 @@ def page_of_warehouses(uris):
     """What the page answers to a look at all changes with one default warehouse after another."""
     from fastapi.testclient import TestClient
 
-    from airflow_sfx.plugin.web.access import READING
     from airflow_sfx.plugin.web.app import create_app
-    from airflow_sfx.plugin.web.looking import snapshots
+    from airflow_sfx.plugin.web.routes_read import snapshots
+    from airflow_sfx.plugin.web.security import READING
 
     app = create_app()
     seen = []
@@ -344,7 +388,9 @@ def page_of_warehouses(uris):
         client = TestClient(app)
         for uri in uris:
             with patch.dict(os.environ, {"SFX_WAREHOUSE": uri}):
-                seen.append(client.get("/api/changes", params={"since": "2013-01-01T00:00:00Z"}).status_code)
+                seen.append(
+                    client.get("/api/changes", params={"since": "2013-01-01T00:00:00Z"}).status_code
+                )
     snapshots.reopen()
     return seen
 
@@ -357,11 +403,14 @@ def said_of_connections(connections):
     from fastapi.testclient import TestClient
 
     from airflow_sfx.hooks.sfx import SfxHook
-    from airflow_sfx.plugin.web.access import READING
     from airflow_sfx.plugin.web.app import create_app
-    from airflow_sfx.plugin.web.looking import snapshots
+    from airflow_sfx.plugin.web.routes_read import snapshots
+    from airflow_sfx.plugin.web.security import READING
 
-    given = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
+    given = {
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
+        for name, connection in connections.items()
+    }
     app = create_app()
     said, kinds = [], []
 
@@ -379,18 +428,35 @@ def said_of_connections(connections):
             patch.dict(os.environ, given),
             patch.dict(app.dependency_overrides, {one.dependency: lambda: None for one in READING}),
         ):
-            for name in ("SFX_WAREHOUSE", *(name for name in os.environ if name.startswith("AWS_"))):
+            for name in (
+                "SFX_WAREHOUSE",
+                *(name for name in os.environ if name.startswith("AWS_")),
+            ):
                 os.environ.pop(name, None)
             os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-            for call in (SfxHook().get_uri, lambda: repr(SfxHook().get_conn()), lambda: SfxHook().get_conn().tables()):
+            for call in (
+                SfxHook().get_uri,
+                lambda: repr(SfxHook().get_conn()),
+                lambda: SfxHook().get_conn().tables(),
+            ):
                 try:
                     said.append(str(call()))
                     kinds.append("")
                 except Exception as error:
                     kinds.append(type(error).__name__)
-                    said += [str(error), *traceback.format_exception(error), repr(error.__context__)]
+                    said += [
+                        str(error),
+                        *traceback.format_exception(error),
+                        repr(error.__context__),
+                    ]
             told = connections["sfx_default"]
-            said.append(str(Connection(conn_id="t", **told | {"extra": json.dumps(told["extra"])}).test_connection()))
+            said.append(
+                str(
+                    Connection(
+                        conn_id="t", **told | {"extra": json.dumps(told["extra"])}
+                    ).test_connection()
+                )
+            )
             answer = TestClient(app).get("/api/tables")
             said.append(answer.text)
             kinds.append(answer.status_code)

@@ -10,8 +10,18 @@ from airflow_sfx.assets import announce
 from dags_examples.local_airflow import LocalAirflow
 
 READERS = ("event_reader", "event_reader_once", "event_reader_of_two_keys", "event_reader_of_many")
-SOURCES = ("event_source", "event_source_of_two_keys", "event_source_of_many", "event_source_staged", "event_rollback")
-WITHOUT_KEYS = ("event_source_without_keys", "event_reader_without_keys", "event_reader_of_keys_that_never_come")
+SOURCES = (
+    "event_source",
+    "event_source_of_two_keys",
+    "event_source_of_many",
+    "event_source_staged",
+    "event_rollback",
+)
+WITHOUT_KEYS = (
+    "event_source_without_keys",
+    "event_reader_without_keys",
+    "event_reader_of_keys_that_never_come",
+)
 
 
 @pytest.fixture
@@ -34,7 +44,9 @@ def started(scheduler: LocalAirflow, dag_id: str, key: str | None, count: int = 
 
     scheduler.until(there, f"{count} runs of {dag_id} for {key} have ended", seconds=300)
     found = runs(scheduler, dag_id, key)
-    assert all(run["state"] == "success" for run in found), scheduler.task_log(dag_id, found[0]["dag_run_id"], "note")
+    assert all(run["state"] == "success" for run in found), scheduler.task_log(
+        dag_id, found[0]["dag_run_id"], "note"
+    )
     return found
 
 
@@ -44,7 +56,9 @@ def seen(warehouse: sfx.Warehouse, reader: str, key: str) -> list[str]:
     for entry in warehouse.history("seen", reader, [key]):
         (manifest,) = warehouse.manifests(
             sfx.BatchPin.of(
-                sfx.TableRef("seen", reader), warehouse.pin("seen", reader, [key]).location, {key: entry.batch_id}
+                sfx.TableRef("seen", reader),
+                warehouse.pin("seen", reader, [key]).location,
+                {key: entry.batch_id},
             )
         )
         found.append(manifest.inputs[0].batch_id)
@@ -58,7 +72,10 @@ def test_a_publish_starts_a_run_that_is_anchored_to_its_batch(events, scheduled_
     events.succeed("event_source", partition_key="20130101", conf={"n": 2})
     second = scheduled_warehouse.pin("events", "items", ["20130101"])
     started(events, "event_reader", "20130101", 2)
-    assert seen(scheduled_warehouse, "event_reader", "20130101") == [second.batch_id, first.batch_id]
+    assert seen(scheduled_warehouse, "event_reader", "20130101") == [
+        second.batch_id,
+        first.batch_id,
+    ]
 
 
 def test_a_run_that_is_cleared_later_is_still_anchored_to_its_batch(events, scheduled_warehouse):
@@ -70,7 +87,8 @@ def test_a_run_that_is_cleared_later_is_still_anchored_to_its_batch(events, sche
     assert events.finish("event_reader", run["dag_run_id"]) == "success"
     (task,) = events.tasks("event_reader", run["dag_run_id"])
     assert task["try_number"] == 2
-    # The same rows from the same batch: the second try found the first one's batch, and a newer one would be another.
+    # The same rows from the same batch: the second try found the first one's batch, and a newer one
+    # would be another.
     assert seen(scheduled_warehouse, "event_reader", "20130102") == [first.batch_id]
 
 
@@ -98,7 +116,9 @@ def test_a_staged_batch_starts_nothing_until_it_is_published(events, scheduled_w
     assert [event["source_task_id"] for event in sent] == ["publish"]
 
 
-def test_a_table_without_partitions_starts_those_that_are_scheduled_on_its_asset(events, scheduled_warehouse):
+def test_a_table_without_partitions_starts_those_that_are_scheduled_on_its_asset(
+    events, scheduled_warehouse
+):
     events.ready(*WITHOUT_KEYS)
     events.succeed("event_source_without_keys")
     started(events, "event_reader_without_keys", None)
@@ -126,14 +146,20 @@ def test_a_backfill_can_be_told_not_to_start_others(events, scheduled_warehouse)
     assert runs(events, "event_reader", "20130104") == []
 
 
-def test_an_event_that_comes_twice_is_taken_once_and_one_that_never_came_is_found(events, scheduled_warehouse):
+def test_an_event_that_comes_twice_is_taken_once_and_one_that_never_came_is_found(
+    events, scheduled_warehouse
+):
     token = events.token
-    pin = scheduled_warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "events", "items", ["20130106"])
+    pin = scheduled_warehouse.store_dataframe(
+        pd.DataFrame({"n": [1]}), "events", "items", ["20130106"]
+    )
     announce(pin, events.url, token)
     started(events, "event_reader_once", "20130106")
     announce(pin, events.url, token)
     newest, first = started(events, "event_reader_once", "20130106", 2)
-    states = [events.tasks("event_reader_once", run["dag_run_id"])[0]["state"] for run in (newest, first)]
+    states = [
+        events.tasks("event_reader_once", run["dag_run_id"])[0]["state"] for run in (newest, first)
+    ]
     assert states == ["skipped", "success"]
     assert seen(scheduled_warehouse, "event_reader_once", "20130106") == [pin.batch_id]
 

@@ -15,7 +15,9 @@ from tests.airflow.conftest import airflow_environment
 DAYS = [f"201301{day:02d}" for day in range(1, 6)]
 
 
-def backfill(scheduler: LocalAirflow, first: str, last: str, *options: str, dag_id: str = "backfilled") -> str:
+def backfill(
+    scheduler: LocalAirflow, first: str, last: str, *options: str, dag_id: str = "backfilled"
+) -> str:
     """Make a backfill and wait until it has ended; its number."""
     scheduler.ready(dag_id)
     span = ("--from-date", first, "--to-date", last)
@@ -23,7 +25,11 @@ def backfill(scheduler: LocalAirflow, first: str, last: str, *options: str, dag_
     newest = max(scheduler.get("backfills", dag_id=dag_id)["backfills"], key=lambda one: one["id"])
 
     def ended() -> bool:
-        (now,) = (one for one in scheduler.get("backfills", dag_id=dag_id)["backfills"] if one["id"] == newest["id"])
+        (now,) = (
+            one
+            for one in scheduler.get("backfills", dag_id=dag_id)["backfills"]
+            if one["id"] == newest["id"]
+        )
         return now["completed_at"] is not None
 
     scheduler.until(ended, "the backfill has ended", seconds=300)
@@ -33,7 +39,16 @@ def backfill(scheduler: LocalAirflow, first: str, last: str, *options: str, dag_
 def undo(scheduler: LocalAirflow, dag_id: str, number: str) -> None:
     """Undo a backfill by its number, beside Airflow's database."""
     undone = subprocess.run(
-        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--backfill", dag_id, number, "--yes"],
+        [
+            sys.executable,
+            "-m",
+            "airflow_sfx.cli",
+            "rollback",
+            "--backfill",
+            dag_id,
+            number,
+            "--yes",
+        ],
         env=scheduler.environment,
         capture_output=True,
         text=True,
@@ -46,14 +61,22 @@ def test_a_backfill_is_in_the_history_and_undone_as_one_by_its_number(
     scheduler: LocalAirflow, scheduled_warehouse: sfx.Warehouse
 ) -> None:
     frame = pd.DataFrame({"run": ["before"]})
-    scheduled_warehouse.store_dataframe(frame, "backfilled", "items", DAYS[:1], partition_keys=["day"])
+    scheduled_warehouse.store_dataframe(
+        frame, "backfilled", "items", DAYS[:1], partition_keys=["day"]
+    )
     number = backfill(scheduler, "2013-01-01", "2013-01-05")
     for table in ("items", "totals"):
         for day in DAYS:
             producer = scheduled_warehouse.history("backfilled", table, [day])[0].producer
-            assert (producer.backfill_id, producer.reprocess, producer.run_type) == (number, "none", "backfill")
+            assert (producer.backfill_id, producer.reprocess, producer.run_type) == (
+                number,
+                "none",
+                "backfill",
+            )
 
-    nightly = scheduled_warehouse.store_dataframe(pd.DataFrame({"run": ["nightly"]}), "backfilled", "items", [DAYS[1]])
+    nightly = scheduled_warehouse.store_dataframe(
+        pd.DataFrame({"run": ["nightly"]}), "backfilled", "items", [DAYS[1]]
+    )
     undo(scheduler, "backfilled", number)
     runs = {day: current(scheduled_warehouse, "items", day) for day in DAYS}
     assert runs == {DAYS[0]: "before", DAYS[1]: "nightly", **dict.fromkeys(DAYS[2:])}
@@ -70,7 +93,15 @@ def test_a_task_undoes_a_backfill_that_ran_days_again_and_has_a_name(
     first = backfill(scheduler, "2013-02-01", "2013-02-02")
     pins = [scheduled_warehouse.pin("backfilled", table) for table in ("items", "totals")]
     named = '{"sfx_backfill_id": "again"}'
-    backfill(scheduler, "2013-02-01", "2013-02-02", "--reprocess-behavior", "completed", "--dag-run-conf", named)
+    backfill(
+        scheduler,
+        "2013-02-01",
+        "2013-02-02",
+        "--reprocess-behavior",
+        "completed",
+        "--dag-run-conf",
+        named,
+    )
     producer = scheduled_warehouse.history("backfilled", "totals", ["20130202"])[0].producer
     assert (producer.backfill_id, producer.reprocess) == ("again", "completed")
     scheduler.succeed("undo_backfilled", conf={"number": "again"})
@@ -88,7 +119,9 @@ def current(warehouse: sfx.Warehouse, table: str, day: str) -> str | None:
     return str(run)
 
 
-def test_a_backfill_that_has_named_itself_is_undone_by_its_name(scheduled_warehouse: sfx.Warehouse) -> None:
+def test_a_backfill_that_has_named_itself_is_undone_by_its_name(
+    scheduled_warehouse: sfx.Warehouse,
+) -> None:
     frame = pd.DataFrame({"n": [1]})
     for day in DAYS:
         producer = sfx.Producer(dag_id="named", run_id=f"r{day}", task_id="t", backfill_id="again")
@@ -99,17 +132,34 @@ def test_a_backfill_that_has_named_itself_is_undone_by_its_name(scheduled_wareho
         scheduled_warehouse.rollback_backfill(dag_id="named", backfill_id="never")
 
 
-def test_where_airflow_s_database_is_not_the_history_knows_a_backfill_by_its_number(tmp_path) -> None:
+def test_where_airflow_s_database_is_not_the_history_knows_a_backfill_by_its_number(
+    tmp_path,
+) -> None:
     warehouse = sfx.connect(f"embedded://{tmp_path / 'w'}")
     for day in DAYS[:2]:
-        producer = sfx.Producer(dag_id="nightly", run_id=f"r{day}", task_id="t", run_type="backfill", backfill_id="7")
-        warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "told", "items", [day], producer=producer)
+        producer = sfx.Producer(
+            dag_id="nightly", run_id=f"r{day}", task_id="t", run_type="backfill", backfill_id="7"
+        )
+        warehouse.store_dataframe(
+            pd.DataFrame({"n": [1]}), "told", "items", [day], producer=producer
+        )
     done = subprocess.run(
-        [sys.executable, "-m", "airflow_sfx.cli", "rollback", "--backfill", "nightly", "7", "--yes"],
+        [
+            sys.executable,
+            "-m",
+            "airflow_sfx.cli",
+            "rollback",
+            "--backfill",
+            "nightly",
+            "7",
+            "--yes",
+        ],
         env=airflow_environment(tmp_path, tmp_path) | {"SFX_WAREHOUSE": warehouse.uri},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert [entry.operation.value for entry in warehouse.history("told", "items")] == ["rollback"] * 2 + ["publish"] * 2
+    assert [entry.operation.value for entry in warehouse.history("told", "items")] == [
+        "rollback"
+    ] * 2 + ["publish"] * 2

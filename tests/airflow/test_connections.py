@@ -22,17 +22,26 @@ def connections(stack):
                 "aws_conn_id": "aws_tried",
             },
         },
-        "hms_tried": {"conn_type": "hive_metastore", "host": "127.0.0.1", "port": stack.metastore_port},
+        "hms_tried": {
+            "conn_type": "hive_metastore",
+            "host": "127.0.0.1",
+            "port": stack.metastore_port,
+        },
         "aws_tried": {
             "conn_type": "aws",
             "login": environment["AWS_ACCESS_KEY_ID"],
             "password": environment["AWS_SECRET_ACCESS_KEY"],
-            "extra": {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{stack.ports['s3']}"},
+            "extra": {
+                "region_name": "us-east-1",
+                "endpoint_url": f"http://127.0.0.1:{stack.ports['s3']}",
+            },
         },
     }
 
 
-def test_hosts_and_keys_come_from_the_connections_and_no_secret_is_shown(airflow, stack, connections):
+def test_hosts_and_keys_come_from_the_connections_and_no_secret_is_shown(
+    airflow, stack, connections
+):
     uri, rows, shown = airflow.probe("store_through_connections", connections=connections)
     assert rows == [1, 2], rows
     assert uri == f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/hooked"
@@ -44,7 +53,9 @@ def test_wrong_keys_are_told_without_showing_them(airflow, connections):
     kind, message = airflow.probe("store_through_connections", connections=connections)
     assert kind == "WarehouseUnavailable", message
     assert "wrong-secret" not in message
-    assert "credentials" in message or "denied" in message.lower() or "signature" in message.lower(), message
+    assert (
+        "credentials" in message or "denied" in message.lower() or "signature" in message.lower()
+    ), message
 
 
 @pytest.mark.parametrize("missing", ["hms_tried", "aws_tried"])
@@ -71,7 +82,9 @@ def test_a_metastore_connection_that_cannot_be_used_says_why(airflow, connection
 
 
 def test_hosts_in_both_places_are_refused(airflow, connections):
-    connections["sfx_tried"]["extra"]["warehouse"] = "hive://elsewhere:9083?location=s3://warehouse/x"
+    connections["sfx_tried"]["extra"]["warehouse"] = (
+        "hive://elsewhere:9083?location=s3://warehouse/x"
+    )
     kind, message = airflow.probe("store_through_connections", connections=connections)
     assert kind == "InvalidName"
     assert "without hosts" in message
@@ -87,7 +100,11 @@ def test_an_endpoint_with_a_password_is_refused_without_showing_it(airflow, conn
 
 SECRET = "C4nary"
 METASTORE = {"conn_type": "hive_metastore", "host": "127.0.0.1", "port": 1}
-WAREHOUSE = {"warehouse": "hive://?location=s3://bucket/prefix", "metastore_conn_id": "hms", "aws_conn_id": "aws"}
+WAREHOUSE = {
+    "warehouse": "hive://?location=s3://bucket/prefix",
+    "metastore_conn_id": "hms",
+    "aws_conn_id": "aws",
+}
 SPELLINGS = [
     f"hive://ada:{SECRET}@host:9083?location=s3://bucket/prefix",
     f"hive:/ada:{SECRET}@?location=s3://bucket/prefix",
@@ -103,11 +120,14 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("text", SPELLINGS)
-@pytest.mark.parametrize("more", [{}, {"metastore_conn_id": "hms", "aws_conn_id": "aws"}], ids=["alone", "with others"])
+@pytest.mark.parametrize(
+    "more", [{}, {"metastore_conn_id": "hms", "aws_conn_id": "aws"}], ids=["alone", "with others"]
+)
 def test_a_secret_in_the_warehouse_is_refused_and_in_nothing_that_is_said(airflow, text, more):
     told = {"conn_type": "sfx", "extra": {"warehouse": text, **more}}
     found = airflow.probe(
-        "said_of_connections", connections={"sfx_default": told, "hms": METASTORE, "aws": {"conn_type": "aws"}}
+        "said_of_connections",
+        connections={"sfx_default": told, "hms": METASTORE, "aws": {"conn_type": "aws"}},
     )
     assert SECRET not in found["said"]
     assert found["kinds"] == ["InvalidName", "InvalidName", "InvalidName", 400]
@@ -119,13 +139,23 @@ def test_a_secret_in_the_warehouse_is_refused_and_in_nothing_that_is_said(airflo
         {"hms": {"host": f"ada:{SECRET}@host"}},
         {"hms": {"host": f"one,hive://ada:{SECRET}@two"}},
         {"hms": {"extra": {"auth_mechanism": f"LDAP:{SECRET}"}}},
-        {"hms": {"extra": {"auth_mechanism": "GSSAPI", "kerberos_service_name": f"hive {SECRET}@"}}},
+        {
+            "hms": {
+                "extra": {"auth_mechanism": "GSSAPI", "kerberos_service_name": f"hive {SECRET}@"}
+            }
+        },
         {"aws": {"extra": {"endpoint_url": f"http://ada:{SECRET}@127.0.0.1:1"}}},
         {"aws": {"extra": {"endpoint_url": f"http://127.0.0.1:1?token={SECRET}"}}},
-        {"aws": {"extra": {"service_config": {"s3": {"endpoint_url": f"//ada:{SECRET}@127.0.0.1:1"}}}}},
+        {
+            "aws": {
+                "extra": {"service_config": {"s3": {"endpoint_url": f"//ada:{SECRET}@127.0.0.1:1"}}}
+            }
+        },
     ],
 )
-def test_a_secret_in_an_address_of_a_connection_that_is_used_is_in_nothing_that_is_said(airflow, change):
+def test_a_secret_in_an_address_of_a_connection_that_is_used_is_in_nothing_that_is_said(
+    airflow, change
+):
     connections = {
         "sfx_default": {"conn_type": "sfx", "extra": WAREHOUSE},
         "hms": METASTORE,
@@ -153,5 +183,10 @@ def test_an_assumed_role_gives_credentials_that_end_and_are_asked_for_again(airf
     assert "AWS_PROFILE" not in os.environ
     found = airflow.probe("credentials_of_role", sts_endpoint=glue_endpoint)
     shown = found.pop("shown")
-    assert found == {"endpoint": "http://127.0.0.1:1", "region": "eu-west-1", "assumed": True, "ends": True}
+    assert found == {
+        "endpoint": "http://127.0.0.1:1",
+        "region": "eu-west-1",
+        "assumed": True,
+        "ends": True,
+    }
     assert "wrong-but-long" not in shown

@@ -17,16 +17,22 @@ def numbers(warehouse: sfx.Warehouse, table: str, day: str = "p") -> list[int]:
 
 
 def attempts(warehouse: sfx.Warehouse, table: str, day: str = "p") -> list[int | None]:
-    return [entry.producer.try_number for entry in warehouse.history(*table.split("."), [day], limit=None)]
+    return [
+        entry.producer.try_number
+        for entry in warehouse.history(*table.split("."), [day], limit=None)
+    ]
 
 
-def test_a_killed_task_is_tried_again_and_leaves_one_batch(scheduler: LocalAirflow, scheduled_warehouse) -> None:
+def test_a_killed_task_is_tried_again_and_leaves_one_batch(
+    scheduler: LocalAirflow, scheduled_warehouse
+) -> None:
     scheduler.ready("killed")
     run_id = scheduler.succeed("killed")
     tries = {task["task_id"]: task["try_number"] for task in scheduler.tasks("killed", run_id)}
     assert tries == {"before": 2, "after": 2, "total": 1}
     assert numbers(scheduled_warehouse, "killed.sum") == [6]
-    # Killed before its commit: only the second attempt is in the history. Killed after it: only the first is.
+    # Killed before its commit: only the second attempt is in the history. Killed after it: only the
+    # first is.
     assert attempts(scheduled_warehouse, "killed.before") == [2]
     assert attempts(scheduled_warehouse, "killed.after") == [1]
     for table in ("before", "after"):
@@ -42,7 +48,11 @@ def test_a_killed_rollback_is_tried_again_and_goes_no_further_back(
     for day, producer in (("one", None), ("run", run)):
         pins[day] = [
             scheduled_warehouse.store_dataframe(
-                pd.DataFrame({"n": [n]}), "killed", "undone", [day], producer=producer if n == 3 else None
+                pd.DataFrame({"n": [n]}),
+                "killed",
+                "undone",
+                [day],
+                producer=producer if n == 3 else None,
             )
             for n in (1, 2, 3)
         ]
@@ -52,7 +62,9 @@ def test_a_killed_rollback_is_tried_again_and_goes_no_further_back(
     for day in ("one", "run"):
         assert scheduled_warehouse.pin("killed", "undone", [day]) == pins[day][1]
         assert attempts(scheduled_warehouse, "killed.undone", day)[0] == 1
-        told = scheduler.get(f"dags/killed_undo/dagRuns/{run_id}/taskInstances/{day}/xcomEntries/return_value")
+        told = scheduler.get(
+            f"dags/killed_undo/dagRuns/{run_id}/taskInstances/{day}/xcomEntries/return_value"
+        )
         assert pins[day][1].batch_id in json.dumps(told["value"])
     sent = scheduler.get("assets/events", source_dag_id="killed_undo")["asset_events"]
     assert {event["source_task_id"] for event in sent} == {"one", "run"}
@@ -61,15 +73,26 @@ def test_a_killed_rollback_is_tried_again_and_goes_no_further_back(
 def test_tasks_begin_with_what_the_scheduler_has_loaded_ahead(scheduler: LocalAirflow) -> None:
     scheduler.ready("loaded_ahead")
     run_id = scheduler.succeed("loaded_ahead")
-    told = scheduler.get(f"dags/loaded_ahead/dagRuns/{run_id}/taskInstances/tell/xcomEntries/return_value")
+    told = scheduler.get(
+        f"dags/loaded_ahead/dagRuns/{run_id}/taskInstances/tell/xcomEntries/return_value"
+    )
     assert told["value"] in (True, "true", "True")
 
 
-def test_a_backfill_survives_that_its_scheduler_is_killed(scheduler: LocalAirflow, scheduled_warehouse) -> None:
+def test_a_backfill_survives_that_its_scheduler_is_killed(
+    scheduler: LocalAirflow, scheduled_warehouse
+) -> None:
     days = [f"201301{day:02d}" for day in range(1, 7)]
     scheduler.ready("slowly")
     scheduler.command(
-        "backfill", "create", "--dag-id", "slowly", "--from-date", "2013-01-01", "--to-date", "2013-01-06"
+        "backfill",
+        "create",
+        "--dag-id",
+        "slowly",
+        "--from-date",
+        "2013-01-01",
+        "--to-date",
+        "2013-01-06",
     )
 
     def done() -> int:
@@ -87,17 +110,24 @@ def test_a_backfill_survives_that_its_scheduler_is_killed(scheduler: LocalAirflo
             assert len(attempts(scheduled_warehouse, table, day)) == 1
 
 
-def test_two_runs_of_one_partition_at_once_each_go_on_with_their_own_batch(scheduler, scheduled_warehouse) -> None:
+def test_two_runs_of_one_partition_at_once_each_go_on_with_their_own_batch(
+    scheduler, scheduled_warehouse
+) -> None:
     scheduler.ready("twice")
     runs = [scheduler.trigger("twice", conf={"n": number}) for number in (1, 2)]
     for run_id in runs:
         scheduler.succeeded("twice", run_id)
     history = scheduled_warehouse.history("twice", "items", ["20130101"])
     assert sorted(entry.producer.run_id for entry in history) == sorted(runs)
-    assert [numbers(scheduled_warehouse, "twice.copies", str(number)) for number in (1, 2)] == [[1], [2]]
+    assert [numbers(scheduled_warehouse, "twice.copies", str(number)) for number in (1, 2)] == [
+        [1],
+        [2],
+    ]
 
 
-def edit_xcom(scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str, value: object) -> None:
+def edit_xcom(
+    scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str, value: object
+) -> None:
     """By hand, in the database: Airflow's API refuses to write what its serialization has made."""
     where = "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND key = 'return_value'"
     with sqlalchemy.create_engine(scheduler.database).begin() as database:
@@ -107,7 +137,9 @@ def edit_xcom(scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str, v
 
 
 @pytest.mark.parametrize("forgery", ["another table", "another place"])
-def test_a_pin_that_was_edited_in_xcom_is_refused(scheduler, scheduled_warehouse, forgery: str) -> None:
+def test_a_pin_that_was_edited_in_xcom_is_refused(
+    scheduler, scheduled_warehouse, forgery: str
+) -> None:
     scheduler.ready("swapped")
     run_id = scheduler.succeed("swapped")
     before = scheduled_warehouse.pin("swapped", "sum")
@@ -132,8 +164,18 @@ def test_a_pin_that_was_edited_in_xcom_is_refused(scheduler, scheduled_warehouse
     assert scheduled_warehouse.pin("swapped", "sum") == before
 
 
-def test_a_pin_that_was_edited_in_xcom_is_refused_by_tasks_that_are_mapped_over_it(scheduler) -> None:
-    readers = {"copied": 0, "verified": 0, "passed_on": 0, "listed": 1, "named": 1, "grouped.verify": 0, "plain": 0}
+def test_a_pin_that_was_edited_in_xcom_is_refused_by_tasks_that_are_mapped_over_it(
+    scheduler,
+) -> None:
+    readers = {
+        "copied": 0,
+        "verified": 0,
+        "passed_on": 0,
+        "listed": 1,
+        "named": 1,
+        "grouped.verify": 0,
+        "plain": 0,
+    }
     scheduler.ready("swapped_in_maps")
     run_id = scheduler.succeed("swapped_in_maps")
     path = f"dags/swapped_in_maps/dagRuns/{run_id}/taskInstances/other/xcomEntries/return_value"
@@ -159,7 +201,9 @@ def test_a_pin_that_was_edited_in_xcom_is_refused_by_tasks_that_are_mapped_over_
         (None, "and a value in it is None"),
     ],
 )
-def test_a_template_that_becomes_no_partition_value_is_refused(scheduler, scheduled_warehouse, day, told) -> None:
+def test_a_template_that_becomes_no_partition_value_is_refused(
+    scheduler, scheduled_warehouse, day, told
+) -> None:
     scheduler.ready("wrongly")
     run_id = scheduler.trigger("wrongly", conf={"day": day})
     assert scheduler.finish("wrongly", run_id) == "failed"
@@ -174,10 +218,16 @@ def test_a_template_that_becomes_no_partition_value_is_refused(scheduler, schedu
     [
         ("missing", None, "set AIRFLOW_CONN_SFX_MISSING"),
         ("wrong", "ftp://somewhere", "embedded:///"),
-        ("unreachable", "hive://127.0.0.1:1?location=file:///tmp/nothing", "the Hive Metastore at 127.0.0.1:1"),
+        (
+            "unreachable",
+            "hive://127.0.0.1:1?location=file:///tmp/nothing",
+            "the Hive Metastore at 127.0.0.1:1",
+        ),
     ],
 )
-def test_the_message_names_the_connection_and_what_to_set(scheduler, connection: str, uri: str, remedy: str) -> None:
+def test_the_message_names_the_connection_and_what_to_set(
+    scheduler, connection: str, uri: str, remedy: str
+) -> None:
     dag_id = f"connection_{connection}"
     if uri is not None:
         extra = json.dumps({"warehouse": uri})

@@ -44,8 +44,8 @@ def imported(airflow, statement):
     [
         "task.batch",
         "import airflow_sfx.decorators.batch",
-        "import airflow_sfx.hooks.sfx, airflow_sfx.hooks.context",
-        "import airflow_sfx.plugin.registration as plugin; plugin.SfxPlugin.on_load()",
+        "import airflow_sfx.hooks.sfx, airflow_sfx.hooks.task_context",
+        "import airflow_sfx.plugin.plugin as plugin; plugin.SfxPlugin.on_load()",
         "from airflow_sfx.checks import not_null, rows_between, unique",
     ],
 )
@@ -55,9 +55,9 @@ def test_a_dag_file_imports_nothing_heavy(airflow, statement):
 
 
 def test_the_scheduler_alone_loads_ahead_what_tasks_need_and_leaves_numpy_to_them(airflow):
-    load = "import sys; sys.argv = ['airflow', '{}']; from airflow_sfx.plugin.preloading import preload; preload()"
+    load = "import sys; sys.argv = ['airflow', '{}']; from airflow_sfx.plugin.preload import preload; preload()"
     _, scheduler = imported(airflow, load.format("scheduler"))
-    assert {"airflow_sfx.warehouse.store", "airflow_sfx.metastore.hive"} <= scheduler
+    assert {"airflow_sfx.warehouse.write.store", "airflow_sfx.metastore.hive"} <= scheduler
     assert not {"numpy", "pyarrow", "pandas", "boto3"} & scheduler
     _, worker = imported(airflow, load.format("triggerer"))
     assert not {"airflow_sfx.api", "airflow_sfx.warehouse"} & worker
@@ -66,9 +66,12 @@ def test_the_scheduler_alone_loads_ahead_what_tasks_need_and_leaves_numpy_to_the
 def test_the_example_dag_parses_without_loading_a_library_of_frames(airflow):
     path = airflow.dags / "nightly_flights.py"
     before, more = imported(
-        airflow, f"import runpy; sys.path.append({str(path.parent)!r}); runpy.run_path({str(path)!r})"
+        airflow,
+        f"import runpy; sys.path.append({str(path.parent)!r}); runpy.run_path({str(path)!r})",
     )
     assert not HEAVY & (more - before)
     ours = {name for name in more if name.startswith("airflow_sfx")}
-    assert not {name for name in ours if name.startswith(("airflow_sfx.frames", "airflow_sfx.storage"))}
+    assert not {
+        name for name in ours if name.startswith(("airflow_sfx.frames", "airflow_sfx.storage"))
+    }
     assert len(ours) < 30, sorted(ours)

@@ -27,7 +27,8 @@ def test_every_module_of_classes_is_in_the_metadata():
         there = {
             f"airflow_sfx.{kind.lower()}s.{path.stem}"
             for path in (package / f"{kind.lower()}s").glob("*.py")
-            if re.search(rf"^class [A-Z]\w*{kind}\(", path.read_text(), re.MULTILINE) and path.stem != "waiting"
+            if re.search(rf"^class [A-Z]\w*{kind}\(", path.read_text(), re.MULTILINE)
+            and path.stem != "waiting"
         }
         (told,) = get_provider_info()[f"{kind.lower()}s"]
         assert set(told["python-modules"]) == there
@@ -51,7 +52,10 @@ def test_the_plugin_loads_in_the_core_and_in_tasks(airflow):
 def test_the_button_test_opens_the_warehouse_and_lists_its_databases(airflow, tmp_path):
     uri = f"embedded://{tmp_path}/w"
     sfx.connect(uri).store_dataframe(_frame(), "sales", "sold_items", ["20161031"])
-    assert airflow.probe("test_connection", extra={"warehouse": uri}) == [True, f"{uri} has 1 database: sales"]
+    assert airflow.probe("test_connection", extra={"warehouse": uri}) == [
+        True,
+        f"{uri} has 1 database: sales",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -84,17 +88,22 @@ def test_a_connection_of_another_type_is_refused(airflow):
 
 
 @pytest.mark.parametrize(
-    "uri", ["hive://ada:hunter2@host:9083?location=s3://b", "embedded:///w?secret_access_key=hunter2"]
+    "uri",
+    ["hive://ada:hunter2@host:9083?location=s3://b", "embedded:///w?secret_access_key=hunter2"],
 )
 def test_a_secret_in_the_uri_is_refused_and_not_shown(airflow, uri):
-    kind, message = airflow.probe("hook_error", connection={"conn_type": "sfx", "extra": {"warehouse": uri}})
+    kind, message = airflow.probe(
+        "hook_error", connection={"conn_type": "sfx", "extra": {"warehouse": uri}}
+    )
     assert kind == "InvalidName"
     assert "hunter2" not in message
 
 
 def test_a_connection_from_the_environment_opens_its_warehouse(airflow, tmp_path):
     uri = f"embedded://{tmp_path}/w"
-    assert airflow.probe("hook_error", connection={"conn_type": "sfx", "extra": {"warehouse": uri}}) == ["", uri]
+    assert airflow.probe(
+        "hook_error", connection={"conn_type": "sfx", "extra": {"warehouse": uri}}
+    ) == ["", uri]
 
 
 def test_the_connection_sfx_default_is_the_default_warehouse(airflow, tmp_path):
@@ -111,7 +120,9 @@ def test_the_connection_in_the_environment_counts_where_airflow_does_not_run(air
     }
     del environment["SFX_WAREHOUSE"]
     code = "import airflow_sfx as sfx; print(sfx.connect().uri)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split()[-1] == uri
 
 

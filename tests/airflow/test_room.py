@@ -28,7 +28,23 @@ def new_pages_of_a_loop(depth: int) -> int:
 
 def _called(value: int) -> int:
     """Its frame is larger than one step down, so that some depth leaves no room for it."""
-    return [value, value, value, value, value, value, value, value, value, value, value, value, value, value, value][0]
+    return [
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+        value,
+    ][0]
 
 
 def worst(measure: Callable[[int], int]) -> int:
@@ -55,7 +71,9 @@ def test_a_task_that_stores_has_the_room(tmp_path, monkeypatch) -> None:
         raise Called
 
     with DAG("rooms"):
-        task = StoreBatchOperator(task_id="store", python_callable=function, table="a.b", partitions=[])
+        task = StoreBatchOperator(
+            task_id="store", python_callable=function, table="a.b", partitions=[]
+        )
     with pytest.raises(Called):
         task.execute({"task": task, "ti": None})
     assert with_room.__code__ in callers

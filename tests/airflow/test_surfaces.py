@@ -31,9 +31,13 @@ def producers(warehouse: sfx.Warehouse, table: str) -> list[sfx.Producer]:
     return [entry.producer for entry in warehouse.history("surfaces", table, [DAY])]
 
 
-def test_calls_opened_warehouses_and_the_hook_record_the_same(number: str, warehouse: sfx.Warehouse) -> None:
+def test_calls_opened_warehouses_and_the_hook_record_the_same(
+    number: str, warehouse: sfx.Warehouse
+) -> None:
     second, first = producers(warehouse, "calls")
-    assert [producers(warehouse, table) for table in OF_ONE_TASK] == [[second, first]] * len(OF_ONE_TASK)
+    assert [producers(warehouse, table) for table in OF_ONE_TASK] == [[second, first]] * len(
+        OF_ONE_TASK
+    )
     assert (second.dag_id, second.task_id, second.run_type, second.backfill_id) == (
         "surfaces",
         "write",
@@ -44,14 +48,24 @@ def test_calls_opened_warehouses_and_the_hook_record_the_same(number: str, wareh
     assert second.retries(first)
     assert second.user
     (operator,) = producers(warehouse, "operator")
-    assert replace(operator, task_id="write", attempt_id=None, try_number=2) == replace(second, attempt_id=None)
+    assert replace(operator, task_id="write", attempt_id=None, try_number=2) == replace(
+        second, attempt_id=None
+    )
 
 
-def test_a_process_that_a_task_starts_records_the_task(number: str, warehouse: sfx.Warehouse) -> None:
+def test_a_process_that_a_task_starts_records_the_task(
+    number: str, warehouse: sfx.Warehouse
+) -> None:
     (operator,) = producers(warehouse, "operator")
     for table in OF_A_PROCESS:
         (producer,) = producers(warehouse, table)
-        told = (producer.dag_id, producer.run_id, producer.task_id, producer.try_number, producer.run_type)
+        told = (
+            producer.dag_id,
+            producer.run_id,
+            producer.task_id,
+            producer.try_number,
+            producer.run_type,
+        )
         assert told == ("surfaces", operator.run_id, "shell", 1, "backfill")
 
 
@@ -66,7 +80,9 @@ def test_a_stale_attempt_of_one_surface_is_refused_by_the_other(
             warehouse.store_dataframe(frame, "surfaces", newer, [DAY], producer=stale)
 
 
-def test_the_backfill_is_undone_by_all_surfaces(number: str, scheduler: LocalAirflow, warehouse: sfx.Warehouse) -> None:
+def test_the_backfill_is_undone_by_all_surfaces(
+    number: str, scheduler: LocalAirflow, warehouse: sfx.Warehouse
+) -> None:
     undo(scheduler, "surfaces", number)
     for table in (*OF_ONE_TASK, *OF_A_PROCESS, "operator"):
         assert warehouse.history("surfaces", table, [DAY])[0].operation.value == "rollback", table

@@ -13,7 +13,9 @@ import pytest
 
 from airflow_sfx import BatchPin
 
-PIN = BatchPin("sales", "sold_items", "s3://bucket/sales.db/sold_items", (("20161031", "20161101002256"),))
+PIN = BatchPin(
+    "sales", "sold_items", "s3://bucket/sales.db/sold_items", (("20161031", "20161101002256"),)
+)
 
 
 def many(partitions, batch_id):
@@ -74,7 +76,9 @@ FORGERIES = {
     "a bomb": packed(zlib.compress(b" " * (80 * 2**20), 9)),
     "a packed step up": packed(zlib.compress(b'[["../x"],["20161101002256"]]')),
     "packed lists of different lengths": packed(zlib.compress(b'[["a","b"],["20161101002256"]]')),
-    "a pickle": packed(b"\x80\x04\x95\x1d\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."),
+    "a pickle": packed(
+        b"\x80\x04\x95\x1d\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."
+    ),
 }
 
 

@@ -22,7 +22,12 @@ def warehouse(tmp_path) -> sfx.Warehouse:
     warehouse.store_dataframe(SOLD, "sales", "sold_items", ["20161031"], reason="a good night")
     bad = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
     warehouse.store_dataframe(
-        SOLD.assign(price=0.0), "sales", "sold_items", ["20161031"], producer=bad, reason="[b]bad[/b]"
+        SOLD.assign(price=0.0),
+        "sales",
+        "sold_items",
+        ["20161031"],
+        producer=bad,
+        reason="[b]bad[/b]",
     )
     return warehouse
 

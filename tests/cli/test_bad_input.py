@@ -67,7 +67,9 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield (*path, name), one
 
 
-def test_a_walk_through_all_commands_with_words_of_every_kind_ends_as_documented(warehouse, tmp_path) -> None:
+def test_a_walk_through_all_commands_with_words_of_every_kind_ends_as_documented(
+    warehouse, tmp_path
+) -> None:
     warehouse.store_dataframe(SOLD, "sales", "whole")
     warehouse.store_dataframe(SOLD.assign(day=["a", "b"]), "sales", "many", partition_by=["day"])
     warehouse.hold(warehouse.pin("sales", "sold_items"), "report")
@@ -92,7 +94,9 @@ def test_a_walk_through_all_commands_with_words_of_every_kind_ends_as_documented
         for one in command.params:
             if one.param_type_name == "argument":
                 least = 1 if one.required else 0
-                words += data.draw(st.lists(word(one.name), min_size=least, max_size=1 if one.nargs == 1 else 2))
+                words += data.draw(
+                    st.lists(word(one.name), min_size=least, max_size=1 if one.nargs == 1 else 2)
+                )
             elif one.name not in ("help", "watch") and data.draw(st.integers(0, 4)) == 0:
                 words.append(one.opts[0])
                 if not one.is_flag:
@@ -100,7 +104,10 @@ def test_a_walk_through_all_commands_with_words_of_every_kind_ends_as_documented
         if path[0] == "stack":
             words += ["--dir", str(tmp_path / "stack")]
         done = CliRunner().invoke(group, words, input="", env={"SFX_WAREHOUSE": warehouse.uri})
-        assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exc_info)
+        assert done.exception is None or isinstance(done.exception, SystemExit), (
+            words,
+            done.exc_info,
+        )
         assert done.exit_code in (0, 1, 2), words
         assert not set(done.output) & {"\x00", "\u202e", "\x1b"}, words
 
@@ -109,10 +116,16 @@ def test_a_walk_through_all_commands_with_words_of_every_kind_ends_as_documented
 
 def ended(tmp_path, *words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """The command, in an environment in which nothing else names a warehouse."""
-    own = {"HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path / "airflow"), "PATH": os.environ["PATH"]}
+    own = {
+        "HOME": str(tmp_path),
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "PATH": os.environ["PATH"],
+    }
     if "PYTHONPATH" in os.environ:
         own["PYTHONPATH"] = os.environ["PYTHONPATH"]
-    return subprocess.run([*SFX, *words], env=own | environment, capture_output=True, check=False, timeout=120)
+    return subprocess.run(
+        [*SFX, *words], env=own | environment, capture_output=True, check=False, timeout=120
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +143,9 @@ def ended(tmp_path, *words: str, **environment: str) -> subprocess.CompletedProc
         "",
     ],
 )
-def test_a_connection_that_cannot_be_read_is_refused_and_no_other_warehouse_is_taken(tmp_path, connection) -> None:
+def test_a_connection_that_cannot_be_read_is_refused_and_no_other_warehouse_is_taken(
+    tmp_path, connection
+) -> None:
     done = ended(tmp_path, "tables", AIRFLOW_CONN_SFX_DEFAULT=connection)
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
@@ -148,7 +163,11 @@ def test_an_output_that_cannot_be_written_is_told_in_a_line(tmp_path, words, out
     sfx.connect(uri).store_dataframe(pd.DataFrame({"n": [1]}), "a", "b")
     command = " ".join(["set -o pipefail;", *SFX, *words, output])
     done = subprocess.run(
-        ["bash", "-c", command], env={**os.environ, "SFX_WAREHOUSE": uri}, capture_output=True, check=False, timeout=120
+        ["bash", "-c", command],
+        env={**os.environ, "SFX_WAREHOUSE": uri},
+        capture_output=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == (1 if "full" in output else 0), done.stderr
     assert b"Traceback" not in done.stderr
@@ -158,7 +177,11 @@ def test_an_output_that_cannot_be_written_is_told_in_a_line(tmp_path, words, out
 def test_a_path_that_is_no_text_is_refused(tmp_path) -> None:
     done = ended(tmp_path, "-w", os.fsdecode(b"embedded:///tmp/\xff"), "tables")
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
-    for uri in ("embedded:///tmp/\udcff", "embedded:///tmp/%00", "hive://host:1?location=file:///%00"):
+    for uri in (
+        "embedded:///tmp/\udcff",
+        "embedded:///tmp/%00",
+        "hive://host:1?location=file:///%00",
+    ):
         with pytest.raises(sfx.InvalidName, match="null character or half a surrogate pair"):
             sfx.connect(uri)
 
@@ -167,7 +190,9 @@ def test_times_that_python_has_no_object_for_are_shown(command, warehouse) -> No
     last = 253_402_300_799_999_999
     for number, kind in enumerate((pa.timestamp("us", "Asia/Tokyo"), pa.timestamp("us"))):
         for values in ([0, last], [last, 0]):
-            pin = warehouse.store_dataframe(pa.table({"at": pa.array(values, kind)}), "times", f"late_{number}")
+            pin = warehouse.store_dataframe(
+                pa.table({"at": pa.array(values, kind)}), "times", f"late_{number}"
+            )
         for words in (["head"], ["head", "--json"], ["diff"], ["diff", "--json"]):
             done = command(words[0], f"{pin.database}.{pin.table}", *words[1:])
             assert done.returncode == 0, done.stderr

@@ -25,7 +25,9 @@ TABLE, DAY = "sales.sold_items", "20161031"
 
 @pytest.mark.parametrize(("page", "least"), [("cli", 20), ("undo", 8)])
 def test_a_page_of_commands_runs_as_shown(command, page, least) -> None:
-    lines = [line for text in blocks(ROOT / f"docs/{page}.md", "console") for line in text.splitlines()]
+    lines = [
+        line for text in blocks(ROOT / f"docs/{page}.md", "console") for line in text.splitlines()
+    ]
     assert len(lines) >= least
     for line in lines:
         program, name, *rest = shlex.split(line)[1:]
@@ -74,11 +76,15 @@ def test_history_is_newest_first_complete_and_not_taken_for_markup(command) -> N
     good = next(number for number, line in enumerate(lines) if "a good night" in line)
     assert bad < good
     assert "nightly load manual__1" in lines[bad]
-    assert [entry["sequence"] for entry in json.loads(command("history", TABLE, "--json").stdout)] == [2, 1]
+    assert [
+        entry["sequence"] for entry in json.loads(command("history", TABLE, "--json").stdout)
+    ] == [2, 1]
 
 
 def test_pin_prints_the_pin(command, warehouse) -> None:
-    assert sfx.BatchPin.from_json(command("pin", TABLE, DAY).stdout) == warehouse.pin("sales", "sold_items")
+    assert sfx.BatchPin.from_json(command("pin", TABLE, DAY).stdout) == warehouse.pin(
+        "sales", "sold_items"
+    )
 
 
 def test_rollback_goes_back_and_says_from_where_to_where(command, warehouse) -> None:
@@ -93,7 +99,9 @@ def test_rollback_goes_back_and_says_from_where_to_where(command, warehouse) -> 
     assert warehouse.pin("sales", "sold_items").batch_id == before
 
 
-def test_rollback_brings_a_partition_back_that_an_undo_left_without_a_batch(command, warehouse) -> None:
+def test_rollback_brings_a_partition_back_that_an_undo_left_without_a_batch(
+    command, warehouse
+) -> None:
     night = sfx.Producer(dag_id="first", run_id="r1", task_id="load", try_number=1)
     frame = pd.DataFrame({"n": [1]})
     pin = warehouse.store_dataframe(frame, "sales", "new_items", [DAY], producer=night)
@@ -126,7 +134,9 @@ def damage(warehouse: sfx.Warehouse, table: str, sequence: int = 1) -> None:
         file.write("{")
 
 
-def test_an_audit_of_all_tables_names_those_that_are_damaged_and_tells_the_others(command, warehouse) -> None:
+def test_an_audit_of_all_tables_names_those_that_are_damaged_and_tells_the_others(
+    command, warehouse
+) -> None:
     for table in ("bad", "worse"):
         warehouse.store_dataframe(SOLD, "sales", table, [DAY])
         damage(warehouse, table)
@@ -138,7 +148,9 @@ def test_an_audit_of_all_tables_names_those_that_are_damaged_and_tells_the_other
     found = command("audit", "--json")
     assert found.returncode == 1
     told = {report["table"]: report for report in json.loads(found.stdout)}
-    assert [(name, len(one["entries"]), bool(one["untold"])) for name, one in sorted(told.items())] == [
+    assert [
+        (name, len(one["entries"]), bool(one["untold"])) for name, one in sorted(told.items())
+    ] == [
         ("sales.bad", 0, True),
         ("sales.sold_items", 2, False),
         ("sales.worse", 0, True),
@@ -154,7 +166,11 @@ def test_an_audit_of_named_tables_tells_of_those_that_can_be_told(command, wareh
     done = command("audit", "sales.bad", "sales.nothing", TABLE, "--json")
     assert done.returncode == 1
     told = {report["table"]: report for report in json.loads(done.stdout)}
-    assert {name: len(one["entries"]) for name, one in told.items()} == {"sales.bad": 0, "sales.nothing": 0, TABLE: 2}
+    assert {name: len(one["entries"]) for name, one in told.items()} == {
+        "sales.bad": 0,
+        "sales.nothing": 0,
+        TABLE: 2,
+    }
     assert "is not JSON" in told["sales.bad"]["untold"]
     assert "there is no table" in told["sales.nothing"]["untold"]
     assert not told[TABLE]["untold"]
@@ -163,7 +179,9 @@ def test_an_audit_of_named_tables_tells_of_those_that_can_be_told(command, wareh
     assert "a good night" in command("audit", TABLE, "sales.bad").stdout
 
 
-def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropped_tables(command, warehouse) -> None:
+def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropped_tables(
+    command, warehouse
+) -> None:
     run = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
     for table in ("dropped", "bad"):
         for producer in (None, run):
@@ -187,7 +205,9 @@ def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropp
     assert done.stdout.count("rolled back") == 2
 
 
-def on_a_terminal(warehouse: sfx.Warehouse, answer: bytes, *arguments: str) -> subprocess.CompletedProcess:
+def on_a_terminal(
+    warehouse: sfx.Warehouse, answer: bytes, *arguments: str
+) -> subprocess.CompletedProcess:
     """The command as somebody runs it who can be asked."""
     master, terminal = pty.openpty()
     with subprocess.Popen(
@@ -214,7 +234,9 @@ def test_what_undoing_a_run_would_do_is_shown_before_it_asks(warehouse) -> None:
 
 def test_verify_of_a_broken_file_exits_with_one_and_names_it(command, warehouse) -> None:
     pin = warehouse.pin("sales", "sold_items")
-    path = warehouse.store.local_path(f"sales.db/sold_items/{DAY}/{pin.batch_id}/part-00000.parquet")
+    path = warehouse.store.local_path(
+        f"sales.db/sold_items/{DAY}/{pin.batch_id}/part-00000.parquet"
+    )
     with open(path, "ab") as file:
         file.write(b"x")
     done = command("verify", TABLE)
@@ -232,7 +254,9 @@ def test_diff_exits_with_one_for_a_difference_only_if_asked(command) -> None:
 def test_diff_shows_what_a_frame_has_beside_its_rows(command, warehouse) -> None:
     there = warehouse.load_dataframe("sales", "sold_items", [DAY])
     renamed = {there.columns[0]: there.columns[0].upper()}
-    warehouse.store_dataframe(there.rename(columns=renamed).rename_axis("row"), "sales", "sold_items", [DAY])
+    warehouse.store_dataframe(
+        there.rename(columns=renamed).rename_axis("row"), "sales", "sold_items", [DAY]
+    )
     done = command("diff", TABLE, DAY)
     assert f"{there.columns[0]} → {there.columns[0].upper()}" in done.stdout
     assert 'frame – → {"index":{"name":"row"' in done.stdout
@@ -253,16 +277,27 @@ def test_audit_tells_what_changed_and_by_whom(command) -> None:
     (report,) = json.loads(command("audit", TABLE, "--json").stdout)
     assert [entry["sequence"] for entry in report["entries"]] == [2, 1]
     assert report["foreign"] == []
-    assert json.loads(command("audit", "--json", "--since", "2099-01-01T00:00Z").stdout)[0]["entries"] == []
+    assert (
+        json.loads(command("audit", "--json", "--since", "2099-01-01T00:00Z").stdout)[0]["entries"]
+        == []
+    )
     (newest,) = json.loads(command("audit", TABLE, "--json", "--limit", "1").stdout)
     assert newest["entries"] == report["entries"][:1]
     assert "what changed" in command("audit").stdout
 
 
 def test_audit_writes_json_lines_and_a_table(command, warehouse) -> None:
-    lines = [json.loads(line) for line in command("audit", TABLE, "--json-lines").stdout.splitlines()]
-    assert [(line["table"], line["change"]["sequence"]) for line in lines] == [(TABLE, 2), (TABLE, 1)]
-    assert "meta.changes has the changes of 1 day now" in command("audit", "--into", "meta.changes").stdout
+    lines = [
+        json.loads(line) for line in command("audit", TABLE, "--json-lines").stdout.splitlines()
+    ]
+    assert [(line["table"], line["change"]["sequence"]) for line in lines] == [
+        (TABLE, 2),
+        (TABLE, 1),
+    ]
+    assert (
+        "meta.changes has the changes of 1 day now"
+        in command("audit", "--into", "meta.changes").stdout
+    )
     assert len(warehouse.load_dataframe("meta", "changes")) == len(lines)
     refused = command("audit", TABLE, "--into", "meta.changes")
     assert refused.returncode == 2
@@ -275,7 +310,9 @@ def test_audit_exits_with_1_where_something_else_moved_a_partition_and_adopt_tak
     command, warehouse, tmp_path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
-    pd.DataFrame({"item": ["tie"], "price": [1.0]}).to_parquet(tmp_path / "elsewhere" / "one.parquet", index=False)
+    pd.DataFrame({"item": ["tie"], "price": [1.0]}).to_parquet(
+        tmp_path / "elsewhere" / "one.parquet", index=False
+    )
     metastore = warehouse.metastore
     ref = sfx.TableRef("sales", "sold_items")
     (pointer,) = metastore.get_partitions(ref).values()
@@ -289,7 +326,12 @@ def test_audit_exits_with_1_where_something_else_moved_a_partition_and_adopt_tak
 
 
 def test_audit_says_why_a_partition_of_another_engine_can_be_no_batch(command, tmp_path) -> None:
-    with contextlib.closing(sqlite3.connect(tmp_path / "warehouse" / "_sfx" / "metastore.sqlite")) as db, db:
+    with (
+        contextlib.closing(
+            sqlite3.connect(tmp_path / "warehouse" / "_sfx" / "metastore.sqlite")
+        ) as db,
+        db,
+    ):
         db.execute(
             "INSERT INTO partitions SELECT id, ?, 'file:///x', 0, NULL, NULL, NULL, '' FROM tables",
             ('["__HIVE_DEFAULT_PARTITION__"]',),
@@ -313,7 +355,9 @@ def test_adopt_takes_a_directory_over(command, tmp_path) -> None:
     assert "2016-10-31" in command("show", "sales.old").stdout
 
 
-def test_adopt_under_another_key_than_the_directories_have_says_what_to_do(command, tmp_path) -> None:
+def test_adopt_under_another_key_than_the_directories_have_says_what_to_do(
+    command, tmp_path
+) -> None:
     target = tmp_path / "old" / "date=2016-10-31"
     target.mkdir(parents=True)
     SOLD.to_parquet(target / "part-0.parquet", index=False)
@@ -325,7 +369,9 @@ def test_adopt_under_another_key_than_the_directories_have_says_what_to_do(comma
     )
 
 
-def test_an_empty_warehouse_says_where_it_lies_since_its_path_may_be_mistyped(command, tmp_path) -> None:
+def test_an_empty_warehouse_says_where_it_lies_since_its_path_may_be_mistyped(
+    command, tmp_path
+) -> None:
     for arguments, out in (((), None), (("--json",), [])):
         done = command("--warehouse", f"embedded://{tmp_path}/typo", "tables", *arguments)
         assert done.returncode == 0
@@ -341,9 +387,13 @@ def test_retain_plans_and_does_nothing_until_it_is_told_to_apply(command, wareho
     assert "1 batch" in plan.stdout
     assert "Nothing was done: add --apply" in plan.stdout
     assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
-    assert command("retain", TABLE, *rule, "--apply").returncode == 2, "there is no terminal to ask on"
+    assert command("retain", TABLE, *rule, "--apply").returncode == 2, (
+        "there is no terminal to ask on"
+    )
     for retired, deleted in ((1, 0), (0, 1)):
-        done = json.loads(command("retain", TABLE, *rule, "--apply", "--yes", "--reason", "old", "--json").stdout)
+        done = json.loads(
+            command("retain", TABLE, *rule, "--apply", "--yes", "--reason", "old", "--json").stdout
+        )
         assert (len(done["retired"]), len(done["deleted"])) == (retired, deleted)
     newest = warehouse.history("sales", "sold_items", [DAY])[0]
     assert (newest.operation.value, newest.reason) == ("retire", "old")
@@ -368,7 +418,9 @@ def test_retain_plans_and_does_nothing_until_it_is_told_to_apply(command, wareho
     ],
     ids=["retain", "erase"],
 )
-def test_who_says_apply_is_asked_if_there_is_anything_to_do(command, warehouse, work, nothing, question) -> None:
+def test_who_says_apply_is_asked_if_there_is_anything_to_do(
+    command, warehouse, work, nothing, question
+) -> None:
     asked = on_a_terminal(warehouse, b"n\n", *work, "--apply")
     assert asked.returncode == 1
     assert question in asked.stderr
@@ -387,10 +439,18 @@ def test_after_a_retention_the_batch_before_is_still_the_batch_before(command, w
     third = warehouse.store_dataframe(SOLD.assign(price=1.0), "sales", "sold_items", [DAY])
     before = warehouse.history("sales", "sold_items", [DAY], limit=1)[0]
     for _ in range(2):  # the first retires the oldest, and nothing is left for the second
-        assert command("retain", TABLE, "--keep-last", "2", "--older-than", "0d", "--apply", "--yes").returncode == 0
+        assert (
+            command(
+                "retain", TABLE, "--keep-last", "2", "--older-than", "0d", "--apply", "--yes"
+            ).returncode
+            == 0
+        )
     assert warehouse.history("sales", "sold_items", [DAY], limit=1)[0].operation.value == "retire"
     told = json.loads(command("diff", TABLE, DAY, "--json").stdout)
-    assert (told["before"]["batches"], told["after"]["batches"]) == ({DAY: before.previous}, dict(third.batches))
+    assert (told["before"]["batches"], told["after"]["batches"]) == (
+        {DAY: before.previous},
+        dict(third.batches),
+    )
     assert command("verify", TABLE, DAY, "--batch", "previous").returncode == 0
     (shown,) = json.loads(command("show", TABLE, "--json").stdout)["partitions"]
     assert shown["at"] == before.at.isoformat()
@@ -409,7 +469,9 @@ def test_erase_plans_and_erases_and_says_what_is_left(command, warehouse) -> Non
     assert "2 batches deleted; 2 batches not due yet, or pinned" in more.stdout
 
 
-def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(command, warehouse) -> None:
+def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(
+    command, warehouse
+) -> None:
     table = warehouse.overview("sales", "sold_items").table
     begun = f"{table.layout.batch_dir(DAY, '20160101000000')}/_manifest.json#{'0a' * 16}"
     place = Path(warehouse.store.uri.removeprefix("file://")) / begun
@@ -441,8 +503,16 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(co
             2,
             "'nonsense' cannot be the type of the partition key",
         ),
-        (("adopt", "sales.old", "/old", "--key", "a b"), 2, "'a b' cannot be the name of a partition key"),
-        (("adopt", "sales.old", "/old", "--key", "day", "--key", "DAY"), 2, "named twice with --key"),
+        (
+            ("adopt", "sales.old", "/old", "--key", "a b"),
+            2,
+            "'a b' cannot be the name of a partition key",
+        ),
+        (
+            ("adopt", "sales.old", "/old", "--key", "day", "--key", "DAY"),
+            2,
+            "named twice with --key",
+        ),
         (("history", TABLE, "20991231"), 1, "PartitionNotFound"),
         (("history", TABLE, "../../etc/passwd"), 1, "InvalidName"),
         (("rollback", TABLE, DAY, "--to", "20010101000000", "--yes"), 1, "never had the batch"),
@@ -450,17 +520,49 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(co
         (("rollback", "--yes"), 2, "--run"),
         (("diff", TABLE, DAY, "--key", "nr"), 1, "no column 'nr'"),
         (("--warehouse", "ftp://host", "tables"), 1, "embedded:///"),
-        (("--warehouse", "/data", "tables"), 1, "embedded:///absolute/path or hive://host:9083?location=s3://"),
-        (("diff", TABLE, DAY, "prevous"), 1, "'prevous' is not a batch ID: type current, previous, or 14 digits"),
+        (
+            ("--warehouse", "/data", "tables"),
+            1,
+            "embedded:///absolute/path or hive://host:9083?location=s3://",
+        ),
+        (
+            ("diff", TABLE, DAY, "prevous"),
+            1,
+            "'prevous' is not a batch ID: type current, previous, or 14 digits",
+        ),
         (("head", TABLE, DAY, "--as-of", "yesterday"), 2, "or how long ago: 36h, 7d"),
         (("--warehouse", "ftp://user:secret@host", "tables"), 1, "leave them out"),
         (("fly",), 2, "No such command"),
-        (("retain", TABLE, "--keep-last", "0", "--older-than", "1d"), 2, "Invalid value for '--keep-last'"),
-        (("retain", TABLE, "--keep-last", "1", "--older-than", "soon"), 2, "'soon' is no length of time"),
-        (("retain", TABLE, "--keep-last", "1", "--older-than", "1d", "--grace", "x"), 2, "'x' is no length of time"),
-        (("erase", TABLE, "--where", "item = 'hat'", "--grace", "1x"), 2, "'1x' is no length of time"),
-        (("hold", TABLE, DAY, "--name", "report", "--until", "2016-11-01"), 1, "InvalidName: until="),
-        (("hold", TABLE, DAY, "--name", "report", "--until", "yesterday"), 2, "or for how long: 36h, 90d"),
+        (
+            ("retain", TABLE, "--keep-last", "0", "--older-than", "1d"),
+            2,
+            "Invalid value for '--keep-last'",
+        ),
+        (
+            ("retain", TABLE, "--keep-last", "1", "--older-than", "soon"),
+            2,
+            "'soon' is no length of time",
+        ),
+        (
+            ("retain", TABLE, "--keep-last", "1", "--older-than", "1d", "--grace", "x"),
+            2,
+            "'x' is no length of time",
+        ),
+        (
+            ("erase", TABLE, "--where", "item = 'hat'", "--grace", "1x"),
+            2,
+            "'1x' is no length of time",
+        ),
+        (
+            ("hold", TABLE, DAY, "--name", "report", "--until", "2016-11-01"),
+            1,
+            "InvalidName: until=",
+        ),
+        (
+            ("hold", TABLE, DAY, "--name", "report", "--until", "yesterday"),
+            2,
+            "or for how long: 36h, 90d",
+        ),
         (("erase", TABLE, "--where", "item LIKE 'h%'"), 1, "is not understood"),
     ],
 )
@@ -480,7 +582,9 @@ def test_what_cannot_be_done_is_said_without_a_traceback(command, arguments, sta
         (("adopt", "sales.old", "{old}", "--key", "day"), "reading the files of sales.old", 2),
     ],
 )
-def test_long_work_shows_how_far_it_has_come_on_a_terminal(warehouse, tmp_path, arguments, shown, parts) -> None:
+def test_long_work_shows_how_far_it_has_come_on_a_terminal(
+    warehouse, tmp_path, arguments, shown, parts
+) -> None:
     for day in ("a", "b"):
         (tmp_path / "old" / day).mkdir(parents=True)
         SOLD.to_parquet(tmp_path / "old" / day / "one.parquet")

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import airflow_sfx as sfx
 from airflow_sfx.cli.main import app
-from airflow_sfx.cli.visible import visible, visible_json
+from airflow_sfx.cli.output import visible, visible_json
 
 SEEN = "\u202egpj.\u2066\u200b\u3164\ufeff\u00ad"
 """What names and partition values may have: direction, width nought."""
@@ -33,11 +33,17 @@ TABLE = "sales.sold_items"
 def nasty(tmp_path) -> Iterator[sfx.Warehouse]:
     """A warehouse whose every text has what a terminal would act on."""
     warehouse = sfx.connect(f"embedded://{tmp_path}/warehouse")
-    writer = sfx.Producer(dag_id=HEARD, run_id=HEARD, task_id=HEARD, user=HEARD, host=HEARD, try_number=1)
+    writer = sfx.Producer(
+        dag_id=HEARD, run_id=HEARD, task_id=HEARD, user=HEARD, host=HEARD, try_number=1
+    )
 
     def store(*items: object, day: str = PARTITION, **options: object) -> sfx.BatchPin:
-        frame = pd.DataFrame({COLUMN: items, "kind": pd.Categorical([HEARD] * len(items)), "n": range(len(items))})
-        return warehouse.store_dataframe(frame, "sales", "sold_items", [day], reason=HEARD, producer=writer, **options)
+        frame = pd.DataFrame(
+            {COLUMN: items, "kind": pd.Categorical([HEARD] * len(items)), "n": range(len(items))}
+        )
+        return warehouse.store_dataframe(
+            frame, "sales", "sold_items", [day], reason=HEARD, producer=writer, **options
+        )
 
     first = store("hat", HEARD)
     warehouse.hold(first, f"report {SEEN}", reason=HEARD)
@@ -58,14 +64,28 @@ COMMANDS: dict[str, list[list[str]]] = {
     "audit": [[], [TABLE, "--files"], ["--json-lines"], [TABLE, "--actor", HEARD]],
     "pin": [[TABLE]],
     "verify": [[TABLE], [f"nothing.there{HEARD}"]],
-    "diff": [[TABLE, PARTITION], [TABLE, PARTITION, "--keys", "n"], [TABLE, PARTITION, "--keys", HEARD]],
-    "rollback": [[TABLE, PARTITION], [TABLE, f"none{SEEN}", "--yes"], [TABLE, PARTITION, "--yes", "--reason", HEARD]],
+    "diff": [
+        [TABLE, PARTITION],
+        [TABLE, PARTITION, "--keys", "n"],
+        [TABLE, PARTITION, "--keys", HEARD],
+    ],
+    "rollback": [
+        [TABLE, PARTITION],
+        [TABLE, f"none{SEEN}", "--yes"],
+        [TABLE, PARTITION, "--yes", "--reason", HEARD],
+    ],
     "publish": [[TABLE, "{staged}", "--reason", HEARD]],
     "repair": [[TABLE]],
     "adopt": [[TABLE, f"/nowhere/{HEARD}"]],
-    "hold": [[TABLE, PARTITION, "--name", f"mine {SEEN}", "--reason", HEARD], [TABLE, PARTITION, "--name", HEARD]],
+    "hold": [
+        [TABLE, PARTITION, "--name", f"mine {SEEN}", "--reason", HEARD],
+        [TABLE, PARTITION, "--name", HEARD],
+    ],
     "holds": [[TABLE]],
-    "release": [[TABLE, "--name", f"report {SEEN}", "--reason", HEARD], [TABLE, "--name", f"none {SEEN}"]],
+    "release": [
+        [TABLE, "--name", f"report {SEEN}", "--reason", HEARD],
+        [TABLE, "--name", f"none {SEEN}"],
+    ],
     "retain": [
         [TABLE, "--keep-last", "1", "--older-than", "0d"],
         [TABLE, "--keep-last", "1", "--older-than", "0d", "--apply", "--yes", "--reason", HEARD],
@@ -85,14 +105,18 @@ COMMANDS: dict[str, list[list[str]]] = {
 def unseen(text: str) -> set[str]:
     """The characters of a text that no reader sees, by their names."""
     kinds = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-    found = {char for char in text if unicodedata.category(char) in kinds or char in "\u3164\U000e0041"}
+    found = {
+        char for char in text if unicodedata.category(char) in kinds or char in "\u3164\U000e0041"
+    }
     return {f"{ord(char):x}" for char in found - {"\n"}}
 
 
 def test_every_command_is_tried() -> None:
     """A new command is added here."""
     names = {one.name or one.callback.__name__ for one in app.registered_commands if one.callback}
-    assert names | {group.name for group in app.registered_groups} == {name for name in COMMANDS if " " not in name}
+    assert names | {group.name for group in app.registered_groups} == {
+        name for name in COMMANDS if " " not in name
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS, ids=ascii)
@@ -108,7 +132,9 @@ def test_no_command_prints_what_a_terminal_acts_on(nasty, name: str) -> None:
             shown += done.output
             if done.exit_code == 0 and more and "--json-lines" not in arguments and name != "stack":
                 json.loads(done.stdout)
-    assert name in ("tables", "repair", "stack", "erase") or "\\u202e" in shown, "the command shows none of it"
+    assert name in ("tables", "repair", "stack", "erase") or "\\u202e" in shown, (
+        "the command shows none of it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +144,9 @@ def test_on_a_terminal_there_is_only_its_own_colour(nasty, arguments: list[str])
     master, terminal = pty.openpty()
     command = [sys.executable, "-m", "airflow_sfx.cli", "--warehouse", nasty.uri, *arguments]
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60"}
-    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment) as process:
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+    ) as process:
         os.close(terminal)
         told = b""
         try:

@@ -15,14 +15,18 @@ MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.
 
 
 @given(MOMENTS, MOMENTS)
-def test_the_next_id_is_greater_than_the_newest_wherever_the_clock_is(now: datetime, newest: datetime) -> None:
+def test_the_next_id_is_greater_than_the_newest_wherever_the_clock_is(
+    now: datetime, newest: datetime
+) -> None:
     assert next_batch_id(now, batch_id_at(newest)) > batch_id_at(newest)
     assert next_batch_id(now, batch_id_at(newest)) >= batch_id_at(now)
 
 
 @given(MOMENTS, MOMENTS)
 def test_ids_sort_as_time(one: datetime, other: datetime) -> None:
-    same_order = (batch_id_at(one) < batch_id_at(other)) == (one.replace(microsecond=0) < other.replace(microsecond=0))
+    same_order = (batch_id_at(one) < batch_id_at(other)) == (
+        one.replace(microsecond=0) < other.replace(microsecond=0)
+    )
     assert same_order
     assert moment_of(batch_id_at(one)) == one.replace(microsecond=0)
 
@@ -35,7 +39,10 @@ def test_a_collision_and_a_clock_behind_take_the_next_second_even_over_midnight(
 
 
 def test_ids_are_in_utc_and_need_a_zone() -> None:
-    assert batch_id_at(datetime(2016, 11, 1, 2, 22, 56, tzinfo=timezone(timedelta(hours=2)))) == "20161101002256"
+    assert (
+        batch_id_at(datetime(2016, 11, 1, 2, 22, 56, tzinfo=timezone(timedelta(hours=2))))
+        == "20161101002256"
+    )
     with pytest.raises(InvalidName, match="no time zone"):
         batch_id_at(datetime(2016, 11, 1))
 

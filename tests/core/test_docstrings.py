@@ -32,6 +32,13 @@ def test_examples_run(name: str, monkeypatch) -> None:
 
 
 def begun(runner: doctest.DocTestRunner) -> dict[str, Any]:
-    (test,) = [test for test in doctest.DocTestFinder().find(airflow_sfx, "airflow_sfx") if test.name == "airflow_sfx"]
+    (test,) = [
+        test
+        for test in doctest.DocTestFinder().find(airflow_sfx, "airflow_sfx")
+        if test.name == "airflow_sfx"
+    ]
     runner.run(test, clear_globs=False)
-    return {name: test.globs[name] for name in ("os", "tempfile", "sfx", "pd", "warehouse", "good", "oops")}
+    return {
+        name: test.globs[name]
+        for name in ("os", "tempfile", "sfx", "pd", "warehouse", "good", "oops")
+    }

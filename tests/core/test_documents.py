@@ -15,8 +15,7 @@ from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.schema import Column
-from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.core.schema import Column, ColumnStatistics
 from airflow_sfx.core.table import TableRef
 
 REF = TableRef("sales", "items")
@@ -29,7 +28,10 @@ MANIFEST = Manifest(
     batch_id="20161101002256",
     schema="p:abc",
     columns=(Column("price", "double"),),
-    files=(DataFile("part-00000.parquet", 10, 3, "ab", "etag"), DataFile("part-00001.parquet", 5, 2)),
+    files=(
+        DataFile("part-00000.parquet", 10, 3, "ab", "etag"),
+        DataFile("part-00001.parquet", 5, 2),
+    ),
     created_at=NOW,
     statistics={"price": ColumnStatistics(1, 0.5, 9.5)},
     producer=Producer(dag_id="d", run_id="r", task_id="t", try_number=1, packages={"pyarrow": "1"}),
@@ -81,20 +83,31 @@ def test_a_forged_pin_is_refused(change: dict[str, object]) -> None:
         ("{}", "it has no database and no table and no location and no batches"),
         ('{"database":"d","table":"t","location":"l"}', "it has no batches"),
         ('{"database":"d","table":3,"location":"l","batches":{}}', "its 'table' is not text"),
-        ('{"database":"d","table":"t","location":"l","batches":[]}', "its batches are not by partition"),
-        ('{"database":"d","table":"t","location":"l","batches":{"20161031":1}}', "its '20161031' is not text"),
+        (
+            '{"database":"d","table":"t","location":"l","batches":[]}',
+            "its batches are not by partition",
+        ),
+        (
+            '{"database":"d","table":"t","location":"l","batches":{"20161031":1}}',
+            "its '20161031' is not text",
+        ),
     ],
 )
 def test_what_is_no_pin_is_refused_and_said_why(text: str, why: str) -> None:
-    with pytest.raises(InvalidName, match=f"is not a pin, since {why}.*: pass what BatchPin.to_json wrote"):
+    with pytest.raises(
+        InvalidName, match=f"is not a pin, since {why}.*: pass what BatchPin.to_json wrote"
+    ):
         BatchPin.from_json(text)
 
 
 @pytest.mark.parametrize("version", [2, 99, "x", None])
 def test_a_pin_of_a_version_that_is_not_known_is_refused(version: object) -> None:
-    text = json.dumps({**json.loads(PIN.to_json()), "version": version, "batches": {"a": "of another kind"}})
+    text = json.dumps(
+        {**json.loads(PIN.to_json()), "version": version, "batches": {"a": "of another kind"}}
+    )
     with pytest.raises(
-        InvalidName, match=f"a pin of version {version!r} and this package reads version 1: install the later"
+        InvalidName,
+        match=f"a pin of version {version!r} and this package reads version 1: install the later",
     ):
         BatchPin.from_json(text)
 
@@ -135,7 +148,8 @@ def test_a_file_outside_of_the_batch_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "members", [{"rows": 1, "files": "x"}, {"batch_id": "x"}, {"created_at": "now"}, {"schema": None}]
+    "members",
+    [{"rows": 1, "files": "x"}, {"batch_id": "x"}, {"created_at": "now"}, {"schema": None}],
 )
 def test_members_of_another_kind_are_refused(members: dict[str, object]) -> None:
     with pytest.raises(InconsistentBatch):
@@ -144,17 +158,34 @@ def test_members_of_another_kind_are_refused(members: dict[str, object]) -> None
 
 def follow(head: LedgerEntry | None, batch: str | None, **options: object) -> LedgerEntry:
     operation = Operation.PUBLISH if batch else Operation.ROLLBACK
-    defaults = {"sequence": head.sequence + 1 if head else 1, "commit": "c", "group": False, "at": NOW, "reason": ""}
+    defaults = {
+        "sequence": head.sequence + 1 if head else 1,
+        "commit": "c",
+        "group": False,
+        "at": NOW,
+        "reason": "",
+    }
     producer = options.pop("producer", Producer())
     latest = head.at if head else None
-    return next_entry(head, Change("p", operation, batch), producer=producer, latest=latest, **{**defaults, **options})
+    return next_entry(
+        head,
+        Change("p", operation, batch),
+        producer=producer,
+        latest=latest,
+        **{**defaults, **options},
+    )
 
 
 def test_entries_tell_what_came_before_and_times_only_grow() -> None:
     first = follow(None, "20161101000001")
     second = follow(first, "20161101000002", at=NOW - timedelta(days=1))
     third = follow(second, None)
-    assert (second.previous, second.parent, second.previous_origin, second.origin) == ("20161101000001", 1, 1, 2)
+    assert (second.previous, second.parent, second.previous_origin, second.origin) == (
+        "20161101000001",
+        1,
+        1,
+        2,
+    )
     assert first.at < second.at < third.at
     assert (third.batch_id, third.origin, third.newest) == (None, 0, "20161101000002")
     for entry in (first, second, third):
@@ -174,7 +205,9 @@ def attempt(number: int, *, task: str = "t", attempt_id: str | None = None) -> P
 def test_an_older_attempt_is_refused_even_after_others_have_written() -> None:
     head = follow(None, "20161101000001", producer=attempt(2))
     head = follow(head, "20161101000002", producer=attempt(1, task="other"))
-    with pytest.raises(StaleAttempt, match=r"attempt 1 .* may not change sales.items p: a newer attempt") as caught:
+    with pytest.raises(
+        StaleAttempt, match=r"attempt 1 .* may not change sales.items p: a newer attempt"
+    ) as caught:
         follow(head, "20161101000003", producer=attempt(1), table="sales.items")
     assert (caught.value.table, caught.value.partition) == ("sales.items", "p")
     assert follow(head, "20161101000003", producer=attempt(2)).batch_id == "20161101000003"

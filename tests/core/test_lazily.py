@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
-PACKAGES = ["airflow_sfx", *(f"airflow_sfx.{name}" for name in ("assets", "hooks", "operators", "sensors", "triggers"))]
+PACKAGES = [
+    "airflow_sfx",
+    *(f"airflow_sfx.{name}" for name in ("assets", "hooks", "operators", "sensors", "triggers")),
+]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

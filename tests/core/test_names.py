@@ -14,7 +14,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.layout import TableLayout
 from airflow_sfx.core.partition import (
     Partition,
     PartitionKey,
@@ -24,6 +23,7 @@ from airflow_sfx.core.partition import (
     partitions_of,
     unescape,
 )
+from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.table import TableRef
 
 TEXT = st.text(min_size=1, max_size=60)
@@ -62,12 +62,32 @@ def test_hives_special_characters_are_encoded_as_hive_does() -> None:
     assert escape("2016-10-31 ü}~") == "2016-10-31 ü}~"
 
 
-TEXTS_REFUSED = ["", "..", ".", "../x", "a/../b", "a\\..\\b", "a\nb", "a\x00b", "\x7f", "\ud800", "x" * 256, "é" * 128]
+TEXTS_REFUSED = [
+    "",
+    "..",
+    ".",
+    "../x",
+    "a/../b",
+    "a\\..\\b",
+    "a\nb",
+    "a\x00b",
+    "\x7f",
+    "\ud800",
+    "x" * 256,
+    "é" * 128,
+]
 
 
 @pytest.mark.parametrize(
     "value",
-    [*TEXTS_REFUSED, "__HIVE_DEFAULT_PARTITION__", 1.5, None, b"x", datetime(2016, 1, 1, tzinfo=UTC)],
+    [
+        *TEXTS_REFUSED,
+        "__HIVE_DEFAULT_PARTITION__",
+        1.5,
+        None,
+        b"x",
+        datetime(2016, 1, 1, tzinfo=UTC),
+    ],
 )
 def test_values_that_are_no_partition_are_refused(value: object) -> None:
     with pytest.raises(InvalidName):
@@ -92,13 +112,22 @@ MISSING = [
     pd.Series(["a", None], dtype="str")[1],
     *(
         pa.scalar(None, kind)
-        for kind in (pa.null(), pa.string(), pa.int64(), pa.bool_(), pa.date32(), pa.timestamp("us"))
+        for kind in (
+            pa.null(),
+            pa.string(),
+            pa.int64(),
+            pa.bool_(),
+            pa.date32(),
+            pa.timestamp("us"),
+        )
     ),
     pa.scalar(float("nan")),
 ]
 
 
-@pytest.mark.parametrize("value", MISSING, ids=lambda value: f"{type(value).__module__}.{type(value).__name__} {value}")
+@pytest.mark.parametrize(
+    "value", MISSING, ids=lambda value: f"{type(value).__module__}.{type(value).__name__} {value}"
+)
 def test_a_missing_value_of_any_library_is_no_partition(value: object) -> None:
     with pytest.raises(InvalidName, match="is a missing value, and a partition must have one"):
         partition_value(value)
@@ -113,7 +142,10 @@ def test_the_text_that_a_missing_value_is_written_as_is_text(text: str) -> None:
 
 def test_the_values_of_an_arrow_column_name_partitions() -> None:
     days = pa.chunked_array([[date(2016, 10, 31)], [date(2016, 11, 1)]])
-    assert [one.values for one in partitions_of(days, 1, table="t")] == [("2016-10-31",), ("2016-11-01",)]
+    assert [one.values for one in partitions_of(days, 1, table="t")] == [
+        ("2016-10-31",),
+        ("2016-11-01",),
+    ]
     texts = pa.array(["a", "b"]).dictionary_encode()
     assert [one.values for one in partitions_of(texts, 1, table="t")] == [("a",), ("b",)]
     assert partition_value(pa.scalar(value=True)) == "true"
@@ -130,7 +162,13 @@ def test_a_text_of_an_enumeration_is_its_value_and_not_its_name() -> None:
 
 def test_values_of_other_types_are_written_as_hive_writes_them() -> None:
     given_ = (7, True, date(2016, 10, 31), datetime(2016, 10, 31, 5, 0, 1), "x" * 255)
-    assert [partition_value(v) for v in given_] == ["7", "true", "2016-10-31", "2016-10-31 05:00:01", "x" * 255]
+    assert [partition_value(v) for v in given_] == [
+        "7",
+        "true",
+        "2016-10-31",
+        "2016-10-31 05:00:01",
+        "x" * 255,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +182,9 @@ def test_values_of_other_types_are_written_as_hive_writes_them() -> None:
         ("string", ["01", "x"], []),
     ],
 )
-def test_a_typed_key_takes_what_reads_back_the_same(kind: str, good: list[str], bad: list[str]) -> None:
+def test_a_typed_key_takes_what_reads_back_the_same(
+    kind: str, good: list[str], bad: list[str]
+) -> None:
     key = PartitionKey("k", kind)
     for value in good:
         key.check(value)
@@ -156,7 +196,10 @@ def test_a_typed_key_takes_what_reads_back_the_same(kind: str, good: list[str], 
 def test_partitions_are_read_by_the_number_of_keys() -> None:
     assert [p.values for p in partitions_of(["a", "b", "a"], 1, table="t")] == [("a",), ("b",)]
     assert [p.values for p in partitions_of([2016, "US"], 2, table="t")] == [("2016", "US")]
-    assert [p.values for p in partitions_of([(1, "a"), (2, "b")], 2, table="t")] == [("1", "a"), ("2", "b")]
+    assert [p.values for p in partitions_of([(1, "a"), (2, "b")], 2, table="t")] == [
+        ("1", "a"),
+        ("2", "b"),
+    ]
     for given_, keys in ((["a"], 2), ([("a", "b")], 1), ("a", 1), ([], 1), (["a", ("b",)], 1)):
         with pytest.raises(InvalidName):
             partitions_of(given_, keys, table="t")
@@ -165,7 +208,14 @@ def test_partitions_are_read_by_the_number_of_keys() -> None:
 def test_keys_of_a_new_table_are_named_once_each() -> None:
     assert partition_keys(None, 1) == (PartitionKey("partition"),)
     assert partition_keys({"Day": "date"}, 1) == (PartitionKey("day", "date"),)
-    for given_, values in ((None, 2), ("day", 1), (["a", "A"], 2), (["a"], 2), ({"a": "float"}, 1), (["a b"], 1)):
+    for given_, values in (
+        (None, 2),
+        ("day", 1),
+        (["a", "A"], 2),
+        (["a"], 2),
+        ({"a": "float"}, 1),
+        (["a b"], 1),
+    ):
         with pytest.raises(InvalidName):
             partition_keys(given_, values)
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from airflow_sfx.core.errors import InconsistentBatch
-from airflow_sfx.core.statistics import ColumnStatistics
+from airflow_sfx.core.schema import ColumnStatistics
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,9 @@ def test_statistics_survive_json(statistics: ColumnStatistics) -> None:
     assert ColumnStatistics.from_json(json.loads(json.dumps(statistics.to_json()))) == statistics
 
 
-@pytest.mark.parametrize("data", [{}, {"nulls": -1}, {"nulls": True}, {"nulls": 1, "min": [1]}, {"nulls": "1"}])
+@pytest.mark.parametrize(
+    "data", [{}, {"nulls": -1}, {"nulls": True}, {"nulls": 1, "min": [1]}, {"nulls": "1"}]
+)
 def test_statistics_that_were_changed_are_noticed(data: dict[str, object]) -> None:
     with pytest.raises(InconsistentBatch):
         ColumnStatistics.from_json(data)

@@ -49,11 +49,22 @@ sys.exit(doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed)
 
 def run_commands(page: Path) -> list[str]:
     """Run the page's `$ ` commands one after another; returns them."""
-    found = [line[2:] for text in blocks(page, "console") for line in text.splitlines() if line.startswith("$ ")]
+    found = [
+        line[2:]
+        for text in blocks(page, "console")
+        for line in text.splitlines()
+        if line.startswith("$ ")
+    ]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for command in found:
         done = subprocess.run(
-            command, shell=True, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command,
+            shell=True,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return found

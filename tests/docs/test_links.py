@@ -9,7 +9,9 @@ import pytest
 
 from tests.docs.pages import ROOT, anchors
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docker").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docker").rglob("*.md")]
+)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -28,11 +30,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_page_can_be_reached_from_the_index() -> None:
     index = ROOT / "docs/README.md"
-    linked = {(index.parent / target.partition("#")[0]).resolve() for target in _LINK.findall(index.read_text())}
+    linked = {
+        (index.parent / target.partition("#")[0]).resolve()
+        for target in _LINK.findall(index.read_text())
+    }
     assert set((ROOT / "docs").glob("*.md")) - linked == {index}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_a_page_names_are_there(page: Path) -> None:
-    named = re.findall(r"`((?:airflow_sfx|bench|dags_examples|docs|tests)/[\w./-]+)`", page.read_text())
+    named = re.findall(
+        r"`((?:airflow_sfx|bench|dags_examples|docs|tests)/[\w./-]+)`", page.read_text()
+    )
     assert [name for name in named if not (ROOT / name).exists()] == []

@@ -26,10 +26,13 @@ def test_the_readmes_five_minutes_run_as_shown(new_user: Path) -> None:
     assert (new_user / ".sfx/warehouse/sales.db/sold_items/20161031").is_dir()
 
 
-def test_the_readmes_five_minutes_run_on_a_hive_metastore_and_s3(new_user: Path, stack, monkeypatch) -> None:
+def test_the_readmes_five_minutes_run_on_a_hive_metastore_and_s3(
+    new_user: Path, stack, monkeypatch
+) -> None:
     drop_databases(f"127.0.0.1:{stack.metastore_port}")
     monkeypatch.setenv(
-        "SFX_WAREHOUSE", f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{uuid.uuid4().hex}"
+        "SFX_WAREHOUSE",
+        f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{uuid.uuid4().hex}",
     )
     page = ROOT / "README.md"
     assert run_sessions(page) > 10
@@ -45,7 +48,8 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "examples"), [("warehouse", 50), ("retention", 18), ("errors", 8), ("engines", 6), ("moving", 12)]
+    ("name", "examples"),
+    [("warehouse", 50), ("retention", 18), ("errors", 8), ("engines", 6), ("moving", 12)],
 )
 def test_a_page_of_python_sessions_runs_as_shown(name: str, examples: int, new_user: Path) -> None:
     assert run_sessions(ROOT / f"docs/{name}.md") >= examples
@@ -62,7 +66,12 @@ def policed(stack) -> Iterator[str]:
     """A prefix of the bucket, under the policy that the page shows."""
     prefix = uuid.uuid4().hex
     (policy,) = blocks(ROOT / "docs/metastores.md", "json")
-    for name, value in (("BUCKET", "warehouse"), ("PREFIX", prefix), ("ACCOUNT", "1" * 12), ("RETENTION", "keeper")):
+    for name, value in (
+        ("BUCKET", "warehouse"),
+        ("PREFIX", prefix),
+        ("ACCOUNT", "1" * 12),
+        ("RETENTION", "keeper"),
+    ):
         policy = policy.replace(name, value)
     s3 = boto3.client("s3")
     s3.put_bucket_policy(Bucket="warehouse", Policy=policy)
@@ -71,18 +80,34 @@ def policed(stack) -> Iterator[str]:
 
 
 def test_the_bucket_policy_denies_deletes_and_lets_batches_be_written(policed: str, stack) -> None:
-    warehouse = sfx.connect(f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{policed}")
-    first, _ = (warehouse.store_dataframe(pd.DataFrame({"n": [n]}), "policed", f"t{policed}") for n in (1, 2))
+    warehouse = sfx.connect(
+        f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{policed}"
+    )
+    first, _ = (
+        warehouse.store_dataframe(pd.DataFrame({"n": [n]}), "policed", f"t{policed}")
+        for n in (1, 2)
+    )
     s3 = boto3.client("s3")
     found = s3.list_objects_v2(Bucket="warehouse", Prefix=f"{policed}/policed.db")["Contents"]
     (key,) = [one["Key"] for one in found if f"{first.batch_id}/part" in one["Key"]]
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.delete_object(Bucket="warehouse", Key=key)
-    assert warehouse.load_dataframe(warehouse.rollback("policed", f"t{policed}"))["n"].tolist() == [1]
+    assert warehouse.load_dataframe(warehouse.rollback("policed", f"t{policed}"))["n"].tolist() == [
+        1
+    ]
 
 
 def test_no_page_has_a_block_that_is_not_run() -> None:
-    here = {"README", "warehouse", "retention", "errors", "engines", "moving", "spark", "metastores"}
+    here = {
+        "README",
+        "warehouse",
+        "retention",
+        "errors",
+        "engines",
+        "moving",
+        "spark",
+        "metastores",
+    }
     elsewhere = {"cli", "undo"} | {
         "airflow",
         "testing",
@@ -97,6 +122,10 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
 
 
 def test_contributing_lists_what_make_offers() -> None:
-    offered = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    written = re.findall(r"^    make (\w+) +# (.+)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)[:7]
+    offered = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    written = re.findall(
+        r"^    make (\w+) +# (.+)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+    )[:7]
     assert written == re.findall(r"^  make (\w+) +(.+)$", offered, re.MULTILINE)

@@ -26,9 +26,19 @@ from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs/reference.md"
 ROW = re.compile(r"^\| (`.+?`.*?) \|.* \| (.+) \|$", re.MULTILINE)
-ERRORS = {name for name in sfx.__all__ if inspect.isclass(value := getattr(sfx, name)) and issubclass(value, Exception)}
+ERRORS = {
+    name
+    for name in sfx.__all__
+    if inspect.isclass(value := getattr(sfx, name)) and issubclass(value, Exception)
+}
 PYTHON = [name for name in sfx.__all__ if name not in ERRORS | {"__version__", "checks"}]
-ROOMS = (airflow_sfx.checks, airflow_sfx.hooks, airflow_sfx.operators, airflow_sfx.sensors, airflow_sfx.assets)
+ROOMS = (
+    airflow_sfx.checks,
+    airflow_sfx.hooks,
+    airflow_sfx.operators,
+    airflow_sfx.sensors,
+    airflow_sfx.assets,
+)
 NAMES = [*PYTHON, *(name for room in ROOMS for name in room.__all__), "@task.batch"]
 CALLED = [
     getattr(room, name)
@@ -36,7 +46,11 @@ CALLED = [
     for name in room.__all__
     if name not in ERRORS | {"__version__", "checks"}
 ]
-CALLED += [method for name, method in inspect.getmembers(sfx.Warehouse, inspect.isfunction) if not name.startswith("_")]
+CALLED += [
+    method
+    for name, method in inspect.getmembers(sfx.Warehouse, inspect.isfunction)
+    if not name.startswith("_")
+]
 CALLED += [
     getattr(value, name)
     for value in (sfx.BatchPin, sfx.Producer, sfx.TableRef)
@@ -58,15 +72,19 @@ def shown() -> dict[str, list[Path]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_name_is_in_a_block_of_the_page_that_the_reference_names(name: str, shown: dict[str, list[Path]]) -> None:
+def test_each_name_is_in_a_block_of_the_page_that_the_reference_names(
+    name: str, shown: dict[str, list[Path]]
+) -> None:
     assert name in shown, f"{PAGE} has no row for {name}"
-    assert any(re.search(rf"(?<!\w){re.escape(name)}\b", _run_text(page)) for page in shown[name]), (
-        f"{name}: {shown[name]}"
-    )
+    assert any(
+        re.search(rf"(?<!\w){re.escape(name)}\b", _run_text(page)) for page in shown[name]
+    ), f"{name}: {shown[name]}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_is_on_the_page_that_the_reference_names(command: str, shown: dict[str, list[Path]]) -> None:
+def test_each_command_is_on_the_page_that_the_reference_names(
+    command: str, shown: dict[str, list[Path]]
+) -> None:
     assert any(re.search(rf"sfx {command}\b", page.read_text()) for page in shown[f"sfx {command}"])
 
 
@@ -76,8 +94,12 @@ def test_each_error_is_on_its_page() -> None:
 
 
 def test_each_method_that_only_a_warehouse_has_is_named() -> None:
-    (alone,) = re.findall(r"^Of `Warehouse` alone, (.*?)\n\n", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    methods = {name for name, _ in inspect.getmembers(sfx.Warehouse, inspect.isfunction) if name[0] != "_"}
+    (alone,) = re.findall(
+        r"^Of `Warehouse` alone, (.*?)\n\n", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    methods = {
+        name for name, _ in inspect.getmembers(sfx.Warehouse, inspect.isfunction) if name[0] != "_"
+    }
     assert set(re.findall(r"`(\w+)`", alone)) == methods - set(sfx.__all__)
 
 
@@ -105,7 +127,9 @@ def site(tmp_path_factory) -> str:
     return "\n".join(page.read_text() for page in folder.rglob("*.html"))
 
 
-@pytest.mark.parametrize("name", [*(name for name in NAMES if name != "@task.batch"), *sorted(ERRORS), "batch_task"])
+@pytest.mark.parametrize(
+    "name", [*(name for name in NAMES if name != "@task.batch"), *sorted(ERRORS), "batch_task"]
+)
 def test_each_name_has_an_entry_with_its_text_in_the_site(name: str, site: str) -> None:
     entry = site.partition(f'<section id="{name}">')[2].partition("</section>")[0]
     assert '<div class="docstring">' in entry
@@ -122,5 +146,7 @@ def _section(text: str, name: str) -> str:
 def _run_text(page: Path) -> str:
     text = page.read_text()
     return (
-        text if page.suffix == ".py" else "\n".join(re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+        text
+        if page.suffix == ".py"
+        else "\n".join(re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
     )

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_sfx.frames.kinds import table_columns
-from airflow_sfx.frames.output import read_table, to_output
+from airflow_sfx.frames.outputs import read_table, to_output
+from airflow_sfx.frames.schema.kinds import table_columns
 from tests.frames.builders import arrow, category, objects, stored
 
 PAGE = Path(__file__).parents[2] / "docs/warehouse.md"
@@ -45,9 +45,12 @@ ROWS: dict[str, list[Any]] = {
     "`date`": [objects(DAY), arrow(pa.date32(), DAY)],
     "`time`; Arrow's `time32`, `time64`": [objects(dt.time(5)), arrow(pa.time32("s"), dt.time(5))],
     "`timedelta64[s]`, `[ms]`, `[us]`, `[ns]`": [
-        pd.Series(pd.to_timedelta([1], unit="s")).astype(f"timedelta64[{u}]") for u in ("s", "ms", "us", "ns")
+        pd.Series(pd.to_timedelta([1], unit="s")).astype(f"timedelta64[{u}]")
+        for u in ("s", "ms", "us", "ns")
     ],
-    "`timedelta64[ns]` that begins with finer values": [pd.Series(np.array([1], dtype="timedelta64[ns]"))],
+    "`timedelta64[ns]` that begins with finer values": [
+        pd.Series(np.array([1], dtype="timedelta64[ns]"))
+    ],
     "`period[M]`": [pd.Series(pd.PeriodIndex(["2016-10"], freq="M"))],
     "an interval": [pd.Series(pd.arrays.IntervalArray.from_breaks([0, 1]))],
     "`UUID`": [objects(uuid.UUID(int=5))],
@@ -64,7 +67,8 @@ def parquet_types(file: Any) -> str:
     schema = pq.ParquetFile(pa.BufferReader(file.source)).schema
     leaves = [schema.column(position) for position in range(len(schema))]
     names = [
-        leaf.physical_type + ("" if leaf.logical_type.type == "NONE" else f" ({leaf.logical_type.type})")
+        leaf.physical_type
+        + ("" if leaf.logical_type.type == "NONE" else f" ({leaf.logical_type.type})")
         for leaf in leaves
     ]
     apart = all(leaf.path.startswith("__sfx_open__") for leaf in leaves)
@@ -85,6 +89,10 @@ def row(label: str, examples: list[pd.Series]) -> str:
 
 
 def test_the_table_of_types_says_what_happens() -> None:
-    lines = [f"| {' | '.join(HEADINGS)} |", "|---|---|---|---|---|", *(row(*one) for one in ROWS.items())]
+    lines = [
+        f"| {' | '.join(HEADINGS)} |",
+        "|---|---|---|---|---|",
+        *(row(*one) for one in ROWS.items()),
+    ]
     table = "\n".join(lines)
     assert table in PAGE.read_text(), f"docs/warehouse.md is to have this table:\n{table}"

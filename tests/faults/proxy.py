@@ -19,16 +19,23 @@ class FaultProxy:
 
     Args:
         port: The server's port.
-        odds: How likely each fault is at a request or reply; a number as in ``"503"`` is an HTTP status that is answered
-            in the server's place (409 to conditional creates alone, as S3 does; 404 to reads of objects that were just
-            written, and ``"old list"`` repeats what a listing said before them, as a replica does that lags).
+        odds: How likely each fault is at a request or reply; a number as in ``"503"`` is an HTTP
+            status that is answered in the server's place (409 to conditional creates alone, as S3
+            does; 404 to reads of objects that were just written, and ``"old list"`` repeats what a
+            listing said before them, as a replica does that lags).
         seed: What decides which.
         stall_seconds: How long a stall takes.
         lag_seconds: For how long an object counts as just written.
     """
 
     def __init__(
-        self, port: int, odds: Mapping[str, float], *, seed: int, stall_seconds: float = 1.0, lag_seconds: float = 2.0
+        self,
+        port: int,
+        odds: Mapping[str, float],
+        *,
+        seed: int,
+        stall_seconds: float = 1.0,
+        lag_seconds: float = 2.0,
     ) -> None:
         self._upstream = port
         self._odds = odds
@@ -114,7 +121,9 @@ class FaultProxy:
         impossible = {"lost reply"}
         if b"if-none-match" not in talk.asked.lower():
             impossible.add("409")
-        if talk.method not in (b"GET", b"HEAD") or not self._fresh(self._written.get(talk.target, -self._lag)):
+        if talk.method not in (b"GET", b"HEAD") or not self._fresh(
+            self._written.get(talk.target, -self._lag)
+        ):
             impossible.add("404")
         if not (talk.is_list and self._fresh(self._listed.get(talk.target, (-self._lag,))[0])):
             impossible.add("old list")
@@ -170,7 +179,12 @@ class _Talk:
 
 @contextlib.contextmanager
 def proxy(
-    port: int, odds: Mapping[str, float], *, seed: int, stall_seconds: float = 1.0, lag_seconds: float = 2.0
+    port: int,
+    odds: Mapping[str, float],
+    *,
+    seed: int,
+    stall_seconds: float = 1.0,
+    lag_seconds: float = 2.0,
 ) -> Iterator[FaultProxy]:
     """A running proxy."""
     made = FaultProxy(port, odds, seed=seed, stall_seconds=stall_seconds, lag_seconds=lag_seconds)

@@ -65,12 +65,16 @@ def write(uri: str, number: int, stores: int, run: Run) -> None:
         days = choose.choice([DAYS[:1], DAYS[1:], DAYS])
         began = time.monotonic()
         try:
-            pin = warehouse.store_dataframe(frame(mark, days), "faulty", "items", partition_by=["day"])
+            pin = warehouse.store_dataframe(
+                frame(mark, days), "faulty", "items", partition_by=["day"]
+            )
             batches = dict(pin.batches)
         except (sfx.WarehouseUnavailable, sfx.CommitConflict):
             batches = None
         with run.lock:
-            run.done.append(Done(mark, days, began, time.monotonic() if batches else math.inf, batches))
+            run.done.append(
+                Done(mark, days, began, time.monotonic() if batches else math.inf, batches)
+            )
 
 
 def read(uri: str, stop: threading.Event, run: Run) -> None:
@@ -103,11 +107,15 @@ def check(warehouse: Warehouse, run: Run) -> None:
         assert acknowledged <= set(batches), "an acknowledged commit is lost"
         assert len({one.mark for one in order}) == len(order), "a store was published twice"
         for place, one in enumerate(order):
-            assert all(one.began < later.ended for later in order[place:]), "the order is not that of real time"
+            assert all(one.began < later.ended for later in order[place:]), (
+                "the order is not that of real time"
+            )
     for one in run.done:
         if len(one.days) > 1:
             there = [
-                any(e.batch_id == b for e in warehouse.history("faulty", "items", [day], limit=None))
+                any(
+                    e.batch_id == b for e in warehouse.history("faulty", "items", [day], limit=None)
+                )
                 for day, b in (one.batches or {}).items()
             ]
             assert len(set(there)) <= 1, "a change of two partitions happened by half"
@@ -116,7 +124,10 @@ def check(warehouse: Warehouse, run: Run) -> None:
 def run_under(uri: str, *, writers: int, stores: int, run: Run | None = None) -> Run:
     run, stop = run or Run(), threading.Event()
     readers = [threading.Thread(target=read, args=(uri, stop, run)) for _ in range(2)]
-    threads = [threading.Thread(target=write, args=(uri, number, stores, run)) for number in range(1, writers + 1)]
+    threads = [
+        threading.Thread(target=write, args=(uri, number, stores, run))
+        for number in range(1, writers + 1)
+    ]
     for thread in (*readers, *threads):
         thread.start()
     for thread in threads:
@@ -128,7 +139,9 @@ def run_under(uri: str, *, writers: int, stores: int, run: Run | None = None) ->
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_commit_is_lost_and_no_read_fails_while_connections_break_and_servers_refuse(stack, seed: int) -> None:
+def test_no_commit_is_lost_and_no_read_fails_while_connections_break_and_servers_refuse(
+    stack, seed: int
+) -> None:
     drop_databases(f"127.0.0.1:{stack.metastore_port}")
     place = f"s3://warehouse/faulty/{uuid.uuid4().hex}"
     direct = connect(f"hive://127.0.0.1:{stack.metastore_port}?location={place}")
@@ -137,7 +150,9 @@ def test_no_commit_is_lost_and_no_read_fails_while_connections_break_and_servers
         proxy(stack.metastore_port, CONNECTION_FAULTS, seed=seed) as hive,
         proxy(stack.ports["s3"], HTTP_FAULTS, seed=seed) as s3,
     ):
-        uri = f"hive://127.0.0.1:{hive.port}?location={place}&endpoint_url=http://127.0.0.1:{s3.port}"
+        uri = (
+            f"hive://127.0.0.1:{hive.port}?location={place}&endpoint_url=http://127.0.0.1:{s3.port}"
+        )
         run = run_under(uri, writers=3, stores=15)
         faults = hive.done + s3.done
     assert {"reset", "lost reply", "503"} <= set(faults), faults
@@ -171,7 +186,9 @@ def test_servers_that_stall_for_ten_seconds_lose_no_commit_and_fail_no_read(stac
         proxy(stack.metastore_port, LONG_STALLS, seed=1, stall_seconds=10.0) as hive,
         proxy(stack.ports["s3"], LONG_STALLS, seed=1, stall_seconds=10.0) as s3,
     ):
-        uri = f"hive://127.0.0.1:{hive.port}?location={place}&endpoint_url=http://127.0.0.1:{s3.port}"
+        uri = (
+            f"hive://127.0.0.1:{hive.port}?location={place}&endpoint_url=http://127.0.0.1:{s3.port}"
+        )
         run = run_under(uri, writers=2, stores=6)
         assert (hive.done + s3.done)["stall"] > 0
     check_all(direct, run, stack.metastore_port, reads=2)  # one stall is as long as the rest
@@ -195,11 +212,15 @@ def check_all(direct: Warehouse, run: Run, metastore_port: int, *, reads: int = 
     assert sum(one.batches is not None for one in run.done) > len(run.done) // 2
     check(direct, run)
     direct.repair("faulty", "items")
-    assert direct.repair("faulty", "items") == [] or all(not one.done for one in direct.repair("faulty", "items"))
+    assert direct.repair("faulty", "items") == [] or all(
+        not one.done for one in direct.repair("faulty", "items")
+    )
     for day in DAYS:
         head = direct.history("faulty", "items", [day])[0]
         pointer = direct.metastore.get_partitions(sfx.TableRef("faulty", "items"))
-        (current,) = [info.batch_id for partition, info in pointer.items() if partition.values == (day,)]
+        (current,) = [
+            info.batch_id for partition, info in pointer.items() if partition.values == (day,)
+        ]
         assert current == head.batch_id
     assert locks(metastore_port) == []
 

@@ -12,14 +12,20 @@ from contextlib import ExitStack
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.core.patience import TRY_SECONDS, UPLOAD_SECONDS, Patience, patient_for
+from airflow_sfx.core.io.timeouts import TRY_SECONDS, UPLOAD_SECONDS, Timeouts, timeouts_of
 from airflow_sfx.metastore.glue import GlueMetastore
 from airflow_sfx.metastore.hive_client import Address, HiveClients
-from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.factory import open_store
 from airflow_sfx.storage.s3 import S3Access
 from airflow_sfx.warehouse.connect import connect
 from tests.docs.pages import ROOT
-from tests.faults.silent_server import back_after, black_hole, hanging, hanging_in_the_body, refusing
+from tests.faults.silent_server import (
+    back_after,
+    black_hole,
+    hanging,
+    hanging_in_the_body,
+    refusing,
+)
 
 PAGE = 10.0
 SLACK = 8.0
@@ -40,7 +46,9 @@ def s3(port: int) -> Callable[[], object]:
 
 
 def glue(port: int) -> Callable[[], object]:
-    metastore = connect(f"glue://eu-west-1?location=s3://data/p&glue_endpoint_url=http://127.0.0.1:{port}").metastore
+    metastore = connect(
+        f"glue://eu-west-1?location=s3://data/p&glue_endpoint_url=http://127.0.0.1:{port}"
+    ).metastore
     assert isinstance(metastore, GlueMetastore)
     return metastore.databases
 
@@ -54,7 +62,7 @@ def hive(port: int) -> Callable[[], object]:
 
 def timed(call: Callable[[], object], seconds: float) -> tuple[float, object]:
     begin = time.monotonic()
-    with patient_for(seconds):
+    with timeouts_of(seconds):
         try:
             found = call()
         except sfx.WarehouseUnavailable as error:
@@ -79,7 +87,9 @@ SERVERS = {
 }
 
 
-def test_servers_are_waited_for_as_long_as_the_page_says_and_one_that_starts_again_in_twenty_seconds_is_used() -> None:
+def test_servers_are_waited_for_as_long_as_the_page_says_and_one_that_starts_again_in_twenty_seconds_is_used() -> (
+    None
+):
     with ExitStack() as stack, ThreadPoolExecutor(32) as pool:
         calls = callers(stack)
         waiting = {
@@ -87,7 +97,8 @@ def test_servers_are_waited_for_as_long_as_the_page_says_and_one_that_starts_aga
             for seconds in (PAGE, TRY_SECONDS)
         }
         store = open_store(
-            "s3://data/prefix", S3Access(endpoint=f"http://127.0.0.1:{stack.enter_context(back_after(20))}")
+            "s3://data/prefix",
+            S3Access(endpoint=f"http://127.0.0.1:{stack.enter_context(back_after(20))}"),
         )
         read = pool.submit(timed, lambda: store.get("a"), TRY_SECONDS)
         created = pool.submit(timed, lambda: store.put_if_absent("b", b"1"), TRY_SECONDS)
@@ -96,7 +107,9 @@ def test_servers_are_waited_for_as_long_as_the_page_says_and_one_that_starts_aga
         for seconds, futures in waiting.items():
             found = {name: future.result() for name, future in futures.items()}
             took = {name: round(taken, 1) for name, (taken, _) in found.items()}
-            assert all(isinstance(error, sfx.WarehouseUnavailable) for _, error in found.values()), found
+            assert all(
+                isinstance(error, sfx.WarehouseUnavailable) for _, error in found.values()
+            ), found
             assert all(seconds - 1 <= taken <= seconds + SLACK for taken in took.values()), took
 
 
@@ -104,14 +117,14 @@ def test_the_limits_are_those_that_the_page_says() -> None:
     rows = re.findall(r"^\|(.+?)\|(.*?)\|(.*?)\|$", (ROOT / "docs/s3.md").read_text(), re.MULTILINE)
     said = {what: (task.strip(), page.strip()) for what, task, page in rows if task.endswith(" s ")}
 
-    def limits(choose: Callable[[Patience], float]) -> tuple[str, str]:
-        return f"{choose(Patience()):.0f} s", f"{choose(Patience(PAGE)):.0f} s"
+    def limits(choose: Callable[[Timeouts], float]) -> tuple[str, str]:
+        return f"{choose(Timeouts()):.0f} s", f"{choose(Timeouts(PAGE)):.0f} s"
 
     assert list(said.values()) == [
         limits(lambda one: one.total),
         limits(lambda one: one.connect),
         limits(lambda one: one.answer),
-        (f"{UPLOAD_SECONDS:.0f} s", f"{Patience(PAGE).answer:.0f} s"),
+        (f"{UPLOAD_SECONDS:.0f} s", f"{Timeouts(PAGE).answer:.0f} s"),
     ]
-    access = (ROOT / "airflow_sfx/plugin/web/access.py").read_text()
+    access = (ROOT / "airflow_sfx/plugin/web/security.py").read_text()
     assert f"PATIENCE = {PAGE}" in access

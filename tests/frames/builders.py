@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from airflow_sfx.frames.kinds import table_columns
-from airflow_sfx.frames.output import SourceFile, read_table, to_output
-from airflow_sfx.frames.parquet import Encoder
-from airflow_sfx.frames.physical import units_of
-from airflow_sfx.frames.schema_text import schema_from_text, schema_to_text
-from airflow_sfx.frames.source import to_source
-from airflow_sfx.frames.split import split_by
+from airflow_sfx.frames.inputs import to_source
+from airflow_sfx.frames.outputs import SourceFile, read_table, to_output
+from airflow_sfx.frames.parquet.writer import Encoder
+from airflow_sfx.frames.partitioning import split_by
+from airflow_sfx.frames.schema.codec import schema_from_text, schema_to_text
+from airflow_sfx.frames.schema.kinds import table_columns
+from airflow_sfx.frames.schema.physical import units_of
 
 NS = "datetime64[ns]"
 TIMES = ["2016-10-31 01:02:03", None, "1969-12-31 23:59:59"]
@@ -52,7 +52,17 @@ COLUMNS: dict[str, pd.Series] = {
     "bool": pd.Series([True, False, True]),
     **{
         kind: pd.Series([1, None, 100], dtype=kind)
-        for kind in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "Float32", "Float64")
+        for kind in (
+            "Int8",
+            "Int16",
+            "Int32",
+            "Int64",
+            "UInt8",
+            "UInt16",
+            "UInt32",
+            "Float32",
+            "Float64",
+        )
     },
     "UInt64": pd.Series([2**63 + 5, None, 1], dtype="UInt64"),
     "Int64 above 2**53": pd.Series([2**60 + 1, None, 1], dtype="Int64"),
@@ -95,13 +105,19 @@ COLUMNS: dict[str, pd.Series] = {
         for unit in ("s", "ms", "us", "ns")
     },
     "datetime64[ns] with nanoseconds": pd.Series(np.array([1, 1_000_000_001], dtype=NS)),
-    "datetime64[s] far away": pd.Series(np.array(["0001-01-01", "9999-12-31"], dtype="datetime64[s]")),
-    "datetime64[us, UTC]": pd.Series(pd.to_datetime(TIMES, utc=True)),
-    "datetime64[ns, Europe/Berlin]": pd.Series(pd.to_datetime(TIMES)).astype(NS).dt.tz_localize("Europe/Berlin"),
-    "datetime64[ns, Asia/Kolkata] with nanoseconds": pd.Series(np.array([1, 2], dtype=NS)).dt.tz_localize(
-        "Asia/Kolkata"
+    "datetime64[s] far away": pd.Series(
+        np.array(["0001-01-01", "9999-12-31"], dtype="datetime64[s]")
     ),
-    "datetime64[us, +02:00]": pd.Series(pd.to_datetime(TIMES)).dt.tz_localize(dt.timezone(dt.timedelta(hours=2))),
+    "datetime64[us, UTC]": pd.Series(pd.to_datetime(TIMES, utc=True)),
+    "datetime64[ns, Europe/Berlin]": pd.Series(pd.to_datetime(TIMES))
+    .astype(NS)
+    .dt.tz_localize("Europe/Berlin"),
+    "datetime64[ns, Asia/Kolkata] with nanoseconds": pd.Series(
+        np.array([1, 2], dtype=NS)
+    ).dt.tz_localize("Asia/Kolkata"),
+    "datetime64[us, +02:00]": pd.Series(pd.to_datetime(TIMES)).dt.tz_localize(
+        dt.timezone(dt.timedelta(hours=2))
+    ),
     **{
         f"timedelta64[{unit}]": pd.Series(np.array([1, -1, "NaT"], dtype=f"timedelta64[{unit}]"))
         for unit in ("s", "ms", "us", "ns")
@@ -109,8 +125,12 @@ COLUMNS: dict[str, pd.Series] = {
     "period[M]": pd.Series(pd.PeriodIndex(["2016-10", None], freq="M")),
     "period[W-MON]": pd.Series(pd.PeriodIndex(["2016-10-31"], freq="W-MON")),
     "interval of int": pd.Series(pd.arrays.IntervalArray.from_breaks([0, 1, 5], closed="left")),
-    "interval of time": pd.Series(pd.arrays.IntervalArray.from_breaks(pd.date_range("2016", periods=3, tz="UTC"))),
-    "interval with NaN": pd.Series(pd.arrays.IntervalArray.from_arrays([1.5, np.nan], [2.5, np.nan])),
+    "interval of time": pd.Series(
+        pd.arrays.IntervalArray.from_breaks(pd.date_range("2016", periods=3, tz="UTC"))
+    ),
+    "interval with NaN": pd.Series(
+        pd.arrays.IntervalArray.from_arrays([1.5, np.nan], [2.5, np.nan])
+    ),
     "category": category(["a", None, "b", "a"], ["b", "a", "unused"]),
     "category, ordered": category(["low", "high"], ["low", "mid", "high"], ordered=True),
     "category of str objects": category(["a", "b"], pd.Index(["b", "a"], dtype=object)),
@@ -119,14 +139,23 @@ COLUMNS: dict[str, pd.Series] = {
     "category of bool": category([True, None], [True, False]),
     "category of Int64": category([1, 2], pd.array([2, 1], dtype="Int64")),
     "category of string": category(["a"], pd.array(["b", "a"], dtype="string")),
-    "category of date": category([dt.date(2016, 10, 31)], pd.Index([dt.date(2016, 10, 31)], dtype=object)),
-    "category of Decimal": category([Decimal("1.5")], pd.Index([Decimal("1.5"), Decimal("2.0")], dtype=object)),
+    "category of date": category(
+        [dt.date(2016, 10, 31)], pd.Index([dt.date(2016, 10, 31)], dtype=object)
+    ),
+    "category of Decimal": category(
+        [Decimal("1.5")], pd.Index([Decimal("1.5"), Decimal("2.0")], dtype=object)
+    ),
     "category of datetime": category(pd.to_datetime(["2016"]), pd.to_datetime(["2017", "2016"])),
     "category of zoned datetime": category(
-        pd.to_datetime(["2016"]).tz_localize("Europe/Berlin"), pd.to_datetime(["2016"]).tz_localize("Europe/Berlin")
+        pd.to_datetime(["2016"]).tz_localize("Europe/Berlin"),
+        pd.to_datetime(["2016"]).tz_localize("Europe/Berlin"),
     ),
-    "category of timedelta": category(pd.to_timedelta([1], unit="s"), pd.to_timedelta([1, 2], unit="s")),
-    "category of period": category(pd.PeriodIndex(["2016-10"], freq="M"), pd.PeriodIndex(["2016-10"], freq="M")),
+    "category of timedelta": category(
+        pd.to_timedelta([1], unit="s"), pd.to_timedelta([1, 2], unit="s")
+    ),
+    "category of period": category(
+        pd.PeriodIndex(["2016-10"], freq="M"), pd.PeriodIndex(["2016-10"], freq="M")
+    ),
     "category of interval": pd.Series(pd.cut([1.0, 2.0, np.nan, 4.0], 3)),
     "category without categories": category([None, None], []),
     "arrow int8": arrow(pa.int8(), 1, None),
@@ -139,7 +168,9 @@ COLUMNS: dict[str, pd.Series] = {
     "arrow list": arrow(pa.list_(pa.int64()), [1, None], None, []),
     "arrow list of null": arrow(pa.list_(pa.null()), [None], []),
     "arrow fixed list": arrow(pa.list_(pa.int16(), 2), [1, 2], None),
-    "arrow struct": arrow(pa.struct([("A", pa.duration("s")), ("b", pa.list_(pa.uint8()))]), {"A": 5, "b": [1]}, None),
+    "arrow struct": arrow(
+        pa.struct([("A", pa.duration("s")), ("b", pa.list_(pa.uint8()))]), {"A": 5, "b": [1]}, None
+    ),
     "arrow map": arrow(pa.map_(pa.string(), pa.time64("us")), [("k", dt.time(5))], None, []),
 }
 
@@ -195,7 +226,12 @@ def stored_by(data: Any, keys: list[str]) -> list[SourceFile]:
     logical = schema_from_text(schema_to_text(source.logical))
     units = units_of(table_columns(logical))
     return [
-        SourceFile(parquet(part, keys=keys, units=units), logical, dict(zip(keys, values, strict=True)), len(part))
+        SourceFile(
+            parquet(part, keys=keys, units=units),
+            logical,
+            dict(zip(keys, values, strict=True)),
+            len(part),
+        )
         for values, part in split_by(source.table, keys)
     ]
 
@@ -209,7 +245,9 @@ def sales() -> pd.DataFrame:
             "n": np.arange(100, dtype="uint16"),
             "shop": pd.Categorical(["Oslo", "Lima"] * 50, categories=["Lima", "Oslo", "Rome"]),
             "took": pd.to_timedelta(np.arange(100), unit="s"),
-            "at": pd.date_range("2016-10-31", periods=100, freq="h", tz="Europe/Berlin").as_unit("us"),
+            "at": pd.date_range("2016-10-31", periods=100, freq="h", tz="Europe/Berlin").as_unit(
+                "us"
+            ),
             "note": ["x", None] * 50,
         }
     )
@@ -230,4 +268,6 @@ def assert_same(back: pd.DataFrame, frame: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(back, frame, check_exact=True, check_column_type="exact")
     for position, dtype in enumerate(frame.dtypes):
         if str(dtype) == "object":
-            assert list(map(type, back.iloc[:, position])) == list(map(type, frame.iloc[:, position]))
+            assert list(map(type, back.iloc[:, position])) == list(
+                map(type, frame.iloc[:, position])
+            )

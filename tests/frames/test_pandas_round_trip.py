@@ -13,12 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
-from airflow_sfx.frames.output import read_table, to_output
-from airflow_sfx.frames.source import to_source
-from tests.frames.builders import COLUMNS, REFUSED, assert_same, category, objects, round_trip, stored, stored_by
+from airflow_sfx.frames.inputs import to_source
+from airflow_sfx.frames.outputs import read_table, to_output
+from tests.frames.builders import (
+    COLUMNS,
+    REFUSED,
+    assert_same,
+    category,
+    objects,
+    round_trip,
+    stored,
+    stored_by,
+)
 
 HASHABLE = [
-    name for name in COLUMNS if not any(word in name for word in ("list", "dict", "ndarray", "struct", "map", "tuple"))
+    name
+    for name in COLUMNS
+    if not any(word in name for word in ("list", "dict", "ndarray", "struct", "map", "tuple"))
 ]
 
 
@@ -45,7 +56,9 @@ def test_a_column_comes_back_exactly_as_an_index(name: str) -> None:
 
 
 def test_all_columns_come_back_together() -> None:
-    columns = [COLUMNS[name][:2] for name in COLUMNS if len(COLUMNS[name]) > 1 and "far away" not in name]
+    columns = [
+        COLUMNS[name][:2] for name in COLUMNS if len(COLUMNS[name]) > 1 and "far away" not in name
+    ]
     frame = pd.DataFrame({f"c{i}": column for i, column in enumerate(columns)})
     assert len(frame.columns) > 60
     assert_same(round_trip(frame), frame)
@@ -60,7 +73,9 @@ def test_what_cannot_be_kept_is_refused_by_name(name: str) -> None:
 
 
 def test_nan_and_none_stay_apart_in_objects() -> None:
-    back = round_trip(pd.DataFrame({"a": objects("x", None), "b": objects("x", np.nan), "c": objects("x", pd.NA)}))
+    back = round_trip(
+        pd.DataFrame({"a": objects("x", None), "b": objects("x", np.nan), "c": objects("x", pd.NA)})
+    )
     assert back["a"][1] is None
     assert isinstance(back["b"][1], float)
     assert back["c"][1] is pd.NA
@@ -68,7 +83,10 @@ def test_nan_and_none_stay_apart_in_objects() -> None:
 
 def test_the_time_zone_is_the_same_object_kind() -> None:
     frame = pd.DataFrame(
-        {"u": pd.to_datetime(["2016"], utc=True), "b": pd.to_datetime(["2016"]).tz_localize("Europe/Berlin")}
+        {
+            "u": pd.to_datetime(["2016"], utc=True),
+            "b": pd.to_datetime(["2016"]).tz_localize("Europe/Berlin"),
+        }
     )
     back = round_trip(frame)
     assert back["u"].dt.tz is dt.UTC
@@ -103,8 +121,12 @@ def test_unused_categories_and_their_order_survive() -> None:
         pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["x", None]),
         pd.MultiIndex.from_arrays([["a", None, "b"], pd.to_datetime(["2016", "2017", None])]),
         pd.MultiIndex.from_arrays([[1, 2, 3]], names=["single"]),
-        pd.MultiIndex.from_arrays([["a", "a", "b"], [2**60 + 1, 2, None]], names=["missing", "number"]),
-        pd.MultiIndex.from_arrays([pd.IntervalIndex.from_tuples([(0, 1), None, (2, 3)]), [1, 2, 3]]),
+        pd.MultiIndex.from_arrays(
+            [["a", "a", "b"], [2**60 + 1, 2, None]], names=["missing", "number"]
+        ),
+        pd.MultiIndex.from_arrays(
+            [pd.IntervalIndex.from_tuples([(0, 1), None, (2, 3)]), [1, 2, 3]]
+        ),
         pd.MultiIndex.from_arrays([[True, None, False], pd.array([1, None, 2], dtype="Int8")]),
     ],
     ids=repr,
@@ -123,7 +145,9 @@ def test_the_default_index_is_no_column() -> None:
 
 
 def test_two_nights_have_one_schema_text_whatever_their_length() -> None:
-    short, long = (stored(pd.DataFrame({"n": range(rows), "s": "a"}))[0].logical for rows in (2, 50))
+    short, long = (
+        stored(pd.DataFrame({"n": range(rows), "s": "a"}))[0].logical for rows in (2, 50)
+    )
     assert short is long
 
 
@@ -214,9 +238,15 @@ def test_any_values_come_back_exactly(data: st.DataObject) -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.tuples(st.sampled_from(["x", "y", "z"]), st.integers(0, 3), st.integers()), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["x", "y", "z"]), st.integers(0, 3), st.integers()), max_size=12
+    )
+)
 def test_any_partitioned_frame_comes_back_row_for_row(rows: list[tuple[str, int, int]]) -> None:
-    frame = pd.DataFrame(rows, columns=["k", "d", "v"]).astype({"k": "category", "d": "int8", "v": "object"})
+    frame = pd.DataFrame(rows, columns=["k", "d", "v"]).astype(
+        {"k": "category", "d": "int8", "v": "object"}
+    )
     frame["v"] = [str(value) for value in frame["v"]]
     files = stored_by(frame, ["k", "d"])
     lead = to_source(frame).logical
@@ -238,14 +268,18 @@ def test_labels_stay_with_their_rows_when_a_frame_is_divided() -> None:
 
 
 def test_a_loaded_frame_can_be_changed_in_place() -> None:
-    back = round_trip(pd.DataFrame({"n": [1, 2], "x": [1.5, 2.5], "s": ["a", "b"], "o": objects("a", None)}))
+    back = round_trip(
+        pd.DataFrame({"n": [1, 2], "x": [1.5, 2.5], "s": ["a", "b"], "o": objects("a", None)})
+    )
     back.loc[0, ["n", "x", "s", "o"]] = [9, 9.5, "z", "z"]
     back["new"] = 1
     assert back.loc[0].tolist() == [9, 9.5, "z", "z", 1]
 
 
 def test_an_arrow_table_that_was_a_frame_is_one_again() -> None:
-    frame = pd.DataFrame({"n": pd.array([1, None], dtype="Int8")}, index=pd.Index(["a", "b"], name="k"))
+    frame = pd.DataFrame(
+        {"n": pd.array([1, None], dtype="Int8")}, index=pd.Index(["a", "b"], name="k")
+    )
     table = read_table(stored(frame))
     assert isinstance(to_output(table, "arrow"), pa.Table)
     assert_same(to_output(read_table(stored(table)), "pandas"), frame)

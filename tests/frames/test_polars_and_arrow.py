@@ -13,8 +13,8 @@ import pytest
 from pyarrow.compute import run_end_encode
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.logical import LogicalSchema
-from airflow_sfx.frames.output import read_table, to_output
+from airflow_sfx.frames.outputs import read_table, to_output
+from airflow_sfx.frames.types.logical import LogicalSchema
 from tests.frames.builders import pandas, sales, stored
 
 
@@ -54,7 +54,11 @@ def test_a_pandas_frame_can_be_had_as_polars_and_back() -> None:
 
 def test_a_zone_that_polars_does_not_know_is_refused_with_the_other_kinds_of_frame() -> None:
     fixed = pd.DataFrame(
-        {"t": pd.to_datetime(["2016-10-31"]).tz_localize(dt.timezone(dt.timedelta(hours=5, minutes=30)))}
+        {
+            "t": pd.to_datetime(["2016-10-31"]).tz_localize(
+                dt.timezone(dt.timedelta(hours=5, minutes=30))
+            )
+        }
     )
     with pytest.raises(SchemaMismatch, match='polars cannot hold the frame.*as_="arrow"'):
         to_output(read_table(stored(fixed)), "polars")
@@ -82,7 +86,8 @@ NESTED_OF = {
 
 @pytest.mark.parametrize("what", NESTED_OF)
 @pytest.mark.parametrize(
-    "around", ["list", "large list", "fixed list", "list of lists", "struct", "list of structs", "map"]
+    "around",
+    ["list", "large list", "fixed list", "list of lists", "struct", "list of structs", "map"],
 )
 def test_nested_values_are_not_changed_on_their_way_through_pandas(what: str, around: str) -> None:
     leaf, value = NESTED_OF[what]
@@ -109,11 +114,15 @@ BEYOND_POLARS = {
     "runs": run_end_encode(pa.array([1, 1, None])),
     "list views": pa.array([[1], None], pa.list_view(pa.int64())),
     "large list views": pa.array([[1], None], pa.large_list_view(pa.int64())),
-    "lists of decimals of 256 bits": pa.array([[dec("1.50")], None], pa.list_(pa.decimal256(38, 2))),
+    "lists of decimals of 256 bits": pa.array(
+        [[dec("1.50")], None], pa.list_(pa.decimal256(38, 2))
+    ),
     "structs of seconds": pa.array([{"a": 5}, None], pa.struct([("a", pa.duration("s"))])),
     "categories of seconds": pa.array([5, None], pa.duration("s")).dictionary_encode(),
     "fixed lists of seconds": pa.array([[5, 6], None], pa.list_(pa.duration("s"), 2)),
-    "maps to dates in milliseconds": pa.array([[("k", dt.date(2016, 10, 31))]], pa.map_(pa.string(), pa.date64())),
+    "maps to dates in milliseconds": pa.array(
+        [[("k", dt.date(2016, 10, 31))]], pa.map_(pa.string(), pa.date64())
+    ),
 }
 
 
@@ -163,4 +172,8 @@ def test_a_date_that_python_has_none_for_keeps_its_arrow_type_in_pandas() -> Non
 
 
 def test_runs_come_back_from_pandas_as_their_values() -> None:
-    assert pandas(stored(pa.table({"c": run_end_encode(pa.array([1, 1, 2]))})))["c"].tolist() == [1, 1, 2]
+    assert pandas(stored(pa.table({"c": run_end_encode(pa.array([1, 1, 2]))})))["c"].tolist() == [
+        1,
+        1,
+        2,
+    ]

@@ -7,14 +7,16 @@ import pytest
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.external import COLUMNS, SEQUENCE, VERSION
-from airflow_sfx.metastore.hive_objects import info_of, next_version, pointer_of_table, table_of
-from airflow_sfx.metastore.metastore import TableInfo
+from airflow_sfx.metastore.base import TableInfo
+from airflow_sfx.metastore.hive_convert import info_of, next_version, pointer_of_table, table_of
+from airflow_sfx.metastore.table_properties import COLUMNS, SEQUENCE, VERSION
 
 INFO = TableInfo(TableRef("sales", "items"), "s3://b/items", (Column("n", "int"),), (), {})
 
 
-@pytest.mark.parametrize("text", ["{", '[["a"]]', "3", '[["a", 3]]', '[["a", "int", 3]]', '{"ab": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["{", '[["a"]]', "3", '[["a", 3]]', '[["a", "int", 3]]', '{"ab": 1}', "[" * 100_000]
+)
 def test_columns_that_nobody_wrote_are_an_inconsistent_batch(text: str) -> None:
     table = table_of(INFO)
     table.parameters[COLUMNS] = text

@@ -14,8 +14,8 @@ import airflow_sfx as sfx
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_locks
+from airflow_sfx.metastore.base import TableInfo
 from airflow_sfx.metastore.hive_client import Address, HiveClients
-from airflow_sfx.metastore.metastore import TableInfo
 from airflow_sfx.warehouse.connect import connect
 from tests.metastore.hive_server import warehouse_on
 
@@ -30,11 +30,17 @@ COMMENTS = {"d": "the first", "c": "the changed", "e": "the last"}
     ("before", "after", "type_"),
     [
         ({"c": ["1"], "d": [1]}, {"c": [1], "d": [1]}, "bigint"),
-        ({"d": [1], "c": [{"a": 1}]}, {"d": [1], "c": [{"a": 1, "b": 2}]}, "struct<a:bigint,b:bigint>"),
+        (
+            {"d": [1], "c": [{"a": 1}]},
+            {"d": [1], "c": [{"a": 1, "b": 2}]},
+            "struct<a:bigint,b:bigint>",
+        ),
     ],
     ids=["text to a number", "a field more"],
 )
-def test_types_that_the_metastore_compares_are_changed_in_two_steps(clean_address, before, after, type_) -> None:
+def test_types_that_the_metastore_compares_are_changed_in_two_steps(
+    clean_address, before, after, type_
+) -> None:
     warehouse = warehouse_on(clean_address)
     warehouse.store_dataframe(pd.DataFrame(before), "servers", "types", ["a"])
     pin = warehouse.store_dataframe(pd.DataFrame(after), "servers", "types", ["b"], evolve="any")
@@ -102,12 +108,16 @@ def test_whoever_comes_next_completes_a_change_of_types_whose_writer_died_betwee
     die_between_the_steps(warehouse.uri)
     table, _ = seen_by_engines(clean_address, "types", "a")
     assert [field.name for field in table.sd.cols] == ["d"]
-    assert {column.name: column.type for column in warehouse.show("servers", "types").columns} == TYPES
+    assert {
+        column.name: column.type for column in warehouse.show("servers", "types").columns
+    } == TYPES
     complete(warehouse)
     table, partition = seen_by_engines(clean_address, "types", "a")
     there = {field.name: field.type for field in table.sd.cols}
     assert there == ({**TYPES, "f": "bigint"} if complete is widen else TYPES)
-    assert {name: text for name, text in comments_of(table.sd.cols).items() if name in COMMENTS} == COMMENTS
+    assert {
+        name: text for name, text in comments_of(table.sd.cols).items() if name in COMMENTS
+    } == COMMENTS
     assert partition.sd.cols == table.sd.cols
     assert "sfx.columns" not in table.parameters
 
@@ -122,7 +132,9 @@ def test_comments_of_columns_outlive_every_change_of_them(clean_address) -> None
     assert comments_of(table.sd.cols) == comments_of(partition.sd.cols) == {**COMMENTS, "f": None}
 
 
-def test_a_writer_that_looked_between_the_steps_notices_the_second(clean_address, monkeypatch) -> None:
+def test_a_writer_that_looked_between_the_steps_notices_the_second(
+    clean_address, monkeypatch
+) -> None:
     """Without a lock, that is, or where it waited for one for too long."""
     monkeypatch.setattr(hive_locks, "WAIT_SECONDS", 0.2)
     first, second = (warehouse_on(clean_address).metastore for _ in range(2))
@@ -150,7 +162,9 @@ def test_a_writer_that_looked_between_the_steps_notices_the_second(clean_address
     first._alter_table, second._existing = alter_and_wait, look_and_wait  # type: ignore[attr-defined]
     retyped = tuple(Column(name, type_) for name, type_ in TYPES.items())
     theirs = threading.Thread(
-        target=first.update_table, args=(REF, lambda info: replace(info, columns=retyped)), daemon=True
+        target=first.update_table,
+        args=(REF, lambda info: replace(info, columns=retyped)),
+        daemon=True,
     )
     added = Column("f", "bigint")
     mine = threading.Thread(
@@ -165,7 +179,9 @@ def test_a_writer_that_looked_between_the_steps_notices_the_second(clean_address
     whole.set()
     mine.join(30)
     assert len(looks) == 2, "it wrote over what it had not seen"
-    table = HiveClients(Address.parse(clean_address, {})).ask(lambda client: client.get_table("servers", "types"))
+    table = HiveClients(Address.parse(clean_address, {})).ask(
+        lambda client: client.get_table("servers", "types")
+    )
     assert {field.name: field.type for field in table.sd.cols} == {**TYPES, "f": "bigint"}
     assert comments_of(table.sd.cols) == {**COMMENTS, "f": None}
 
@@ -173,5 +189,8 @@ def test_a_writer_that_looked_between_the_steps_notices_the_second(clean_address
 def seen_by_engines(address: str, table: str, partition: str) -> tuple[Any, Any]:
     clients = HiveClients(Address.parse(address, {}))
     return clients.ask(
-        lambda client: (client.get_table("servers", table), client.get_partition("servers", table, [partition]))
+        lambda client: (
+            client.get_table("servers", table),
+            client.get_partition("servers", table, [partition]),
+        )
     )

@@ -17,21 +17,21 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hmsclient.genthrift.hive_metastore import ttypes
 
 import airflow_sfx as sfx
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_client, hive_locks
+from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.metastore.hive import HiveMetastore
 from airflow_sfx.metastore.hive_client import Address, HiveClients
-from airflow_sfx.metastore.hive_locks import Locks
-from airflow_sfx.metastore.hive_thrift import ttypes
-from airflow_sfx.metastore.metastore import PartitionInfo, TableInfo
+from airflow_sfx.metastore.hive_locks import HiveLocks
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
-from airflow_sfx.warehouse import commit
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.faults.proxy import proxy
 from tests.metastore.hive_server import warehouse_on
@@ -83,7 +83,9 @@ def metastore_without(missing: str, address: str) -> Iterator[tuple[int, _Forwar
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     listener = TServerSocket("127.0.0.1", port)
-    server = TThreadedServer(processor, listener, TBufferedTransportFactory(), TBinaryProtocolFactory(), daemon=True)
+    server = TThreadedServer(
+        processor, listener, TBufferedTransportFactory(), TBinaryProtocolFactory(), daemon=True
+    )
     threading.Thread(target=server.serve, daemon=True).start()
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up:
@@ -119,7 +121,9 @@ def test_the_next_host_is_used_when_the_present_one_goes(clean_address) -> None:
     with proxy(int(clean_address.rpartition(":")[2]), {"reset": 1.0}, seed=1) as first:
         first.quiet = True
         warehouse = warehouse_on(f"127.0.0.1:{first.port},{clean_address}")
-        warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "servers", "items", ["20161031"], partition_keys=["day"])
+        warehouse.store_dataframe(
+            pd.DataFrame({"n": [1]}), "servers", "items", ["20161031"], partition_keys=["day"]
+        )
         assert first.accepted > 0
         first.close()
         first.quiet = False
@@ -137,7 +141,9 @@ def test_a_warehouse_that_nobody_uses_any_more_leaves_no_connection_open(clean_a
     assert handle() is None, "a socket that nobody has any more is closed"
 
 
-def test_a_connection_that_was_opened_ahead_is_the_one_that_the_next_call_uses(clean_address) -> None:
+def test_a_connection_that_was_opened_ahead_is_the_one_that_the_next_call_uses(
+    clean_address,
+) -> None:
     with proxy(int(clean_address.rpartition(":")[2]), {}, seed=1) as counted:
         metastore = warehouse_on(f"127.0.0.1:{counted.port}").metastore
         metastore.get_ready()
@@ -148,7 +154,9 @@ def test_a_connection_that_was_opened_ahead_is_the_one_that_the_next_call_uses(c
         assert counted.accepted == 1
 
 
-def test_a_connection_that_nobody_used_for_long_is_not_used_again(clean_address, monkeypatch) -> None:
+def test_a_connection_that_nobody_used_for_long_is_not_used_again(
+    clean_address, monkeypatch
+) -> None:
     with proxy(int(clean_address.rpartition(":")[2]), {}, seed=1) as counted:
         metastore = warehouse_on(f"127.0.0.1:{counted.port}").metastore
         metastore.databases()
@@ -176,7 +184,10 @@ def address_without_locks(tmp_path) -> Iterator[str]:
     daemon = process.start("hive-metastore", hive_metastore.command(own), tmp_path, {})
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", own.metastore_port), 1):
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", own.metastore_port), 1),
+        ):
             break
         time.sleep(0.2)
     yield f"127.0.0.1:{own.metastore_port}"
@@ -188,19 +199,24 @@ import os, signal, sys
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.hive_client import Address, HiveClients
 from airflow_sfx.metastore.hive_locks import Locks
-from airflow_sfx.metastore.hive_thrift import ttypes
+from hmsclient.genthrift.hive_metastore import ttypes
 with Locks(HiveClients(Address.parse(sys.argv[1], {}))).held(TableRef("servers", "items"), None):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_the_lock_of_a_writer_that_died_is_ended_by_the_next_and_no_other_is(clean_address, monkeypatch) -> None:
+def test_the_lock_of_a_writer_that_died_is_ended_by_the_next_and_no_other_is(
+    clean_address, monkeypatch
+) -> None:
     """Hive's own metastore never ends it: it would make every later writer wait."""
     monkeypatch.setattr(hive_locks, "EXPIRE_SECONDS", 4.0)
     monkeypatch.setattr(hive_locks, "RENEW_SECONDS", 0.5)
     monkeypatch.setattr(hive_locks, "WAIT_SECONDS", 30.0)
     subprocess.run([sys.executable, "-c", _DIES_HOLDING, clean_address], check=False, timeout=60)
-    ref, locks = TableRef("servers", "items"), Locks(HiveClients(Address.parse(clean_address, {})))
+    ref, locks = (
+        TableRef("servers", "items"),
+        HiveLocks(HiveClients(Address.parse(clean_address, {}))),
+    )
     with locks.held(ref, "20161031") as first:
         monkeypatch.setattr(hive_locks, "WAIT_SECONDS", 4.0)
         with locks.held(ref, None) as second:
@@ -215,8 +231,13 @@ def locks_shown(clean_address: str) -> int:
     return len(clients.ask(lambda client: client.show_locks(wanted)).locks or [])
 
 
-def test_a_lock_that_is_asked_for_ahead_is_held_where_it_is_used_and_given_back_where_it_is_not(clean_address) -> None:
-    ref, locks = TableRef("servers", "items"), Locks(HiveClients(Address.parse(clean_address, {})))
+def test_a_lock_that_is_asked_for_ahead_is_held_where_it_is_used_and_given_back_where_it_is_not(
+    clean_address,
+) -> None:
+    ref, locks = (
+        TableRef("servers", "items"),
+        HiveLocks(HiveClients(Address.parse(clean_address, {}))),
+    )
     with locks.ahead(ref, "20161031") as lock:
         with lock() as hold:
             assert locks_shown(clean_address) == 1
@@ -229,7 +250,7 @@ def test_a_lock_that_is_asked_for_ahead_is_held_where_it_is_used_and_given_back_
 
 def test_a_lock_that_is_not_wanted_any_more_is_not_waited_for(clean_address) -> None:
     ref = TableRef("servers", "items")
-    locks, others = (Locks(HiveClients(Address.parse(clean_address, {}))) for _ in range(2))
+    locks, others = (HiveLocks(HiveClients(Address.parse(clean_address, {}))) for _ in range(2))
     with others.held(ref, "20161031") as theirs:
         begun = time.monotonic()
         with locks.ahead(ref, "20161031"):
@@ -239,7 +260,9 @@ def test_a_lock_that_is_not_wanted_any_more_is_not_waited_for(clean_address) -> 
     assert theirs.lasted
 
 
-def test_a_commit_asks_for_the_lock_while_it_writes_down_what_it_will_do(clean_address, monkeypatch) -> None:
+def test_a_commit_asks_for_the_lock_while_it_writes_down_what_it_will_do(
+    clean_address, monkeypatch
+) -> None:
     warehouse = warehouse_on(clean_address)
     store_change_and_roll_back(warehouse)
     seen: list[int] = []
@@ -264,7 +287,10 @@ def test_a_writer_that_slept_while_its_lock_was_ended_knows_and_its_caller_looks
     warehouse = warehouse_on(clean_address)
     store_change_and_roll_back(warehouse)
     assert isinstance(warehouse.metastore, HiveMetastore)
-    ref, others = TableRef("servers", "items"), Locks(HiveClients(Address.parse(clean_address, {})))
+    ref, others = (
+        TableRef("servers", "items"),
+        HiveLocks(HiveClients(Address.parse(clean_address, {}))),
+    )
     (there,) = warehouse.metastore.get_partitions(ref).values()
     assert warehouse.metastore.repoint(ref, [there])
     original = warehouse.metastore._move
@@ -282,16 +308,23 @@ def test_a_writer_that_slept_while_its_lock_was_ended_knows_and_its_caller_looks
     assert not warehouse.metastore.repoint(ref, [there])
 
 
-WHOLE = TableInfo(TableRef("servers", "whole"), "s3://warehouse/servers/whole", (Column("n", "bigint"),), ())
+WHOLE = TableInfo(
+    TableRef("servers", "whole"), "s3://warehouse/servers/whole", (Column("n", "bigint"),), ()
+)
 
 
 def move_to(metastore: HiveMetastore, sequence: int) -> None:
     place = f"{WHOLE.location}/{sequence}"
-    metastore.repoint(WHOLE.ref, [PartitionInfo(Partition(), place, sequence, "20161101002256", 3, 40, "2016-11-01")])
+    metastore.repoint(
+        WHOLE.ref,
+        [PartitionInfo(Partition(), place, sequence, "20161101002256", 3, 40, "2016-11-01")],
+    )
 
 
 def add_column(metastore: HiveMetastore, name: str) -> None:
-    metastore.update_table(WHOLE.ref, lambda info: replace(info, columns=(*info.columns, Column(name, "string"))))
+    metastore.update_table(
+        WHOLE.ref, lambda info: replace(info, columns=(*info.columns, Column(name, "string")))
+    )
 
 
 def crossed(metastore: HiveMetastore, others: Callable[[], None]) -> HiveMetastore:
@@ -308,7 +341,9 @@ def crossed(metastore: HiveMetastore, others: Callable[[], None]) -> HiveMetasto
     return metastore
 
 
-def test_without_locks_no_change_of_a_table_writes_back_what_it_was_before_another(address_without_locks) -> None:
+def test_without_locks_no_change_of_a_table_writes_back_what_it_was_before_another(
+    address_without_locks,
+) -> None:
     """A table without partitions is written whole, whether its columns are changed or its pointer moves."""
     address = Address.parse(address_without_locks, {})
     one, other = (HiveMetastore(address, "s3://warehouse/servers") for _ in range(2))
@@ -330,9 +365,14 @@ def test_without_locks_no_change_of_a_table_writes_back_what_it_was_before_anoth
 
 
 @pytest.mark.parametrize("first", ["move", "change"])
-def test_a_table_of_an_earlier_version_is_changed_and_guarded_from_then_on(address_without_locks, first) -> None:
+def test_a_table_of_an_earlier_version_is_changed_and_guarded_from_then_on(
+    address_without_locks, first
+) -> None:
     clients = HiveClients(Address.parse(address_without_locks, {}))
-    one, other = (HiveMetastore(Address.parse(address_without_locks, {}), "s3://warehouse/servers") for _ in range(2))
+    one, other = (
+        HiveMetastore(Address.parse(address_without_locks, {}), "s3://warehouse/servers")
+        for _ in range(2)
+    )
     one.create_table(WHOLE)
     move_to(one, 1)
     table = clients.ask(lambda client: client.get_table("servers", "whole"))
@@ -349,7 +389,9 @@ def test_a_table_of_an_earlier_version_is_changed_and_guarded_from_then_on(addre
     assert (pointer.sequence, {column.name for column in info.columns}) == (4, {"n", "a"})
 
 
-def test_without_lock_tables_the_ledgers_keep_the_order(stack, address_without_locks, caplog) -> None:
+def test_without_lock_tables_the_ledgers_keep_the_order(
+    stack, address_without_locks, caplog
+) -> None:
     assert s3_server.ready(stack)
     caplog.set_level("INFO")
     warehouse = warehouse_on(address_without_locks)
@@ -374,7 +416,9 @@ def test_without_lock_tables_the_ledgers_keep_the_order(stack, address_without_l
     assert pin == entries[0].batch_id
 
 
-def test_values_that_the_database_does_not_tell_apart_are_refused_and_never_taken_for_each_other(clean_address) -> None:
+def test_values_that_the_database_does_not_tell_apart_are_refused_and_never_taken_for_each_other(
+    clean_address,
+) -> None:
     warehouse = warehouse_on(clean_address)
     frame = pd.DataFrame({"n": [1]})
     pin = warehouse.store_dataframe(frame, "servers", "spaces", ["t"])
@@ -382,7 +426,10 @@ def test_values_that_the_database_does_not_tell_apart_are_refused_and_never_take
         warehouse.store_dataframe(frame, "servers", "spaces", ["t "])
     with pytest.raises(sfx.InvalidName, match="ends with a space"):
         warehouse.store_dataframe(
-            pd.DataFrame({"partition": ["t", "t ", "u"], "n": 1}), "servers", "spaces", partition_by=["partition"]
+            pd.DataFrame({"partition": ["t", "t ", "u"], "n": 1}),
+            "servers",
+            "spaces",
+            partition_by=["partition"],
         )
     for call in (warehouse.load_dataframe, warehouse.rollback, warehouse.pin):
         with pytest.raises(sfx.PartitionNotFound):
@@ -391,16 +438,25 @@ def test_values_that_the_database_does_not_tell_apart_are_refused_and_never_take
     assert warehouse.repair("servers", "spaces") == []
 
 
-def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_inside(clean_address, monkeypatch) -> None:
+def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_inside(
+    clean_address, monkeypatch
+) -> None:
     one, other = warehouse_on(clean_address), warehouse_on(clean_address)
-    ours = TableInfo(TableRef("servers", "made"), f"{one.store.uri}/servers.db/made", (Column("n", "bigint"),), ())
+    ours = TableInfo(
+        TableRef("servers", "made"),
+        f"{one.store.uri}/servers.db/made",
+        (Column("n", "bigint"),),
+        (),
+    )
     one.metastore._make_database("servers")
     tell, failed = one.metastore._tell, []
 
     def failing(action, **options):
         if failed:
             return tell(action, **options)
-        failed.append(other.metastore.create_table(ours))  # it comes first, and this one meets its directory
+        failed.append(
+            other.metastore.create_table(ours)
+        )  # it comes first, and this one meets its directory
         with one.metastore._server_errors():
             raise ttypes.MetaException("Got exception: chmod: cannot access 'made'")
 

@@ -14,25 +14,27 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from hmsclient.genthrift.hive_metastore import ttypes
 
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive
+from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
 from airflow_sfx.metastore.embedded import EmbeddedMetastore
 from airflow_sfx.metastore.glue import GlueMetastore
 from airflow_sfx.metastore.hive import HiveMetastore
 from airflow_sfx.metastore.hive_client import Address, HiveClients
-from airflow_sfx.metastore.hive_thrift import ttypes
-from airflow_sfx.metastore.metastore import Metastore, PartitionInfo, TableInfo
 from tests.metastore.glue_server import drop_glue_databases, glue_client
 from tests.metastore.hive_server import drop_databases
 from tests.warehouse.faults import FORKS
 
 REF = TableRef("sales", "items")
 PLACE = f"file://{tempfile.gettempdir()}/sfx-metastore-tests"
-INFO = TableInfo(REF, f"{PLACE}/sales.db/items", (Column("n", "bigint"),), (PartitionKey("day"),), {"sfx.a": "b"})
+INFO = TableInfo(
+    REF, f"{PLACE}/sales.db/items", (Column("n", "bigint"),), (PartitionKey("day"),), {"sfx.a": "b"}
+)
 
 
 def open_metastore(where: str) -> Metastore:
@@ -65,11 +67,19 @@ def metastore(where) -> Metastore:
 
 def pointer(value: str, sequence: int, place: str = "x") -> PartitionInfo:
     return PartitionInfo(
-        Partition((value,)), f"{PLACE}/{place}", sequence, "20161101002256", 3, 40, "2016-11-01T00:22:57+00:00"
+        Partition((value,)),
+        f"{PLACE}/{place}",
+        sequence,
+        "20161101002256",
+        3,
+        40,
+        "2016-11-01T00:22:57+00:00",
     )
 
 
-def test_a_table_that_is_made_is_there_and_making_it_again_changes_nothing(metastore: Metastore) -> None:
+def test_a_table_that_is_made_is_there_and_making_it_again_changes_nothing(
+    metastore: Metastore,
+) -> None:
     assert metastore.get_table(REF) is None
     assert metastore.create_table(INFO) == INFO
     assert metastore.create_table(replace(INFO, columns=())) == INFO
@@ -83,16 +93,23 @@ def test_partitions_come_back_as_they_were_pointed(metastore: Metastore) -> None
     pointers = [pointer(value, 1) for value in ("b", "a", "Köln 1/2", "x" * 255)]
     metastore.repoint(REF, pointers)
     assert metastore.get_partitions(REF) == {p.partition: p for p in pointers}
-    assert metastore.get_partitions(REF, [Partition(("a",)), Partition(("z",))]) == {pointers[1].partition: pointers[1]}
+    assert metastore.get_partitions(REF, [Partition(("a",)), Partition(("z",))]) == {
+        pointers[1].partition: pointers[1]
+    }
     assert metastore.get_partitions(TableRef("sales", "none")) == {}
-    assert metastore.list_partitions(REF) == [Partition((value,)) for value in ("Köln 1/2", "a", "b", "x" * 255)]
+    assert metastore.list_partitions(REF) == [
+        Partition((value,)) for value in ("Köln 1/2", "a", "b", "x" * 255)
+    ]
     assert metastore.list_partitions(TableRef("sales", "none")) == []
 
 
 @pytest.mark.parametrize(
-    "value", ["x" * 255, "é" * 127 + "x", "𝄞" * 63, '"', "back\\slash", "a'b;--", "%00", "a\u0301", "ﬁ"]
+    "value",
+    ["x" * 255, "é" * 127 + "x", "𝄞" * 63, '"', "back\\slash", "a'b;--", "%00", "a\u0301", "ﬁ"],
 )
-def test_values_of_any_characters_and_of_255_bytes_come_back(metastore: Metastore, value: str) -> None:
+def test_values_of_any_characters_and_of_255_bytes_come_back(
+    metastore: Metastore, value: str
+) -> None:
     metastore.create_table(replace(INFO, keys=(PartitionKey("day"), PartitionKey("city"))))
     for values in ((value, "b"), ("a", value)):
         info = replace(pointer("a", 1), partition=Partition(values))
@@ -113,21 +130,29 @@ def add_foreign(where: str, values: list[str], location: str) -> None:
             assert db.execute(query, (json.dumps(values), location)).rowcount == 1
     elif kind == "glue":
         new = {"Values": values, "StorageDescriptor": {"Location": location}}
-        glue_client(place).create_partition(DatabaseName="sales", TableName="items", PartitionInput=new)
+        glue_client(place).create_partition(
+            DatabaseName="sales", TableName="items", PartitionInput=new
+        )
     else:
         clients = HiveClients(Address.parse(place, {}))
         table = clients.ask(lambda client: client.get_table("sales", "items"))
         table.sd.location = location
-        new = ttypes.Partition(dbName="sales", tableName="items", values=values, sd=table.sd, parameters={})
+        new = ttypes.Partition(
+            dbName="sales", tableName="items", values=values, sd=table.sd, parameters={}
+        )
         clients.tell(lambda client: client.add_partition(new))
 
 
-def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(where: str, caplog) -> None:
+def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(
+    where: str, caplog
+) -> None:
     caplog.set_level("WARNING")
     metastore = open_metastore(where)
     metastore.create_table(replace(INFO, keys=(PartitionKey("day"), PartitionKey("n", "int"))))
     assert metastore.refused_partitions(REF) == []
-    ours = [replace(pointer("a", 1), partition=Partition((day, "1"))) for day in ("20161031", "a/b")]
+    ours = [
+        replace(pointer("a", 1), partition=Partition((day, "1"))) for day in ("20161031", "a/b")
+    ]
     metastore.repoint(REF, ours)
     add_foreign(where, ["20161031", NULL], f"{PLACE}/null")
     add_foreign(where, ["two\tparts", "2"], f"{PLACE}/tab")
@@ -149,7 +174,9 @@ def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(whe
     assert list(metastore.get_partitions(REF).values()) == moved
 
 
-def test_what_has_no_partitions_has_none_with_values_that_no_batch_can_have(metastore: Metastore) -> None:
+def test_what_has_no_partitions_has_none_with_values_that_no_batch_can_have(
+    metastore: Metastore,
+) -> None:
     assert metastore.refused_partitions(REF) == []
     metastore.create_table(replace(INFO, keys=()))
     metastore.repoint(REF, [replace(pointer("a", 1), partition=Partition())])
@@ -162,7 +189,9 @@ def test_tables_do_not_share_partitions(metastore: Metastore) -> None:
         metastore.create_table(replace(INFO, ref=ref))
         metastore.repoint(ref, [pointer("a", 1, str(ref))])
     assert [p.location for p in metastore.get_partitions(REF).values()] == [f"{PLACE}/sales.items"]
-    assert [p.location for p in metastore.get_partitions(other).values()] == [f"{PLACE}/other.items"]
+    assert [p.location for p in metastore.get_partitions(other).values()] == [
+        f"{PLACE}/other.items"
+    ]
     assert {"other", "sales"} <= set(metastore.databases())
 
 
@@ -171,12 +200,17 @@ def test_two_thousand_partitions_are_read_in_bulk(metastore: Metastore, monkeypa
     metastore.repoint(REF, [pointer(f"{number:05d}", 1) for number in range(2000)])
     wanted = [Partition((f"{number:05d}",)) for number in range(0, 2000, 2)]
     assert list(metastore.get_partitions(REF, wanted)) == wanted
-    assert list(metastore.get_partitions(REF, iter([*wanted, *wanted, Partition(("none",))]))) == wanted
+    assert (
+        list(metastore.get_partitions(REF, iter([*wanted, *wanted, Partition(("none",))])))
+        == wanted
+    )
     assert metastore.get_partitions(REF, []) == {}
     whole = metastore.get_partitions(REF)
     assert len(whole) == 2000
     monkeypatch.setattr(hive, "ALL_AT_ONCE", 1999)
-    assert metastore.get_partitions(REF) == whole, "a table of more than are read at once is read in pages"
+    assert metastore.get_partitions(REF) == whole, (
+        "a table of more than are read at once is read in pages"
+    )
 
 
 def test_a_pointer_never_moves_back(metastore: Metastore) -> None:
@@ -192,13 +226,22 @@ def test_a_pointer_never_moves_back(metastore: Metastore) -> None:
 def test_a_pointer_is_mended_by_the_entry_that_put_it_there(metastore: Metastore) -> None:
     metastore.create_table(INFO)
     metastore.repoint(REF, [pointer("a", 5, "wrong")])
-    metastore.repoint(REF, [replace(pointer("a", 5, "right"), batch_id=None, rows=None, bytes=None)])
+    metastore.repoint(
+        REF, [replace(pointer("a", 5, "right"), batch_id=None, rows=None, bytes=None)]
+    )
     info = metastore.get_partitions(REF)[Partition(("a",))]
-    assert (info.location, info.batch_id, info.rows, info.bytes) == (f"{PLACE}/right", None, None, None)
+    assert (info.location, info.batch_id, info.rows, info.bytes) == (
+        f"{PLACE}/right",
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("keys", [INFO.keys, ()], ids=["partitioned", "whole"])
-def test_a_later_entry_of_the_same_batch_leaves_since_when_it_is_current(metastore: Metastore, keys) -> None:
+def test_a_later_entry_of_the_same_batch_leaves_since_when_it_is_current(
+    metastore: Metastore, keys
+) -> None:
     metastore.create_table(replace(INFO, keys=keys))
     partition = Partition(("a",) if keys else ())
     first = replace(pointer("a", 1), partition=partition)
@@ -256,7 +299,9 @@ def test_a_table_that_is_dropped_while_it_is_changed_is_named(where: str, keys) 
     metastore.repoint(REF, [replace(pointer("a", 1), partition=partition)])
     for change in (
         lambda: metastore.repoint(REF, [replace(pointer("a", 2), partition=partition)]),
-        lambda: metastore.update_table(REF, lambda info: replace(info, columns=(*info.columns, Column("m", "int")))),
+        lambda: metastore.update_table(
+            REF, lambda info: replace(info, columns=(*info.columns, Column("m", "int")))
+        ),
     ):
         metastore._existing = look_and_lose  # type: ignore[attr-defined]
         with pytest.raises(TableNotFound, match=r"sales\.items"):
@@ -275,7 +320,9 @@ def test_a_partition_that_is_dropped_while_it_is_moved_is_added_again(hive_addre
     def look_and_lose(*arguments):
         found = look(*arguments)
         metastore._named = look  # type: ignore[method-assign]
-        metastore._clients.tell(lambda client: client.drop_partition("sales", "items", ["a"], False))
+        metastore._clients.tell(
+            lambda client: client.drop_partition("sales", "items", ["a"], False)
+        )
         return found
 
     metastore._named = look_and_lose  # type: ignore[method-assign]
@@ -294,11 +341,20 @@ def test_what_others_say_of_a_glue_column_outlives_a_change_of_its_type(glue_end
     storage = {**there["StorageDescriptor"], "Columns": [{"Name": "n", "Type": "bigint", **told}]}
     table = {name: there[name] for name in ("Name", "TableType", "PartitionKeys", "Parameters")}
     client.update_table(DatabaseName="sales", TableInput={**table, "StorageDescriptor": storage})
-    metastore.update_table(REF, lambda info: replace(info, columns=(Column("n", "double"), Column("m", "int"))))
+    metastore.update_table(
+        REF, lambda info: replace(info, columns=(Column("n", "double"), Column("m", "int")))
+    )
     metastore.repoint(REF, [pointer("a", 2)])
     expected = [{"Name": "n", "Type": "double", **told}, {"Name": "m", "Type": "int"}]
-    assert client.get_table(DatabaseName="sales", Name="items")["Table"]["StorageDescriptor"]["Columns"] == expected
-    partition = client.get_partition(DatabaseName="sales", TableName="items", PartitionValues=["a"])["Partition"]
+    assert (
+        client.get_table(DatabaseName="sales", Name="items")["Table"]["StorageDescriptor"][
+            "Columns"
+        ]
+        == expected
+    )
+    partition = client.get_partition(
+        DatabaseName="sales", TableName="items", PartitionValues=["a"]
+    )["Partition"]
     assert partition["StorageDescriptor"]["Columns"] == expected
 
 
@@ -338,7 +394,9 @@ def add_columns(where: str, number: int, start) -> None:
         column = Column(f"c{number}_{turn}", "int")
 
         def add(info: TableInfo, column: Column = column) -> TableInfo:
-            time.sleep(0.005)  # so that another process would read the same table before this one writes it
+            time.sleep(
+                0.005
+            )  # so that another process would read the same table before this one writes it
             return replace(info, columns=(*info.columns, column))
 
         metastore.update_table(REF, add)
@@ -368,13 +426,18 @@ def run_four(action, where: str) -> None:
 
 def test_no_update_of_four_processes_is_lost(where: str) -> None:
     if where.startswith("glue"):
-        pytest.skip("the Glue server of the tests does not look at VersionId, by which Glue keeps writers apart")
+        pytest.skip(
+            "the Glue server of the tests does not look at VersionId, by which Glue keeps writers apart"
+        )
     metastore = open_metastore(where)
     metastore.create_table(INFO)
     run_four(add_columns, where)
     info = metastore.get_table(REF)
     assert info is not None
-    assert {column.name for column in info.columns} == {"n", *(f"c{p}_{turn}" for p in range(4) for turn in range(5))}
+    assert {column.name for column in info.columns} == {
+        "n",
+        *(f"c{p}_{turn}" for p in range(4) for turn in range(5)),
+    }
     assert len(info.columns) == 1 + 4 * 5
 
 
@@ -439,7 +502,9 @@ class Interrupted(sqlite3.Connection):
         return cursor
 
 
-@pytest.mark.parametrize("statement", ["partition_values IN", "BEGIN", "BEGIN IMMEDIATE", "SELECT id, location"])
+@pytest.mark.parametrize(
+    "statement", ["partition_values IN", "BEGIN", "BEGIN IMMEDIATE", "SELECT id, location"]
+)
 def test_an_interrupted_call_leaves_no_transaction_open(tmp_path, monkeypatch, statement) -> None:
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
     where = f"embedded:{tmp_path}/metastore.sqlite"

@@ -1,9 +1,10 @@
 """An exhaustive explorer: runs the real code of several actors under every schedule with few preemptions and crashes.
 
-Each request to storage or metastore is a step. Only one actor runs at a time; before each step the explorer decides who goes
-on, or who dies there. Schedules are enumerated depth first without keeping states (stateless model checking with a bound on
-preemptions: Musuvathi and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs", 2007, found
-that few preemptions suffice for most errors).
+Each request to storage or metastore is a step. Only one actor runs at a time; before each step the
+explorer decides who goes on, or who dies there. Schedules are enumerated depth first without
+keeping states (stateless model checking with a bound on preemptions: Musuvathi and Qadeer,
+"Iterative context bounding for systematic testing of multithreaded programs", 2007, found that few
+preemptions suffice for most errors).
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Run:
         self._alive = set(actors)
         self._back = threading.Semaphore(0)
         self._threads = {
-            name: threading.Thread(target=self._act, args=(name, actor), daemon=True) for name, actor in actors.items()
+            name: threading.Thread(target=self._act, args=(name, actor), daemon=True)
+            for name, actor in actors.items()
         }
 
     def step(self, *, waits: bool = False) -> None:
@@ -78,7 +80,9 @@ class Run:
         if threading.current_thread() in self._names:
             self.step(waits=True)
         elif threading.current_thread() is not threading.main_thread():
-            _SLEEP(seconds)  # at once it would turn in a circle, and take the processor from the actors
+            _SLEEP(
+                seconds
+            )  # at once it would turn in a circle, and take the processor from the actors
 
     def execute(self) -> Outcome:
         """Run to the end."""
@@ -109,7 +113,9 @@ class Run:
     def _choose(self, running: str) -> str:
         ready = sorted(self._alive - self._waiting) or sorted(self._alive)
         self._waiting.clear()
-        options = [running, *(name for name in ready if name != running)] if running in ready else ready
+        options = (
+            [running, *(name for name in ready if name != running)] if running in ready else ready
+        )
         place = len(self.choices)
         wanted = self._prefix[place] if place < len(self._prefix) else options[0]
         name = wanted.removeprefix(f"{CRASH} ")

@@ -12,8 +12,10 @@ import pytest
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.storage import parallel
-from airflow_sfx.warehouse import commit, ledger, retired, writing
+from airflow_sfx.storage import concurrency
+from airflow_sfx.warehouse.batch import batch_writer
+from airflow_sfx.warehouse.log import commit, ledger
+from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.protocol.explorer import Actor, Outcome, Run, explore
 from tests.protocol.world import DictStore, LockingMetastore, TwoStepMetastore, World
@@ -44,10 +46,10 @@ class _OneByOne(ThreadPoolExecutor):
 @pytest.fixture(autouse=True)
 def _adversary(monkeypatch) -> Iterator[None]:
     """Leases and locks are over as soon as they begin, and the clock stands still."""
-    for module in (parallel, writing):
+    for module in (concurrency, batch_writer):
         monkeypatch.setattr(module, "ThreadPoolExecutor", _OneByOne)
     monkeypatch.setattr(commit, "LEASE_SECONDS", 0)
-    for module in (writing, retired):
+    for module in (batch_writer, tombstones):
         monkeypatch.setattr(module, "datetime", _Clock)
     yield
 
@@ -65,7 +67,9 @@ def beginning() -> World:
     """Both partitions have two batches."""
     world = World({}, None, {})
     for mark in (1, 2):
-        warehouse_of(world).store_dataframe(frame(mark, DAYS), "model", "items", partition_by=["day"])
+        warehouse_of(world).store_dataframe(
+            frame(mark, DAYS), "model", "items", partition_by=["day"]
+        )
     return world
 
 
@@ -92,7 +96,9 @@ def outcomes(
             for module in (commit.time, ledger.time):
                 monkeypatch.setattr(module, "sleep", run.sleep)
 
-        return {name: (lambda act=act: act(warehouse_of(world, kind))) for name, act in actions.items()}, attach
+        return {
+            name: (lambda act=act: act(warehouse_of(world, kind))) for name, act in actions.items()
+        }, attach
 
     for outcome in explore(scenario, preemptions=preemptions, mortal=mortal):
         world = worlds.pop()
@@ -104,9 +110,13 @@ def check(world: World, outcome: Outcome) -> None:
     """What must hold whatever happened, after somebody has come by."""
     warehouse = warehouse_of(world)
     told = f"schedule: {' '.join(outcome.schedule)}"
-    unexpected = [e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))]
+    unexpected = [
+        e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))
+    ]
     assert not unexpected, f"{unexpected} {told}"
-    assert world.objects.items() >= world.began.items(), f"what was there before was changed or deleted; {told}"
+    assert world.objects.items() >= world.began.items(), (
+        f"what was there before was changed or deleted; {told}"
+    )
     shown = {one.values[0]: info.sequence for one, info in world.pointers.items()}
     repaired = any(repair.done for repair in warehouse.repair("model", "items"))
     assert not repaired or outcome.crashed or outcome.errors, f"a pointer is behind; {told}"
@@ -117,28 +127,46 @@ def check(world: World, outcome: Outcome) -> None:
             assert entry.previous == before, f"the order of {day} is broken; {told}"
             before = entry.batch_id
         (pointer,) = [info for one, info in world.pointers.items() if one.values == (day,)]
-        assert (pointer.batch_id, pointer.sequence) == (entries[-1].batch_id, entries[-1].sequence), told
+        assert (pointer.batch_id, pointer.sequence) == (
+            entries[-1].batch_id,
+            entries[-1].sequence,
+        ), told
         published = [entry.batch_id for entry in entries if entry.operation.value == "publish"]
         assert published == sorted(set(published)), f"batch IDs of {day} do not grow; {told}"
     known = {tuple(path.split("/")[-3:-1]) for path in world.began if path.endswith(".parquet")}
     for pin, mark in filter(None, outcome.results.values()):
         if isinstance(pin, BatchPin):
             for day, batch in pin.entries:
-                assert batch in [entry.batch_id for entry in histories[day]], f"an acknowledged commit is lost; {told}"
+                assert batch in [entry.batch_id for entry in histories[day]], (
+                    f"an acknowledged commit is lost; {told}"
+                )
             marks = warehouse.load_dataframe(pin, as_="arrow")["mark"].to_pylist()
             assert marks == [mark] * len(pin.entries), f"a batch holds another's rows; {told}"
             known |= set(pin.entries)
-    for day, batch in {(day, str(entry.batch_id)) for day, entries in histories.items() for entry in entries} - known:
-        assert len(warehouse.load_dataframe("model", "items", [day], batch_id=batch, as_="arrow")) == 1, told
+    for day, batch in {
+        (day, str(entry.batch_id)) for day, entries in histories.items() for entry in entries
+    } - known:
+        assert (
+            len(warehouse.load_dataframe("model", "items", [day], batch_id=batch, as_="arrow")) == 1
+        ), told
     groups: dict[str, set[str]] = {}
     for day, entries in histories.items():
         for entry in entries:
             if entry.group:
                 groups.setdefault(entry.commit, set()).add(day)
-    assert all(days == set(DAYS) for days in groups.values()), f"half of a change took effect; {told}"
+    assert all(days == set(DAYS) for days in groups.values()), (
+        f"half of a change took effect; {told}"
+    )
     for one in groups:
-        told_of = [shown[day] >= e.sequence for day, entries in histories.items() for e in entries if e.commit == one]
-        assert len(set(told_of)) == 1, f"engines saw half of a change until somebody came by; {told}"
+        told_of = [
+            shown[day] >= e.sequence
+            for day, entries in histories.items()
+            for e in entries
+            if e.commit == one
+        ]
+        assert len(set(told_of)) == 1, (
+            f"engines saw half of a change until somebody came by; {told}"
+        )
 
 
 def store(mark: int, *days: str) -> Callable[[Warehouse], object]:
@@ -181,9 +209,13 @@ def test_the_promises_hold_under_every_schedule(beginning, monkeypatch, name: st
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_promises_hold_when_a_writer_dies_at_any_step(beginning, monkeypatch, name: str) -> None:
+def test_the_promises_hold_when_a_writer_dies_at_any_step(
+    beginning, monkeypatch, name: str
+) -> None:
     deaths = 0
-    for world, outcome in outcomes(beginning, SCENARIOS[name], monkeypatch, preemptions=1, mortal=("A",)):
+    for world, outcome in outcomes(
+        beginning, SCENARIOS[name], monkeypatch, preemptions=1, mortal=("A",)
+    ):
         check(world, outcome)
         assert "B" in outcome.results, f"a dead writer stopped another: {outcome}"
         deaths += bool(outcome.crashed)
@@ -200,10 +232,14 @@ LOCKED = ("two stores of one partition", "a store and a rollback of one")
 
 
 @pytest.mark.parametrize("name", LOCKED)
-def test_a_lock_that_expires_at_any_step_leaves_no_pointer_behind(beginning, monkeypatch, name: str) -> None:
+def test_a_lock_that_expires_at_any_step_leaves_no_pointer_behind(
+    beginning, monkeypatch, name: str
+) -> None:
     seen = 0
     actions = {**SCENARIOS[name], "time": time_passes}
-    for world, outcome in outcomes(beginning, actions, monkeypatch, preemptions=1, kind=LockingMetastore):
+    for world, outcome in outcomes(
+        beginning, actions, monkeypatch, preemptions=1, kind=LockingMetastore
+    ):
         check(world, outcome)
         assert not outcome.errors, outcome
         assert world.lock is None, "a lock is stranded"
@@ -224,10 +260,14 @@ def test_a_writer_that_dies_with_the_lock_stops_nobody(beginning, monkeypatch, n
 
 
 @pytest.mark.parametrize(("preemptions", "mortal"), [(2, ()), (1, ("A",))])
-def test_a_reader_of_both_partitions_sees_one_change_or_the_other(beginning, monkeypatch, preemptions, mortal) -> None:
+def test_a_reader_of_both_partitions_sees_one_change_or_the_other(
+    beginning, monkeypatch, preemptions, mortal
+) -> None:
     actions = {"A": store(3, *DAYS), "reader": read}
     seen = set()
-    for world, outcome in outcomes(beginning, actions, monkeypatch, preemptions=preemptions, mortal=mortal):
+    for world, outcome in outcomes(
+        beginning, actions, monkeypatch, preemptions=preemptions, mortal=mortal
+    ):
         check(world, outcome)
         marks, _ = outcome.results["reader"]
         assert marks in {(2, 2), (3, 3)}, outcome
@@ -235,7 +275,9 @@ def test_a_reader_of_both_partitions_sees_one_change_or_the_other(beginning, mon
     assert seen == {(2, 2), (3, 3)}
 
 
-def test_the_explorer_finds_what_a_ledger_that_overwrites_would_lose(beginning, monkeypatch) -> None:
+def test_the_explorer_finds_what_a_ledger_that_overwrites_would_lose(
+    beginning, monkeypatch
+) -> None:
     """A broken protocol is found: the checks can fail."""
 
     def overwrite(self: DictStore, path: str, data: bytes) -> bool:
@@ -255,5 +297,7 @@ def test_the_explorer_finds_a_writer_that_trusts_a_lock_it_had(beginning, monkey
     monkeypatch.setattr(LockingMetastore, "sure", staticmethod(lambda *, held, lasted: held))
     actions = {**SCENARIOS["two stores of one partition"], "time": time_passes}
     with pytest.raises(AssertionError, match="a pointer is behind"):
-        for world, outcome in outcomes(beginning, actions, monkeypatch, preemptions=2, kind=LockingMetastore):
+        for world, outcome in outcomes(
+            beginning, actions, monkeypatch, preemptions=2, kind=LockingMetastore
+        ):
             check(world, outcome)

@@ -1,7 +1,7 @@
 """Retention beside pins, rollbacks and publishes, under every schedule with few preemptions, and a crash anywhere.
 
-There is no time of grace here, and what is out of use for no time at all is retired: whatever was granted must be readable
-because of the protocol alone.
+There is no time of grace here, and what is out of use for no time at all is retired: whatever was
+granted must be readable because of the protocol alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import pytest
 
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict, SfxError
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse import durable_pins, retired, retiring, rollback
+from airflow_sfx.warehouse.pins import holds
+from airflow_sfx.warehouse.retention import vacuum
+from airflow_sfx.warehouse.table import tombstones
+from airflow_sfx.warehouse.undo import rollback
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.protocol.explorer import Outcome
 from tests.protocol.test_protocol import DAYS, _adversary, beginning, frame, outcomes, warehouse_of
@@ -34,7 +37,9 @@ def retain(warehouse: Warehouse) -> None:
 
 def oldest(warehouse: Warehouse, *days: str) -> BatchPin:
     pins = [warehouse.history("model", "items", [day], limit=None)[-1] for day in days]
-    return warehouse.overview("model", "items").table.pin({one.partition: str(one.batch_id) for one in pins})
+    return warehouse.overview("model", "items").table.pin(
+        {one.partition: str(one.batch_id) for one in pins}
+    )
 
 
 def hold_oldest(*days: str) -> Callable[[Warehouse], object]:
@@ -49,7 +54,9 @@ def roll_back(*days: str) -> Callable[[Warehouse], object]:
 
 
 def store(*days: str) -> Callable[[Warehouse], object]:
-    return lambda warehouse: warehouse.store_dataframe(frame(3, days), "model", "items", partition_by=["day"])
+    return lambda warehouse: warehouse.store_dataframe(
+        frame(3, days), "model", "items", partition_by=["day"]
+    )
 
 
 SCENARIOS = {
@@ -66,13 +73,17 @@ def check(world: World, outcome: Outcome) -> None:
     """What is current, and what a durable pin was granted for, can be read."""
     warehouse = warehouse_of(world)
     told = f"schedule: {' '.join(outcome.schedule)}"
-    unexpected = [e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))]
+    unexpected = [
+        e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))
+    ]
     assert not unexpected, f"{unexpected} {told}"
     warehouse.repair("model", "items")
     current = warehouse.load_dataframe("model", "items", as_="arrow")
     assert sorted(current["day"].to_pylist()) == list(DAYS), f"what is current is gone; {told}"
     granted = outcome.results.get("B")
-    if isinstance(granted, BatchPin) and granted != warehouse.pin("model", "items", list(granted.batches)):
+    if isinstance(granted, BatchPin) and granted != warehouse.pin(
+        "model", "items", list(granted.batches)
+    ):
         rows = warehouse.load_dataframe(granted, as_="arrow").num_rows
         assert rows == len(granted.batches), f"what was granted is gone; {told}"
 
@@ -93,7 +104,9 @@ def test_what_was_granted_is_never_deleted_under_any_schedule(beginning, monkeyp
 
 
 @pytest.mark.parametrize("name", ["a durable pin of both", "a rollback of both"])
-def test_retention_that_died_anywhere_is_completed_by_the_next(beginning, monkeypatch, name) -> None:
+def test_retention_that_died_anywhere_is_completed_by_the_next(
+    beginning, monkeypatch, name
+) -> None:
     deaths = 0
     actions = {"A": retain, "B": SCENARIOS[name]}
     for world, outcome in outcomes(beginning, actions, monkeypatch, preemptions=1, mortal=("A",)):
@@ -117,14 +130,20 @@ def erase(warehouse: Warehouse) -> None:
 )
 def test_an_erasure_leaves_no_row_whatever_else_goes_on(beginning, monkeypatch, name) -> None:
     seen = 0
-    for world, outcome in outcomes(beginning, {"A": erase, "B": SCENARIOS[name]}, monkeypatch, preemptions=1):
+    for world, outcome in outcomes(
+        beginning, {"A": erase, "B": SCENARIOS[name]}, monkeypatch, preemptions=1
+    ):
         told = f"schedule: {' '.join(outcome.schedule)}"
-        unexpected = [e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))]
+        unexpected = [
+            e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))
+        ]
         assert not unexpected, f"{unexpected} {told}"
         warehouse = warehouse_of(world)
         granted = outcome.results.get("B")
         if isinstance(granted, BatchPin) and name.startswith("a durable"):
-            assert set(warehouse.load_dataframe(granted)["mark"]) == {1}, f"what was granted is gone; {told}"
+            assert set(warehouse.load_dataframe(granted)["mark"]) == {1}, (
+                f"what was granted is gone; {told}"
+            )
         erase(warehouse)
         warehouse.repair("model", "items")
         left = warehouse.load_dataframe("model", "items")
@@ -136,7 +155,9 @@ def test_an_erasure_leaves_no_row_whatever_else_goes_on(beginning, monkeypatch, 
     assert seen > 30
 
 
-def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(beginning, monkeypatch) -> None:
+def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(
+    beginning, monkeypatch
+) -> None:
     """The partition has no ledger when both begin."""
     world = beginning.copy()
     staged = warehouse_of(world).store_dataframe(
@@ -146,7 +167,9 @@ def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(beg
     actions = {"A": erase, "B": lambda warehouse: warehouse.publish(staged)}
     for after, outcome in outcomes(world, actions, monkeypatch, preemptions=1):
         told = f"schedule: {' '.join(outcome.schedule)}"
-        assert [type(error) for error in outcome.errors.values()] in ([], [BatchNotFound]), f"{outcome.errors} {told}"
+        assert [type(error) for error in outcome.errors.values()] in ([], [BatchNotFound]), (
+            f"{outcome.errors} {told}"
+        )
         warehouse = warehouse_of(after)
         rows = warehouse.load_dataframe("model", "items")
         assert list(rows["mark"]) == [2, 2], f"a row is left, or what is current is gone; {told}"
@@ -159,7 +182,9 @@ def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(beg
 
 
 def erase_client(client: str, grace: timedelta) -> Callable[[Warehouse], object]:
-    return lambda warehouse: warehouse.erase("model", "items", where=f"client = '{client}'", grace=grace, dry_run=False)
+    return lambda warehouse: warehouse.erase(
+        "model", "items", where=f"client = '{client}'", grace=grace, dry_run=False
+    )
 
 
 def store_clients(world: World, clients: str, **options: object) -> None:
@@ -185,7 +210,9 @@ def clients_in(world: World) -> list[str]:
 
 
 def test_two_erasures_at_once_leave_the_rows_of_neither(clients, monkeypatch) -> None:
-    grace = timedelta(days=50 * 365)  # so that what the other writes, years ago by the model's clock, is not given up
+    grace = timedelta(
+        days=50 * 365
+    )  # so that what the other writes, years ago by the model's clock, is not given up
     store_clients(clients, "xyz", publish=False)
     actions = {"A": erase_client("x", grace), "B": erase_client("y", grace)}
     seen = 0
@@ -233,12 +260,14 @@ def job_of_days(*, publish: bool) -> Callable[[Warehouse], object]:
 @pytest.mark.parametrize("publish", [True, False])
 def test_a_batch_that_took_days_is_whole_or_refused_beside_an_erasure(monkeypatch, publish) -> None:
     """The writers' clock stands still while years pass."""
-    monkeypatch.setattr(retired, "datetime", datetime)
+    monkeypatch.setattr(tombstones, "datetime", datetime)
     began = World({}, None, {})
     warehouse_of(began).store_dataframe(frame(2, ("p",)), "model", "items", partition_by=["day"])
     came = set()
     actions = {
-        "A": lambda warehouse: warehouse.erase("model", "items", where="mark = 9", grace=NOW, dry_run=False),
+        "A": lambda warehouse: warehouse.erase(
+            "model", "items", where="mark = 9", grace=NOW, dry_run=False
+        ),
         "B": job_of_days(publish=publish),
     }
     for world, outcome in outcomes(began, actions, monkeypatch, preemptions=1 if publish else 2):
@@ -259,17 +288,24 @@ def test_a_batch_that_took_days_is_whole_or_refused_beside_an_erasure(monkeypatc
 
 
 @pytest.mark.parametrize(
-    "broken", ["a pin that looks before it is written", "a deletion that does not look", "a rollback that does not"]
+    "broken",
+    [
+        "a pin that looks before it is written",
+        "a deletion that does not look",
+        "a rollback that does not",
+    ],
 )
 def test_the_explorer_finds_a_broken_retention(beginning, monkeypatch, broken) -> None:
     action = SCENARIOS["a durable pin of one"]
     if broken.startswith("a pin"):
-        monkeypatch.setattr(durable_pins, "refuse_retired", lambda *_: None)
+        monkeypatch.setattr(holds, "refuse_retired", lambda *_: None)
     elif broken.startswith("a deletion"):
-        monkeypatch.setattr(retiring, "held", lambda *_: set())
+        monkeypatch.setattr(vacuum, "held", lambda *_: set())
     else:
         monkeypatch.setattr(rollback, "refuse_retired", lambda *_: None)
         action = SCENARIOS["a rollback of one"]
     with pytest.raises((AssertionError, BatchNotFound)):
-        for world, outcome in outcomes(beginning, {"A": retain, "B": action}, monkeypatch, preemptions=2):
+        for world, outcome in outcomes(
+            beginning, {"A": retain, "B": action}, monkeypatch, preemptions=2
+        ):
             check(world, outcome)

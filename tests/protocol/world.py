@@ -1,7 +1,7 @@
 """A storage and a metastore of dictionaries, in which each request is a step of the explorer.
 
-One metastore is the weakest that the package works on: it looks and moves in two steps, as Glue does, or a Hive Metastore without
-locks. The other has locks that may end at any moment.
+One metastore is the weakest that the package works on: it looks and moves in two steps, as Glue
+does, or a Hive Metastore without locks. The other has locks that may end at any moment.
 """
 
 from __future__ import annotations
@@ -11,20 +11,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from airflow_sfx.core.errors import WarehouseUnavailable
-from airflow_sfx.core.layout import CLAIM
 from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.external import follows
-from airflow_sfx.metastore.metastore import Metastore, Move, PartitionInfo, RefusedPartition, TableInfo
-from airflow_sfx.storage.parallel import led_by_first
-from airflow_sfx.storage.store import ObjectInfo, Store
+from airflow_sfx.metastore.base import (
+    Metastore,
+    Move,
+    PartitionInfo,
+    TableInfo,
+    UnsupportedPartition,
+)
+from airflow_sfx.metastore.table_properties import follows
+from airflow_sfx.storage.base import ObjectInfo, ObjectStore
+from airflow_sfx.storage.concurrency import first_alone
 
 
 class World:
     """What is left when all processes are gone."""
 
     def __init__(
-        self, objects: dict[str, bytes], table: TableInfo | None, pointers: dict[Partition, PartitionInfo]
+        self,
+        objects: dict[str, bytes],
+        table: TableInfo | None,
+        pointers: dict[Partition, PartitionInfo],
     ) -> None:
         self.objects, self.table, self.pointers = dict(objects), table, dict(pointers)
         self.began: dict[str, bytes] = {}
@@ -40,11 +49,11 @@ class World:
 
 
 class DictStore:
-    """A `Store` of a world's objects."""
+    """A `ObjectStore` of a world's objects."""
 
     uri = "memory://"
     readers = 1
-    patience = 0.0
+    timeouts = 0.0
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -64,7 +73,7 @@ class DictStore:
         def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
             return [self.put_if_absent(*one) for one in some]
 
-        return led_by_first(objects, put) if led else put(objects)
+        return first_alone(objects, put) if led else put(objects)
 
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
         return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
@@ -99,7 +108,10 @@ class DictStore:
             self._world.objects.pop(path, None)
 
     def unfinished(
-        self, directory: str, before: datetime | None = None, mine: Callable[[str], bool] | None = None
+        self,
+        directory: str,
+        before: datetime | None = None,
+        mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
         return ()  # an object is whole at once
 
@@ -113,13 +125,17 @@ class DictStore:
 
     def list_directories(self, directory: str) -> Sequence[str]:
         below = f"{directory}/"
-        steps = [path.removeprefix(below).split("/") for path in self._world.objects if path.startswith(below)]
+        steps = [
+            path.removeprefix(below).split("/")
+            for path in self._world.objects
+            if path.startswith(below)
+        ]
         return sorted({step[0] for step in steps if len(step) > 1})
 
-    def place(self, location: str) -> tuple[Store, str]:
+    def place(self, location: str) -> tuple[ObjectStore, str]:
         return self, location.removeprefix("memory:///")
 
-    def opener(self) -> Callable[[], Store]:
+    def opener(self) -> Callable[[], ObjectStore]:
         return lambda: self
 
     def local_path(self, path: str) -> str | None:
@@ -159,7 +175,9 @@ class TwoStepMetastore(Metastore):
     ) -> dict[Partition, PartitionInfo]:
         self._world.step()
         found = dict(self._world.pointers)
-        return found if partitions is None else {one: found[one] for one in partitions if one in found}
+        return (
+            found if partitions is None else {one: found[one] for one in partitions if one in found}
+        )
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         return sorted(self.get_partitions(ref), key=lambda one: one.values)
@@ -174,7 +192,7 @@ class TwoStepMetastore(Metastore):
             self._world.pointers[pointer.partition] = pointer
         return False
 
-    def refused_partitions(self, ref: TableRef) -> list[RefusedPartition]:
+    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
         return []
 
 
@@ -187,7 +205,9 @@ class LockingMetastore(TwoStepMetastore):
         with self._locked(ref) as move:
             return move(pointers)
 
-    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> contextlib.AbstractContextManager[Move]:
+    def moving(
+        self, ref: TableRef, partitions: Sequence[Partition]
+    ) -> contextlib.AbstractContextManager[Move]:
         """The lock of one partition is held while its change is written down, as soon as `HiveMetastore` could have it."""
         return self._locked(ref) if len(partitions) == 1 else super().moving(ref, partitions)
 

@@ -32,7 +32,9 @@ def folder(tmp_path):
 
 
 def run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SFX, *words], capture_output=True, text=True, check=False, timeout=180, env=env)
+    return subprocess.run(
+        [*SFX, *words], capture_output=True, text=True, check=False, timeout=180, env=env
+    )
 
 
 def exported(text: str) -> dict[str, str]:
@@ -50,7 +52,9 @@ def test_the_commands_start_a_stack_that_serves_another_program_and_keeps_its_da
         "import airflow_sfx as sfx, pandas as pd;"
         "sfx.store_dataframe(pd.DataFrame({'n': [1, 2]}), 'sales', 'items', partitions=['20161031'])"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, **environment}, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, env={**os.environ, **environment}, timeout=60
+    )
 
     again = run("stack", "up", "--dir", str(folder))
     assert exported(again.stdout) == environment
@@ -76,9 +80,16 @@ def test_secrets_are_in_files_of_this_user_only_and_in_no_log(stack) -> None:
 
 def test_nothing_of_the_stack_listens_for_other_machines(stack) -> None:
     processes = [psutil.Process(one.pid) for one in status(stack.directory)]
-    doors = {door.laddr for one in processes for door in one.net_connections("tcp") if door.status == "LISTEN"}
+    doors = {
+        door.laddr
+        for one in processes
+        for door in one.net_connections("tcp")
+        if door.status == "LISTEN"
+    }
     assert {door.port for door in doors} >= set(stack.ports.values())
-    assert all(ipaddress.ip_address(door.ip.removeprefix("::ffff:")).is_loopback for door in doors), doors
+    assert all(
+        ipaddress.ip_address(door.ip.removeprefix("::ffff:")).is_loopback for door in doors
+    ), doors
     for host in other_addresses():
         for port in {door.port for door in doors}:
             with pytest.raises(ConnectionRefusedError):
@@ -113,11 +124,15 @@ def other_addresses() -> list[str]:
         ("s3", "PUT", "/warehouse/doors/kept"),
     ],
 )
-def test_who_has_no_key_neither_reads_nor_writes_by_any_port_of_the_s3_server(stack, part, method, path) -> None:
+def test_who_has_no_key_neither_reads_nor_writes_by_any_port_of_the_s3_server(
+    stack, part, method, path
+) -> None:
     store = S3Store("warehouse", endpoint=stack.endpoint, client_options={"allow_http": True})
     store.put("doors/kept", b"kept")
     with httpx.Client(base_url=f"http://127.0.0.1:{stack.ports[part]}") as nobody:
-        answer = nobody.request(method, path, content=b"forged" if method in ("PUT", "POST") else None)
+        answer = nobody.request(
+            method, path, content=b"forged" if method in ("PUT", "POST") else None
+        )
     assert 400 <= answer.status_code < 500, answer.text
     assert bytes(store.get("doors/kept").bytes()) == b"kept"
 
@@ -130,7 +145,8 @@ def test_the_folder_of_a_stack_is_its_users_alone(folder) -> None:
 def test_two_that_start_the_same_stack_at_once_get_one(folder) -> None:
     found = []
     threads = [
-        threading.Thread(target=lambda: found.append(run("stack", "up", "--dir", str(folder)))) for _ in range(2)
+        threading.Thread(target=lambda: found.append(run("stack", "up", "--dir", str(folder))))
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
@@ -144,7 +160,9 @@ def test_two_that_start_the_same_stack_at_once_get_one(folder) -> None:
 def test_a_taken_port_is_named_and_not_remembered_and_nothing_stays_running(folder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(WarehouseUnavailable, match=rf"the port {port} .*hive-metastore.*--metastore-port"):
+        with pytest.raises(
+            WarehouseUnavailable, match=rf"the port {port} .*hive-metastore.*--metastore-port"
+        ):
             up(folder, metastore_port=port)
         assert settings.settle(folder, {}).metastore_port != port
     told = run("stack", "status", "--dir", str(folder))
@@ -155,7 +173,9 @@ def test_a_taken_port_is_named_and_not_remembered_and_nothing_stays_running(fold
     )
 
 
-def test_a_port_that_only_the_services_know_is_another_one_where_it_was_taken_meanwhile(tmp_path) -> None:
+def test_a_port_that_only_the_services_know_is_another_one_where_it_was_taken_meanwhile(
+    tmp_path,
+) -> None:
     first = settings.settle(tmp_path, {})
     settings.save(first)
     with socket.create_server(("127.0.0.1", first.ports["volume"])):
@@ -163,7 +183,9 @@ def test_a_port_that_only_the_services_know_is_another_one_where_it_was_taken_me
     changed = {name for name, port in again.ports.items() if port != first.ports[name]}
     assert (changed, again.secret_key) == ({"volume"}, first.secret_key)
     with socket.create_server(("127.0.0.1", first.ports["s3"])):
-        assert settings.settle(tmp_path, {}).ports == first.ports, "programs have this one in their settings"
+        assert settings.settle(tmp_path, {}).ports == first.ports, (
+            "programs have this one in their settings"
+        )
 
 
 def test_a_folder_that_cannot_be_made_is_named() -> None:
@@ -175,14 +197,18 @@ def test_a_service_that_ends_while_it_starts_tells_why_and_the_others_are_ended(
     folder.mkdir()
     (folder / "derby").mkdir()
     (folder / "derby" / "db.lck").write_text("no database")
-    with pytest.raises(WarehouseUnavailable, match=r"the hive-metastore ended while it started(.|\n)*derby"):
+    with pytest.raises(
+        WarehouseUnavailable, match=r"the hive-metastore ended while it started(.|\n)*derby"
+    ):
         up(folder)
     assert [one.pid for one in status(folder)] == [None, None]
 
 
 def test_a_process_that_only_has_the_same_number_is_not_ended(tmp_path) -> None:
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    (tmp_path / "s3-server.pid").write_text(json.dumps({"name": "s3-server", "pid": other.pid, "started": "1"}))
+    (tmp_path / "s3-server.pid").write_text(
+        json.dumps({"name": "s3-server", "pid": other.pid, "started": "1"})
+    )
     assert down(tmp_path) == []
     assert other.poll() is None
     other.kill()
@@ -198,7 +224,9 @@ def test_a_child_that_ended_is_not_alive(tmp_path) -> None:
     assert not daemon.alive
 
 
-def test_java_of_another_version_and_no_java_are_refused_with_the_remedy(tmp_path, monkeypatch) -> None:
+def test_java_of_another_version_and_no_java_are_refused_with_the_remedy(
+    tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(hive_metastore.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(WarehouseUnavailable, match=r"airflow-sfx\[stack\].*JAVA_HOME"):
         hive_metastore.java_program({"PATH": str(tmp_path)})

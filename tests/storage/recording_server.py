@@ -112,7 +112,10 @@ def _handler(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             body = self._body()
             asked = Asked(
-                self.command, self.path, {name.lower(): text for name, text in self.headers.items()}, body[:10_000]
+                self.command,
+                self.path,
+                {name.lower(): text for name, text in self.headers.items()},
+                body[:10_000],
             )
             server.asked.append(asked)
             parts = urlsplit(asked.target)
@@ -126,15 +129,19 @@ def _handler(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
                 self._send(200, b"<DeleteResult><Deleted><Key>any</Key></Deleted></DeleteResult>")
             elif self.command == "POST" and "uploads" in query:
                 self._send(
-                    200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+                    200,
+                    b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
                 )
             elif self.command == "POST":
                 self._send(
-                    200, f"<CompleteMultipartUploadResult><ETag>{_ETAG}</ETag></CompleteMultipartUploadResult>".encode()
+                    200,
+                    f"<CompleteMultipartUploadResult><ETag>{_ETAG}</ETag></CompleteMultipartUploadResult>".encode(),
                 )
             elif self.command == "PUT" and "x-amz-copy-source" in asked.headers:
                 server.objects[key] = b"copied"
-                self._send(200, f"<CopyObjectResult><ETag>{_ETAG}</ETag></CopyObjectResult>".encode())
+                self._send(
+                    200, f"<CopyObjectResult><ETag>{_ETAG}</ETag></CopyObjectResult>".encode()
+                )
             elif self.command == "PUT":
                 server.objects[key] = body
                 self._send(200, b"")
@@ -148,14 +155,21 @@ def _handler(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
         def do_CONNECT(self) -> None:
             """As a proxy, it is every server that it is asked for."""
             server.tunnels.append(
-                Asked("CONNECT", self.path, {name.lower(): text for name, text in self.headers.items()})
+                Asked(
+                    "CONNECT",
+                    self.path,
+                    {name.lower(): text for name, text in self.headers.items()},
+                )
             )
             self.send_response(200)
             self.end_headers()
             self.close_connection = False
             assert server.context is not None
             self.connection = server.context.wrap_socket(self.connection, server_side=True)
-            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+            self.rfile, self.wfile = (
+                self.connection.makefile("rb"),
+                self.connection.makefile("wb", 0),
+            )
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
 
@@ -178,7 +192,13 @@ def _handler(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
 def _as_another_service(asked: Asked, body: bytes) -> bytes | None:
     """The answer of a service that gives credentials, or of Glue; None to what is S3's."""
     ends = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    given = {"AccessKeyId": "", "SecretAccessKey": "secret", "Token": "token", "Expiration": ends, "Code": "Success"}
+    given = {
+        "AccessKeyId": "",
+        "SecretAccessKey": "secret",
+        "Token": "token",
+        "Expiration": ends,
+        "Code": "Success",
+    }
     if b"Action=AssumeRole" in body:
         action = "AssumeRoleWithWebIdentity" if b"WithWebIdentity" in body else "AssumeRole"
         names = {
@@ -196,7 +216,9 @@ def _as_another_service(asked: Asked, body: bytes) -> bytes | None:
         "/container": json.dumps(given | {"AccessKeyId": "AKIACONTAINER"}),
         "/latest/api/token": "metadata-token",
         "/latest/meta-data/iam/security-credentials/": "role",
-        "/latest/meta-data/iam/security-credentials/role": json.dumps(given | {"AccessKeyId": "AKIAINSTANCE"}),
+        "/latest/meta-data/iam/security-credentials/role": json.dumps(
+            given | {"AccessKeyId": "AKIAINSTANCE"}
+        ),
     }
     found = answers.get(asked.path)
     return None if found is None else found.encode()
@@ -229,13 +251,20 @@ def make_authority(folder: Path, *names: str) -> tuple[Path, Path]:
         return builder
 
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = built("Tests", authority_key, "Tests", x509.BasicConstraints(ca=True, path_length=None))
+    authority = built(
+        "Tests", authority_key, "Tests", x509.BasicConstraints(ca=True, path_length=None)
+    )
     server = built(
-        "localhost", key, "Tests", x509.SubjectAlternativeName(list(map(x509.DNSName, ("localhost", *names))))
+        "localhost",
+        key,
+        "Tests",
+        x509.SubjectAlternativeName(list(map(x509.DNSName, ("localhost", *names)))),
     )
     root, both = folder / "authority.pem", folder / "server.pem"
     pem = serialization.Encoding.PEM
     root.write_bytes(authority.sign(authority_key, hashes.SHA256()).public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     both.write_bytes(private + server.sign(authority_key, hashes.SHA256()).public_bytes(pem))
     return root, both

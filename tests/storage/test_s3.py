@@ -8,7 +8,7 @@ import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.stack import Stack
-from airflow_sfx.storage.open import open_place, open_store
+from airflow_sfx.storage.factory import open_place, open_store
 from airflow_sfx.storage.s3 import S3Access
 from airflow_sfx.warehouse.connect import connect
 
@@ -55,7 +55,9 @@ def test_an_endpoint_with_a_password_is_refused_and_the_password_is_not_shown(
         lambda: open_place("s3a://bucket/a/place"),
         lambda: connect("hive://127.0.0.1:1?location=s3://bucket/prefix"),
     ):
-        with pytest.raises(InvalidName, match=r"user name or a password.*AWS_SECRET_ACCESS_KEY") as refused:
+        with pytest.raises(
+            InvalidName, match=r"user name or a password.*AWS_SECRET_ACCESS_KEY"
+        ) as refused:
             call()
         assert "s3cr3t" not in str(refused.value)
 
@@ -66,7 +68,9 @@ def test_the_endpoint_of_a_connection_is_refused_with_a_password_too(no_environm
     assert "s3cr3t" not in str(refused.value)
 
 
-def test_glue_s_endpoint_with_a_password_is_refused_wherever_it_comes_from(no_environment, monkeypatch) -> None:
+def test_glue_s_endpoint_with_a_password_is_refused_wherever_it_comes_from(
+    no_environment, monkeypatch
+) -> None:
     for key in KEYS:
         monkeypatch.setenv(key, "any")
     monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", "http://ada:s3cr3t@127.0.0.1:1")
@@ -92,7 +96,9 @@ def test_a_large_file_is_written_and_copied_in_parts(stack: Stack, tmp_path) -> 
     store = open_store(f"s3://warehouse/{tmp_path.name}")
     content = os.urandom(12 << 20)
     etag = store.put("batch/part-00000.parquet", content)
-    assert int(etag.strip('"').rpartition("-")[2]) > 1, "S3 says of how many parts an object was made"
+    assert int(etag.strip('"').rpartition("-")[2]) > 1, (
+        "S3 says of how many parts an object was made"
+    )
     assert store.copy("batch/part-00000.parquet", "next/part-00000.parquet")
     for path in ("batch/part-00000.parquet", "next/part-00000.parquet"):
         assert store.get(path) == content
@@ -110,7 +116,9 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("without_home", [unnameable, homeless])
-def test_without_a_home_that_can_be_read_the_environment_says_it_all(no_environment, monkeypatch, without_home) -> None:
+def test_without_a_home_that_can_be_read_the_environment_says_it_all(
+    no_environment, monkeypatch, without_home
+) -> None:
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.delenv(name)
     for name in KEYS:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
-from airflow_sfx.core.patience import patient_for
-from airflow_sfx.storage.open import open_store
+from airflow_sfx.core.io.timeouts import timeouts_of
+from airflow_sfx.storage.factory import open_store
 from airflow_sfx.warehouse.connect import connect
 from tests.docs.pages import ROOT
 from tests.storage.recording_server import Asked, RecordingServer, make_authority, recording
@@ -38,7 +38,15 @@ AMAZON = [
 ]
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "secret"}
 REGION = {"AWS_DEFAULT_REGION": "eu-west-1"}
-PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+PROXIES = {
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+}
 
 
 @dataclass
@@ -65,7 +73,9 @@ class World:
     def amazon(self, **values: str) -> None:
         """Amazon's own servers, as the proxy has them."""
         proxy = f"http://localhost:{self.proxy.port}"
-        self.environment(**KEYS, HTTPS_PROXY=proxy, AWS_CA_BUNDLE=str(self.root), **{**REGION, **values})
+        self.environment(
+            **KEYS, HTTPS_PROXY=proxy, AWS_CA_BUNDLE=str(self.root), **{**REGION, **values}
+        )
 
     def use(self, uri: str = "s3://data/prefix") -> Asked:
         """Write, read, list and copy an object; returns the request that wrote it."""
@@ -99,12 +109,22 @@ class World:
 def airflow(tmp_path_factory) -> Iterator[Callable[[str, dict[str, str]], str]]:
     """A process that uses the Airflow connection of an environment that it is given."""
     home = tmp_path_factory.mktemp("airflow")
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW_")}
-    environment |= {"AIRFLOW_HOME": str(home), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {
+        name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW_")
+    }
+    environment |= {
+        "AIRFLOW_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
     program = [sys.executable, Path(__file__).with_name("through_airflow.py")]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            program,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -113,7 +133,9 @@ def airflow(tmp_path_factory) -> Iterator[Callable[[str, dict[str, str]], str]]:
     def use(uri: str, environment: dict[str, str]) -> str:
         asking.write(json.dumps([uri, environment]) + "\n")
         asking.flush()
-        answer: str = json.loads(answering.readline() or json.dumps((home / "log").read_text()[-3000:]))
+        answer: str = json.loads(
+            answering.readline() or json.dumps((home / "log").read_text()[-3000:])
+        )
         return answer
 
     yield use
@@ -150,7 +172,7 @@ def world(tmp_path, monkeypatch, authority, airflow) -> Iterator[World]:
         recording(certificate) as server,
         recording() as plain,
         recording(certificate, proxy=True) as proxy,
-        patient_for(4),
+        timeouts_of(4),
     ):
         yield World(tmp_path, root, server, plain, proxy, monkeypatch, airflow)
 
@@ -172,7 +194,9 @@ def row(name: str) -> Callable[[Callable[[World], None]], Callable[[World], None
 def rows_of_the_page() -> list[str]:
     text = (ROOT / "docs/s3.md").read_text()
     tables = re.findall(r"^\| setting \|.*\n\|---\|---\|\n((?:\|.*\n)+)", text, re.MULTILINE)
-    return [line.split(" | ")[0].removeprefix("| ") for table in tables for line in table.splitlines()]
+    return [
+        line.split(" | ")[0].removeprefix("| ") for table in tables for line in table.splitlines()
+    ]
 
 
 @pytest.mark.parametrize("name", rows_of_the_page())
@@ -202,7 +226,10 @@ def _(world: World) -> None:
 @row("`role_arn` of a profile")
 def _(world: World) -> None:
     role = "role_arn = arn:aws:iam::123456789012:role/nightly\nsource_profile = base\nregion = eu-west-1\n"
-    world.profile(f"[profile lab]\n{role}", "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
+    world.profile(
+        f"[profile lab]\n{role}",
+        "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n",
+    )
     world.environment(AWS_PROFILE="lab", AWS_ENDPOINT_URL=world.plain.url)
     asked = world.use()
     assert (asked.key_id, asked.headers["x-amz-security-token"]) == ("AKIAASSUMEROLE", "token")
@@ -222,7 +249,9 @@ def _(world: World) -> None:
     (world.home / "token").write_text("a-token")
     role = "arn:aws:iam::123456789012:role/nightly"
     world.environment(
-        AWS_WEB_IDENTITY_TOKEN_FILE=f"{world.home}/token", AWS_ROLE_ARN=role, AWS_ENDPOINT_URL=world.plain.url
+        AWS_WEB_IDENTITY_TOKEN_FILE=f"{world.home}/token",
+        AWS_ROLE_ARN=role,
+        AWS_ENDPOINT_URL=world.plain.url,
     )
     world.environment(**REGION)
     assert world.use().key_id == "AKIAASSUMEROLEWITHWEBIDENTITY"
@@ -231,7 +260,8 @@ def _(world: World) -> None:
 @row("`AWS_CONTAINER_CREDENTIALS_FULL_URI`")
 def _(world: World) -> None:
     world.environment(
-        AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{world.plain.url}/container", AWS_ENDPOINT_URL=world.plain.url
+        AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{world.plain.url}/container",
+        AWS_ENDPOINT_URL=world.plain.url,
     )
     assert world.use().key_id == "AKIACONTAINER"
 
@@ -239,7 +269,9 @@ def _(world: World) -> None:
 @row("instance metadata")
 def _(world: World) -> None:
     world.patch.delenv("AWS_EC2_METADATA_DISABLED")
-    world.environment(AWS_EC2_METADATA_SERVICE_ENDPOINT=world.plain.url, AWS_ENDPOINT_URL_S3=world.server.url)
+    world.environment(
+        AWS_EC2_METADATA_SERVICE_ENDPOINT=world.plain.url, AWS_ENDPOINT_URL_S3=world.server.url
+    )
     world.environment(AWS_CA_BUNDLE=str(world.root))
     assert world.use().key_id == "AKIAINSTANCE"
 
@@ -253,7 +285,9 @@ def _(world: World) -> None:
 
 @row("`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`")
 def _(world: World) -> None:
-    world.environment(**KEYS, AWS_ENDPOINT_URL=NOWHERE, AWS_ENDPOINT_URL_S3=f"{world.plain.url}/below")
+    world.environment(
+        **KEYS, AWS_ENDPOINT_URL=NOWHERE, AWS_ENDPOINT_URL_S3=f"{world.plain.url}/below"
+    )
     assert world.use().path == "/below/data/prefix/a"
 
 
@@ -306,7 +340,7 @@ def _(world: World) -> None:
 
 
 def refused_certificate(world: World) -> None:
-    with patient_for(1), pytest.raises(WarehouseUnavailable, match="unknown issuer"):
+    with timeouts_of(1), pytest.raises(WarehouseUnavailable, match="unknown issuer"):
         open_store("s3://data").get("a")
     assert world.server.asked == []
 
@@ -341,9 +375,11 @@ def _(world: World) -> None:
     world.environment(HTTPS_PROXY=f"http://ada:s3cr3t@localhost:{world.proxy.port}")
     world.use()
     assert {one.target for one in world.proxy.tunnels} == {"data.s3.eu-west-1.amazonaws.com:443"}
-    assert all(one.headers["proxy-authorization"].startswith("Basic ") for one in world.proxy.tunnels)
+    assert all(
+        one.headers["proxy-authorization"].startswith("Basic ") for one in world.proxy.tunnels
+    )
     world.environment(HTTPS_PROXY=f"http://ada:s3cr3t@localhost:{TAKEN.getsockname()[1]}")
-    with patient_for(1), pytest.raises(WarehouseUnavailable, match="refused") as refused:
+    with timeouts_of(1), pytest.raises(WarehouseUnavailable, match="refused") as refused:
         open_store("s3://data").get("a")
     assert "s3cr3t" not in f"{refused.value} {refused.value.__cause__}"
 
@@ -409,7 +445,9 @@ def assert_encrypted(asked: list[Asked]) -> None:
 
 @row("`AWS_SERVER_SIDE_ENCRYPTION`, `AWS_SSE_KMS_KEY_ID`, `AWS_SSE_BUCKET_KEY_ENABLED`")
 def _(world: World) -> None:
-    world.environment(**KEYS, AWS_ENDPOINT_URL=world.plain.url, AWS_SERVER_SIDE_ENCRYPTION="aws:kms")
+    world.environment(
+        **KEYS, AWS_ENDPOINT_URL=world.plain.url, AWS_SERVER_SIDE_ENCRYPTION="aws:kms"
+    )
     world.environment(AWS_SSE_KMS_KEY_ID="the-key", AWS_SSE_BUCKET_KEY_ENABLED="true")
     world.use()
     open_store("s3://data/prefix").put("large", b"1" * (12 << 20))
@@ -443,7 +481,7 @@ def _(world: World) -> None:
 def _(world: World) -> None:
     world.environment(**KEYS, AWS_ENDPOINT_URL=NOWHERE, AWS_MAX_ATTEMPTS="2")
     begin = time.monotonic()
-    with patient_for(60), pytest.raises(WarehouseUnavailable):
+    with timeouts_of(60), pytest.raises(WarehouseUnavailable):
         open_store("s3://data").get("a")
     assert time.monotonic() - begin < 10
 
@@ -451,10 +489,15 @@ def _(world: World) -> None:
 @row("an access point's alias as the bucket")
 def _(world: World) -> None:
     world.amazon()
-    assert world.use("s3://name-abc-s3alias/prefix").host == "name-abc-s3alias.s3.eu-west-1.amazonaws.com"
-    assert [one.headers["x-amz-copy-source"] for one in world.proxy.asked if "x-amz-copy-source" in one.headers] == [
-        "name-abc-s3alias/prefix/a"
-    ]
+    assert (
+        world.use("s3://name-abc-s3alias/prefix").host
+        == "name-abc-s3alias.s3.eu-west-1.amazonaws.com"
+    )
+    assert [
+        one.headers["x-amz-copy-source"]
+        for one in world.proxy.asked
+        if "x-amz-copy-source" in one.headers
+    ] == ["name-abc-s3alias/prefix/a"]
 
 
 @row("an access point's ARN as the bucket")
@@ -476,7 +519,11 @@ LOGIN = {"login": "AKIACONNECTION", "password": "secret"}
 @row("login, password, `aws_session_token`, `region_name`, `endpoint_url`")
 def _(world: World) -> None:
     world.environment(AWS_ENDPOINT_URL_S3=NOWHERE, AWS_ENDPOINT_URL=NOWHERE)
-    extra = {"aws_session_token": "the-token", "region_name": "eu-central-1", "endpoint_url": world.plain.url}
+    extra = {
+        "aws_session_token": "the-token",
+        "region_name": "eu-central-1",
+        "endpoint_url": world.plain.url,
+    }
     assert world.connection(**LOGIN, extra=extra) == ""
     asked = world.written()
     assert (asked.key_id, asked.region) == ("AKIACONNECTION", "eu-central-1")
@@ -517,7 +564,11 @@ def _(world: World) -> None:
 def _(world: World) -> None:
     world.environment(HTTPS_PROXY=NOWHERE, HTTP_PROXY=NOWHERE)
     proxies = {"https": f"http://ada:s3cr3t@localhost:{world.proxy.port}"}
-    extra = {"region_name": "eu-west-1", "verify": str(world.root), "config_kwargs": {"proxies": proxies}}
+    extra = {
+        "region_name": "eu-west-1",
+        "verify": str(world.root),
+        "config_kwargs": {"proxies": proxies},
+    }
     assert world.connection(**LOGIN, extra=extra) == ""
     assert world.written().host == "data.s3.eu-west-1.amazonaws.com"
     world.proxy.asked.clear()
@@ -557,7 +608,9 @@ def _(world: World) -> None:
 @row("`config_kwargs.signature_version`")
 def _(world: World) -> None:
     extra = {"endpoint_url": world.plain.url}
-    assert world.connection(extra=extra | {"config_kwargs": {"signature_version": "unsigned"}}) == ""
+    assert (
+        world.connection(extra=extra | {"config_kwargs": {"signature_version": "unsigned"}}) == ""
+    )
     assert world.written().key_id is None
     said = world.connection(**LOGIN, extra=extra | {"config_kwargs": {"signature_version": "s3"}})
     assert said.startswith("InvalidName: signature_version is not supported")
@@ -566,7 +619,9 @@ def _(world: World) -> None:
 @row("`config_kwargs.client_cert`")
 def _(world: World) -> None:
     extra = {"endpoint_url": world.plain.url, "config_kwargs": {"client_cert": "/some/where.pem"}}
-    assert world.connection(**LOGIN, extra=extra).startswith("InvalidName: client_cert is not supported")
+    assert world.connection(**LOGIN, extra=extra).startswith(
+        "InvalidName: client_cert is not supported"
+    )
 
 
 @row("`config_kwargs.proxies_config`")
@@ -589,14 +644,20 @@ def _(world: World) -> None:
 
 @row("`service_config.s3.extra_args`, `service_config.s3.requester_pays`")
 def _(world: World) -> None:
-    arguments = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "the-key", "BucketKeyEnabled": True}
+    arguments = {
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "the-key",
+        "BucketKeyEnabled": True,
+    }
     told = {"endpoint_url": world.plain.url, "extra_args": arguments, "requester_pays": True}
     assert world.connection(**LOGIN, extra={"service_config": {"s3": told}}) == ""
     assert_encrypted(world.plain.asked)
     assert {one.headers.get("x-amz-request-payer") for one in world.asked()} == {"requester"}
     told = {"endpoint_url": world.plain.url, "extra_args": {"ACL": "public-read"}}
     said = world.connection(**LOGIN, extra={"service_config": {"s3": told}})
-    assert said.startswith("InvalidName: service_config.s3 of the Airflow connection 'aws_tried' asks for something")
+    assert said.startswith(
+        "InvalidName: service_config.s3 of the Airflow connection 'aws_tried' asks for something"
+    )
 
 
 def catalogs(world: World) -> set[tuple[str, str | None]]:
@@ -609,7 +670,10 @@ def catalogs(world: World) -> set[tuple[str, str | None]]:
 def _(world: World) -> None:
     told = {"glue": {"catalog_id": "123456789012", "endpoint_url": world.plain.url}}
     extra = {"endpoint_url": world.plain.url, "service_config": told}
-    assert world.connection(uri="glue://eu-west-1?location=s3://data/prefix", **LOGIN, extra=extra) == ""
+    assert (
+        world.connection(uri="glue://eu-west-1?location=s3://data/prefix", **LOGIN, extra=extra)
+        == ""
+    )
     assert catalogs(world) == {("localhost", "123456789012")}
 
 
@@ -633,10 +697,14 @@ def _(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"])
-def test_keys_are_sent_to_no_other_place_than_the_one_that_is_named(world: World, name: str) -> None:
+def test_keys_are_sent_to_no_other_place_than_the_one_that_is_named(
+    world: World, name: str
+) -> None:
     """obstore prefers a variable to what it is given."""
     world.environment(**KEYS, **{name: world.server.url, "AWS_CA_BUNDLE": str(world.root)})
-    store = connect(f"hive://127.0.0.1:1?location=s3://data/prefix&endpoint_url={world.plain.url}").store
+    store = connect(
+        f"hive://127.0.0.1:1?location=s3://data/prefix&endpoint_url={world.plain.url}"
+    ).store
     assert store.put_if_absent("a", b"1")
     assert world.server.asked == []
     assert len(world.plain.asked) == 1
@@ -661,13 +729,13 @@ def test_the_reason_of_a_failure_is_in_the_message(world: World, endpoint: str, 
         world.environment(AWS_ENDPOINT_URL=places.get(endpoint, endpoint))
         if endpoint == "name":
             world.environment(AWS_CA_BUNDLE=str(world.root))
-        with patient_for(1), pytest.raises(WarehouseUnavailable, match=why) as refused:
+        with timeouts_of(1), pytest.raises(WarehouseUnavailable, match=why) as refused:
             open_store("s3://data").get("a")
     assert "\n" not in str(refused.value)
 
 
 def test_plain_keys_and_an_address_need_no_boto3(world: World) -> None:
-    use = "from airflow_sfx.storage.open import open_store; open_store('s3://b').get('a')"
+    use = "from airflow_sfx.storage.factory import open_store; open_store('s3://b').get('a')"
     code = f"import sys; {use}; print('boto3' in sys.modules)"
     world.environment(**KEYS, AWS_ENDPOINT_URL=world.plain.url)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,21 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
-from airflow_sfx.storage.files import FileStorage
-from airflow_sfx.storage.open import open_place, open_store
-from airflow_sfx.storage.parallel import put_all
-from airflow_sfx.storage.store import Store
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import put_all
+from airflow_sfx.storage.factory import open_place, open_store
+from airflow_sfx.storage.local import LocalStore
 from tests.warehouse.faults import FORKS
 
 URIS = {"files": "file://{}/store", "memory": "memory:///"}
 
 
 @pytest.fixture(params=URIS)
-def store(request, tmp_path) -> Store:
+def store(request, tmp_path) -> ObjectStore:
     return open_store(URIS[request.param].format(tmp_path))
 
 
-def test_what_is_put_is_got(store: Store) -> None:
+def test_what_is_put_is_got(store: ObjectStore) -> None:
     store.claim("t/p/1", "me")
     store.put("t/p/1/part", b"x" * 100_000)
     assert store.get("t/p/1/part") == b"x" * 100_000
@@ -39,7 +39,7 @@ def test_what_is_put_is_got(store: Store) -> None:
 
 _LISTS = """
 import os, sys
-from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.factory import open_store
 store = open_store(sys.argv[1])
 if os.geteuid() == 0:
     os.setuid(65534)
@@ -52,7 +52,9 @@ def test_a_directory_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(t
     store = open_store(f"file://{tmp_path}/store")
     store.put_if_absent("t/pins/one", b"x")
     (tmp_path / "store" / "t" / "pins").chmod(0)
-    done = subprocess.run([sys.executable, "-c", _LISTS, store.uri], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", _LISTS, store.uri], capture_output=True, text=True, check=False
+    )
     assert "WarehouseUnavailable" in done.stderr, done.stdout + done.stderr
     (tmp_path / "store" / "t" / "pins").chmod(0o700)
     assert [one.path for one in store.list("t/pins")] == ["t/pins/one"]
@@ -60,7 +62,11 @@ def test_a_directory_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(t
 
 def test_a_place_that_is_only_looked_at_is_not_made(tmp_path) -> None:
     place, directory = open_place(f"file://{tmp_path}/nobody/made")
-    assert (list(place.list(directory)), place.get("x"), list(place.list_directories(""))) == ([], None, [])
+    assert (list(place.list(directory)), place.get("x"), list(place.list_directories(""))) == (
+        [],
+        None,
+        [],
+    )
     assert list(place.opener()().list("")) == []
     assert not (tmp_path / "nobody").exists()
 
@@ -71,15 +77,19 @@ def test_a_place_whose_path_no_object_can_have_is_refused(path) -> None:
         open_place(f"s3://bucket/{path}")
 
 
-@pytest.mark.parametrize(("start", "stop", "part"), [(2, 5, b"234"), (7, 99, b"789"), (10, 20, b""), (99, 100, b"")])
-def test_a_part_of_an_object_comes_with_the_size_of_the_whole(store: Store, start: int, stop: int, part: bytes) -> None:
+@pytest.mark.parametrize(
+    ("start", "stop", "part"), [(2, 5, b"234"), (7, 99, b"789"), (10, 20, b""), (99, 100, b"")]
+)
+def test_a_part_of_an_object_comes_with_the_size_of_the_whole(
+    store: ObjectStore, start: int, stop: int, part: bytes
+) -> None:
     store.put_if_absent("a/b", b"0123456789")
     found = store.view_part("a/b", start, stop)
     assert found is not None
     assert (bytes(found[0]), found[1]) == (part, 10)
 
 
-def test_what_is_not_there_is_none(store: Store) -> None:
+def test_what_is_not_there_is_none(store: ObjectStore) -> None:
     assert store.get("a/b") is None
     assert store.view_part("a/b", 0, 1) is None
     assert store.head("a/b") is None
@@ -87,23 +97,27 @@ def test_what_is_not_there_is_none(store: Store) -> None:
     assert list(store.list("a")) == []
 
 
-def test_an_object_is_created_once_and_stays(store: Store) -> None:
+def test_an_object_is_created_once_and_stays(store: ObjectStore) -> None:
     assert store.put_if_absent("a/b/c", b"first")
     assert not store.put_if_absent("a/b/c", b"second")
     assert store.get("a/b/c") == b"first"
 
 
-def test_a_writer_that_repeats_its_own_create_is_told_that_it_worked(store: Store) -> None:
+def test_a_writer_that_repeats_its_own_create_is_told_that_it_worked(store: ObjectStore) -> None:
     assert store.put_if_absent("a", b"mine")
     assert store.put_if_absent("a", b"mine")
 
 
-def test_of_sixteen_threads_one_creates_an_object_and_one_takes_a_directory(store: Store) -> None:
+def test_of_sixteen_threads_one_creates_an_object_and_one_takes_a_directory(
+    store: ObjectStore,
+) -> None:
     barrier = threading.Barrier(16)
 
     def race(number: int) -> tuple[bool, bool]:
         barrier.wait()
-        return store.put_if_absent("x/object", f"{number}".encode()), store.claim("x/dir/1", f"{number}")
+        return store.put_if_absent("x/object", f"{number}".encode()), store.claim(
+            "x/dir/1", f"{number}"
+        )
 
     with ThreadPoolExecutor(16) as pool:
         results = list(pool.map(race, range(16)))
@@ -112,7 +126,9 @@ def test_of_sixteen_threads_one_creates_an_object_and_one_takes_a_directory(stor
     assert store.get("x/object") == f"{winner}".encode()
 
 
-def test_of_many_objects_those_that_are_there_stay_and_the_others_are_written(store: Store) -> None:
+def test_of_many_objects_those_that_are_there_stay_and_the_others_are_written(
+    store: ObjectStore,
+) -> None:
     store.put_if_absent("many/7/x", b"first")
     store.put_if_absent("many/8/x", b"mine")
     objects = [(f"many/{number}/x", b"mine") for number in range(20)]
@@ -122,12 +138,16 @@ def test_of_many_objects_those_that_are_there_stay_and_the_others_are_written(st
     assert sorted(info.path for info in store.list("many")) == sorted(path for path, _ in objects)
 
 
-def test_of_eight_threads_that_write_the_same_objects_together_each_object_has_one_winner(store: Store) -> None:
+def test_of_eight_threads_that_write_the_same_objects_together_each_object_has_one_winner(
+    store: ObjectStore,
+) -> None:
     barrier = threading.Barrier(8)
 
     def race(number: int) -> list[bool]:
         barrier.wait()
-        return store.put_all_if_absent([(f"race/{turn}", f"{number}".encode()) for turn in range(50)])
+        return store.put_all_if_absent(
+            [(f"race/{turn}", f"{number}".encode()) for turn in range(50)]
+        )
 
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(race, range(8)))
@@ -137,7 +157,9 @@ def test_of_eight_threads_that_write_the_same_objects_together_each_object_has_o
 
 
 @pytest.mark.parametrize("count", [3, 20])
-def test_of_objects_led_by_the_first_none_is_written_where_that_one_is_taken(store: Store, count: int) -> None:
+def test_of_objects_led_by_the_first_none_is_written_where_that_one_is_taken(
+    store: ObjectStore, count: int
+) -> None:
     objects = [(f"t/{number}", f"mine {number}".encode()) for number in range(count)]
     assert put_all(store, objects, led=True) == [True] * count
     others = [("t/0", b"theirs"), *((f"u/{number}", b"theirs") for number in range(1, count))]
@@ -146,13 +168,17 @@ def test_of_objects_led_by_the_first_none_is_written_where_that_one_is_taken(sto
     assert put_all(store, others[1:] + others[:1], led=True) == [True] * (count - 1) + [False]
 
 
-def test_a_directory_that_is_to_be_durable_later_is_taken_once(store: Store) -> None:
+def test_a_directory_that_is_to_be_durable_later_is_taken_once(store: ObjectStore) -> None:
     assert store.claim("t/1", "a", synced=False)
     assert not store.claim("t/1", "b")
     store.put("t/1/part", b"data", synced=False)
     assert store.put_all_if_absent([("t/1/manifest", b"text")]) == [True]
     assert store.get("t/1/part") == b"data"
-    with pytest.raises(InvalidName, match="written once") if store.local_path("") else contextlib.nullcontext():
+    with (
+        pytest.raises(InvalidName, match="written once")
+        if store.local_path("")
+        else contextlib.nullcontext()
+    ):
         store.put("t/1/part", b"data", synced=False)
 
 
@@ -165,7 +191,9 @@ def test_a_listing_leaves_out_files_that_are_being_written(tmp_path) -> None:
     assert [info.path for info in store.list("t")] == ["t/a/x"]
 
 
-def test_many_objects_of_which_one_cannot_be_written_leave_no_file_that_is_half_done(tmp_path) -> None:
+def test_many_objects_of_which_one_cannot_be_written_leave_no_file_that_is_half_done(
+    tmp_path,
+) -> None:
     store = open_store(f"file://{tmp_path}/store")
     store.put_if_absent("t", b"a file")
     with pytest.raises(WarehouseUnavailable, match="store/t/x"):
@@ -173,7 +201,9 @@ def test_many_objects_of_which_one_cannot_be_written_leave_no_file_that_is_half_
     assert [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()] == ["t"]
 
 
-def test_listing_shows_objects_at_any_depth_and_directories_one_level_down(store: Store) -> None:
+def test_listing_shows_objects_at_any_depth_and_directories_one_level_down(
+    store: ObjectStore,
+) -> None:
     for path in ("t/a/1/x", "t/a/2/y", "t/b/3/z", "u/x"):
         store.put_if_absent(path, path.encode())
     assert sorted(info.path for info in store.list("t")) == ["t/a/1/x", "t/a/2/y", "t/b/3/z"]
@@ -181,7 +211,7 @@ def test_listing_shows_objects_at_any_depth_and_directories_one_level_down(store
     assert list(store.list_directories("t/a")) == ["1", "2"]
 
 
-def test_a_copy_has_the_same_content_and_the_source_stays(store: Store) -> None:
+def test_a_copy_has_the_same_content_and_the_source_stays(store: ObjectStore) -> None:
     store.claim("t/1", "a")
     store.claim("t/2", "a")
     store.put("t/1/part", b"data")
@@ -190,7 +220,9 @@ def test_a_copy_has_the_same_content_and_the_source_stays(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["a%2Fb", "ü ~}", "a=b", "%5Fsfx", "2016-10-31 05%3A00"])
-def test_names_with_special_characters_come_back_from_a_listing(store: Store, name: str) -> None:
+def test_names_with_special_characters_come_back_from_a_listing(
+    store: ObjectStore, name: str
+) -> None:
     store.put_if_absent(f"t/{name}/x", b"1")
     assert list(store.list_directories("t")) == [name]
     assert [info.path for info in store.list("t")] == [f"t/{name}/x"]
@@ -205,7 +237,9 @@ def race_in_a_process(uri: str, number: int, results) -> None:
 
 def test_of_four_processes_one_wins_each_race(tmp_path) -> None:
     uri, results = f"file://{tmp_path}/store", FORKS.Queue()
-    processes = [FORKS.Process(target=race_in_a_process, args=(uri, number, results)) for number in range(4)]
+    processes = [
+        FORKS.Process(target=race_in_a_process, args=(uri, number, results)) for number in range(4)
+    ]
     for process in processes:
         process.start()
     found = [results.get(timeout=120) for _ in processes]
@@ -269,14 +303,16 @@ def test_a_child_of_a_process_that_has_used_object_storage_is_refused_and_does_n
 def test_a_child_that_was_forked_before_the_first_use_may_use_object_storage() -> None:
     code = (
         "import os\n"
-        "from airflow_sfx.storage.open import open_store\n"
+        "from airflow_sfx.storage.factory import open_store\n"
         "store = open_store('memory:///')\n"
         "child = os.fork()\n"
         "if not child:\n"
         "    os._exit(0 if store.put_if_absent('a', b'1') and store.get('a') == b'1' else 1)\n"
         "print(os.waitpid(child, 0)[1], store.get('a'))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "0 None"
 
 
@@ -293,7 +329,7 @@ def test_a_child_that_was_forked_before_the_first_use_may_use_object_storage() -
 def test_a_directory_that_retention_removes_while_it_is_made_is_made_again(
     tmp_path, monkeypatch, create, moment
 ) -> None:
-    store = FileStorage(str(tmp_path / "w"))
+    store = LocalStore(str(tmp_path / "w"))
     make, made = os.mkdir, []
 
     def make_and_remove(path: str, *arguments: int) -> None:

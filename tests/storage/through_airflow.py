@@ -7,9 +7,9 @@ import os
 import sys
 
 from airflow_sfx.core.errors import SfxError
-from airflow_sfx.core.patience import patient_for
+from airflow_sfx.core.io.timeouts import timeouts_of
 from airflow_sfx.hooks.connections import s3_access
-from airflow_sfx.storage.open import open_store
+from airflow_sfx.storage.factory import open_store
 from airflow_sfx.warehouse.connect import connect
 
 
@@ -32,7 +32,7 @@ def answer(uri: str, environment: dict[str, str]) -> str:
     os.environ.clear()
     os.environ.update(environment)
     try:
-        with patient_for(3):
+        with timeouts_of(3):
             use(uri)
     except SfxError as error:
         return f"{type(error).__name__}: {error}"

@@ -11,14 +11,26 @@ CANARY = "C4nary"
 """Part of every secret: no encoding changes it."""
 
 SECRETS = st.builds(
-    "{}{}{}".format, st.text("ab/?#:+&=%", max_size=3), st.just(CANARY), st.text("xy/?#:@+&=%;", max_size=3)
+    "{}{}{}".format,
+    st.text("ab/?#:+&=%", max_size=3),
+    st.just(CANARY),
+    st.text("xy/?#:@+&=%;", max_size=3),
 )
 LOGINS = st.builds("{}:{}".format, st.sampled_from(["ada", "AKIAEXAMPLE", ""]), SECRETS)
 SCHEMES = st.sampled_from(["hive", "glue", "embedded", "s3", "s3a", "http", "other", "file", ""])
-KEY_NAMES = ("access_key_id", "secret", "password", "token", "X-Amz-Signature", "aws_secret_access_key")
+KEY_NAMES = (
+    "access_key_id",
+    "secret",
+    "password",
+    "token",
+    "X-Amz-Signature",
+    "aws_secret_access_key",
+)
 OPTIONS = st.sampled_from((*KEY_NAMES, "auth", "layout", "region"))
 AT = st.sampled_from(["@", "%40", "%2540"])
-PLACES = st.sampled_from(["bucket/prefix", "host:9083?location=s3://bucket/prefix", "host", "eu-west-1"])
+PLACES = st.sampled_from(
+    ["bucket/prefix", "host:9083?location=s3://bucket/prefix", "host", "eu-west-1"]
+)
 
 
 @st.composite
@@ -54,11 +66,15 @@ def _with_inner_uri(draw: st.DrawFn) -> str:
     inner = quote(inner) if draw(st.booleans()) else inner
     option = draw(st.sampled_from(["location", "endpoint_url", "glue_endpoint_url"]))
     other = "" if option == "location" else "&location=s3://bucket/prefix"
-    return f"{draw(st.sampled_from(['hive://host:9083', 'glue://eu-west-1']))}?{option}={inner}{other}"
+    return (
+        f"{draw(st.sampled_from(['hive://host:9083', 'glue://eu-west-1']))}?{option}={inner}{other}"
+    )
 
 
 _HOSTS = st.builds("hive://one:9083,{}@two?location=s3://bucket/prefix".format, LOGINS)
-SPELLINGS = (_with_login() | _with_key() | _with_inner_uri() | _HOSTS).filter(lambda text: CANARY in text)
+SPELLINGS = (_with_login() | _with_key() | _with_inner_uri() | _HOSTS).filter(
+    lambda text: CANARY in text
+)
 
 
 def told_by(error: BaseException) -> str:

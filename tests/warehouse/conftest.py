@@ -58,4 +58,6 @@ def warehouse(uri) -> Warehouse:
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
-    return pd.DataFrame({"item": ["hat", "shoe", "belt"], "price": [19.5, 80.0, 12.25], "sold": [3, 1, 2]})
+    return pd.DataFrame(
+        {"item": ["hat", "shoe", "belt"], "price": [19.5, 80.0, 12.25], "sold": [3, 1, 2]}
+    )

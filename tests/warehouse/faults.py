@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airflow_sfx.metastore.metastore import Move
-from airflow_sfx.storage import files, parallel
-from airflow_sfx.warehouse import commit, writing
+from airflow_sfx.metastore.base import Move
+from airflow_sfx.storage import concurrency, local
+from airflow_sfx.warehouse.batch import batch_writer
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -76,11 +77,17 @@ class Mortal:
 
 
 def run_until_call(
-    uri: str, action: Callable[[Warehouse], object], calls: int, *, after: bool, together: bool = False
+    uri: str,
+    action: Callable[[Warehouse], object],
+    calls: int,
+    *,
+    after: bool,
+    together: bool = False,
 ) -> int:
     """Run an action in a process of its own that dies at a call; returns the process's exit code.
 
-    ``together``: three objects are as many as hundreds, and each file that is given its name is a call of its own.
+    ``together``: three objects are as many as hundreds, and each file that is given its name is a
+    call of its own.
     """
     child = process(_mortal_run, uri, action, calls, after, together)
     child.start()
@@ -89,14 +96,16 @@ def run_until_call(
     return child.exitcode
 
 
-def _mortal_run(uri: str, action: Callable[[Warehouse], object], calls: int, after: bool, together: bool) -> None:
+def _mortal_run(
+    uri: str, action: Callable[[Warehouse], object], calls: int, after: bool, together: bool
+) -> None:
     commit.LEASE_SECONDS = 1  # so that the tests need not wait long for what the dead have left
     warehouse = connect(uri)
     countdown = Countdown(calls, after=after)
     if together:
-        named = files._named
-        parallel.MANY = writing.MANY = 2
-        files._named = lambda *paths: countdown.around(named, *paths)
+        named = local._named
+        concurrency.MANY = batch_writer.MANY = 2
+        local._named = lambda *paths: countdown.around(named, *paths)
     warehouse.store = Mortal(warehouse.store, countdown)  # type: ignore[assignment]
     warehouse.metastore = Mortal(warehouse.metastore, countdown)  # type: ignore[assignment]
     action(warehouse)

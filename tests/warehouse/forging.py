@@ -38,7 +38,12 @@ def forge_manifest(warehouse: Warehouse, pin: sfx.BatchPin, **changes: Any) -> N
 
 
 def forge_entry(
-    warehouse: Warehouse, pin: sfx.BatchPin, sequence: int, change: Callable[[dict[str, Any]], None], *, after: int = 0
+    warehouse: Warehouse,
+    pin: sfx.BatchPin,
+    sequence: int,
+    change: Callable[[dict[str, Any]], None],
+    *,
+    after: int = 0,
 ) -> None:
     """Change an entry of a partition's ledger, or add one like the one of another number."""
     ((name, _),) = pin.entries

@@ -23,13 +23,24 @@ Columns = st.SearchStrategy[Column]
 Values = st.SearchStrategy[Any]
 
 SMALL = st.integers(-5, 5)
-TEXTS = st.one_of(st.sampled_from(["", "a", "b", "5", "nan", "None", "2016-10-31", "ä\U0001f600"]), st.text(max_size=3))
+TEXTS = st.one_of(
+    st.sampled_from(["", "a", "b", "5", "nan", "None", "2016-10-31", "ä\U0001f600"]),
+    st.text(max_size=3),
+)
 SECONDS = st.integers(0, 10**9)
 ANY_INT64 = st.integers(-(2**63) + 1, 2**63 - 1)  # the least is NaT
 STAMPS: dict[str, Values] = {
-    "s": st.one_of(st.sampled_from(["0001-01-01", "9999-12-31T23:59:59"]), st.integers(-(10**9), 4 * 10**9)),
-    "ms": st.one_of(st.sampled_from(["0001-01-01", "9999-12-31T23:59:59.999"]), st.integers(-(10**12), 4 * 10**12)),
-    "us": st.one_of(st.sampled_from(["0001-01-01", "9999-12-31T23:59:59.999999"]), st.integers(-(10**15), 4 * 10**15)),
+    "s": st.one_of(
+        st.sampled_from(["0001-01-01", "9999-12-31T23:59:59"]), st.integers(-(10**9), 4 * 10**9)
+    ),
+    "ms": st.one_of(
+        st.sampled_from(["0001-01-01", "9999-12-31T23:59:59.999"]),
+        st.integers(-(10**12), 4 * 10**12),
+    ),
+    "us": st.one_of(
+        st.sampled_from(["0001-01-01", "9999-12-31T23:59:59.999999"]),
+        st.integers(-(10**15), 4 * 10**15),
+    ),
     "ns": st.one_of(st.sampled_from([0, 10**9, 1477872000 * 10**9]), ANY_INT64),
 }
 SPANS = st.one_of(SMALL, ANY_INT64)
@@ -65,7 +76,9 @@ def arrow(kind: pa.DataType, values: Values) -> Columns:
 
 def extension(kind: Any, values: Values) -> Columns:
     """An Arrow column of an extension type."""
-    return rows(values).map(lambda found: pa.ExtensionArray.from_storage(kind, pa.array(found, kind.storage_type)))
+    return rows(values).map(
+        lambda found: pa.ExtensionArray.from_storage(kind, pa.array(found, kind.storage_type))
+    )
 
 
 def whole(bits: int, *, signed: bool = True) -> Values:
@@ -76,14 +89,18 @@ def whole(bits: int, *, signed: bool = True) -> Values:
 
 def decimals(places: int) -> Values:
     """Decimals of a scale, as large as 9."""
-    return st.integers(-9 * 10**places, 9 * 10**places).map(lambda one: Decimal(one).scaleb(-places))
+    return st.integers(-9 * 10**places, 9 * 10**places).map(
+        lambda one: Decimal(one).scaleb(-places)
+    )
 
 
 def stamps(unit: str, zone: str | None = None) -> Columns:
     """Times of a unit, without a zone or in one."""
 
     def made(found: list[Any]) -> pd.Series:
-        naive = pd.Series(np.array([np.datetime64(one, unit) for one in found], dtype=f"datetime64[{unit}]"))
+        naive = pd.Series(
+            np.array([np.datetime64(one, unit) for one in found], dtype=f"datetime64[{unit}]")
+        )
         return naive if zone is None else naive.dt.tz_localize("UTC").dt.tz_convert(zone)
 
     return rows(STAMPS[unit] if zone is None else SECONDS, null="NaT").map(made)
@@ -93,7 +110,9 @@ def spans(unit: str) -> Columns:
     """Durations of a unit."""
 
     def made(found: list[Any]) -> pd.Series:
-        return pd.Series(np.array([np.timedelta64(one, unit) for one in found], dtype=f"timedelta64[{unit}]"))
+        return pd.Series(
+            np.array([np.timedelta64(one, unit) for one in found], dtype=f"timedelta64[{unit}]")
+        )
 
     return rows(SPANS, null="NaT").map(made)
 
@@ -101,7 +120,9 @@ def spans(unit: str) -> Columns:
 def periods(frequency: str) -> Columns:
     """Periods of a frequency."""
     ordinals = st.lists(st.integers(-600, 600), max_size=3)
-    return ordinals.map(lambda found: pd.Series(pd.PeriodIndex.from_ordinals(found, freq=frequency)))
+    return ordinals.map(
+        lambda found: pd.Series(pd.PeriodIndex.from_ordinals(found, freq=frequency))
+    )
 
 
 def intervals(closed: Any, values: Values, dtype: str) -> Columns:
@@ -121,15 +142,21 @@ def categories(values: Values, dtype: str, *, ordered: bool = False) -> Columns:
     def made(drawn: tuple[list[Any], list[int]]) -> pd.Series:
         labels, codes = drawn
         kept = [code % (len(labels) + 1) - 1 for code in codes]
-        return pd.Series(pd.Categorical.from_codes(kept, pd.Index(labels, dtype=dtype), ordered=ordered))
+        return pd.Series(
+            pd.Categorical.from_codes(kept, pd.Index(labels, dtype=dtype), ordered=ordered)
+        )
 
-    return st.tuples(st.lists(values, unique=True, max_size=3), st.lists(st.integers(0, 9), max_size=3)).map(made)
+    return st.tuples(
+        st.lists(values, unique=True, max_size=3), st.lists(st.integers(0, 9), max_size=3)
+    ).map(made)
 
 
 def no_categories(dtype: str, *, ordered: bool = False) -> Columns:
     """Categories of which there are none, in the dtypes that pandas gives them then."""
     index = pd.Index([], dtype=dtype)
-    return st.integers(0, 3).map(lambda rows: pd.Series(pd.Categorical.from_codes([-1] * rows, index, ordered=ordered)))
+    return st.integers(0, 3).map(
+        lambda rows: pd.Series(pd.Categorical.from_codes([-1] * rows, index, ordered=ordered))
+    )
 
 
 def polars(dtype: Any, values: Values) -> Columns:
@@ -164,7 +191,10 @@ _NONE = st.none()
 
 _WIDTHS: dict[str, Columns] = {
     **{f"int{bits}": series(f"int{bits}", whole(bits), nulls=False) for bits in (8, 16, 32, 64)},
-    **{f"uint{bits}": series(f"uint{bits}", whole(bits, signed=False), nulls=False) for bits in (8, 16, 32, 64)},
+    **{
+        f"uint{bits}": series(f"uint{bits}", whole(bits, signed=False), nulls=False)
+        for bits in (8, 16, 32, 64)
+    },
     **{f"Int{bits}": series(f"Int{bits}", whole(bits)) for bits in (8, 64)},
     "UInt64": series("UInt64", whole(64, signed=False)),
     "float16": series("float16", st.floats(width=16)),
@@ -205,14 +235,22 @@ _OBJECTS: dict[str, Columns] = {
 }
 _TIMES: dict[str, Columns] = {
     **{f"datetime64[{unit}]": stamps(unit) for unit in UNITS},
-    **{f"datetime64[{unit}, {zone}]": stamps(unit, zone) for unit, zone in zip(UNITS, ZONES, strict=True)},
+    **{
+        f"datetime64[{unit}, {zone}]": stamps(unit, zone)
+        for unit, zone in zip(UNITS, ZONES, strict=True)
+    },
     **{f"timedelta64[{unit}]": spans(unit) for unit in UNITS},
     **{f"period[{frequency}]": periods(frequency) for frequency in FREQUENCIES},
     "interval of time": intervals("right", _MOMENTS, "datetime64[us]"),
-    "interval of timedelta": intervals("right", SMALL.map(lambda days: pd.Timedelta(days, "D")), "timedelta64[s]"),
+    "interval of timedelta": intervals(
+        "right", SMALL.map(lambda days: pd.Timedelta(days, "D")), "timedelta64[s]"
+    ),
 }
 _LABELS: dict[str, Columns] = {
-    **{f"interval of int, {side}": intervals(side, SMALL, "int64") for side in ("left", "right", "both", "neither")},
+    **{
+        f"interval of int, {side}": intervals(side, SMALL, "int64")
+        for side in ("left", "right", "both", "neither")
+    },
     "interval of float, right": intervals("right", st.floats(-5, 5), "float64"),
     "category of text": categories(TEXTS, "str"),
     "category of text, ordered": categories(TEXTS, "str", ordered=True),
@@ -221,9 +259,13 @@ _LABELS: dict[str, Columns] = {
     "category of nothing, float64": no_categories("float64"),
     "category of nothing, object": no_categories("object"),
     "category of nothing, ordered": no_categories("float64", ordered=True),
-    "category of period": categories(SMALL.map(lambda one: pd.Period(ordinal=one, freq="M")), "period[M]"),
+    "category of period": categories(
+        SMALL.map(lambda one: pd.Period(ordinal=one, freq="M")), "period[M]"
+    ),
     "category of time": categories(_MOMENTS, "datetime64[us]"),
-    "category of timedelta": categories(SMALL.map(lambda days: pd.Timedelta(days, "D")), "timedelta64[s]"),
+    "category of timedelta": categories(
+        SMALL.map(lambda days: pd.Timedelta(days, "D")), "timedelta64[s]"
+    ),
 }
 _ARROW: dict[str, Columns] = {
     "arrow date32": arrow(pa.date32(), st.dates()),
@@ -231,7 +273,9 @@ _ARROW: dict[str, Columns] = {
     "arrow time32[s]": arrow(pa.time32("s"), st.integers(0, 86399)),
     "arrow time32[ms]": arrow(pa.time32("ms"), st.integers(0, 86399999)),
     "arrow time64[us]": arrow(pa.time64("us"), st.integers(0, 86399 * 10**6)),
-    "arrow time64[ns]": arrow(pa.time64("ns"), st.one_of(st.just(10**9), st.integers(0, 86399 * 10**9))),
+    "arrow time64[ns]": arrow(
+        pa.time64("ns"), st.one_of(st.just(10**9), st.integers(0, 86399 * 10**9))
+    ),
     "arrow duration[s]": arrow(pa.duration("s"), SMALL),
     "arrow decimal(5,0)": arrow(pa.decimal128(5, 0), decimals(0)),
     "arrow decimal(7,2)": arrow(pa.decimal128(7, 2), decimals(2)),
@@ -252,21 +296,33 @@ _ARROW: dict[str, Columns] = {
     "arrow list of duration": arrow(pa.list_(pa.duration("s")), _lists(SMALL)),
     "arrow list of duration in ns": arrow(pa.list_(pa.duration("ns")), _lists(SMALL)),
     "arrow large list": arrow(pa.large_list(pa.int32()), _lists(SMALL)),
-    "arrow list of large int": arrow(pa.list_(pa.int64()), _lists(st.one_of(_NONE, st.just(2**60 + 1)))),
+    "arrow list of large int": arrow(
+        pa.list_(pa.int64()), _lists(st.one_of(_NONE, st.just(2**60 + 1)))
+    ),
     "arrow fixed list": arrow(pa.list_(pa.int16(), 2), st.lists(SMALL, min_size=2, max_size=2)),
     "arrow map": arrow(pa.map_(pa.string(), pa.int64()), _pairs(SMALL)),
     "arrow map of null": arrow(pa.map_(pa.string(), pa.null()), _pairs(_NONE)),
     "arrow struct of duration": arrow(pa.struct([("a", pa.duration("ms"))]), _struct(a=SMALL)),
-    "arrow struct of null": arrow(pa.struct([("a", pa.int64()), ("b", pa.null())]), _struct(a=SMALL)),
+    "arrow struct of null": arrow(
+        pa.struct([("a", pa.int64()), ("b", pa.null())]), _struct(a=SMALL)
+    ),
     "arrow bool8": extension(pa.bool8(), st.integers(0, 1)),
     "arrow uuid": extension(pa.uuid(), st.binary(min_size=16, max_size=16)),
-    "arrow runs": rows(st.integers(0, 2)).map(lambda found: run_end_encode(pa.array(found, pa.int32()))),
-    "arrow category of null": st.integers(0, 3).map(lambda rows: pa.nulls(rows).dictionary_encode()),
+    "arrow runs": rows(st.integers(0, 2)).map(
+        lambda found: run_end_encode(pa.array(found, pa.int32()))
+    ),
+    "arrow category of null": st.integers(0, 3).map(
+        lambda rows: pa.nulls(rows).dictionary_encode()
+    ),
     "arrow category of null and text": rows(TEXTS).map(
         lambda found: pa.array(found, pa.string()).dictionary_encode(null_encoding="encode")
     ),
-    "arrow category of time": rows(SECONDS).map(lambda found: pa.array(found, pa.timestamp("s")).dictionary_encode()),
-    "arrow category of duration": rows(SMALL).map(lambda found: pa.array(found, pa.duration("s")).dictionary_encode()),
+    "arrow category of time": rows(SECONDS).map(
+        lambda found: pa.array(found, pa.timestamp("s")).dictionary_encode()
+    ),
+    "arrow category of duration": rows(SMALL).map(
+        lambda found: pa.array(found, pa.duration("s")).dictionary_encode()
+    ),
 }
 
 _POLARS: dict[str, Columns] = {
@@ -298,7 +354,9 @@ def alike(one: str, other: str) -> bool:
     """Whether files hold two kinds alike, so that one is likeliest to be mistaken for the other."""
     if "category" in one and "category" in other:
         return True
-    first, second = (next((word for word in _ALIKE if word in name.lower()), name) for name in (one, other))
+    first, second = (
+        next((word for word in _ALIKE if word in name.lower()), name) for name in (one, other)
+    )
     return first == second
 
 

@@ -27,10 +27,15 @@ def of_pandas(column: pd.Series | pd.Index) -> list[Any]:
     if isinstance(dtype, pd.ArrowDtype):
         return of_arrow(column.array.__arrow_array__())
     if isinstance(dtype, pd.PeriodDtype):
-        return [None if one is pd.NaT else ("period", dtype.freq.freqstr, one.ordinal) for one in column]
+        return [
+            None if one is pd.NaT else ("period", dtype.freq.freqstr, one.ordinal) for one in column
+        ]
     if isinstance(dtype, pd.IntervalDtype):
         ends = zip(of_pandas(column.array.left), of_pandas(column.array.right), strict=True)
-        return [None if left is None else ("interval", dtype.closed, left, right) for left, right in ends]
+        return [
+            None if left is None else ("interval", dtype.closed, left, right)
+            for left, right in ends
+        ]
     if getattr(dtype, "kind", "") in "Mm" and not isinstance(dtype, pd.PeriodDtype):
         return _of_times(column)
     return [_of_object(value) for value in column]
@@ -41,7 +46,10 @@ def _of_times(column: Any) -> list[Any]:
     name = "span" if column.dtype.kind == "m" else "moment" if zoned else "time without a zone"
     unit = np.datetime_data(column.array._ndarray.dtype)[0]
     numbers = column.array._ndarray.view("int64")
-    return [None if number == np.iinfo("int64").min else (name, int(number) * _NANOSECONDS[unit]) for number in numbers]
+    return [
+        None if number == np.iinfo("int64").min else (name, int(number) * _NANOSECONDS[unit])
+        for number in numbers
+    ]
 
 
 def _of_object(value: Any) -> Any:  # noqa: PLR0911, PLR0912  a table of types, in order
@@ -58,7 +66,9 @@ def _of_object(value: Any) -> Any:  # noqa: PLR0911, PLR0912  a table of types, 
     if isinstance(value, Decimal):
         return ("decimal", value)
     if isinstance(value, pd.Timestamp | np.datetime64):
-        return _of_times(pd.Series(np.array([value]) if isinstance(value, np.datetime64) else [value]))[0]
+        return _of_times(
+            pd.Series(np.array([value]) if isinstance(value, np.datetime64) else [value])
+        )[0]
     if isinstance(value, dt.datetime):
         naive = value.tzinfo is None
         passed = value.replace(tzinfo=dt.UTC) if naive else value
@@ -70,13 +80,19 @@ def _of_object(value: Any) -> Any:  # noqa: PLR0911, PLR0912  a table of types, 
         parts = (value.hour * 60 + value.minute) * 60 + value.second
         return ("time of day", (parts * 1_000_000 + value.microsecond) * 1000)
     if isinstance(value, pd.Timedelta):
-        return ("span", value.as_unit("ns").value if value.unit == "ns" else value.as_unit("us").value * 1000)
+        return (
+            "span",
+            value.as_unit("ns").value if value.unit == "ns" else value.as_unit("us").value * 1000,
+        )
     if isinstance(value, dt.timedelta):
         return ("span", (value // dt.timedelta(microseconds=1)) * 1000)
     if isinstance(value, uuid.UUID):
         return ("text", str(value))
     if isinstance(value, Mapping):
-        return ("struct", tuple(sorted((key, _of_object(one)) for key, one in value.items() if _of_object(one))))
+        return (
+            "struct",
+            tuple(sorted((key, _of_object(one)) for key, one in value.items() if _of_object(one))),
+        )
     if isinstance(value, list | tuple | np.ndarray):
         return ("list", tuple(_of_object(one) for one in value))
     return ("text" if isinstance(value, str) else type(value).__name__, value)
@@ -105,7 +121,9 @@ def of_arrow(column: Any) -> list[Any]:  # noqa: PLR0911  a table of types, in o
         fields = [(kind.field(i).name, of_arrow(column.field(i))) for i in range(kind.num_fields)]
         valid = column.is_valid().to_pylist()
         return [
-            ("struct", tuple(sorted((name, values[row]) for name, values in fields if values[row]))) if there else None
+            ("struct", tuple(sorted((name, values[row]) for name, values in fields if values[row])))
+            if there
+            else None
             for row, there in enumerate(valid)
         ]
     if types.is_map(kind):
@@ -113,7 +131,9 @@ def of_arrow(column: Any) -> list[Any]:  # noqa: PLR0911  a table of types, in o
     if types.is_run_end_encoded(kind):
         return of_arrow(pa.compute.run_end_decode(column))
     if types.is_nested(kind):
-        return [None if not one.is_valid else ("list", tuple(of_arrow(one.values))) for one in column]
+        return [
+            None if not one.is_valid else ("list", tuple(of_arrow(one.values))) for one in column
+        ]
     return [_of_object(value) for value in column.to_pylist()]
 
 
@@ -140,7 +160,10 @@ def as_engines_have(value: Any) -> Any:  # noqa: PLR0911  a table of types, in o
     kind, *rest = value
     if kind in ("number", "decimal"):
         number = rest[0]
-        return ("number", number if isinstance(number, float) and math.isinf(number) else Fraction(number))
+        return (
+            "number",
+            number if isinstance(number, float) and math.isinf(number) else Fraction(number),
+        )
     if kind in ("span", "time of day"):
         return ("number", Fraction(rest[0], 1000))
     if kind in ("moment", "time without a zone"):
@@ -150,7 +173,10 @@ def as_engines_have(value: Any) -> Any:  # noqa: PLR0911  a table of types, in o
     if kind == "interval":
         return (
             "struct",
-            tuple((name, as_engines_have(end)) for name, end in zip(("left", "right"), rest[1:], strict=True)),
+            tuple(
+                (name, as_engines_have(end))
+                for name, end in zip(("left", "right"), rest[1:], strict=True)
+            ),
         )
     if kind == "struct":
         return (kind, tuple((name.lower(), as_engines_have(field)) for name, field in rest[0]))

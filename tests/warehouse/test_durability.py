@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from airflow_sfx.storage import files
+from airflow_sfx.storage import local
 from airflow_sfx.warehouse.connect import connect
 
 FRAME = pd.DataFrame({"day": [f"201610{number:02d}" for number in range(20)], "n": range(20)})
@@ -28,15 +28,19 @@ def log(monkeypatch) -> list[str]:
 
         monkeypatch.setattr(owner, name, noting)
 
-    noted(files, "_fill", lambda path, _, *, synced: f"write {path}{' durably' if synced else ''}")
-    noted(files, "_named", lambda _, path: f"name {path}")
-    noted(files, "sync_file_system", lambda _: "durable")
+    noted(local, "_fill", lambda path, _, *, synced: f"write {path}{' durably' if synced else ''}")
+    noted(local, "_named", lambda _, path: f"name {path}")
+    noted(local, "sync_file_system", lambda _: "durable")
     return found
 
 
-@pytest.mark.skipif(not files.sync_file_system, reason="the system has no syncfs")
-@pytest.mark.parametrize("first", [True, False], ids=["new partitions", "partitions that there are"])
-def test_data_then_manifests_then_entries_then_the_decision_become_durable(new_embedded_uri, log, first) -> None:
+@pytest.mark.skipif(not local.sync_file_system, reason="the system has no syncfs")
+@pytest.mark.parametrize(
+    "first", [True, False], ids=["new partitions", "partitions that there are"]
+)
+def test_data_then_manifests_then_entries_then_the_decision_become_durable(
+    new_embedded_uri, log, first
+) -> None:
     warehouse = connect(new_embedded_uri())
     if not first:
         warehouse.store_dataframe(FRAME, "sales", "items", partition_by=["day"])
@@ -62,6 +66,12 @@ def test_data_then_manifests_then_entries_then_the_decision_become_durable(new_e
 
 
 def test_staged_batches_are_durable_when_the_call_returns(new_embedded_uri, log) -> None:
-    connect(new_embedded_uri()).store_dataframe(FRAME, "sales", "items", partition_by=["day"], publish=False)
-    last = max(at for at, event in enumerate(log) if event.startswith("name") and event.endswith("/_manifest.json"))
+    connect(new_embedded_uri()).store_dataframe(
+        FRAME, "sales", "items", partition_by=["day"], publish=False
+    )
+    last = max(
+        at
+        for at, event in enumerate(log)
+        if event.startswith("name") and event.endswith("/_manifest.json")
+    )
     assert "durable" in log[last:]

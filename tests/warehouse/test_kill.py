@@ -55,17 +55,23 @@ def versions(warehouse: Warehouse) -> dict[str, int]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("action", [store_one, store_many, publish_many, roll_back_many])
-def test_a_process_killed_at_any_call_leaves_old_or_new_and_repair_finishes(new_embedded_uri, action, when) -> None:
+def test_a_process_killed_at_any_call_leaves_old_or_new_and_repair_finishes(
+    new_embedded_uri, action, when
+) -> None:
     kill_at_every_call(new_embedded_uri, action, when)
 
 
 @pytest.mark.parametrize("action", [store_many, roll_back_many])
-def test_a_process_killed_among_objects_that_are_written_together_leaves_old_or_new(new_embedded_uri, action) -> None:
+def test_a_process_killed_among_objects_that_are_written_together_leaves_old_or_new(
+    new_embedded_uri, action
+) -> None:
     kill_at_every_call(new_embedded_uri, action, "after", together=True)
 
 
 @pytest.mark.parametrize("action", [store_one, store_many, roll_back_many])
-def test_a_process_killed_at_any_call_to_s3_and_hive_leaves_old_or_new(new_stack_uri, action) -> None:
+def test_a_process_killed_at_any_call_to_s3_and_hive_leaves_old_or_new(
+    new_stack_uri, action
+) -> None:
     kill_at_every_call(new_stack_uri, action, "after")
 
 
@@ -90,7 +96,9 @@ def kill_at_every_call(
     assert outcomes == {OLD, NEW}, "the kills did not reach both sides of the commit"
 
 
-def check_after(warehouse: Warehouse, before: dict[str, list[sfx.LedgerEntry]], action: Callable[..., None]) -> int:
+def check_after(
+    warehouse: Warehouse, before: dict[str, list[sfx.LedgerEntry]], action: Callable[..., None]
+) -> int:
     touched = DAYS[:1] if action is store_one else DAYS
     whole = version_of_all(warehouse, touched)
     seen = versions(warehouse)

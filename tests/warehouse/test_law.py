@@ -1,8 +1,8 @@
 """The law: what two stores of one table accepted is what every read gives back, by value and by logical type.
 
-For any two frames A and B: if both are stored in partitions of one table, the whole table can be read as pandas, polars and
-Arrow, each partition's rows in it are those that its pin gives, and `diff` calls the two identical only if they are. On S3 and
-Hive, Spark SQL reads the same values.
+For any two frames A and B: if both are stored in partitions of one table, the whole table can be
+read as pandas, polars and Arrow, each partition's rows in it are those that its pin gives, and
+`diff` calls the two identical only if they are. On S3 and Hive, Spark SQL reads the same values.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPEN = (
     "all NaN",
     "nothing",
     "enum category ''",
-)  # columns without a type, of which tests/warehouse/test_open_columns.py has more
+)  # columns without a type, of which tests/warehouse/columns/test_open_columns.py has more
 
 Drawn = tuple[tuple[str, Column], tuple[str, Column]]
 Pins = dict[str, tuple[sfx.BatchPin, Column]]
@@ -48,7 +48,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 @given(pairs())
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
 def test_what_a_table_accepts_is_what_every_read_gives(warehouse: Warehouse, drawn: Drawn) -> None:
     check_law(warehouse, new_table(), drawn)
 
@@ -71,7 +73,9 @@ def stored(warehouse: Warehouse, table: str, columns: Sequence[Column]) -> Pins:
     pins: Pins = {}
     for number, column in enumerate(columns, 1):
         try:
-            pin = warehouse.store_dataframe(frame_of(column), "law", table, [str(number)], partition_keys=["night"])
+            pin = warehouse.store_dataframe(
+                frame_of(column), "law", table, [str(number)], partition_keys=["night"]
+            )
         except sfx.SfxError as error:
             event(type(error).__name__)
             assert "'c'" in str(error), f"the message names no column: {error}"
@@ -103,12 +107,18 @@ def check_whole(warehouse: Warehouse, table: str, pins: Pins) -> None:
     whole = warehouse.load_dataframe("law", table)
     for night, (pin, _) in pins.items():
         rows = whole["c"][whole["night"].astype(str) == night]
-        assert of_pandas(rows) == of_pandas(warehouse.load_dataframe(pin)["c"]), f"pandas, partition {night}"
+        assert of_pandas(rows) == of_pandas(warehouse.load_dataframe(pin)["c"]), (
+            f"pandas, partition {night}"
+        )
     for as_ in ("arrow", "polars"):
         together = arrow_of(warehouse.load_dataframe("law", table, as_=as_))
         for night, (pin, _) in pins.items():
             there = pc.equal(together.column("night").cast(pa.string()), night).to_pylist()
-            rows = [value for value, mine in zip(of_arrow(together.column("c")), there, strict=True) if mine]
+            rows = [
+                value
+                for value, mine in zip(of_arrow(together.column("c")), there, strict=True)
+                if mine
+            ]
             alone = of_arrow(arrow_of(warehouse.load_dataframe(pin, as_=as_)).column("c"))
             assert rows == alone, f"{as_}, partition {night}"
 
@@ -120,7 +130,9 @@ def check_diff(warehouse: Warehouse, pins: Pins) -> None:
     shown = [shown_by_pandas(warehouse.load_dataframe(pin)["c"]) for pin in (before, after)]
     found = warehouse.diff(before, after)
     assert not found.identical or equal_rows(a, b), "diff calls different rows identical"
-    assert not found.identical or shown[0] == shown[1], "diff calls identical what a load shows as something else"
+    assert not found.identical or shown[0] == shown[1], (
+        "diff calls identical what a load shows as something else"
+    )
     alike = same and shown[0] == shown[1] and type(a) is type(b) and type_of(a) == type_of(b)
     assert found.identical or not alike, "diff finds what is not there"
 
@@ -133,7 +145,9 @@ def rows_of(column: Column) -> list[str]:
 def equal_rows(one: Column, other: Column) -> bool:
     """Whether two columns have equal values: minus zero is zero."""
     first, second = (
-        sorted(repr(("number", 0.0) if value == ("number", 0) else value) for value in meant(column))
+        sorted(
+            repr(("number", 0.0) if value == ("number", 0) else value) for value in meant(column)
+        )
         for column in (one, other)
     )
     return first == second
@@ -141,12 +155,39 @@ def equal_rows(one: Column, other: Column) -> bool:
 
 def shown_by_pandas(column: pd.Series) -> Any:
     """What a column is in pandas, beside its values: of objects, of which types they are."""
-    return column.dtype, sorted({type(value).__name__ for value in column} if column.dtype == object else ())
+    return column.dtype, sorted(
+        {type(value).__name__ for value in column} if column.dtype == object else ()
+    )
 
 
 NO_KEYS = (
-    *("float", "decimal", "bytes", "binary", "list", "tuple", "vector", "dict", "map", "struct", "null", "none", "nan"),
-    *("nothing", "timedelta", "duration", "time32", "time64", "interval", "uint64", "bool8", "uuid", ", "),
+    *(
+        "float",
+        "decimal",
+        "bytes",
+        "binary",
+        "list",
+        "tuple",
+        "vector",
+        "dict",
+        "map",
+        "struct",
+        "null",
+        "none",
+        "nan",
+    ),
+    *(
+        "nothing",
+        "timedelta",
+        "duration",
+        "time32",
+        "time64",
+        "interval",
+        "uint64",
+        "bool8",
+        "uuid",
+        ", ",
+    ),
 )
 """Words in the names of kinds that are no keys, all but a few of them."""
 
@@ -160,8 +201,15 @@ def has_keys(drawn: Drawn) -> bool:
 
 
 @given(st.one_of(pairs(), pairs(is_key).filter(has_keys), pairs(is_key).filter(has_keys)))
-@settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-def test_what_a_table_accepts_as_partition_keys_is_what_every_read_gives(warehouse: Warehouse, drawn: Drawn) -> None:
+@settings(
+    max_examples=EXAMPLES // 3,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+def test_what_a_table_accepts_as_partition_keys_is_what_every_read_gives(
+    warehouse: Warehouse, drawn: Drawn
+) -> None:
     note(f"{drawn[0][0]}: {drawn[0][1]!r}, then {drawn[1][0]}: {drawn[1][1]!r}")
     table, pins = new_table(), []
     for number, (name, column) in enumerate(drawn):
@@ -187,7 +235,9 @@ def keyed_frame(column: Column, number: int) -> Any:
     if isinstance(there, pl.Series):
         return pl.DataFrame({"c": there, "row": rows})
     return (
-        pa.table({"c": there, "row": rows}) if isinstance(there, pa.Array) else pd.DataFrame({"c": there, "row": rows})
+        pa.table({"c": there, "row": rows})
+        if isinstance(there, pa.Array)
+        else pd.DataFrame({"c": there, "row": rows})
     )
 
 
@@ -216,7 +266,9 @@ def check_keyed_alone(warehouse: Warehouse, pin: sfx.BatchPin, frame: Any) -> No
     else:
         table = warehouse.load_dataframe(pin, as_="arrow")
         assert table.column("c").type == frame.column("c").type
-        assert keys_by_row(table) == dict(enumerate(of_arrow(frame.column("c")), frame.column("row")[0].as_py()))
+        assert keys_by_row(table) == dict(
+            enumerate(of_arrow(frame.column("c")), frame.column("row")[0].as_py())
+        )
 
 
 def check_keys_together(warehouse: Warehouse, table: str, pins: list[sfx.BatchPin]) -> None:
@@ -225,7 +277,9 @@ def check_keys_together(warehouse: Warehouse, table: str, pins: list[sfx.BatchPi
         together = keys_by_row(warehouse.load_dataframe("law", table, as_=as_))
         alone = [keys_by_row(warehouse.load_dataframe(pin, as_=as_)) for pin in pins]
         assert alone[-1].items() <= together.items(), f"{as_}, the rows stored last"
-        assert together.items() <= {row: key for one in alone for row, key in one.items()}.items(), as_
+        assert (
+            together.items() <= {row: key for one in alone for row, key in one.items()}.items()
+        ), as_
         replaced = any(name in pins[-1].batches for pin in pins[:-1] for name in pin.batches)
         assert replaced or len(together) == sum(map(len, alone)), f"{as_}, all rows"
 
@@ -256,7 +310,9 @@ def type_of(column: Column) -> Any:
     """A column's type, categories and all."""
     if isinstance(column, pa.Array):
         return column.type
-    if isinstance(column.dtype, pd.CategoricalDtype):  # which pandas calls equal where there are no categories
+    if isinstance(
+        column.dtype, pd.CategoricalDtype
+    ):  # which pandas calls equal where there are no categories
         return (column.dtype, column.dtype.categories.dtype)
     return column.dtype
 
@@ -278,9 +334,15 @@ def on_stack(stack_uri: str, spark: Any) -> tuple[Warehouse, Any]:
 
 @given(drawn=pairs(lambda name: not any(word in name for word in OPEN)))
 @settings(
-    max_examples=ON_STACK, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=ON_STACK,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
-def test_spark_sql_reads_the_same_values_from_s3_and_hive(on_stack: tuple[Warehouse, Any], drawn: Drawn) -> None:
+def test_spark_sql_reads_the_same_values_from_s3_and_hive(
+    on_stack: tuple[Warehouse, Any], drawn: Drawn
+) -> None:
     warehouse, spark = on_stack
     table = new_table()
     check_spark(spark, table, check_law(warehouse, table, drawn))

@@ -51,7 +51,10 @@ def test_eight_processes_storing_fifty_times_each_lose_nothing_and_tear_no_read(
     batches = [entry.batch_id for entry in entries]
     assert batches == sorted(set(batches))
     assert [entry.previous for entry in entries[1:]] == batches[:-1]
-    stored = {int(warehouse.load_dataframe("sales", "items", ["20161031"], batch_id=b)["mark"][0]) for b in batches}
+    stored = {
+        int(warehouse.load_dataframe("sales", "items", ["20161031"], batch_id=b)["mark"][0])
+        for b in batches
+    }
     assert stored == set(range(-1, WRITERS * STORES))
     assert all(torn == 0 and reads > 0 for reads, torn in seen)
 
@@ -77,7 +80,10 @@ def test_commits_of_several_partitions_at_once_are_seen_whole_and_in_one_order(u
         one.join(60)
     assert [one.exitcode for one in writers] == [0] * 4
     assert torn == 0
-    orders = [[e.batch_id for e in warehouse.history("sales", "items", [day], limit=None)] for day in "abc"]
+    orders = [
+        [e.batch_id for e in warehouse.history("sales", "items", [day], limit=None)]
+        for day in "abc"
+    ]
     assert orders[0] == orders[1] == orders[2]
     assert len(orders[0]) == 41
 

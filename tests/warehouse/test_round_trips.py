@@ -11,10 +11,10 @@ import pytest
 
 from airflow_sfx.metastore import hive
 from airflow_sfx.metastore.hive_client import HiveClients
-from airflow_sfx.storage.objects import ObjectStorage
-from airflow_sfx.storage.store import ObjectInfo
+from airflow_sfx.storage.base import ObjectInfo
+from airflow_sfx.storage.object_store import RemoteStore
 from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 DAY = "20161031"
@@ -37,7 +37,7 @@ def counted(monkeypatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, counting)
 
     for name in STORAGE:
-        count(ObjectStorage, name, "storage")
+        count(RemoteStore, name, "storage")
     count(HiveClients, "tell", "metastore")
     return found
 
@@ -66,26 +66,33 @@ def test_a_commit_costs_the_same_requests_however_many_went_before(warehouse, co
     assert requests_of(store, counted) == {"metastore": 7, "storage": 6}
 
 
-def test_a_pinned_load_costs_a_look_at_the_table_and_one_request_an_object(warehouse, counted) -> None:
+def test_a_pinned_load_costs_a_look_at_the_table_and_one_request_an_object(
+    warehouse, counted
+) -> None:
     pin = warehouse.pin("trips", "items", [DAY])
-    assert requests_of(lambda: warehouse.load_dataframe(pin), counted) == {"metastore": 1, "storage": 2}
+    assert requests_of(lambda: warehouse.load_dataframe(pin), counted) == {
+        "metastore": 1,
+        "storage": 2,
+    }
 
 
-def test_a_load_reads_the_manifest_while_it_looks_for_later_changes(warehouse, counted, monkeypatch) -> None:
+def test_a_load_reads_the_manifest_while_it_looks_for_later_changes(
+    warehouse, counted, monkeypatch
+) -> None:
     begun = threading.Event()
-    head, view = ObjectStorage.head, ObjectStorage.view
+    head, view = RemoteStore.head, RemoteStore.view
 
-    def looking(self: ObjectStorage, path: str) -> ObjectInfo | None:
+    def looking(self: RemoteStore, path: str) -> ObjectInfo | None:
         assert begun.wait(20), "the manifest is not asked for before the ledger has answered"
         return head(self, path)
 
-    def reading(self: ObjectStorage, path: str) -> memoryview | None:
+    def reading(self: RemoteStore, path: str) -> memoryview | None:
         if path.endswith("_manifest.json"):
             begun.set()
         return view(self, path)
 
-    monkeypatch.setattr(ObjectStorage, "head", looking)
-    monkeypatch.setattr(ObjectStorage, "view", reading)
+    monkeypatch.setattr(RemoteStore, "head", looking)
+    monkeypatch.setattr(RemoteStore, "view", reading)
     load = lambda: warehouse.load_dataframe("trips", "items", [DAY])  # noqa: E731
     assert requests_of(load, counted) == {"metastore": 2, "storage": 4}
 
@@ -102,11 +109,15 @@ def test_pins_of_a_whole_table_are_one_bulk_call_and_one_look(warehouse, counted
     assert requests_of(lambda: warehouse.pin("trips", "wide"), counted) == {"metastore": 2}
 
 
-def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(warehouse, counted) -> None:
+def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(
+    warehouse, counted
+) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
     warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"], reason="many")
     warehouse.store_dataframe(frame.head(1), "trips", "wide", partition_by=["day"], reason="one")
-    newest = [one for day in ("20160000", "20160299") for one in warehouse.history("trips", "wide", [day])]
+    newest = [
+        one for day in ("20160000", "20160299") for one in warehouse.history("trips", "wide", [day])
+    ]
     found = {}
 
     def audit() -> None:
@@ -118,7 +129,9 @@ def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(war
     assert found["entries"][0].reason == "one"
 
 
-def test_a_store_of_many_partitions_reads_what_was_current_from_one_object(warehouse, counted) -> None:
+def test_a_store_of_many_partitions_reads_what_was_current_from_one_object(
+    warehouse, counted
+) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
 
     def store() -> object:
@@ -126,14 +139,22 @@ def test_a_store_of_many_partitions_reads_what_was_current_from_one_object(wareh
 
     store()
     warehouse.store_dataframe(frame.head(2), "trips", "wide", partition_by=["day"])
-    assert requests_of(store, counted)["storage"] < 4 * 300 + 20, "a claim, a file, a manifest and an entry for each"
-    assert [len(warehouse.history("trips", "wide", [f"2016{number:04d}"])) for number in (0, 1, 2)] == [3, 3, 2]
+    assert requests_of(store, counted)["storage"] < 4 * 300 + 20, (
+        "a claim, a file, a manifest and an entry for each"
+    )
+    assert [
+        len(warehouse.history("trips", "wide", [f"2016{number:04d}"])) for number in (0, 1, 2)
+    ] == [3, 3, 2]
 
 
 def test_an_altered_object_of_many_entries_is_not_needed_by_a_store(warehouse) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(30)], "n": 1})
     warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
-    (bundle,) = (one.path for one in warehouse.store.list("") if "wide" in one.path and one.path.endswith(".gz"))
+    (bundle,) = (
+        one.path
+        for one in warehouse.store.list("")
+        if "wide" in one.path and one.path.endswith(".gz")
+    )
     warehouse.store.delete([bundle])
     assert warehouse.store.put_if_absent(bundle, b"nothing")
     pin = warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
@@ -150,7 +171,10 @@ def test_the_newest_changes_are_told_without_reading_all_others(warehouse, count
 
     def audit(limit: int) -> dict[str, int]:
         return requests_of(
-            lambda: found.update(entries=warehouse.audit("trips", "wide", limit=limit, foreign=False).entries), counted
+            lambda: found.update(
+                entries=warehouse.audit("trips", "wide", limit=limit, foreign=False).entries
+            ),
+            counted,
         )
 
     assert audit(1)["storage"] < 12
@@ -180,7 +204,9 @@ def _interrupted(*arguments: object, **options: object) -> bool:
 def test_one_partition_of_many_is_looked_at_alone(warehouse, counted) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
     warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
-    pin = warehouse.store_dataframe(frame.head(1).assign(n=2), "trips", "wide", partition_by=["day"], publish=False)
+    pin = warehouse.store_dataframe(
+        frame.head(1).assign(n=2), "trips", "wide", partition_by=["day"], publish=False
+    )
     warehouse.publish(pin)
     overview = {}
 
@@ -192,11 +218,17 @@ def test_one_partition_of_many_is_looked_at_alone(warehouse, counted) -> None:
     assert overview["one"].staged == {}
 
 
-def test_a_table_of_more_partitions_than_one_call_gives_is_read_by_several(warehouse, counted, monkeypatch) -> None:
+def test_a_table_of_more_partitions_than_one_call_gives_is_read_by_several(
+    warehouse, counted, monkeypatch
+) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(30)], "n": 1})
     stored = warehouse.store_dataframe(frame, "trips", "wider", partition_by=["day"])
     monkeypatch.setattr(hive, "CHUNK", 8)
-    for most, calls in [(30, 3), (29, 7), (31, 2)]:  # one more counts them, and four read them by eight
+    for most, calls in [
+        (30, 3),
+        (29, 7),
+        (31, 2),
+    ]:  # one more counts them, and four read them by eight
         monkeypatch.setattr(hive, "ALL_AT_ONCE", most)
         counted.clear()
         assert warehouse.pin("trips", "wider") == stored

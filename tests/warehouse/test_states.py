@@ -62,7 +62,9 @@ class WarehouseMachine(RuleBasedStateMachine):
 
     @rule(day=DAYS)
     def store(self, day: str) -> None:
-        pin = self.warehouse.store_dataframe(self._frame(), "db", "t", [day], partition_keys=["day"])
+        pin = self.warehouse.store_dataframe(
+            self._frame(), "db", "t", [day], partition_keys=["day"]
+        )
         self._wrote(pin)
         self.model[day].publish(pin.batch_id)
 
@@ -78,7 +80,9 @@ class WarehouseMachine(RuleBasedStateMachine):
 
     @rule(day=DAYS)
     def stage(self, day: str) -> None:
-        pin = self.warehouse.store_dataframe(self._frame(), "db", "t", [day], partition_keys=["day"], publish=False)
+        pin = self.warehouse.store_dataframe(
+            self._frame(), "db", "t", [day], partition_keys=["day"], publish=False
+        )
         self._wrote(pin)
         self.staged.append(pin)
 
@@ -137,7 +141,9 @@ class WarehouseMachine(RuleBasedStateMachine):
                 continue
             entries = self.warehouse.history("db", "t", [day], limit=None)
             assert [entry.batch_id for entry in reversed(entries)] == model.history
-            assert [entry.sequence for entry in reversed(entries)] == list(range(1, len(entries) + 1))
+            assert [entry.sequence for entry in reversed(entries)] == list(
+                range(1, len(entries) + 1)
+            )
             middle = len(model.history) // 2
             frame = self.warehouse.load_dataframe("db", "t", [day], as_of=model.times[middle])
             assert frame["value"].tolist() == [model.content[model.history[middle]]] * 2
@@ -156,13 +162,20 @@ class WarehouseMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(("kind", "examples", "steps"), [("embedded", 25, 20), ("stack", 4, 12)])
-def test_operations_in_any_order_do_what_the_model_says(request, kind: str, examples: int, steps: int) -> None:
+def test_operations_in_any_order_do_what_the_model_says(
+    request, kind: str, examples: int, steps: int
+) -> None:
     machine = type(
-        "Machine", (WarehouseMachine,), {"new_uri": staticmethod(request.getfixturevalue(f"new_{kind}_uri"))}
+        "Machine",
+        (WarehouseMachine,),
+        {"new_uri": staticmethod(request.getfixturevalue(f"new_{kind}_uri"))},
     )
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

@@ -25,10 +25,10 @@ from airflow_sfx.core.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
-from airflow_sfx.plugin.web import changing, looking
-from airflow_sfx.plugin.web.access import READING
-from airflow_sfx.plugin.web.comparing import Busy
-from airflow_sfx.plugin.web.documents import Problem
+from airflow_sfx.plugin.web import routes_read, routes_write
+from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
+from airflow_sfx.plugin.web.schemas import Problem
+from airflow_sfx.plugin.web.security import READING
 
 _STATUS: dict[type[SfxError], int] = {
     InvalidName: 400,
@@ -50,7 +50,10 @@ _PROBLEMS = {
 RETRY_SECONDS = 5
 """After how many seconds to ask again where it was not a request's turn."""
 _STATIC = Path(__file__).parent / "static"
-_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action"
+    " 'none'"
+)
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -66,14 +69,19 @@ def create_app() -> FastAPI:
     Returns:
         The application. Everything but the page's own files is behind Airflow's auth manager.
     """
-    app = FastAPI(title="airflow_sfx", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    refused: dict[int | str, dict[str, Any]] = {401: {"description": "No login"}, 403: {"description": "Not allowed"}}
+    app = FastAPI(
+        title="airflow_sfx", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    refused: dict[int | str, dict[str, Any]] = {
+        401: {"description": "No login"},
+        403: {"description": "Not allowed"},
+    }
     told = {status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()}
     problems = refused | told
-    app.include_router(looking.router, prefix="/api", responses=problems)
-    app.include_router(changing.router, prefix="/api", responses=problems)
+    app.include_router(routes_read.router, prefix="/api", responses=problems)
+    app.include_router(routes_write.router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _told)
-    app.add_exception_handler(Busy, _later)
+    app.add_exception_handler(TooManyComparisons, _later)
     app.add_exception_handler(HTTPException, _log_in_first)
     app.middleware("http")(_guarded)
     app.get("/openapi.json", dependencies=READING, include_in_schema=False)(_description)
@@ -106,21 +114,25 @@ async def _log_in_first(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):  # noqa: PLR2004
         airflow = str(request.base_url).removesuffix("sfx/")
-        return RedirectResponse(f"{airflow}api/v2/auth/login?next={quote(str(request.url), safe='')}", 303)
+        return RedirectResponse(
+            f"{airflow}api/v2/auth/login?next={quote(str(request.url), safe='')}", 303
+        )
     return await http_exception_handler(request, error)
 
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
     """An error of the warehouse as an answer."""
     if isinstance(error, WarehouseUnavailable):
-        looking.snapshots.reopen()
+        routes_read.snapshots.reopen()
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 
 
 async def _later(request: Request, error: Exception) -> JSONResponse:
     """A request whose turn did not come."""
-    assert isinstance(error, Busy)
+    assert isinstance(error, TooManyComparisons)
     return JSONResponse(
-        {"error": "Busy", "message": str(error)}, error.status, headers={"Retry-After": str(RETRY_SECONDS)}
+        {"error": "Busy", "message": str(error)},
+        error.status,
+        headers={"Retry-After": str(RETRY_SECONDS)},
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.pin import BatchPin
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.diff import BatchDiff
-    from airflow_sfx.warehouse.reports import VerifyReport
+    from airflow_sfx.warehouse.diff.diff import BatchDiff
+    from airflow_sfx.warehouse.integrity.verify import VerifyReport
 from airflow_sfx.warehouse.calls.base import Calls
 
 
@@ -35,7 +35,7 @@ class Comparing(Calls):
             >>> found.identical, found.added, found.removed
             (False, 1, 1)
         """
-        from airflow_sfx.warehouse.diff import diff_batches
+        from airflow_sfx.warehouse.diff.diff import diff_batches
 
         return diff_batches(self._pinned(before), before, self._pinned(after), after, keys=keys)
 
@@ -56,7 +56,7 @@ class Comparing(Calls):
             >>> warehouse.verify(good).rows
             2
         """
-        from airflow_sfx.warehouse.verify import verify_pin
+        from airflow_sfx.warehouse.integrity.verify import verify_pin
 
         return verify_pin(self._pinned(pin), pin)
 
@@ -78,6 +78,6 @@ class Comparing(Calls):
             >>> warehouse.inconsistencies(good)
             []
         """
-        from airflow_sfx.warehouse.consistency import inconsistencies
+        from airflow_sfx.warehouse.integrity.consistency import inconsistencies
 
         return inconsistencies(self._pinned(pin), pin)

@@ -10,14 +10,20 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.calls.looking import Looking
 from airflow_sfx.warehouse.calls.storing import Storing
-from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
 
 
 class Exporting(Storing, Looking):
     """The audit trail as a table."""
 
     def export_audit(
-        self, db: str, table: str, *, since: datetime | None = None, until: datetime | None = None, reason: str = ""
+        self,
+        db: str,
+        table: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        reason: str = "",
     ) -> BatchPin | None:
         """Store what changed in all tables in a table of its own, a partition a day, to be queried by SQL.
 
@@ -25,7 +31,8 @@ class Exporting(Storing, Looking):
             db: The database of the table to store in.
             table: That table; its own changes are left out.
             since: From the day of this time on, in UTC; None for the beginning.
-            until: Until the end of the day before this time, or of its day where it is no midnight; None for now.
+            until: Until the end of the day before this time, or of its day where it is no midnight;
+                None for now.
             reason: Why, for the history.
 
         Returns:
@@ -38,8 +45,8 @@ class Exporting(Storing, Looking):
             >>> warehouse.load_dataframe(warehouse.export_audit("meta", "changes"))["batch_id"].tolist()[-1] == oops.batch_id
             True
         """
-        from airflow_sfx.warehouse.audit import AuditFilter, audit_table
-        from airflow_sfx.warehouse.audit_export import export_changes, whole_days
+        from airflow_sfx.warehouse.history.audit import AuditFilter, audit_table
+        from airflow_sfx.warehouse.history.audit_export import export_changes, whole_days
 
         target, wanted = TableRef(db, table), whole_days(AuditFilter(since, until))
         reports = []

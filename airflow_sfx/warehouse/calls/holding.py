@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.validation import switches
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.durable_pins import DurablePin
+    from airflow_sfx.warehouse.pins.holds import DurablePin
 from airflow_sfx.warehouse.calls.base import Calls
 
 
@@ -30,8 +30,8 @@ class Holding(Calls):
     ) -> DurablePin:
         """Write a pin down beside its table, so that it outlives XCom and retention leaves its batches alone.
 
-        A name's first pin of some partitions stays its pin: a second call gives the first one's, unless it renews or the
-        first one's time is over.
+        A name's first pin of some partitions stays its pin: a second call gives the first one's,
+        unless it renews or the first one's time is over.
 
         Args:
             pin: The pin.
@@ -45,13 +45,14 @@ class Holding(Calls):
             The durable pin that counts.
 
         Raises:
-            InvalidName: The pin is of another warehouse, the name is empty, or the time is over or has no time zone.
+            InvalidName: The pin is of another warehouse, the name is empty, or the time is over or
+                has no time zone.
 
         Example:
             >>> warehouse.hold(good, "annual accounts").pin == warehouse.hold(oops, "annual accounts").pin == good
             True
         """
-        from airflow_sfx.warehouse.durable_pins import hold
+        from airflow_sfx.warehouse.pins.holds import hold
 
         switches(renew=renew)
         author = self._author(producer, reason)
@@ -83,7 +84,7 @@ class Holding(Calls):
             >>> warehouse.release("sales", "sold_items", "lawsuit 7").released
             True
         """
-        from airflow_sfx.warehouse.durable_pins import release
+        from airflow_sfx.warehouse.pins.holds import release
 
         return release(self._open(db, table), name, self._author(producer, reason))
 
@@ -105,7 +106,7 @@ class Holding(Calls):
             >>> [one.name for one in warehouse.holding("sales", "sold_items")]
             ['annual accounts']
         """
-        from airflow_sfx.warehouse.durable_pins import holding
+        from airflow_sfx.warehouse.pins.holds import holding
 
         return holding(self._open(db, table), datetime.now(UTC))
 
@@ -127,7 +128,8 @@ class Holding(Calls):
         Args:
             db: The database.
             table: The table.
-            partitions: Which partitions; None for all. Where the name has pinned other ones, these are pinned anew.
+            partitions: Which partitions; None for all. Where the name has pinned other ones, these
+                are pinned anew.
             name: Whose pin it is.
             as_of: The time, with a time zone; None for now.
             until: Until when retention leaves the batches alone, with a time zone; None for ever.
@@ -147,7 +149,7 @@ class Holding(Calls):
             >>> warehouse.pin_durably("sales", "sold_items", name="october report").pin == oops
             True
         """
-        from airflow_sfx.warehouse.durable_pins import hold, standing
+        from airflow_sfx.warehouse.pins.holds import hold, standing
 
         switches(renew=renew)
         opened = self._open(db, table)
@@ -177,7 +179,7 @@ class Holding(Calls):
             >>> warehouse.durable_pins("sales", "sold_items") == [held]
             True
         """
-        from airflow_sfx.warehouse.durable_pins import durable_pins, newest
+        from airflow_sfx.warehouse.pins.holds import durable_pins, newest
 
         opened = self._open(db, table)
         if name is None:
@@ -185,10 +187,13 @@ class Holding(Calls):
         found = newest(opened, name)
         return [found] if found else []
 
-    def take(self, pin: BatchPin, *, consumer: str, run: str, newest: bool = False) -> dict[str, str]:
+    def take(
+        self, pin: BatchPin, *, consumer: str, run: str, newest: bool = False
+    ) -> dict[str, str]:
         """Take the changes that made a pin's batches current, each once for all runs of a consumer.
 
-        A batch that was rolled back to became current several times: of these changes a run takes the oldest that is left.
+        A batch that was rolled back to became current several times: of these changes a run takes
+        the oldest that is left.
 
         Args:
             pin: The batches.
@@ -197,7 +202,8 @@ class Holding(Calls):
             newest: Whether the last change to each batch is meant, as of what `missed` found.
 
         Returns:
-            By partition name, the other run that has taken its change before; none for those that are this run's now.
+            By partition name, the other run that has taken its change before; none for those that
+            are this run's now.
 
         Raises:
             BatchNotFound: A batch never was current.
@@ -207,12 +213,14 @@ class Holding(Calls):
             >>> warehouse.take(oops, consumer="report", run="monday"), warehouse.take(oops, consumer="report", run="tuesday")
             ({}, {'20161031': 'monday'})
         """
-        from airflow_sfx.warehouse.consumers import take
+        from airflow_sfx.warehouse.pins.consumer_offsets import take
 
         switches(newest=newest)
         return take(self._pinned(pin), consumer, run, pin, newest=newest)
 
-    def missed(self, db: str, table: str, *, consumer: str, since: datetime | None = None) -> BatchPin | None:
+    def missed(
+        self, db: str, table: str, *, consumer: str, since: datetime | None = None
+    ) -> BatchPin | None:
         """What is current and was never taken by a consumer.
 
         Args:
@@ -232,6 +240,6 @@ class Holding(Calls):
             >>> warehouse.missed("sales", "sold_items", consumer="report") == oops
             True
         """
-        from airflow_sfx.warehouse.consumers import missed
+        from airflow_sfx.warehouse.pins.consumer_offsets import missed
 
         return missed(self._open(db, table), consumer, since)

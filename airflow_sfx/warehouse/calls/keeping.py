@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.ledger import Ledger
+from airflow_sfx.core.validation import switches
+from airflow_sfx.warehouse.log.ledger import Ledger
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.erasure import ErasureReport
-    from airflow_sfx.warehouse.retention import RetentionReport
+    from airflow_sfx.warehouse.retention.erasure import ErasureReport
+    from airflow_sfx.warehouse.retention.expire import RetentionReport
 from airflow_sfx.warehouse.calls.base import Calls
 
 
@@ -33,16 +33,17 @@ class Keeping(Calls):
     ) -> RetentionReport:
         """Retire batches that nobody needs any more, and delete the files of those that were retired long enough ago.
 
-        A retired batch cannot be pinned durably, published or rolled back to; what has pinned it before keeps it. Its files
-        are deleted by a call after its time of grace. Nothing else in this package deletes.
+        A retired batch cannot be pinned durably, published or rolled back to; what has pinned it
+        before keeps it. Its files are deleted by a call after its time of grace. Nothing else in
+        this package deletes.
 
         Args:
             db: The database.
             table: The table.
             keep_last: How many batches of each partition stay, the current one among them.
             older_than: Since when a batch must have been out of use, at the least.
-            grace: For how long the files of a retired batch stay: longer than any task may go on reading a pin that it
-                does not hold durably.
+            grace: For how long the files of a retired batch stay: longer than any task may go on
+                reading a pin that it does not hold durably.
             dry_run: Only tell what would be done.
             reason: Why, for the history.
             producer: Who; the process's own identity when absent.
@@ -60,7 +61,7 @@ class Keeping(Calls):
             >>> [one.batch_id == good.batch_id for one in plan.retired], plan.dry_run
             ([True], True)
         """
-        from airflow_sfx.warehouse.retention import Rule, retain
+        from airflow_sfx.warehouse.retention.expire import Rule, retain
 
         switches(dry_run=dry_run)
         opened = self._open(db, table)
@@ -81,16 +82,17 @@ class Keeping(Calls):
     ) -> ErasureReport:
         """Erase a person's rows from every batch that the table retains: current, earlier and staged.
 
-        Each batch that holds such rows is replaced by one without them: what was current stays current, and a rollback goes
-        to what replaced a batch. The old ones are retired, and deleted by a call after their time of grace. A durable pin
-        keeps its batches until it is over. The history says how many rows were erased, chosen by which columns; the values
-        of the condition are kept nowhere.
+        Each batch that holds such rows is replaced by one without them: what was current stays
+        current, and a rollback goes to what replaced a batch. The old ones are retired, and deleted
+        by a call after their time of grace. A durable pin keeps its batches until it is over. The
+        history says how many rows were erased, chosen by which columns; the values of the condition
+        are kept nowhere.
 
         Args:
             db: The database.
             table: The table.
-            where: Which rows, as a condition of SQL: ``client_id = 42``. Comparisons, IN, BETWEEN and IS NULL of columns and
-                literals, with AND, OR and NOT.
+            where: Which rows, as a condition of SQL: ``client_id = 42``. Comparisons, IN, BETWEEN
+                and IS NULL of columns and literals, with AND, OR and NOT.
             grace: For how long the files that hold the rows stay, for tasks that are reading them.
             despite_pins: Delete also what durable pins hold.
             dry_run: Only tell what would be done.
@@ -110,12 +112,17 @@ class Keeping(Calls):
             >>> report.erased, warehouse.load_dataframe("sales", "sold_items")["n"].tolist()
             (1, [2])
         """
-        from airflow_sfx.warehouse.erasure import Erasure, erase
+        from airflow_sfx.warehouse.retention.erasure import Erasure, erase
 
         switches(despite_pins=despite_pins, dry_run=dry_run)
         if not isinstance(where, str):
-            raise InvalidName(f"where={where!r:.80} is not text: pass a condition of SQL, as in where='client_id = 42'")
+            raise InvalidName(
+                f"where={where!r:.80} is not text: pass a condition of SQL, as in where='client_id"
+                " = 42'"
+            )
         opened = self._open(db, table)
         author = self._author(producer, reason)
         erasure = Erasure(where, grace, despite_pins)
-        return erase(opened, Ledger(opened), erasure, author, dry_run=dry_run, now=datetime.now(UTC))
+        return erase(
+            opened, Ledger(opened), erasure, author, dry_run=dry_run, now=datetime.now(UTC)
+        )

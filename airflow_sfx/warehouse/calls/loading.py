@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from airflow_sfx.core.arguments import switches
 from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.options import As, LoadOptions
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.arguments import As, LoadOptions
+from airflow_sfx.core.validation import switches
 from airflow_sfx.warehouse.calls.base import Calls
 
 if TYPE_CHECKING:
@@ -120,15 +120,18 @@ class Loading(Calls):
             partitions: Which partitions; None for all.
             batch_id: The batch to read of each named partition.
             as_of: The time, with a time zone, whose current batches are read.
-            columns: The columns to read, in this order; None for all that the batches have. One that the table has and they
-                have not reads as null.
-            filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price", ">", 3)]``.
-            as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active session).
-            batches: True gives an iterator of frames, for data larger than memory; one without rows where there are none. It
-                tells of what is wrong with a file when it comes to it.
+            columns: The columns to read, in this order; None for all that the batches have. One
+                that the table has and they have not reads as null.
+            filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price",
+                ">", 3)]``.
+            as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active
+                session).
+            batches: True gives an iterator of frames, for data larger than memory; one without rows
+                where there are none. It tells of what is wrong with a file when it comes to it.
 
         Returns:
-            The frame as it was stored. A read of the whole table has the partition keys as columns too.
+            The frame as it was stored. A read of the whole table has the partition keys as columns
+            too.
 
         Raises:
             TableNotFound: There is no such table.
@@ -142,16 +145,27 @@ class Loading(Calls):
             >>> warehouse.load_dataframe(good)["n"].tolist()
             [1, 2]
         """
-        from airflow_sfx.warehouse.load import load_batches
+        from airflow_sfx.warehouse.read.load import load_batches
 
         switches(batches=batches)
         table, found, partial = self._chosen(src_db, src_table, partitions, batch_id, as_of)
         return load_batches(
-            table, found, columns=columns, filters=filters, as_=as_, stream=batches, with_keys=not partial
+            table,
+            found,
+            columns=columns,
+            filters=filters,
+            as_=as_,
+            stream=batches,
+            with_keys=not partial,
         )
 
     def pin(
-        self, db: str, table: str, partitions: Sequence[object] | None = None, *, as_of: datetime | None = None
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        as_of: datetime | None = None,
     ) -> BatchPin:
         """Pin what is current now, or was at a time.
 
@@ -222,7 +236,8 @@ class Loading(Calls):
         Args:
             pin: The pin.
             name: ``database.table`` of the table to make; it must not be there yet.
-            s3_scheme: What ``s3://`` is called in the locations: ``s3a`` for open-source Hive and Spark.
+            s3_scheme: What ``s3://`` is called in the locations: ``s3a`` for open-source Hive and
+                Spark.
 
         Returns:
             Statements of HiveQL, which Spark SQL knows, too, to be run in their order.
@@ -235,6 +250,6 @@ class Loading(Calls):
             >>> [statement.partition(" ")[0] for statement in warehouse.pinned_table_sql(good, "scratch.good_items")]
             ['CREATE', 'ALTER']
         """
-        from airflow_sfx.warehouse.pinned_sql import pinned_table_statements
+        from airflow_sfx.warehouse.read.external_table import pinned_table_statements
 
         return pinned_table_statements(self._pinned(pin), pin, TableRef.parse(name), s3_scheme)

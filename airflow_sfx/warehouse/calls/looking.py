@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import switches, whole
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.opened import OpenTable
-from airflow_sfx.warehouse.runs import Unit
+from airflow_sfx.core.validation import switches, whole
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.run_index import Unit
+from airflow_sfx.warehouse.table.table import Table
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.history import HistoryPage
-    from airflow_sfx.warehouse.overview import TableOverview
-    from airflow_sfx.warehouse.readers import Reader
-    from airflow_sfx.warehouse.reports import AuditReport, TableState
+    from airflow_sfx.warehouse.history.audit import AuditReport
+    from airflow_sfx.warehouse.history.describe import TableState
+    from airflow_sfx.warehouse.history.history import HistoryPage
+    from airflow_sfx.warehouse.history.overview import TableOverview
+    from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
 from airflow_sfx.warehouse.calls.base import Calls, a_pin
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ class Looking(Calls):
                     left_out.append(f"{database}.{table}")
         if left_out:
             _log.warning(
-                "%d tables are left out, as their names have more than letters, digits, underscores and hyphens: %s",
+                "%d tables are left out, as their names have more than letters, digits, underscores"
+                " and hyphens: %s",
                 len(left_out),
                 ", ".join(map(repr, left_out[:8])),
             )
@@ -72,12 +74,14 @@ class Looking(Calls):
             >>> [one.batch_id == oops.batch_id for one in warehouse.show("sales", "sold_items").partitions]
             [True]
         """
-        from airflow_sfx.warehouse.show import table_state
+        from airflow_sfx.warehouse.history.describe import table_state
 
         opened = self._open(db, table)
         return table_state(opened, Ledger(opened))
 
-    def overview(self, db: str, table: str, partitions: Sequence[object] | None = None) -> TableOverview:
+    def overview(
+        self, db: str, table: str, partitions: Sequence[object] | None = None
+    ) -> TableOverview:
         """Partitions of a table at one moment, and, on asking, what state each is in.
 
         Args:
@@ -96,13 +100,18 @@ class Looking(Calls):
             >>> [one.state.value for one in warehouse.overview("sales", "sold_items").partitions(["20161031"])]
             ['current']
         """
-        from airflow_sfx.warehouse.overview import TableOverview
+        from airflow_sfx.warehouse.history.overview import TableOverview
 
         opened = self._open(db, table)
         return TableOverview.of(opened, opened.wanted(partitions))
 
     def history(
-        self, db: str, table: str, partition: Sequence[object] | None = None, *, limit: int | None = 100
+        self,
+        db: str,
+        table: str,
+        partition: Sequence[object] | None = None,
+        *,
+        limit: int | None = 100,
     ) -> list[LedgerEntry]:
         """The changes of one partition, newest first; or, with no partition named, of the whole table.
 
@@ -124,10 +133,12 @@ class Looking(Calls):
             >>> [(entry.sequence, entry.operation.value) for entry in warehouse.history("sales", "sold_items", ["20161031"])]
             [(2, 'publish'), (1, 'publish')]
         """
-        from airflow_sfx.warehouse.history import partition_history, table_history
+        from airflow_sfx.warehouse.history.history import partition_history, table_history
 
         if limit is not None and whole(limit, "limit") < 0:
-            raise InvalidName(f"limit={limit} is below zero: pass how many entries at the most, or None for all")
+            raise InvalidName(
+                f"limit={limit} is below zero: pass how many entries at the most, or None for all"
+            )
         opened = self._open(db, table)
         wanted = opened.wanted(partition, "partition")
         if wanted is None:
@@ -150,10 +161,12 @@ class Looking(Calls):
             table: The table.
             partition: The partition's values; None only for a table without partitions.
             limit: How many entries at the most.
-            before: Only entries with a lower number: the last one's of the page before; None for the newest.
+            before: Only entries with a lower number: the last one's of the page before; None for
+                the newest.
 
         Returns:
-            The entries; which of their batches are retired, and what took the place of those of which rows were erased.
+            The entries; which of their batches are retired, and what took the place of those of
+            which rows were erased.
 
         Raises:
             TableNotFound: There is no such table.
@@ -164,14 +177,16 @@ class Looking(Calls):
             >>> page.entries[0].batch_id == page.current == oops.batch_id, page.more
             (True, True)
         """
-        from airflow_sfx.warehouse.history import history_page
+        from airflow_sfx.warehouse.history.history import history_page
 
         whole(limit, "limit")
         for name, number in (("limit", limit), ("before", before)):
             if number is not None:
                 whole(number, name)
         opened = self._open(db, table)
-        return history_page(opened, Ledger(opened), _one(opened.wanted(partition) or [], opened), limit, before)
+        return history_page(
+            opened, Ledger(opened), _one(opened.wanted(partition) or [], opened), limit, before
+        )
 
     def audit(
         self,
@@ -198,9 +213,10 @@ class Looking(Calls):
             dag_id: Changes of this DAG only.
             run_id: Changes of this DAG run only.
             limit: How many changes, the newest; None for all.
-            foreign: Whether to look for what something else did, too: that takes a look at all partitions.
-            files: Whether to compare the files of the current batches with what was written, too; None for tables of up to
-                1,000 partitions.
+            foreign: Whether to look for what something else did, too: that takes a look at all
+                partitions.
+            files: Whether to compare the files of the current batches with what was written, too;
+                None for tables of up to 1,000 partitions.
 
         Returns:
             The changes, newest first, and the partitions that something else has moved or written.
@@ -213,7 +229,7 @@ class Looking(Calls):
             >>> [entry.batch_id for entry in warehouse.audit("sales", "sold_items").entries] == [oops.batch_id, good.batch_id]
             True
         """
-        from airflow_sfx.warehouse.audit import AuditFilter, audit_table
+        from airflow_sfx.warehouse.history.audit import AuditFilter, audit_table
 
         switches(foreign=foreign, **({} if files is None else {"files": files}))
         opened = self._open(db, table)
@@ -228,18 +244,18 @@ class Looking(Calls):
             run_id: The DAG run.
 
         Returns:
-            The changes that took effect, a table at a time; none where it changed nothing. A table that is gone or damaged has
-            none, and says why in ``untold``.
+            The changes that took effect, a table at a time; none where it changed nothing. A table
+            that is gone or damaged has none, and says why in ``untold``.
 
         Example:
             >>> warehouse.audit_run(dag_id="nightly", run_id="manual__1")
             []
         """
-        from airflow_sfx.warehouse.audit import audit_unit
+        from airflow_sfx.warehouse.history.audit import audit_unit
 
         return audit_unit(self.store, self.metastore, Unit(dag_id, run_id))
 
-    def readers(self, pin: BatchPin) -> list[Reader]:
+    def readers(self, pin: BatchPin) -> list[DownstreamBatch]:
         """Who read batches: what was stored with them among its inputs, as tasks do by themselves.
 
         Args:
@@ -256,14 +272,15 @@ class Looking(Calls):
             >>> [one.pin == total for one in warehouse.readers(good)]
             [True]
         """
-        from airflow_sfx.warehouse.readers import readers_of
+        from airflow_sfx.warehouse.pins.lineage import downstream_of
 
-        return readers_of(self.store, a_pin(pin))
+        return downstream_of(self.store, a_pin(pin))
 
 
-def _one(partitions: Sequence[Partition], table: OpenTable) -> str:
+def _one(partitions: Sequence[Partition], table: Table) -> str:
     if len(partitions) != 1:
         raise InvalidName(
-            f"{len(partitions)} partitions of {table.ref} were named: a history is of one partition, or of all"
+            f"{len(partitions)} partitions of {table.ref} were named: a history is of one"
+            " partition, or of all"
         )
     return table.layout.name(partitions[0])

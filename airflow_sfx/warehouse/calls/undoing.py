@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.arguments import by_partition, listed, switches
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.validation import by_partition, listed, switches
 from airflow_sfx.warehouse.calls.base import Calls
-from airflow_sfx.warehouse.ledger import Ledger
-from airflow_sfx.warehouse.runs import Unit
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.run_index import Unit
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.reports import RunRollback
+    from airflow_sfx.warehouse.undo.rollback_run import RunRollback
 
 
 class Undoing(Calls):
@@ -33,15 +33,18 @@ class Undoing(Calls):
     ) -> BatchPin:
         """Make an earlier batch current again; no data are read or written, and nothing is lost.
 
-        The next attempt of a task takes what the one before has rolled back, and nobody has changed since, as done.
+        The next attempt of a task takes what the one before has rolled back, and nobody has changed
+        since, as done.
 
         Args:
             db: The database.
             table: The table.
             partitions: Which partitions; None only for a table without.
-            to: The batch ID to go to; None for the batch before. A second call goes one further back.
+            to: The batch ID to go to; None for the batch before. A second call goes one further
+                back.
             reason: Why, for the history.
-            expected: What must be current for the rollback to be right: a pin, or batches by partition name, None for no batch.
+            expected: What must be current for the rollback to be right: a pin, or batches by
+                partition name, None for no batch.
             producer: Who; the process's own identity when absent.
 
         Returns:
@@ -58,13 +61,16 @@ class Undoing(Calls):
             >>> warehouse.rollback("sales", "sold_items", ["20161031"], reason="nobody sells minus nine") == good
             True
         """
-        from airflow_sfx.warehouse.rollback import roll_back
+        from airflow_sfx.warehouse.undo.rollback import roll_back
 
         seen = expected.batches if isinstance(expected, BatchPin) else by_partition(expected)
         opened = self._open(db, table)
         wanted = opened.wanted(partitions)
         if wanted is None:
-            raise InvalidName(f"rollback of {opened.ref} names no partition: pass partitions=, such as ['20161031']")
+            raise InvalidName(
+                f"rollback of {opened.ref} names no partition: pass partitions=, such as"
+                " ['20161031']"
+            )
         author = self._author(producer, reason)
         return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
 
@@ -89,11 +95,14 @@ class Undoing(Calls):
             expected: What a dry run has told: the partitions that go back, and to what.
 
         Returns:
-            What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
+            What was done, or would be, a table at a time. A table that is gone is left alone, and
+            says why.
 
         Raises:
-            BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
-            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
+            BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is
+                retired, and nothing was undone.
+            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was
+                undone.
             CommitConflict: Something else would be done than ``expected``.
             InvalidName: ``dry_run`` is no bool.
 
@@ -103,7 +112,9 @@ class Undoing(Calls):
             >>> [one.pin == oops for one in warehouse.rollback_run(dag_id="nightly", run_id="manual__1")]
             [True]
         """
-        return self._undo(Unit(dag_id, run_id), reason, producer, dry_run=dry_run, expected=expected)
+        return self._undo(
+            Unit(dag_id, run_id), reason, producer, dry_run=dry_run, expected=expected
+        )
 
     def rollback_backfill(
         self,
@@ -126,11 +137,14 @@ class Undoing(Calls):
             dry_run: Only tell what would be done, and what would keep it from being done.
 
         Returns:
-            What was done, or would be, a table at a time. A table that is gone is left alone, and says why.
+            What was done, or would be, a table at a time. A table that is gone is left alone, and
+            says why.
 
         Raises:
-            BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is retired, and nothing was undone.
-            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was undone.
+            BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is
+                retired, and nothing was undone.
+            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was
+                undone.
 
         Example:
             >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")
@@ -150,8 +164,12 @@ class Undoing(Calls):
         dry_run: bool,
         expected: Sequence[RunRollback] | None = None,
     ) -> list[RunRollback]:
-        from airflow_sfx.warehouse.rollback_unit import roll_back_unit
+        from airflow_sfx.warehouse.undo.rollback_run import roll_back_run
 
         switches(dry_run=dry_run)
-        author = self._author(producer, f"undo of {unit}" if isinstance(reason, str) and not reason else reason)
-        return roll_back_unit(self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected)
+        author = self._author(
+            producer, f"undo of {unit}" if isinstance(reason, str) and not reason else reason
+        )
+        return roll_back_run(
+            self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected
+        )

@@ -4,7 +4,7 @@ import sys
 
 from airflow.sdk import dag, task
 
-HAS = "airflow_sfx.warehouse.store" in sys.modules
+HAS = "airflow_sfx.warehouse.write.store" in sys.modules
 
 
 @dag(schedule=None)

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 @dag(
-    schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 3, 1), catchup=False, max_active_runs=3
+    schedule="@daily",
+    start_date=datetime(2013, 1, 1),
+    end_date=datetime(2013, 3, 1),
+    catchup=False,
+    max_active_runs=3,
 )
 def backfilled():
     @task.batch(table="backfilled.items", partition_keys=["day"])
@@ -34,7 +38,9 @@ def backfilled():
 
 @dag(schedule=None, params={"number": Param("", type="string")})
 def undo_backfilled():
-    RollbackBatchOperator(task_id="undo", dag_id="backfilled", backfill_id="{{ params.number }}", reason="by a task")
+    RollbackBatchOperator(
+        task_id="undo", dag_id="backfilled", backfill_id="{{ params.number }}", reason="by a task"
+    )
 
 
 backfilled()

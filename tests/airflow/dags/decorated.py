@@ -35,7 +35,9 @@ def pinned():
     @task
     def move_on(pin):
         assert isinstance(pin, sfx.BatchPin), pin
-        return sfx.store_dataframe(numbers_frame(-1), pin.database, pin.table, ["20130101"], inputs=[pin])
+        return sfx.store_dataframe(
+            numbers_frame(-1), pin.database, pin.table, ["20130101"], inputs=[pin]
+        )
 
     @task.batch(table="pinned.total")
     def total(before: pd.DataFrame, after: pd.DataFrame, pin, moved) -> pd.DataFrame:
@@ -86,7 +88,9 @@ def libraries():
 def mapped():
     """One partition for each mapped argument; the next task gets all of their batches."""
 
-    @task.batch(table="mapped.days", partitions=["{{ task.op_kwargs.day }}"], partition_keys=["day"])
+    @task.batch(
+        table="mapped.days", partitions=["{{ task.op_kwargs.day }}"], partition_keys=["day"]
+    )
     def load(day: str, factor: int) -> pd.DataFrame:
         return numbers_frame(int(day[-2:]) * factor)
 

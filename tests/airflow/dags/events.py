@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk import CronPartitionTimetable, Param, PartitionedAssetTimetable, dag, get_current_context, task
+from airflow.sdk import (
+    CronPartitionTimetable,
+    Param,
+    PartitionedAssetTimetable,
+    dag,
+    get_current_context,
+    task,
+)
 
 import airflow_sfx as sfx
 from airflow_sfx.assets import batch_asset, missed_pins, pins_from_events
@@ -20,7 +27,9 @@ def one_row(n=1):
     return pd.DataFrame({"n": [n]})
 
 
-@dag(schedule=CronPartitionTimetable("0 0 1 1 *", timezone="UTC", key_format="%Y%m%d"), catchup=False)
+@dag(
+    schedule=CronPartitionTimetable("0 0 1 1 *", timezone="UTC", key_format="%Y%m%d"), catchup=False
+)
 def event_source():
     @task.batch(table="events.items", partition_keys=["day"])
     def write(dag_run) -> pd.DataFrame:
@@ -37,7 +46,11 @@ def event_source_of_two_keys():
     def write():
         for country in ("US/East", "DE"):
             sfx.store_dataframe(
-                one_row(), "events", "by_country", [["2016", country]], partition_keys=["year", "country"]
+                one_row(),
+                "events",
+                "by_country",
+                [["2016", country]],
+                partition_keys=["year", "country"],
             )
 
     write()

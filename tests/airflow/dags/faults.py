@@ -12,7 +12,12 @@ from airflow.sdk import Param, dag, task, task_group
 
 import airflow_sfx as sfx
 from airflow_sfx.assets import batch_asset
-from airflow_sfx.operators import PinBatchesOperator, RollbackBatchOperator, StoreBatchOperator, VerifyBatchOperator
+from airflow_sfx.operators import (
+    PinBatchesOperator,
+    RollbackBatchOperator,
+    StoreBatchOperator,
+    VerifyBatchOperator,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,11 +86,17 @@ class DiesAfterItsRollback(RollbackBatchOperator):
 def killed_undo():
     DiesAfterItsRollback(task_id="one", table="killed.undone", partitions=["one"])
     DiesAfterItsRollback(
-        task_id="run", dag_id="bad", run_id="r1", outlets=[batch_asset("killed.undone")], reason="a bad night"
+        task_id="run",
+        dag_id="bad",
+        run_id="r1",
+        outlets=[batch_asset("killed.undone")],
+        reason="a bad night",
     )
 
 
-@dag(schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 2, 1), catchup=False)
+@dag(
+    schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 2, 1), catchup=False
+)
 def slowly():
     """A night of it takes a while: the scheduler is restarted in the middle."""
 
@@ -170,21 +181,31 @@ def swapped_in_maps():
         VerifyBatchOperator(task_id="verify", pin=pin)
 
     first, second = one(), other()
-    each = PinBatchesOperator.partial(task_id="each", table="swapped.one").expand(partitions=[["p"]])
+    each = PinBatchesOperator.partial(task_id="each", table="swapped.one").expand(
+        partitions=[["p"]]
+    )
     [first, second] >> each
     copied.partial(factor=1).expand(frame=each.output)
     passed = VerifyBatchOperator.partial(task_id="passed").expand(pin=each.output)
     VerifyBatchOperator.partial(task_id="passed_on").expand(pin=passed.output)
     VerifyBatchOperator.partial(task_id="verified").expand(pin=each.output)
     VerifyBatchOperator.partial(task_id="listed").expand(pin=[second, first])
-    StoreBatchOperator.partial(task_id="named", table="swapped.named", python_callable=same).expand_kwargs(
+    StoreBatchOperator.partial(
+        task_id="named", table="swapped.named", python_callable=same
+    ).expand_kwargs(
         [{"op_args": [second], "partitions": ["0"]}, {"op_args": [first], "partitions": ["1"]}]
     )
     grouped.expand(pin=each.output)
     loaded.override(task_id="plain").expand(pin=each.output)
 
 
-@dag(schedule=None, params={"day": Param(None, type=["null", "string"]), "conn": Param(None, type=["null", "string"])})
+@dag(
+    schedule=None,
+    params={
+        "day": Param(None, type=["null", "string"]),
+        "conn": Param(None, type=["null", "string"]),
+    },
+)
 def wrongly():
     """Its partition is what the run's configuration says."""
 

@@ -92,7 +92,9 @@ def missing():
         for field in names_of(kind):
             # One field of one operator with each template: the others go the same way.
             all_of_them = (name, field) == ("StoreBatchOperator", "table")
-            for label, template in TEMPLATES.items() if all_of_them else [("part", TEMPLATES["part"])]:
+            for label, template in (
+                TEMPLATES.items() if all_of_them else [("part", TEMPLATES["part"])]
+            ):
                 made(name, kind, field, label, template)
 
     @task.batch(task_id="decorated--table--part", table=TEMPLATES["part"])

@@ -10,7 +10,7 @@ from airflow.sdk import BaseNotifier, Param, dag, task
 
 from airflow_sfx.checks import rows_between
 from airflow_sfx.operators import PublishBatchOperator, RollbackBatchOperator
-from airflow_sfx.operators.notify import EVENTS
+from airflow_sfx.operators.notifications import EVENTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,10 @@ def broken(context):
     raise RuntimeError("the mail server is down")
 
 
-ALL = {event: [broken, FileNotifier("{{ task.task_id }}: {{ batch.event }} of {{ batch.table }}")] for event in EVENTS}
+ALL = {
+    event: [broken, FileNotifier("{{ task.task_id }}: {{ batch.event }} of {{ batch.table }}")]
+    for event in EVENTS
+}
 
 
 @dag(schedule=None, params={"rows": Param(1, type="integer")})

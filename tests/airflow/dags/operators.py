@@ -41,13 +41,24 @@ def given_up():
     """Two nights, the first pinned by nobody; told, retired, deleted."""
     first, second = (
         StoreBatchOperator(
-            task_id=f"store_{number}", python_callable=frame_of, op_args=[number], table="kept.numbers", partitions=[]
+            task_id=f"store_{number}",
+            python_callable=frame_of,
+            op_args=[number],
+            table="kept.numbers",
+            partitions=[],
         )
         for number in (1, 2)
     )
-    rule = {"table": "kept.numbers", "keep_last": 1, "older_than": timedelta(0), "grace": timedelta(0)}
+    rule = {
+        "table": "kept.numbers",
+        "keep_last": 1,
+        "older_than": timedelta(0),
+        "grace": timedelta(0),
+    }
     told = RetainBatchesOperator(task_id="told", **rule)
-    retired = RetainBatchesOperator(task_id="retired", **rule, dry_run=False, reason="by {{ dag.dag_id }}")
+    retired = RetainBatchesOperator(
+        task_id="retired", **rule, dry_run=False, reason="by {{ dag.dag_id }}"
+    )
     deleted = RetainBatchesOperator(task_id="deleted", **rule, dry_run=False)
     first >> second >> told >> retired >> deleted
 
@@ -88,13 +99,19 @@ def classic():
 @dag(schedule=None, params={"to": Param("", type="string")})
 def undo():
     RollbackBatchOperator(
-        task_id="undo", table="classic.numbers", partitions=["20130101"], to="{{ params.to }}", reason="asked for"
+        task_id="undo",
+        table="classic.numbers",
+        partitions=["20130101"],
+        to="{{ params.to }}",
+        reason="asked for",
     )
 
 
 @dag(schedule=None, params={"dag": Param("", type="string"), "run": Param("", type="string")})
 def undo_run():
-    RollbackBatchOperator(task_id="undo", dag_id="{{ params.dag }}", run_id="{{ params.run }}", reason="a bad run")
+    RollbackBatchOperator(
+        task_id="undo", dag_id="{{ params.dag }}", run_id="{{ params.run }}", reason="a bad run"
+    )
 
 
 @dag(schedule=None, params={"write": Param(True, type="boolean")})

@@ -46,7 +46,9 @@ def pinning():
 def pin_set():
     """Two tables pinned by one task, each pin used on its own."""
     pins = PinBatchesOperator(
-        task_id="pins", tables={"left": "pin_set.a", "right": "pin_set.b"}, partitions=["{{ ds_nodash }}"]
+        task_id="pins",
+        tables={"left": "pin_set.a", "right": "pin_set.b"},
+        partitions=["{{ ds_nodash }}"],
     )
 
     @task.batch(table="pin_set.sum")

@@ -12,7 +12,9 @@ def seen(pin):
     print("the task got", pin.batch_id)
 
 
-@dag(schedule=None, params={"day": Param("", type="string"), "newer_than": Param("", type="string")})
+@dag(
+    schedule=None, params={"day": Param("", type="string"), "newer_than": Param("", type="string")}
+)
 def waiting():
     sensor = BatchPartitionSensor(
         task_id="wait",
@@ -39,24 +41,40 @@ def waiting_in_vain():
     BatchPartitionSensor(task_id="wait", timeout=3, newer_than="20130101000000", **never)
     BatchPartitionSensor(task_id="skipped", timeout=0, soft_fail=True, **never)
     BatchPartitionSensor(
-        task_id="refused", timeout=60, start_from_trigger=True, **{**never, "table": "{{ 'no database' }}"}
+        task_id="refused",
+        timeout=60,
+        start_from_trigger=True,
+        **{**never, "table": "{{ 'no database' }}"},
     )
     BatchPartitionSensor(
-        task_id="unset", timeout=60, start_from_trigger=True, **{**never, "partitions": ["{{ params.day }}"]}
+        task_id="unset",
+        timeout=60,
+        start_from_trigger=True,
+        **{**never, "partitions": ["{{ params.day }}"]},
     )
 
 
 @dag(schedule=None)
 def waiting_on_nothing():
     BatchPartitionSensor(
-        task_id="wait", table="waiting.items", partitions=["x"], poke_interval=1, timeout=60, sfx_conn_id="not_there"
+        task_id="wait",
+        table="waiting.items",
+        partitions=["x"],
+        poke_interval=1,
+        timeout=60,
+        sfx_conn_id="not_there",
     )
 
 
 @dag(schedule=None)
 def waiting_for_a_warehouse():
     sensor = BatchPartitionSensor(
-        task_id="wait", table="waiting.items", partitions=["w"], poke_interval=1, timeout=120, sfx_conn_id="sfx_late"
+        task_id="wait",
+        table="waiting.items",
+        partitions=["w"],
+        poke_interval=1,
+        timeout=120,
+        sfx_conn_id="sfx_late",
     )
     seen(sensor.output)
 

@@ -68,7 +68,10 @@ def sql_unfit():
 @dag(schedule=None)
 def sql_nothing():
     SqlToBatchOperator(
-        task_id="copy", conn_id="shop_db", sql="CREATE TABLE IF NOT EXISTS x (n int)", table="sql.nothing"
+        task_id="copy",
+        conn_id="shop_db",
+        sql="CREATE TABLE IF NOT EXISTS x (n int)",
+        table="sql.nothing",
     )
 
 

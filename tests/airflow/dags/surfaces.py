@@ -29,7 +29,9 @@ def frame_of(number):
     return pd.DataFrame({"n": [number]})
 
 
-@dag(schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 3, 1), catchup=False)
+@dag(
+    schedule="@daily", start_date=datetime(2013, 1, 1), end_date=datetime(2013, 3, 1), catchup=False
+)
 def surfaces():
     @task(retries=1, retry_delay=timedelta(0))
     def write(ti, ds_nodash):

@@ -1,0 +1,229 @@
+"""The commands about exact batches: pin, verify, diff."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_sfx.cli import output
+from airflow_sfx.cli.options import Batch, Json, Partitions, Settings, TableArgument
+from airflow_sfx.cli.output import counting, print_json, visible_json, waiting
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.json_values import plain
+
+if TYPE_CHECKING:
+    from airflow_sfx.storage.concurrency import Progress
+    from airflow_sfx.warehouse.diff.diff import BatchDiff, ColumnDiff
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+_AT_ONCE = 16
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (pin, verify, diff):
+        app.command()(command)
+
+
+def pin(
+    context: typer.Context,
+    table: TableArgument,
+    partition: Partitions = None,
+    as_json: Json = False,
+) -> None:
+    """Print the pin of what is current now, as JSON."""
+    settings: Settings = context.obj
+    found = settings.table(table, partition).current()
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(visible_json(found.to_json()))
+
+
+def verify(
+    context: typer.Context,
+    table: TableArgument,
+    partition: Partitions = None,
+    batch: Batch = None,
+    as_json: Json = False,
+) -> None:
+    """Read every file and compare it with the manifests."""
+    settings: Settings = context.obj
+    wanted = settings.table(table, partition).pinned(batch or "current")
+    with counting(f"reading {wanted.ref}") as progress:
+        files, rows, size, problems = _verified(settings.warehouse, wanted, progress)
+    if as_json:
+        print_json(
+            {"pin": wanted, "files": files, "rows": rows, "bytes": size, "problems": problems}
+        )
+    elif files or not problems:
+        counts = (
+            f"{output.counted(files, 'file')}, {output.counted(rows, 'row')}, {output.size(size)}"
+        )
+        output.say(f"{wanted.ref}: {counts}: as they were written")
+    for problem in problems:
+        output.say(problem, err=True)
+    if problems:
+        remedy = "roll the partitions back to batches that verify, or restore the objects"
+        output.say(f"{wanted.ref}: {output.counted(len(problems), 'problem')}: {remedy}", err=True)
+        raise typer.Exit(1)
+
+
+def diff(
+    context: typer.Context,
+    table: TableArgument,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PARTITION BATCH_A BATCH_B",
+            help=(
+                "The partition, where the table has any, and two batches: IDs, `current` or"
+                " `previous`. BATCH_A is "
+                "`previous` and BATCH_B is `current` where they are not named."
+            ),
+        ),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="COLUMN", help="Tells rows apart; may be repeated."),
+    ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 1 if they differ.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two batches: columns, figures and rows."""
+    settings: Settings = context.obj
+    given = list(words or ())
+    chosen = settings.table(table)
+    if chosen.keyed:
+        if not given:
+            raise typer.BadParameter(
+                f"{chosen.ref} is partitioned: name the partition whose batches are to be compared"
+            )
+        chosen = settings.table(table, [given.pop(0)])
+    if len(given) > 2:  # noqa: PLR2004
+        raise typer.BadParameter(f"{given[2]!r} is one word too many: two batches are compared")
+    first, second = (*given, *("previous", "current")[len(given) :])
+    pins = chosen.pinned(first), chosen.pinned(second)
+    with waiting(f"comparing batches of {chosen.ref}"):
+        found = settings.warehouse.diff(*pins, keys=key or ())
+    if as_json:
+        names = (
+            "columns_added",
+            "columns_removed",
+            "columns_retyped",
+            "columns_renamed",
+            "identical",
+        )
+        fields = plain(found)
+        assert isinstance(fields, dict)
+        print_json({**fields, **{name: getattr(found, name) for name in names}})
+    else:
+        _show(found)
+    if exit_code and not found.identical:
+        raise typer.Exit(1)
+
+
+def _verified(
+    warehouse: Warehouse, pin: BatchPin, progress: Progress
+) -> tuple[int, int, int, list[str]]:
+    """Files, rows and bytes that are as they were, and what is wrong in all partitions, not only in the first."""
+    files = rows = size = done = 0
+    problems: list[str] = []
+    due = [pin.entries[start : start + _AT_ONCE] for start in range(0, len(pin.entries), _AT_ONCE)]
+    while due:
+        entries = due.pop(0)
+        try:
+            report = warehouse.verify(BatchPin(pin.database, pin.table, pin.location, entries))
+        except (InconsistentBatch, BatchNotFound) as error:
+            if len(entries) > 1:  # one by one, so that each partition is heard
+                due = [(entry,) for entry in entries] + due
+                continue
+            known = error.problems if isinstance(error, InconsistentBatch) else ()
+            problems += [str(error)] if len(known) <= 1 else known
+        else:
+            files, rows, size = files + report.files, rows + report.rows, size + report.bytes
+        done += len(entries)
+        progress(done, len(pin.entries))
+    return files, rows, size, problems
+
+
+def _show(found: BatchDiff) -> None:
+    headings = [
+        "column",
+        "type",
+        "nulls",
+        "min",
+        "max",
+        "mean",
+        "distinct",
+        *(["changed"] if found.keys else []),
+    ]
+    output.table(
+        _title(found),
+        headings,
+        [_cells(column)[: len(headings)] for column in found.columns],
+        right=("changed",),
+    )
+    parts = [f"{output.number(found.added)} added", f"{output.number(found.removed)} removed"]
+    if found.keys:
+        parts.append(f"{output.number(found.changed)} changed")
+    typer.echo()
+    output.say(
+        f"rows {output.change(output.number(found.rows_before), output.number(found.rows_after))}:"
+        f" {', '.join(parts)}"
+    )
+    for example in found.examples:
+        if example.before is not None and example.after is not None:
+            keys = {key.lower(): example.after[key.lower()] for key in found.keys}
+            cells = {
+                name: output.change(example.before[name], example.after[name])
+                for name in example.columns
+            }
+            output.say(f"  changed {_pairs({**keys, **cells})}")
+        else:
+            output.say(f"  {example.kind} {_pairs(dict(example.after or example.before or {}))}")
+    if found.frame_before is not None and found.frame_after is not None:
+        output.say(f"frame {output.change(found.frame_before or '–', found.frame_after or '–')}")
+    if found.identical:
+        output.say("identical")
+
+
+def _title(found: BatchDiff) -> str:
+    (name, before), (_, after) = found.before.entries[0], found.after.entries[0]
+    return f"{' '.join(part for part in (str(found.before.ref), name) if part)}: {before} → {after}"
+
+
+def _bound(value: object) -> object:
+    return output.number(value) if isinstance(value, float) else value
+
+
+def _cells(column: ColumnDiff) -> tuple[object, ...]:
+    old, new = column.before, column.after
+    return (
+        output.change(column.name_before or column.name, column.name),
+        output.change(
+            _type(column.type_before, column.meaning_before),
+            _type(column.type_after, column.meaning_after),
+        ),
+        output.change(old and old.null_count, new and new.null_count),
+        output.change(old and _bound(old.minimum), new and _bound(new.minimum)),
+        output.change(old and _bound(old.maximum), new and _bound(new.maximum)),
+        output.change(output.number(column.mean_before), output.number(column.mean_after)),
+        output.change(output.number(column.distinct_before), output.number(column.distinct_after)),
+        column.changed,
+    )
+
+
+def _type(hive: str | None, meaning: str | None) -> str | None:
+    return f"{hive} ({meaning})" if hive and meaning else hive
+
+
+def _pairs(values: dict[str, object]) -> str:
+    return ", ".join(
+        f"{name}={'NULL' if value is None else output.clean(value)}"
+        for name, value in values.items()
+    )

@@ -1,0 +1,273 @@
+"""What is typed, as what the warehouse takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_sfx.core.batch_id import is_batch_id
+from airflow_sfx.core.errors import BatchNotFound, InvalidName
+from airflow_sfx.core.partition import Partition, PartitionKey, unescape
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.table import TableRef
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.table.table import Table
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+TableArgument = Annotated[
+    str, typer.Argument(metavar="DB.TABLE", help="The table, as in sales.sold_items.")
+]
+Partitions = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PARTITION",
+        help=(
+            "Partitions as they are listed: 20161031, or 2016/US for two keys (a slash in a value"
+            " is typed %2F)."
+        ),
+    ),
+]
+Batch = Annotated[
+    str | None, typer.Option("--batch", metavar="ID", help="A batch ID; else the current batch.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+
+Values = tuple[str, ...]
+
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_LENGTH, _DAY = re.compile(r"\d{1,6}[hdw]"), re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is said before the command.
+
+    Args:
+        uri: The warehouse's URI; None for the default one.
+    """
+
+    uri: str | None
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse, opened on first use."""
+        from airflow_sfx.api.connecting import connect
+
+        return connect(self.uri)
+
+    def table(self, text: str, partitions: Sequence[str] | None = None) -> Chosen:
+        """The table and the partitions that arguments name.
+
+        Raises:
+            typer.BadParameter: The text names no table.
+            InvalidName: A partition has an empty part.
+            TableNotFound: There is no such table.
+        """
+        from airflow_sfx.warehouse.table.table import Table
+
+        opened = Table.find(table_of(text), self.warehouse.store, self.warehouse.metastore)
+        keys = [key.name for key in opened.info.keys]
+        return Chosen(
+            self.warehouse,
+            opened,
+            [values_of(one, keys) for one in partitions] if partitions else None,
+        )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A table, and which of its partitions a command is about.
+
+    Args:
+        warehouse: The warehouse.
+        opened: The table.
+        partitions: The values of each partition; None where none was named.
+    """
+
+    warehouse: Warehouse
+    opened: Table
+    partitions: list[Values] | None
+
+    @property
+    def ref(self) -> TableRef:
+        """The table's name."""
+        return self.opened.ref
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The database and the table, as the calls take them."""
+        return self.ref.database, self.ref.table
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the table has partitions."""
+        return bool(self.opened.info.keys)
+
+    def current(self) -> BatchPin:
+        """The pin of what is current."""
+        return self.warehouse.pin(*self.names, self.partitions)
+
+    def pinned(self, batch: str) -> BatchPin:
+        """The pin of one batch of each partition, which is called by its ID, ``current`` or ``previous``."""
+        if batch == "current":
+            return self.current()
+        if batch != "previous" and not is_batch_id(batch):
+            raise InvalidName(
+                f"{batch!r} is not a batch ID: type current, previous, or 14 digits as `sfx history"
+                f" {self.ref}` lists them"
+            )
+        if self.partitions is None and self.keyed:
+            raise typer.BadParameter(
+                f"name the partitions of {self.ref} whose batch {batch} is meant"
+            )
+        wanted = self.opened.wanted(self.partitions) or [Partition()]
+        names = [self.opened.layout.name(partition) for partition in wanted]
+        batches = {name: self._previous(name) if batch == "previous" else batch for name in names}
+        return BatchPin.of(self.ref, self.opened.location, batches)
+
+    def _previous(self, name: str) -> str:
+        values = [self.opened.layout.partition(name).values] if name else None
+        (newest,) = self.warehouse.history(*self.names, values, limit=1)
+        if not newest.moved:  # as after a retention
+            from airflow_sfx.warehouse.log.ledger import Ledger
+
+            ledger = Ledger(self.opened)
+            newest = ledger.last_move(name, ledger.head(name, newest.sequence)) or newest
+        if newest.previous is None:
+            raise BatchNotFound(
+                f"{self.opened.describe(name)} had no batch before {newest.batch_id}, its first:"
+                " there is nothing to compare it with",
+                table=str(self.ref),
+                partition=name,
+            )
+        return newest.previous
+
+
+def table_of(text: str) -> TableRef:
+    """The table that an argument names, ``DB.TABLE``; wrong usage otherwise.
+
+    Example:
+        >>> str(table_of("sales.sold_items"))
+        'sales.sold_items'
+    """
+    try:
+        return TableRef.parse(text)
+    except InvalidName as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def key_of(text: str) -> PartitionKey:
+    """The partition key that an option names, ``NAME`` or ``NAME:TYPE``; wrong usage otherwise.
+
+    Example:
+        >>> key_of("day:date"), key_of("area")
+        (PartitionKey(name='day', type='date'), PartitionKey(name='area', type='string'))
+    """
+    name, _, kind = text.partition(":")
+    try:
+        return PartitionKey(name, kind or "string")
+    except InvalidName as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def values_of(text: str, keys: Sequence[str]) -> Values:
+    """The values of the partition that an argument names.
+
+    Args:
+        text: A name such as ``20161031``, ``2016/US`` or ``year=2016/country=US``.
+        keys: The names of the table's partition keys.
+
+    Returns:
+        Its values.
+
+    Raises:
+        InvalidName: A part is empty, or names another key.
+
+    Example:
+        >>> values_of("2016/US%2FEast", ["year", "country"]), values_of("year=2016", ["year"])
+        (('2016', 'US/East'), ('2016',))
+    """
+    values = []
+    for place, step in enumerate(text.split("/")):
+        name, equals, value = step.partition("=")
+        if not (value if equals else name):
+            raise InvalidName(
+                f"{text!r} is not a partition: type it as it is listed, such as 20161031 or 2016/US"
+            )
+        if equals and name.lower() != (keys[place] if place < len(keys) else None):
+            raise InvalidName(
+                f"{text!r} names the partition key {name!r}, and the table has"
+                f" {', '.join(keys) or 'none'}, in this order: leave the key out, and type an ="
+                " that belongs to a value as %3D"
+            )
+        values.append(unescape(value if equals else step))
+    return tuple(values)
+
+
+def moment_of(
+    text: str | None, *, now: datetime | None = None, lengths: str = "how long ago: 36h, 7d"
+) -> datetime | None:
+    """The time that an option names: a time with a zone, a day (its midnight in UTC), or how long ago; wrong usage otherwise.
+
+    Args:
+        text: What was typed; None gives None.
+        now: The time from which to count back.
+        lengths: What a length of time means to the option, for the message.
+
+    Example:
+        >>> str(moment_of("2016-11-01")), str(moment_of("2016-11-01T12:00Z"))
+        ('2016-11-01 00:00:00+00:00', '2016-11-01 12:00:00+00:00')
+        >>> str(moment_of("36h", now=datetime(2016, 11, 2, 12, tzinfo=UTC)))
+        '2016-11-01 00:00:00+00:00'
+    """
+    if text is None:
+        return None
+    if _LENGTH.fullmatch(text):
+        return (now or datetime.now(UTC)) - duration(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a time: type one such as 2016-11-01T12:00Z, a day such as 2016-11-01,"
+            f" or {lengths}"
+        ) from None
+    if _DAY.fullmatch(text):
+        return found.replace(tzinfo=UTC)
+    if found.tzinfo is None:
+        raise typer.BadParameter(
+            f"{text!r} has no time zone: type one such as {text}+00:00, or {text}Z for UTC"
+        )
+    return found
+
+
+def duration(text: str) -> timedelta:
+    """A length of time as it is typed: ``36h``, ``90d``, ``12w``; a number alone is in days.
+
+    Args:
+        text: What was typed.
+
+    Returns:
+        The time.
+
+    Raises:
+        typer.BadParameter: It is none.
+
+    Example:
+        >>> duration("36h")
+        datetime.timedelta(days=1, seconds=43200)
+    """
+    found = re.fullmatch(r"(\d{1,6})\s*([hdw]?)", text.strip().lower())
+    if not found:
+        raise typer.BadParameter(
+            f"{text!r} is no length of time: write hours, days or weeks, as in 36h, 90d or 12w"
+        )
+    return int(found[1]) * _UNITS[found[2] or "d"]

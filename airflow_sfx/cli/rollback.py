@@ -1,0 +1,221 @@
+"""The command that undoes: rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_sfx.cli import output
+from airflow_sfx.cli.options import Chosen, Json, Partitions, Reason, Settings, Yes
+from airflow_sfx.cli.output import ask, print_json
+from airflow_sfx.core.errors import BatchNotFound, PartitionNotFound
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.warehouse.log.run_index import Unit
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.undo.rollback_run import RunRollback
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+_SHOWN = 20
+_NONE = "no batch"
+_LOOK_BACK = (100, None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(rollback)
+
+
+def rollback(
+    context: typer.Context,
+    table: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DB.TABLE",
+            help="The table; left out with --run or --backfill.",
+            show_default=False,
+        ),
+    ] = None,
+    partition: Partitions = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="BATCH", help="The batch to go to; else the one before."),
+    ] = None,
+    run: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--run", metavar="DAG_ID RUN_ID", help="Undo what a DAG run published."),
+    ] = None,
+    backfill: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--backfill",
+            metavar="DAG_ID BACKFILL_ID",
+            help="Undo what all runs of a backfill published.",
+        ),
+    ] = None,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Make earlier batches current again.
+
+    No data are read, written or deleted; a rollback is in the history and is undone with --to
+    BATCH: another one goes one batch further back.
+    """
+    settings: Settings = context.obj
+    if run is not None or backfill is not None:
+        if table is not None or to is not None or (run is not None and backfill is not None):
+            raise typer.BadParameter(
+                "--run and --backfill undo a whole run or backfill, in all tables: leave all else"
+                " out, and --to"
+            )
+        unit = Unit(*run) if run is not None else _backfill(*(backfill or ("", "")))
+        _rollback_unit(settings.warehouse, unit, reason, yes=yes, as_json=as_json)
+        return
+    if table is None:
+        raise typer.BadParameter(
+            "name a table and its partitions, a run with --run DAG_ID RUN_ID, or a backfill with"
+            " --backfill"
+        )
+    chosen = settings.table(table, partition)
+    if chosen.partitions is None and chosen.keyed:
+        raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
+    now = _now(chosen, to)
+    ask("Roll back?", yes=yes, shown=lambda: _show(chosen, now, to))
+    done = settings.warehouse.rollback(
+        *chosen.names, chosen.partitions, to=to, reason=reason, expected=now
+    )
+    if as_json:
+        print_json(done)
+        return
+    for name, batch in done.entries:
+        output.say(f"{_place(chosen, name)}: {now[name] or _NONE} → {batch}")
+
+
+def _backfill(dag_id: str, backfill_id: str) -> Unit:
+    from airflow_sfx.api.undoing import backfill_runs
+
+    return Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(backfill_runs(dag_id, backfill_id)))
+
+
+def _now(chosen: Chosen, to: str | None) -> dict[str, str | None]:
+    """What is current, by partition name: nothing, perhaps, where the way back is named."""
+    if to is None:
+        return dict(chosen.current().batches)
+    layout = chosen.opened.layout
+    found: dict[str, str | None] = {}
+    for partition in chosen.opened.wanted(chosen.partitions) or [Partition()]:
+        name = layout.name(partition)
+        try:
+            pin = chosen.warehouse.pin(*chosen.names, [partition.values] if chosen.keyed else None)
+        except PartitionNotFound:  # an undo has left it without a batch
+            found[name] = None
+        else:
+            found[name] = pin.batches[name]
+    return found
+
+
+def _place(chosen: Chosen, name: str) -> str:
+    return f"{chosen.ref} {name}".rstrip()
+
+
+def _show(chosen: Chosen, now: Mapping[str, str | None], to: str | None) -> None:
+    """Say from which batch to which each partition will go, who made them, and how many rows they have."""
+    for name in list(now)[:_SHOWN]:
+        made, target = _steps(chosen, name, to)
+        output.say(_place(chosen, name), err=True)
+        for what, entry in (("is at", made), ("goes to", target)):
+            if entry is None:
+                output.say(f"  {what:<7}  {_NONE}", err=True)
+                continue
+            rows = output.counted(entry.rows, "row")
+            who = f"{output.moment(entry.at)} by {output.who(entry.producer) or 'nobody known'}"
+            output.say(f"  {what:<7}  {entry.batch_id}  {rows}, {entry.operation} {who}", err=True)
+    if len(now) > _SHOWN:
+        output.say(f"and {len(now) - _SHOWN} more partitions", err=True)
+
+
+def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | None, LedgerEntry]:
+    """The entries that first made the present batch, if there is one, and the one to go to current."""
+    values = [chosen.opened.layout.partition(name).values] if name else None
+    for limit in _LOOK_BACK:
+        entries = chosen.warehouse.history(*chosen.names, values, limit=limit)
+        by_number = {entry.sequence: entry for entry in entries}
+        made = by_number.get(entries[0].origin)
+        if made is None and entries[0].batch_id is not None:
+            continue
+        if to is None:
+            target = by_number.get(made.previous_origin) if made is not None else None
+        else:
+            target = next((e for e in entries if e.batch_id == to and e.origin == e.sequence), None)
+        if target is not None:
+            return made, target
+    raise BatchNotFound(
+        f"{chosen.opened.describe(name)}"
+        f" {f'never had the batch {to}' if to else 'has no batch before its first'}: `sfx history"
+        f" {chosen.ref} {name}` lists those that it had",
+        table=str(chosen.ref),
+        partition=name,
+    )
+
+
+def _rollback_unit(
+    warehouse: Warehouse, unit: Unit, reason: str, *, yes: bool, as_json: bool
+) -> None:
+    ask(
+        f"Undo everything that {unit} published?",
+        yes=yes,
+        shown=lambda: _show_unit(warehouse, unit),
+    )
+    reports = _undo(warehouse, unit, reason)
+    if as_json:
+        print_json(reports)
+        return
+    rows = [
+        (report.table, name, batch or "no batch, as before", "rolled back")
+        for report in reports
+        for name, batch in report.rolled_back.items()
+    ] + [
+        (report.table, name, batch, "kept: changed by somebody else since, or undone already")
+        for report in reports
+        for name, batch in report.kept.items()
+    ]
+    rows += [
+        (report.table, "", "", f"left alone: {report.gone}") for report in reports if report.gone
+    ]
+    output.table(str(unit), ("table", "partition", "batch now", "what"), rows)
+
+
+def _undo(
+    warehouse: Warehouse, unit: Unit, reason: str = "", *, dry_run: bool = False
+) -> list[RunRollback]:
+    if unit.run_id is not None:
+        return warehouse.rollback_run(
+            dag_id=unit.dag_id, run_id=unit.run_id, reason=reason, dry_run=dry_run
+        )
+    return warehouse.rollback_backfill(
+        dag_id=unit.dag_id,
+        backfill_id=unit.backfill_id or "",
+        run_ids=unit.run_ids,
+        reason=reason,
+        dry_run=dry_run,
+    )
+
+
+def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
+    """Say which partitions of which tables go back, which stay, and what is in the way."""
+    for report in _undo(warehouse, unit, dry_run=True):
+        names = [name or "the table" for name in report.rolled_back]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        said = [f"goes back: {', '.join(names[:_SHOWN])}{more}"] if names else []
+        if report.kept:
+            said.append(
+                f"changed since, or undone already: {output.counted(len(report.kept), 'partition')}"
+            )
+        said += [f"left alone: {report.gone}"] if report.gone else []
+        said += [f"cannot go back: {why}" for why in report.blocked]
+        for one in said:
+            output.say(f"{report.table}: {one}", err=True)

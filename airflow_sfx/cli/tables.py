@@ -1,0 +1,246 @@
+"""The commands that look at tables: tables, show, history, readers, head."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airflow_sfx.cli import output
+from airflow_sfx.cli.options import (
+    Batch,
+    Json,
+    Partitions,
+    Settings,
+    TableArgument,
+    Values,
+    moment_of,
+)
+from airflow_sfx.cli.output import print_json, waiting
+from airflow_sfx.core.errors import ForeignChange
+
+if TYPE_CHECKING:
+    from airflow_sfx.core.table import TableRef
+    from airflow_sfx.warehouse.history.describe import TableState
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (tables, show, history, readers, head):
+        app.command()(command)
+
+
+def tables(context: typer.Context, as_json: Json = False) -> None:
+    """List the tables with their rows and size."""
+    settings: Settings = context.obj
+    with waiting(f"looking at {settings.warehouse.uri}"):
+        states, others = _states(settings)
+    place = settings.warehouse.store.local_path("")
+    if place and not states and not others:  # a path that is mistyped is made, as one that is new
+        output.say(f"the warehouse in {place.rstrip('/')} is empty: it has no tables", err=True)
+    if as_json:
+        print_json([_summary(state) for state in states])
+        return
+    rows = [
+        (
+            f"{state.database}.{state.table}",
+            output.number(len(state.partitions)),
+            output.number(state.rows),
+            output.size(state.bytes),
+            output.moment(_changed_at(state)),
+            len(state.staged) or None,
+        )
+        for state in states
+    ]
+    headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged")
+    output.table(
+        settings.warehouse.uri, headings, rows, right=("partitions", "rows", "size", "staged")
+    )
+    if others:
+        output.say(f"not of this warehouse, nor adopted: {', '.join(map(str, others))}")
+
+
+def show(context: typer.Context, table: TableArgument, as_json: Json = False) -> None:
+    """Show columns, current batches and what is staged."""
+    settings: Settings = context.obj
+    chosen = settings.table(table)
+    state = settings.warehouse.show(*chosen.names)
+    if as_json:
+        print_json(state)
+        return
+    keys = [
+        (one.name, one.type, f"partition key, {one.kind.description}".rstrip(", "))
+        for one in state.keys
+    ]
+    columns = [(column.name, column.type, column.kind.description) for column in state.columns]
+    output.table(f"{chosen.ref} at {state.location}", ("column", "type", "is"), [*columns, *keys])
+    rows = [
+        (
+            p.partition or "(whole table)",
+            p.batch_id,
+            output.number(p.rows),
+            output.size(p.bytes),
+            output.moment(p.at),
+        )
+        for p in state.partitions
+    ]
+    typer.echo()
+    output.table(
+        "current",
+        ("partition", "batch", "rows", "size", "since (UTC)"),
+        rows,
+        right=("rows", "size"),
+    )
+    if state.staged:
+        staged = [
+            (name or "(whole table)", batch) for pin in state.staged for name, batch in pin.entries
+        ]
+        typer.echo()
+        output.table("staged, not published", ("partition", "batch"), staged)
+
+
+def history(
+    context: typer.Context,
+    table: TableArgument,
+    partition: Partitions = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="How many entries at the most; 0 for all.")
+    ] = 100,
+    as_json: Json = False,
+) -> None:
+    """List what changed, newest first: when, by whom, why."""
+    settings: Settings = context.obj
+    chosen = settings.table(table, partition)
+    wanted: list[list[Values] | None] = [[values] for values in chosen.partitions or ()]
+    entries = [
+        entry
+        for values in wanted or [None]
+        for entry in settings.warehouse.history(*chosen.names, values, limit=limit or None)
+    ]
+    found = sorted(entries, key=lambda entry: entry.at, reverse=True)[: limit or None]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            e.partition or "(whole table)",
+            e.sequence,
+            e.operation.value,
+            e.batch_id,
+            e.previous,
+            output.moment(e.at),
+            output.who(e.producer),
+            e.reason,
+        )
+        for e in found
+    ]
+    headings = ("partition", "no", "change", "batch", "before", "at (UTC)", "who", "why")
+    output.table(f"history of {chosen.ref}", headings, rows, right=("no",), below=("who", "why"))
+
+
+def readers(
+    context: typer.Context,
+    table: TableArgument,
+    partition: Partitions = None,
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="ID", help="A batch ID, or previous.")
+    ] = "current",
+    as_json: Json = False,
+) -> None:
+    """List what was made from batches, newest first."""
+    settings: Settings = context.obj
+    chosen = settings.table(table, partition)
+    pin = chosen.pinned(batch)
+    found = settings.warehouse.readers(pin)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            str(one.pin.ref),
+            name or "(whole table)",
+            batch_id,
+            output.moment(one.at),
+            output.who(one.producer),
+        )
+        for one in found
+        for name, batch_id in one.pin.entries
+    ]
+    if rows:
+        output.table(
+            f"made from {pin}",
+            ("table", "partition", "batch", "at (UTC)", "who"),
+            rows,
+            below=("who",),
+        )
+    else:
+        output.say(f"no batch was made from {pin}")
+
+
+def head(
+    context: typer.Context,
+    table: TableArgument,
+    partition: Partitions = None,
+    batch: Batch = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="What was current then: 2016-11-01T12:00Z, the day 2016-11-01, or 36h ago.",
+        ),
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many rows.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Print the first rows."""
+    settings: Settings = context.obj
+    at = moment_of(as_of)
+    chosen = settings.table(table, partition)
+    pieces = settings.warehouse.load_dataframe(
+        *chosen.names, chosen.partitions, batch_id=batch, as_of=at, as_="arrow", batches=True
+    )
+    from airflow_sfx.warehouse.diff.rows import row_of
+
+    found: list[dict[str, Any]] = []
+    for piece in pieces:
+        found += [
+            dict(row_of(piece, number)) for number in range(min(len(piece), rows - len(found)))
+        ]
+        if len(found) >= rows:
+            break
+    if as_json:
+        print_json(found)
+    elif found:
+        cells = [["NULL" if value is None else value for value in row.values()] for row in found]
+        output.table(f"{chosen.ref}", list(found[0]), cells)
+    else:
+        output.say(f"{chosen.ref}: no rows", err=True)
+
+
+def _states(settings: Settings) -> tuple[list[TableState], list[TableRef]]:
+    """The tables, and those that something else made or that are another warehouse's."""
+    states, others = [], []
+    for ref in settings.warehouse.tables():
+        try:
+            states.append(settings.warehouse.show(ref.database, ref.table))
+        except ForeignChange:
+            others.append(ref)
+    return states, others
+
+
+def _summary(state: TableState) -> dict[str, object]:
+    return {
+        "database": state.database,
+        "table": state.table,
+        "location": state.location,
+        "partitions": len(state.partitions),
+        "rows": state.rows,
+        "bytes": state.bytes,
+        "changed_at": _changed_at(state),
+        "staged": len(state.staged),
+    }
+
+
+def _changed_at(state: TableState) -> datetime | None:
+    return max((partition.at for partition in state.partitions if partition.at), default=None)

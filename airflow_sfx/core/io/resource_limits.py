@@ -1,0 +1,53 @@
+"""Too little of what the operating system gives: descriptors, memory, threads. No fault of what was to be read or written."""
+
+from __future__ import annotations
+
+import errno
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+
+_SCARCE = {
+    errno.EMFILE: (
+        "this process has too many files open: raise its limit (ulimit -n), or close some"
+    ),
+    errno.ENFILE: (
+        "this machine has too many files open: raise its limit (fs.file-max), or close some"
+    ),
+    errno.ENOMEM: "memory is short: give the process more, or read less at once, with batches=True",
+    errno.EAGAIN: (
+        "no more threads or processes can be started: raise the limit (ulimit -u), or end some"
+    ),
+    errno.ENOSPC: "there is no space left on the device: free some",
+    errno.EDQUOT: "the quota on the device is used up: free some space",
+}
+_WITHOUT_NUMBER = {
+    "Cannot allocate memory": errno.ENOMEM,
+    "Resource temporarily unavailable": errno.EAGAIN,
+    "can't start new thread": errno.EAGAIN,
+}
+"""What pyarrow and Python say where they leave out the number."""
+
+
+def resource_error(error: BaseException, doing: str) -> WarehouseUnavailable | None:
+    """The error for a fault that comes from scarcity; None where it does not.
+
+    Args:
+        error: The fault.
+        doing: What was done, for the message.
+
+    Example:
+        >>> print(resource_error(OSError(24, "Too many open files"), "reading part-00000.parquet"))
+        reading part-00000.parquet failed, and not because of what was stored: this process has too many files open: raise its \
+limit (ulimit -n), or close some
+    """
+    number = error.errno if isinstance(error, OSError) and error.errno else None
+    if number is None:
+        number = next(
+            (code for words, code in _WITHOUT_NUMBER.items() if words in str(error)), None
+        )
+    reason = _SCARCE.get(number or 0)
+    return (
+        WarehouseUnavailable(f"{doing} failed, and not because of what was stored: {reason}")
+        if reason
+        else None
+    )

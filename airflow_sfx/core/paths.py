@@ -1,0 +1,243 @@
+"""Where things are: the paths of a table's batches, manifests, ledger and commits below its location.
+
+::
+
+    sales.db/sold_items/20161031/20161102234252/part-00000.parquet   data
+                                            …/20161102234252/_manifest.json   written last
+    sales.db/sold_items/_sfx/ledger/20161031/000000000002.json       the partition's second change
+    sales.db/sold_items/_sfx/commits/2016-11-02/234252.123456-9f….json   what one call set out to
+    change
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import quote
+
+from airflow_sfx.core.batch_id import check_batch_id, is_batch_id
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.partition import Partition, escape, unescape
+from airflow_sfx.core.serde import storable_text
+from airflow_sfx.core.table import TableRef
+
+PartitionStyle = Literal["value", "hive"]
+"""How a partition's directory is named: ``20161031``, or Hive's ``date=20161031``."""
+
+MANIFEST = "_manifest.json"
+CLAIM = "_claim.json"
+_OWN = "_sfx"
+EMPTY = f"{_OWN}/empty"
+"""The directory without files of a table."""
+_WHOLE_TABLE = "_table"
+_LONGEST_STEP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TableLayout:
+    """The paths of one table, relative to the storage that holds it.
+
+    Args:
+        root: The table's directory, such as ``sales.db/sold_items``.
+        keys: The names of the partition keys.
+        style: How a partition's directory is named.
+
+    Example:
+        >>> layout = TableLayout("sales.db/sold_items", ("date",))
+        >>> layout.manifest("20161031", "20161102234252")
+        'sales.db/sold_items/20161031/20161102234252/_manifest.json'
+        >>> TableLayout("t", ("y", "c"), "hive").name(Partition(("2016", "US")))
+        'y=2016/c=US'
+    """
+
+    root: str
+    keys: tuple[str, ...]
+    style: PartitionStyle = "value"
+
+    @staticmethod
+    def default_root(ref: TableRef) -> str:
+        """Where a warehouse keeps a table: ``sales.db/sold_items``."""
+        return f"{ref.database}.db/{ref.table}"
+
+    def name(self, partition: Partition) -> str:
+        """The partition's name: its directory below the table's, empty for a table without partitions."""
+        if self.style == "hive":
+            return "/".join(
+                f"{key}={escape(value)}"
+                for key, value in zip(self.keys, partition.values, strict=True)
+            )
+        return str(partition)
+
+    def partition(self, name: str) -> Partition:
+        """The partition that a name, from outside or from a listing, stands for.
+
+        Args:
+            name: As `name` writes it.
+
+        Returns:
+            The partition.
+
+        Raises:
+            InvalidName: It is not the name of a partition of this table.
+        """
+        steps = name.split("/") if name else []
+        if self.style == "hive":
+            steps = [
+                step.removeprefix(f"{key}=") for key, step in zip(self.keys, steps, strict=False)
+            ]
+        partition = Partition(tuple(unescape(step) for step in steps))
+        if len(steps) != len(self.keys) or self.name(partition) != name:
+            raise InvalidName(
+                f"{name!r} is not the name of a partition of {self.root} with the keys {self.keys}"
+            )
+        return partition
+
+    def is_partition(self, name: str) -> bool:
+        """Whether a directory's name is that of a partition of this table."""
+        try:
+            self.partition(name)
+        except InvalidName:
+            return False
+        return True
+
+    def keeps(self, path: str) -> bool:
+        """Whether an object at a path is of this package: of the history, or below the directory of a batch.
+
+        The table's directory may be that of another program, whose table was adopted and which
+        still writes there.
+
+        Example:
+            >>> layout = TableLayout("t", ("date",))
+            >>> layout.keeps("t/20161031/20161102234252/part-00000.parquet"), layout.keeps("t/20161031/part-0.parquet")
+            (True, False)
+        """
+        steps = path.removeprefix(f"{self.root}/").split("/")
+        count = len(self.keys)
+        if steps[0] == _OWN:
+            return True
+        return (
+            len(steps) > count + 1
+            and is_batch_id(steps[count])
+            and self.is_partition("/".join(steps[:count]))
+        )
+
+    def partition_dir(self, name: str) -> str:
+        """The directory that holds a partition's batches."""
+        return f"{self.root}/{name}" if name else self.root
+
+    def batch_dir(self, name: str, batch_id: str) -> str:
+        """The directory of one batch of a partition."""
+        return f"{self.partition_dir(name)}/{check_batch_id(batch_id)}"
+
+    def manifest(self, name: str, batch_id: str) -> str:
+        """The manifest of one batch of a partition."""
+        return f"{self.batch_dir(name, batch_id)}/{MANIFEST}"
+
+    @property
+    def ledgers(self) -> str:
+        """The directory above all of the table's ledgers."""
+        return f"{self.root}/_sfx/ledger"
+
+    def ledger_dir(self, name: str) -> str:
+        """The directory of a partition's ledger entries."""
+        return f"{self.ledgers}/{name or _WHOLE_TABLE}"
+
+    def name_of_ledger(self, path: str) -> str:
+        """The name of the partition whose ledger has an entry at a path.
+
+        Example:
+            >>> layout = TableLayout("t", ("year", "area"))
+            >>> layout.name_of_ledger(layout.entry("2016/US", 1))
+            '2016/US'
+        """
+        name = path.removeprefix(f"{self.ledgers}/").rpartition("/")[0]
+        return "" if name == _WHOLE_TABLE else name
+
+    def entry(self, name: str, sequence: int) -> str:
+        """One entry of a partition's ledger, numbered from 1."""
+        return f"{self.ledger_dir(name)}/{sequence:012d}.json"
+
+    @property
+    def commits(self) -> str:
+        """The directory above all of the table's commit records."""
+        return f"{self.root}/_sfx/commits"
+
+    def commit(self, commit_id: str) -> str:
+        """The record of one commit, as `new_commit_id` names it."""
+        return f"{self.commits}/{commit_id}.json"
+
+    def decision(self, commit_id: str) -> str:
+        """Whether a commit of several partitions took effect."""
+        return f"{self.commits}/{commit_id}.decision.json"
+
+    def entries(self, commit_id: str) -> str:
+        """All ledger entries of a commit of many partitions, in one object."""
+        return f"{self.commits}/{commit_id}.entries.gz"
+
+    @property
+    def staged(self) -> str:
+        """The directory of the notes of what is staged."""
+        return f"{self.root}/_sfx/staged"
+
+    @property
+    def pins(self) -> str:
+        """The directory above all of the table's durable pins."""
+        return f"{self.root}/_sfx/pins"
+
+    @property
+    def retired(self) -> str:
+        """The directory above the notes of what is retired."""
+        return f"{self.root}/_sfx/retired"
+
+    def replaced(self, name: str, batch_id: str) -> str:
+        """Which erasure was the first to replace a batch of a partition."""
+        return f"{self.root}/_sfx/replaced/{name or _WHOLE_TABLE}/{check_batch_id(batch_id)}.json"
+
+    @property
+    def consumed(self) -> str:
+        """The directory above the notes of which changes consumers have taken."""
+        return f"{self.root}/_sfx/consumed"
+
+    def durable_pin(self, name: str, number: int) -> str:
+        """One durable pin of a name, numbered from 1."""
+        return f"{self.pins}/{path_step(name)}/{number:06d}.json"
+
+    def empty_dir(self) -> str:
+        """A directory that holds no files: where a partition without a current batch points."""
+        return f"{self.root}/{EMPTY}"
+
+
+def path_step(text: str) -> str:
+    """Any text as one step of a path: two texts never give the same.
+
+    Raises:
+        InvalidName: It is no text, or has half a surrogate pair.
+
+    Example:
+        >>> path_step("etl/daily"), path_step("..")
+        ('etl%2Fdaily', '%2E%2E')
+    """
+    storable_text(text, "the name ")
+    encoded = quote(text, safe=":+~@ ").replace(".", "%2E")
+    if len(encoded) <= _LONGEST_STEP:
+        return encoded
+    return f"{encoded[:120]}~{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def new_commit_id(moment: datetime, nonce: str) -> str:
+    """Name a commit so that commits of a day lie together and sort by time.
+
+    Args:
+        moment: When the commit began, with a time zone.
+        nonce: Hexadecimal digits that no other commit has.
+
+    Returns:
+        The name, with one slash.
+
+    Example:
+        >>> new_commit_id(datetime(2016, 11, 2, 23, 42, 52, 5, tzinfo=UTC), "9f")
+        '2016-11-02/234252.000005-9f'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%d/%H%M%S.%f}-{nonce}"

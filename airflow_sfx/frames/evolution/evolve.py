@@ -1,0 +1,142 @@
+"""How a table's columns change when a frame with other columns is stored in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import OPEN, Column, ColumnKind, Evolve
+from airflow_sfx.frames.column_names import is_nameless_level
+from airflow_sfx.frames.schema.kinds import clash, filled, open_parts, opened, shown
+from airflow_sfx.frames.types.hive import arrow_type, hive_type
+from airflow_sfx.frames.types.widening import widen
+
+
+def merge_columns(
+    table_columns: Sequence[Column],
+    frame_columns: Sequence[Column],
+    *,
+    evolve: Evolve,
+    table_name: str,
+) -> tuple[Column, ...]:
+    """The table's columns after a frame has been stored in it. Names are compared without case, and order is free.
+
+    Args:
+        table_columns: The table's columns now, without partition keys.
+        frame_columns: The frame's columns, without partition keys.
+        evolve: ``safe`` lets columns be added and types widen, in the table or from the frame,
+            where no value can change; ``none`` refuses every difference; ``any`` also lets columns
+            be missing from the frame (the table keeps them, and they read as null) and types that
+            cannot widen be replaced by the frame's. Whether a frame has a column for an index
+            without a name, which depends on its rows, is no difference.
+        table_name: The table, for messages.
+
+    Returns:
+        The table's columns in their order, then those added.
+
+    Raises:
+        SchemaMismatch: The frame's columns are not allowed.
+
+    Example:
+        >>> merge_columns([Column("n", "int")], [Column("N", "bigint"), Column("s", "string")],
+        ...               evolve="safe", table_name="sales.sold_items")
+        (Column(name='n', type='bigint'), Column(name='s', type='string'))
+    """
+    incoming = {column.name.lower(): column for column in frame_columns}
+    merged = []
+    for column in table_columns:
+        mine = incoming.pop(column.name.lower(), None)
+        if mine is None:
+            if evolve != "any" and not is_nameless_level(column.name):
+                raise SchemaMismatch(
+                    f"{table_name} has the column {column.name!r} ({column.type}) and the frame has"
+                    ' not: add it to the frame, or pass evolve="any" to let it read as null',
+                    table=table_name,
+                )
+            merged.append(column)
+        elif (mine.type, mine.kind) == (column.type, column.kind):
+            merged.append(column)
+        else:
+            merged.append(_merged(column, mine, evolve, table_name))
+    if incoming and evolve == "none":
+        added = next(iter(incoming.values()))
+        raise SchemaMismatch(
+            f"the frame has the column {added.name!r} ({added.type}) and {table_name} has not:"
+            ' remove it, or pass evolve="safe" to add it',
+            table=table_name,
+        )
+    return (*merged, *incoming.values())
+
+
+def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Column:
+    """The table's column once the frame's values are in it."""
+    mine, theirs = _open_type(table), _open_type(frame)
+    wider = None
+    if (
+        mine is not None
+        and theirs is not None
+        and (evolve != "none" or _differ_only_where_open(mine, theirs))
+    ):
+        wider = widen(mine, theirs)
+    where = None if wider is None else clash(table, frame, (mine, theirs))
+    if evolve == "any" and (wider is None or where is not None):
+        return Column(table.name, frame.type, frame.kind)
+    if wider is None or mine is None:
+        raise SchemaMismatch(
+            f"{table_name} has the column {table.name!r} as {table.type} and the frame as"
+            f" {frame.type}{'' if evolve == 'none' else ', and neither holds every value of the other'}:"
+            " convert the frame's column, or pass evolve=\"any\" to give the table the frame's"
+            " type",
+            table=table_name,
+        )
+    if where is not None:
+        raise SchemaMismatch(
+            f"{table_name} has the column {table.name!r} as {shown(table, where)} and the frame as"
+            f" {shown(frame, where)}, and values of the one cannot be read as the other: convert"
+            " the frame's column, or store it under another name",
+            table=table_name,
+        )
+    parts = {
+        path: what for one in (table, frame) for path, what in one.kind.parts if what != OPEN
+    } | open_parts(wider)
+    marks = table.kind.merged(frame.kind, f"the column {table.name!r} of {table_name}")
+    return Column(
+        table.name,
+        _type_of(table.type, mine, wider),
+        ColumnKind(tuple(sorted(parts.items())), marks),
+    )
+
+
+def _open_type(column: Column) -> pa.DataType | None:
+    """A column's type, null where it is open; None if only the engine knows it that declared the column."""
+    try:
+        found: pa.DataType = opened(arrow_type(column.type), column.kind.by_path)
+    except SchemaMismatch:
+        return None
+    return found
+
+
+def _lowered(kind: Any) -> pa.DataType:
+    """A type with the names of its structs' fields in lower case, as Hive compares them."""
+    if types.is_list(kind):
+        return pa.list_(_lowered(kind.value_type))
+    if types.is_map(kind):
+        return pa.map_(_lowered(kind.key_type), _lowered(kind.item_type))
+    if types.is_struct(kind):
+        return pa.struct([(field.name.lower(), _lowered(field.type)) for field in kind.fields])
+    return kind  # type: ignore[no-any-return]
+
+
+def _differ_only_where_open(one: pa.DataType, other: pa.DataType) -> bool:
+    mine, theirs = _lowered(one), _lowered(other)
+    return bool(filled(mine, theirs) == filled(theirs, mine))
+
+
+def _type_of(table: str, mine: pa.DataType, wider: pa.DataType) -> str:
+    if wider != mine or table.lower().startswith(("varchar", "char")):  # Hive cuts longer text off
+        return hive_type(wider)
+    return table

@@ -1,0 +1,94 @@
+"""Rows of a batch as rows of the table that newer batches made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import types
+
+from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
+from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyField
+from airflow_sfx.frames.evolution.unify import scan_together
+from airflow_sfx.frames.schema.physical import file_name, from_physical, physical_type
+from airflow_sfx.frames.types.casts import to_stored, to_wider
+from airflow_sfx.frames.types.logical import LogicalSchema
+from airflow_sfx.frames.types.lossless import lost, shown
+
+
+def conformed(table: pa.Table, target: LogicalSchema) -> pa.Table:
+    """Give a batch's rows the unified schema.
+
+    Args:
+        table: The rows, with the types of their own batch.
+        target: The schema that `unify` made of it and others.
+
+    Returns:
+        The rows with the target's columns; nulls where the batch has no such column.
+
+    Raises:
+        SchemaMismatch: A value does not fit the target's type.
+
+    Example:
+        >>> target = LogicalSchema(pa.schema([("n", pa.float64()), ("s", pa.string())]))
+        >>> conformed(pa.table({"N": [1]}), target).to_pylist()
+        [{'n': 1.0, 's': None}]
+    """
+    names = {name.lower(): name for name in table.column_names}
+    columns = []
+    for column in target.schema:
+        own = names.get(column.name.lower())
+        if own is None:
+            columns.append(pa.chunked_array([_nulls(len(table), column, target)], type=column.type))
+        else:
+            columns.append(_cast(table.column(own), column, target))
+    return pa.Table.from_arrays(columns, schema=target.schema)
+
+
+def _nulls(rows: int, column: AnyField, target: LogicalSchema) -> Any:
+    if not isinstance(column.type, pa.DictionaryType):
+        return pa.nulls(rows, column.type)
+    codes: Any = pa.nulls(rows, column.type.index_type)
+    return pa.DictionaryArray.from_arrays(
+        codes, target.dictionaries[column.name], ordered=column.type.ordered
+    )
+
+
+def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColumn:
+    if values.type == column.type and not types.is_dictionary(column.type):
+        return values
+    kind: Any = column.type
+    _refuse_losses(values, kind, column.name)
+    try:
+        if types.is_dictionary(kind):
+            one = LogicalSchema(pa.schema([column]), target.dictionaries)
+            stored = physical_type(kind.value_type, finest="ns")
+            plain = [
+                to_stored(to_wider(chunk, kind.value_type), stored, unit="")
+                for chunk in values.chunks
+            ]
+            table = pa.Table.from_arrays([pa.chunked_array(plain)], [file_name(column)])
+            return from_physical(table, one).column(0)
+        chunks: list[AnyArray] = [to_wider(chunk, kind) for chunk in values.chunks]
+        return pa.chunked_array(chunks, type=column.type)
+    except (pa.ArrowException, InconsistentBatch) as error:
+        raise SchemaMismatch(
+            f"column {column.name!r} is {values.type} in one batch and {column.type} in a newer"
+            f" one, and cannot be converted ({error}): load the partitions one by one, or leave the"
+            " column out with columns="
+        ) from error
+
+
+def _refuse_losses(values: AnyColumn, kind: Any, name: str) -> None:
+    """Refuse what would be another value in the other type, as 5 would be True among booleans."""
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    if scan_together(values.type, plain) and not types.is_timestamp(plain):
+        return  # it only holds more
+    for chunk in values.chunks:
+        place = lost(chunk, plain)
+        if place is not None:
+            raise SchemaMismatch(
+                f"column {name!r} is {values.type} in one batch and {kind} in a newer one, which"
+                f" would lose or change {shown(chunk, place)}: load the partitions one by one, or"
+                " leave the column out with columns="
+            )

@@ -1,0 +1,427 @@
+"""Batches of one table that were stored with different schemas, read as one frame: the newest schema leads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import Column, TimeMarks
+from airflow_sfx.frames._typing import AnyArray, AnyField, AnyType
+from airflow_sfx.frames.pandas.columns import joined_labels
+from airflow_sfx.frames.pandas.frame import memory_of, nameless_levels, with_memory, without_index
+from airflow_sfx.frames.pandas.objects import Spec
+from airflow_sfx.frames.schema.kinds import parts_of, typed_paths
+from airflow_sfx.frames.types.casts import to_wider
+from airflow_sfx.frames.types.hive import arrow_type, is_list, only_nulls
+from airflow_sfx.frames.types.logical import LogicalSchema, schema_of
+
+_UNITS = ("s", "ms", "us", "ns")
+_BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
+_HARMLESS = ("UUID", "tuple", "uint64", "extension", "timestamp")
+"""What is cast, or refused, where batches of one column differ in it, and never becomes another value."""
+_AS_TEXT = " as text"
+_ENUM = b"_PL_ENUM_VALUES2"
+"""The key of a field's metadata under which polars has the categories of its enums."""
+_ALIKE = (
+    (pa.string(), pa.large_string(), pa.string_view()),
+    _BINARY,
+    (pa.date32(), pa.date64()),
+)
+
+
+def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -> LogicalSchema:
+    """The schema that rows of all batches fit.
+
+    Args:
+        schemas: The batches' schemas, oldest first.
+        lead: The newest; the last one if it is not given.
+
+    Returns:
+        The lead's columns in their order, then those that only older batches have. A type is the
+        lead's, or wider where an older batch needs it. Categories are the lead's, then those that
+        only older batches have.
+
+    Raises:
+        SchemaMismatch: Two batches have types for a column that nothing holds both of.
+
+    Example:
+        >>> old, new = (LogicalSchema(pa.schema([("n", kind)])) for kind in (pa.int64(), pa.int32()))
+        >>> unify([old, new]).schema.field("n").type
+        DataType(int64)
+    """
+    leading = lead if lead is not None else schemas[-1]
+    others = list({id(one): one for one in reversed(schemas) if one is not leading}.values())
+    if not others:
+        return leading
+    ordered = [leading, *others]
+    groups: dict[str, list[_Own]] = {}
+    for one in ordered:
+        remembered = (memory_of(one.schema) or {}).get("columns", {})
+        for field in one.schema:
+            groups.setdefault(field.name.lower(), []).append(
+                _Own(field, one, remembered.get(field.name))
+            )
+    metadata_schema, dropped = _common_index(ordered)
+    fields: list[AnyField] = []
+    dictionaries: dict[str, AnyArray] = {}
+    marks: dict[str, TimeMarks] = {}
+    records: dict[str, Spec] = {}
+    for name, group in groups.items():
+        if name in dropped:
+            continue
+        field, dictionary = _one_column(group)
+        fields.append(field)
+        if dictionary is not None:
+            dictionaries[field.name] = dictionary
+        mark = group[0].logical.marks.get(group[0].field.name)
+        if mark is not None:
+            marks[field.name] = mark
+        record = _record(field, group)
+        if record is not None:
+            records[field.name] = record
+    metadata = _common_memory(ordered, metadata_schema, records)
+    return LogicalSchema(schema_of(fields, metadata), dictionaries, marks, leading.apart)
+
+
+def with_absent(
+    lead: LogicalSchema,
+    schemas: Iterable[LogicalSchema],
+    columns: Iterable[Column],
+    asked: Iterable[object] = (),
+) -> LogicalSchema:
+    """The newest schema, and the table's columns that no batch has, so that they can be asked for and read as null.
+
+    Args:
+        lead: The newest schema.
+        schemas: The batches' schemas.
+        columns: The table's columns.
+        asked: The names that are asked for. They say how a column is spelt that the table has in
+            lower case, as Hive has all.
+
+    Returns:
+        The schema; the very same if the batches have all columns. One of a type that only engines
+        know stays absent.
+
+    Example:
+        >>> lead = LogicalSchema(pa.schema([("n", pa.int64())]))
+        >>> with_absent(lead, [lead], [Column("N", "bigint"), Column("s", "string")]).schema.names
+        ['n', 's']
+    """
+    known = {name.lower() for one in (lead, *schemas) for name in one.schema.names}
+    spelt = {name.lower(): name for name in asked if isinstance(name, str)}
+    schema = lead.schema
+    for column in columns:
+        if column.name.lower() not in known:
+            with contextlib.suppress(SchemaMismatch):
+                name = spelt.get(column.name, column.name)
+                schema = schema.append(pa.field(name, arrow_type(column.type)))
+    return lead if schema is lead.schema else replace(lead, schema=schema)
+
+
+def scan_together(kind: Any, unified: Any) -> bool:
+    """Whether files with the one type can be read as the other by casting what is in the file.
+
+    A duration in seconds and one in milliseconds are both integers in their files, so that they
+    cannot.
+
+    Args:
+        kind: A batch's type.
+        unified: The type that it is read as.
+
+    Returns:
+        True if one scan can read the file along with others.
+
+    Example:
+        >>> scan_together(pa.int8(), pa.int64()), scan_together(pa.duration("s"), pa.duration("ms"))
+        (True, False)
+    """
+    if kind == unified:
+        return True
+    if types.is_dictionary(kind):
+        return scan_together(kind.value_type, unified)
+    if types.is_dictionary(unified):
+        return scan_together(kind, unified.value_type)
+    if types.is_null(
+        kind
+    ):  # of which files have text without values: Arrow makes any type of it that is not nested
+        return not types.is_nested(unified)
+    return _grows(kind, unified)
+
+
+def _grows(kind: Any, unified: Any) -> bool:
+    """Whether a type differs from another only in how much it holds, and holds less."""
+    if types.is_timestamp(kind) and types.is_timestamp(unified):
+        return (kind.tz is None) == (unified.tz is None)
+    if types.is_decimal(kind) and types.is_decimal(unified):
+        whole = unified.precision - unified.scale >= kind.precision - kind.scale
+        return bool(whole and unified.scale >= kind.scale)
+    if types.is_integer(kind) and types.is_integer(unified):
+        signs = types.is_signed_integer(kind), types.is_signed_integer(unified)
+        return bool(unified.bit_width > kind.bit_width and (signs[0] == signs[1] or signs[1]))
+    if types.is_floating(unified):
+        exact = types.is_floating(kind) or (
+            types.is_integer(kind) and kind.bit_width < unified.bit_width
+        )
+        return bool(exact and kind.bit_width <= unified.bit_width)
+    return any(kind in alike and unified in alike for alike in _ALIKE)
+
+
+def _one_column(group: Sequence[_Own]) -> tuple[AnyField, AnyArray | None]:
+    _refuse_other_kinds(group)
+    known = _with_values(group)
+    field = known[0].field.with_name(group[0].field.name)
+    alike = all(other.field.type == field.type for other in known[1:])
+    if alike and not types.is_dictionary(field.type):
+        return field, None
+    finest = _Finest.of(group)
+    kind: Any = field.type
+    for other in known[1:]:
+        kind = _wider(kind, other.field.type, field.name, finest)
+    if not types.is_dictionary(kind):
+        return _of_no_enum(field).with_type(kind), None
+    dictionary = known[0].logical.dictionaries.get(
+        known[0].field.name, pa.array([], kind.value_type)
+    )
+    same: Any = True
+    for other in known[1:]:
+        values = other.logical.dictionaries.get(other.field.name)
+        if values is not None and len(values) and not values.equals(dictionary):
+            dictionary = _union(dictionary, values, kind.value_type, field.name)
+            same = False
+    if same and alike:
+        return field, dictionary
+    # The order of categories of several batches is nobody's: it is kept only where all agree.
+    wide = pa.dictionary(pa.int32(), kind.value_type, kind.ordered and same)
+    return (field if same else _of_no_enum(field)).with_type(wide), dictionary
+
+
+def _with_values(group: Sequence[_Own]) -> Sequence[_Own]:
+    """The batches whose type says something of values; the first if none does."""
+    return [own for own in group if not only_nulls(own.field.type)] or group[:1]
+
+
+def _of_no_enum(field: AnyField) -> AnyField:
+    """A field without what polars notes of an enum's categories, by which it would read all others as null."""
+    metadata: dict[bytes, bytes] = dict(field.metadata or {})
+    if _ENUM not in metadata:
+        return field
+    del metadata[_ENUM]
+    return field.with_metadata(metadata) if metadata else field.remove_metadata()
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A column as one batch has it.
+
+    Args:
+        field: Its name and type.
+        logical: The batch's schema.
+        record: What pandas has to know of it.
+    """
+
+    field: AnyField
+    logical: LogicalSchema
+    record: Spec | None
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What the Hive type does not say."""
+        return parts_of(self.field.type, self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finest:
+    """The finest units that a column of several batches needs.
+
+    Args:
+        stamps: That of timestamps: nanoseconds only where a value is finer than a microsecond.
+        spans: That of durations and times of day: nanoseconds only where a batch's files have them.
+    """
+
+    stamps: str
+    spans: str
+
+    @classmethod
+    def of(cls, group: Sequence[_Own]) -> _Finest:
+        marks = [own.logical.marks.get(own.field.name, TimeMarks()) for own in group]
+        return cls(
+            "ns" if any(one.finer for one in marks) else "us",
+            "ns" if any(one.unit == "ns" or not one.unit for one in marks) else "us",
+        )
+
+
+def _refuse_other_kinds(group: Sequence[_Own]) -> None:
+    """Refuse batches in which a column of one Hive type is different things: numbers and durations, months and days."""
+    first = group[0]
+    if all(own.field.type == first.field.type and own.record == first.record for own in group[1:]):
+        return
+    known: dict[str, str | None] = {}
+    for own in group:
+        parts = own.parts
+        for path in typed_paths(own.field.type):
+            part = parts.get(path)
+            part = (
+                None
+                if part is None or part.startswith(_HARMLESS) or part.endswith(_AS_TEXT)
+                else part
+            )
+            if known.setdefault(path, part) != part:
+                raise SchemaMismatch(
+                    f"column {first.field.name!r} is {known[path] or 'plain values'} in one batch"
+                    f" and {part or 'plain values'} in an older one, and neither can be read as the"
+                    " other: load the partitions one by one, or leave the column out with columns="
+                )
+
+
+def _union(first: AnyArray, more: AnyArray, kind: AnyType, name: str) -> AnyArray:
+    try:
+        first, more = to_wider(first, kind), to_wider(more, kind)
+    except pa.ArrowException as error:
+        raise SchemaMismatch(
+            f"column {name!r} has categories of {first.type} in one batch and of {more.type} in"
+            f" another, and one of them is no {kind} ({error}): load the partitions one by one, or"
+            " leave the column out with columns="
+        ) from error
+    added = more.filter(pc.invert(pc.is_in(more, value_set=first)))
+    return pa.concat_arrays([first, added])
+
+
+def _wider(lead: Any, other: Any, name: str, finest: _Finest) -> Any:  # noqa: PLR0911, PLR0912  a table of types, in order
+    """The lead's type, or a wider one if the other's values would not fit."""
+    if lead == other or types.is_null(other):
+        return lead
+    if types.is_null(lead):
+        return other
+    if types.is_dictionary(lead) and types.is_dictionary(other):
+        value = _wider(lead.value_type, other.value_type, name, finest)
+        return pa.dictionary(pa.int32(), value, lead.ordered and other.ordered)
+    plain = [_plain(one) for one in (lead, other)]
+    if plain != [lead, other]:
+        return _wider(plain[0], plain[1], name, finest)
+    if types.is_timestamp(lead) and types.is_timestamp(other):
+        if (lead.tz is None) != (other.tz is None):
+            raise SchemaMismatch(
+                f"column {name!r} is {lead} in one batch and {other} in an older one, and a time"
+                " without a zone is no moment: load the partitions one by one, and store the older"
+                " again with a zone"
+            )
+        return pa.timestamp(_unit(lead, other, finest.stamps), lead.tz)
+    if types.is_duration(lead) and types.is_duration(other):
+        return pa.duration(_unit(lead, other, finest.spans))
+    if types.is_time(lead) and types.is_time(other):
+        unit = _unit(lead, other, finest.spans)
+        return pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+    if is_list(lead) and is_list(other):
+        return pa.list_(_wider(lead.value_type, other.value_type, name, finest))
+    if types.is_map(lead) and types.is_map(other):
+        key = _wider(lead.key_type, other.key_type, name, finest)
+        return pa.map_(key, _wider(lead.item_type, other.item_type, name, finest))
+    if types.is_struct(lead) and types.is_struct(other):
+        return _wider_struct(lead, other, name, finest)
+    if all(types.is_fixed_size_binary(one) or one in _BINARY for one in (lead, other)):
+        return pa.binary()
+    try:
+        fields = [pa.schema([pa.field(name, one)]) for one in (lead, other)]
+        return pa.unify_schemas(fields, promote_options="permissive").field(0).type
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        # stored so on purpose, with evolve="any": older values are converted, or refused, when read
+        return lead
+
+
+def _wider_struct(lead: Any, other: Any, name: str, finest: _Finest) -> Any:
+    theirs = {field.name.lower(): field for field in other.fields}
+    fields = []
+    for field in lead.fields:
+        match = theirs.pop(field.name.lower(), field)
+        fields.append((field.name, _wider(field.type, match.type, f"{name}.{field.name}", finest)))
+    return pa.struct(fields + [(field.name, field.type) for field in theirs.values()])
+
+
+def _plain(kind: Any) -> Any:
+    """A type without what is only a way to keep values."""
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return kind.value_type
+    return kind
+
+
+def _unit(lead: Any, other: Any, finest: str) -> Any:
+    finer = max(lead.unit, other.unit, key=_UNITS.index)
+    return min(finer, finest, key=_UNITS.index)
+
+
+def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
+    """The lead's schema with its index if all have that index; else without, and the nameless levels to drop.
+
+    A table says nothing of the types of these, so that they may be dates in one batch and numbers
+    in another.
+    """
+    lead = schemas[0].schema
+    entries = [(memory_of(one.schema) or {}).get("index") for one in schemas]
+    kinds = [_nameless(one) for one in schemas]
+    if all(entry == entries[0] for entry in entries) and all(kind == kinds[0] for kind in kinds):
+        return lead, set()
+    return without_index(lead), {
+        name.lower() for one in schemas for name in nameless_levels(one.schema)
+    }
+
+
+def _nameless(logical: LogicalSchema) -> list[tuple[AnyType, Any]]:
+    """The types of the levels without names, and what pandas has to know of them."""
+    records = (memory_of(logical.schema) or {}).get("columns", {})
+    names = sorted(nameless_levels(logical.schema))
+    return [(logical.schema.field(name).type, records.get(name)) for name in names]
+
+
+def _common_memory(
+    schemas: list[LogicalSchema], lead: pa.Schema, records: Mapping[str, Spec]
+) -> dict[bytes, bytes] | None:
+    """The lead's metadata, with the records that all batches agree on."""
+    memories = [memory_of(one.schema) or {} for one in schemas]
+    if not any("columns" in memory for memory in memories) and memory_of(lead) is None:
+        return dict(lead.metadata) if lead.metadata else None
+    memory = memory_of(lead) or {}
+    memory.pop("columns", None)
+    attrs = memory.pop("attrs", None)
+    if attrs and all(one.get("attrs") == attrs for one in memories):
+        memory["attrs"] = attrs  # as pandas itself keeps them when frames are put together
+    if records:
+        memory["columns"] = dict(records)
+    return with_memory(lead, memory).metadata
+
+
+def _record(field: AnyField, group: Sequence[_Own]) -> Spec | None:
+    """A column's record where all batches agree that have values in it; else it is read as plain values."""
+    known = _with_values(group)
+    coded = types.is_dictionary(field.type)
+    records = [own.record if coded else _of_values(own) for own in known]
+    first = records[0]
+    if first is None or any(_essence(record) != _essence(first) for record in records[1:]):
+        return None
+    made = {**first, "type": str(field.type)} if "type" in first else {**first}
+    if "labels" in made:
+        labels = [(own.record or {}, own.logical.dictionaries[own.field.name]) for own in known]
+        made["labels"] = joined_labels(labels)
+    elif "values" in made and coded:
+        made["values"] = {**made["values"], "type": str(field.type.value_type)}
+    return made
+
+
+def _of_values(own: _Own) -> Spec | None:
+    """What pandas has to know of a column's values, where categories are read as these."""
+    if own.record is not None and types.is_dictionary(own.field.type):
+        return own.record.get("values") if "labels" not in own.record else None
+    return own.record
+
+
+def _essence(record: Spec | None) -> Any:
+    if record is None:
+        return None
+    found = {key: value for key, value in record.items() if key not in ("type", "labels")}
+    return {**found, "values": _essence(found["values"])} if "values" in found else found

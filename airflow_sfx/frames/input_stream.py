@@ -1,0 +1,322 @@
+"""Frames one after another as one: the first decides the schema, and the rest must fit it exactly.
+
+Where the first has no values in a column, the next that has some decides its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import TimeMarks
+from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyField
+from airflow_sfx.frames.column_names import check_names
+from airflow_sfx.frames.pandas.columns import joined_labels, label_type
+from airflow_sfx.frames.pandas.frame import memory_of, with_memory
+from airflow_sfx.frames.schema.kinds import filled, marks_of, open_parts
+from airflow_sfx.frames.types.casts import to_wider
+from airflow_sfx.frames.types.hive import only_nulls
+from airflow_sfx.frames.types.logical import (
+    LogicalSchema,
+    dictionaries_of,
+    dictionary_of,
+    one_dictionary,
+    schema_of,
+)
+
+_HELD_BYTES = 64 << 20
+"""How much of a stream may be held back until the types of all its columns are known."""
+
+
+class Stream:
+    """Tables that come one by one, read once.
+
+    Categories may be more in later tables than in the first: they are collected on the way.
+
+    Args:
+        tables: The tables, of which the first is taken at once, and more while there are no rows or
+            a column's type is open.
+
+    Raises:
+        SchemaMismatch: There is not even one.
+
+    Example:
+        >>> stream = Stream(iter([pa.table({"n": [1]}), pa.table({"n": [2, 3]})]))
+        >>> [batch.num_rows for batch in stream.batches()]
+        [1, 2]
+    """
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        first = next(tables, None)
+        if first is None:
+            raise SchemaMismatch(
+                "the iterator has no frames, so that there is no schema: pass at least one, if"
+                " without rows"
+            )
+        check_names(first.schema.names)
+        held, schema = _until_typed(first, tables)
+        self.has_rows = any(map(len, held))
+        """Whether there is a row: tables are taken until one has some."""
+        self.schema = schema_of([_widest_codes(field) for field in schema], schema.metadata)
+        self.dictionaries: dict[str, AnyArray] = {}
+        self._marks: dict[str, TimeMarks] = {}
+        for table in held:
+            self._note_times(table)
+        self._tables: Iterator[pa.Table] | None = chain(held, tables)
+        self._records = (memory_of(self.schema) or {}).get("columns", {})
+        self._nulls: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
+
+    @property
+    def logical(self) -> LogicalSchema:
+        """The schema with the categories and times seen so far; complete when the stream has ended."""
+        empty = dictionaries_of(self.schema.empty_table())
+        return LogicalSchema(self.schema, empty | self.dictionaries, dict(self._marks))
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The batches of all tables, of one schema.
+
+        Yields:
+            The batches.
+
+        Raises:
+            SchemaMismatch: A table does not fit the first.
+        """
+        if self._tables is None:
+            raise SchemaMismatch(
+                "the stream was read before, and can be read once: pass a new iterator"
+            )
+        tables, self._tables = self._tables, None
+        for number, table in enumerate(tables, 1):
+            yield from self._conformed(table, number).to_batches()
+        self._remember()
+
+    def _conformed(self, table: pa.Table, number: int) -> pa.Table:
+        names = set(table.column_names)
+        missing = [name for name in self.schema.names if name not in names]
+        added = [name for name in table.column_names if name not in self.schema.names]
+        if missing or added:
+            raise SchemaMismatch(
+                f"frame {number} of the iterator has other columns than the first: it lacks"
+                f" {missing} and adds {added}. Give all frames the same columns"
+            )
+        table = one_dictionary(table)
+        records = (memory_of(table.schema) or {}).get("columns", {})
+        known = dict(self.dictionaries)
+        columns = [self._column(table.column(field.name), field, number) for field in self.schema]
+        for field in self.schema:
+            self._note_null(field.name, records.get(field.name), table.column(field.name), number)
+        if number > 1:
+            for field in self.schema:
+                self._check_record(
+                    field.name, records.get(field.name), table.column(field.name), number
+                )
+                self._note_labels(
+                    field.name, records.get(field.name), table.column(field.name), known
+                )
+        made = pa.Table.from_arrays(columns, schema=self.schema)
+        self._note_times(made)
+        return made
+
+    def _note_times(self, table: pa.Table) -> None:
+        for name, marks in marks_of(table).items():
+            self._marks[name] = self._marks.get(name, marks) | marks
+
+    def _column(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
+        coded = isinstance(field.type, pa.DictionaryType) and types.is_dictionary(column.type)
+        if coded and not only_nulls(column.type):
+            return self._category(column, field, number)
+        if column.type == field.type:
+            return column
+        if filled(column.type, field.type) == field.type:
+            chunks: list[Any] = [to_wider(chunk, field.type) for chunk in column.chunks]
+            return pa.chunked_array(chunks, type=field.type)
+        if types.is_decimal(column.type) and types.is_decimal(field.type):
+            try:
+                return column.cast(field.type)
+            except pa.ArrowInvalid:
+                pass
+        raise _differs(field.name, field.type, column.type, number)
+
+    def _category(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
+        wanted: Any = field.type
+        kind: Any = column.type
+        chunks: list[Any] = column.chunks
+        values: Any = dictionary_of(column)
+        known: Any = self.dictionaries.get(field.name)
+        if kind.value_type != wanted.value_type or kind.ordered != wanted.ordered:
+            if len(values):
+                raise _differs(field.name, wanted, kind, number)
+            values = pa.array([], wanted.value_type)
+        if known is None or values.equals(known):
+            self.dictionaries[field.name] = values
+            codes = [chunk.indices.cast(pa.int32()) for chunk in chunks]
+            grown = values
+        else:
+            new = values.filter(pc.invert(pc.is_in(values, value_set=known)))
+            if wanted.ordered and (
+                len(new) or not known.filter(pc.is_in(known, value_set=values)).equals(values)
+            ):
+                raise SchemaMismatch(
+                    f"column {field.name!r} of frame {number} of the iterator has other ordered"
+                    " categories than the first, or in another order: give all frames the same"
+                    " categories in the same order"
+                )
+            grown = pa.concat_arrays([known, new]) if len(new) else known
+            self.dictionaries[field.name] = grown
+            places = pc.index_in(values, value_set=grown)
+            codes = [places.take(chunk.indices) for chunk in chunks]
+        made = [pa.DictionaryArray.from_arrays(one, grown, ordered=wanted.ordered) for one in codes]
+        return pa.chunked_array(made, type=wanted)
+
+    def _note_null(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
+        """Keep in mind which null a column of objects has, and refuse a second kind: a file keeps one."""
+        if not isinstance(record, dict) or record.get("kind") != "object" or not column.null_count:
+            return
+        known = self._nulls.setdefault(name, record["null"])
+        if known != record["null"]:
+            raise SchemaMismatch(
+                f"column {name!r} has {record['null']} for null in frame {number} of the iterator"
+                f" and {known} in an earlier "
+                f'one: make them alike in all frames with df["{name}"] ='
+                f' df["{name}"].where(df["{name}"].notna(), None)'
+            )
+
+    def _note_labels(
+        self, name: str, record: Any, column: AnyColumn, known: Mapping[str, AnyArray]
+    ) -> None:
+        """Keep in mind the intervals that a table adds to those that are a column's categories."""
+        if (
+            _says_nothing(column)
+            or not isinstance(record, dict)
+            or "labels" not in record
+            or name not in known
+        ):
+            return
+        first, values = self._records[name], dictionary_of(column)
+        if not values.equals(known[name]):
+            labels = self._labels.get(name, first["labels"])
+            self._labels[name] = joined_labels(
+                [({**first, "labels": labels}, known[name]), (record, values)]
+            )
+
+    def _remember(self) -> None:
+        """Put what the tables have said of their nulls and intervals into the schema."""
+        memory = memory_of(self.schema) or {}
+        for key, found in (("null", self._nulls), ("labels", self._labels)):
+            for name, value in found.items():
+                if name in memory.get("columns", {}):
+                    memory["columns"][name][key] = value
+        if self._nulls or self._labels:
+            self.schema = with_memory(self.schema, memory)
+
+    def _check_record(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
+        """Refuse a pandas column whose dtype differs where Arrow's type does not show it."""
+        first = self._records.get(name)
+        if _essence(first) == _essence(record) or _says_nothing(column):
+            return
+        raise SchemaMismatch(
+            f"column {name!r} of frame {number} of the iterator has another pandas dtype than in"
+            f" the first ({_shown(first)} before, {_shown(record)} now): give all frames the same"
+            " dtypes"
+        )
+
+
+def _until_typed(first: pa.Table, more: Iterator[pa.Table]) -> tuple[list[pa.Table], pa.Schema]:
+    """The first tables of a stream, up to one after which there are rows and each column has a type, and their schema."""
+    held, schema = [first], first.schema
+    size, rows = first.nbytes, len(first)
+    while not rows or (size < _HELD_BYTES and any(open_parts(field.type) for field in schema)):
+        table = next(more, None)
+        if table is None:
+            break
+        held.append(table)
+        size, rows = size + table.nbytes, rows + len(table)
+        schema = _typed_by(schema, table.schema)
+    return held, schema
+
+
+def _typed_by(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
+    """A schema, with the types of a later table where it is open, and what pandas has to know of them."""
+    records: tuple[dict[str, Any], ...] = tuple(
+        (memory_of(one) or {}).get("columns", {}) for one in (schema, later)
+    )
+    known = dict(records[0])
+    fields = []
+    for field in schema:
+        position = later.get_field_index(field.name)
+        kind = field.type if position < 0 else filled(field.type, later.field(position).type)
+        fields.append(field.with_type(kind))
+        if only_nulls(field.type) and kind != field.type:
+            known.pop(field.name, None)
+            if field.name in records[1]:
+                known[field.name] = records[1][field.name]
+            fields[-1] = later.field(position).with_nullable(
+                field.nullable
+            )  # with what polars notes of an enum
+    made = schema_of(fields, schema.metadata)
+    memory = memory_of(schema)
+    return (
+        made
+        if memory is None or known == records[0]
+        else with_memory(made, {**memory, "columns": known})
+    )
+
+
+def _widest_codes(field: AnyField) -> AnyField:
+    """Codes of 32 bits: later frames may bring more categories."""
+    if isinstance(field.type, pa.DictionaryType):
+        return field.with_type(pa.dictionary(pa.int32(), field.type.value_type, field.type.ordered))
+    return field
+
+
+def _says_nothing(column: AnyColumn) -> bool:
+    """Whether a column has neither values nor categories."""
+    if column.null_count != len(column):
+        return False
+    return not types.is_dictionary(column.type) or not len(dictionary_of(column))
+
+
+def _essence(record: Any) -> Any:
+    if not isinstance(record, dict):
+        return None
+    found = {
+        key: value
+        for key, value in record.items()
+        if key not in ("type", "null", "labels", "values")
+    }
+    values = _essence(record.get("values"))
+    if values is not None:
+        found["values"] = values
+    if "labels" in record:
+        found["labels"] = str(label_type(record))
+    return found
+
+
+def _shown(record: Any) -> str:
+    if not isinstance(record, dict):
+        return "a plain dtype"
+    if "freq" in record:
+        return str(record["freq"])
+    if "labels" in record:
+        return f"category of intervals of {label_type(record)}"
+    inside = (
+        record["of"] if "of" in record else _shown(record["values"]) if "values" in record else None
+    )
+    return f"{record['kind']} of {inside}" if inside else str(record["kind"])
+
+
+def _differs(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"column {name!r} is {first} in the first frame of the iterator and {now} in frame"
+        f" {number}: give all frames "
+        f'the same types, for example with df["{name}"].astype(...) on each (a column of integers'
+        " with missing values "
+        "becomes float in pandas unless it is Int64), or name the type with types="
+    )

@@ -1,0 +1,307 @@
+"""Whatever the caller has, as Arrow: one table in memory, or a stream of batches that share a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.column_names import check_names
+from airflow_sfx.frames.evolution.declared_types import Declared, with_declared
+from airflow_sfx.frames.input_stream import Stream
+from airflow_sfx.frames.pandas.frame import METADATA, memory_of, table_of_frame
+from airflow_sfx.frames.schema.codec import TIMES
+from airflow_sfx.frames.schema.kinds import marks_of
+from airflow_sfx.frames.schema.physical import check_storable
+from airflow_sfx.frames.schema.utf8 import check_texts
+from airflow_sfx.frames.types.logical import LogicalSchema, one_dictionary
+
+T = TypeVar("T")
+
+ACCEPTED = (
+    "a pandas, polars or Spark DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader,"
+    " anything with __arrow_c_stream__, or an iterator of these"
+)
+
+
+class FrameSource:
+    """A frame to be stored: a table, or a stream that can be read once.
+
+    Args:
+        table: The frame, where it is in memory.
+        stream: Its batches, where it is not.
+
+    Example:
+        >>> source = to_source(pa.table({"n": [1, 2]}))
+        >>> source.table.num_rows, source.schema.names
+        (2, ['n'])
+    """
+
+    __slots__ = ("_logical", "_stream", "table")
+
+    def __init__(self, table: pa.Table | None = None, stream: Stream | None = None) -> None:
+        self.table = table
+        self._stream = stream
+        self._logical: LogicalSchema | None = None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The frame's Arrow schema, with what pandas needs in its metadata."""
+        return (
+            self._stream.schema
+            if self.table is None and self._stream is not None
+            else self._table().schema
+        )
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is a row."""
+        return (
+            self._stream.has_rows
+            if self.table is None and self._stream is not None
+            else bool(len(self._table()))
+        )
+
+    @property
+    def logical(self) -> LogicalSchema:
+        """The schema with what its values say; of a stream, those seen so far, complete when it has ended."""
+        if self.table is None and self._stream is not None:
+            return self._stream.logical
+        if self._logical is None:
+            self._logical = replace(LogicalSchema.of(self._table()), marks=marks_of(self._table()))
+        return self._logical
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The frame's batches: of a table any number of times, of a stream once.
+
+        Yields:
+            Batches of `schema`.
+
+        Raises:
+            SchemaMismatch: A later part of a stream has other columns or types than the first.
+        """
+        if self.table is None and self._stream is not None:
+            return self._stream.batches()
+        return iter(self._table().to_batches(max_chunksize=1 << 20))
+
+    def _table(self) -> pa.Table:
+        if self.table is None:
+            raise ValueError("a FrameSource has a table or a stream")
+        return self.table
+
+
+def is_spark(data: object) -> bool:
+    """Whether the data is a Spark DataFrame."""
+    return _kind(data) == "pyspark"
+
+
+def to_source(
+    data: object, *, partition_by: Sequence[str] = (), declared: Declared = MappingProxyType({})
+) -> FrameSource:
+    """Take what the caller has and check that it can be stored.
+
+    Args:
+        data: A pandas, polars or Spark DataFrame, a pyarrow Table, RecordBatch or
+            RecordBatchReader, anything with ``__arrow_c_stream__``, or an iterator of these. The
+            first item of an iterator decides the schema.
+        partition_by: The columns by which the rows will be divided. A RangeIndex that is not the
+            default one then becomes a column, so that each row keeps its own label.
+        declared: The types that columns are to have, as `declared_types` reads them.
+
+    Returns:
+        The frame as Arrow.
+
+    Raises:
+        InvalidName: A column's name cannot be kept.
+        SchemaMismatch: The data is no frame, has no columns, or has a column that cannot be kept
+            exactly.
+
+    Example:
+        >>> to_source({"n": [1]})
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.SchemaMismatch: a dict cannot be stored: pass a pandas, polars or Spark DataFrame, a \
+pyarrow Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream__, or an iterator of these
+    """
+    table = _table_of(data, range_as_column=bool(partition_by))
+    if table is not None:
+        return FrameSource(table=_checked(_typed(table, declared)))
+    items = _stream_items(data)
+    if items is None:
+        raise _not_a_frame(data)
+    stream = Stream(_typed(item, declared) for item in items)
+    _check(stream.schema)
+    return FrameSource(stream=stream)
+
+
+def _table_of(  # noqa: PLR0911
+    data: Any, *, in_stream: bool = False, range_as_column: bool = False
+) -> pa.Table | None:
+    """The data as a table, if it is a frame in memory."""
+    kind = _kind(data)
+    if kind == "pandas":
+        return table_of_frame(
+            data, keep_range=not in_stream, range_as_column=range_as_column and not in_stream
+        )
+    if kind == "polars":
+        return _of_polars(data)
+    if kind == "pyspark":
+        return data.toArrow()  # type: ignore[no-any-return]
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if (
+        hasattr(data, "__arrow_c_array__")
+        and not hasattr(data, "__arrow_c_stream__")
+        and not isinstance(data, type)
+    ):
+        return pa.Table.from_batches([_imported(data, pa.record_batch)])
+    return None
+
+
+def _stream_items(data: Any) -> Iterator[pa.Table] | None:
+    """The data as tables one after another, if it is a stream of frames."""
+    if isinstance(data, pa.RecordBatchReader):
+        return (pa.Table.from_batches([batch]) for batch in _or_empty(data))
+    if (
+        hasattr(data, "__arrow_c_stream__")
+        and _kind(data) != "pandas series"
+        and not isinstance(data, type)
+    ):
+        return _stream_items(_imported(data, pa.RecordBatchReader.from_stream))
+    if isinstance(data, Iterator) or (
+        isinstance(data, Sequence) and not isinstance(data, str | bytes | bytearray)
+    ):
+        return _flattened(data)
+    return None
+
+
+def _imported(data: Any, how: Callable[[Any], T]) -> T:
+    try:
+        return how(data)
+    except MemoryError:
+        raise
+    except Exception as error:  # of the object's own library
+        raise SchemaMismatch(
+            f"what a {type(data).__name__} gives Arrow is no table ({type(error).__name__}:"
+            f" {error}): pass {ACCEPTED}"
+        ) from error
+
+
+def _or_empty(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The reader's batches, and one without rows if it has none, since that too has a schema."""
+    empty = True
+    try:
+        for batch in reader:
+            empty = False
+            yield batch
+    except MemoryError:  # which pyarrow's is, too
+        raise
+    except pa.ArrowException as error:
+        raise SchemaMismatch(
+            f"the Arrow stream broke off ({error}): nothing was published; make it anew, and store"
+            " that"
+        ) from error
+    if empty:
+        yield pa.RecordBatch.from_arrays(
+            [pa.nulls(0, field.type) for field in reader.schema], schema=reader.schema
+        )
+
+
+def _flattened(items: Iterable[Any]) -> Iterator[pa.Table]:
+    for item in items:
+        table = _table_of(item, in_stream=True)
+        if table is not None:
+            yield table
+            continue
+        nested = isinstance(item, Iterator | Sequence) and not hasattr(item, "__arrow_c_stream__")
+        inner = None if nested else _stream_items(item)
+        if inner is None:
+            raise _not_a_frame(item)
+        yield from inner
+
+
+def _kind(data: object) -> str | None:
+    """Which library's frame it is, told from its class so that no library is imported for it."""
+    for base in type(data).__mro__:
+        package = base.__module__.partition(".")[0]
+        if base.__name__ in ("DataFrame", "LazyFrame") and package in (
+            "pandas",
+            "polars",
+            "pyspark",
+        ):
+            return package
+        if package == "pandas" and base.__name__ == "Series":
+            return "pandas series"
+    return None
+
+
+def _of_polars(data: Any) -> pa.Table:
+    if hasattr(data, "collect"):
+        try:
+            data = data.collect()
+        except MemoryError:
+            raise
+        except Exception as error:  # of polars, or of a function of the caller's in the query
+            raise SchemaMismatch(
+                f"polars cannot compute the frame ({type(error).__name__}:"
+                f" {str(error).partition(chr(10))[0]}): collect it first"
+            ) from error
+    objects = [name for name, dtype in data.schema.items() if str(dtype) == "Object"]
+    if objects:  # of which polars makes the addresses in memory
+        raise SchemaMismatch(
+            f"the columns {objects} hold Python objects, which no file can keep: convert them first"
+        )
+    try:
+        return data.to_arrow()  # type: ignore[no-any-return]
+    except Exception as error:  # polars has its own tree of errors, and a panic is none of them
+        raise SchemaMismatch(
+            f"polars cannot make Arrow of the frame ({error}): convert the columns"
+            f" {list(data.columns)} first"
+        ) from error
+
+
+def _typed(table: pa.Table, declared: Declared) -> pa.Table:
+    check_texts(table)
+    return with_declared(table, declared)
+
+
+def _checked(table: pa.Table) -> pa.Table:
+    _check(table.schema)
+    return one_dictionary(_with_true_memory(table))
+
+
+def _check(schema: pa.Schema) -> None:
+    check_names(schema.names)
+    for field in schema:
+        check_storable(field)
+
+
+def _with_true_memory(table: pa.Table) -> pa.Table:
+    """Forget what an Arrow table remembers of a DataFrame where it no longer has its columns."""
+    memory = memory_of(table.schema)
+    index: Any = (memory or {}).get("index")
+    if isinstance(index, list) and not {level["column"] for level in index} <= set(
+        table.column_names
+    ):
+        table = _without(table, METADATA)
+    return _without(table, TIMES)
+
+
+def _without(table: pa.Table, key: bytes) -> pa.Table:
+    metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
+    if key not in metadata:
+        return table
+    return table.replace_schema_metadata(
+        {name: value for name, value in metadata.items() if name != key}
+    )
+
+
+def _not_a_frame(data: object) -> SchemaMismatch:
+    remedy = "; make a frame of it with .to_frame()" if _kind(data) == "pandas series" else ""
+    return SchemaMismatch(f"a {type(data).__name__} cannot be stored: pass {ACCEPTED}{remedy}")

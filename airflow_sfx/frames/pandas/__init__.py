@@ -1,0 +1,1 @@
+"""DataFrames to Arrow and back, exactly."""

@@ -1,0 +1,389 @@
+"""One pandas column, or level of an index, to Arrow and back with its exact dtype.
+
+Most dtypes are what Arrow's type says and need no record. The rest (categories, nullable numbers,
+objects, periods …) leave one, a small JSON object, from which the column is built again.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyType
+from airflow_sfx.frames.pandas.nested import beyond_float, exact_in_pandas
+from airflow_sfx.frames.pandas.objects import Spec, decode_objects, encode_objects
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MASKED = {
+    "int8": "Int8",
+    "int16": "Int16",
+    "int32": "Int32",
+    "int64": "Int64",
+    "uint8": "UInt8",
+    "uint16": "UInt16",
+    "uint32": "UInt32",
+    "uint64": "UInt64",
+    "float": "Float32",
+    "double": "Float64",
+    "bool": "boolean",
+}
+_OF_NOTHING = ("object", "float64")
+"""The dtypes that pandas gives to categories where there are none and nobody has said what they are to be."""
+
+
+def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[Any, Spec | None]:  # noqa: PLR0911  a table of types, in order
+    """Convert one column.
+
+    Args:
+        values: The column, or a level of an index.
+        what: Its name, for messages.
+
+    Returns:
+        The Arrow array, and the record of what it was, or None where Arrow's type says it all.
+
+    Raises:
+        SchemaMismatch: The column cannot be kept exactly.
+
+    Example:
+        >>> import pandas as pd
+        >>> encode_values(pd.Series([1, None], dtype="Int64"), "n")[1]
+        {'kind': 'masked'}
+    """
+    import numpy as np
+    import pandas as pd
+
+    dtype: Any = values.dtype
+    if isinstance(dtype, np.dtype):
+        if dtype.kind == "O":
+            return encode_objects(values.to_numpy(), what)
+        if dtype.isnative and (
+            dtype.kind in "biuMm" or (dtype.kind == "f" and dtype.itemsize <= 8)  # noqa: PLR2004
+        ):
+            return pa.array(values, from_pandas=True), None
+    elif isinstance(dtype, pd.CategoricalDtype):
+        return _encode_category(values.array, what)
+    elif isinstance(dtype, pd.StringDtype):
+        plain = dtype.storage == "pyarrow" and dtype.na_value is not pd.NA
+        na = "NA" if dtype.na_value is pd.NA else "nan"
+        return pa.array(values.array), (
+            None if plain else {"kind": "string", "storage": dtype.storage, "na": na}
+        )
+    elif isinstance(dtype, pd.DatetimeTZDtype):
+        return _encode_zoned(values, what)
+    elif dtype.name in _MASKED.values():
+        return pa.array(values.array), {"kind": "masked"}
+    elif isinstance(dtype, pd.ArrowDtype):
+        return pa.chunked_array(values.array.__arrow_array__()), {"kind": "arrow"}
+    elif isinstance(dtype, pd.PeriodDtype):
+        return pa.array(values.array).storage, {"kind": "period", "freq": dtype.name}
+    elif isinstance(dtype, pd.IntervalDtype):
+        return _encode_intervals(values.array, what)
+    raise _refused(what, dtype)
+
+
+def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911  a table of types, in order
+    """Convert one column back.
+
+    Args:
+        column: The Arrow column.
+        spec: What `encode_values` recorded.
+
+    Returns:
+        Something that pandas makes a column or an index of, with its dtype.
+
+    Example:
+        >>> decode_values(pa.chunked_array([[1, None]]), {"kind": "masked"}).dtype
+        Int64Dtype()
+    """
+    import pandas as pd
+
+    kind = None if spec is None else spec["kind"]
+    if spec is None or kind == "plain" or not _fits(column.type, spec):
+        return plain_values(column)
+    if kind == "masked":
+        return masked_values(column)
+    if kind == "object":
+        return decode_objects(column, spec)
+    if kind == "category":
+        return _decode_category(column, spec)
+    if kind == "string":
+        na = pd.NA if spec["na"] == "NA" else float("nan")
+        dtype: Any = pd.StringDtype(spec["storage"], na_value=na)
+        return dtype.__from_arrow__(column)
+    if kind == "arrow":
+        return pd.arrays.ArrowExtensionArray(column)
+    if kind == "period":
+        periods: Any = pd.PeriodIndex
+        return periods.from_ordinals(_ordinals(column), freq=_period_freq(spec)).array
+    return _decode_intervals(column, spec)
+
+
+def plain_values(column: AnyColumn) -> Any:
+    """A column as pandas makes it of an Arrow type, as long as that keeps every value.
+
+    Integers that a float would round become a nullable dtype. What pandas' own objects cannot hold
+    keeps Arrow's type.
+
+    Args:
+        column: The Arrow column.
+
+    Returns:
+        The values, as `decode_values` does.
+
+    Example:
+        >>> plain_values(pa.chunked_array([[2**60 + 1, None]])).dtype
+        Int64Dtype()
+        >>> plain_values(pa.chunked_array([pa.array([1], pa.time64("ns"))])).dtype
+        time64[ns][pyarrow]
+    """
+    import pandas as pd
+
+    if types.is_integer(column.type) and column.null_count and beyond_float(column):
+        return masked_values(column)
+    dtype = pandas_dtype(column.type)
+    if dtype is not None:
+        return dtype.__from_arrow__(column)
+    if exact_in_pandas(column):
+        with contextlib.suppress(
+            pa.ArrowException, ValueError, OverflowError
+        ):  # Python has no object for a value
+            return column.to_pandas()
+    return pd.arrays.ArrowExtensionArray(column)
+
+
+def pandas_dtype(kind: Any) -> Any:
+    """The dtype that pandas itself gives to what an Arrow type holds, where pyarrow would choose another.
+
+    Args:
+        kind: The Arrow type.
+
+    Returns:
+        The dtype, or None where pyarrow's choice is pandas'.
+
+    Example:
+        >>> pandas_dtype(pa.timestamp("us", "UTC")).tz
+        datetime.timezone.utc
+    """
+    import pandas as pd
+
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return pd.StringDtype("pyarrow", na_value=float("nan"))
+    if types.is_timestamp(kind) and kind.tz == "UTC":
+        return pd.DatetimeTZDtype(kind.unit, "UTC")
+    return None
+
+
+def masked_values(column: AnyColumn) -> Any:
+    """A column of numbers or truth values as pandas' nullable array of the same type.
+
+    Args:
+        column: The Arrow column.
+
+    Returns:
+        The array.
+
+    Example:
+        >>> masked_values(pa.chunked_array([[2**60 + 1, None]])).dtype
+        Int64Dtype()
+    """
+    import pandas as pd
+
+    dtype: Any = pd.api.types.pandas_dtype(_MASKED[str(column.type)])
+    return dtype.__from_arrow__(column)
+
+
+def label_type(record: Spec) -> AnyType:
+    """What the intervals are of that are a column's categories, by its record."""
+    return _array_of(record["labels"]).type.field(0).type
+
+
+def joined_labels(parts: Sequence[tuple[Spec, AnyArray]]) -> str:
+    """The intervals of columns whose categories they are, each once, in the order in which the categories come.
+
+    Args:
+        parts: Each column's record, and its categories as text.
+
+    Returns:
+        The text for a record of all of them.
+    """
+    labels, texts = _array_of(parts[0][0]["labels"]), parts[0][1]
+    for record, more in parts[1:]:
+        added = pc.invert(pc.is_in(more, value_set=texts))
+        labels = pa.concat_arrays([labels, _array_of(record["labels"]).filter(added)])
+        texts = pa.concat_arrays([texts, more.filter(added)])
+    return _text_of(labels)
+
+
+def _fits(kind: pa.DataType, spec: Spec) -> bool:
+    """Whether a record still describes a column: tables may be changed between loading and storing."""
+    expected = spec.get("type")
+    if spec["kind"] == "category":
+        return types.is_dictionary(kind)
+    if spec["kind"] in ("masked", "arrow", "string"):
+        return spec["kind"] != "masked" or str(kind) in _MASKED
+    return expected is None or expected == str(kind)
+
+
+def _encode_zoned(values: Any, what: str) -> tuple[Any, None]:
+    import pandas as pd
+
+    try:
+        array = pa.array(values, from_pandas=True)
+        again = pd.Series(plain_values(pa.chunked_array([array[:0]]))).dtype
+    except (pa.ArrowException, ValueError, KeyError):
+        again = None
+    if again != values.dtype:
+        raise SchemaMismatch(
+            f"column {what!r} has the time zone {values.dtype.tz!r}, which cannot be kept by its"
+            " name: convert it, "
+            f'as with df[{what!r}].dt.tz_convert("UTC")'
+        )
+    return array, None
+
+
+def _encode_category(values: Any, what: str) -> tuple[Any, Spec]:
+    categories = values.categories
+    try:
+        dictionary, inner = encode_values(categories, what)
+    except SchemaMismatch as error:
+        raise SchemaMismatch(f"the categories of {error}") from error
+    if isinstance(dictionary, pa.ChunkedArray):
+        dictionary = dictionary.combine_chunks()
+    spec: Spec = {"kind": "category"}
+    if inner is not None:
+        spec["values"] = {**inner, "type": str(dictionary.type)}
+    if types.is_nested(
+        dictionary.type
+    ):  # intervals: files have them as text, the record as what they are
+        spec["labels"] = _text_of(dictionary)
+        dictionary = pa.array([str(category) for category in categories], pa.string())
+        if len(dictionary.unique()) != len(dictionary):
+            raise SchemaMismatch(
+                f"column {what!r} has categories that are one as text: give them labels that differ"
+            )
+    elif not len(categories) and categories.dtype in _OF_NOTHING:
+        spec["values"] = {"kind": "empty", "dtype": str(categories.dtype)}
+        dictionary = pa.nulls(0)
+    codes = values.codes
+    indices = pa.array(codes, mask=codes == -1)
+    return (
+        pa.DictionaryArray.from_arrays(
+            indices, dictionary, ordered=bool(values.ordered), safe=False
+        ),
+        spec,
+    )
+
+
+def _decode_category(column: AnyColumn, spec: Spec) -> Any:
+    import pandas as pd
+
+    kind: Any = column.type
+    shared = column if types.is_null(kind.value_type) else column.unify_dictionaries()
+    chunks: list[Any] = shared.chunks
+    dictionary = chunks[0].dictionary if chunks else pa.array([], kind.value_type)
+    inner: Spec | None = spec.get("values")
+    labels = _array_of(spec["labels"]) if "labels" in spec else None
+    if labels is not None:
+        made = pd.Index(decode_values(pa.chunked_array([labels]), inner))
+        if [
+            str(one) for one in made
+        ] != dictionary.to_pylist():  # batches with other intervals were read together
+            made = pd.Index(plain_values(pa.chunked_array([dictionary])))
+    elif inner is not None and (inner["kind"] == "empty" or inner.get("of") == "null"):
+        dtype = inner.get(
+            "dtype", "object"
+        )  # which earlier versions, with objects of "null", do not say
+        made = (
+            pd.Index(plain_values(pa.chunked_array([dictionary])))
+            if len(dictionary)
+            else pd.Index([], dtype=dtype)
+        )
+    else:
+        made = pd.Index(
+            decode_values(pa.chunked_array([dictionary]), inner), dtype=_index_dtype(inner)
+        )
+    codes: AnyColumn = pa.chunked_array([chunk.indices for chunk in chunks], type=kind.index_type)
+    dense: AnyColumn = pc.fill_null(codes, -1) if codes.null_count else codes
+    return pd.Categorical.from_codes(
+        dense.to_numpy(), dtype=pd.CategoricalDtype(made, ordered=kind.ordered), validate=False
+    )
+
+
+def _index_dtype(spec: Spec | None) -> Any:
+    """Objects must stay objects: pandas would make text of a list of str."""
+    return object if spec is not None and spec["kind"] == "object" else None
+
+
+def _encode_intervals(values: Any, what: str) -> tuple[Any, Spec]:
+    left, inner = encode_values(values.left, what)
+    right, _ = encode_values(values.right, what)
+    if types.is_nested(left.type):
+        raise _refused(what, values.dtype)
+    made = pa.StructArray.from_arrays(
+        [left, right], names=["left", "right"], mask=pa.array(values.isna())
+    )
+    return made, {
+        "kind": "interval",
+        "closed": values.closed,
+        **({"values": inner} if inner else {}),
+    }
+
+
+def _decode_intervals(column: AnyColumn, spec: Spec) -> Any:
+    import pandas as pd
+
+    struct: Any = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    struct = struct.chunk(0) if isinstance(struct, pa.ChunkedArray) else struct
+    ends = [
+        pd.Index(decode_values(pa.chunked_array([end]), spec.get("values")))
+        for end in struct.flatten()
+    ]
+    return pd.arrays.IntervalArray.from_arrays(ends[0], ends[1], closed=spec["closed"])
+
+
+def _ordinals(column: AnyColumn) -> Any:
+    return pc.fill_null(column, -(2**63)).to_numpy()  # the ordinal of NaT
+
+
+def _period_freq(spec: Spec) -> str:
+    name: str = spec["freq"]
+    return name.removeprefix("period[").removesuffix("]")
+
+
+def _refused(what: str, dtype: object) -> SchemaMismatch:
+    name = str(dtype)
+    remedies = {
+        "Sparse": f"make it dense with df[{what!r}] = df[{what!r}].sparse.to_dense()",
+        "complex": "store its real and imaginary parts as two columns",
+        "float": "convert it to float64",
+    }
+    found = next((text for start, text in remedies.items() if name.startswith(start)), None)
+    remedy = (
+        found
+        or f"convert it to a common dtype, for example text with df[{what!r}] = df[{what!r}].astype(str)"
+    )
+    return SchemaMismatch(
+        f"column {what!r} has the dtype {name}, which cannot be kept exactly: {remedy}"
+    )
+
+
+def _text_of(array: Any) -> str:
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch([array], names=["values"])
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return base64.b64encode(sink.getvalue().to_pybytes()).decode("ascii")
+
+
+def _array_of(text: str) -> Any:
+    with pa.ipc.open_stream(base64.b64decode(text)) as reader:
+        return reader.read_all().column(0).combine_chunks()

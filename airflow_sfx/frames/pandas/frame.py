@@ -1,0 +1,469 @@
+"""A pandas DataFrame to an Arrow table that remembers what it was, and back to an equal DataFrame.
+
+The memory is one JSON object in the schema's metadata: for each column that Arrow's type does not
+describe, its record (see `pandas_values`); the index; the name of the columns' axis. An index costs
+nothing if it is the default one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import reprlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import types
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.serde import storable_text
+from airflow_sfx.frames._typing import AnyColumn, AnyField
+from airflow_sfx.frames.column_names import (
+    check_names,
+    is_nameless_level,
+    is_storable_name,
+    nameless_level,
+)
+from airflow_sfx.frames.pandas.columns import (
+    decode_values,
+    encode_values,
+    masked_values,
+    pandas_dtype,
+)
+from airflow_sfx.frames.pandas.objects import Spec
+from airflow_sfx.frames.types.logical import schema_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METADATA = b"airflow_sfx"
+"""The key of the memory in a schema's metadata."""
+
+_PLAIN_NAMES = (str, int, float, bool, type(None))
+_DEFAULT_STRING = "str"
+_INTEGERS_64 = (pa.int64(), pa.uint64())  # with nulls, pandas may round them
+_BEYOND_PYTHON = (
+    pa.date32(),
+    pa.date64(),
+    pa.time64("ns"),
+)  # of which Python's own objects hold a part
+
+
+def table_of_frame(
+    frame: pd.DataFrame, *, keep_range: bool = True, range_as_column: bool = False
+) -> pa.Table:
+    """Convert a DataFrame to Arrow.
+
+    Args:
+        frame: The DataFrame.
+        keep_range: Whether to remember a RangeIndex that is not the default one, and ``attrs``. A
+            chunk of a stream has no use for them.
+        range_as_column: Whether such an index is stored as a column, since the rows will be
+            divided.
+
+    Returns:
+        The table, with what pandas needs in its metadata.
+
+    Raises:
+        InvalidName: A column's name cannot be kept.
+        SchemaMismatch: A column or the index cannot be kept exactly.
+
+    Example:
+        >>> import pandas as pd
+        >>> table_of_frame(pd.DataFrame({"n": [1]}, index=["a"])).column_names
+        ['n', '__index_level_0__']
+    """
+    import pandas as pd
+
+    names = _column_names(frame)
+    attrs = _kept_attrs(frame.attrs) if frame.attrs and keep_range else None
+    fields: list[AnyField] = []
+    arrays: list[Any] = []
+    memory: dict[str, Any] = {}
+    records: dict[str, Spec] = {}
+
+    def add(values: Any, name: str, shown: str) -> None:
+        array, spec = encode_values(values, shown)
+        fields.append(pa.field(name, array.type))
+        arrays.append(array)
+        if spec is not None:
+            records[name] = {**spec, "type": str(array.type)}
+
+    for position, name in enumerate(names):
+        add(frame.iloc[:, position], name, name)
+    index = frame.index
+    if isinstance(index, pd.RangeIndex) and not range_as_column:
+        entry = _range_entry(index)
+        if entry and keep_range:
+            memory["index"] = entry
+    elif not (isinstance(index, pd.RangeIndex) and not _range_entry(index)):
+        memory["index"] = _add_levels(index, names, add)
+    if records:
+        memory["columns"] = records
+    memory.update(_axis(frame.columns))
+    if attrs is not None:
+        memory["attrs"] = attrs
+    metadata = {
+        METADATA: json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    }
+    return pa.Table.from_arrays(arrays, schema=schema_of(fields, metadata))
+
+
+def frame_of_table(table: pa.Table) -> pd.DataFrame:
+    """Convert an Arrow table to the DataFrame that it was.
+
+    Args:
+        table: The table; columns may have been removed or added since.
+
+    Returns:
+        The DataFrame. A table that was never a DataFrame is converted as pyarrow does it.
+
+    Example:
+        >>> frame_of_table(pa.table({"n": [1, 2]})).shape
+        (2, 1)
+    """
+    import pandas as pd
+
+    memory = memory_of(table.schema)
+    if memory is None and b"pandas" in (table.schema.metadata or {}):
+        with contextlib.suppress(LookupError, UnicodeDecodeError):
+            return table.to_pandas()
+        table = table.replace_schema_metadata(
+            None
+        )  # what another program noted there is no such record
+    memory = memory or {}
+    records: Mapping[str, Spec] = memory.get("columns", {})
+    levels = _levels(memory, table)
+    hidden = {level["column"] for level in levels}
+    names = [name for name in table.column_names if name not in hidden]
+    special = {name for name in names if not _is_ordinary(table.column(name), records.get(name))}
+    ordinary = [name for name in names if name not in special]
+    if ordinary:
+        frame = table.select(ordinary).to_pandas(ignore_metadata=True, types_mapper=pandas_dtype)
+    else:
+        frame = pd.DataFrame(index=range(len(table)))
+    with (
+        warnings.catch_warnings()
+    ):  # many columns put in one by one: they lie apart, which here costs least
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+        for position, name in enumerate(names):
+            if name in special:
+                frame.insert(
+                    position, name, _column(decode_values(table.column(name), records.get(name)))
+                )
+    frame.index = _index(memory, levels, table)
+    frame.columns = _columns(names, memory)
+    frame.attrs = memory.get("attrs", {})
+    return frame
+
+
+def memory_of(schema: pa.Schema) -> dict[str, Any] | None:
+    """What `table_of_frame` remembered in a schema's metadata, or None.
+
+    Args:
+        schema: A table's schema.
+
+    Returns:
+        The JSON object.
+    """
+    text = (schema.metadata or {}).get(METADATA)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and _is_memory(found) else None
+
+
+def _is_memory(found: dict[str, Any]) -> bool:
+    """Whether an object has the form of ours: a table from elsewhere may have anything there."""
+    records, index = found.get("columns", {}), found.get("index", {})
+    return (
+        isinstance(records, dict)
+        and all(
+            isinstance(record, dict) and isinstance(record.get("kind"), str)
+            for record in records.values()
+        )
+        and isinstance(index, dict | list)
+        and all(
+            isinstance(level, dict) and "column" in level
+            for level in (index if isinstance(index, list) else ())
+        )
+    )
+
+
+def index_columns(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns of a table that hold a DataFrame's index.
+
+    Args:
+        schema: The table's schema.
+
+    Returns:
+        Their names, outermost level first.
+
+    Example:
+        >>> index_columns(pa.schema([("n", pa.int8())]))
+        ()
+    """
+    index = (memory_of(schema) or {}).get("index")
+    return tuple(level["column"] for level in index) if isinstance(index, list) else ()
+
+
+def nameless_levels(schema: pa.Schema) -> frozenset[str]:
+    """Those of `index_columns` that no level of the index had a name for: files have them, tables need not.
+
+    Args:
+        schema: The table's schema.
+
+    Returns:
+        Their names.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"price": [5.0, 0.0, 7.0, 8.0]})
+        >>> sorted(nameless_levels(table_of_frame(frame[frame.price > 0]).schema))
+        ['__index_level_0__']
+    """
+    return frozenset(filter(is_nameless_level, index_columns(schema)))
+
+
+def without_index(schema: pa.Schema) -> pa.Schema:
+    """A schema whose index is forgotten, so that the frame gets a default one and named levels become columns.
+
+    Args:
+        schema: A table's schema.
+
+    Returns:
+        The schema.
+    """
+    memory = memory_of(schema)
+    if memory is None or "index" not in memory:
+        return schema
+    del memory["index"]
+    return with_memory(schema, memory)
+
+
+def with_memory(schema: pa.Schema, memory: Mapping[str, Any]) -> pa.Schema:
+    """A schema that remembers this of a DataFrame, and not what it remembered before.
+
+    Args:
+        schema: A table's schema.
+        memory: What `memory_of` gives.
+
+    Returns:
+        The schema.
+
+    Example:
+        >>> memory_of(with_memory(pa.schema([("n", pa.int8())]), {"axis": "a"}))
+        {'axis': 'a'}
+    """
+    text = json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return schema.with_metadata({**(schema.metadata or {}), METADATA: text.encode()})
+
+
+def _column_names(frame: pd.DataFrame) -> list[str]:
+    import pandas as pd
+
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise InvalidName(
+            f"the frame has column names of {frame.columns.nlevels} levels, and a table has one:"
+            ' join them, as in df.columns = ["_".join(map(str, name)) for name in df.columns]'
+        )
+    names = list(frame.columns)
+    check_names(names)
+    return names
+
+
+def _range_entry(index: pd.RangeIndex) -> dict[str, Any] | None:
+    """What there is to remember of a RangeIndex: nothing of the default one."""
+    if index.name is None and index.start == 0 and index.step == 1:
+        return None
+    return {"range": [index.start, index.stop, index.step], "name": _axis_name(index.name)}
+
+
+def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[dict[str, Any]]:
+    import pandas as pd
+
+    taken = {name.lower() for name in names}
+    entries = []
+    for number in range(index.nlevels):
+        level = index.get_level_values(number) if isinstance(index, pd.MultiIndex) else index
+        column = level.name
+        if not is_storable_name(column) or str(column).lower() in taken:
+            column = nameless_level(number)
+            while column in taken:
+                column += "_"
+        column = str(column)
+        taken.add(column.lower())
+        entry: dict[str, Any] = {"column": column, "name": _axis_name(level.name)}
+        _remember_shape(index, entry)
+        if isinstance(index, pd.MultiIndex) and _loses_kind(
+            level.dtype, index.levels[number].dtype
+        ):
+            entry["level"], level = str(index.levels[number].dtype), _nullable(index, number)
+        add(level, column, column)
+        entries.append(entry)
+    return entries
+
+
+def _loses_kind(shown: Any, kind: Any) -> bool:
+    """Whether a level has whole numbers or truth values, and pandas shows something else because some are missing."""
+    import pandas as pd
+
+    return shown != kind and bool(
+        pd.api.types.is_bool_dtype(kind) or pd.api.types.is_integer_dtype(kind)
+    )
+
+
+def _nullable(index: pd.MultiIndex, number: int) -> Any:
+    """A level of whole numbers or truth values some of which are missing, of which pandas would make floats or objects."""
+    import pandas as pd
+
+    codes = index.codes[number]
+    values = pa.array(index.levels[number]).take(pa.array(codes, mask=codes < 0))
+    return pd.Index(masked_values(pa.chunked_array([values])))
+
+
+def _remember_shape(index: pd.Index[Any], entry: dict[str, Any]) -> None:
+    """What an index has beyond its values: a regular step, and that it was a range."""
+    import pandas as pd
+
+    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
+        entry["freq"] = index.freqstr
+    if isinstance(index, pd.RangeIndex):
+        entry["step"] = index.step
+    if isinstance(index, pd.MultiIndex):
+        entry["multi"] = True
+
+
+def _axis_name(name: object) -> object:
+    for part in name if isinstance(name, tuple) else (name,):
+        if isinstance(part, str):
+            storable_text(part, "the name of an index, ")
+    if isinstance(name, tuple) and all(type(part) in _PLAIN_NAMES for part in name):
+        return {"tuple": list(name)}
+    if type(name) in _PLAIN_NAMES:
+        return name
+    raise SchemaMismatch(
+        f"the index is named {name!r}, a {type(name).__name__}, which cannot be kept: name it with"
+        ' text, as in df.rename_axis("name")'
+    )
+
+
+def _named(entry: object) -> Any:
+    return tuple(entry["tuple"]) if isinstance(entry, dict) else entry
+
+
+def _kept_attrs(attrs: Mapping[Any, Any]) -> Any:
+    try:
+        kept = json.loads(json.dumps(attrs))
+        json.dumps(kept, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        kept = None
+    if kept != attrs:
+        raise SchemaMismatch(
+            f"the frame's attrs {reprlib.repr(attrs)} cannot be kept exactly, as JSON: leave out"
+            " what is not text, a number, a list or a dictionary with text as keys, or all of it"
+            " with df.attrs = {}"
+        )
+    return kept
+
+
+def _axis(columns: pd.Index[Any]) -> dict[str, Any]:
+    import pandas as pd
+
+    found: dict[str, Any] = {}
+    if columns.name is not None:
+        found["axis"] = _axis_name(columns.name)
+    if isinstance(columns, pd.CategoricalIndex):
+        raise SchemaMismatch(
+            "the column names are categories: make them text, as in df.columns ="
+            " df.columns.astype(str)"
+        )
+    if str(columns.dtype) != _DEFAULT_STRING:
+        found["axis_dtype"] = str(columns.dtype)
+    return found
+
+
+def _columns(names: list[str], memory: Mapping[str, Any]) -> Any:
+    import pandas as pd
+
+    return pd.Index(
+        names, dtype=memory.get("axis_dtype", _DEFAULT_STRING), name=_named(memory.get("axis"))
+    )
+
+
+def _levels(memory: Mapping[str, Any], table: pa.Table) -> list[dict[str, Any]]:
+    """The remembered levels, if the table still has a column for each."""
+    levels = memory.get("index")
+    if not isinstance(levels, list) or not {level["column"] for level in levels} <= set(
+        table.column_names
+    ):
+        return []
+    return levels
+
+
+def _is_ordinary(column: AnyColumn, spec: Spec | None) -> bool:
+    """Whether pyarrow's conversion of the whole table makes the column what it was, all columns at once."""
+    if spec is not None and spec["kind"] != "plain":
+        return False
+    if column.type in _INTEGERS_64:
+        return not column.null_count
+    return not types.is_nested(column.type) and column.type not in _BEYOND_PYTHON
+
+
+def _column(values: Any) -> Any:
+    """What `DataFrame.insert` takes as it is: of an array of objects it would make text."""
+    import pandas as pd
+
+    if str(getattr(values, "dtype", "")) == "object":
+        return pd.Series(values, dtype=object, copy=False)
+    return getattr(values, "array", values)
+
+
+def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Table) -> Any:
+    import pandas as pd
+
+    if not levels:
+        entry = memory.get("index")
+        if isinstance(entry, dict):
+            start, stop, step = entry["range"]
+            whole = pd.RangeIndex(start, stop, step, name=_named(entry["name"]))
+            return (
+                whole
+                if len(whole) == len(table)
+                else pd.RangeIndex(len(table), name=_named(entry["name"]))
+            )
+        return pd.RangeIndex(len(table))
+    records: Mapping[str, Spec] = memory.get("columns", {})
+    made: list[Any] = []
+    for level in levels:
+        spec = records.get(level["column"])
+        dtype = (
+            object if spec is not None and spec["kind"] == "object" else None
+        )  # of which pandas would make text
+        index = pd.Index(decode_values(table.column(level["column"]), spec), dtype=dtype)
+        made.append(index.rename(_named(level["name"])))
+    if levels[0].get("multi"):
+        index = pd.MultiIndex.from_arrays(made, names=[one.name for one in made])
+        for number, level in enumerate(levels):
+            if "level" in level:
+                index = index.set_levels(index.levels[number].astype(level["level"]), level=number)
+        return index
+    return _shaped(made[0], levels[0])
+
+
+def _shaped(index: Any, level: Mapping[str, Any]) -> Any:
+    import pandas as pd
+
+    if "freq" in level:
+        with contextlib.suppress(ValueError):  # some rows of it only need not be a step apart
+            index.freq = level["freq"]
+    elif level.get("step") and len(index):
+        made = pd.RangeIndex(index[0], index[-1] + level["step"], level["step"], name=index.name)
+        if len(made) == len(index) and (made == index).all():
+            return made
+    return index

@@ -1,0 +1,1 @@
+"""Parquet files: writing, planning a read, scanning, byte ranges and statistics."""

@@ -1,0 +1,392 @@
+"""Parquet files of a frame: which encoding each column gets, how a table is cut into files, and writing them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.schema import Column, ColumnStatistics
+from airflow_sfx.frames._typing import AnyColumn
+from airflow_sfx.frames.parquet.statistics import Place, merge_statistics, places_of, statistics_of
+from airflow_sfx.frames.schema.physical import PhysicalTable, convert, physical_schema, units_of
+from airflow_sfx.frames.types.logical import with_shared_dictionaries
+
+Codec = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
+SMALL_FILE = 512 << 10
+SMALLEST_SLICE = 8 << 20
+LARGEST_SLICE = 256 << 20
+STREAM_FILE = 64 << 20
+_SAMPLE = 4096
+_DICTIONARY_PAGE = 1 << 20  # pyarrow gives a dictionary up where it is larger
+# a dictionary must make the column smaller than this, or plain values and zstd do as well, faster
+_WORTHWHILE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetFacts:
+    """What was written into a file.
+
+    Args:
+        rows: How many rows.
+        size: How many bytes.
+        statistics: By column name; columns without statistics are absent.
+        int96: Whether the file's timestamps are INT96.
+    """
+
+    rows: int
+    size: int
+    statistics: Mapping[str, ColumnStatistics]
+    int96: bool = False
+
+
+class Encoder:
+    """Writes Parquet files of one frame: what depends on the schema only is worked out once, for all files and threads.
+
+    Args:
+        schema: The frame's schema.
+        keys: The partition key columns, which files do not have.
+        columns: The table's columns, as `merge_columns` gives them, where the table may have wider
+            types.
+        units: The units of durations and times of day in files, by column in lower case; those of
+            the table's columns if they are not given.
+        sample: Rows to choose encodings by, as many as a file has; without it, those of the first
+            file.
+        compression: Parquet's codec; None for zstd, and snappy in files of less than ``SMALL_FILE``
+            bytes of memory, where zstd takes longer to begin with every column than to compress it.
+
+    Raises:
+        SchemaMismatch: A column cannot be stored.
+
+    Example:
+        >>> table = pa.table({"n": [3, 1, None]})
+        >>> sink = pa.BufferOutputStream()
+        >>> Encoder(table.schema).write(table, sink).statistics["n"]
+        ColumnStatistics(null_count=1, minimum=1, maximum=3)
+    """
+
+    def __init__(
+        self,
+        schema: pa.Schema,
+        *,
+        keys: Sequence[str] = (),
+        columns: Sequence[Column] | None = None,
+        units: Mapping[str, str] | None = None,
+        sample: pa.Table | None = None,
+        compression: Codec | None = None,
+    ) -> None:
+        gone = {key.lower() for key in keys}
+        self._names = [name for name in schema.names if name.lower() not in gone]
+        if not self._names:
+            raise SchemaMismatch(
+                "the frame has no columns besides the partition keys: there is nothing to store"
+            )
+        logical = pa.schema([schema.field(name) for name in self._names])
+        self._coarse = physical_schema(logical, columns)
+        self._fine = physical_schema(logical, columns, finest="ns")
+        self._units = units_of(columns or ()) if units is None else units
+        self._has_dictionaries = any(types.is_dictionary(field.type) for field in logical)
+        self._compression = compression
+        self._ready = self._coarse
+        self._lock = threading.Lock()
+        self._traits: _Traits | None = None
+        self._places: Mapping[str, Place] | None = None
+        if sample is not None:
+            self._traits = _Traits.of(
+                convert(self._stored(sample), self._coarse, self._fine, self._units).table
+            )
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The files' schema, names in lower case."""
+        return self._coarse
+
+    def prepared(self, table: pa.Table, keys: Sequence[str]) -> pa.Table:
+        """Convert a frame once, rather than the rows of each of its files.
+
+        Args:
+            table: The frame.
+            keys: Its key columns, which are kept as they are.
+
+        Returns:
+            The columns as files have them, and the keys; the frame itself where its files must be
+            looked at one by one.
+
+        Raises:
+            SchemaMismatch: A value cannot be stored.
+        """
+        if self._has_dictionaries:
+            return table
+        physical = convert(self._stored(table), self._coarse, self._fine, self._units)
+        if physical.int96:
+            return table
+        self._ready = physical.table.schema
+        fields = [*self._ready, *(table.schema.field(key) for key in keys)]
+        return pa.Table.from_arrays(
+            [*physical.table.columns, *(table.column(key) for key in keys)],
+            schema=pa.schema(fields),
+        )
+
+    def write(self, table: pa.Table, sink: BinaryIO | pa.NativeFile) -> ParquetFacts:
+        """Write one file. Several threads may do so at once.
+
+        Args:
+            table: The rows; columns besides the frame's, such as keys, are left out.
+            sink: Where to, opened for writing bytes; it is left open.
+
+        Returns:
+            What was written.
+
+        Raises:
+            SchemaMismatch: A value cannot be stored.
+        """
+        physical = self._physical(table)
+        traits = self._known(physical.table)
+        small = len(table) * traits.row_bytes < SMALL_FILE
+        collected: list[pq.FileMetaData] = []
+        before = sink.tell()
+        with pq.ParquetWriter(
+            sink,
+            physical.table.schema,
+            compression=self._compression or ("snappy" if small else "zstd"),
+            use_dictionary=traits.texts if small else traits.dictionaries,  # type: ignore[arg-type]
+            use_deprecated_int96_timestamps=physical.int96,
+            store_schema=False,
+            write_page_checksum=True,
+            metadata_collector=collected,
+        ) as writer:
+            writer.write_table(physical.table)
+        if self._places is None:
+            self._places = places_of(collected[0], self._names)
+        facts = statistics_of(collected[0], self._names, self._places)
+        return ParquetFacts(len(table), sink.tell() - before, facts, physical.int96)
+
+    def _physical(self, table: pa.Table) -> PhysicalTable:
+        if table.schema.equals(self._ready):
+            return PhysicalTable(table, int96=False)
+        return convert(self._stored(table), self._coarse, self._fine, self._units)
+
+    def _stored(self, table: pa.Table) -> pa.Table:
+        if table.column_names != self._names:
+            table = table.select(self._names)
+        return with_shared_dictionaries(table) if self._has_dictionaries else table
+
+    def _known(self, table: pa.Table) -> _Traits:
+        if self._traits is None:
+            with self._lock:
+                if self._traits is None:
+                    self._traits = _Traits.of(table)
+        return self._traits
+
+
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    """What a file tells of the others of its frame.
+
+    Args:
+        dictionaries: The columns that are worth a dictionary.
+        texts: Those of them that are worth one in a small file, too: for a thousand numbers, making
+            one takes longer than compressing them.
+        row_bytes: How many bytes of memory a row has.
+    """
+
+    dictionaries: list[str]
+    texts: list[str]
+    row_bytes: float
+
+    @classmethod
+    def of(cls, table: pa.Table) -> _Traits:
+        chosen = dictionary_columns(table)
+        numbers = {field.name for field in table.schema if types.is_primitive(field.type)}
+        return cls(
+            chosen,
+            [name for name in chosen if name not in numbers],
+            table.nbytes / max(1, len(table)),
+        )
+
+
+def write_parquet(
+    data: pa.Table | Iterable[pa.RecordBatch],
+    sink: BinaryIO | pa.NativeFile,
+    *,
+    columns: Sequence[Column] | None = None,
+    compression: Codec | None = None,
+) -> ParquetFacts:
+    """Write one Parquet file.
+
+    Args:
+        data: A frame's table, or its batches, which are gathered first.
+        sink: Where to, opened for writing bytes.
+        columns: As for `Encoder`.
+        compression: As for `Encoder`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        SchemaMismatch: A column or a value cannot be stored.
+
+    Example:
+        >>> sink = pa.BufferOutputStream()
+        >>> write_parquet(pa.table({"n": [1, 2]}), sink).rows
+        2
+    """
+    table = data if isinstance(data, pa.Table) else pa.Table.from_batches(list(data))
+    return Encoder(table.schema, columns=columns, compression=compression).write(table, sink)
+
+
+def slices(table: pa.Table, *, threads: int, target_bytes: int = LARGEST_SLICE) -> list[pa.Table]:
+    """Cut a table into the files that it is written as.
+
+    Args:
+        table: The table.
+        threads: How many files can be written at once.
+        target_bytes: The most bytes of memory that a file's rows may have.
+
+    Returns:
+        Consecutive slices: one of a small table, about as many as threads of a large one.
+
+    Example:
+        >>> len(slices(pa.table({"n": [1, 2]}), threads=4))
+        1
+    """
+    size = table.nbytes
+    count = max(1, min(threads, size // SMALLEST_SLICE), -(-size // target_bytes))
+    count = min(count, max(1, len(table)))
+    rows = -(-len(table) // count)
+    return [table.slice(i * rows, rows) for i in range(count) if i == 0 or i * rows < len(table)]
+
+
+def gather(
+    batches: Iterable[pa.RecordBatch], *, target_bytes: int = STREAM_FILE
+) -> Iterator[pa.Table]:
+    """Put a stream's batches together to tables, each for one file.
+
+    Args:
+        batches: The batches.
+        target_bytes: About how many bytes of memory a table has.
+
+    Yields:
+        Tables; one without rows if the stream has none, so that the schema is written at least
+        once.
+
+    Example:
+        >>> batches = pa.table({"n": [1, 2]}).to_batches()
+        >>> [table.num_rows for table in gather(iter(batches))]
+        [2]
+    """
+    held: list[pa.RecordBatch] = []
+    size = 0
+    given = False
+    for batch in batches:
+        for piece in _pieces(batch, target_bytes):
+            held.append(piece)
+            size += piece.nbytes
+            if size >= target_bytes:
+                yield pa.Table.from_batches(held)
+                held, size, given = [], 0, True
+    if held and (not given or any(len(batch) for batch in held)):
+        yield pa.Table.from_batches(held)
+
+
+def dictionary_columns(table: pa.Table) -> list[str]:
+    """Which columns are worth a Parquet dictionary: those with few different values.
+
+    A dictionary of many values costs time, is given up half way, and saves nothing once zstd has
+    been over it. How many there are is told from how often values meet in a random sample, as
+    birthdays do.
+
+    Args:
+        table: A table as it is written.
+
+    Returns:
+        The columns' names; a nested column is named by its leaves.
+
+    Example:
+        >>> dictionary_columns(pa.table({"few": [1, 2] * 5000, "many": list(range(10_000))}))
+        ['few']
+    """
+    import numpy as np
+
+    chosen = []
+    rows = len(table)
+    if rows > _SAMPLE:
+        places = np.sort(np.random.default_rng(0).integers(0, rows, _SAMPLE))
+        sample = table.take(places)
+    else:
+        sample = table
+    for field, column in zip(table.schema, sample.columns, strict=True):
+        if types.is_nested(field.type):
+            chosen.extend(_leaves(field.name, field.type))
+        elif types.is_dictionary(field.type) or (
+            not types.is_boolean(field.type) and _repeats(column, rows)
+        ):
+            chosen.append(field.name)
+    return chosen
+
+
+def _repeats(sample: AnyColumn, rows: int) -> bool:
+    found = len(sample)
+    if not found:
+        return True
+    different: float = pc.count_distinct(sample, mode="all").as_py()
+    if found < rows:
+        meetings = max(found - different, 0.5)
+        different = (
+            max(different, found * found / (2 * meetings)) if different > found // 2 else different
+        )
+    width = _width(sample)
+    indices = rows * max(1, int(different).bit_length()) / 8
+    return (
+        different * width <= _DICTIONARY_PAGE
+        and different * width + indices < _WORTHWHILE * rows * width
+    )
+
+
+def _width(column: AnyColumn) -> float:
+    try:
+        return float(column.type.bit_width) / 8
+    except ValueError:  # text and bytes: their own length, and four bytes that say it
+        return 4.0 + float(column.nbytes) / max(1, len(column))
+
+
+def _leaves(path: str, kind: Any) -> list[str]:
+    """The paths of a nested column's leaves in the file."""
+    if types.is_struct(kind):
+        return [
+            leaf
+            for i in range(kind.num_fields)
+            for leaf in _leaves(f"{path}.{kind.field(i).name}", kind.field(i).type)
+        ]
+    if types.is_map(kind):
+        return _leaves(f"{path}.key_value.key", kind.key_type) + _leaves(
+            f"{path}.key_value.value", kind.item_type
+        )
+    if types.is_list(kind):
+        return _leaves(f"{path}.list.element", kind.value_type)
+    return [path]
+
+
+def _pieces(batch: pa.RecordBatch, target_bytes: int) -> Iterator[pa.RecordBatch]:
+    count = max(1, -(-batch.nbytes // target_bytes))
+    rows = max(1, -(-len(batch) // count))
+    for start in range(0, max(1, len(batch)), rows):
+        yield batch.slice(start, rows)
+
+
+__all__ = [
+    "Encoder",
+    "ParquetFacts",
+    "dictionary_columns",
+    "gather",
+    "merge_statistics",
+    "slices",
+    "write_parquet",
+]

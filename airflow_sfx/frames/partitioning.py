@@ -1,0 +1,271 @@
+"""A frame divided by the values of its partition keys, with one pass over it and without copying more than once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.partition import partition_value
+from airflow_sfx.frames._typing import AnyArray, AnyColumn
+from airflow_sfx.frames.column_names import unknown_column
+from airflow_sfx.frames.types.hive import key_type_of
+
+_MOST_COMBINATIONS = 2**62
+
+Part = tuple[tuple[str, ...], pa.Table]
+"""The values of the partition keys as text, and the rows that have them, without the key columns."""
+
+
+def key_columns(schema: pa.Schema, keys: Sequence[str], *, typed: bool = True) -> tuple[str, ...]:
+    """The columns that the partition keys name, without regard to case.
+
+    Args:
+        schema: The frame's schema.
+        keys: The keys.
+        typed: Whether their types must be a key's. Without rows a column may have none yet.
+
+    Returns:
+        The columns' names as the frame has them.
+
+    Raises:
+        SchemaMismatch: There is no such column, none would be left, or a column's type cannot be a
+            key's.
+        InvalidName: A key comes twice.
+
+    Example:
+        >>> key_columns(pa.schema([("Day", pa.string()), ("n", pa.int8())]), ["day"])
+        ('Day',)
+    """
+    known = {name.lower(): name for name in schema.names}
+    found = []
+    for key in keys:
+        if not isinstance(key, str):
+            raise InvalidName(
+                f"partition_by= holds {key!r:.80}, which is {type(key).__name__}, not a column's"
+                " name as text"
+            )
+        name = known.get(key.lower())
+        if name is None:
+            raise unknown_column(key, schema.names)
+        if name in found:
+            raise InvalidName(f"the partition key {key!r} comes twice: name each key once")
+        found.append(name)
+        try:
+            if typed:
+                key_type_of(schema.field(name).type)
+        except SchemaMismatch as error:
+            raise SchemaMismatch(f"column {name!r} cannot be a partition key: {error}") from error
+    if len(found) == len(schema.names):
+        raise SchemaMismatch(
+            f"the frame has only the key columns {found}: there must be another column to store"
+        )
+    return tuple(found)
+
+
+def split_by(table: pa.Table, keys: Sequence[str]) -> list[Part]:
+    """Divide a table by the values of its keys.
+
+    Args:
+        table: The frame.
+        keys: The columns to divide by, without regard to case.
+
+    Returns:
+        One part for each combination of values that occurs, in the order of first occurrence; rows
+        keep their order. A table without rows has no parts.
+
+    Raises:
+        InvalidName: A key is null or empty somewhere, or a value cannot name a partition.
+        SchemaMismatch: There is no such column, or its type cannot be a key's.
+
+    Example:
+        >>> parts = split_by(pa.table({"day": ["b", "a", "b"], "n": [1, 2, 3]}), ["day"])
+        >>> [(values, part.column("n").to_pylist()) for values, part in parts]
+        [(('b',), [1, 3]), (('a',), [2])]
+    """
+    names = key_columns(table.schema, keys, typed=bool(len(table)))
+    rest = table.drop_columns(list(names))
+    if not len(table):
+        return []
+    coded = [_codes(table.column(name), name) for name in names]
+    codes, order = _combined(coded)
+    values = [
+        tuple(texts[place] for (_, texts), place in zip(coded, places, strict=True))
+        for places in order
+    ]
+    starts, lengths, groups, positions = _groups(codes, len(order))
+    if positions is not None:
+        rest = _takeable(rest).take(positions)
+    return [
+        (values[group], rest.slice(start, length))
+        for group, start, length in zip(groups, starts, lengths, strict=True)
+    ]
+
+
+class StreamSplitter:
+    """Divides a stream batch by batch, holding back rows until there are enough for a file.
+
+    Args:
+        keys: The columns to divide by.
+        memory_bytes: How much may be held back; when it is more, everything held is given out.
+
+    Example:
+        >>> splitter = StreamSplitter(["day"])
+        >>> table = pa.table({"day": ["a", "b"], "n": [1, 2]})
+        >>> list(splitter.feed(table)), [values for values, _ in splitter.finish()]
+        ([], [('a',), ('b',)])
+    """
+
+    def __init__(self, keys: Sequence[str], *, memory_bytes: int = 256 << 20) -> None:
+        self._keys = tuple(keys)
+        self._limit = memory_bytes
+        self._held: dict[tuple[str, ...], list[pa.Table]] = {}
+        self._bytes = 0
+
+    def feed(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Part]:
+        """Take some rows.
+
+        Args:
+            batch: The rows.
+
+        Yields:
+            Parts to be written, a file each; the same partition may come again later.
+        """
+        table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+        for values, part in split_by(table, self._keys):
+            self._held.setdefault(values, []).append(part)
+        self._bytes += table.nbytes
+        if self._bytes > self._limit:
+            yield from self.finish()
+
+    def finish(self) -> Iterator[Part]:
+        """Give out what is held.
+
+        Yields:
+            Parts to be written.
+        """
+        held, self._held, self._bytes = self._held, {}, 0
+        for values, parts in held.items():
+            yield values, pa.concat_tables(parts)
+
+
+def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
+    """A key column as numbers and the text that each stands for."""
+    import numpy as np
+
+    if types.is_run_end_encoded(column.type):  # which counts no nulls, and has no dictionary
+        column = pc.call_function("run_end_decode", [column])
+    if column.null_count:
+        raise InvalidName(
+            f"the partition key {name!r} is null in {column.null_count} rows, and a partition must"
+            " have a value: fill it, as with df.fillna, or leave those rows out"
+        )
+    if types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    encoded: Any = column if types.is_dictionary(column.type) else column.dictionary_encode()
+    one: Any = encoded.unify_dictionaries().combine_chunks()
+    one = one.chunk(0) if isinstance(one, pa.ChunkedArray) else one
+    codes = one.indices.to_numpy(zero_copy_only=False)
+    dictionary = one.dictionary
+    if types.is_timestamp(dictionary.type):
+        try:
+            dictionary = dictionary.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid as error:
+            raise InvalidName(
+                f"the partition key {name!r} has a time finer than a microsecond: round it"
+            ) from error
+    used = np.bincount(codes, minlength=len(dictionary)) > 0
+    texts = []
+    for value, present in zip(_values(dictionary, name), used, strict=True):
+        if not present:
+            texts.append("")
+            continue
+        try:
+            texts.append(partition_value(value))
+        except InvalidName as error:
+            raise InvalidName(
+                f"the partition key {name!r} has a value that cannot name a partition: {error}"
+            ) from error
+    return codes, texts
+
+
+def _values(dictionary: AnyArray, name: str) -> list[object]:
+    try:
+        values: list[object] = dictionary.to_pylist()
+    except UnicodeDecodeError as error:
+        raise InvalidName(
+            f"the partition key {name!r} has text that is not UTF-8 ({error}): decode it first"
+        ) from error
+    return values
+
+
+def _combined(coded: list[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[int, ...]]]:
+    """One number a row for all keys, small and without gaps, and for each number the keys' own numbers."""
+    import numpy as np
+
+    if math.prod(len(texts) for _, texts in coded) > _MOST_COMBINATIONS:
+        raise SchemaMismatch(
+            "the partition keys have too many different values between them: divide by fewer"
+            " columns"
+        )
+    codes = coded[0][0].astype(np.int64)
+    for more, texts in coded[1:]:
+        codes = codes * len(texts) + more
+    distinct, dense = _dense(codes)
+    order = []
+    for number in distinct:
+        places: list[int] = []
+        left = int(number)
+        for _, texts in reversed(coded[1:]):
+            left, place = divmod(left, len(texts))
+            places.append(place)
+        order.append((left, *reversed(places)))
+    return dense, order
+
+
+def _dense(codes: Any) -> tuple[list[int], Any]:
+    """Number what occurs from 0 in the order in which it first does."""
+    encoded = pa.array(codes).dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+
+
+def _groups(codes: Any, count: int) -> tuple[list[int], list[int], list[int], Any]:
+    """Where each group's rows begin, how many they are, which group it is; and how to sort them, if they are not."""
+    import numpy as np
+
+    changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    if len(changes) == count - 1:  # each group is together already: nothing need be moved
+        starts = np.concatenate(([0], changes))
+        return (
+            starts.tolist(),
+            np.diff(np.append(starts, len(codes))).tolist(),
+            codes[starts].tolist(),
+            None,
+        )
+    small = (
+        codes.astype(np.uint16) if count <= np.iinfo(np.uint16).max else codes
+    )  # numpy sorts 16 bits by radix
+    positions = np.argsort(small, kind="stable")
+    lengths = np.bincount(codes, minlength=count)
+    starts = np.cumsum(lengths) - lengths
+    return starts.tolist(), lengths.tolist(), list(range(count)), pa.array(positions)
+
+
+def _takeable(table: pa.Table) -> pa.Table:
+    """A table whose types Arrow can select rows of: it cannot of views, which the file has as plain text anyhow."""
+    plain: dict[Any, Any] = {
+        pa.string_view(): pa.large_string(),
+        pa.binary_view(): pa.large_binary(),
+    }
+    for position, field in enumerate(table.schema):
+        wanted = plain.get(field.type)
+        if wanted is not None:
+            table = table.set_column(
+                position, field.with_type(wanted), table.column(position).cast(wanted)
+            )
+    return table

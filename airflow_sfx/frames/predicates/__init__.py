@@ -1,0 +1,1 @@
+"""Filters: conditions, SQL predicates, and exact comparisons."""

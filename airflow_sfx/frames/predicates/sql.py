@@ -1,0 +1,203 @@
+"""A condition as people write it, ``client_id = 42 AND country IN ('DE', 'AT')``, as an expression on columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames.predicates.comparison import COMPARE, among, comparison, unknown
+from airflow_sfx.frames.types.hive import only_nulls
+
+if TYPE_CHECKING:
+    from sqlglot import expressions as sql
+
+_PARTS = frozenset({"this", "expression", "expressions", "low", "high", "quoted", "is_string"})
+_SIGNS = {"eq": "==", "neq": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+def columns_of(text: str) -> list[str]:
+    """The columns that a condition names, in lower case, each once.
+
+    Args:
+        text: The condition.
+
+    Returns:
+        The names, in the order of the text.
+
+    Raises:
+        SchemaMismatch: The text is no condition.
+
+    Example:
+        >>> columns_of("Client_ID = 42 OR client_id IS NULL")
+        ['client_id']
+    """
+    parsed = _parsed(text)
+    from sqlglot import expressions as sql
+
+    return list(
+        dict.fromkeys(column.name.lower() for column in parsed.find_all(sql.Column, bfs=False))
+    )
+
+
+def condition_of(text: str, schema: pa.Schema) -> pc.Expression:
+    """Read a condition of SQL: comparisons, IN, BETWEEN and IS NULL of columns and literals, with AND, OR and NOT.
+
+    Args:
+        text: The condition, without WHERE.
+        schema: The columns; literals are taken as values of the column that they are compared with.
+            Names are compared without regard to case. A column that is not among them is null in
+            every row.
+
+    Returns:
+        The expression. As in SQL a comparison with null is neither true nor false but null, and so
+        is IN.
+
+    Raises:
+        SchemaMismatch: The text is no condition, says more than that, or does not fit the columns.
+
+    Example:
+        >>> condition_of("n > 3 AND day = '2016-10-31'", pa.schema([("n", pa.int64()), ("day", pa.date32())]))
+        <pyarrow.compute.Expression ((n > 3) and (day == 2016-10-31))>
+    """
+    try:
+        return _Reader(text, schema).expression(_parsed(text))
+    except RecursionError as error:
+        raise _refused(text, "it is nested too deeply") from error
+
+
+class _Reader:
+    def __init__(self, text: str, schema: pa.Schema) -> None:
+        self._text = text
+        self._schema = schema
+        self._names = {
+            column.name.lower(): column.name for column in schema if not only_nulls(column.type)
+        }
+
+    def expression(self, node: sql.Expr) -> pc.Expression:
+        from sqlglot import expressions as sql
+
+        self._check_parts(node)
+        made: Any
+        if isinstance(node, sql.Paren):
+            made = self.expression(node.this)
+        elif isinstance(node, sql.And):
+            made = self.expression(node.this) & self.expression(node.expression)
+        elif isinstance(node, sql.Or):
+            made = self.expression(node.this) | self.expression(node.expression)
+        elif isinstance(node, sql.Not):
+            made = ~self.expression(node.this)
+        else:
+            made = self._of_column(node)
+        found: pc.Expression = made
+        return found
+
+    def _check_parts(self, node: sql.Expr) -> None:
+        """Refuse what is not looked at, as the SYMMETRIC of a BETWEEN: it would be left out of the condition."""
+        more = [name for name, part in node.args.items() if part and name not in _PARTS]
+        if more:
+            raise _refused(self._text, f"the {more[0]} of {node.sql()!r} is more than that")
+
+    def _of_column(self, node: Any) -> Any:
+        from sqlglot import expressions as sql
+
+        sign = _SIGNS.get(node.key)
+        several = isinstance(node, sql.In) and node.expressions
+        null = isinstance(node, sql.Is) and isinstance(node.expression, sql.Null)
+        if not (sign or several or null or isinstance(node, sql.Between)):
+            raise _refused(self._text, f"{node.sql()!r} is none of these")
+        name = self._column(node.this)
+        if name is None:
+            return pc.scalar(True) if null else unknown()
+        column: Any = pc.field(name)
+        if sign:
+            return self._compared(name, sign, node.expression)
+        if several:  # in Arrow's own null is in no list, and not unknown
+            values = [self._literal(one, name) for one in node.expressions]
+            return pc.if_else(column.is_null(), unknown(), among(self._schema.field(name), values))
+        if null:
+            return column.is_null()
+        return self._compared(name, ">=", node.args["low"]) & self._compared(
+            name, "<=", node.args["high"]
+        )
+
+    def _column(self, node: Any) -> str | None:
+        """The column's own name; None if there is no such column."""
+        from sqlglot import expressions as sql
+
+        if not isinstance(node, sql.Column):
+            raise _refused(self._text, f"{node.sql()!r} stands where a column's name is expected")
+        self._check_parts(node)
+        return self._names.get(node.name.lower())
+
+    def _compared(self, name: str, sign: str, node: Any) -> Any:
+        value = self._literal(node, name)
+        if isinstance(value, Decimal):
+            return comparison(self._schema.field(name), sign, value)
+        return COMPARE[sign](pc.field(name), value)
+
+    def _literal(self, node: Any, name: str) -> pa.Scalar[Any] | Decimal:
+        """A value of the column's type; or a number that is none, but can be compared with the column's."""
+        from sqlglot import expressions as sql
+
+        kind: Any = self._schema.field(name).type
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        plain = node.this if isinstance(node, sql.Neg) else node
+        if isinstance(plain, sql.Boolean) and plain is node and types.is_boolean(kind):
+            return pa.scalar(bool(plain.this))
+        if not isinstance(plain, sql.Literal):
+            raise _refused(self._text, f"{node.sql()!r} stands where a literal is expected")
+        text = str(plain.this) if plain is node else f"-{plain.this}"
+        try:
+            made: pa.Scalar[Any] = pa.scalar(text).cast(kind)
+            return made
+        except (pa.ArrowException, ValueError) as error:
+            if not plain.is_string and (types.is_integer(kind) or types.is_decimal(kind)):
+                return Decimal(text)
+            raise SchemaMismatch(
+                f"{node.sql()} in the condition is no {kind}, as the column {name!r} is"
+            ) from error
+
+
+def _parsed(text: str) -> sql.Expr:
+    import sqlglot
+
+    if not isinstance(text, str):
+        raise _refused(text, f"it is a {type(text).__name__}")
+    try:
+        tokens = sqlglot.tokenize(text)
+        _check_all_read(
+            text, [(token.start, token.end + 1) for token in tokens if token.text != ";"]
+        )
+        return sqlglot.parse_one(text)
+    except sqlglot.errors.SqlglotError as error:
+        raise _refused(text, str(error).splitlines()[0]) from error
+    except RecursionError as error:
+        raise _refused(text, "it is nested too deeply") from error
+
+
+def _check_all_read(text: str, read: Sequence[tuple[int, int]]) -> None:
+    """Refuse comments, and further statements: what stands there was meant, and the parser leaves it out."""
+    position = 0
+    for start, end in [*read, (len(text), len(text))]:
+        left_out = text[position:start]
+        if left_out.strip():
+            place = position + len(left_out) - len(left_out.lstrip())
+            raise _refused(
+                text,
+                f"{text[place : place + 20]!r} at character {place + 1} is a comment or ends the"
+                " condition",
+            )
+        position = end
+
+
+def _refused(text: object, why: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"the condition {text!r:.300} is not understood ({why}): write comparisons, IN, BETWEEN or"
+        " IS NULL of columns and literals, with AND, OR and NOT"
+    )

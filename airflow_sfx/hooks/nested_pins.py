@@ -1,0 +1,36 @@
+"""The pins among what a task is given, wherever they are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from airflow_sfx.core.pin import BatchPin
+
+
+def pins_in(value: object) -> Iterator[BatchPin]:
+    """Every pin in an argument, also inside lists (a mapped task's outputs are one) and dictionaries.
+
+    Args:
+        value: The argument.
+
+    Yields:
+        The pins, in order.
+    """
+    if isinstance(value, BatchPin):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from pins_in(item)
+    elif isinstance(value, (Sequence, set, frozenset)) and not isinstance(
+        value, (str, bytes, bytearray)
+    ):
+        items = value[:] if isinstance(value, Sequence) and is_lazy(value) else value
+        for item in items:
+            yield from pins_in(item)
+
+
+def is_lazy(value: object) -> bool:
+    """Whether a value is a sequence that Airflow fetches on use: a mapped task's outputs."""
+    return isinstance(value, Sequence) and not isinstance(
+        value, (list, tuple, str, bytes, bytearray, range)
+    )

@@ -1,0 +1,155 @@
+"""What the Glue catalog keeps, as our values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_sfx.core.io.uris import clean_uri
+from airflow_sfx.core.partition import PartitionKey
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import PartitionInfo, TableInfo
+from airflow_sfx.metastore.table_properties import (
+    INPUT_FORMAT,
+    OUTPUT_FORMAT,
+    ROOT,
+    SEQUENCE,
+    SERDE,
+    format_in,
+    own_parameters,
+    pointer_in,
+    pointing,
+    table_parameters,
+    with_kinds,
+)
+
+_READ_ONLY = (
+    "CatalogId",
+    "CreatedBy",
+    "CreateTime",
+    "DatabaseName",
+    "FederatedTable",
+    "IsMaterializedView",
+    "IsMultiDialectView",
+    "IsRegisteredWithLakeFormation",
+    "LastAnalyzedTime",
+    "Status",
+    "UpdateTime",
+    "VersionId",
+)
+
+
+_PARQUET = {
+    "InputFormat": INPUT_FORMAT,
+    "OutputFormat": OUTPUT_FORMAT,
+    "SerdeInfo": {"SerializationLibrary": SERDE, "Parameters": {"serialization.format": "1"}},
+}
+
+
+def table_of(info: TableInfo) -> dict[str, Any]:
+    """A table as Glue is given one: external, in Parquet."""
+    return {
+        "Name": info.ref.table,
+        "TableType": "EXTERNAL_TABLE",
+        "PartitionKeys": [{"Name": key.name, "Type": key.type} for key in info.keys],
+        "StorageDescriptor": {
+            "Columns": _fields(info.columns, ()),
+            "Location": info.location,
+            "Compressed": False,
+            "NumberOfBuckets": -1,
+            "StoredAsSubDirectories": False,
+            **_PARQUET,
+        },
+        "Parameters": table_parameters(info, {"classification": "parquet"}),
+    }
+
+
+def info_of(table: Mapping[str, Any]) -> TableInfo:
+    """A table as Glue has it."""
+    parameters, storage = table.get("Parameters", {}), table["StorageDescriptor"]
+    return TableInfo(
+        ref=TableRef(table["DatabaseName"], table["Name"]),
+        location=clean_uri(parameters.get(ROOT) or storage["Location"]),
+        columns=with_kinds(
+            (Column(field["Name"], field["Type"]) for field in storage["Columns"]), parameters
+        ),
+        keys=tuple(
+            PartitionKey(field["Name"], field["Type"]) for field in table.get("PartitionKeys", [])
+        ),
+        parameters=own_parameters(parameters),
+        format=format_in(
+            parameters,
+            storage.get("InputFormat"),
+            storage.get("SerdeInfo", {}).get("SerializationLibrary"),
+        ),
+    )
+
+
+def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
+    """A table with the columns, root and parameters of ``info``, external, in Parquet; columns keep comments and parameters."""
+    storage = table["StorageDescriptor"]
+    return {
+        **_writable(table),
+        "TableType": "EXTERNAL_TABLE",
+        "StorageDescriptor": {
+            **storage,
+            "Columns": _fields(info.columns, storage["Columns"]),
+            **_PARQUET,
+        },
+        "Parameters": table_parameters(info, table.get("Parameters", {})),
+    }
+
+
+def moved_table(table: Mapping[str, Any], pointer: PartitionInfo) -> dict[str, Any]:
+    """A table without partitions that points elsewhere."""
+    parameters = {**table.get("Parameters", {}), ROOT: info_of(table).location}
+    return {
+        **_writable(table),
+        "StorageDescriptor": {**table["StorageDescriptor"], "Location": pointer.location},
+        "Parameters": pointing(parameters, pointer),
+    }
+
+
+def partition_input(
+    table: Mapping[str, Any], there: Mapping[str, Any] | None, pointer: PartitionInfo
+) -> dict[str, Any]:
+    """A partition that points to a batch, with the table's columns of today; its other parameters stay."""
+    return {
+        "Values": list(pointer.partition.values),
+        "StorageDescriptor": {**table["StorageDescriptor"], "Location": pointer.location},
+        "Parameters": pointing(there.get("Parameters", {}) if there else {}, pointer),
+    }
+
+
+def pointer_of_partition(partition: Mapping[str, Any]) -> PartitionInfo:
+    """Where a partition's pointer is."""
+    return pointer_in(partition["Values"], location_of(partition), partition.get("Parameters", {}))
+
+
+def location_of(partition: Mapping[str, Any]) -> str:
+    """Where a partition is; empty where nobody said."""
+    found: str = partition["StorageDescriptor"].get("Location", "")
+    return found
+
+
+def pointer_of_table(table: Mapping[str, Any]) -> PartitionInfo | None:
+    """Where the pointer of a table without partitions is; None if it was never moved."""
+    parameters = table.get("Parameters", {})
+    return (
+        pointer_in((), table["StorageDescriptor"]["Location"], parameters)
+        if SEQUENCE in parameters
+        else None
+    )
+
+
+def _writable(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name not in _READ_ONLY}
+
+
+def _fields(columns: Sequence[Column], known: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    told = {field["Name"].lower(): field for field in known}
+    return [
+        {**told.get(column.name.lower(), {}), "Name": column.name.lower(), "Type": column.type}
+        for column in columns
+    ]

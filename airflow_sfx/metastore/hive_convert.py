@@ -1,0 +1,206 @@
+"""What the Hive Metastore keeps, as our values, and back: tables and partitions with their locations and parameters."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hmsclient.genthrift.hive_metastore import ttypes
+
+from airflow_sfx.core.io.uris import clean_uri
+from airflow_sfx.core.partition import PartitionKey
+from airflow_sfx.core.schema import Column
+from airflow_sfx.core.serde import as_written
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import PartitionInfo, TableInfo
+from airflow_sfx.metastore.table_properties import (
+    COLUMNS,
+    INPUT_FORMAT,
+    NO_FILES,
+    OUTPUT_FORMAT,
+    ROOT,
+    SEQUENCE,
+    SERDE,
+    VERSION,
+    format_in,
+    own_parameters,
+    pointer_in,
+    pointing,
+    table_parameters,
+    with_kinds,
+)
+
+_PURGE = {"external.table.purge": "false"}
+
+
+def table_of(info: TableInfo) -> Any:
+    """A Hive table: external, so that dropping it leaves the objects, in Parquet."""
+    return ttypes.Table(
+        dbName=info.ref.database,
+        tableName=info.ref.table,
+        tableType="EXTERNAL_TABLE",
+        partitionKeys=[ttypes.FieldSchema(key.name, key.type, None) for key in info.keys],
+        sd=_storage(_fields(info.columns, ()), info.location),
+        parameters={**table_parameters(info, _PURGE), VERSION: "0"},
+    )
+
+
+def info_of(table: Any) -> TableInfo:
+    """A table as the metastore has it."""
+    parameters = table.parameters or {}
+    return TableInfo(
+        ref=TableRef(table.dbName, table.tableName),
+        location=clean_uri(parameters.get(ROOT) or table.sd.location),
+        columns=with_kinds(
+            (Column(field.name, field.type) for field in _all_fields(table)), parameters
+        ),
+        keys=tuple(PartitionKey(field.name, field.type) for field in table.partitionKeys or ()),
+        parameters=own_parameters(parameters),
+        format=format_in(
+            parameters,
+            table.sd.inputFormat,
+            table.sd.serdeInfo and table.sd.serdeInfo.serializationLib,
+        ),
+    )
+
+
+def changed_table(table: Any, info: TableInfo) -> Any:
+    """A Hive table with the columns, root and parameters of ``info``, external, in Parquet; comments of columns stay."""
+    storage = _storage(_fields(info.columns, _all_fields(table)), table.sd.location)
+    table.sd.cols, table.sd.serdeInfo = storage.cols, storage.serdeInfo
+    table.sd.inputFormat, table.sd.outputFormat = storage.inputFormat, storage.outputFormat
+    table.tableType = "EXTERNAL_TABLE"
+    known = {name: text for name, text in (table.parameters or {}).items() if name != COLUMNS}
+    table.parameters = table_parameters(info, {**known, **_PURGE})
+    return table
+
+
+def cut_before_changes(table: Any, before: Sequence[Any]) -> Any:
+    """The first step to a table whose columns' types change.
+
+    Args:
+        table: The table as it is to be.
+        before: The columns that it had.
+
+    Returns:
+        The table with the columns alone that come before the first change, and with what all of
+        them are in a parameter.
+    """
+    fields = table.sd.cols
+    same = [
+        old.name == new.name and old.type == new.type
+        for old, new in zip(before, fields, strict=False)
+    ]
+    cut = copy.deepcopy(table)
+    cut.sd.cols = fields[: same.index(False)] if False in same else fields
+    cut.parameters[COLUMNS] = json.dumps(
+        [[field.name, field.type, field.comment] for field in fields]
+    )
+    return cut
+
+
+def is_cut(table: Any) -> bool:
+    """Whether a table has only some of its columns, since a writer died that was about to change their types."""
+    return COLUMNS in (table.parameters or {})
+
+
+def pointer_of_partition(partition: Any) -> PartitionInfo:
+    """Where a partition's pointer is."""
+    return pointer_in(partition.values, partition.sd.location, partition.parameters or {})
+
+
+def pointer_of_table(table: Any) -> PartitionInfo | None:
+    """Where the pointer of a table without partitions is; None if it was never moved."""
+    parameters = table.parameters or {}
+    if SEQUENCE not in parameters:
+        return None
+    return pointer_in((), table.sd.location, parameters)
+
+
+def new_partition(table: Any, pointer: PartitionInfo, empty: str) -> Any:
+    """A partition that is still to be filled: at a directory without files, which reads as no rows."""
+    return ttypes.Partition(
+        dbName=table.dbName,
+        tableName=table.tableName,
+        values=list(pointer.partition.values),
+        sd=_storage(table.sd.cols, empty),
+        parameters=dict(NO_FILES),
+    )
+
+
+def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
+    """A partition, or a table without partitions, that points elsewhere; its other parameters stay."""
+    target.sd.location = pointer.location
+    target.sd.cols = list(columns)
+    target.parameters = pointing(target.parameters or {}, pointer)
+    return target
+
+
+def seen_as(table: Any) -> tuple[str, str] | None:
+    """A parameter that tells whether this package has written a table since it was looked at, and its value; None for none.
+
+    A table of an earlier version of this package may have no version until it is written: then it
+    is what the move of its pointer changes, where it has one.
+    """
+    parameters = table.parameters or {}
+    return next(
+        ((name, parameters[name]) for name in (VERSION, SEQUENCE) if name in parameters), None
+    )
+
+
+def next_version(table: Any) -> str:
+    """The version of a table that is about to be written.
+
+    Raises:
+        InconsistentBatch: Another program changed the one that it has.
+    """
+    with as_written(_told_of(table, VERSION)):
+        return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
+
+
+def _all_fields(table: Any) -> list[Any]:
+    """A table's columns, also of one that has only some of them."""
+    if not is_cut(table):
+        return list(table.sd.cols)
+    with as_written(_told_of(table, COLUMNS)):
+        return [_field(one) for one in json.loads(table.parameters[COLUMNS])]
+
+
+def _field(told: object) -> Any:
+    match told:
+        case [str(name), str(type_)]:  # earlier versions kept no comments
+            return ttypes.FieldSchema(name, type_, None)
+        case [str(name), str(type_), str() | None as comment]:
+            return ttypes.FieldSchema(name, type_, comment)
+    raise ValueError(f"{told!r:.80} is not a column's name, type and comment")
+
+
+def _told_of(table: Any, parameter: str) -> str:
+    return f"the parameter {parameter} of the table {table.dbName}.{table.tableName}"
+
+
+def _fields(columns: Sequence[Column], known: Sequence[Any]) -> list[Any]:
+    comments = {field.name: field.comment for field in known}
+    return [
+        ttypes.FieldSchema(column.name.lower(), column.type, comments.get(column.name.lower()))
+        for column in columns
+    ]
+
+
+def _storage(fields: Sequence[Any], location: str) -> Any:
+    return ttypes.StorageDescriptor(
+        cols=list(fields),
+        location=location,
+        inputFormat=INPUT_FORMAT,
+        outputFormat=OUTPUT_FORMAT,
+        compressed=False,
+        numBuckets=-1,
+        serdeInfo=ttypes.SerDeInfo(
+            serializationLib=SERDE, parameters={"serialization.format": "1"}
+        ),
+        bucketCols=[],
+        sortCols=[],
+        parameters={},
+    )

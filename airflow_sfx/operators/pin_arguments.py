@@ -1,0 +1,220 @@
+"""What a task's function gets for the pins among its arguments: frames where it says so, pins elsewhere."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.hooks.nested_pins import is_lazy, pins_in
+
+FrameKind = Literal["pandas", "polars", "arrow"]
+
+_FRAMES: Mapping[tuple[str, str], FrameKind] = {
+    ("pandas", "DataFrame"): "pandas",
+    ("polars", "DataFrame"): "polars",
+    ("pyarrow", "Table"): "arrow",
+}
+_USUAL_NAMES = {"pd": "pandas", "pl": "polars", "pa": "pyarrow"}
+"""What a module is called where the annotation is text and its import is for type checkers only."""
+
+_DOTTED = re.compile(r"([A-Za-z_]\w*)((?:\.\w+)*)\.(DataFrame|Table)")
+
+
+class Load(Protocol):
+    """Loads exactly the batch of a pin, as `airflow_sfx.load_dataframe` does."""
+
+    def __call__(self, pin: BatchPin, /, *, as_: FrameKind) -> Any:
+        """The batch as a frame of that library."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameParameter:
+    """What a parameter's annotation asks for.
+
+    Args:
+        kind: The library of the frame.
+        many: Whether it asks for a list of frames, as for the outputs of a mapped task; a pin set
+            becomes a dictionary of frames in any case.
+    """
+
+    kind: FrameKind
+    many: bool = False
+
+
+def frame_parameter(annotation: object, names: Mapping[str, Any]) -> FrameParameter | None:
+    """What an annotation asks for.
+
+    Args:
+        annotation: A type, or its text where the module has ``from __future__ import annotations``.
+        names: The function's globals, which the text refers to.
+
+    Returns:
+        The frame, or None where the annotation asks for something else.
+
+    Example:
+        >>> frame_parameter("pd.DataFrame", {})
+        FrameParameter(kind='pandas', many=False)
+        >>> frame_parameter("list[pl.DataFrame] | None", {})
+        FrameParameter(kind='polars', many=True)
+        >>> import pyarrow
+        >>> frame_parameter(dict[str, pyarrow.Table], {})
+        FrameParameter(kind='arrow', many=False)
+        >>> frame_parameter("BatchPin", {}) is None
+        True
+    """
+    if isinstance(annotation, str):
+        return _from_text(annotation, names)
+    if isinstance(annotation, type) and typing.get_origin(annotation) is None:
+        kind = _FRAMES.get((annotation.__module__.partition(".")[0], annotation.__qualname__))
+        return FrameParameter(kind) if kind else None
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return next((found for arg in args if (found := frame_parameter(arg, names))), None)
+    if origin is typing.Annotated:
+        return frame_parameter(args[0], names)
+    if isinstance(origin, type) and issubclass(origin, (Sequence, Mapping)) and args:
+        named = issubclass(origin, Mapping)
+        one = frame_parameter(args[-1] if named else args[0], names)
+        return FrameParameter(one.kind, many=not named) if one else None
+    return None
+
+
+def load_arguments(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], load: Load
+) -> tuple[list[Any], dict[str, Any], tuple[BatchPin, ...]]:
+    """Load the pinned batches of the parameters that are annotated as frames, as lists of them, or as dictionaries.
+
+    Args:
+        function: The task's function.
+        args: Its positional arguments.
+        kwargs: Its named arguments.
+        load: Loads a pin's batch.
+
+    Returns:
+        The arguments with frames in place of those pins, and every pin that came in, once, in
+        order.
+
+    Raises:
+        InvalidName: Several pins came for a parameter that is one frame.
+    """
+    wanted = _wanted_by_argument(function, len(args))
+    inputs: dict[BatchPin, None] = {}
+
+    def resolve(key: int | str, value: Any) -> Any:
+        if is_lazy(value) and any(pins_in(items := value[:])):
+            value = items
+        pins = tuple(pins_in(value))
+        inputs.update(dict.fromkeys(pins))
+        frame = wanted.get(key, wanted.get("**") if isinstance(key, str) else None)
+        return (
+            value
+            if frame is None or not pins
+            else _loaded(_name_of(function, key), value, frame, load)
+        )
+
+    loaded_args = [resolve(index, value) for index, value in enumerate(args)]
+    loaded_kwargs = {name: resolve(name, value) for name, value in kwargs.items()}
+    return loaded_args, loaded_kwargs, tuple(inputs)
+
+
+def _name_of(function: Callable[..., Any], key: int | str) -> str:
+    """The parameter that takes an argument; those beyond the last one are all its own."""
+    names = list(inspect.signature(function).parameters)
+    return names[min(key, len(names) - 1)] if isinstance(key, int) else key
+
+
+def _loaded(name: str, value: Any, wanted: FrameParameter, load: Load) -> Any:
+    """An argument that has pins, with frames in their place."""
+
+    def frame(item: Any) -> Any:
+        return load(item, as_=wanted.kind) if isinstance(item, BatchPin) else item
+
+    if isinstance(value, BatchPin):
+        return [frame(value)] if wanted.many else frame(value)
+    if isinstance(value, Mapping):
+        return {one: frame(item) for one, item in value.items()}
+    if not wanted.many:
+        raise InvalidName(
+            f"the parameter {name} is annotated as one frame and got a list of pins, as of a mapped"
+            " task: annotate it as a list of frames, such as list[pandas.DataFrame]"
+        )
+    return [frame(item) for item in value]
+
+
+def required_pins(value: object, task_id: str) -> list[BatchPin]:
+    """The pins of a parameter that must have one; it may be a mapped task's output.
+
+    Args:
+        value: The parameter.
+        task_id: The task, for the message.
+
+    Returns:
+        The pins, in order.
+
+    Raises:
+        InvalidName: There is none.
+    """
+    whole = isinstance(value, (BatchPin, Mapping))
+    found = list(pins_in(value if whole else list(typing.cast("Sequence[object]", value or ()))))
+    if not found:
+        raise InvalidName(
+            f"the task {task_id} has no pin: pass pin= the output of a task that stored or pinned a"
+            " batch"
+        )
+    return found
+
+
+def passed_on(value: Any) -> Any:
+    """Pins as the XCom of a task that passes them on: a mapped task's output comes as a sequence that cannot be written."""
+    return list(value) if is_lazy(value) else value
+
+
+def _wanted_by_argument(
+    function: Callable[..., Any], positional: int
+) -> dict[int | str, FrameParameter]:
+    """What each argument is to be: by position, by name, and under ``**`` for all other names."""
+    target = inspect.unwrap(function)
+    names = getattr(target, "__globals__", {})
+    found: dict[int | str, FrameParameter] = {}
+    for index, parameter in enumerate(inspect.signature(function).parameters.values()):
+        wanted = frame_parameter(parameter.annotation, names)
+        if wanted is None:
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found["**"] = wanted
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            found.update(dict.fromkeys(range(index, positional), wanted))
+        else:
+            found[parameter.name] = wanted
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                found[index] = wanted
+    return found
+
+
+def _from_text(text: str, names: Mapping[str, Any]) -> FrameParameter | None:
+    """Read an annotation's text without running it: what it names may be there for type checkers only."""
+    many = re.search(r"\b(list|List|Sequence|tuple|Tuple|Iterable)\s*\[", text) is not None
+    dotted = _DOTTED.search(text)
+    if dotted:
+        root, _, name = dotted.groups()
+        module = names.get(root)
+        library = getattr(module, "__name__", None) or _USUAL_NAMES.get(root, root)
+        kind = _FRAMES.get((library.partition(".")[0], name))
+        return FrameParameter(kind, many) if kind else None
+    for word in re.findall(r"\w+", text):
+        found = frame_parameter(names[word], names) if isinstance(names.get(word), type) else None
+        if found:
+            return FrameParameter(found.kind, many)
+    # A bare name that only type checkers import: nothing but pandas is usually meant.
+    return (
+        FrameParameter("pandas", many)
+        if re.search(r"\bDataFrame\b", text) and "DataFrame" not in names
+        else None
+    )

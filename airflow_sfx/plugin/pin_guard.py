@@ -1,0 +1,40 @@
+"""Whether a pin that a plain ``@task`` was given is of the table that the task it comes from writes, as operators look, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_sfx.warehouse.log.events import add_pin_guard
+
+if TYPE_CHECKING:
+    from airflow_sfx.core.pin import BatchPin
+
+_FIELDS = ("op_args", "op_kwargs")
+
+
+def register() -> None:
+    """Look at every pin that a task of this process uses from now on."""
+    add_pin_guard(refuse_foreign_pins)
+
+
+def refuse_foreign_pins(pin: BatchPin) -> None:
+    """Refuse a pin where the running task was given one of another table than the DAG file says; outside of tasks, none.
+
+    Args:
+        pin: A pin that is about to be used.
+
+    Raises:
+        InvalidName: The XCom of a task holds a pin of a table that the task does not write.
+    """
+    from airflow.sdk import get_current_context
+
+    try:
+        context = get_current_context()
+    except RuntimeError:  # a notebook, the page, the command line
+        return
+    task = context["task"]
+    fields = [field for field in _FIELDS if hasattr(task, field)]
+    if fields:
+        from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
+
+        refuse_foreign_pin(task, context, *fields, only=pin)

@@ -1,0 +1,73 @@
+"""Wait until every object of a pin is visible and the metastore agrees with the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import PokeReturnValue
+
+from airflow_sfx.operators.pin_arguments import passed_on, required_pins
+from airflow_sfx.sensors._base import BatchSensor
+from airflow_sfx.serde.pin import dump
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+
+class BatchConsistencySensor(BatchSensor):
+    """Waits until all of a pin can be seen: each object with its size and ETag, and a metastore at one with the history.
+
+    Objects are listed, a thousand a request; none is asked for by itself. Its XCom is the pin, as
+    it came.
+
+    Args:
+        pin: The pin, or several (templated): the output of a task that stored or pinned.
+        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
+        poke_interval: Seconds, or a timedelta, between two looks.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
+
+    Example:
+        >>> from airflow.sdk import DAG
+        >>> from airflow_sfx.sensors import BatchPartitionSensor
+        >>> with DAG("after_sales"):
+        ...     there = BatchPartitionSensor(task_id="there", table="sales.sold_items")
+        ...     seen = BatchConsistencySensor(task_id="seen", pin=there.output, poke_interval=5)
+        >>> sorted(seen.upstream_task_ids)
+        ['there']
+    """
+
+    template_fields: Sequence[str] = ("pin",)
+
+    def __init__(self, *, pin: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pin = pin
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once.
+
+        Args:
+            context: The task's context.
+
+        Returns:
+            Whether nothing is amiss, and the pin.
+        """
+        warehouse = self._warehouse()
+        for pin in required_pins(self.pin, self.task_id):
+            amiss = warehouse.inconsistencies(pin)
+            if amiss:
+                self.log.info("%s: %d things are amiss: %s", pin, len(amiss), "; ".join(amiss[:5]))
+                return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=passed_on(self.pin))
+
+    def _awaited(self) -> str:
+        pins = required_pins(self.pin, self.task_id)
+        return f"all of {pins[0]}{f' and {len(pins) - 1} more pins' if pins[1:] else ''} to be seen"
+
+    def _trigger(self) -> BaseTrigger:
+        from airflow_sfx.triggers.consistency import BatchConsistencyTrigger
+
+        pins = [dump(pin) for pin in required_pins(self.pin, self.task_id)]
+        return BatchConsistencyTrigger(pins, self.poke_interval, self.sfx_conn_id)

@@ -1,0 +1,1 @@
+"""How pins and partition keys cross XCom and Airflow's run IDs."""

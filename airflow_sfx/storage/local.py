@@ -1,0 +1,447 @@
+"""Storage in a directory of this machine, durable against a loss of power, and usable in forked processes.
+
+A file is written under another name, made durable, and then linked to its own name, which fails if
+there is one: nobody sees half a file, and two writers cannot both create it. See
+docs/decisions/0004-files-without-obstore.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.storage.base import ObjectInfo, ObjectStore
+from airflow_sfx.storage.concurrency import first_alone, map_concurrently
+from airflow_sfx.storage.errors import storage_errors
+
+T = TypeVar("T")
+
+
+_CREATORS = 2
+"""Threads that create files: the file system lets one go on while another waits for its journal."""
+
+
+_TRIES = 8
+"""How often a directory is made again that retention removes meanwhile; what else is in the way is there each time."""
+
+
+_UNFINISHED = re.compile(r"#[0-9a-f]{32}$")
+
+
+class LocalStore:
+    """A `ObjectStore` in a directory.
+
+    Args:
+        root: The directory's absolute path.
+        make: Whether it is made if it is absent.
+
+    Raises:
+        WarehouseUnavailable: The directory cannot be made or read.
+
+    Example:
+        >>> import tempfile
+        >>> store = LocalStore(tempfile.mkdtemp())
+        >>> store.put_if_absent("a", b"1"), store.put_if_absent("a", b"2"), store.get("a")
+        (True, False, b'1')
+    """
+
+    def __init__(self, root: str, *, make: bool = True) -> None:
+        self._root = os.path.abspath(root)
+        if make:
+            self._call("make", "", lambda: os.makedirs(self._root, exist_ok=True))
+
+    @property
+    def uri(self) -> str:
+        """The root as a URI."""
+        return f"file://{self._root}"
+
+    @property
+    def readers(self) -> int:
+        """Reads are system calls, sooner done than handed to a thread."""
+        return 1
+
+    @property
+    def timeouts(self) -> float:
+        """None is needed: a file is there for everybody once it is."""
+        return 0.0
+
+    def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
+        """Write a file below a directory that the caller has claimed. Files have no ETag worth keeping.
+
+        The content is durable; the directory's entry is once something is created beside it, as a
+        manifest is.
+        """
+
+        def write() -> bool:
+            try:
+                _fill(self._path(path), data, synced=synced or not sync_file_system)
+            except FileExistsError:
+                return False
+            return True
+
+        if not self._call("write", path, write):
+            raise InvalidName(
+                f"{self.uri}/{path} is there already: a file of a batch is written once"
+            )
+        return ""
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Write a file unless there is one; see `ObjectStore.put_if_absent`."""
+
+        def write() -> bool:
+            target = self._path(path)
+            parent = os.path.dirname(target)
+            made = _make(parent)
+            with _unfinished(target) as unfinished:
+                try:
+                    _fill(unfinished, data, synced=True)
+                except FileNotFoundError:  # retention has just removed the empty directory
+                    return write()
+                if not _named(unfinished, target):
+                    return self.get(path) == data
+            self._sync_directory(parent, up=made)
+            return True
+
+        return self._call("create", path, write)
+
+    def put_all_if_absent(
+        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
+    ) -> list[bool]:
+        """Write files where there are none: all contents are made durable at once, then all names.
+
+        The same call makes durable what `put` and `claim` left for later, so that it is before
+        anything bears its name.
+        """
+        sync = sync_file_system
+        if not sync:
+            return first_alone(objects, self._put_each) if led else self._put_each(objects)
+        nonce = uuid.uuid4().hex
+        made = [
+            (path, data, f"{self._path(path)}#{number:08x}{nonce[8:]}")
+            for number, (path, data) in enumerate(objects)
+        ]
+        try:
+            map_concurrently(self._prepare_each, _parts(made, _CREATORS), _CREATORS)
+            self._call("make durable", "", partial(sync, self._root))
+            done = first_alone(made, self._name_each) if led else self._name_each(made)
+        finally:
+            for _, _, unfinished in made:
+                _remove(unfinished)
+        if synced:
+            self._call("make durable", "", partial(sync, self._root))
+        return done
+
+    def _put_each(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        return [self.put_if_absent(*item) for item in objects]
+
+    def _prepare_each(self, made: Sequence[tuple[str, bytes, str]]) -> None:
+        for path, data, unfinished in made:
+            self._call("create", path, partial(_prepare, unfinished, data))
+
+    def _name_each(self, made: Sequence[tuple[str, bytes, str]]) -> list[bool]:
+        return [
+            self._call("create", path, partial(_named, unfinished, self._path(path)))
+            or self.get(path) == data
+            for path, data, unfinished in made
+        ]
+
+    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
+        """Take a directory by making it: only one caller can."""
+        target = self._path(directory)
+
+        def make() -> bool:
+            parent = os.path.dirname(target)
+            made = _make(parent)
+            try:
+                os.mkdir(target)
+            except FileExistsError:
+                return False
+            except FileNotFoundError:  # retention has just removed the empty directory above
+                return make()
+            if synced or not sync_file_system:
+                self._sync_directory(parent, up=made)
+            return True
+
+        return self._call("create", directory, make)
+
+    def get(self, path: str) -> bytes | None:
+        """Read a file whole; None if there is none."""
+
+        def read() -> bytes | None:
+            try:
+                with open(self._path(path), "rb", buffering=0) as file:
+                    return file.read()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+        return self._call("read", path, read)
+
+    def view(self, path: str) -> memoryview | None:
+        """Read a file whole; None if there is none."""
+        data = self.get(path)
+        return None if data is None else memoryview(data)
+
+    def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
+        """Some of a file's bytes, and how many it has; see `ObjectStore.view_part`."""
+
+        def read() -> tuple[memoryview, int] | None:
+            try:
+                with open(self._path(path), "rb", buffering=0) as file:
+                    return (
+                        memoryview(os.pread(file.fileno(), stop - start, start)),
+                        os.fstat(file.fileno()).st_size,
+                    )
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+        return self._call("read", path, read)
+
+    def head(self, path: str) -> ObjectInfo | None:
+        """Size of a file; None if there is none."""
+
+        def look() -> ObjectInfo | None:
+            try:
+                found = os.stat(self._path(path))
+                return ObjectInfo(
+                    path, found.st_size, "", datetime.fromtimestamp(found.st_mtime, UTC)
+                )
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+        return self._call("look at", path, look)
+
+    def copy(self, source: str, target: str) -> str:
+        """Give a file, which never changes, a second name: a hard link."""
+
+        def link() -> None:
+            os.link(self._path(source), self._path(target))
+
+        self._call("copy", source, link)
+        return ""
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete files, and directories that are empty then; see `ObjectStore.delete`."""
+
+        def remove(path: str) -> None:
+            target = self._path(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(target)
+            above = os.path.dirname(target)
+            with contextlib.suppress(OSError):  # it is not empty, or gone
+                while len(above) > len(self._root):
+                    os.rmdir(above)
+                    above = os.path.dirname(above)
+
+        for path in paths:
+            self._call("delete", path, partial(remove, path))
+
+    def unfinished(
+        self,
+        directory: str,
+        before: datetime | None = None,
+        mine: Callable[[str], bool] | None = None,
+    ) -> Sequence[str]:
+        """Files that still bear the name that they have until they are whole; see `ObjectStore.unfinished`."""
+        return sorted(set(self._temporary(directory, before, mine).values()))
+
+    def delete_unfinished(
+        self,
+        directory: str,
+        before: datetime | None = None,
+        mine: Callable[[str], bool] | None = None,
+    ) -> Sequence[str]:
+        """Delete such files, and directories that are empty then; see `ObjectStore.delete_unfinished`."""
+        found = self._temporary(directory, before, mine)
+        self.delete(list(found))
+        return sorted(set(found.values()))
+
+    def _temporary(
+        self, directory: str, before: datetime | None, mine: Callable[[str], bool] | None
+    ) -> dict[str, str]:
+        """The files that still bear such a name, each with the name that it was to have."""
+        latest = None if before is None else before.timestamp()
+
+        def is_due(path: str) -> bool:
+            try:
+                return latest is None or os.stat(path).st_mtime < latest
+            except FileNotFoundError:  # its writer has just finished
+                return False
+
+        def look() -> Sequence[str]:
+            return [
+                path for path in self._walk(directory) if _UNFINISHED.search(path) and is_due(path)
+            ]
+
+        found = [os.path.relpath(path, self._root) for path in self._call("list", directory, look)]
+        whole = {path: _UNFINISHED.sub("", path) for path in found}
+        return {path: one for path, one in whole.items() if mine is None or mine(one)}
+
+    def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
+        """All files below a directory, at any depth; see `ObjectStore.list`."""
+        for found in self._call("list", directory, lambda: self._walk(directory)):
+            hidden = not unfinished and _UNFINISHED.search(found)
+            info = None if hidden else self.head(os.path.relpath(found, self._root))
+            if info is not None:
+                yield info
+
+    def _walk(self, directory: str) -> Sequence[str]:
+        """The paths of all files below a directory."""
+        top = self._path(directory) if directory else self._root
+
+        def raised(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise error  # what cannot be seen is not taken for nothing
+
+        return [
+            os.path.join(folder, name)
+            for folder, _, names in os.walk(top, onerror=raised)
+            for name in names
+        ]
+
+    def list_directories(self, directory: str) -> Sequence[str]:
+        """The names of the directories directly below a directory, sorted."""
+
+        def look() -> Sequence[str]:
+            try:
+                with os.scandir(self._path(directory)) as entries:
+                    return sorted(entry.name for entry in entries if entry.is_dir())
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+        return self._call("list", directory, look)
+
+    def place(self, location: str) -> tuple[ObjectStore, str]:
+        """A directory outside of this one; see `ObjectStore.place`."""
+        from airflow_sfx.storage.factory import open_place
+
+        return open_place(location)
+
+    def opener(self) -> Callable[[], ObjectStore]:
+        """Opens the same directory in another process, which must see it, too."""
+        return partial(LocalStore, self._root, make=False)
+
+    def local_path(self, path: str) -> str | None:
+        """The file's path."""
+        return self._path(path)
+
+    def _path(self, path: str) -> str:
+        if ".." in path.split("/") or "\0" in path:
+            raise InvalidName(f"the path {path!r} leaves the warehouse: it has a '..' step")
+        return f"{self._root}/{path}"
+
+    def _sync_directory(self, directory: str, *, up: bool) -> None:
+        """Make a directory's entries durable; ``up``: also those above it, up to the root."""
+        _sync(directory)
+        while up and len(directory) > len(self._root):
+            directory = os.path.dirname(directory)
+            _sync(directory)
+
+    def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
+        return storage_errors((OSError,), verb, f"{self.uri}/{path}", action)
+
+
+def _make(directory: str) -> bool:
+    """Make a directory and those above it; False if it is there."""
+    if os.path.isdir(directory):
+        return False
+    for _ in range(_TRIES):
+        with contextlib.suppress(
+            FileNotFoundError, FileExistsError
+        ):  # retention has just removed one, empty
+            os.makedirs(directory, exist_ok=True)
+            return True
+    os.makedirs(directory, exist_ok=True)
+    return True
+
+
+@contextlib.contextmanager
+def _unfinished(path: str) -> Iterator[str]:
+    """The name that a file has until it is whole; what bears it afterwards is removed."""
+    name = f"{path}#{uuid.uuid4().hex}"
+    try:
+        yield name
+    finally:
+        _remove(name)
+
+
+def _remove(unfinished: str) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(unfinished)
+
+
+def _parts(items: Sequence[T], count: int) -> list[Sequence[T]]:
+    """A list in about ``count`` pieces of one size."""
+    size = -(-len(items) // count) or 1
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _fill(path: str, data: bytes | memoryview, *, synced: bool) -> None:
+    """Make a file and write its content; what could not be written whole is not left behind."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        if synced:
+            os.fsync(handle)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _prepare(unfinished: str, data: bytes) -> None:
+    _make(os.path.dirname(unfinished))
+    try:
+        _fill(unfinished, data, synced=False)
+    except FileNotFoundError:  # retention has just removed the empty directory
+        _prepare(unfinished, data)
+
+
+def _named(unfinished: str, path: str) -> bool:
+    """Give a finished file its name; False if another one has it."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _found() -> Callable[[str], None] | None:
+    try:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (AttributeError, OSError, TypeError):  # not Linux
+        return None
+
+    def sync(path: str) -> None:
+        """Make the file system that holds ``path`` durable; OSError if it cannot be."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            if syncfs(handle):
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), path)
+        finally:
+            os.close(handle)
+
+    return sync
+
+
+sync_file_system = _found()
+"""Linux's ``syncfs(2)``; None on systems without it."""

@@ -1,0 +1,92 @@
+"""Uploads in parts that nobody finished: S3 keeps their parts, shows them in no listing of objects, and charges for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.io.error_text import safe_cause, safe_message
+
+if TYPE_CHECKING:
+    from airflow_sfx.storage.s3 import S3Access
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that was begun.
+
+    Args:
+        key: The object that it was to become.
+        upload_id: What the server calls it.
+        begun: When it was begun.
+    """
+
+    key: str
+    upload_id: str
+    begun: datetime
+
+
+class Uploads:
+    """The unfinished uploads of a bucket. obstore has no name for them; boto3 has.
+
+    Args:
+        bucket: The bucket.
+        access: How S3 is reached.
+    """
+
+    def __init__(self, bucket: str, access: S3Access) -> None:
+        from airflow_sfx.storage.aws_config import s3_client, session_of
+
+        self._bucket = bucket
+        self._client: Any = s3_client(access, session_of(access), access.config)
+
+    def below(self, prefix: str) -> Iterator[Upload]:
+        """Those of objects whose keys begin so.
+
+        Args:
+            prefix: The prefix.
+
+        Raises:
+            WarehouseUnavailable: They cannot be listed.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        pages = self._client.get_paginator("list_multipart_uploads")
+        try:
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
+                for one in page.get("Uploads", ()):
+                    if one["Key"].startswith(prefix):
+                        yield Upload(one["Key"], one["UploadId"], one["Initiated"])
+        except (BotoCoreError, ClientError) as error:
+            raise WarehouseUnavailable(
+                f"cannot list unfinished uploads below s3://{self._bucket}/{prefix}:"
+                f" {safe_message(error)}. Give these credentials s3:ListBucketMultipartUploads and"
+                " s3:AbortMultipartUpload, or the bucket a lifecycle rule that aborts them"
+            ) from safe_cause(error)
+
+    def abort(self, upload: Upload) -> None:
+        """End one: its parts are deleted. One that is gone already is no error.
+
+        Args:
+            upload: The upload.
+
+        Raises:
+            WarehouseUnavailable: It cannot be ended.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.abort_multipart_upload(
+                Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id
+            )
+        except self._client.exceptions.NoSuchUpload:
+            return
+        except (BotoCoreError, ClientError) as error:
+            raise WarehouseUnavailable(
+                f"cannot end the unfinished upload of s3://{self._bucket}/{upload.key}:"
+                f" {safe_message(error)}. Give these credentials s3:AbortMultipartUpload, or the"
+                " bucket a lifecycle rule that aborts such uploads"
+            ) from safe_cause(error)

@@ -1,0 +1,69 @@
+"""The trigger behind `BatchConsistencySensor`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_sfx.core.errors import SfxError, WarehouseUnavailable
+from airflow_sfx.serde.pin import VERSION, load
+from airflow_sfx.triggers._events import failure
+from airflow_sfx.triggers._warehouses import forget, warehouse_of
+
+if TYPE_CHECKING:
+    from airflow_sfx.core.pin import BatchPin
+
+
+class BatchConsistencyTrigger(BaseTrigger):
+    """Fires when all of a pin can be seen as it was written, and metastore and history agree.
+
+    Args:
+        pins: The pins, each as `airflow_sfx.serde.pin.dump` wrote it.
+        poll_seconds: The time between two looks.
+        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+    """
+
+    def __init__(
+        self,
+        pins: Sequence[Mapping[str, Any]],
+        poll_seconds: float = 30.0,
+        sfx_conn_id: str | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.pins = list(pins)
+        self.poll_seconds = poll_seconds
+        self.sfx_conn_id = sfx_conn_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and its arguments: a triggerer that takes over begins with these."""
+        return (
+            "airflow_sfx.triggers.consistency.BatchConsistencyTrigger",
+            {"pins": self.pins, "poll_seconds": self.poll_seconds, "sfx_conn_id": self.sfx_conn_id},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until nothing is amiss, and say so with an event."""
+        try:
+            for written in self.pins:
+                pin = load(written, VERSION)
+                while amiss := await self._amiss(pin):
+                    self.log.info("%s: %s", pin, "; ".join(amiss[:5]))
+                    await asyncio.sleep(self.poll_seconds * random.uniform(0.9, 1.1))  # noqa: S311
+        except SfxError as error:
+            yield failure(error)
+        else:
+            yield TriggerEvent({"status": "success"})
+
+    async def _amiss(self, pin: BatchPin) -> list[str]:
+        def look() -> list[str]:
+            return warehouse_of(self.sfx_conn_id).inconsistencies(pin)
+
+        try:
+            return await asyncio.to_thread(look)
+        except WarehouseUnavailable as error:
+            forget(self.sfx_conn_id)
+            return [str(error)]

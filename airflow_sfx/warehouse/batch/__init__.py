@@ -1,0 +1,1 @@
+"""Batches: writing files, staging, and what files a directory holds."""

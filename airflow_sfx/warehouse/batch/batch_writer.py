@@ -1,0 +1,430 @@
+"""Writing batches: claim their directories, write their files, and seal each with its manifest.
+
+All batches of one call have the same batch ID. Files go below a directory that the call has
+claimed, so nobody else writes there; the manifest comes last, and without it a directory is
+unfinished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from airflow_sfx.core.batch_id import next_batch_id
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
+from airflow_sfx.core.paths import CLAIM
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.schema import Column, ColumnStatistics
+from airflow_sfx.storage.concurrency import (
+    DEFAULT_CONCURRENCY,
+    MANY,
+    map_concurrently,
+    put_all,
+    run_both,
+)
+from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter
+from airflow_sfx.warehouse.log.drift import DriftWatch, TakeIn
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
+
+_LARGE_FILE = 1 << 20
+"""From how many bytes on a checksum takes longer than the thread that computes it while the file is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that was there before, and is taken over as it is.
+
+    Args:
+        file: As the manifest will name it.
+        statistics: What its columns hold.
+    """
+
+    file: DataFile
+    statistics: Mapping[str, ColumnStatistics]
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return self.file.rows
+
+
+Chunk = tuple[str, Any]
+"""A partition's name and the rows of one of its files, as a pyarrow Table."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchContent:
+    """What all batches of a call have in common.
+
+    Args:
+        schema: Gives the frame's Arrow schema as text; asked when all has been written.
+        columns: Its columns with Hive types, without the partition keys.
+        producer: Who writes.
+        inputs: What it was made from.
+    """
+
+    schema: Callable[[], str]
+    columns: tuple[Column, ...]
+    producer: Producer
+    inputs: tuple[BatchPin, ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A batch that is being written."""
+
+    batch_id: str
+    files: list[DataFile] = field(default_factory=list)
+    encoded: list[EncodedFile | FoundFile] = field(default_factory=list)
+    location: str = ""
+
+
+class BatchWriter:
+    """The batches that one call writes, one a partition.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        content: What they have in common.
+        take_in: Takes what something else did to partitions into the history, before they are
+            written on; None where the batches are that.
+    """
+
+    def __init__(
+        self, table: Table, ledger: Ledger, content: BatchContent, *, take_in: TakeIn | None = None
+    ) -> None:
+        self._table = table
+        self.ledger = ledger
+        self.watch = DriftWatch(table, ledger, take_in)
+        self._content = content
+        self._token = uuid.uuid4().hex
+        self._drafts: dict[str, _Draft] = {}
+        self.heads: dict[str, Head] = {}
+
+    def describe(self, content: BatchContent) -> None:
+        """Say what the batches have in common, where that is known only once their files are there."""
+        self._content = content
+
+    @property
+    def batches(self) -> dict[str, str]:
+        """The batch ID of each partition, by name."""
+        return {name: draft.batch_id for name, draft in self._drafts.items()}
+
+    def claim(self, names: Sequence[str]) -> None:
+        """Take one batch ID for partitions: the next that is free in all of them.
+
+        Args:
+            names: The partitions' names, none of which has been claimed yet.
+        """
+        for name in names:
+            self._table.metastore.check(self._table.layout.partition(name))
+        self.heads.update(self.watch.begin(names))
+        newest = max(
+            [*(self.heads[name].newest for name in names), *self.batches.values()], default=""
+        )
+        mine = min(self.batches.values(), default=None)
+        batch_id = (
+            mine if mine and mine >= newest else next_batch_id(datetime.now(UTC), newest or None)
+        )
+        while not self._take(names, batch_id):
+            batch_id = next_batch_id(datetime.now(UTC), batch_id)
+        self._drafts.update({name: _Draft(batch_id) for name in names})
+
+    def write(
+        self,
+        chunks: Iterable[Chunk],
+        encode: Callable[[Any], EncodedFile],
+        *,
+        small: bool,
+        claim: Sequence[str] = (),
+    ) -> None:
+        """Write files, several at a time; partitions that were not claimed yet are claimed as they come.
+
+        Args:
+            chunks: The rows of each file, in the order in which they are to be read.
+            encode: Makes a Parquet file of rows; used from several threads.
+            small: Whether the files are small, so that waiting for storage, not encoding, takes the
+                time.
+            claim: The partitions that are known before, claimed together while the first files are
+                encoded.
+        """
+        store = self._table.store
+        threads = max(2, os.cpu_count() or 2, store.readers if small else 0)
+        synced = len(claim) < MANY
+        known = set(claim)
+        with ThreadPoolExecutor(threads + 1, thread_name_prefix="sfx-write") as pool:
+            try:
+                claimed = pool.submit(self.claim, claim) if claim else None
+                writer = FileWriter(
+                    pool,
+                    encode,
+                    partial(self._put, synced=synced),
+                    claimed=claimed,
+                    small=len(claim) if small else 0,
+                    threads=threads,
+                )
+                for name, rows in chunks:
+                    if name not in known and name not in self._drafts:
+                        self.claim([name])
+                    writer.add(name, rows)
+                    del rows
+                for written in writer.written():
+                    self._drafts[written.name].files.append(written.file)
+                    self._drafts[written.name].encoded.append(written.encoded)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def replaced(self) -> list[Manifest]:
+        """The manifests of the batches that are current in the claimed partitions."""
+        current = {name: self.heads[name].batch_id for name in self._drafts}
+        return self._table.manifests(
+            {name: batch_id for name, batch_id in current.items() if batch_id}
+        )
+
+    def have_same_rows(self, manifests: Sequence[Manifest]) -> bool:
+        """Whether complete batches have exactly the files that have been written, made from the same inputs.
+
+        Args:
+            manifests: The manifests of the complete batches, one for each of the partitions.
+        """
+        schema = self._content.schema()
+        return all(
+            (one.schema, one.columns, one.inputs)
+            == (schema, self._content.columns, self._content.inputs)
+            and "" not in (theirs := [file.sha256 for file in one.files])
+            and theirs == [file.sha256 for file in self._drafts[one.partition].files]
+            for one in manifests
+        )
+
+    def register(self, name: str, files: Sequence[FoundFile]) -> None:
+        """Take note of the files that other processes have written into a claimed batch's directory.
+
+        Args:
+            name: The partition's name.
+            files: The files, in the order in which they are to be read.
+        """
+        draft = self._drafts[name]
+        draft.files.extend(found.file for found in files)
+        draft.encoded.extend(files)
+
+    def leave_orphan_files(self) -> None:
+        """Move to another ID where a directory has files that nobody registered: an engine would read them as well."""
+        if any(
+            map_concurrently(self._has_orphan_files, list(self._drafts), self._table.store.readers)
+        ):
+            self._move(max(self.batches.values()))
+
+    def _has_orphan_files(self, name: str) -> bool:
+        draft = self._drafts[name]
+        known = {file.path for file in draft.files} | {CLAIM}
+        directory = self._table.layout.batch_dir(name, draft.batch_id)
+        return any(
+            info.path.rpartition("/")[2] not in known for info in self._table.store.list(directory)
+        )
+
+    def take_over(self, name: str, location: str, files: Sequence[FoundFile]) -> None:
+        """Make files that are there already the content of a claimed batch.
+
+        Args:
+            name: The partition's name.
+            location: The directory that they lie in, as a URI.
+            files: The files, in the order in which they are to be read.
+        """
+        draft = self._drafts[name]
+        draft.location, draft.files, draft.encoded = location, [], []
+        self.register(name, files)
+
+    def copy_in(self, name: str, directory: str, files: Sequence[FoundFile]) -> None:
+        """Copy files, within the storage, into a claimed batch's directory.
+
+        Args:
+            name: The partition's name.
+            directory: The files' directory in the table's storage.
+            files: The files, in the order in which they are to be read.
+        """
+        store, target = (
+            self._table.store,
+            self._table.layout.batch_dir(name, self._drafts[name].batch_id),
+        )
+
+        def copied(found: FoundFile) -> FoundFile:
+            etag = store.copy(f"{directory}/{found.file.path}", f"{target}/{found.file.path}")
+            return replace(found, file=replace(found.file, etag=etag))
+
+        self.register(name, map_concurrently(copied, files))
+
+    def seal(self, *, staged: bool, checks: tuple[CheckResult, ...] = ()) -> list[Manifest]:
+        """Write the manifests: the batches are complete.
+
+        Args:
+            staged: Whether they wait to be published by another call.
+            checks: What the checks found.
+
+        Returns:
+            The manifests, in the order of the partitions.
+
+        Raises:
+            BatchNotFound: Writing took so long that an erasure has given one of them up.
+        """
+        refuse_expired_writes(self._table, self.batches.items())  # all files are there, and known
+        self._align()
+        schema = self._content.schema()
+        manifests = [
+            self._manifest(name, draft, schema=schema, staged=staged, checks=checks)
+            for name, draft in self._drafts.items()
+        ]
+        self._put_manifests(manifests, synced=staged)
+        return manifests
+
+    def rebase(self, manifests: Sequence[Manifest], heads: Mapping[str, Head]) -> list[Manifest]:
+        """Give complete batches a greater ID, because other batches with greater ones came first.
+
+        Args:
+            manifests: The manifests, as sealed.
+            heads: The partitions' heads now.
+
+        Returns:
+            The new manifests, sealed. The files are linked or copied within the storage; the old
+            ones stay.
+        """
+        self.heads.update(heads)
+        self._move(max(head.newest for head in heads.values()))
+        renewed = [
+            replace(
+                manifest,
+                batch_id=self._drafts[manifest.partition].batch_id,
+                replaced=heads[manifest.partition].batch_id,
+                location=self._drafts[manifest.partition].location,
+                files=tuple(self._drafts[manifest.partition].files),
+            )
+            for manifest in manifests
+        ]
+        self._put_manifests(renewed, synced=False)
+        return renewed
+
+    def _align(self) -> None:
+        """Bring batches that were claimed one by one, as a stream went on, to the same ID."""
+        if len(set(self.batches.values())) > 1:
+            self._move(max(self.batches.values()))
+
+    def _move(self, newest: str) -> None:
+        old = self.batches
+        batch_id = next_batch_id(datetime.now(UTC), newest)
+        while not self._take(list(old), batch_id):
+            batch_id = next_batch_id(datetime.now(UTC), batch_id)
+        layout, store = self._table.layout, self._table.store
+        sources = {name: self._own_directory(name, old[name]) for name in old}
+
+        def move(item: tuple[str, DataFile]) -> DataFile:
+            name, file = item
+            source, target = sources[name], layout.batch_dir(name, batch_id)
+            if source is None:
+                return file  # it is not in the batch's own directory, and stays
+            return replace(file, etag=store.copy(f"{source}/{file.path}", f"{target}/{file.path}"))
+
+        work = [(name, file) for name, draft in self._drafts.items() for file in draft.files]
+        moved = iter(map_concurrently(move, work))
+        for name, draft in self._drafts.items():
+            draft.batch_id, draft.files = batch_id, [next(moved) for _ in draft.files]
+            if sources[name] is not None:
+                draft.location = ""
+
+    def _own_directory(self, name: str, batch_id: str) -> str | None:
+        """Where a batch's files are in its own directory, by a path of the storage; None where they lie elsewhere.
+
+        What another program writes for a batch lies below it. It moves with the batch: the
+        directory that it leaves is a stray, and is given up after a day.
+        """
+        directory, own = (
+            self._table.layout.batch_dir(name, batch_id),
+            self._table.batch_location(name, batch_id),
+        )
+        place = self._drafts[name].location
+        return (
+            directory + place.removeprefix(own)
+            if self._table.keeps(name, batch_id, place)
+            else None
+        )
+
+    def _take(self, names: Sequence[str], batch_id: str) -> bool:
+        layout, store = self._table.layout, self._table.store
+        synced = len(names) < MANY  # many become durable with their files
+
+        def claim(name: str) -> bool:
+            return store.claim(layout.batch_dir(name, batch_id), self._token, synced=synced)
+
+        return all(map_concurrently(claim, names, DEFAULT_CONCURRENCY if synced else store.readers))
+
+    def _put(self, name: str, number: int, encoded: EncodedFile, *, synced: bool) -> DataFile:
+        path = f"part-{number:05d}.parquet"
+        directory = self._table.layout.batch_dir(name, self._drafts[name].batch_id)
+
+        def put() -> str:
+            return self._table.store.put(f"{directory}/{path}", encoded.content, synced=synced)
+
+        def digest() -> str:
+            return hashlib.sha256(encoded.content).hexdigest()
+
+        sha256, etag = (
+            run_both(digest, put) if encoded.content.nbytes > _LARGE_FILE else (digest(), put())
+        )
+        return DataFile(path, encoded.content.nbytes, encoded.rows, sha256, etag)
+
+    def _manifest(
+        self,
+        name: str,
+        draft: _Draft,
+        *,
+        schema: str,
+        staged: bool,
+        checks: tuple[CheckResult, ...],
+    ) -> Manifest:
+        from airflow_sfx.frames.parquet.statistics import merge_statistics
+
+        return Manifest(
+            ref=self._table.ref,
+            partition=name,
+            keys=self._table.info.keys,
+            batch_id=draft.batch_id,
+            schema=schema,
+            columns=self._content.columns,
+            files=tuple(draft.files),
+            created_at=datetime.now(UTC),
+            statistics=merge_statistics(draft.encoded, self._content.columns),
+            producer=self._content.producer,
+            inputs=self._content.inputs,
+            replaced=self.heads[name].batch_id,
+            location=draft.location,
+            staged=staged,
+            checks=checks,
+        )
+
+    def _put_manifests(self, manifests: Sequence[Manifest], *, synced: bool) -> None:
+        """Write manifests; if they are many and not ``synced``, their ledger entries make them durable before themselves."""
+        layout, store = self._table.layout, self._table.store
+        objects = [
+            (layout.manifest(one.partition, one.batch_id), one.to_text().encode())
+            for one in manifests
+        ]
+        for manifest, held in zip(manifests, put_all(store, objects, synced=synced), strict=True):
+            if not held:
+                raise InconsistentBatch(
+                    f"{self._table.describe(manifest.partition)} has a manifest of the batch"
+                    f" {manifest.batch_id} already, which nobody else may have written: store"
+                    " again",
+                    table=str(self._table.ref),
+                    partition=manifest.partition,
+                    batch_id=manifest.batch_id,
+                )

@@ -1,0 +1,179 @@
+"""Filling batches with files: encoded several at a time while their directories are still being claimed, and put then."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.core.schema import ColumnStatistics
+
+Out = TypeVar("Out")
+
+IN_FLIGHT_BYTES = 192 << 20
+"""How many bytes of a frame may wait to be written at once."""
+HELD_BYTES = 64 << 20
+"""How many bytes of encoded files may wait for their directories."""
+_LARGE_FILE_BYTES = 1 << 20
+_LARGEST_GROUP = 16
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFile:
+    """A Parquet file in memory.
+
+    Args:
+        content: Its bytes, as a buffer.
+        rows: How many rows it holds.
+        statistics: What its columns hold.
+    """
+
+    content: memoryview
+    rows: int
+    statistics: Mapping[str, ColumnStatistics]
+
+
+Put = Callable[[str, int, EncodedFile], DataFile]
+"""Given a partition's name, the number of one of its files, and the file: puts it into the batch's directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file in its place.
+
+    Args:
+        name: The partition's name.
+        file: The file, as the manifest will name it.
+        encoded: What was encoded, without its content.
+    """
+
+    name: str
+    file: DataFile
+    encoded: EncodedFile
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An encoded file whose directory is not claimed yet."""
+
+    name: str
+    number: int
+    encoded: EncodedFile
+
+
+class FileWriter:
+    """Encodes files and puts them, on the threads of a pool.
+
+    Args:
+        pool: The threads.
+        encode: Makes a Parquet file of rows.
+        put: Puts it where it belongs.
+        claimed: Done once the directories may be written into; None where they may already.
+        small: How many small files there will be; 0 where they are large, or nobody knows.
+        threads: How many of the threads are for files.
+    """
+
+    def __init__(
+        self,
+        pool: Executor,
+        encode: Callable[[Any], EncodedFile],
+        put: Put,
+        *,
+        claimed: Future[None] | None,
+        small: int,
+        threads: int,
+    ) -> None:
+        self._pool, self._encode, self._put, self._claimed = pool, encode, put, claimed
+        self._small = small > 0
+        # Handing one small file to another thread takes as long as encoding some of its columns:
+        # several go together.
+        self._group_size = max(1, min(_LARGEST_GROUP, small // (4 * threads)))
+        self._in_flight, self._held = _Budget(IN_FLIGHT_BYTES), _Budget(HELD_BYTES)
+        self._counts: dict[str, int] = {}
+        self._group: list[tuple[str, int, Any]] = []
+        self._begun: list[Future[Sequence[Written | _Held]]] = []
+
+    def add(self, name: str, rows: Any) -> None:
+        """Take the rows of a partition's next file; waits while too much of the frame is under way."""
+        number = self._counts[name] = self._counts.get(name, -1) + 1
+        self._group.append((name, number, rows))
+        large = (
+            not self._small or rows.nbytes >= _LARGE_FILE_BYTES
+        )  # also one large partition among many small ones
+        if large or len(self._group) >= self._group_size:
+            self._begin(rows.nbytes if large else 0)
+
+    def written(self) -> Iterator[Written]:
+        """What was written, in the order in which it came, once all of it has been."""
+        if self._group:
+            self._begin(0)
+        if self._claimed is not None:
+            self._claimed.result()
+        placed = []
+        for begun in self._begun:
+            group = begun.result()
+            late = any(isinstance(one, _Held) for one in group)
+            placed.append(self._pool.submit(self._put_held, group) if late else begun)
+        for done in placed:
+            for one in done.result():
+                if isinstance(one, Written):
+                    yield one
+
+    def _begin(self, size: int) -> None:
+        group, self._group = self._group, []
+        self._in_flight.take(size)
+        self._begun.append(
+            self._pool.submit(self._in_flight.spend, size, partial(self._write, group))
+        )
+
+    def _write(self, group: list[tuple[str, int, Any]]) -> Sequence[Written | _Held]:
+        done: list[Written | _Held] = []
+        for name, number, rows in group:
+            file = _Held(name, number, self._encode(rows))
+            free = self._claimed is None or self._claimed.done()
+            wait = not free and self._held.offers(file.encoded.content.nbytes)
+            done.append(file if wait else self._put_one(file))
+        return done
+
+    def _put_held(self, group: Sequence[Written | _Held]) -> Sequence[Written | _Held]:
+        return [self._put_one(one) if isinstance(one, _Held) else one for one in group]
+
+    def _put_one(self, held: _Held) -> Written:
+        if self._claimed is not None:
+            self._claimed.result()
+        file = self._put(held.name, held.number, held.encoded)
+        return Written(held.name, file, replace(held.encoded, content=memoryview(b"")))
+
+
+class _Budget:
+    """How many bytes may be under way; one piece always may, however large."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = self._limit = limit
+        self._changed = threading.Condition()
+
+    def take(self, size: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= min(size, self._limit))
+            self._free -= size
+
+    def offers(self, size: int) -> bool:
+        """Take bytes for good, if that many are free."""
+        with self._changed:
+            if self._free < size:
+                return False
+            self._free -= size
+            return True
+
+    def spend(self, size: int, action: Callable[[], Out]) -> Out:
+        """Do what the bytes were taken for, and give them back."""
+        try:
+            return action()
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()

@@ -1,0 +1,361 @@
+"""What lies in a directory of Parquet files: which files count, what their footers say, and how all are read as one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch, WarehouseUnavailable
+from airflow_sfx.core.io.resource_limits import resource_error
+from airflow_sfx.core.io.uris import parse_uri, refuse_login
+from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.batch.batch_writer import FoundFile
+from airflow_sfx.warehouse.batch.data_files import link_out
+from airflow_sfx.warehouse.batch.file_listing import is_hidden, is_parquet
+from airflow_sfx.warehouse.batch.table_formats import refuse_logged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+_NANOSECONDS_FROM, _NANOSECONDS_BEFORE = "1678", "2262"
+"""From and before which years nanoseconds in 64 bits hold every time, as bounds begin in a footer's statistics."""
+
+_LIKE_A_URI = re.compile("[:?#@]")
+"""What is in a misspelt URI, which may hold a secret, and in hardly a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A file and what its footer says.
+
+    Args:
+        found: The file as a batch takes it over.
+        schema: Its columns.
+    """
+
+    found: FoundFile
+    schema: pa.Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory with the files that are a partition's.
+
+    Args:
+        store: The storage that it is in.
+        directory: Its path there; empty for the storage's root.
+        names: The files' names.
+        deeper: Files in directories of it, which an engine does not read from here.
+    """
+
+    store: ObjectStore
+    directory: str
+    names: tuple[str, ...]
+    deeper: tuple[str, ...] = ()
+
+    @property
+    def uri(self) -> str:
+        """The directory as a URI."""
+        return f"{self.store.uri}/{self.directory}".rstrip("/")
+
+    def path(self, name: str) -> str:
+        """The path of one of its files."""
+        return f"{self.directory}/{name}".lstrip("/")
+
+
+def open_directory(near: ObjectStore, directory: str) -> tuple[ObjectStore, str]:
+    """The directory in its storage; one of this machine is looked at first.
+
+    Args:
+        near: The warehouse's storage, whose credentials are used.
+        directory: An absolute path, or a URI.
+
+    Returns:
+        The storage and the directory's path in it.
+
+    Raises:
+        InvalidName: There is no such directory.
+    """
+    if "://" not in directory:
+        refuse_login(directory, "the directory to adopt")
+        directory = f"file://{directory}"
+    elif directory.startswith("file:"):  # from a person, who encodes
+        directory = unquote(directory)
+    if directory.startswith("file:"):
+        path = directory.removeprefix("file:").removeprefix("//")
+        if not path.startswith("/"):
+            raise InvalidName(
+                "the directory to adopt is not an absolute path: pass one that begins with /, or"
+                " a URI"
+            )
+        refuse_login(path, "the directory to adopt")
+        if not os.path.isdir(path):
+            shown = "as the one to adopt" if _LIKE_A_URI.search(path) else path
+            raise InvalidName(f"there is no directory {shown}: name one that holds Parquet files")
+    elif parse_uri(directory, "the directory to adopt").options:
+        raise InvalidName("the directory to adopt has options behind a ?: name the directory alone")
+    return near.place(directory)
+
+
+def data_files(store: ObjectStore, directory: str) -> list[str]:
+    """The paths of the Parquet files below a directory and from it, sorted, without what Hive and Spark hide.
+
+    Raises:
+        InvalidName: There are none, or they are a Delta, Iceberg or Hudi table's.
+    """
+    below = f"{directory}/" if directory else ""
+    paths = [info.path.removeprefix(below) for info in store.list(directory)]
+    refuse_logged(f"{store.uri}/{directory}".rstrip("/"), paths)
+    found = sorted(
+        path
+        for path in paths
+        if not any(is_hidden(step) for step in path.split("/")) and is_parquet(path)
+    )
+    if not found:
+        raise InvalidName(
+            f"{store.uri}/{directory} holds no Parquet files (*.parquet, *.parq, part-*): name the"
+            " directory above them"
+        )
+    return found
+
+
+class PlaceUnavailable(WarehouseUnavailable):
+    """A directory outside of the warehouse cannot be reached or read; the warehouse's own storage may well be."""
+
+
+@contextlib.contextmanager
+def looking_at(near: ObjectStore, uri: str) -> Iterator[None]:
+    """Tell a fault of a directory outside of the warehouse from one of the warehouse's own storage.
+
+    Args:
+        near: The warehouse's storage.
+        uri: The directory that the block looks at.
+
+    Raises:
+        PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
+        WarehouseUnavailable: It cannot be looked at, and is inside.
+    """
+    try:
+        yield
+    except WarehouseUnavailable as error:
+        if uri.startswith(f"{near.uri}/"):
+            raise
+        raise PlaceUnavailable(str(error)) from error
+
+
+def place_of(near: ObjectStore, location: str) -> Place:
+    """A directory as an engine reads it that is told of its location: all files directly in it that are not hidden.
+
+    Args:
+        near: The warehouse's storage, whose credentials are used.
+        location: The directory as the metastore has it.
+
+    Returns:
+        The directory.
+
+    Raises:
+        InvalidName: It is not in a kind of storage that is known here, or is a Delta, Iceberg or
+            Hudi table's.
+        PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
+    """
+    with looking_at(near, location):
+        store, directory = near.place(location)
+    below = f"{directory}/" if directory else ""
+    with looking_at(near, f"{store.uri}/{directory}"):
+        names = [info.path.removeprefix(below) for info in store.list(directory)]
+    refuse_logged(f"{store.uri}/{directory}".rstrip("/"), names)
+    seen = sorted(name for name in names if not any(map(is_hidden, name.split("/"))))
+    return Place(
+        store,
+        directory,
+        tuple(name for name in seen if "/" not in name),
+        tuple(name for name in seen if "/" in name),
+    )
+
+
+def inspect(place: Place, name: str) -> Inspected:
+    """Read a file for its checksum, and its footer for columns, rows and bounds.
+
+    Raises:
+        SchemaMismatch: It is no Parquet file, a link to one elsewhere, or has columns that no table
+            can have.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from airflow_sfx.frames.column_names import check_names
+    from airflow_sfx.frames.parquet.statistics import statistics_of
+
+    store, path = place.store, place.path(name)
+    if link_out(store, place.directory, path):
+        raise SchemaMismatch(
+            f"{place.uri}/{name} is a symbolic link to elsewhere, and whoever changes what it leads"
+            " to would change the batch: put the file itself there, or leave the link out"
+        )
+    try:
+        local = store.local_path(path)
+        if local is not None:  # a large file need not pass through memory
+            footer = pq.read_metadata(local)
+            with open(local, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+        else:
+            data = store.get(path) or b""
+            footer = pq.read_metadata(io.BytesIO(data))
+            digest, size = hashlib.sha256(data).hexdigest(), len(data)
+        schema = _plain(footer.schema.to_arrow_schema())
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        if short := resource_error(error, f"reading {place.uri}/{name}"):
+            raise short from error
+        raise SchemaMismatch(
+            f"{place.uri}/{name} is no Parquet file ({error}): move it elsewhere"
+        ) from error
+    try:
+        check_names(schema.names)
+    except InvalidName as error:
+        raise SchemaMismatch(f"{place.uri}/{name} cannot be adopted: {error}") from error
+    statistics = statistics_of(footer, schema.names)
+    return Inspected(
+        FoundFile(DataFile(name, size, footer.num_rows, digest, _etag(store, path)), statistics),
+        schema,
+    )
+
+
+def _etag(store: ObjectStore, path: str) -> str:
+    info = store.head(path)
+    return info.etag if info else ""
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema without categories, whose values a footer does not tell, and without what pandas noted."""
+    import pyarrow as pa
+
+    from airflow_sfx.frames.column_names import table_name
+
+    def plain(kind: Any) -> Any:
+        if isinstance(kind, pa.BaseExtensionType):
+            return plain(kind.storage_type)
+        return plain(kind.value_type) if isinstance(kind, pa.DictionaryType) else kind
+
+    known = [
+        field for field in schema if table_name(field.name) == field.name
+    ]  # the others have no type yet
+    return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in known])
+
+
+def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
+    """The schema that one scan can read all files as.
+
+    Args:
+        files: The files by URI.
+
+    Returns:
+        Every file's columns, with types that hold the values of all.
+
+    Raises:
+        SchemaMismatch: There is no such schema.
+    """
+    from airflow_sfx.frames.evolution.unify import scan_together, unify
+    from airflow_sfx.frames.parquet.plan import scan_type
+    from airflow_sfx.frames.types.hive import columns_of
+    from airflow_sfx.frames.types.logical import LogicalSchema
+
+    schemas: dict[str, pa.Schema] = {}  # the first file with each schema
+    for uri, file in files.items():
+        if not any(file.schema.equals(known) for known in schemas.values()):
+            _refuse_capitals(uri, file.schema)
+            schemas[uri] = file.schema
+    try:
+        schema = unify([LogicalSchema(one) for one in schemas.values()]).schema
+    except SchemaMismatch as error:
+        raise SchemaMismatch(
+            f"{', '.join(schemas)} do not have the same columns: {error}"
+        ) from error
+    columns_of(schema)  # refuses a type that no table can have
+    schema = _with_finest_times(files, schema)
+    for uri, one in schemas.items():
+        for field in one:
+            kind = schema.field(field.name).type
+            if not scan_together(field.type, kind):
+                raise SchemaMismatch(
+                    f"{uri} has the column {field.name!r} as {field.type} and other files as"
+                    f" {kind}: write them with one type, or adopt them as two tables"
+                )
+            if not _castable(field.type, scan_type(kind)):
+                raise SchemaMismatch(
+                    f"{uri} has the column {field.name!r} as {field.type}, which cannot be read as"
+                    " it lies: load the files and store them as a new table"
+                )
+    return schema
+
+
+def _with_finest_times(files: Mapping[str, Inspected], schema: pa.Schema) -> pa.Schema:
+    """The schema with nanoseconds where a file has them: microseconds, which hold more years, would cut them off.
+
+    Raises:
+        SchemaMismatch: Another file may have times that nanoseconds cannot hold.
+    """
+    import pyarrow as pa
+
+    for place, column in enumerate(schema):
+        kinds = {
+            uri: file.schema.field(column.name).type
+            for uri, file in files.items()
+            if column.name in file.schema.names
+        }
+        units = {uri: kind.unit for uri, kind in kinds.items() if pa.types.is_timestamp(kind)}
+        if "ns" not in units.values():
+            continue
+        for uri, unit in units.items():
+            if unit != "ns" and not _in_years_of_nanoseconds(files[uri], column.name):
+                raise SchemaMismatch(
+                    f"{uri} has times in {column.name!r} that nanoseconds, as other files have"
+                    " them, may not hold: write them with one unit, or load the files and store"
+                    " them as a new table"
+                )
+        kind: Any = column.type
+        schema = schema.set(place, column.with_type(pa.timestamp("ns", kind.tz)))
+    return schema
+
+
+def _in_years_of_nanoseconds(file: Inspected, column: str) -> bool:
+    known = file.found.statistics.get(column)
+    if known is None:
+        return False
+    if known.null_count == file.found.file.rows:
+        return True
+    bounds = (known.minimum, known.maximum)
+    return all(
+        isinstance(one, str) and _NANOSECONDS_FROM <= one < _NANOSECONDS_BEFORE for one in bounds
+    )
+
+
+def _castable(kind: Any, other: Any) -> bool:
+    import pyarrow as pa
+
+    try:
+        pa.nulls(0, kind).cast(other)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def _refuse_capitals(uri: str, schema: pa.Schema) -> None:
+    """Files are read by the names that Hive knows, which are in lower case."""
+    for name in schema.names:
+        if name != name.lower():
+            raise SchemaMismatch(
+                f"{uri} has the column {name!r}, and Hive knows names in lower case only: write the"
+                f" files with {name.lower()!r}, or load them and store them as a new table"
+            )

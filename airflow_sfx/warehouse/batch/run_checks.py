@@ -1,0 +1,128 @@
+"""Running the checks of a frame before its batch is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Number
+from typing import Any
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.manifest import CheckResult, Manifest
+
+_SHOWN_FAILURES = 8
+
+
+def run_checks(
+    frame: object,
+    checks: Sequence[Callable[[Any], object]],
+    before: Callable[[], Sequence[Manifest]],
+) -> tuple[CheckResult, ...]:
+    """Apply checks to a frame.
+
+    Args:
+        frame: The frame as the caller passed it.
+        checks: Callables that take the frame. None and True mean that it passed; False, or a text
+            that says what is wrong, that it failed; so does a failed ``assert``, whose message is
+            the text. Nothing else is an answer. Any other exception is the check's own failure and
+            is not caught. One that has a method ``compare`` is given the frame and the manifests of
+            the batches that are current. A pandera schema or model validates the frame.
+        before: Gives those manifests.
+
+    Returns:
+        What each found, in order.
+
+    Example:
+        >>> run_checks([1, 2], [lambda rows: len(rows) > 5], list)[0].passed
+        False
+    """
+    return tuple(_run(frame, check, before) for check in checks)
+
+
+def check_checks(checks: Sequence[object]) -> None:
+    """Refuse what is no check, before anything is written.
+
+    Raises:
+        InvalidName: One can be neither called nor compared with, and is no pandera schema.
+    """
+    for check in checks:
+        if not (callable(check) or hasattr(check, "compare") or _is_pandera(check)):
+            raise InvalidName(
+                f"checks= holds {check!r:.80}, which is no check: pass functions of the frame"
+            )
+
+
+def refuse_checks_of_stream(checks: Sequence[Callable[[Any], object]]) -> None:
+    """Refuse checks of a stream, which is gone once it has been written."""
+    if checks:
+        raise InvalidName(
+            "checks= needs a frame in memory, and this one is a stream that can be read once: store"
+            " it with publish=False, check load_dataframe(pin), then publish(pin)"
+        )
+
+
+def _run(
+    frame: object, check: Callable[[Any], object], before: Callable[[], Sequence[Manifest]]
+) -> CheckResult:
+    name = str(
+        getattr(check, "name", None) or getattr(check, "__name__", None) or type(check).__name__
+    )
+    try:
+        if _is_pandera(check):
+            answer: object = _validated(frame, check)
+        elif hasattr(check, "compare"):
+            answer = check.compare(frame, before())
+        else:
+            answer = check(frame)
+    except AssertionError as error:
+        return CheckResult(name, False, str(error) or "an assertion does not hold")
+    if isinstance(answer, str):
+        return CheckResult(name, not answer, answer)
+    return CheckResult(name, answer is None or _truth(answer, name))
+
+
+def _truth(answer: object, name: str) -> bool:
+    """Whether an answer is true, of one that can be true or false.
+
+    What merely counts as true is none: a list of what is wrong, the number of bad rows, a pair of
+    an answer and a text, or a coroutine that nobody has awaited would pass.
+
+    Raises:
+        InvalidName: It is something else.
+    """
+    refused = InvalidName(
+        f"the check {name} returned a {type(answer).__name__}, which is neither true nor false:"
+        " return True, False, None or a text that says what is wrong; of a column, return one"
+        " answer, as with .all()"
+    )
+    counts = isinstance(answer, Number) or hasattr(type(answer), "__len__")
+    if not isinstance(answer, bool) and (counts or not hasattr(type(answer), "__bool__")):
+        raise refused
+    try:
+        return bool(answer)
+    except (ValueError, TypeError) as error:  # a column of answers, one a row; pandas' NA
+        raise refused from error
+
+
+def _is_pandera(check: object) -> bool:
+    kind = check if isinstance(check, type) else type(check)
+    return any(base.__module__.partition(".")[0] == "pandera" for base in kind.__mro__)
+
+
+def _validated(frame: object, schema: Any) -> str:
+    """What a pandera schema finds wrong; empty for nothing."""
+    from pandera.errors import SchemaError, SchemaErrors
+
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases
+        rows = cases.to_dict("records") if hasattr(cases, "to_dict") else [{"check": str(error)}]
+        told = [
+            f"{row.get('column')}: {row.get('check')} fails for {row.get('failure_case')!r}"
+            for row in rows
+        ]
+        more = f"; and {len(told) - _SHOWN_FAILURES} more" if len(told) > _SHOWN_FAILURES else ""
+        return "; ".join(told[:_SHOWN_FAILURES]) + more
+    except SchemaError as error:
+        return str(error)
+    return ""

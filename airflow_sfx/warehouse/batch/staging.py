@@ -1,0 +1,124 @@
+"""Batches that are complete and wait to be published: found without reading every partition."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Container, Mapping, Sequence
+
+from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.serde import as_written
+from airflow_sfx.metastore.base import PartitionInfo
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.tombstones import (
+    Tombstone,
+    list_tombstones,
+    refuse_expired_writes,
+    refused_by,
+)
+
+_TAKEN_BACK = "-taken-back"
+
+
+def note_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
+    """Note that a pin's batches are complete and not published.
+
+    Args:
+        table: The table.
+        pin: The batches.
+        by: A name of whoever says so, where several may say the same; it is noted once.
+
+    Raises:
+        BatchNotFound: Writing them took so long that an erasure has given one up, which had not
+            seen this note.
+    """
+    path = f"{table.layout.staged}/{max(pin.batches.values())}-{by or uuid.uuid4().hex}.json"
+    table.store.put_if_absent(path, pin.to_json().encode())
+    try:
+        refuse_expired_writes(table, pin.entries)
+    except BatchNotFound:  # at this very moment: nobody may find later what was refused
+        table.store.put_if_absent(f"{path}{_TAKEN_BACK}", b"{}")
+        raise
+
+
+def staged_pins(
+    table: Table,
+    ledger: Ledger,
+    pointers: Mapping[str, PartitionInfo],
+    names: Container[str] | None = None,
+    known: Sequence[Tombstone] | None = None,
+) -> list[BatchPin]:
+    """The staged batches that have not been published since, oldest first.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        pointers: The metastore's pointers by partition name.
+        names: Of which partitions; None for all.
+        known: The notes of what is retired that count; None for all that the table has.
+
+    Returns:
+        One pin for each call that staged, of those of its partitions that still wait.
+    """
+    pins = noted_pins(table)
+    known = (list_tombstones(table) if known is None else known) if pins else ()
+    gone = refused_by(known)
+    waiting = [
+        {
+            name: batch
+            for name, batch in pin.batches.items()
+            if (names is None or name in names)
+            and (name, batch) not in gone
+            and not _published(ledger, name, batch, pointers)
+        }
+        for pin in pins
+    ]
+    return [table.pin(batches) for batches in waiting if batches]
+
+
+def noted_pins(table: Table) -> list[BatchPin]:
+    """Everything that was ever staged, published since or not, oldest first."""
+    there = {info.path for info in table.store.list(table.layout.staged)}
+    refused = {path for path in there if path.endswith(_TAKEN_BACK)}
+    paths = sorted(there - refused - {path.removesuffix(_TAKEN_BACK) for path in refused})
+    texts = map_concurrently(table.store.get, paths, table.store.readers)
+    return [_pin(table, data or b"", path) for path, data in zip(paths, texts, strict=True)]
+
+
+def _pin(table: Table, data: bytes, path: str) -> BatchPin:
+    with as_written(path):
+        pin = BatchPin.from_json(data.decode())
+        for name in pin.batches:
+            table.layout.partition(name)
+        return pin
+
+
+def waiting(
+    table: Table, ledger: Ledger, batches: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Those batches, by partition name and batch ID, that are staged and have not been published."""
+    noted = {item for pin in noted_pins(table) for item in pin.entries if item in batches}
+    pointers = (
+        table.pointers([table.layout.partition(name) for name in {name for name, _ in noted}])
+        if noted
+        else {}
+    )
+    return {(name, one) for name, one in noted if not _published(ledger, name, one, pointers)}
+
+
+def _published(
+    ledger: Ledger, name: str, batch_id: str, pointers: Mapping[str, PartitionInfo]
+) -> bool:
+    pointer = pointers.get(name)
+    if pointer is not None and pointer.batch_id == batch_id:
+        return True  # most that were staged are current, and their ledgers need not be read
+    for entry in ledger.newest_first(name, ledger.head(name, pointer.sequence if pointer else 0)):
+        if entry.batch_id == batch_id:
+            return True
+        if (
+            entry.newest < batch_id
+        ):  # IDs may run ahead of the clock, and the entry's time says nothing
+            return False
+    return False

@@ -1,0 +1,130 @@
+"""Directories of Delta, Iceberg and Hudi tables: a log says which of their files count, and all files together are wrong.
+
+Adopted as they lie they would bring back rows that were deleted, and every old version of those
+that were updated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, suppress
+
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.io.locations import is_below
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+
+_DELTA, _HUDI, _ICEBERG = "Delta Lake", "Apache Hudi", "Apache Iceberg"
+_LOGS = {"_delta_log": _DELTA, ".hoodie": _HUDI, "metadata": _ICEBERG}
+"""The directory of a table's log, below the table's own."""
+_HUDI_PARTITION = ".hoodie_partition_metadata"
+_ICEBERG_METADATA = (".metadata.json", ".metadata.json.gz")
+_NAMES = {"delta": _DELTA, "hudi": _HUDI, "iceberg": _ICEBERG}
+_READERS = {
+    _DELTA: "deltalake.DeltaTable(…).to_pyarrow_table()",
+    _HUDI: 'spark.read.format("hudi").load(…)',
+    _ICEBERG: "pyiceberg's table.scan().to_arrow()",
+}
+
+
+def refuse_logged(where: str, paths: Iterable[str]) -> None:
+    """Refuse a directory in which the log of such a table lies.
+
+    Args:
+        where: The directory, as a URI.
+        paths: The paths of its objects, from it.
+
+    Raises:
+        InvalidName: One belongs to a table format's log.
+
+    Example:
+        >>> refuse_logged("s3://b/sales", ["day=20161031/part-0.parquet", "metadata/readme.md"])
+        >>> refuse_logged("s3://b/sales", ["_delta_log/00000000000000000000.json"])
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: s3://b/sales is the directory of a table in Delta Lake format, whose log says which \
+files count: read it with its own reader, deltalake.DeltaTable(…).to_pyarrow_table(), and store the result with store_dataframe
+    """
+    found = next(filter(None, map(_format_of, paths)), None)
+    if found:
+        raise _refusal(f"{where} is the directory of a table in {found} format", found)
+
+
+def refuse_below_logs(near: ObjectStore, places: Iterable[str]) -> None:
+    """Refuse directories that lie inside of such a table, as the directories of its partitions do.
+
+    Credentials may be limited to the warehouse: nothing above it is looked at for its own
+    directories, and for others no more than these credentials may list.
+
+    Args:
+        near: The warehouse's storage, whose credentials are used.
+        places: The directories, as URIs.
+
+    Raises:
+        InvalidName: A log lies beside one, or above.
+        WarehouseUnavailable: A directory of the warehouse cannot be listed.
+    """
+
+    def look(above: str) -> None:
+        store, directory = near.place(above)
+        base = f"{directory}/" if directory else ""
+        for log in _LOGS:
+            with nullcontext() if is_below(above, near.uri) else suppress(WarehouseUnavailable):
+                refuse_logged(
+                    above, (info.path.removeprefix(base) for info in store.list(f"{base}{log}"))
+                )
+
+    map_concurrently(
+        look,
+        sorted({above for place in places for above in _looked_at(place, near.uri)}),
+        near.readers,
+    )
+
+
+def refuse_format(table: str, format_: str) -> None:
+    """Refuse a table that the metastore says is of such a format, wherever its files lie.
+
+    Args:
+        table: The table, for the message.
+        format_: What the metastore says; empty for plain files.
+
+    Raises:
+        InvalidName: It is of a table format.
+
+    Example:
+        >>> refuse_format("sales.items", "")
+    """
+    if format_:
+        name = _NAMES[format_]
+        raise _refusal(f"the metastore has {table} as a table in {name} format", name)
+
+
+def _refusal(what: str, name: str) -> InvalidName:
+    return InvalidName(
+        f"{what}, whose log says which files count: read it with its own reader, {_READERS[name]},"
+        " and store the result with store_dataframe"
+    )
+
+
+def _format_of(path: str) -> str | None:
+    *steps, name = path.split("/")
+    if steps and steps[-1] == "metadata" and name.endswith(_ICEBERG_METADATA):
+        return _ICEBERG
+    if name == _HUDI_PARTITION:
+        return _HUDI
+    return next((_LOGS[step] for step in steps if step != "metadata" and step in _LOGS), None)
+
+
+def _looked_at(place: str, root: str) -> Iterator[str]:
+    """The directories above one, of which those above the warehouse's root do not count for what is in it."""
+    inside = is_below(place, root)
+    return (above for above in _above(place) if not inside or is_below(above, root))
+
+
+def _above(place: str) -> Iterator[str]:
+    """The directories above one, as URIs, down from the storage's root."""
+    scheme, _, path = place.partition("://")
+    steps = path.strip("/").split("/")
+    root = f"{scheme}://" if scheme.startswith("s3") else f"{scheme}:///"
+    for count in range(1, len(steps)):
+        yield root + "/".join(steps[:count])

@@ -1,0 +1,440 @@
+"""What a store writes to: the table, made or changed to fit the frame, after everything has been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.partition import (
+    INTEGER_TYPES,
+    Partition,
+    PartitionKey,
+    partition_keys,
+    partition_list,
+    partitions_of,
+)
+from airflow_sfx.core.paths import PartitionStyle, TableLayout
+from airflow_sfx.core.schema import Column, Evolve
+from airflow_sfx.core.table import TableRef, refuse_hyphen
+from airflow_sfx.metastore.base import Metastore, TableInfo
+from airflow_sfx.metastore.table_properties import refuse_long
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.table.table import (
+    STYLE_PARAMETER,
+    Table,
+    adopted_from,
+    key_kinds_in,
+    noted_key_kinds,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A table that is about to be written.
+
+    Args:
+        ref: Its name.
+        store: Where its objects will be.
+        metastore: Where its pointers will be.
+        style: How a new table names partition directories.
+        existing: What the metastore has; None for a new table.
+        adopted: Whether something else made the table, and ``existing`` is how it is to be from now
+            on.
+        places: Directories outside of the table's own, as URIs, whose files are to be batches of
+            it.
+    """
+
+    ref: TableRef
+    store: ObjectStore
+    metastore: Metastore
+    style: PartitionStyle
+    existing: TableInfo | None
+    adopted: bool = False
+    places: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, ref: TableRef, store: ObjectStore, metastore: Metastore, style: PartitionStyle
+    ) -> Target:
+        """Look the table up."""
+        return cls(ref, store, metastore, style, metastore.get_table(ref))
+
+    def keys(
+        self, named: Sequence[str] | Mapping[str, str] | None, found: Sequence[PartitionKey]
+    ) -> tuple[PartitionKey, ...]:
+        """The table's partition keys.
+
+        Args:
+            named: The ``partition_keys=`` of the call.
+            found: The keys that the call implies.
+
+        Returns:
+            Those of the table; for a new one, those that the call implies.
+
+        Raises:
+            InvalidName: The table has other keys, or a new one would have a name that is for what
+                is there.
+        """
+        if self.existing is None:
+            self._refuse_new_hyphens(found)
+            return tuple(found)
+        have = [key.name for key in self.existing.keys]
+        if named is not None or len(found) != len(have):
+            wanted = (
+                [str(name).lower() for name in named]
+                if named is not None
+                else [key.name for key in found]
+            )
+            if wanted != have:
+                raise InvalidName(
+                    f"{self.ref} has {_listed('the partition key', have)} and this call"
+                    f" {_listed('the key', wanted)}: pass {len(have)} partition"
+                    f" value{'' if len(have) == 1 else 's'}"
+                    if have
+                    else (
+                        f"{self.ref} is not partitioned and this call has"
+                        f" {_listed('the key', wanted)}: leave it out"
+                    )
+                )
+        return self.existing.keys
+
+    def _refuse_new_hyphens(self, keys: Sequence[PartitionKey]) -> None:
+        refuse_hyphen(self.ref.table, "table")
+        for key in keys:
+            refuse_hyphen(key.name, "partition key")
+        if "-" in self.ref.database and self.ref.database not in self.metastore.databases():
+            refuse_hyphen(self.ref.database, "database")
+
+    def partition(
+        self, values: Sequence[object] | None, named: Sequence[str] | Mapping[str, str] | None
+    ) -> tuple[tuple[PartitionKey, ...], Partition]:
+        """The keys of the table and the one partition that ``partitions=`` names.
+
+        Args:
+            values: The argument; None for a table without partitions.
+            named: The ``partition_keys=`` of the call.
+
+        Returns:
+            The table's keys, and the partition.
+
+        Raises:
+            InvalidName: A value breaks a rule, or several partitions are named.
+        """
+        if values is None:
+            keys = self.keys(named, partition_keys(named, 0) if named else ())
+            if keys:
+                raise InvalidName(
+                    f"{self.ref} is partitioned by {', '.join(key.name for key in keys)}: pass"
+                    " partitions= with one value a key, or partition_by= with the frame's columns"
+                )
+            return keys, Partition()
+        given = partition_list(values)
+        flat = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+        count = len(flat)
+        (partition,) = partitions_of([flat], count, table=str(self.ref))
+        keys = self.keys(named, self._found(named, count))
+        self.refuse_bare_values()
+        for key, value in zip(keys, partition.values, strict=True):
+            key.check(value)
+        return keys, partition
+
+    def refuse_bare_values(self) -> None:
+        """Refuse a partition without a column of values where the table's keys are more than their Hive types say.
+
+        Raises:
+            InvalidName: There is such a key.
+        """
+        kinds = key_kinds_in(self.existing.parameters) if self.existing else {}
+        if kinds:
+            name, kind = next(iter(kinds.items()))
+            raise InvalidName(
+                f"the partition key {name!r} of {self.ref} holds {kind}, which a value alone does"
+                " not: pass a frame with such a column, and partition_by= with the table's keys"
+            )
+
+    def keys_of_columns(
+        self,
+        by: Sequence[str],
+        named: Sequence[str] | Mapping[str, str] | None,
+        schema: pa.Schema | None,
+    ) -> tuple[tuple[PartitionKey, ...], Mapping[str, str]]:
+        """The table's keys where ``partition_by=`` names columns of the frame.
+
+        Args:
+            by: The columns.
+            named: The ``partition_keys=`` of the call.
+            schema: The frame's schema; None of a frame without rows, of whose columns nothing is
+                written.
+
+        Returns:
+            The keys, and by name what they are that their Hive types do not say.
+
+        Raises:
+            InvalidName: The table has other keys.
+            SchemaMismatch: A column is of another type than the table's key.
+        """
+        from airflow_sfx.frames.schema.partition_values import kinds_of_keys
+        from airflow_sfx.frames.types.hive import key_type_of
+
+        columns = tuple(
+            PartitionKey(name, "string" if schema is None else key_type_of(schema.field(name).type))
+            for name in by
+        )
+        if named is None:
+            keys = self.keys(None, self._same_names(columns))
+        else:
+            given = partition_keys(named, len(by))
+            if [key.name for key in given] != [key.name for key in columns]:
+                raise InvalidName(
+                    f"partition_keys={list(named)!r} and partition_by={list(by)!r} differ: pass one"
+                    " of them"
+                )
+            keys = self.keys(named, given if isinstance(named, Mapping) else columns)
+        if schema is None:
+            return keys, {}
+        mine = kinds_of_keys(schema, by)
+        have = self._key_kinds(mine)
+        for key, column in zip(keys, columns, strict=True):
+            self._refuse_other_type(key, column, have.get(key.name), mine.get(key.name))
+        return keys, have
+
+    def _key_kinds(self, mine: Mapping[str, str]) -> Mapping[str, str]:
+        """What the table's keys are that their Hive types do not say.
+
+        A table that is new or empty takes those of the frame. One that a version made that did not
+        note them has what its batches have.
+        """
+        if self.existing is None or self.adopted:
+            return mine
+        have = key_kinds_in(self.existing.parameters)
+        if have or not mine:
+            return have
+        from airflow_sfx.warehouse.log.restore import key_kinds_in_batches
+
+        return key_kinds_in_batches(Table.of(self.existing, self.store, self.metastore))
+
+    def _same_names(self, found: tuple[PartitionKey, ...]) -> tuple[PartitionKey, ...]:
+        have = (
+            [key.name for key in self.existing.keys]
+            if self.existing
+            else [key.name for key in found]
+        )
+        if have != [key.name for key in found]:
+            raise InvalidName(
+                f"{self.ref} is partitioned by {have or 'nothing'} and partition_by= names"
+                f" {[key.name for key in found]}: name the table's keys, in their order"
+            )
+        return found
+
+    def _refuse_other_type(
+        self, key: PartitionKey, column: PartitionKey, have: str | None, mine: str | None
+    ) -> None:
+        """Refuse a column whose values would be others in the table's key: what both are beyond Hive's types counts, too."""
+        if have == mine and (column.type == key.type or {key.type, column.type} <= INTEGER_TYPES):
+            return
+        if have or (mine and key.type != "string"):
+            remedy = "convert the column, or store it in a table of its own"
+        else:
+            how = "astype(str)" if key.type == "string" else f'types={{"{key.name}": "{key.type}"}}'
+            remedy = f"convert the column, as with {how}"
+        raise SchemaMismatch(
+            f"the column {key.name!r} is {mine or column.type} and the partition key of {self.ref}"
+            f" is {have or key.type}: {remedy}",
+            table=str(self.ref),
+        )
+
+    def _found(
+        self, named: Sequence[str] | Mapping[str, str] | None, count: int
+    ) -> tuple[PartitionKey, ...]:
+        if self.existing is not None and named is None:
+            if len(self.existing.keys) != count:
+                raise InvalidName(
+                    f"{self.ref} has {len(self.existing.keys)} partition keys"
+                    f" ({', '.join(key.name for key in self.existing.keys) or 'none'}) and the call"
+                    f" names {count} values: a store writes one partition, with one value a key;"
+                    " use partition_by= for many partitions"
+                )
+            return self.existing.keys
+        return partition_keys(named, count)
+
+    def fit(
+        self,
+        keys: tuple[PartitionKey, ...],
+        columns: tuple[Column, ...],
+        *,
+        evolve: Evolve,
+        nameless: Collection[str] = (),
+    ) -> tuple[Column, ...]:
+        """The table's columns once the frame is in it.
+
+        Args:
+            keys: The table's partition keys.
+            columns: The frame's columns.
+            evolve: How the table's may change.
+            nameless: Those that hold an index without a name. Files have them, so that the frame
+                comes back as it was; a table gets no column of them, which nobody has named and a
+                frame of other rows may be without.
+
+        Returns:
+            The columns.
+
+        Raises:
+            SchemaMismatch: The frame does not fit, or the metastore cannot keep what a column is.
+            InvalidName: A column has the name of a partition key.
+        """
+        have = self.existing.columns if self.existing else ()
+        known = {column.name.lower() for column in have}
+        columns = tuple(
+            one for one in columns if one.name not in nameless or one.name.lower() in known
+        )
+        if not columns:
+            raise SchemaMismatch(
+                f"the frame has no columns but the partition keys: {self.ref} needs at least one"
+                " more"
+            )
+        names = {column.name.lower() for column in columns}
+        for key in keys:
+            if key.name in names:
+                raise InvalidName(
+                    f"the frame has a column named {key.name!r}, which is a partition key of"
+                    f" {self.ref}: drop the column, or pass partition_by=[{key.name!r}] instead of"
+                    " partitions="
+                )
+        fitting = self._merged(have, columns, evolve) if have else columns
+        if self.metastore.for_engines:
+            refuse_long(fitting, str(self.ref))
+        return fitting
+
+    def _merged(
+        self, have: tuple[Column, ...], columns: tuple[Column, ...], evolve: Evolve
+    ) -> tuple[Column, ...]:
+        from airflow_sfx.frames.evolution.evolve import merge_columns
+
+        try:
+            return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref))
+        except SchemaMismatch:
+            learned = self._learned(columns)
+            if learned is None:
+                raise
+        return merge_columns(learned, columns, evolve=evolve, table_name=str(self.ref))
+
+    def _learned(self, columns: Sequence[Column]) -> tuple[Column, ...] | None:
+        """The table's columns with what its batches say they are, where a version made it that did not note that.
+
+        It is noted now. None where that would not help a frame of these columns.
+        """
+        if self.existing is None or self.adopted:
+            return None
+        special = {column.name.lower() for column in columns if column.kind.parts}
+        silent = {
+            column.name.lower()
+            for column in self.existing.columns
+            if not column.kind and (column.name.lower() in special or self._may_be_open(column))
+        }
+        if not silent:
+            return None
+        from airflow_sfx.warehouse.log.restore import kinds_in_batches
+
+        kinds = kinds_in_batches(Table.of(self.existing, self.store, self.metastore), silent)
+        if not kinds:
+            return None
+
+        def note(now: TableInfo) -> TableInfo:
+            told = (
+                replace(one, kind=kinds.get(one.name.lower(), one.kind)) if not one.kind else one
+                for one in now.columns
+            )
+            return replace(now, columns=tuple(told))
+
+        return self.metastore.update_table(self.ref, note).columns
+
+    def _may_be_open(self, column: Column) -> bool:
+        """Whether an earlier version may have made a column text that had no value.
+
+        Its files have it as text, too: engines would fail at them once the table says another type.
+        """
+        return not self.metastore.for_engines and "string" in column.type.lower()
+
+    def open(
+        self,
+        keys: tuple[PartitionKey, ...],
+        columns: tuple[Column, ...],
+        key_kinds: Mapping[str, str] = MappingProxyType({}),
+    ) -> Table:
+        """The table as it is, or as it will be made: its paths are known before the metastore knows it."""
+        root = TableLayout.default_root(self.ref)
+        parameters = {STYLE_PARAMETER: self.style}
+        new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
+        info = self.existing or new
+        noted = {**adopted_from(self.places), **noted_key_kinds(key_kinds)}
+        known = replace(info, parameters={**info.parameters, **noted})
+        return Table.of(known, self.store, self.metastore)
+
+    def ensure(self, table: Table, columns: tuple[Column, ...], evolve: Evolve) -> None:
+        """Make the table, or bring its columns to what the frame needs, with nobody else's change lost.
+
+        Args:
+            table: What `open` gave.
+            columns: The table's columns once the frame is in it.
+            evolve: How they may change.
+
+        Raises:
+            InvalidName: Somebody else has made the table meanwhile, with other keys or another
+                layout.
+            SchemaMismatch: Somebody else has changed the columns meanwhile, and the frame does not
+                fit any more.
+        """
+        info = replace(self.existing, parameters=table.info.parameters) if self.existing else None
+        info = info or self.metastore.create_table(table.info)
+        if (info.keys, info.location, info.parameters) != (
+            table.info.keys,
+            table.info.location,
+            table.info.parameters,
+        ):
+            raise InvalidName(
+                f"somebody else has just made {self.ref} with the keys"
+                f" {[key.name for key in info.keys]}: look at it and store again; nothing was"
+                " published"
+            )
+        noted = self.existing is None or self.existing.parameters == info.parameters
+        if info.columns == columns and noted and not self.adopted:
+            return
+
+        from airflow_sfx.frames.evolution.evolve import merge_columns
+
+        def change(now: TableInfo) -> TableInfo:
+            mine = {column.name.lower() for column in columns}
+            theirs = tuple(column for column in now.columns if column.name.lower() not in mine)
+            kind: Evolve = "any" if evolve == "any" else "safe"
+            merged = merge_columns(
+                now.columns, columns + theirs, evolve=kind, table_name=str(self.ref)
+            )
+            self._refuse_other_units(columns, merged)
+            return replace(
+                now,
+                columns=merged,
+                location=info.location,
+                parameters={**now.parameters, **info.parameters},
+            )
+
+        self.metastore.update_table(self.ref, change)
+
+    def _refuse_other_units(self, written: Sequence[Column], merged: Sequence[Column]) -> None:
+        units = {column.name.lower(): column.kind.marks.unit for column in merged}
+        for column in written:
+            unit = column.kind.marks.unit
+            if unit and units[column.name.lower()] != unit:
+                raise SchemaMismatch(
+                    f"somebody else has just given {self.ref} the column {column.name!r} with"
+                    " another unit of time: store again; nothing was published"
+                )
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    return f"{what}{'' if len(names) == 1 else 's'} {', '.join(names) or '(none)'}"

@@ -1,0 +1,1 @@
+"""Tables, partitions and files that other engines made: adopt, add, reconcile."""

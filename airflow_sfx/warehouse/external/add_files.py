@@ -1,0 +1,179 @@
+"""Taking over files that lie somewhere already as batches: they stay where they are, untouched.
+
+Those in the table's own directories are copied, within the storage: retention deletes the
+directories of old batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.io.locations import is_below
+from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
+from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.parquet_files import (
+    Inspected,
+    Place,
+    common_schema,
+    inspect,
+    looking_at,
+)
+from airflow_sfx.warehouse.batch.table_formats import refuse_below_logs
+from airflow_sfx.warehouse.batch.target import Target
+from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.metastore_sync import hints
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Admit = Callable[[Table, Mapping[str, Head]], None]
+"""Raises where partitions with these heads are not to be taken over."""
+
+_READERS = 4
+
+
+def add_files(
+    target: Target,
+    keys: tuple[PartitionKey, ...],
+    places: Mapping[Partition, Place],
+    root: str,
+    operation: Operation,
+    author: Author,
+    admit: Admit,
+    progress: Progress | None = None,
+) -> BatchPin:
+    """Make files that lie somewhere the newest batches of partitions.
+
+    Args:
+        target: The table.
+        keys: Its partition keys.
+        places: Where each partition's files are.
+        root: The directory that most of them are in, as a URI: what lies below it may be read as
+            the table's from now on.
+        operation: What the ledger will call it.
+        author: Who and why.
+        admit: Is asked before anything is read, and again when it is written down.
+        progress: Is told how many files have been read.
+
+    Returns:
+        The pin of the batches.
+
+    Raises:
+        InvalidName: There are no files, or they are a Delta, Iceberg or Hudi table's.
+        SchemaMismatch: The files do not fit together, or do not fit the table.
+    """
+    from airflow_sfx.frames.schema.codec import schema_to_text
+    from airflow_sfx.frames.schema.kinds import assumed_marks, table_columns
+    from airflow_sfx.frames.types.hive import columns_of
+    from airflow_sfx.frames.types.logical import LogicalSchema
+
+    if target.existing is not None:
+        known = target.open(keys, target.existing.columns)
+        admit(known, _heads(known, places))
+    _refuse_parts_of_tables(target.store, places)
+    inspected = inspect_places(target.store, places, progress)
+    if not inspected:
+        raise InvalidName(
+            f"{', '.join(place.uri for place in places.values())} holds no files: store the table"
+            " instead"
+        )
+    schema = common_schema(inspected)
+    refuse_key_columns(schema, keys, target)
+    logical = LogicalSchema(schema, marks=assumed_marks(schema))
+    columns = target.fit(keys, table_columns(logical), evolve="safe")
+
+    target = replace(
+        target, places=tuple(_roots(target.open(keys, columns), root, places.values()))
+    )
+    table = target.open(keys, columns)
+    ledger = Ledger(table)
+    text = schema_to_text(logical)
+    batches = BatchWriter(
+        table, ledger, BatchContent(lambda: text, columns_of(schema), author.producer)
+    )
+    named = {table.layout.name(partition): place for partition, place in places.items()}
+    batches.claim(list(named))
+    for name, place in named.items():
+        files = [inspected[f"{place.uri}/{file}"].found for file in place.names]
+        if place.uri.startswith(f"{table.location}/"):
+            batches.copy_in(name, place.uri.removeprefix(f"{table.store.uri}/"), files)
+        else:
+            batches.take_over(name, place.uri, files)
+    manifests = batches.seal(staged=False)
+    target.ensure(table, columns, "safe")
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        admit(table, heads)
+        refuse_expired_writes(table, [(one.partition, one.batch_id) for one in manifests])
+        return [publish_change(manifest, operation) for manifest in manifests]
+
+    commit(table, ledger, batches.heads, plan, author)
+    return table.pin(batches.batches)
+
+
+def _roots(table: Table, root: str, places: Iterable[Place]) -> list[str]:
+    """The directories outside of the table's own that hold the places; those that are noted already are left out."""
+    new: list[str] = []
+    for uri in sorted(place.uri for place in places):
+        if not table.may_read(uri) and not any(is_below(uri, one) for one in new):
+            new.append(root if is_below(uri, root) else uri)
+    return new
+
+
+def _refuse_parts_of_tables(near: ObjectStore, places: Mapping[Partition, Place]) -> None:
+    uris = [place.uri for place in places.values()]
+    with looking_at(near, uris[0] if uris else near.uri):
+        refuse_below_logs(near, uris)
+
+
+def inspect_places(
+    near: ObjectStore, places: Mapping[Partition, Place], progress: Progress | None = None
+) -> dict[str, Inspected]:
+    """Look at every file of the places, by its URI.
+
+    Args:
+        near: The warehouse's storage.
+        places: The directories.
+        progress: Is told how many files have been read.
+
+    Returns:
+        The files.
+
+    Raises:
+        SchemaMismatch: One is no Parquet file, or has columns that no table can have.
+        PlaceUnavailable: One cannot be read, and is outside of the warehouse.
+    """
+
+    def look(item: tuple[Place, str]) -> Inspected:
+        with looking_at(near, item[0].uri):
+            return inspect(*item)
+
+    work = [(place, name) for place in places.values() for name in place.names]
+    found = map_concurrently(with_progress(look, len(work), progress), work, _READERS)
+    return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
+
+
+def refuse_key_columns(schema: pa.Schema, keys: Sequence[PartitionKey], target: Target) -> None:
+    """Raise `SchemaMismatch` where files have a partition key as a column."""
+    for key in keys:
+        if key.name in schema.names:
+            raise SchemaMismatch(
+                f"the files of {target.ref} have the partition key {key.name!r} as a column: write"
+                " them without it, or load them and store them as a new table"
+            )
+
+
+def _heads(table: Table, partitions: Mapping[Partition, Place]) -> dict[str, Head]:
+    names = [table.layout.name(partition) for partition in partitions]
+    pointers = table.pointers([table.layout.partition(name) for name in names])
+    return Ledger(table).heads(hints(names, pointers))

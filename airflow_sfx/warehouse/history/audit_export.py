@@ -1,0 +1,99 @@
+"""The audit trail as a batch-ID table of its own, a partition a day, so that it can be queried by SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.history.audit import AuditFilter, AuditReport
+
+if TYPE_CHECKING:
+    from airflow_sfx.core.pin import BatchPin
+    from airflow_sfx.warehouse.calls.storing import Storing
+
+DAY = "day"
+_WHO = (
+    "user",
+    "host",
+    "dag_id",
+    "run_id",
+    "task_id",
+    "map_index",
+    "try_number",
+    "run_type",
+    "logical_date",
+    "partition_key",
+)
+_WHAT = ("partition", "sequence", "batch_id", "previous", "at", "reason", "rows", "bytes", "commit")
+_NUMBERS = ("map_index", "try_number")
+_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("table_name", pa.string()),
+    ("partition_name", pa.string()),
+    ("operation", pa.string()),
+    ("sequence", pa.int64()),
+    ("batch_id", pa.string()),
+    ("previous", pa.string()),
+    ("at", pa.timestamp("us", tz="UTC")),
+    ("reason", pa.string()),
+    ("rows", pa.int64()),
+    ("bytes", pa.int64()),
+    ("commit_id", pa.string()),
+    *((name, pa.int32() if name in _NUMBERS else pa.string()) for name in _WHO),
+    (DAY, pa.string()),
+]
+_SCHEMA = pa.schema(_COLUMNS)
+_RENAMED = {"partition": "partition_name", "commit": "commit_id"}
+
+
+def whole_days(wanted: AuditFilter) -> AuditFilter:
+    """The same, from the first midnight in UTC to the last: an exported day is a whole one."""
+    until = wanted.until
+    if until is not None:
+        midnight = datetime.combine(until.date(), time(), UTC)
+        last = until.date() == date.max  # no day follows that
+        until = until if midnight == until or last else midnight + timedelta(days=1)
+    since = wanted.since and datetime.combine(wanted.since.date(), time(), UTC)
+    return replace(wanted, since=since, until=until)
+
+
+def export_changes(
+    warehouse: Storing, reports: Iterable[AuditReport], target: TableRef, reason: str
+) -> BatchPin | None:
+    """Store the changes of whole days as new batches of a table, a partition a day.
+
+    Args:
+        warehouse: The warehouse.
+        reports: What changed on these days, of all tables that are told of.
+        target: The table to store it in; its own changes are left out.
+        reason: Why, for the history.
+
+    Returns:
+        The pin of the days that were stored; None where nothing had changed.
+    """
+    rows = [
+        _row(report.table, entry)
+        for report in reports
+        if report.table != str(target)
+        for entry in report.entries
+    ]
+    if not rows:
+        return None
+    table = pa.Table.from_pylist(
+        sorted(rows, key=lambda row: (row["at"], row["table_name"])), schema=_SCHEMA
+    )
+    return warehouse.store_dataframe(
+        table, target.database, target.table, partition_by=[DAY], reason=reason
+    )
+
+
+def _row(table: str, entry: LedgerEntry) -> dict[str, Any]:
+    what = {_RENAMED.get(name, name): getattr(entry, name) for name in _WHAT}
+    who = {name: getattr(entry.producer, name) for name in _WHO}
+    day = entry.at.astimezone(UTC).strftime("%Y%m%d")
+    return {**what, **who, "table_name": table, "operation": entry.operation.value, DAY: day}

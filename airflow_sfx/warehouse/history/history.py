@@ -1,0 +1,126 @@
+"""History: what changed, when, by whom and why."""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.metastore_sync import hints, known_names, looks_are_few
+from airflow_sfx.warehouse.log.resolve import heads_to_read
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.tombstones import list_tombstones, versions
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Some of a partition's changes, and what has become of their batches.
+
+    Args:
+        entries: The changes, newest first.
+        more: Whether there are older ones.
+        current: The batch that is current now; None for none.
+        retired: The batches of these changes that nobody may refer to any more.
+        replaced: What took the place of those of which rows were erased, by batch ID.
+    """
+
+    entries: tuple[LedgerEntry, ...]
+    more: bool
+    current: str | None
+    retired: frozenset[str]
+    replaced: Mapping[str, str]
+
+
+def partition_history(
+    table: Table, ledger: Ledger, name: str, limit: int | None
+) -> list[LedgerEntry]:
+    """The changes of a partition, newest first.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        name: The partition's name.
+        limit: How many at the most; None for all.
+
+    Returns:
+        The entries in effect.
+
+    Raises:
+        PartitionNotFound: There never was such a partition.
+    """
+    return _first(ledger.newest_first(name, _head(table, ledger, name)), limit)
+
+
+def history_page(
+    table: Table, ledger: Ledger, name: str, limit: int, before: int | None
+) -> HistoryPage:
+    """A part of a partition's changes, for a person who turns pages.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        name: The partition's name.
+        limit: How many at the most.
+        before: Only changes with a lower number; None for the newest.
+
+    Returns:
+        The entries in effect, and what has become of their batches since.
+
+    Raises:
+        PartitionNotFound: There never was such a partition.
+    """
+    head = _head(table, ledger, name)
+    retired: set[str] = set()
+    found: list[LedgerEntry] = []
+    for entry in ledger.newest_first(name, head):
+        retired.update(
+            entry.retired
+        )  # a batch is retired after it was made: by an entry that was met before it
+        if before is None or entry.sequence < before:
+            found.append(entry)
+        if len(found) > limit:
+            break
+    instead = versions(list_tombstones(table))
+    ids = {one for entry in found for one in (entry.batch_id, entry.previous) if one}
+    replaced = {one: new.batch_id for one in ids if (new := instead.get((name, one)))}
+    return HistoryPage(
+        tuple(found[:limit]),
+        len(found) > limit,
+        head.batch_id,
+        frozenset((ids & retired) | replaced.keys()),
+        replaced,
+    )
+
+
+def _head(table: Table, ledger: Ledger, name: str) -> Head:
+    pointers = table.pointers([table.layout.partition(name)])
+    head = heads_to_read(table, ledger, [name], pointers)[name]
+    if head.entry is None:
+        raise table.missing(name, "has no history: it never had a batch")
+    return head
+
+
+def table_history(table: Table, ledger: Ledger, limit: int | None) -> list[LedgerEntry]:
+    """The changes of all partitions of a table, newest first.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        limit: How many at the most; None for all.
+
+    Returns:
+        The entries in effect, merged by time.
+    """
+    pointers = table.pointers(None)
+    names = known_names(table, ledger, pointers) if looks_are_few(table, pointers) else pointers
+    heads = ledger.heads(hints(names, pointers))
+    streams = [ledger.newest_first(name, head) for name, head in heads.items()]
+    return _first(heapq.merge(*streams, key=lambda entry: entry.at, reverse=True), limit)
+
+
+def _first(entries: Iterable[LedgerEntry], limit: int | None) -> list[LedgerEntry]:
+    return list(islice(entries, None if limit is None else min(limit, sys.maxsize)))

@@ -1,0 +1,1 @@
+"""Verify, repair, restore, and consistency checks."""

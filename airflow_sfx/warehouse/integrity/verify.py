@@ -1,0 +1,115 @@
+"""Verify: every file of a pin, its size, its checksum and its rows, and none beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.io.resource_limits import resource_error
+from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.warehouse.batch.data_files import batch_files
+from airflow_sfx.warehouse.table.table import Table
+
+_READERS = 4  # each holds one file in memory
+
+
+def verify_pin(table: Table, pin: BatchPin) -> VerifyReport:
+    """Read every file of a pin and compare it with the manifest.
+
+    Args:
+        table: The pin's table.
+        pin: The batches.
+
+    Returns:
+        What was read.
+
+    Raises:
+        BatchNotFound: A partition has no such batch.
+        InconsistentBatch: Something is missing, truncated, altered or added; ``problems`` names all
+            of it.
+    """
+    manifests = table.manifests(pin.batches)
+    work = [(manifest, file) for manifest in manifests for file in manifest.files]
+    problems = [
+        problem
+        for problem in map_concurrently(lambda item: _problem(table, *item), work, _READERS)
+        if problem
+    ]
+    problems += [
+        stray
+        for found in map_concurrently(lambda one: _strays(table, one), manifests, _READERS)
+        for stray in found
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004
+        raise InconsistentBatch(
+            f"{pin} is not as it was written: {'; '.join(problems[:3])}{more}. Roll the partition"
+            " back to a batch that verifies, or restore the objects",
+            problems=tuple(problems),
+            table=str(table.ref),
+            partition=pin.entries[0][0] if len(pin.entries) == 1 else None,
+        )
+    return VerifyReport(
+        pin, len(work), sum(m.rows for m in manifests), sum(m.bytes for m in manifests)
+    )
+
+
+def _problem(table: Table, manifest: Manifest, file: DataFile) -> str | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    store, directory = batch_files(table, manifest)
+    path = f"{directory}/{file.path}".lstrip("/")
+    data = wait_until_visible(store, lambda: store.get(path))
+    if data is None:
+        return f"{store.uri}/{path} is missing"
+    if len(data) != file.size:
+        return f"{store.uri}/{path} has {len(data)} bytes, not {file.size}"
+    if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
+        return f"{store.uri}/{path} has another content than was written"
+    try:
+        rows = pq.read_metadata(io.BytesIO(data)).num_rows
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        if short := resource_error(error, f"reading {store.uri}/{path}"):
+            raise short from error
+        return f"{store.uri}/{path} is no Parquet file: {error}"
+    return None if rows == file.rows else f"{store.uri}/{path} has {rows} rows, not {file.rows}"
+
+
+def _strays(table: Table, manifest: Manifest) -> list[str]:
+    """Files that something else has put into the batch's directory: engines that list it read them as well."""
+    if manifest.location:
+        return []  # an adopted directory may have held more than was taken over
+    directory = table.layout.batch_dir(manifest.partition, manifest.batch_id)
+    known = {file.path for file in manifest.files}
+    there = [info.path.removeprefix(f"{directory}/") for info in table.store.list(directory)]
+    return [
+        f"{table.store.uri}/{directory}/{path} is not in the manifest, and Hive and Spark read it"
+        " as well"
+        for path in there
+        if path not in known and not path.rpartition("/")[2].startswith(("_", "."))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What `verify` looked at; it raises `InconsistentBatch` when it finds something wrong.
+
+    Args:
+        pin: The pin.
+        files: How many files were read.
+        rows: How many rows they hold.
+        bytes: How many bytes they have.
+    """
+
+    pin: BatchPin
+    files: int
+    rows: int
+    bytes: int

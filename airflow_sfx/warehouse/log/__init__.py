@@ -1,0 +1,1 @@
+"""The history of partitions: commits, heads, and the metastore kept in step."""

@@ -1,0 +1,489 @@
+"""Reading and appending to the ledgers of a table's partitions.
+
+Appending, finding the head and reading the newest entries cost the same after ten thousand entries
+as after one: the metastore's pointer says how far a ledger had come (the hint), entries are
+numbered without gaps, so the last one is found by looking one further, two further, four further,
+and each entry names the one that was in effect before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import random
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
+from airflow_sfx.core.garbage import seldom_collected
+from airflow_sfx.core.io.decompression import decompress
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
+from airflow_sfx.storage.base import ObjectInfo
+from airflow_sfx.storage.concurrency import MANY, map_concurrently, put_all
+from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.warehouse.table.table import Table
+
+_POLL_SECONDS = (0.002, 0.05)
+_PREFETCH = 64
+_ROUNDED = timedelta(seconds=1)
+"""S3 tells the second in which an object was written."""
+_PARTITION = re.compile(r'"partition":("(?:[^"\\]|\\.)*")')
+_BUNDLES = 4
+"""How many commits of many partitions are looked for among the heads of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a ledger has come.
+
+    Args:
+        last: The number of the last entry, in effect or not; 0 for none.
+        entry: The entry in effect; None for none.
+        latest: The time of the last entry, in effect or not.
+        undecided: Whether the last entry's commit is not decided yet. Nothing may be appended
+            before it is: the new entry could not tell which one is in effect before it.
+    """
+
+    last: int = 0
+    entry: LedgerEntry | None = None
+    latest: datetime | None = None
+    undecided: bool = False
+
+    @property
+    def batch_id(self) -> str | None:
+        """The current batch; None where there is none."""
+        return self.entry.batch_id if self.entry else None
+
+    @property
+    def newest(self) -> str:
+        """The greatest batch ID that the partition has had; empty for none."""
+        return self.entry.newest if self.entry else ""
+
+
+class Ledger:
+    """The ledgers of one table.
+
+    Args:
+        table: The table.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._store = table.store
+        self._layout = table.layout
+        self._table = str(table.ref)
+        self._decided: dict[str, bool] = {}
+
+    def read(self, name: str, sequence: int) -> LedgerEntry | None:
+        """One entry of a partition's ledger; None if there is none of that number."""
+        path = self._layout.entry(name, sequence)
+        data = self._store.get(path)
+        if data is None:
+            return None
+        entry = LedgerEntry.from_text(data.decode(errors="replace"), path)
+        if (entry.partition, entry.sequence) != (name, sequence):
+            raise InconsistentBatch(
+                f"the ledger entry {path} belongs elsewhere: it was moved or copied", partition=name
+            )
+        return entry
+
+    def named(self, name: str, sequence: int) -> LedgerEntry:
+        """One entry of a partition's ledger that another entry, or the metastore's pointer, names.
+
+        Raises:
+            InconsistentBatch: It was removed.
+        """
+        return self._present(name, sequence, {})
+
+    def append(self, *entries: LedgerEntry) -> bool:
+        """Write entries of one commit whose numbers are not taken; True if all of them are there now.
+
+        The first goes first: of two writers of the same partitions, one stops there and has nothing
+        to take back. Many are written in one object, too, so that an audit need not read each.
+        """
+        texts = [one.to_text() for one in entries]
+        paths = [self._layout.entry(one.partition, one.sequence) for one in entries]
+        objects = [(path, text.encode()) for path, text in zip(paths, texts, strict=True)]
+        if len(entries) >= MANY:
+            bundle = gzip.compress("\n".join(texts).encode(), 1, mtime=0)
+            objects.append((self._layout.entries(entries[0].commit), bundle))
+        return all(put_all(self._store, objects, led=True))
+
+    def group(
+        self, commit: str, names: Collection[str] | None = None
+    ) -> dict[tuple[str, int], LedgerEntry]:
+        """The entries of a commit of many partitions, by partition and number; none where they are not in one object.
+
+        They are those that were to be written: `in_effect` says whether they were. ``names``: of
+        these partitions only.
+        """
+        path = self._layout.entries(commit)
+        data = self._store.get(path)
+        if data is None:
+            return {}
+        try:
+            lines = decompress(data, gzip=True).decode().splitlines()
+        except ValueError as error:
+            raise InconsistentBatch(
+                f"{path} was altered after it was written: {error}; restore it"
+            ) from error
+        with seldom_collected():
+            found = [
+                LedgerEntry.from_text(line, path)
+                for line in lines
+                if names is None or _partition_of(line) in names
+            ]
+            return {(one.partition, one.sequence): one for one in found}
+
+    def head(self, name: str, hint: int = 0) -> Head:
+        """How far a ledger has come, without waiting for anybody.
+
+        Args:
+            name: The partition's name.
+            hint: The number of an entry that exists, as the metastore's pointer tells; 0 if it
+                tells none.
+
+        Returns:
+            The head. An entry whose commit is not decided yet is not in effect.
+        """
+        return self._head(name, self._last(name, hint))
+
+    def heads(self, hints: dict[str, int]) -> dict[str, Head]:
+        """The heads of several partitions, by name."""
+        if len(hints) == 1 and self._store.readers > 1:
+            ((name, hint),) = hints.items()
+            return {name: self._head_at_once(name, hint)}
+        return dict(
+            zip(
+                hints,
+                map_concurrently(lambda item: self.head(*item), hints.items(), self._store.readers),
+                strict=True,
+            )
+        )
+
+    def _head_at_once(self, name: str, hint: int) -> Head:
+        """As `head`, both requests of the usual case side by side: the hint's entry, and none behind it."""
+        with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:
+            likely = pool.submit(self._head, name, hint)
+            last = self._last(name, hint)
+            return likely.result() if last == hint else self._head(name, last)
+
+    def likely_heads(self, hints: dict[str, int]) -> dict[str, Head]:
+        """As `heads`, without a look past the entries that the metastore's pointers name.
+
+        For writers: whoever appends to a ledger that has come further is refused, and looks again.
+        """
+        known = self._bundled([item for item in hints.items() if item[1]])
+
+        def likely(item: tuple[str, int]) -> Head:
+            return self._head(*item, known.get(item)) if item[1] else self.head(*item)
+
+        return dict(
+            zip(hints, map_concurrently(likely, hints.items(), self._store.readers), strict=True)
+        )
+
+    def _bundled(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], LedgerEntry]:
+        """Those entries, by partition and number, that commits of many partitions wrote and that are all in one object."""
+        found: dict[tuple[str, int], LedgerEntry] = {}
+        rest = list(wanted)
+        for _ in range(_BUNDLES):
+            if len(rest) < MANY:
+                break
+            item = rest.pop(
+                len(rest) // 2
+            )  # at the ends, where the latest days are, partitions are written anew alone
+            sample = self.read(*item)
+            if sample is None:
+                continue
+            found[item] = sample
+            if sample.group and self.in_effect(sample):
+                with contextlib.suppress(
+                    InconsistentBatch
+                ):  # an audit tells; the entries themselves are there
+                    group = self.group(sample.commit, {name for name, _ in rest})
+                    found |= {one: group[one] for one in rest if one in group}
+                    rest = [one for one in rest if one not in group]
+        return found
+
+    def continued(self, hints: Mapping[str, int]) -> list[str]:
+        """The partitions whose ledgers have an entry, in effect or not, after the one that is known.
+
+        Args:
+            hints: The number of the entry that is known, by partition name; 0 for none.
+        """
+
+        def longer(item: tuple[str, int]) -> bool:
+            return self._store.head(self._layout.entry(item[0], item[1] + 1)) is not None
+
+        found = zip(
+            hints, map_concurrently(longer, hints.items(), self._store.readers), strict=True
+        )
+        return [name for name, is_longer in found if is_longer]
+
+    def settle(self, name: str, hint: int = 0) -> Head:
+        """As `head`, after every commit that touches the partition is decided.
+
+        Waits while the commit of a living writer is under way. One whose lease is over is decided
+        against, which is safe at any time: its writer finds out and begins again. A lease is over
+        when the clocks say so, and for who has waited for all of it in any case: the writer's clock
+        may have been ahead.
+        """
+        met: dict[str, float] = {}
+        while True:
+            head = self._head(name, self._last(name, hint))
+            if not head.undecided:
+                return head
+            entry = self._present(name, head.last, {})
+            waited = time.monotonic() - met.setdefault(entry.commit, time.monotonic())
+            end, seconds = self._lease(entry)
+            if datetime.now(UTC) > end or waited > seconds:
+                self.decide(entry.commit, committed=False)
+            else:
+                time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311
+            hint = head.last
+
+    def settled(self, heads: Mapping[str, Head], *, again: bool) -> dict[str, Head]:
+        """Heads to which something can be appended.
+
+        Args:
+            heads: Heads as last seen, by partition name.
+            again: Whether to look at all of them anew, or only at those that were undecided.
+
+        Returns:
+            The heads, every commit decided.
+        """
+        due = {name: head for name, head in heads.items() if again or head.undecided}
+        return {
+            **heads,
+            **dict(
+                zip(
+                    due,
+                    map_concurrently(lambda item: self.settle(item[0], item[1].last), due.items()),
+                    strict=True,
+                )
+            ),
+        }
+
+    def in_effect(self, entry: LedgerEntry) -> bool | None:
+        """Whether an entry counts; None while its commit is not decided."""
+        return self.took_effect(entry.commit) if entry.group else True
+
+    def took_effect(self, commit: str) -> bool | None:
+        """Whether a commit of several partitions did; None while it is not decided."""
+        if commit not in self._decided:
+            decision = self._decision(commit)
+            if decision is None:
+                return None
+            self._decided[commit] = decision
+        return self._decided[commit]
+
+    def decide(self, commit: str, *, committed: bool) -> bool:
+        """Decide a commit of several partitions, once and for all.
+
+        Args:
+            commit: The commit.
+            committed: What to decide, unless somebody was first.
+
+        Returns:
+            What was decided.
+        """
+        try:
+            self._store.put_if_absent(
+                self._layout.decision(commit), compact({"committed": committed}).encode()
+            )
+        except WarehouseUnavailable:  # perhaps only the answer was lost
+            if self._decision(commit) is None:
+                raise
+        decision = wait_until_visible(self._store, lambda: self._decision(commit))
+        if decision is None:
+            raise InconsistentBatch(f"the decision of the commit {commit} is gone: it was removed")
+        self._decided[commit] = decision
+        return decision
+
+    def members(self, commit: str) -> dict[str, int]:
+        """The partitions that a commit covers, by name, with the numbers of its entries; none if it was never noted."""
+        path = self._layout.commit(commit)
+        data = wait_until_visible(self._store, lambda: self._store.get(path))
+        changes = [] if data is None else member(parse_object(data, path), "changes", list, path)
+        with as_written(path):
+            return dict(self.change(one) for one in changes)
+
+    def change(self, noted: Sequence[object]) -> tuple[str, int]:
+        """The partition's name and the entry's number of a change as a commit notes it; `ValueError` where it is none."""
+        name, sequence = noted[:2]
+        if not isinstance(name, str) or not isinstance(sequence, int) or not 0 < sequence < 1 << 63:
+            raise ValueError(f"{noted!r:.80} is no change of a partition")
+        self._layout.partition(name)
+        return name, sequence
+
+    def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
+        """The entries in effect, newest first; read many at a time, and no more than the caller takes."""
+        due, last, ahead = head.entry, head.last, 1
+        known: dict[int, LedgerEntry] = {}
+        while due is not None:
+            yield due
+            if not due.parent:
+                return
+            if due.parent not in known:
+                last, ahead = due.parent, min(ahead * 4, _PREFETCH)
+                numbers = range(max(1, last - ahead + 1), last + 1)
+                found = map_concurrently(
+                    lambda number: self.read(name, number), numbers, self._store.readers
+                )
+                known = {entry.sequence: entry for entry in found if entry is not None}
+            due = self._present(name, due.parent, known)
+
+    def last_move(self, name: str, head: Head) -> LedgerEntry | None:
+        """The entry since which what is current is so; None for a partition without entries."""
+        if head.entry is None or head.entry.moved:
+            return head.entry
+        return next((entry for entry in self.newest_first(name, head) if entry.moved), head.entry)
+
+    def last_moves(self, heads: Mapping[str, Head]) -> list[LedgerEntry]:
+        """As `last_move`, of all partitions that have entries."""
+        stayed = [name for name, head in heads.items() if head.entry and not head.entry.moved]
+        found = map_concurrently(
+            lambda name: self.last_move(name, heads[name]), stayed, self._store.readers
+        )
+        entries = {
+            **{name: head.entry for name, head in heads.items()},
+            **dict(zip(stayed, found, strict=True)),
+        }
+        return [entry for entry in entries.values() if entry]
+
+    def passed(self, entry: LedgerEntry, known: int) -> list[LedgerEntry]:
+        """An entry in effect, and those before it back to the one of a number, newest first; not all of a great many."""
+        found = [entry]
+        while found[-1].parent > known and len(found) < _PREFETCH:
+            found.append(self._present(entry.partition, found[-1].parent, {}))
+        return found
+
+    def as_of(self, name: str, head: Head, at: datetime) -> LedgerEntry | None:
+        """The entry that was in effect at a time; None if there was none yet. Reads as many as the logarithm of all."""
+        now = datetime.now(UTC)
+        if head.entry is None or self._made_at(head.entry, now) <= at:
+            return head.entry
+        before, after = 0, head.entry.sequence  # times only grow along the numbers
+        while after - before > 1:
+            middle = (before + after) // 2
+            entry = self._present(name, middle, {})
+            before, after = (middle, after) if self._made_at(entry, now) <= at else (before, middle)
+        return self._effective(name, before)
+
+    def _made_at(self, entry: LedgerEntry, now: datetime) -> datetime:
+        """When an entry was made; storage is asked only of one from the future, and of its commit, which has one time."""
+        return (
+            entry.at
+            if entry.at <= now
+            else made_at(entry.at, self._store.head(self._layout.commit(entry.commit)), now)
+        )
+
+    def names(self) -> list[str]:
+        """The names of all partitions that have a ledger."""
+        depth = len(self._layout.keys)
+        if not depth:
+            return [""] if self._store.list_directories(self._layout.ledgers) else []
+        found = [""]
+        for _ in range(depth):
+            found = [
+                f"{above}/{name}".lstrip("/")
+                for above in found
+                for name in self._store.list_directories(
+                    f"{self._layout.ledgers}/{above}".rstrip("/")
+                )
+            ]
+        return found
+
+    def _last(self, name: str, hint: int) -> int:
+        def exists(number: int) -> bool:
+            return self._store.head(self._layout.entry(name, number)) is not None
+
+        low, step = hint, 1
+        while exists(low + step):
+            low, step = low + step, step * 2
+        high = low + step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if exists(middle) else (low, middle)
+        return low
+
+    def _head(self, name: str, last: int, final: LedgerEntry | None = None) -> Head:
+        if not last:
+            return Head()
+        final = final or self._present(name, last, {})
+        effect = self.in_effect(final)
+        return Head(
+            last,
+            final if effect else self._effective(name, final.parent),
+            final.at,
+            undecided=effect is None,
+        )
+
+    def _effective(self, name: str, sequence: int) -> LedgerEntry | None:
+        while sequence:
+            entry = self._present(name, sequence, {})
+            if self.in_effect(entry):
+                return entry
+            sequence = entry.parent
+        return None
+
+    def _present(self, name: str, sequence: int, known: dict[int, LedgerEntry]) -> LedgerEntry:
+        entry = known.get(sequence) or wait_until_visible(
+            self._store, lambda: self.read(name, sequence)
+        )
+        if entry is None:
+            raise InconsistentBatch(
+                f"the ledger of {name or 'the table'} has no entry {sequence}:"
+                f" {self._layout.entry(name, sequence)} was removed; restore it",
+                table=self._table,
+                partition=name,
+            )
+        return entry
+
+    def _decision(self, commit: str) -> bool | None:
+        path = self._layout.decision(commit)
+        data = self._store.get(path)
+        return None if data is None else member(parse_object(data, path), "committed", bool, path)
+
+    def _lease(self, entry: LedgerEntry) -> tuple[datetime, int]:
+        """Until when a commit's lease is by its writer's clock, and how many seconds it has."""
+        path = self._layout.commit(entry.commit)
+        data = self._store.get(path)
+        if data is None:
+            return entry.at, 0
+        record = parse_object(data, path)
+        seconds = member(
+            record, "lease_seconds", int, path
+        )  # fewer than it has, where the entry's time is ahead of the clock
+        with as_written(path):
+            end = moment(record, "at", path) + timedelta(seconds=seconds)
+        return end, optional(record, "wait_seconds", int, path) or max(seconds, 0)
+
+
+def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
+    """When a change was made: by its writer's clock, or by the storage's where that clock showed a time that is yet to come.
+
+    Args:
+        at: The change's time.
+        noted: The note of its commit, as the storage has it; None if it is gone.
+        now: The time now.
+
+    Example:
+        >>> at, now = datetime(2016, 11, 1, 13, tzinfo=UTC), datetime(2016, 11, 1, 12, tzinfo=UTC)
+        >>> made_at(at, ObjectInfo("", 0, "", now - timedelta(minutes=5)), now).isoformat()
+        '2016-11-01T11:55:01+00:00'
+    """
+    if at <= now or noted is None or noted.modified is None:
+        return at
+    return min(at, noted.modified + _ROUNDED)
+
+
+def _partition_of(line: str) -> str:
+    """The partition of an entry's text, which is found sooner than all of the entry is read."""
+    found = _PARTITION.search(line)
+    return str(json.loads(found[1])) if found else ""

@@ -1,0 +1,202 @@
+"""How the metastore's pointers stand to the ledgers: at one with them, behind, or moved by something else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from airflow_sfx.core.io.locations import normalized
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.metastore.base import PartitionInfo
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.table.table import Table
+
+MOST_LOOKS = 64
+"""For up to so many partitions a read asks ledgers whether the metastore is behind them, wherever they are."""
+
+
+def expected_location(table: Table, entry: LedgerEntry) -> str:
+    """Where an entry in effect puts its partition."""
+    return entry.location or table.batch_location(entry.partition, entry.batch_id)
+
+
+def is_out_of_sync(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
+    """Whether the metastore has not been told of the entry in effect."""
+    return (pointer.sequence if pointer else 0) < entry.sequence
+
+
+def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[str, int]:
+    """How far each ledger had come when the metastore was told last; 0 where it does not have the partition.
+
+    Args:
+        names: The partitions' names.
+        pointers: The metastore's pointers by partition name.
+    """
+    return {name: pointers[name].sequence if name in pointers else 0 for name in names}
+
+
+def looks_are_few(table: Table, names: Collection[str]) -> bool:
+    """Whether a read can afford to ask each partition's ledger if the metastore is behind it.
+
+    In a directory that is a system call for each, at a server a request.
+    """
+    return table.store.readers == 1 or len(names) <= MOST_LOOKS
+
+
+def known_names(table: Table, ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[str]:
+    """The names of all partitions that the metastore or a ledger has, sorted."""
+    return sorted({*ledger.names(), *pointers})
+
+
+def all_heads(table: Table, ledger: Ledger) -> dict[str, Head]:
+    """The heads of all partitions that the metastore or a ledger has, by partition name."""
+    pointers = table.pointers(None)
+    return ledger.heads(hints(known_names(table, ledger, pointers), pointers))
+
+
+def foreign_changes(
+    table: Table, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head]
+) -> dict[str, PartitionInfo]:
+    """The pointers that something else than this package has put where they are.
+
+    Args:
+        table: The table.
+        pointers: The metastore's pointers by partition name.
+        heads: The heads of these partitions.
+
+    Returns:
+        Those pointers, by partition name.
+    """
+    return {
+        name: info
+        for name, info in pointers.items()
+        if _moved(table, info, _put_by(table, info, heads[name]))
+    }
+
+
+def beside_our_batches(table: Table, name: str, info: PartitionInfo) -> bool:
+    """Whether a pointer is at a directory where this package keeps the batches of its partition.
+
+    Args:
+        table: The table.
+        name: The partition's name.
+        info: The pointer.
+    """
+    if not info.batch_id:
+        return False
+    ours = normalized(table.batch_location(name, info.batch_id))
+    return normalized(info.location).rpartition("/")[0] == ours.rpartition("/")[0]
+
+
+def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those batches, by partition name and batch ID, that the metastore points at: into their directories, whoever put it so."""
+    if not batches:
+        return set()
+    used: set[str] = set()
+    locations = [info.location for info in table.pointers(None).values()]
+    locations += [refused.location for refused in table.metastore.refused_partitions(table.ref)]
+    for location in locations:
+        place = normalized(location)
+        while place and place not in used:  # the directory, and all above it
+            used.add(place)
+            place = place.rpartition("/")[0]
+    return {item for item in batches if normalized(table.batch_location(*item)) in used}
+
+
+def suspects(table: Table, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
+    """The pointers that are not where their own note says: those that something else moved are among them.
+
+    The ledgers need not be asked of the others, of which a table may have ten thousand.
+    """
+    return {
+        name: info
+        for name, info in pointers.items()
+        if not info.sequence
+        or normalized(info.location) != normalized(table.batch_location(name, info.batch_id))
+    }
+
+
+def _put_by(table: Table, info: PartitionInfo, head: Head) -> LedgerEntry | None:
+    """The entry that put a pointer where it is, as its note says; the one in effect where it has none."""
+    entry = head.entry
+    if entry is None or info.sequence == 0 or info.sequence >= entry.sequence:
+        return entry
+    return (
+        Ledger(table).read(entry.partition, info.sequence) or entry
+    )  # the metastore was not told of the last ones
+
+
+def _moved(table: Table, info: PartitionInfo, entry: LedgerEntry | None) -> bool:
+    if entry is not None and info.location == expected_location(table, entry):
+        return False  # as nearly all are: spellings need not be compared
+    place = normalized(info.location)
+    if place == normalized(table.batch_location("", None)):
+        return False  # just added, and on its way
+    if info.sequence == 0:  # added, or dropped and added again, without our note
+        return entry is None or place != normalized(expected_location(table, entry))
+    if entry is None or info.sequence != entry.sequence:
+        return False
+    return place != normalized(expected_location(table, entry))
+
+
+_READERS = 16
+
+
+def heads_and_behind(
+    table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
+) -> tuple[dict[str, Head], list[LedgerEntry]]:
+    """Heads, and the entries in effect that the metastore has not been told of.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        names: The partitions' names.
+        pointers: The metastore's pointers by partition name.
+
+    Returns:
+        Heads by partition name; and the entries of those that are behind, but for what something
+        else has moved.
+    """
+    heads = ledger.heads(hints(names, pointers))
+    behind = [
+        head.entry
+        for name, head in heads.items()
+        if head.entry and is_out_of_sync(head.entry, pointers.get(name))
+    ]
+    if behind:
+        foreign = foreign_changes(
+            table, {name: pointers[name] for name in names if name in pointers}, heads
+        )
+        behind = [entry for entry in behind if entry.partition not in foreign]
+    return heads, behind
+
+
+def with_co_committed(
+    table: Table, ledger: Ledger, behind: Sequence[LedgerEntry], known: Mapping[str, int]
+) -> list[LedgerEntry]:
+    """Entries, and those of the same commits that are behind as well.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        behind: Entries in effect that the metastore has not been told of.
+        known: By partition name, the number of the entry that it was told of last: commits of
+            several partitions since then count, too, though another one of the partition came after
+            them.
+
+    Returns:
+        The entries, and their mates.
+    """
+    passed = map_concurrently(
+        lambda entry: ledger.passed(entry, known.get(entry.partition, 0)), behind, _READERS
+    )
+    commits = sorted({entry.commit for entries in passed for entry in entries if entry.group})
+    members = {
+        name for changed in map_concurrently(ledger.members, commits, _READERS) for name in changed
+    }
+    mates = sorted(members - {entry.partition for entry in behind})
+    if not mates:
+        return list(behind)
+    pointers = table.pointers([table.layout.partition(name) for name in mates])
+    _, late = heads_and_behind(table, ledger, mates, pointers)
+    return [*behind, *late]

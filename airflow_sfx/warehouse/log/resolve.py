@@ -1,0 +1,272 @@
+"""Which batches are current, were current at a time, or were asked for by name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.validation import zoned
+from airflow_sfx.metastore.base import PartitionInfo
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.commit import move_pointers
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.metastore_sync import (
+    MOST_LOOKS,
+    heads_and_behind,
+    hints,
+    is_out_of_sync,
+    known_names,
+    looks_are_few,
+    with_co_committed,
+)
+from airflow_sfx.warehouse.table.table import Table
+
+_READERS = 16
+_log = logging.getLogger(__name__)
+
+
+def current_batches(
+    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None, *, to_load: bool
+) -> dict[str, str]:
+    """The current batch of each partition.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        partitions: Which; None for all that have one, as the metastore had them at one moment.
+        to_load: Whether their manifests will be read next.
+
+    Returns:
+        Batch IDs by partition name.
+
+    Raises:
+        PartitionNotFound: A named partition has no batch.
+    """
+    if partitions is None or len(partitions) > MOST_LOOKS:
+        found = _as_the_metastore_has_it(table, ledger, partitions)
+    else:
+        names = [table.layout.name(partition) for partition in partitions]
+        pointers = table.pointers(partitions)
+        if to_load:  # the ledgers nearly always have what the metastore has
+            table.expect(
+                [(name, info.batch_id) for name, info in pointers.items() if info.batch_id]
+            )
+        heads = heads_to_read(table, ledger, names, pointers)
+        seen = _at_one_moment(ledger, heads, {}, hints(names, pointers))
+        found = {name: head.batch_id for name, head in seen.items()}
+    for partition in partitions or ():
+        name = table.layout.name(partition)
+        if found.get(name) is None:
+            raise table.missing(name)
+    return {name: batch_id for name, batch_id in found.items() if batch_id is not None}
+
+
+def _as_the_metastore_has_it(
+    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None
+) -> dict[str, str | None]:
+    pointers, ahead = pointers_now(table, ledger, partitions)
+    found = {name: info.batch_id for name, info in pointers.items()}
+    if ahead:
+        known = hints(found, pointers)
+        seen = _at_one_moment(ledger, ahead, known, known)
+        found.update({name: head.batch_id for name, head in seen.items()})
+    return found
+
+
+def pointers_now(
+    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None = None
+) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
+    """What the metastore has at one moment, once it has been told of what writers left behind that died.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        partitions: Which partitions; None for all.
+
+    Returns:
+        The pointers, and the heads that are ahead of them: the metastore could not be told, or
+        something else has moved the pointer.
+    """
+    pointers = table.pointers(partitions)
+    if not looks_are_few(table, pointers):
+        return pointers, {}
+    names = (
+        known_names(table, ledger, pointers)
+        if partitions is None
+        else list(map(table.layout.name, partitions))
+    )
+    due = ledger.continued(hints(names, pointers))
+    if not due:
+        return pointers, {}
+    heads = heads_to_read(table, ledger, due, pointers)
+    pointers = table.pointers(partitions)
+    return pointers, {
+        name: head
+        for name, head in heads.items()
+        if head.entry and is_out_of_sync(head.entry, pointers.get(name))
+    }
+
+
+def converged_heads(
+    table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
+) -> dict[str, Head]:
+    """The heads of partitions, after the metastore has been moved to wherever a writer died before telling it.
+
+    A pointer that something else has moved stays where it is.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        names: The partitions' names.
+        pointers: The metastore's pointers by partition name.
+
+    Returns:
+        Heads by partition name.
+
+    Raises:
+        WarehouseUnavailable: The metastore could not be told.
+    """
+    heads, behind = heads_and_behind(table, ledger, names, pointers)
+    if behind:
+        move_pointers(
+            table, ledger, with_co_committed(table, ledger, behind, hints(names, pointers))
+        )
+    return heads
+
+
+def heads_to_read(
+    table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
+) -> dict[str, Head]:
+    """As `converged_heads`, for who only reads: the ledger has the answer, even where the metastore cannot be told.
+
+    Somebody who may read the metastore and not change it meets that, too.
+    """
+    heads, behind = heads_and_behind(table, ledger, names, pointers)
+    if behind:
+        try:
+            move_pointers(
+                table, ledger, with_co_committed(table, ledger, behind, hints(names, pointers))
+            )
+        except WarehouseUnavailable as error:
+            _log.warning(
+                "Read from the ledger, while other engines read what was there before: %s", error
+            )
+    return heads
+
+
+def _at_one_moment(
+    ledger: Ledger, heads: dict[str, Head], seen: Mapping[str, int], known: Mapping[str, int]
+) -> dict[str, Head]:
+    """Heads, none of them from before a change of several partitions that another of them has seen.
+
+    Heads are read one after another, and a change may take effect in between. Each round moves
+    heads forward only.
+
+    Args:
+        ledger: The ledgers.
+        heads: The heads.
+        seen: What is read of other partitions, whose heads have not been looked at: the number of
+            the entry.
+        known: The numbers of the entries that the metastore's pointers named, which were looked at
+            before the heads were.
+
+    Returns:
+        The heads, and those of the other partitions that were behind them.
+    """
+    checked: set[str] = set()
+    while len(heads) + len(seen) > 1:
+        # A head may have come past a change of several partitions: another change of its own came
+        # after that.
+        passed = [
+            entry
+            for head in heads.values()
+            if head.entry
+            for entry in _passed(ledger, head.entry, known)
+        ]
+        commits = {entry.commit for entry in passed if entry.group} - checked
+        if not commits:
+            break
+        members = map_concurrently(ledger.members, sorted(commits), _READERS)
+        reached = {**seen, **{name: _sequence(head) for name, head in heads.items()}}
+        late = {
+            name: sequence
+            for changed in members
+            for name, sequence in changed.items()
+            if name in reached and reached[name] < sequence
+        }
+        checked |= commits
+        heads = {**heads, **ledger.heads(late)}
+    return heads
+
+
+def _passed(ledger: Ledger, entry: LedgerEntry, known: Mapping[str, int]) -> list[LedgerEntry]:
+    """The entry of a head, and those that came between the look at the pointers and the one at the head."""
+    return ledger.passed(entry, known.get(entry.partition) or entry.sequence)
+
+
+def _sequence(head: Head) -> int:
+    return head.entry.sequence if head.entry else 0
+
+
+def batches_as_of(
+    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None, at: datetime
+) -> dict[str, str]:
+    """The batch that each partition had at a time.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        partitions: Which; None for all that had one.
+        at: The time, with a time zone.
+
+    Returns:
+        Batch IDs by partition name.
+
+    Raises:
+        InvalidName: The time has no time zone.
+        PartitionNotFound: A named partition had no batch then.
+    """
+    at = zoned(at, "as_of")
+    pointers = table.pointers(partitions)
+    if partitions is not None:
+        names = [table.layout.name(partition) for partition in partitions]
+    else:
+        names = (
+            known_names(table, ledger, pointers)
+            if looks_are_few(table, pointers)
+            else list(pointers)
+        )
+
+    def then(name: str) -> str | None:
+        head = ledger.head(name, pointers[name].sequence if name in pointers else 0)
+        entry = ledger.as_of(name, head, at)
+        return entry.batch_id if entry else None
+
+    found = dict(zip(names, map_concurrently(then, names, table.store.readers), strict=True))
+    if partitions is not None:
+        for name, batch_id in found.items():
+            if batch_id is None:
+                raise table.missing(name, f"had no batch at {at.isoformat()}")
+    return {name: batch_id for name, batch_id in found.items() if batch_id is not None}
+
+
+def named_batch(
+    table: Table, partitions: Sequence[Partition] | None, batch_id: str
+) -> dict[str, str]:
+    """One batch ID, of each of the named partitions.
+
+    Raises:
+        InvalidName: The text is no batch ID, or no partition is named.
+    """
+    check_batch_id(batch_id)
+    if partitions is None:
+        raise InvalidName(
+            f"batch_id={batch_id!r} came without partitions=: name the partitions of {table.ref}"
+            " that have it"
+        )
+    return {table.layout.name(partition): batch_id for partition in partitions}

@@ -1,0 +1,123 @@
+"""Which commits a DAG run, or a backfill, made across all tables of a warehouse, so that they can be undone as one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.paths import path_step
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.serde import as_written, compact, member, parse_object
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.table.table import Table
+
+_LONGEST_NAME = 120
+"""A name of a file has 255 bytes, half of which are the commit's and those of a file that is being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is undone as one: a DAG run, or all runs of a backfill.
+
+    Args:
+        dag_id: The DAG.
+        run_id: The run; None for a backfill.
+        backfill_id: The backfill; None for a run.
+        run_ids: The runs of a backfill, where Airflow has told them.
+
+    Raises:
+        InvalidName: It names no DAG, or neither a run nor a backfill.
+
+    Example:
+        >>> unit = Unit("nightly", backfill_id="7")
+        >>> str(unit), unit.made(Producer(dag_id="nightly", run_id="r1", backfill_id="7"))
+        ('the backfill 7 of nightly', True)
+    """
+
+    dag_id: str
+    run_id: str | None = None
+    backfill_id: str | None = None
+    run_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unit = (
+            ("run_id", self.run_id)
+            if self.backfill_id is None
+            else ("backfill_id", self.backfill_id)
+        )
+        for name, value in (("dag_id", self.dag_id), unit):
+            if not isinstance(value, str) or not value:
+                raise InvalidName(
+                    f"{name}={value!r:.80} names nothing: pass the text that Airflow shows"
+                )
+
+    def __str__(self) -> str:
+        if self.run_id is not None:
+            return f"the run {self.run_id} of {self.dag_id}"
+        return f"the backfill {self.backfill_id} of {self.dag_id}"
+
+    @property
+    def directories(self) -> list[str]:
+        """Where its commits are noted."""
+        runs = (self.run_id,) if self.run_id is not None else self.run_ids
+        found = [f"_sfx/runs/{path_step(self.dag_id)}/{path_step(run_id)}" for run_id in runs]
+        return found or [
+            f"_sfx/backfills/{path_step(self.dag_id)}/{path_step(str(self.backfill_id))}"
+        ]
+
+    def made(self, producer: Producer) -> bool:
+        """Whether a change of this producer belongs to it. A backfill may run a nightly run again: that one counts alone."""
+        if producer.dag_id != self.dag_id:
+            return False
+        if self.run_id is not None:
+            return producer.run_id == self.run_id
+        if self.run_ids:
+            return producer.run_id in self.run_ids and producer.run_type == "backfill"
+        return producer.backfill_id == self.backfill_id
+
+
+def notes_of_run(table: Table, commit: str, producer: Producer) -> list[tuple[str, bytes]]:
+    """What notes that a DAG run is about to make a commit, also for the backfill that it belongs to; nothing outside of a run.
+
+    Returns:
+        Paths and contents.
+    """
+    if producer.dag_id is None or producer.run_id is None:
+        return []
+    units = [Unit(producer.dag_id, producer.run_id)]
+    if producer.backfill_id is not None:
+        units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
+    note = compact({"table": str(table.ref), "commit": commit}).encode()
+    named = str(table.ref)
+    if len(named) > _LONGEST_NAME:
+        named = f"{named[: _LONGEST_NAME // 2]}~{hashlib.sha256(named.encode()).hexdigest()[:32]}"
+    name = f"{named}~{commit.replace('/', '~')}.json"
+    return [(f"{directory}/{name}", note) for unit in units for directory in unit.directories]
+
+
+def commits_of(store: ObjectStore, unit: Unit) -> dict[TableRef, list[str]]:
+    """The commits that a run or a backfill made or tried, by table.
+
+    Args:
+        store: The warehouse's storage.
+        unit: The run or the backfill.
+
+    Returns:
+        The commits of each table, in the order in which they were begun.
+    """
+    listed = map_concurrently(
+        lambda directory: [info.path for info in store.list(directory)],
+        unit.directories,
+        store.readers,
+    )
+    paths = sorted(path for paths in listed for path in paths)
+    found: dict[TableRef, list[str]] = {}
+    for path, data in zip(paths, map_concurrently(store.get, paths), strict=True):
+        record = parse_object(data or b"", path)
+        with as_written(path):
+            ref = TableRef.parse(member(record, "table", str, path))
+        found.setdefault(ref, []).append(member(record, "commit", str, path))
+    return found

@@ -1,0 +1,1 @@
+"""Holds, lineage and consumer offsets."""

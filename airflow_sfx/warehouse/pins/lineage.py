@@ -1,0 +1,97 @@
+"""Who read a batch: the batches that were made from it. A manifest names its inputs; these notes lead the other way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from airflow_sfx.core.batch_id import moment_of
+from airflow_sfx.core.paths import path_step
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.serde import as_written, compact, member, moment, parse_object
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently, put_all
+
+
+@dataclass(frozen=True, slots=True)
+class DownstreamBatch:
+    """A store that read a batch.
+
+    Args:
+        pin: What it wrote.
+        at: When, in UTC.
+        producer: Who.
+    """
+
+    pin: BatchPin
+    at: datetime
+    producer: Producer
+
+
+def record_downstream(
+    store: ObjectStore, inputs: Sequence[BatchPin], made: BatchPin, producer: Producer
+) -> None:
+    """Note what was made from which pins of the same warehouse; one object a pin.
+
+    Args:
+        store: The warehouse's storage.
+        inputs: The pins.
+        made: What was made from them.
+        producer: Who.
+    """
+    now = datetime.now(UTC)
+    ours = [one for one in inputs if one.location.startswith(f"{store.uri}/")]
+    text = {"made": made.to_json(), "at": now.isoformat(), "producer": producer.to_json()}
+    notes = [
+        (
+            f"{_directory(one.ref)}/{now.date()}/{uuid.uuid4().hex}.json",
+            compact({**text, "read": one.to_json()}).encode(),
+        )
+        for one in ours
+    ]
+    put_all(store, notes)
+
+
+def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
+    """What was made from any of a pin's batches, newest first; the notes since the day of its oldest batch are read.
+
+    Args:
+        store: The warehouse's storage.
+        pin: The batches.
+
+    Returns:
+        The readers.
+    """
+    directory, since = _directory(pin.ref), moment_of(min(pin.batches.values())).date()
+    days = [day for day in store.list_directories(directory) if date.fromisoformat(day) >= since]
+    listed = map_concurrently(
+        lambda day: [info.path for info in store.list(f"{directory}/{day}")], days, store.readers
+    )
+    paths = [path for paths in listed for path in paths]
+    found = map_concurrently(lambda path: _reader(store, path, pin), paths, store.readers)
+    return sorted((one for one in found if one), key=lambda one: one.at, reverse=True)
+
+
+def _reader(store: ObjectStore, path: str, pin: BatchPin) -> DownstreamBatch | None:
+    record = parse_object(store.get(path) or b"", path)
+    with as_written(path):
+        return _of_record(record, path, pin)
+
+
+def _of_record(record: Mapping[str, object], path: str, pin: BatchPin) -> DownstreamBatch | None:
+    read = BatchPin.from_json(member(record, "read", str, path))
+    if read.batches.items().isdisjoint(pin.batches.items()):
+        return None
+    return DownstreamBatch(
+        BatchPin.from_json(member(record, "made", str, path)),
+        moment(record, "at", path),
+        Producer.from_json(member(record, "producer", dict, path)),
+    )
+
+
+def _directory(ref: TableRef) -> str:
+    return f"_sfx/readers/{path_step(str(ref))}"

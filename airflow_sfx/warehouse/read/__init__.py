@@ -1,0 +1,1 @@
+"""Loading batches into frames, Spark and external SQL."""

@@ -1,0 +1,227 @@
+"""Load: manifests, then exactly the files that they name. Nothing is listed, so nobody's writing can disturb a read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.manifest import DataFile, Manifest
+from airflow_sfx.core.validation import listed
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.batch.data_files import batch_files, open_file
+from airflow_sfx.warehouse.log.events import Loaded, emit
+from airflow_sfx.warehouse.table.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+    from airflow_sfx.frames.parquet.scan import SourceFile
+    from airflow_sfx.frames.types.logical import LogicalSchema
+
+_FOOTERS_AT_ONCE = 16
+
+
+def load_batches(
+    table: Table,
+    batches: Mapping[str, str],
+    *,
+    columns: Sequence[str] | None,
+    filters: Any,
+    as_: Any,
+    stream: bool,
+    with_keys: bool,
+) -> Any:
+    """Read batches as one frame, or as an iterator of frames.
+
+    Args:
+        table: The table.
+        batches: Batch IDs by partition name; of none comes a frame without rows, with the table's
+            columns.
+        columns: The columns to read; None for all that the batches have. One that only the table
+            has reads as null, and so it does in ``filters``.
+        filters: The rows to keep; None for all.
+        as_: The kind of frame.
+        stream: Whether to give an iterator, for data larger than memory.
+        with_keys: Whether the partition keys become columns even where the stored frames had none.
+
+    Returns:
+        The frame or the iterator.
+
+    Raises:
+        BatchNotFound: A batch is not there.
+        InconsistentBatch: Stored objects are not what the manifest says.
+        SchemaMismatch: A column is unknown or a filter does not fit.
+    """
+    from airflow_sfx.frames.evolution.unify import with_absent
+    from airflow_sfx.frames.outputs import to_output
+    from airflow_sfx.frames.parquet.reader import iter_batches, read_table, without_rows
+    from airflow_sfx.frames.predicates.expressions import names_in, read_filters
+
+    filters = read_filters(filters)
+    manifests = table.manifests(dict(batches))
+    emit(Loaded(table.pin(dict(batches))))
+    plain = columns is None and filters is None
+    files = BatchFiles(table, manifests, whole=plain and not stream)
+    if manifests:
+        lead = files.schemas[
+            max(manifests, key=lambda manifest: (manifest.batch_id, manifest.created_at)).schema
+        ]
+    else:
+        lead = _of_table(table)
+    wanted = None if columns is None else listed(columns, "columns")
+    full = lead
+    if not plain:
+        asked = [*names_in(filters), *(wanted or ())]
+        full = with_absent(
+            lead, [file.logical for file in files.sources], table.info.columns, asked
+        )
+    if wanted is None and (with_keys or full is not lead):
+        wanted = _all_columns(table, files.sources, lead, with_keys=with_keys)
+    options = {
+        "columns": wanted,
+        "filters": filters,
+        "lead": full,
+        "key_types": _key_types(table),
+    }
+    if isinstance(as_, str) and as_ == "spark":
+        from airflow_sfx.warehouse.read.spark import load_spark
+
+        if stream:
+            raise InvalidName(
+                'batches=True and as_="spark" do not go together: a Spark DataFrame is read piece'
+                " by piece"
+            )
+        return load_spark(table, manifests, files.sources, options)
+    if not stream:
+        return to_output(read_table(files.open(files.sources), **options), as_)
+
+    def frames() -> Iterator[Any]:
+        empty = True
+        for piece in iter_batches(files.sources, opened=files.open, **options):
+            empty = False
+            yield to_output(piece, as_)
+        if empty:  # that too has columns, for whoever puts the frames together or stores them
+            yield to_output(without_rows(files.sources, **options), as_)
+
+    return frames()
+
+
+def _of_table(table: Table) -> LogicalSchema:
+    """The schema of a frame of no batch: the table's columns and keys."""
+    import pyarrow as pa
+
+    from airflow_sfx.frames.evolution.unify import with_absent
+    from airflow_sfx.frames.types.hive import arrow_type_of_key
+    from airflow_sfx.frames.types.logical import LogicalSchema
+
+    nothing = LogicalSchema(pa.schema([]))
+    columns = with_absent(nothing, [], table.info.columns).schema
+    for key in table.info.keys:
+        columns = columns.append(pa.field(key.name, arrow_type_of_key(key.type)))
+    return LogicalSchema(columns)
+
+
+class BatchFiles:
+    """The files of batches, in the order of their rows.
+
+    Args:
+        table: The table.
+        manifests: The batches' manifests.
+        whole: Whether all of each will be read, and all at once.
+    """
+
+    def __init__(self, table: Table, manifests: Sequence[Manifest], *, whole: bool) -> None:
+        self._table, self._whole = table, whole
+        self.schemas = schemas_of(table, manifests)
+        """What the batches are read as, by what their manifests say."""
+        planned = [
+            one
+            for manifest in manifests
+            for one in _planned(table, manifest, self.schemas[manifest.schema])
+        ]
+        self.sources = [one.source for one in planned]
+        """The files as they are planned, without their content."""
+        self._planned = {id(one.source): one for one in planned}
+
+    def open(self, sources: Sequence[SourceFile]) -> list[SourceFile]:
+        """Some of them with their content, or with what leads to it."""
+        planned = [self._planned[id(source)] for source in sources]
+        return map_concurrently(
+            lambda one: one.opened(self._table, whole=self._whole),
+            planned,
+            self._table.store.readers,
+        )
+
+    def footers(self) -> Iterator[pq.FileMetaData]:
+        """What their footers say, one by one: no more than a few are opened at once."""
+        from airflow_sfx.frames.parquet.reader import footer_of
+
+        for start in range(0, len(self.sources), _FOOTERS_AT_ONCE):
+            yield from map(footer_of, self.open(self.sources[start : start + _FOOTERS_AT_ONCE]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A file that is to be read, and where it is."""
+
+    manifest: Manifest
+    store: ObjectStore
+    path: str
+    file: DataFile
+    source: SourceFile
+
+    def opened(self, table: Table, *, whole: bool) -> SourceFile:
+        """The file with its content, or with what leads to it."""
+        facts = {
+            "table": str(table.ref),
+            "partition": self.manifest.partition,
+            "batch_id": self.manifest.batch_id,
+        }
+        return replace(
+            self.source, source=open_file(self.store, self.path, self.file, whole=whole, **facts)
+        )
+
+
+def schemas_of(table: Table, manifests: Sequence[Manifest]) -> dict[str, LogicalSchema]:
+    """The schemas that batches are read together as, by the text that their manifests have, in the manifests' order."""
+    from airflow_sfx.frames.schema.codec import schema_from_text
+    from airflow_sfx.frames.schema.partition_values import agreed_keys
+
+    texts = list(dict.fromkeys(manifest.schema for manifest in manifests))
+    return dict(
+        zip(texts, agreed_keys(list(map(schema_from_text, texts)), _key_types(table)), strict=True)
+    )
+
+
+def _key_types(table: Table) -> dict[str, str]:
+    return {key.name: key.type for key in table.info.keys}
+
+
+def _planned(table: Table, manifest: Manifest, logical: LogicalSchema) -> list[_Planned]:
+    from airflow_sfx.frames.parquet.scan import SourceFile
+
+    store, directory = batch_files(table, manifest)
+    values = table.layout.partition(manifest.partition).values
+    keys = dict(zip(table.layout.keys, values, strict=True))
+    found = []
+    for file in manifest.files:
+        path = f"{directory}/{file.path}".lstrip("/")
+        source = SourceFile(path, logical, keys, file.rows, f"{store.uri}/{path}")
+        found.append(_Planned(manifest, store, path, file, source))
+    return found
+
+
+def _all_columns(
+    table: Table, files: Sequence[SourceFile], lead: Any, *, with_keys: bool
+) -> tuple[str, ...]:
+    """All columns of the batches, and if wanted the partition keys that the stored frames had no column for."""
+    from airflow_sfx.frames.evolution.unify import unify
+
+    names = tuple(unify([file.logical for file in files] or [lead], lead).schema.names)
+    if not with_keys:
+        return names
+    known = {name.lower() for name in names}
+    return names + tuple(key for key in table.layout.keys if key not in known)

@@ -1,0 +1,1 @@
+"""Expiring, vacuuming and erasing."""

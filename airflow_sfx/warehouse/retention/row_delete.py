@@ -1,0 +1,243 @@
+"""The rows of one batch that an erasure is about: how many they are, and the batch without them.
+
+Files are read whole, a piece at a time, and the condition is applied in memory: a row may go only
+because the condition holds for it, and never because a scan skipped it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.read.load import BatchFiles
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.write.store import encoded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_sfx.frames.types.logical import LogicalSchema
+
+
+@dataclass(frozen=True, slots=True)
+class RowMatch:
+    """What a condition says of a batch.
+
+    Args:
+        manifest: The batch.
+        rows: How many of its rows are meant.
+        condition: Which, as an expression.
+        columns: The columns that the condition names, in lower case, as far as the batch has them;
+            they may be keys.
+        categories: By column, the categories that the condition means, whether a row has them or
+            not: a batch may name a person of whom it has no row.
+    """
+
+    manifest: Manifest
+    rows: int
+    condition: Any
+    columns: list[str]
+    categories: Mapping[str, frozenset[Any]] = field(default_factory=dict)
+
+    @property
+    def found(self) -> bool:
+        """Whether the batch holds anything of what is to be erased."""
+        return bool(self.rows or self.categories)
+
+
+def search(table: Table, name: str, batch_id: str, where: str, columns: list[str]) -> RowMatch:
+    """Find out how many rows of a batch a condition means.
+
+    Args:
+        table: The batch's table.
+        name: Its partition's name.
+        batch_id: The batch.
+        where: The condition.
+        columns: The columns that it names, in lower case.
+
+    Returns:
+        What was found. Columns that the batch has not are null in all of its rows.
+
+    Raises:
+        SchemaMismatch: The condition does not fit the columns.
+        InconsistentBatch: The files are not what the manifest says.
+    """
+    import pyarrow as pa
+
+    from airflow_sfx.frames.parquet.reader import iter_batches, without_rows
+    from airflow_sfx.frames.predicates.expressions import comparable_schema, kept
+    from airflow_sfx.frames.predicates.sql import condition_of
+
+    manifest = table.manifest(name, batch_id)
+    files, options = _reading(table, manifest)
+    keys = set(map(str.lower, table.layout.keys)) if files.sources else set()
+    there = [one for one in columns if one in keys or options["lead"].own(one) is not None]
+    if not there:
+        condition = condition_of(where, pa.schema([]))
+        everything = len(pa.table({"any": [0]}).filter(condition)) == 1
+        return RowMatch(manifest, manifest.rows if everything else 0, condition, there)
+    schema = without_rows(files.sources, columns=there, with_index=False, **options).schema
+    condition = condition_of(where, comparable_schema(schema))
+    pieces = iter_batches(
+        files.sources, opened=files.open, columns=there, with_index=False, **options
+    )
+    rows = sum(len(kept(piece, condition)) for piece in pieces)
+    return RowMatch(
+        manifest, rows, condition, there, _categories_meant(options["lead"], there, condition)
+    )
+
+
+def _categories_meant(
+    logical: LogicalSchema, columns: Sequence[str], condition: Any
+) -> dict[str, frozenset[Any]]:
+    """The categories that a condition on one column means, which the schema has for rows that there may be no more."""
+    import pyarrow as pa
+
+    from airflow_sfx.frames.predicates.expressions import kept
+
+    name = logical.own(columns[0]) if len(columns) == 1 else None
+    if name is None or name not in _categorical(logical):
+        return {}
+    values = logical.dictionaries[name]
+    codes: Any = pa.array(range(len(values)), logical.schema.field(name).type.index_type)
+    column = pa.DictionaryArray.from_arrays(
+        codes, values, ordered=logical.schema.field(name).type.ordered
+    )
+    meant: Any = kept(pa.table({name: column}), condition).column(name).combine_chunks()
+    found = frozenset(meant.dictionary_decode().to_pylist()) if len(meant) else frozenset()
+    return {name: found} if found else {}
+
+
+def _categorical(logical: LogicalSchema) -> list[str]:
+    """The columns with categories. Intervals are categories with a record of their own, and nobody's name."""
+    import pyarrow as pa
+
+    from airflow_sfx.frames.pandas.frame import memory_of
+
+    records = (memory_of(logical.schema) or {}).get("columns", {})
+    return [
+        name
+        for name, values in logical.dictionaries.items()
+        if not pa.types.is_null(values.type) and "labels" not in (records.get(name) or {})
+    ]
+
+
+def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
+    """Write a batch as another one is, but for the rows.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        match: The batch, and which rows.
+
+    Returns:
+        The new batch, which nothing names yet.
+
+    Raises:
+        InconsistentBatch: Not as many rows would stay as there are besides those that were found.
+    """
+    from airflow_sfx.frames.parquet.writer import Encoder, gather
+
+    old = match.manifest
+    rest = _Rest(table, match)
+    logical = rest.logical
+    keys = [key for key in table.layout.keys if logical.own(key) is not None]
+    units = {name.lower(): logical.unit(name) for name in logical.schema.names}
+    encoder = Encoder(logical.schema, keys=keys, columns=old.columns, units=units)
+    batches = BatchWriter(
+        table, ledger, BatchContent(rest.schema_text, old.columns, old.producer, old.inputs)
+    )
+    chunks = ((old.partition, rows) for rows in gather(rest.pieces()))
+    batches.write(chunks, partial(encoded, encoder), small=False)
+    if rest.rows != old.rows - match.rows:
+        raise InconsistentBatch(
+            f"{match.rows} of {old.rows} rows were to be erased, and {rest.rows} would be left: the"
+            " files have changed since they were searched; no batch of this partition was"
+            " replaced; look with `sfx verify`, and erase again",
+            table=str(table.ref),
+            partition=old.partition,
+            batch_id=old.batch_id,
+        )
+    (new,) = batches.seal(
+        staged=old.staged, checks=tuple(replace(one, detail="") for one in old.checks)
+    )
+    return new
+
+
+class _Rest:
+    """The rows that stay, and which categories they leave: one that only erased rows had is erased as well."""
+
+    def __init__(self, table: Table, match: RowMatch) -> None:
+        self._files, self._options = _reading(table, match.manifest)
+        self._match = match
+        self.logical = self._options["lead"]
+        self.rows = 0
+        names = _categorical(self.logical)
+        self._kept: dict[str, set[Any]] = {name: set() for name in names}
+        self._gone: dict[str, set[Any]] = {name: set() for name in names}
+
+    def pieces(self) -> Iterator[pa.RecordBatch]:
+        """The rows that stay, a piece at a time; afterwards the other members know of them."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from airflow_sfx.frames.parquet.reader import iter_batches
+        from airflow_sfx.frames.predicates.expressions import kept
+
+        condition, names = self._match.condition, self.logical.schema.names
+        others = ~pc.coalesce(condition, pc.scalar(False))
+        keys = [one for one in self._match.columns if self.logical.own(one) is None]
+        columns = [*names, *keys] if keys else None
+        nothing = [pa.nulls(0, column.type) for column in self.logical.schema]
+        yield pa.RecordBatch.from_arrays(
+            nothing, schema=self.logical.schema
+        )  # a batch of no rows has a file, too
+        for piece in iter_batches(
+            self._files.sources, opened=self._files.open, columns=columns, **self._options
+        ):
+            rest = kept(piece, others).select(names)
+            self.rows += len(rest)
+            _note(self._kept, rest)
+            if self._gone:
+                _note(self._gone, kept(piece, condition))
+            yield from rest.to_batches()
+
+    def schema_text(self) -> str:
+        """The schema, with the categories that are left."""
+        import pyarrow as pa
+
+        from airflow_sfx.frames.schema.codec import schema_to_text
+
+        left = dict(self.logical.dictionaries)
+        for name, values in self._gone.items():
+            meant = self._match.categories.get(name, frozenset())
+            old, erased = left[name], (values | meant) - self._kept[name]
+            left[name] = old.filter(
+                pa.array([value.as_py() not in erased for value in old], pa.bool_())
+            )
+        return schema_to_text(replace(self.logical, dictionaries=left))
+
+
+def _note(found: dict[str, set[Any]], piece: pa.Table) -> None:
+    """Add the values that a piece has in categorical columns."""
+    for name, values in found.items():
+        column: Any = piece.column(name)
+        values.update(
+            one for chunk in column.chunks for one in chunk.dictionary_decode().unique().to_pylist()
+        )
+
+
+def _reading(table: Table, manifest: Manifest) -> tuple[BatchFiles, dict[str, Any]]:
+    from airflow_sfx.frames.schema.codec import schema_from_text
+
+    key_types = {key.name: key.type for key in table.info.keys}
+    return BatchFiles(table, [manifest], whole=False), {
+        "lead": schema_from_text(manifest.schema),
+        "key_types": key_types,
+    }

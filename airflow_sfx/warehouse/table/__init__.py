@@ -1,0 +1,1 @@
+"""A table as opened, as a target of a store, and its tombstones."""

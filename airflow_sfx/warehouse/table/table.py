@@ -1,0 +1,371 @@
+"""A table ready for use: what the metastore says of it, and where its objects are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from airflow_sfx.core.errors import (
+    BatchNotFound,
+    ForeignChange,
+    InconsistentBatch,
+    InvalidName,
+    PartitionNotFound,
+    SfxError,
+    TableNotFound,
+)
+from airflow_sfx.core.garbage import seldom_collected
+from airflow_sfx.core.io.locations import is_below
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.partition import Partition, partitions_of
+from airflow_sfx.core.paths import PartitionStyle, TableLayout
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.warehouse.table.tombstones import retirement_of
+
+STYLE_PARAMETER = "sfx.partition_style"
+_ADOPTED_FROM = "sfx.adopted_from."
+"""The parameters of a table that say where files lie which are read besides its own, one a directory: in the metastore, where
+those cannot write who may write the data alone. What a manifest says of it is compared with them.
+"""
+_KEY_KIND = "sfx.key."
+"""The parameters of a table that say what partition keys are beyond their Hive types, one a key that is not ordinary."""
+_DIGITS = 16
+
+
+def noted_key_kinds(kinds: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a table that say what its partition keys are beyond their Hive types.
+
+    Args:
+        kinds: What they are, by name.
+
+    Example:
+        >>> noted_key_kinds({"month": "period[M]"})
+        {'sfx.key.month': 'period[M]'}
+    """
+    return {f"{_KEY_KIND}{name}": kind for name, kind in kinds.items()}
+
+
+def key_kinds_in(parameters: Mapping[str, str]) -> dict[str, str]:
+    """What a table's parameters say its partition keys are beyond their Hive types.
+
+    Args:
+        parameters: The parameters.
+
+    Returns:
+        By name; ordinary keys are absent.
+
+    Example:
+        >>> key_kinds_in({"sfx.key.month": "period[M]", "sfx.partition_style": "value"})
+        {'month': 'period[M]'}
+    """
+    return {
+        name.removeprefix(_KEY_KIND): kind
+        for name, kind in parameters.items()
+        if name.startswith(_KEY_KIND)
+    }
+
+
+def adopted_from(places: Iterable[str]) -> dict[str, str]:
+    """The parameters of a table by which files below directories may be read as batches of it.
+
+    Args:
+        places: The directories, as URIs.
+
+    Example:
+        >>> adopted_from(["s3://bucket/old"])
+        {'sfx.adopted_from.c0261ac6fe88026c': 's3://bucket/old'}
+    """
+    return {
+        f"{_ADOPTED_FROM}{hashlib.sha256(one.encode()).hexdigest()[:_DIGITS]}": one
+        for one in places
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a warehouse.
+
+    Args:
+        info: What the metastore says.
+        store: Where the objects are.
+        metastore: Where the pointers are.
+        layout: The paths of the table's objects in the store.
+    """
+
+    info: TableInfo
+    store: ObjectStore
+    metastore: Metastore
+    layout: TableLayout
+    _expected: dict[tuple[str, str], Future[Manifest]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    @classmethod
+    def find(cls, ref: TableRef, store: ObjectStore, metastore: Metastore) -> Table:
+        """Open a table that is there.
+
+        Raises:
+            TableNotFound: It is not there.
+            ForeignChange: Something else made it, and it was not adopted, or it is another
+                warehouse's.
+        """
+        info = metastore.get_table(ref)
+        if info is None:
+            known = [f"{ref.database}.{name}" for name in metastore.tables(ref.database)]
+            lost = TableLayout(TableLayout.default_root(ref), ()).ledgers
+            if store.list_directories(lost):
+                raise TableNotFound(
+                    f"the metastore of the warehouse {store.uri} has lost the table {ref}, whose"
+                    f" history and files are there: `sfx repair {ref}` makes it again",
+                    table=str(ref),
+                )
+            near = (
+                f"The database has {', '.join(known[:8])}"
+                if known
+                else "The database has no tables"
+            )
+            raise TableNotFound(
+                f"there is no table {ref} in the warehouse {store.uri}. {near}; `sfx tables`"
+                " lists all",
+                table=str(ref),
+            )
+        return cls.of(info, store, metastore)
+
+    @classmethod
+    def of(cls, info: TableInfo, store: ObjectStore, metastore: Metastore) -> Table:
+        """Open a table as the metastore describes it."""
+        if STYLE_PARAMETER not in info.parameters:
+            raise ForeignChange(
+                f"the table {info.ref} at {info.location} was made by something else and has no"
+                f" history: adopt it first, with adopt({info.ref.database!r}, {info.ref.table!r})"
+                f" or `sfx adopt {info.ref}`; its files stay where they are",
+                table=str(info.ref),
+            )
+        base, location = f"{store.uri}/", info.location
+        if not location.startswith(base):
+            location = unquote(location)
+        if not location.startswith(base):
+            raise ForeignChange(
+                f"the table {info.ref} lies at {info.location}, outside of the warehouse"
+                f" {store.uri}: it is another warehouse's on the same metastore; connect to that"
+                " one, whose location= is above the table",
+                table=str(info.ref),
+            )
+        style: PartitionStyle = (
+            "hive" if info.parameters.get(STYLE_PARAMETER) == "hive" else "value"
+        )
+        layout = TableLayout(
+            location.removeprefix(base), tuple(key.name for key in info.keys), style
+        )
+        return cls(info, store, metastore, layout)
+
+    @property
+    def ref(self) -> TableRef:
+        """The table's name."""
+        return self.info.ref
+
+    @property
+    def location(self) -> str:
+        """The table's directory as a URI."""
+        return f"{self.store.uri}/{self.layout.root}"
+
+    def is_at(self, location: str) -> bool:
+        """Whether a location is the table's directory, which links may have given several paths."""
+        if location == self.location:
+            return True
+        paths = [
+            one.removeprefix("file://")
+            for one in (location, self.location)
+            if one.startswith("file://")
+        ]
+        return len(paths) == 2 and os.path.realpath(paths[0]) == os.path.realpath(paths[1])  # noqa: PLR2004
+
+    def batch_location(self, name: str, batch_id: str | None) -> str:
+        """Where a batch's directory is, as a URI; for no batch, a directory without files."""
+        path = self.layout.batch_dir(name, batch_id) if batch_id else self.layout.empty_dir()
+        return f"{self.store.uri}/{path}"
+
+    def keeps(self, name: str, batch_id: str, location: str) -> bool:
+        """Whether files at a batch's location are the warehouse's own: in the batch's directory, or below it.
+
+        Args:
+            name: The partition's name.
+            batch_id: The batch.
+            location: Where its files are, as its manifest or ledger has it; empty for the batch's
+                directory.
+        """
+        own = self.batch_location(name, batch_id)
+        return location in ("", own) or location.startswith(f"{own}/")
+
+    def may_read(self, location: str) -> bool:
+        """Whether files at a location may be read as a batch's: it is the table's own directory, or one that was adopted.
+
+        Args:
+            location: The directory, as a manifest or a ledger has it; empty for the batch's own.
+        """
+        if not location or self._is_ours(location, self.info.parameters):
+            return True
+        now = self.metastore.get_table(
+            self.ref
+        )  # somebody has adopted it since this table was opened
+        return now is not None and self._is_ours(location, now.parameters)
+
+    def _is_ours(self, location: str, parameters: Mapping[str, str]) -> bool:
+        adopted = [place for name, place in parameters.items() if name.startswith(_ADOPTED_FROM)]
+        return any(is_below(location, root) for root in (self.location, *adopted))
+
+    def outside(self, name: str, batch_id: str | None, location: str) -> InconsistentBatch:
+        """The error for files that a manifest or a ledger says are where nothing was adopted from."""
+        return InconsistentBatch(
+            f"the batch {batch_id} of {self.describe(name)} is said to lie at {location}, which is"
+            " neither in the table's own directory nor in one that the metastore says was adopted:"
+            f" nothing there is read. If it was, `sfx repair {self.ref} --adopted-from DIRECTORY`"
+            " says so; else somebody has altered the batch or the history",
+            problems=(f"{location} was not adopted",),
+            table=str(self.ref),
+            partition=name,
+            batch_id=batch_id,
+        )
+
+    def wanted(
+        self, partitions: Sequence[object] | None, argument: str = "partitions"
+    ) -> list[Partition] | None:
+        """The ``partitions=`` of a call; None for all. A table without keys has the one partition ``Partition()``."""
+        if not self.info.keys:
+            if partitions is not None and len(partitions):
+                raise InvalidName(f"{self.ref} has no partition keys: leave {argument}= out")
+            return [Partition()]
+        if partitions is None:
+            return None
+        found = partitions_of(
+            partitions, len(self.info.keys), table=str(self.ref), argument=argument
+        )
+        for partition in found:
+            for key, value in zip(self.info.keys, partition.values, strict=True):
+                key.check(value)
+        return list(found)
+
+    def pointers(self, partitions: Iterable[Partition] | None) -> dict[str, PartitionInfo]:
+        """The metastore's pointers by partition name."""
+        found = self.metastore.get_partitions(self.ref, partitions, keys=self.info.keys)
+        return {self.layout.name(partition): info for partition, info in found.items()}
+
+    def names(self) -> list[str]:
+        """The names of the partitions that the metastore has, without a look at where they are."""
+        if not self.info.keys:
+            return [""]
+        return [
+            self.layout.name(partition) for partition in self.metastore.list_partitions(self.ref)
+        ]
+
+    def pin(self, batches: dict[str, str]) -> BatchPin:
+        """A pin of batches of this table."""
+        return BatchPin.of(self.ref, self.location, batches)
+
+    def expect(self, batches: Collection[tuple[str, str]]) -> None:
+        """Begin to read manifests that will likely be asked for, by partition name and batch ID: that saves a round trip."""
+        if self.store.readers == 1 or not batches:
+            return
+        pool = ThreadPoolExecutor(
+            min(len(batches), self.store.readers), thread_name_prefix="sfx-manifest"
+        )
+        self._expected.update({item: pool.submit(self._read_manifest, *item) for item in batches})
+        pool.shutdown(wait=False)
+
+    def manifest(self, name: str, batch_id: str) -> Manifest:
+        """Read a batch's manifest.
+
+        Raises:
+            BatchNotFound: The partition has no such batch.
+            InconsistentBatch: The batch's directory has no manifest, or one that is not as it was
+                written, or another batch's.
+        """
+        expected = self._expected.pop((name, batch_id), None)
+        return expected.result() if expected else self._read_manifest(name, batch_id)
+
+    def _read_manifest(self, name: str, batch_id: str) -> Manifest:
+        path = self.layout.manifest(name, batch_id)
+        data = wait_until_visible(self.store, lambda: self.store.get(path))
+        if data is None:
+            raise self._no_manifest(name, batch_id, path)
+        return self.read_manifest(name, batch_id, data)
+
+    def read_manifest(self, name: str, batch_id: str, data: bytes) -> Manifest:
+        """A batch's manifest from its object's content; see `manifest`."""
+        path = self.layout.manifest(name, batch_id)
+        try:
+            manifest = Manifest.from_text(data.decode(errors="replace"), path)
+        except InconsistentBatch as error:
+            error.table, error.partition, error.batch_id = str(self.ref), name, batch_id
+            raise
+        if (manifest.ref, manifest.partition, manifest.batch_id) != (self.ref, name, batch_id):
+            raise InconsistentBatch(
+                f"{path} is the manifest of {manifest.ref} {manifest.partition}"
+                f" {manifest.batch_id}: it was moved or copied",
+                table=str(self.ref),
+                partition=name,
+                batch_id=batch_id,
+            )
+        if not self.may_read(manifest.location):
+            raise self.outside(name, batch_id, manifest.location)
+        return manifest
+
+    def require(self, batches: Iterable[tuple[str, str]]) -> None:
+        """Refuse batches that have no manifest, as `manifest` does, without reading those that have one."""
+
+        def check(item: tuple[str, str]) -> None:
+            path = self.layout.manifest(*item)
+            if wait_until_visible(self.store, lambda: self.store.head(path)) is None:
+                raise self._no_manifest(*item, path)
+
+        map_concurrently(check, batches, self.store.readers)
+
+    def _no_manifest(self, name: str, batch_id: str, path: str) -> SfxError:
+        known = self.store.list_directories(self.layout.partition_dir(name))
+        facts = {"table": str(self.ref), "partition": name, "batch_id": batch_id}
+        if retirement := retirement_of(self, name, batch_id):
+            return retirement
+        if batch_id not in known:
+            return BatchNotFound(
+                f"{self.describe(name)} has no batch {batch_id}: `sfx history {self.ref} {name}`"
+                " lists those that it had",
+                **facts,
+            )
+        return InconsistentBatch(
+            f"the batch {batch_id} of {self.describe(name)} has no manifest at"
+            f" {self.store.uri}/{path}: it was never completed, or the object was removed; load"
+            " another batch, or restore the object",
+            problems=("no manifest",),
+            **facts,
+        )
+
+    def manifests(self, batches: dict[str, str]) -> list[Manifest]:
+        """Read the manifests of several partitions' batches, in their order."""
+        with seldom_collected():
+            return map_concurrently(
+                lambda item: self.manifest(*item), batches.items(), self.store.readers
+            )
+
+    def describe(self, name: str) -> str:
+        """A partition for messages: ``sales.sold_items partition 20161031``."""
+        return f"{self.ref} partition {name}" if name else f"the table {self.ref}"
+
+    def missing(
+        self, name: str, what: str = "does not exist or has no current batch"
+    ) -> PartitionNotFound:
+        """The error for a partition that is not there."""
+        return PartitionNotFound(
+            f"{self.describe(name)} {what}: store it first, or see what there is with `sfx show"
+            f" {self.ref}`",
+            table=str(self.ref),
+            partition=name,
+        )

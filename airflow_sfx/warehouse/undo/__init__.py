@@ -1,0 +1,1 @@
+"""Rollbacks of partitions, runs and backfills."""

@@ -1,0 +1,1 @@
+"""Storing, publishing, and batches that other processes write."""

@@ -1,0 +1,80 @@
+"""Publishing a staged batch: the last step of write, audit, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_sfx.core.errors import CommitConflict
+from airflow_sfx.core.ledger import Change
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.external.reconcile import heads_to_change
+from airflow_sfx.warehouse.log.commit import (
+    Author,
+    Expected,
+    commit,
+    publish_change,
+    refuse_unexpected,
+)
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.tombstones import refuse_retired
+
+
+def publish_pin(
+    table: Table,
+    ledger: Ledger,
+    pin: BatchPin,
+    author: Author,
+    *,
+    force: bool = False,
+    expected: Expected | None = None,
+) -> BatchPin:
+    """Make staged batches current, all of them at one moment. What is current already stays so, without an entry.
+
+    Args:
+        table: The pin's table.
+        ledger: Its ledgers.
+        pin: The batches.
+        author: Who and why.
+        force: Publish even over a batch that was written later.
+        expected: What must be current for the publish to be right.
+
+    Returns:
+        The pin.
+
+    Raises:
+        BatchNotFound: A partition has no such batch.
+        InconsistentBatch: A batch was never completed.
+        CommitConflict: A later batch than the staged one is current, and ``force`` is not set; or
+            another than the expected one.
+    """
+    if not pin.entries:
+        return pin
+    manifests = {manifest.partition: manifest for manifest in table.manifests(pin.batches)}
+    heads = heads_to_change(table, ledger, manifests, author)
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        refuse_unexpected(table, heads, expected)
+        changes = []
+        for name, manifest in manifests.items():
+            current = heads[name].batch_id
+            if current == manifest.batch_id:
+                continue
+            if current is not None and current > manifest.batch_id and not force:
+                raise CommitConflict(
+                    f"{table.describe(name)} has the batch {current}, written after"
+                    f" {manifest.batch_id}: publishing the older one would hide the newer. Store"
+                    " again on top of the newer one, or pass force=True; to go back to a batch"
+                    f" that was current before, use rollback(to={manifest.batch_id!r})",
+                    table=str(table.ref),
+                    partition=name,
+                    batch_id=manifest.batch_id,
+                )
+            changes.append(publish_change(manifest))
+        refuse_retired(
+            table, [(change.partition, change.batch_id) for change in changes if change.batch_id]
+        )
+        return changes
+
+    commit(table, ledger, heads, plan, author)
+    return pin

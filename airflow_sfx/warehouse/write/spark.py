@@ -1,0 +1,277 @@
+"""Storing a Spark DataFrame: the executors encode and write the files, the driver sees their names and statistics only.
+
+The executors need this package and access to the storage, with credentials of their own
+environment; Hadoop's S3 libraries are not used. A task that is tried twice leaves files behind that
+the batch does not have: then the batch moves to the next ID, because an engine reads all that is in
+a directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.paths import TableLayout
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.schema import Column, ColumnStatistics, TimeMarks
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter, FoundFile
+from airflow_sfx.warehouse.batch.run_checks import refuse_checks_of_stream
+from airflow_sfx.warehouse.batch.target import Target
+from airflow_sfx.warehouse.external.reconcile import reconcile
+from airflow_sfx.warehouse.log.commit import Author
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.write.store import StoreOptions, conclude, nothing_stored
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_sfx.frames.evolution.declared_types import Declared
+    from airflow_sfx.frames.parquet.writer import Encoder
+
+_FACTS = (
+    "partition string, path string, size bigint, rows bigint, sha256 string, etag string,"
+    " statistics string, marks string"
+)
+_HELD_BYTES = 96 << 20
+
+
+def store_spark(target: Target, data: Any, options: StoreOptions, author: Author) -> BatchPin:
+    """Write a Spark DataFrame on its cluster and publish it; see `store_frame`.
+
+    Args:
+        target: The table.
+        data: The Spark DataFrame.
+        options: How; checks must be made on the stored batch, since nobody has the whole frame.
+        author: Who and why.
+
+    Returns:
+        The pin of what was written.
+
+    Raises:
+        InvalidName: A name or value breaks a rule.
+        SchemaMismatch: The frame does not fit the table.
+    """
+    from airflow_sfx.frames.evolution.declared_types import declared_types
+    from airflow_sfx.frames.inputs import to_source
+    from airflow_sfx.frames.parquet.writer import Encoder
+    from airflow_sfx.frames.partitioning import key_columns
+    from airflow_sfx.frames.schema.codec import schema_to_text
+    from airflow_sfx.frames.schema.kinds import table_columns
+    from airflow_sfx.frames.types.hive import columns_of
+
+    refuse_checks_of_stream(options.checks)
+    declared = declared_types(options.declared)
+    logical = to_source(_without_rows(data), declared=declared).logical
+    schema = logical.schema
+    by = key_columns(schema, options.partition_by) if options.partition_by else ()
+    if by:
+        partition = None
+        keys, key_kinds = target.keys_of_columns(by, options.partition_keys, schema)
+    else:
+        keys, partition = target.partition(options.partitions, options.partition_keys)
+        key_kinds = {}
+    frame_columns = tuple(column for column in columns_of(schema) if column.name not in by)
+
+    def fitted() -> tuple[Column, ...]:
+        typed = tuple(column for column in table_columns(logical) if column.name not in by)
+        return target.fit(keys, typed, evolve=options.evolve)
+
+    columns = fitted()
+    Encoder(schema, keys=by, columns=columns)  # raises here what every executor would raise
+    table = target.open(keys, columns, key_kinds)
+    ledger = Ledger(table)
+    content = BatchContent(
+        lambda: schema_to_text(logical.written_as(columns)),
+        frame_columns,
+        author.producer,
+        options.inputs,
+    )
+    batches = BatchWriter(table, ledger, content, take_in=partial(reconcile, table, ledger, author))
+    partitions = [partition] if partition is not None else _partitions(data, by, keys, declared)
+    if not partitions:
+        return nothing_stored(table)
+    batches.claim([table.layout.name(one) for one in partitions])
+    directories = {
+        name: table.layout.batch_dir(name, batch_id) for name, batch_id in batches.batches.items()
+    }
+    task = _WriteTask(
+        table.store.opener(), table.layout, schema, by, columns, directories, declared
+    )
+    numbered = data.toDF(
+        *map(str, range(len(schema.names)))
+    )  # Spark takes a dot in a name for a step into a struct
+    rows = numbered.mapInArrow(task, _FACTS).collect()
+    for name, files in _by_partition(rows).items():
+        batches.register(name, files)
+    batches.leave_orphan_files()
+    logical = replace(logical, marks=_marks(rows))
+    return conclude(target, table, batches, fitted(), (), options, author)
+
+
+def _without_rows(data: Any) -> pa.Table:
+    """The frame's schema as Arrow has it."""
+    from pyspark.errors import PySparkException
+
+    for field in data.schema.fields:
+        if _has_variant(field.dataType.jsonValue()):
+            raise _no_type(field)
+    try:
+        table: pa.Table = data.limit(0).toArrow()
+        return table
+    except PySparkException as error:
+        for field in data.schema.fields:
+            try:
+                data.select(_quoted(field.name)).limit(0).toArrow()
+            except PySparkException:
+                raise _no_type(field) from error
+        raise SchemaMismatch(
+            f"Spark cannot compute the frame ({str(error).partition(chr(10))[0]:.200})"
+        ) from error
+
+
+def _has_variant(kind: Any) -> bool:
+    """Whether a type, as Spark's JSON describes it, has a variant in it, of which Arrow makes a struct of bytes."""
+    if not isinstance(kind, dict):
+        return bool(kind == "variant")
+    inner = [kind.get(name) for name in ("elementType", "keyType", "valueType", "type")]
+    return any(map(_has_variant, [*inner, *(field["type"] for field in kind.get("fields", []))]))
+
+
+def _no_type(field: Any) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"column {field.name!r} ({field.dataType.simpleString():.80}) cannot be stored: its type"
+        " has no counterpart in Arrow and Parquet; cast it first, as to a number or a text"
+    )
+
+
+def _quoted(name: str) -> str:
+    """A column's name as Spark takes it for one, whatever dots it has."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _partitions(
+    data: Any, by: Sequence[str], keys: Sequence[PartitionKey], declared: Declared
+) -> list[Partition]:
+    """The partitions that a frame has rows of."""
+    from airflow_sfx.frames.evolution.declared_types import with_declared
+    from airflow_sfx.frames.partitioning import split_by
+
+    of_keys = {name: declared[name] for name in map(str.lower, by) if name in declared}
+    values = with_declared(data.select(*map(_quoted, by)).distinct().toArrow(), of_keys)
+    with_rows = values.append_column(
+        "", [[None] * len(values)]
+    )  # a frame of keys alone has nothing to divide
+    found = [Partition(one) for one, _ in split_by(with_rows, by)]
+    for partition in found:
+        for key, value in zip(keys, partition.values, strict=True):
+            key.check(value)
+    return found
+
+
+def _by_partition(rows: Iterable[Any]) -> dict[str, list[FoundFile]]:
+    found: dict[str, list[FoundFile]] = {}
+    for row in sorted(rows, key=lambda row: (row.partition, row.path)):
+        statistics = {
+            name: ColumnStatistics.from_json(one)
+            for name, one in json.loads(row.statistics).items()
+        }
+        file = FoundFile(DataFile(row.path, row.size, row.rows, row.sha256, row.etag), statistics)
+        found.setdefault(row.partition, []).append(file)
+    return found
+
+
+def _marks(rows: Iterable[Any]) -> dict[str, TimeMarks]:
+    """What the values of all files say about times, by column."""
+    found: dict[str, TimeMarks] = {}
+    for row in rows:
+        for name, data in json.loads(row.marks).items():
+            found[name] = found.get(name, TimeMarks()) | TimeMarks.from_json(data)
+    return found
+
+
+@dataclass(frozen=True)
+class _WriteTask:
+    """What each Spark task does with its rows: it is sent to the executors."""
+
+    opener: Callable[[], ObjectStore]
+    layout: TableLayout
+    schema: pa.Schema
+    by: Sequence[str]
+    columns: tuple[Column, ...]
+    directories: Mapping[str, str]
+    """The claimed directory of each partition, by name."""
+    declared: Declared
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        from airflow_sfx.frames.parquet.writer import Encoder
+
+        context = TaskContext.get()
+        number = context.partitionId() if context else 0
+        store, encoder = self.opener(), Encoder(self.schema, keys=self.by, columns=self.columns)
+        for count, (name, rows) in enumerate(self._pieces(batches)):
+            # Each attempt has names of its own: two of them may run at once.
+            path = f"part-{number:05d}-{count:05d}-{uuid.uuid4().hex[:12]}.parquet"
+            yield self._write(store, encoder, name, path, rows)
+
+    def _pieces(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
+        """The rows of each file, with the name of its partition."""
+        import pyarrow as pa
+
+        from airflow_sfx.frames.evolution.declared_types import with_declared
+        from airflow_sfx.frames.parquet.writer import gather
+        from airflow_sfx.frames.partitioning import StreamSplitter
+
+        named = (
+            pa.Table.from_batches([batch]).rename_columns(self.schema.names)
+            for batch in batches
+            if len(batch)
+        )
+        typed = (with_declared(table, self.declared).cast(self.schema) for table in named)
+        if not self.by:
+            (name,) = self.directories
+            for table in gather(batch for one in typed for batch in one.to_batches()):
+                yield name, table
+            return
+        splitter = StreamSplitter(self.by, memory_bytes=_HELD_BYTES)
+        for table in typed:
+            for values, rows in splitter.feed(table):
+                yield self.layout.name(Partition(values)), rows
+        for values, rows in splitter.finish():
+            yield self.layout.name(Partition(values)), rows
+
+    def _write(
+        self, store: ObjectStore, encoder: Encoder, name: str, path: str, rows: pa.Table
+    ) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        from airflow_sfx.frames.schema.kinds import marks_of
+
+        sink = pa.BufferOutputStream()
+        facts = encoder.write(rows, sink)
+        content = memoryview(sink.getvalue()).cast("B")
+        etag = store.put(f"{self.directories[name]}/{path}", content)
+        statistics = json.dumps({column: one.to_json() for column, one in facts.statistics.items()})
+        row = {
+            "partition": name,
+            "path": path,
+            "size": content.nbytes,
+            "rows": facts.rows,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "etag": etag,
+            "statistics": statistics,
+            "marks": json.dumps(
+                {column: marks.to_json() for column, marks in marks_of(rows).items()}
+            ),
+        }
+        return pa.RecordBatch.from_pylist([row])

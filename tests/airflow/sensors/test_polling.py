@@ -1,0 +1,17 @@
+"""Thousands of waiting sensors ask the metastore once a table and poll."""
+
+from __future__ import annotations
+
+
+def test_all_who_wait_on_a_table_share_one_question_a_poll(airflow, tmp_path):
+    told = airflow.probe(
+        "shared_polls", uri=f"embedded://{tmp_path / 'w'}", waiters=500, seconds=0.5
+    )
+    assert told["served"] == 500
+    (refused,) = told["refused"]
+    assert refused.startswith(
+        "InvalidName: ('p0', 'too many') is no partition of polled.items, whose keys are: day"
+    )
+    assert told["asked before"].get("get_partitions", 0) == 0, "there is no table yet"
+    assert 3 <= told["asked before"]["get_table"] <= 5
+    assert 1 <= told["asked after"]["get_partitions"] <= 2, "all are served within two polls"

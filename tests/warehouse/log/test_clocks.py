@@ -1,0 +1,155 @@
+"""Writers whose clocks are wrong: nobody waits for them, the order is the log's, and what came after them is found."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.batch import batch_writer
+from airflow_sfx.warehouse.log import commit
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+NONE = dt.timedelta(0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[dt.timedelta], None]:
+    """Sets the clock of who writes, and of nobody who reads or waits."""
+
+    def set_clock(by: dt.timedelta) -> None:
+        class Shifted(dt.datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return dt.datetime.now(tz) + by
+
+        for module in (commit, batch_writer):
+            monkeypatch.setattr(module, "datetime", Shifted)
+
+    return set_clock
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def put(warehouse: Warehouse, number: int, partition: str = "a") -> sfx.BatchPin:
+    return warehouse.store_dataframe(pd.DataFrame({"n": [number]}), "sales", "items", [partition])
+
+
+def put_both(warehouse: Warehouse, number: int) -> sfx.BatchPin:
+    frame = pd.DataFrame({"n": [number] * 2, "partition": ["a", "b"]})
+    return warehouse.store_dataframe(frame, "sales", "items", partition_by=["partition"])
+
+
+def numbers(warehouse: Warehouse, **options: object) -> list[int]:
+    return sorted(warehouse.load_dataframe("sales", "items", **options)["n"])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("ahead", [HOUR, 400 * DAY], ids=str)
+def test_nobody_waits_longer_than_the_lease_for_a_dead_writer_whose_clock_was_ahead(
+    warehouse, clock, monkeypatch, ahead
+) -> None:
+    put_both(warehouse, 0)
+    clock(ahead)
+    with monkeypatch.context() as dying:
+        dying.setattr(Ledger, "decide", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            put_both(warehouse, 1)
+    clock(NONE)
+    begun = time.monotonic()
+    put(warehouse, 2)
+    assert time.monotonic() - begun < 3 * commit.LEASE_SECONDS
+    assert numbers(warehouse) == [0, 2]
+
+
+def test_a_living_writer_whose_clock_is_ahead_is_given_its_lease(
+    warehouse, clock, monkeypatch
+) -> None:
+    put_both(warehouse, 0)
+    clock(HOUR)
+    decide, waited = Ledger.decide, []
+
+    def slow(self, *arguments, **options):
+        if not waited:
+            waited.append(True)
+            monkeypatch.setattr(Ledger, "decide", decide)
+            clock(NONE)
+            time.sleep(commit.LEASE_SECONDS / 3)
+        return decide(self, *arguments, **options)
+
+    monkeypatch.setattr(Ledger, "decide", slow)
+    put_both(warehouse, 1)
+    assert waited
+    assert numbers(warehouse) == [1, 1]
+
+
+def test_audits_are_in_the_order_of_the_log_whatever_the_clocks_say(warehouse, clock) -> None:
+    for number, by in enumerate([NONE, -HOUR, -2 * DAY, dt.timedelta(minutes=-5), NONE]):
+        clock(by)
+        put(warehouse, number)
+    put_both(warehouse, 5)
+    entries = warehouse.audit("sales", "items").entries
+    assert [one.sequence for one in entries if one.partition == "a"] == [6, 5, 4, 3, 2, 1]
+    assert [one.at for one in entries] == sorted((one.at for one in entries), reverse=True)
+    for limit in range(1, len(entries) + 1):
+        assert warehouse.audit("sales", "items", limit=limit).entries == entries[:limit]
+
+
+@pytest.mark.parametrize("ahead", [HOUR, 3 * DAY], ids=str)
+def test_what_was_written_after_a_clock_that_was_ahead_is_found_now(
+    warehouse, clock, ahead
+) -> None:
+    put_both(warehouse, 0)
+    time.sleep(1.1)  # a storage may tell seconds only
+    before = now()
+    clock(ahead)
+    put_both(warehouse, 1)
+    clock(NONE)
+    put(warehouse, 2)
+    time.sleep(1.1)
+    seen = warehouse.audit("sales", "items", until=now()).entries
+    assert [(one.partition, one.sequence) for one in seen] == [
+        ("a", 3),
+        ("b", 2),
+        ("a", 2),
+        ("b", 1),
+        ("a", 1),
+    ]
+    assert warehouse.audit("sales", "items", since=before, until=now()).entries == seen[:3]
+    assert warehouse.audit("sales", "items", until=before).entries == seen[3:]
+    assert warehouse.audit("sales", "items", until=now(), limit=1).entries == seen[:1]
+    assert numbers(warehouse, as_of=now()) == [1, 2]
+    assert numbers(warehouse, as_of=before) == [0, 0]
+    assert numbers(warehouse, as_of=now() + 2 * ahead) == [1, 2]
+
+
+def test_a_change_of_several_partitions_by_a_clock_that_was_ahead_is_seen_whole_at_any_time(
+    warehouse, clock
+) -> None:
+    put_both(warehouse, 0)
+    begun = now()
+    clock(HOUR)
+    put_both(warehouse, 1)
+    clock(NONE)
+    moments = [begun + dt.timedelta(seconds=tenth / 10) for tenth in range(25)]
+    assert {tuple(numbers(warehouse, as_of=moment)) for moment in moments} == {(0, 0), (1, 1)}
+
+
+def test_times_that_are_not_yet_to_come_ask_the_storage_nothing(warehouse, monkeypatch) -> None:
+    for number in range(3):
+        put(warehouse, number)
+    looked = []
+    head = type(warehouse.store).head
+    monkeypatch.setattr(
+        type(warehouse.store), "head", lambda self, path: looked.append(path) or head(self, path)
+    )
+    numbers(warehouse, as_of=now())
+    assert not [path for path in looked if "/commits/" in path]

@@ -1,0 +1,190 @@
+"""What dead writers, lost answers and wrong clocks leave: a change of several partitions stays one, and is told as it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.warehouse.log import commit, resolve
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+
+def put(warehouse: Warehouse, value: int, day: str = "a", **options: object) -> sfx.BatchPin:
+    return warehouse.store_dataframe(
+        pd.DataFrame({"n": [value]}), "sales", "items", [day], **options
+    )
+
+
+def put_both(warehouse: Warehouse, value: int) -> sfx.BatchPin:
+    frame = pd.DataFrame({"n": value, "day": ["a", "b"]})
+    return warehouse.store_dataframe(frame, "sales", "items", partition_by=["day"])
+
+
+def put_both_and_die(warehouse: Warehouse, value: int, monkeypatch) -> sfx.BatchPin:
+    """The writer dies once its change is decided, and before the metastore is told."""
+    with monkeypatch.context() as dying:
+        dying.setattr(commit, "move_pointers", lambda *_: None)
+        return put_both(warehouse, value)
+
+
+def shown(warehouse: Warehouse) -> dict[str, str | None]:
+    """What other engines see."""
+    found = warehouse.metastore.get_partitions(sfx.TableRef("sales", "items"))
+    return {partition.values[0]: info.batch_id for partition, info in found.items()}
+
+
+def numbers(warehouse: Warehouse, **options: object) -> list[int]:
+    return warehouse.load_dataframe("sales", "items", **options)["n"].tolist()
+
+
+def test_a_store_completes_the_change_of_several_partitions_that_it_comes_after(
+    warehouse, monkeypatch
+) -> None:
+    put_both(warehouse, 1)
+    both = put_both_and_die(warehouse, 2, monkeypatch)
+    third = put(warehouse, 3)
+    assert shown(warehouse) == {"a": third.batch_id, "b": both.batches["b"]}
+    monkeypatch.setattr(resolve, "looks_are_few", lambda *_: False)  # as of a large table on S3
+    assert numbers(warehouse) == [3, 2]
+
+
+def test_a_read_completes_a_change_that_a_later_one_of_a_dead_writer_has_covered(
+    warehouse, monkeypatch
+) -> None:
+    put_both(warehouse, 1)
+    both = put_both_and_die(warehouse, 2, monkeypatch)
+    with monkeypatch.context() as dying:
+        dying.setattr(commit, "move_pointers", lambda *_: None)
+        third = put(warehouse, 3)
+    assert warehouse.pin("sales", "items", ["a"]) == third
+    assert shown(warehouse) == {"a": third.batch_id, "b": both.batches["b"]}
+
+
+def test_a_read_of_several_partitions_is_of_one_moment_though_one_is_changed_twice_meanwhile(
+    warehouse, monkeypatch
+) -> None:
+    put_both(warehouse, 1)
+    head, calls = Ledger.head, []
+
+    def with_writers(self, name, hint=0):
+        found = head(self, name, hint)
+        if name == "b" and not calls:
+            calls.append(name)
+            put_both(warehouse, 2)
+            put(warehouse, 3)
+        elif name == "a":  # looked at after all that
+            while not calls:
+                time.sleep(0.01)
+            time.sleep(0.5)
+            found = head(self, name, hint)
+        return found
+
+    monkeypatch.setattr(Ledger, "head", with_writers)
+    pin = warehouse.pin("sales", "items", ["b", "a"])
+    assert sorted(warehouse.load_dataframe(pin)["n"]) in ([1, 1], [2, 2], [2, 3])
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets the clock by which changes are written ahead."""
+
+    def set_ahead(by: dt.timedelta) -> None:
+        class Ahead(dt.datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return dt.datetime.now(tz) + by
+
+        monkeypatch.setattr(commit, "datetime", Ahead)
+
+    return set_ahead
+
+
+def test_nobody_waits_longer_for_a_dead_writer_because_another_clock_went_ahead(
+    warehouse, monkeypatch, clock
+) -> None:
+    put_both(warehouse, 0)
+    clock(dt.timedelta(hours=1))
+    put(warehouse, 1)
+    clock(dt.timedelta(0))
+    with monkeypatch.context() as dying:
+        dying.setattr(Ledger, "decide", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            put_both(warehouse, 2)
+    begun = time.monotonic()
+    put(warehouse, 3, "b")
+    assert time.monotonic() - begun < 4 * commit.LEASE_SECONDS
+    assert numbers(warehouse) == [1, 3]
+
+
+def test_the_state_of_a_time_has_a_change_of_several_partitions_whole(warehouse, clock) -> None:
+    put_both(warehouse, 0)
+    clock(dt.timedelta(hours=1))
+    put(warehouse, 1)
+    clock(dt.timedelta(0))
+    put_both(warehouse, 2)
+    now = dt.datetime.now(dt.UTC)
+    for minutes in (30, 120):
+        found = numbers(warehouse, as_of=now + dt.timedelta(minutes=minutes))
+        assert found in ([0, 0], [1, 0], [2, 2])
+
+
+@pytest.mark.parametrize("what", ["decision", "entry"])
+def test_a_change_whose_answer_is_lost_is_looked_for(warehouse, monkeypatch, what: str) -> None:
+    put_both(warehouse, 1)
+    put_if_absent, lost = type(warehouse.store).put_if_absent, []
+
+    def losing(self, path, data):
+        done = put_if_absent(self, path, data)
+        if not lost and (
+            "/decision" in path or path.endswith(".decision.json")
+            if what == "decision"
+            else "/ledger/" in path
+        ):
+            lost.append(path)
+            raise WarehouseUnavailable("the answer was lost")
+        return done
+
+    monkeypatch.setattr(type(warehouse.store), "put_if_absent", losing)
+    if what == "decision":
+        put_both(warehouse, 2)
+    else:
+        put(warehouse, 2)
+    assert lost
+    assert numbers(warehouse) == ([2, 2] if what == "decision" else [2, 1])
+
+
+def test_where_a_change_may_still_arrive_the_error_says_so(warehouse, monkeypatch) -> None:
+    put_both(warehouse, 1)
+    append = Ledger.append
+
+    def unreachable(self, *entries):
+        raise WarehouseUnavailable("the storage does not answer.")
+
+    monkeypatch.setattr(Ledger, "append", unreachable)
+    with pytest.raises(
+        WarehouseUnavailable, match=r"does not answer\. Should the request still arrive"
+    ):
+        put(warehouse, 2)
+    monkeypatch.setattr(Ledger, "append", append)
+    assert numbers(warehouse) == [1, 1]
+
+
+def test_a_store_is_done_though_what_it_was_made_from_could_not_be_noted(
+    warehouse, monkeypatch, caplog
+) -> None:
+    source = put(warehouse, 1)
+
+    def full(*_: object) -> None:
+        raise WarehouseUnavailable("no space left")
+
+    monkeypatch.setattr("airflow_sfx.warehouse.write.store.note_readers", full)
+    pin = put(warehouse, 2, "b", inputs=[source])
+    assert warehouse.pin("sales", "items", ["b"]) == pin
+    assert warehouse.manifests(pin)[0].inputs == (source,)
+    assert "no space left" in caplog.text
