@@ -29,7 +29,7 @@ import json, resource, sys, time
 from datetime import timedelta
 import airflow_sfx as sfx
 begun = time.perf_counter()
-plan = sfx.retain("bench", "nightly", keep_last=3, older_than=timedelta(0), warehouse=sys.argv[1])
+plan = sfx.connect(sys.argv[1]).retain("bench", "nightly", keep_last=3, older_than=timedelta(0))
 seconds = time.perf_counter() - begun
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"batches to retire": len(plan.retired), "seconds": round(seconds, 2), "peak MB": round(peak)}))

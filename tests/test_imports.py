@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("pandas", "pyarrow", "airflow", "obstore", "sqlalchemy", "numpy", "polars", "typer")
@@ -54,40 +55,35 @@ def test_every_public_name_is_there() -> None:
     )
 
 
-def test_each_call_takes_what_the_method_takes() -> None:
-    import airflow_sfx
+def test_the_functions_are_the_methods_of_the_default_warehouse() -> None:
+    import airflow_sfx as sfx
 
-    def parameters(call: object) -> dict[str, tuple[object, object, object]]:
-        found = inspect.signature(call).parameters.values()  # type: ignore[arg-type]
-        return {one.name: (one.kind, one.default, one.annotation) for one in found}
-
-    calls = [name for name in airflow_sfx.__all__ if inspect.isfunction(getattr(airflow_sfx, name))]
-    calls.remove("connect")
+    calls = [name for name in sfx.__all__ if inspect.ismethod(getattr(sfx, name))]
     assert len(calls) > 20
     for name in calls:
-        method = parameters(getattr(airflow_sfx.Warehouse, name))
-        del method["self"]
-        if name == "rollback_backfill":
-            del method["run_ids"]  # Airflow's database tells them
-        call = parameters(getattr(airflow_sfx, name))
-        del call["warehouse"]
-        assert call == method, name
+        call, method = getattr(sfx, name), getattr(sfx.Warehouse, name)
+        assert call.__func__ is method
+        assert call.__doc__ == method.__doc__
+        assert call.__doc__
 
 
-def test_type_checkers_are_told_of_every_public_name() -> None:
-    import airflow_sfx
+def test_the_default_warehouse_is_the_one_that_the_environment_names_now(
+    tmp_path, monkeypatch
+) -> None:
+    import airflow_sfx as sfx
 
-    (told,) = [
-        node
-        for node in ast.parse((ROOT / "airflow_sfx/__init__.py").read_text()).body
-        if isinstance(node, ast.If)
-        and isinstance(node.test, ast.Name)
-        and node.test.id == "TYPE_CHECKING"
-    ]
-    names = {
-        alias.name for line in told.body if isinstance(line, ast.ImportFrom) for alias in line.names
-    }
-    assert names | {"__version__"} == set(airflow_sfx.__all__)
+    for name in ("one", "two"):
+        monkeypatch.setenv("SFX_WAREHOUSE", f"embedded://{tmp_path}/{name}")
+        sfx.store_dataframe(pd.DataFrame({"n": [1]}), "db", name)
+        assert sfx.tables() == [sfx.TableRef("db", name)]
+        assert sfx.tables() == sfx.connect().tables()
+
+
+def test_importing_a_call_opens_no_warehouse(tmp_path) -> None:
+    code = "import os, sys\nos.environ['SFX_WAREHOUSE'] = sys.argv[1]\n"
+    code += "from airflow_sfx import store_dataframe"
+    run(code, f"embedded://{tmp_path}/w")
+    assert not (tmp_path / "w").exists()
 
 
 def test_the_core_needs_the_standard_library_only() -> None:
@@ -115,8 +111,8 @@ def test_the_warehouse_works_where_airflow_cannot_be_imported(tmp_path) -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'airflow' or name.startswith('airflow.'): raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
-        "import pandas as pd, airflow_sfx as sfx\n"
-        "pin = sfx.store_dataframe(pd.DataFrame({'n': [1]}), 'db', 't', ['p'], warehouse=sys.argv[1])\n"
-        "print(sfx.load_dataframe(pin, warehouse=sys.argv[1])['n'].tolist())"
+        "import os, pandas as pd, airflow_sfx as sfx\nos.environ['SFX_WAREHOUSE'] = sys.argv[1]\n"
+        "pin = sfx.store_dataframe(pd.DataFrame({'n': [1]}), 'db', 't', ['p'])\n"
+        "print(sfx.load_dataframe(pin)['n'].tolist())"
     )
     assert run(code, f"embedded://{tmp_path}/w") == "[1]"

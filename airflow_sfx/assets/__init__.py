@@ -8,21 +8,6 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from airflow_sfx._lazy import from_homes
-
-if TYPE_CHECKING:
-    from airflow_sfx.assets.announce import announce
-    from airflow_sfx.assets.asset import batch_asset
-    from airflow_sfx.assets.consumers import missed_pins, pins_from_events
-
-_HOMES = {
-    f"{__name__}.asset": ("batch_asset",),
-    f"{__name__}.consumers": ("missed_pins", "pins_from_events"),
-    f"{__name__}.announce": ("announce",),
-}
-
-__all__ = ["announce", "batch_asset", "missed_pins", "pins_from_events"]
-
-__getattr__ = from_homes(__name__, _HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

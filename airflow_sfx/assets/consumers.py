@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-import airflow_sfx as sfx
+from airflow_sfx._default import warehouse_of
 from airflow_sfx.assets.asset import batch_asset
 from airflow_sfx.assets.event_payload import read
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.sfx import named_warehouse
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
@@ -72,7 +71,7 @@ def pins_from_events(
         entries |= pin.batches
         location = pin.location
     found = BatchPin.of(ref, location, entries)
-    return _taken(context, found, named_warehouse(sfx_conn_id) or sfx.connect()) if once else found
+    return _taken(context, found, warehouse_of(sfx_conn_id)) if once else found
 
 
 def missed_pins(
@@ -110,7 +109,7 @@ def missed_pins(
                 consumer="weekly/anchor")
     """
     ref = TableRef.parse(table)
-    warehouse = named_warehouse(sfx_conn_id) or sfx.connect()
+    warehouse = warehouse_of(sfx_conn_id)
     missed = warehouse.missed(ref.database, ref.table, consumer=consumer, since=since)
     if missed is None:
         return None

@@ -60,7 +60,7 @@ class Settings:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse, opened on first use."""
-        from airflow_sfx.api.connecting import connect
+        from airflow_sfx._default import connect
 
         return connect(self.uri)
 

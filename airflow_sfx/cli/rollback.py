@@ -96,7 +96,7 @@ def rollback(
 
 
 def _backfill(dag_id: str, backfill_id: str) -> Unit:
-    from airflow_sfx.api.undoing import backfill_runs
+    from airflow_sfx.hooks.backfill_runs import backfill_runs
 
     return Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(backfill_runs(dag_id, backfill_id)))
 

@@ -8,13 +8,6 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from airflow_sfx._lazy import from_homes
-
-if TYPE_CHECKING:
-    from airflow_sfx.hooks.sfx import SfxHook
-
-__all__ = ["SfxHook"]
-
-__getattr__ = from_homes(__name__, {f"{__name__}.sfx": __all__})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

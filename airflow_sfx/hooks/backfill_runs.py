@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 
 _log = logging.getLogger(__name__)
 
 
-def runs_of_backfill(dag_id: str, number: int) -> list[str]:
+def backfill_runs(dag_id: str, backfill_id: str) -> list[str]:
+    """Look up the runs of a backfill that is given by its number.
+
+    Args:
+        dag_id: The DAG.
+        backfill_id: The backfill's number or name.
+
+    Returns:
+        The run IDs that Airflow's database has; empty for a name, and where there is no database.
+
+    Example:
+        >>> backfill_runs("nightly", "march again")
+        []
+    """
+    numbered = isinstance(backfill_id, str) and backfill_id.isdecimal()
+    if not numbered or importlib.util.find_spec("airflow") is None:
+        return []
+    return _runs_in_database(dag_id, int(backfill_id))
+
+
+def _runs_in_database(dag_id: str, number: int) -> list[str]:
     """The runs of a backfill, where Airflow's database can be asked, as beside its own command line.
 
     Args:

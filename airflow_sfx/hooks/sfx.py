@@ -93,6 +93,7 @@ class SfxHook(BaseHook):
             InvalidName: The connection names no warehouse.
         """
         if self._warehouse is None:
+            from airflow_sfx.hooks.backfill_runs import backfill_runs
             from airflow_sfx.hooks.task_context import current_producer
             from airflow_sfx.warehouse.connect import connect
 
@@ -102,7 +103,11 @@ class SfxHook(BaseHook):
             named = f"the Airflow connection {self.sfx_conn_id!r}"
             try:
                 self._warehouse = connect(
-                    uri, producer=self._producer or current_producer, access=access, source=named
+                    uri,
+                    producer=self._producer or current_producer,
+                    access=access,
+                    source=named,
+                    backfill_runs=backfill_runs,
                 )
             except (InvalidName, WarehouseUnavailable) as error:
                 raise type(error)(
@@ -141,22 +146,6 @@ class SfxHook(BaseHook):
                 f" AIRFLOW_CONN_{self.sfx_conn_id.upper()} to "
                 f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
             ) from error
-
-
-def named_warehouse(sfx_conn_id: str | None) -> Warehouse | None:
-    """The warehouse that a task names.
-
-    Args:
-        sfx_conn_id: The connection; None where the task names none.
-
-    Returns:
-        The warehouse; None for the default one.
-
-    Raises:
-        WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
-        InvalidName: The connection names no warehouse.
-    """
-    return None if sfx_conn_id is None else SfxHook(sfx_conn_id).get_conn()
 
 
 def default_warehouse(producer: Callable[[], Producer] | None = None) -> Warehouse | None:

@@ -131,16 +131,16 @@ class TableOperator(CheckedTemplates):
             check_rendered(self.partitions, self._as_written[1] or (), self.task_id)
         return self.partitions or None
 
-    def warehouse(self) -> Warehouse | None:
-        """The warehouse of the connection.
+    def warehouse(self) -> Warehouse:
+        """Open the warehouse of the connection.
 
         Returns:
-            The warehouse; None for the default one.
+            The warehouse.
         """
         # Connections are for running tasks, not for parsing DAG files.
-        from airflow_sfx.hooks.sfx import named_warehouse
+        from airflow_sfx._default import warehouse_of
 
-        return named_warehouse(self.sfx_conn_id)
+        return warehouse_of(self.sfx_conn_id)
 
     def told(self, context: Context, pin: BatchPin) -> BatchPin:
         """Say what was written: in the log, by the link to it and, where it is current, by asset events.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from airflow.sdk import BaseOperator
 
-import airflow_sfx as sfx
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
@@ -118,7 +117,7 @@ class PinBatchesOperator(TableOperator, BaseOperator):
 
     def _pin(self, ref: TableRef, partitions: Sequence[Any] | None, context: Context) -> BatchPin:
         producer = producer_of(cast("Mapping[str, Any]", context))
-        held = sfx.pin_durably(
+        held = self.warehouse().pin_durably(
             ref.database,
             ref.table,
             partitions,
@@ -128,7 +127,6 @@ class PinBatchesOperator(TableOperator, BaseOperator):
             renew=_truth(self.repin, self.task_id),
             reason=self.reason,
             producer=producer,
-            warehouse=self.warehouse(),
         )
         again = held.producer.attempt != producer.attempt
         self.log.info(

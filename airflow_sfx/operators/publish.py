@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-import airflow_sfx as sfx
+from airflow_sfx._default import warehouse_of
 from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.pin_guard import refuse_foreign_pin, table_of_output
-from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.hooks.task_context import producer_of
 from airflow_sfx.hooks.templates import CheckedTemplates, checks_names
 from airflow_sfx.operators.links import BatchHistoryLink
@@ -92,13 +91,11 @@ class PublishBatchOperator(CheckedTemplates, BaseOperator):
         """
         refuse_foreign_pin(self, context, "pin")
         warehouse, producer = (
-            named_warehouse(self.sfx_conn_id),
+            warehouse_of(self.sfx_conn_id),
             producer_of(cast("Mapping[str, Any]", context)),
         )
         done = [
-            sfx.publish(
-                pin, reason=self.reason, force=self.force, producer=producer, warehouse=warehouse
-            )
+            warehouse.publish(pin, reason=self.reason, force=self.force, producer=producer)
             for pin in _by_table(required_pins(self.pin, self.task_id))
         ]
         self.linked = done[0]

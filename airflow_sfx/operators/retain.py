@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-import airflow_sfx as sfx
+from airflow_sfx._default import warehouse_of
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.hooks.task_context import producer_of
 from airflow_sfx.hooks.templates import CheckedTemplates, checks_names
 
@@ -88,7 +87,7 @@ class RetainBatchesOperator(CheckedTemplates, BaseOperator):
             TableNotFound: There is no such table.
         """
         ref = TableRef.parse(self.table)
-        report = sfx.retain(
+        report = warehouse_of(self.sfx_conn_id).retain(
             ref.database,
             ref.table,
             keep_last=self.keep_last,
@@ -97,7 +96,6 @@ class RetainBatchesOperator(CheckedTemplates, BaseOperator):
             dry_run=self.only_tell,
             reason=self.reason,
             producer=producer_of(cast("Mapping[str, Any]", context)),
-            warehouse=named_warehouse(self.sfx_conn_id),
         )
         would = "would be " if self.only_tell else ""
         for one in report.retired:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_sfx.core.producer import Producer
     from airflow_sfx.warehouse.undo.rollback_run import RunRollback
+    from airflow_sfx.warehouse.warehouse import Warehouse
 
 register()
 
@@ -117,7 +117,7 @@ class RollbackBatchOperator(TableOperator, BaseOperator):
         """
         producer, warehouse = producer_of(cast("Mapping[str, Any]", context)), self.warehouse()
         if self.undone_dag_id is not None:
-            undone = self._undo(self.undone_dag_id, producer)
+            undone = self._undo(warehouse, self.undone_dag_id, producer)
             for one in undone:
                 if one.gone:
                     self.log.warning("%s: left alone: %s", one.table, one.gone)
@@ -129,28 +129,26 @@ class RollbackBatchOperator(TableOperator, BaseOperator):
             emit(context, left, "rollback", cascade=self.cascade)
             return left
         ref, partitions = self.destination(context)
-        pin = sfx.rollback(
+        pin = warehouse.rollback(
             ref.database,
             ref.table,
             partitions,
             to=self.to or None,
             reason=self.reason,
             producer=producer,
-            warehouse=warehouse,
         )
         self.linked = pin
         self.log.info("Now current: %s", pin)
         emit(context, [pin], "rollback", cascade=self.cascade)
         return pin
 
-    def _undo(self, dag_id: str, producer: Producer) -> list[RunRollback]:
+    def _undo(self, warehouse: Warehouse, dag_id: str, producer: Producer) -> list[RunRollback]:
         more: dict[str, Any] = {
             "reason": self.reason,
             "producer": producer,
-            "warehouse": self.warehouse(),
         }
         if self.undone_run_id is not None:
-            return sfx.rollback_run(dag_id=dag_id, run_id=self.undone_run_id, **more)
-        return sfx.rollback_backfill(
+            return warehouse.rollback_run(dag_id=dag_id, run_id=self.undone_run_id, **more)
+        return warehouse.rollback_backfill(
             dag_id=dag_id, backfill_id=str(self.undone_backfill_id), **more
         )

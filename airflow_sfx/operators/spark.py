@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.nested_pins import pins_in
@@ -148,7 +147,7 @@ class SparkBatchOperator(TableOperator, SparkSubmitOperator):
         """
         refuse_foreign_pin(self, context, "inputs")
         ref, partitions = self.destination(context)
-        warehouse = self.warehouse() or sfx.connect()
+        warehouse = self.warehouse()
         batch = warehouse.open_batch(
             ref.database,
             ref.table,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook, BaseOperator
 
-import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.task_context import producer_of
@@ -153,7 +152,7 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
             else:
                 cursor.execute(self.sql, self.parameters)
             warehouse = self.warehouse()
-            pin = sfx.store_dataframe(
+            pin = warehouse.store_dataframe(
                 self._batches(cursor, connection, partial(_types_in, warehouse, ref)),
                 ref.database,
                 ref.table,
@@ -164,7 +163,6 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
                 reason=self.reason,
                 evolve=self.evolve,
                 producer=producer_of(cast("Mapping[str, Any]", context)),
-                warehouse=warehouse,
             )
         return self.told(context, pin)
 
@@ -193,11 +191,11 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
         )
 
 
-def _types_in(warehouse: Warehouse | None, ref: TableRef) -> Mapping[str, pa.DataType]:
+def _types_in(warehouse: Warehouse, ref: TableRef) -> Mapping[str, pa.DataType]:
     """The types that the table's columns have, if it is there already."""
     from airflow_sfx.frames.dbapi import table_types
 
-    info = (warehouse or sfx.connect()).metastore.get_table(ref)
+    info = warehouse.metastore.get_table(ref)
     return {} if info is None else table_types(info.columns)
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.python import PythonOperator
 
-import airflow_sfx as sfx
 from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.hooks.task_context import producer_of
 from airflow_sfx.hooks.templates import checks_names
@@ -154,7 +153,7 @@ class StoreBatchOperator(TableOperator, PythonOperator):
             self.python_callable,
             list(self.op_args),
             self.op_kwargs,
-            partial(sfx.load_dataframe, warehouse=warehouse),
+            warehouse.load_dataframe,
         )
         self.python_callable = _returning(self.python_callable)
         frame = super().execute(context)
@@ -164,7 +163,7 @@ class StoreBatchOperator(TableOperator, PythonOperator):
                 " stores what it returns, so return a pandas or polars DataFrame, a pyarrow Table"
                 " or an iterator of them"
             )
-        pin = sfx.store_dataframe(
+        pin = warehouse.store_dataframe(
             frame,
             ref.database,
             ref.table,
@@ -178,7 +177,6 @@ class StoreBatchOperator(TableOperator, PythonOperator):
             evolve=self.evolve,
             types=self.types,
             producer=producer_of(cast("Mapping[str, Any]", context)),
-            warehouse=warehouse,
         )
         return self.told(context, pin)
 

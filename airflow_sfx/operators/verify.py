@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-import airflow_sfx as sfx
+from airflow_sfx._default import warehouse_of
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
-from airflow_sfx.hooks.sfx import named_warehouse
 from airflow_sfx.operators.links import BatchHistoryLink
 from airflow_sfx.operators.pin_arguments import passed_on, required_pins
 
@@ -60,9 +59,9 @@ class VerifyBatchOperator(BaseOperator):
             InconsistentBatch: Something is missing or altered.
         """
         refuse_foreign_pin(self, context, "pin")
-        warehouse = named_warehouse(self.sfx_conn_id)
+        warehouse = warehouse_of(self.sfx_conn_id)
         for pin in required_pins(self.pin, self.task_id):
-            report = sfx.verify(pin, warehouse=warehouse)
+            report = warehouse.verify(pin)
             self.linked = pin
             self.log.info(
                 "%s: %d files, %d rows, %d bytes are as they were written",

@@ -8,20 +8,6 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from airflow_sfx._lazy import from_homes
-
-if TYPE_CHECKING:
-    from airflow_sfx.sensors.consistency import BatchConsistencySensor
-    from airflow_sfx.sensors.partition import BatchPartitionSensor
-
-__all__ = ["BatchConsistencySensor", "BatchPartitionSensor"]
-
-__getattr__ = from_homes(
-    __name__,
-    {
-        f"{__name__}.consistency": ["BatchConsistencySensor"],
-        f"{__name__}.partition": ["BatchPartitionSensor"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,9 +14,8 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-import airflow_sfx as sfx
+from airflow_sfx._default import warehouse_of
 from airflow_sfx.core.errors import WarehouseUnavailable
-from airflow_sfx.hooks.sfx import named_warehouse
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -163,4 +162,4 @@ class BatchSensor(BaseSensorOperator):
         """What waits in the triggerer."""
 
     def _warehouse(self) -> Warehouse:
-        return named_warehouse(self.sfx_conn_id) or sfx.connect()
+        return warehouse_of(self.sfx_conn_id)

@@ -8,20 +8,6 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from airflow_sfx._lazy import from_homes
-
-if TYPE_CHECKING:
-    from airflow_sfx.triggers.consistency import BatchConsistencyTrigger
-    from airflow_sfx.triggers.partition import BatchPartitionTrigger
-
-__all__ = ["BatchConsistencyTrigger", "BatchPartitionTrigger"]
-
-__getattr__ = from_homes(
-    __name__,
-    {
-        f"{__name__}.consistency": ["BatchConsistencyTrigger"],
-        f"{__name__}.partition": ["BatchPartitionTrigger"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import airflow_sfx as sfx
-from airflow_sfx.hooks.sfx import named_warehouse
+from airflow_sfx._default import warehouse_of
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
@@ -15,7 +14,7 @@ _opened: dict[str | None, Warehouse] = {}
 _lock = threading.Lock()
 
 
-def warehouse_of(sfx_conn_id: str | None) -> Warehouse:
+def opened_warehouse(sfx_conn_id: str | None) -> Warehouse:
     """The warehouse of a connection, opened once a process. Blocks: call it in a thread.
 
     Args:
@@ -30,7 +29,7 @@ def warehouse_of(sfx_conn_id: str | None) -> Warehouse:
     """
     with _lock:
         if sfx_conn_id not in _opened:
-            _opened[sfx_conn_id] = named_warehouse(sfx_conn_id) or sfx.connect()
+            _opened[sfx_conn_id] = warehouse_of(sfx_conn_id)
         return _opened[sfx_conn_id]
 
 

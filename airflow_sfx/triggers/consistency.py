@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_sfx.core.errors import SfxError, WarehouseUnavailable
 from airflow_sfx.serde.pin import VERSION, load
 from airflow_sfx.triggers._events import failure
-from airflow_sfx.triggers._warehouses import forget, warehouse_of
+from airflow_sfx.triggers._warehouses import forget, opened_warehouse
 
 if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
@@ -60,7 +60,7 @@ class BatchConsistencyTrigger(BaseTrigger):
 
     async def _amiss(self, pin: BatchPin) -> list[str]:
         def look() -> list[str]:
-            return warehouse_of(self.sfx_conn_id).inconsistencies(pin)
+            return opened_warehouse(self.sfx_conn_id).inconsistencies(pin)
 
         try:
             return await asyncio.to_thread(look)

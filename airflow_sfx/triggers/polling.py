@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.triggers._warehouses import forget, warehouse_of
+from airflow_sfx.triggers._warehouses import forget, opened_warehouse
 
 if TYPE_CHECKING:
     from airflow_sfx.metastore.base import PartitionInfo
@@ -165,7 +165,7 @@ class TablePoll:
         return [waiter for waiter in waiters if not waiter.done.done()]
 
     def _pointers(self, partitions: list[Partition]) -> Pointers:
-        metastore = warehouse_of(self._conn_id).metastore
+        metastore = opened_warehouse(self._conn_id).metastore
         if self._keys is None or self._looks >= _LOOKS_WITH_THE_SAME_KEYS:
             table = metastore.get_table(self._ref)
             self._keys, self._looks = (None if table is None else table.keys), 0

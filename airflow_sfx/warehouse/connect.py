@@ -18,6 +18,7 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.factory import open_store
+from airflow_sfx.warehouse.connection import BackfillRuns, Connection, no_backfill_runs
 from airflow_sfx.warehouse.current_producer import current_producer
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -44,6 +45,7 @@ def connect(
     producer: Callable[[], Producer] | None = None,
     access: S3Access | None = None,
     source: str = "",
+    backfill_runs: BackfillRuns = no_backfill_runs,
 ) -> Warehouse:
     """Open a warehouse.
 
@@ -60,6 +62,7 @@ def connect(
         producer: Who writes; from the process's environment where nobody says.
         access: How S3 is reached, where neither the URI nor the AWS environment says.
         source: What names the warehouse, for messages: an Airflow connection.
+        backfill_runs: Returns the runs of a backfill.
 
     Returns:
         The warehouse.
@@ -91,7 +94,7 @@ def connect(
     if shown_options:  # opening the URI that is shown gives the same warehouse
         shown += f"{'&' if '?' in shown else '?'}{urlencode(shown_options, safe=':/')}"
     who = partial(current_producer, os.environ) if producer is None else producer
-    return Warehouse(shown, store, metastore, partition_style=style, producer=who)
+    return Warehouse(Connection(shown, store, metastore, who, style, backfill_runs))
 
 
 _UNNAMEABLE = re.compile("[\x00\ud800-\udfff]")

@@ -16,7 +16,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(airflow_sfx.__path__, "airflow_sfx.")
     if not module.name.endswith("__main__")
 )
-BEGUN = ("airflow_sfx.api.", "airflow_sfx.warehouse.calls.", "airflow_sfx.warehouse.warehouse")
+BEGUN = ("airflow_sfx._default", "airflow_sfx.warehouse.warehouse")
 """Their examples begin where the package's own ends."""
 
 

@@ -14,6 +14,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.storage import concurrency
 from airflow_sfx.warehouse.batch import batch_writer
+from airflow_sfx.warehouse.connection import Connection
 from airflow_sfx.warehouse.log import commit, ledger
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -59,7 +60,7 @@ def frame(mark: int, days: tuple[str, ...]) -> pd.DataFrame:
 
 
 def warehouse_of(world: World, kind: type[TwoStepMetastore] = TwoStepMetastore) -> Warehouse:
-    return Warehouse("memory://", DictStore(world), kind(world), producer=Producer)
+    return Warehouse(Connection("memory://", DictStore(world), kind(world), Producer))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from airflow_sfx.metastore.base import Move
@@ -106,6 +107,6 @@ def _mortal_run(
         named = local._named
         concurrency.MANY = batch_writer.MANY = 2
         local._named = lambda *paths: countdown.around(named, *paths)
-    warehouse.store = Mortal(warehouse.store, countdown)  # type: ignore[assignment]
-    warehouse.metastore = Mortal(warehouse.metastore, countdown)  # type: ignore[assignment]
-    action(warehouse)
+    store: Any = Mortal(warehouse.store, countdown)
+    metastore: Any = Mortal(warehouse.metastore, countdown)
+    action(Warehouse(replace(warehouse.connection, store=store, metastore=metastore)))

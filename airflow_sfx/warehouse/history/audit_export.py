@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from airflow_sfx.warehouse.history.audit import AuditFilter, AuditReport
 
 if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
-    from airflow_sfx.warehouse.calls.storing import Storing
 
 DAY = "day"
 _WHO = (
@@ -63,12 +62,12 @@ def whole_days(wanted: AuditFilter) -> AuditFilter:
 
 
 def export_changes(
-    warehouse: Storing, reports: Iterable[AuditReport], target: TableRef, reason: str
+    store: Callable[..., BatchPin], reports: Iterable[AuditReport], target: TableRef, reason: str
 ) -> BatchPin | None:
     """Store the changes of whole days as new batches of a table, a partition a day.
 
     Args:
-        warehouse: The warehouse.
+        store: Stores a frame, as `Warehouse.store_dataframe` does.
         reports: What changed on these days, of all tables that are told of.
         target: The table to store it in; its own changes are left out.
         reason: Why, for the history.
@@ -87,9 +86,7 @@ def export_changes(
     table = pa.Table.from_pylist(
         sorted(rows, key=lambda row: (row["at"], row["table_name"])), schema=_SCHEMA
     )
-    return warehouse.store_dataframe(
-        table, target.database, target.table, partition_by=[DAY], reason=reason
-    )
+    return store(table, target.database, target.table, partition_by=[DAY], reason=reason)
 
 
 def _row(table: str, entry: LedgerEntry) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def surfaces():
         os.environ["AIRFLOW_CONN_SFX_SURFACES"] = f"sfx://?warehouse={uri}"
         frame = frame_of(ti.try_number)
         sfx.store_dataframe(frame, "surfaces", "calls", [ds_nodash])
-        sfx.store_dataframe(frame, "surfaces", "named", [ds_nodash], warehouse=uri)
+        sfx.connect(uri).store_dataframe(frame, "surfaces", "named", [ds_nodash])
         sfx.connect(uri).store_dataframe(frame, "surfaces", "opened", [ds_nodash])
         SfxHook("sfx_surfaces").get_conn().store_dataframe(frame, "surfaces", "hooked", [ds_nodash])
         if ti.try_number == 1:

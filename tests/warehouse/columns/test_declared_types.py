@@ -228,9 +228,8 @@ def test_types_that_cannot_be_meant_are_refused(warehouse, types, error, told) -
         warehouse.store_dataframe(pd.DataFrame({"price": [1.5]}), "db", "t", types=types)
 
 
-def test_the_function_takes_types_too(embedded_uri) -> None:
+def test_the_function_takes_types_too(embedded_uri, monkeypatch) -> None:
+    monkeypatch.setenv("SFX_WAREHOUSE", embedded_uri)
     frame = pd.DataFrame({"price": [1.5]})
-    pin = sfx.store_dataframe(
-        frame, "db", "t", types={"price": "decimal(5,2)"}, warehouse=embedded_uri
-    )
-    assert sfx.load_dataframe(pin, warehouse=embedded_uri)["price"].tolist() == [Decimal("1.50")]
+    pin = sfx.store_dataframe(frame, "db", "t", types={"price": "decimal(5,2)"})
+    assert sfx.load_dataframe(pin)["price"].tolist() == [Decimal("1.50")]

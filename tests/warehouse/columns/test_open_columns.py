@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -35,8 +36,8 @@ def on_stack(stack_uri) -> Warehouse:
 def glue(glue_endpoint, embedded_uri) -> Warehouse:
     drop_glue_databases(glue_endpoint)
     found = connect(embedded_uri)
-    found.metastore = GlueMetastore(lambda _: glue_client(glue_endpoint), found.store.uri)
-    return found
+    metastore = GlueMetastore(lambda _: glue_client(glue_endpoint), found.store.uri)
+    return Warehouse(replace(found.connection, metastore=metastore))
 
 
 @pytest.fixture(params=["embedded", "on_stack", "glue"])

@@ -1,0 +1,126 @@
+"""The default warehouse, whose bound methods are the functions of the package."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.hooks.backfill_runs import backfill_runs
+from airflow_sfx.hooks.task_context import current_producer
+from airflow_sfx.warehouse import connect as _connect
+from airflow_sfx.warehouse.connection import Connection
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+VARIABLE = "SFX_WAREHOUSE"
+"""The environment variable that names the warehouse."""
+CONNECTION = "AIRFLOW_CONN_SFX_DEFAULT"
+"""The environment variable that defines Airflow's connection ``sfx_default``."""
+
+
+def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None = None) -> Warehouse:
+    """Open a warehouse.
+
+    Args:
+        uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named
+            ``key=value``; ``hive://host:9083?location=s3://bucket/prefix``, further hosts after a
+            comma; ``glue://region?location=s3://bucket/prefix``. None opens the default warehouse:
+            the one that ``SFX_WAREHOUSE`` names, else the Airflow connection ``sfx_default`` (in
+            a process that runs Airflow or has ``AIRFLOW_CONN_SFX_DEFAULT``), else
+            ``embedded://~/.sfx/warehouse``.
+        producer: Returns who writes; called once per change. The default is the running Airflow
+            task, else the task that started this process, else its user.
+
+    Returns:
+        The warehouse.
+
+    Raises:
+        InvalidName: The URI does not name a warehouse.
+        WarehouseUnavailable: The warehouse cannot be opened.
+
+    Example:
+        >>> sfx.connect(f"embedded://{tempfile.mkdtemp()}").tables()
+        []
+    """
+    if uri is not None:
+        return _connect.connect(
+            uri,
+            producer=current_producer if producer is None else producer,
+            backfill_runs=backfill_runs,
+        )
+    named = os.environ.get(VARIABLE)
+    if not named and _knows_connections():
+        from airflow_sfx.hooks.sfx import default_warehouse
+
+        found = default_warehouse(producer)
+        if found is not None:
+            return found
+    default = named or _connect.DEFAULT_URI
+    return _opened(default) if producer is None else connect(default, producer=producer)
+
+
+def warehouse_of(sfx_conn_id: str | None) -> Warehouse:
+    """Open the warehouse of an Airflow connection.
+
+    Args:
+        sfx_conn_id: The connection, or None for the default warehouse.
+
+    Returns:
+        The warehouse.
+
+    Raises:
+        WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
+        InvalidName: The connection does not name a warehouse.
+    """
+    if sfx_conn_id is None:
+        return connect()
+    from airflow_sfx.hooks.sfx import SfxHook
+
+    return SfxHook(sfx_conn_id).get_conn()
+
+
+def _knows_connections() -> bool:
+    """Whether this process runs Airflow, or defines the connection that Airflow would look up."""
+    return "airflow.sdk" in sys.modules or (
+        CONNECTION in os.environ and importlib.util.find_spec("airflow") is not None
+    )
+
+
+@lru_cache(maxsize=8)
+def _opened(uri: str) -> Warehouse:
+    return connect(uri)
+
+
+def _current() -> Connection:
+    """The connection of the default warehouse: the environment may have changed since last time."""
+    return connect().connection
+
+
+default = Warehouse(_current)
+
+adopt = default.adopt
+audit = default.audit
+diff = default.diff
+durable_pins = default.durable_pins
+erase = default.erase
+history = default.history
+hold = default.hold
+load_dataframe = default.load_dataframe
+manifests = default.manifests
+pin = default.pin
+pin_durably = default.pin_durably
+pinned_table_sql = default.pinned_table_sql
+publish = default.publish
+release = default.release
+repair = default.repair
+retain = default.retain
+rollback = default.rollback
+rollback_backfill = default.rollback_backfill
+rollback_run = default.rollback_run
+show = default.show
+store_dataframe = default.store_dataframe
+tables = default.tables
+verify = default.verify

@@ -1,0 +1,4 @@
+from .announce import announce as announce
+from .asset import batch_asset as batch_asset
+from .consumers import missed_pins as missed_pins
+from .consumers import pins_from_events as pins_from_events

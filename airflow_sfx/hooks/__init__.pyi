@@ -1,0 +1,1 @@
+from .sfx import SfxHook as SfxHook

@@ -1,0 +1,2 @@
+from .consistency import BatchConsistencySensor as BatchConsistencySensor
+from .partition import BatchPartitionSensor as BatchPartitionSensor

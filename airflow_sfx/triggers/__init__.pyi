@@ -1,0 +1,2 @@
+from .consistency import BatchConsistencyTrigger as BatchConsistencyTrigger
+from .partition import BatchPartitionTrigger as BatchPartitionTrigger

@@ -1,1 +1,0 @@
-"""The calls of a `Warehouse`, by what they are for."""
