@@ -13,9 +13,6 @@ from ._default import (
     diff as diff,
 )
 from ._default import (
-    durable_pins as durable_pins,
-)
-from ._default import (
     erase as erase,
 )
 from ._default import (
@@ -23,6 +20,9 @@ from ._default import (
 )
 from ._default import (
     hold as hold,
+)
+from ._default import (
+    holds as holds,
 )
 from ._default import (
     load_dataframe as load_dataframe,
@@ -34,7 +34,7 @@ from ._default import (
     pin as pin,
 )
 from ._default import (
-    pin_durably as pin_durably,
+    pin_and_hold as pin_and_hold,
 )
 from ._default import (
     pinned_table_sql as pinned_table_sql,
@@ -114,5 +114,5 @@ from .core.manifest import Manifest as Manifest
 from .core.pin import BatchPin as BatchPin
 from .core.producer import Producer as Producer
 from .core.table import TableRef as TableRef
-from .warehouse.pins.holds import DurablePin as DurablePin
+from .warehouse.pins.holds import Hold as Hold
 from .warehouse.warehouse import Warehouse as Warehouse

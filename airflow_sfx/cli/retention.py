@@ -63,7 +63,7 @@ def retain(
 ) -> None:
     """Retire old batches, and delete the files of those that were retired long enough ago.
 
-    What is current, staged, adopted or held by a durable pin stays, whatever its age. Also deletes
+    What is current, staged, adopted or held by a hold stays, whatever its age. Also deletes
     what dead writers left more than a day ago. Without --apply, nothing is done.
     """
     settings: Settings = context.obj
@@ -103,7 +103,7 @@ def erase(
     ],
     grace: Grace = "1d",
     despite_pins: Annotated[
-        bool, typer.Option("--despite-pins", help="Delete also what durable pins hold.")
+        bool, typer.Option("--despite-pins", help="Delete also what holds hold.")
     ] = False,
     dry_run: DryRun = True,
     reason: Reason = "",
@@ -204,7 +204,7 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
     output.say(
         f"{report.table}: {retired} ({output.size(report.bytes)}) {would}retired; {deleted} retired"
         f" before {would}deleted; {waiting} retired before and not due yet, or pinned;"
-        f" {report.pinned} kept for a durable pin"
+        f" {report.pinned} kept for a hold"
     )
     _say_unfinished(report)
     for name, batch_id in report.strays[:_SHOWN]:

@@ -49,7 +49,7 @@ class Change:
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's
             own directory.
         retired: Earlier batches that nobody may refer to any more.
-        despite_pins: Whether their files are deleted even where a durable pin holds them.
+        despite_pins: Whether their files are deleted even where a hold holds them.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -93,7 +93,7 @@ class LedgerEntry:
             own directory.
         retired: Earlier batches that nobody may refer to any more, and whose files are deleted
             later.
-        despite_pins: Whether their files are deleted even where a durable pin holds them.
+        despite_pins: Whether their files are deleted even where a hold holds them.
 
     Example:
         >>> from datetime import UTC

@@ -183,7 +183,7 @@ class TableLayout:
 
     @property
     def pins(self) -> str:
-        """The directory above all of the table's durable pins."""
+        """The directory above all of the table's holds."""
         return f"{self.root}/_sfx/pins"
 
     @property
@@ -201,7 +201,7 @@ class TableLayout:
         return f"{self.root}/_sfx/consumed"
 
     def durable_pin(self, name: str, number: int) -> str:
-        """One durable pin of a name, numbered from 1."""
+        """One hold of a name, numbered from 1."""
         return f"{self.pins}/{path_step(name)}/{number:06d}.json"
 
     def empty_dir(self) -> str:

@@ -45,7 +45,7 @@ class PinBatchesOperator(TableOperator, BaseOperator):
         hold_for: For how long from now retention leaves the batches alone; None for ever. Where it
             is absent, the option ``hold_days`` of the section ``[sfx]`` in Airflow's configuration
             says it: 90 days.
-        reason: Why, for whoever looks at the durable pins (templated).
+        reason: Why, for whoever looks at the holds (templated).
         sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
         kwargs: As of every operator.
 
@@ -117,7 +117,7 @@ class PinBatchesOperator(TableOperator, BaseOperator):
 
     def _pin(self, ref: TableRef, partitions: Sequence[Any] | None, context: Context) -> BatchPin:
         producer = producer_of(cast("Mapping[str, Any]", context))
-        held = self.warehouse().pin_durably(
+        held = self.warehouse().pin_and_hold(
             ref.database,
             ref.table,
             partitions,

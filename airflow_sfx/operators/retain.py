@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class RetainBatchesOperator(CheckedTemplates, BaseOperator):
     """Retires old batches of a table, and deletes the files of those that were retired long enough ago.
 
-    What is current, staged, adopted, or held by a durable pin stays, as does what a DAG run pinned
+    What is current, staged, adopted, or held by a hold stays, as does what a DAG run pinned
     with `PinBatchesOperator`. The log has the plan; the XCom the counts.
 
     Args:
@@ -81,7 +81,7 @@ class RetainBatchesOperator(CheckedTemplates, BaseOperator):
 
         Returns:
             How many batches are retired, their bytes, and how many were deleted, wait, or stay for
-            a durable pin.
+            a hold.
 
         Raises:
             TableNotFound: There is no such table.

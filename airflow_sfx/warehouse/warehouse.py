@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.history.overview import TableOverview
     from airflow_sfx.warehouse.integrity.repair import Repair
     from airflow_sfx.warehouse.integrity.verify import VerifyReport
-    from airflow_sfx.warehouse.pins.holds import DurablePin
+    from airflow_sfx.warehouse.pins.holds import Hold
     from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport
@@ -998,7 +998,7 @@ class Warehouse:
         renew: bool = False,
         reason: str = "",
         producer: Producer | None = None,
-    ) -> DurablePin:
+    ) -> Hold:
         """Write a pin down beside its table, so that it outlives XCom and retention leaves its batches alone.
 
         A name's first pin of some partitions stays its pin: a second call gives the first one's,
@@ -1013,7 +1013,7 @@ class Warehouse:
             producer: Who; the process's own identity when absent.
 
         Returns:
-            The durable pin that counts.
+            The hold that counts.
 
         Raises:
             InvalidName: The pin is of another warehouse, the name is empty, or the time is over or
@@ -1031,7 +1031,7 @@ class Warehouse:
 
     def release(
         self, db: str, table: str, name: str, *, reason: str = "", producer: Producer | None = None
-    ) -> DurablePin | None:
+    ) -> Hold | None:
         """End what a name holds durably, before its time: retention may give the batches up, unless another name holds them.
 
         Args:
@@ -1059,8 +1059,8 @@ class Warehouse:
 
         return release(self._open(db, table), name, self._author(producer, reason))
 
-    def holding(self, db: str, table: str) -> list[DurablePin]:
-        """The durable pins that keep retention away: those that are neither over nor released.
+    def holding(self, db: str, table: str) -> list[Hold]:
+        """The holds that keep retention away: those that are neither over nor released.
 
         Args:
             db: The database.
@@ -1081,7 +1081,7 @@ class Warehouse:
 
         return holding(self._open(db, table), datetime.now(UTC))
 
-    def pin_durably(
+    def pin_and_hold(
         self,
         db: str,
         table: str,
@@ -1093,7 +1093,7 @@ class Warehouse:
         renew: bool = False,
         reason: str = "",
         producer: Producer | None = None,
-    ) -> DurablePin:
+    ) -> Hold:
         """What a name has pinned already; else pin what is current, or was at a time, and write it down.
 
         Args:
@@ -1109,7 +1109,7 @@ class Warehouse:
             producer: Who; the process's own identity when absent.
 
         Returns:
-            The durable pin that counts.
+            The hold that counts.
 
         Raises:
             TableNotFound: There is no such table.
@@ -1117,7 +1117,7 @@ class Warehouse:
             InvalidName: The name is empty, or a time has no time zone, or ``until`` is over.
 
         Example:
-            >>> warehouse.pin_durably("sales", "sold_items", name="october report").pin == oops
+            >>> warehouse.pin_and_hold("sales", "sold_items", name="october report").pin == oops
             True
         """
         from airflow_sfx.warehouse.pins.holds import hold, standing
@@ -1131,7 +1131,7 @@ class Warehouse:
         author = self._author(producer, reason)
         return hold(opened, name, pin, author, until=until, renew=renew)
 
-    def durable_pins(self, db: str, table: str, name: str | None = None) -> list[DurablePin]:
+    def holds(self, db: str, table: str, name: str | None = None) -> list[Hold]:
         """What is pinned durably in a table: by whom, since when, until when.
 
         Args:
@@ -1147,14 +1147,14 @@ class Warehouse:
 
         Example:
             >>> held = warehouse.hold(good, "annual accounts", reason="signed by the auditor")
-            >>> warehouse.durable_pins("sales", "sold_items") == [held]
+            >>> warehouse.holds("sales", "sold_items") == [held]
             True
         """
-        from airflow_sfx.warehouse.pins.holds import durable_pins, newest
+        from airflow_sfx.warehouse.pins.holds import holds, newest
 
         opened = self._open(db, table)
         if name is None:
-            return durable_pins(opened)
+            return holds(opened)
         found = newest(opened, name)
         return [found] if found else []
 
@@ -1280,7 +1280,7 @@ class Warehouse:
 
         Each batch that holds such rows is replaced by one without them: what was current stays
         current, and a rollback goes to what replaced a batch. The old ones are retired, and deleted
-        by a call after their time of grace. A durable pin keeps its batches until it is over. The
+        by a call after their time of grace. A hold keeps its batches until it is over. The
         history says how many rows were erased, chosen by which columns; the values of the condition
         are kept nowhere.
 
@@ -1290,7 +1290,7 @@ class Warehouse:
             where: Which rows, as a condition of SQL: ``client_id = 42``. Comparisons, IN, BETWEEN
                 and IS NULL of columns and literals, with AND, OR and NOT.
             grace: For how long the files that hold the rows stay, for tasks that are reading them.
-            despite_pins: Delete also what durable pins hold.
+            despite_pins: Delete also what holds hold.
             dry_run: Only tell what would be done.
             reason: Why, for the history: the number of a request, and no name.
             producer: Who; the process's own identity when absent.

@@ -60,8 +60,8 @@ def store(*days: str) -> Callable[[Warehouse], object]:
 
 
 SCENARIOS = {
-    "a durable pin of one": hold_oldest("p"),
-    "a durable pin of both": hold_oldest(*DAYS),
+    "a hold of one": hold_oldest("p"),
+    "a hold of both": hold_oldest(*DAYS),
     "a rollback of one": roll_back("p"),
     "a rollback of both": roll_back(*DAYS),
     "a store of both": store(*DAYS),
@@ -70,7 +70,7 @@ SCENARIOS = {
 
 
 def check(world: World, outcome: Outcome) -> None:
-    """What is current, and what a durable pin was granted for, can be read."""
+    """What is current, and what a hold was granted for, can be read."""
     warehouse = warehouse_of(world)
     told = f"schedule: {' '.join(outcome.schedule)}"
     unexpected = [
@@ -103,7 +103,7 @@ def test_what_was_granted_is_never_deleted_under_any_schedule(beginning, monkeyp
         assert 0 < refused < seen, "somebody is refused, and somebody is not"
 
 
-@pytest.mark.parametrize("name", ["a durable pin of both", "a rollback of both"])
+@pytest.mark.parametrize("name", ["a hold of both", "a rollback of both"])
 def test_retention_that_died_anywhere_is_completed_by_the_next(
     beginning, monkeypatch, name
 ) -> None:
@@ -126,7 +126,7 @@ def erase(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a durable pin of both", "a rollback of one", "a rollback of both", "a store of both"]
+    "name", ["a hold of both", "a rollback of one", "a rollback of both", "a store of both"]
 )
 def test_an_erasure_leaves_no_row_whatever_else_goes_on(beginning, monkeypatch, name) -> None:
     seen = 0
@@ -296,7 +296,7 @@ def test_a_batch_that_took_days_is_whole_or_refused_beside_an_erasure(monkeypatc
     ],
 )
 def test_the_explorer_finds_a_broken_retention(beginning, monkeypatch, broken) -> None:
-    action = SCENARIOS["a durable pin of one"]
+    action = SCENARIOS["a hold of one"]
     if broken.startswith("a pin"):
         monkeypatch.setattr(holds, "refuse_retired", lambda *_: None)
     elif broken.startswith("a deletion"):

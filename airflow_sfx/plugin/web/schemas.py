@@ -191,7 +191,7 @@ class PinDocument(BaseModel):
 
 
 class HoldDocument(BaseModel):
-    """A durable pin of the batch: whose, since when, until when."""
+    """A hold of the batch: whose, since when, until when."""
 
     name: str
     at: datetime

@@ -1,4 +1,4 @@
-"""Durable pins: what somebody has pinned, written down beside the table, so that it outlives XCom.
+"""Holds: what somebody has pinned, written down beside the table, so that it outlives XCom.
 
 Each name has numbered pins, every one created where none was. The first is what a task reads
 however often it is cleared; a later one is there only where somebody asked to pin anew, or released
@@ -26,7 +26,7 @@ from airflow_sfx.warehouse.table.tombstones import refuse_retired
 
 
 @dataclass(frozen=True, slots=True)
-class DurablePin:
+class Hold:
     """A pin that is written down.
 
     Args:
@@ -60,7 +60,7 @@ class DurablePin:
 
 def hold(
     table: Table, name: str, pin: BatchPin, author: Author, *, until: datetime | None, renew: bool
-) -> DurablePin:
+) -> Hold:
     """Write a pin down, unless its name has one that is not over.
 
     Args:
@@ -89,9 +89,7 @@ def hold(
     while there is None or renew or not _holds(there, pin):
         refuse_retired(table, pin.batches.items())
         number = there.number + 1 if there else 1
-        made = DurablePin(
-            name, number, pin, datetime.now(UTC), until, author.producer, author.reason
-        )
+        made = Hold(name, number, pin, datetime.now(UTC), until, author.producer, author.reason)
         path = table.layout.durable_pin(name, number)
         if table.store.put_if_absent(path, _to_text(made).encode()):
             try:
@@ -106,18 +104,18 @@ def hold(
     return there
 
 
-def _holds(there: DurablePin, pin: BatchPin) -> bool:
+def _holds(there: Hold, pin: BatchPin) -> bool:
     """Whether a name's pin keeps retention away from the partitions that are to be held."""
     if there.released or _is_over(there, datetime.now(UTC)):
         return False
     return set(there.pin.batches) == set(pin.batches)
 
 
-def _is_over(one: DurablePin, now: datetime) -> bool:
+def _is_over(one: Hold, now: datetime) -> bool:
     return one.until is not None and one.until <= now
 
 
-def _take_back(table: Table, refused: DurablePin, before: DurablePin | None) -> None:
+def _take_back(table: Table, refused: Hold, before: Hold | None) -> None:
     """What the name held before counts again, and stays held all the while; where it held nothing, it does so again."""
     if before is None or before.released:
         again = replace(refused, number=refused.number + 1, until=None, released=True)
@@ -128,7 +126,7 @@ def _take_back(table: Table, refused: DurablePin, before: DurablePin | None) -> 
     )
 
 
-def release(table: Table, name: str, author: Author) -> DurablePin | None:
+def release(table: Table, name: str, author: Author) -> Hold | None:
     """Hold by a name nothing any more: retention may give up what it held, unless another name holds it.
 
     Args:
@@ -142,7 +140,7 @@ def release(table: Table, name: str, author: Author) -> DurablePin | None:
     there = newest(table, name)
     while there is not None and not there.released:
         number = there.number + 1
-        made = DurablePin(
+        made = Hold(
             name,
             number,
             there.pin,
@@ -160,14 +158,14 @@ def release(table: Table, name: str, author: Author) -> DurablePin | None:
     return None
 
 
-def holding(table: Table, now: datetime) -> list[DurablePin]:
-    """The durable pins that keep retention away, oldest first: not over, nor released; also where the name has pinned anew since.
+def holding(table: Table, now: datetime) -> list[Hold]:
+    """The holds that keep retention away, oldest first: not over, nor released; also where the name has pinned anew since.
 
     Args:
         table: The table.
         now: The time, in UTC.
     """
-    pins = durable_pins(table)
+    pins = holds(table)
     released: dict[str, int] = {}
     for one in pins:
         if one.released:
@@ -177,7 +175,7 @@ def holding(table: Table, now: datetime) -> list[DurablePin]:
     ]
 
 
-def standing(table: Table, name: str, partitions: Sequence[Partition] | None) -> DurablePin | None:
+def standing(table: Table, name: str, partitions: Sequence[Partition] | None) -> Hold | None:
     """The pin of a name that counts, if it is of these partitions; None if it has none.
 
     Args:
@@ -194,12 +192,11 @@ def standing(table: Table, name: str, partitions: Sequence[Partition] | None) ->
     return there if wanted == set(there.pin.batches) else None
 
 
-def newest(table: Table, name: str) -> DurablePin | None:
+def newest(table: Table, name: str) -> Hold | None:
     """The pin of a name that counts; None if it has none."""
     if not isinstance(name, str) or not name.strip():
         raise InvalidName(
-            f"{name!r:.80} is no name for a durable pin: pass who holds it, such as the name of a"
-            " report"
+            f"{name!r:.80} is no name for a hold: pass who holds it, such as the name of a report"
         )
     found = None
     number = 1
@@ -208,8 +205,8 @@ def newest(table: Table, name: str) -> DurablePin | None:
     return found
 
 
-def durable_pins(table: Table) -> list[DurablePin]:
-    """All durable pins of a table, oldest first."""
+def holds(table: Table) -> list[Hold]:
+    """All holds of a table, oldest first."""
     paths = [info.path for info in table.store.list(table.layout.pins)]
     found = map_concurrently(
         lambda path: _parsed(table, table.store.get(path) or b"", path), paths, table.store.readers
@@ -217,13 +214,13 @@ def durable_pins(table: Table) -> list[DurablePin]:
     return sorted(found, key=lambda one: (one.at, one.name, one.number))
 
 
-def _read(table: Table, name: str, number: int) -> DurablePin | None:
+def _read(table: Table, name: str, number: int) -> Hold | None:
     path = table.layout.durable_pin(name, number)
     data = table.store.get(path)
     return None if data is None else _parsed(table, data, path)
 
 
-def _to_text(one: DurablePin) -> str:
+def _to_text(one: Hold) -> str:
     return compact(
         {
             "name": one.name,
@@ -238,7 +235,7 @@ def _to_text(one: DurablePin) -> str:
     )
 
 
-def _parsed(table: Table, data: bytes, path: str) -> DurablePin:
+def _parsed(table: Table, data: bytes, path: str) -> Hold:
     record = parse_object(data, path)
     with as_written(path):
         pin = table.pin(
@@ -246,7 +243,7 @@ def _parsed(table: Table, data: bytes, path: str) -> DurablePin:
         )  # wherever the table is now
         for name in pin.batches:
             table.layout.partition(name)
-        return DurablePin(
+        return Hold(
             name=member(record, "name", str, path),
             number=member(record, "number", int, path),
             pin=pin,

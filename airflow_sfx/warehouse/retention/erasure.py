@@ -46,7 +46,7 @@ class ErasedBatch:
         rows: How many rows it had.
         replaced_by: The batch that has the others; None in a dry run.
         current: Whether it was current.
-        pinned: Whether a durable pin holds it, so that its files stay until the pin is over.
+        pinned: Whether a hold holds it, so that its files stay until the pin is over.
         outside: Where its files lie if they are not the warehouse's own, as a URI: those are for
             their owner to delete.
     """
@@ -111,7 +111,7 @@ class Erasure:
     Args:
         where: Which rows, as a condition of SQL without WHERE.
         grace: For how long the files of the batches that held them stay.
-        despite_pins: Delete also the files that durable pins hold.
+        despite_pins: Delete also the files that holds hold.
 
     Raises:
         InvalidName: The time is none, or too long.

@@ -1,7 +1,7 @@
 """Retention: batches that nobody needs any more are retired in the ledgers first, and their files deleted after a time of grace.
 
 Nothing else in this package deletes. Never touched are what is current, what was current a moment
-ago by ``older_than``, the newest ``keep_last`` batches of a partition, what a durable pin holds,
+ago by ``older_than``, the newest ``keep_last`` batches of a partition, what a hold holds,
 what something else has pointed the metastore at, staged batches, and files that were adopted where
 they lay.
 """
@@ -60,10 +60,10 @@ class RetentionReport:
         table: The table as ``database.table``.
         dry_run: Whether nothing was done.
         retired: The batches that are to be retired, or were.
-        pinned: How many more would be, but for a durable pin.
+        pinned: How many more would be, but for a hold.
         deleted: The batches whose time of grace is over: their files are to be deleted, or were;
             partition and batch ID.
-        waiting: How many retired batches are not due yet, or held by a durable pin meanwhile, or
+        waiting: How many retired batches are not due yet, or held by a hold meanwhile, or
             where the metastore points.
         delete_after: When the files of what is retired now may be deleted, in UTC.
         ignored: Batches that a note wants deleted and that the history has not given up: they stay,

@@ -50,7 +50,7 @@ class VacuumReport:
 
 
 def held(table: Table, now: datetime) -> set[tuple[str, str]]:
-    """What a durable pin holds."""
+    """What a hold holds."""
     return {item for one in holding(table, now) for item in one.pin.batches.items()}
 
 
@@ -150,7 +150,7 @@ def complete(
         ledger: Its ledgers.
         chosen: Batches that the caller would retire.
         erasures: Whether to complete erasures as well, whose batches are replaced.
-        despite_pins: Whether those that were to delete what durable pins hold still do: the caller
+        despite_pins: Whether those that were to delete what holds hold still do: the caller
             wants the same.
         now: The time, in UTC; None for the clock's.
     """
@@ -275,7 +275,7 @@ def vacuum(
         notes: The notes of what is to be deleted.
         now: The time, in UTC.
         dry_run: Only tell.
-        despite_pins: Delete what durable pins hold also where the note of an erasure alone says so,
+        despite_pins: Delete what holds hold also where the note of an erasure alone says so,
             as of one whose ledger entry an earlier version wrote: the caller wants the same.
 
     Returns:
@@ -340,10 +340,10 @@ class _Judge:
         table: The table.
         used: The batches that the metastore points at.
         fates: What the ledgers say, by partition name.
-        held: The batches that durable pins hold.
+        held: The batches that holds hold.
         staged: Those that wait to be published, of which no ledger says anything.
         now: The time, in UTC.
-        despite_pins: Whether an erasure's note is enough to delete what durable pins hold.
+        despite_pins: Whether an erasure's note is enough to delete what holds hold.
     """
 
     table: Table

@@ -70,7 +70,7 @@ class Tombstone:
         reason: Why.
         replaced: By partition name and batch ID, what is to take the place of batches of which rows
             are erased.
-        despite_pins: Whether the files are deleted even where a durable pin holds them.
+        despite_pins: Whether the files are deleted even where a hold holds them.
         retired: What was retired in the ledgers, and what was to replace batches that another
             erasure was the first to replace; None while that is not sure.
         done: Whether all of it is deleted.

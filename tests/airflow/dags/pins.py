@@ -1,4 +1,4 @@
-"""DAGs that the tests of durable pins run."""
+"""DAGs that the tests of holds run."""
 
 from __future__ import annotations
 

@@ -245,9 +245,7 @@ def test_what_a_task_pins_is_held_for_as_long_as_the_configuration_says(
     running.ready("correct_flights")
     running.succeed("correct_flights", conf={"first": "2013-01-20", "last": "2013-01-20"})
     (held,) = [
-        one
-        for one in warehouse.durable_pins("nyc", "flights")
-        if one.pin.batches.keys() == {DAYS[19]}
+        one for one in warehouse.holds("nyc", "flights") if one.pin.batches.keys() == {DAYS[19]}
     ]
     assert held.until - datetime.now(UTC) < timedelta(days=30)
     assert held.until - datetime.now(UTC) > timedelta(days=29)

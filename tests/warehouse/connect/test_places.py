@@ -78,7 +78,7 @@ def test_a_moved_warehouse_is_whole_and_its_old_pins_say_where_they_point(tmp_pa
     warehouse.store_dataframe(frame.head(1), "sales", "items", [DAY])
     shutil.move(tmp_path / "old", tmp_path / "new")
     moved = connect(f"embedded://{tmp_path}/new")
-    (held,) = moved.durable_pins("sales", "items")
+    (held,) = moved.holds("sales", "items")
     pd.testing.assert_frame_equal(moved.load_dataframe(held.pin), frame)
     assert moved.rollback("sales", "items", [DAY]) == held.pin
     assert moved.repair("sales", "items") == []

@@ -87,7 +87,7 @@ def calls(
         "audit_run": {"dag_id": "a", "run_id": "b"},
         "connect": {"uri": warehouse.uri},
         "diff": {"before": first, "after": second, "keys": ["item"]},
-        "durable_pins": {**table, "name": "report"},
+        "holds": {**table, "name": "report"},
         "erase": {**table, "where": "n = 77"},
         "export_audit": {
             "db": "sales",
@@ -107,7 +107,7 @@ def calls(
         "open_batch": {**table, "partitions": ["open"]},
         "overview": table,
         "pin": {**table, "partitions": [DAY]},
-        "pin_durably": {**table, "name": "report"},
+        "pin_and_hold": {**table, "name": "report"},
         "pinned_table_sql": {"pin": first, "name": "scratch.items"},
         "publish": {"pin": staged},
         "readers": {"pin": first},

@@ -35,7 +35,7 @@ def wait_until(moment: datetime) -> None:
         time.sleep(left)
 
 
-def hold_until_it_is_over(warehouse: Warehouse, pin: sfx.BatchPin, name: str) -> sfx.DurablePin:
+def hold_until_it_is_over(warehouse: Warehouse, pin: sfx.BatchPin, name: str) -> sfx.Hold:
     soon = datetime.now(UTC) + timedelta(seconds=2)
     held = warehouse.hold(pin, name, until=soon)
     wait_until(soon)

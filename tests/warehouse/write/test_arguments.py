@@ -85,7 +85,7 @@ def test_a_missing_value_names_nothing_in_any_call(warehouse, frame, missing) ->
         lambda: warehouse.pin("sales", "items", [missing]),
         lambda: warehouse.history("sales", "items", [missing]),
         lambda: warehouse.rollback("sales", "items", [missing]),
-        lambda: warehouse.pin_durably("sales", "items", name=missing),
+        lambda: warehouse.pin_and_hold("sales", "items", name=missing),
         lambda: warehouse.release("sales", "items", missing),
         lambda: warehouse.rollback_run(dag_id=missing, run_id="r"),
         lambda: warehouse.rollback_run(dag_id="nightly", run_id=missing),
@@ -184,7 +184,7 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
     "until='2030' is not a time": lambda warehouse, pin: warehouse.hold(
         pin, "report", until="2030"
     ),  # type: ignore[arg-type]
-    "None is no name for a durable pin": lambda warehouse, pin: warehouse.hold(pin, None),  # type: ignore[arg-type]
+    "None is no name for a hold": lambda warehouse, pin: warehouse.hold(pin, None),  # type: ignore[arg-type]
     "since='2016' is not a time": lambda warehouse, _: warehouse.audit(
         "sales", "items", since="2016"
     ),  # type: ignore[arg-type]
@@ -246,7 +246,7 @@ def test_other_calls_with_a_wrong_argument_are_refused_by_its_name(warehouse, fr
     pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
     with pytest.raises(sfx.InvalidName, match=why):
         WRONG_CALLS[why](warehouse, pin)
-    assert warehouse.durable_pins("sales", "items") == []
+    assert warehouse.holds("sales", "items") == []
 
 
 def test_a_directory_to_adopt_may_be_a_path(warehouse, frame, tmp_path) -> None:
@@ -310,7 +310,9 @@ SWITCHES: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
     ),
     "batches='no'": lambda warehouse, pin: warehouse.load_dataframe(pin, batches="no"),  # type: ignore[call-overload]
     "renew='no'": lambda warehouse, pin: warehouse.hold(pin, "report", renew="no"),  # type: ignore[arg-type]
-    "renew=1": lambda warehouse, _: warehouse.pin_durably("sales", "items", name="report", renew=1),  # type: ignore[arg-type]
+    "renew=1": lambda warehouse, _: warehouse.pin_and_hold(
+        "sales", "items", name="report", renew=1
+    ),  # type: ignore[arg-type]
     "newest=1": lambda warehouse, pin: warehouse.take(pin, consumer="report", run="r", newest=1),  # type: ignore[arg-type]
     "foreign='no'": lambda warehouse, _: warehouse.audit("sales", "items", foreign="no"),  # type: ignore[arg-type]
     "files=0": lambda warehouse, _: warehouse.audit("sales", "items", files=0),  # type: ignore[arg-type]
@@ -333,7 +335,7 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused_and_nothing_is_done(
         second.batch_id,
         first.batch_id,
     ]
-    assert warehouse.durable_pins("sales", "items") == []
+    assert warehouse.holds("sales", "items") == []
 
 
 def test_a_batch_of_another_program_is_not_closed_with_a_switch_that_is_none(warehouse) -> None:
@@ -350,13 +352,13 @@ def test_a_hold_until_a_time_that_is_over_is_refused_since_it_would_hold_nothing
     over = datetime.now(UTC) - timedelta(seconds=1)
     for hold in (
         lambda: warehouse.hold(pin, "report", until=over),
-        lambda: warehouse.pin_durably("sales", "items", name="report", until=over),
+        lambda: warehouse.pin_and_hold("sales", "items", name="report", until=over),
     ):
         with pytest.raises(
             sfx.InvalidName, match=r"until=.* is over, and would hold nothing: pass a time to come"
         ):
             hold()
-    assert warehouse.durable_pins("sales", "items") == []
+    assert warehouse.holds("sales", "items") == []
 
 
 @pytest.mark.parametrize(

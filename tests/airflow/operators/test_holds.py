@@ -1,4 +1,4 @@
-"""Durable pins in real DAG runs: what a run has pinned it pins again, whatever has happened since."""
+"""Holds in real DAG runs: what a run has pinned it pins again, whatever has happened since."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def store(
 def held(warehouse, run_id: str, task: str = "current") -> list[BatchPin]:
     """What a task of a run has pinned, oldest first."""
     wanted = f"pinning/{run_id}/{task}/-1"
-    return [one.pin for one in warehouse.durable_pins("pinning", "numbers") if one.name == wanted]
+    return [one.pin for one in warehouse.holds("pinning", "numbers") if one.name == wanted]
 
 
 def current(warehouse) -> BatchPin:
@@ -81,9 +81,7 @@ def test_a_durable_pin_says_who_pinned_for_which_run_and_until_when(airflow, war
     store(warehouse, 1)
     run = airflow.run("pinning")
     pinned = next(
-        one
-        for one in warehouse.durable_pins("pinning", "numbers")
-        if one.producer.task_id == "current"
+        one for one in warehouse.holds("pinning", "numbers") if one.producer.task_id == "current"
     )
     assert pinned.name == f"pinning/{run.run_id}/current/-1"
     assert (pinned.producer.dag_id, pinned.reason) == ("pinning", "for the tests")
