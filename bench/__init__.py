@@ -1,1 +1,4 @@
-"""Benchmarks: the warehouse beside its peers, interleaved in one run, reported as ratios. See `python -m bench --help`."""
+"""Benchmarks that time the warehouse and its peers in one interleaved run.
+
+See ``python -m bench --help``. Results are reported as ratios.
+"""

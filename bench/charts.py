@@ -1,4 +1,7 @@
-"""Draws ``bench/results.json``: run by ``make bench`` with the Python of ``.venv-peers``, which has matplotlib."""
+"""Draw the charts of ``bench/results.json``.
+
+``make bench`` runs this module with the Python of ``.venv-peers``, which has matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def main() -> None:
             axis.margins(x=0.2)
             axis.spines[["top", "right"]].set_visible(False)
         figure.tight_layout()
-        figure.savefig(HERE / name, dpi=110)
+        figure.savefig(HERE / "pictures" / name, dpi=110)
         plt.close(figure)
 
 

@@ -9,7 +9,7 @@ from dags_examples.flights_of_2013 import source
 
 
 def mixed(rows: int = 2_000_000) -> pd.DataFrame:
-    """Eight mixed columns: integers, floats, text, a category, times, booleans."""
+    """Return eight mixed columns: integers, floats, text, a category, times, booleans."""
     random = np.random.default_rng(20161031)
     return pd.DataFrame(
         {
@@ -29,7 +29,7 @@ def mixed(rows: int = 2_000_000) -> pd.DataFrame:
 
 
 def flights() -> pd.DataFrame:
-    """A year of flights from New York, 336,776 rows and 19 columns, with the local day as text."""
+    """Return a year of flights: 336,776 rows, 19 columns, the local day as text."""
     frame = source("flights")
     day = frame["year"] * 10_000 + frame["month"] * 100 + frame["day"]
     return frame.assign(date=day.astype(str))

@@ -1,4 +1,7 @@
-"""What it takes to see, and to give up, the history of 10,000 partitions of ten batches each; embedded and on the stack."""
+"""Cost of reading and retaining the history of 10,000 partitions.
+
+Each partition has ten batches. The warehouse is embedded, then on S3 and a Hive Metastore.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ begun = time.perf_counter()
 plan = sfx.connect(sys.argv[1]).retain("bench", "nightly", keep_last=3, older_than=timedelta(0))
 seconds = time.perf_counter() - begun
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"batches to retire": len(plan.retired), "seconds": round(seconds, 2), "peak MB": round(peak)}))
+report = {"batches to retire": len(plan.retired), "seconds": round(seconds, 2)}
+print(json.dumps(report | {"peak MB": round(peak)}))
 """
 
 
@@ -97,15 +101,17 @@ def _p95(seconds: list[float]) -> float:
 def _answers(airflow: LocalAirflow, warehouse: sfx.Warehouse, runs: int) -> dict[str, object]:
     newest = warehouse.history("bench", "nightly", ["00007"], limit=2)
     batch = f"batch?partition=00007&batch_id={newest[0].batch_id}"
+    pair = f"before={newest[1].batch_id}&after={newest[0].batch_id}"
+    last_hour = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S.%fZ}"
     paths = {
         "tables": "tables",
         "a table": "tables/bench/nightly",
         "a year of partitions": "tables/bench/nightly/partitions?limit=366&usual=false",
         "a partition": "tables/bench/nightly/partition?partition=00007",
-        "the changes of an hour": f"changes?since={(datetime.now(UTC) - timedelta(hours=1)).isoformat().replace('+00:00', 'Z')}",
+        "the changes of an hour": f"changes?since={last_hour}",
         "a partition's history": "tables/bench/nightly/history?partition=00007",
         "a batch": f"tables/bench/nightly/{batch}",
-        "a comparison": f"tables/bench/nightly/diff?partition=00007&before={newest[1].batch_id}&after={newest[0].batch_id}",
+        "a comparison": f"tables/bench/nightly/diff?partition=00007&{pair}",
     }
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {airflow.login('admin')}"
@@ -123,7 +129,10 @@ def _answers(airflow: LocalAirflow, warehouse: sfx.Warehouse, runs: int) -> dict
 
 
 def _paints(airflow: LocalAirflow, runs: int) -> dict[str, object]:
-    """From the address to the page as it is to be read, and to its last figure, in fresh windows and with nothing remembered."""
+    """Measure the time until a page is readable and until it is complete.
+
+    Each run opens a new window with an empty cache.
+    """
     pages = {
         "tables": "",
         "a table": f"#/table/{TABLE}",

@@ -1,4 +1,7 @@
-"""Peak memory of a store, and what importing costs: each in a process of its own, as the operating system counts it."""
+"""Peak memory of a store, and the time of imports.
+
+Each measurement runs in its own process; the operating system reports the peak.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ thread = threading.Thread(target=watch); thread.start()
 warehouse.store_dataframe(frame, "bench", "mixed", ["20161031"])
 stop.set(); thread.join()
 size = int(frame.memory_usage(deep=True).sum())
-print(json.dumps({"frame_bytes": size, "peak_above_frame_bytes": peak[0] - before, "ratio": round((peak[0] - before) / size, 3)}))
+above = peak[0] - before
+report = {"frame_bytes": size, "peak_above_frame_bytes": above, "ratio": round(above / size, 3)}
+print(json.dumps(report))
 """
 
 _STREAM = """
@@ -36,12 +41,14 @@ import json, sys, threading, time
 import numpy as np, psutil, pyarrow as pa, pyarrow.parquet, obstore
 import airflow_sfx as sfx
 GIB = 1 << 30
-schema = pa.schema([("n", pa.int64()), ("x", pa.float64()), ("y", pa.float64()), ("z", pa.float64())])
+columns = {"n": pa.int64(), "x": pa.float64(), "y": pa.float64(), "z": pa.float64()}
+schema = pa.schema(list(columns.items()))
 rows = 1 << 20
 def batches(total):
     random = np.random.default_rng(0)
     for number in range(total // (rows * 32)):
-        yield pa.record_batch([np.arange(rows) + number * rows, *(random.random(rows).round(3) for _ in range(3))], schema=schema)
+        columns = [random.random(rows).round(3) for _ in range(3)]
+        yield pa.record_batch([np.arange(rows) + number * rows, *columns], schema=schema)
 process, peak, stop = psutil.Process(), [0], threading.Event()
 def watch():
     while not stop.is_set():
@@ -51,7 +58,8 @@ warehouse = sfx.connect("embedded://" + sys.argv[1])
 warehouse.store_dataframe(pa.table({"n": [1]}), "bench", "warm", ["p"])
 before = process.memory_info().rss
 thread = threading.Thread(target=watch); thread.start()
-pin = warehouse.store_dataframe(pa.RecordBatchReader.from_batches(schema, batches(5 * GIB)), "bench", "stream", ["p"])
+stream = pa.RecordBatchReader.from_batches(schema, batches(5 * GIB))
+pin = warehouse.store_dataframe(stream, "bench", "stream", ["p"])
 stop.set(); thread.join()
 print(json.dumps({"streamed_bytes": 5 * GIB, "peak_above_baseline_bytes": peak[0] - before}))
 """
@@ -74,7 +82,10 @@ def import_times(runs: int) -> dict[str, object]:
 
 
 def _import_time(base: str, extra: str, runs: int) -> dict[str, float]:
-    """Both are timed within one fresh process: the seconds of two processes differ by more than what is sought."""
+    """Time both imports within one new process.
+
+    Times of two processes differ by more than the difference of interest.
+    """
     code = f"""
 import time
 times = [time.perf_counter()]

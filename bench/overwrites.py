@@ -1,4 +1,4 @@
-"""Readers of a partition that is overwritten a hundred times: how many reads fail, or are torn."""
+"""Reads during a hundred overwrites of a partition: how many fail or are torn."""
 
 from __future__ import annotations
 

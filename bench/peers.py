@@ -1,4 +1,6 @@
-"""The peers that need an environment of their own, one a process: a JSON line says what to do, the answer is the seconds.
+"""Peers that need their own environment, one per process.
+
+A JSON line on standard input is a request; the answer is the seconds it took.
 
 Run by `bench.contestants` with the Python of ``.venv-peers``; the addresses come in the
 environment.
@@ -34,16 +36,22 @@ class Wrangler:
 
     def store(self, table: str, frame: pd.DataFrame) -> None:
         self.wr.s3.to_parquet(
-            frame, f"{self.root}/{table}/", dataset=True, mode="overwrite_partitions", partition_cols=["date"],
-            database="bench", table=table, compression="zstd",
-        )  # fmt: skip
+            frame,
+            f"{self.root}/{table}/",
+            dataset=True,
+            mode="overwrite_partitions",
+            partition_cols=["date"],
+            database="bench",
+            table=table,
+            compression="zstd",
+        )
 
     def load(self, table: str) -> Any:
         return self.wr.s3.read_parquet(f"{self.root}/{table}/", dataset=True)
 
 
 class Iceberg:
-    """PyIceberg: overwrite of the frame's partitions, in the Hive catalog of the same metastore."""
+    """PyIceberg: overwrite of partitions, in the Hive catalog of the same metastore."""
 
     def __init__(self) -> None:
         from pyiceberg.catalog import load_catalog
@@ -97,7 +105,7 @@ class S3fs:
 
 
 def _plain(frame: pd.DataFrame) -> pa.Table:
-    """What Iceberg can keep: no dictionaries."""
+    """Return the frame without dictionaries, which Iceberg cannot store."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     fields = [
         f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f

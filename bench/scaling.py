@@ -1,4 +1,4 @@
-"""What a commit, a rollback and a look at the history cost in a young and in an old, in a small and in a large table."""
+"""Cost of a commit, a rollback and a read of the history as a table grows."""
 
 from __future__ import annotations
 
@@ -75,21 +75,22 @@ def _costs(
 
 
 def _lengthen(warehouse: sfx.Warehouse, table: str, name: str) -> None:
-    """Write ledger entries by the thousand, as real commits would have, without their data."""
+    """Write thousands of ledger entries as commits do, but without data."""
     layout = TableLayout(TableLayout.default_root(TableRef("bench", table)), ("partition",))
     (first,) = warehouse.history("bench", table, [name])
     objects = []
     for sequence in range(2, MANY + 1):
         fields = {field: getattr(first, field) for field in LedgerEntry.__dataclass_fields__}
-        entry = LedgerEntry(**fields | {"sequence": sequence, "parent": sequence - 1, "previous_origin": sequence - 1,
-                                        "origin": sequence, "previous": first.batch_id})  # fmt: skip
+        fields |= {"sequence": sequence, "origin": sequence, "previous": first.batch_id}
+        fields |= {"parent": sequence - 1, "previous_origin": sequence - 1}
+        entry = LedgerEntry(**fields)
         objects.append((layout.entry(name, sequence), entry.to_text().encode()))
     warehouse.store.put_all_if_absent(objects)
     warehouse.repair("bench", table)
 
 
 def _widen(warehouse: sfx.Warehouse, table: str) -> None:
-    """Register partitions by the thousand, as real commits would have, without their data."""
+    """Register thousands of partitions as commits do, but without data."""
     ref = TableRef("bench", table)
     pointers = [
         PartitionInfo(

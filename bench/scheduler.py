@@ -1,4 +1,4 @@
-"""What the package costs on a real Airflow: parsing DAG files, running a task, and thousands of sensors that wait."""
+"""Cost of the package on a real Airflow: DAG parsing, tasks, and waiting sensors."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def parse(path):
 plain, batch = sys.argv[1:]
 first = parse(plain), parse(batch)
 again = [(parse(plain), parse(batch)) for _ in range(15)]
-print(json.dumps({"airflow": airflow, "first": first, "again": [statistics.median(one) for one in zip(*again)],
-                  "ratio": statistics.median(b / a for a, b in again)}))
+medians = [statistics.median(one) for one in zip(*again)]
+ratio = statistics.median(b / a for a, b in again)
+print(json.dumps({"airflow": airflow, "first": first, "again": medians, "ratio": ratio}))
 """
 
 _DAG_OF_200 = """
@@ -90,18 +91,22 @@ pairs()
 _TRIGGERS = """
 import asyncio, json, os, sys
 import pandas as pd, psutil
-os.environ["SFX_WAREHOUSE"], tables, waiting = "embedded://" + sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+os.environ["SFX_WAREHOUSE"] = "embedded://" + sys.argv[1]
+tables, waiting = int(sys.argv[2]), int(sys.argv[3])
 import airflow_sfx as sfx
 from airflow_sfx.triggers.batches import BatchPartitionTrigger
 for table in range(tables):
-    sfx.store_dataframe(pd.DataFrame({"day": ["x"], "n": 1}), "bench", f"waited_{table}", partition_by=["day"])
+    frame = pd.DataFrame({"day": ["x"], "n": 1})
+    sfx.store_dataframe(frame, "bench", f"waited_{table}", partition_by=["day"])
 process = psutil.Process()
 async def wait(table, number):
-    async for event in BatchPartitionTrigger(f"bench.waited_{table}", [f"p{number}"], poll_seconds=1.0).run():
+    trigger = BatchPartitionTrigger(f"bench.waited_{table}", [f"p{number}"], poll_seconds=1.0)
+    async for event in trigger.run():
         return event
 async def main():
     before = process.memory_info().rss
-    tasks = [asyncio.create_task(wait(table, number)) for table in range(tables) for number in range(waiting)]
+    pairs = [(table, number) for table in range(tables) for number in range(waiting)]
+    tasks = [asyncio.create_task(wait(table, number)) for table, number in pairs]
     await asyncio.sleep(5)
     return process.memory_info().rss - before
 print(json.dumps(asyncio.run(main())))
@@ -114,12 +119,22 @@ from airflow.sdk import dag
 from airflow_sfx.sensors import BatchPartitionSensor
 
 def waiting(table):
-    @dag(dag_id=f"waiting_{{table}}", schedule=None, max_active_runs={runs}, max_active_tasks={waiting})
+    @dag(
+        dag_id=f"waiting_{{table}}",
+        schedule=None,
+        max_active_runs={runs},
+        max_active_tasks={waiting},
+    )
     def sensors():
         for number in range({tasks}):
             BatchPartitionSensor(
-                task_id=f"wait_{{number}}", table=f"bench.waited_{{table}}", partitions=[f"p{{number}}_{{{{{{{{ run_id }}}}}}}}"],
-                poke_interval={seconds}, timeout=3600, start_from_trigger=True, end_from_trigger=True,
+                task_id=f"wait_{{number}}",
+                table=f"bench.waited_{{table}}",
+                partitions=[f"p{{number}}_{{{{{{{{ run_id }}}}}}}}"],
+                poke_interval={seconds},
+                timeout=3600,
+                start_from_trigger=True,
+                end_from_trigger=True,
             )
     return sensors()
 
@@ -129,7 +144,10 @@ for table in range({tables}):
 
 
 def parse(folder: Path, runs: int) -> dict[str, object]:
-    """200 tasks in a DAG file: the first file of a process, with what it imports, and files after it."""
+    """Measure the parsing of DAG files with 200 tasks.
+
+    The first file of a process includes the imports; later files do not.
+    """
     plain, batch = folder / "plain.py", folder / "batch.py"
     plain.write_text(_DAG_OF_200.format(decorator='(task_id=f"t{number}")'))
     batch.write_text(
@@ -152,7 +170,7 @@ def parse(folder: Path, runs: int) -> dict[str, object]:
 
 
 def on_scheduler(folder: Path) -> Iterator[dict[str, object]]:
-    """Tasks and sensors on a scheduler, a triggerer and the stack."""
+    """Measure tasks and sensors on a scheduler, a triggerer and the stack."""
     stack = up(folder / "stack")
     dags = folder / "dags"
     dags.mkdir()
@@ -252,13 +270,13 @@ def _sensors(airflow: LocalAirflow, metastore: _Counted) -> dict[str, object]:
 
 
 def _triggers(folder: Path) -> dict[str, object]:
-    """What the same triggers take up without Airflow around them."""
+    """Measure the memory of the same triggers without Airflow around them."""
     grown = child(_TRIGGERS, str(folder / "triggers"), str(TABLES), str(WAITING))
     return {f"{TABLES * WAITING} triggers alone, MB": round(grown / 1e6, 1)}
 
 
 class _Counted:
-    """Passes connections on to the metastore and counts the calls in them."""
+    """A proxy in front of the metastore that counts calls."""
 
     def __init__(self, port: int) -> None:
         self.calls, self._target = 0, port
@@ -298,7 +316,7 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _memory(process: psutil.Process) -> float:
-    """Proportional, because the triggerer's processes share pages with each other."""
+    """Return proportional memory, because the triggerer's processes share pages."""
     return sum(one.memory_full_info().pss for one in _family(process))
 
 

@@ -1,4 +1,4 @@
-"""Stores and loads of one large and of 365 small partitions, beside pyarrow and delta-rs."""
+"""Stores and loads of one large and of 365 small partitions, with peers."""
 
 from __future__ import annotations
 

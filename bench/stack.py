@@ -1,4 +1,4 @@
-"""Stores, loads and commits on S3 and a Hive Metastore, beside the peers on the same servers."""
+"""Stores, loads and commits on S3 and Hive, with peers on the same servers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DAY = "20161031"
 
 
 def on_stack(folder: Path, runs: int) -> Iterator[dict[str, object]]:
-    """Each part's figures as soon as they are known."""
+    """Yield each part's figures as soon as they are known."""
     with ExitStack() as opened:
         stack = opened.enter_context(_running(folder / "stack"))
         glue = opened.enter_context(_glue())
@@ -112,9 +112,15 @@ def _many_partitions(
     def raw(target: str = raw_root) -> None:
         options = ds.ParquetFileFormat().make_write_options(compression="zstd")
         ds.write_dataset(
-            pa.Table.from_pandas(frame, preserve_index=False), target, filesystem=s3, format="parquet",
-            partitioning=["date"], max_partitions=1000, file_options=options, existing_data_behavior="overwrite_or_ignore",
-        )  # fmt: skip
+            pa.Table.from_pandas(frame, preserve_index=False),
+            target,
+            filesystem=s3,
+            format="parquet",
+            partitioning=["date"],
+            max_partitions=1000,
+            file_options=options,
+            existing_data_behavior="overwrite_or_ignore",
+        )
 
     store = {
         OURS: lambda: warehouse.store_dataframe(frame, "bench", "flights", partition_by=["date"]),
@@ -157,7 +163,7 @@ def _commits(
 
 
 def _pins(warehouse: sfx.Warehouse, stack: Stack, runs: int) -> dict[str, object]:
-    """The table that `partition_count_of` has made wide."""
+    """Measure pins of the table that `partition_count_of` has widened."""
     clients = HiveClients(Address.parse(f"127.0.0.1:{stack.metastore_port}", {}))
     contestants = {
         OURS: lambda: warehouse.pin("bench", "wide"),
@@ -180,7 +186,7 @@ def _overwrites(warehouse: sfx.Warehouse, peers: Mapping[str, Ask]) -> dict[str,
 
 
 class _BulkCalls:
-    """What a year of partitions costs in the metastore alone: read them, and move them elsewhere in one call."""
+    """The metastore calls of a year of partitions: read all, and move all in one call."""
 
     def __init__(self, warehouse: sfx.Warehouse, stack: Stack, frame: pd.DataFrame) -> None:
         days = frame.drop_duplicates("date")

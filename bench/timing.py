@@ -1,8 +1,8 @@
-"""Side-by-side timing: contestants take turns, so that a machine that slows down slows all of them.
+"""Side-by-side timing of contestants that take turns.
 
-Each round has another order: whoever follows a contestant that is another process finds the
-processor's caches full of its work, which costs a load of a tenth of a second a tenth of its time,
-and in one order would cost always the same.
+A machine that slows down slows all of them. Each round has another order: a contestant that follows
+another process finds the processor's caches full of its work, which costs a load of 0.1 s a tenth
+of its time. With a fixed order, the same contestant would always pay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from collections.abc import Callable, Mapping
 def interleaved(
     contestants: Mapping[str, Callable[[], object]], runs: int
 ) -> dict[str, list[float]]:
-    """Seconds of each contestant, one uncounted warm-up first; every run of this has the same orders."""
+    """Time each contestant in turns, after one warm-up that does not count.
+
+    Every call uses the same sequence of orders.
+
+    Returns:
+        The seconds of each contestant's runs.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     turns = random.Random(0)
     order = list(contestants.items())
@@ -35,7 +41,7 @@ def interleaved(
 
 
 def summary(seconds: Mapping[str, list[float]], ours: str) -> dict[str, object]:
-    """Medians, and the median of ours over each other's, run by run."""
+    """Return medians, and the median of ours over each other's, run by run."""
     return {
         "seconds": {name: round(statistics.median(values), 4) for name, values in seconds.items()},
         "ratios": {

@@ -1,4 +1,4 @@
-"""Write, audit, publish: a batch is written and checked, a person looks at it, and only then do readers see it."""
+"""Write, audit, publish: a person approves a batch before readers see it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dag(schedule=None, tags=["sfx", "example"])
 def approved_prices():
-    """Nothing is current before *Approve*; after *Reject* the batch stays staged, to be looked at."""
+    """Publish after *Approve*; after *Reject* the batch stays staged for inspection."""
 
     @task.batch(
         table="shop.prices",

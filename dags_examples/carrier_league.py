@@ -1,4 +1,7 @@
-"""A DAG of another team, anchored to `nightly_flights`: each publish of a night starts it on exactly that batch."""
+"""A DAG of another team that runs once per publish of `nightly_flights`.
+
+Each run gets exactly the batch that started it.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ if TYPE_CHECKING:
     tags=["sfx", "example"],
 )
 def carrier_league():
-    """The carriers of a night, ordered by how late they were. The partition is the event's."""
+    """Rank the carriers of a night by delay, in the partition of the event."""
 
     @task
     def anchor(**context) -> sfx.BatchPin:
-        """The batch that the event is about: a correction that comes later starts a run of its own."""
+        """Return the batch of the event; a later correction starts its own run."""
         return pins_from_events(context, "nyc.carrier_delays")
 
     @task.batch(table="league.carriers", partition_keys=["date"], reason="the night was published")

@@ -1,4 +1,7 @@
-"""A correction of several days at once: each day is staged by a task of its own, and one publish makes all of them current."""
+"""Correct several days at once.
+
+A task stages each day, and one publish makes all of them current.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,9 @@ if TYPE_CHECKING:
     tags=["sfx", "example"],
 )
 def correct_flights():
-    """Nobody sees some of the days corrected and others not, and the correction is undone as one.
+    """Publish the corrections of all days atomically, so that they can be undone as one.
 
-    `sfx rollback --run correct_flights RUN_ID` does that, or the DAG `undo`.
+    `sfx rollback --run correct_flights RUN_ID` or the DAG `undo` undoes them.
     """
 
     @task
@@ -45,7 +48,10 @@ def correct_flights():
         publish=False,
     )
     def corrected(before, params: dict) -> pd.DataFrame:
-        """The day's departures, corrected; ``before`` is a pin, and its partition is the one to write."""
+        """Return the day's departures, corrected.
+
+        ``before`` is a pin; the task writes the pinned partition.
+        """
         import airflow_sfx as sfx
 
         departures = sfx.load_dataframe(before)

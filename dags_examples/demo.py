@@ -1,10 +1,12 @@
-"""``make demo``: three nights of real flights through Airflow; one is corrected, one correction is undone.
+"""``make demo``: three nights of real flights, with corrections and an undo.
 
-Everything lies in the folder ``.demo`` of the repository, which each run makes anew: an Airflow of
-its own (scheduler, triggerer, DAG processor, API server and PostgreSQL, all from Python packages)
-and a warehouse of files. With ``--stack`` (``make demo STACK=1``) the warehouse is S3 and a Hive
-Metastore, real ones that are started from Python packages and go on running. With ``--ui`` (``make
-demo UI=1``) Airflow goes on running until Ctrl-C, to be looked at in the browser.
+One night is corrected, and one mistaken correction is undone.
+
+All files are in the folder ``.demo`` of the repository, which each run recreates: an Airflow
+(scheduler, triggerer, DAG processor, API server and PostgreSQL, all from Python packages) and a
+warehouse of files. With ``--stack`` (``make demo STACK=1``) the warehouse is on an S3 server and a
+Hive Metastore, which are started from Python packages and keep running. With ``--ui`` (``make demo
+UI=1``) Airflow keeps running until Ctrl-C, so that you can explore it in the browser.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the demo.
 
     Args:
-        arguments: ``--stack`` for a warehouse on S3 and a Hive Metastore, ``--ui`` to look at it in
+        arguments: ``--stack`` for a warehouse on S3 and a Hive Metastore, ``--ui`` to explore it in
             the browser afterwards.
 
     Returns:
@@ -85,15 +87,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def wait_for_people(airflow: LocalAirflow, *, on_stack: bool) -> None:
-    """Say where the page is, and return at Ctrl-C; the stack's keys are in no file, and its command tells them."""
+    """Print where the page is, and return at Ctrl-C.
+
+    The keys of the stack are in no file; a command prints them.
+    """
     lines = (
         f"{airflow.url}/plugin/batch-history",
         f"user {USER}, password {PASSWORD}",
-        f". {shlex.quote(str(airflow.home / 'environment'))}  # in another shell: airflow and sfx mean this Airflow",
+        f". {shlex.quote(str(airflow.home / 'environment'))}"
+        "  # points airflow and sfx of another shell here",
         *([keys_of_stack()] if on_stack else []),
     )
     console.print(
-        "\nAirflow goes on running, with the page of all batch histories under Browse, Batch history:\n"
+        "\nAirflow keeps running; the histories of all batches are under Browse, Batch history:\n"
     )
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
@@ -114,7 +120,7 @@ def start_stack() -> Mapping[str, str]:
 
 
 def copy_dags() -> None:
-    """Copy the examples that need nothing but Airflow into the demo's own DAG folder."""
+    """Copy the examples that need only Airflow into the demo's DAG folder."""
     (HOME / "dags").mkdir()
     for name in (*DAGS, "flights_of_2013"):
         shutil.copy(REPO / "dags_examples" / f"{name}.py", HOME / "dags")
@@ -123,7 +129,7 @@ def copy_dags() -> None:
 
 @contextlib.contextmanager
 def started_airflow() -> Iterator[LocalAirflow]:
-    """The demo's Airflow, ended when the block is left."""
+    """Run the demo's Airflow until the block ends."""
     with contextlib.ExitStack() as stack:
         with timed("Airflow starts: scheduler, triggerer, DAG processor, API server"):
             running = stack.enter_context(
@@ -134,7 +140,7 @@ def started_airflow() -> Iterator[LocalAirflow]:
 
 
 def run_nights(airflow: LocalAirflow) -> None:
-    """The story: nights, a late correction, and a mistaken one that is undone."""
+    """Run three nights, a late correction, and a mistaken one that is undone."""
     runs = {
         night: run_night(airflow, night, "the nightly ETL runs on the scheduler")
         for night in NIGHTS
@@ -165,7 +171,7 @@ def run_nights(airflow: LocalAirflow) -> None:
 def run_night(
     airflow: LocalAirflow, night: str, what: str, *, conf: Mapping[str, object] | None = None
 ) -> str:
-    """Run the DAG for one logical date; returns the run's ID."""
+    """Run the DAG for one logical date and return the run's ID."""
     with timed(f"{night[:10]}: {what}"):
         return airflow.succeed("nightly_flights", night, conf=conf)
 
@@ -173,7 +179,7 @@ def run_night(
 def backfill(
     airflow: LocalAirflow, night: str, run_id: str, what: str, correction: Mapping[str, int]
 ) -> None:
-    """Run a night again, by a backfill that corrects a carrier's delays."""
+    """Rerun a night by a backfill that corrects a carrier's delays."""
     again = (
         "--reprocess-behavior",
         "completed",
@@ -188,7 +194,7 @@ def backfill(
 
 @contextlib.contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Show that something goes on, and how long it took."""
+    """Show progress, and the seconds it took."""
     began = time.monotonic()
     with console.status(f"{what} …"):
         yield
@@ -196,7 +202,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def show_history() -> None:
-    """Print what happened to each night's partition of the last table."""
+    """Print the history of each night's partition of the last table."""
     table = Table(
         "partition",
         "#",
@@ -222,7 +228,10 @@ def show_history() -> None:
 
 
 def show_inputs(night: str) -> None:
-    """Print exactly which batches each task read, for the first and the corrected run of a night."""
+    """Print which batches each task of a night read and wrote.
+
+    The first run and the corrected run are both shown.
+    """
     table = Table(
         "task", "wrote", "from exactly", title=f"Which batches each task of {night} read and wrote"
     )
@@ -242,7 +251,7 @@ def show_inputs(night: str) -> None:
 
 
 def show_delays(carrier: str) -> None:
-    """Print one carrier's numbers in every batch that there was; the current ones are marked."""
+    """Print one carrier's numbers in every batch, and mark the current ones."""
     table = Table(
         "night",
         "batch",
@@ -271,9 +280,10 @@ def show_delays(carrier: str) -> None:
 
 
 def show_next(*, on_stack: bool) -> None:
-    """Print what to try next, to be copied into a shell; the keys of the stack are not among it."""
+    """Print commands to try next in a shell; they contain no keys of the stack."""
     python, sfx_ = (str(Path(sys.executable).parent / name) for name in ("python", "sfx"))
-    look = "import airflow_sfx as sfx; print(sfx.load_dataframe('nyc', 'carrier_delays', ['20130102']))"
+    load = "sfx.load_dataframe('nyc', 'carrier_delays', ['20130102'])"
+    look = f"import airflow_sfx as sfx; print({load})"
     lines = (
         *(
             []
@@ -287,27 +297,28 @@ def show_next(*, on_stack: bool) -> None:
         f"{shlex.quote(python)} -m dags_examples.local_airflow .demo/airflow .demo/dags",
     )
     console.print(
-        "\nWhat to try next, in this folder (the last one is this Airflow again, with its UI):\n"
+        "\nCommands to try next in this folder (the last one starts this Airflow and its UI again):\n"
     )
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     if on_stack:
-        console.print("\nS3 and the Hive Metastore go on running; this ends them:\n")
+        console.print("\nS3 and the Hive Metastore keep running; this stops them:\n")
         console.print(f"  {stack_command('down')}", markup=False, soft_wrap=True)
 
 
 def keys_of_stack() -> str:
-    """What a shell is told to get at the stack."""
+    """Return the command that gives a shell access to the stack."""
     return f'eval "$({stack_command("up")})"'
 
 
 def stack_command(what: str) -> str:
-    """A command of the stack's, for a shell."""
-    return f"{shlex.quote(str(Path(sys.executable).parent / 'sfx'))} stack {what} --dir {shlex.quote(str(STACK))}"
+    """Return a command of the stack, for a shell."""
+    sfx_ = shlex.quote(str(Path(sys.executable).parent / "sfx"))
+    return f"{sfx_} stack {what} --dir {shlex.quote(str(STACK))}"
 
 
 def partition(night: str) -> str:
-    """The partition of a logical date: ``20130101`` for ``2013-01-01``."""
+    """Return the partition of a logical date: ``20130101`` for ``2013-01-01``."""
     return night.replace("-", "")
 
 

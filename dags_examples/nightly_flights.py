@@ -1,4 +1,7 @@
-"""The nightly ETL of the README and of `make demo`: departures, weather, and how late each carrier was."""
+"""The nightly ETL of the README and of `make demo`.
+
+It stores departures, weather, and how late each carrier was.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,17 @@ WHY = "{{ 'late correction: ' ~ params.correction if params.correction else 'nig
         "correction": Param(
             None,
             type=["null", "object"],
-            description='Minutes that carriers add to their departure delays afterwards, such as {"UA": 10}',
+            description='Minutes to add to departure delays by carrier, such as {"UA": 10}',
         )
     },
     tags=["sfx", "example"],
 )
 def nightly_flights():
-    """Every night: the day's departures from New York, the weather at the time, and how late each carrier was.
+    """Store a day of flights from New York, its weather, and each carrier's delay.
 
-    Each task stores the frame that it returns as a new batch of that day's partition and passes a
-    pin on; the next task gets exactly the pinned batches. Nothing is overwritten, so a correction
-    can be undone:
+    Each task stores the frame that it returns as a new batch of that day's partition, and returns a
+    pin. The next task gets exactly the pinned batches. Nothing is overwritten, so a correction can
+    be undone:
 
         airflow dags test nightly_flights 2013-01-02 --conf '{"correction": {"UA": 10}}'
 
@@ -52,7 +55,7 @@ def nightly_flights():
         reason=WHY,
     )
     def flights(ds: str, params: dict) -> pd.DataFrame:
-        """The day's scheduled departures; a cancelled one has no delay."""
+        """Return the day's scheduled departures; a cancelled one has no delay."""
         departures = on_day(source("flights"), ds)
         for carrier, minutes in (params["correction"] or {}).items():
             departures.loc[departures["carrier"] == carrier, "dep_delay"] += minutes
@@ -65,7 +68,7 @@ def nightly_flights():
         reason=WHY,
     )
     def weather(ds: str) -> pd.DataFrame:
-        """The day's hourly weather at the three airports."""
+        """Return the day's hourly weather at the three airports."""
         return on_day(source("weather"), ds)
 
     @task.batch(
@@ -75,7 +78,7 @@ def nightly_flights():
         reason=WHY,
     )
     def flights_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
-        """Each departure with the weather of its hour; both frames are exactly the pinned batches."""
+        """Join each departure with its hour's weather, from exactly the pinned batches."""
         measured = weather[["origin", "time_hour", "wind_speed", "precip", "visib"]]
         return flights.merge(
             measured, on=["origin", "time_hour"], how="left", validate="many_to_one"
@@ -88,7 +91,7 @@ def nightly_flights():
         reason=WHY,
     )
     def carrier_delays(departures: pd.DataFrame) -> pd.DataFrame:
-        """How late each carrier was, and in what wind."""
+        """Return how late each carrier was, and in what wind."""
         return (
             departures.assign(cancelled=departures["dep_delay"].isna())
             .groupby("carrier", as_index=False)
@@ -103,7 +106,7 @@ def nightly_flights():
 
     @task
     def report(pin: BatchPin) -> None:
-        """A plain task gets the pin itself."""
+        """Read a pin: a plain task gets the pin itself."""
         import airflow_sfx as sfx
 
         print(f"{pin}\n{sfx.load_dataframe(pin).to_string()}")  # noqa: T201

@@ -1,4 +1,7 @@
-"""A day of a database table becomes a batch: the rows are streamed, so that the day may be larger than memory."""
+"""Store a day of a database table as a batch.
+
+The rows are streamed, so the day may be larger than memory.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from airflow_sfx.operators import SqlToBatchOperator
 
 @dag(schedule="@daily", start_date=datetime(2013, 1, 1), catchup=False, tags=["sfx", "example"])
 def orders_from_sql():
-    """Needs a connection `shop_db` to a database with a table `orders`."""
+    """Copy `orders`; needs a connection `shop_db` to a database with this table."""
     SqlToBatchOperator(
         task_id="copy",
         conn_id="shop_db",

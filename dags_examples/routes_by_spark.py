@@ -1,4 +1,7 @@
-"""A Spark job between two pins: it reads exactly the pinned batch, and what it wrote is published if it succeeds."""
+"""A Spark job that reads exactly the pinned batch.
+
+Its output is published if the job succeeds.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from airflow_sfx.operators import PinBatchesOperator, SparkBatchOperator
     tags=["sfx", "example"],
 )
 def routes_by_spark():
-    """Needs a connection `spark_local` of the type spark, such as `spark://local[2]`, and the extra `spark`."""
+    """Count routes by Spark; needs the extra `spark` and a connection `spark_local`.
+
+    The connection's type is spark, and its host is for example `spark://local[2]`.
+    """
     flights = PinBatchesOperator(
         task_id="flights", table="nyc.flights", partitions=["{{ params.day }}"]
     )

@@ -1,4 +1,7 @@
-"""Undo with a form: *Trigger* asks what to undo and why, and the history names who asked."""
+"""Undo a run with a form.
+
+*Trigger* asks for the run and the reason, and the history names the user.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from airflow_sfx.operators import RollbackBatchOperator
     tags=["sfx", "example"],
 )
 def undo():
-    """Batches that others have published since stay."""
+    """Undo a run; batches that other runs have published since stay current."""
     undone = RollbackBatchOperator(
         task_id="undo",
         dag_id="{{ params.dag_id }}",

@@ -1,4 +1,7 @@
-"""How many departures each route had. The job knows nothing of batches: it reads and writes where its configuration says."""
+"""A Spark job that counts the departures of each route.
+
+It knows nothing of batches: its configuration names what it reads and where it writes.
+"""
 
 import json
 
