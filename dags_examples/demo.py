@@ -163,9 +163,8 @@ def run_nights(airflow: LocalAirflow) -> None:
     undone = sfx.rollback_run(
         dag_id="nightly_flights", run_id=run_id, reason="the correction was wrong"
     )
-    console.print(
-        f"[green]✓[/] {mistaken}: that run is undone as one, in {', '.join(one.table for one in undone)}\n"
-    )
+    tables = ", ".join(one.table for one in undone)
+    console.print(f"[green]✓[/] {mistaken}: that run is undone as one, in {tables}\n")
 
 
 def run_night(
@@ -297,7 +296,7 @@ def show_next(*, on_stack: bool) -> None:
         f"{shlex.quote(python)} -m dags_examples.local_airflow .demo/airflow .demo/dags",
     )
     console.print(
-        "\nCommands to try next in this folder (the last one starts this Airflow and its UI again):\n"
+        "\nCommands to try next in this folder (the last one restarts this Airflow with its UI):\n"
     )
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)

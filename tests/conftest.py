@@ -1,4 +1,4 @@
-"""What all tests share: one started stack, and an order in which a few processes can share the tests."""
+"""Shared by all tests: one started stack, and an order for several processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _ROOMS = {
 _ALONE = ("tests/airflow/examples/test_examples.py", "tests/airflow/examples/test_demo.py")
 """They start what they need by themselves."""
 _LONG = ("airflow", "services", *_ALONE, "protocol")
-"""The groups that take longest, in the order in which they begin: nobody waits for the last one then."""
+"""The groups that take longest.
+
+They start first, so that no process waits for the last one.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

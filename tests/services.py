@@ -18,7 +18,10 @@ from airflow_sfx.stack.hive_metastore import java_program, spark_settings
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory) -> Iterator[Stack]:
-    """A running S3 server and Hive Metastore; the AWS environment of this process names them from now on."""
+    """A running S3 server and Hive Metastore.
+
+    The AWS environment of this process points at them from then on.
+    """
     folder: Path = tmp_path_factory.mktemp("stack")
     running = up(folder)
     names = {
@@ -55,7 +58,10 @@ def glue_endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mounted_bucket(stack, tmp_path_factory) -> Iterator[Path]:
-    """A directory in which the S3 server's buckets are, so that Spark reads their objects without Hadoop's S3 libraries."""
+    """A mounted directory of the S3 server's buckets.
+
+    Spark reads their objects from it without Hadoop's S3 libraries.
+    """
     if os.geteuid() != 0 or not Path("/dev/fuse").exists():
         pytest.skip("mounting the bucket needs root and /dev/fuse")
     place = tmp_path_factory.mktemp("mounted")
@@ -84,13 +90,17 @@ def mounted_bucket(stack, tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def java_home(tmp_path_factory) -> Path:
-    """A Java that Spark starts on: the packaged one, without the incubating module that it lacks and Spark asks for."""
+    """A Java on which Spark starts: the packaged one.
+
+    It lacks the incubating module that Spark asks for, so that option is removed.
+    """
     home: Path = tmp_path_factory.mktemp("java")
     (home / "bin").mkdir()
     program = home / "bin" / "java"
     program.write_text(
         "#!/bin/bash\nargs=()\n"
-        'for one in "$@"; do [ "$one" = "--add-modules=jdk.incubator.vector" ] || args+=("$one"); done\n'
+        'for one in "$@"; do\n'
+        '  [ "$one" = "--add-modules=jdk.incubator.vector" ] || args+=("$one")\ndone\n'
         f'exec {java_program({})} "${{args[@]}}"\n'
     )
     program.chmod(0o755)

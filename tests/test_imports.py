@@ -40,7 +40,10 @@ def test_looking_at_a_warehouse_loads_no_data_frames(tmp_path) -> None:
 
 
 def test_storing_in_a_process_of_a_task_loads_no_airflow(tmp_path) -> None:
-    store = "import os, sys, pandas, airflow_sfx as sfx; os.environ.update(AIRFLOW_CTX_DAG_ID='d', AIRFLOW_CTX_TASK_ID='t')"
+    store = (
+        "import os, sys, pandas, airflow_sfx as sfx; "
+        "os.environ.update(AIRFLOW_CTX_DAG_ID='d', AIRFLOW_CTX_TASK_ID='t')"
+    )
     store += (
         "; w = sfx.connect(sys.argv[1]); w.store_dataframe(pandas.DataFrame({'n': [1]}), 'a', 'b')"
     )
@@ -89,7 +92,8 @@ def test_importing_a_call_opens_no_warehouse(tmp_path) -> None:
 def test_the_core_needs_the_standard_library_only() -> None:
     code = (
         "import sys, pkgutil, importlib, airflow_sfx.core as core\n"
-        "for module in pkgutil.iter_modules(core.__path__): importlib.import_module('airflow_sfx.core.' + module.name)\n"
+        "for module in pkgutil.iter_modules(core.__path__):\n"
+        "    importlib.import_module('airflow_sfx.core.' + module.name)\n"
         "own = {name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)\n"
         "print(sorted(name for name in own if not name.startswith('_')))"
     )
@@ -109,7 +113,8 @@ def test_the_warehouse_works_where_airflow_cannot_be_imported(tmp_path) -> None:
         "import sys\n"
         "class Refuse:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'airflow' or name.startswith('airflow.'): raise ModuleNotFoundError(name)\n"
+        "        if name == 'airflow' or name.startswith('airflow.'):\n"
+        "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
         "import os, pandas as pd, airflow_sfx as sfx\nos.environ['SFX_WAREHOUSE'] = sys.argv[1]\n"
         "pin = sfx.store_dataframe(pd.DataFrame({'n': [1]}), 'db', 't', ['p'])\n"

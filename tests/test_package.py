@@ -72,7 +72,10 @@ def test_what_is_installed_answers(built: Path, tmp_path: Path) -> None:
         str(tmp_path),
         str(wheel),
     )
-    code = "import sys; sys.path.insert(0, sys.argv.pop()); import airflow_sfx.cli.main as main; print(main.__file__); main.run()"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop()); "
+        "import airflow_sfx.cli.main as main; print(main.__file__); main.run()"
+    )
     said = run("-P", "-c", code, "--version", str(tmp_path))
     assert said.split() == [str(tmp_path / "airflow_sfx/cli/main.py"), "sfx", sfx.__version__]
 

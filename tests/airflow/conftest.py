@@ -103,7 +103,10 @@ def warehouse(airflow):
 
 @pytest.fixture(scope="session")
 def open_folders():
-    """Makes folders for PostgreSQL, whose own user must get there: each start of pytest closes all that lies below its own."""
+    """Create folders that PostgreSQL's own user can enter.
+
+    pytest closes everything below its own folder at each start.
+    """
     made = []
 
     def make(name: str) -> Path:

@@ -1,4 +1,6 @@
-"""A process with an Airflow of its own that runs DAGs and probes on request: one JSON line in, one JSON line out.
+"""A process with its own Airflow that runs DAGs and probes on request.
+
+A request is a line of JSON, and so is its answer.
 
 Importing Airflow takes seconds and binds a process to one ``AIRFLOW_HOME``, so the tests share this
 process and stay free of Airflow themselves. What the runs print goes to the process's log; each

@@ -72,7 +72,10 @@ def hook_error(connection=None):
 
 
 def default_warehouse(uri=None):
-    """The URI of the default connection's warehouse, and that of the public calls without ``SFX_WAREHOUSE``."""
+    """Return the URI of the default connection's warehouse and of the public calls.
+
+    The second one is what they use without ``SFX_WAREHOUSE``.
+    """
     import airflow_sfx as sfx
     from airflow_sfx.hooks.sfx import default_warehouse
 
@@ -89,7 +92,10 @@ def default_warehouse(uri=None):
 
 
 def outside_of_a_task():
-    """The producer where no task runs; Airflow leaves its variables in a process that called ``dag.test()``."""
+    """Return the producer where no task runs.
+
+    Airflow leaves its variables in a process that called ``dag.test()``.
+    """
     from airflow_sfx.hooks.task_context import current_producer, current_producer_or_none
 
     outside = {
@@ -161,7 +167,11 @@ def set_connection(conn_id, uri):
 
 
 def store_through_connections(connections):
-    """Store and load with the hook of the connection ``sfx_tried``; what each connection is comes as its JSON."""
+    """Store and load with the hook of the connection ``sfx_tried``.
+
+    Args:
+        connections: Each connection's JSON, by name.
+    """
     import pandas as pd
 
     from airflow_sfx.hooks.sfx import SfxHook
@@ -190,7 +200,10 @@ def store_through_connections(connections):
 
 
 def credentials_of_role(sts_endpoint):
-    """What object storage is given for a connection with an assumed role: whether each part is there, not the parts."""
+    """Return which credentials object storage gets from a connection with a role.
+
+    The answer has no secrets: only whether each of them is set.
+    """
     from airflow_sfx.hooks.connections import s3_access
     from airflow_sfx.storage.aws_config import SessionCredentials
 
@@ -237,7 +250,7 @@ def operator_error(operator, arguments):
 
 
 def error_of_a_sensor_that_begins_in_the_triggerer(field, nested):
-    """The error of making one of whose arguments one is, or has in it, the output of another task."""
+    """Return the error of a sensor that has another task's output as an argument."""
     from airflow.sdk import DAG
 
     from airflow_sfx.operators import PinBatchesOperator
@@ -256,7 +269,11 @@ def error_of_a_sensor_that_begins_in_the_triggerer(field, nested):
 
 
 def shared_polls(uri, waiters, seconds):
-    """Wait on many partitions of one table at once: who was served, who was refused, and what the metastore was asked."""
+    """Wait on many partitions of one table at once.
+
+    Returns:
+        Which waiters were served and refused, and the calls of the metastore.
+    """
     import asyncio
     from collections import Counter
 
@@ -314,7 +331,10 @@ def shared_polls(uri, waiters, seconds):
 
 
 def told_backfills():
-    """Which processes tell runs their backfill; what a run is told, and how often the database is asked in three updates."""
+    """Return which processes add a backfill to the conf of its runs, and how.
+
+    The answer has the conf of a run, and the number of queries in three updates.
+    """
     import sys
     from datetime import UTC, datetime
 
@@ -357,7 +377,10 @@ def told_backfills():
 
 
 def events_of(partitions, batch_ids):
-    """How many outlets a task has left, and whether its events say something, after it has changed so many partitions."""
+    """Return how many outlets a task has, and whether its events have data.
+
+    The task has changed as many partitions as given.
+    """
     from airflow.sdk import BaseOperator
     from airflow.sdk.execution_time.context import OutletEventAccessors
 
@@ -396,7 +419,10 @@ def page_of_warehouses(uris):
 
 
 def said_of_connections(connections):
-    """All that the hook, *Test*, the page and the logs say of ``sfx_default`` and those it uses, and the kinds of errors."""
+    """Return every text about ``sfx_default`` and the connections it uses.
+
+    The texts are those of the hook, *Test*, the page and the logs, with the kinds of errors.
+    """
     import traceback
 
     from airflow.models import Connection

@@ -1,4 +1,4 @@
-"""DAGs that start on batches, on a real scheduler: each gets the pin of exactly the event that started it."""
+"""DAGs that start on batches: each run gets the pin of the event that started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What goes wrong while a real scheduler runs: workers and the scheduler die, XCom is edited, connections are wrong."""
+"""Faults while a real scheduler runs.
+
+Workers and the scheduler die, XCom is edited, and connections are wrong.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +132,10 @@ def edit_xcom(
     scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str, value: object
 ) -> None:
     """By hand, in the database: Airflow's API refuses to write what its serialization has made."""
-    where = "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND key = 'return_value'"
+    where = (
+        "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id "
+        "AND key = 'return_value'"
+    )
     with sqlalchemy.create_engine(scheduler.database).begin() as database:
         statement = sqlalchemy.text(f"UPDATE xcom SET value = :value {where}")
         row = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}

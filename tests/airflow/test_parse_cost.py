@@ -22,7 +22,10 @@ HEAVY = {
     "fastapi",
     "hmsclient",
 }
-BESIDE = "import json, sys; from airflow.sdk import DAG, dag, task, Param; task.python; before = set(sys.modules); "
+BESIDE = (
+    "import json, sys; from airflow.sdk import DAG, dag, task, Param; task.python; "
+    "before = set(sys.modules); "
+)
 TELL = "; print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))"
 
 
@@ -55,7 +58,10 @@ def test_a_dag_file_imports_nothing_heavy(airflow, statement):
 
 
 def test_the_scheduler_alone_loads_ahead_what_tasks_need_and_leaves_numpy_to_them(airflow):
-    load = "import sys; sys.argv = ['airflow', '{}']; from airflow_sfx.plugin.preload import preload; preload()"
+    load = (
+        "import sys; sys.argv = ['airflow', '{}']; "
+        "from airflow_sfx.plugin.preload import preload; preload()"
+    )
     _, scheduler = imported(airflow, load.format("scheduler"))
     assert {"airflow_sfx.warehouse.write.store", "airflow_sfx.metastore.hive"} <= scheduler
     assert not {"numpy", "pyarrow", "pandas", "boto3"} & scheduler

@@ -1,4 +1,4 @@
-"""A loop in what an operator calls costs the same at whatever depth of the interpreter's stack it stands."""
+"""A loop in an operator's call costs the same at any depth of the stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLS = 1000
 
 
 def new_pages_of_a_loop(depth: int) -> int:
-    """How many pages the operating system gives for calls in a loop, ``depth`` calls further down."""
+    """Count the pages that calls in a loop need, ``depth`` calls further down."""
     if depth:
         return new_pages_of_a_loop(depth - 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -37,7 +37,8 @@ def test_a_pin_of_ten_thousand_partitions_takes_less_than_100_kb(airflow, alike)
     first = datetime(2016, 1, 1)
 
     def batch_id():
-        return f"{first + timedelta(seconds=0 if alike else dice.randrange(10 * 365 * 86_400)):%Y%m%d%H%M%S}"
+        seconds = 0 if alike else dice.randrange(10 * 365 * 86_400)
+        return f"{first + timedelta(seconds=seconds):%Y%m%d%H%M%S}"
 
     pin = many(10_000, batch_id)
     value, shown = airflow.probe("write_xcom", pin=pin.to_json())

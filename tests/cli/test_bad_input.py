@@ -1,4 +1,4 @@
-"""Whatever is typed, or stands in the environment, is done, refused in a line, or wrong usage: there is never a traceback."""
+"""Bad arguments and environments of the CLI: an error or usage, never a traceback."""
 
 from __future__ import annotations
 

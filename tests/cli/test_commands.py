@@ -364,8 +364,8 @@ def test_adopt_under_another_key_than_the_directories_have_says_what_to_do(
     done = command("adopt", "sales.old", str(tmp_path / "old"), "--key", "day:date")
     assert done.returncode == 1
     assert (
-        "date=2016-10-31 is no partition's: it calls its key 'date', and the key is to be 'day': name the keys"
-        in done.stderr
+        "date=2016-10-31 is no partition's: it calls its key 'date', "
+        "and the key is to be 'day': name the keys" in done.stderr
     )
 
 

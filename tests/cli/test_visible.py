@@ -1,4 +1,4 @@
-"""What others wrote (values, names, reasons) reaches a terminal only in characters that are seen."""
+"""Values, names and reasons written by others, as a terminal shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Running what a page shows: its Python sessions as one doctest, its console commands as they stand."""
+"""Run the code of a page of the documentation.
+
+Its Python sessions run as one doctest, its console commands unchanged.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def run_sessions(page: Path) -> int:
-    """Run the page's Python sessions in a process of its own; returns how many examples there were."""
+    """Run the page's Python sessions in a new process; return the number of examples."""
     sessions = [text for text in blocks(page, "python") if text.startswith(">>>")]
     text = "\n".join(sessions)
     done = subprocess.run(

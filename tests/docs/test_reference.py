@@ -1,4 +1,7 @@
-"""The reference has every public name, and each is shown in something that is run; docstrings say all that they should."""
+"""The reference has every public name, and every docstring is complete.
+
+Each public name has an example that is run.
+"""
 
 from __future__ import annotations
 

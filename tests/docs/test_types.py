@@ -1,4 +1,4 @@
-"""The table of types in `docs/warehouse.md`: from the frame to Parquet and Hive, and back, as it is."""
+"""The table of types in `docs/warehouse.md`: each type is stored and loaded."""
 
 from __future__ import annotations
 

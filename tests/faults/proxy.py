@@ -1,4 +1,4 @@
-"""A proxy that stands between a client and a server and does to their talk what networks and overloaded servers do."""
+"""A proxy that injects the faults of networks and overloaded servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 FAULTS = ("reset", "lost reply", "stall")
-"""A connection closed before the request got through; one closed after the server has done it; a slow server."""
+"""Connections closed before or after a request is done, and a slow server."""
 
 
 class FaultProxy:
@@ -109,7 +109,7 @@ class FaultProxy:
         talk.close()
 
     def _remember(self, talk: _Talk) -> None:
-        """Keep what a listing said, unless something newer is kept that is still shown in its place."""
+        """Keep the answer of a listing, unless a newer one is kept and still shown."""
         if talk.answer and not self._fresh(self._listed.get(talk.target, (0.0,))[0]):
             self._listed[talk.target] = (time.monotonic(), talk.answer)
 

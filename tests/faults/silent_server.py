@@ -1,4 +1,7 @@
-"""Servers that do not answer: one that refuses, one that says nothing, one that stops in the middle, and one that comes back."""
+"""Servers that do not answer.
+
+One refuses, one is silent, one stops in the middle of an answer, and one recovers.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,19 @@ import time
 from collections.abc import Iterator
 
 _HEADERS = (
-    b'HTTP/1.1 200 OK\r\nETag: "0"\r\nLast-Modified: Wed, 02 Nov 2016 23:42:52 GMT\r\nContent-Length: 1000\r\n\r\n'
+    b'HTTP/1.1 200 OK\r\nETag: "0"\r\nLast-Modified: Wed, 02 Nov 2016 23:42:52 GMT\r\n'
+    b"Content-Length: 1000\r\n\r\n"
     b"only some of it"
 )
-_DONE = b'HTTP/1.1 200 OK\r\nETag: "0"\r\nLast-Modified: Wed, 02 Nov 2016 23:42:52 GMT\r\nContent-Length: 2\r\n\r\nok'
+_DONE = (
+    b'HTTP/1.1 200 OK\r\nETag: "0"\r\nLast-Modified: Wed, 02 Nov 2016 23:42:52 GMT\r\n'
+    b"Content-Length: 2\r\n\r\nok"
+)
 
 
 @contextlib.contextmanager
 def refusing() -> Iterator[int]:
-    """A port that is taken, so that nobody else listens on it, and where every connection is refused."""
+    """Reserve a port on which every connection is refused."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

@@ -1,4 +1,7 @@
-"""Writers and readers on S3 and Hive through connections that break: a checker then reads the whole history."""
+"""Writers and readers on S3 and Hive through connections that break.
+
+A checker then reads the whole history.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ class Done:
     began: float
     ended: float
     batches: dict[str, str] | None
-    """By partition; None where it was told of a failure, so that it has happened, will be completed by others, or not."""
+    """The batch of each partition.
+
+    None after an error: the commit has happened, will be completed by others, or never happens.
+    """
 
 
 @dataclass
@@ -90,7 +96,10 @@ def read(uri: str, stop: threading.Event, run: Run) -> None:
 
 
 def check(warehouse: Warehouse, run: Run) -> None:
-    """No acknowledged commit is lost, each partition has one order that fits real time, and nothing is torn."""
+    """Check that the history is linearizable, complete, and without torn batches.
+
+    No acknowledged commit is lost, and each partition has one order that fits real time.
+    """
     by_mark = {one.mark: one for one in run.done}
     for day in DAYS:
         entries = warehouse.history("faulty", "items", [day], limit=None)[::-1]

@@ -1,4 +1,7 @@
-"""How long servers are waited for is what docs/s3.md says: all at once, because each takes as long as it takes."""
+"""Servers are waited for as long as docs/s3.md says.
+
+The tests run at once, because each takes as long as its wait.
+"""
 
 from __future__ import annotations
 
@@ -87,9 +90,7 @@ SERVERS = {
 }
 
 
-def test_servers_are_waited_for_as_long_as_the_page_says_and_one_that_starts_again_in_twenty_seconds_is_used() -> (
-    None
-):
+def test_waits_last_as_long_as_the_page_says_and_a_server_back_in_twenty_seconds_is_used() -> None:
     with ExitStack() as stack, ThreadPoolExecutor(32) as pool:
         calls = callers(stack)
         waiting = {

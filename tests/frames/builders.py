@@ -264,7 +264,7 @@ def round_trip(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def assert_same(back: pd.DataFrame, frame: pd.DataFrame) -> None:
-    """The frames are equal in every respect that pandas can compare, and their objects are of the same types."""
+    """Assert that frames are equal, and that their objects have the same types."""
     pd.testing.assert_frame_equal(back, frame, check_exact=True, check_column_type="exact")
     for position, dtype in enumerate(frame.dtypes):
         if str(dtype) == "object":

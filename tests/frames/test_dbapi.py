@@ -1,4 +1,4 @@
-"""Rows of a database as record batches: one schema, decided by the first chunk, whatever comes later."""
+"""Rows of a database as record batches, in one schema decided by the first chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters of a Hive table that another program changed are told as that, and not as an error of Python's."""
+"""Hive table parameters that another program changed raise an `SfxError`."""
 
 from __future__ import annotations
 

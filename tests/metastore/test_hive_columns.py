@@ -1,4 +1,7 @@
-"""Columns of a Hive table change, in one step or in two: nothing of them is lost, whoever dies or comes between."""
+"""Column changes of a Hive table, in one step or two, lose nothing.
+
+A writer may die in between, and another may change the table.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ class Died(BaseException):
 
 
 def die_between_the_steps(uri: str) -> None:
-    """Store `AFTER` in the partition b with a writer that is gone once it has cut the columns off."""
+    """Store `AFTER` in partition b with a writer that dies after removing columns."""
     dying = connect(uri)
     alter: Any = dying.metastore._alter_table  # type: ignore[attr-defined]
 

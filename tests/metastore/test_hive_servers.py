@@ -1,4 +1,7 @@
-"""Hive Metastores that are not like the stack's: a newer one, one without locks, several hosts, one that is not there."""
+"""Hive Metastores unlike the stack's.
+
+A newer one, one without locks, several hosts, and one that is down.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,8 @@ class _Forwarding:
         def call(*arguments: Any) -> Any:
             self.calls.append(name)
             if name == "get_partitions" and 0 <= self.limit < arguments[2]:
-                said = f"number of partitions exceeds limit {self.limit}, hive.metastore.limit.partition.request"
+                limit = "hive.metastore.limit.partition.request"
+                said = f"number of partitions exceeds limit {self.limit}, {limit}"
                 raise MetaException(said)
             return self._clients.tell(lambda client: getattr(client, name)(*arguments))
 
@@ -177,7 +181,7 @@ def test_a_metastore_that_is_not_there_is_named_at_once() -> None:
 
 @pytest.fixture
 def address_without_locks(tmp_path) -> Iterator[str]:
-    """A metastore whose database was made without the tables of locks, as Spark's own start makes it."""
+    """Start a metastore whose database has no lock tables, as Spark creates it."""
     own = settle(tmp_path, {})
     hive_metastore._locks_made(own).parent.mkdir()
     hive_metastore._locks_made(own).touch()
@@ -328,7 +332,7 @@ def add_column(metastore: HiveMetastore, name: str) -> None:
 
 
 def crossed(metastore: HiveMetastore, others: Callable[[], None]) -> HiveMetastore:
-    """A metastore whose next change others come before, once it has looked at the table and before it writes."""
+    """Let others change a table after this metastore's next read, before its write."""
     look = metastore._existing
 
     def look_and_be_crossed(ref: TableRef) -> Any:
@@ -344,7 +348,7 @@ def crossed(metastore: HiveMetastore, others: Callable[[], None]) -> HiveMetasto
 def test_without_locks_no_change_of_a_table_writes_back_what_it_was_before_another(
     address_without_locks,
 ) -> None:
-    """A table without partitions is written whole, whether its columns are changed or its pointer moves."""
+    """A table without partitions is written whole for columns and for pointers."""
     address = Address.parse(address_without_locks, {})
     one, other = (HiveMetastore(address, "s3://warehouse/servers") for _ in range(2))
     assert one.create_table(WHOLE) == WHOLE

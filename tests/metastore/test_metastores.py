@@ -126,7 +126,10 @@ def add_foreign(where: str, values: list[str], location: str) -> None:
     kind, _, place = where.partition(":")
     if kind == "embedded":
         with closing(sqlite3.connect(place)) as db, db:
-            query = "INSERT INTO partitions SELECT id, ?, ?, 0, NULL, NULL, NULL, '' FROM tables WHERE name = 'items'"
+            query = (
+                "INSERT INTO partitions SELECT id, ?, ?, 0, NULL, NULL, NULL, '' "
+                "FROM tables WHERE name = 'items'"
+            )
             assert db.execute(query, (json.dumps(values), location)).rowcount == 1
     elif kind == "glue":
         new = {"Values": values, "StorageDescriptor": {"Location": location}}
@@ -427,7 +430,7 @@ def run_four(action, where: str) -> None:
 def test_no_update_of_four_processes_is_lost(where: str) -> None:
     if where.startswith("glue"):
         pytest.skip(
-            "the Glue server of the tests does not look at VersionId, by which Glue keeps writers apart"
+            "the Glue server of the tests ignores VersionId, by which Glue keeps writers apart"
         )
     metastore = open_metastore(where)
     metastore.create_table(INFO)
@@ -490,7 +493,7 @@ def test_what_a_forked_child_commits_stays_when_its_parent_closes_first(where: s
 
 
 class Interrupted(sqlite3.Connection):
-    """A connection in whose use somebody presses Ctrl-C, once: just after a statement that begins or goes on so."""
+    """A connection with one Ctrl-C, just after a statement that contains `due`."""
 
     due = ""
 

@@ -1,4 +1,6 @@
-"""An exhaustive explorer: runs the real code of several actors under every schedule with few preemptions and crashes.
+"""An explorer that runs real code under every schedule of several actors.
+
+The schedules have few preemptions and crashes.
 
 Each request to storage or metastore is a step. Only one actor runs at a time; before each step the
 explorer decides who goes on, or who dies there. Schedules are enumerated depth first without
@@ -64,7 +66,7 @@ class Run:
         }
 
     def step(self, *, waits: bool = False) -> None:
-        """Called by the code under test before each request; other threads than the actors' pass."""
+        """Wait for a turn before a request; threads that are not actors do not wait."""
         name = self._names.get(threading.current_thread())
         if name is None:
             return
@@ -76,7 +78,7 @@ class Run:
             raise Crashed
 
     def sleep(self, seconds: float) -> None:
-        """In place of ``time.sleep``: an actor lets the others go first, and what else has threads in this process sleeps."""
+        """Replace ``time.sleep``: an actor yields to the others, other threads sleep."""
         if threading.current_thread() in self._names:
             self.step(waits=True)
         elif threading.current_thread() is not threading.main_thread():

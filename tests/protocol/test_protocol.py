@@ -1,4 +1,7 @@
-"""The promises of the commit, checked under every schedule of two writers with few preemptions, and a crash anywhere."""
+"""The guarantees of a commit, under every schedule of two writers.
+
+The schedules have few preemptions, and a crash anywhere.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class _Clock:
 
 
 class _OneByOne(ThreadPoolExecutor):
-    """Does in the caller's thread, at once, what it is given: so each request is a step of the explorer."""
+    """Run each call at once in the caller's thread, so that requests are steps."""
 
     def submit(self, action, /, *args, **options):
         done: Future[object] = Future()

@@ -1,4 +1,6 @@
-"""Retention beside pins, rollbacks and publishes, under every schedule with few preemptions, and a crash anywhere.
+"""Retention concurrent with pins, rollbacks and publishes, under every schedule.
+
+The schedules have few preemptions, and a crash anywhere.
 
 There is no time of grace here, and what is out of use for no time at all is retired: whatever was
 granted must be readable because of the protocol alone.
@@ -202,7 +204,7 @@ def clients() -> World:
 
 
 def clients_in(world: World) -> list[str]:
-    """The clients in all that can be read by anybody: what is staged, what is current, and what a rollback goes to."""
+    """Return all readable clients: staged, current, and of rollback targets."""
     warehouse = warehouse_of(world)
     pins = [warehouse.pin("model", "items"), warehouse.rollback("model", "items", ["p"])]
     pins += warehouse.show("model", "items").staged

@@ -197,7 +197,7 @@ class TwoStepMetastore(Metastore):
 
 
 class LockingMetastore(TwoStepMetastore):
-    """Moves under a lock, for which nobody waits for ever, and tells afterwards whether it was held all the time."""
+    """Moves under a lock with a bounded wait, and reports whether the lock lasted."""
 
     WAITS = 2
 
@@ -208,7 +208,7 @@ class LockingMetastore(TwoStepMetastore):
     def moving(
         self, ref: TableRef, partitions: Sequence[Partition]
     ) -> contextlib.AbstractContextManager[Move]:
-        """The lock of one partition is held while its change is written down, as soon as `HiveMetastore` could have it."""
+        """Hold the lock while one partition's change is written, as `HiveMetastore` does."""
         return self._locked(ref) if len(partitions) == 1 else super().moving(ref, partitions)
 
     @contextlib.contextmanager
@@ -241,7 +241,10 @@ class LockingMetastore(TwoStepMetastore):
 
     @staticmethod
     def sure(*, held: bool, lasted: bool) -> bool:
-        """Whether nobody can have come between the look and the move, as `HiveMetastore` sees it."""
+        """Return whether no one can have changed the table since it was read.
+
+        `HiveMetastore` decides it in the same way.
+        """
         return lasted
 
     def _take(self, mine: object) -> bool:

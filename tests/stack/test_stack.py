@@ -1,4 +1,7 @@
-"""The local services start, tell how they are, keep their data, and say why they could not start."""
+"""The local services start, report their state, and keep their data.
+
+A failed start says why.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ def test_the_commands_start_a_stack_that_serves_another_program_and_keeps_its_da
     assert environment["AWS_SECRET_ACCESS_KEY"] not in first.stderr
     program = (
         "import airflow_sfx as sfx, pandas as pd;"
-        "sfx.store_dataframe(pd.DataFrame({'n': [1, 2]}), 'sales', 'items', partitions=['20161031'])"
+        "frame = pd.DataFrame({'n': [1, 2]});"
+        "sfx.store_dataframe(frame, 'sales', 'items', partitions=['20161031'])"
     )
     subprocess.run(
         [sys.executable, "-c", program], check=True, env={**os.environ, **environment}, timeout=60
@@ -168,8 +172,8 @@ def test_a_taken_port_is_named_and_not_remembered_and_nothing_stays_running(fold
     told = run("stack", "status", "--dir", str(folder))
     assert (told.returncode, told.stdout) == (1, "")
     assert (
-        f"no stack was ever started in {folder}: `sfx stack up --dir {shlex.quote(str(folder))}` starts one"
-        in told.stderr
+        f"no stack was ever started in {folder}: "
+        f"`sfx stack up --dir {shlex.quote(str(folder))}` starts one" in told.stderr
     )
 
 

@@ -1,4 +1,7 @@
-"""A small S3 server that keeps objects in memory, remembers each request, and speaks TLS with an authority of its own."""
+"""A small S3 server that keeps objects in memory and records each request.
+
+It speaks TLS with its own certificate authority.
+"""
 
 from __future__ import annotations
 
@@ -130,12 +133,16 @@ def _handler(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
             elif self.command == "POST" and "uploads" in query:
                 self._send(
                     200,
-                    b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+                    b"<InitiateMultipartUploadResult><UploadId>u</UploadId>"
+                    b"</InitiateMultipartUploadResult>",
                 )
             elif self.command == "POST":
                 self._send(
                     200,
-                    f"<CompleteMultipartUploadResult><ETag>{_ETAG}</ETag></CompleteMultipartUploadResult>".encode(),
+                    (
+                        f"<CompleteMultipartUploadResult><ETag>{_ETAG}</ETag>"
+                        "</CompleteMultipartUploadResult>"
+                    ).encode(),
                 )
             elif self.command == "PUT" and "x-amz-copy-source" in asked.headers:
                 server.objects[key] = b"copied"
@@ -224,11 +231,17 @@ def _as_another_service(asked: Asked, body: bytes) -> bytes | None:
     return None if found is None else found.encode()
 
 
-_LISTING = b"<ListBucketResult><Name>b</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>"
+_LISTING = (
+    b"<ListBucketResult><Name>b</Name><KeyCount>0</KeyCount>"
+    b"<IsTruncated>false</IsTruncated></ListBucketResult>"
+)
 
 
 def make_authority(folder: Path, *names: str) -> tuple[Path, Path]:
-    """A certificate authority's certificate, and a server's of it, with its key, for localhost and other names."""
+    """Create a certificate authority and a server's certificate with its key.
+
+    The certificate is for localhost and the given names.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,4 +1,7 @@
-"""How S3 is reached: Amazon's own or another server, with keys from wherever AWS programs find them, and large files in parts."""
+"""Connections to S3: Amazon's or another server, credentials, and large files.
+
+Keys come from wherever AWS programs find them, and large files are uploaded in parts.
+"""
 
 from __future__ import annotations
 

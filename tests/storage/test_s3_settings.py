@@ -1,4 +1,7 @@
-"""What works with boto3 works here: each row of the tables in docs/s3.md, against a server that records what it is asked."""
+"""Settings of boto3 that work here as well: each row of the tables in docs/s3.md.
+
+A server records the requests.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ PROXIES = {
 
 @dataclass
 class World:
-    """A home without settings, a server behind TLS and one without, and a proxy that is all of Amazon."""
+    """A home without settings, servers with and without TLS, and a proxy for Amazon."""
 
     home: Path
     root: Path
@@ -99,7 +102,7 @@ class World:
         return [*self.server.asked, *self.plain.asked, *self.proxy.asked]
 
     def connection(self, *, uri: str = "", **connection: object) -> str:
-        """Use an Airflow connection, in the process that has Airflow; returns its error, if there is one."""
+        """Use an Airflow connection, in the process with Airflow; return its error, if any."""
         named = {"AIRFLOW_CONN_AWS_TRIED": json.dumps({"conn_type": "aws", **connection})}
         said: str = self.airflow(uri, {**os.environ, **named})
         return said
@@ -225,7 +228,10 @@ def _(world: World) -> None:
 
 @row("`role_arn` of a profile")
 def _(world: World) -> None:
-    role = "role_arn = arn:aws:iam::123456789012:role/nightly\nsource_profile = base\nregion = eu-west-1\n"
+    role = (
+        "role_arn = arn:aws:iam::123456789012:role/nightly\n"
+        "source_profile = base\nregion = eu-west-1\n"
+    )
     world.profile(
         f"[profile lab]\n{role}",
         "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n",
@@ -457,7 +463,10 @@ def _(world: World) -> None:
 @row("SSE-C (customer keys), in any setting")
 def _(world: World) -> None:
     world.environment(**KEYS, AWS_ENDPOINT_URL=world.plain.url, AWS_SERVER_SIDE_ENCRYPTION="sse-c")
-    allowed = "AWS_SERVER_SIDE_ENCRYPTION must be AES256, aws:kms or aws:kms:dsse.*other engines could not read"
+    allowed = (
+        "AWS_SERVER_SIDE_ENCRYPTION must be AES256, aws:kms or aws:kms:dsse.*"
+        "other engines could not read"
+    )
     with pytest.raises(InvalidName, match=allowed):
         open_store("s3://data")
     for arguments in (
@@ -533,7 +542,8 @@ def _(world: World) -> None:
 @row("`profile_name`")
 def _(world: World) -> None:
     world.profile(
-        f"[profile lab]\nendpoint_url = {world.server.url}\nca_bundle = {world.root}\nregion = eu-west-1\n",
+        f"[profile lab]\nendpoint_url = {world.server.url}\nca_bundle = {world.root}\n"
+        "region = eu-west-1\n",
         "[lab]\naws_access_key_id = AKIALAB\naws_secret_access_key = s\n",
     )
     assert world.connection(extra={"profile_name": "lab"}) == ""

@@ -1,4 +1,7 @@
-"""A process with Airflow that uses the connection ``aws_tried`` of each environment that it is given: JSON lines in and out."""
+"""A process with Airflow that uses the connection ``aws_tried``.
+
+Each request is the environment to use, as a line of JSON; so is each answer.
+"""
 
 from __future__ import annotations
 

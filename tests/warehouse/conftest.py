@@ -1,4 +1,4 @@
-"""A warehouse of its own for each test: in a directory, and on the real S3 server and Hive Metastore."""
+"""A new warehouse for each test: in a directory, and on S3 and a Hive Metastore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that die at a chosen call of storage or metastore, for tests of what they leave behind."""
+"""Processes that die at a chosen call of storage or metastore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What somebody does who may write a table's objects and nothing else: objects overwritten, manifests and entries forged."""
+"""An attacker who may write a table's objects and nothing else.
+
+The attacker overwrites objects and forges manifests and entries.
+"""
 
 from __future__ import annotations
 

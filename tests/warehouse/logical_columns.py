@@ -1,4 +1,7 @@
-"""Columns of every logical type, for hypothesis: pandas columns of each dtype, Arrow's and polars' of types that pandas lacks."""
+"""Columns of every logical type, for hypothesis.
+
+pandas columns of each dtype, and Arrow's and polars' of the types that pandas lacks.
+"""
 
 from __future__ import annotations
 
@@ -364,7 +367,10 @@ def alike(one: str, other: str) -> bool:
 def pairs(
     draw: st.DrawFn, kinds: Callable[[str], bool] = lambda name: True
 ) -> tuple[tuple[str, Column], tuple[str, Column]]:
-    """Two columns with the names of their kinds: of one kind, of kinds alike, or of any; now and then the same twice."""
+    """Draw two columns with the names of their kinds: equal, similar, or any.
+
+    Now and then both are the same column.
+    """
     known = sorted(filter(kinds, KINDS))
     first = draw(st.sampled_from(known))
     near = [name for name in known if alike(name, first)]

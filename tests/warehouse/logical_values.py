@@ -1,4 +1,4 @@
-"""Values as they are meant, whatever holds them: one number, moment or text is one value in pandas, Arrow and polars."""
+"""Values independent of the library: pandas, Arrow and polars have the same ones."""
 
 from __future__ import annotations
 
@@ -154,7 +154,10 @@ def _days(column: Any) -> list[int | None]:
 
 
 def as_engines_have(value: Any) -> Any:  # noqa: PLR0911  a table of types, in order
-    """What other engines have for a value: whole microseconds for durations and times of day, and one kind of time."""
+    """Return a value as other engines have it.
+
+    They have whole microseconds for durations and times of day, and one kind of time.
+    """
     if value is None:
         return None
     kind, *rest = value

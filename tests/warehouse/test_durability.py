@@ -1,4 +1,7 @@
-"""In which order files of many partitions are made durable: a loss of power never shows a change without what it names."""
+"""The order in which files of many partitions are made durable.
+
+After a loss of power, no change names files that are missing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A writer that is killed at any call leaves every partition with its old or its new batch, and repair finishes."""
+"""A writer killed at any call leaves each partition with its old or new batch.
+
+Repair completes the change.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def roll_back_many(warehouse: Warehouse) -> None:
 
 
 def prepare(warehouse: Warehouse, action: Callable[[Warehouse], None]) -> None:
-    """Bring the table to where every partition has the version OLD, and the action would bring NEW."""
+    """Bring every partition to the version OLD; the action would write NEW."""
     if action is roll_back_many:
         warehouse.store_dataframe(frame(NEW), "sales", "items", partition_by=["day"])
     warehouse.store_dataframe(frame(OLD), "sales", "items", partition_by=["day"])

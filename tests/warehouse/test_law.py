@@ -1,4 +1,6 @@
-"""The law: what two stores of one table accepted is what every read gives back, by value and by logical type.
+"""The law: what two stores of a table accept is what every read returns.
+
+It is equal by value and by logical type.
 
 For any two frames A and B: if both are stored in partitions of one table, the whole table can be
 read as pandas, polars and Arrow, each partition's rows in it are those that its pin gives, and
@@ -124,7 +126,7 @@ def check_whole(warehouse: Warehouse, table: str, pins: Pins) -> None:
 
 
 def check_diff(warehouse: Warehouse, pins: Pins) -> None:
-    """Two batches are identical if, and only if, the frames that were stored, and that loads give, are."""
+    """Check that two batches are identical only if the stored and loaded frames are."""
     (before, a), (after, b) = pins.values()
     same = rows_of(a) == rows_of(b)
     shown = [shown_by_pandas(warehouse.load_dataframe(pin)["c"]) for pin in (before, after)]
@@ -229,7 +231,7 @@ def test_what_a_table_accepts_as_partition_keys_is_what_every_read_gives(
 
 
 def keyed_frame(column: Column, number: int) -> Any:
-    """A frame of a key column without missing values, and of numbers that no other frame's rows have."""
+    """Return a frame of a key column without nulls, and of row numbers."""
     there = present(column)
     rows = np.arange(len(there)) + 10 * number
     if isinstance(there, pl.Series):

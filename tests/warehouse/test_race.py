@@ -1,4 +1,7 @@
-"""Many processes change the same partition at once: every change is kept, in one order, and every read is whole."""
+"""Many processes change one partition at once.
+
+Every change is kept, in one order, and every read is whole.
+"""
 
 from __future__ import annotations
 

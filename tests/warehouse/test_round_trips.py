@@ -1,4 +1,4 @@
-"""How many requests each operation sends to the servers, young or old: what it costs where a request takes its time."""
+"""The number of requests of each operation, in young and in old tables."""
 
 from __future__ import annotations
 

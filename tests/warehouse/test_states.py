@@ -1,4 +1,4 @@
-"""All operations in any order, beside a model that is a list of batches: what is read is always what the model says."""
+"""All operations in any order, compared with a model that is a list of batches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DAYS = st.sampled_from(["d1", "d2", "d3"])
 
 
 class Model:
-    """A partition as it should be: its batches with their content, its history, and for each batch the one before."""
+    """The model of a partition: batches with content and predecessor, and history."""
 
     def __init__(self) -> None:
         self.content: dict[str, int] = {}

@@ -1,4 +1,7 @@
-"""A DAG of many runs in a file of its own: each task parses its whole file, and the triggerer copies the DAG for each trigger."""
+"""A DAG of many runs, in its own file.
+
+Each task parses its whole file, and the triggerer copies the DAG for each trigger.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A DAG with every operator and sensor, each of whose names is, one at a time, made of what is missing."""
+"""Every operator and sensor, with one name at a time made of a missing value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ ARGUMENTS = {
     "BatchPartitionSensor": {"table": "missing.items", "partitions": ["p"], "timeout": 5},
     "BatchConsistencySensor": {"pin": "nothing"},
 }
-"""What each is made with. A new one has to be written down here, and its fields are tried like those of the others."""
+"""The arguments of each.
+
+A new operator needs an entry here; the tests then try all of its fields.
+"""
 UNIT = {"dag_id": "nightly", "run_id": "r"}
 FIELDS = {
     "tables": {"table": None},
@@ -139,7 +142,8 @@ def present():
     @task.batch(
         table="{{ params.unset or 'present' }}.items",
         partitions=["{{ params.unset | default(params.day, true) }}"],
-        reason="{{ 'by hand' if params.unset is none else params.unset }}{% if params.unset %}{{ params.unset }}{% endif %}",
+        reason="{{ 'by hand' if params.unset is none else params.unset }}"
+        "{% if params.unset %}{{ params.unset }}{% endif %}",
     )
     def store():
         import pandas as pd

@@ -1,4 +1,7 @@
-"""A DAG whose metrics and lineage the tests look at: a batch, a plain task that reads it, and a batch of it."""
+"""A DAG whose metrics and lineage are tested.
+
+It stores a batch, reads it in a plain task, and stores a batch made from it.
+"""
 
 from __future__ import annotations
 

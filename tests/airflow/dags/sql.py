@@ -36,12 +36,14 @@ def sql_all_days():
 
 @dag(schedule=None)
 def sql_sparse():
-    """Columns without a value at first, or all night, and values that drivers give in several classes."""
+    """Copy columns whose values come late or never, or have several Python classes."""
     SqlToBatchOperator(
         task_id="copy",
         conn_id="shop_db",
-        sql="SELECT n, CASE WHEN n > 4 THEN n + 0.125 END AS late, CASE WHEN day = %(day)s THEN NULL ELSE n * 1.5 END AS never, "
-        "CASE WHEN n > 4 THEN ARRAY[n] ELSE ARRAY[]::numeric[] END AS many, document FROM sparse WHERE day = %(day)s ORDER BY n",
+        sql="SELECT n, CASE WHEN n > 4 THEN n + 0.125 END AS late, "
+        "CASE WHEN day = %(day)s THEN NULL ELSE n * 1.5 END AS never, "
+        "CASE WHEN n > 4 THEN ARRAY[n] ELSE ARRAY[]::numeric[] END AS many, document "
+        "FROM sparse WHERE day = %(day)s ORDER BY n",
         parameters={"day": "{{ ds }}"},
         table="sql.sparse",
         partition_keys=["date"],

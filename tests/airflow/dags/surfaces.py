@@ -1,4 +1,7 @@
-"""A DAG that writes by each surface of the package: calls, opened warehouses, the hook, an operator, a process of its own."""
+"""A DAG that writes by each surface of the package.
+
+These are the public calls, opened warehouses, the hook, an operator, and a process of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``make demo`` in a copy of the examples: three nights, a correction, a mistake undone, and what it prints."""
+"""``make demo`` in a copy of the examples, and what it prints."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_failing_demo_shows_the_log_and_fails(open_folders):
 
 @pytest.fixture(scope="module")
 def demo_on_stack(open_folders):
-    """The demo on S3 and Hive, kept running to be looked at: what it told until then, and the running process."""
+    """The demo on S3 and Hive with ``--ui``: its output so far, and its process."""
     folder = open_folders("demo-stack")
     shutil.copytree(REPO / "dags_examples", folder / "dags_examples")
     with subprocess.Popen(

@@ -1,4 +1,7 @@
-"""Every block of the pages on pins, sensors, assets, and of the tutorial, works on a real scheduler, in the order of the page."""
+"""The code blocks of the Airflow pages and the tutorial, on a real scheduler.
+
+They run in the order of their page.
+"""
 
 from __future__ import annotations
 

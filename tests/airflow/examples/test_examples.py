@@ -31,7 +31,8 @@ def shop(open_folders):
     server = pgserver.get_server(open_folders("shop"))
     server.psql(
         "CREATE TABLE orders (id bigint, item text, price numeric(10, 2), day date);"
-        "INSERT INTO orders SELECT n, 'item ' || n, n + 0.5, date '2013-01-01' + (n % 2)::int FROM generate_series(1, 10) n"
+        "INSERT INTO orders SELECT n, 'item ' || n, n + 0.5, date '2013-01-01' + (n % 2)::int "
+        "FROM generate_series(1, 10) n"
     )
     yield server
     server.cleanup()
@@ -67,7 +68,7 @@ def warehouse(running: LocalAirflow) -> sfx.Warehouse:
 
 @pytest.fixture(scope="module")
 def backfill(running: LocalAirflow, warehouse: sfx.Warehouse) -> str:
-    """Thirty days of `nightly_flights`, made by one backfill that starts no other DAG; its number."""
+    """Thirty days of `nightly_flights`, made by one backfill that starts no other DAG."""
     nightly = pd.DataFrame({"carrier": ["UA"], "mean_delay": [1.0]})
     for day in DAYS[:1]:
         warehouse.store_dataframe(nightly, "nyc", "carrier_delays", [day], partition_keys=["date"])
@@ -187,11 +188,8 @@ def test_a_batch_is_current_only_after_a_person_has_approved_it(
         )
 
     running.until(asked, "a person is asked", seconds=120)
-    time.sleep(
-        3
-        # a person's answer is never at once, and Airflow fails a task that is answered while it still
-        # ends
-    )
+    # A person never answers at once, and Airflow fails a task that is answered before it has ended.
+    time.sleep(3)
     assert len(warehouse.show("shop", "prices").staged) >= 1
     with pytest.raises(sfx.PartitionNotFound):
         warehouse.pin("shop", "prices", ["20161031"])

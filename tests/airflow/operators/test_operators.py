@@ -111,7 +111,9 @@ def spark_connection(airflow, java_home):
             "JAVA_HOME": str(java_home),
             "PYSPARK_PYTHON": sys.executable,
             "SPARK_LOCAL_IP": "127.0.0.1",
-            "AIRFLOW_CONN_SPARK_TRIED": '{"conn_type": "spark", "host": "local[1]", "extra": {"deploy-mode": "client"}}',
+            "AIRFLOW_CONN_SPARK_TRIED": json.dumps(
+                {"conn_type": "spark", "host": "local[1]", "extra": {"deploy-mode": "client"}}
+            ),
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         },
     )

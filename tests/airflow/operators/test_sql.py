@@ -20,12 +20,16 @@ def postgres(open_folders):
     folder = open_folders("postgres")
     server = pgserver.get_server(folder)
     server.psql(
-        "CREATE TABLE sales (id bigint, item text, price numeric(10, 2), day date, at timestamptz, note text, raw bytea);"
-        "INSERT INTO sales SELECT n, 'item ' || n, n + 0.25, date '2013-01-01' + (n % 2)::int, now(), NULL, '\\x01' "
+        "CREATE TABLE sales (id bigint, item text, price numeric(10, 2), day date, "
+        "at timestamptz, note text, raw bytea);"
+        "INSERT INTO sales SELECT n, 'item ' || n, n + 0.25, date '2013-01-01' + (n % 2)::int, "
+        "now(), NULL, '\\x01' "
         "FROM generate_series(1, 10) n;"
         "CREATE TABLE sparse (n numeric, day date, document jsonb);"
-        "INSERT INTO sparse SELECT n, date '2013-01-01' + (n / 7)::int, to_jsonb(n) FROM generate_series(1, 9) n;"
-        """UPDATE sparse SET document = CASE n WHEN 2 THEN '["a", {"b": null}]' WHEN 3 THEN '"text"' ELSE document END::jsonb"""
+        "INSERT INTO sparse SELECT n, date '2013-01-01' + (n / 7)::int, to_jsonb(n) "
+        "FROM generate_series(1, 9) n;"
+        "UPDATE sparse SET document = CASE n "
+        """WHEN 2 THEN '["a", {"b": null}]' WHEN 3 THEN '"text"' ELSE document END::jsonb"""
     )
     yield server
     server.cleanup()
@@ -92,7 +96,10 @@ def test_columns_without_values_take_the_type_that_comes_or_that_the_table_has(
 def test_what_no_file_keeps_is_refused_with_column_and_row(airflow, warehouse, connected):
     run = airflow.run("sql_unfit", "2013-01-01")
     assert [state for state, _ in run.tasks.values()] == ["failed", "failed"]
-    told = "the column 'x' does not fit time64[us], which the first rows have: row 5 has datetime.time(5, 0, tzinfo="
+    told = (
+        "the column 'x' does not fit time64[us], which the first rows have: "
+        "row 5 has datetime.time(5, 0, tzinfo="
+    )
     assert told in run.log, run.log[-6000:]
     assert (
         "row 5 has Decimal('NaN'), which is no number that such a column has; cast it in SQL"
@@ -123,8 +130,11 @@ from airflow_sfx.operators.sql import SqlToBatchOperator, _cursor
 uri, warehouse, rows = sys.argv[1:]
 operator = SqlToBatchOperator(task_id="copy", conn_id="none", sql="", table="big.rows")
 with closing(psycopg2.connect(uri)) as connection, closing(_cursor(connection, 50_000)) as cursor:
-    cursor.execute(f"SELECT n, repeat('x', 50) || n AS text, n / 3.0 AS x FROM generate_series(1, {rows}) n")
-    sfx.store_dataframe(operator._batches(cursor, connection), "big", "rows", ["p"], warehouse=warehouse)
+    cursor.execute(
+        f"SELECT n, repeat('x', 50) || n AS text, n / 3.0 AS x FROM generate_series(1, {rows}) n"
+    )
+    batches = operator._batches(cursor, connection)
+    sfx.connect(warehouse).store_dataframe(batches, "big", "rows", ["p"])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

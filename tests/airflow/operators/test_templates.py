@@ -1,4 +1,4 @@
-"""Names that are made of what is missing: refused by each operator and sensor, before anything runs."""
+"""Operators and sensors reject names made of missing values before they run."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_each_operator_refuses_each_name_of_which_a_part_is_missing(
 def test_the_message_has_the_task_the_parameter_and_the_template(run_of) -> None:
     told = refusals(run_of("missing"))
     assert told["StoreBatchOperator--table--part"].startswith(
-        "the task StoreBatchOperator--table--part has table='{{ params.unset }}.items', and a value in it is None: set what is "
-        "missing, or give it a default"
+        "the task StoreBatchOperator--table--part has table='{{ params.unset }}.items', "
+        "and a value in it is None: set what is missing, or give it a default"
     )
     assert "has no attribute 'nowhere'" in told["StoreBatchOperator--table--undefined"]
 

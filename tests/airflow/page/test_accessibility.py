@@ -1,4 +1,8 @@
-"""The page across tables and for everybody: a run undone as one, changes of a day, and who cannot see colours or use a mouse."""
+"""The page's views across tables, and its accessibility.
+
+A run is undone as one, the changes of a day are listed, and everything works without a mouse and
+without seeing colours.
+"""
 
 from __future__ import annotations
 
@@ -17,33 +21,41 @@ AMISS = """
 () => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const luminance = (rgb) => {
-    const [r, g, b] = rgb.map((one) => one / 255).map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+    const linear = (one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = rgb.map((one) => linear(one / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const behind = (element) => {
     for (let one = element; one; one = one.parentElement) {
       const style = getComputedStyle(one);
-      const found = channels(one.tagName === "g" ? getComputedStyle(one.querySelector("rect")).fill : style.backgroundColor);
+      const fill = () => getComputedStyle(one.querySelector("rect")).fill;
+      const found = channels(one.tagName === "g" ? fill() : style.backgroundColor);
       if (found.length === 3 || found[3] === 1) return found.slice(0, 3);
     }
     return [255, 255, 255];
   };
   const amiss = [];
   for (const element of document.querySelectorAll("body *")) {
-    const told = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+    const hasText = (node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
+    const told = [...element.childNodes].some(hasText);
     if (!element.checkVisibility() || element.closest("script, title")) continue;
     if (told) {
       const style = getComputedStyle(element);
-      const text = luminance(channels(element.tagName === "text" ? style.fill : style.color).slice(0, 3));
+      const colour = element.tagName === "text" ? style.fill : style.color;
+      const text = luminance(channels(colour).slice(0, 3));
       const ground = luminance(behind(element));
       const contrast = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
-      if (contrast < 4.5) amiss.push(`${contrast.toFixed(2)} contrast: ${element.outerHTML.slice(0, 120)}`);
+      const shown = element.outerHTML.slice(0, 120);
+      if (contrast < 4.5) amiss.push(`${contrast.toFixed(2)} contrast: ${shown}`);
     }
-    const named = element.getAttribute("aria-label") || element.textContent.trim() || element.closest("label");
+    const own = element.getAttribute("aria-label") || element.textContent.trim();
+    const named = own || element.closest("label");
     const needsName = element.matches("a, button, input, select, [role=img], [tabindex='0']");
     if (needsName && !named) amiss.push(`no name: ${element.outerHTML.slice(0, 120)}`);
-    if (element.id && document.querySelectorAll(`#${element.id}`).length > 1) amiss.push(`twice: ${element.id}`);
-    if (element.tagName === "TH" && !told && !element.textContent.trim()) amiss.push("a heading without a text");
+    const alike = element.id ? document.querySelectorAll(`#${element.id}`).length : 1;
+    if (alike > 1) amiss.push(`twice: ${element.id}`);
+    const empty = !told && !element.textContent.trim();
+    if (element.tagName === "TH" && empty) amiss.push("a heading without a text");
   }
   const heads = document.querySelectorAll("h1").length;
   if (heads !== 1) amiss.push(`${heads} headings of the first level`);

@@ -1,4 +1,4 @@
-"""What whoever may look can ask of the API server: no more than it has, and nothing that it answers with an error of its own."""
+"""Limits of requests to the page, and errors that it must not answer with."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ def of_numbers(seed: int, rows: int, columns: int) -> pa.Table:
 
 @contextmanager
 def watched(pid: int) -> Iterator[list[int]]:
-    """By how many bytes the memory of a process and its children has grown at the most, once the block has ended."""
+    """Measure by how many bytes the memory of a process and its children grows.
+
+    The peak is known once the block has ended.
+    """
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
 
     def now() -> int:

@@ -1,4 +1,4 @@
-"""The JSON API of the page, in a real API server: who may ask, what it answers, and what it refuses."""
+"""The page's JSON API in a real API server: permissions, answers and refusals."""
 
 from __future__ import annotations
 
@@ -202,7 +202,8 @@ def test_what_another_engine_has_moved_is_rolled_back_as_its_history_shows_it(sh
     partition = shop.overview("shop", "moved").table.layout.partition("20130101")
     with sqlite3.connect(shop.metastore._path) as metastore:  # dropped and added again
         metastore.execute(
-            "UPDATE partitions SET location = ?, sequence = 0, batch_id = NULL WHERE partition_values = ? AND table_id = "
+            "UPDATE partitions SET location = ?, sequence = 0, batch_id = NULL "
+            "WHERE partition_values = ? AND table_id = "
             "(SELECT id FROM tables WHERE database = 'shop' AND name = 'moved')",
             ("file:///elsewhere", json.dumps(list(partition.values))),
         )

@@ -85,7 +85,10 @@ def test_a_sensor_that_waits_in_vain_times_out(scheduler, scheduled_warehouse):
     scheduler.ready("waiting_in_vain")
     run_id = scheduler.trigger("waiting_in_vain")
     assert scheduler.finish("waiting_in_vain", run_id) == "failed"
-    awaited = "the sensor wait has waited 3 s for a batch newer than 20130101000000 of waiting.items never, in vain"
+    awaited = (
+        "the sensor wait has waited 3 s for a batch newer than 20130101000000 of "
+        "waiting.items never, in vain"
+    )
     assert awaited in scheduler.task_log("waiting_in_vain", run_id, "wait")
     assert state(scheduler, "waiting_in_vain", run_id, "skipped") == "skipped"
     refused = scheduler.task_log("waiting_in_vain", run_id, "refused")

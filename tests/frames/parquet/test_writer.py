@@ -129,7 +129,10 @@ def test_a_file_is_no_larger_than_pyarrow_makes_it(ordered: bool) -> None:
 
 
 def test_every_engine_knows_the_encodings() -> None:
-    """As `docs/decisions/0013-encodings-that-every-engine-reads.md` has it; RLE is for what is null."""
+    """Check the encodings of `docs/decisions/0013-encodings-that-every-engine-reads.md`.
+
+    RLE is for the levels of nulls.
+    """
     rows = 20_000
     columns = {
         "in_sequence": pa.array(range(rows)),

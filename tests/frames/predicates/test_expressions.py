@@ -1,4 +1,7 @@
-"""Filters compare as Python does, whatever the types of column and literal; what has no common type is refused."""
+"""Filters compare as Python does, whatever the types of column and literal.
+
+Types that have no common type are rejected.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +138,7 @@ KINDS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any], st.SearchStrategy[An
 
 
 def comparable(value: Any) -> Any:
-    """A value as Python compares it with others of its kind: dates with times, decimals with floats."""
+    """Convert a value as Python compares it: dates with times, decimals with floats."""
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return dt.datetime(value.year, value.month, value.day)
     if isinstance(value, np.generic):
@@ -394,7 +397,8 @@ def test_ordered_categories_are_compared_by_their_order_and_others_by_their_text
     assert pandas(files, filters=[("shop", ">", "a")])["shop"].tolist() == ["b", "c"]
     with pytest.raises(
         SchemaMismatch,
-        match="its categories are ordered, and the value is not one of them. Use one of these: .*mid",
+        match="its categories are ordered, and the value is not one of them. "
+        "Use one of these: .*mid",
     ):
         pandas(files, filters=[("size", ">", "huge")])
 

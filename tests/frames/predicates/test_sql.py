@@ -1,4 +1,4 @@
-"""The condition of an erasure says all that was written, or is refused: nothing of it is left out."""
+"""Conditions of an erasure: all that was written is applied, or it is rejected."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_list_may_be_long() -> None:
 @settings(max_examples=200)
 @given(st.text(st.sampled_from(" nok=12'\"-/*;()\n,AND<>#${}\\"), max_size=12))
 def test_whatever_is_added_to_a_condition_is_meant_or_refused(more: str) -> None:
-    """What is read of a longer text is all of it: taking anything but white space away changes it, or makes it unreadable."""
+    """Every added character but white space changes the condition or makes it invalid."""
 
     def read(text: str) -> Any:
         try:

@@ -1,4 +1,7 @@
-"""Text that is not UTF-8 is refused before anything is written, at any depth and from every kind of frame."""
+"""Text that is not UTF-8 is rejected before anything is written.
+
+This holds at any depth and for every kind of frame.
+"""
 
 from __future__ import annotations
 

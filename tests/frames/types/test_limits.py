@@ -1,4 +1,4 @@
-"""What is nested deeper than every reader follows is refused when it is stored, not when it is read."""
+"""Columns nested deeper than every reader supports are rejected by the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A column that the table has and none of the batches that are read: named, it reads as null; unnamed, it is not there."""
+"""Columns that the table has and none of the batches read.
+
+A named column reads as null; an unnamed one is absent.
+"""
 
 from __future__ import annotations
 

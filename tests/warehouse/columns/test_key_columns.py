@@ -1,4 +1,4 @@
-"""Columns that are partition keys: what the table's key holds is what a read of all partitions gives."""
+"""Columns that are partition keys: reads return the values of the keys."""
 
 from __future__ import annotations
 

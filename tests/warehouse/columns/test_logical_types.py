@@ -1,4 +1,7 @@
-"""What a table remembers of its columns beyond their Hive types, so that all its batches can be read together."""
+"""Logical types of columns beyond their Hive types, kept by the table.
+
+With them, all its batches can be read together.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +51,8 @@ def store(warehouse: Warehouse, data: Any, partition: str, **options: Any) -> An
 def values_in_files(warehouse: Warehouse, pin: Any) -> list[Any]:
     """What an engine sees, which knows nothing of manifests."""
     (manifest,) = warehouse.manifests(pin)
-    place = f"{pin.location}/{manifest.partition}/{manifest.batch_id}/{manifest.files[0].path}".removeprefix(
-        "file://"
-    )
+    name = f"{manifest.partition}/{manifest.batch_id}/{manifest.files[0].path}"
+    place = f"{pin.location}/{name}".removeprefix("file://")
     return pq.read_table(place, partitioning=None).column("c").to_pylist()
 
 

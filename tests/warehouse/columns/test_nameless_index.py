@@ -1,4 +1,7 @@
-"""An index without a name, as a filtered frame has: it comes back with its batch, and is no column of the table."""
+"""An index without a name, as of a filtered frame.
+
+It comes back with its batch, and is not a column of the table.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nested columns at the limits of depth and width, on the real metastore and with Spark as a reader."""
+"""Nested columns at the limits of depth and width, on Hive and read by Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Categorical columns that have had no category yet: open to every type, as columns of nulls are."""
+"""Categorical columns without a category fit every type, as columns of nulls do."""
 
 from __future__ import annotations
 

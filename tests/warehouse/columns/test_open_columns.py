@@ -1,4 +1,4 @@
-"""Columns that have had no value yet: open to every type, on each metastore, and for each reader."""
+"""Columns without a value yet fit every type, on each metastore, for each reader."""
 
 from __future__ import annotations
 

@@ -288,7 +288,7 @@ def test_of_several_batches_the_newest_spelling_counts_as_in_a_load(warehouse) -
 
 
 def test_what_only_arrow_shows_is_no_difference(warehouse) -> None:
-    """Widths of offsets and codes, runs, metadata and `not null` are not part of what a frame is."""
+    """Widths of offsets and codes, runs, metadata and `not null` do not count."""
     held = [
         pa.table({"n": [1, 1], "s": ["a", "b"], "many": [[1], []]}),
         pa.table(

@@ -1,4 +1,7 @@
-"""Partitions that something else has put where this package cannot look: the nightly run goes on, and notes the place."""
+"""Partitions that another engine has put where this package cannot read.
+
+The nightly run goes on and records the location.
+"""
 
 from __future__ import annotations
 

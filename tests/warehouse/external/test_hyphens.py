@@ -1,4 +1,7 @@
-"""Names with a hyphen, which Glue's catalog may have: read and adopted, and never given to anything new."""
+"""Names with a hyphen, which Glue allows.
+
+They are read and adopted, but nothing new gets one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that something else made, and partitions that something else has changed, on Hive's own metastore and S3."""
+"""Tables and partitions of other engines, on Hive's own metastore and S3."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def elsewhere() -> str:
 
 @pytest.fixture
 def old_table(warehouse, others, elsewhere) -> str:
-    """A table that Hive made, with two partitions: one named as Hive names them and one anywhere."""
+    """A table that Hive made, with a partition in Hive's layout and one elsewhere."""
     others.make_table(f"s3://warehouse/{elsewhere}")
     others.put(f"{elsewhere}/day={DAY}/000000_0", item=["hat"], sold=[3])
     others.put(f"{elsewhere}/day={DAY}/000001_0", item=["shoe"], sold=[1])
@@ -391,7 +391,7 @@ def insert_into(others: Others, directory: str) -> None:
 
 
 def insert_overwrite(others: Others, directory: str) -> None:
-    """What another engine's ``INSERT OVERWRITE`` does: it deletes all that is in the directory, manifest and all."""
+    """Replace all in a directory, manifest included, as ``INSERT OVERWRITE`` does."""
     others.store.delete([info.path for info in others.store.list(directory)])
     others.put(
         f"{directory}/part-00000-overwritten.c000.snappy.parquet", item=["overwritten"], sold=[9]
@@ -452,7 +452,7 @@ def test_a_partition_whose_files_something_else_overwrote_can_be_stored_and_roll
 def test_a_pointer_that_somebody_put_back_by_hand_outlives_the_batch_that_was_there(
     warehouse, ours, others
 ) -> None:
-    """What lies in the directory of an old batch is copied when it is taken in: retention deletes the old batch."""
+    """Files in an old batch's directory are copied: retention deletes the batch."""
     place = others.location("mine", "sales", [DAY])
     warehouse.store_dataframe(pd.DataFrame({"item": ["cap"], "sold": [1]}), "mine", "sales", [DAY])
     others.set_location("mine", "sales", [DAY], place)

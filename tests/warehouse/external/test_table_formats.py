@@ -1,4 +1,7 @@
-"""Directories of Delta, Iceberg and Hudi tables are not adopted: all their files together bring deleted rows back."""
+"""Directories of Delta, Iceberg and Hudi tables are not adopted.
+
+All their files together would bring deleted rows back.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,8 @@ def test_a_delta_table_is_refused_with_its_own_reader_as_the_way(warehouse, delt
     keys = None if not part else []
     with pytest.raises(
         sfx.InvalidName,
-        match=r"the directory of a table in Delta Lake format.*deltalake\.DeltaTable.*store_dataframe",
+        match="the directory of a table in Delta Lake format"
+        r".*deltalake\.DeltaTable.*store_dataframe",
     ):
         warehouse.adopt("sales", "items", str(delta / part), partition_keys=keys)
     assert warehouse.tables() == []
@@ -122,7 +126,7 @@ def others(stack, hive_address, new_stack_uri) -> Others:
 def test_what_the_metastore_calls_a_table_format_is_neither_adopted_nor_stored_into(
     others, hive_address, parameters, classes, name
 ) -> None:
-    """Its files may lie anywhere, and to Hive it has neither partitions nor files of its own: it seems to be empty."""
+    """Its files may be anywhere, and Hive sees none of them: the table seems empty."""
     place = f"s3://warehouse/lake/{uuid.uuid4().hex}"
     others.make_table(place, keys=())
     table = others.table("old", "sales")
@@ -172,7 +176,10 @@ LIMITED = "team/warehouse/"
 
 
 class Limiting(BaseHTTPRequestHandler):
-    """A bucket with a Delta table in team/warehouse/lake, as credentials see it that may list the warehouse's prefix alone."""
+    """A bucket with a Delta table in team/warehouse/lake.
+
+    The credentials may list the warehouse's prefix only.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -182,8 +189,12 @@ class Limiting(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         prefix = parse_qs(urlsplit(self.path).query)["prefix"][0]
         log = "team/warehouse/lake/_delta_log/"
-        entry = f"<Contents><Key>{log}0.json</Key><LastModified>2016-11-02T23:42:52.000Z</LastModified><Size>2</Size></Contents>"
-        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entry if prefix == log else ''}</ListBucketResult>"
+        entry = (
+            f"<Contents><Key>{log}0.json</Key>"
+            "<LastModified>2016-11-02T23:42:52.000Z</LastModified><Size>2</Size></Contents>"
+        )
+        listed = entry if prefix == log else ""
+        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>"
         allowed = prefix.startswith(LIMITED)
         answer = (body if allowed else "<Error><Code>AccessDenied</Code></Error>").encode()
         self.send_response(200 if allowed else 403)

@@ -1,4 +1,4 @@
-"""A partition that another engine made of a null, which no batch can be in: it keeps nobody from all the others."""
+"""A partition of a null, which no batch can be in, does not block the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ REF = TableRef("sales", "items")
 
 @pytest.fixture
 def warehouse(uri) -> Warehouse:
-    """A warehouse with a table of two days, and of what Hive or Spark made of rows whose day is null."""
+    """A warehouse with a table of two days, and a partition of rows whose day is null.
+
+    Hive and Spark create such a partition.
+    """
     made = connect(uri)
     frame = pd.DataFrame({"n": [1, 2], "day": [DAY, NEXT]})
     made.store_dataframe(frame, "sales", "items", partition_by=["day"])

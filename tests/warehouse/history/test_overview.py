@@ -1,4 +1,4 @@
-"""A table at a glance: what state each partition is in, told from one bulk look and the heads of the ledgers."""
+"""The state of each partition, from one bulk read and the heads of the logs."""
 
 from __future__ import annotations
 

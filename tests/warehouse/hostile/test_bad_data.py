@@ -1,4 +1,4 @@
-"""Whatever is passed to a public call by mistake is answered with an `SfxError`: never with another library's raw error.
+"""Bad arguments of public calls raise an `SfxError`, not a library's own error.
 
 What Python itself says of a call that has too few arguments, or one of an unknown name, stays a
 TypeError; and an exception of the caller's own function or iterator is the caller's.

@@ -243,7 +243,7 @@ def test_an_audit_finds_a_removed_entry_of_a_change_of_several_partitions(wareho
 def note_of_a_writer_that_died(
     warehouse: Warehouse, changes: list[list[object]], *, decided: bool | None
 ) -> None:
-    """A commit as its writer leaves it that dies before it writes an entry, and perhaps somebody has decided since."""
+    """Write a commit whose writer died before its first entry, perhaps decided."""
     commits = Path(warehouse.store.local_path("sales.db/items/_sfx/commits") or "")
     newest = max(
         path for path in commits.glob("*/*.json") if not path.name.endswith(".decision.json")
@@ -299,7 +299,10 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 try:
     warehouse.store_dataframe(
-        pd.DataFrame({"n": np.random.default_rng(0).random(400_000)}), "sales", "items", [sys.argv[2]],
+        pd.DataFrame({"n": np.random.default_rng(0).random(400_000)}),
+        "sales",
+        "items",
+        [sys.argv[2]],
         evolve="any",
     )
 except sfx.WarehouseUnavailable as error:
@@ -347,7 +350,7 @@ def test_a_lost_table_gets_the_types_of_batches_that_have_values(tmp_path) -> No
     warehouse.store_dataframe(counts, "sales", "items", ["a"])
     pin = warehouse.store_dataframe(pd.DataFrame({"n": [None, None]}), "sales", "items", ["b"])
     whole = warehouse.pin("sales", "items")
-    assert "`n` bigint" in sfx.pinned_table_sql(whole, "sales.whole", warehouse=warehouse)[0]
+    assert "`n` bigint" in warehouse.pinned_table_sql(whole, "sales.whole")[0]
     del warehouse
     gc.collect()
     for path in (tmp_path / "lost/_sfx").glob("metastore.sqlite*"):
@@ -430,7 +433,8 @@ def metastore_for_readers_only(warehouse: Warehouse) -> Iterator[None]:
     with sqlite3.connect(path) as catalog:
         for change in ("INSERT", "UPDATE"):
             catalog.execute(
-                f"CREATE TRIGGER no_{change} BEFORE {change} ON partitions BEGIN SELECT RAISE(ABORT, 'for readers only'); END"
+                f"CREATE TRIGGER no_{change} BEFORE {change} ON partitions "
+                "BEGIN SELECT RAISE(ABORT, 'for readers only'); END"
             )
     yield
     with sqlite3.connect(path) as catalog:

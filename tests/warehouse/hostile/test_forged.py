@@ -1,4 +1,7 @@
-"""Who may write a table's objects alone gets nobody else to read, copy or delete for him what he may not touch himself."""
+"""Write access to a table's objects grants no access to anything else.
+
+Nobody reads, copies or deletes what the writer of forged objects may not touch.
+"""
 
 from __future__ import annotations
 
@@ -249,7 +252,10 @@ LONG_AGO = datetime(2016, 1, 1, tzinfo=UTC)
 def forge_note(
     warehouse: Warehouse, pin: sfx.BatchPin, batches: list[str], *, said: bool, **more: object
 ) -> None:
-    """A note of what is to be deleted at once, as if a retention had left it; ``said``: as if the history had it as well."""
+    """Forge a tombstone whose batches are due, as if retention had written it.
+
+    With ``said``, the history has it as well.
+    """
     directory = below_table(
         pin,
         f"_sfx/retired/20160101000000-{uuid.uuid4().hex}{'-erasure' if 'replaced' in more else ''}",

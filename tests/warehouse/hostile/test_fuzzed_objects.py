@@ -1,4 +1,7 @@
-"""Whatever becomes of any object, each reading call answers with an error of this package, about that table alone, and soon."""
+"""Fuzzed objects: each read raises an error of this package, soon.
+
+The error is about that table only.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +117,7 @@ GARBAGE = [
 
 
 def edited(data: Any, draw: st.DrawFn) -> Any:
-    """A JSON value with one member, at whatever depth, replaced by garbage, taken away or doubled."""
+    """Return a JSON value with one member, at any depth, replaced, removed or doubled."""
     if isinstance(data, dict) and data and draw(st.booleans()):
         name = draw(st.sampled_from(sorted(data)))
         return {**data, name: edited(data[name], draw)}

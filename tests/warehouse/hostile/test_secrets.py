@@ -1,4 +1,4 @@
-"""Whatever is spelt as a URI with a secret in it: the secret is not repeated, written down or made part of a name."""
+"""Secrets in URIs are not repeated, stored, or made part of a name."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def calls(warehouse: sfx.Warehouse, text: str) -> list:
 
 
 def shown_by(call) -> str:
-    """What there is to read after a call: its error with all causes, or the names of what it opened."""
+    """Return all text of a call: its error with causes, or the names of the opened."""
     try:
         found = call()
     except sfx.SfxError as error:
@@ -226,7 +226,7 @@ def test_a_home_directory_with_an_at_sign_is_a_place_for_a_warehouse(tmp_path: P
 
 
 def repeating(token_as: str) -> type[BaseHTTPRequestHandler]:
-    """A server that refuses every request as S3 or Glue does, and repeats the token of the request."""
+    """Return a server that refuses each request and repeats its token, as S3 does."""
 
     class Refusing(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -261,9 +261,13 @@ def refusing(keys, monkeypatch, request) -> Iterator[str]:
     server.server_close()
 
 
-EXPIRED = "<Error><Code>ExpiredToken</Code><Message>The token has expired.</Message><Token-0>{}</Token-0></Error>"
+EXPIRED = (
+    "<Error><Code>ExpiredToken</Code><Message>The token has expired.</Message>"
+    "<Token-0>{}</Token-0></Error>"
+)
 UNLIKE = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>SignatureDoesNotMatch</Code><Message>It does not match.</Message>'
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>SignatureDoesNotMatch</Code>'
+    "<Message>It does not match.</Message>"
     "<CanonicalRequest>GET\n/\n\nx-amz-security-token:{}\n</CanonicalRequest></Error>"
 )
 
@@ -315,7 +319,8 @@ def test_a_session_token_in_an_answer_about_uploads_is_not_repeated(refusing, sa
 
 
 SIGNED = (
-    '{{"__type": "InvalidSignatureException", "message": "The signature does not match.\\n\\nThe Canonical String for this '
+    '{{"__type": "InvalidSignatureException", '
+    '"message": "The signature does not match.\\n\\nThe Canonical String for this '
     "request should have been\\n'POST\\n/\\n\\nx-amz-security-token:{}'\"}}"
 )
 

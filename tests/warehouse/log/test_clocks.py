@@ -1,4 +1,4 @@
-"""Writers whose clocks are wrong: nobody waits for them, the order is the log's, and what came after them is found."""
+"""Writers with wrong clocks: none waits, and the order is the log's."""
 
 from __future__ import annotations
 

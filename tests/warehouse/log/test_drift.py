@@ -1,4 +1,7 @@
-"""Another program moves a partition while this package works: nothing of it is lost, and nothing that it uses is deleted."""
+"""Another program moves a partition while this package works.
+
+None of its data is lost, and nothing that it uses is deleted.
+"""
 
 from __future__ import annotations
 
@@ -185,7 +188,7 @@ def test_a_retired_batch_that_the_metastore_is_put_back_to_is_not_deleted(
 
 
 def test_what_the_ledgers_say_late_of_a_note_does_not_hide_a_move(warehouse, monkeypatch) -> None:
-    """A retention has died after its note, and something else moves the partition before the next goes on with it."""
+    """Retention died after its tombstone, and another engine moved the partition."""
     put(warehouse, 1)
     put(warehouse, 2)
     with monkeypatch.context() as dying:
@@ -214,7 +217,7 @@ def test_what_something_else_does_during_the_checks_of_a_store_is_in_the_history
     assert warehouse.load_dataframe("sales", "items", ["a"])["n"].tolist() == [99]
 
 
-def test_what_something_else_does_to_one_of_several_partitions_is_in_the_history_and_all_change_at_once(
+def test_a_foreign_change_of_one_of_several_partitions_is_recorded_and_all_change_at_once(
     warehouse,
 ) -> None:
     put_both(warehouse, 1)

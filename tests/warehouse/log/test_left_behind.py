@@ -1,4 +1,7 @@
-"""What dead writers, lost answers and wrong clocks leave: a change of several partitions stays one, and is told as it is."""
+"""Remains of dead writers, lost answers and wrong clocks.
+
+A change of several partitions stays atomic, and the history shows it correctly.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pinned batches as tables: read by Airflow's Hive hook through a HiveServer2, which is Spark's Thrift server."""
+"""Pinned batches as tables, read by Airflow's Hive hook through a HiveServer2.
+
+The HiveServer2 is Spark's Thrift server.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ from airflow.providers.apache.hive.hooks.hive import HiveServer2Hook
 
 hook = HiveServer2Hook(hiveserver2_conn_id="thrift_server")
 for statements in json.loads(sys.stdin.read()):
-    print(json.dumps(hook.get_records(statements) if statements[-1].startswith("SELECT") else hook.run(statements), default=str))
+    selects = statements[-1].startswith("SELECT")
+    found = hook.get_records(statements) if selects else hook.run(statements)
+    print(json.dumps(found, default=str))
 """
 
 
@@ -72,7 +77,10 @@ def thrift_server(stack, mounted_bucket, java_home, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def hive(thrift_server, tmp_path_factory):
-    """Runs statements through Airflow's hook, in a process that has Airflow; gives the records of those that select."""
+    """Run statements through Airflow's hook; return the records of those that select.
+
+    They run in a process that has Airflow.
+    """
     connection = {
         "conn_type": "hiveserver2",
         "host": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""Large files on a server are read in ranges: only what is asked for, and no more at once than memory has room for."""
+"""Large files on a server are read in ranges, and only what is requested."""
 
 from __future__ import annotations
 

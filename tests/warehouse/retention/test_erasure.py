@@ -1,4 +1,7 @@
-"""Erasure: the rows are in no batch any more, everything else is as it was, and the history proves it without the data."""
+"""Erasure: the rows are in no batch, and all else is unchanged.
+
+The history proves it without the data.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +145,7 @@ def test_a_second_person_is_erased_from_what_replaced_the_first_ones_batches(
 
 @pytest.fixture
 def before_the_note(monkeypatch) -> Callable[[Callable[[], object]], None]:
-    """Has something happen when the next erasure has written new batches and is about to note them."""
+    """Run an action once the next erasure has written batches, before its tombstone."""
 
     def arrange(action: Callable[[], object]) -> None:
         write_note = tombstones.write
@@ -201,8 +204,8 @@ def test_an_erasure_that_lost_some_of_its_batches_to_another_says_so_in_the_hist
     assert erase(warehouse, "client = 'Ada'").erased == 2
     reasons = [one.reason for one in warehouse.history("sales", "items", [DAYS[0]])]
     assert (
-        "erased 2 rows of 2 batches, chosen by client (1 of them were replaced by another erasure first, and searched again)"
-        in reasons
+        "erased 2 rows of 2 batches, chosen by client "
+        "(1 of them were replaced by another erasure first, and searched again)" in reasons
     )
     assert holding(warehouse, "Ada") == []
 
@@ -237,7 +240,7 @@ def test_an_erasure_searches_what_another_had_noted_before_it_died(
 def test_an_erasure_searches_a_batch_that_another_notes_at_that_moment(
     warehouse: Warehouse, monkeypatch
 ) -> None:
-    """The other one may come second, and what it has written would stand for the batch if nobody else replaced it."""
+    """The other erasure may come second; its batch would keep the erased rows."""
     for version in (1, 2):
         store(warehouse, DAYS[0], version)
     complete = erasure.complete

@@ -1,4 +1,7 @@
-"""What dead writers left, whatever it is called, is found and removed; a person's name survives their erasure nowhere."""
+"""Orphan files of dead writers are found and removed, whatever their names.
+
+A person's name survives an erasure nowhere.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,10 @@ def left(warehouse: Warehouse) -> list[str]:
 
 
 def holding(warehouse: Warehouse, name: str) -> list[str]:
-    """The objects in which a name is, as text or in a file's pages, which are not compressed beyond recognition."""
+    """Return the objects that contain a name, as text or in a file's pages.
+
+    Files are not compressed beyond recognition here.
+    """
     paths = [
         info.path
         for info in warehouse.store.list("", unfinished=True)
@@ -153,7 +159,7 @@ class TestFiles:
         "place", ["part-0.parquet", "20161031/part-0.parquet", "_job/20160101000000/0/part-0"]
     )
     def test_what_another_program_began_below_the_table_stays(self, warehouse, place) -> None:
-        """A table that was adopted lies in a directory into which an engine still writes, in its own way."""
+        """Engines still write into the directory of an adopted table in their own way."""
         pin = store_all(warehouse, name="Ada")
         foreign = self.plant(warehouse, f"sales.db/items/{place}", days=30)
         assert days_later(warehouse, dry_run=True).unfinished == ()

@@ -222,7 +222,8 @@ def test_an_undo_tells_that_it_leaves_alone_what_another_engine_has_moved(
 ) -> None:
     with sqlite3.connect(warehouse.metastore._path) as metastore:
         metastore.execute(
-            "UPDATE partitions SET location = 'file:///elsewhere', sequence = 0, batch_id = NULL WHERE table_id = "
+            "UPDATE partitions SET location = 'file:///elsewhere', sequence = 0, batch_id = NULL "
+            "WHERE table_id = "
             "(SELECT id FROM tables WHERE database = 's' AND name = 'b')"
         )
     told = warehouse.rollback_run(**RUN, dry_run=True)

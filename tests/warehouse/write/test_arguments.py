@@ -200,8 +200,8 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
         keep_last=1,
         older_than=90,  # type: ignore[arg-type]
     ),
-    "expected='20161101002256' does not say of which partition.*as in expected=": lambda warehouse, _: (
-        warehouse.rollback(
+    "expected='20161101002256' does not say of which partition.*as in expected=": lambda wh, _: (
+        wh.rollback(
             "sales",
             "items",
             [DAY],
@@ -219,8 +219,8 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
         "items",
         where=None,  # type: ignore[arg-type]
     ),
-    "20161101002256 is int, not text: pass the 14 digits of a batch ID as text": lambda warehouse, _: (
-        warehouse.load_dataframe(
+    "20161101002256 is int, not text: pass the 14 digits of a batch ID as text": lambda wh, _: (
+        wh.load_dataframe(
             "sales",
             "items",
             [DAY],

@@ -15,7 +15,10 @@ NAMES = [f"201610{number:02d}" for number in range(40)]
 
 
 class Files:
-    """Encodes text, notes what is put and whether the claim was there, and says when so many have been encoded."""
+    """Encodes text, records each put and whether the claim was there.
+
+    It also signals how many files have been encoded.
+    """
 
     def __init__(self, claimed: Future[None]) -> None:
         self.claimed = claimed

@@ -1,4 +1,7 @@
-"""Staging, publishing, undoing: only pointers move, everything is kept, and who was first is respected."""
+"""Staging, publishing, rolling back: only pointers move, and everything is kept.
+
+The first of two concurrent writers wins.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def test_a_staged_batch_is_readable_by_its_pin_and_current_once_published(wareho
     assert warehouse.history("sales", "items", [DAY])[0].reason == "looks right"
 
 
-def test_a_batch_that_was_published_and_replaced_waits_no_more_however_far_its_id_is_ahead_of_the_clock(
+def test_a_batch_published_and_replaced_waits_no_more_however_far_its_id_is_ahead_of_the_clock(
     warehouse,
 ) -> None:
     for value in range(6):  # in less than six seconds

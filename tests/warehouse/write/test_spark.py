@@ -1,4 +1,7 @@
-"""Spark on the real metastore and S3: its DataFrames stored and loaded on the executors, and its SQL reading the tables."""
+"""Spark on the real metastore and S3.
+
+Its DataFrames are stored and loaded on the executors, and its SQL reads the tables.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,7 @@ def test_a_spark_frame_reads_its_batches_even_when_they_are_replaced_before_it_r
 
 
 def test_what_a_failed_attempt_of_a_task_left_is_in_no_batch(on_stack, spark) -> None:
-    """The first attempt writes a file and dies: the second writes all, and the directory that engines read has no more."""
+    """The first attempt writes a file and dies; engines see only the second's files."""
 
     def dying(batches):
         import numpy as np

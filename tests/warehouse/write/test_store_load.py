@@ -1,4 +1,4 @@
-"""Storing and loading: what comes back is what went in, from exactly the batch that was asked for."""
+"""Storing and loading: a load returns exactly the frame of the pinned batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A Spark job that knows nothing of the package: it reads and writes where its configuration says."""
+"""A Spark job that knows nothing of the package.
+
+Its configuration names what it reads and where it writes.
+"""
 
 import json
 import sys
