@@ -39,8 +39,8 @@ class ObjectStore(Protocol):
         """The root, without secrets: ``file:///path`` or ``s3://bucket/prefix``."""
 
     @property
-    def readers(self) -> int:
-        """How many small reads are worth doing at once: 1 where each is a system call, more where each is a round trip."""
+    def concurrency(self) -> int:
+        """Number of small requests worth making at once: 1 for local files, more for S3."""
 
     @property
     def timeouts(self) -> float:

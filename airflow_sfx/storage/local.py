@@ -64,7 +64,7 @@ class LocalStore:
         return f"file://{self._root}"
 
     @property
-    def readers(self) -> int:
+    def concurrency(self) -> int:
         """Reads are system calls, sooner done than handed to a thread."""
         return 1
 

@@ -81,7 +81,7 @@ class RemoteStore:
         return self._uri
 
     @property
-    def readers(self) -> int:
+    def concurrency(self) -> int:
         """Reads are round trips: several at once."""
         return 16
 
@@ -131,7 +131,7 @@ class RemoteStore:
         """Write objects where there are none, several at a time; see `ObjectStore.put_all_if_absent`."""
 
         def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
-            return map_concurrently(lambda item: self.put_if_absent(*item), some, self.readers)
+            return map_concurrently(lambda item: self.put_if_absent(*item), some, self.concurrency)
 
         return first_alone(objects, put) if led else put(objects)
 
@@ -201,7 +201,7 @@ class RemoteStore:
                 obstore.delete(self._limited(), path)
 
         map_concurrently(
-            lambda path: self._call("delete", path, partial(remove, path)), paths, self.readers
+            lambda path: self._call("delete", path, partial(remove, path)), paths, self.concurrency
         )
 
     def unfinished(
@@ -243,7 +243,7 @@ class RemoteStore:
         }
         due = {one: path for one, path in due.items() if mine is None or mine(path)}
         if delete:
-            map_concurrently(uploads.abort, list(due), self.readers)
+            map_concurrently(uploads.abort, list(due), self.concurrency)
         return sorted(set(due.values()))
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:

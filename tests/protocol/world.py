@@ -52,7 +52,7 @@ class DictStore:
     """A `ObjectStore` of a world's objects."""
 
     uri = "memory://"
-    readers = 1
+    concurrency = 1
     timeouts = 0.0
 
     def __init__(self, world: World) -> None:

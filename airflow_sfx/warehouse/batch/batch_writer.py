@@ -160,7 +160,7 @@ class BatchWriter:
                 encoded.
         """
         store = self._table.store
-        threads = max(2, os.cpu_count() or 2, store.readers if small else 0)
+        threads = max(2, os.cpu_count() or 2, store.concurrency if small else 0)
         synced = len(claim) < MANY
         known = set(claim)
         with ThreadPoolExecutor(threads + 1, thread_name_prefix="sfx-write") as pool:
@@ -222,7 +222,9 @@ class BatchWriter:
     def leave_orphan_files(self) -> None:
         """Move to another ID where a directory has files that nobody registered: an engine would read them as well."""
         if any(
-            map_concurrently(self._has_orphan_files, list(self._drafts), self._table.store.readers)
+            map_concurrently(
+                self._has_orphan_files, list(self._drafts), self._table.store.concurrency
+            )
         ):
             self._move(max(self.batches.values()))
 
@@ -365,7 +367,9 @@ class BatchWriter:
         def claim(name: str) -> bool:
             return store.claim(layout.batch_dir(name, batch_id), self._token, synced=synced)
 
-        return all(map_concurrently(claim, names, DEFAULT_CONCURRENCY if synced else store.readers))
+        return all(
+            map_concurrently(claim, names, DEFAULT_CONCURRENCY if synced else store.concurrency)
+        )
 
     def _put(self, name: str, number: int, encoded: EncodedFile, *, synced: bool) -> DataFile:
         path = f"part-{number:05d}.parquet"

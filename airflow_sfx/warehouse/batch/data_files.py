@@ -121,7 +121,7 @@ def open_file(
 
     def parts(wanted: Sequence[tuple[int, int]]) -> list[memoryview]:
         return map_concurrently(
-            part, [(start, min(stop, file.size)) for start, stop in wanted], store.readers
+            part, [(start, min(stop, file.size)) for start, stop in wanted], store.concurrency
         )
 
     local = store.local_path(path)

@@ -58,7 +58,7 @@ def altered(table: Table, batches: Iterable[tuple[str, str]]) -> dict[str, tuple
     """
     work = list(batches)
     found = map_concurrently(
-        lambda item: tuple(_compared(table, *item, strangers=True)), work, table.store.readers
+        lambda item: tuple(_compared(table, *item, strangers=True)), work, table.store.concurrency
     )
     return {name: sentences for (name, _), sentences in zip(work, found, strict=True) if sentences}
 

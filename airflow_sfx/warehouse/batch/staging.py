@@ -83,7 +83,7 @@ def noted_pins(table: Table) -> list[BatchPin]:
     there = {info.path for info in table.store.list(table.layout.staged)}
     refused = {path for path in there if path.endswith(_TAKEN_BACK)}
     paths = sorted(there - refused - {path.removesuffix(_TAKEN_BACK) for path in refused})
-    texts = map_concurrently(table.store.get, paths, table.store.readers)
+    texts = map_concurrently(table.store.get, paths, table.store.concurrency)
     return [_pin(table, data or b"", path) for path, data in zip(paths, texts, strict=True)]
 
 

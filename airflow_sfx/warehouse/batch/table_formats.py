@@ -77,7 +77,7 @@ def refuse_below_logs(near: ObjectStore, places: Iterable[str]) -> None:
     map_concurrently(
         look,
         sorted({above for place in places for above in _looked_at(place, near.uri)}),
-        near.readers,
+        near.concurrency,
     )
 
 

@@ -261,7 +261,7 @@ def _take_over(
     found = map_concurrently(
         lambda info: place_of(target.store, info.location),
         list(foreign.values()),
-        target.store.readers,
+        target.store.concurrency,
     )
     places = {info.partition: place for info, place in zip(foreign.values(), found, strict=True)}
     keys = target.existing.keys if target.existing else ()

@@ -180,7 +180,7 @@ def audit_unit(store: ObjectStore, metastore: Metastore, unit: Unit) -> list[Aud
 
 
 def _of_commits(table: Table, ledger: Ledger, commits: Sequence[str]) -> list[LedgerEntry]:
-    members = map_concurrently(ledger.members, commits, table.store.readers)
+    members = map_concurrently(ledger.members, commits, table.store.concurrency)
     records = [
         (*change, commit)
         for commit, changes in zip(commits, members, strict=True)
@@ -221,7 +221,7 @@ def _newest(
 
 def _in_effect(table: Table, ledger: Ledger, records: Sequence[_Record]) -> list[LedgerEntry]:
     """The entries that commits set out to make and that took effect, newest first: in each partition as in its ledger."""
-    readers = table.store.readers
+    threads = table.store.concurrency
     names: dict[str, set[str]] = {}
     for name, _, commit in records:
         names.setdefault(commit, set()).add(name)
@@ -229,7 +229,7 @@ def _in_effect(table: Table, ledger: Ledger, records: Sequence[_Record]) -> list
     groups = dict(
         zip(
             large,
-            map_concurrently(lambda commit: ledger.group(commit, names[commit]), large, readers),
+            map_concurrently(lambda commit: ledger.group(commit, names[commit]), large, threads),
             strict=True,
         )
     )
@@ -240,7 +240,7 @@ def _in_effect(table: Table, ledger: Ledger, records: Sequence[_Record]) -> list
 
     alone = len(records) - sum(map(len, groups.values()))
     read = zip(
-        records, map_concurrently(entry_of, records, readers if alone > 0 else 1), strict=True
+        records, map_concurrently(entry_of, records, threads if alone > 0 else 1), strict=True
     )
     entries = {record: entry for record, entry in read if entry is not None}
     entries |= _written_since(
@@ -286,7 +286,7 @@ def _written_since(
             ledger.continued({name: sequence})
         )
 
-    taken = map_concurrently(was_written, absent, table.store.readers)
+    taken = map_concurrently(was_written, absent, table.store.concurrency)
     due = [record for record, is_taken in zip(absent, taken, strict=True) if is_taken]
     return {record: ledger.named(*record[:2]) for record in due}
 
@@ -315,7 +315,7 @@ def _commits(
         at_once = min(4 * at_once, _MOST_COMMITS_AT_ONCE)
         for info, data in zip(
             some,
-            map_concurrently(lambda one: store.get(one.path), some, store.readers),
+            map_concurrently(lambda one: store.get(one.path), some, store.concurrency),
             strict=True,
         ):
             path = info.path
@@ -342,7 +342,7 @@ def _noted(table: Table, wanted: AuditFilter, now: datetime) -> list[ObjectInfo]
     days = {day: wanted.covers(date.fromisoformat(day)) for day in there}
     due = [day for day, covered in days.items() if covered or date.fromisoformat(day) >= now.date()]
     listed = map_concurrently(
-        lambda day: list(store.list(f"{directory}/{day}")), due, store.readers
+        lambda day: list(store.list(f"{directory}/{day}")), due, store.concurrency
     )
     to_come = table.layout.commit(new_commit_id(now, ""))
     found = [

@@ -31,7 +31,7 @@ def inconsistencies(table: Table, pin: BatchPin) -> list[str]:
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
     heads = ledger.heads(hints(pin.batches, pointers))
     found = map_concurrently(
-        lambda item: unseen(table, *item), pin.batches.items(), table.store.readers
+        lambda item: unseen(table, *item), pin.batches.items(), table.store.concurrency
     )
     told = [sentence for sentences in found for sentence in sentences]
     told += [

@@ -124,7 +124,7 @@ def _unfinished(table: Table, name: str) -> list[Repair]:
     found = map_concurrently(
         lambda batch: _is_unfinished(table, table.layout.batch_dir(name, batch)),
         batches,
-        table.store.readers,
+        table.store.concurrency,
     )
     return [
         Repair(

@@ -155,13 +155,15 @@ class Ledger:
 
     def heads(self, hints: dict[str, int]) -> dict[str, Head]:
         """The heads of several partitions, by name."""
-        if len(hints) == 1 and self._store.readers > 1:
+        if len(hints) == 1 and self._store.concurrency > 1:
             ((name, hint),) = hints.items()
             return {name: self._head_at_once(name, hint)}
         return dict(
             zip(
                 hints,
-                map_concurrently(lambda item: self.head(*item), hints.items(), self._store.readers),
+                map_concurrently(
+                    lambda item: self.head(*item), hints.items(), self._store.concurrency
+                ),
                 strict=True,
             )
         )
@@ -184,7 +186,9 @@ class Ledger:
             return self._head(*item, known.get(item)) if item[1] else self.head(*item)
 
         return dict(
-            zip(hints, map_concurrently(likely, hints.items(), self._store.readers), strict=True)
+            zip(
+                hints, map_concurrently(likely, hints.items(), self._store.concurrency), strict=True
+            )
         )
 
     def _bundled(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], LedgerEntry]:
@@ -221,7 +225,7 @@ class Ledger:
             return self._store.head(self._layout.entry(item[0], item[1] + 1)) is not None
 
         found = zip(
-            hints, map_concurrently(longer, hints.items(), self._store.readers), strict=True
+            hints, map_concurrently(longer, hints.items(), self._store.concurrency), strict=True
         )
         return [name for name, is_longer in found if is_longer]
 
@@ -333,7 +337,7 @@ class Ledger:
                 last, ahead = due.parent, min(ahead * 4, _PREFETCH)
                 numbers = range(max(1, last - ahead + 1), last + 1)
                 found = map_concurrently(
-                    lambda number: self.read(name, number), numbers, self._store.readers
+                    lambda number: self.read(name, number), numbers, self._store.concurrency
                 )
                 known = {entry.sequence: entry for entry in found if entry is not None}
             due = self._present(name, due.parent, known)
@@ -348,7 +352,7 @@ class Ledger:
         """As `last_move`, of all partitions that have entries."""
         stayed = [name for name, head in heads.items() if head.entry and not head.entry.moved]
         found = map_concurrently(
-            lambda name: self.last_move(name, heads[name]), stayed, self._store.readers
+            lambda name: self.last_move(name, heads[name]), stayed, self._store.concurrency
         )
         entries = {
             **{name: head.entry for name, head in heads.items()},

@@ -40,7 +40,7 @@ def looks_are_few(table: Table, names: Collection[str]) -> bool:
 
     In a directory that is a system call for each, at a server a request.
     """
-    return table.store.readers == 1 or len(names) <= MOST_LOOKS
+    return table.store.concurrency == 1 or len(names) <= MOST_LOOKS
 
 
 def known_names(table: Table, ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[str]:

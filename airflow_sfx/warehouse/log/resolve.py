@@ -247,7 +247,7 @@ def batches_as_of(
         entry = ledger.as_of(name, head, at)
         return entry.batch_id if entry else None
 
-    found = dict(zip(names, map_concurrently(then, names, table.store.readers), strict=True))
+    found = dict(zip(names, map_concurrently(then, names, table.store.concurrency), strict=True))
     if partitions is not None:
         for name, batch_id in found.items():
             if batch_id is None:

@@ -150,7 +150,7 @@ def _current_manifests(table: Table) -> Sequence[Manifest]:
     heads = ledger.heads(dict.fromkeys(ledger.names(), 0))
     batches = sorted((head.batch_id, name) for name, head in heads.items() if head.batch_id)
     paths = [table.layout.manifest(name, batch_id) for batch_id, name in batches]
-    there = map_concurrently(table.store.head, paths, table.store.readers)
+    there = map_concurrently(table.store.head, paths, table.store.concurrency)
     return table.manifests(
         {name: batch_id for (batch_id, name), info in zip(batches, there, strict=True) if info}
     )

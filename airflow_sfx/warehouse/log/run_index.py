@@ -111,7 +111,7 @@ def commits_of(store: ObjectStore, unit: Unit) -> dict[TableRef, list[str]]:
     listed = map_concurrently(
         lambda directory: [info.path for info in store.list(directory)],
         unit.directories,
-        store.readers,
+        store.concurrency,
     )
     paths = sorted(path for paths in listed for path in paths)
     found: dict[TableRef, list[str]] = {}

@@ -57,7 +57,7 @@ def take(
         changes = _changes(table, ledger, name, batch_id, heads[name])
         return _take_one(table, consumer, run, changes[-1:] if newest else changes)
 
-    runs = map_concurrently(one, pin.batches.items(), table.store.readers)
+    runs = map_concurrently(one, pin.batches.items(), table.store.concurrency)
     return {name: other for name, other in zip(pin.batches, runs, strict=True) if other != run}
 
 
@@ -121,7 +121,7 @@ def _take_one(table: Table, consumer: str, run: str, changes: list[LedgerEntry])
     so.
     """
     takers = (
-        map_concurrently(partial(_taker, table, consumer), changes, table.store.readers)
+        map_concurrently(partial(_taker, table, consumer), changes, table.store.concurrency)
         if len(changes) > 1
         else [None]
     )

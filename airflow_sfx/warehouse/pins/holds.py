@@ -209,7 +209,9 @@ def holds(table: Table) -> list[Hold]:
     """All holds of a table, oldest first."""
     paths = [info.path for info in table.store.list(table.layout.pins)]
     found = map_concurrently(
-        lambda path: _parsed(table, table.store.get(path) or b"", path), paths, table.store.readers
+        lambda path: _parsed(table, table.store.get(path) or b"", path),
+        paths,
+        table.store.concurrency,
     )
     return sorted(found, key=lambda one: (one.at, one.name, one.number))
 

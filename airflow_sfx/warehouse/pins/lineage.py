@@ -69,10 +69,12 @@ def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
     directory, since = _directory(pin.ref), moment_of(min(pin.batches.values())).date()
     days = [day for day in store.list_directories(directory) if date.fromisoformat(day) >= since]
     listed = map_concurrently(
-        lambda day: [info.path for info in store.list(f"{directory}/{day}")], days, store.readers
+        lambda day: [info.path for info in store.list(f"{directory}/{day}")],
+        days,
+        store.concurrency,
     )
     paths = [path for paths in listed for path in paths]
-    found = map_concurrently(lambda path: _reader(store, path, pin), paths, store.readers)
+    found = map_concurrently(lambda path: _reader(store, path, pin), paths, store.concurrency)
     return sorted((one for one in found if one), key=lambda one: one.at, reverse=True)
 
 

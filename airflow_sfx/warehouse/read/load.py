@@ -152,7 +152,7 @@ class BatchFiles:
         return map_concurrently(
             lambda one: one.opened(self._table, whole=self._whole),
             planned,
-            self._table.store.readers,
+            self._table.store.concurrency,
         )
 
     def footers(self) -> Iterator[pq.FileMetaData]:

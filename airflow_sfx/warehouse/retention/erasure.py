@@ -258,7 +258,7 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
                 found.setdefault((name, new.batch_id if new else entry.batch_id))
         return [item for item in found if item[1] not in gone], all_ids
 
-    parts = map_concurrently(of_partition, sorted(heads), table.store.readers)
+    parts = map_concurrently(of_partition, sorted(heads), table.store.concurrency)
     staged = _staged(table, ledger, tombstones.refused_by(known))
     retained = [*(item for found, _ in parts for item in found), *staged]
     mentioned = {*mentioned_in_notes(table, known), *(item for _, ids in parts for item in ids)}

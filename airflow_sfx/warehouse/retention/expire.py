@@ -205,7 +205,7 @@ def _partitions(
     found = map_concurrently(
         lambda name: _of_partition(table, ledger, name, heads[name], rule, now, instead),
         heads,
-        table.store.readers,
+        table.store.concurrency,
     )
     return dict(zip(heads, found, strict=True))
 

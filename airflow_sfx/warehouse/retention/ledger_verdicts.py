@@ -57,7 +57,9 @@ def fates(table: Table, ledger: Ledger, items: Collection[Item]) -> dict[str, Fa
     def of_partition(name: str) -> Fate:
         return _fate(ledger, name, heads[name], {one for place, one in items if place == name})
 
-    return dict(zip(names, map_concurrently(of_partition, names, table.store.readers), strict=True))
+    return dict(
+        zip(names, map_concurrently(of_partition, names, table.store.concurrency), strict=True)
+    )
 
 
 def _fate(ledger: Ledger, name: str, head: Head, wanted: set[str]) -> Fate:

@@ -58,7 +58,9 @@ def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) 
         return [((name, one), has_files(table, layout.batch_dir(name, one))) for one in unknown]
 
     names = sorted({*_partition_names(table), *(name for name, _ in mentioned)})
-    found = [one for some in map_concurrently(of_partition, names, store.readers) for one in some]
+    found = [
+        one for some in map_concurrently(of_partition, names, store.concurrency) for one in some
+    ]
     return OrphanFiles(
         tuple(item for item, is_filled in found if is_filled),
         tuple(
@@ -77,7 +79,7 @@ def _partition_names(table: Table) -> list[str]:
         below = map_concurrently(
             lambda name: table.store.list_directories(table.layout.partition_dir(name)),
             found,
-            table.store.readers,
+            table.store.concurrency,
         )
         found = [
             f"{above}/{name}".lstrip("/")

@@ -273,10 +273,10 @@ class Table:
 
     def expect(self, batches: Collection[tuple[str, str]]) -> None:
         """Begin to read manifests that will likely be asked for, by partition name and batch ID: that saves a round trip."""
-        if self.store.readers == 1 or not batches:
+        if self.store.concurrency == 1 or not batches:
             return
         pool = ThreadPoolExecutor(
-            min(len(batches), self.store.readers), thread_name_prefix="sfx-manifest"
+            min(len(batches), self.store.concurrency), thread_name_prefix="sfx-manifest"
         )
         self._expected.update({item: pool.submit(self._read_manifest, *item) for item in batches})
         pool.shutdown(wait=False)
@@ -327,7 +327,7 @@ class Table:
             if wait_until_visible(self.store, lambda: self.store.head(path)) is None:
                 raise self._no_manifest(*item, path)
 
-        map_concurrently(check, batches, self.store.readers)
+        map_concurrently(check, batches, self.store.concurrency)
 
     def _no_manifest(self, name: str, batch_id: str, path: str) -> SfxError:
         known = self.store.list_directories(self.layout.partition_dir(name))
@@ -352,7 +352,7 @@ class Table:
         """Read the manifests of several partitions' batches, in their order."""
         with seldom_collected():
             return map_concurrently(
-                lambda item: self.manifest(*item), batches.items(), self.store.readers
+                lambda item: self.manifest(*item), batches.items(), self.store.concurrency
             )
 
     def describe(self, name: str) -> str:

@@ -230,7 +230,7 @@ def refuse_retired(
             raise retired_error(table, note, name, batch_id)
     if seen.some_done:
         paths = [table.layout.manifest(name, batch_id) for name, batch_id in wanted]
-        there = map_concurrently(table.store.head, paths, table.store.readers)
+        there = map_concurrently(table.store.head, paths, table.store.concurrency)
         for (name, batch_id), info in zip(wanted, there, strict=True):
             if info is None and (error := retirement_of(table, name, batch_id)):
                 raise error
@@ -336,7 +336,7 @@ def _opened(
         for name, kinds in listed
         if ended or _DONE not in kinds or name.endswith(_ERASURE)
     ]
-    return map_concurrently(lambda item: _read(table, *item), wanted, table.store.readers)
+    return map_concurrently(lambda item: _read(table, *item), wanted, table.store.concurrency)
 
 
 def _path(table: Table, name: str, kind: str) -> str:

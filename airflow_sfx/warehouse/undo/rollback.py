@@ -80,7 +80,7 @@ def roll_back(
         wanted = map_concurrently(
             lambda name: _change(table, ledger, name, heads[name], to, instead),
             due,
-            table.store.readers,
+            table.store.concurrency,
         )
         return granted(table, [change for change in wanted if change], seen)
 

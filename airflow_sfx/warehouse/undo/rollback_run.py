@@ -230,7 +230,7 @@ class _Undoing:
 
         wanted = [
             change
-            for change in map_concurrently(undo, heads.items(), table.store.readers)
+            for change in map_concurrently(undo, heads.items(), table.store.concurrency)
             if change
         ]
         plan.changes.extend(_granted(table, wanted, read_tombstones(table), plan.problems))
@@ -261,7 +261,7 @@ def _granted(
 
         return [
             change
-            for changes in map_concurrently(alone, wanted, table.store.readers)
+            for changes in map_concurrently(alone, wanted, table.store.concurrency)
             for change in changes
         ]
 
