@@ -1,7 +1,7 @@
 """Safe, undoable, reproducible nightly ETL on S3 and Hive Metastore.
 
-Every change of a partition goes to a new inner directory, its batch; the metastore's pointer moves;
-the history stays.
+Each write of a partition goes to a new directory, its batch; then the metastore is pointed at it.
+Earlier batches and the history of changes stay.
 
 Example:
     >>> import os, tempfile
@@ -9,11 +9,13 @@ Example:
     >>> import pandas as pd
     >>> os.environ["SFX_WAREHOUSE"] = f"embedded://{tempfile.mkdtemp()}"
     >>> warehouse = sfx.connect()
-    >>> good = sfx.store_dataframe(pd.DataFrame({"n": [1, 2]}), "sales", "sold_items", ["20161031"])
-    >>> oops = sfx.store_dataframe(pd.DataFrame({"n": [-9, 2]}), "sales", "sold_items", ["20161031"])
+    >>> frame = pd.DataFrame({"n": [1, 2]})
+    >>> good = sfx.store_dataframe(frame, "sales", "sold_items", ["20161031"])
+    >>> frame = pd.DataFrame({"n": [-9, 2]})
+    >>> oops = sfx.store_dataframe(frame, "sales", "sold_items", ["20161031"])
 
-The example of each call goes on from here, every one by itself: `oops` is current, and `good` is
-what was before.
+The examples of all calls start from this state: `oops` is current, and `good` is the previous
+batch.
 
 Names are loaded on first use: importing the package imports neither pandas, pyarrow nor Airflow.
 """

@@ -26,13 +26,13 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
 
     Args:
         uri: ``embedded:///path``, with ``?layout=hive`` for partition directories named
-            ``key=value``; ``hive://host:9083?location=s3://bucket/prefix``, further hosts after a
-            comma; ``glue://region?location=s3://bucket/prefix``. None opens the default warehouse:
-            the one that ``SFX_WAREHOUSE`` names, else the Airflow connection ``sfx_default`` (in
-            a process that runs Airflow or has ``AIRFLOW_CONN_SFX_DEFAULT``), else
-            ``embedded://~/.sfx/warehouse``.
-        producer: Returns who writes; called once per change. The default is the running Airflow
-            task, else the task that started this process, else its user.
+            ``key=value``; ``hive://host:9083?location=s3://bucket/prefix``, with further hosts
+            after commas; or ``glue://region?location=s3://bucket/prefix``. None opens the default
+            warehouse: the one that the environment variable ``SFX_WAREHOUSE`` names, else the
+            Airflow connection ``sfx_default`` (in a process that runs Airflow or has
+            ``AIRFLOW_CONN_SFX_DEFAULT``), else ``embedded://~/.sfx/warehouse``.
+        producer: A function that returns who writes, called once for each change. None records the
+            running Airflow task, else the task that started this process, else its user.
 
     Returns:
         The warehouse.
@@ -72,7 +72,7 @@ def warehouse_of(sfx_conn_id: str | None) -> Warehouse:
         The warehouse.
 
     Raises:
-        WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
+        WarehouseUnavailable: The connection does not exist, or the warehouse cannot be opened.
         InvalidName: The connection does not name a warehouse.
     """
     if sfx_conn_id is None:
@@ -83,7 +83,7 @@ def warehouse_of(sfx_conn_id: str | None) -> Warehouse:
 
 
 def _knows_connections() -> bool:
-    """Whether this process runs Airflow, or defines the connection that Airflow would look up."""
+    """Return whether this process runs Airflow, or defines Airflow's ``sfx_default``."""
     return "airflow.sdk" in sys.modules or (
         CONNECTION in os.environ and importlib.util.find_spec("airflow") is not None
     )
@@ -95,7 +95,7 @@ def _opened(uri: str) -> Warehouse:
 
 
 def _current() -> Connection:
-    """The connection of the default warehouse: the environment may have changed since last time."""
+    """Return the connection of the default warehouse, which the environment sets."""
     return connect().connection
 
 

@@ -1,4 +1,4 @@
-"""The warehouse: every operation on tables of one storage and one metastore."""
+"""The warehouse: every operation on tables of one object store and one metastore."""
 
 from __future__ import annotations
 
@@ -55,13 +55,14 @@ _log = logging.getLogger(__name__)
 
 
 class Warehouse:
-    """Tables on one storage and one metastore; `airflow_sfx.connect` opens one.
+    """Tables on one object store and one metastore; `airflow_sfx.connect` opens one.
 
-    Safe to use from several threads. Times have time zones; what comes back is in UTC.
+    A warehouse is safe to use from several threads. Times must have time zones; returned times are
+    in UTC.
 
     Args:
-        connection: What the warehouse is connected to, or a function that returns it, called anew
-            whenever the connection is used.
+        connection: The object store, the metastore and their settings, or a function that returns
+            them, called on each use.
 
     Example:
         >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}?layout=hive")
@@ -74,12 +75,12 @@ class Warehouse:
 
     @property
     def connection(self) -> Connection:
-        """What the warehouse is connected to."""
+        """The object store, the metastore and their settings."""
         return self._connection() if callable(self._connection) else self._connection
 
     @property
     def uri(self) -> str:
-        """What the warehouse was opened by, without secrets."""
+        """The URI that the warehouse was opened with, without secrets."""
         return self.connection.uri
 
     @property
@@ -94,7 +95,7 @@ class Warehouse:
 
     @property
     def partition_style(self) -> PartitionStyle:
-        """How new tables name a partition's directory: ``value`` or ``hive``."""
+        """How new tables name the directories of partitions: ``value`` or ``hive``."""
         return self.connection.partition_style
 
     def store_dataframe(
@@ -114,50 +115,53 @@ class Warehouse:
         types: Mapping[str, str] | None = None,
         producer: Producer | None = None,
     ) -> BatchPin:
-        """Write a frame as a new batch and make it current. What was there before stays, and can be rolled back to.
+        """Write a frame as a new batch and make it current.
+
+        Earlier batches stay, and can be rolled back to.
 
         Args:
             df: A pandas, polars or Spark DataFrame, a pyarrow Table or RecordBatchReader, or an
-                iterator of these. Spark's executors write it themselves.
+                iterator of these. A Spark DataFrame is written by Spark's executors.
             dest_db: The database.
-            dest_table: The table; made if it is absent.
-            partitions: The values of the partition to write, one a key; None for a table without
-                partitions.
-            partition_by: Columns of the frame that say to which partition a row belongs; many
-                partitions, one batch ID.
+            dest_table: The table, created if it does not exist.
+            partitions: The values of the partition to write, one for each key, or None for a table
+                without partitions.
+            partition_by: Columns of the frame that hold the partition values of each row. All
+                partitions get the same batch ID and become current together.
             partition_keys: Names of a new table's keys, or names with Hive types, to which columns
-                of ``partition_by`` are cast; one key is called ``partition`` when nobody names it.
-            publish: False stages the batch: complete, but not current until `publish`.
-            reason: Why, for the history.
-            inputs: The pins that the frame was made from, for the manifest.
-            checks: What the frame must pass to be published; see `airflow_sfx.checks`.
-            evolve: ``safe`` allows added columns and safe widening, ``any`` every change, ``none``
-                none.
-            types: Hive types by column, as ``{"price": "decimal(10,2)"}``, where the frame's are
-                not what the table is to have: values are cast if none is lost, and come back so.
-            producer: Who writes; the process's own identity when absent.
+                of ``partition_by`` are cast. The default name of a single key is ``partition``.
+            publish: Whether to make the batch current. False stages it: complete, but not current
+                until `publish`.
+            reason: The reason, recorded in the history.
+            inputs: The pins that the frame was made from, recorded in the manifest.
+            checks: Checks that the frame must pass to be published; see `airflow_sfx.checks`.
+            evolve: Allowed changes of the table's schema: ``safe`` allows added columns and widened
+                types, ``any`` every change, ``none`` no change.
+            types: Hive types by column, as ``{"price": "decimal(10,2)"}``, that override the types
+                of the frame. Values are cast, and a cast that would lose a value is rejected.
+            producer: Who writes, or None for the identity of the running task or process.
 
         Returns:
-            The pin of exactly what was written.
+            The pin of exactly the batches that were written.
 
         Raises:
             InvalidName: A name, a partition value or an argument breaks a rule; nothing was
                 written.
             SchemaMismatch: The frame cannot be stored, or does not fit the table; nothing was
                 written.
-            CheckFailed: A check failed; the batch is staged and the partition is as it was.
+            CheckFailed: A check failed. The batch is staged and the current batch is unchanged.
             StaleAttempt: A newer attempt of this task instance has changed the partition.
-            CommitConflict: Others changed the partition first, for minutes.
-            WarehouseUnavailable: Storage or metastore failed.
+            CommitConflict: Other writers kept changing the partition until retries ran out.
+            WarehouseUnavailable: The object store or the metastore failed.
 
         Example:
-            >>> quiet = pd.DataFrame({"n": [3]})
-            >>> pin = warehouse.store_dataframe(quiet, "sales", "sold_items", ["20161101"], reason="a quiet day")
+            >>> frame = pd.DataFrame({"n": [3]})
+            >>> pin = warehouse.store_dataframe(frame, "sales", "sold_items", ["20161101"])
             >>> list(pin.batches)
             ['20161101']
         """
         switches(publish=publish)
-        self.metastore.get_ready()  # while the rest is imported
+        self.metastore.get_ready()  # connects in the background, during the imports below
 
         from airflow_sfx.frames.inputs import is_spark
         from airflow_sfx.warehouse.write.store import StoreOptions, store_frame
@@ -194,19 +198,20 @@ class Warehouse:
         reason: str = "",
         producer: Producer | None = None,
     ) -> ExternalBatch:
-        """Claim a batch that another program, such as a Spark job, is going to write.
+        """Open a batch that another program, such as a Spark job, writes.
 
         Args:
             db: The database.
-            table: The table; made when the batch is closed, if it is absent.
-            partitions: The values of the partition, one a key; None for a table without partitions.
+            table: The table, created when the batch is closed if it does not exist.
+            partitions: The values of the partition, one for each key, or None for a table without
+                partitions.
             partition_keys: Names of a new table's keys, or names with Hive types.
-            inputs: The pins that it is made from.
-            reason: Why, for the history.
-            producer: Who writes; the process's own identity when absent.
+            inputs: The pins that the batch is made from, recorded in the manifest.
+            reason: The reason, recorded in the history.
+            producer: Who writes, or None for the identity of the running task or process.
 
         Returns:
-            The batch: its ``location`` is where to write Parquet files, its ``close`` makes them
+            The open batch. Write Parquet files to its ``location``; its ``close`` makes them
             current.
 
         Raises:
@@ -214,9 +219,9 @@ class Warehouse:
 
         Example:
             >>> batch = warehouse.open_batch("sales", "sold_items", ["20161101"])
-            >>> place = batch.location.removeprefix("file://")
-            >>> os.makedirs(place, exist_ok=True)
-            >>> pd.DataFrame({"n": [3]}).to_parquet(f"{place}/part-0.parquet")  # the other program
+            >>> directory = batch.location.removeprefix("file://")
+            >>> os.makedirs(directory, exist_ok=True)
+            >>> pd.DataFrame({"n": [3]}).to_parquet(f"{directory}/part-0.parquet")
             >>> warehouse.load_dataframe(batch.close())["n"].tolist()
             [3]
         """
@@ -235,37 +240,42 @@ class Warehouse:
         expected: Mapping[str, str | None] | None = None,
         producer: Producer | None = None,
     ) -> BatchPin:
-        """Make staged batches current, all of them at one moment.
+        """Make staged batches current, all of them in one commit.
 
         Args:
-            pin: What a store with ``publish=False`` returned.
-            reason: Why, for the history.
-            force: Publish even where a batch that was written later is current.
-            expected: By partition name, what must be current for the publish to be right; None for
-                no batch.
-            producer: Who; the process's own identity when absent.
+            pin: The pin of the staged batches, which `store_dataframe` with ``publish=False``
+                returned.
+            reason: The reason, recorded in the history.
+            force: Whether to publish even if a batch that was written later is current.
+            expected: The batch IDs that must be current, by partition name, with None for a
+                partition without a current batch; or None for no such condition.
+            producer: Who publishes, or None for the identity of the running task or process.
 
         Returns:
             The pin.
 
         Raises:
-            BatchNotFound: There is no such batch.
+            BatchNotFound: A batch does not exist.
             InconsistentBatch: A batch was never completed.
-            CommitConflict: A batch that was written later is current, or something else than
-                ``expected``.
-            InvalidName: The pin is of another warehouse, or ``force`` or ``expected`` is of another
-                kind.
+            CommitConflict: A batch that was written later is current, or the current batch is not
+                the ``expected`` one.
+            InvalidName: The pin is of another warehouse, or ``force`` or ``expected`` has a wrong
+                type.
 
         Example:
-            >>> staged = warehouse.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "sold_items", ["20161101"], publish=False)
-            >>> warehouse.publish(staged, reason="looked at") == warehouse.pin("sales", "sold_items", ["20161101"])
+            >>> frame = pd.DataFrame({"n": [3]})
+            >>> staged = warehouse.store_dataframe(
+            ...     frame, "sales", "sold_items", ["20161101"], publish=False
+            ... )
+            >>> published = warehouse.publish(staged, reason="approved")
+            >>> published == warehouse.pin("sales", "sold_items", ["20161101"])
             True
         """
         from airflow_sfx.warehouse.write.publish import publish_pin
 
         switches(force=force)
         by_partition(expected)
-        table = self._pinned(pin)
+        table = self._table_of(pin)
         author = self._author(producer, reason)
         return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)
 
@@ -359,32 +369,33 @@ class Warehouse:
         as_: As = "pandas",
         batches: bool = False,
     ) -> Any:
-        """Read batches whole: the current ones, or exactly those that a pin, an ID or a time names.
+        """Read the current batches, or those of a pin, a batch ID or a time.
 
         Args:
             src_db: The database, or a pin.
-            src_table: The table; absent with a pin.
-            partitions: Which partitions; None for all.
-            batch_id: The batch to read of each named partition.
-            as_of: The time, with a time zone, whose current batches are read.
-            columns: The columns to read, in this order; None for all that the batches have. One
-                that the table has and they have not reads as null.
-            filters: Rows to keep: a `pyarrow.compute.Expression`, or tuples such as ``[("price",
-                ">", 3)]``.
-            as_: ``pandas``, ``polars``, ``arrow`` or ``spark`` (read by the executors of the active
-                session).
-            batches: True gives an iterator of frames, for data larger than memory; one without rows
-                where there are none. It tells of what is wrong with a file when it comes to it.
+            src_table: The table; omitted with a pin.
+            partitions: The partitions to read, or None for all.
+            batch_id: The batch to read of each named partition, or None for the current one.
+            as_of: A time with a time zone: read the batches that were current then. None reads the
+                current ones.
+            columns: The columns to read, in this order, or None for all columns of the batches. A
+                column of the table that a batch lacks is read as null.
+            filters: The rows to keep: a `pyarrow.compute.Expression`, or tuples such as
+                ``[("price", ">", 3)]``. None keeps all.
+            as_: The kind of frame: ``pandas``, ``polars``, ``arrow`` or ``spark``. Spark's frame is
+                read by the executors of the active session.
+            batches: Whether to return an iterator of frames, for data larger than memory; it yields
+                at least one frame, which may be empty. Damaged files raise during iteration.
 
         Returns:
-            The frame as it was stored. A read of the whole table has the partition keys as columns
-            too.
+            The frame as it was stored. When the whole table is read, the partition keys are
+            columns.
 
         Raises:
-            TableNotFound: There is no such table.
-            PartitionNotFound: A partition is not there.
-            BatchNotFound: A batch is not there.
-            InconsistentBatch: Stored objects are not what the manifest says.
+            TableNotFound: The table does not exist.
+            PartitionNotFound: A partition does not exist.
+            BatchNotFound: A batch does not exist.
+            InconsistentBatch: Stored objects do not match the manifest.
 
         Example:
             >>> warehouse.load_dataframe("sales", "sold_items", ["20161031"])["n"].tolist()
@@ -395,7 +406,7 @@ class Warehouse:
         from airflow_sfx.warehouse.read.load import load_batches
 
         switches(batches=batches)
-        table, found, partial = self._chosen(src_db, src_table, partitions, batch_id, as_of)
+        table, found, partial = self._resolve(src_db, src_table, partitions, batch_id, as_of)
         return load_batches(
             table,
             found,
@@ -414,20 +425,20 @@ class Warehouse:
         *,
         as_of: datetime | None = None,
     ) -> BatchPin:
-        """Pin what is current now, or was at a time.
+        """Pin the batches that are current now, or were current at a time.
 
         Args:
             db: The database.
             table: The table.
-            partitions: Which partitions; None for all.
-            as_of: The time, with a time zone; None for now.
+            partitions: The partitions to pin, or None for all.
+            as_of: The time, with a time zone, or None for now.
 
         Returns:
             The pin.
 
         Raises:
-            TableNotFound: There is no such table.
-            PartitionNotFound: A partition has no batch, or no partition has one.
+            TableNotFound: The table does not exist.
+            PartitionNotFound: A named partition has no batch, or the table has none at all.
             InvalidName: The time has no time zone.
 
         Example:
@@ -437,75 +448,81 @@ class Warehouse:
         return self._pin(self._open(db, table), partitions, as_of)
 
     def manifests(self, pin: BatchPin) -> list[Manifest]:
-        """The manifests of a pin's batches: files, schema, statistics, producer, inputs, check results.
+        """Return the manifests of a pin's batches.
+
+        A manifest lists files, schema, statistics, producer, inputs and check results.
 
         Args:
             pin: The pin.
 
         Returns:
-            One manifest a partition, by name.
+            One manifest for each partition, sorted by partition name.
 
         Raises:
-            BatchNotFound: There is no such batch.
+            BatchNotFound: A batch does not exist.
             InconsistentBatch: A manifest is missing or was altered.
 
         Example:
             >>> [manifest.rows for manifest in warehouse.manifests(good)]
             [2]
         """
-        return self._pinned(pin).manifests(pin.batches)
+        return self._table_of(pin).manifests(pin.batches)
 
     def locations(self, pin: BatchPin) -> list[str]:
-        """The directories of a pin's batches, for engines that read directories.
+        """Return the directories of a pin's batches, for engines that read directories.
 
         Args:
             pin: The pin.
 
         Returns:
-            One URI a partition, by name.
+            One URI for each partition, sorted by partition name.
 
         Raises:
-            BatchNotFound: There is no such batch.
+            BatchNotFound: A batch does not exist.
 
         Example:
-            >>> [place.rpartition("/")[2] == good.batch_id for place in warehouse.locations(good)]
+            >>> [uri.rpartition("/")[2] == good.batch_id for uri in warehouse.locations(good)]
             [True]
         """
-        table = self._pinned(pin)
+        table = self._table_of(pin)
         found = table.manifests(pin.batches)
         return [one.location or table.batch_location(one.partition, one.batch_id) for one in found]
 
     def pinned_table_sql(self, pin: BatchPin, name: str, *, s3_scheme: str = "s3") -> list[str]:
-        """The SQL of an external table over exactly a pin's batches, for Hive and every engine that knows tables only.
+        """Return SQL that creates an external table over exactly a pin's batches.
 
-        Dropping that table leaves the batches alone, as of every external table.
+        Engines that read only tables can read pinned batches this way. Dropping the external table
+        does not delete the batches.
 
         Args:
             pin: The pin.
-            name: ``database.table`` of the table to make; it must not be there yet.
-            s3_scheme: What ``s3://`` is called in the locations: ``s3a`` for open-source Hive and
-                Spark.
+            name: ``database.table`` of the table to create, which must not exist yet.
+            s3_scheme: The scheme that replaces ``s3`` in locations: ``s3a`` for open-source Hive
+                and Spark.
 
         Returns:
-            Statements of HiveQL, which Spark SQL knows, too, to be run in their order.
+            Statements in HiveQL, which Spark SQL also understands, to be run in order.
 
         Raises:
             InvalidName: The name breaks a rule.
-            BatchNotFound: There is no such batch.
+            BatchNotFound: A batch does not exist.
 
         Example:
-            >>> [statement.partition(" ")[0] for statement in warehouse.pinned_table_sql(good, "scratch.good_items")]
+            >>> statements = warehouse.pinned_table_sql(good, "scratch.good_items")
+            >>> [statement.partition(" ")[0] for statement in statements]
             ['CREATE', 'ALTER']
         """
         from airflow_sfx.warehouse.read.external_table import pinned_table_statements
 
-        return pinned_table_statements(self._pinned(pin), pin, TableRef.parse(name), s3_scheme)
+        return pinned_table_statements(self._table_of(pin), pin, TableRef.parse(name), s3_scheme)
 
     def tables(self) -> list[TableRef]:
-        """All tables, sorted. Those that a catalog calls by a name that no call takes are left out, with a warning.
+        """List all tables, including those that other engines created.
+
+        Tables whose names are not supported are skipped with a warning.
 
         Returns:
-            The tables, those that something else made among them.
+            The tables, sorted by name.
 
         Example:
             >>> [str(table) for table in warehouse.tables()]
@@ -520,28 +537,29 @@ class Warehouse:
                     left_out.append(f"{database}.{table}")
         if left_out:
             _log.warning(
-                "%d tables are left out, as their names have more than letters, digits, underscores"
-                " and hyphens: %s",
+                "Skipping %d tables whose names have characters other than letters, digits,"
+                " underscores and hyphens: %s",
                 len(left_out),
                 ", ".join(map(repr, left_out[:8])),
             )
         return found
 
     def show(self, db: str, table: str) -> TableState:
-        """A table as it is now: columns, partitions, and what is staged.
+        """Describe a table: its columns, its partitions and its staged batches.
 
         Args:
             db: The database.
             table: The table.
 
         Returns:
-            Its state.
+            The current state of the table.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
 
         Example:
-            >>> [one.batch_id == oops.batch_id for one in warehouse.show("sales", "sold_items").partitions]
+            >>> state = warehouse.show("sales", "sold_items")
+            >>> [partition.batch_id == oops.batch_id for partition in state.partitions]
             [True]
         """
         from airflow_sfx.warehouse.history.describe import table_state
@@ -552,22 +570,23 @@ class Warehouse:
     def overview(
         self, db: str, table: str, partitions: Sequence[object] | None = None
     ) -> TableOverview:
-        """Partitions of a table at one moment, and, on asking, what state each is in.
+        """List a table's partitions at one moment, and their states on request.
 
         Args:
             db: The database.
             table: The table.
-            partitions: Which partitions; None for all.
+            partitions: The partitions, or None for all.
 
         Returns:
-            The table at a glance.
+            The overview.
 
         Raises:
-            TableNotFound: There is no such table.
-            ForeignChange: Something else made it, and it was not adopted.
+            TableNotFound: The table does not exist.
+            ForeignChange: Another engine created the table, and it was not adopted.
 
         Example:
-            >>> [one.state.value for one in warehouse.overview("sales", "sold_items").partitions(["20161031"])]
+            >>> overview = warehouse.overview("sales", "sold_items")
+            >>> [partition.state.value for partition in overview.partitions(["20161031"])]
             ['current']
         """
         from airflow_sfx.warehouse.history.overview import TableOverview
@@ -583,37 +602,38 @@ class Warehouse:
         *,
         limit: int | None = 100,
     ) -> list[LedgerEntry]:
-        """The changes of one partition, newest first; or, with no partition named, of the whole table.
+        """List the changes of one partition or of a whole table, newest first.
 
         Args:
             db: The database.
             table: The table.
-            partition: The partition's values; None for all partitions, by time.
-            limit: How many entries at the most; None for all.
+            partition: The partition's values, or None for all partitions, ordered by time.
+            limit: The maximum number of entries, or None for all.
 
         Returns:
             The entries.
 
         Raises:
-            TableNotFound: There is no such table.
-            PartitionNotFound: There never was such a partition.
-            InvalidName: The limit is no whole number, or below zero.
+            TableNotFound: The table does not exist.
+            PartitionNotFound: The partition has never existed.
+            InvalidName: The limit is not a whole number, or is negative.
 
         Example:
-            >>> [(entry.sequence, entry.operation.value) for entry in warehouse.history("sales", "sold_items", ["20161031"])]
+            >>> entries = warehouse.history("sales", "sold_items", ["20161031"])
+            >>> [(entry.sequence, entry.operation.value) for entry in entries]
             [(2, 'publish'), (1, 'publish')]
         """
         from airflow_sfx.warehouse.history.history import partition_history, table_history
 
         if limit is not None and whole(limit, "limit") < 0:
             raise InvalidName(
-                f"limit={limit} is below zero: pass how many entries at the most, or None for all"
+                f"limit={limit} is negative: pass the maximum number of entries, or None for all"
             )
         opened = self._open(db, table)
         wanted = opened.wanted(partition, "partition")
         if wanted is None:
             return table_history(opened, Ledger(opened), limit)
-        return partition_history(opened, Ledger(opened), _one(wanted, opened), limit)
+        return partition_history(opened, Ledger(opened), _partition_name(wanted, opened), limit)
 
     def history_page(
         self,
@@ -624,23 +644,23 @@ class Warehouse:
         limit: int = 100,
         before: int | None = None,
     ) -> HistoryPage:
-        """A part of a partition's changes, newest first, with what has become of their batches since.
+        """Return one page of a partition's history, with the state of its batches.
 
         Args:
             db: The database.
             table: The table.
-            partition: The partition's values; None only for a table without partitions.
-            limit: How many entries at the most.
-            before: Only entries with a lower number: the last one's of the page before; None for
-                the newest.
+            partition: The partition's values, or None for a table without partitions.
+            limit: The maximum number of entries.
+            before: Return only entries with a lower sequence number, which is that of the last
+                entry on the previous page; or None for the newest entries.
 
         Returns:
-            The entries; which of their batches are retired, and what took the place of those of
-            which rows were erased.
+            The entries, newest first, which of their batches are retired, and the batches that
+            replaced those from which rows were erased.
 
         Raises:
-            TableNotFound: There is no such table.
-            PartitionNotFound: There never was such a partition.
+            TableNotFound: The table does not exist.
+            PartitionNotFound: The partition has never existed.
 
         Example:
             >>> page = warehouse.history_page("sales", "sold_items", ["20161031"], limit=1)
@@ -655,7 +675,11 @@ class Warehouse:
                 whole(number, name)
         opened = self._open(db, table)
         return history_page(
-            opened, Ledger(opened), _one(opened.wanted(partition) or [], opened), limit, before
+            opened,
+            Ledger(opened),
+            _partition_name(opened.wanted(partition) or [], opened),
+            limit,
+            before,
         )
 
     def audit(
@@ -672,31 +696,32 @@ class Warehouse:
         foreign: bool = True,
         files: bool | None = None,
     ) -> AuditReport:
-        """What changed in a table during a time, by whom; and what something else did to it.
+        """List a table's changes, their authors, and changes made by other engines.
 
         Args:
             db: The database.
             table: The table.
-            since: From this time on, with a time zone; None for the beginning.
-            until: Before this time, with a time zone; None for now.
-            actor: Changes of this user only.
-            dag_id: Changes of this DAG only.
-            run_id: Changes of this DAG run only.
-            limit: How many changes, the newest; None for all.
-            foreign: Whether to look for what something else did, too: that takes a look at all
-                partitions.
-            files: Whether to compare the files of the current batches with what was written, too;
-                None for tables of up to 1,000 partitions.
+            since: Changes from this time on, with a time zone, or None for the beginning.
+            until: Changes before this time, with a time zone, or None for now.
+            actor: Changes by this user only, or None for all users.
+            dag_id: Changes by this DAG only, or None for all.
+            run_id: Changes by this DAG run only, or None for all.
+            limit: The maximum number of changes, newest first, or None for all.
+            foreign: Whether to look for changes made by other engines too, which reads the pointers
+                of all partitions.
+            files: Whether to compare the files of current batches with their manifests too, or None
+                to do so for tables of up to 1,000 partitions.
 
         Returns:
-            The changes, newest first, and the partitions that something else has moved or written.
+            The changes, newest first, and the partitions that other engines moved or wrote.
 
         Raises:
-            TableNotFound: There is no such table.
-            InvalidName: A time has no time zone, or the limit is no number from 1 on.
+            TableNotFound: The table does not exist.
+            InvalidName: A time has no time zone, or the limit is not a positive whole number.
 
         Example:
-            >>> [entry.batch_id for entry in warehouse.audit("sales", "sold_items").entries] == [oops.batch_id, good.batch_id]
+            >>> report = warehouse.audit("sales", "sold_items")
+            >>> [entry.batch_id for entry in report.entries] == [oops.batch_id, good.batch_id]
             True
         """
         from airflow_sfx.warehouse.history.audit import AuditFilter, audit_table
@@ -707,15 +732,15 @@ class Warehouse:
         return audit_table(opened, Ledger(opened), wanted, foreign=foreign, files=files)
 
     def audit_run(self, *, dag_id: str, run_id: str) -> list[AuditReport]:
-        """What one DAG run changed, across all tables.
+        """List the changes that one DAG run made in all tables.
 
         Args:
             dag_id: The DAG.
             run_id: The DAG run.
 
         Returns:
-            The changes that took effect, a table at a time; none where it changed nothing. A table
-            that is gone or damaged has none, and says why in ``untold``.
+            One report for each table that the run changed. A table that no longer exists or is
+            damaged has no entries, and ``untold`` gives the reason.
 
         Example:
             >>> warehouse.audit_run(dag_id="nightly", run_id="manual__1")
@@ -726,25 +751,27 @@ class Warehouse:
         return audit_unit(self.store, self.metastore, Unit(dag_id, run_id))
 
     def readers(self, pin: BatchPin) -> list[DownstreamBatch]:
-        """Who read batches: what was stored with them among its inputs, as tasks do by themselves.
+        """List the batches that were made from a pin's batches.
 
         Args:
-            pin: The batches.
+            pin: The pin.
 
         Returns:
-            What was made from any of them, newest first, each once.
+            The batches that were stored with any of the pin's batches among their inputs, newest
+            first, each once. Tasks record their inputs automatically.
 
         Raises:
-            InvalidName: It is not a pin.
+            InvalidName: The argument is not a pin.
 
         Example:
-            >>> total = warehouse.store_dataframe(pd.DataFrame({"n": [3]}), "sales", "totals", inputs=[good])
-            >>> [one.pin == total for one in warehouse.readers(good)]
+            >>> frame = pd.DataFrame({"n": [3]})
+            >>> total = warehouse.store_dataframe(frame, "sales", "totals", inputs=[good])
+            >>> [downstream.pin == total for downstream in warehouse.readers(good)]
             [True]
         """
         from airflow_sfx.warehouse.pins.lineage import downstream_of
 
-        return downstream_of(self.store, a_pin(pin))
+        return downstream_of(self.store, require_pin(pin))
 
     def rollback(
         self,
@@ -757,34 +784,35 @@ class Warehouse:
         expected: BatchPin | Mapping[str, str | None] | None = None,
         producer: Producer | None = None,
     ) -> BatchPin:
-        """Make an earlier batch current again; no data are read or written, and nothing is lost.
+        """Make an earlier batch current again, without reading or writing data.
 
-        The next attempt of a task takes what the one before has rolled back, and nobody has changed
-        since, as done.
+        The batch that was current stays stored. A later attempt of the same task continues a
+        rollback that an earlier attempt made, unless the partition has changed since.
 
         Args:
             db: The database.
             table: The table.
-            partitions: Which partitions; None only for a table without.
-            to: The batch ID to go to; None for the batch before. A second call goes one further
-                back.
-            reason: Why, for the history.
-            expected: What must be current for the rollback to be right: a pin, or batches by
-                partition name, None for no batch.
-            producer: Who; the process's own identity when absent.
+            partitions: The partitions, or None for a table without partitions.
+            to: The batch ID to roll back to, or None for the previous batch. Repeated calls go one
+                batch further back each.
+            reason: The reason, recorded in the history.
+            expected: The batches that must be current: a pin, or batch IDs by partition name with
+                None for a partition without a current batch; or None for no such condition.
+            producer: Who rolls back, or None for the identity of the running task or process.
 
         Returns:
-            The pin of what is current now.
+            The pin of the batches that are current now.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
             PartitionNotFound: A partition has no batch.
-            BatchNotFound: There is no batch before, or the partition never had ``to``.
-            CommitConflict: Something else than ``expected`` is current.
-            InvalidName: ``to`` is no batch ID, or ``expected`` is not by partition.
+            BatchNotFound: There is no earlier batch, or ``to`` was never current in the partition.
+            CommitConflict: The current batch is not the ``expected`` one.
+            InvalidName: ``to`` is not a batch ID, or ``expected`` has a wrong type.
 
         Example:
-            >>> warehouse.rollback("sales", "sold_items", ["20161031"], reason="nobody sells minus nine") == good
+            >>> pin = warehouse.rollback("sales", "sold_items", ["20161031"], reason="wrong sign")
+            >>> pin == good
             True
         """
         from airflow_sfx.warehouse.undo.rollback import roll_back
@@ -794,7 +822,7 @@ class Warehouse:
         wanted = opened.wanted(partitions)
         if wanted is None:
             raise InvalidName(
-                f"rollback of {opened.ref} names no partition: pass partitions=, such as"
+                f"rollback of {opened.ref} does not name a partition: pass partitions=, such as"
                 " ['20161031']"
             )
         author = self._author(producer, reason)
@@ -810,35 +838,43 @@ class Warehouse:
         dry_run: bool = False,
         expected: Sequence[RunRollback] | None = None,
     ) -> list[RunRollback]:
-        """Undo everything that one DAG run published. Partitions that somebody has changed since stay as they are.
+        """Roll back everything that one DAG run published.
+
+        Partitions that were changed after the run are left as they are.
 
         Args:
             dag_id: The DAG.
             run_id: The DAG run.
-            reason: Why, for the history.
-            producer: Who; the process's own identity when absent.
-            dry_run: Only tell what would be done, and what would keep it from being done.
-            expected: What a dry run has told: the partitions that go back, and to what.
+            reason: The reason, recorded in the history.
+            producer: Who rolls back, or None for the identity of the running task or process.
+            dry_run: Whether to only report what would be rolled back, and what would prevent it.
+            expected: The reports of a dry run: fail if the partitions or their target batches would
+                differ. None for no such condition.
 
         Returns:
-            What was done, or would be, a table at a time. A table that is gone is left alone, and
-            says why.
+            One report for each table, of what was done or would be. A table that no longer exists
+            is left alone, and its report gives the reason.
 
         Raises:
-            BatchNotFound: The run changed nothing in this warehouse; or a batch to go to is
-                retired, and nothing was undone.
-            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was
-                undone.
-            CommitConflict: Something else would be done than ``expected``.
-            InvalidName: ``dry_run`` is no bool.
+            BatchNotFound: The run changed nothing in this warehouse, or a target batch is retired;
+                nothing was rolled back.
+            InconsistentBatch: A table's history or a target batch is damaged; nothing was rolled
+                back.
+            CommitConflict: The plan differs from ``expected``; nothing was rolled back.
+            InvalidName: ``dry_run`` is not a bool.
 
         Example:
-            >>> night = sfx.Producer(dag_id="nightly", run_id="manual__1", task_id="load", try_number=1)
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=night)
-            >>> [one.pin == oops for one in warehouse.rollback_run(dag_id="nightly", run_id="manual__1")]
+            >>> run = sfx.Producer(
+            ...     dag_id="nightly", run_id="manual__1", task_id="load", try_number=1
+            ... )
+            >>> pin = warehouse.store_dataframe(
+            ...     pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=run
+            ... )
+            >>> reports = warehouse.rollback_run(dag_id="nightly", run_id="manual__1")
+            >>> [report.pin == oops for report in reports]
             [True]
         """
-        return self._undo(
+        return self._roll_back_unit(
             Unit(dag_id, run_id), reason, producer, dry_run=dry_run, expected=expected
         )
 
@@ -852,37 +888,48 @@ class Warehouse:
         producer: Producer | None = None,
         dry_run: bool = False,
     ) -> list[RunRollback]:
-        """Undo everything that the runs of one backfill published; what nightly runs published since stays as it is.
+        """Roll back everything that the runs of one backfill published.
+
+        Partitions that other runs changed afterwards are left as they are.
 
         Args:
             dag_id: The DAG.
-            backfill_id: The backfill's number in Airflow, or the name that its runs' configuration
-                gave it: ``{"sfx_backfill_id": "march again"}``.
-            run_ids: Its runs. The default is what Airflow's database says, where it can be reached,
-                besides the runs whose history names the backfill.
-            reason: Why, for the history.
-            producer: Who; the process's own identity when absent.
-            dry_run: Only tell what would be done, and what would keep it from being done.
+            backfill_id: The backfill's number in Airflow, or the name that the configuration of its
+                runs gave it: ``{"sfx_backfill_id": "march again"}``.
+            run_ids: The runs of the backfill, or None for those that Airflow's database lists, if
+                it is reachable. Runs whose history names the backfill are always included.
+            reason: The reason, recorded in the history.
+            producer: Who rolls back, or None for the identity of the running task or process.
+            dry_run: Whether to only report what would be rolled back, and what would prevent it.
 
         Returns:
-            What was done, or would be, a table at a time. A table that is gone is left alone, and
-            says why.
+            One report for each table, of what was done or would be. A table that no longer exists
+            is left alone, and its report gives the reason.
 
         Raises:
-            BatchNotFound: The backfill changed nothing in this warehouse; or a batch to go to is
-                retired, and nothing was undone.
-            InconsistentBatch: A table's history, or a batch to go to, is damaged, and nothing was
-                undone.
+            BatchNotFound: The backfill changed nothing in this warehouse, or a target batch is
+                retired; nothing was rolled back.
+            InconsistentBatch: A table's history or a target batch is damaged; nothing was rolled
+                back.
 
         Example:
-            >>> run = sfx.Producer(dag_id="nightly", run_id="b1", task_id="load", try_number=1, backfill_id="october")
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=run)
-            >>> [one.pin == oops for one in warehouse.rollback_backfill(dag_id="nightly", backfill_id="october")]
+            >>> run = sfx.Producer(
+            ...     dag_id="nightly",
+            ...     run_id="b1",
+            ...     task_id="load",
+            ...     try_number=1,
+            ...     backfill_id="october",
+            ... )
+            >>> pin = warehouse.store_dataframe(
+            ...     pd.DataFrame({"n": [7]}), "sales", "sold_items", ["20161031"], producer=run
+            ... )
+            >>> reports = warehouse.rollback_backfill(dag_id="nightly", backfill_id="october")
+            >>> [report.pin == oops for report in reports]
             [True]
         """
         known = self.connection.backfill_runs(dag_id, backfill_id) if run_ids is None else run_ids
         unit = Unit(dag_id, backfill_id=backfill_id, run_ids=listed(known, "run_ids"))
-        return self._undo(unit, reason, producer, dry_run=dry_run)
+        return self._roll_back_unit(unit, reason, producer, dry_run=dry_run)
 
     def adopt(
         self,
@@ -896,36 +943,37 @@ class Warehouse:
         producer: Producer | None = None,
         progress: Progress | None = None,
     ) -> BatchPin:
-        """Take over files as they lie: they become the first batches of a table, or the newest of partitions.
+        """Make existing Parquet files batches of a table, without copying them.
 
-        With a directory, its Parquet files become a table. Without, what the metastore has does: a
-        table that something else made, or those partitions of this warehouse's table that something
-        else has changed or added.
+        With a directory, its files become the first batches of a table. Without one, the files that
+        the metastore points at are adopted: a table that another engine created, or partitions of a
+        table of this warehouse that another engine added or changed.
 
         Args:
             db: The database.
-            table: The table; made if it is absent and there is a directory.
-            directory: An absolute path, or a URI; None for what the metastore has.
-            partitions: Which partitions of what the metastore has; None for all that are not in the
-                history.
-            partition_keys: Names of the keys, or names with Hive types, where the directories are
-                not ``key=value``.
-            reason: Why, for the history.
-            producer: Who; the process's own identity when absent.
-            progress: Is told how many of how many files have been read.
+            table: The table, created if it does not exist and a directory is given.
+            directory: An absolute path or a URI, or None for what the metastore points at.
+            partitions: The partitions of the metastore to adopt, or None for all that are not in
+                the history.
+            partition_keys: Names of the keys, or names with Hive types, if the directories are not
+                named ``key=value``.
+            reason: The reason, recorded in the history.
+            producer: Who adopts, or None for the identity of the running task or process.
+            progress: Called with the number of files read so far and in total, or None.
 
         Returns:
             The pin of the adopted batches.
 
         Raises:
             InvalidName: There is nothing to adopt, or the directories do not fit the keys.
-            SchemaMismatch: The files do not fit together, or do not fit the table.
-            TableNotFound: Neither a directory nor a table is there.
+            SchemaMismatch: The files do not fit one another, or do not fit the table.
+            TableNotFound: No directory was given and the table does not exist.
 
         Example:
-            >>> old = tempfile.mkdtemp()
-            >>> pd.DataFrame({"n": [5]}).to_parquet(f"{old}/part-0.parquet")
-            >>> warehouse.load_dataframe(warehouse.adopt("sales", "old_items", old))["n"].tolist()
+            >>> directory = tempfile.mkdtemp()
+            >>> pd.DataFrame({"n": [5]}).to_parquet(f"{directory}/part-0.parquet")
+            >>> pin = warehouse.adopt("sales", "old_items", directory)
+            >>> warehouse.load_dataframe(pin)["n"].tolist()
             [5]
         """
         from airflow_sfx.warehouse.batch.target import Target
@@ -938,7 +986,7 @@ class Warehouse:
             return adopt_present(target, partitions, author, progress)
         if not isinstance(directory, str | os.PathLike):
             raise InvalidName(
-                f"directory={directory!r:.80} is no path: pass an absolute one, or a URI"
+                f"directory={directory!r:.80} is not a path: pass an absolute path or a URI"
             )
         return adopt_directory(target, os.fspath(directory), partition_keys, author, progress)
 
@@ -950,23 +998,25 @@ class Warehouse:
         adopted_from: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> list[Repair]:
-        """Complete what a writer that died left half done; tell what only a person can mend. Deletes nothing.
+        """Complete what failed writers left unfinished, and report what needs a person.
+
+        Nothing is deleted. If the metastore has lost the table, it is restored from its history.
 
         Args:
             db: The database.
             table: The table.
-            adopted_from: Directories, as URIs, that batches of the table were adopted from, where
-                the metastore has lost that: files elsewhere than there and in the table's own
+            adopted_from: URIs of directories from which batches of the table were adopted, needed
+                only if the metastore has lost them. Files outside of them and of the table's own
                 directory are not read.
-            progress: Is told how many of how many partitions have been looked at.
+            progress: Called with the number of partitions checked so far and in total, or None.
 
         Returns:
-            What was found and what was done; nothing where all is well.
+            The problems found, and what was done about each; empty if there are none.
 
         Raises:
-            TableNotFound: There is no such table.
-            InconsistentBatch: The metastore has lost the table, and a batch of it lies where nobody
-                says that it was adopted.
+            TableNotFound: The table does not exist and has no history.
+            InconsistentBatch: The metastore has lost the table, and a batch lies outside of the
+                directories in ``adopted_from``.
 
         Example:
             >>> warehouse.repair("sales", "sold_items")
@@ -999,59 +1049,61 @@ class Warehouse:
         reason: str = "",
         producer: Producer | None = None,
     ) -> Hold:
-        """Write a pin down beside its table, so that it outlives XCom and retention leaves its batches alone.
+        """Hold a pin's batches, so that retention keeps them.
 
-        A name's first pin of some partitions stays its pin: a second call gives the first one's,
-        unless it renews or the first one's time is over.
+        The hold is stored beside the table, and outlives XCom. A name that already holds batches of
+        the same partitions keeps that hold, unless it has expired or ``renew`` is set.
 
         Args:
             pin: The pin.
-            name: Whose it is, such as a report's name.
-            until: Until when retention leaves the batches alone, with a time zone; None for ever.
-            renew: Write this one down even where the name has one.
-            reason: Why, for whoever looks.
-            producer: Who; the process's own identity when absent.
+            name: The name of the hold, such as a report's name.
+            until: The time, with a time zone, until which retention keeps the batches, or None for
+                no limit.
+            renew: Whether to replace an existing hold of this name.
+            reason: The reason, recorded in the hold.
+            producer: Who holds, or None for the identity of the running task or process.
 
         Returns:
-            The hold that counts.
+            The hold that is in force: the new one, or the existing one.
 
         Raises:
-            InvalidName: The pin is of another warehouse, the name is empty, or the time is over or
+            InvalidName: The pin is of another warehouse, the name is empty, or ``until`` is past or
                 has no time zone.
 
         Example:
-            >>> warehouse.hold(good, "annual accounts").pin == warehouse.hold(oops, "annual accounts").pin == good
+            >>> warehouse.hold(good, "annual accounts").pin == good
+            True
+            >>> warehouse.hold(oops, "annual accounts").pin == good
             True
         """
         from airflow_sfx.warehouse.pins.holds import hold
 
         switches(renew=renew)
         author = self._author(producer, reason)
-        return hold(self._pinned(pin), name, pin, author, until=until, renew=renew)
+        return hold(self._table_of(pin), name, pin, author, until=until, renew=renew)
 
     def release(
         self, db: str, table: str, name: str, *, reason: str = "", producer: Producer | None = None
     ) -> Hold | None:
-        """End what a name holds durably, before its time: retention may give the batches up, unless another name holds them.
+        """Release a hold before it expires.
+
+        Retention may then expire its batches, unless another hold keeps them.
 
         Args:
             db: The database.
             table: The table.
-            name: Whose pins.
-            reason: Why, for whoever looks.
-            producer: Who; the process's own identity when absent.
+            name: The name of the hold.
+            reason: The reason, recorded with the release.
+            producer: Who releases, or None for the identity of the running task or process.
 
         Returns:
-            What says so, the name's newest pin; None where it holds nothing.
+            The released hold, or None if the name holds nothing.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
 
         Example:
-            >>> import pandas as pd, tempfile, airflow_sfx as sfx
-            >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-            >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
-            >>> _ = warehouse.hold(pin, "lawsuit 7")
+            >>> held = warehouse.hold(good, "lawsuit 7")
             >>> warehouse.release("sales", "sold_items", "lawsuit 7").released
             True
         """
@@ -1060,21 +1112,21 @@ class Warehouse:
         return release(self._open(db, table), name, self._author(producer, reason))
 
     def holding(self, db: str, table: str) -> list[Hold]:
-        """The holds that keep retention away: those that are neither over nor released.
+        """List the holds in force: neither expired nor released.
 
         Args:
             db: The database.
             table: The table.
 
         Returns:
-            The pins, oldest first.
+            The holds, oldest first.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
 
         Example:
             >>> held = warehouse.hold(good, "annual accounts")
-            >>> [one.name for one in warehouse.holding("sales", "sold_items")]
+            >>> [hold.name for hold in warehouse.holding("sales", "sold_items")]
             ['annual accounts']
         """
         from airflow_sfx.warehouse.pins.holds import holding
@@ -1094,27 +1146,28 @@ class Warehouse:
         reason: str = "",
         producer: Producer | None = None,
     ) -> Hold:
-        """What a name has pinned already; else pin what is current, or was at a time, and write it down.
+        """Pin the current batches and hold them, or return the existing hold.
 
         Args:
             db: The database.
             table: The table.
-            partitions: Which partitions; None for all. Where the name has pinned other ones, these
-                are pinned anew.
-            name: Whose pin it is.
-            as_of: The time, with a time zone; None for now.
-            until: Until when retention leaves the batches alone, with a time zone; None for ever.
-            renew: Pin anew in any case.
-            reason: Why, for whoever looks.
-            producer: Who; the process's own identity when absent.
+            partitions: The partitions, or None for all. An existing hold of other partitions is
+                replaced.
+            name: The name of the hold.
+            as_of: The time, with a time zone, whose current batches are pinned, or None for now.
+            until: The time, with a time zone, until which retention keeps the batches, or None for
+                no limit.
+            renew: Whether to replace an existing hold of this name.
+            reason: The reason, recorded in the hold.
+            producer: Who holds, or None for the identity of the running task or process.
 
         Returns:
-            The hold that counts.
+            The hold that is in force: the new one, or the existing one.
 
         Raises:
-            TableNotFound: There is no such table.
-            PartitionNotFound: A partition has no batch, or no partition has one.
-            InvalidName: The name is empty, or a time has no time zone, or ``until`` is over.
+            TableNotFound: The table does not exist.
+            PartitionNotFound: A named partition has no batch, or the table has none at all.
+            InvalidName: The name is empty, a time has no time zone, or ``until`` is past.
 
         Example:
             >>> warehouse.pin_and_hold("sales", "sold_items", name="october report").pin == oops
@@ -1132,18 +1185,18 @@ class Warehouse:
         return hold(opened, name, pin, author, until=until, renew=renew)
 
     def holds(self, db: str, table: str, name: str | None = None) -> list[Hold]:
-        """What is pinned durably in a table: by whom, since when, until when.
+        """List the holds of a table, including expired and released ones.
 
         Args:
             db: The database.
             table: The table.
-            name: Whose pin; None for everybody's.
+            name: The name of the hold, or None for all.
 
         Returns:
-            The pins, oldest first; of one name only the one that counts, or none.
+            The holds, oldest first. With a name, only its newest hold, or none.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
 
         Example:
             >>> held = warehouse.hold(good, "annual accounts", reason="signed by the auditor")
@@ -1161,51 +1214,54 @@ class Warehouse:
     def take(
         self, pin: BatchPin, *, consumer: str, run: str, newest: bool = False
     ) -> dict[str, str]:
-        """Take the changes that made a pin's batches current, each once for all runs of a consumer.
+        """Claim the changes that made a pin's batches current, for one run of a consumer.
 
-        A batch that was rolled back to became current several times: of these changes a run takes
-        the oldest that is left.
+        Each change is claimed once across all runs of a consumer. A batch that became current
+        several times, by rollbacks, has several changes; a run claims the oldest unclaimed one.
 
         Args:
             pin: The batches.
-            consumer: Who takes them, the same in all its runs.
-            run: In which run; the same run may take them again.
-            newest: Whether the last change to each batch is meant, as of what `missed` found.
+            consumer: The name of the consumer, the same in all its runs.
+            run: The run, which may claim the same changes again.
+            newest: Whether to claim the newest change of each batch, for batches that `missed`
+                returned.
 
         Returns:
-            By partition name, the other run that has taken its change before; none for those that
-            are this run's now.
+            The runs that claimed changes earlier, by partition name. Partitions that this run has
+            claimed are not included.
 
         Raises:
-            BatchNotFound: A batch never was current.
+            BatchNotFound: A batch was never current.
             InvalidName: The pin is of another warehouse, or the consumer or the run has no name.
 
         Example:
-            >>> warehouse.take(oops, consumer="report", run="monday"), warehouse.take(oops, consumer="report", run="tuesday")
-            ({}, {'20161031': 'monday'})
+            >>> warehouse.take(oops, consumer="report", run="monday")
+            {}
+            >>> warehouse.take(oops, consumer="report", run="tuesday")
+            {'20161031': 'monday'}
         """
         from airflow_sfx.warehouse.pins.consumer_offsets import take
 
         switches(newest=newest)
-        return take(self._pinned(pin), consumer, run, pin, newest=newest)
+        return take(self._table_of(pin), consumer, run, pin, newest=newest)
 
     def missed(
         self, db: str, table: str, *, consumer: str, since: datetime | None = None
     ) -> BatchPin | None:
-        """What is current and was never taken by a consumer.
+        """Pin the current batches that no run of a consumer has claimed.
 
         Args:
             db: The database.
             table: The table.
-            consumer: Who takes.
-            since: Changes from this time on, with a time zone; None for all.
+            consumer: The name of the consumer.
+            since: Changes from this time on, with a time zone, or None for all.
 
         Returns:
-            A pin of these batches; None if there are none.
+            The pin of these batches, or None if there are none.
 
         Raises:
-            TableNotFound: There is no such table.
-            InvalidName: The consumer has no name, or the time no time zone.
+            TableNotFound: The table does not exist.
+            InvalidName: The consumer has no name, or the time has no time zone.
 
         Example:
             >>> warehouse.missed("sales", "sold_items", consumer="report") == oops
@@ -1227,34 +1283,36 @@ class Warehouse:
         reason: str = "",
         producer: Producer | None = None,
     ) -> RetentionReport:
-        """Retire batches that nobody needs any more, and delete the files of those that were retired long enough ago.
+        """Retire old batches, and delete the files of batches retired long enough ago.
 
-        A retired batch cannot be pinned durably, published or rolled back to; what has pinned it
-        before keeps it. Its files are deleted by a call after its time of grace. Nothing else in
-        this package deletes.
+        A retired batch can no longer be held, published or rolled back to; holds made earlier keep
+        it. Its files are deleted by the first call after the grace period. Only this method and
+        `erase` delete data.
 
         Args:
             db: The database.
             table: The table.
-            keep_last: How many batches of each partition stay, the current one among them.
-            older_than: Since when a batch must have been out of use, at the least.
-            grace: For how long the files of a retired batch stay: longer than any task may go on
-                reading a pin that it does not hold durably.
-            dry_run: Only tell what would be done.
-            reason: Why, for the history.
-            producer: Who; the process's own identity when absent.
+            keep_last: The number of batches to keep of each partition, including the current one.
+            older_than: The minimum time since a batch was last current.
+            grace: How long the files of a retired batch stay: longer than any task reads a pin that
+                it does not hold.
+            dry_run: Whether to only report what would be done.
+            reason: The reason, recorded in the history.
+            producer: Who retires, or None for the identity of the running task or process.
 
         Returns:
-            What would be done, or was.
+            What was done, or would be.
 
         Raises:
-            TableNotFound: There is no such table.
-            InvalidName: ``keep_last`` or a time is too small, or ``dry_run`` is no bool.
+            TableNotFound: The table does not exist.
+            InvalidName: ``keep_last`` or a time is too small, or ``dry_run`` is not a bool.
 
         Example:
             >>> from datetime import timedelta
-            >>> plan = warehouse.retain("sales", "sold_items", keep_last=1, older_than=timedelta(0))
-            >>> [one.batch_id == good.batch_id for one in plan.retired], plan.dry_run
+            >>> report = warehouse.retain(
+            ...     "sales", "sold_items", keep_last=1, older_than=timedelta(0)
+            ... )
+            >>> [batch.batch_id == good.batch_id for batch in report.retired], report.dry_run
             ([True], True)
         """
         from airflow_sfx.warehouse.retention.expire import Rule, retain
@@ -1276,35 +1334,37 @@ class Warehouse:
         reason: str = "",
         producer: Producer | None = None,
     ) -> ErasureReport:
-        """Erase a person's rows from every batch that the table retains: current, earlier and staged.
+        """Erase rows, such as a person's, from all batches: current, earlier and staged.
 
-        Each batch that holds such rows is replaced by one without them: what was current stays
-        current, and a rollback goes to what replaced a batch. The old ones are retired, and deleted
-        by a call after their time of grace. A hold keeps its batches until it is over. The
-        history says how many rows were erased, chosen by which columns; the values of the condition
-        are kept nowhere.
+        Each batch with such rows is replaced by a batch without them. The replacement of the
+        current batch becomes current, and a rollback goes to replacements. Replaced batches are
+        retired, and their files are deleted by the first call after the grace period. Holds keep
+        batches until they expire. The history records the number of erased rows and the columns of
+        the condition, never its values.
 
         Args:
             db: The database.
             table: The table.
-            where: Which rows, as a condition of SQL: ``client_id = 42``. Comparisons, IN, BETWEEN
-                and IS NULL of columns and literals, with AND, OR and NOT.
-            grace: For how long the files that hold the rows stay, for tasks that are reading them.
-            despite_pins: Delete also what holds hold.
-            dry_run: Only tell what would be done.
-            reason: Why, for the history: the number of a request, and no name.
-            producer: Who; the process's own identity when absent.
+            where: The rows to erase, as an SQL condition: ``client_id = 42``. Comparisons, IN,
+                BETWEEN and IS NULL of columns and literals, with AND, OR and NOT.
+            grace: How long the files with the rows stay, for tasks that are reading them.
+            despite_pins: Whether to delete held batches too.
+            dry_run: Whether to only report what would be done.
+            reason: The reason, recorded in the history: the number of a request, but not a name.
+            producer: Who erases, or None for the identity of the running task or process.
 
         Returns:
-            What would be done, or was.
+            What was done, or would be.
 
         Raises:
-            TableNotFound: There is no such table.
-            SchemaMismatch: The condition is not understood, or names a column that no batch has.
-            InvalidName: The time of grace is below zero, or an argument is of another kind.
+            TableNotFound: The table does not exist.
+            SchemaMismatch: The condition is not valid, or names a column that no batch has.
+            InvalidName: The grace period is negative, or an argument has a wrong type.
 
         Example:
-            >>> report = warehouse.erase("sales", "sold_items", where="n = -9", dry_run=False, reason="request 17")
+            >>> report = warehouse.erase(
+            ...     "sales", "sold_items", where="n = -9", dry_run=False, reason="request 17"
+            ... )
             >>> report.erased, warehouse.load_dataframe("sales", "sold_items")["n"].tolist()
             (1, [2])
         """
@@ -1313,7 +1373,7 @@ class Warehouse:
         switches(despite_pins=despite_pins, dry_run=dry_run)
         if not isinstance(where, str):
             raise InvalidName(
-                f"where={where!r:.80} is not text: pass a condition of SQL, as in where='client_id"
+                f"where={where!r:.80} is not text: pass an SQL condition, such as where='client_id"
                 " = 42'"
             )
         opened = self._open(db, table)
@@ -1324,40 +1384,42 @@ class Warehouse:
         )
 
     def diff(self, before: BatchPin, after: BatchPin, *, keys: Sequence[str] = ()) -> BatchDiff:
-        """Compare what two pins hold: columns, rows, each column's values, and, by key, the rows.
+        """Compare two pins: columns, row counts, column values, and rows by key.
 
         Args:
-            before: The one pin.
-            after: The other, of the same or of another table.
-            keys: Columns that tell rows apart; without them rows are compared as a whole.
+            before: The first pin.
+            after: The second pin, of the same or of another table.
+            keys: Columns that identify a row. Without them, whole rows are compared.
 
         Returns:
             The differences.
 
         Raises:
-            SchemaMismatch: A key is not a column of both.
+            SchemaMismatch: A key is not a column of both pins.
 
         Example:
-            >>> found = warehouse.diff(good, oops)
-            >>> found.identical, found.added, found.removed
+            >>> difference = warehouse.diff(good, oops)
+            >>> difference.identical, difference.added, difference.removed
             (False, 1, 1)
         """
         from airflow_sfx.warehouse.diff.diff import diff_batches
 
-        return diff_batches(self._pinned(before), before, self._pinned(after), after, keys=keys)
+        return diff_batches(self._table_of(before), before, self._table_of(after), after, keys=keys)
 
     def verify(self, pin: BatchPin) -> VerifyReport:
-        """Read every file of a pin and compare size, checksum and rows with the manifest.
+        """Read every file of a pin and check it against the manifest.
+
+        Size, checksum and number of rows are compared.
 
         Args:
             pin: The pin.
 
         Returns:
-            What was read.
+            The numbers of files, bytes and rows read.
 
         Raises:
-            BatchNotFound: There is no such batch.
-            InconsistentBatch: Something is missing, truncated or altered; ``problems`` lists it.
+            BatchNotFound: A batch does not exist.
+            InconsistentBatch: Files are missing, truncated or altered; ``problems`` lists them.
 
         Example:
             >>> warehouse.verify(good).rows
@@ -1365,18 +1427,19 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.integrity.verify import verify_pin
 
-        return verify_pin(self._pinned(pin), pin)
+        return verify_pin(self._table_of(pin), pin)
 
     def inconsistencies(self, pin: BatchPin) -> list[str]:
-        """What of a pin cannot be seen yet: objects by name, size and ETag, and whether metastore and history agree.
+        """List what is not visible yet of a pin's batches.
 
-        Nothing is read but manifests: objects are listed, a thousand a request.
+        Objects are compared by name, size and ETag, and the metastore with the history. Only
+        manifests are read; other objects are listed, a thousand a request.
 
         Args:
             pin: The pin.
 
         Returns:
-            A sentence for each thing that is amiss; none when all is there.
+            One sentence for each problem; empty if everything is visible.
 
         Raises:
             InvalidName: The pin is of another warehouse.
@@ -1387,7 +1450,7 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.integrity.consistency import inconsistencies
 
-        return inconsistencies(self._pinned(pin), pin)
+        return inconsistencies(self._table_of(pin), pin)
 
     def export_audit(
         self,
@@ -1398,24 +1461,27 @@ class Warehouse:
         until: datetime | None = None,
         reason: str = "",
     ) -> BatchPin | None:
-        """Store what changed in all tables in a table of its own, a partition a day, to be queried by SQL.
+        """Store the changes of all tables in a table of its own, for queries in SQL.
+
+        The table has one partition for each day.
 
         Args:
             db: The database of the table to store in.
-            table: That table; its own changes are left out.
-            since: From the day of this time on, in UTC; None for the beginning.
-            until: Until the end of the day before this time, or of its day where it is no midnight;
-                None for now.
-            reason: Why, for the history.
+            table: The table to store in; its own changes are left out.
+            since: Changes from the day of this time on, in UTC, or None for the beginning.
+            until: Changes up to the end of the day of this time, or of the day before if it is
+                midnight; or None for now.
+            reason: The reason, recorded in the history.
 
         Returns:
-            The pin of the days that were stored; None where nothing had changed.
+            The pin of the stored days, or None if there were no changes.
 
         Raises:
             InvalidName: A time has no time zone, or the table's name breaks a rule.
 
         Example:
-            >>> warehouse.load_dataframe(warehouse.export_audit("meta", "changes"))["batch_id"].tolist()[-1] == oops.batch_id
+            >>> changes = warehouse.load_dataframe(warehouse.export_audit("meta", "changes"))
+            >>> changes["batch_id"].tolist()[-1] == oops.batch_id
             True
         """
         from airflow_sfx.warehouse.history.audit import AuditFilter, audit_table
@@ -1424,7 +1490,7 @@ class Warehouse:
         target, wanted = TableRef(db, table), whole_days(AuditFilter(since, until))
         reports = []
         for ref in self.tables():
-            with suppress(ForeignChange):  # a table that is not ours has no history
+            with suppress(ForeignChange):  # a table of another engine has no history
                 opened = self._open(ref.database, ref.table)
                 reports.append(audit_table(opened, Ledger(opened), wanted))
         return export_changes(
@@ -1439,24 +1505,24 @@ class Warehouse:
         return Table.find(TableRef(db, table), connection.store, connection.metastore)
 
     def _author(self, producer: Producer | None, reason: str) -> Author:
-        """Who makes a change, and why: the process's own identity unless another is given."""
+        """Return who makes a change and why; the process's own identity by default."""
         return Author(self.connection.producer() if producer is None else producer, reason)
 
-    def _pinned(self, pin: BatchPin) -> Table:
-        """The pin's table, if the pin is of this warehouse: its location is not trusted, but compared."""
-        a_pin(pin)
+    def _table_of(self, pin: BatchPin) -> Table:
+        """Open the pin's table, after checking that the pin is of this warehouse."""
+        require_pin(pin)
         check_pin(pin)
         table = self._open(pin.database, pin.table)
         if not table.is_at(pin.location):
             raise InvalidName(
-                f"the pin of {pin.ref} points at {clean_uri(pin.location)}, and this warehouse has"
-                f" the table at {table.location}: connect to the warehouse that the pin was made in"
+                f"the pin of {pin.ref} points at {clean_uri(pin.location)}, but the table of this"
+                f" warehouse is at {table.location}: connect to the warehouse of the pin"
             )
         for name in pin.batches:
             table.layout.partition(name)
         return table
 
-    def _chosen(
+    def _resolve(
         self,
         source: str | BatchPin,
         name: str | None,
@@ -1464,7 +1530,7 @@ class Warehouse:
         batch_id: str | None,
         as_of: datetime | None,
     ) -> tuple[Table, dict[str, str], bool]:
-        """The table, the batches to read, and whether the caller named the partitions."""
+        """Return the table, the batches to read, and whether partitions were named."""
         from airflow_sfx.warehouse.log.resolve import named_batch
 
         if isinstance(source, BatchPin):
@@ -1475,14 +1541,13 @@ class Warehouse:
                 or as_of is not None
             ):
                 raise InvalidName(
-                    "a pin names table, partitions and batches already: pass nothing of them"
-                    " beside it"
+                    "a pin already names a table, partitions and batches: pass the pin alone"
                 )
-            return self._pinned(source), source.batches, True
+            return self._table_of(source), source.batches, True
         if name is None:
             raise InvalidName(
-                f"load_dataframe({source!r}) names no table: pass the database and the table, or"
-                " a pin"
+                f"load_dataframe({source!r}) does not name a table: pass the database and the"
+                " table, or a pin"
             )
         if batch_id is not None and as_of is not None:
             raise InvalidName("batch_id= and as_of= were both given: pass one of them")
@@ -1505,7 +1570,7 @@ class Warehouse:
         *,
         to_load: bool,
     ) -> dict[str, str]:
-        """The batches that are current, or were at a time."""
+        """Return the batches that are current, or were at a time, by partition name."""
         from airflow_sfx.warehouse.log.resolve import batches_as_of, current_batches
 
         if as_of is not None:
@@ -1533,7 +1598,7 @@ class Warehouse:
 
         return with_empty_table_as_ours(target, info)
 
-    def _undo(
+    def _roll_back_unit(
         self,
         unit: Unit,
         reason: str,
@@ -1553,11 +1618,11 @@ class Warehouse:
         )
 
 
-def a_pin(given: BatchPin) -> BatchPin:
-    """What was passed as a pin, where it is one.
+def require_pin(given: BatchPin) -> BatchPin:
+    """Return the argument if it is a pin.
 
     Raises:
-        InvalidName: It is something else.
+        InvalidName: It is not a pin.
     """
     if not isinstance(given, BatchPin):
         raise InvalidName(
@@ -1566,11 +1631,11 @@ def a_pin(given: BatchPin) -> BatchPin:
     return given
 
 
-def _one(partitions: Sequence[Partition], table: Table) -> str:
+def _partition_name(partitions: Sequence[Partition], table: Table) -> str:
     if len(partitions) != 1:
         raise InvalidName(
-            f"{len(partitions)} partitions of {table.ref} were named: a history is of one"
-            " partition, or of all"
+            f"{len(partitions)} partitions of {table.ref} were named: name one partition, or none"
+            " for the history of all"
         )
     return table.layout.name(partitions[0])
 
@@ -1578,7 +1643,7 @@ def _one(partitions: Sequence[Partition], table: Table) -> str:
 def _as_uri(directory: str) -> str:
     if not isinstance(directory, str):
         raise InvalidName(
-            f"adopted_from= holds {directory!r:.80}, which is no directory: pass absolute paths or"
-            " URIs"
+            f"adopted_from= holds {directory!r:.80}, which is not a directory: pass absolute"
+            " paths or URIs"
         )
     return directory if "://" in directory else f"file://{directory}"
