@@ -178,10 +178,10 @@ class has_columns:
 
     def __call__(self, frame: object) -> str | None:
         """Say what is wrong, or None."""
-        from airflow_sfx.frames.pandas.frame import nameless_levels
+        from airflow_sfx.frames.pandas.metadata import unnamed_index_columns
 
         schema = _table(frame).schema
-        nameless = nameless_levels(schema)
+        nameless = unnamed_index_columns(schema)
         found = {
             field.name: _type_name(field.type) for field in schema if field.name not in nameless
         }

@@ -76,7 +76,7 @@ def is_storable_name(name: object) -> bool:
     return isinstance(name, str) and not _flaw(name)
 
 
-def nameless_level(number: int) -> str:
+def unnamed_level_name(number: int) -> str:
     """The name of the column that holds a level of a DataFrame's index which has no name for one.
 
     Args:
@@ -86,23 +86,23 @@ def nameless_level(number: int) -> str:
         The name, as pyarrow has it, too.
 
     Example:
-        >>> nameless_level(0)
+        >>> unnamed_level_name(0)
         '__index_level_0__'
     """
     return f"__index_level_{number}__"
 
 
-def is_nameless_level(name: str) -> bool:
+def is_unnamed_level_name(name: str) -> bool:
     """Whether a column has such a name, which nobody gave it: pandas makes and leaves out such columns by itself.
 
     Args:
         name: The column's name, in any case.
 
     Returns:
-        True for what `nameless_level` gives.
+        True for what `unnamed_level_name` gives.
 
     Example:
-        >>> is_nameless_level("__index_level_0__"), is_nameless_level("level_0")
+        >>> is_unnamed_level_name("__index_level_0__"), is_unnamed_level_name("level_0")
         (True, False)
     """
     return _NAMELESS_LEVEL.fullmatch(name.lower()) is not None

@@ -19,11 +19,12 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.frames.python_values import (
     ValueRefused,
     array_of,
-    documents_of,
-    doubles_of,
-    type_of,
+    decimals_to_doubles,
+    infer_type,
+    to_json_texts,
 )
-from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS, arrow_type, is_list
+from airflow_sfx.frames.types.families import is_list
+from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS, arrow_type
 
 # PostgreSQL's own numbers of its types:
 # https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat
@@ -271,7 +272,7 @@ class _Columns:
     def _type(self, name: str, values: Sequence[Any]) -> pa.DataType:
         """The type of values, or the one that is told where they have none, or fewer digits."""
         try:
-            found: pa.DataType = type_of(values)
+            found: pa.DataType = infer_type(values)
         except ValueRefused as error:
             raise SchemaMismatch(_message(name, "any type", error, self.rows)) from error
         for known in (self._told.get(name), self._of_table(name) if _is_vague(found) else None):
@@ -289,9 +290,9 @@ class _Columns:
     ) -> pa.Array[Any]:
         try:
             if name in self._documents:
-                values = documents_of(values)
+                values = to_json_texts(values)
             elif name in self._doubles:
-                values = doubles_of(values)
+                values = decimals_to_doubles(values)
             made: pa.Array[Any] = array_of(values, kind)
             return made
         except ValueRefused as error:

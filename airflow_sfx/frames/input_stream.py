@@ -17,18 +17,22 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import TimeMarks
 from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyField
 from airflow_sfx.frames.column_names import check_names
-from airflow_sfx.frames.pandas.columns import joined_labels, label_type
-from airflow_sfx.frames.pandas.frame import memory_of, with_memory
-from airflow_sfx.frames.schema.kinds import filled, marks_of, open_parts
-from airflow_sfx.frames.types.casts import to_wider
-from airflow_sfx.frames.types.hive import only_nulls
+from airflow_sfx.frames.pandas.interval_labels import joined_labels, label_type
+from airflow_sfx.frames.pandas.metadata import (
+    column_specs,
+    pandas_metadata_of,
+    with_pandas_metadata,
+)
+from airflow_sfx.frames.schema.time_marks import marks_of
+from airflow_sfx.frames.types.casts import convert_chunks, widen_array
 from airflow_sfx.frames.types.logical import (
     LogicalSchema,
     dictionaries_of,
     dictionary_of,
-    one_dictionary,
     schema_of,
+    with_distinct_dictionaries,
 )
+from airflow_sfx.frames.types.open_types import fill_open, only_nulls, open_paths
 
 _HELD_BYTES = 64 << 20
 """How much of a stream may be held back until the types of all its columns are known."""
@@ -69,7 +73,7 @@ class Stream:
         for table in held:
             self._note_times(table)
         self._tables: Iterator[pa.Table] | None = chain(held, tables)
-        self._records = (memory_of(self.schema) or {}).get("columns", {})
+        self._records = column_specs(self.schema)
         self._nulls: dict[str, str] = {}
         self._labels: dict[str, str] = {}
 
@@ -106,19 +110,19 @@ class Stream:
                 f"frame {number} of the iterator has other columns than the first: it lacks"
                 f" {missing} and adds {added}. Give all frames the same columns"
             )
-        table = one_dictionary(table)
-        records = (memory_of(table.schema) or {}).get("columns", {})
+        table = with_distinct_dictionaries(table)
+        specs = column_specs(table.schema)
         known = dict(self.dictionaries)
         columns = [self._column(table.column(field.name), field, number) for field in self.schema]
         for field in self.schema:
-            self._note_null(field.name, records.get(field.name), table.column(field.name), number)
+            self._note_null(field.name, specs.get(field.name), table.column(field.name), number)
         if number > 1:
             for field in self.schema:
                 self._check_record(
-                    field.name, records.get(field.name), table.column(field.name), number
+                    field.name, specs.get(field.name), table.column(field.name), number
                 )
                 self._note_labels(
-                    field.name, records.get(field.name), table.column(field.name), known
+                    field.name, specs.get(field.name), table.column(field.name), known
                 )
         made = pa.Table.from_arrays(columns, schema=self.schema)
         self._note_times(made)
@@ -134,9 +138,8 @@ class Stream:
             return self._category(column, field, number)
         if column.type == field.type:
             return column
-        if filled(column.type, field.type) == field.type:
-            chunks: list[Any] = [to_wider(chunk, field.type) for chunk in column.chunks]
-            return pa.chunked_array(chunks, type=field.type)
+        if fill_open(column.type, field.type) == field.type:
+            return convert_chunks(column, field.type, widen_array)
         if types.is_decimal(column.type) and types.is_decimal(field.type):
             try:
                 return column.cast(field.type)
@@ -175,27 +178,27 @@ class Stream:
         made = [pa.DictionaryArray.from_arrays(one, grown, ordered=wanted.ordered) for one in codes]
         return pa.chunked_array(made, type=wanted)
 
-    def _note_null(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
+    def _note_null(self, name: str, spec: Any, column: AnyColumn, number: int) -> None:
         """Keep in mind which null a column of objects has, and refuse a second kind: a file keeps one."""
-        if not isinstance(record, dict) or record.get("kind") != "object" or not column.null_count:
+        if not isinstance(spec, dict) or spec.get("kind") != "object" or not column.null_count:
             return
-        known = self._nulls.setdefault(name, record["null"])
-        if known != record["null"]:
+        known = self._nulls.setdefault(name, spec["null"])
+        if known != spec["null"]:
             raise SchemaMismatch(
-                f"column {name!r} has {record['null']} for null in frame {number} of the iterator"
+                f"column {name!r} has {spec['null']} for null in frame {number} of the iterator"
                 f" and {known} in an earlier "
                 f'one: make them alike in all frames with df["{name}"] ='
                 f' df["{name}"].where(df["{name}"].notna(), None)'
             )
 
     def _note_labels(
-        self, name: str, record: Any, column: AnyColumn, known: Mapping[str, AnyArray]
+        self, name: str, spec: Any, column: AnyColumn, known: Mapping[str, AnyArray]
     ) -> None:
         """Keep in mind the intervals that a table adds to those that are a column's categories."""
         if (
             _says_nothing(column)
-            or not isinstance(record, dict)
-            or "labels" not in record
+            or not isinstance(spec, dict)
+            or "labels" not in spec
             or name not in known
         ):
             return
@@ -203,27 +206,27 @@ class Stream:
         if not values.equals(known[name]):
             labels = self._labels.get(name, first["labels"])
             self._labels[name] = joined_labels(
-                [({**first, "labels": labels}, known[name]), (record, values)]
+                [({**first, "labels": labels}, known[name]), (spec, values)]
             )
 
     def _remember(self) -> None:
         """Put what the tables have said of their nulls and intervals into the schema."""
-        memory = memory_of(self.schema) or {}
+        pandas_metadata = pandas_metadata_of(self.schema) or {}
         for key, found in (("null", self._nulls), ("labels", self._labels)):
             for name, value in found.items():
-                if name in memory.get("columns", {}):
-                    memory["columns"][name][key] = value
+                if name in pandas_metadata.get("columns", {}):
+                    pandas_metadata["columns"][name][key] = value
         if self._nulls or self._labels:
-            self.schema = with_memory(self.schema, memory)
+            self.schema = with_pandas_metadata(self.schema, pandas_metadata)
 
-    def _check_record(self, name: str, record: Any, column: AnyColumn, number: int) -> None:
+    def _check_record(self, name: str, spec: Any, column: AnyColumn, number: int) -> None:
         """Refuse a pandas column whose dtype differs where Arrow's type does not show it."""
         first = self._records.get(name)
-        if _essence(first) == _essence(record) or _says_nothing(column):
+        if _essence(first) == _essence(spec) or _says_nothing(column):
             return
         raise SchemaMismatch(
             f"column {name!r} of frame {number} of the iterator has another pandas dtype than in"
-            f" the first ({_shown(first)} before, {_shown(record)} now): give all frames the same"
+            f" the first ({_dtype_text(first)} before, {_dtype_text(spec)} now): give all frames the same"
             " dtypes"
         )
 
@@ -232,7 +235,7 @@ def _until_typed(first: pa.Table, more: Iterator[pa.Table]) -> tuple[list[pa.Tab
     """The first tables of a stream, up to one after which there are rows and each column has a type, and their schema."""
     held, schema = [first], first.schema
     size, rows = first.nbytes, len(first)
-    while not rows or (size < _HELD_BYTES and any(open_parts(field.type) for field in schema)):
+    while not rows or (size < _HELD_BYTES and any(open_paths(field.type) for field in schema)):
         table = next(more, None)
         if table is None:
             break
@@ -244,28 +247,26 @@ def _until_typed(first: pa.Table, more: Iterator[pa.Table]) -> tuple[list[pa.Tab
 
 def _typed_by(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
     """A schema, with the types of a later table where it is open, and what pandas has to know of them."""
-    records: tuple[dict[str, Any], ...] = tuple(
-        (memory_of(one) or {}).get("columns", {}) for one in (schema, later)
-    )
-    known = dict(records[0])
+    specs: tuple[Mapping[str, Any], ...] = tuple(column_specs(one) for one in (schema, later))
+    known = dict(specs[0])
     fields = []
     for field in schema:
         position = later.get_field_index(field.name)
-        kind = field.type if position < 0 else filled(field.type, later.field(position).type)
+        kind = field.type if position < 0 else fill_open(field.type, later.field(position).type)
         fields.append(field.with_type(kind))
         if only_nulls(field.type) and kind != field.type:
             known.pop(field.name, None)
-            if field.name in records[1]:
-                known[field.name] = records[1][field.name]
+            if field.name in specs[1]:
+                known[field.name] = specs[1][field.name]
             fields[-1] = later.field(position).with_nullable(
                 field.nullable
             )  # with what polars notes of an enum
     made = schema_of(fields, schema.metadata)
-    memory = memory_of(schema)
+    pandas_metadata = pandas_metadata_of(schema)
     return (
         made
-        if memory is None or known == records[0]
-        else with_memory(made, {**memory, "columns": known})
+        if pandas_metadata is None or known == specs[0]
+        else with_pandas_metadata(made, {**pandas_metadata, "columns": known})
     )
 
 
@@ -283,33 +284,31 @@ def _says_nothing(column: AnyColumn) -> bool:
     return not types.is_dictionary(column.type) or not len(dictionary_of(column))
 
 
-def _essence(record: Any) -> Any:
-    if not isinstance(record, dict):
+def _essence(spec: Any) -> Any:
+    if not isinstance(spec, dict):
         return None
     found = {
-        key: value
-        for key, value in record.items()
-        if key not in ("type", "null", "labels", "values")
+        key: value for key, value in spec.items() if key not in ("type", "null", "labels", "values")
     }
-    values = _essence(record.get("values"))
+    values = _essence(spec.get("values"))
     if values is not None:
         found["values"] = values
-    if "labels" in record:
-        found["labels"] = str(label_type(record))
+    if "labels" in spec:
+        found["labels"] = str(label_type(spec))
     return found
 
 
-def _shown(record: Any) -> str:
-    if not isinstance(record, dict):
+def _dtype_text(spec: Any) -> str:
+    if not isinstance(spec, dict):
         return "a plain dtype"
-    if "freq" in record:
-        return str(record["freq"])
-    if "labels" in record:
-        return f"category of intervals of {label_type(record)}"
+    if "freq" in spec:
+        return str(spec["freq"])
+    if "labels" in spec:
+        return f"category of intervals of {label_type(spec)}"
     inside = (
-        record["of"] if "of" in record else _shown(record["values"]) if "values" in record else None
+        spec["of"] if "of" in spec else _dtype_text(spec["values"]) if "values" in spec else None
     )
-    return f"{record['kind']} of {inside}" if inside else str(record["kind"])
+    return f"{spec['kind']} of {inside}" if inside else str(spec["kind"])
 
 
 def _differs(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:

@@ -13,12 +13,13 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.column_names import check_names
 from airflow_sfx.frames.evolution.declared_types import Declared, with_declared
 from airflow_sfx.frames.input_stream import Stream
-from airflow_sfx.frames.pandas.frame import METADATA, memory_of, table_of_frame
+from airflow_sfx.frames.pandas.frame import pandas_to_arrow
+from airflow_sfx.frames.pandas.metadata import METADATA, pandas_metadata_of
 from airflow_sfx.frames.schema.codec import TIMES
-from airflow_sfx.frames.schema.kinds import marks_of
 from airflow_sfx.frames.schema.physical import check_storable
+from airflow_sfx.frames.schema.time_marks import marks_of
 from airflow_sfx.frames.schema.utf8 import check_texts
-from airflow_sfx.frames.types.logical import LogicalSchema, one_dictionary
+from airflow_sfx.frames.types.logical import LogicalSchema, with_distinct_dictionaries
 
 T = TypeVar("T")
 
@@ -144,7 +145,7 @@ def _table_of(  # noqa: PLR0911
     """The data as a table, if it is a frame in memory."""
     kind = _kind(data)
     if kind == "pandas":
-        return table_of_frame(
+        return pandas_to_arrow(
             data, keep_range=not in_stream, range_as_column=range_as_column and not in_stream
         )
     if kind == "polars":
@@ -273,7 +274,7 @@ def _typed(table: pa.Table, declared: Declared) -> pa.Table:
 
 def _checked(table: pa.Table) -> pa.Table:
     _check(table.schema)
-    return one_dictionary(_with_true_memory(table))
+    return with_distinct_dictionaries(_with_true_memory(table))
 
 
 def _check(schema: pa.Schema) -> None:
@@ -284,8 +285,8 @@ def _check(schema: pa.Schema) -> None:
 
 def _with_true_memory(table: pa.Table) -> pa.Table:
     """Forget what an Arrow table remembers of a DataFrame where it no longer has its columns."""
-    memory = memory_of(table.schema)
-    index: Any = (memory or {}).get("index")
+    pandas_metadata = pandas_metadata_of(table.schema)
+    index: Any = (pandas_metadata or {}).get("index")
     if isinstance(index, list) and not {level["column"] for level in index} <= set(
         table.column_names
     ):

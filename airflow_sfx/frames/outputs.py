@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.pandas.frame import frame_of_table
+from airflow_sfx.frames.pandas.frame import arrow_to_pandas
 from airflow_sfx.frames.parquet.reader import SourceFile, iter_batches, read_table
 from airflow_sfx.frames.types.polars import polars_table
 
@@ -53,9 +53,11 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
         return table
     if as_ == "pandas":
         try:
-            return frame_of_table(table)
+            return arrow_to_pandas(table)
         except _OF_PANDAS as error:
-            raise _not_held("pandas", _culprit(table, frame_of_table, _OF_PANDAS), error) from error
+            raise _not_held(
+                "pandas", _culprit(table, arrow_to_pandas, _OF_PANDAS), error
+            ) from error
     if as_ != "polars":
         raise _unknown(as_)
     try:

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.frames._typing import AnyArray, AnyType
-from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS, is_list
+from airflow_sfx.frames.types.families import is_list, is_text
+from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS
 
 _NUMBERS = (int, float, Decimal)
 _DOUBLES = 2**1024  # is more than all of them
@@ -43,7 +44,7 @@ class ValueRefused(Exception):
         self.why = why
 
 
-def type_of(values: Sequence[Any]) -> AnyType:  # noqa: PLR0911  a table of types, in order
+def infer_type(values: Sequence[Any]) -> AnyType:  # noqa: PLR0911  a table of types, in order
     """The type of a column: that of its first value, wide enough for all numbers if it is one.
 
     Args:
@@ -56,7 +57,7 @@ def type_of(values: Sequence[Any]) -> AnyType:  # noqa: PLR0911  a table of type
         Unkept: The first value is of no type that Arrow has.
 
     Example:
-        >>> type_of([None, 1]), type_of([1, 2.5]), type_of([[], ["a"]])
+        >>> infer_type([None, 1]), infer_type([1, 2.5]), infer_type([[], ["a"]])
         (DataType(int64), DataType(double), ListType(list<item: string>))
     """
     place = next((place for place, value in enumerate(values) if value is not None), None)
@@ -73,7 +74,7 @@ def type_of(values: Sequence[Any]) -> AnyType:  # noqa: PLR0911  a table of type
         )
     if isinstance(first, list | tuple):
         lists = [value for value in values if isinstance(value, list | tuple)]
-        return pa.list_(type_of([item for items in lists for item in items]))
+        return pa.list_(infer_type([item for items in lists for item in items]))
     if isinstance(first, uuid.UUID | dict):
         return pa.string()
     if isinstance(first, memoryview):
@@ -113,7 +114,7 @@ def array_of(values: Sequence[Any], kind: AnyType) -> AnyArray:
         raise ValueRefused(place, values[place], f"does not fit ({error})") from error
 
 
-def doubles_of(values: Sequence[Any]) -> list[Any]:
+def decimals_to_doubles(values: Sequence[Any]) -> list[Any]:
     """The values, decimal ones as the nearest double: only for who asks for doubles.
 
     Args:
@@ -123,13 +124,13 @@ def doubles_of(values: Sequence[Any]) -> list[Any]:
         The values.
 
     Example:
-        >>> doubles_of([Decimal("0.1"), None])
+        >>> decimals_to_doubles([Decimal("0.1"), None])
         [0.1, None]
     """
     return [float(value) if isinstance(value, Decimal) else value for value in values]
 
 
-def documents_of(values: Sequence[Any]) -> list[str | None]:
+def to_json_texts(values: Sequence[Any]) -> list[str | None]:
     """JSON documents, as a driver gives what they hold, as their text.
 
     Args:
@@ -142,7 +143,7 @@ def documents_of(values: Sequence[Any]) -> list[str | None]:
         Unkept: A value is none that JSON has.
 
     Example:
-        >>> documents_of([{"a": [1]}, "text", None])
+        >>> to_json_texts([{"a": [1]}, "text", None])
         ['{"a": [1]}', '"text"', None]
     """
     return [
@@ -309,7 +310,7 @@ def _own(kind: Any) -> set[type] | None:  # noqa: PLR0911  likewise
         return {float}
     if types.is_boolean(kind):
         return {bool}
-    if _is_text(kind):
+    if is_text(kind):
         return {str}
     if types.is_binary(kind) or types.is_large_binary(kind):
         return {bytes, bytearray, memoryview}
@@ -322,7 +323,7 @@ def _one(place: int, value: Any, kind: Any) -> Any:
     number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
     if number and (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
         return _number(place, value, kind)
-    if _is_text(kind) and isinstance(value, uuid.UUID | dict | list | tuple):
+    if is_text(kind) and isinstance(value, uuid.UUID | dict | list | tuple):
         return str(value) if isinstance(value, uuid.UUID) else _document(place, value)
     if types.is_timestamp(kind) and isinstance(value, dt.datetime):
         if (value.utcoffset() is None) != (kind.tz is None):
@@ -423,7 +424,3 @@ def _first_failing(values: Sequence[Any], kind: Any) -> int:
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             return place
     return 0
-
-
-def _is_text(kind: AnyType) -> bool:
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)

@@ -195,7 +195,7 @@ REFUSED: dict[str, tuple[pd.Series, str]] = {
     "big-endian": (pd.Series(np.array([1], dtype=">i8")), "dtype >i8"),
     "mixed categories": (category([1, "a"], pd.Index([1, "a"], dtype=object)), "categories"),
     "arrow decimal256": (arrow(pa.decimal256(50, 2), Decimal("1.50")), "38 digits"),
-    "arrow interval": (arrow(pa.month_day_nano_interval(), (1, 2, 3)), "no counterpart"),
+    "arrow interval": (arrow(pa.month_day_nano_interval(), (1, 2, 3)), "no equivalent"),
     "arrow dictionary in a list": (
         arrow(pa.list_(pa.dictionary(pa.int8(), pa.string())), ["a"]),
         "categories inside a nested type",

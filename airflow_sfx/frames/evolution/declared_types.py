@@ -11,12 +11,12 @@ from pyarrow import types
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyType
 from airflow_sfx.frames.column_names import unknown_column
-from airflow_sfx.frames.pandas.frame import memory_of, with_memory
-from airflow_sfx.frames.pandas.objects import Spec
-from airflow_sfx.frames.schema.kinds import open_parts
-from airflow_sfx.frames.types.casts import to_wider
+from airflow_sfx.frames.pandas.metadata import Spec, column_specs, without_specs
+from airflow_sfx.frames.types.casts import widen_array
+from airflow_sfx.frames.types.families import is_number
 from airflow_sfx.frames.types.hive import arrow_type, hive_type
-from airflow_sfx.frames.types.lossless import is_number, lost, shown
+from airflow_sfx.frames.types.lossless import first_lossy_row, value_text
+from airflow_sfx.frames.types.open_types import open_paths
 
 Declared = Mapping[str, AnyType]
 """Arrow types by column name in lower case."""
@@ -90,28 +90,25 @@ def with_declared(table: pa.Table, wanted: Declared) -> pa.Table:
         DataType(double)
     """
     known = {name.lower(): position for position, name in enumerate(table.column_names)}
-    memory = memory_of(table.schema)
-    remembered = (memory or {}).get("columns", {})
+    specs = column_specs(table.schema)
     changed = []
     for name, kind in wanted.items():
         if name not in known:
             raise unknown_column(name, table.column_names)
         field = table.schema.field(known[name])
-        if open_parts(field.type) or not _is_already(field.type, kind):
-            _refuse_periods(field.name, remembered.get(field.name))
+        if open_paths(field.type) or not _is_already(field.type, kind):
+            _refuse_periods(field.name, specs.get(field.name))
             column = _cast(table.column(known[name]), kind, field.name)
             table = table.set_column(known[name], field.with_type(kind), column)
             changed.append(field.name)
-    if not changed or memory is None or "columns" not in memory:
+    if not changed:
         return table
-    records = {name: record for name, record in remembered.items() if name not in changed}
-    schema = with_memory(table.schema, {**memory, "columns": records})
-    return table.replace_schema_metadata(schema.metadata)
+    return table.replace_schema_metadata(without_specs(table.schema, changed).metadata)
 
 
-def _refuse_periods(name: str, record: Spec | None) -> None:
+def _refuse_periods(name: str, spec: Spec | None) -> None:
     """Refuse to cast periods, whose values in Arrow are numbers that mean nothing without the frequency."""
-    values = None if record is None else record.get("values", record)
+    values = None if spec is None else spec.get("values", spec)
     if values is not None and values["kind"] == "period":
         raise SchemaMismatch(
             f"column {name!r} has values of {values['freq']}, and types= can give them no other"
@@ -130,13 +127,13 @@ def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
     chunks: list[AnyArray] = []
     row = 0
     for chunk in column.chunks:
-        place = lost(chunk, kind, parse=True)
+        place = first_lossy_row(chunk, kind, parse=True)
         if place is not None:
             raise SchemaMismatch(
                 f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as types= says: row"
-                f" {row + place} has {shown(chunk, place)}, which {_why_lost(column.type, kind)}"
+                f" {row + place} has {value_text(chunk, place)}, which {_why_lost(column.type, kind)}"
             )
-        chunks.append(to_wider(chunk, kind))
+        chunks.append(widen_array(chunk, kind))
         row += len(chunk)
     return pa.chunked_array(chunks, type=kind)
 

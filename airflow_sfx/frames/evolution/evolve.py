@@ -10,9 +10,10 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import OPEN, Column, ColumnKind, Evolve
-from airflow_sfx.frames.column_names import is_nameless_level
-from airflow_sfx.frames.schema.kinds import clash, filled, open_parts, opened, shown
+from airflow_sfx.frames.column_names import is_unnamed_level_name
+from airflow_sfx.frames.schema.kinds import conflicting_path, describe_part
 from airflow_sfx.frames.types.hive import arrow_type, hive_type
+from airflow_sfx.frames.types.open_types import fill_open, open_paths, with_open_parts
 from airflow_sfx.frames.types.widening import widen
 
 
@@ -51,7 +52,7 @@ def merge_columns(
     for column in table_columns:
         mine = incoming.pop(column.name.lower(), None)
         if mine is None:
-            if evolve != "any" and not is_nameless_level(column.name):
+            if evolve != "any" and not is_unnamed_level_name(column.name):
                 raise SchemaMismatch(
                     f"{table_name} has the column {column.name!r} ({column.type}) and the frame has"
                     ' not: add it to the frame, or pass evolve="any" to let it read as null',
@@ -82,7 +83,7 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
         and (evolve != "none" or _differ_only_where_open(mine, theirs))
     ):
         wider = widen(mine, theirs)
-    where = None if wider is None else clash(table, frame, (mine, theirs))
+    where = None if wider is None else conflicting_path(table, frame, (mine, theirs))
     if evolve == "any" and (wider is None or where is not None):
         return Column(table.name, frame.type, frame.kind)
     if wider is None or mine is None:
@@ -95,14 +96,14 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
         )
     if where is not None:
         raise SchemaMismatch(
-            f"{table_name} has the column {table.name!r} as {shown(table, where)} and the frame as"
-            f" {shown(frame, where)}, and values of the one cannot be read as the other: convert"
+            f"{table_name} has the column {table.name!r} as {describe_part(table, where)} and the frame as"
+            f" {describe_part(frame, where)}, and values of the one cannot be read as the other: convert"
             " the frame's column, or store it under another name",
             table=table_name,
         )
     parts = {
         path: what for one in (table, frame) for path, what in one.kind.parts if what != OPEN
-    } | open_parts(wider)
+    } | open_paths(wider)
     marks = table.kind.merged(frame.kind, f"the column {table.name!r} of {table_name}")
     return Column(
         table.name,
@@ -114,7 +115,7 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
 def _open_type(column: Column) -> pa.DataType | None:
     """A column's type, null where it is open; None if only the engine knows it that declared the column."""
     try:
-        found: pa.DataType = opened(arrow_type(column.type), column.kind.by_path)
+        found: pa.DataType = with_open_parts(arrow_type(column.type), column.kind.by_path)
     except SchemaMismatch:
         return None
     return found
@@ -133,7 +134,7 @@ def _lowered(kind: Any) -> pa.DataType:
 
 def _differ_only_where_open(one: pa.DataType, other: pa.DataType) -> bool:
     mine, theirs = _lowered(one), _lowered(other)
-    return bool(filled(mine, theirs) == filled(theirs, mine))
+    return bool(fill_open(mine, theirs) == fill_open(theirs, mine))
 
 
 def _type_of(table: str, mine: pa.DataType, wider: pa.DataType) -> str:

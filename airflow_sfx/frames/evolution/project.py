@@ -8,12 +8,12 @@ import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
-from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyField
+from airflow_sfx.frames._typing import AnyColumn, AnyField
 from airflow_sfx.frames.evolution.unify import scan_together
 from airflow_sfx.frames.schema.physical import file_name, from_physical, physical_type
-from airflow_sfx.frames.types.casts import to_stored, to_wider
+from airflow_sfx.frames.types.casts import convert_chunks, to_physical_array, widen_array
 from airflow_sfx.frames.types.logical import LogicalSchema
-from airflow_sfx.frames.types.lossless import lost, shown
+from airflow_sfx.frames.types.lossless import first_lossy_row, value_text
 
 
 def conformed(table: pa.Table, target: LogicalSchema) -> pa.Table:
@@ -64,13 +64,12 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
             one = LogicalSchema(pa.schema([column]), target.dictionaries)
             stored = physical_type(kind.value_type, finest="ns")
             plain = [
-                to_stored(to_wider(chunk, kind.value_type), stored, unit="")
+                to_physical_array(widen_array(chunk, kind.value_type), stored, unit="")
                 for chunk in values.chunks
             ]
             table = pa.Table.from_arrays([pa.chunked_array(plain)], [file_name(column)])
             return from_physical(table, one).column(0)
-        chunks: list[AnyArray] = [to_wider(chunk, kind) for chunk in values.chunks]
-        return pa.chunked_array(chunks, type=column.type)
+        return convert_chunks(values, kind, widen_array)
     except (pa.ArrowException, InconsistentBatch) as error:
         raise SchemaMismatch(
             f"column {column.name!r} is {values.type} in one batch and {column.type} in a newer"
@@ -85,10 +84,10 @@ def _refuse_losses(values: AnyColumn, kind: Any, name: str) -> None:
     if scan_together(values.type, plain) and not types.is_timestamp(plain):
         return  # it only holds more
     for chunk in values.chunks:
-        place = lost(chunk, plain)
+        place = first_lossy_row(chunk, plain)
         if place is not None:
             raise SchemaMismatch(
                 f"column {name!r} is {values.type} in one batch and {kind} in a newer one, which"
-                f" would lose or change {shown(chunk, place)}: load the partitions one by one, or"
+                f" would lose or change {value_text(chunk, place)}: load the partitions one by one, or"
                 " leave the column out with columns="
             )

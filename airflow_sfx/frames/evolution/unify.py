@@ -14,13 +14,21 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, TimeMarks
 from airflow_sfx.frames._typing import AnyArray, AnyField, AnyType
-from airflow_sfx.frames.pandas.columns import joined_labels
-from airflow_sfx.frames.pandas.frame import memory_of, nameless_levels, with_memory, without_index
-from airflow_sfx.frames.pandas.objects import Spec
-from airflow_sfx.frames.schema.kinds import parts_of, typed_paths
-from airflow_sfx.frames.types.casts import to_wider
-from airflow_sfx.frames.types.hive import arrow_type, is_list, only_nulls
+from airflow_sfx.frames.pandas.interval_labels import joined_labels
+from airflow_sfx.frames.pandas.metadata import (
+    Spec,
+    column_specs,
+    pandas_metadata_of,
+    unnamed_index_columns,
+    with_pandas_metadata,
+    without_index,
+)
+from airflow_sfx.frames.schema.kinds import kinds_by_path
+from airflow_sfx.frames.types.casts import widen_array
+from airflow_sfx.frames.types.families import is_list
+from airflow_sfx.frames.types.hive import arrow_type
 from airflow_sfx.frames.types.logical import LogicalSchema, schema_of
+from airflow_sfx.frames.types.open_types import only_nulls, typed_paths
 
 _UNITS = ("s", "ms", "us", "ns")
 _BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
@@ -63,7 +71,7 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
     ordered = [leading, *others]
     groups: dict[str, list[_Own]] = {}
     for one in ordered:
-        remembered = (memory_of(one.schema) or {}).get("columns", {})
+        remembered = column_specs(one.schema)
         for field in one.schema:
             groups.setdefault(field.name.lower(), []).append(
                 _Own(field, one, remembered.get(field.name))
@@ -72,7 +80,7 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
     fields: list[AnyField] = []
     dictionaries: dict[str, AnyArray] = {}
     marks: dict[str, TimeMarks] = {}
-    records: dict[str, Spec] = {}
+    specs: dict[str, Spec] = {}
     for name, group in groups.items():
         if name in dropped:
             continue
@@ -83,14 +91,14 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
         mark = group[0].logical.marks.get(group[0].field.name)
         if mark is not None:
             marks[field.name] = mark
-        record = _record(field, group)
-        if record is not None:
-            records[field.name] = record
-    metadata = _common_memory(ordered, metadata_schema, records)
-    return LogicalSchema(schema_of(fields, metadata), dictionaries, marks, leading.apart)
+        spec = _record(field, group)
+        if spec is not None:
+            specs[field.name] = spec
+    metadata = _common_memory(ordered, metadata_schema, specs)
+    return LogicalSchema(schema_of(fields, metadata), dictionaries, marks, leading.open_names)
 
 
-def with_absent(
+def with_missing_columns(
     lead: LogicalSchema,
     schemas: Iterable[LogicalSchema],
     columns: Iterable[Column],
@@ -111,7 +119,7 @@ def with_absent(
 
     Example:
         >>> lead = LogicalSchema(pa.schema([("n", pa.int64())]))
-        >>> with_absent(lead, [lead], [Column("N", "bigint"), Column("s", "string")]).schema.names
+        >>> with_missing_columns(lead, [lead], [Column("N", "bigint"), Column("s", "string")]).schema.names
         ['n', 's']
     """
     known = {name.lower() for one in (lead, *schemas) for name in one.schema.names}
@@ -223,17 +231,17 @@ class _Own:
     Args:
         field: Its name and type.
         logical: The batch's schema.
-        record: What pandas has to know of it.
+        spec: What pandas has to know of it.
     """
 
     field: AnyField
     logical: LogicalSchema
-    record: Spec | None
+    spec: Spec | None
 
     @property
     def parts(self) -> dict[str, str]:
         """What the Hive type does not say."""
-        return parts_of(self.field.type, self.record)
+        return kinds_by_path(self.field.type, self.spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +268,7 @@ class _Finest:
 def _refuse_other_kinds(group: Sequence[_Own]) -> None:
     """Refuse batches in which a column of one Hive type is different things: numbers and durations, months and days."""
     first = group[0]
-    if all(own.field.type == first.field.type and own.record == first.record for own in group[1:]):
+    if all(own.field.type == first.field.type and own.spec == first.spec for own in group[1:]):
         return
     known: dict[str, str | None] = {}
     for own in group:
@@ -282,7 +290,7 @@ def _refuse_other_kinds(group: Sequence[_Own]) -> None:
 
 def _union(first: AnyArray, more: AnyArray, kind: AnyType, name: str) -> AnyArray:
     try:
-        first, more = to_wider(first, kind), to_wider(more, kind)
+        first, more = widen_array(first, kind), widen_array(more, kind)
     except pa.ArrowException as error:
         raise SchemaMismatch(
             f"column {name!r} has categories of {first.type} in one batch and of {more.type} in"
@@ -293,7 +301,7 @@ def _union(first: AnyArray, more: AnyArray, kind: AnyType, name: str) -> AnyArra
     return pa.concat_arrays([first, added])
 
 
-def _wider(lead: Any, other: Any, name: str, finest: _Finest) -> Any:  # noqa: PLR0911, PLR0912  a table of types, in order
+def _wider(lead: Any, other: Any, name: str, finest: _Finest) -> Any:  # noqa: PLR0911, PLR0912
     """The lead's type, or a wider one if the other's values would not fit."""
     if lead == other or types.is_null(other):
         return lead
@@ -363,50 +371,53 @@ def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
     in another.
     """
     lead = schemas[0].schema
-    entries = [(memory_of(one.schema) or {}).get("index") for one in schemas]
+    entries = [(pandas_metadata_of(one.schema) or {}).get("index") for one in schemas]
     kinds = [_nameless(one) for one in schemas]
     if all(entry == entries[0] for entry in entries) and all(kind == kinds[0] for kind in kinds):
         return lead, set()
     return without_index(lead), {
-        name.lower() for one in schemas for name in nameless_levels(one.schema)
+        name.lower() for one in schemas for name in unnamed_index_columns(one.schema)
     }
 
 
 def _nameless(logical: LogicalSchema) -> list[tuple[AnyType, Any]]:
     """The types of the levels without names, and what pandas has to know of them."""
-    records = (memory_of(logical.schema) or {}).get("columns", {})
-    names = sorted(nameless_levels(logical.schema))
-    return [(logical.schema.field(name).type, records.get(name)) for name in names]
+    specs = column_specs(logical.schema)
+    names = sorted(unnamed_index_columns(logical.schema))
+    return [(logical.schema.field(name).type, specs.get(name)) for name in names]
 
 
 def _common_memory(
-    schemas: list[LogicalSchema], lead: pa.Schema, records: Mapping[str, Spec]
+    schemas: list[LogicalSchema], lead: pa.Schema, specs: Mapping[str, Spec]
 ) -> dict[bytes, bytes] | None:
     """The lead's metadata, with the records that all batches agree on."""
-    memories = [memory_of(one.schema) or {} for one in schemas]
-    if not any("columns" in memory for memory in memories) and memory_of(lead) is None:
+    all_metadata = [pandas_metadata_of(one.schema) or {} for one in schemas]
+    if (
+        not any("columns" in pandas_metadata for pandas_metadata in all_metadata)
+        and pandas_metadata_of(lead) is None
+    ):
         return dict(lead.metadata) if lead.metadata else None
-    memory = memory_of(lead) or {}
-    memory.pop("columns", None)
-    attrs = memory.pop("attrs", None)
-    if attrs and all(one.get("attrs") == attrs for one in memories):
-        memory["attrs"] = attrs  # as pandas itself keeps them when frames are put together
-    if records:
-        memory["columns"] = dict(records)
-    return with_memory(lead, memory).metadata
+    pandas_metadata = pandas_metadata_of(lead) or {}
+    pandas_metadata.pop("columns", None)
+    attrs = pandas_metadata.pop("attrs", None)
+    if attrs and all(one.get("attrs") == attrs for one in all_metadata):
+        pandas_metadata["attrs"] = attrs  # as pandas itself keeps them when frames are put together
+    if specs:
+        pandas_metadata["columns"] = dict(specs)
+    return with_pandas_metadata(lead, pandas_metadata).metadata
 
 
 def _record(field: AnyField, group: Sequence[_Own]) -> Spec | None:
-    """A column's record where all batches agree that have values in it; else it is read as plain values."""
+    """A column's spec where all batches agree that have values in it; else it is read as plain values."""
     known = _with_values(group)
     coded = types.is_dictionary(field.type)
-    records = [own.record if coded else _of_values(own) for own in known]
-    first = records[0]
-    if first is None or any(_essence(record) != _essence(first) for record in records[1:]):
+    specs = [own.spec if coded else _of_values(own) for own in known]
+    first = specs[0]
+    if first is None or any(_essence(spec) != _essence(first) for spec in specs[1:]):
         return None
     made = {**first, "type": str(field.type)} if "type" in first else {**first}
     if "labels" in made:
-        labels = [(own.record or {}, own.logical.dictionaries[own.field.name]) for own in known]
+        labels = [(own.spec or {}, own.logical.dictionaries[own.field.name]) for own in known]
         made["labels"] = joined_labels(labels)
     elif "values" in made and coded:
         made["values"] = {**made["values"], "type": str(field.type.value_type)}
@@ -415,13 +426,13 @@ def _record(field: AnyField, group: Sequence[_Own]) -> Spec | None:
 
 def _of_values(own: _Own) -> Spec | None:
     """What pandas has to know of a column's values, where categories are read as these."""
-    if own.record is not None and types.is_dictionary(own.field.type):
-        return own.record.get("values") if "labels" not in own.record else None
-    return own.record
+    if own.spec is not None and types.is_dictionary(own.field.type):
+        return own.spec.get("values") if "labels" not in own.spec else None
+    return own.spec
 
 
-def _essence(record: Spec | None) -> Any:
-    if record is None:
+def _essence(spec: Spec | None) -> Any:
+    if spec is None:
         return None
-    found = {key: value for key, value in record.items() if key not in ("type", "labels")}
+    found = {key: value for key, value in spec.items() if key not in ("type", "labels")}
     return {**found, "values": _essence(found["values"])} if "values" in found else found

@@ -1,14 +1,12 @@
 """One pandas column, or level of an index, to Arrow and back with its exact dtype.
 
-Most dtypes are what Arrow's type says and need no record. The rest (categories, nullable numbers,
+Most dtypes are what Arrow's type says and need no spec. The rest (categories, nullable numbers,
 objects, periods …) leave one, a small JSON object, from which the column is built again.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,9 +14,12 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyType
+from airflow_sfx.frames._typing import AnyColumn
+from airflow_sfx.frames.pandas.interval_labels import labels_from_text, labels_to_text
+from airflow_sfx.frames.pandas.metadata import Spec
 from airflow_sfx.frames.pandas.nested import beyond_float, exact_in_pandas
-from airflow_sfx.frames.pandas.objects import Spec, decode_objects, encode_objects
+from airflow_sfx.frames.pandas.objects import decode_objects, encode_objects
+from airflow_sfx.frames.types.families import is_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,9 @@ _OF_NOTHING = ("object", "float64")
 """The dtypes that pandas gives to categories where there are none and nobody has said what they are to be."""
 
 
-def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[Any, Spec | None]:  # noqa: PLR0911  a table of types, in order
+def encode_values(  # noqa: PLR0911
+    values: pd.Series[Any] | pd.Index[Any], what: str
+) -> tuple[Any, Spec | None]:
     """Convert one column.
 
     Args:
@@ -48,7 +51,7 @@ def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[An
         what: Its name, for messages.
 
     Returns:
-        The Arrow array, and the record of what it was, or None where Arrow's type says it all.
+        The Arrow array, and the spec of what it was, or None where Arrow's type says it all.
 
     Raises:
         SchemaMismatch: The column cannot be kept exactly.
@@ -90,7 +93,7 @@ def encode_values(values: pd.Series[Any] | pd.Index[Any], what: str) -> tuple[An
     raise _refused(what, dtype)
 
 
-def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911  a table of types, in order
+def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911
     """Convert one column back.
 
     Args:
@@ -175,7 +178,7 @@ def pandas_dtype(kind: Any) -> Any:
     """
     import pandas as pd
 
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+    if is_text(kind):
         return pd.StringDtype("pyarrow", na_value=float("nan"))
     if types.is_timestamp(kind) and kind.tz == "UTC":
         return pd.DatetimeTZDtype(kind.unit, "UTC")
@@ -201,30 +204,8 @@ def masked_values(column: AnyColumn) -> Any:
     return dtype.__from_arrow__(column)
 
 
-def label_type(record: Spec) -> AnyType:
-    """What the intervals are of that are a column's categories, by its record."""
-    return _array_of(record["labels"]).type.field(0).type
-
-
-def joined_labels(parts: Sequence[tuple[Spec, AnyArray]]) -> str:
-    """The intervals of columns whose categories they are, each once, in the order in which the categories come.
-
-    Args:
-        parts: Each column's record, and its categories as text.
-
-    Returns:
-        The text for a record of all of them.
-    """
-    labels, texts = _array_of(parts[0][0]["labels"]), parts[0][1]
-    for record, more in parts[1:]:
-        added = pc.invert(pc.is_in(more, value_set=texts))
-        labels = pa.concat_arrays([labels, _array_of(record["labels"]).filter(added)])
-        texts = pa.concat_arrays([texts, more.filter(added)])
-    return _text_of(labels)
-
-
 def _fits(kind: pa.DataType, spec: Spec) -> bool:
-    """Whether a record still describes a column: tables may be changed between loading and storing."""
+    """Whether a spec still describes a column: tables may be changed between loading and storing."""
     expected = spec.get("type")
     if spec["kind"] == "category":
         return types.is_dictionary(kind)
@@ -263,8 +244,8 @@ def _encode_category(values: Any, what: str) -> tuple[Any, Spec]:
         spec["values"] = {**inner, "type": str(dictionary.type)}
     if types.is_nested(
         dictionary.type
-    ):  # intervals: files have them as text, the record as what they are
-        spec["labels"] = _text_of(dictionary)
+    ):  # intervals: files have them as text, the spec as what they are
+        spec["labels"] = labels_to_text(dictionary)
         dictionary = pa.array([str(category) for category in categories], pa.string())
         if len(dictionary.unique()) != len(dictionary):
             raise SchemaMismatch(
@@ -291,7 +272,7 @@ def _decode_category(column: AnyColumn, spec: Spec) -> Any:
     chunks: list[Any] = shared.chunks
     dictionary = chunks[0].dictionary if chunks else pa.array([], kind.value_type)
     inner: Spec | None = spec.get("values")
-    labels = _array_of(spec["labels"]) if "labels" in spec else None
+    labels = labels_from_text(spec["labels"]) if "labels" in spec else None
     if labels is not None:
         made = pd.Index(decode_values(pa.chunked_array([labels]), inner))
         if [
@@ -374,16 +355,3 @@ def _refused(what: str, dtype: object) -> SchemaMismatch:
     return SchemaMismatch(
         f"column {what!r} has the dtype {name}, which cannot be kept exactly: {remedy}"
     )
-
-
-def _text_of(array: Any) -> str:
-    sink = pa.BufferOutputStream()
-    batch = pa.record_batch([array], names=["values"])
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return base64.b64encode(sink.getvalue().to_pybytes()).decode("ascii")
-
-
-def _array_of(text: str) -> Any:
-    with pa.ipc.open_stream(base64.b64decode(text)) as reader:
-        return reader.read_all().column(0).combine_chunks()

@@ -1,7 +1,7 @@
 """A pandas DataFrame to an Arrow table that remembers what it was, and back to an equal DataFrame.
 
-The memory is one JSON object in the schema's metadata: for each column that Arrow's type does not
-describe, its record (see `pandas_values`); the index; the name of the columns' axis. An index costs
+The pandas_metadata is one JSON object in the schema's metadata: for each column that Arrow's type does not
+describe, its spec (see `pandas_values`); the index; the name of the columns' axis. An index costs
 nothing if it is the default one.
 """
 
@@ -20,26 +20,19 @@ from pyarrow import types
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.serde import storable_text
 from airflow_sfx.frames._typing import AnyColumn, AnyField
-from airflow_sfx.frames.column_names import (
-    check_names,
-    is_nameless_level,
-    is_storable_name,
-    nameless_level,
-)
+from airflow_sfx.frames.column_names import check_names, is_storable_name, unnamed_level_name
 from airflow_sfx.frames.pandas.columns import (
     decode_values,
     encode_values,
     masked_values,
     pandas_dtype,
 )
-from airflow_sfx.frames.pandas.objects import Spec
+from airflow_sfx.frames.pandas.metadata import Spec, pandas_metadata_of, with_pandas_metadata
 from airflow_sfx.frames.types.logical import schema_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METADATA = b"airflow_sfx"
-"""The key of the memory in a schema's metadata."""
 
 _PLAIN_NAMES = (str, int, float, bool, type(None))
 _DEFAULT_STRING = "str"
@@ -51,7 +44,7 @@ _BEYOND_PYTHON = (
 )  # of which Python's own objects hold a part
 
 
-def table_of_frame(
+def pandas_to_arrow(
     frame: pd.DataFrame, *, keep_range: bool = True, range_as_column: bool = False
 ) -> pa.Table:
     """Convert a DataFrame to Arrow.
@@ -72,7 +65,7 @@ def table_of_frame(
 
     Example:
         >>> import pandas as pd
-        >>> table_of_frame(pd.DataFrame({"n": [1]}, index=["a"])).column_names
+        >>> pandas_to_arrow(pd.DataFrame({"n": [1]}, index=["a"])).column_names
         ['n', '__index_level_0__']
     """
     import pandas as pd
@@ -81,15 +74,15 @@ def table_of_frame(
     attrs = _kept_attrs(frame.attrs) if frame.attrs and keep_range else None
     fields: list[AnyField] = []
     arrays: list[Any] = []
-    memory: dict[str, Any] = {}
-    records: dict[str, Spec] = {}
+    pandas_metadata: dict[str, Any] = {}
+    specs: dict[str, Spec] = {}
 
     def add(values: Any, name: str, shown: str) -> None:
         array, spec = encode_values(values, shown)
         fields.append(pa.field(name, array.type))
         arrays.append(array)
         if spec is not None:
-            records[name] = {**spec, "type": str(array.type)}
+            specs[name] = {**spec, "type": str(array.type)}
 
     for position, name in enumerate(names):
         add(frame.iloc[:, position], name, name)
@@ -97,21 +90,19 @@ def table_of_frame(
     if isinstance(index, pd.RangeIndex) and not range_as_column:
         entry = _range_entry(index)
         if entry and keep_range:
-            memory["index"] = entry
+            pandas_metadata["index"] = entry
     elif not (isinstance(index, pd.RangeIndex) and not _range_entry(index)):
-        memory["index"] = _add_levels(index, names, add)
-    if records:
-        memory["columns"] = records
-    memory.update(_axis(frame.columns))
+        pandas_metadata["index"] = _add_levels(index, names, add)
+    if specs:
+        pandas_metadata["columns"] = specs
+    pandas_metadata.update(_axis(frame.columns))
     if attrs is not None:
-        memory["attrs"] = attrs
-    metadata = {
-        METADATA: json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    }
-    return pa.Table.from_arrays(arrays, schema=schema_of(fields, metadata))
+        pandas_metadata["attrs"] = attrs
+    schema = with_pandas_metadata(schema_of(fields, None), pandas_metadata)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def frame_of_table(table: pa.Table) -> pd.DataFrame:
+def arrow_to_pandas(table: pa.Table) -> pd.DataFrame:
     """Convert an Arrow table to the DataFrame that it was.
 
     Args:
@@ -121,24 +112,24 @@ def frame_of_table(table: pa.Table) -> pd.DataFrame:
         The DataFrame. A table that was never a DataFrame is converted as pyarrow does it.
 
     Example:
-        >>> frame_of_table(pa.table({"n": [1, 2]})).shape
+        >>> arrow_to_pandas(pa.table({"n": [1, 2]})).shape
         (2, 1)
     """
     import pandas as pd
 
-    memory = memory_of(table.schema)
-    if memory is None and b"pandas" in (table.schema.metadata or {}):
+    pandas_metadata = pandas_metadata_of(table.schema)
+    if pandas_metadata is None and b"pandas" in (table.schema.metadata or {}):
         with contextlib.suppress(LookupError, UnicodeDecodeError):
             return table.to_pandas()
         table = table.replace_schema_metadata(
             None
-        )  # what another program noted there is no such record
-    memory = memory or {}
-    records: Mapping[str, Spec] = memory.get("columns", {})
-    levels = _levels(memory, table)
+        )  # what another program noted there is no such spec
+    pandas_metadata = pandas_metadata or {}
+    specs: Mapping[str, Spec] = pandas_metadata.get("columns", {})
+    levels = _levels(pandas_metadata, table)
     hidden = {level["column"] for level in levels}
     names = [name for name in table.column_names if name not in hidden]
-    special = {name for name in names if not _is_ordinary(table.column(name), records.get(name))}
+    special = {name for name in names if not _is_ordinary(table.column(name), specs.get(name))}
     ordinary = [name for name in names if name not in special]
     if ordinary:
         frame = table.select(ordinary).to_pandas(ignore_metadata=True, types_mapper=pandas_dtype)
@@ -151,117 +142,12 @@ def frame_of_table(table: pa.Table) -> pd.DataFrame:
         for position, name in enumerate(names):
             if name in special:
                 frame.insert(
-                    position, name, _column(decode_values(table.column(name), records.get(name)))
+                    position, name, _column(decode_values(table.column(name), specs.get(name)))
                 )
-    frame.index = _index(memory, levels, table)
-    frame.columns = _columns(names, memory)
-    frame.attrs = memory.get("attrs", {})
+    frame.index = _index(pandas_metadata, levels, table)
+    frame.columns = _columns(names, pandas_metadata)
+    frame.attrs = pandas_metadata.get("attrs", {})
     return frame
-
-
-def memory_of(schema: pa.Schema) -> dict[str, Any] | None:
-    """What `table_of_frame` remembered in a schema's metadata, or None.
-
-    Args:
-        schema: A table's schema.
-
-    Returns:
-        The JSON object.
-    """
-    text = (schema.metadata or {}).get(METADATA)
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and _is_memory(found) else None
-
-
-def _is_memory(found: dict[str, Any]) -> bool:
-    """Whether an object has the form of ours: a table from elsewhere may have anything there."""
-    records, index = found.get("columns", {}), found.get("index", {})
-    return (
-        isinstance(records, dict)
-        and all(
-            isinstance(record, dict) and isinstance(record.get("kind"), str)
-            for record in records.values()
-        )
-        and isinstance(index, dict | list)
-        and all(
-            isinstance(level, dict) and "column" in level
-            for level in (index if isinstance(index, list) else ())
-        )
-    )
-
-
-def index_columns(schema: pa.Schema) -> tuple[str, ...]:
-    """The columns of a table that hold a DataFrame's index.
-
-    Args:
-        schema: The table's schema.
-
-    Returns:
-        Their names, outermost level first.
-
-    Example:
-        >>> index_columns(pa.schema([("n", pa.int8())]))
-        ()
-    """
-    index = (memory_of(schema) or {}).get("index")
-    return tuple(level["column"] for level in index) if isinstance(index, list) else ()
-
-
-def nameless_levels(schema: pa.Schema) -> frozenset[str]:
-    """Those of `index_columns` that no level of the index had a name for: files have them, tables need not.
-
-    Args:
-        schema: The table's schema.
-
-    Returns:
-        Their names.
-
-    Example:
-        >>> import pandas as pd
-        >>> frame = pd.DataFrame({"price": [5.0, 0.0, 7.0, 8.0]})
-        >>> sorted(nameless_levels(table_of_frame(frame[frame.price > 0]).schema))
-        ['__index_level_0__']
-    """
-    return frozenset(filter(is_nameless_level, index_columns(schema)))
-
-
-def without_index(schema: pa.Schema) -> pa.Schema:
-    """A schema whose index is forgotten, so that the frame gets a default one and named levels become columns.
-
-    Args:
-        schema: A table's schema.
-
-    Returns:
-        The schema.
-    """
-    memory = memory_of(schema)
-    if memory is None or "index" not in memory:
-        return schema
-    del memory["index"]
-    return with_memory(schema, memory)
-
-
-def with_memory(schema: pa.Schema, memory: Mapping[str, Any]) -> pa.Schema:
-    """A schema that remembers this of a DataFrame, and not what it remembered before.
-
-    Args:
-        schema: A table's schema.
-        memory: What `memory_of` gives.
-
-    Returns:
-        The schema.
-
-    Example:
-        >>> memory_of(with_memory(pa.schema([("n", pa.int8())]), {"axis": "a"}))
-        {'axis': 'a'}
-    """
-    text = json.dumps(memory, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return schema.with_metadata({**(schema.metadata or {}), METADATA: text.encode()})
 
 
 def _column_names(frame: pd.DataFrame) -> list[str]:
@@ -293,7 +179,7 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
         level = index.get_level_values(number) if isinstance(index, pd.MultiIndex) else index
         column = level.name
         if not is_storable_name(column) or str(column).lower() in taken:
-            column = nameless_level(number)
+            column = unnamed_level_name(number)
             while column in taken:
                 column += "_"
         column = str(column)
@@ -388,17 +274,19 @@ def _axis(columns: pd.Index[Any]) -> dict[str, Any]:
     return found
 
 
-def _columns(names: list[str], memory: Mapping[str, Any]) -> Any:
+def _columns(names: list[str], pandas_metadata: Mapping[str, Any]) -> Any:
     import pandas as pd
 
     return pd.Index(
-        names, dtype=memory.get("axis_dtype", _DEFAULT_STRING), name=_named(memory.get("axis"))
+        names,
+        dtype=pandas_metadata.get("axis_dtype", _DEFAULT_STRING),
+        name=_named(pandas_metadata.get("axis")),
     )
 
 
-def _levels(memory: Mapping[str, Any], table: pa.Table) -> list[dict[str, Any]]:
+def _levels(pandas_metadata: Mapping[str, Any], table: pa.Table) -> list[dict[str, Any]]:
     """The remembered levels, if the table still has a column for each."""
-    levels = memory.get("index")
+    levels = pandas_metadata.get("index")
     if not isinstance(levels, list) or not {level["column"] for level in levels} <= set(
         table.column_names
     ):
@@ -424,11 +312,13 @@ def _column(values: Any) -> Any:
     return getattr(values, "array", values)
 
 
-def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Table) -> Any:
+def _index(
+    pandas_metadata: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Table
+) -> Any:
     import pandas as pd
 
     if not levels:
-        entry = memory.get("index")
+        entry = pandas_metadata.get("index")
         if isinstance(entry, dict):
             start, stop, step = entry["range"]
             whole = pd.RangeIndex(start, stop, step, name=_named(entry["name"]))
@@ -438,10 +328,10 @@ def _index(memory: Mapping[str, Any], levels: list[dict[str, Any]], table: pa.Ta
                 else pd.RangeIndex(len(table), name=_named(entry["name"]))
             )
         return pd.RangeIndex(len(table))
-    records: Mapping[str, Spec] = memory.get("columns", {})
+    specs: Mapping[str, Spec] = pandas_metadata.get("columns", {})
     made: list[Any] = []
     for level in levels:
-        spec = records.get(level["column"])
+        spec = specs.get(level["column"])
         dtype = (
             object if spec is not None and spec["kind"] == "object" else None
         )  # of which pandas would make text

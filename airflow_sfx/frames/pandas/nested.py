@@ -7,7 +7,6 @@ Arrow's type in pandas, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +14,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.frames._typing import AnyArray, AnyColumn
-from airflow_sfx.frames.types.hive import is_list
+from airflow_sfx.frames.types.families import is_list
+from airflow_sfx.frames.types.nested import leaves
 
 EXACT_IN_FLOAT = 2**53
 """Greater integers are not exact as float64, which pandas makes of integers with nulls."""
@@ -39,7 +39,9 @@ def exact_in_pandas(column: AnyColumn) -> bool:
         return True
     if _has(column.type, _becomes_another):
         return False
-    return not any(_rounded(leaf) for chunk in column.chunks for leaf in _leaves(chunk))
+    return not any(
+        _rounded(leaf) for chunk in column.chunks for leaf in leaves(chunk, types.is_integer)
+    )
 
 
 def beyond_float(column: AnyColumn) -> bool:
@@ -67,21 +69,5 @@ def _becomes_another(leaf: Any, within: Any) -> bool:
     return bool(types.is_timestamp(leaf) and leaf.tz is not None)
 
 
-def _leaves(array: Any) -> Iterator[AnyArray]:
-    kind = array.type
-    if types.is_map(kind):
-        yield from _leaves(array.keys)
-        yield from _leaves(array.items)
-    elif types.is_struct(kind):
-        for field in array.flatten():
-            yield from _leaves(field)
-    elif is_list(kind):
-        yield from _leaves(array.flatten())
-    else:
-        yield array
-
-
 def _rounded(leaf: AnyArray) -> bool:
-    return bool(
-        types.is_integer(leaf.type) and leaf.null_count and beyond_float(pa.chunked_array([leaf]))
-    )
+    return bool(leaf.null_count and beyond_float(pa.chunked_array([leaf])))

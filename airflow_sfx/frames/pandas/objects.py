@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames._typing import AnyArray, AnyColumn
+from airflow_sfx.frames.pandas.metadata import Spec
 from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS
-from airflow_sfx.frames.types.limits import check_objects, check_zones
+from airflow_sfx.frames.types.limits import check_object_nesting, check_time_zones
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     Objects = NDArray[np.object_]
 
-Spec = dict[str, Any]
-"""What a column was in pandas, as far as Arrow's type does not say it; a JSON object."""
 
 _ARROW: dict[type, pa.DataType] = {
     str: pa.string(),
@@ -88,7 +87,7 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     plain: Any = values
     if null != "None" and kind not in _PLAIN:
         plain = [None if _is_null(value, null) else value for value in values]
-    check_objects(plain, what)
+    check_object_nesting(plain, what)
     try:
         array = encoder(plain, spec)
     except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
@@ -99,7 +98,7 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if kind not in _PLAIN:
-        check_zones(pa.field(what, array.type))
+        check_time_zones(pa.field(what, array.type))
         _check_same(plain, array, spec, what)
     return array, spec
 

@@ -23,15 +23,15 @@ from airflow_sfx.frames._typing import AnyField, AnyType
 from airflow_sfx.frames.column_names import unknown_column
 from airflow_sfx.frames.evolution.project import conformed
 from airflow_sfx.frames.evolution.unify import scan_together, unify
-from airflow_sfx.frames.pandas.frame import index_columns
+from airflow_sfx.frames.pandas.metadata import index_columns
 from airflow_sfx.frames.parquet.scan import TEXT, Scan, SourceFile
 from airflow_sfx.frames.predicates.expressions import (
     Filters,
     can_skip,
     columns_used,
-    does_not_fit,
     expression_of,
-    kept,
+    filter_mismatch,
+    filter_rows,
 )
 from airflow_sfx.frames.schema.physical import file_name, from_physical, physical_type
 from airflow_sfx.frames.types.hive import arrow_type_of_key, key_type_of
@@ -103,7 +103,7 @@ class ReadPlan:
         columns_of_keys = {
             name: extra.get(name) or key_type_of(everything.schema.field(own).type)
             for name in keys
-            if (own := everything.own(name)) is not None
+            if (own := everything.resolve(name)) is not None
         }
         if order is None and extra:
             order = target.schema.names
@@ -157,9 +157,9 @@ class ReadPlan:
         if part.logical is not self.target:
             table = conformed(table, self.target)
             if self.pushed is not None:
-                table = kept(table, self.pushed)
+                table = filter_rows(table, self.pushed)
         if self.late is not None:
-            table = kept(table, self.late)
+            table = filter_rows(table, self.late)
         return (
             table
             if self.order is None or table.column_names == self.order
@@ -189,7 +189,7 @@ class ReadPlan:
         if self.pushed is not None:
             try:
                 self._rehearse(Part(files, self.target))
-                return does_not_fit(self.pushed, self.target.schema, error)
+                return filter_mismatch(self.pushed, self.target.schema, error)
             except (pa.ArrowException, OSError) as found:
                 error = found  # the filter is not to blame
         return SchemaMismatch(
@@ -215,7 +215,7 @@ class ReadPlan:
     def _fits(self, logical: LogicalSchema) -> bool:
         if logical is self.target:
             return True
-        if logical.apart != self.target.apart:
+        if logical.open_names != self.target.open_names:
             return False
         return all(
             own is None
@@ -224,15 +224,19 @@ class ReadPlan:
                 and logical.unit(column.name) == self.target.unit(own)
             )
             for column in logical.schema
-            for own in [self.target.own(column.name)]
+            for own in [self.target.resolve(column.name)]
         )
 
     def _scan_schema(self, logical: LogicalSchema) -> pa.Schema:
         fields = []
         for column in logical.schema:
             key = self.key_types.get(column.name.lower())
-            kind = arrow_type_of_key(key) if key else scan_type(column.type, apart=logical.apart)
-            fields.append(pa.field(file_name(column, apart=logical.apart), kind))
+            kind = (
+                arrow_type_of_key(key)
+                if key
+                else scan_type(column.type, open_names=logical.open_names)
+            )
+            fields.append(pa.field(file_name(column, open_names=logical.open_names), kind))
         return pa.schema(fields)
 
     def _pushable(self, files: Sequence[SourceFile]) -> pa.Schema:
@@ -252,18 +256,20 @@ class ReadPlan:
 
 
 def _in_files(logical: LogicalSchema, name: str) -> str:
-    own = logical.own(name)
+    own = logical.resolve(name)
     return (
-        name.lower() if own is None else file_name(logical.schema.field(own), apart=logical.apart)
+        name.lower()
+        if own is None
+        else file_name(logical.schema.field(own), open_names=logical.open_names)
     )
 
 
-def scan_type(logical: AnyType, *, apart: bool = True) -> AnyType:
+def scan_type(logical: AnyType, *, open_names: bool = True) -> AnyType:
     """The type that the scan is asked for: the frame's own where a cast of the file's makes it.
 
     Args:
         logical: The column's type in the frame.
-        apart: As `LogicalSchema` has it.
+        open_names: As `LogicalSchema.open_names`.
 
     Returns:
         The type; `from_physical` does the rest.
@@ -272,7 +278,7 @@ def scan_type(logical: AnyType, *, apart: bool = True) -> AnyType:
         >>> scan_type(pa.uint8()), scan_type(pa.duration("s"))
         (DataType(uint8), DataType(int64))
     """
-    stored = physical_type(logical, finest="ns", nulls="apart" if apart else "text")
+    stored = physical_type(logical, finest="ns", open_as="renamed_text" if open_names else "text")
     if types.is_dictionary(logical):
         return _DICTIONARY if logical.value_type in TEXT else stored
     if types.is_timestamp(logical) or types.is_null(logical):
@@ -287,7 +293,7 @@ def _with_keys(
     target: LogicalSchema, keys: Mapping[str, str], kinds: Mapping[str, str]
 ) -> tuple[LogicalSchema, dict[str, str]]:
     """The schema with a column for each partition key that it has none for, and the Hive types of those."""
-    extra = {name: kinds.get(name, "string") for name in keys if target.own(name) is None}
+    extra = {name: kinds.get(name, "string") for name in keys if target.resolve(name) is None}
     if not extra:
         return target, {}
     schema = target.schema
@@ -303,7 +309,7 @@ def _ordered(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -
             raise InvalidName(
                 f"columns= holds {name!r:.80}, which is no column's name: names are text"
             )
-        own = name if name in logical.schema.names else logical.own(name)
+        own = name if name in logical.schema.names else logical.resolve(name)
         if own is None:
             raise unknown_column(name, logical.schema.names)
         if own not in names:
@@ -318,13 +324,13 @@ def _is_text(kind: Any) -> bool:
 
 
 def _written_so(logical: LogicalSchema, column: AnyField) -> bool:
-    own = logical.own(column.name)
+    own = logical.resolve(column.name)
     if own is None:
         return True
     kind = logical.schema.field(own).type
     return kind == column.type or (_is_text(kind) and _is_text(column.type))
 
 
-def shown(files: Sequence[SourceFile]) -> str:
+def files_text(files: Sequence[SourceFile]) -> str:
     """Name files in a message."""
     return f"{files[0]}" if len(files) == 1 else f"{files[0]} and {len(files) - 1} more files"

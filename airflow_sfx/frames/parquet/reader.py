@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.io.resource_limits import resource_error
-from airflow_sfx.frames.parquet.plan import Part, ReadPlan, shown
+from airflow_sfx.frames.parquet.plan import Part, ReadPlan, files_text
 from airflow_sfx.frames.parquet.scan import Scan, SourceFile
 from airflow_sfx.frames.predicates.expressions import Filters
 from airflow_sfx.frames.types.logical import LogicalSchema
@@ -119,7 +119,7 @@ def iter_batches(
             _check_rows(part, seen)
 
 
-def footer_of(file: SourceFile, filesystem: fs.FileSystem | None = None) -> pq.FileMetaData:
+def read_footer(file: SourceFile, filesystem: fs.FileSystem | None = None) -> pq.FileMetaData:
     """What the footer of an opened file says.
 
     Args:
@@ -170,7 +170,7 @@ def _blaming(plan: ReadPlan, part: Part) -> Iterator[None]:
     except MemoryError:  # which pyarrow's is, too: no fault of the files
         raise
     except (pa.ArrowException, OSError) as error:
-        if short := resource_error(error, f"reading {shown(part.files)}"):
+        if short := resource_error(error, f"reading {files_text(part.files)}"):
             raise short from error
         raise plan.culprit(part.files, error) from error
 
@@ -187,7 +187,7 @@ def _one_ahead(items: Iterator[T]) -> Iterator[T]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def without_rows(
+def empty_table(
     files: Sequence[SourceFile],
     *,
     columns: Sequence[str] | None = None,
@@ -208,9 +208,9 @@ def _check_rows(part: Part, found: int) -> None:
         expected += file.rows
     if found != expected:
         raise InconsistentBatch(
-            f"{shown(part.files)}: {found} rows are there and {expected} were written: they are not"
+            f"{files_text(part.files)}: {found} rows are there and {expected} were written: they are not"
             " the files that the manifest names"
         )
 
 
-__all__ = ["SourceFile", "footer_of", "iter_batches", "read_table", "without_rows"]
+__all__ = ["SourceFile", "empty_table", "iter_batches", "read_footer", "read_table"]

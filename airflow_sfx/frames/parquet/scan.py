@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from airflow_sfx.frames.parquet.byte_ranges import RangedFile, grouped, ranges_of
-from airflow_sfx.frames.parquet.dictionary_text import by_dictionary
+from airflow_sfx.frames.parquet.dictionaries import by_dictionary
 from airflow_sfx.frames.predicates.expressions import columns_used
 from airflow_sfx.frames.schema.partition_values import key_scalar
 from airflow_sfx.frames.types.logical import LogicalSchema

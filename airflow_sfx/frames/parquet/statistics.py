@@ -52,14 +52,14 @@ def statistics_of(
     Args:
         footer: The file's metadata.
         names: The columns' names as the frame has them; the file has them in lower case.
-        places: Where the file has them, as `places_of` tells of another file of the same schema.
+        places: Where the file has them, as `leaf_columns_of` tells of another file of the same schema.
 
     Returns:
         By name; nested columns, and those that Parquet keeps no statistics of, are absent.
     """
     found: dict[str, ColumnStatistics] = {}
     row_groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    for name, place in (places or places_of(footer, names)).items():
+    for name, place in (places or leaf_columns_of(footer, names)).items():
         groups = [_of_chunk(group.column(place.position)) for group in row_groups]
         merged = (
             _merge([one for one in groups if one is not None], place.decimal)
@@ -71,7 +71,7 @@ def statistics_of(
     return found
 
 
-def places_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, Place]:
+def leaf_columns_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, Place]:
     """Where a file has the columns of a frame, by the frame's names; nested ones are absent."""
     wanted = {path: name for name in names for path in (name.lower(), open_name(name))}
     schema = footer.schema

@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, ColumnStatistics
-from airflow_sfx.frames._typing import AnyColumn
-from airflow_sfx.frames.parquet.statistics import Place, merge_statistics, places_of, statistics_of
+from airflow_sfx.frames.parquet.dictionaries import dictionary_columns
+from airflow_sfx.frames.parquet.statistics import (
+    Place,
+    leaf_columns_of,
+    merge_statistics,
+    statistics_of,
+)
 from airflow_sfx.frames.schema.physical import PhysicalTable, convert, physical_schema, units_of
 from airflow_sfx.frames.types.logical import with_shared_dictionaries
 
@@ -24,10 +28,6 @@ SMALL_FILE = 512 << 10
 SMALLEST_SLICE = 8 << 20
 LARGEST_SLICE = 256 << 20
 STREAM_FILE = 64 << 20
-_SAMPLE = 4096
-_DICTIONARY_PAGE = 1 << 20  # pyarrow gives a dictionary up where it is larger
-# a dictionary must make the column smaller than this, or plain values and zstd do as well, faster
-_WORTHWHILE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Encoder:
         ) as writer:
             writer.write_table(physical.table)
         if self._places is None:
-            self._places = places_of(collected[0], self._names)
+            self._places = leaf_columns_of(collected[0], self._names)
         facts = statistics_of(collected[0], self._names, self._places)
         return ParquetFacts(len(table), sink.tell() - before, facts, physical.int96)
 
@@ -294,84 +294,6 @@ def gather(
                 held, size, given = [], 0, True
     if held and (not given or any(len(batch) for batch in held)):
         yield pa.Table.from_batches(held)
-
-
-def dictionary_columns(table: pa.Table) -> list[str]:
-    """Which columns are worth a Parquet dictionary: those with few different values.
-
-    A dictionary of many values costs time, is given up half way, and saves nothing once zstd has
-    been over it. How many there are is told from how often values meet in a random sample, as
-    birthdays do.
-
-    Args:
-        table: A table as it is written.
-
-    Returns:
-        The columns' names; a nested column is named by its leaves.
-
-    Example:
-        >>> dictionary_columns(pa.table({"few": [1, 2] * 5000, "many": list(range(10_000))}))
-        ['few']
-    """
-    import numpy as np
-
-    chosen = []
-    rows = len(table)
-    if rows > _SAMPLE:
-        places = np.sort(np.random.default_rng(0).integers(0, rows, _SAMPLE))
-        sample = table.take(places)
-    else:
-        sample = table
-    for field, column in zip(table.schema, sample.columns, strict=True):
-        if types.is_nested(field.type):
-            chosen.extend(_leaves(field.name, field.type))
-        elif types.is_dictionary(field.type) or (
-            not types.is_boolean(field.type) and _repeats(column, rows)
-        ):
-            chosen.append(field.name)
-    return chosen
-
-
-def _repeats(sample: AnyColumn, rows: int) -> bool:
-    found = len(sample)
-    if not found:
-        return True
-    different: float = pc.count_distinct(sample, mode="all").as_py()
-    if found < rows:
-        meetings = max(found - different, 0.5)
-        different = (
-            max(different, found * found / (2 * meetings)) if different > found // 2 else different
-        )
-    width = _width(sample)
-    indices = rows * max(1, int(different).bit_length()) / 8
-    return (
-        different * width <= _DICTIONARY_PAGE
-        and different * width + indices < _WORTHWHILE * rows * width
-    )
-
-
-def _width(column: AnyColumn) -> float:
-    try:
-        return float(column.type.bit_width) / 8
-    except ValueError:  # text and bytes: their own length, and four bytes that say it
-        return 4.0 + float(column.nbytes) / max(1, len(column))
-
-
-def _leaves(path: str, kind: Any) -> list[str]:
-    """The paths of a nested column's leaves in the file."""
-    if types.is_struct(kind):
-        return [
-            leaf
-            for i in range(kind.num_fields)
-            for leaf in _leaves(f"{path}.{kind.field(i).name}", kind.field(i).type)
-        ]
-    if types.is_map(kind):
-        return _leaves(f"{path}.key_value.key", kind.key_type) + _leaves(
-            f"{path}.key_value.value", kind.item_type
-        )
-    if types.is_list(kind):
-        return _leaves(f"{path}.list.element", kind.value_type)
-    return [path]
 
 
 def _pieces(batch: pa.RecordBatch, target_bytes: int) -> Iterator[pa.RecordBatch]:

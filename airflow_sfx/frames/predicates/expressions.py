@@ -13,12 +13,17 @@ import pyarrow.compute as pc
 from pyarrow import fs, types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames._typing import AnyColumn, AnyField, AnyType
+from airflow_sfx.frames._typing import AnyField, AnyType
 from airflow_sfx.frames.column_names import unknown_column
-from airflow_sfx.frames.pandas.frame import memory_of
-from airflow_sfx.frames.predicates.comparison import COMPARE, among, comparison, not_comparable
+from airflow_sfx.frames.pandas.metadata import column_specs
+from airflow_sfx.frames.predicates.comparison import (
+    COMPARE,
+    comparison,
+    membership,
+    not_comparable_error,
+)
 from airflow_sfx.frames.schema.physical import physical_type
-from airflow_sfx.frames.types.casts import to_restored, to_stored
+from airflow_sfx.frames.types.casts import convert_chunks, from_physical_array, to_physical_array
 from airflow_sfx.frames.types.logical import LogicalSchema, schema_of
 
 Condition: TypeAlias = tuple[str, str, Any]
@@ -86,16 +91,16 @@ def expression_of(filters: Filters, logical: LogicalSchema) -> pc.Expression | N
     if read is None:
         return None
     if isinstance(read, pc.Expression):
-        unfitting = failure(read, comparable_schema(logical.schema))
+        unfitting = evaluation_error(read, comparable_schema(logical.schema))
         if unfitting is not None:
-            raise does_not_fit(read, logical.schema, unfitting)
+            raise filter_mismatch(read, logical.schema, unfitting)
         return read
     return _joined(
         operator.or_, [_joined(operator.and_, [_one(c, logical) for c in some]) for some in read]
     )
 
 
-def does_not_fit(expression: pc.Expression, schema: pa.Schema, why: Exception) -> SchemaMismatch:
+def filter_mismatch(expression: pc.Expression, schema: pa.Schema, why: Exception) -> SchemaMismatch:
     """The error for an expression that fails on the columns' types, or on a value of theirs.
 
     Args:
@@ -134,7 +139,7 @@ def names_in(filters: pc.Expression | Conditions | None) -> list[str]:
     return [name for conditions in filters for name, _, _ in conditions]
 
 
-def kept(table: pa.Table, expression: pc.Expression) -> pa.Table:
+def filter_rows(table: pa.Table, expression: pc.Expression) -> pa.Table:
     """The rows of a table for which an expression holds, whatever types its columns have.
 
     Args:
@@ -148,7 +153,7 @@ def kept(table: pa.Table, expression: pc.Expression) -> pa.Table:
         SchemaMismatch: It cannot be applied to a value.
 
     Example:
-        >>> kept(pa.table({"s": pa.array(["a", "b"], pa.string_view())}), pc.field("s") == "b").to_pylist()
+        >>> filter_rows(pa.table({"s": pa.array(["a", "b"], pa.string_view())}), pc.field("s") == "b").to_pylist()
         [{'s': 'b'}]
     """
     schema = comparable_schema(table.schema)
@@ -160,20 +165,24 @@ def kept(table: pa.Table, expression: pc.Expression) -> pa.Table:
         plain = plain.set_column(
             place,
             schema.field(place),
-            _each(
-                plain.column(place), schema.field(place).type, functools.partial(to_stored, unit="")
+            convert_chunks(
+                plain.column(place),
+                schema.field(place).type,
+                functools.partial(to_physical_array, unit=""),
             ),
         )
     try:
         found = plain.filter(expression)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise does_not_fit(expression, table.schema, error) from error
+        raise filter_mismatch(expression, table.schema, error) from error
     for place in odd:
         field = table.schema.field(place)
         found = found.set_column(
             place,
             field,
-            _each(found.column(place), field.type, functools.partial(to_restored, unit="")),
+            convert_chunks(
+                found.column(place), field.type, functools.partial(from_physical_array, unit="")
+            ),
         )
     return found
 
@@ -185,7 +194,7 @@ def comparable_schema(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def failure(expression: pc.Expression, schema: pa.Schema) -> Exception | None:
+def evaluation_error(expression: pc.Expression, schema: pa.Schema) -> Exception | None:
     """Why an expression cannot be applied to columns, if so.
 
     Args:
@@ -221,7 +230,7 @@ def can_skip(expression: pc.Expression, schema: pa.Schema) -> bool:
         >>> can_skip(pc.field("price") > 3, prices), can_skip(~(pc.field("price") > 3), prices)
         (True, False)
     """
-    if _by_position(expression) or failure(expression, schema) is not None:
+    if _by_position(expression) or evaluation_error(expression, schema) is not None:
         return False
     used = pa.schema([schema.field(name) for name in columns_used(expression, schema)])
     return all(
@@ -252,7 +261,9 @@ def columns_used(expression: pc.Expression, schema: pa.Schema) -> list[str]:
 
     def works_without(gone: AnyField) -> bool:
         return (
-            failure(expression, pa.schema([column for column in named if column is not gone]))
+            evaluation_error(
+                expression, pa.schema([column for column in named if column is not gone])
+            )
             is None
         )
 
@@ -301,32 +312,28 @@ def _has_odd(kind: Any) -> bool:
     return any(_has_odd(one) if types.is_nested(one) else _comparable(one) != one for one in inner)
 
 
-def _each(column: AnyColumn, kind: AnyType, change: Any) -> AnyColumn:
-    return pa.chunked_array([change(chunk, kind) for chunk in column.chunks], type=kind)
-
-
 def _one(condition: Condition, logical: LogicalSchema) -> pc.Expression:
     name, sign, value = condition
     if name not in logical.schema.names:
         raise unknown_column(name, logical.schema.names)
     column = logical.schema.field(name)
-    record = (memory_of(logical.schema) or {}).get("columns", {}).get(name) or {}
+    spec = column_specs(logical.schema).get(name) or {}
     plain = column.with_type(_comparable(column.type))
     if sign in COMPARE:
         return comparison(
-            plain, sign, _ordinal(column, record, value), logical.dictionaries.get(name)
+            plain, sign, _ordinal(column, spec, value), logical.dictionaries.get(name)
         )
-    values = [_ordinal(column, record, one) for one in value]
-    return among(plain, values) if sign == "in" else ~among(plain, values)
+    values = [_ordinal(column, spec, one) for one in value]
+    return membership(plain, values) if sign == "in" else ~membership(plain, values)
 
 
-def _ordinal(column: AnyField, record: Mapping[str, Any], value: Any) -> Any:
+def _ordinal(column: AnyField, spec: Mapping[str, Any], value: Any) -> Any:
     """A period as its number, as which pandas and files have it, if the column's periods are as long."""
-    if type(value).__name__ != "Period" or record.get("kind") != "period":
+    if type(value).__name__ != "Period" or spec.get("kind") != "period":
         return value
-    if f"period[{value.freqstr}]" != record["freq"]:
-        raise not_comparable(
-            column, value, f"its values are {record['freq']}. Use a period of that frequency"
+    if f"period[{value.freqstr}]" != spec["freq"]:
+        raise not_comparable_error(
+            column, value, f"its values are {spec['freq']}. Use a period of that frequency"
         )
     return value.ordinal
 

@@ -11,8 +11,13 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.frames.predicates.comparison import COMPARE, among, comparison, unknown
-from airflow_sfx.frames.types.hive import only_nulls
+from airflow_sfx.frames.predicates.comparison import (
+    COMPARE,
+    comparison,
+    membership,
+    null_expression,
+)
+from airflow_sfx.frames.types.open_types import only_nulls
 
 if TYPE_CHECKING:
     from sqlglot import expressions as sql
@@ -113,13 +118,15 @@ class _Reader:
             raise _refused(self._text, f"{node.sql()!r} is none of these")
         name = self._column(node.this)
         if name is None:
-            return pc.scalar(True) if null else unknown()
+            return pc.scalar(True) if null else null_expression()
         column: Any = pc.field(name)
         if sign:
             return self._compared(name, sign, node.expression)
         if several:  # in Arrow's own null is in no list, and not unknown
             values = [self._literal(one, name) for one in node.expressions]
-            return pc.if_else(column.is_null(), unknown(), among(self._schema.field(name), values))
+            return pc.if_else(
+                column.is_null(), null_expression(), membership(self._schema.field(name), values)
+            )
         if null:
             return column.is_null()
         return self._compared(name, ">=", node.args["low"]) & self._compared(

@@ -1,4 +1,4 @@
-"""Partition values, which the metastore and paths have as text, as values of their type."""
+"""Partition values, which paths and the metastore have as text, as values of their types."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.frames._typing import AnyType
-from airflow_sfx.frames.pandas.frame import memory_of, with_memory
-from airflow_sfx.frames.schema.kinds import parts_of
+from airflow_sfx.frames.pandas.metadata import column_specs, without_specs
+from airflow_sfx.frames.schema.kinds import kinds_by_path
 from airflow_sfx.frames.types.hive import arrow_type_of_key, key_type_of
 from airflow_sfx.frames.types.logical import LogicalSchema
 
@@ -20,19 +20,19 @@ _TRUTH = {"true": True, "false": False}
 
 
 def key_scalar(text: str, hive: str, where: str = "") -> pa.Scalar[Any]:
-    """A partition value as an Arrow value.
+    """Parse a partition value to an Arrow scalar.
 
     Args:
         text: The value as Hive writes it.
         hive: The key's Hive type.
-        where: Whose value it is, for messages.
+        where: The file or partition that has the value, for messages.
 
     Returns:
-        The value.
+        The scalar.
 
     Raises:
-        SchemaMismatch: A partition key cannot have that type.
-        InconsistentBatch: The text is no value of it.
+        SchemaMismatch: The type cannot be a partition key's.
+        InconsistentBatch: The text is not a value of the type.
 
     Example:
         >>> key_scalar("2016-10-31", "date")
@@ -52,91 +52,90 @@ def key_scalar(text: str, hive: str, where: str = "") -> pa.Scalar[Any]:
         return pa.scalar(value, kind)
     except (ValueError, KeyError, OverflowError, pa.ArrowException) as error:
         raise InconsistentBatch(
-            f"the partition value {text!r} is no {hive}, which the key's type"
-            f" is{f' ({where})' if where else ''}: the table was changed by something else"
+            f"the partition value {text!r} is not of the key's type"
+            f" {hive}{f' ({where})' if where else ''}: the table was changed by another engine"
         ) from error
 
 
 def kinds_of_keys(schema: pa.Schema, columns: Sequence[str]) -> dict[str, str]:
-    """What key columns are that their Hive types do not say.
+    """Return the kinds of key columns, where their Hive types do not determine them.
 
     Args:
         schema: The frame's schema.
-        columns: Its key columns.
+        columns: The names of its key columns.
 
     Returns:
-        By name in lower case; ordinary columns are absent.
+        The kinds by name in lower case; ordinary columns are absent.
 
     Example:
         >>> import pandas as pd
-        >>> from airflow_sfx.frames.pandas.frame import table_of_frame
+        >>> from airflow_sfx.frames.pandas.frame import pandas_to_arrow
         >>> months = pd.DataFrame({"Month": pd.PeriodIndex(["2016-10"], freq="M"), "n": [1]})
-        >>> kinds_of_keys(table_of_frame(months).schema, ["Month"])
+        >>> kinds_of_keys(pandas_to_arrow(months).schema, ["Month"])
         {'month': 'period[M]'}
     """
-    records = (memory_of(schema) or {}).get("columns", {})
+    specs = column_specs(schema)
     found = {
-        name.lower(): parts_of(schema.field(name).type, records.get(name)).get("")
+        name.lower(): kinds_by_path(schema.field(name).type, specs.get(name)).get("")
         for name in columns
     }
     return {name: kind for name, kind in found.items() if kind}
 
 
-def agreed_keys(
+def unify_key_types(
     schemas: Sequence[LogicalSchema], key_types: Mapping[str, str]
 ) -> list[LogicalSchema]:
-    """The batches' schemas, with key columns of the table's own type where the batches have them as different things.
+    """Give key columns the table's type where batches have them as different types.
 
-    A partition's value is a text, which each batch may have had as a value of another type, or not
-    as a column at all. Read together by one batch's type, the texts of the others would be other
-    values, or none.
+    A partition value is a text. Each batch may have had it as a value of another type, or not as a
+    column at all. Parsed by the type of one batch, the texts of others would become other values.
 
     Args:
         schemas: The batches' schemas.
-        key_types: The Hive type of each of the table's keys.
+        key_types: The Hive types of the table's keys by name.
 
     Returns:
-        The schemas in the same order; the very same where nothing differs.
+        The schemas in the same order; unchanged ones are the same objects.
 
     Example:
-        >>> number, none = (LogicalSchema(pa.schema(fields)) for fields in ([("k", pa.int64())], []))
-        >>> [one.schema.types for one in agreed_keys([number, none], {"k": "string"})]
+        >>> typed = LogicalSchema(pa.schema([("k", pa.int64())]))
+        >>> without_key = LogicalSchema(pa.schema([]))
+        >>> [one.schema.types for one in unify_key_types([typed, without_key], {"k": "string"})]
         [[DataType(string)], []]
     """
     found = list(schemas)
     if len(found) < 2:  # noqa: PLR2004
         return found
     for key, hive in key_types.items():
-        if len({_meaning(one, key, hive) for one in schemas}) > 1:
+        if len({_logical_type(one, key, hive) for one in schemas}) > 1:
             kind = arrow_type_of_key(hive)
-            found = [_with_plain(one, key, kind) for one in found]
+            found = [_with_plain_key(one, key, kind) for one in found]
     return found
 
 
-def _meaning(logical: LogicalSchema, key: str, hive: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    """What the values of a key are in a batch; without a column they are the table's."""
-    name = logical.own(key)
+def _logical_type(
+    logical: LogicalSchema, key: str, hive: str
+) -> tuple[str, frozenset[tuple[str, str]]]:
+    """Return the logical type of a key in a batch; without a column for it, the table's."""
+    name = logical.resolve(key)
     if name is None:
         return hive, frozenset()
     kind = logical.schema.field(name).type
-    record = (memory_of(logical.schema) or {}).get("columns", {}).get(name)
+    spec = column_specs(logical.schema).get(name)
     try:
         found = key_type_of(kind)
-    except SchemaMismatch:  # a file of another program may have anything under that name
+    except SchemaMismatch:  # a file of another program may have any type here
         found = str(kind)
-    return found, frozenset(parts_of(kind, record).items())
+    return found, frozenset(kinds_by_path(kind, spec).items())
 
 
-def _with_plain(logical: LogicalSchema, key: str, kind: AnyType) -> LogicalSchema:
-    name = logical.own(key)
+def _with_plain_key(logical: LogicalSchema, key: str, kind: AnyType) -> LogicalSchema:
+    name = logical.resolve(key)
     if name is None:
         return logical
     position = logical.schema.get_field_index(name)
     schema = logical.schema.set(position, logical.schema.field(position).with_type(kind))
-    memory = memory_of(schema)
-    if memory is not None and name in memory.get("columns", {}):
-        records = {column: record for column, record in memory["columns"].items() if column != name}
-        schema = with_memory(schema, {**memory, "columns": records})
+    schema = without_specs(schema, [name])
     dictionaries, marks = (
         {column: one for column, one in known.items() if column != name}
         for known in (logical.dictionaries, logical.marks)

@@ -1,17 +1,18 @@
-"""The types that files have: a frame's columns as Spark, Hive and Trino read them, and back to what they were.
+"""Physical types: the types of a frame's columns in files, which Hive, Spark and Trino read.
 
-A category is written as its values, a duration and a time of day as an integer that counts
-microseconds (nanoseconds in a column that began with finer ones), an unsigned integer as the next
-wider type, text of any width as text, a timestamp in microseconds. Timestamps finer than that do
-not fit Parquet's microseconds, and those engines read its nanoseconds not at all, or as integers:
-such a file has all its timestamps in the older INT96, which all of them read. Column names are
-written in lower case, as Hive keeps them; while a column's type is open it has a name in files that
-no engine looks for.
+- A category is written as its values, an unsigned integer as the next wider type, and text of any
+  width as text.
+- A duration or time of day is written as an integer of microseconds, or of nanoseconds if the
+  column's first values needed them.
+- A timestamp is written in microseconds. If one is finer, all timestamps of the file are written
+  as INT96: those engines do not read Parquet's nanoseconds, or read them as integers.
+- Column names are written in lower case, as in Hive. An open column has a name in files that no
+  engine looks up (see `open_name`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -25,18 +26,20 @@ from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyField, AnyType
 from airflow_sfx.frames.column_names import open_name
-from airflow_sfx.frames.schema.kinds import refused_times
-from airflow_sfx.frames.types.casts import to_restored, to_stored
-from airflow_sfx.frames.types.hive import arrow_type, hive_type, is_list, is_open
-from airflow_sfx.frames.types.limits import check_levels, check_zones
+from airflow_sfx.frames.schema.time_marks import time_out_of_range
+from airflow_sfx.frames.types.casts import convert_chunks, from_physical_array, to_physical_array
+from airflow_sfx.frames.types.families import is_list
+from airflow_sfx.frames.types.hive import arrow_type, hive_type
+from airflow_sfx.frames.types.limits import check_nesting, check_time_zones
 from airflow_sfx.frames.types.logical import LogicalSchema, schema_of
+from airflow_sfx.frames.types.open_types import is_open
 from airflow_sfx.frames.types.widening import widen
 
-Nulls = Literal["text", "apart", "kept"]
+OpenAs = Literal["text", "renamed_text", "null"]
 
 _FINEST = "us"
 _FEW_CHUNKS = 64
-_SAME: dict[pa.DataType, pa.DataType] = {
+_PHYSICAL: dict[pa.DataType, pa.DataType] = {
     pa.uint8(): pa.int16(),
     pa.uint16(): pa.int32(),
     pa.uint32(): pa.int64(),
@@ -52,11 +55,10 @@ _SAME: dict[pa.DataType, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class PhysicalTable:
-    """A table as it is written.
+    """A table with physical types, ready to be written.
 
     Args:
-        table: Its columns; text columns may keep their dictionaries, which Parquet stores as plain
-            text.
+        table: The table; text columns may keep their dictionaries, which Parquet stores as text.
         int96: Whether timestamps must be written as INT96.
     """
 
@@ -64,28 +66,32 @@ class PhysicalTable:
     int96: bool
 
 
-def physical_type(logical: AnyType, *, finest: str = _FINEST, nulls: Nulls = "text") -> AnyType:  # noqa: PLR0911  a table of types, in order
-    """The type that a column has in the file.
+def physical_type(  # noqa: PLR0911
+    logical: AnyType, *, finest: str = _FINEST, open_as: OpenAs = "text"
+) -> AnyType:
+    """Return the type of a column in files.
 
     Args:
         logical: The column's type in the frame.
-        finest: The unit of its timestamps: ``us``, or ``ns`` in a file with INT96.
-        nulls: What becomes of parts that are still open: ``text``; ``apart``, text again, and
-            fields of structs have the name that `open_name` gives; or ``kept``, nulls as they are.
+        finest: The unit of timestamps: ``us``, or ``ns`` in a file with INT96.
+        open_as: The type of open parts: ``text``; ``renamed_text``, with struct fields renamed by
+            `open_name`; or ``null``.
 
     Returns:
-        The type that the file's column is read as.
+        The type that the column is read as.
 
     Example:
-        >>> physical_type(pa.dictionary(pa.int8(), pa.string())), physical_type(pa.timestamp("s", "Asia/Tokyo"))
-        (DataType(string), TimestampType(timestamp[us, tz=UTC]))
+        >>> physical_type(pa.dictionary(pa.int8(), pa.string()))
+        DataType(string)
+        >>> physical_type(pa.timestamp("s", "Asia/Tokyo"))
+        TimestampType(timestamp[us, tz=UTC])
     """
     kind: Any = logical
-    inner = partial(physical_type, finest=finest, nulls=nulls)
+    inner = partial(physical_type, finest=finest, open_as=open_as)
     if types.is_null(logical):
-        return logical if nulls == "kept" else pa.string()
-    if logical in _SAME:
-        return _SAME[logical]
+        return logical if open_as == "null" else pa.string()
+    if logical in _PHYSICAL:
+        return _PHYSICAL[logical]
     if types.is_dictionary(logical) or types.is_run_end_encoded(logical):
         return inner(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
@@ -104,9 +110,10 @@ def physical_type(logical: AnyType, *, finest: str = _FINEST, nulls: Nulls = "te
     if types.is_map(logical):
         return pa.map_(inner(kind.key_type), inner(kind.item_type))
     if types.is_struct(logical):
-        apart = nulls == "apart" and not is_open(kind)
+        renamed = open_as == "renamed_text" and not is_open(kind)
         names = [
-            open_name(one.name) if apart and is_open(one.type) else one.name for one in kind.fields
+            open_name(one.name) if renamed and is_open(one.type) else one.name
+            for one in kind.fields
         ]
         return pa.struct(
             [(name, inner(one.type)) for name, one in zip(names, kind.fields, strict=True)]
@@ -114,36 +121,39 @@ def physical_type(logical: AnyType, *, finest: str = _FINEST, nulls: Nulls = "te
     return logical
 
 
-def file_name(field: AnyField, *, apart: bool = True) -> str:
-    """What files call a column: its name in lower case, or apart from all that engines look for while its type is open.
+def file_name(field: AnyField, *, open_names: bool = True) -> str:
+    """Return the name of a column in files: in lower case, or that of an open column.
 
     Args:
         field: The column.
-        apart: Whether the files are of a version that does so.
+        open_names: As `LogicalSchema.open_names`.
+
+    Returns:
+        The name.
 
     Example:
         >>> file_name(pa.field("N", pa.int8())), file_name(pa.field("N", pa.null()))
         ('n', '__sfx_open__n')
     """
-    return open_name(field.name) if apart and is_open(field.type) else field.name.lower()
+    return open_name(field.name) if open_names and is_open(field.type) else field.name.lower()
 
 
 def physical_schema(
     schema: pa.Schema, columns: Sequence[Column] | None = None, *, finest: str = _FINEST
 ) -> pa.Schema:
-    """The schema of the files of a frame.
+    """Return the schema of the files of a frame.
 
     Args:
         schema: The frame's schema, without partition keys.
-        columns: The table's columns where the table may have wider types, as `merge_columns` gives
-            them.
+        columns: The table's columns, which may have wider types, as `merge_columns` returns them;
+            or None for the frame's own types.
         finest: As for `physical_type`.
 
     Returns:
-        One field a column, named as `file_name` says.
+        One field per column, named by `file_name`.
 
     Raises:
-        SchemaMismatch: A column cannot be stored, or not in the table's type.
+        SchemaMismatch: A column cannot be stored, or cannot be converted to the table's type.
 
     Example:
         >>> physical_schema(pa.schema([("N", pa.int32())]), [Column("n", "bigint")]).field("n").type
@@ -153,7 +163,7 @@ def physical_schema(
     fields = []
     for field in schema:
         check_storable(field)
-        own = physical_type(field.type, finest=finest, nulls="apart")
+        own = physical_type(field.type, finest=finest, open_as="renamed_text")
         table = wanted.get(field.name.lower())
         if table is not None and not is_open(field.type) and table != hive_type(field.type):
             own = _in_table(field, own, table, finest)
@@ -162,8 +172,8 @@ def physical_schema(
 
 
 def _in_table(field: AnyField, own: AnyType, table: str, finest: str) -> AnyType:
-    """The type that a file has of a column, so that it fits the table's."""
-    other, known = arrow_type(table), physical_type(field.type, finest=finest, nulls="kept")
+    """Return the physical type of a column, widened to the table's Hive type."""
+    other, known = arrow_type(table), physical_type(field.type, finest=finest, open_as="null")
     wider = widen(own, other)
     if wider is None or widen(known, other) is None or widen(other, known) != other:
         raise SchemaMismatch(
@@ -174,19 +184,19 @@ def _in_table(field: AnyField, own: AnyType, table: str, finest: str) -> AnyType
 
 
 def check_storable(field: AnyField) -> None:
-    """Refuse a column that Parquet and Hive cannot hold.
+    """Reject a column that Parquet and Hive cannot store.
 
     Args:
         field: The column.
 
     Raises:
-        SchemaMismatch: Its type cannot be stored; the message names the column.
+        SchemaMismatch: The column cannot be stored; the message names it.
     """
-    check_levels(field)
-    check_zones(field)
+    check_nesting(field)
+    check_time_zones(field)
     try:
         hive_type(field.type)
-        _no_inner_dictionary(field.type, top=True)
+        _reject_inner_dictionary(field.type, top=True)
     except SchemaMismatch as error:
         raise SchemaMismatch(
             f"column {field.name!r} ({field.type}) cannot be stored: {error}"
@@ -194,11 +204,11 @@ def check_storable(field: AnyField) -> None:
 
 
 def to_physical(table: pa.Table, columns: Sequence[Column] | None = None) -> PhysicalTable:
-    """Give a table the types that are written.
+    """Convert a frame to the physical types of its file.
 
     Args:
-        table: The frame's table, without partition keys.
-        columns: The table's columns where the table may have wider types.
+        table: The frame, without partition keys.
+        columns: As for `physical_schema`.
 
     Returns:
         The table to write, and whether its timestamps need INT96.
@@ -218,7 +228,14 @@ def to_physical(table: pa.Table, columns: Sequence[Column] | None = None) -> Phy
 
 
 def units_of(columns: Iterable[Column]) -> dict[str, str]:
-    """The unit of durations and times of day in the files of a table's columns, by name in lower case, where it is told."""
+    """Return the units of durations and times of day in files, by column.
+
+    Args:
+        columns: The table's columns.
+
+    Returns:
+        The known units by name in lower case.
+    """
     return {
         column.name.lower(): column.kind.marks.unit for column in columns if column.kind.marks.unit
     }
@@ -230,40 +247,41 @@ def convert(
     fine: pa.Schema,
     units: Mapping[str, str] = MappingProxyType({}),
 ) -> PhysicalTable:
-    """As `to_physical`, with the two possible schemas at hand.
+    """Convert a frame as `to_physical` does, given the two possible schemas.
 
     Args:
-        table: The frame's table.
-        coarse: The files' schema with microseconds.
+        table: The frame, without partition keys.
+        coarse: The files' schema with timestamps in microseconds.
         fine: The files' schema with INT96.
-        units: The units of durations and times of day in files, where they are not microseconds.
+        units: The units of durations and times of day in files by column in lower case; default:
+            microseconds.
 
     Returns:
         The table to write.
     """
     if coarse.equals(fine):
-        return PhysicalTable(_converted(table, coarse, units), int96=False)
+        return PhysicalTable(_table_to_physical(table, coarse, units), int96=False)
     try:
-        return PhysicalTable(_converted(table, coarse, units, strict=True), int96=False)
+        return PhysicalTable(_table_to_physical(table, coarse, units, strict=True), int96=False)
     except pa.ArrowInvalid:
-        made = _converted(table, fine, units)
+        made = _table_to_physical(table, fine, units)
         _check_int96(made)
         return PhysicalTable(made, int96=True)
 
 
 def from_physical(table: pa.Table, logical: LogicalSchema) -> pa.Table:
-    """Give a table as read from files the types that the frame had.
+    """Convert a table that was read from files back to the types of the frame.
 
     Args:
-        table: The columns read, keys included, named in lower case; any order, and more than
-            needed.
-        logical: What the frame was.
+        table: The columns read, including partition keys, under their names in files; in any
+            order, and possibly more than needed.
+        logical: The frame's schema.
 
     Returns:
-        The frame's table: every column of ``logical`` that ``table`` has, in its order.
+        The frame: every column of ``logical`` that ``table`` has, in the order of ``logical``.
 
     Raises:
-        InconsistentBatch: A column's type or values are not what the frame can have had.
+        InconsistentBatch: A column's type or values do not fit the frame's schema.
 
     Example:
         >>> logical = LogicalSchema(pa.schema([("T", pa.duration("s"))]))
@@ -274,81 +292,79 @@ def from_physical(table: pa.Table, logical: LogicalSchema) -> pa.Table:
     fields: list[AnyField] = []
     columns: list[AnyColumn] = []
     for field in logical.schema:
-        position = there.get(file_name(field, apart=logical.apart))
+        position = there.get(file_name(field, open_names=logical.open_names))
         if position is None:
             continue
         fields.append(field)
-        columns.append(restored_column(table.column(position), field, logical))
+        columns.append(column_from_physical(table.column(position), field, logical))
     if not fields:
         return table.select([])
     return pa.Table.from_arrays(columns, schema=schema_of(fields, logical.schema.metadata))
 
 
-def restored_column(column: AnyColumn, field: AnyField, logical: LogicalSchema) -> AnyColumn:
-    """Give one column as read from files the type that it had in the frame; see `from_physical`."""
+def column_from_physical(column: AnyColumn, field: AnyField, logical: LogicalSchema) -> AnyColumn:
+    """Convert one column back to its type in the frame; see `from_physical`."""
     unit = logical.unit(field.name)
     try:
         if isinstance(field.type, pa.DictionaryType):
-            return _encoded(column, field.type, logical.dictionaries[field.name], unit)
+            return _encode_categories(column, field.type, logical.dictionaries[field.name], unit)
         if column.type == field.type and not types.is_nested(field.type):
             return column
-        return _by_chunk(column, field.type, partial(to_restored, unit=unit))
+        return convert_chunks(column, field.type, partial(from_physical_array, unit=unit))
     except (pa.ArrowException, KeyError) as error:
         raise InconsistentBatch(
-            f"column {field.name!r} was {field.type} when it was stored and the files have"
-            f" {column.type} that does not fit it ({error}): they are not the files that were"
+            f"column {field.name!r} was {field.type} when it was stored, and the files have"
+            f" {column.type}, which does not fit ({error}): they are not the files that were"
             " written"
         ) from error
 
 
-def _converted(
+def _table_to_physical(
     table: pa.Table, schema: pa.Schema, units: Mapping[str, str], *, strict: bool = False
 ) -> pa.Table:
     columns = []
     for column, field, target in zip(table.columns, table.schema, schema, strict=True):
         unit = units.get(field.name.lower(), _FINEST)
         try:
-            columns.append(_written(column, target.type, unit))
+            columns.append(_column_to_physical(column, target.type, unit))
         except pa.ArrowException as error:
             if strict and isinstance(error, pa.ArrowInvalid):
                 raise
-            raise refused_times(field.name, field.type, unit) or SchemaMismatch(
+            raise time_out_of_range(field.name, field.type, unit) or SchemaMismatch(
                 f"column {field.name!r} ({field.type}) has a value that cannot be stored as"
                 f" {target.type} ({error}): convert the column first"
             ) from error
     return pa.Table.from_arrays(columns, names=schema.names)
 
 
-def _written(column: AnyColumn, target: AnyType, unit: str) -> AnyColumn:
+def _column_to_physical(column: AnyColumn, target: AnyType, unit: str) -> AnyColumn:
     source: Any = column.type
     if source == target or (
-        target in (pa.string(), pa.binary()) and _SAME.get(source) == target and _wide(source)
+        target in (pa.string(), pa.binary())
+        and _PHYSICAL.get(source) == target
+        and _is_large(source)
     ):
         return column
     if (
         types.is_dictionary(source)
         and target == pa.string()
         and source.value_type in (pa.string(), pa.large_string())
-        # Parquet would be given every value of the dictionary, used or not.
+        # Parquet stores every value of the dictionary, used or not.
         and all(len(chunk.dictionary) <= len(chunk) for chunk in column.chunks)
     ):
         return column
-    return _by_chunk(column, target, partial(to_stored, unit=unit))
+    return convert_chunks(column, target, partial(to_physical_array, unit=unit))
 
 
-def _wide(source: AnyType) -> bool:
-    """Whether the writer takes the type as it is and makes the same file of it."""
+def _is_large(source: AnyType) -> bool:
+    """Return whether the writer accepts the type as it is, with the same file as result."""
     return source in (pa.large_string(), pa.large_binary())
 
 
-def _by_chunk(
-    column: AnyColumn, target: AnyType, change: Callable[[AnyArray, AnyType], AnyArray]
+def _encode_categories(
+    column: AnyColumn, wanted: AnyType, dictionary: AnyArray, unit: str
 ) -> AnyColumn:
-    return pa.chunked_array([change(chunk, target) for chunk in column.chunks], type=target)
-
-
-def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray, unit: str) -> AnyColumn:
-    """Give a column of values the codes that they have in a dictionary; they are compared as the file's type."""
+    """Encode a column by a given dictionary; values are compared in the file's type."""
     if types.is_null(dictionary.type) or column.null_count == len(column):
         codes: Any = pa.nulls(len(column), wanted.index_type)
         return pa.chunked_array(
@@ -357,12 +373,14 @@ def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray, unit: str
     if types.is_dictionary(column.type):
         if column.num_chunks > _FEW_CHUNKS:
             column = pa.chunked_array([column.unify_dictionaries().combine_chunks()])
-        chunks = [_recoded(chunk, dictionary, unit) for chunk in column.chunks]
+        chunks = [_codes_in(chunk, dictionary, unit) for chunk in column.chunks]
     else:
-        found: AnyColumn = pc.index_in(column, value_set=to_stored(dictionary, column.type, unit))
+        found: AnyColumn = pc.index_in(
+            column, value_set=to_physical_array(dictionary, column.type, unit)
+        )
         chunks = found.chunks
     if sum(chunk.null_count for chunk in chunks) != column.null_count:
-        raise pa.ArrowInvalid("a value is none of the column's categories")
+        raise pa.ArrowInvalid("a value is not one of the column's categories")
     made: list[AnyArray] = [
         pa.DictionaryArray.from_arrays(
             codes.cast(wanted.index_type), dictionary, ordered=wanted.ordered
@@ -372,18 +390,16 @@ def _encoded(column: AnyColumn, wanted: AnyType, dictionary: AnyArray, unit: str
     return pa.chunked_array(made)
 
 
-def _recoded(chunk: AnyArray, dictionary: AnyArray, unit: str) -> AnyArray:
-    """The codes of a chunk in another dictionary than its own."""
-    own = to_stored(dictionary, chunk.dictionary.type, unit)
-    if own[: len(chunk.dictionary)].equals(
-        chunk.dictionary
-    ):  # as a file has it that was written with this dictionary
+def _codes_in(chunk: AnyArray, dictionary: AnyArray, unit: str) -> AnyArray:
+    """Return the codes of a dictionary chunk in another dictionary."""
+    own = to_physical_array(dictionary, chunk.dictionary.type, unit)
+    if own[: len(chunk.dictionary)].equals(chunk.dictionary):  # written with this dictionary
         return chunk.indices
     return pc.index_in(chunk.dictionary, value_set=own).take(chunk.indices)
 
 
 def _check_int96(table: pa.Table) -> None:
-    """Refuse a timestamp that INT96 cannot be read back from: readers make nanoseconds of it, 1677 to 2262."""
+    """Reject timestamps out of range for INT96, which is read as nanoseconds: 1677 to 2262."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind: Any = column.type
         if types.is_timestamp(kind) and kind.unit != "ns":
@@ -392,13 +408,12 @@ def _check_int96(table: pa.Table) -> None:
             except pa.ArrowInvalid as error:
                 raise SchemaMismatch(
                     f"column {name!r} has a time outside the years 1678 to 2261, and another column"
-                    " has times finer than a microsecond; Parquet files that Hive and Spark read"
-                    " cannot hold both: round the finer column to microseconds, as with"
-                    ' .dt.floor("us")'
+                    " has times finer than a microsecond. Parquet files for Hive and Spark cannot"
+                    ' hold both: round the finer column to microseconds, as with .dt.floor("us")'
                 ) from error
 
 
-def _no_inner_dictionary(kind: Any, *, top: bool = False) -> None:
+def _reject_inner_dictionary(kind: Any, *, top: bool = False) -> None:
     if types.is_dictionary(kind):
         if not top:
             raise SchemaMismatch(
@@ -408,10 +423,10 @@ def _no_inner_dictionary(kind: Any, *, top: bool = False) -> None:
             raise SchemaMismatch("its categories are nested values: convert it to plain values")
         return
     if is_list(kind) or types.is_run_end_encoded(kind):
-        _no_inner_dictionary(kind.value_type)
+        _reject_inner_dictionary(kind.value_type)
     elif types.is_map(kind):
-        _no_inner_dictionary(kind.key_type)
-        _no_inner_dictionary(kind.item_type)
+        _reject_inner_dictionary(kind.key_type)
+        _reject_inner_dictionary(kind.item_type)
     elif types.is_struct(kind):
         for i in range(kind.num_fields):
-            _no_inner_dictionary(kind.field(i).type)
+            _reject_inner_dictionary(kind.field(i).type)

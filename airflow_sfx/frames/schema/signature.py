@@ -1,4 +1,4 @@
-"""What a load gives beside the rows, in words that are equal where it is the same: for whoever compares two frames."""
+"""The signature of a loaded frame: a description of all but its rows, to compare two frames."""
 
 from __future__ import annotations
 
@@ -14,84 +14,83 @@ from pyarrow import types
 
 from airflow_sfx.core.serde import compact
 from airflow_sfx.frames._typing import AnyType
-from airflow_sfx.frames.pandas.frame import memory_of
-from airflow_sfx.frames.pandas.objects import Spec
-from airflow_sfx.frames.schema.kinds import parts_of
-from airflow_sfx.frames.types.hive import is_list
+from airflow_sfx.frames.pandas.metadata import Spec, column_specs, pandas_metadata_of
+from airflow_sfx.frames.schema.kinds import kinds_by_path
+from airflow_sfx.frames.types.families import is_list
 from airflow_sfx.frames.types.logical import LogicalSchema
 
-_SHOWN = 6
-_LONGEST = 200
+_LISTED_VALUES = 6
+_MAX_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a load gives beside the rows.
+class Signature:
+    """A description of a loaded frame; equal for frames that differ in their rows only.
 
     Args:
-        names: The columns' names by the names in lower case, in the frame's order.
-        meanings: What each column is, by the names in lower case: its logical type, and pandas'
-            dtype where another one is meant than the type has by itself. Units of time, zones,
-            frequencies, kinds of null and categories are part of it, also the order of those that
-            have one. The widths of offsets and codes are not.
-        beside: What the frame has beside its columns: pandas' index, the name of the columns' axis,
-            attrs.
+        names: The names of the columns by their names in lower case, in the frame's order.
+        columns: The description of each column by its name in lower case: its logical type, and
+            its pandas dtype if that is not the default of the type. Units, time zones,
+            frequencies, kinds of null, and categories with their order are included; the widths of
+            offsets and codes are not.
+        extras: What the frame has besides its columns: the index, the name of the columns' axis,
+            and ``attrs``.
 
     Example:
-        >>> look = Look.of(pa.table({"At": pa.array([0], pa.timestamp("s", "Asia/Tokyo")), "s": ["a"]}))
-        >>> look.meanings
+        >>> times = pa.array([0], pa.timestamp("s", "Asia/Tokyo"))
+        >>> Signature.of(pa.table({"At": times, "s": ["a"]})).columns
         {'at': 'timestamp[s, tz=Asia/Tokyo]', 's': 'string'}
     """
 
     names: Mapping[str, str]
-    meanings: Mapping[str, str]
-    beside: str
+    columns: Mapping[str, str]
+    extras: str
 
     @classmethod
-    def of(cls, table: pa.Table) -> Look:
-        """The look of a frame that was loaded as Arrow."""
+    def of(cls, table: pa.Table) -> Signature:
+        """Describe a frame that was loaded as Arrow."""
         logical = LogicalSchema.of(table)
-        memory = memory_of(table.schema)
-        records: Mapping[str, Spec] = (memory or {}).get("columns", {})
+        pandas_metadata = pandas_metadata_of(table.schema)
+        specs = column_specs(table.schema)
         return cls(
             {name.lower(): name for name in table.column_names},
             {
-                name.lower(): _meaning(logical, name, records.get(name))
+                name.lower(): _describe_column(logical, name, specs.get(name))
                 for name in table.column_names
             },
-            _beside(table.schema, memory),
+            _extras(table.schema, pandas_metadata),
         )
 
 
 def shortened(text: str) -> str:
-    """A text that is shown to people: the beginning of a long one, and what tells it from others that begin so."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({_digest(text)})"
+    """Shorten a long text for display, with a digest that keeps different texts distinct."""
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}… ({_digest(text)})"
 
 
-def _meaning(logical: LogicalSchema, name: str, record: Spec | None) -> str:
+def _describe_column(logical: LogicalSchema, name: str, spec: Spec | None) -> str:
     kind: Any = logical.schema.field(name).type
-    own = parts_of(kind, record).get("")
+    own = kinds_by_path(kind, spec).get("")
     if types.is_dictionary(kind):
         categories = [str(value) for value in logical.dictionaries[name]]
-        told = (
+        found = (
             f", ordered: {_listed(categories, ' < ')}"
             if kind.ordered
             else f": {_listed(sorted(categories), ', ')}"
         )
-        values = _text(kind.value_type) if own is None or own in _TOLD else own
-        text = f"category of {values}{told}"
+        values = _type_text(kind.value_type) if own is None or own in _IN_ARROW_TYPE else own
+        text = f"category of {values}{found}"
     else:
-        plain = _text(kind)
-        text = plain if own is None or own in _TOLD else f"{own} as {plain}"
-    flavour = _flavour(record)
-    return shortened(f"{text} ({flavour})" if flavour else text)
+        plain = _type_text(kind)
+        text = plain if own is None or own in _IN_ARROW_TYPE else f"{own} as {plain}"
+    dtype_text = _describe_dtype(spec)
+    return shortened(f"{text} ({dtype_text})" if dtype_text else text)
 
 
-def _flavour(record: Spec | None) -> str:  # noqa: PLR0911  a table of records
-    """As what pandas has a column, where that is not what it makes of the type by itself."""
-    match record:
+def _describe_dtype(spec: Spec | None) -> str:  # noqa: PLR0911  a table of specs
+    """Describe a column's pandas dtype, or return an empty text for the default of its type."""
+    match spec:
         case {"kind": "category" | "interval", "values": inner}:
-            return _flavour(inner)
+            return _describe_dtype(inner)
         case {"kind": "empty", "dtype": dtype}:
             return f"{dtype} without values"
         case {"kind": "masked"}:
@@ -102,35 +101,38 @@ def _flavour(record: Spec | None) -> str:  # noqa: PLR0911  a table of records
             return f"{storage}, null is {null}"
         case {"kind": "object", "type": _, "of": of, "null": null, **more}:
             return f"objects of {of}, null is {null}{f', {compact(more)}' if more else ''}"
-    return ""  # the type, or the period or interval that it is, says it all
+    return ""  # the type determines it, or the period or interval
 
 
-def _beside(schema: pa.Schema, memory: Mapping[str, Any] | None) -> str:
-    if memory is not None:
-        told = {name: value for name, value in sorted(memory.items()) if name != "columns"}
-        return compact(told) if told else ""
-    with contextlib.suppress(
-        ValueError, AttributeError
-    ):  # what another program noted is none of pandas' records
-        noted = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
-        told = {
+def _extras(schema: pa.Schema, pandas_metadata: Mapping[str, Any] | None) -> str:
+    if pandas_metadata is not None:
+        found = {
+            name: value for name, value in sorted(pandas_metadata.items()) if name != "columns"
+        }
+        return compact(found) if found else ""
+    # pandas' own metadata, unless another program wrote something there that is not.
+    with contextlib.suppress(ValueError, AttributeError):
+        metadata = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        found = {
             name: value
-            for name, value in noted.items()
+            for name, value in metadata.items()
             if name not in ("creator", "pandas_version")
         }
-        return compact(told) if told else ""
+        return compact(found) if found else ""
     return ""
 
 
-_TOLD = frozenset({"duration", "time of day", "timestamp with time zone", "uint64", "open"})
-"""What Arrow's own type says, too."""
+_IN_ARROW_TYPE = frozenset(
+    {"duration", "time of day", "timestamp with time zone", "uint64", "open"}
+)
+"""Kinds that the Arrow type already determines."""
 
 
-def _text(kind: AnyType) -> str:  # noqa: PLR0911  a table of types, in order
+def _type_text(kind: AnyType) -> str:  # noqa: PLR0911  a table of types, in order
     if isinstance(kind, pa.BaseExtensionType):
         return str(kind)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return _text(kind.value_type)
+        return _type_text(kind.value_type)
     if types.is_large_string(kind) or types.is_string_view(kind):
         return "string"
     if (
@@ -144,18 +146,20 @@ def _text(kind: AnyType) -> str:  # noqa: PLR0911  a table of types, in order
     if types.is_date32(kind):
         return "date"
     if is_list(kind):
-        return f"list<{_text(kind.value_type)}>"
+        return f"list<{_type_text(kind.value_type)}>"
     if types.is_map(kind):
-        return f"map<{_text(kind.key_type)}, {_text(kind.item_type)}>"
+        return f"map<{_type_text(kind.key_type)}, {_type_text(kind.item_type)}>"
     if types.is_struct(kind):
-        return f"struct<{', '.join(f'{field.name}: {_text(field.type)}' for field in kind.fields)}>"
+        fields = [f"{field.name}: {_type_text(field.type)}" for field in kind.fields]
+        return f"struct<{', '.join(fields)}>"
     return str(kind)
 
 
 def _listed(values: Sequence[str], between: str) -> str:
-    if len(values) <= _SHOWN:
+    if len(values) <= _LISTED_VALUES:
         return between.join(values)
-    return f"{between.join(values[:_SHOWN])}{between}… ({len(values)}, {_digest(repr(values))})"
+    first = between.join(values[:_LISTED_VALUES])
+    return f"{first}{between}… ({len(values)}, {_digest(repr(values))})"
 
 
 def _digest(text: str) -> str:

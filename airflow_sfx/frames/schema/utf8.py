@@ -1,4 +1,7 @@
-"""Text that is not UTF-8: Arrow takes such bytes unseen, and whoever reads the file refuses them."""
+"""The check that text is UTF-8.
+
+Arrow accepts other bytes unchecked and writes them to files, which readers then reject.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames._typing import AnyArray, AnyType
-from airflow_sfx.frames.schema.kinds import leaves
-from airflow_sfx.frames.types.limits import check_levels
+from airflow_sfx.frames.types.limits import check_nesting
+from airflow_sfx.frames.types.nested import leaves
 
 _BINARY: dict[pa.DataType, pa.DataType] = {
     pa.string(): pa.binary(),
@@ -22,29 +25,29 @@ _LAST_ASCII = 0x7F
 
 
 def check_texts(table: pa.Table) -> None:
-    """Refuse text that is not UTF-8, at any depth.
+    """Reject text that is not UTF-8, at any depth.
 
     Args:
         table: The frame.
 
     Raises:
-        SchemaMismatch: There is some, or a column is nested too deeply; the message names the
-            column.
+        SchemaMismatch: A text is not UTF-8, or a column is nested too deeply; the message names
+            the column.
 
     Example:
         >>> check_texts(pa.table({"s": ["ä", None]}))
     """
     for field, column in zip(table.schema, table.columns, strict=True):
-        check_levels(field)
+        check_nesting(field)
         for chunk in column.chunks:
             for leaf in leaves(
                 chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk, _is_text
             ):
                 if not _is_utf8(leaf):
                     raise SchemaMismatch(
-                        f"column {field.name!r} has text that is not UTF-8, as which files have all"
-                        f" text: {_first_other(leaf)!r:.80}. Decode it from its own encoding first,"
-                        " or store it as binary"
+                        f"column {field.name!r} has text that is not UTF-8:"
+                        f" {_first_invalid(leaf)!r:.80}. Decode it from its own encoding, or store"
+                        " it as binary"
                     )
 
 
@@ -53,8 +56,8 @@ def _is_text(kind: AnyType) -> bool:
 
 
 def _is_utf8(leaf: AnyArray) -> bool:
-    """Whether all text of an array is UTF-8. Arrow looks at it in this cast, which copies nothing."""
-    if _is_ascii(leaf):  # as most text is, and a tenth of the work
+    """Return whether all text of an array is UTF-8; Arrow checks it in a cast, without a copy."""
+    if _is_ascii(leaf):  # true of most text, and ten times faster
         return True
     try:
         leaf.cast(_BINARY[leaf.type]).cast(leaf.type)
@@ -64,7 +67,7 @@ def _is_utf8(leaf: AnyArray) -> bool:
 
 
 def _is_ascii(leaf: AnyArray) -> bool:
-    """Whether an array's bytes are all ASCII; False where that is not told at once."""
+    """Return whether an array's bytes are all ASCII; False if that takes more than one pass."""
     if leaf.type not in _OFFSETS or not len(leaf):
         return False
     _, ends, content = leaf.buffers()
@@ -75,8 +78,8 @@ def _is_ascii(leaf: AnyArray) -> bool:
     return bool(used.max(initial=0) <= _LAST_ASCII)
 
 
-def _first_other(leaf: Any) -> bytes:
-    """The first text that is not UTF-8."""
+def _first_invalid(leaf: Any) -> bytes:
+    """Return the first text that is not UTF-8, by bisection."""
     while len(leaf) > 1:
         half = len(leaf) // 2
         leaf = leaf[half:] if _is_utf8(leaf[:half]) else leaf[:half]

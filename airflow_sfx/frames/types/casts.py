@@ -1,12 +1,13 @@
-"""One Arrow array from the type it has in the frame to the type it has in the file, and back, value by value the same.
+"""Lossless casts of Arrow arrays: to the type in files, back to the frame's, and to a wider one.
 
-Arrow's own casts do most of it. They lack some (time of day to integer, anything to null, list to
-list view), read a time without a zone as local time, and pair the fields of structs by exact name;
-such steps are made here, at any depth.
+Arrow's own casts do most of the work. They lack some conversions (time of day to integer, anything
+to null, list to list view), treat a time without a zone as local time, and match struct fields by
+exact name. This module does those, at any depth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,29 +15,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from airflow_sfx.frames._typing import AnyArray, AnyType
+from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyType
 from airflow_sfx.frames.column_names import open_name, table_name
-from airflow_sfx.frames.types.hive import is_list, is_open
+from airflow_sfx.frames.types.families import is_list
+from airflow_sfx.frames.types.open_types import is_open
 
-_compute: Any = pc  # the stubs lack some of its functions
+_compute: Any = pc  # the type stubs lack some of its functions
 
 
-def to_stored(array: AnyArray, target: AnyType, unit: str = "us") -> AnyArray:  # noqa: PLR0911  a table of types, in order
+def to_physical_array(  # noqa: PLR0911
+    array: AnyArray, target: AnyType, unit: str = "us"
+) -> AnyArray:
     """Convert an array of a frame to the type in the file.
 
     Args:
         array: The array.
-        target: A type that `physical_type` gives, or one that `widen` makes of it.
+        target: A type that `physical_type` returns, or a wider one as `widen` returns it.
         unit: The unit of durations and times of day in the file; empty for the array's own.
 
     Returns:
-        The same values in that type; the same array where the types agree.
+        The same values in the target type; the same array if it has that type.
 
     Raises:
-        pyarrow.ArrowInvalid: A value does not fit.
+        pyarrow.ArrowInvalid: A value does not fit the target type.
 
     Example:
-        >>> to_stored(pa.array([1, None], pa.time32("s")), pa.int64()).to_pylist()
+        >>> to_physical_array(pa.array([1, None], pa.time32("s")), pa.int64()).to_pylist()
         [1000000, None]
     """
     source: Any = array.type
@@ -45,14 +49,14 @@ def to_stored(array: AnyArray, target: AnyType, unit: str = "us") -> AnyArray:  
     if types.is_null(source):
         return pa.nulls(len(array), target)
     if isinstance(array, pa.DictionaryArray):
-        return to_stored(array.dictionary, target, unit).take(array.indices)
+        return to_physical_array(array.dictionary, target, unit).take(array.indices)
     if isinstance(array, pa.ExtensionArray):
-        return to_stored(array.storage, target, unit)
+        return to_physical_array(array.storage, target, unit)
     if types.is_run_end_encoded(source):
-        return to_stored(_compute.run_end_decode(array), target, unit)
+        return to_physical_array(_compute.run_end_decode(array), target, unit)
     if types.is_time(source) or types.is_duration(source):
         return _numbers(array, unit or source.unit).cast(target)
-    convert = partial(to_stored, unit=unit)
+    convert = partial(to_physical_array, unit=unit)
     if is_list(source):
         return _list(_plain_list(array), target, convert)
     if types.is_map(source):
@@ -62,49 +66,50 @@ def to_stored(array: AnyArray, target: AnyType, unit: str = "us") -> AnyArray:  
     return array.cast(target)
 
 
-def to_restored(array: AnyArray, target: AnyType, unit: str = "us") -> AnyArray:  # noqa: PLR0911  likewise
-    """Convert an array of a file to the type that it had in the frame.
+def from_physical_array(  # noqa: PLR0911
+    array: AnyArray, target: AnyType, unit: str = "us"
+) -> AnyArray:
+    """Convert an array read from a file to the type that it had in the frame.
 
     Args:
-        array: The array as Parquet gives it.
-        target: The frame's type, which is not a dictionary.
+        array: The array as pyarrow reads it from Parquet.
+        target: The type in the frame; not a dictionary.
         unit: The unit of durations and times of day in the file; empty for the target's own.
 
     Returns:
-        The same values in that type; the same array where the types agree.
+        The same values in the target type; the same array if it has that type.
 
     Raises:
-        pyarrow.ArrowException: The file's type or a value does not fit, so that the file is not the
-            frame's.
+        pyarrow.ArrowException: The file's type or a value does not fit the target type, so the file
+            is not one that was written for the frame.
 
     Example:
-        >>> to_restored(pa.array([1_000_000, None]), pa.duration("s")).to_pylist()
+        >>> from_physical_array(pa.array([1_000_000, None]), pa.duration("s")).to_pylist()
         [datetime.timedelta(seconds=1), None]
     """
     source: Any = array.type
     wanted: Any = target
-    if source == target and not types.is_nested(
-        target
-    ):  # equal nested types may name their items differently
+    # Equal nested types may name their items differently.
+    if source == target and not types.is_nested(target):
         return array
     if types.is_null(target) or types.is_null(source):
         return pa.nulls(len(array), target)
     if isinstance(array, pa.DictionaryArray):
-        return to_restored(array.dictionary, target, unit).take(array.indices)
+        return from_physical_array(array.dictionary, target, unit).take(array.indices)
     if isinstance(wanted, pa.BaseExtensionType):
-        return pa.ExtensionArray.from_storage(wanted, to_restored(array, wanted.storage_type, unit))
+        return pa.ExtensionArray.from_storage(
+            wanted, from_physical_array(array, wanted.storage_type, unit)
+        )
     if types.is_run_end_encoded(target):
-        values = to_restored(array, wanted.value_type, unit)
+        values = from_physical_array(array, wanted.value_type, unit)
         return _compute.run_end_encode(values, run_end_type=wanted.run_end_type)
     if types.is_time(target) or types.is_duration(target):
         return _times(array, wanted, unit or wanted.unit)
     if types.is_timestamp(target) and types.is_timestamp(source):
-        if (
-            wanted.tz is not None and source.tz is None
-        ):  # INT96 says no zone; what was written is UTC
+        if wanted.tz is not None and source.tz is None:  # INT96 has no zone; files are in UTC
             array = array.view(pa.timestamp(source.unit, "UTC"))
         return array.cast(target)
-    convert = partial(to_restored, unit=unit)
+    convert = partial(from_physical_array, unit=unit)
     if is_list(target):
         return _to_list(array, wanted, convert)
     if types.is_map(target):
@@ -114,21 +119,22 @@ def to_restored(array: AnyArray, target: AnyType, unit: str = "us") -> AnyArray:
     return array.cast(target)
 
 
-def to_wider(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911  likewise
-    """Convert an array of a batch to the type that it has in a frame of several batches.
+def widen_array(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911
+    """Convert an array of one batch to the wider type of a frame of several batches.
 
     Args:
-        array: The array, with the type of its own batch.
+        array: The array, with the type of its batch.
         target: A type that holds its values.
 
     Returns:
-        The same values in that type; nulls in the fields of structs that it lacks.
+        The same values in the target type; null in struct fields that the array does not have.
 
     Raises:
-        pyarrow.ArrowException: A value does not fit.
+        pyarrow.ArrowException: A value does not fit the target type.
 
     Example:
-        >>> to_wider(pa.array([[5]], pa.list_(pa.duration("s"))), pa.list_(pa.duration("us"))).type
+        >>> seconds = pa.array([[5]], pa.list_(pa.duration("s")))
+        >>> widen_array(seconds, pa.list_(pa.duration("us"))).type
         ListType(list<item: duration[us]>)
     """
     source: Any = array.type
@@ -138,30 +144,48 @@ def to_wider(array: AnyArray, target: AnyType) -> AnyArray:  # noqa: PLR0911  li
     if types.is_null(source):
         return pa.nulls(len(array), target)
     if isinstance(array, pa.DictionaryArray):
-        return to_wider(
-            array.dictionary.take(array.indices), target
-        )  # a value without rows may not fit
+        # Only values that occur in rows: unused ones may not fit the target type.
+        return widen_array(array.dictionary.take(array.indices), target)
     if types.is_run_end_encoded(source):
-        return to_wider(_compute.run_end_decode(array), target)
+        return widen_array(_compute.run_end_decode(array), target)
     if isinstance(array, pa.ExtensionArray):
-        return to_wider(array.storage, target)
+        return widen_array(array.storage, target)
     if is_list(source) and is_list(target):
-        return _to_list(_plain_list(array), wanted, to_wider)
+        return _to_list(_plain_list(array), wanted, widen_array)
     if types.is_map(source) and types.is_map(target):
-        return _map(array, wanted, to_wider)
+        return _map(array, wanted, widen_array)
     if types.is_struct(source) and types.is_struct(target):
-        return _struct(array, wanted, to_wider)
+        return _struct(array, wanted, widen_array)
     if types.is_integer(source) and types.is_decimal(target):
-        return array.cast(pa.decimal128(20, 0)).cast(
-            target
-        )  # Arrow asks for 19 digits for every whole number
+        # Arrow requires 19 digits of the target for any integer.
+        return array.cast(pa.decimal128(20, 0)).cast(target)
     if types.is_decimal(source) and types.is_floating(target):
-        return array.cast(pa.string()).cast(target)  # of which Arrow's own cast rounds the last bit
+        return array.cast(pa.string()).cast(target)  # Arrow's own cast may be off by the last bit
     return array.cast(target)
 
 
+def convert_chunks(
+    column: AnyColumn, target: AnyType, convert: Callable[[AnyArray, AnyType], AnyArray]
+) -> AnyColumn:
+    """Convert a column chunk by chunk.
+
+    Args:
+        column: The column.
+        target: The type to convert to.
+        convert: Converts one array, such as `widen_array`.
+
+    Returns:
+        The converted column.
+
+    Example:
+        >>> convert_chunks(pa.chunked_array([[1], [2]]), pa.float64(), widen_array).to_pylist()
+        [1.0, 2.0]
+    """
+    return pa.chunked_array([convert(chunk, target) for chunk in column.chunks], type=target)
+
+
 def _numbers(array: Any, unit: Any) -> Any:
-    """Durations or times of day as integers that count a unit."""
+    """Convert durations or times of day to integers in a unit."""
     kind: Any = array.type
     if types.is_duration(kind):
         return array.cast(pa.duration(unit)).view(pa.int64())
@@ -171,7 +195,7 @@ def _numbers(array: Any, unit: Any) -> Any:
 
 
 def _times(array: Any, target: Any, unit: Any) -> Any:
-    """Integers that count a unit as durations or times of day."""
+    """Convert integers in a unit to durations or times of day."""
     if types.is_duration(target):
         return array.cast(pa.int64()).view(pa.duration(unit)).cast(target)
     if unit in ("s", "ms"):
@@ -180,7 +204,10 @@ def _times(array: Any, target: Any, unit: Any) -> Any:
 
 
 def _plain_list(array: Any) -> Any:
-    """Make any list array a plain one. Arrow's cast from a list view can give wrong offsets, so they are made here."""
+    """Convert any list array to a plain list array.
+
+    The offsets are computed here, as Arrow's cast from a list view can return wrong ones.
+    """
     if types.is_list(array.type):
         return array
     offsets = _offsets(array, pa.int32())

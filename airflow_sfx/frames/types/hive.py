@@ -1,4 +1,4 @@
-"""Arrow types as Hive types, and back: what the metastore's columns and partition keys say."""
+"""Arrow types to Hive types of columns and partition keys, and back."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.frames._typing import AnyType
-from airflow_sfx.frames.types.limits import check_levels, check_type_text
+from airflow_sfx.frames.types.families import is_list
+from airflow_sfx.frames.types.limits import check_nesting, check_type_text
 
 MAX_DECIMAL_DIGITS = 38
-"""Hive's, Spark's and Trino's decimals have at most so many digits."""
+"""The precision limit of decimals in Hive, Spark and Trino."""
 
-_STRUCT_FIELD = re.compile(r"[\w$]+")  # what Hive's own type parser reads as a name without quoting
+_STRUCT_FIELD = re.compile(r"[\w$]+")  # a name that Hive's type parser reads unquoted
 _SIMPLE: dict[pa.DataType, str] = {
-    pa.null(): "string",  # a column that never held anything: Hive 2 cannot store its own "void"
+    pa.null(): "string",  # an open column: Hive 2 cannot store its own "void"
     pa.bool_(): "boolean",
     pa.int8(): "tinyint",
     pa.int16(): "smallint",
@@ -58,16 +59,16 @@ _KEYS = ("string", "tinyint", "smallint", "int", "bigint", "date", "boolean", "t
 
 
 def hive_type(arrow: AnyType) -> str:  # noqa: PLR0911  a table of types, in order
-    """The Hive type of a column.
+    """Return the Hive type of a column.
 
     Args:
         arrow: The column's Arrow type.
 
     Returns:
-        The Hive type, which is also that of the Parquet files.
+        The Hive type, which the column also has in Parquet files.
 
     Raises:
-        SchemaMismatch: Hive has no such type.
+        SchemaMismatch: Hive has no type for it.
 
     Example:
         >>> hive_type(pa.struct([("when", pa.timestamp("ns")), ("tags", pa.list_(pa.string()))]))
@@ -95,66 +96,23 @@ def hive_type(arrow: AnyType) -> str:  # noqa: PLR0911  a table of types, in ord
     if isinstance(arrow, pa.StructType):
         return f"struct<{','.join(_hive_fields(arrow))}>"
     raise SchemaMismatch(
-        f"Arrow's type {arrow} has no counterpart in Hive and Parquet: convert it to a plain type"
+        f"the Arrow type {arrow} has no equivalent in Hive and Parquet: convert it to a plain type"
         " first"
     )
 
 
-def is_list(arrow: AnyType) -> bool:
-    """Whether a type is one of Arrow's list types (maps are not)."""
-    return (
-        types.is_list(arrow)
-        or types.is_large_list(arrow)
-        or types.is_fixed_size_list(arrow)
-        or types.is_list_view(arrow)
-        or types.is_large_list_view(arrow)
-    )
-
-
-def is_open(arrow: AnyType) -> bool:
-    """Whether a type says nothing yet of values that are to come: nulls, lists of nulls, a struct of nothing else.
-
-    Example:
-        >>> is_open(pa.list_(pa.null())), is_open(pa.struct([("a", pa.null()), ("b", pa.int8())]))
-        (True, False)
-    """
-    if types.is_null(arrow):
-        return True
-    if types.is_dictionary(arrow) or types.is_run_end_encoded(arrow) or is_list(arrow):
-        return is_open(arrow.value_type)
-    if types.is_map(arrow):
-        return is_open(arrow.key_type) or is_open(arrow.item_type)
-    return (
-        types.is_struct(arrow)
-        and arrow.num_fields > 0
-        and all(is_open(field.type) for field in arrow.fields)
-    )
-
-
-def only_nulls(arrow: AnyType) -> bool:
-    """Whether a type has no values but null: null itself, and categories or runs of it.
-
-    Example:
-        >>> only_nulls(pa.dictionary(pa.int8(), pa.null())), only_nulls(pa.list_(pa.null()))
-        (True, False)
-    """
-    if types.is_dictionary(arrow) or types.is_run_end_encoded(arrow):
-        return only_nulls(arrow.value_type)
-    return types.is_null(arrow)
-
-
 def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
-    """The Hive columns of a frame.
+    """Return the Hive columns of a frame.
 
     Args:
         schema: The frame's Arrow schema.
 
     Returns:
-        One column a field, in order.
+        One column per field, in order.
 
     Raises:
-        SchemaMismatch: A column has a type that Hive does not know, or has no room for; the message
-            names the column.
+        SchemaMismatch: Hive has no type for a column, or the type is too long; the message names
+            the column.
 
     Example:
         >>> columns_of(pa.schema([("price", pa.float64())]))
@@ -162,7 +120,7 @@ def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
     """
     columns = []
     for field in schema:
-        check_levels(field)
+        check_nesting(field)
         try:
             columns.append(Column(field.name, check_type_text(field.name, hive_type(field.type))))
         except SchemaMismatch as error:
@@ -173,7 +131,7 @@ def columns_of(schema: pa.Schema) -> tuple[Column, ...]:
 
 
 def arrow_type(hive: str) -> pa.DataType:
-    """The Arrow type of a Hive type, as it is in Parquet files.
+    """Parse a Hive type to the Arrow type that it has in Parquet files.
 
     Args:
         hive: The Hive type.
@@ -182,7 +140,7 @@ def arrow_type(hive: str) -> pa.DataType:
         The Arrow type.
 
     Raises:
-        SchemaMismatch: The text is not a Hive type that this package reads.
+        SchemaMismatch: The text is not a supported Hive type.
 
     Example:
         >>> arrow_type("array<struct<a:int,b:decimal(5,2)>>")
@@ -195,7 +153,7 @@ def arrow_type(hive: str) -> pa.DataType:
 
 
 def key_type_of(arrow: AnyType) -> str:
-    """The Hive type of a partition key that is made of a column.
+    """Return the Hive type of a partition key that is made from a column.
 
     Args:
         arrow: The column's Arrow type.
@@ -204,7 +162,7 @@ def key_type_of(arrow: AnyType) -> str:
         string, tinyint, smallint, int, bigint, date, boolean or timestamp.
 
     Raises:
-        SchemaMismatch: Values of that type cannot name a partition.
+        SchemaMismatch: The type cannot be a partition key's.
 
     Example:
         >>> key_type_of(pa.dictionary(pa.int8(), pa.string())), key_type_of(pa.date32())
@@ -218,8 +176,8 @@ def key_type_of(arrow: AnyType) -> str:
         )
     if types.is_timestamp(arrow) and arrow.tz is not None:
         raise SchemaMismatch(
-            f"a column of type {arrow} cannot be a partition key, since Hive's keys have no time"
-            " zone: make the key a date or a text"
+            f"a column of type {arrow} cannot be a partition key, since Hive's partition keys have"
+            " no time zone: use a date or text"
         )
     if not (types.is_null(arrow) or types.is_time(arrow) or types.is_duration(arrow)):
         try:
@@ -235,7 +193,7 @@ def key_type_of(arrow: AnyType) -> str:
 
 
 def arrow_type_of_key(hive: str) -> pa.DataType:
-    """The Arrow type that a partition key's values are read back as.
+    """Return the Arrow type of a partition key's values when they are loaded.
 
     Args:
         hive: The key's Hive type.
@@ -244,7 +202,7 @@ def arrow_type_of_key(hive: str) -> pa.DataType:
         The Arrow type.
 
     Raises:
-        SchemaMismatch: A partition key cannot have that type.
+        SchemaMismatch: The type cannot be a partition key's.
 
     Example:
         >>> arrow_type_of_key("date")
@@ -260,8 +218,8 @@ def arrow_type_of_key(hive: str) -> pa.DataType:
 def _hive_decimal(arrow: Any) -> str:
     if arrow.precision > MAX_DECIMAL_DIGITS or not 0 <= arrow.scale <= arrow.precision:
         raise SchemaMismatch(
-            f"{arrow} is no decimal of Hive, which has at most {MAX_DECIMAL_DIGITS} digits and a"
-            " scale from 0 to that: round the values or store them as text"
+            f"{arrow} exceeds Hive's decimals, which have up to {MAX_DECIMAL_DIGITS} digits and a"
+            " scale from 0 to their precision: round the values, or store them as text"
         )
     return f"decimal({arrow.precision},{arrow.scale})"
 
@@ -270,24 +228,24 @@ def _hive_fields(arrow: pa.StructType) -> list[str]:
     fields = [arrow.field(i) for i in range(arrow.num_fields)]
     if not fields:
         raise SchemaMismatch(
-            "a struct without fields (an empty dictionary) cannot be written as Parquet: store it"
+            "a struct without fields (an empty dictionary) cannot be written to Parquet: store it"
             " as text"
         )
     if len({field.name.lower() for field in fields}) != len(fields):
         raise SchemaMismatch(
-            f"the fields of {arrow} have equal names for Hive, which ignores case: rename one"
+            f"two fields of {arrow} have the same name in Hive, which ignores case: rename one"
         )
     for field in fields:
         if not _STRUCT_FIELD.fullmatch(field.name):
             raise SchemaMismatch(
                 f"Hive cannot read the name of the struct field {field.name!r}: use letters, digits"
-                " and underscores"
+                " and underscores only"
             )
     return [f"{field.name}:{hive_type(field.type)}" for field in fields]
 
 
 def _parse(text: str, whole: str) -> tuple[pa.DataType, str]:
-    """Read one type from the front of a text; give back what is left."""
+    """Parse one type at the start of a text, and return the rest of the text."""
     word = re.match(r"[a-z_]+", text, re.IGNORECASE)
     if word is None:
         raise _unreadable(whole)
@@ -346,6 +304,6 @@ def _expect(char: str, rest: str, whole: str) -> str:
 
 def _unreadable(hive: str) -> SchemaMismatch:
     return SchemaMismatch(
-        f"{hive!r} is not a Hive type that frames have: the table's column was declared by"
-        " something else"
+        f"{hive!r} is not a Hive type that frames can have: the column was declared by another"
+        " engine"
     )

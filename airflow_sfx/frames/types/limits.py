@@ -1,4 +1,4 @@
-"""How deep and how wide a nested column may be, and in which time zones, so that whatever reads tables reads it."""
+"""Limits of columns that all readers support: nesting, length of the Hive type, time zones."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames._typing import AnyField
 
 MAX_LEVELS = 24
-"""How many lists, maps and structs a column may have inside one another.
+"""How many lists, maps and structs a column may nest.
 
-Arrow's own messages end at 64 levels, of which a map takes two, and pyarrow reads no Parquet file
-of more than 100, of which lists and maps take two: from 32 on one of them fails.
+Arrow IPC supports 64 levels, and a map counts as two. pyarrow reads Parquet files of up to 100
+levels, and a list or map counts as two. One of them fails from 32 levels on.
 """
 MAX_TYPE_TEXT = 32_000
-"""How many characters the Hive type of a column may have: a Hive Metastore on Derby keeps 32,672."""
+"""The longest Hive type of a column, in characters: a Hive Metastore on Derby stores 32,672."""
 
 
-def check_levels(field: AnyField) -> None:
-    """Refuse a column that is nested too deeply, before anything follows its type down.
+def check_nesting(field: AnyField) -> None:
+    """Reject a column that is nested too deeply, without recursion.
 
     Args:
         field: The column.
 
     Raises:
-        SchemaMismatch: It is; the message names the column.
+        SchemaMismatch: The column is nested too deeply; the message names it.
 
     Example:
-        >>> check_levels(pa.field("pairs", pa.list_(pa.list_(pa.int64()))))
+        >>> check_nesting(pa.field("pairs", pa.list_(pa.list_(pa.int64()))))
     """
     kinds: list[Any] = [field.type]
     levels = 0
@@ -44,42 +44,43 @@ def check_levels(field: AnyField) -> None:
             raise _too_deep(field.name)
 
 
-def check_zones(field: AnyField) -> None:
-    """Refuse a column of times in a zone that nobody knows: it could be stored, and no reader shows its times.
+def check_time_zones(field: AnyField) -> None:
+    """Reject a column of times in an unknown time zone, which no reader could display.
 
     Args:
         field: The column.
 
     Raises:
-        SchemaMismatch: It has one; the message names the column.
+        SchemaMismatch: The time zone is unknown; the message names the column.
 
     Example:
-        >>> check_zones(pa.field("at", pa.timestamp("us", "Europe/Berlin")))
+        >>> check_time_zones(pa.field("at", pa.timestamp("us", "Europe/Berlin")))
     """
     kinds: list[Any] = [field.type]
     while kinds:
         kind = _plain(kinds.pop())
         if types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
             raise SchemaMismatch(
-                f"column {field.name!r} cannot be stored: its times are in the zone"
-                f" {kind.tz!r:.60}, which the time zone database does not have: convert it to one"
-                " that it has, such as UTC or Europe/Berlin"
+                f"column {field.name!r} cannot be stored: its time zone {kind.tz!r:.60} is not in"
+                " the time zone database. Convert it to a known zone, such as UTC or Europe/Berlin"
             )
         kinds.extend(_inner(kind))
 
 
-def check_objects(values: Iterable[object], name: str) -> None:
-    """Refuse Python objects that are nested too deeply, or hold themselves: Arrow follows them down until the process ends.
+def check_object_nesting(values: Iterable[object], name: str) -> None:
+    """Reject Python objects that are nested too deeply or contain themselves.
+
+    Arrow would recurse into them until the process crashes.
 
     Args:
         values: The values of a column.
-        name: The column.
+        name: The column's name, for messages.
 
     Raises:
-        SchemaMismatch: One is; the message names the column.
+        SchemaMismatch: A value is nested too deeply; the message names the column.
 
     Example:
-        >>> check_objects([[1, [2]], None], "pairs")
+        >>> check_object_nesting([[1, [2]], None], "pairs")
     """
     level = _containers(values)
     for _ in range(MAX_LEVELS):
@@ -93,17 +94,17 @@ def check_objects(values: Iterable[object], name: str) -> None:
 
 
 def check_type_text(name: str, text: str) -> str:
-    """Refuse a Hive type that a metastore has no room for.
+    """Reject a Hive type that is too long for a metastore.
 
     Args:
-        name: The column.
+        name: The column's name, for messages.
         text: Its Hive type.
 
     Returns:
-        The type.
+        The Hive type.
 
     Raises:
-        SchemaMismatch: It is too long.
+        SchemaMismatch: The Hive type is too long; the message names the column.
 
     Example:
         >>> check_type_text("n", "bigint")
@@ -112,8 +113,8 @@ def check_type_text(name: str, text: str) -> str:
     if len(text) > MAX_TYPE_TEXT:
         raise SchemaMismatch(
             f"column {name!r} cannot be stored: its Hive type, {text[:60]}…, has {len(text):,}"
-            f" characters, and a Hive Metastore has room for {MAX_TYPE_TEXT:,}: make columns of its"
-            " fields, or a map, or store it as text, such as JSON"
+            f" characters, and a Hive Metastore stores up to {MAX_TYPE_TEXT:,}. Use a column for"
+            " each field, a map, or text such as JSON"
         )
     return text
 
@@ -133,14 +134,14 @@ def _is_zone(name: str) -> bool:
 
 def _too_deep(name: str) -> SchemaMismatch:
     return SchemaMismatch(
-        f"column {name!r} cannot be stored: it has more than {MAX_LEVELS} lists, maps or structs"
-        " inside one another, which not all readers of Parquet follow: store it as text, such as"
-        " JSON, or flatten it"
+        f"column {name!r} cannot be stored: it nests more than {MAX_LEVELS} lists, maps or"
+        " structs, which not all readers of Parquet support. Flatten it, or store it as text such"
+        " as JSON"
     )
 
 
 def _containers(values: Iterable[object]) -> dict[int, Any]:
-    """Those of some values that hold others, each once."""
+    """Return the values that contain others, each once, by their identity."""
     values = values if isinstance(values, Collection) else list(values)
     kinds = {
         kind

@@ -1,4 +1,4 @@
-"""What a frame was: its Arrow schema, and the dictionaries of its categorical columns, which a schema does not hold."""
+"""The logical schema of a frame: its Arrow schema, dictionaries and time marks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyField
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogicalSchema:
-    """A frame's schema, as complete as a frame without rows.
+    """A frame's schema, as complete as the frame without its rows.
 
     Args:
-        schema: Names, Arrow types, and the metadata that says what the columns were in pandas.
-        dictionaries: For each dictionary column its values, in order, used or not.
-        marks: For columns with times, what their values and files say of them.
-        apart: Whether files have what is still open under names of its own; those of earlier
-            versions have not.
+        schema: Names, Arrow types, and the pandas metadata.
+        dictionaries: The values of each dictionary column, in order, used or not.
+        marks: The time marks of columns with times.
+        open_names: Whether files have open columns under the names that `open_name` gives; files
+            of earlier versions do not.
 
     Example:
-        >>> logical = LogicalSchema.of(pa.table({"n": [1], "c": pa.array(["x"]).dictionary_encode()}))
+        >>> categories = pa.array(["x"]).dictionary_encode()
+        >>> logical = LogicalSchema.of(pa.table({"n": [1], "c": categories}))
         >>> logical.dictionaries["c"].to_pylist()
         ['x']
     """
@@ -34,41 +35,41 @@ class LogicalSchema:
     schema: pa.Schema
     dictionaries: Mapping[str, AnyArray] = field(default_factory=dict)
     marks: Mapping[str, TimeMarks] = field(default_factory=dict)
-    apart: bool = True
+    open_names: bool = True
     _names: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", {name.lower(): name for name in self.schema.names})
 
-    def own(self, name: str) -> str | None:
-        """The name that this schema has for a column, without regard to case; None if it has no such column."""
+    def resolve(self, name: str) -> str | None:
+        """Return the schema's spelling of a column name, ignoring case, or None if absent."""
         return self._names.get(name.lower())
 
     @classmethod
     def of(cls, table: pa.Table) -> LogicalSchema:
-        """The schema of a table whose chunks share their dictionaries.
+        """Create the logical schema of a table.
 
         Args:
-            table: The table.
+            table: The table; the chunks of each column share one dictionary.
 
         Returns:
-            Its schema and dictionaries.
+            Its schema and dictionaries, without time marks.
         """
         return cls(table.schema, dictionaries_of(table))
 
     def without(self, names: Sequence[str]) -> LogicalSchema:
-        """The schema without some columns, named without regard to case."""
+        """Return the schema without some columns; names are case-insensitive."""
         gone = {name.lower() for name in names}
         kept = [column for column in self.schema if column.name.lower() not in gone]
         return replace(self, schema=schema_of(kept, self.schema.metadata))
 
     def unit(self, name: str) -> str:
-        """The unit of the durations and times of day that files have of a column, as `TimeMarks` has it."""
+        """Return the unit of a column's durations in files, as `TimeMarks.unit`."""
         marks = self.marks.get(name)
         return "" if marks is None else marks.unit
 
-    def written_as(self, columns: Iterable[Column]) -> LogicalSchema:
-        """The schema of files that are written with the units that a table's columns have."""
+    def with_units_of(self, columns: Iterable[Column]) -> LogicalSchema:
+        """Return the schema of files that are written with the units of a table's columns."""
         units = {column.name.lower(): column.kind.marks.unit for column in columns}
         marks = {
             name: replace(one, unit=units.get(name.lower()) or one.unit) if one.unit else one
@@ -78,35 +79,35 @@ class LogicalSchema:
 
 
 def schema_of(fields: Sequence[AnyField], metadata: Any) -> pa.Schema:
-    """A schema of fields and metadata."""
+    """Create a schema from fields and metadata, of which the type stubs reject some forms."""
     return pa.schema(fields, metadata=metadata)
 
 
 def dictionaries_of(table: pa.Table) -> dict[str, AnyArray]:
-    """The values of each dictionary column of a table whose chunks share them."""
+    """Return the dictionary of each dictionary column; its chunks share one."""
     names = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
     return {name: dictionary_of(table.column(name)) for name in names}
 
 
 def dictionary_of(column: AnyColumn) -> AnyArray:
-    """The values of a dictionary column whose chunks share them."""
+    """Return the dictionary of a dictionary column; its chunks share one."""
     kind: Any = column.type
     chunks: list[Any] = column.chunks
     return chunks[0].dictionary if chunks else pa.array([], kind.value_type)
 
 
 def with_shared_dictionaries(table: pa.Table) -> pa.Table:
-    """Give all chunks of each dictionary column the same values.
+    """Give all chunks of each dictionary column the same dictionary.
 
     Raises:
-        SchemaMismatch: Arrow cannot unify a column's values, or its codes are too few for all of
-            them.
+        SchemaMismatch: Arrow cannot unify the dictionaries of a column, or its index type is too
+            narrow for the result.
     """
     return _with_dictionaries(table, _shared)
 
 
-def one_dictionary(table: pa.Table) -> pa.Table:
-    """Give all chunks of each dictionary column the same values, each value once and none null.
+def with_distinct_dictionaries(table: pa.Table) -> pa.Table:
+    """Give all chunks of each dictionary column one dictionary of distinct, non-null values.
 
     Raises:
         SchemaMismatch: As for `with_shared_dictionaries`.
@@ -123,25 +124,22 @@ def _with_dictionaries(table: pa.Table, change: Callable[[AnyColumn], AnyColumn]
             columns.append(change(values) if pa.types.is_dictionary(column.type) else values)
         except pa.ArrowException as error:
             raise SchemaMismatch(
-                f"column {column.name!r} ({column.type}) has categories that Arrow cannot put"
-                f" together ({error}): convert it to plain values, or give all its chunks one"
-                " dictionary"
+                f"column {column.name!r} ({column.type}) has categories that Arrow cannot unify"
+                f" ({error}): convert it to plain values, or give all its chunks one dictionary"
             ) from error
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 
 def _shared(column: AnyColumn) -> AnyColumn:
     kind: Any = column.type
-    if pa.types.is_null(
-        kind.value_type
-    ):  # null may be among its values, and Arrow unifies none of them
+    if pa.types.is_null(kind.value_type):  # Arrow cannot unify dictionaries of null
         codes: Any = pa.nulls(len(column), kind.index_type)
         return pa.chunked_array(
             [pa.DictionaryArray.from_arrays(codes, pa.nulls(0), ordered=kind.ordered)]
         )
     chunks: list[Any] = column.chunks
     if any(chunk.dictionary.null_count for chunk in chunks):
-        column = _with_values_once(column)
+        column = _with_distinct_values(column)
     return column.unify_dictionaries()
 
 
@@ -149,15 +147,13 @@ def _distinct(column: AnyColumn) -> AnyColumn:
     values = dictionary_of(column)
     try:
         repeats = len(values.unique()) < len(values)
-    except (
-        pa.ArrowNotImplementedError
-    ):  # string views and nested values cannot be hashed, nor unified above
+    except pa.ArrowNotImplementedError:  # string views and nested values have no hash in Arrow
         return column
-    return _with_values_once(column) if repeats else column
+    return _with_distinct_values(column) if repeats else column
 
 
-def _with_values_once(column: AnyColumn) -> AnyColumn:
-    """A dictionary column with each of its values once and none null, in their order, used or not."""
+def _with_distinct_values(column: AnyColumn) -> AnyColumn:
+    """Make the dictionary of each chunk distinct and non-null, in its order, unused values too."""
     kind: Any = column.type
     made: list[AnyArray] = []
     for chunk in column.chunks:

@@ -1,4 +1,7 @@
-"""Arrow columns as polars takes them, with every value: it lacks some types, and makes milliseconds of seconds unchecked."""
+"""Tables in types that polars supports, with every value unchanged.
+
+polars lacks some of Arrow's types, and converts seconds to milliseconds without an overflow check.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,18 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames._typing import AnyColumn, AnyField, AnyType
-from airflow_sfx.frames.types.casts import to_wider
-from airflow_sfx.frames.types.hive import is_list
+from airflow_sfx.frames.types.casts import convert_chunks, widen_array
+from airflow_sfx.frames.types.families import is_list
 
 
 def polars_type(kind: AnyType) -> AnyType:  # noqa: PLR0911  a table of types, in order
-    """The Arrow type that polars reads a column of another from.
+    """Return the Arrow type to convert a column to, so that polars can import it.
 
     Args:
         kind: The column's Arrow type.
 
     Returns:
-        A type of the same values; the type itself where polars has it.
+        A type that holds the same values; the type itself if polars supports it.
 
     Example:
         >>> polars_type(pa.duration("s")), polars_type(pa.date64()), polars_type(pa.int8())
@@ -53,7 +56,7 @@ def polars_type(kind: AnyType) -> AnyType:  # noqa: PLR0911  a table of types, i
 
 
 def polars_table(table: pa.Table) -> pa.Table:
-    """A table as polars takes it.
+    """Convert a table to types that polars supports.
 
     Args:
         table: The table.
@@ -62,7 +65,7 @@ def polars_table(table: pa.Table) -> pa.Table:
         The same rows, without the table's metadata.
 
     Raises:
-        SchemaMismatch: A value is beyond what polars' type holds; the message names the column.
+        SchemaMismatch: A value is out of range for polars' type; the message names the column.
 
     Example:
         >>> polars_table(pa.table({"t": pa.array([5], pa.duration("s"))})).schema.field("t").type
@@ -72,9 +75,8 @@ def polars_table(table: pa.Table) -> pa.Table:
     columns: list[AnyColumn] = []
     for field, column in zip(table.schema, table.columns, strict=True):
         target = polars_type(field.type)
-        fields.append(
-            field.with_type(target)
-        )  # with the field's metadata: polars knows its enums by them
+        # The metadata of the field are kept: they have the categories of polars' enums.
+        fields.append(field.with_type(target))
         try:
             columns.append(column if target == field.type else _converted(column, target))
         except pa.ArrowException as error:
@@ -86,8 +88,6 @@ def polars_table(table: pa.Table) -> pa.Table:
 
 
 def _converted(column: AnyColumn, target: AnyType) -> AnyColumn:
-    if types.is_fixed_size_list(
-        target
-    ):  # whose items Arrow's own cast converts, lists of fixed length among them
+    if types.is_fixed_size_list(target):  # Arrow's cast also converts the items
         return column.cast(target)
-    return pa.chunked_array([to_wider(chunk, target) for chunk in column.chunks], type=target)
+    return convert_chunks(column, target, widen_array)

@@ -10,25 +10,19 @@ from pyarrow import types
 from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS
 
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
+_EXACT_IN_DOUBLE = (pa.int8(), pa.int16(), pa.int32(), pa.float32())  # at most 53 bits
 
 
-_EXACT_IN_DOUBLE = (
-    pa.int8(),
-    pa.int16(),
-    pa.int32(),
-    pa.float32(),
-)  # 53 bits hold each of their values
-
-
-def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:  # noqa: PLR0911  a table of types, in order
-    """The type that holds every value of both exactly, or None. Struct fields keep the names that ``one`` has.
+def widen(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:  # noqa: PLR0911
+    """Return the narrowest type that holds every value of two types exactly.
 
     Args:
-        one: A type of `arrow_type`.
-        other: Another.
+        one: A type that `arrow_type` returns.
+        other: Another such type.
 
     Returns:
-        One of the two, or for decimals and structs one that holds both.
+        One of the two, or a wider decimal or struct; None if there is no such type. Struct fields
+        keep the names that ``one`` has.
 
     Example:
         >>> widen(pa.int8(), pa.float64()), widen(pa.int64(), pa.float64())
@@ -64,10 +58,9 @@ def _widen_decimals(one: Any, other: Any) -> pa.DataType | None:
 
 
 def _widen_structs(one: Any, other: Any) -> pa.DataType | None:
-    theirs = {other.field(i).name.lower(): other.field(i) for i in range(other.num_fields)}
+    theirs = {field.name.lower(): field for field in other.fields}
     fields: list[tuple[str, pa.DataType]] = []
-    for i in range(one.num_fields):
-        mine = one.field(i)
+    for mine in one.fields:
         match = theirs.pop(mine.name.lower(), mine)
         wider = widen(mine.type, match.type)
         if wider is None:

@@ -20,7 +20,7 @@ from airflow_sfx.warehouse.table.table import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from airflow_sfx.frames.schema.signature import Look
+    from airflow_sfx.frames.schema.signature import Signature
     from airflow_sfx.warehouse.diff.rows import RowExample, RowsDiff
 
 
@@ -215,7 +215,7 @@ def diff_batches(
         >>> found.columns[1].name, found.columns[1].changed, found.columns[1].mean_before, found.columns[1].mean_after
         ('price', 1, 6.0, 7.0)
     """
-    from airflow_sfx.frames.schema.signature import Look
+    from airflow_sfx.frames.schema.signature import Signature
 
     partitions = PartitionsDiff.of(before, after)
     keys = _column_names(keys)
@@ -234,7 +234,7 @@ def diff_batches(
     for side in sides:
         raise_if_cancelled()
         loaded.append(side.read(with_keys))
-    looks = [None if table is None else Look.of(table) for table in loaded]
+    looks = [None if table is None else Signature.of(table) for table in loaded]
     tables = [None if table is None else _in_lower_case(table) for table in loaded]
     rows = _compared(tables, wanted)
     names = list(dict.fromkeys([*sides[1].names, *sides[0].names]))
@@ -359,7 +359,7 @@ def _in_lower_case(table: pa.Table) -> pa.Table:
     return table.rename_columns([name.lower() for name in table.column_names])
 
 
-def _beside(looks: Sequence[Look | None]) -> tuple[str, str] | tuple[None, None]:
+def _beside(looks: Sequence[Signature | None]) -> tuple[str, str] | tuple[None, None]:
     """What the frames have beside their columns, where they differ in it."""
     from airflow_sfx.frames.schema.signature import shortened
 
@@ -369,9 +369,9 @@ def _beside(looks: Sequence[Look | None]) -> tuple[str, str] | tuple[None, None]
     orders = [list(look.names) for look in (before, after)]
     moved = orders[0] != orders[1] and set(orders[0]) == set(orders[1])
     texts = [f"columns {', '.join(order)}" if moved else "" for order in orders]
-    if before.beside != after.beside:
+    if before.extras != after.extras:
         texts = [
-            "; ".join(filter(None, (text, look.beside)))
+            "; ".join(filter(None, (text, look.extras)))
             for text, look in zip(texts, (before, after), strict=True)
         ]
     return (None, None) if texts[0] == texts[1] else (shortened(texts[0]), shortened(texts[1]))
@@ -390,7 +390,7 @@ def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDif
 def _column(
     name: str,
     sides: Sequence[_Side],
-    looks: Sequence[Look | None],
+    looks: Sequence[Signature | None],
     tables: Sequence[pa.Table | None],
     rows: RowsDiff,
 ) -> ColumnDiff:
@@ -402,7 +402,7 @@ def _column(
     before, after = (
         _known(side.statistics.get(name), values) for side, values in zip(sides, read, strict=True)
     )
-    meanings = [None if look is None else look.meanings.get(name) for look in looks]
+    meanings = [None if look is None else look.columns.get(name) for look in looks]
     if None in meanings or meanings[0] == meanings[1]:
         meanings = [None, None]
     old, new = (look and look.names.get(name) for look in looks)

@@ -73,7 +73,8 @@ def add_files(
         SchemaMismatch: The files do not fit together, or do not fit the table.
     """
     from airflow_sfx.frames.schema.codec import schema_to_text
-    from airflow_sfx.frames.schema.kinds import assumed_marks, table_columns
+    from airflow_sfx.frames.schema.kinds import table_columns
+    from airflow_sfx.frames.schema.time_marks import assumed_marks
     from airflow_sfx.frames.types.hive import columns_of
     from airflow_sfx.frames.types.logical import LogicalSchema
 

@@ -83,7 +83,7 @@ def kinds_in_batches(table: Table, names: Collection[str]) -> dict[str, ColumnKi
     """
     told: dict[str, list[tuple[ColumnKind, bool]]] = {}
     for manifest in _current_manifests(table):
-        early = not schema_from_text(manifest.schema).apart
+        early = not schema_from_text(manifest.schema).open_names
         for column in batch_columns(manifest):
             if column.name.lower() in names:
                 told.setdefault(column.name.lower(), []).append((column.kind, early))
@@ -107,7 +107,7 @@ def _key_kinds(keys: Sequence[PartitionKey], manifests: Sequence[Manifest]) -> d
     told = []
     for manifest in manifests:
         logical = schema_from_text(manifest.schema)
-        own = [name for key in keys if (name := logical.own(key.name)) is not None]
+        own = [name for key in keys if (name := logical.resolve(key.name)) is not None]
         told.append(kinds_of_keys(logical.schema, own))
     return (
         {name: kind for name, kind in told[0].items() if all(one.get(name) == kind for one in told)}

@@ -55,9 +55,9 @@ def load_batches(
         InconsistentBatch: Stored objects are not what the manifest says.
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
-    from airflow_sfx.frames.evolution.unify import with_absent
+    from airflow_sfx.frames.evolution.unify import with_missing_columns
     from airflow_sfx.frames.outputs import to_output
-    from airflow_sfx.frames.parquet.reader import iter_batches, read_table, without_rows
+    from airflow_sfx.frames.parquet.reader import empty_table, iter_batches, read_table
     from airflow_sfx.frames.predicates.expressions import names_in, read_filters
 
     filters = read_filters(filters)
@@ -75,7 +75,7 @@ def load_batches(
     full = lead
     if not plain:
         asked = [*names_in(filters), *(wanted or ())]
-        full = with_absent(
+        full = with_missing_columns(
             lead, [file.logical for file in files.sources], table.info.columns, asked
         )
     if wanted is None and (with_keys or full is not lead):
@@ -104,7 +104,7 @@ def load_batches(
             empty = False
             yield to_output(piece, as_)
         if empty:  # that too has columns, for whoever puts the frames together or stores them
-            yield to_output(without_rows(files.sources, **options), as_)
+            yield to_output(empty_table(files.sources, **options), as_)
 
     return frames()
 
@@ -113,12 +113,12 @@ def _of_table(table: Table) -> LogicalSchema:
     """The schema of a frame of no batch: the table's columns and keys."""
     import pyarrow as pa
 
-    from airflow_sfx.frames.evolution.unify import with_absent
+    from airflow_sfx.frames.evolution.unify import with_missing_columns
     from airflow_sfx.frames.types.hive import arrow_type_of_key
     from airflow_sfx.frames.types.logical import LogicalSchema
 
     nothing = LogicalSchema(pa.schema([]))
-    columns = with_absent(nothing, [], table.info.columns).schema
+    columns = with_missing_columns(nothing, [], table.info.columns).schema
     for key in table.info.keys:
         columns = columns.append(pa.field(key.name, arrow_type_of_key(key.type)))
     return LogicalSchema(columns)
@@ -157,10 +157,10 @@ class BatchFiles:
 
     def footers(self) -> Iterator[pq.FileMetaData]:
         """What their footers say, one by one: no more than a few are opened at once."""
-        from airflow_sfx.frames.parquet.reader import footer_of
+        from airflow_sfx.frames.parquet.reader import read_footer
 
         for start in range(0, len(self.sources), _FOOTERS_AT_ONCE):
-            yield from map(footer_of, self.open(self.sources[start : start + _FOOTERS_AT_ONCE]))
+            yield from map(read_footer, self.open(self.sources[start : start + _FOOTERS_AT_ONCE]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +188,15 @@ class _Planned:
 def schemas_of(table: Table, manifests: Sequence[Manifest]) -> dict[str, LogicalSchema]:
     """The schemas that batches are read together as, by the text that their manifests have, in the manifests' order."""
     from airflow_sfx.frames.schema.codec import schema_from_text
-    from airflow_sfx.frames.schema.partition_values import agreed_keys
+    from airflow_sfx.frames.schema.partition_values import unify_key_types
 
     texts = list(dict.fromkeys(manifest.schema for manifest in manifests))
     return dict(
-        zip(texts, agreed_keys(list(map(schema_from_text, texts)), _key_types(table)), strict=True)
+        zip(
+            texts,
+            unify_key_types(list(map(schema_from_text, texts)), _key_types(table)),
+            strict=True,
+        )
     )
 
 

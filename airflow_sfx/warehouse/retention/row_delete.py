@@ -70,24 +70,24 @@ def search(table: Table, name: str, batch_id: str, where: str, columns: list[str
     """
     import pyarrow as pa
 
-    from airflow_sfx.frames.parquet.reader import iter_batches, without_rows
-    from airflow_sfx.frames.predicates.expressions import comparable_schema, kept
+    from airflow_sfx.frames.parquet.reader import empty_table, iter_batches
+    from airflow_sfx.frames.predicates.expressions import comparable_schema, filter_rows
     from airflow_sfx.frames.predicates.sql import condition_of
 
     manifest = table.manifest(name, batch_id)
     files, options = _reading(table, manifest)
     keys = set(map(str.lower, table.layout.keys)) if files.sources else set()
-    there = [one for one in columns if one in keys or options["lead"].own(one) is not None]
+    there = [one for one in columns if one in keys or options["lead"].resolve(one) is not None]
     if not there:
         condition = condition_of(where, pa.schema([]))
         everything = len(pa.table({"any": [0]}).filter(condition)) == 1
         return RowMatch(manifest, manifest.rows if everything else 0, condition, there)
-    schema = without_rows(files.sources, columns=there, with_index=False, **options).schema
+    schema = empty_table(files.sources, columns=there, with_index=False, **options).schema
     condition = condition_of(where, comparable_schema(schema))
     pieces = iter_batches(
         files.sources, opened=files.open, columns=there, with_index=False, **options
     )
-    rows = sum(len(kept(piece, condition)) for piece in pieces)
+    rows = sum(len(filter_rows(piece, condition)) for piece in pieces)
     return RowMatch(
         manifest, rows, condition, there, _categories_meant(options["lead"], there, condition)
     )
@@ -99,9 +99,9 @@ def _categories_meant(
     """The categories that a condition on one column means, which the schema has for rows that there may be no more."""
     import pyarrow as pa
 
-    from airflow_sfx.frames.predicates.expressions import kept
+    from airflow_sfx.frames.predicates.expressions import filter_rows
 
-    name = logical.own(columns[0]) if len(columns) == 1 else None
+    name = logical.resolve(columns[0]) if len(columns) == 1 else None
     if name is None or name not in _categorical(logical):
         return {}
     values = logical.dictionaries[name]
@@ -109,7 +109,7 @@ def _categories_meant(
     column = pa.DictionaryArray.from_arrays(
         codes, values, ordered=logical.schema.field(name).type.ordered
     )
-    meant: Any = kept(pa.table({name: column}), condition).column(name).combine_chunks()
+    meant: Any = filter_rows(pa.table({name: column}), condition).column(name).combine_chunks()
     found = frozenset(meant.dictionary_decode().to_pylist()) if len(meant) else frozenset()
     return {name: found} if found else {}
 
@@ -118,9 +118,9 @@ def _categorical(logical: LogicalSchema) -> list[str]:
     """The columns with categories. Intervals are categories with a record of their own, and nobody's name."""
     import pyarrow as pa
 
-    from airflow_sfx.frames.pandas.frame import memory_of
+    from airflow_sfx.frames.pandas.metadata import column_specs
 
-    records = (memory_of(logical.schema) or {}).get("columns", {})
+    records = column_specs(logical.schema)
     return [
         name
         for name, values in logical.dictionaries.items()
@@ -147,7 +147,7 @@ def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
     old = match.manifest
     rest = _Rest(table, match)
     logical = rest.logical
-    keys = [key for key in table.layout.keys if logical.own(key) is not None]
+    keys = [key for key in table.layout.keys if logical.resolve(key) is not None]
     units = {name.lower(): logical.unit(name) for name in logical.schema.names}
     encoder = Encoder(logical.schema, keys=keys, columns=old.columns, units=units)
     batches = BatchWriter(
@@ -188,11 +188,11 @@ class _Rest:
         import pyarrow.compute as pc
 
         from airflow_sfx.frames.parquet.reader import iter_batches
-        from airflow_sfx.frames.predicates.expressions import kept
+        from airflow_sfx.frames.predicates.expressions import filter_rows
 
         condition, names = self._match.condition, self.logical.schema.names
         others = ~pc.coalesce(condition, pc.scalar(False))
-        keys = [one for one in self._match.columns if self.logical.own(one) is None]
+        keys = [one for one in self._match.columns if self.logical.resolve(one) is None]
         columns = [*names, *keys] if keys else None
         nothing = [pa.nulls(0, column.type) for column in self.logical.schema]
         yield pa.RecordBatch.from_arrays(
@@ -201,11 +201,11 @@ class _Rest:
         for piece in iter_batches(
             self._files.sources, opened=self._files.open, columns=columns, **self._options
         ):
-            rest = kept(piece, others).select(names)
+            rest = filter_rows(piece, others).select(names)
             self.rows += len(rest)
             _note(self._kept, rest)
             if self._gone:
-                _note(self._gone, kept(piece, condition))
+                _note(self._gone, filter_rows(piece, condition))
             yield from rest.to_batches()
 
     def schema_text(self) -> str:

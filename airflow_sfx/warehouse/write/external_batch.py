@@ -137,7 +137,8 @@ class ExternalBatch:
 
     def _seal(self, *, publish: bool, evolve: Evolve) -> BatchPin:
         from airflow_sfx.frames.schema.codec import schema_to_text
-        from airflow_sfx.frames.schema.kinds import assumed_marks, table_columns
+        from airflow_sfx.frames.schema.kinds import table_columns
+        from airflow_sfx.frames.schema.time_marks import assumed_marks
         from airflow_sfx.frames.types.hive import columns_of
         from airflow_sfx.frames.types.logical import LogicalSchema
         from airflow_sfx.warehouse.batch.parquet_files import common_schema

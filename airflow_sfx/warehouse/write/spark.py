@@ -90,7 +90,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     table = target.open(keys, columns, key_kinds)
     ledger = Ledger(table)
     content = BatchContent(
-        lambda: schema_to_text(logical.written_as(columns)),
+        lambda: schema_to_text(logical.with_units_of(columns)),
         frame_columns,
         author.producer,
         options.inputs,
@@ -255,7 +255,7 @@ class _WriteTask:
     ) -> pa.RecordBatch:
         import pyarrow as pa
 
-        from airflow_sfx.frames.schema.kinds import marks_of
+        from airflow_sfx.frames.schema.time_marks import marks_of
 
         sink = pa.BufferOutputStream()
         facts = encoder.write(rows, sink)

@@ -260,7 +260,7 @@ class _Plan:
 def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     from airflow_sfx.frames.evolution.declared_types import declared_types
     from airflow_sfx.frames.inputs import to_source
-    from airflow_sfx.frames.pandas.frame import nameless_levels
+    from airflow_sfx.frames.pandas.metadata import unnamed_index_columns
     from airflow_sfx.frames.parquet.writer import Encoder
     from airflow_sfx.frames.partitioning import key_columns
     from airflow_sfx.frames.schema.codec import schema_to_text
@@ -294,7 +294,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
         if nothing:
             return columns
         return target.fit(
-            keys, columns, evolve=options.evolve, nameless=nameless_levels(source.schema)
+            keys, columns, evolve=options.evolve, nameless=unnamed_index_columns(source.schema)
         )
 
     merged = fitted()
@@ -312,7 +312,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
         chunks=chunks,
         small=source.table is not None and source.table.nbytes < _SMALL_FILE * len(partitions),
         encode=partial(encoded, encoder),
-        schema_text=lambda: schema_to_text(source.logical.written_as(merged)),
+        schema_text=lambda: schema_to_text(source.logical.with_units_of(merged)),
     )
 
 

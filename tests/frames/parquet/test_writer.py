@@ -18,15 +18,9 @@ from hypothesis import strategies as st
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, ColumnStatistics
 from airflow_sfx.frames.inputs import to_source
+from airflow_sfx.frames.parquet.dictionaries import dictionary_columns
 from airflow_sfx.frames.parquet.statistics import merge_statistics
-from airflow_sfx.frames.parquet.writer import (
-    Encoder,
-    ParquetFacts,
-    dictionary_columns,
-    gather,
-    slices,
-    write_parquet,
-)
+from airflow_sfx.frames.parquet.writer import Encoder, ParquetFacts, gather, slices, write_parquet
 
 
 def facts_of(table: pa.Table) -> ParquetFacts:

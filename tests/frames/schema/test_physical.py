@@ -256,7 +256,7 @@ def without_open(kind: pa.DataType) -> pa.DataType:
 
 def test_empty_lists_that_an_earlier_version_wrote_are_empty_lists() -> None:
     table = pa.table({"c": pa.array([[], None, [None]], pa.list_(pa.null()))})
-    text = schema_to_text(LogicalSchema(table.schema, apart=False))
+    text = schema_to_text(LogicalSchema(table.schema, open_names=False))
     sink = pa.BufferOutputStream()
     pq.write_table(table.cast(pa.schema([("c", pa.list_(pa.string()))])), sink, store_schema=False)
     old = SourceFile(sink.getvalue(), schema_from_text(text), {}, 3)

@@ -71,11 +71,11 @@ def test_each_arrow_type_has_its_hive_type(arrow: pa.DataType, hive: str) -> Non
     [
         (pa.decimal256(50, 2), "38 digits"),
         (pa.decimal128(5, -2), "scale"),
-        (pa.month_day_nano_interval(), "no counterpart"),
+        (pa.month_day_nano_interval(), "no equivalent"),
         (pa.struct([]), "without fields"),
         (pa.struct([("a", pa.int8()), ("A", pa.int8())]), "ignores case"),
         (pa.struct([("a:b", pa.int8())]), "cannot read the name"),
-        (pa.dense_union([pa.field("a", pa.int8())]), "no counterpart"),
+        (pa.dense_union([pa.field("a", pa.int8())]), "no equivalent"),
     ],
 )
 def test_a_type_that_hive_lacks_is_refused(arrow: pa.DataType, why: str) -> None:

@@ -70,7 +70,7 @@ def test_one_level_more_is_refused_with_the_column_s_name(
     for data in (table, iter([table]), table.to_reader(), table.schema.empty_table()):
         with pytest.raises(
             SchemaMismatch,
-            match=f"column 'deep' cannot be stored: it has more than {MAX_LEVELS} lists",
+            match=f"column 'deep' cannot be stored: it nests more than {MAX_LEVELS} lists",
         ):
             to_source(data)
 
@@ -96,7 +96,7 @@ def test_objects_that_hold_themselves_are_refused_and_end_no_process() -> None:
     box[0] = box
     for value in (circle, ring, (circle,), box):
         with pytest.raises(
-            SchemaMismatch, match="column 'deep' cannot be stored: it has more than"
+            SchemaMismatch, match="column 'deep' cannot be stored: it nests more than"
         ):
             to_source(pd.DataFrame({"deep": objects(None, value), "n": 1}))
 
@@ -105,6 +105,6 @@ def test_a_type_that_is_longer_than_metastores_keep_is_refused() -> None:
     wide = pa.struct([(f"field_{number}", pa.string()) for number in range(2500)])
     with pytest.raises(
         SchemaMismatch,
-        match=f"column 'wide' cannot be stored: its Hive type, .* room for {MAX_TYPE_TEXT:,}",
+        match=f"column 'wide' cannot be stored: its Hive type, .* stores up to {MAX_TYPE_TEXT:,}",
     ):
         columns_of(pa.schema([("wide", wide)]))

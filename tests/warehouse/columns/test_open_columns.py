@@ -356,7 +356,9 @@ def left_by_an_earlier_version(
     data = pa.table({"c": pa.nulls(2, text)})
     pin = warehouse.store_dataframe(data, "db", "t", [partition])
     forge_manifest(
-        warehouse, pin, schema=schema_to_text(LogicalSchema(pa.schema([("c", kind)]), apart=False))
+        warehouse,
+        pin,
+        schema=schema_to_text(LogicalSchema(pa.schema([("c", kind)]), open_names=False)),
     )
 
 
