@@ -1,0 +1,59 @@
+"""The tree of the package: sizes of folders and modules, stubs, and docstrings."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "airflow_sfx"
+SOURCES = {".py", ".pyi", ".js", ".css", ".html"}
+MOST_FILES = 14
+STUBS = sorted(PACKAGE.rglob("*.pyi"))
+SUB_ROOMS = sorted(PACKAGE.glob("*/*/__init__.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def names_in(stub: Path) -> list[str]:
+    """Return the names that a stub exports."""
+    imports = [
+        node for node in ast.parse(stub.read_text()).body if isinstance(node, ast.ImportFrom)
+    ]
+    return [alias.asname or alias.name for node in imports for alias in node.names]
+
+
+@pytest.mark.parametrize("folder", ["tests", "bench", "dags_examples"])
+def test_a_folder_has_fewer_than_fifteen_source_files(folder: str) -> None:
+    paths = (path for path in (ROOT / folder).rglob("*") if path.suffix in SOURCES)
+    counts = Counter(name_of(path.parent) for path in paths)
+    assert {name: count for name, count in counts.items() if count > MOST_FILES} == {}
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=name_of)
+def test_the_names_of_a_stub_can_be_imported(stub: Path) -> None:
+    package = importlib.import_module(name_of(stub.parent).replace("/", "."))
+    names = names_in(stub)
+    assert names
+    assert [name for name in names if getattr(package, name, None) is None] == []
+    assert sorted(package.__all__) == sorted(names)
+
+
+def test_each_public_name_is_in_one_stub_once() -> None:
+    counts = Counter(name for stub in STUBS for name in names_in(stub))
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("package", SUB_ROOMS, ids=name_of)
+def test_the_docstring_of_a_sub_room_begins_with_one_line(package: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(package.read_text()))
+    assert docstring
+    first, _, rest = docstring.partition("\n")
+    assert first.endswith(".")
+    assert not rest or rest.startswith("\n")
