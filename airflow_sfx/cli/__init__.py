@@ -1,1 +1,1 @@
-"""The ``sfx`` command."""
+"""The command line, `sfx`."""

@@ -1,4 +1,4 @@
-"""``python -m airflow_sfx.cli``."""
+"""Run the command line with ``python -m airflow_sfx.cli``."""
 
 from airflow_sfx.cli.main import run
 

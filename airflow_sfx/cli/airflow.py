@@ -1,4 +1,4 @@
-"""``airflow sfx …``: the same commands, beside those of Airflow."""
+"""`airflow sfx`: the same commands, as a command of Airflow."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 def get_commands() -> list[CLICommand]:
-    """The command, in the form that Airflow asks its providers for."""
+    """Return the command in the form that Airflow expects of a provider."""
     from airflow.cli.cli_config import ActionCommand, Arg, lazy_load_command
 
     rest = Arg(  # type: ignore[no-untyped-call]
         ("arguments",),
         nargs=argparse.REMAINDER,
-        help="As of the command sfx: airflow sfx -- --help",
+        help="Arguments of the sfx command; see: airflow sfx -- --help",
     )
     run = lazy_load_command("airflow_sfx.cli.airflow.run")
     return [
         ActionCommand(
             name="sfx",
-            help="Look at, compare, check and undo the batches of a warehouse",
+            help="Inspect, compare, verify and undo the batches of a warehouse",
             func=run,
             args=(rest,),
         )
@@ -30,7 +30,7 @@ def get_commands() -> list[CLICommand]:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Run the command with the arguments that Airflow has left over."""
+    """Run the command with the remaining arguments of Airflow's command line."""
     from airflow_sfx.cli.main import app
 
     arguments = given.arguments[1:] if given.arguments[:1] == ["--"] else given.arguments

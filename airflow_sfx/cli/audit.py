@@ -1,4 +1,4 @@
-"""`sfx audit`: list changes, their authors, and changes made outside this package."""
+"""`sfx audit`: list changes, who made them, and changes by other engines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to an app."""
     app.command()(audit)
 
 
@@ -28,33 +28,36 @@ def audit(
     context: typer.Context,
     tables: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="DB.TABLE", help="The tables; all of the warehouse where none is named."
-        ),
+        typer.Argument(metavar="DB.TABLE", help="Tables to audit (default: all tables)."),
     ] = None,
     since: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="From then on: 2016-11-01T12:00Z, the day 2016-11-01, or 36h ago."
+            metavar="TIME",
+            help="Start time: 2016-11-01T12:00Z, a day such as 2016-11-01, or 36h ago.",
         ),
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
-    actor: Annotated[str | None, typer.Option(metavar="USER", help="Changes of this user.")] = None,
-    dag: Annotated[str | None, typer.Option(metavar="DAG_ID", help="Changes of this DAG.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="End time, exclusive.")] = None,
+    actor: Annotated[
+        str | None, typer.Option(metavar="USER", help="Only changes by this user.")
+    ] = None,
+    dag: Annotated[
+        str | None, typer.Option(metavar="DAG_ID", help="Only changes by this DAG.")
+    ] = None,
     run: Annotated[
-        str | None, typer.Option(metavar="RUN_ID", help="Changes of this DAG run.")
+        str | None, typer.Option(metavar="RUN_ID", help="Only changes by this DAG run.")
     ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="The newest N changes of each table; all where it is left out."
+            metavar="N", min=1, help="List the newest N changes of each table (default: all)."
         ),
     ] = None,
     into: Annotated[
         str | None,
         typer.Option(
             metavar="DB.TABLE",
-            help="Store the changes of these whole days, in UTC, of all tables there.",
+            help="Store the changes of all tables in this table, by whole UTC days.",
         ),
     ] = None,
     files: Annotated[
@@ -62,34 +65,34 @@ def audit(
         typer.Option(
             "--files/--no-files",
             help=(
-                "Compare the files of the current batches, too; done for named tables of up to"
-                " 1,000 partitions."
+                "Also compare the files of current batches (default: for named tables of up to"
+                " 1,000 partitions)."
             ),
         ),
     ] = None,
     json_lines: Annotated[
-        bool, typer.Option("--json-lines", help="Print a JSON object a change, one a line.")
+        bool, typer.Option("--json-lines", help="Print one JSON object per change and line.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List changes, their authors, and changes made outside this package.
+    """List changes, who made them, and changes by other engines.
 
-    Exits with 1 if something was changed outside this package, or if the changes of a table cannot
-    be read.
+    Exits with 1 if another engine has changed a table, or if the history of a table cannot be
+    read.
     """
     settings: Settings = context.obj
     first, last = moment_of(since), moment_of(until)
     if into is not None:
         if tables or actor or dag or run or limit:
             raise typer.BadParameter(
-                "--into takes whole days of all tables: leave tables, --actor, --dag, --run and"
-                " --limit out"
+                "--into exports whole days of all tables: omit tables, --actor, --dag, --run and"
+                " --limit"
             )
         _export(settings.warehouse, table_of(into), first, last)
         return
     compare = files if files is not None or tables else False
 
-    def look(ref: TableRef) -> AuditReport:
+    def audit_of(ref: TableRef) -> AuditReport:
         return settings.warehouse.audit(
             ref.database,
             ref.table,
@@ -103,8 +106,8 @@ def audit(
         )
 
     refs = [table_of(text) for text in tables] if tables else settings.warehouse.tables()
-    with waiting(f"looking at {output.counted(len(refs), 'table')}"):
-        reports = _all_that_can_be_told(look, refs, named=bool(tables))
+    with waiting(f"reading the history of {output.counted(len(refs), 'table')}"):
+        reports = _reports(audit_of, refs, named=bool(tables))
     if json_lines:
         for report in reports:
             for entry in report.entries:
@@ -113,24 +116,24 @@ def audit(
         print_json(reports)
     else:
         _print(reports)
-    untold = [report for report in reports if report.untold]
-    for report in untold:
-        output.say(f"the changes of {report.table} cannot be told: {report.untold}", err=True)
-    if untold or any(report.foreign for report in reports):
+    unreadable = [report for report in reports if report.untold]
+    for report in unreadable:
+        output.say(f"cannot read the history of {report.table}: {report.untold}", err=True)
+    if unreadable or any(report.foreign for report in reports):
         raise typer.Exit(1)
 
 
-def _all_that_can_be_told(
-    look: Callable[[TableRef], AuditReport], refs: Sequence[TableRef], *, named: bool
+def _reports(
+    audit_of: Callable[[TableRef], AuditReport], refs: Sequence[TableRef], *, named: bool
 ) -> list[AuditReport]:
-    """The reports of tables: one that is damaged or gone hides no other."""
+    """Audit each table, and report a table that is damaged or gone beside the others."""
     reports = []
     for ref in refs:
         try:
-            reports.append(look(ref))
+            reports.append(audit_of(ref))
         except (InconsistentBatch, TableNotFound, ForeignChange) as error:
             if isinstance(error, ForeignChange) and not named:
-                continue  # something else's, or another warehouse's: nobody has asked for it
+                continue  # a table of another engine or warehouse, which was not asked for
             reports.append(AuditReport(str(ref), (), (), untold=str(error)))
     return reports
 
@@ -138,12 +141,12 @@ def _all_that_can_be_told(
 def _export(
     warehouse: Warehouse, target: TableRef, since: datetime | None, until: datetime | None
 ) -> None:
-    with waiting("looking at all tables"):
+    with waiting("reading the history of all tables"):
         pin = warehouse.export_audit(target.database, target.table, since=since, until=until)
     if pin is None:
-        output.say("nothing has changed on these days, and nothing was stored")
+        output.say("no changes on these days: nothing was stored")
     else:
-        output.say(f"{target} has the changes of {output.counted(len(pin.batches), 'day')} now")
+        output.say(f"stored the changes of {output.counted(len(pin.batches), 'day')} in {target}")
 
 
 def _print(reports: list[AuditReport]) -> None:
@@ -156,7 +159,7 @@ def _print(reports: list[AuditReport]) -> None:
         (
             table,
             entry.partition or "(whole table)",
-            entry.operation.value,
+            output.operation(entry.operation),
             entry.batch_id,
             entry.previous,
             output.moment(entry.at),
@@ -165,15 +168,15 @@ def _print(reports: list[AuditReport]) -> None:
         )
         for entry, table in found
     ]
-    headings = ("table", "partition", "change", "batch", "before", "at (UTC)", "who", "why")
-    output.table("what changed", headings, rows, below=("who", "why"))
+    headings = ("table", "partition", "change", "batch", "previous", "at (UTC)", "who", "why")
+    output.table("changes, newest first", headings, rows, below=("who", "why"))
     foreign = [
         (
             r.table,
             one.partition or "(whole table)",
             one.location,
             one.batch_id,
-            one.refused or "; ".join(one.files) or "made or moved it",
+            one.refused or "; ".join(one.files) or "added or moved the partition",
         )
         for r in reports
         for one in r.foreign
@@ -181,11 +184,11 @@ def _print(reports: list[AuditReport]) -> None:
     if foreign:
         typer.echo()
         output.table(
-            "not in the history: something else did it; `sfx adopt DB.TABLE --partition PARTITION`"
-            " takes it in",
-            ("table", "partition", "is now at", "the history has", "what something else did"),
+            "changes by other engines, not in the history; `sfx adopt DB.TABLE --partition"
+            " PARTITION` adds them",
+            ("table", "partition", "location", "batch in the history", "change"),
             foreign,
-            below=("what something else did",),
+            below=("change",),
         )
     if any(not report.files and not report.untold for report in reports):
-        output.say("files were not compared: --files does that", err=True)
+        output.say("files were not compared: add --files to compare them", err=True)

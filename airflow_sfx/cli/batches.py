@@ -1,4 +1,4 @@
-"""The commands about exact batches: pin, verify, diff."""
+"""Commands for exact batches: pin, verify, diff."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.diff.diff import BatchDiff, ColumnDiff
     from airflow_sfx.warehouse.warehouse import Warehouse
 
-_AT_ONCE = 16
+_PARTITIONS_AT_ONCE = 16
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to an app."""
     for command in (pin, verify, diff):
         app.command()(command)
 
@@ -33,7 +33,7 @@ def pin(
     partition: Partitions = None,
     as_json: Json = False,
 ) -> None:
-    """Print the pin of what is current now, as JSON."""
+    """Print the pin of the current batches as JSON."""
     settings: Settings = context.obj
     found = settings.table(table, partition).current()
     if as_json:
@@ -49,7 +49,10 @@ def verify(
     batch: Batch = None,
     as_json: Json = False,
 ) -> None:
-    """Read every file and compare it with the manifests."""
+    """Read every file and compare it with the manifests.
+
+    Exits with 1 if a file differs or is missing.
+    """
     settings: Settings = context.obj
     wanted = settings.table(table, partition).pinned(batch or "current")
     with counting(f"reading {wanted.ref}") as progress:
@@ -62,11 +65,11 @@ def verify(
         counts = (
             f"{output.counted(files, 'file')}, {output.counted(rows, 'row')}, {output.size(size)}"
         )
-        output.say(f"{wanted.ref}: {counts}: as they were written")
+        output.say(f"{wanted.ref}: {counts}: match the manifests")
     for problem in problems:
         output.say(problem, err=True)
     if problems:
-        remedy = "roll the partitions back to batches that verify, or restore the objects"
+        remedy = "roll back to batches that verify, or restore the objects"
         output.say(f"{wanted.ref}: {output.counted(len(problems), 'problem')}: {remedy}", err=True)
         raise typer.Exit(1)
 
@@ -79,33 +82,32 @@ def diff(
         typer.Argument(
             metavar="PARTITION BATCH_A BATCH_B",
             help=(
-                "The partition, where the table has any, and two batches: IDs, `current` or"
-                " `previous`. BATCH_A is "
-                "`previous` and BATCH_B is `current` where they are not named."
+                "The partition, if the table has partitions, and two batches: IDs, `current` or"
+                " `previous` (default: previous current)."
             ),
         ),
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="COLUMN", help="Tells rows apart; may be repeated."),
+        typer.Option("--key", metavar="COLUMN", help="Column that identifies a row; repeatable."),
     ] = None,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 1 if they differ.")
+        bool, typer.Option("--exit-code", help="Exit with 1 if the batches differ.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare two batches: columns, figures and rows."""
+    """Compare two batches: columns, statistics and rows."""
     settings: Settings = context.obj
     given = list(words or ())
     chosen = settings.table(table)
     if chosen.keyed:
         if not given:
             raise typer.BadParameter(
-                f"{chosen.ref} is partitioned: name the partition whose batches are to be compared"
+                f"{chosen.ref} is partitioned: name the partition whose batches to compare"
             )
         chosen = settings.table(table, [given.pop(0)])
     if len(given) > 2:  # noqa: PLR2004
-        raise typer.BadParameter(f"{given[2]!r} is one word too many: two batches are compared")
+        raise typer.BadParameter(f"unexpected argument {given[2]!r}: name two batches at most")
     first, second = (*given, *("previous", "current")[len(given) :])
     pins = chosen.pinned(first), chosen.pinned(second)
     with waiting(f"comparing batches of {chosen.ref}"):
@@ -130,16 +132,19 @@ def diff(
 def _verified(
     warehouse: Warehouse, pin: BatchPin, progress: Progress
 ) -> tuple[int, int, int, list[str]]:
-    """Files, rows and bytes that are as they were, and what is wrong in all partitions, not only in the first."""
+    """Count intact files, rows and bytes, and collect the problems of all partitions."""
     files = rows = size = done = 0
     problems: list[str] = []
-    due = [pin.entries[start : start + _AT_ONCE] for start in range(0, len(pin.entries), _AT_ONCE)]
+    due = [
+        pin.entries[start : start + _PARTITIONS_AT_ONCE]
+        for start in range(0, len(pin.entries), _PARTITIONS_AT_ONCE)
+    ]
     while due:
         entries = due.pop(0)
         try:
             report = warehouse.verify(BatchPin(pin.database, pin.table, pin.location, entries))
         except (InconsistentBatch, BatchNotFound) as error:
-            if len(entries) > 1:  # one by one, so that each partition is heard
+            if len(entries) > 1:  # one by one, to find the problems of each partition
                 due = [(entry,) for entry in entries] + due
                 continue
             known = error.problems if isinstance(error, InconsistentBatch) else ()

@@ -1,4 +1,4 @@
-"""The commands that keep batches from retention, and end that: hold, holds, release."""
+"""Commands for holds: hold, holds, release."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from airflow_sfx.cli.output import print_json
 from airflow_sfx.core.errors import InvalidName
 
 Name = Annotated[
-    str, typer.Option("--name", metavar="NAME", help="Whose: a report, a lawsuit, a model.")
+    str, typer.Option("--name", metavar="NAME", help="Name of the hold, such as 'annual report'.")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to an app."""
     for command in (hold, holds, release):
         app.command()(command)
 
@@ -41,32 +41,34 @@ def hold(
     batch: Batch = None,
     until: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Until then: 2027-01-01, or for 90d; else for ever."),
+        typer.Option(
+            metavar="TIME", help="When the hold ends: 2027-01-01, or in 90d (default: never)."
+        ),
     ] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Hold batches by a name: retention leaves them alone until the time is over, or they are released."""
+    """Hold batches under a name, so that they do not expire."""
     settings: Settings = context.obj
     chosen = settings.table(table, partition)
     pin = chosen.current() if batch is None else chosen.pinned(batch)
     held = settings.warehouse.hold(pin, name, until=_end(until), reason=reason)
     if held.pin != pin:
         raise InvalidName(
-            f"{name!r} holds other batches of these partitions since {output.moment(held.at)}:"
-            " release it first, or take another name"
+            f"{name!r} has held other batches of these partitions since {output.moment(held.at)}:"
+            " release that hold first, or choose another name"
         )
     if as_json:
         print_json(held)
         return
-    end = output.moment(held.until) if held.until else "it is released"
+    end = output.moment(held.until) if held.until else "released"
     output.say(
         f"{name} holds {output.counted(len(pin.batches), 'batch')} of {chosen.ref} until {end}"
     )
 
 
 def holds(context: typer.Context, table: TableArgument, as_json: Json = False) -> None:
-    """List what is held, by whom and until when."""
+    """List the holds of a table."""
     settings: Settings = context.obj
     chosen = settings.table(table)
     found = settings.warehouse.holding(*chosen.names)
@@ -85,23 +87,23 @@ def holds(context: typer.Context, table: TableArgument, as_json: Json = False) -
         )
         for one in found
     ]
-    headings = ("name", "batches", "in all", "since", "until", "who", "why")
-    output.table(str(chosen.ref), headings, rows, right=("in all",), below=("who", "why"))
+    headings = ("name", "batches", "total", "since (UTC)", "until (UTC)", "who", "why")
+    output.table(str(chosen.ref), headings, rows, right=("total",), below=("who", "why"))
 
 
 def release(context: typer.Context, table: TableArgument, name: Name, reason: Reason = "") -> None:
-    """End what a name holds: retention may give the batches up, unless another name holds them."""
+    """Release a hold, so that its batches may expire."""
     settings: Settings = context.obj
     chosen = settings.table(table)
     if settings.warehouse.release(*chosen.names, name, reason=reason) is None:
         raise InvalidName(
-            f"{name!r} holds nothing of {chosen.ref}: `sfx holds {chosen.ref}` lists who does"
+            f"{chosen.ref} has no hold {name!r}: `sfx holds {chosen.ref}` lists its holds"
         )
-    output.say(f"{name} holds nothing of {chosen.ref} any more")
+    output.say(f"released the hold {name} of {chosen.ref}")
 
 
 def _end(text: str | None) -> datetime | None:
-    """When a hold ends: a time, or how long from now."""
+    """Return when a hold ends, from a time or a duration from now."""
     if text is not None and re.fullmatch(r"\d{1,6}[hdw]", text):
         return datetime.now(UTC) + duration(text)
-    return moment_of(text, lengths="for how long: 36h, 90d")
+    return moment_of(text, durations="for how long: 36h, 90d")

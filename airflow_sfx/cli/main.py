@@ -1,7 +1,7 @@
-"""The ``sfx`` command: its options, and what becomes of errors.
+"""The `sfx` command: its global options and its error handling.
 
-Exit status: 0 done, 1 refused or found something wrong, 2 wrong usage. Heavy packages are imported
-by the commands that need them, so that ``sfx --help`` answers at once.
+Exit status: 0 success, 1 refused or problems found, 2 wrong usage. Heavy packages are imported by
+the commands that need them, to keep ``sfx --help`` fast.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from airflow_sfx.core.errors import SfxError
 
 
 class _Group(TyperGroup):
-    """The commands, with errors that are meant for the user said in one line."""
+    """The command group, which prints expected errors on one line."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
-        """Read the options before the command."""
-        with _told_in_a_line(), _shown_wrong_usage():
+        """Parse the options before the command."""
+        with _errors_on_one_line(), _visible_usage_errors():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
-        with _told_in_a_line():
-            with _shown_wrong_usage():
+        """Run the command."""
+        with _errors_on_one_line():
+            with _visible_usage_errors():
                 done = super().invoke(ctx)
-            sys.stdout.flush()  # else a full disk is met when the process ends
+            sys.stdout.flush()  # report a full disk here, not at the end of the process
             return done
 
 
 @contextmanager
-def _told_in_a_line() -> Iterator[None]:
+def _errors_on_one_line() -> Iterator[None]:
     try:
         yield
     except SfxError as error:
@@ -50,26 +50,26 @@ def _told_in_a_line() -> Iterator[None]:
         typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
         raise typer.Exit(1) from error
     except BrokenPipeError:  # the reader closed the pipe, as `head` does
-        _write_no_more()
+        _discard_output()
         raise typer.Exit(0) from None
-    except OSError as error:  # of the output: those of a warehouse are errors of its own
-        _write_no_more()
+    except OSError as error:  # of the output; a warehouse raises errors of its own
+        _discard_output()
         typer.echo(f"{type(error).__name__}: {clean(error)}", err=True)
         raise typer.Exit(1) from error
 
 
-def _write_no_more() -> None:
-    """Let what has not been written go, instead of an error when the process ends."""
+def _discard_output() -> None:
+    """Discard buffered output, which would raise an error at the end of the process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
-def _shown_wrong_usage() -> Iterator[None]:
-    """What was typed wrongly is repeated in characters that are seen: it may be a script's, made of others' names."""
+def _visible_usage_errors() -> Iterator[None]:
+    """Escape invisible characters in usage errors, which quote arguments that scripts may pass."""
     try:
         yield
     except Exception as found:
-        error: Any = found  # of click, or of typer's own copy of it, which has no public name
+        error: Any = found  # of click, or of typer's private copy of it
         if hasattr(error, "show") and hasattr(error, "message"):
             error.message = visible(error.message)
         raise
@@ -81,8 +81,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help, which is there at once
-    help="Look at, compare, check and undo the batches of a warehouse.",
+    rich_markup_mode=None,  # plain help starts faster
+    help="Inspect, compare, verify and undo the batches of a warehouse.",
 )
 for _commands in (tables, audit, batches, rollback, maintenance, hold, retention, stack):
     _commands.register(app)
@@ -105,27 +105,30 @@ def _options(
             metavar="URI",
             envvar="SFX_WAREHOUSE",
             help=(
-                "The warehouse, as embedded:///path; else AIRFLOW_CONN_SFX_DEFAULT, else"
-                " ~/.sfx/warehouse."
+                "URI of the warehouse, such as embedded:///path (default: the connection"
+                " sfx_default if AIRFLOW_CONN_SFX_DEFAULT is set, else ~/.sfx/warehouse)."
             ),
         ),
     ] = None,
-    version: Annotated[  # the callback has acted on it
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    version: Annotated[  # handled by the callback
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     context.obj = Settings(warehouse or None)
 
 
 def run() -> None:
-    """Run the command with this process's arguments, and end the process."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  stdout was closed: discard the output
+    """Run the command with the arguments of this process, and exit."""
+    # a stream that was closed before the start is None: discard its output
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # a name that the terminal has no letters for
+            # names may have characters that the terminal cannot encode
+            stream.reconfigure(errors="backslashreplace")
     warnings = logging.StreamHandler()
     warnings.setFormatter(VisibleFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[warnings])

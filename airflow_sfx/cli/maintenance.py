@@ -1,4 +1,4 @@
-"""The commands that change what is current: publish, repair, adopt."""
+"""Commands that publish, repair and adopt batches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from airflow_sfx.core.table import TableRef
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to an app."""
     for command in (publish, repair, adopt):
         app.command()(command)
 
@@ -36,15 +36,15 @@ def register(app: typer.Typer) -> None:
 def publish(
     context: typer.Context,
     table: TableArgument,
-    batch: Annotated[str, typer.Argument(metavar="BATCH", help="The staged batch's ID.")],
+    batch: Annotated[str, typer.Argument(metavar="BATCH", help="ID of the staged batch.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Even over a batch that was written later.")
+        bool, typer.Option("--force", help="Publish even over a newer batch.")
     ] = False,
     reason: Reason = "",
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Make a staged batch current in all its partitions."""
+    """Publish a staged batch in all its partitions."""
     settings: Settings = context.obj
     chosen = settings.table(table)
     state = settings.warehouse.show(*chosen.names)
@@ -75,18 +75,19 @@ def repair(
         list[str] | None,
         typer.Option(
             metavar="DIRECTORY",
-            help="That batches were adopted from, where the metastore has lost it.",
+            help="Directory of adopted batches, for a table that the metastore lost; repeatable.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Complete what a writer that died left half done.
+    """Complete unfinished commits, and restore a lost table.
 
-    Exits with 1 where something is left that needs a person. Deletes nothing.
+    Recreates a table that the metastore has lost. Deletes nothing. Exits with 1 if a problem
+    remains that needs a decision.
     """
     settings: Settings = context.obj
     ref = table_of(table)
-    with counting(f"looking at {ref}") as progress:
+    with counting(f"checking {ref}") as progress:
         found = settings.warehouse.repair(
             ref.database, ref.table, adopted_from=adopted_from or (), progress=progress
         )
@@ -94,10 +95,10 @@ def repair(
         print_json(found)
     elif found:
         rows = [
-            (one.partition or "(whole table)", one.found, one.done or "left as it is")
+            (one.partition or "(whole table)", one.found, one.done or "not repaired")
             for one in found
         ]
-        output.table(f"{ref}", ("partition", "found", "done"), rows)
+        output.table(f"{ref}", ("partition", "problem", "repair"), rows)
     else:
         output.say(f"{ref}: nothing to repair")
     if any(not one.done for one in found):
@@ -111,26 +112,30 @@ def adopt(
         str | None,
         typer.Argument(
             metavar="DIRECTORY",
-            help="Of Parquet files, a path or a URI; else what the metastore has.",
+            help="Path or URI of Parquet files (default: where the metastore points).",
         ),
     ] = None,
     partition: Annotated[
         list[str] | None,
         typer.Option(
-            "--partition", metavar="PARTITION", help="Of what the metastore has; may be repeated."
+            "--partition",
+            metavar="PARTITION",
+            help="Partition that another engine changed; repeatable.",
         ),
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="NAME[:TYPE]", help="A partition key; may be repeated."),
+        typer.Option(
+            "--key", metavar="NAME[:TYPE]", help="Partition key of the directory; repeatable."
+        ),
     ] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Take over files as they lie: a directory, or what the metastore has and the history has not.
+    """Adopt Parquet files, a table, or changes by other engines.
 
-    Without a directory: a Hive or Glue table that something else made, or the partitions of one of
-    ours that something else has changed.
+    Without a directory, adopts a Hive or Glue table of another engine, or partitions of a managed
+    table that another engine has changed. No files are copied or moved.
     """
     settings: Settings = context.obj
     ref = table_of(table)
@@ -139,18 +144,18 @@ def adopt(
         raise typer.BadParameter("a partition key is named twice with --key")
     if directory is not None and partition:
         raise typer.BadParameter(
-            "--partition is of what the metastore has: leave out the directory"
+            "--partition names partitions of the metastore: omit the directory"
         )
     if directory is None and keys:
         raise typer.BadParameter(
-            "--key is of a directory: the metastore knows the keys of its table"
+            "--key describes a directory: without one, the metastore has the keys"
         )
     place = (
         directory
         if directory is None or "://" in directory
         else str(Path(directory).expanduser().absolute())
     )
-    wanted = _partitions(settings, ref, partition) if partition else None
+    wanted = _values_of_all(settings, ref, partition) if partition else None
     with counting(f"reading the files of {ref}") as progress:
         pin = settings.warehouse.adopt(
             ref.database,
@@ -165,11 +170,11 @@ def adopt(
         print_json(pin)
     else:
         output.say(
-            f"{ref}: {output.counted(len(pin.entries), 'partition')} adopted as batch"
+            f"{ref}: adopted {output.counted(len(pin.entries), 'partition')} as batch"
             f" {pin.batch_id}"
         )
 
 
-def _partitions(settings: Settings, ref: TableRef, names: Sequence[str]) -> list[Values]:
+def _values_of_all(settings: Settings, ref: TableRef, names: Sequence[str]) -> list[Values]:
     info = settings.warehouse.metastore.get_table(ref)
     return [values_of(name, [key.name for key in info.keys] if info else []) for name in names]

@@ -1,4 +1,4 @@
-"""What is typed, as what the warehouse takes."""
+"""Arguments and options of the commands, and their parsing."""
 
 from __future__ import annotations
 
@@ -22,55 +22,55 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 TableArgument = Annotated[
-    str, typer.Argument(metavar="DB.TABLE", help="The table, as in sales.sold_items.")
+    str, typer.Argument(metavar="DB.TABLE", help="The table, such as sales.sold_items.")
 ]
 Partitions = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PARTITION",
         help=(
-            "Partitions as they are listed: 20161031, or 2016/US for two keys (a slash in a value"
-            " is typed %2F)."
+            "Partitions as listed: 20161031, or 2016/US for two keys; type a slash in a value as"
+            " %2F (default: all)."
         ),
     ),
 ]
 Batch = Annotated[
-    str | None, typer.Option("--batch", metavar="ID", help="A batch ID; else the current batch.")
+    str | None, typer.Option("--batch", metavar="ID", help="Batch ID (default: the current batch).")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded in the history.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 Values = tuple[str, ...]
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_LENGTH, _DAY = re.compile(r"\d{1,6}[hdw]"), re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
+_DURATION, _DAY = re.compile(r"\d{1,6}[hdw]"), re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is said before the command.
+    """Global options of the command line.
 
     Args:
-        uri: The warehouse's URI; None for the default one.
+        uri: The URI of the warehouse, or None for the default warehouse.
     """
 
     uri: str | None
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        """The warehouse, opened on first use."""
+        """The warehouse, connected on first use."""
         from airflow_sfx._default import connect
 
         return connect(self.uri)
 
     def table(self, text: str, partitions: Sequence[str] | None = None) -> Chosen:
-        """The table and the partitions that arguments name.
+        """Return the table and the partitions that arguments name.
 
         Raises:
-            typer.BadParameter: The text names no table.
+            typer.BadParameter: The text is not a table name.
             InvalidName: A partition has an empty part.
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
         """
         from airflow_sfx.warehouse.table.table import Table
 
@@ -85,12 +85,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A table, and which of its partitions a command is about.
+    """A table, and the partitions of it that a command names.
 
     Args:
         warehouse: The warehouse.
         opened: The table.
-        partitions: The values of each partition; None where none was named.
+        partitions: The values of each partition, or None if none was named.
     """
 
     warehouse: Warehouse
@@ -99,35 +99,35 @@ class Chosen:
 
     @property
     def ref(self) -> TableRef:
-        """The table's name."""
+        """The name of the table."""
         return self.opened.ref
 
     @property
     def names(self) -> tuple[str, str]:
-        """The database and the table, as the calls take them."""
+        """The database and the table, as arguments of the warehouse's methods."""
         return self.ref.database, self.ref.table
 
     @property
     def keyed(self) -> bool:
-        """Whether the table has partitions."""
+        """Whether the table has partition keys."""
         return bool(self.opened.info.keys)
 
     def current(self) -> BatchPin:
-        """The pin of what is current."""
+        """Return the pin of the current batches."""
         return self.warehouse.pin(*self.names, self.partitions)
 
     def pinned(self, batch: str) -> BatchPin:
-        """The pin of one batch of each partition, which is called by its ID, ``current`` or ``previous``."""
+        """Return the pin of one batch per partition: an ID, ``current`` or ``previous``."""
         if batch == "current":
             return self.current()
         if batch != "previous" and not is_batch_id(batch):
             raise InvalidName(
-                f"{batch!r} is not a batch ID: type current, previous, or 14 digits as `sfx history"
-                f" {self.ref}` lists them"
+                f"{batch!r} is not a batch ID: type current, previous, or 14 digits as listed by"
+                f" `sfx history {self.ref}`"
             )
         if self.partitions is None and self.keyed:
             raise typer.BadParameter(
-                f"name the partitions of {self.ref} whose batch {batch} is meant"
+                f"{self.ref} is partitioned: name the partitions of batch {batch}"
             )
         wanted = self.opened.wanted(self.partitions) or [Partition()]
         names = [self.opened.layout.name(partition) for partition in wanted]
@@ -137,15 +137,14 @@ class Chosen:
     def _previous(self, name: str) -> str:
         values = [self.opened.layout.partition(name).values] if name else None
         (newest,) = self.warehouse.history(*self.names, values, limit=1)
-        if not newest.moved:  # as after a retention
+        if not newest.moved:  # an expiry keeps the current batch
             from airflow_sfx.warehouse.log.ledger import Ledger
 
             ledger = Ledger(self.opened)
             newest = ledger.last_move(name, ledger.head(name, newest.sequence)) or newest
         if newest.previous is None:
             raise BatchNotFound(
-                f"{self.opened.describe(name)} had no batch before {newest.batch_id}, its first:"
-                " there is nothing to compare it with",
+                f"{self.opened.describe(name)} has no batch before {newest.batch_id}, its first",
                 table=str(self.ref),
                 partition=name,
             )
@@ -153,7 +152,10 @@ class Chosen:
 
 
 def table_of(text: str) -> TableRef:
-    """The table that an argument names, ``DB.TABLE``; wrong usage otherwise.
+    """Return the table that an argument names as ``DB.TABLE``.
+
+    Raises:
+        typer.BadParameter: The text is not a table name.
 
     Example:
         >>> str(table_of("sales.sold_items"))
@@ -166,7 +168,10 @@ def table_of(text: str) -> TableRef:
 
 
 def key_of(text: str) -> PartitionKey:
-    """The partition key that an option names, ``NAME`` or ``NAME:TYPE``; wrong usage otherwise.
+    """Return the partition key that an option names as ``NAME`` or ``NAME:TYPE``.
+
+    Raises:
+        typer.BadParameter: The name or the type is invalid.
 
     Example:
         >>> key_of("day:date"), key_of("area")
@@ -180,14 +185,11 @@ def key_of(text: str) -> PartitionKey:
 
 
 def values_of(text: str, keys: Sequence[str]) -> Values:
-    """The values of the partition that an argument names.
+    """Return the values of the partition that an argument names.
 
     Args:
         text: A name such as ``20161031``, ``2016/US`` or ``year=2016/country=US``.
         keys: The names of the table's partition keys.
-
-    Returns:
-        Its values.
 
     Raises:
         InvalidName: A part is empty, or names another key.
@@ -201,27 +203,31 @@ def values_of(text: str, keys: Sequence[str]) -> Values:
         name, equals, value = step.partition("=")
         if not (value if equals else name):
             raise InvalidName(
-                f"{text!r} is not a partition: type it as it is listed, such as 20161031 or 2016/US"
+                f"{text!r} is not a partition: type it as listed, such as 20161031 or 2016/US"
             )
         if equals and name.lower() != (keys[place] if place < len(keys) else None):
             raise InvalidName(
-                f"{text!r} names the partition key {name!r}, and the table has"
-                f" {', '.join(keys) or 'none'}, in this order: leave the key out, and type an ="
-                " that belongs to a value as %3D"
+                f"{text!r} names the partition key {name!r}, but the keys of the table are"
+                f" {', '.join(keys) or 'none'}, in this order: omit the key, and type an = in a"
+                " value as %3D"
             )
         values.append(unescape(value if equals else step))
     return tuple(values)
 
 
 def moment_of(
-    text: str | None, *, now: datetime | None = None, lengths: str = "how long ago: 36h, 7d"
+    text: str | None, *, now: datetime | None = None, durations: str = "how long ago: 36h, 7d"
 ) -> datetime | None:
-    """The time that an option names: a time with a zone, a day (its midnight in UTC), or how long ago; wrong usage otherwise.
+    """Return the time that an option names.
 
     Args:
-        text: What was typed; None gives None.
-        now: The time from which to count back.
-        lengths: What a length of time means to the option, for the message.
+        text: A time with a zone, a day (its midnight in UTC), a duration (how long ago), or None
+            for None.
+        now: The time from which durations count back, or None for the current time.
+        durations: What a duration means to the option, for the message.
+
+    Raises:
+        typer.BadParameter: The text is not a time, or has no time zone.
 
     Example:
         >>> str(moment_of("2016-11-01")), str(moment_of("2016-11-01T12:00Z"))
@@ -231,14 +237,14 @@ def moment_of(
     """
     if text is None:
         return None
-    if _LENGTH.fullmatch(text):
+    if _DURATION.fullmatch(text):
         return (now or datetime.now(UTC)) - duration(text)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} is not a time: type one such as 2016-11-01T12:00Z, a day such as 2016-11-01,"
-            f" or {lengths}"
+            f" or {durations}"
         ) from None
     if _DAY.fullmatch(text):
         return found.replace(tzinfo=UTC)
@@ -250,16 +256,10 @@ def moment_of(
 
 
 def duration(text: str) -> timedelta:
-    """A length of time as it is typed: ``36h``, ``90d``, ``12w``; a number alone is in days.
-
-    Args:
-        text: What was typed.
-
-    Returns:
-        The time.
+    """Return the duration that an option names: ``36h``, ``90d``, ``12w``, or a number of days.
 
     Raises:
-        typer.BadParameter: It is none.
+        typer.BadParameter: The text is not a duration.
 
     Example:
         >>> duration("36h")
@@ -268,6 +268,6 @@ def duration(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,6})\s*([hdw]?)", text.strip().lower())
     if not found:
         raise typer.BadParameter(
-            f"{text!r} is no length of time: write hours, days or weeks, as in 36h, 90d or 12w"
+            f"{text!r} is not a duration: type hours, days or weeks, such as 36h, 90d or 12w"
         )
     return int(found[1]) * _UNITS[found[2] or "d"]

@@ -1,4 +1,8 @@
-"""Tables for people."""
+"""Output of the commands: text, tables, JSON, and the dialogue with a terminal.
+
+Everything printed goes through `visible` or `visible_json`: names, reasons and values come from
+other people, and their characters must not control a terminal.
+"""
 
 from __future__ import annotations
 
@@ -12,262 +16,22 @@ from itertools import zip_longest
 
 import typer
 
+from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.json_values import plain
 
-_GAP = "  "
+_COLUMN_GAP = "  "
 
+# Visible text: invisible characters are escaped.
 
-def table(
-    title: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    right: Sequence[str] = (),
-    below: Sequence[str] = (),
-) -> None:
-    """Print a table; complete, without colours and one line a row where the output is not a terminal.
-
-    Args:
-        title: What it shows.
-        columns: The headings.
-        rows: The cells; None and empty text are shown as a dash.
-        right: The headings of columns of numbers.
-        below: The headings of columns that go to a line below the row where the terminal is too
-            narrow for all.
-    """
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
-    columns, right, below = ([visible(name) for name in names] for names in (columns, right, below))
-    cells = [[clean(cell) for cell in row] for row in rows]
-    widths = _widths(columns, cells)
-    if not sys.stdout.isatty():
-        lines = [visible(title), *_lines(columns, cells, widths, right)]
-        print("\n".join(lines))  # noqa: T201
-        return
-    console = Console(highlight=False)
-    console.print(Text(visible(title), style="italic"), soft_wrap=True)
-    notes: list[str] = []
-    if below and _total(widths) > console.width:
-        kept = [place for place, column in enumerate(columns) if column not in below]
-        notes = [
-            _note([row[place] for place in range(len(columns)) if place not in kept])
-            for row in cells
-        ]
-        columns, cells = (
-            [columns[place] for place in kept],
-            [[row[place] for place in kept] for row in cells],
-        )
-        widths = [widths[place] for place in kept]
-    for place, block in enumerate(_blocks(widths, console.width)):
-        if place:
-            console.print()
-        some = [[row[one] for one in block] for row in cells]
-        lines = _lines([columns[one] for one in block], some, [widths[one] for one in block], right)
-        console.print(Text(lines[0], style="bold"), soft_wrap=True)
-        for line, note in zip_longest(lines[1:], notes):
-            console.print(Text(line), soft_wrap=True)
-            if note:
-                console.print(Padding(Text(note, style="dim"), (0, 0, 0, 4), expand=False))
-
-
-def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Which columns go side by side; where there is no room for all, the first one is repeated before the rest."""
-    blocks: list[list[int]] = [[]]
-    for place in range(len(widths)):
-        block = [*blocks[-1], place]
-        if len(blocks[-1]) > (len(blocks) > 1) and _total([widths[one] for one in block]) > room:
-            blocks.append([0, place])
-        else:
-            blocks[-1] = block
-    return blocks
-
-
-def _note(parts: Sequence[str]) -> str:
-    return " · ".join(part for part in parts if part != "-")
-
-
-def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    from rich.cells import cell_len
-
-    return [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
-
-
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + len(_GAP) * (len(widths) - 1)
-
-
-def _lines(
-    columns: Sequence[str],
-    cells: Sequence[Sequence[str]],
-    widths: Sequence[int],
-    right: Sequence[str],
-) -> list[str]:
-    from rich.cells import cell_len
-
-    lines = []
-    for row in (columns, *cells):
-        padded = []
-        for column, cell, width in zip(columns, row, widths, strict=True):
-            space = " " * (width - cell_len(cell))
-            padded.append(space + cell if column in right else cell + space)
-        lines.append(_GAP.join(padded).rstrip())
-    return lines
-
-
-def clean(value: object) -> str:
-    r"""A value on one line: line breaks and what a terminal would act on are shown, not sent.
-
-    Example:
-        >>> clean("two\nlines"), clean(None)
-        ('two\\nlines', '-')
-    """
-    return "-" if value is None or value == "" else visible(str(value))
-
-
-def say(text: str, *, err: bool = False) -> None:
-    """Print one line for people.
-
-    Args:
-        text: The line; what a terminal would act on is shown.
-        err: Whether it goes to stderr.
-    """
-    typer.echo(visible(text), err=err)
-
-
-def moment(value: datetime | None) -> str | None:
-    """A time for people, in UTC to the second."""
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if value else None
-
-
-def size(count: int | None) -> str | None:
-    """A number of bytes for people.
-
-    Example:
-        >>> size(278), size(45_000_000)
-        ('278 B', '42.9 MiB')
-    """
-    if count is None:
-        return None
-    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:  # noqa: PLR2004
-        value, units = value / 1024, units[1:]
-    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
-def number(count: float | None) -> str | None:
-    """A number for people: counts with thousands apart, measures to six digits.
-
-    Example:
-        >>> number(336776), number(-0.0), number(12.640199)
-        ('336,776', '0', '12.6402')
-    """
-    if isinstance(count, float):
-        return f"{count + 0.0:.6g}"
-    return None if count is None else f"{count:,}"
-
-
-def counted(count: int, what: str) -> str:
-    """A count with its noun.
-
-    Example:
-        >>> counted(1, "row"), counted(2000, "row"), counted(2, "batch")
-        ('1 row', '2,000 rows', '2 batches')
-    """
-    ending = "" if count == 1 else "es" if what.endswith("ch") else "s"
-    return f"{count:,} {what}{ending}"
-
-
-def change(before: object, after: object) -> str | None:
-    """Two values for people: the one where they are equal, else both with an arrow."""
-    if before == after:
-        return None if before is None else f"{before}"
-    return f"{'-' if before is None else before} → {'-' if after is None else after}"
-
-
-def who(producer: Producer) -> str:
-    """Who made a change, for people: the task instance, or the user and host."""
-    if producer.dag_id:
-        return " ".join(
-            part for part in (producer.dag_id, producer.task_id, producer.run_id) if part
-        )
-    return "@".join(part for part in (producer.user, producer.host) if part)
-
-
-def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print a value as one JSON document: dataclasses by their fields, times in ISO 8601 and UTC, pins as their own JSON."""
-    print(  # noqa: T201
-        visible_json(json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False))
-    )
-
-
-def ask(question: str, *, yes: bool, shown: Callable[[], None] = lambda: None) -> None:
-    """Go on only if the user says so.
-
-    Args:
-        question: What to ask.
-        yes: Whether they have said so already.
-        shown: Shows what it is about.
-
-    Raises:
-        typer.BadParameter: There is nobody to ask.
-        typer.Abort: They said no.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter(
-            f"there is no terminal to ask on, {question!r}: pass --yes to do it without asking"
-        )
-    shown()
-    typer.confirm(visible(question), abort=True, err=True)
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Show that something is under way, on a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.markup import escape
-
-    with Console(stderr=True).status(escape(visible(what))):
-        yield
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far something has come, on a terminal; gives a function that is told how much of how much is done."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        *Progress.get_default_columns()[1:2],
-        MofNCompleteColumn(),
-    )
-    with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as progress:
-        task = progress.add_task(escape(visible(what)), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-# Letters and marks that have no shape; what is not printable for Python has none or acts on others.
-_SHAPELESS = frozenset(
+# Printable characters without a shape; Python counts all other invisible characters as unprintable.
+_BLANK = frozenset(
     {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10)}
 ) | frozenset(range(0xE0100, 0xE01F0))
 
 
-class _Spelt(dict[int, str]):
-    """For `str.translate`: each character as it is shown, found out once."""
+class _Escapes(dict[int, str]):
+    """A table for `str.translate` that is filled as characters occur."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__()
@@ -275,7 +39,7 @@ class _Spelt(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
-        if char.isprintable() and code not in _SHAPELESS:
+        if char.isprintable() and code not in _BLANK:
             self[code] = char
         elif self._as_json:
             self[code] = (
@@ -292,32 +56,306 @@ class _Spelt(dict[int, str]):
         return self[code]
 
 
-_IN_TEXT, _IN_JSON = _Spelt(as_json=False), _Spelt(as_json=True)
+_TEXT_ESCAPES, _JSON_ESCAPES = _Escapes(as_json=False), _Escapes(as_json=True)
 
 
 def visible(text: str) -> str:
-    r"""A text on one line, of characters that are seen.
+    r"""Return a text on one line, with invisible characters escaped.
 
     Example:
         >>> visible("two\nlines"), visible("in\u202egpj.exe"), visible("Zoë 東京 🎩")
         ('two\\nlines', 'in\\u202egpj.exe', 'Zoë 東京 🎩')
     """
-    return text.translate(_IN_TEXT)
+    return text.translate(_TEXT_ESCAPES)
 
 
 def visible_json(document: str) -> str:
-    r"""A JSON document that reads as the same values, of characters that are seen; line breaks between them stay.
+    r"""Return a JSON document with invisible characters escaped, and the same values.
+
+    Line breaks between the values stay.
 
     Example:
         >>> visible_json('{"reason": "in\u202egpj.exe"}')
         '{"reason": "in\\u202egpj.exe"}'
     """
-    return document.translate(_IN_JSON)
+    return document.translate(_JSON_ESCAPES)
 
 
 class VisibleFormatter(logging.Formatter):
-    """Formats a record of the log as one line of characters that are seen."""
+    """Formatter of log records on one line, with invisible characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text."""
+        """Return the record as text."""
         return visible(super().format(record))
+
+
+def clean(value: object) -> str:
+    r"""Return a value as visible text on one line, and a dash for None and empty text.
+
+    Example:
+        >>> clean("two\nlines"), clean(None)
+        ('two\\nlines', '-')
+    """
+    return "-" if value is None or value == "" else visible(str(value))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line of visible text.
+
+    Args:
+        text: The line.
+        err: Whether to print it to stderr.
+    """
+    typer.echo(visible(text), err=err)
+
+
+# Values for people.
+
+
+def moment(value: datetime | None) -> str | None:
+    """Return a time in UTC, to the second."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if value else None
+
+
+def size(count: int | None) -> str | None:
+    """Return a number of bytes with a binary unit.
+
+    Example:
+        >>> size(278), size(45_000_000)
+        ('278 B', '42.9 MiB')
+    """
+    if count is None:
+        return None
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:  # noqa: PLR2004
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def number(count: float | None) -> str | None:
+    """Return an integer with separators of thousands, or a float with six digits.
+
+    Example:
+        >>> number(336776), number(-0.0), number(12.640199)
+        ('336,776', '0', '12.6402')
+    """
+    if isinstance(count, float):
+        return f"{count + 0.0:.6g}"
+    return None if count is None else f"{count:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    Example:
+        >>> counted(1, "row"), counted(2000, "row"), counted(2, "batch")
+        ('1 row', '2,000 rows', '2 batches')
+    """
+    ending = "" if count == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
+def change(before: object, after: object) -> str | None:
+    """Return two values with an arrow, or the one value if they are equal."""
+    if before == after:
+        return None if before is None else f"{before}"
+    return f"{'-' if before is None else before} → {'-' if after is None else after}"
+
+
+def operation(of: Operation) -> str:
+    """Return the name of an operation.
+
+    Example:
+        >>> operation(Operation.RETIRE), operation(Operation.FOREIGN_CHANGE)
+        ('expire', 'foreign change')
+    """
+    return "expire" if of is Operation.RETIRE else of.value.replace("_", " ")
+
+
+def who(producer: Producer) -> str:
+    """Return the producer of a change: the task instance, or the user and host."""
+    if producer.dag_id:
+        return " ".join(
+            part for part in (producer.dag_id, producer.task_id, producer.run_id) if part
+        )
+    return "@".join(part for part in (producer.user, producer.host) if part)
+
+
+# Tables.
+
+
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    below: Sequence[str] = (),
+) -> None:
+    """Print a table.
+
+    On a terminal, a table that is too wide is split into blocks of columns. Elsewhere it has no
+    colours, and one line per row.
+
+    Args:
+        title: The title.
+        columns: The headings.
+        rows: The cells; None and empty text are shown as a dash.
+        right: The headings of right-aligned columns.
+        below: The headings of columns to print below each row if the terminal is too narrow.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    columns, right, below = ([visible(name) for name in names] for names in (columns, right, below))
+    cells = [[clean(cell) for cell in row] for row in rows]
+    widths = _widths(columns, cells)
+    if not sys.stdout.isatty():
+        lines = [visible(title), *_lines(columns, cells, widths, right)]
+        print("\n".join(lines))  # noqa: T201
+        return
+    console = Console(highlight=False)
+    console.print(Text(visible(title), style="italic"), soft_wrap=True)
+    second_lines: list[str] = []
+    if below and _total(widths) > console.width:
+        kept = [index for index, column in enumerate(columns) if column not in below]
+        moved = [index for index, column in enumerate(columns) if column in below]
+        second_lines = [_joined([row[index] for index in moved]) for row in cells]
+        columns, cells = (
+            [columns[index] for index in kept],
+            [[row[index] for index in kept] for row in cells],
+        )
+        widths = [widths[index] for index in kept]
+    for position, block in enumerate(_blocks(widths, console.width)):
+        if position:
+            console.print()
+        some = [[row[index] for index in block] for row in cells]
+        lines = _lines(
+            [columns[index] for index in block], some, [widths[index] for index in block], right
+        )
+        console.print(Text(lines[0], style="bold"), soft_wrap=True)
+        for line, second in zip_longest(lines[1:], second_lines):
+            console.print(Text(line), soft_wrap=True)
+            if second:
+                console.print(Padding(Text(second, style="dim"), (0, 0, 0, 4), expand=False))
+
+
+def _blocks(widths: Sequence[int], available: int) -> list[list[int]]:
+    """Split columns into blocks that fit a width; later blocks repeat the first column."""
+    blocks: list[list[int]] = [[]]
+    for index in range(len(widths)):
+        block = [*blocks[-1], index]
+        least = 1 if len(blocks) == 1 else 2  # a block has a column of its own, even if too wide
+        if len(blocks[-1]) >= least and _total([widths[one] for one in block]) > available:
+            blocks.append([0, index])
+        else:
+            blocks[-1] = block
+    return blocks
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " · ".join(part for part in parts if part != "-")
+
+
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_COLUMN_GAP) * (len(widths) - 1)
+
+
+def _lines(
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    right: Sequence[str],
+) -> list[str]:
+    from rich.cells import cell_len
+
+    lines = []
+    for row in (columns, *cells):
+        padded = []
+        for column, cell, width in zip(columns, row, widths, strict=True):
+            space = " " * (width - cell_len(cell))
+            padded.append(space + cell if column in right else cell + space)
+        lines.append(_COLUMN_GAP.join(padded).rstrip())
+    return lines
+
+
+# JSON.
+
+
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    """Print a value as a JSON document.
+
+    Dataclasses are objects of their fields, times are ISO 8601 in UTC, pins are as `to_json`.
+
+    Args:
+        value: The value.
+        indent: The indentation, or None for one line.
+    """
+    print(  # noqa: T201
+        visible_json(json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False))
+    )
+
+
+# The dialogue with a terminal.
+
+
+def ask(question: str, *, yes: bool, shown: Callable[[], None] = lambda: None) -> None:
+    """Ask for confirmation.
+
+    Args:
+        question: The question.
+        yes: Whether the user has confirmed already, with ``--yes``.
+        shown: Prints what the question is about.
+
+    Raises:
+        typer.BadParameter: There is no terminal to ask on.
+        typer.Abort: The user declined.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"no terminal to ask {question!r}: pass --yes to confirm")
+    shown()
+    typer.confirm(visible(question), abort=True, err=True)
+
+
+@contextmanager
+def waiting(activity: str) -> Iterator[None]:
+    """Show an activity on a terminal while the block runs."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(visible(activity))):
+        yield
+
+
+@contextmanager
+def counting(activity: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal; yields a function of the number done and the total."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        *Progress.get_default_columns()[1:2],
+        MofNCompleteColumn(),
+    )
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as progress:
+        task = progress.add_task(escape(visible(activity)), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

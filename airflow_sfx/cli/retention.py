@@ -1,4 +1,7 @@
-"""The commands that give up data on purpose: retain and erase. Both only tell what they would do, unless told --apply."""
+"""Commands that remove data: retain and erase.
+
+Both print a plan and change nothing without ``--apply``.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,20 @@ if TYPE_CHECKING:
 _SHOWN = 50
 
 DryRun = Annotated[
-    bool, typer.Option("--dry-run/--apply", help="Only tell what would be done, or do it.")
+    bool, typer.Option("--dry-run/--apply", help="Print the plan only, or carry it out.")
 ]
 Grace = Annotated[
     str,
     typer.Option(
         "--grace",
         metavar="TIME",
-        help="For how long the files of what is retired stay: 12h, 7d, 0d.",
+        help="Grace period before the files of expired batches are deleted: 12h, 7d, 0d.",
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to an app."""
     for command in (retain, erase):
         app.command()(command)
 
@@ -44,7 +47,7 @@ def retain(
             "--keep-last",
             metavar="N",
             min=1,
-            help="How many batches of each partition stay, the current one too.",
+            help="Number of batches to keep per partition, including the current one.",
         ),
     ],
     older_than: Annotated[
@@ -52,7 +55,7 @@ def retain(
         typer.Option(
             "--older-than",
             metavar="TIME",
-            help="For how long a batch must be out of use: 90d, 12w, 36h.",
+            help="How long ago a batch must have been replaced: 90d, 12w, 36h.",
         ),
     ],
     grace: Grace = "1d",
@@ -61,29 +64,31 @@ def retain(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Retire old batches, and delete the files of those that were retired long enough ago.
+    """Expire old batches, and delete their files after a grace period.
 
-    What is current, staged, adopted or held by a hold stays, whatever its age. Also deletes
-    what dead writers left more than a day ago. Without --apply, nothing is done.
+    Current, staged, adopted and held batches are kept. Also deletes orphan files that are more than
+    a day old. Without --apply, nothing is changed.
     """
     settings: Settings = context.obj
-    rule = {
-        "keep_last": keep_last,
-        "older_than": duration(older_than),
-        "grace": duration(grace),
-        "reason": reason,
-    }
+    age, grace_period = duration(older_than), duration(grace)
     chosen = settings.table(table)
 
     def run(*, dry: bool) -> RetentionReport:
-        with waiting(f"looking at {chosen.ref}"):
-            return settings.warehouse.retain(*chosen.names, **rule, dry_run=dry)  # type: ignore[arg-type]
+        with waiting(f"reading the history of {chosen.ref}"):
+            return settings.warehouse.retain(
+                *chosen.names,
+                keep_last=keep_last,
+                older_than=age,
+                grace=grace_period,
+                reason=reason,
+                dry_run=dry,
+            )
 
     report = run(dry=dry_run or not yes)
     if not dry_run and not yes and _has_work(report):
         plan = report
         ask(
-            f"Retire and delete these batches of {chosen.ref}?",
+            f"Expire and delete these batches of {chosen.ref}?",
             yes=yes,
             shown=lambda: _show_plan(plan, asking=True),
         )
@@ -99,40 +104,44 @@ def erase(
     table: TableArgument,
     where: Annotated[
         str,
-        typer.Option("--where", metavar="CONDITION", help='Which rows, as in "client_id = 42".'),
+        typer.Option(
+            "--where", metavar="CONDITION", help='Rows to erase, such as "client_id = 42".'
+        ),
     ],
     grace: Grace = "1d",
     despite_pins: Annotated[
-        bool, typer.Option("--despite-pins", help="Delete also what holds hold.")
+        bool, typer.Option("--despite-pins", help="Also delete batches that are held.")
     ] = False,
     dry_run: DryRun = True,
     reason: Reason = "",
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Erase rows from every batch that is retained: current, earlier and staged.
+    """Erase rows from all batches: current, earlier and staged.
 
-    The batches that held them are replaced, retired, and deleted by a call after their time of
-    grace; exits with 1 while files with such rows are left. Without --apply, nothing is done.
+    Batches with such rows are replaced and expire; a later call deletes their files after the grace
+    period. Exits with 1 while files with such rows remain. Without --apply, nothing is changed.
     """
     settings: Settings = context.obj
-    options = {
-        "where": where,
-        "grace": duration(grace),
-        "despite_pins": despite_pins,
-        "reason": reason,
-    }
+    grace_period = duration(grace)
     chosen = settings.table(table)
 
     def run(*, dry: bool) -> ErasureReport:
         with waiting(f"searching {chosen.ref}"):
-            return settings.warehouse.erase(*chosen.names, **options, dry_run=dry)  # type: ignore[arg-type]
+            return settings.warehouse.erase(
+                *chosen.names,
+                where=where,
+                grace=grace_period,
+                despite_pins=despite_pins,
+                reason=reason,
+                dry_run=dry,
+            )
 
     report = run(dry=dry_run or not yes)
     if not dry_run and not yes and _has_rows(report):
         plan = report
         ask(
-            f"Erase these rows of {chosen.ref} for good?",
+            f"Erase these rows of {chosen.ref} permanently?",
             yes=yes,
             shown=lambda: _show_erasure(plan, asking=True),
         )
@@ -152,12 +161,12 @@ def _has_work(plan: RetentionReport) -> bool:
 
 
 def _has_rows(plan: ErasureReport) -> bool:
-    """Whether there is anything to erase, or left of what was erased."""
+    """Return whether there are rows to erase, or files of erased rows to delete."""
     return bool(plan.batches or plan.deleted or plan.waiting or plan.strays or plan.unfinished)
 
 
 def _say_what_next(*, work: bool, asking: bool) -> None:
-    """What to say below a plan: nothing more where the user is asked next, since they have said --apply."""
+    """Print whether the plan needs ``--apply``, unless the user is asked next."""
     if not work:
         output.say("There is nothing to do")
     elif not asking:
@@ -167,18 +176,15 @@ def _say_what_next(*, work: bool, asking: bool) -> None:
 def _say_ignored(report: RetentionReport | ErasureReport) -> None:
     for name, batch_id in report.ignored[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
-        told = (
-            "not deleted, a note wants it and the history has not given it up: the batch"
-            f" {batch_id} of {place}"
-        )
-        output.say(told, err=True)
+        message = "not deleted: it has a tombstone, but the history does not list it as expired"
+        output.say(f"batch {batch_id} of {place} {message}", err=True)
 
 
 def _say_unfinished(report: RetentionReport | ErasureReport) -> None:
     if report.unfinished:
         would = "would be " if report.dry_run else ""
-        began = output.counted(len(report.unfinished), "object")
-        output.say(f"{began} that a writer began and did not finish {would}deleted")
+        unfinished = output.counted(len(report.unfinished), "unfinished object")
+        output.say(f"{unfinished} {would}deleted")
 
 
 def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
@@ -193,33 +199,32 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
         for one in report.retired[:_SHOWN]
     ]
     if rows:
-        output.table(report.table, ("partition", "batch", "rows", "size", "in use until"), rows)
+        output.table(
+            report.table, ("partition", "batch", "rows", "size", "replaced at (UTC)"), rows
+        )
     if len(report.retired) > _SHOWN:
         output.say(f"and {len(report.retired) - _SHOWN} more")
     would = "would be " if report.dry_run else ""
-    retired, deleted, waiting = (
+    expired, deleted, waiting = (
         output.counted(n, "batch")
         for n in (len(report.retired), len(report.deleted), report.waiting)
     )
     output.say(
-        f"{report.table}: {retired} ({output.size(report.bytes)}) {would}retired; {deleted} retired"
-        f" before {would}deleted; {waiting} retired before and not due yet, or pinned;"
-        f" {report.pinned} kept for a hold"
+        f"{report.table}: {expired} ({output.size(report.bytes)}) {would}expired; {deleted} expired"
+        f" earlier {would}deleted; {waiting} expired earlier and not yet due, or held;"
+        f" {report.pinned} kept by a hold"
     )
     _say_unfinished(report)
     for name, batch_id in report.strays[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
-        output.say(
-            "left by a writer, no history names it, and retired once it is old: the directory"
-            f" {batch_id} of {place}"
-        )
+        output.say(f"orphan directory {batch_id} of {place}: expires when it is a day old")
     _say_ignored(report)
     if report.dry_run:
         _say_what_next(work=_has_work(report), asking=asking)
     elif report.retired:
         output.say(
-            f"Their files may be deleted from {output.moment(report.delete_after)} on, by the next"
-            " `sfx retain`"
+            f"Their files are deleted by the next `sfx retain` after"
+            f" {output.moment(report.delete_after)} UTC"
         )
 
 
@@ -232,14 +237,16 @@ def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
             one.rows,
             one.replaced_by,
             ", ".join(
-                word for word, said in (("current", one.current), ("pinned", one.pinned)) if said
+                word for word, true in (("current", one.current), ("held", one.pinned)) if true
             ),
         )
         for one in report.batches[:_SHOWN]
     ]
     if rows:
         output.table(
-            report.table, ("partition", "batch", "rows to erase", "of", "replaced by", ""), rows
+            report.table,
+            ("partition", "batch", "rows to erase", "of", "replaced by", "state"),
+            rows,
         )
     if len(report.batches) > _SHOWN:
         output.say(f"and {len(report.batches) - _SHOWN} more")
@@ -250,26 +257,24 @@ def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
     )
     output.say(
         f"{report.table}: {searched} searched; {output.counted(report.erased, 'row')} of {held}"
-        f" {would}erased; {deleted} {would}deleted; {waiting} not due yet, or pinned"
+        f" {would}erased; {deleted} {would}deleted; {waiting} not yet due, or held"
     )
     if report.without:
         output.say(
-            f"{output.counted(report.without, 'batch')} without all of the condition's columns:"
-            " null there"
+            f"{output.counted(report.without, 'batch')} without a column of the condition: its"
+            " values count as null"
         )
     for place in sorted({one.outside for one in report.batches if one.outside}):
-        output.say(f"left for their owner to delete: the adopted files in {place}", err=True)
+        output.say(f"not deleted: the adopted files in {place}; their owner deletes them", err=True)
     for name, batch_id in report.strays[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
-        output.say(
-            f"not searched, no history names it: the directory {batch_id} of {place}", err=True
-        )
+        output.say(f"not searched: the orphan directory {batch_id} of {place}", err=True)
     _say_unfinished(report)
     _say_ignored(report)
     if report.dry_run:
         _say_what_next(work=_has_rows(report), asking=asking)
     elif report.waiting:
         output.say(
-            "Files with such rows are left: repeat the command when the time of grace, or the pin,"
-            " is over"
+            "Files with such rows remain: repeat the command after the grace period, or when the"
+            " hold has ended"
         )

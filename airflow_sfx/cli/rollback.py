@@ -1,4 +1,4 @@
-"""The command that undoes: rollback."""
+"""`sfx rollback`: make earlier batches current again, or undo a run or backfill."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _NONE = "no batch"
-_LOOK_BACK = (100, None)
+_HISTORY_LIMITS = (100, None)  # most targets are recent; else the whole history is read
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command to an app."""
     app.command()(rollback)
 
 
@@ -35,25 +35,29 @@ def rollback(
         str | None,
         typer.Argument(
             metavar="DB.TABLE",
-            help="The table; left out with --run or --backfill.",
+            help="The table; omit with --run or --backfill.",
             show_default=False,
         ),
     ] = None,
     partition: Partitions = None,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="BATCH", help="The batch to go to; else the one before."),
+        typer.Option(
+            "--to", metavar="BATCH", help="Batch to make current (default: the previous one)."
+        ),
     ] = None,
     run: Annotated[
         tuple[str, str] | None,
-        typer.Option("--run", metavar="DAG_ID RUN_ID", help="Undo what a DAG run published."),
+        typer.Option(
+            "--run", metavar="DAG_ID RUN_ID", help="Undo what a DAG run published, in all tables."
+        ),
     ] = None,
     backfill: Annotated[
         tuple[str, str] | None,
         typer.Option(
             "--backfill",
             metavar="DAG_ID BACKFILL_ID",
-            help="Undo what all runs of a backfill published.",
+            help="Undo what the runs of a backfill published, in all tables.",
         ),
     ] = None,
     reason: Reason = "",
@@ -62,15 +66,15 @@ def rollback(
 ) -> None:
     """Make earlier batches current again.
 
-    No data are read, written or deleted; a rollback is in the history and is undone with --to
-    BATCH: another one goes one batch further back.
+    No data is read, written or deleted. The history records the rollback. Undo it with --to
+    BATCH; repeating it goes back one more batch.
     """
     settings: Settings = context.obj
     if run is not None or backfill is not None:
         if table is not None or to is not None or (run is not None and backfill is not None):
             raise typer.BadParameter(
-                "--run and --backfill undo a whole run or backfill, in all tables: leave all else"
-                " out, and --to"
+                "--run and --backfill undo a whole run or backfill, in all tables: use one of them,"
+                " without tables, partitions or --to"
             )
         unit = Unit(*run) if run is not None else _backfill(*(backfill or ("", "")))
         _rollback_unit(settings.warehouse, unit, reason, yes=yes, as_json=as_json)
@@ -78,7 +82,7 @@ def rollback(
     if table is None:
         raise typer.BadParameter(
             "name a table and its partitions, a run with --run DAG_ID RUN_ID, or a backfill with"
-            " --backfill"
+            " --backfill DAG_ID BACKFILL_ID"
         )
     chosen = settings.table(table, partition)
     if chosen.partitions is None and chosen.keyed:
@@ -102,7 +106,7 @@ def _backfill(dag_id: str, backfill_id: str) -> Unit:
 
 
 def _now(chosen: Chosen, to: str | None) -> dict[str, str | None]:
-    """What is current, by partition name: nothing, perhaps, where the way back is named."""
+    """Return the current batch by partition name; with ``to``, a partition may have none."""
     if to is None:
         return dict(chosen.current().batches)
     layout = chosen.opened.layout
@@ -111,7 +115,7 @@ def _now(chosen: Chosen, to: str | None) -> dict[str, str | None]:
         name = layout.name(partition)
         try:
             pin = chosen.warehouse.pin(*chosen.names, [partition.values] if chosen.keyed else None)
-        except PartitionNotFound:  # an undo has left it without a batch
+        except PartitionNotFound:  # an undo removed its only batch
             found[name] = None
         else:
             found[name] = pin.batches[name]
@@ -123,25 +127,26 @@ def _place(chosen: Chosen, name: str) -> str:
 
 
 def _show(chosen: Chosen, now: Mapping[str, str | None], to: str | None) -> None:
-    """Say from which batch to which each partition will go, who made them, and how many rows they have."""
+    """Print each partition's current and target batch, with their rows and producers."""
     for name in list(now)[:_SHOWN]:
         made, target = _steps(chosen, name, to)
         output.say(_place(chosen, name), err=True)
-        for what, entry in (("is at", made), ("goes to", target)):
+        for what, entry in (("from", made), ("to", target)):
             if entry is None:
-                output.say(f"  {what:<7}  {_NONE}", err=True)
+                output.say(f"  {what:<4}  {_NONE}", err=True)
                 continue
             rows = output.counted(entry.rows, "row")
-            who = f"{output.moment(entry.at)} by {output.who(entry.producer) or 'nobody known'}"
-            output.say(f"  {what:<7}  {entry.batch_id}  {rows}, {entry.operation} {who}", err=True)
+            who = f"{output.moment(entry.at)} by {output.who(entry.producer) or 'unknown'}"
+            change = f"{output.operation(entry.operation)} {who}"
+            output.say(f"  {what:<4}  {entry.batch_id}  {rows}, {change}", err=True)
     if len(now) > _SHOWN:
         output.say(f"and {len(now) - _SHOWN} more partitions", err=True)
 
 
 def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | None, LedgerEntry]:
-    """The entries that first made the present batch, if there is one, and the one to go to current."""
+    """Return the entries that first made the current batch, if any, and the target current."""
     values = [chosen.opened.layout.partition(name).values] if name else None
-    for limit in _LOOK_BACK:
+    for limit in _HISTORY_LIMITS:
         entries = chosen.warehouse.history(*chosen.names, values, limit=limit)
         by_number = {entry.sequence: entry for entry in entries}
         made = by_number.get(entries[0].origin)
@@ -155,8 +160,8 @@ def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | Non
             return made, target
     raise BatchNotFound(
         f"{chosen.opened.describe(name)}"
-        f" {f'never had the batch {to}' if to else 'has no batch before its first'}: `sfx history"
-        f" {chosen.ref} {name}` lists those that it had",
+        f" {f'never had the batch {to}' if to else 'has no earlier batch'}: `sfx history"
+        f" {chosen.ref} {name}` lists its batches",
         table=str(chosen.ref),
         partition=name,
     )
@@ -179,14 +184,12 @@ def _rollback_unit(
         for report in reports
         for name, batch in report.rolled_back.items()
     ] + [
-        (report.table, name, batch, "kept: changed by somebody else since, or undone already")
+        (report.table, name, batch, "unchanged: changed since, or already undone")
         for report in reports
         for name, batch in report.kept.items()
     ]
-    rows += [
-        (report.table, "", "", f"left alone: {report.gone}") for report in reports if report.gone
-    ]
-    output.table(str(unit), ("table", "partition", "batch now", "what"), rows)
+    rows += [(report.table, "", "", f"skipped: {report.gone}") for report in reports if report.gone]
+    output.table(str(unit), ("table", "partition", "current batch", "result"), rows)
 
 
 def _undo(
@@ -206,16 +209,15 @@ def _undo(
 
 
 def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
-    """Say which partitions of which tables go back, which stay, and what is in the way."""
+    """Print which partitions roll back, which stay, and what prevents the undo."""
     for report in _undo(warehouse, unit, dry_run=True):
         names = [name or "the table" for name in report.rolled_back]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        said = [f"goes back: {', '.join(names[:_SHOWN])}{more}"] if names else []
+        lines = [f"rolls back: {', '.join(names[:_SHOWN])}{more}"] if names else []
         if report.kept:
-            said.append(
-                f"changed since, or undone already: {output.counted(len(report.kept), 'partition')}"
-            )
-        said += [f"left alone: {report.gone}"] if report.gone else []
-        said += [f"cannot go back: {why}" for why in report.blocked]
-        for one in said:
-            output.say(f"{report.table}: {one}", err=True)
+            kept = output.counted(len(report.kept), "partition")
+            lines.append(f"changed since, or already undone: {kept}")
+        lines += [f"skipped: {report.gone}"] if report.gone else []
+        lines += [f"cannot be undone: {why}" for why in report.blocked]
+        for line in lines:
+            output.say(f"{report.table}: {line}", err=True)

@@ -1,4 +1,4 @@
-"""The commands that start and end the services of a local stack."""
+"""Commands of the local stack: up, down, status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_sfx.cli.output import print_json
 Directory = Annotated[
     Path,
     typer.Option(
-        "--dir", metavar="FOLDER", help="Where data, settings and logs are kept.", file_okay=False
+        "--dir", metavar="FOLDER", help="Directory of data, settings and logs.", file_okay=False
     ),
 ]
 _DEFAULT = Path("~/.sfx/stack")
@@ -24,12 +24,12 @@ _DEFAULT = Path("~/.sfx/stack")
 _app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run a real S3 server and a real Hive Metastore on this machine, without root and Docker.",
+    help="Run an S3 server and a Hive Metastore on this machine.",
 )
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to an app."""
     app.add_typer(_app, name="stack")
 
 
@@ -37,16 +37,16 @@ def register(app: typer.Typer) -> None:
 def up(
     directory: Directory = _DEFAULT,
     s3_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Where the S3 server listens.")
+        int | None, typer.Option(min=1, max=65535, help="Port of the S3 server.")
     ] = None,
     metastore_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Where the metastore listens.")
+        int | None, typer.Option(min=1, max=65535, help="Port of the metastore.")
     ] = None,
 ) -> None:
-    """Start the services and print the environment to use them: eval "$(sfx stack up)".
+    """Start the services and print their environment: eval "$(sfx stack up)".
 
-    Both servers listen on 127.0.0.1 only. The metastore asks for no login: do not run it on a
-    machine that you share.
+    Both listen on 127.0.0.1 only. The metastore has no authentication: do not run it on a shared
+    machine.
     """
     from airflow_sfx import stack
 
@@ -58,21 +58,24 @@ def up(
     )
     for name, value in running.environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
-    output.say(f"the stack in {running.directory} is up", err=True)
+    output.say(f"the stack in {running.directory} is running", err=True)
 
 
 @_app.command()
 def down(directory: Directory = _DEFAULT) -> None:
-    """End the services; their data stay."""
+    """Stop the services; their data is kept."""
     from airflow_sfx import stack
 
-    ended = stack.down(directory)
-    output.say(f"ended: {', '.join(ended)}" if ended else "nothing was running", err=True)
+    stopped = stack.down(directory)
+    output.say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running", err=True)
 
 
 @_app.command()
 def status(directory: Directory = _DEFAULT, as_json: Json = False) -> None:
-    """Tell whether the services run and answer; exit status 1 if one does not."""
+    """Show whether the services run and respond.
+
+    Exits with 1 if one does not.
+    """
     from airflow_sfx import stack
 
     found = stack.status(directory)
@@ -81,8 +84,7 @@ def status(directory: Directory = _DEFAULT, as_json: Json = False) -> None:
     elif not found:
         where = "" if directory == _DEFAULT else f" --dir {shlex.quote(str(directory))}"
         output.say(
-            f"no stack was ever started in {directory.expanduser()}: `sfx stack up{where}`"
-            " starts one",
+            f"no stack exists in {directory.expanduser()}: `sfx stack up{where}` starts one",
             err=True,
         )
     else:

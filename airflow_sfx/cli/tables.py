@@ -1,4 +1,4 @@
-"""The commands that look at tables: tables, show, history, readers, head."""
+"""Commands that read tables: tables, show, history, readers, head."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to an app."""
     for command in (tables, show, history, readers, head):
         app.command()(command)
 
 
 def tables(context: typer.Context, as_json: Json = False) -> None:
-    """List the tables with their rows and size."""
+    """List the tables with their partitions, rows and size."""
     settings: Settings = context.obj
-    with waiting(f"looking at {settings.warehouse.uri}"):
+    with waiting(f"listing the tables of {settings.warehouse.uri}"):
         states, others = _states(settings)
     place = settings.warehouse.store.local_path("")
-    if place and not states and not others:  # a path that is mistyped is made, as one that is new
+    if place and not states and not others:  # a mistyped path is an empty warehouse
         output.say(f"the warehouse in {place.rstrip('/')} is empty: it has no tables", err=True)
     if as_json:
         print_json([_summary(state) for state in states])
@@ -58,11 +58,11 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
         settings.warehouse.uri, headings, rows, right=("partitions", "rows", "size", "staged")
     )
     if others:
-        output.say(f"not of this warehouse, nor adopted: {', '.join(map(str, others))}")
+        output.say(f"tables of other engines or warehouses: {', '.join(map(str, others))}")
 
 
 def show(context: typer.Context, table: TableArgument, as_json: Json = False) -> None:
-    """Show columns, current batches and what is staged."""
+    """Show the columns, current batches and staged batches of a table."""
     settings: Settings = context.obj
     chosen = settings.table(table)
     state = settings.warehouse.show(*chosen.names)
@@ -74,7 +74,9 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
         for one in state.keys
     ]
     columns = [(column.name, column.type, column.kind.description) for column in state.columns]
-    output.table(f"{chosen.ref} at {state.location}", ("column", "type", "is"), [*columns, *keys])
+    output.table(
+        f"{chosen.ref} at {state.location}", ("column", "type", "meaning"), [*columns, *keys]
+    )
     rows = [
         (
             p.partition or "(whole table)",
@@ -87,7 +89,7 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
     ]
     typer.echo()
     output.table(
-        "current",
+        "current batches",
         ("partition", "batch", "rows", "size", "since (UTC)"),
         rows,
         right=("rows", "size"),
@@ -97,19 +99,17 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
             (name or "(whole table)", batch) for pin in state.staged for name, batch in pin.entries
         ]
         typer.echo()
-        output.table("staged, not published", ("partition", "batch"), staged)
+        output.table("staged batches, not published", ("partition", "batch"), staged)
 
 
 def history(
     context: typer.Context,
     table: TableArgument,
     partition: Partitions = None,
-    limit: Annotated[
-        int, typer.Option(min=0, help="How many entries at the most; 0 for all.")
-    ] = 100,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of changes; 0 for all.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """List what changed, newest first: when, by whom, why."""
+    """List the changes of a table, newest first."""
     settings: Settings = context.obj
     chosen = settings.table(table, partition)
     wanted: list[list[Values] | None] = [[values] for values in chosen.partitions or ()]
@@ -126,7 +126,7 @@ def history(
         (
             e.partition or "(whole table)",
             e.sequence,
-            e.operation.value,
+            output.operation(e.operation),
             e.batch_id,
             e.previous,
             output.moment(e.at),
@@ -135,7 +135,7 @@ def history(
         )
         for e in found
     ]
-    headings = ("partition", "no", "change", "batch", "before", "at (UTC)", "who", "why")
+    headings = ("partition", "no", "change", "batch", "previous", "at (UTC)", "who", "why")
     output.table(f"history of {chosen.ref}", headings, rows, right=("no",), below=("who", "why"))
 
 
@@ -144,11 +144,11 @@ def readers(
     table: TableArgument,
     partition: Partitions = None,
     batch: Annotated[
-        str, typer.Option("--batch", metavar="ID", help="A batch ID, or previous.")
+        str, typer.Option("--batch", metavar="ID", help="Batch ID, current or previous.")
     ] = "current",
     as_json: Json = False,
 ) -> None:
-    """List what was made from batches, newest first."""
+    """List downstream batches, newest first: those made from these batches."""
     settings: Settings = context.obj
     chosen = settings.table(table, partition)
     pin = chosen.pinned(batch)
@@ -169,13 +169,13 @@ def readers(
     ]
     if rows:
         output.table(
-            f"made from {pin}",
+            f"downstream batches of {pin}",
             ("table", "partition", "batch", "at (UTC)", "who"),
             rows,
             below=("who",),
         )
     else:
-        output.say(f"no batch was made from {pin}")
+        output.say(f"no downstream batches of {pin}")
 
 
 def head(
@@ -187,13 +187,13 @@ def head(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="What was current then: 2016-11-01T12:00Z, the day 2016-11-01, or 36h ago.",
+            help="Read what was current then: 2016-11-01T12:00Z, 2016-11-01, or 36h ago.",
         ),
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many rows.")] = 10,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="Number of rows.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """Print the first rows."""
+    """Print the first rows of a table or of partitions."""
     settings: Settings = context.obj
     at = moment_of(as_of)
     chosen = settings.table(table, partition)
@@ -219,7 +219,7 @@ def head(
 
 
 def _states(settings: Settings) -> tuple[list[TableState], list[TableRef]]:
-    """The tables, and those that something else made or that are another warehouse's."""
+    """Return the tables of this warehouse, and those of other engines or warehouses."""
     states, others = [], []
     for ref in settings.warehouse.tables():
         try:

@@ -65,7 +65,7 @@ def test_the_commands_start_a_stack_that_serves_another_program_and_keeps_its_da
     told = json.loads(run("stack", "status", "--dir", str(folder), "--json").stdout)
     assert [one["ready"] for one in told] == [True, True]
 
-    assert "ended: hive-metastore, s3-server" in run("stack", "down", "--dir", str(folder)).stderr
+    assert "stopped: hive-metastore, s3-server" in run("stack", "down", "--dir", str(folder)).stderr
     assert "nothing was running" in run("stack", "down", "--dir", str(folder)).stderr
     assert run("stack", "status", "--dir", str(folder)).returncode == 1
 

@@ -164,4 +164,4 @@ def test_the_demo_on_s3_and_hive_can_be_looked_at_and_leaves_a_warehouse_that_it
     assert tried.returncode == 0, tried.stderr
     assert "hive://127.0.0.1:" in tried.stdout
     assert len(re.findall("late correction", tried.stdout)) == 1
-    assert "ended: " in tried.stderr
+    assert "stopped: " in tried.stderr
