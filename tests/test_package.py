@@ -1,4 +1,4 @@
-"""What is built and installed is the whole package, and it says of itself what is so."""
+"""The built and installed package is complete, and its metadata are right."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 
 def run_dag(dag_id, logical_date=None, conf=None, partition_key=None):
-    """Run a DAG to its end with ``dag.test()`` and tell what became of each task."""
+    """Run a DAG to its end with ``dag.test()`` and return the state of each task."""
     from airflow.dag_processing.dagbag import DagBag
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
@@ -86,7 +86,7 @@ def main(log_path):
     os.dup2(log, 2)
     from airflow.plugins_manager import ensure_plugins_loaded
 
-    # as each of Airflow's processes does before it looks at a DAG or an XCom
+    # as each of Airflow's processes does before it reads a DAG or an XCom
     ensure_plugins_loaded()
     for line in sys.stdin:
         begin = Path(log_path).stat().st_size

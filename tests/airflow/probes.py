@@ -59,7 +59,7 @@ def test_connection(extra, conn_type="sfx"):
 
 
 def hook_error(connection=None):
-    """The error of a hook whose connection is missing or says this."""
+    """Return the error of a hook whose connection is missing or has this content."""
     from airflow_sfx.hooks.sfx import SfxHook
 
     given = {"AIRFLOW_CONN_SFX_TRIED": json.dumps(connection)} if connection else {}
@@ -398,7 +398,7 @@ def events_of(partitions, batch_ids):
 
 
 def page_of_warehouses(uris):
-    """What the page answers to a look at all changes with one default warehouse after another."""
+    """Return the page's answers to all changes, for one default warehouse after another."""
     from fastapi.testclient import TestClient
 
     from airflow_sfx.plugin.web.app import create_app

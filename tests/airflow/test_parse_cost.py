@@ -1,4 +1,4 @@
-"""What a DAG file pays for the package: told by what is imported, not by a clock."""
+"""The cost of the package in a DAG file, measured by imports, not by a clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each command does what it says, and its exit status says how it went."""
+"""The commands, their output and their exit status."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropp
 def on_a_terminal(
     warehouse: sfx.Warehouse, answer: bytes, *arguments: str
 ) -> subprocess.CompletedProcess:
-    """The command as somebody runs it who can be asked."""
+    """Run the command in a terminal, with answers to its questions."""
     master, terminal = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "airflow_sfx.cli", *arguments],

@@ -21,7 +21,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link to a heading of the page may say behind its ``#``: as GitHub writes them."""
+    """Return the anchors of a page's headings, as GitHub writes them."""
     text = _BLOCK.sub("", page.read_text())
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

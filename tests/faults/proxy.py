@@ -157,7 +157,7 @@ class _Talk:
 
     @property
     def method(self) -> bytes:
-        """The method of an HTTP request; something else for other talk."""
+        """Return the method of an HTTP request, or another word of another protocol."""
         return self.asked.partition(b" ")[0]
 
     @property

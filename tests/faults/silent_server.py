@@ -59,7 +59,7 @@ def hanging_in_the_body() -> contextlib.AbstractContextManager[int]:
 
 @contextlib.contextmanager
 def black_hole() -> Iterator[int]:
-    """A port whose queue of connections is full: whoever connects hears nothing at all."""
+    """Open a port whose queue of connections is full: clients get no answer."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -55,7 +55,7 @@ def test_types_that_the_metastore_compares_are_changed_in_two_steps(
 
 
 class Died(BaseException):
-    """A writer was killed, as far as it can tell."""
+    """The death of a writer, as the writer sees it."""
 
 
 def die_between_the_steps(uri: str) -> None:
@@ -75,7 +75,7 @@ def die_between_the_steps(uri: str) -> None:
 
 
 def comment_columns(address: str) -> None:
-    """Say what columns are for, as another program does."""
+    """Set comments of columns, as another program does."""
     clients = HiveClients(Address.parse(address, {}))
     table = clients.ask(lambda client: client.get_table("servers", "types"))
     for field in table.sd.cols:

@@ -43,7 +43,7 @@ class Outcome:
 
 
 class Run:
-    """One execution under a schedule: the given choices first, and afterwards whoever ran goes on.
+    """One execution under a schedule: the given choices first, then no preemption.
 
     Args:
         actors: The actors by name.
@@ -82,9 +82,8 @@ class Run:
         if threading.current_thread() in self._names:
             self.step(waits=True)
         elif threading.current_thread() is not threading.main_thread():
-            _SLEEP(
-                seconds
-            )  # at once it would turn in a circle, and take the processor from the actors
+            # Without the wait, it would spin and take the processor from the actors.
+            _SLEEP(seconds)
 
     def execute(self) -> Outcome:
         """Run to the end."""

@@ -111,7 +111,7 @@ def outcomes(
 
 
 def check(world: World, outcome: Outcome) -> None:
-    """What must hold whatever happened, after somebody has come by."""
+    """Check the invariants, after one more operation has completed what was left."""
     warehouse = warehouse_of(world)
     told = f"schedule: {' '.join(outcome.schedule)}"
     unexpected = [
@@ -227,7 +227,7 @@ def test_the_promises_hold_when_a_writer_dies_at_any_step(
 
 
 def time_passes(warehouse: Warehouse) -> None:
-    """The metastore's lock expires, whoever holds it and whatever he is about to do."""
+    """The metastore's lock expires at any point of its holder's work."""
     assert isinstance(warehouse.metastore, LockingMetastore)
     warehouse.metastore.expire()
 

@@ -243,7 +243,7 @@ def test_an_erasure_that_died_anywhere_beside_another_is_completed(clients, monk
 
 
 def job_of_days(*, publish: bool) -> Callable[[Warehouse], object]:
-    """Another program's job for a partition, for which somebody stores meanwhile."""
+    """Another program's job for a partition that gets a new batch meanwhile."""
 
     def act(warehouse: Warehouse) -> BatchPin:
         batch = warehouse.open_batch("model", "items", ["p"])

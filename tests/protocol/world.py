@@ -59,7 +59,7 @@ class DictStore:
         self._world = world
 
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        # No step: nobody looks for a file before the manifest that names it.
+        # No step: a file is not read before the manifest that names it.
         self._world.objects[path] = bytes(data)
         return "etag"
 
@@ -143,7 +143,7 @@ class DictStore:
 
 
 class TwoStepMetastore(Metastore):
-    """A `Metastore` with one table, whose moves are a look and, later, a write."""
+    """A `Metastore` with one table, whose moves are a read and a later write."""
 
     def __init__(self, world: World) -> None:
         self._world = world

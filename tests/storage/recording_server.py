@@ -105,7 +105,7 @@ def _handler(server: RecordingServer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
+            """Write no log."""
 
         def handle(self) -> None:
             """Who does not trust the certificate goes away in the middle of the greeting."""

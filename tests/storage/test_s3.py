@@ -20,7 +20,7 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 @pytest.fixture
 def no_environment(monkeypatch, tmp_path) -> None:
-    """An AWS environment that says nothing."""
+    """Clear the AWS environment."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -108,7 +108,7 @@ def test_a_large_file_is_written_and_copied_in_parts(stack: Stack, tmp_path) -> 
 
 
 def unnameable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home that the system cannot look into, whoever runs this."""
+    """A home that cannot be read, not even by root."""
     monkeypatch.setenv("HOME", f"/{'x' * 300}")
 
 

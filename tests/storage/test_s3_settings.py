@@ -148,7 +148,7 @@ def airflow(tmp_path_factory) -> Iterator[Callable[[str, dict[str, str]], str]]:
 
 
 def _nobody() -> socket.socket:
-    """A port that is taken, and on which nobody listens."""
+    """A port that is bound, and on which no process listens."""
     taken = socket.socket()
     taken.bind(("127.0.0.1", 0))
     return taken

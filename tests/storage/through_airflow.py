@@ -43,7 +43,7 @@ def answer(uri: str, environment: dict[str, str]) -> str:
 
 
 def main() -> None:
-    """Answer until nobody asks."""
+    """Answer requests until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

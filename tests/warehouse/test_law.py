@@ -191,7 +191,7 @@ NO_KEYS = (
         ", ",
     ),
 )
-"""Words in the names of kinds that are no keys, all but a few of them."""
+"""Words in the names of most kinds that cannot be keys."""
 
 
 def is_key(name: str) -> bool:

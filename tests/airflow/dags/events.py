@@ -138,7 +138,7 @@ def event_reader_of_keys_that_never_come():
 
 @dag(schedule=None)
 def event_catch_up():
-    """What no event told of."""
+    """Return the batches without an event."""
 
     @task
     def missed():

@@ -12,7 +12,7 @@ from airflow_sfx.sensors import BatchPartitionSensor
 
 @dag(schedule=None, max_active_runs=50)
 def many_waiting():
-    """Ten sensors a run, which is told its group of partitions."""
+    """Wait with ten sensors per run, whose conf has its group of partitions."""
     for number in range(10):
         BatchPartitionSensor(
             task_id=f"wait_{number}",

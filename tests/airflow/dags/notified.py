@@ -1,4 +1,4 @@
-"""DAGs whose tasks tell somebody what they did."""
+"""DAGs whose tasks notify about their changes."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def total_of(frame: pd.DataFrame, factor: int):
 
 @dag(schedule=None)
 def given_up():
-    """Two nights, the first pinned by nobody; told, retired, deleted."""
+    """Two nights, the first without a pin: listed, expired, deleted."""
     first, second = (
         StoreBatchOperator(
             task_id=f"store_{number}",

@@ -1,4 +1,4 @@
-"""Tasks tell Airflow's notifiers what they did to their tables."""
+"""Tasks pass their changes to Airflow's notifiers."""
 
 from __future__ import annotations
 

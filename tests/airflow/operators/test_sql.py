@@ -75,7 +75,7 @@ def test_a_day_without_rows_is_an_empty_batch_that_fits_the_table(airflow, wareh
 def test_columns_without_values_take_the_type_that_comes_or_that_the_table_has(
     airflow, warehouse, connected
 ):
-    """Numbers without a scale: PostgreSQL says no type that a file could have."""
+    """Numbers without a scale: PostgreSQL has no type for them that a file can have."""
     for day in ("2013-01-02", "2013-01-01", "2013-01-02"):
         airflow.succeed("sql_sparse", day)
     first = warehouse.load_dataframe("sql", "sparse", [DAY], as_="arrow")

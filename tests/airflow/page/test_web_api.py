@@ -210,7 +210,7 @@ def test_what_another_engine_has_moved_is_rolled_back_as_its_history_shows_it(sh
     with client("op", **HEADER) as op:
         asked = {"partition": "20130101"}
         answers = []
-        for _ in range(2):  # the first takes the move into the history, for its asker to look at
+        for _ in range(2):  # the first records the move in the history
             current = op.get("tables/shop/moved/history", params=asked).json()["current"]
             done = op.post(
                 "tables/shop/moved/rollback", json={**asked, "expected": current, "to": first}

@@ -159,7 +159,7 @@ def same(value: Any, other: Any) -> bool:
 
 
 def holds(value: Any, sign: str, literal: Any) -> bool:
-    """What Python says of a condition."""
+    """Return Python's result of a condition."""
     if sign in ("in", "not in"):
         found = any(same(comparable(value), comparable(one)) for one in literal)
         return found is (sign == "in")
@@ -358,7 +358,7 @@ FAILING = [
 
 @pytest.mark.parametrize("expression", FAILING, ids=lambda one: str(one)[:40])
 def test_an_expression_that_fails_on_a_value_is_no_damaged_file(expression: pc.Expression) -> None:
-    """People restore backups when they are told that files are damaged."""
+    """People restore backups when a message reports damaged files."""
     for files in (stored(sales()), [*stored(sales()), *stored(sales().assign(more=1))]):
         with pytest.raises(SchemaMismatch, match="does not fit the columns"):
             read_table(files, filters=expression)

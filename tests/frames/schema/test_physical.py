@@ -244,7 +244,7 @@ def test_no_engine_finds_what_is_still_open_in_a_file_and_it_comes_back_as_it_wa
 
 
 def without_open(kind: pa.DataType) -> pa.DataType:
-    """A type as an engine sees it that looks for a table's names."""
+    """Return a type as an engine sees it that reads columns by name."""
     if pa.types.is_list(kind):
         return pa.list_(pa.field("element", without_open(kind.value_type)))
     if pa.types.is_struct(kind):

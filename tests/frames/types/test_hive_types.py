@@ -1,4 +1,4 @@
-"""What Hive, Spark and Trino are told, and what they find in the files."""
+"""Types of the metastore for Hive, Spark and Trino, and those of the files."""
 
 from __future__ import annotations
 

@@ -352,7 +352,7 @@ def test_batches_that_leave_a_column_open_are_read_together(
 def left_by_an_earlier_version(
     warehouse: Warehouse, partition: str, kind: pa.DataType, text: pa.DataType
 ) -> None:
-    """A batch whose column never had a value, in files as text, of a table that says text."""
+    """A batch whose column never had a value: text in the files and in the table."""
     data = pa.table({"c": pa.nulls(2, text)})
     pin = warehouse.store_dataframe(data, "db", "t", [partition])
     forge_manifest(

@@ -1,4 +1,4 @@
-"""A table that something else has made, and that nobody has filled yet."""
+"""Empty tables that another engine has made."""
 
 from __future__ import annotations
 

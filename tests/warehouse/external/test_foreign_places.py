@@ -44,7 +44,7 @@ def point(warehouse: Warehouse, location: str) -> None:
 
 
 def looping(directory: Path) -> str:
-    """A directory that nobody can look into, whatever rights they have."""
+    """A directory that cannot be read, whatever the rights."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     directory.symlink_to(directory.name)
     return f"file://{directory}"

@@ -257,7 +257,7 @@ def ours(warehouse) -> sfx.BatchPin:
 
 @pytest.fixture
 def moved(ours, others, elsewhere) -> str:
-    """Something else has moved a partition of ours; returns where to."""
+    """Move a partition of ours as another engine does; return the new location."""
     others.put(f"{elsewhere}/x/part-0.parquet", item=["stranger"], sold=[7])
     others.set_location("mine", "sales", [DAY], f"s3://warehouse/{elsewhere}/x")
     return f"s3://warehouse/{elsewhere}/x"

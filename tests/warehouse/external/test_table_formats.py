@@ -31,7 +31,7 @@ NIGHTS = pa.table({"day": ["a", "a", "b"], "n": [1, 2, 3]})
 
 @pytest.fixture
 def uri(embedded_uri) -> str:
-    """Where it lies makes a difference to nobody but the bucket's tests below."""
+    """Its location matters only to the bucket's tests below."""
     return embedded_uri
 
 
@@ -184,7 +184,7 @@ class Limiting(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Write no log."""
 
     def do_GET(self) -> None:
         prefix = parse_qs(urlsplit(self.path).query)["prefix"][0]

@@ -1,4 +1,4 @@
-"""The audit trail as a table: every change of whole days, once, whoever exports it how often."""
+"""The audit trail as a table: each change of whole days once, however it is exported."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def seen(warehouse: Warehouse) -> Warehouse:
 
 
 def move(warehouse: Warehouse, table, info) -> None:
-    """As another engine does: the pointer goes elsewhere, and the ledger is not told."""
+    """Move the pointer as another engine does, without an entry in the log."""
     from dataclasses import replace
 
     elsewhere = replace(info, location=f"{table.location}/elsewhere")

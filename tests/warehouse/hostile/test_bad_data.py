@@ -56,7 +56,7 @@ class BrokenArray:
 
 
 class Seconds(dt.tzinfo):
-    """A time zone whose offset is no whole second."""
+    """A time zone whose offset is not a whole second."""
 
     def utcoffset(self, moment: dt.datetime | None) -> dt.timedelta:
         return dt.timedelta(seconds=1.5)
@@ -153,7 +153,7 @@ def calls(
 
 
 def bad_arguments() -> dict[str, Any]:
-    """What nobody means, made anew: some can be used once."""
+    """Create bad arguments anew, because some can be used only once."""
     circle: list[Any] = []
     circle.append(circle)
     return {

@@ -428,7 +428,7 @@ def test_a_full_disk_and_a_read_only_disk_are_named_and_harm_nothing(tmp_path, f
 
 @contextlib.contextmanager
 def metastore_for_readers_only(warehouse: Warehouse) -> Iterator[None]:
-    """Whoever changes a pointer is refused."""
+    """Reject each change of a pointer."""
     path = Path(warehouse.store.local_path(CATALOG_FILE) or "")
     with sqlite3.connect(path) as catalog:
         for change in ("INSERT", "UPDATE"):

@@ -116,7 +116,7 @@ def test_a_forged_entry_leads_neither_readers_nor_engines_elsewhere(
 
 
 class TestLinks:
-    """Whoever may write a directory may put a symbolic link into it."""
+    """Write access to a directory allows symbolic links in it."""
 
     @pytest.fixture
     def uri(self, embedded_uri) -> str:
@@ -169,7 +169,7 @@ class TestLinks:
 
 
 class TestAdopted:
-    """What was adopted is read where it lies, because the metastore says so."""
+    """An adopted batch is read where the metastore says."""
 
     @pytest.fixture
     def uri(self, embedded_uri) -> str:
@@ -394,7 +394,7 @@ def test_what_an_erasure_said_of_held_batches_is_done_and_what_a_note_says_alone
 
 
 class TestLinkedBatches:
-    """Whoever may write a table's directory puts a link to somebody's files where a batch was."""
+    """A writer of the table's directory replaces a batch by a link to others' files."""
 
     @pytest.fixture
     def uri(self, embedded_uri) -> str:

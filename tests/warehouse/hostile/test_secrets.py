@@ -232,7 +232,7 @@ def repeating(token_as: str) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Write no log."""
 
         def _refuse(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -14,6 +14,7 @@ from airflow_sfx.warehouse.batch import batch_writer
 from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.builders import put
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 NONE = dt.timedelta(0)
@@ -21,7 +22,7 @@ NONE = dt.timedelta(0)
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[dt.timedelta], None]:
-    """Sets the clock of who writes, and of nobody who reads or waits."""
+    """Set the clock of writers only, not of readers and waiters."""
 
     def set_clock(by: dt.timedelta) -> None:
         class Shifted(dt.datetime):
@@ -37,10 +38,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[dt.timedelta], None]:
 
 def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
-
-
-def put(warehouse: Warehouse, number: int, partition: str = "a") -> sfx.BatchPin:
-    return warehouse.store_dataframe(pd.DataFrame({"n": [number]}), "sales", "items", [partition])
 
 
 def put_both(warehouse: Warehouse, number: int) -> sfx.BatchPin:

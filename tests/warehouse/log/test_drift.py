@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.retention.vacuum import complete, vacuum
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.builders import put, put_both
 
 NOW = timedelta(0)
 
@@ -31,17 +32,6 @@ def warehouse(embedded_uri) -> Warehouse:
 
 def root(warehouse: Warehouse) -> Path:
     return Path(warehouse.uri.removeprefix("embedded://"))
-
-
-def put(warehouse: Warehouse, value: int, day: str = "a", **options: object) -> sfx.BatchPin:
-    return warehouse.store_dataframe(
-        pd.DataFrame({"n": [value]}), "sales", "items", [day], **options
-    )
-
-
-def put_both(warehouse: Warehouse, value: int, **options: object) -> sfx.BatchPin:
-    frame = pd.DataFrame({"n": value, "day": ["a", "b"]})
-    return warehouse.store_dataframe(frame, "sales", "items", partition_by=["day"], **options)
 
 
 def theirs(warehouse: Warehouse, value: int) -> Path:

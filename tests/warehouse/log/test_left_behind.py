@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 
-import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
@@ -16,21 +15,11 @@ from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.warehouse.log import commit, resolve
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
-
-
-def put(warehouse: Warehouse, value: int, day: str = "a", **options: object) -> sfx.BatchPin:
-    return warehouse.store_dataframe(
-        pd.DataFrame({"n": [value]}), "sales", "items", [day], **options
-    )
-
-
-def put_both(warehouse: Warehouse, value: int) -> sfx.BatchPin:
-    frame = pd.DataFrame({"n": value, "day": ["a", "b"]})
-    return warehouse.store_dataframe(frame, "sales", "items", partition_by=["day"])
+from tests.builders import put, put_both
 
 
 def put_both_and_die(warehouse: Warehouse, value: int, monkeypatch) -> sfx.BatchPin:
-    """The writer dies once its change is decided, and before the metastore is told."""
+    """Store with a writer that dies once its change is decided, before the metastore knows."""
     with monkeypatch.context() as dying:
         dying.setattr(commit, "move_pointers", lambda *_: None)
         return put_both(warehouse, value)

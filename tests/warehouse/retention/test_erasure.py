@@ -352,7 +352,7 @@ def test_a_durable_pin_keeps_its_batch_until_it_is_over_unless_the_erasure_says_
 def test_an_erasure_despite_pins_that_an_earlier_version_left_is_done_by_one_that_wants_the_same(
     warehouse,
 ) -> None:
-    """Its ledger entry does not say so, and its note, which may be forged, does not alone."""
+    """Its log entry does not prove it, and neither does its tombstone, which may be forged."""
     pin = store(warehouse, DAYS[0], 1)
     warehouse.hold(pin, name="report", until=None)
     erase(warehouse)  # its entry says nothing of pins, as all did

@@ -1,4 +1,4 @@
-"""Retention: what is given up, what never is, and that nothing else deletes."""
+"""Retention: what expires, what never does, and that nothing else deletes."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_a_run_is_undone_as_it_was_told_or_not_at_all(warehouse, before) -> None
 
 @pytest.fixture
 def meanwhile(monkeypatch) -> Callable[[Callable[[], object]], None]:
-    """Lets somebody else in between the decision to change a partition and the change."""
+    """Let another writer in between the decision to change a partition and the change."""
 
     def arranged(change: Callable[[], object]) -> None:
         record, due = commit._record, [change]

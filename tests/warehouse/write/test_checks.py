@@ -1,4 +1,4 @@
-"""Checks before publishing: each says what is wrong, and a batch that fails one stays staged."""
+"""Checks before publishing: a batch that fails one stays staged, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch whose files another program writes into the directory that it is told."""
+"""A batch whose files another program writes into its directory."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def days_pass(monkeypatch) -> Iterator[Callable[[], None]]:
 
 
 def meanwhile(warehouse: Warehouse, frame: pd.DataFrame) -> None:
-    """Somebody stores, and an erasure gives up what seems to be unfinished."""
+    """Store, and let an erasure expire what seems to be unfinished."""
     warehouse.store_dataframe(frame.assign(price=5.0), "made", "items", [DAY])
     report = warehouse.erase(
         "made",
