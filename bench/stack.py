@@ -98,9 +98,8 @@ def _many_partitions(
 ) -> dict[str, object]:
     frame = flights()
     s3 = _s3(stack)
-    some = {
-        name: ask for name, ask in peers.items() if name == "PyIceberg"
-    }  # awswrangler takes minutes, s3fs has none
+    # awswrangler needs minutes for this, and s3fs has no partitions.
+    some = {name: ask for name, ask in peers.items() if name == "PyIceberg"}
     _hand_over(some, "flights", frame, folder)
     raw_root = f"warehouse/peers/raw/flights-{uuid.uuid4().hex}"
     bulk = _BulkCalls(warehouse, stack, frame)
@@ -179,9 +178,8 @@ def _overwrites(warehouse: sfx.Warehouse, peers: Mapping[str, Ask]) -> dict[str,
         lambda frame: warehouse.store_dataframe(frame.drop(columns="date"), "bench", "busy", [DAY]),
         lambda: warehouse.load_dataframe("bench", "busy", [DAY]),
     )
-    theirs = {
-        "awswrangler": peers["awswrangler"]("overwrites", "busy")
-    }  # PyIceberg's catalog is for one thread
+    # PyIceberg's catalog is for one thread.
+    theirs = {"awswrangler": peers["awswrangler"]("overwrites", "busy")}
     return {f"S3 + Hive: reads during {OVERWRITES} overwrites": {OURS: ours, **theirs}}
 
 

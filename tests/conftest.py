@@ -35,9 +35,8 @@ They start first, so that no process waits for the last one.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tests begin."""
     order = {name: number for number, name in enumerate(_LONG)}
-    items.sort(
-        key=lambda item: order.get(_room(item.nodeid), len(order))
-    )  # stable: a file's stay in their order
+    # The sort is stable: the tests of a file keep their order.
+    items.sort(key=lambda item: order.get(_room(item.nodeid), len(order)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,9 +53,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def _group(nodeid: str) -> str:
     room = _room(nodeid)
-    return (
-        nodeid if room == "protocol" else room
-    )  # of these each takes long, and shares nothing with the next
+    # Each of the protocol tests takes long, and shares nothing with the others.
+    return nodeid if room == "protocol" else room
 
 
 def _room(nodeid: str) -> str:

@@ -126,9 +126,8 @@ def scheduler(open_folders):
     shutil.copytree(
         Path(__file__).with_name("dags"), dags, ignore=shutil.ignore_patterns("__pycache__")
     )
-    often = {
-        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"
-    }  # one test kills the scheduler
+    # A test kills the scheduler, so its tasks must be found soon.
+    often = {"AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"}
     users = {"admin": "admin", "viewer": "viewer", "op": "op"}
     with local_airflow(
         home / "home", dags, airflow_environment(home, dags) | often, users
@@ -136,9 +135,8 @@ def scheduler(open_folders):
         yield running
 
 
-@pytest.fixture(
-    scope="module"
-)  # Playwright keeps an event loop in this thread, and other modules have their own
+# Playwright keeps an event loop in this thread, and other modules have their own.
+@pytest.fixture(scope="module")
 def browser():
     from tests.airflow.pages import started_browser
 

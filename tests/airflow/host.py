@@ -37,9 +37,8 @@ def run_dag(dag_id, logical_date=None, conf=None, partition_key=None):
         raise RuntimeError(f"{dag_id} is not there: {bag.import_errors}")
     moment = datetime.fromisoformat(f"{logical_date}T00:00:00+00:00") if logical_date else None
     with ExitStack() as stack:
-        if (
-            partition_key is not None
-        ):  # dag.test() has no argument for it; a scheduler passes it here, too
+        # dag.test() has no argument for it; a scheduler sets it in the same way.
+        if partition_key is not None:
             with_key = functools.partialmethod(
                 SerializedDAG.create_dagrun, partition_key=partition_key
             )

@@ -108,6 +108,7 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
         "spark",
         "metastores",
     }
+    # Those pages run in tests/cli and tests/airflow.
     elsewhere = {"cli", "undo"} | {
         "airflow",
         "testing",
@@ -116,7 +117,7 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
         "sensors",
         "assets",
         "page",
-    }  # tests/cli, tests/airflow
+    }
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     assert {page.stem for page in pages if "\n```" in page.read_text()} == here | elsewhere
 

@@ -157,9 +157,8 @@ def test_chunks_of_a_frame_come_back_as_the_frame() -> None:
             "o": objects("a", None, None, None),
         }
     )
-    chunks = (
-        frame.iloc[i : i + 1] for i in range(4)
-    )  # with indexes 0, 1, 2, 3, as pandas' own readers give them
+    # Their indexes are 0, 1, 2, 3, as of the chunks of pandas' readers.
+    chunks = (frame.iloc[i : i + 1] for i in range(4))
     assert_same(loaded(to_source(chunks)), frame)
 
 

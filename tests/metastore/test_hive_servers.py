@@ -458,9 +458,8 @@ def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_ins
     def failing(action, **options):
         if failed:
             return tell(action, **options)
-        failed.append(
-            other.metastore.create_table(ours)
-        )  # it comes first, and this one meets its directory
+        # The other comes first, so this one finds its directory.
+        failed.append(other.metastore.create_table(ours))
         with one.metastore._server_errors():
             raise ttypes.MetaException("Got exception: chmod: cannot access 'made'")
 

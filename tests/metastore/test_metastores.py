@@ -397,9 +397,8 @@ def add_columns(where: str, number: int, start) -> None:
         column = Column(f"c{number}_{turn}", "int")
 
         def add(info: TableInfo, column: Column = column) -> TableInfo:
-            time.sleep(
-                0.005
-            )  # so that another process would read the same table before this one writes it
+            # Another process could read the same table before this one writes it.
+            time.sleep(0.005)
             return replace(info, columns=(*info.columns, column))
 
         metastore.update_table(REF, add)

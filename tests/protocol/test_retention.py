@@ -212,9 +212,8 @@ def clients_in(world: World) -> list[str]:
 
 
 def test_two_erasures_at_once_leave_the_rows_of_neither(clients, monkeypatch) -> None:
-    grace = timedelta(
-        days=50 * 365
-    )  # so that what the other writes, years ago by the model's clock, is not given up
+    # The other's files are years old by the model's clock, and must not expire.
+    grace = timedelta(days=50 * 365)
     store_clients(clients, "xyz", publish=False)
     actions = {"A": erase_client("x", grace), "B": erase_client("y", grace)}
     seen = 0

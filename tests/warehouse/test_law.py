@@ -31,6 +31,7 @@ from tests.warehouse.logical_values import as_engines_have, of_arrow, of_pandas
 
 EXAMPLES = int(os.environ.get("SFX_LAW_EXAMPLES", "300"))
 ON_STACK = 24
+# Columns without a type; tests/warehouse/columns/test_open_columns.py has more of them.
 OPEN = (
     "null",
     "None",
@@ -38,7 +39,7 @@ OPEN = (
     "all NaN",
     "nothing",
     "enum category ''",
-)  # columns without a type, of which tests/warehouse/columns/test_open_columns.py has more
+)
 
 Drawn = tuple[tuple[str, Column], tuple[str, Column]]
 Pins = dict[str, tuple[sfx.BatchPin, Column]]
@@ -312,9 +313,8 @@ def type_of(column: Column) -> Any:
     """A column's type, categories and all."""
     if isinstance(column, pa.Array):
         return column.type
-    if isinstance(
-        column.dtype, pd.CategoricalDtype
-    ):  # which pandas calls equal where there are no categories
+    # pandas calls categorical types equal if they have no categories.
+    if isinstance(column.dtype, pd.CategoricalDtype):
         return (column.dtype, column.dtype.categories.dtype)
     return column.dtype
 

@@ -224,11 +224,12 @@ def test_a_table_of_more_partitions_than_one_call_gives_is_read_by_several(
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(30)], "n": 1})
     stored = warehouse.store_dataframe(frame, "trips", "wider", partition_by=["day"])
     monkeypatch.setattr(hive, "CHUNK", 8)
+    # One more request counts them, and four requests read eight each.
     for most, calls in [
         (30, 3),
         (29, 7),
         (31, 2),
-    ]:  # one more counts them, and four read them by eight
+    ]:
         monkeypatch.setattr(hive, "ALL_AT_ONCE", most)
         counted.clear()
         assert warehouse.pin("trips", "wider") == stored

@@ -25,9 +25,8 @@ def backfilled():
     def items(run_id: str, ti) -> pd.DataFrame:
         import pandas as pd
 
-        return pd.DataFrame(
-            {"run": [f"{run_id}, try {ti.try_number}"]}
-        )  # a rerun with other rows is a batch of its own
+        # A rerun with other rows makes a new batch.
+        return pd.DataFrame({"run": [f"{run_id}, try {ti.try_number}"]})
 
     @task.batch(table="backfilled.totals", partition_keys=["day"])
     def totals(items: pd.DataFrame) -> pd.DataFrame:

@@ -151,9 +151,8 @@ def test_the_demo_on_s3_and_hive_can_be_looked_at_and_leaves_a_warehouse_that_it
     ][0]["secretKey"]
     assert secret not in told
     lines = [line.strip() for line in told.splitlines()]
-    setting = sorted(
-        {line for line in lines if line.startswith(("export ", "eval "))}
-    )  # told twice: for the UI, and at the end
+    # Printed twice: for the UI, and at the end.
+    setting = sorted({line for line in lines if line.startswith(("export ", "eval "))})
     shown = [line for line in lines if " history nyc" in line]
     ending = [line for line in lines if " stack down " in line]
     assert (len(setting), len(shown), len(ending)) == (1, 1, 1)

@@ -509,9 +509,8 @@ def test_a_table_is_looked_at_once_for_all_that_a_page_asks_for(shop, monkeypatc
 def test_who_turns_pages_does_not_wait_while_a_table_is_looked_at_anew(shop, monkeypatch) -> None:
     from airflow_sfx.plugin.web import cache as module
 
-    monkeypatch.setattr(
-        module, "TIMES", 1000
-    )  # fresh for two seconds, and shown for two more, on a slow machine as well
+    # Answers stay in the cache on a slow machine as well.
+    monkeypatch.setattr(module, "TIMES", 1000)
     monkeypatch.setattr(module, "SECONDS", 2.0)
     monkeypatch.setenv("SFX_WAREHOUSE", shop.uri)
     snapshots = module.TableCache()

@@ -263,9 +263,8 @@ def test_an_audit_passes_over_entries_that_never_were(warehouse, two, frame, dec
     note_of_a_writer_that_died(warehouse, both if decided is False else both[:1], decided=decided)
     pins = [pin.batch_id for pin in reversed(two)]
     assert [entry.batch_id for entry in warehouse.audit("sales", "items").entries] == pins
-    third = warehouse.store_dataframe(
-        frame, "sales", "items", [DAY]
-    )  # under the number that the dead one wanted
+    # It gets the number that the dead writer wanted.
+    third = warehouse.store_dataframe(frame, "sales", "items", [DAY])
     assert [entry.batch_id for entry in warehouse.audit("sales", "items").entries] == [
         third.batch_id,
         *pins,

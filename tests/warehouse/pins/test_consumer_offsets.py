@@ -76,9 +76,8 @@ def test_what_was_missed_is_taken_once_though_its_batch_became_current_before(
 def test_who_has_no_name_takes_nothing(warehouse: Warehouse, name) -> None:
     pin = published(warehouse, 1)
     with pytest.raises(sfx.InvalidName, match="^run=.* is not a name"):
-        warehouse.take(
-            pin, consumer="report", run=name
-        )  # two runs without a name would both have taken it
+        # Two runs without a name would both have got it.
+        warehouse.take(pin, consumer="report", run=name)
     with pytest.raises(sfx.InvalidName, match="^consumer=.* is not a name"):
         warehouse.take(pin, consumer=name, run="r")
     with pytest.raises(sfx.InvalidName, match="^consumer=.* is not a name"):
