@@ -9,7 +9,7 @@ from typing import Any
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import escape
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.serde import compact
+from airflow_sfx.core.serde import encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.serde.partition_key import event_key, partition_of_key, partition_of_name
 from airflow_sfx.serde.pin import READABLE_PARTITIONS, VERSION, dump, load
@@ -117,4 +117,4 @@ def _pin_of_key(said: Mapping[str, Any], key: str | None) -> BatchPin:
         else "/".join(values)
     )
     head = {member: said.get(member) for member in ("database", "table", "location")}
-    return BatchPin.from_json(compact({**head, "batches": {name: said.get("batch_id")}}))
+    return BatchPin.from_json(encode({**head, "batches": {name: said.get("batch_id")}}))

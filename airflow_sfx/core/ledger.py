@@ -17,7 +17,7 @@ from enum import StrEnum
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, StaleAttempt
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
+from airflow_sfx.core.serde import Count, Number, Text, Time, check_time, decode, encode
 
 REMEMBERED_ATTEMPTS = 32
 """How many task instances an entry remembers, so that an older attempt of one of them is refused."""
@@ -98,29 +98,32 @@ class LedgerEntry:
     Example:
         >>> from datetime import UTC
         >>> at = datetime(2016, 11, 2, 23, 42, 52, tzinfo=UTC)
-        >>> entry = LedgerEntry("20161031", 2, Operation.PUBLISH, "20161102234252", "20161101002256", at, reason="late")
-        >>> f"{entry.operation} of {entry.batch_id} in place of {entry.previous}: {entry.reason}"
-        'publish of 20161102234252 in place of 20161101002256: late'
+        >>> change = Change("20161031", Operation.PUBLISH, "20161102234252")
+        >>> entry = next_entry(
+        ...     None, change, sequence=1, commit="c", group=False, at=at, producer=Producer(), reason="late"
+        ... )
+        >>> LedgerEntry.from_text(entry.to_text(), "20161031/000000000001.json") == entry
+        True
     """
 
     partition: str
-    sequence: int
+    sequence: Number
     operation: Operation
     batch_id: str | None
     previous: str | None
-    at: datetime
-    producer: Producer = field(default_factory=Producer)
-    reason: str = ""
-    commit: str = ""
-    group: bool = False
-    parent: int = 0
-    origin: int = 0
-    previous_origin: int = 0
-    newest: str = ""
-    attempts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    rows: int = 0
-    bytes: int = 0
-    location: str = ""
+    at: Time
+    producer: Producer
+    reason: str
+    commit: str
+    group: bool
+    parent: Count
+    origin: Count
+    previous_origin: Count
+    newest: str
+    attempts: Mapping[str, str] = field(hash=False)
+    rows: Count
+    bytes: Count
+    location: str
     retired: tuple[str, ...] = ()
     despite_pins: bool = False
 
@@ -134,7 +137,7 @@ class LedgerEntry:
         retired: dict[str, object] = {"retired": list(self.retired)} if self.retired else {}
         if self.despite_pins:
             retired["despite_pins"] = True
-        return compact(
+        return encode(
             {
                 **retired,
                 "partition": self.partition,
@@ -159,11 +162,11 @@ class LedgerEntry:
         )
 
     @classmethod
-    def from_text(cls, text: str, where: str) -> LedgerEntry:
-        """Read an entry.
+    def from_text(cls, text: Text, where: str) -> LedgerEntry:
+        """Decode an entry.
 
         Args:
-            text: The entry's text.
+            text: The entry's JSON text.
             where: Its path, for messages.
 
         Returns:
@@ -172,50 +175,22 @@ class LedgerEntry:
         Raises:
             InconsistentBatch: It was altered or truncated after it was written.
         """
-        what = f"the ledger entry {where}"
-        data = parse_object(text, what)
-        with as_written(what):
-            made = cls(
-                partition=member(data, "partition", str, what),
-                sequence=member(data, "sequence", int, what),
-                operation=Operation(member(data, "operation", str, what)),
-                batch_id=_batch(data, "batch_id", what),
-                previous=_batch(data, "previous", what),
-                at=moment(data, "at", what),
-                producer=Producer.from_json(member(data, "producer", dict, what)),
-                reason=member(data, "reason", str, what),
-                commit=member(data, "commit", str, what),
-                group=member(data, "group", bool, what),
-                parent=member(data, "parent", int, what),
-                origin=member(data, "origin", int, what),
-                previous_origin=member(data, "previous_origin", int, what),
-                newest=member(data, "newest", str, what),
-                attempts=member(data, "attempts", dict, what),
-                rows=member(data, "rows", int, what),
-                bytes=member(data, "bytes", int, what),
-                location=member(data, "location", str, what),
-                retired=tuple(
-                    check_batch_id(one) for one in optional(data, "retired", list, what) or ()
-                ),
-                despite_pins=optional(data, "despite_pins", bool, what) or False,
-            )
-            _check_numbers(made)
-            return made
+        return decode(text, cls, f"the ledger entry {where}", _check)
 
 
-def _check_numbers(entry: LedgerEntry) -> None:
-    """Refuse numbers that lead on instead of back: whoever follows them would not come to an end."""
-    if entry.sequence < 1 or not 0 <= entry.parent < entry.sequence:
+def _check(entry: LedgerEntry) -> None:
+    """Check what the members' types do not say: batch IDs, the time, and that numbers lead back."""
+    check_time(entry.at, "at")
+    for batch_id in (entry.batch_id, entry.previous, entry.newest or None, *entry.retired):
+        if batch_id is not None:
+            check_batch_id(batch_id)
+    if entry.parent >= entry.sequence:
         raise InvalidName(f"the entry {entry.sequence} cannot follow the entry {entry.parent}")
-    if not (0 <= entry.origin <= entry.sequence and 0 <= entry.previous_origin < entry.sequence):
+    if entry.origin > entry.sequence or entry.previous_origin >= entry.sequence:
         raise InvalidName(
             f"no batch of the entry {entry.sequence} became current by {entry.origin},"
             f" {entry.previous_origin}"
         )
-    if entry.newest:
-        check_batch_id(entry.newest)
-    if not all(isinstance(one, str) for pair in entry.attempts.items() for one in pair):
-        raise InvalidName("its attempts are not text")
 
 
 def time_after(clock: datetime, latest: datetime | None) -> datetime:
@@ -326,8 +301,3 @@ def _attempts(
         )
     known[instance] = mine
     return dict(list(known.items())[-REMEMBERED_ATTEMPTS:])
-
-
-def _batch(data: Mapping[str, object], name: str, what: str) -> str | None:
-    text = optional(data, name, str, what)
-    return None if text is None else check_batch_id(text)

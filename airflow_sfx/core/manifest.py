@@ -7,7 +7,7 @@ noticed without another object to compare with.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,8 +16,17 @@ from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.schema import Column, ColumnStatistics
-from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
+from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord
+from airflow_sfx.core.serde import (
+    Count,
+    Record,
+    Time,
+    check_time,
+    decode,
+    decoding,
+    encode,
+    python_json,
+)
 from airflow_sfx.core.table import TableRef
 
 FORMAT_VERSION = 1
@@ -37,15 +46,15 @@ class DataFile:
         etag: What the object store called this version of the object; empty where it has none.
 
     Example:
-        >>> DataFile("part-00000.parquet", 1024, 10, "ab" * 32).size
+        >>> DataFile("part-00000.parquet", 1024, 10, "ab" * 32, "").size
         1024
     """
 
     path: str
-    size: int
-    rows: int
-    sha256: str = ""
-    etag: str = ""
+    size: Count
+    rows: Count
+    sha256: str
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +67,13 @@ class CheckResult:
         detail: What was found, for people.
 
     Example:
-        >>> CheckResult("not_null('carrier')", passed=True).passed
+        >>> CheckResult("not_null('carrier')", passed=True, detail="").passed
         True
     """
 
     name: str
     passed: bool
-    detail: str = ""
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ class Manifest:
 
     def to_text(self) -> str:
         """As JSON, ending with its own checksum."""
-        body = compact(
+        body = encode(
             {
                 "format_version": FORMAT_VERSION,
                 "database": self.ref.database,
@@ -152,7 +161,9 @@ class Manifest:
                 ],
                 "columns": [[column.name, column.type] for column in self.columns],
                 "schema": self.schema,
-                "statistics": {name: value.to_json() for name, value in self.statistics.items()},
+                "statistics": python_json(
+                    {name: value.to_json() for name, value in self.statistics.items()}
+                ),
                 "producer": self.producer.to_json(),
                 "inputs": [pin.to_json() for pin in self.inputs],
                 "checks": [
@@ -184,69 +195,64 @@ class Manifest:
                 f"{what} is not as it was written (its checksum does not fit): it was edited or"
                 " truncated; load another batch of the partition, or restore the object"
             )
-        data = parse_object(text, what)
-        if member(data, "format_version", int, what) > FORMAT_VERSION:
-            raise InconsistentBatch(
-                f"{what} has the format {data['format_version']}: install a later airflow_sfx"
-            )
-        with as_written(what):
-            return cls._from_json(data, what)
+        version = decode(text, _Format, what).format_version
+        if version > FORMAT_VERSION:
+            raise InconsistentBatch(f"{what} has the format {version}: install a later airflow_sfx")
+        record = decode(text, _ManifestRecord, what)
+        with decoding(what):
+            return record.manifest()
 
-    @classmethod
-    def _from_json(cls, data: Mapping[str, object], what: str) -> Manifest:
-        statistics = member(data, "statistics", dict, what)
-        return cls(
-            ref=TableRef(member(data, "database", str, what), member(data, "table", str, what)),
-            partition=member(data, "partition", str, what),
-            keys=tuple(
-                PartitionKey(name, type_)
-                for name, type_ in member(data, "partition_keys", list, what)
-            ),
-            batch_id=check_batch_id(data.get("batch_id")),
-            schema=member(data, "schema", str, what),
-            columns=tuple(_column(one) for one in member(data, "columns", list, what)),
-            files=tuple(_file(entry, what) for entry in member(data, "files", list, what)),
-            created_at=moment(data, "created_at", what),
-            statistics={
-                name: ColumnStatistics.from_json(value) for name, value in statistics.items()
-            },
-            producer=Producer.from_json(member(data, "producer", dict, what)),
-            inputs=tuple(BatchPin.from_json(text) for text in member(data, "inputs", list, what)),
-            replaced=optional(data, "replaced", str, what),
-            location=member(data, "location", str, what),
-            staged=member(data, "staged", bool, what),
-            checks=tuple(
-                CheckResult(
-                    member(entry, "name", str, what),
-                    member(entry, "passed", bool, what),
-                    member(entry, "detail", str, what),
-                )
-                for entry in member(data, "checks", list, what)
-            ),
+
+class _Format(Record):
+    format_version: Count
+
+
+class _ManifestRecord(Record):
+    """A manifest as it is stored, which differs from `Manifest` in the shape of some members."""
+
+    database: str
+    table: str
+    partition: str
+    partition_keys: tuple[tuple[str, str], ...]
+    batch_id: str
+    staged: bool
+    created_at: Time
+    location: str
+    files: tuple[DataFile, ...]
+    columns: tuple[tuple[str, str], ...]
+    schema: str
+    statistics: dict[str, StatisticsRecord]
+    producer: Producer
+    inputs: tuple[str, ...]
+    checks: tuple[CheckResult, ...]
+    replaced: str | None = None
+
+    def manifest(self) -> Manifest:
+        """Check the members further, and make the manifest of them."""
+        for file in self.files:
+            _check_path(file.path)
+        return Manifest(
+            ref=TableRef(self.database, self.table),
+            partition=self.partition,
+            keys=tuple(PartitionKey(*pair) for pair in self.partition_keys),
+            batch_id=check_batch_id(self.batch_id),
+            schema=self.schema,
+            columns=tuple(Column(*pair) for pair in self.columns),
+            files=self.files,
+            created_at=check_time(self.created_at, "created_at"),
+            statistics={name: ColumnStatistics.of(one) for name, one in self.statistics.items()},
+            producer=self.producer,
+            inputs=tuple(map(BatchPin.from_json, self.inputs)),
+            replaced=self.replaced,
+            location=self.location,
+            staged=self.staged,
+            checks=self.checks,
         )
 
 
-def _column(pair: Sequence[object]) -> Column:
-    name, type_ = pair
-    if not isinstance(name, str) or not isinstance(type_, str):
-        raise InvalidName(f"{pair!r:.80} is no column")
-    return Column(name, type_)
-
-
-def _file(entry: Mapping[str, object], what: str) -> DataFile:
-    path = member(entry, "path", str, what)
+def _check_path(path: str) -> None:
     if any(step in ("", ".", "..") for step in path.split("/")) or "\0" in path:
         raise InvalidName(f"the file {path!r} is not below the batch's directory")
-    size, rows = member(entry, "size", int, what), member(entry, "rows", int, what)
-    if size < 0 or rows < 0:
-        raise InvalidName(f"the file {path!r} cannot have {size} bytes and {rows} rows")
-    return DataFile(
-        path,
-        size,
-        rows,
-        member(entry, "sha256", str, what),
-        member(entry, "etag", str, what),
-    )
 
 
 def _digest(text: str) -> str:

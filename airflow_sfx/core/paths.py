@@ -20,8 +20,8 @@ from urllib.parse import quote
 from airflow_sfx.core.batch_id import check_batch_id, is_batch_id
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import Partition, escape, unescape
-from airflow_sfx.core.serde import storable_text
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.validation import storable_text
 
 PartitionStyle = Literal["value", "hive"]
 """How a partition's directory is named: ``20161031``, or Hive's ``date=20161031``."""

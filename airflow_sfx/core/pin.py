@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.serde import compact
+from airflow_sfx.core.serde import Record, encode, parse
 from airflow_sfx.core.table import TableRef
 
 VERSION = 1
-_TEXTS = ("database", "table", "location")
 
 
 _NO_ENTRIES = (
@@ -139,7 +138,7 @@ class BatchPin:
             >>> BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),)).to_json()[:46]
             '{"version":1,"database":"sales","table":"items'
         """
-        return compact(
+        return encode(
             {
                 "version": VERSION,
                 "database": self.database,
@@ -169,28 +168,19 @@ class BatchPin:
             True
         """
         try:
-            data = json.loads(text)
-        except (ValueError, TypeError) as error:
-            raise _no_pin(text, f"it is not JSON, {error}") from error
-        if not isinstance(data, dict):
-            raise _no_pin(text, "it is no JSON object")
-        if data.get("version", VERSION) != VERSION:
+            version = parse(text, _Version).version
+            record = parse(text, _PinRecord) if version == VERSION else None
+        except (ValueError, TypeError, RecursionError) as error:
             raise InvalidName(
-                f"{text!r:.120} is a pin of version {data['version']!r} and this package reads"
-                f" version {VERSION}: install the later airflow_sfx that wrote it"
+                f"{text!r:.120} is not a pin ({error}): pass what BatchPin.to_json wrote"
+            ) from error
+        if record is None:
+            raise InvalidName(
+                f"{text!r:.120} is a pin of version {version!r} and this package reads version"
+                f" {VERSION}: install the later airflow_sfx that wrote it"
             )
-        missing = [name for name in (*_TEXTS, "batches") if name not in data]
-        if missing:
-            raise _no_pin(text, f"it has no {' and no '.join(missing)}")
-        batches, fields = data["batches"], {name: data[name] for name in _TEXTS}
-        if not isinstance(batches, dict):
-            raise _no_pin(text, "its batches are not by partition")
-        wrong = [
-            name for name, value in {**fields, **batches}.items() if not isinstance(value, str)
-        ]
-        if wrong:
-            raise _no_pin(text, f"its {wrong[0]!r} is not text")
-        return cls(**fields, entries=tuple(sorted(batches.items())))
+        entries = tuple(sorted(record.batches.items()))
+        return cls(record.database, record.table, record.location, entries)
 
     def __str__(self) -> str:
         shown = ", ".join(
@@ -200,5 +190,12 @@ class BatchPin:
         return f"{self.database}.{self.table} {shown}{more}"
 
 
-def _no_pin(text: object, why: str) -> InvalidName:
-    return InvalidName(f"{text!r:.120} is not a pin, since {why}: pass what BatchPin.to_json wrote")
+class _Version(Record):
+    version: Any = VERSION
+
+
+class _PinRecord(Record):
+    database: str
+    table: str
+    location: str
+    batches: dict[str, str]

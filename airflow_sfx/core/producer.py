@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.serde import storable_text
+from airflow_sfx.core.validation import storable_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +134,6 @@ class Producer:
             for name, value in members.items()
             if value not in (None, {}) and (name, value) != _UNMAPPED
         }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Producer:
-        """From a JSON object; members that this version does not know are left out.
-
-        Args:
-            data: The object.
-
-        Returns:
-            The producer.
-
-        Raises:
-            InvalidName: A member is of another type.
-
-        Example:
-            >>> Producer.from_json({"user": "ada", "shoe_size": 38})
-            Producer(dag_id=None, run_id=None, task_id=None, map_index=-1, try_number=None, attempt_id=None, logical_date=None, \
-partition_key=None, run_type=None, backfill_id=None, reprocess=None, dag_version=None, user='ada', host=None, packages={})
-        """
-        made = cls(**{name: value for name, value in data.items() if name in _MEMBERS})  # type: ignore[arg-type]
-        made.check()
-        return made
 
 
 _MEMBERS = tuple(member.name for member in fields(Producer))

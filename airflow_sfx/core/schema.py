@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
-from airflow_sfx.core.serde import compact
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.serde import Count, Record, compact, decode
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
 """What a store may do to a table's columns: nothing; add and widen; anything."""
@@ -18,7 +16,8 @@ OPEN = "open"
 """What a part of a column is called that has had no value yet, so that its type is still open."""
 
 
-_UNITS = ("", "us", "ns")
+Unit: TypeAlias = Literal["", "us", "ns"]
+_UNITS: tuple[Unit, ...] = ("", "us", "ns")
 
 
 _MICROSECONDS, _NANOSECONDS = "microseconds", "nanoseconds"
@@ -40,7 +39,7 @@ class TimeMarks:
         TimeMarks(unit='ns', finer=True, beyond=False)
     """
 
-    unit: str = ""
+    unit: Unit = ""
     finer: bool = False
     beyond: bool = False
 
@@ -53,24 +52,6 @@ class TimeMarks:
         """As a JSON object, without what is absent."""
         found: dict[str, object] = {"unit": self.unit, "finer": self.finer, "beyond": self.beyond}
         return {name: value for name, value in found.items() if value}
-
-    @classmethod
-    def from_json(cls, data: object) -> TimeMarks:
-        """From a JSON object.
-
-        Raises:
-            InconsistentBatch: It is none, or a member has no value that it can have.
-        """
-        if not isinstance(data, dict):
-            raise InconsistentBatch(
-                f"{data!r:.40} is no record of a column's times: it was changed"
-            )
-        unit = data.get("unit", "")
-        if not isinstance(unit, str) or unit not in _UNITS:
-            raise InconsistentBatch(
-                f"{unit!r:.40} is not a unit of durations: the record of a column was changed"
-            )
-        return cls(unit, bool(data.get("finer")), bool(data.get("beyond")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +136,18 @@ class ColumnKind:
             >>> ColumnKind.from_text(kind.to_text()) == kind
             True
         """
-        try:
-            data = json.loads(text)
-            parts = tuple(sorted((str(path), str(what)) for path, what in data["parts"].items()))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InconsistentBatch(
-                f"{text!r:.80} does not say what a column is: the table's parameters were changed"
-                " by another program"
-            ) from error
-        return cls(parts, TimeMarks.from_json(data))
+        record = decode(
+            text, _KindRecord, f"a column's record in the table's parameters, {text!r:.80},"
+        )
+        marks = TimeMarks(record.unit, record.finer, record.beyond)
+        return cls(tuple(sorted(record.parts.items())), marks)
+
+
+class _KindRecord(Record):
+    parts: dict[str, str]
+    unit: Unit = ""
+    finer: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +178,6 @@ def _remedy(finer: bool) -> str:
     if finer:
         return "store them in a column of their own"
     return 'round them, as with .dt.round("us")'
-
-
-_BOUNDS = (bool, int, float, str, type(None))
 
 
 Bound = bool | int | float | str
@@ -232,31 +213,19 @@ class ColumnStatistics:
         return data
 
     @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> ColumnStatistics:
-        """From a JSON object.
-
-        Args:
-            data: As `to_json` writes it.
-
-        Returns:
-            The statistics.
-
-        Raises:
-            InconsistentBatch: A member is absent or of another type.
+    def of(cls, record: StatisticsRecord) -> ColumnStatistics:
+        """Make them of a decoded record.
 
         Example:
-            >>> ColumnStatistics.from_json({"nulls": 1, "min": 2, "max": 30})
+            >>> ColumnStatistics.of(StatisticsRecord(1, 2, 30))
             ColumnStatistics(null_count=1, minimum=2, maximum=30)
         """
-        nulls, low, high = data.get("nulls"), data.get("min"), data.get("max")
-        if not isinstance(nulls, int) or isinstance(nulls, bool) or nulls < 0:
-            raise InconsistentBatch(
-                f"a column's statistics have no proper 'nulls' ({nulls!r:.80}): the manifest was"
-                " changed"
-            )
-        if not isinstance(low, _BOUNDS) or not isinstance(high, _BOUNDS):
-            raise InconsistentBatch(
-                "a column's statistics have a 'min' or 'max' that is no value: the manifest was"
-                " changed"
-            )
-        return cls(nulls, low, high)
+        return cls(record.nulls, record.min, record.max)
+
+
+class StatisticsRecord(Record):
+    """The statistics of one column, as they are stored."""
+
+    nulls: Count
+    min: Bound | None = None
+    max: Bound | None = None

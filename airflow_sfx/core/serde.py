@@ -1,162 +1,175 @@
-"""JSON members read from storage: present and of the right kind, or a clear error."""
+"""Stored records as JSON: encoded compactly, and decoded strictly by msgspec.
+
+A record's type describes its members: a frozen dataclass where it is stored as it is, a `Record`
+where it is stored in another shape. Members without a default are required, members that the type
+does not have are ignored, because later versions may add some, and values are never converted from
+another type. The members' order in storage is that of the mapping that is encoded.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import cache
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import msgspec
 
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 
 T = TypeVar("T")
 
+Text: TypeAlias = str | bytes
+"""JSON text, UTF-8 where it is bytes."""
+
+_GREATEST = (1 << 63) - 1
 _FIRST_YEAR, _LAST_YEAR = 1970, 9990
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_PYTHON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+Integer = Annotated[int, msgspec.Meta(ge=-_GREATEST, le=_GREATEST)]
+"""An integer of 64 bits, which programs in other languages can read, too."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=_GREATEST)]
+"""An integer from 0."""
+
+Number = Annotated[int, msgspec.Meta(ge=1, le=_GREATEST)]
+"""An integer from 1."""
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with a time zone; see `check_time`."""
 
 
-def parse_object(text: str | bytes, what: str) -> dict[str, object]:
-    """Parse a JSON object.
+class Record(msgspec.Struct):
+    """The shape of a stored JSON object that differs from the dataclass made of it."""
+
+
+def encode(record: object) -> str:
+    """Encode a record as compact JSON, its members in their order.
 
     Args:
-        text: The JSON text, UTF-8.
-        what: What it is, for the message.
+        record: A mapping. Pass members that hold floats through `python_json`.
 
     Returns:
-        The object's members.
+        The text.
+
+    Example:
+        >>> encode({"committed": True})
+        '{"committed":true}'
+    """
+    return msgspec.json.encode(record).decode()
+
+
+def python_json(value: object) -> msgspec.Raw:
+    """Encode a member with floats as Python writes them, ``1e+16``, and msgspec does not."""
+    return msgspec.Raw(compact(value).encode())
+
+
+def compact(data: object) -> str:
+    """Encode any JSON value without spaces, as Python's encoder writes it."""
+    return _PYTHON.encode(data)
+
+
+def decode(
+    data: Text | None, kind: type[T], what: str, check: Callable[[T], object] | None = None
+) -> T:
+    """Decode a record, and check it against its type.
+
+    Args:
+        data: The JSON text, or None for an object that is gone.
+        kind: The record's type.
+        what: What the record is, with its path, for messages.
+        check: Checks what the type does not say; it raises `InvalidName`. None for no more checks.
+
+    Returns:
+        The record.
 
     Raises:
-        InconsistentBatch: The text is not a JSON object.
+        InconsistentBatch: The text is not JSON, a member is missing or of another type, or the
+            check failed.
+
+    Example:
+        >>> decode('{"rows":"7"}', dict[str, Count], "the record x")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InconsistentBatch: the record x breaks a rule of its format: Expected `int`, got `str` - at \
+`$[...]`. It was changed after it was written
     """
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InconsistentBatch(
-            f"{what} is not JSON ({error}): it was truncated or changed after it was written"
-        ) from error
-    if not isinstance(data, dict):
-        raise InconsistentBatch(f"{what} is not a JSON object: it was changed after it was written")
-    return data
+        record = parse(data or b"", kind)
+        if check is not None:
+            check(record)
+    except _DAMAGE as error:
+        raise _damaged(what, error) from error
+    return record
+
+
+def parse(text: Text, kind: type[T]) -> T:
+    """Decode JSON text, as `decode`, with msgspec's errors, which are `ValueError`s."""
+    decoder: msgspec.json.Decoder[T] = _decoder(kind)
+    return decoder.decode(text)
+
+
+_decoder: Callable[[Any], Any] = cache(msgspec.json.Decoder)
 
 
 @contextmanager
-def as_written(what: str) -> Iterator[None]:
-    """Take whatever a record's parts cannot be made of for damage: names, numbers, times and kinds that nobody wrote.
+def decoding(what: str) -> Iterator[None]:
+    """Raise what goes wrong while a record is decoded as damage of the record.
 
     Args:
-        what: What the record is, for the message.
+        what: What the record is, with its path, for messages.
 
     Raises:
-        InconsistentBatch: The block could not read the record.
+        InconsistentBatch: The block could not decode the record.
 
     Example:
-        >>> with as_written("the note x"):
+        >>> with decoding("the record x"):
         ...     [][0]
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InconsistentBatch: the note x breaks a rule of its format: list index out of range; it was \
-changed after it was written
+        airflow_sfx.core.errors.InconsistentBatch: the record x breaks a rule of its format: list index out of range. \
+It was changed after it was written
     """
     try:
         yield
     except InconsistentBatch:
         raise
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise InconsistentBatch(
-            f"{what} breaks a rule of its format: {error}; it was changed after it was written"
-        ) from error
+    except _DAMAGE as error:
+        raise _damaged(what, error) from error
 
 
-def member(data: Mapping[str, object], name: str, kind: type[T], what: str) -> T:
-    """A member that must be there.
-
-    Args:
-        data: The object.
-        name: The member's name.
-        kind: Its type.
-        what: What the object is, for the message.
-
-    Returns:
-        The member.
-
-    Raises:
-        InconsistentBatch: It is absent or of another type.
-    """
-    value = data.get(name)
-    if not isinstance(value, kind) or (isinstance(value, int) and not _is_number(value, kind)):
-        raise InconsistentBatch(
-            f"{what} has no proper {name!r} ({value!r:.80}): it was changed after it was written"
-        )
-    return value
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 
 
-def _is_number(value: int, kind: type) -> bool:
-    """Whether it is one that other programs can keep, too, and a truth value only where one is asked for."""
-    return kind is bool if isinstance(value, bool) else abs(value) < 1 << 63
+def _damaged(what: str, error: Exception) -> InconsistentBatch:
+    is_json = isinstance(error, msgspec.ValidationError) or not isinstance(
+        error, (msgspec.DecodeError, UnicodeError)
+    )
+    if is_json:
+        problem = f"breaks a rule of its format: {error}. It was changed after it was written"
+    else:
+        problem = f"is not JSON: {error}. It was truncated or changed after it was written"
+    return InconsistentBatch(f"{what} {problem}")
 
 
-def optional(data: Mapping[str, object], name: str, kind: type[T], what: str) -> T | None:
-    """A member that may be absent or null; as `member` otherwise."""
-    return None if data.get(name) is None else member(data, name, kind, what)
-
-
-def moment(data: Mapping[str, object], name: str, what: str, *, ahead: bool = False) -> datetime:
-    """A member that is an ISO 8601 time with a time zone, in UTC; ``ahead`` of one that may lie in any year to come."""
-    text = member(data, name, str, what)
-    try:
-        value = datetime.fromisoformat(text)
-        value = value.astimezone(UTC) if value.tzinfo else value
-    except (ValueError, OverflowError) as error:
-        raise InconsistentBatch(
-            f"{what} has no proper {name!r} ({text!r:.80}): it is not a time"
-        ) from error
-    if value.tzinfo is None:
-        raise InconsistentBatch(f"{what} has no proper {name!r} ({text!r}): it has no time zone")
-    if value.year < _FIRST_YEAR or (value.year > _LAST_YEAR and not ahead):
-        raise InconsistentBatch(
-            f"{what} has no proper {name!r} ({text!r}): nothing was written then"
-        )
-    return value
-
-
-def storable_text(value: object, what: str) -> str:
-    """Check a text from outside before it is written where it cannot be changed any more.
+def check_time(moment: datetime, member: str, *, future: bool = False) -> datetime:
+    """Check that a decoded time is in UTC, and in a year in which records are written.
 
     Args:
-        value: What was passed.
-        what: What it is, for the message.
+        moment: The time.
+        member: The member's name, for the message.
+        future: Whether it may lie in any later year, too.
 
     Returns:
-        The text.
+        The time.
 
     Raises:
-        InvalidName: It is no text, or holds half a surrogate pair, which no file can keep.
-
-    Example:
-        >>> storable_text("prices were zero", "reason=")
-        'prices were zero'
+        InvalidName: It is in another time zone, or in another year.
     """
-    if not isinstance(value, str):
-        raise InvalidName(
-            f"{what}{value!r:.80} is {type(value).__name__}, not text: pass text, or leave it out"
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidName(
-            f"{what}{value!r:.80} has half a surrogate pair, which cannot be kept: remove it"
-        ) from error
-    return value
-
-
-def compact(data: object) -> str:
-    """JSON without spaces, members in their own order, text as UTF-8."""
-    return _COMPACT.encode(data)
+    if moment.tzinfo is not UTC:
+        raise InvalidName(f"{member!r} is {moment.isoformat()}, which is not in UTC")
+    if moment.year < _FIRST_YEAR or (moment.year > _LAST_YEAR and not future):
+        raise InvalidName(f"{member!r} is {moment.isoformat()}, when no record was written")
+    return moment

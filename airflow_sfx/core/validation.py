@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.serde import storable_text
 
 T = TypeVar("T")
 
@@ -165,6 +164,36 @@ def named(text: str, argument: str) -> str:
             f" {argument}='nightly'"
         )
     return storable_text(text, f"{argument}=")
+
+
+def storable_text(value: object, what: str) -> str:
+    """Check that an argument is text that can be stored as UTF-8.
+
+    Args:
+        value: The argument.
+        what: What it is, for the message.
+
+    Returns:
+        The text.
+
+    Raises:
+        InvalidName: It is not text, or holds half a surrogate pair.
+
+    Example:
+        >>> storable_text("prices were zero", "reason=")
+        'prices were zero'
+    """
+    if not isinstance(value, str):
+        raise InvalidName(
+            f"{what}{value!r:.80} is {type(value).__name__}, not text: pass text, or leave it out"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidName(
+            f"{what}{value!r:.80} has half a surrogate pair, which cannot be kept: remove it"
+        ) from error
+    return value
 
 
 def whole(number: int, argument: str) -> int:

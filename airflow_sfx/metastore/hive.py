@@ -13,7 +13,6 @@ from hmsclient.genthrift.hive_metastore import ttypes
 from thrift.Thrift import TApplicationException, TException
 
 from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, WarehouseUnavailable
-from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.io.timeouts import timeouts
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.paths import EMPTY
@@ -165,12 +164,10 @@ class HiveMetastore(Metastore):
             found = self._all(ref) if wanted is None else self._named(ref, keys, wanted)
         except ttypes.NoSuchObjectException:  # the table has just been dropped
             return {}
-        with seldom_collected():
-            infos = usable_of_table(ref, found, objects.pointer_of_partition)
-            return {
-                info.partition: info
-                for info in sorted(infos, key=lambda info: info.partition.values)
-            }
+        infos = usable_of_table(ref, found, objects.pointer_of_partition)
+        return {
+            info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)
+        }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         """Which partitions a table with keys has, in the order of their values: by their names, which are one small answer."""
@@ -482,12 +479,10 @@ def _add_partitions(request: Any, client: Any) -> None:
 
 
 def _get_all(database: str, table: str, most: int, client: Any) -> list[Any]:
-    with seldom_collected():
-        found: list[Any] = client.get_partitions(database, table, most)
+    found: list[Any] = client.get_partitions(database, table, most)
     return found
 
 
 def _get_partitions(database: str, table: str, names: list[str], client: Any) -> list[Any]:
-    with seldom_collected():
-        found: list[Any] = client.get_partitions_by_names(database, table, names)
+    found: list[Any] = client.get_partitions_by_names(database, table, names)
     return found

@@ -12,7 +12,7 @@ from hmsclient.genthrift.hive_metastore import ttypes
 from airflow_sfx.core.io.uris import clean_uri
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.schema import Column
-from airflow_sfx.core.serde import as_written
+from airflow_sfx.core.serde import decoding
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.metastore.table_properties import (
@@ -156,7 +156,7 @@ def next_version(table: Any) -> str:
     Raises:
         InconsistentBatch: Another program changed the one that it has.
     """
-    with as_written(_told_of(table, VERSION)):
+    with decoding(_told_of(table, VERSION)):
         return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
 
 
@@ -164,7 +164,7 @@ def _all_fields(table: Any) -> list[Any]:
     """A table's columns, also of one that has only some of them."""
     if not is_cut(table):
         return list(table.sd.cols)
-    with as_written(_told_of(table, COLUMNS)):
+    with decoding(_told_of(table, COLUMNS)):
         return [_field(one) for one in json.loads(table.parameters[COLUMNS])]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.serde import compact
+from airflow_sfx.core.serde import encode
 
 VERSION = 1
 READABLE_PARTITIONS = 20
@@ -48,7 +48,7 @@ def dump(pin: BatchPin) -> dict[str, object]:
     if len(pin.entries) <= READABLE_PARTITIONS:
         return head | {"batches": pin.batches}
     names, batch_ids = zip(*pin.entries, strict=True)
-    packed = zlib.compress(compact([names, batch_ids]).encode(), 9)
+    packed = zlib.compress(encode([names, batch_ids]).encode(), 9)
     return head | {"partitions": len(pin.entries), "zlib": base64.b85encode(packed).decode()}
 
 
@@ -81,7 +81,7 @@ def load(data: object, version: int) -> BatchPin:
         )
     batches = _unpack(data["zlib"]) if "zlib" in data else data.get("batches")
     head = {name: data.get(name) for name in ("database", "table", "location")}
-    return BatchPin.from_json(compact(head | {"batches": batches}))
+    return BatchPin.from_json(encode(head | {"batches": batches}))
 
 
 def register() -> None:

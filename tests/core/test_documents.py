@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +31,7 @@ MANIFEST = Manifest(
     columns=(Column("price", "double"),),
     files=(
         DataFile("part-00000.parquet", 10, 3, "ab", "etag"),
-        DataFile("part-00001.parquet", 5, 2),
+        DataFile("part-00001.parquet", 5, 2, "", ""),
     ),
     created_at=NOW,
     statistics={"price": ColumnStatistics(1, 0.5, 9.5)},
@@ -74,28 +75,34 @@ def test_a_forged_pin_is_refused(change: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "it is not JSON"),
-        ("{", "it is not JSON"),
-        (None, "it is not JSON"),
-        ("null", "it is no JSON object"),
-        ("[]", "it is no JSON object"),
-        ('"x"', "it is no JSON object"),
-        ("{}", "it has no database and no table and no location and no batches"),
-        ('{"database":"d","table":"t","location":"l"}', "it has no batches"),
-        ('{"database":"d","table":3,"location":"l","batches":{}}', "its 'table' is not text"),
+        ("", "truncated"),
+        ("{", "truncated"),
+        ("x", "malformed"),
+        (None, "bytes-like"),
+        ("[" * 100_000, "Expected `object`"),
+        ("null", "Expected `object`"),
+        ("[]", "Expected `object`"),
+        ('"x"', "Expected `object`"),
+        ("{}", "missing required field `database`"),
+        ('{"database":"d","table":"t","location":"l"}', "missing required field `batches`"),
+        (
+            '{"database":"d","table":3,"location":"l","batches":{}}',
+            r"Expected `str`, got `int` - at `$.table`",
+        ),
         (
             '{"database":"d","table":"t","location":"l","batches":[]}',
-            "its batches are not by partition",
+            "Expected `object`, got `array` - at `$.batches`",
         ),
         (
             '{"database":"d","table":"t","location":"l","batches":{"20161031":1}}',
-            "its '20161031' is not text",
+            "Expected `str`, got `int` - at `$.batches[...]`",
         ),
     ],
 )
-def test_what_is_no_pin_is_refused_and_said_why(text: str, why: str) -> None:
+def test_what_is_not_a_pin_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(
-        InvalidName, match=f"is not a pin, since {why}.*: pass what BatchPin.to_json wrote"
+        InvalidName,
+        match=rf"is not a pin \(.*{re.escape(why)}.*\): pass what BatchPin.to_json wrote",
     ):
         BatchPin.from_json(text)
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.ledger import LedgerEntry, Operation

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from airflow_sfx.core.errors import InconsistentBatch
-from airflow_sfx.core.schema import ColumnStatistics
+from airflow_sfx.core.schema import ColumnStatistics, StatisticsRecord
+from airflow_sfx.core.serde import decode
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,8 @@ from airflow_sfx.core.schema import ColumnStatistics
     ],
 )
 def test_statistics_survive_json(statistics: ColumnStatistics) -> None:
-    assert ColumnStatistics.from_json(json.loads(json.dumps(statistics.to_json()))) == statistics
+    record = decode(json.dumps(statistics.to_json()), StatisticsRecord, "m")
+    assert ColumnStatistics.of(record) == statistics
 
 
 @pytest.mark.parametrize(
@@ -30,4 +32,4 @@ def test_statistics_survive_json(statistics: ColumnStatistics) -> None:
 )
 def test_statistics_that_were_changed_are_noticed(data: dict[str, object]) -> None:
     with pytest.raises(InconsistentBatch):
-        ColumnStatistics.from_json(data)
+        decode(json.dumps(data), StatisticsRecord, "m")

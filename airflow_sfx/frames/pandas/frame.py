@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
-from airflow_sfx.core.serde import storable_text
+from airflow_sfx.core.validation import storable_text
 from airflow_sfx.frames._typing import AnyColumn, AnyField
 from airflow_sfx.frames.column_names import check_names, is_storable_name, unnamed_level_name
 from airflow_sfx.frames.pandas.columns import (

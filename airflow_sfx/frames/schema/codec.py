@@ -19,7 +19,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.io.decompression import decompress, is_plausible
 from airflow_sfx.core.io.resource_limits import resource_error
 from airflow_sfx.core.schema import Column, TimeMarks
-from airflow_sfx.core.serde import parse_object
+from airflow_sfx.core.serde import decode
 from airflow_sfx.frames._typing import AnyArray, AnyField
 from airflow_sfx.frames.pandas.metadata import unnamed_index_columns
 from airflow_sfx.frames.schema.kinds import table_columns
@@ -139,10 +139,7 @@ def _without_marks(schema: pa.Schema) -> tuple[pa.Schema, dict[str, TimeMarks] |
     text = metadata.pop(TIMES, None)
     if text is None:
         return schema, None
-    marks = {
-        name: TimeMarks.from_json(one)
-        for name, one in parse_object(text, "the record of times").items()
-    }
+    marks = decode(text, dict[str, TimeMarks], "the record of times in the schema")
     return schema.with_metadata(metadata) if metadata else schema.remove_metadata(), marks
 
 

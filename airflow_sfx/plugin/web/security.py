@@ -21,7 +21,6 @@ from airflow.configuration import conf
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request, Response
 
-from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.io.cancellation import Cancelled, cancelled_unless
 from airflow_sfx.core.io.timeouts import timeouts_of
 from airflow_sfx.core.producer import Producer
@@ -89,11 +88,7 @@ async def awaited(request: Request) -> None:
 
 
 def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told | Response]]:
-    """Serve a route in threads of the page's own: a warehouse that does not answer may not hold up Airflow's other requests.
-
-    Garbage is looked for seldom meanwhile: among all that Airflow's API server has, it takes half a
-    second.
-    """
+    """Serve a route in threads of the page's own: a warehouse that does not answer may not hold up Airflow's other requests."""
 
     @wraps(route)
     async def served(*args: Asked.args, **kwargs: Asked.kwargs) -> Told | Response:
@@ -102,7 +97,7 @@ def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told | Res
         request = _request.get()
         watch = asyncio.create_task(_until_left(request, there)) if request else None
         try:
-            with timeouts_of(PATIENCE), seldom_collected(), cancelled_unless(there.is_set):
+            with timeouts_of(PATIENCE), cancelled_unless(there.is_set):
                 return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
         except Cancelled:
             return Response(status_code=CLIENT_LEFT)  # which nobody gets

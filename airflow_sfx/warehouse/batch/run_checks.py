@@ -77,7 +77,7 @@ def _run(
         return CheckResult(name, False, str(error) or "an assertion does not hold")
     if isinstance(answer, str):
         return CheckResult(name, not answer, answer)
-    return CheckResult(name, answer is None or _truth(answer, name))
+    return CheckResult(name, answer is None or _truth(answer, name), "")
 
 
 def _truth(answer: object, name: str) -> bool:

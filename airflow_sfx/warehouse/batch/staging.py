@@ -7,7 +7,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.serde import as_written
+from airflow_sfx.core.serde import decoding
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -88,7 +88,7 @@ def noted_pins(table: Table) -> list[BatchPin]:
 
 
 def _pin(table: Table, data: bytes, path: str) -> BatchPin:
-    with as_written(path):
+    with decoding(path):
         pin = BatchPin.from_json(data.decode())
         for name in pin.batches:
             table.layout.partition(name)

@@ -13,14 +13,14 @@ from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidNam
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.paths import new_commit_id
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import as_written, member, moment, parse_object
+from airflow_sfx.core.serde import check_time, decode, decoding
 from airflow_sfx.core.validation import named, whole, zoned
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.concurrency import MANY, map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, altered
 from airflow_sfx.warehouse.integrity.repair import DROP_OR_RENAME
-from airflow_sfx.warehouse.log.ledger import Ledger, made_at
+from airflow_sfx.warehouse.log.ledger import CommitRecord, Ledger, made_at
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.table.table import Table
@@ -319,15 +319,14 @@ def _commits(
             strict=True,
         ):
             path = info.path
-            record = parse_object(data or b"", path)
+            record = decode(data, CommitRecord, path)
             commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
-            with as_written(path):
-                noted = [ledger.change(one) for one in member(record, "changes", list, path)]
-                producer = Producer.from_json(member(record, "producer", dict, path))
+            with decoding(path):
+                at = check_time(record.at, "at")
             yield (
-                made_at(moment(record, "at", path), info, now),
-                producer,
-                [(*one, commit) for one in noted],
+                made_at(at, info, now),
+                record.producer,
+                [(*one, commit) for one in ledger.changes(record, path)],
             )
 
 

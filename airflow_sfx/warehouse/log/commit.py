@@ -22,7 +22,8 @@ from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry, 
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import new_commit_id
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import compact, storable_text
+from airflow_sfx.core.serde import encode
+from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, PartitionInfo
 from airflow_sfx.storage.concurrency import put_all
 from airflow_sfx.warehouse.log.events import Committed, emit
@@ -321,7 +322,7 @@ def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> Non
             [entry.partition, entry.sequence, entry.batch_id, entry.previous] for entry in entries
         ],
     }
-    noted = (table.layout.commit(first.commit), compact(record).encode())
+    noted = (table.layout.commit(first.commit), encode(record).encode())
     put_all(table.store, [noted, *notes_of_run(table, first.commit, author.producer)])
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import random
-import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +18,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
-from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.io.decompression import decompress
 from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.serde import (
+    Count,
+    Integer,
+    Number,
+    Record,
+    Time,
+    check_time,
+    decode,
+    decoding,
+    encode,
+)
 from airflow_sfx.storage.base import ObjectInfo
 from airflow_sfx.storage.concurrency import MANY, map_concurrently, put_all
 from airflow_sfx.storage.consistency import wait_until_visible
@@ -33,7 +41,6 @@ _POLL_SECONDS = (0.002, 0.05)
 _PREFETCH = 64
 _ROUNDED = timedelta(seconds=1)
 """S3 tells the second in which an object was written."""
-_PARTITION = re.compile(r'"partition":("(?:[^"\\]|\\.)*")')
 _BUNDLES = 4
 """How many commits of many partitions are looked for among the heads of a table."""
 
@@ -66,6 +73,32 @@ class Head:
         return self.entry.newest if self.entry else ""
 
 
+class CommitRecord(Record):
+    """What a commit is about to change, as it is stored before the entries.
+
+    Args:
+        at: When it began, in UTC.
+        lease_seconds: For how long after ``at`` only its writer may decide it.
+        producer: Who commits.
+        changes: Each partition's name, its entry's number, and its batch after and before.
+        wait_seconds: For how long others wait in any case before they decide it.
+    """
+
+    at: Time
+    lease_seconds: Integer
+    producer: Producer
+    changes: tuple[tuple[str, Number, str | None, str | None], ...]
+    wait_seconds: Count | None = None
+
+
+class _Decision(Record):
+    committed: bool
+
+
+class _Partition(Record):
+    partition: str
+
+
 class Ledger:
     """The ledgers of one table.
 
@@ -85,7 +118,7 @@ class Ledger:
         data = self._store.get(path)
         if data is None:
             return None
-        entry = LedgerEntry.from_text(data.decode(errors="replace"), path)
+        entry = LedgerEntry.from_text(data, path)
         if (entry.partition, entry.sequence) != (name, sequence):
             raise InconsistentBatch(
                 f"the ledger entry {path} belongs elsewhere: it was moved or copied", partition=name
@@ -132,13 +165,12 @@ class Ledger:
             raise InconsistentBatch(
                 f"{path} was altered after it was written: {error}; restore it"
             ) from error
-        with seldom_collected():
-            found = [
-                LedgerEntry.from_text(line, path)
-                for line in lines
-                if names is None or _partition_of(line) in names
-            ]
-            return {(one.partition, one.sequence): one for one in found}
+        found = [
+            LedgerEntry.from_text(line, path)
+            for line in lines
+            if names is None or partition_of(line, path) in names
+        ]
+        return {(one.partition, one.sequence): one for one in found}
 
     def head(self, name: str, hint: int = 0) -> Head:
         """How far a ledger has come, without waiting for anybody.
@@ -298,7 +330,7 @@ class Ledger:
         """
         try:
             self._store.put_if_absent(
-                self._layout.decision(commit), compact({"committed": committed}).encode()
+                self._layout.decision(commit), encode({"committed": committed}).encode()
             )
         except WarehouseUnavailable:  # perhaps only the answer was lost
             if self._decision(commit) is None:
@@ -313,17 +345,18 @@ class Ledger:
         """The partitions that a commit covers, by name, with the numbers of its entries; none if it was never noted."""
         path = self._layout.commit(commit)
         data = wait_until_visible(self._store, lambda: self._store.get(path))
-        changes = [] if data is None else member(parse_object(data, path), "changes", list, path)
-        with as_written(path):
-            return dict(self.change(one) for one in changes)
+        return {} if data is None else dict(self.changes(decode(data, CommitRecord, path), path))
 
-    def change(self, noted: Sequence[object]) -> tuple[str, int]:
-        """The partition's name and the entry's number of a change as a commit notes it; `ValueError` where it is none."""
-        name, sequence = noted[:2]
-        if not isinstance(name, str) or not isinstance(sequence, int) or not 0 < sequence < 1 << 63:
-            raise ValueError(f"{noted!r:.80} is no change of a partition")
-        self._layout.partition(name)
-        return name, sequence
+    def changes(self, record: CommitRecord, path: str) -> list[tuple[str, int]]:
+        """Return the partitions' names and the entries' numbers of a commit.
+
+        Raises:
+            InconsistentBatch: A name is not one of the table's partitions.
+        """
+        with decoding(path):
+            for name, *_ in record.changes:
+                self._layout.partition(name)
+        return [(name, sequence) for name, sequence, *_ in record.changes]
 
     def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
         """The entries in effect, newest first; read many at a time, and no more than the caller takes."""
@@ -452,7 +485,7 @@ class Ledger:
     def _decision(self, commit: str) -> bool | None:
         path = self._layout.decision(commit)
         data = self._store.get(path)
-        return None if data is None else member(parse_object(data, path), "committed", bool, path)
+        return None if data is None else decode(data, _Decision, path).committed
 
     def _lease(self, entry: LedgerEntry) -> tuple[datetime, int]:
         """Until when a commit's lease is by its writer's clock, and how many seconds it has."""
@@ -460,13 +493,11 @@ class Ledger:
         data = self._store.get(path)
         if data is None:
             return entry.at, 0
-        record = parse_object(data, path)
-        seconds = member(
-            record, "lease_seconds", int, path
-        )  # fewer than it has, where the entry's time is ahead of the clock
-        with as_written(path):
-            end = moment(record, "at", path) + timedelta(seconds=seconds)
-        return end, optional(record, "wait_seconds", int, path) or max(seconds, 0)
+        record = decode(data, CommitRecord, path)
+        seconds = record.lease_seconds  # fewer where the entry's time is ahead of the clock
+        with decoding(path):
+            end = check_time(record.at, "at") + timedelta(seconds=seconds)
+        return end, record.wait_seconds or max(seconds, 0)
 
 
 def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
@@ -487,7 +518,6 @@ def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
     return min(at, noted.modified + _ROUNDED)
 
 
-def _partition_of(line: str) -> str:
-    """The partition of an entry's text, which is found sooner than all of the entry is read."""
-    found = _PARTITION.search(line)
-    return str(json.loads(found[1])) if found else ""
+def partition_of(text: str, path: str) -> str:
+    """Return the partition of an entry's text, without decoding the whole entry."""
+    return decode(text, _Partition, path).partition

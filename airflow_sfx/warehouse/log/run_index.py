@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.paths import path_step
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import as_written, compact, member, parse_object
+from airflow_sfx.core.serde import Record, decode, decoding, encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
@@ -90,7 +90,7 @@ def notes_of_run(table: Table, commit: str, producer: Producer) -> list[tuple[st
     units = [Unit(producer.dag_id, producer.run_id)]
     if producer.backfill_id is not None:
         units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
-    note = compact({"table": str(table.ref), "commit": commit}).encode()
+    note = encode({"table": str(table.ref), "commit": commit}).encode()
     named = str(table.ref)
     if len(named) > _LONGEST_NAME:
         named = f"{named[: _LONGEST_NAME // 2]}~{hashlib.sha256(named.encode()).hexdigest()[:32]}"
@@ -116,8 +116,13 @@ def commits_of(store: ObjectStore, unit: Unit) -> dict[TableRef, list[str]]:
     paths = sorted(path for paths in listed for path in paths)
     found: dict[TableRef, list[str]] = {}
     for path, data in zip(paths, map_concurrently(store.get, paths), strict=True):
-        record = parse_object(data or b"", path)
-        with as_written(path):
-            ref = TableRef.parse(member(record, "table", str, path))
-        found.setdefault(ref, []).append(member(record, "commit", str, path))
+        record = decode(data, _CommitOfRun, path)
+        with decoding(path):
+            ref = TableRef.parse(record.table)
+        found.setdefault(ref, []).append(record.commit)
     return found
+
+
+class _CommitOfRun(Record):
+    table: str
+    commit: str

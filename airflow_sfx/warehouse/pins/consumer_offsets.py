@@ -7,7 +7,6 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,7 +14,7 @@ from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.paths import path_step
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.serde import compact, member, parse_object
+from airflow_sfx.core.serde import Record, decode, encode
 from airflow_sfx.core.validation import named, zoned
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
@@ -138,7 +137,7 @@ def _taker(table: Table, consumer: str, entry: LedgerEntry) -> str | None:
     """The run that has taken a change; None if none has."""
     path = _note(table, consumer, entry)
     data = table.store.get(path)
-    return None if data is None else member(parse_object(data, path), "run", str, path)
+    return None if data is None else decode(data, _Offset, path).run
 
 
 def _take(table: Table, consumer: str, run: str, entry: LedgerEntry) -> str:
@@ -150,12 +149,14 @@ def _take(table: Table, consumer: str, run: str, entry: LedgerEntry) -> str:
         "batch_id": entry.batch_id,
         "at": datetime.now(UTC).isoformat(),
     }
-    if table.store.put_if_absent(path, compact(note).encode()):
+    if table.store.put_if_absent(path, encode(note).encode()):
         return run
-    there: Mapping[str, object] = parse_object(
-        wait_until_visible(table.store, lambda: table.store.get(path)) or b"", path
-    )
-    return member(there, "run", str, path)
+    data = wait_until_visible(table.store, lambda: table.store.get(path))
+    return decode(data, _Offset, path).run
+
+
+class _Offset(Record):
+    run: str
 
 
 def _note(table: Table, consumer: str, entry: LedgerEntry) -> str:

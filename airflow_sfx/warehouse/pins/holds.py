@@ -16,7 +16,15 @@ from airflow_sfx.core.errors import BatchNotFound, InvalidName
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
+from airflow_sfx.core.serde import (
+    Number,
+    Record,
+    Time,
+    check_time,
+    decode,
+    decoding,
+    encode,
+)
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
@@ -223,7 +231,7 @@ def _read(table: Table, name: str, number: int) -> Hold | None:
 
 
 def _to_text(one: Hold) -> str:
-    return compact(
+    return encode(
         {
             "name": one.name,
             "number": one.number,
@@ -238,24 +246,29 @@ def _to_text(one: Hold) -> str:
 
 
 def _parsed(table: Table, data: bytes, path: str) -> Hold:
-    record = parse_object(data, path)
-    with as_written(path):
-        pin = table.pin(
-            BatchPin.from_json(member(record, "pin", str, path)).batches
-        )  # wherever the table is now
+    record = decode(data, _HoldRecord, path)
+    with decoding(path):
+        pin = table.pin(BatchPin.from_json(record.pin).batches)  # wherever the table is now
         for name in pin.batches:
             table.layout.partition(name)
         return Hold(
-            name=member(record, "name", str, path),
-            number=member(record, "number", int, path),
+            name=record.name,
+            number=record.number,
             pin=pin,
-            at=moment(record, "at", path),
-            until=(
-                moment(record, "until", path, ahead=True)
-                if optional(record, "until", str, path)
-                else None
-            ),
-            producer=Producer.from_json(member(record, "producer", dict, path)),
-            reason=member(record, "reason", str, path),
-            released=optional(record, "released", bool, path) or False,
+            at=check_time(record.at, "at"),
+            until=record.until and check_time(record.until, "until", future=True),
+            producer=record.producer,
+            reason=record.reason,
+            released=record.released,
         )
+
+
+class _HoldRecord(Record):
+    name: str
+    number: Number
+    pin: str
+    at: Time
+    producer: Producer
+    reason: str
+    until: Time | None = None
+    released: bool = False

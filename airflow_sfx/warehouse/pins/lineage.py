@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -11,7 +11,7 @@ from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.core.paths import path_step
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import as_written, compact, member, moment, parse_object
+from airflow_sfx.core.serde import Record, Time, check_time, decode, decoding, encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
@@ -49,7 +49,7 @@ def record_downstream(
     notes = [
         (
             f"{_directory(one.ref)}/{now.date()}/{uuid.uuid4().hex}.json",
-            compact({**text, "read": one.to_json()}).encode(),
+            encode({**text, "read": one.to_json()}).encode(),
         )
         for one in ours
     ]
@@ -79,20 +79,20 @@ def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
 
 
 def _reader(store: ObjectStore, path: str, pin: BatchPin) -> DownstreamBatch | None:
-    record = parse_object(store.get(path) or b"", path)
-    with as_written(path):
-        return _of_record(record, path, pin)
+    record = decode(store.get(path), _DownstreamRecord, path)
+    with decoding(path):
+        read = BatchPin.from_json(record.read)
+        if read.batches.items().isdisjoint(pin.batches.items()):
+            return None
+        made = BatchPin.from_json(record.made)
+        return DownstreamBatch(made, check_time(record.at, "at"), record.producer)
 
 
-def _of_record(record: Mapping[str, object], path: str, pin: BatchPin) -> DownstreamBatch | None:
-    read = BatchPin.from_json(member(record, "read", str, path))
-    if read.batches.items().isdisjoint(pin.batches.items()):
-        return None
-    return DownstreamBatch(
-        BatchPin.from_json(member(record, "made", str, path)),
-        moment(record, "at", path),
-        Producer.from_json(member(record, "producer", dict, path)),
-    )
+class _DownstreamRecord(Record):
+    made: str
+    read: str
+    at: Time
+    producer: Producer
 
 
 def _directory(ref: TableRef) -> str:

@@ -18,7 +18,6 @@ from airflow_sfx.core.errors import (
     SfxError,
     TableNotFound,
 )
-from airflow_sfx.core.garbage import seldom_collected
 from airflow_sfx.core.io.locations import is_below
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, partitions_of
@@ -350,10 +349,9 @@ class Table:
 
     def manifests(self, batches: dict[str, str]) -> list[Manifest]:
         """Read the manifests of several partitions' batches, in their order."""
-        with seldom_collected():
-            return map_concurrently(
-                lambda item: self.manifest(*item), batches.items(), self.store.concurrency
-            )
+        return map_concurrently(
+            lambda item: self.manifest(*item), batches.items(), self.store.concurrency
+        )
 
     def describe(self, name: str) -> str:
         """A partition for messages: ``sales.sold_items partition 20161031``."""

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.batch_id import check_batch_id, moment_of
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import as_written, compact, member, moment, optional, parse_object
+from airflow_sfx.core.serde import (
+    Count,
+    Record,
+    Time,
+    check_time,
+    decode,
+    decoding,
+    encode,
+)
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
 from airflow_sfx.storage.consistency import wait_until_visible
 
@@ -45,8 +53,8 @@ class Replacement:
     """
 
     batch_id: str
-    rows: int
-    bytes: int
+    rows: Count
+    bytes: Count
     staged: bool = False
 
 
@@ -133,7 +141,7 @@ def write(table: Table, note: Tombstone) -> Tombstone:
         },
         "despite_pins": note.despite_pins,
     }
-    table.store.put_if_absent(_path(table, note.name, _INTENT), compact(text).encode())
+    table.store.put_if_absent(_path(table, note.name, _INTENT), encode(text).encode())
     return note
 
 
@@ -157,7 +165,7 @@ def first_to_replace(table: Table, note: Tombstone) -> dict[str, dict[str, Repla
         By partition name and batch ID, what takes the place of batches.
     """
     items = [(name, old) for name, news in note.replaced.items() for old in news]
-    text = compact({"note": note.name}).encode()
+    text = encode({"note": note.name}).encode()
     first = put_all(table.store, [(table.layout.replaced(name, old), text) for name, old in items])
     found: dict[str, dict[str, Replacement]] = {}
     for (name, old), is_first in zip(items, first, strict=True):
@@ -168,11 +176,11 @@ def first_to_replace(table: Table, note: Tombstone) -> dict[str, dict[str, Repla
 
 def confirm(table: Table, note: Tombstone, retired: Batches) -> Batches:
     """Note what the ledgers say is retired; returns what counts, since of two who say so at once the first is right."""
-    text = compact({"batches": {name: list(ids) for name, ids in retired.items()}})
+    text = encode({"batches": {name: list(ids) for name, ids in retired.items()}})
     path = _path(table, note.name, _RETIRED)
     table.store.put_if_absent(path, text.encode())
     data = wait_until_visible(table.store, lambda: table.store.get(path))
-    return _batches(parse_object(data or b"", path), path)
+    return _retired(data, path)
 
 
 def finish(table: Table, note: Tombstone) -> None:
@@ -345,48 +353,48 @@ def _path(table: Table, name: str, kind: str) -> str:
 
 def _read(table: Table, name: str, kinds: set[str]) -> Tombstone:
     where = _path(table, name, _INTENT)
-    record = parse_object(table.store.get(where) or b"", where)
-    retired = None
-    if _RETIRED in kinds:
-        path = _path(table, name, _RETIRED)
-        retired = _batches(parse_object(table.store.get(path) or b"", path), path)
-    with as_written(where):
-        producer = Producer.from_json(member(record, "producer", dict, where))
-    return Tombstone(
-        name,
-        _batches(record, where),
-        moment(record, "at", where),
-        moment(record, "delete_after", where),
-        producer,
-        member(record, "reason", str, where),
-        _replaced(member(record, "replaced", dict, where), where),
-        member(record, "despite_pins", bool, where),
-        retired,
-        _DONE in kinds,
-    )
+    record = decode(table.store.get(where), _IntentRecord, where)
+    path = _path(table, name, _RETIRED)
+    retired = _retired(table.store.get(path), path) if _RETIRED in kinds else None
+    with decoding(where):
+        _check_batch_ids(record)
+        for replaced in record.replaced.values():
+            for old, new in replaced.items():
+                check_batch_id(old)
+                check_batch_id(new.batch_id)
+        return Tombstone(
+            name,
+            record.batches,
+            check_time(record.at, "at"),
+            check_time(record.delete_after, "delete_after"),
+            record.producer,
+            record.reason,
+            record.replaced,
+            record.despite_pins,
+            retired,
+            _DONE in kinds,
+        )
 
 
-def _batches(record: Mapping[str, object], where: str) -> Batches:
-    with as_written(where):
-        return {
-            name: tuple(map(check_batch_id, ids))
-            for name, ids in member(record, "batches", dict, where).items()
-        }
+def _retired(data: bytes | None, path: str) -> Batches:
+    return decode(data, _RetiredRecord, path, _check_batch_ids).batches
 
 
-def _replaced(
-    record: Mapping[str, Mapping[str, Mapping[str, object]]], where: str
-) -> dict[str, dict[str, Replacement]]:
-    with as_written(where):
-        return {
-            name: {
-                check_batch_id(old): Replacement(
-                    check_batch_id(new.get("batch_id")),
-                    member(new, "rows", int, where),
-                    member(new, "bytes", int, where),
-                    optional(new, "staged", bool, where) or False,
-                )
-                for old, new in news.items()
-            }
-            for name, news in record.items()
-        }
+def _check_batch_ids(record: _RetiredRecord | _IntentRecord) -> None:
+    for ids in record.batches.values():
+        for batch_id in ids:
+            check_batch_id(batch_id)
+
+
+class _RetiredRecord(Record):
+    batches: dict[str, tuple[str, ...]]
+
+
+class _IntentRecord(Record):
+    batches: dict[str, tuple[str, ...]]
+    at: Time
+    delete_after: Time
+    producer: Producer
+    reason: str
+    replaced: dict[str, dict[str, Replacement]]
+    despite_pins: bool

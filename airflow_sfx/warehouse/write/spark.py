@@ -21,7 +21,8 @@ from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.schema import Column, ColumnStatistics, TimeMarks
+from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord, TimeMarks
+from airflow_sfx.core.serde import parse
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter, FoundFile
 from airflow_sfx.warehouse.batch.run_checks import refuse_checks_of_stream
@@ -180,10 +181,8 @@ def _partitions(
 def _by_partition(rows: Iterable[Any]) -> dict[str, list[FoundFile]]:
     found: dict[str, list[FoundFile]] = {}
     for row in sorted(rows, key=lambda row: (row.partition, row.path)):
-        statistics = {
-            name: ColumnStatistics.from_json(one)
-            for name, one in json.loads(row.statistics).items()
-        }
+        records = parse(row.statistics, dict[str, StatisticsRecord])
+        statistics = {name: ColumnStatistics.of(one) for name, one in records.items()}
         file = FoundFile(DataFile(row.path, row.size, row.rows, row.sha256, row.etag), statistics)
         found.setdefault(row.partition, []).append(file)
     return found
@@ -193,8 +192,8 @@ def _marks(rows: Iterable[Any]) -> dict[str, TimeMarks]:
     """What the values of all files say about times, by column."""
     found: dict[str, TimeMarks] = {}
     for row in rows:
-        for name, data in json.loads(row.marks).items():
-            found[name] = found.get(name, TimeMarks()) | TimeMarks.from_json(data)
+        for name, marks in parse(row.marks, dict[str, TimeMarks]).items():
+            found[name] = found.get(name, TimeMarks()) | marks
     return found
 
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.core.schema import Column, ColumnStatistics
+from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord
+from airflow_sfx.core.serde import decode, encode
 from airflow_sfx.frames.inputs import to_source
 from airflow_sfx.frames.parquet.dictionaries import dictionary_columns
 from airflow_sfx.frames.parquet.statistics import merge_statistics
@@ -51,7 +52,8 @@ def test_statistics_come_from_the_footer(array: pa.Array, expected: ColumnStatis
     facts = facts_of(pa.table({"Name": array}))
     assert facts.statistics == {"Name": expected}
     assert facts.rows == len(array)
-    assert ColumnStatistics.from_json(expected.to_json()) == expected
+    record = decode(encode(expected.to_json()), StatisticsRecord, "m")
+    assert ColumnStatistics.of(record) == expected
 
 
 def test_nested_columns_have_no_statistics() -> None:

@@ -77,7 +77,9 @@ def test_files_are_not_read_where_a_forged_manifest_says_that_they_are(
     where = PLACES[place](warehouse, tmp_path)
     path = Path(where.removeprefix("file://")) / "part-00000.parquet"
     size = path.stat().st_size if path.exists() else 1
-    forge_manifest(warehouse, pin, location=where, files=(DataFile("part-00000.parquet", size, 1),))
+    forge_manifest(
+        warehouse, pin, location=where, files=(DataFile("part-00000.parquet", size, 1, "", ""),)
+    )
     for use in USES.values():
         with pytest.raises(sfx.InconsistentBatch, match="nothing there is read") as caught:
             use(warehouse, pin)
@@ -90,7 +92,7 @@ def test_files_are_not_read_where_a_forged_manifest_says_that_they_are(
     ["../x.parquet", "/etc/passwd", "a//x.parquet", "./x.parquet", "file:///etc/passwd", "x\0"],
 )
 def test_the_path_of_a_file_stays_below_its_batch(warehouse, pin, path) -> None:
-    forge_manifest(warehouse, pin, files=(DataFile(path, 1, 1),))
+    forge_manifest(warehouse, pin, files=(DataFile(path, 1, 1, "", ""),))
     with pytest.raises(sfx.InconsistentBatch, match="not below"):
         warehouse.load_dataframe(pin)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_sfx.core.ledger import Change, Operation, next_entry
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.log.ledger import _partition_of
+from airflow_sfx.warehouse.log.ledger import partition_of
 
 TEXTS = st.text(max_size=20) | st.sampled_from(
     ['"partition":"x"', '\\"partition":"x"', "a\\", 'a"b', "ü/日"]
@@ -31,4 +31,4 @@ def test_it_is_the_entry_s_own_whatever_else_the_entry_says(
         producer=Producer(partition_key=key),
         reason=reason,
     )
-    assert _partition_of(replace(entry, retired=tuple(retired)).to_text()) == name
+    assert partition_of(replace(entry, retired=tuple(retired)).to_text(), "e") == name

@@ -34,7 +34,7 @@ class Files:
         if not self.claimed.done():
             self.put_early.append(name)
         self.content[name, number] = bytes(file.content)
-        return DataFile(f"{name}/{number}", file.content.nbytes, file.rows)
+        return DataFile(f"{name}/{number}", file.content.nbytes, file.rows, "", "")
 
     def await_encoded(self, count: int) -> None:
         for _ in range(count):
