@@ -157,7 +157,7 @@ def test_attrs_survive_where_json_keeps_them_and_are_refused_where_not() -> None
     assert round_trip(frame).attrs == frame.attrs
     for attrs in ({"when": pd.Timestamp(0)}, {"pair": (1, 2)}, {1: "one"}):
         frame.attrs = attrs
-        with pytest.raises(SchemaMismatch, match="attrs .* cannot be kept exactly"):
+        with pytest.raises(SchemaMismatch, match="attrs .* cannot be stored as JSON without loss"):
             round_trip(frame)
 
 

@@ -1,1 +1,7 @@
-"""How the columns of a table change, and batches of several schemas read as one."""
+"""Schema evolution: how the columns of a table change, and batches of several schemas as one frame.
+
+- `evolve`: a table's columns after a frame with other columns is stored.
+- `unify`: the schema that the rows of several batches fit.
+- `project`: rows of one batch in the unified schema.
+- `declared_types`: columns whose Hive types the caller declares.
+"""

@@ -1,4 +1,4 @@
-"""Columns whose Hive type the caller says: the values are cast where none is lost."""
+"""Columns whose Hive types the caller declares: values are cast if none is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Declared = Mapping[str, AnyType]
 
 
 def declared_types(given: Mapping[str, str]) -> dict[str, AnyType]:
-    """Read the ``types=`` of a store.
+    """Parse the ``types=`` argument of a store.
 
     Args:
         given: Hive types by column name.
@@ -32,8 +32,8 @@ def declared_types(given: Mapping[str, str]) -> dict[str, AnyType]:
         The Arrow types by name in lower case.
 
     Raises:
-        InvalidName: It is no mapping of names to types, or a name comes twice.
-        SchemaMismatch: A type is none that frames have.
+        InvalidName: The argument is not a mapping of names to types, or a name occurs twice.
+        SchemaMismatch: A type is not one that frames can have.
 
     Example:
         >>> declared_types({"Price": "decimal(10,2)"})
@@ -42,7 +42,7 @@ def declared_types(given: Mapping[str, str]) -> dict[str, AnyType]:
     found: dict[str, AnyType] = {}
     if not isinstance(given, Mapping):
         raise InvalidName(
-            f"types={given!r:.80} is no mapping: pass column names with Hive types, as in"
+            f"types={given!r:.80} is not a mapping: pass column names with Hive types, as in"
             " {'price': 'double'}"
         )
     for name, text in given.items():
@@ -53,7 +53,7 @@ def declared_types(given: Mapping[str, str]) -> dict[str, AnyType]:
             )
         if name.lower() in found:
             raise InvalidName(
-                f"types= names the column {name!r} twice, as Hive ignores case: name it once"
+                f"types= has the column {name!r} twice, since Hive ignores case: name it once"
             )
         if re.search(r"\b(var)?char\b", text, re.IGNORECASE):
             raise SchemaMismatch(
@@ -64,29 +64,30 @@ def declared_types(given: Mapping[str, str]) -> dict[str, AnyType]:
             found[name.lower()] = arrow_type(text)
         except (SchemaMismatch, ValueError) as error:
             raise SchemaMismatch(
-                f"types= has {text!r:.80} for the column {name!r}, which is no Hive type that"
-                " frames have: use one such as bigint, decimal(10,2), timestamp or array<string>"
+                f"types= has {text!r:.80} for the column {name!r}, which is not a Hive type that"
+                " frames can have: use one such as bigint, decimal(10,2), timestamp or"
+                " array<string>"
             ) from error
     return found
 
 
 def with_declared(table: pa.Table, wanted: Declared) -> pa.Table:
-    """Give columns of a frame the types that were said.
+    """Cast columns of a frame to declared types.
 
     Args:
         table: The frame.
-        wanted: The types.
+        wanted: The types by name in lower case.
 
     Returns:
-        The frame. A column that has the Hive type already stays as it is; of the others, pandas
-        forgets what they were.
+        The frame. Columns that have the Hive type already are unchanged; the others lose their
+        specs in the pandas metadata.
 
     Raises:
-        SchemaMismatch: There is no such column, or a value does not fit; the message names column,
+        SchemaMismatch: A column does not exist, or a value does not fit; the message names column,
             row and value.
 
     Example:
-        >>> with_declared(pa.table({"n": [1, 2]}), declared_types({"N": "double"})).schema.field("n").type
+        >>> with_declared(pa.table({"n": [1, 2]}), declared_types({"N": "double"}))["n"].type
         DataType(double)
     """
     known = {name.lower(): position for position, name in enumerate(table.column_names)}
@@ -97,7 +98,7 @@ def with_declared(table: pa.Table, wanted: Declared) -> pa.Table:
             raise unknown_column(name, table.column_names)
         field = table.schema.field(known[name])
         if open_paths(field.type) or not _is_already(field.type, kind):
-            _refuse_periods(field.name, specs.get(field.name))
+            _reject_periods(field.name, specs.get(field.name))
             column = _cast(table.column(known[name]), kind, field.name)
             table = table.set_column(known[name], field.with_type(kind), column)
             changed.append(field.name)
@@ -106,13 +107,13 @@ def with_declared(table: pa.Table, wanted: Declared) -> pa.Table:
     return table.replace_schema_metadata(without_specs(table.schema, changed).metadata)
 
 
-def _refuse_periods(name: str, spec: Spec | None) -> None:
-    """Refuse to cast periods, whose values in Arrow are numbers that mean nothing without the frequency."""
+def _reject_periods(name: str, spec: Spec | None) -> None:
+    """Reject casts of periods, which Arrow has as numbers without their frequency."""
     values = None if spec is None else spec.get("values", spec)
     if values is not None and values["kind"] == "period":
         raise SchemaMismatch(
-            f"column {name!r} has values of {values['freq']}, and types= can give them no other"
-            " Hive type: convert it with .astype(str) or .dt.to_timestamp() first"
+            f"column {name!r} has values of {values['freq']}, which types= cannot cast: convert it"
+            " with .astype(str) or .dt.to_timestamp() first"
         )
 
 
@@ -127,11 +128,12 @@ def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
     chunks: list[AnyArray] = []
     row = 0
     for chunk in column.chunks:
-        place = first_lossy_row(chunk, kind, parse=True)
-        if place is not None:
+        lossy = first_lossy_row(chunk, kind, parse=True)
+        if lossy is not None:
             raise SchemaMismatch(
-                f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as types= says: row"
-                f" {row + place} has {value_text(chunk, place)}, which {_why_lost(column.type, kind)}"
+                f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as in types=: row"
+                f" {row + lossy} has {value_text(chunk, lossy)}, which"
+                f" {_why_lost(column.type, kind)}"
             )
         chunks.append(widen_array(chunk, kind))
         row += len(chunk)
@@ -139,7 +141,7 @@ def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
 
 
 def _why_lost(given: AnyType, wanted: AnyType) -> str:
-    """Why a value is refused, and what helps: only within one family of types is there a wider one."""
+    """Explain why a value is rejected; only a type of the same family may have a wider one."""
     if any(is_family(given) and is_family(wanted) for is_family in (is_number, types.is_temporal)):
         return "would be lost or changed. Round or convert the values, or name a wider type"
     return (

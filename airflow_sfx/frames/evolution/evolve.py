@@ -1,4 +1,4 @@
-"""How a table's columns change when a frame with other columns is stored in it."""
+"""The columns of a table after a frame with other columns is stored in it."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def merge_columns(
     evolve: Evolve,
     table_name: str,
 ) -> tuple[Column, ...]:
-    """The table's columns after a frame has been stored in it. Names are compared without case, and order is free.
+    """Merge a frame's columns into a table's. Names are case-insensitive, and order is free.
 
     Args:
-        table_columns: The table's columns now, without partition keys.
+        table_columns: The table's current columns, without partition keys.
         frame_columns: The frame's columns, without partition keys.
-        evolve: ``safe`` lets columns be added and types widen, in the table or from the frame,
-            where no value can change; ``none`` refuses every difference; ``any`` also lets columns
-            be missing from the frame (the table keeps them, and they read as null) and types that
-            cannot widen be replaced by the frame's. Whether a frame has a column for an index
-            without a name, which depends on its rows, is no difference.
-        table_name: The table, for messages.
+        evolve: ``none`` rejects every difference. ``safe`` allows new columns, and types that widen
+            without changing a value, of the table or the frame. ``any`` also allows columns that
+            the frame lacks (the table keeps them, and they read as null), and replaces types that
+            cannot widen by the frame's. Columns of unnamed index levels, which a frame has or not
+            depending on its rows, are never a difference.
+        table_name: The table's name, for messages.
 
     Returns:
-        The table's columns in their order, then those added.
+        The table's columns in their order, followed by new ones.
 
     Raises:
-        SchemaMismatch: The frame's columns are not allowed.
+        SchemaMismatch: ``evolve`` does not allow the frame's columns.
 
     Example:
         >>> merge_columns([Column("n", "int")], [Column("N", "bigint"), Column("s", "string")],
@@ -74,7 +74,7 @@ def merge_columns(
 
 
 def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Column:
-    """The table's column once the frame's values are in it."""
+    """Return the table's column after the frame's values are stored in it."""
     mine, theirs = _open_type(table), _open_type(frame)
     wider = None
     if (
@@ -87,18 +87,18 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
     if evolve == "any" and (wider is None or where is not None):
         return Column(table.name, frame.type, frame.kind)
     if wider is None or mine is None:
+        why = "" if evolve == "none" else ", and neither holds every value of the other"
         raise SchemaMismatch(
             f"{table_name} has the column {table.name!r} as {table.type} and the frame as"
-            f" {frame.type}{'' if evolve == 'none' else ', and neither holds every value of the other'}:"
-            " convert the frame's column, or pass evolve=\"any\" to give the table the frame's"
-            " type",
+            f' {frame.type}{why}: convert the frame\'s column, or pass evolve="any" to give the'
+            " table the frame's type",
             table=table_name,
         )
     if where is not None:
         raise SchemaMismatch(
-            f"{table_name} has the column {table.name!r} as {describe_part(table, where)} and the frame as"
-            f" {describe_part(frame, where)}, and values of the one cannot be read as the other: convert"
-            " the frame's column, or store it under another name",
+            f"{table_name} has the column {table.name!r} as {describe_part(table, where)} and the"
+            f" frame as {describe_part(frame, where)}, and values of the one cannot be read as the"
+            " other: convert the frame's column, or store it under another name",
             table=table_name,
         )
     parts = {
@@ -113,7 +113,7 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
 
 
 def _open_type(column: Column) -> pa.DataType | None:
-    """A column's type, null where it is open; None if only the engine knows it that declared the column."""
+    """Return a column's type with null for open parts; None for a type that frames cannot have."""
     try:
         found: pa.DataType = with_open_parts(arrow_type(column.type), column.kind.by_path)
     except SchemaMismatch:
@@ -121,23 +121,25 @@ def _open_type(column: Column) -> pa.DataType | None:
     return found
 
 
-def _lowered(kind: Any) -> pa.DataType:
-    """A type with the names of its structs' fields in lower case, as Hive compares them."""
+def _with_lower_names(kind: Any) -> pa.DataType:
+    """Return a type with the names of struct fields in lower case, as Hive compares them."""
     if types.is_list(kind):
-        return pa.list_(_lowered(kind.value_type))
+        return pa.list_(_with_lower_names(kind.value_type))
     if types.is_map(kind):
-        return pa.map_(_lowered(kind.key_type), _lowered(kind.item_type))
+        return pa.map_(_with_lower_names(kind.key_type), _with_lower_names(kind.item_type))
     if types.is_struct(kind):
-        return pa.struct([(field.name.lower(), _lowered(field.type)) for field in kind.fields])
+        return pa.struct(
+            [(field.name.lower(), _with_lower_names(field.type)) for field in kind.fields]
+        )
     return kind  # type: ignore[no-any-return]
 
 
 def _differ_only_where_open(one: pa.DataType, other: pa.DataType) -> bool:
-    mine, theirs = _lowered(one), _lowered(other)
+    mine, theirs = _with_lower_names(one), _with_lower_names(other)
     return bool(fill_open(mine, theirs) == fill_open(theirs, mine))
 
 
 def _type_of(table: str, mine: pa.DataType, wider: pa.DataType) -> str:
-    if wider != mine or table.lower().startswith(("varchar", "char")):  # Hive cuts longer text off
+    if wider != mine or table.lower().startswith(("varchar", "char")):  # Hive truncates longer text
         return hive_type(wider)
     return table

@@ -1,4 +1,4 @@
-"""Rows of a batch as rows of the table that newer batches made of it."""
+"""Rows of one batch, projected onto the schema of several batches."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from airflow_sfx.frames.types.logical import LogicalSchema
 from airflow_sfx.frames.types.lossless import first_lossy_row, value_text
 
 
-def conformed(table: pa.Table, target: LogicalSchema) -> pa.Table:
-    """Give a batch's rows the unified schema.
+def conform(table: pa.Table, target: LogicalSchema) -> pa.Table:
+    """Convert the rows of a batch to a unified schema.
 
     Args:
-        table: The rows, with the types of their own batch.
-        target: The schema that `unify` made of it and others.
+        table: The rows, with the types of their batch.
+        target: The schema, as `unify` returns it for the batch and others.
 
     Returns:
-        The rows with the target's columns; nulls where the batch has no such column.
+        The rows with the target's columns; null in columns that the batch does not have.
 
     Raises:
         SchemaMismatch: A value does not fit the target's type.
 
     Example:
         >>> target = LogicalSchema(pa.schema([("n", pa.float64()), ("s", pa.string())]))
-        >>> conformed(pa.table({"N": [1]}), target).to_pylist()
+        >>> conform(pa.table({"N": [1]}), target).to_pylist()
         [{'n': 1.0, 's': None}]
     """
     names = {name.lower(): name for name in table.column_names}
@@ -58,7 +58,7 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
     if values.type == column.type and not types.is_dictionary(column.type):
         return values
     kind: Any = column.type
-    _refuse_losses(values, kind, column.name)
+    _reject_losses(values, kind, column.name)
     try:
         if types.is_dictionary(kind):
             one = LogicalSchema(pa.schema([column]), target.dictionaries)
@@ -78,16 +78,16 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
         ) from error
 
 
-def _refuse_losses(values: AnyColumn, kind: Any, name: str) -> None:
-    """Refuse what would be another value in the other type, as 5 would be True among booleans."""
+def _reject_losses(values: AnyColumn, kind: Any, name: str) -> None:
+    """Reject values that the cast would change, such as 5 to True."""
     plain = kind.value_type if types.is_dictionary(kind) else kind
     if scan_together(values.type, plain) and not types.is_timestamp(plain):
-        return  # it only holds more
+        return  # the type is only wider
     for chunk in values.chunks:
-        place = first_lossy_row(chunk, plain)
-        if place is not None:
+        row = first_lossy_row(chunk, plain)
+        if row is not None:
             raise SchemaMismatch(
                 f"column {name!r} is {values.type} in one batch and {kind} in a newer one, which"
-                f" would lose or change {value_text(chunk, place)}: load the partitions one by one, or"
-                " leave the column out with columns="
+                f" would lose or change {value_text(chunk, row)}: load the partitions one by one,"
+                " or leave the column out with columns="
             )

@@ -1,4 +1,4 @@
-"""Batches of one table that were stored with different schemas, read as one frame: the newest schema leads."""
+"""One schema for batches that were stored with different ones; the newest schema leads."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from airflow_sfx.frames.types.open_types import only_nulls, typed_paths
 _UNITS = ("s", "ms", "us", "ns")
 _BINARY = (pa.binary(), pa.large_binary(), pa.binary_view())
 _HARMLESS = ("UUID", "tuple", "uint64", "extension", "timestamp")
-"""What is cast, or refused, where batches of one column differ in it, and never becomes another value."""
+"""Kinds that are cast or rejected value by value if batches differ in them, so never mixed up."""
 _AS_TEXT = " as text"
 _ENUM = b"_PL_ENUM_VALUES2"
-"""The key of a field's metadata under which polars has the categories of its enums."""
+"""The key of the categories of polars' enums in the metadata of a field."""
 _ALIKE = (
     (pa.string(), pa.large_string(), pa.string_view()),
     _BINARY,
@@ -45,22 +45,23 @@ _ALIKE = (
 
 
 def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -> LogicalSchema:
-    """The schema that rows of all batches fit.
+    """Return the schema that the rows of all batches fit.
 
     Args:
         schemas: The batches' schemas, oldest first.
-        lead: The newest; the last one if it is not given.
+        lead: The newest schema, or None for the last of ``schemas``.
 
     Returns:
-        The lead's columns in their order, then those that only older batches have. A type is the
-        lead's, or wider where an older batch needs it. Categories are the lead's, then those that
-        only older batches have.
+        The lead's columns in their order, followed by those that only older batches have. A type is
+        the lead's, or wider if an older batch needs it. Categories are the lead's, followed by
+        those that only older batches have.
 
     Raises:
-        SchemaMismatch: Two batches have types for a column that nothing holds both of.
+        SchemaMismatch: The types of a column in two batches have no common type.
 
     Example:
-        >>> old, new = (LogicalSchema(pa.schema([("n", kind)])) for kind in (pa.int64(), pa.int32()))
+        >>> old = LogicalSchema(pa.schema([("n", pa.int64())]))
+        >>> new = LogicalSchema(pa.schema([("n", pa.int32())]))
         >>> unify([old, new]).schema.field("n").type
         DataType(int64)
     """
@@ -71,10 +72,10 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
     ordered = [leading, *others]
     groups: dict[str, list[_Own]] = {}
     for one in ordered:
-        remembered = column_specs(one.schema)
+        specs_of_one = column_specs(one.schema)
         for field in one.schema:
             groups.setdefault(field.name.lower(), []).append(
-                _Own(field, one, remembered.get(field.name))
+                _Own(field, one, specs_of_one.get(field.name))
             )
     metadata_schema, dropped = _common_index(ordered)
     fields: list[AnyField] = []
@@ -91,10 +92,10 @@ def unify(schemas: Sequence[LogicalSchema], lead: LogicalSchema | None = None) -
         mark = group[0].logical.marks.get(group[0].field.name)
         if mark is not None:
             marks[field.name] = mark
-        spec = _record(field, group)
+        spec = _common_spec(field, group)
         if spec is not None:
             specs[field.name] = spec
-    metadata = _common_memory(ordered, metadata_schema, specs)
+    metadata = _common_metadata(ordered, metadata_schema, specs)
     return LogicalSchema(schema_of(fields, metadata), dictionaries, marks, leading.open_names)
 
 
@@ -104,22 +105,23 @@ def with_missing_columns(
     columns: Iterable[Column],
     asked: Iterable[object] = (),
 ) -> LogicalSchema:
-    """The newest schema, and the table's columns that no batch has, so that they can be asked for and read as null.
+    """Add the table's columns that no batch has to the newest schema, so that they read as null.
 
     Args:
         lead: The newest schema.
         schemas: The batches' schemas.
         columns: The table's columns.
-        asked: The names that are asked for. They say how a column is spelt that the table has in
-            lower case, as Hive has all.
+        asked: The column names that the caller passed; their case is used for columns whose names
+            the table has in lower case.
 
     Returns:
-        The schema; the very same if the batches have all columns. One of a type that only engines
-        know stays absent.
+        The schema; the same object if the batches have all columns. Columns of types that frames
+        cannot have are not added.
 
     Example:
         >>> lead = LogicalSchema(pa.schema([("n", pa.int64())]))
-        >>> with_missing_columns(lead, [lead], [Column("N", "bigint"), Column("s", "string")]).schema.names
+        >>> columns = [Column("N", "bigint"), Column("s", "string")]
+        >>> with_missing_columns(lead, [lead], columns).schema.names
         ['n', 's']
     """
     known = {name.lower() for one in (lead, *schemas) for name in one.schema.names}
@@ -134,21 +136,23 @@ def with_missing_columns(
 
 
 def scan_together(kind: Any, unified: Any) -> bool:
-    """Whether files with the one type can be read as the other by casting what is in the file.
+    """Return whether a scan can cast the column of a file to the unified type.
 
-    A duration in seconds and one in milliseconds are both integers in their files, so that they
-    cannot.
+    Durations in seconds and in milliseconds are both integers in files, so a scan cannot convert
+    one to the other.
 
     Args:
-        kind: A batch's type.
-        unified: The type that it is read as.
+        kind: The column's type in a batch.
+        unified: The unified type.
 
     Returns:
-        True if one scan can read the file along with others.
+        True if one scan can read the file together with others.
 
     Example:
-        >>> scan_together(pa.int8(), pa.int64()), scan_together(pa.duration("s"), pa.duration("ms"))
-        (True, False)
+        >>> scan_together(pa.int8(), pa.int64())
+        True
+        >>> scan_together(pa.duration("s"), pa.duration("ms"))
+        False
     """
     if kind == unified:
         return True
@@ -156,15 +160,13 @@ def scan_together(kind: Any, unified: Any) -> bool:
         return scan_together(kind.value_type, unified)
     if types.is_dictionary(unified):
         return scan_together(kind, unified.value_type)
-    if types.is_null(
-        kind
-    ):  # of which files have text without values: Arrow makes any type of it that is not nested
+    if types.is_null(kind):  # text without values in files, which casts to any flat type
         return not types.is_nested(unified)
-    return _grows(kind, unified)
+    return _is_narrower(kind, unified)
 
 
-def _grows(kind: Any, unified: Any) -> bool:
-    """Whether a type differs from another only in how much it holds, and holds less."""
+def _is_narrower(kind: Any, unified: Any) -> bool:
+    """Return whether a type is a narrower form of another."""
     if types.is_timestamp(kind) and types.is_timestamp(unified):
         return (kind.tz is None) == (unified.tz is None)
     if types.is_decimal(kind) and types.is_decimal(unified):
@@ -182,7 +184,7 @@ def _grows(kind: Any, unified: Any) -> bool:
 
 
 def _one_column(group: Sequence[_Own]) -> tuple[AnyField, AnyArray | None]:
-    _refuse_other_kinds(group)
+    _reject_other_kinds(group)
     known = _with_values(group)
     field = known[0].field.with_name(group[0].field.name)
     alike = all(other.field.type == field.type for other in known[1:])
@@ -193,7 +195,7 @@ def _one_column(group: Sequence[_Own]) -> tuple[AnyField, AnyArray | None]:
     for other in known[1:]:
         kind = _wider(kind, other.field.type, field.name, finest)
     if not types.is_dictionary(kind):
-        return _of_no_enum(field).with_type(kind), None
+        return _without_enum(field).with_type(kind), None
     dictionary = known[0].logical.dictionaries.get(
         known[0].field.name, pa.array([], kind.value_type)
     )
@@ -205,18 +207,18 @@ def _one_column(group: Sequence[_Own]) -> tuple[AnyField, AnyArray | None]:
             same = False
     if same and alike:
         return field, dictionary
-    # The order of categories of several batches is nobody's: it is kept only where all agree.
+    # Categories of several batches are ordered only if all batches have the same.
     wide = pa.dictionary(pa.int32(), kind.value_type, kind.ordered and same)
-    return (field if same else _of_no_enum(field)).with_type(wide), dictionary
+    return (field if same else _without_enum(field)).with_type(wide), dictionary
 
 
 def _with_values(group: Sequence[_Own]) -> Sequence[_Own]:
-    """The batches whose type says something of values; the first if none does."""
+    """Return the columns that are not open; the first one if all are."""
     return [own for own in group if not only_nulls(own.field.type)] or group[:1]
 
 
-def _of_no_enum(field: AnyField) -> AnyField:
-    """A field without what polars notes of an enum's categories, by which it would read all others as null."""
+def _without_enum(field: AnyField) -> AnyField:
+    """Remove the categories of polars' enum from a field; polars would read all others as null."""
     metadata: dict[bytes, bytes] = dict(field.metadata or {})
     if _ENUM not in metadata:
         return field
@@ -226,12 +228,12 @@ def _of_no_enum(field: AnyField) -> AnyField:
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """A column as one batch has it.
+    """A column of one batch.
 
     Args:
         field: Its name and type.
         logical: The batch's schema.
-        spec: What pandas has to know of it.
+        spec: Its spec in the pandas metadata, or None.
     """
 
     field: AnyField
@@ -240,7 +242,7 @@ class _Own:
 
     @property
     def parts(self) -> dict[str, str]:
-        """What the Hive type does not say."""
+        """Its kinds by path, where the Hive type does not determine them."""
         return kinds_by_path(self.field.type, self.spec)
 
 
@@ -249,8 +251,8 @@ class _Finest:
     """The finest units that a column of several batches needs.
 
     Args:
-        stamps: That of timestamps: nanoseconds only where a value is finer than a microsecond.
-        spans: That of durations and times of day: nanoseconds only where a batch's files have them.
+        stamps: For timestamps: nanoseconds only if a value is finer than a microsecond.
+        spans: For durations and times of day: nanoseconds only if a batch's files have them.
     """
 
     stamps: str
@@ -265,8 +267,8 @@ class _Finest:
         )
 
 
-def _refuse_other_kinds(group: Sequence[_Own]) -> None:
-    """Refuse batches in which a column of one Hive type is different things: numbers and durations, months and days."""
+def _reject_other_kinds(group: Sequence[_Own]) -> None:
+    """Reject batches in which a column of one Hive type has different kinds, as months and days."""
     first = group[0]
     if all(own.field.type == first.field.type and own.spec == first.spec for own in group[1:]):
         return
@@ -294,15 +296,15 @@ def _union(first: AnyArray, more: AnyArray, kind: AnyType, name: str) -> AnyArra
     except pa.ArrowException as error:
         raise SchemaMismatch(
             f"column {name!r} has categories of {first.type} in one batch and of {more.type} in"
-            f" another, and one of them is no {kind} ({error}): load the partitions one by one, or"
-            " leave the column out with columns="
+            f" another, and one of them is not {kind} ({error}): load the partitions one by one,"
+            " or leave the column out with columns="
         ) from error
     added = more.filter(pc.invert(pc.is_in(more, value_set=first)))
     return pa.concat_arrays([first, added])
 
 
 def _wider(lead: Any, other: Any, name: str, finest: _Finest) -> Any:  # noqa: PLR0911, PLR0912
-    """The lead's type, or a wider one if the other's values would not fit."""
+    """Return the lead's type, or a wider one if the other's values do not fit it."""
     if lead == other or types.is_null(other):
         return lead
     if types.is_null(lead):
@@ -310,15 +312,15 @@ def _wider(lead: Any, other: Any, name: str, finest: _Finest) -> Any:  # noqa: P
     if types.is_dictionary(lead) and types.is_dictionary(other):
         value = _wider(lead.value_type, other.value_type, name, finest)
         return pa.dictionary(pa.int32(), value, lead.ordered and other.ordered)
-    plain = [_plain(one) for one in (lead, other)]
+    plain = [_value_type(one) for one in (lead, other)]
     if plain != [lead, other]:
         return _wider(plain[0], plain[1], name, finest)
     if types.is_timestamp(lead) and types.is_timestamp(other):
         if (lead.tz is None) != (other.tz is None):
             raise SchemaMismatch(
                 f"column {name!r} is {lead} in one batch and {other} in an older one, and a time"
-                " without a zone is no moment: load the partitions one by one, and store the older"
-                " again with a zone"
+                " without a zone cannot be converted: load the partitions one by one, and store the"
+                " older again with a zone"
             )
         return pa.timestamp(_unit(lead, other, finest.stamps), lead.tz)
     if types.is_duration(lead) and types.is_duration(other):
@@ -339,7 +341,7 @@ def _wider(lead: Any, other: Any, name: str, finest: _Finest) -> Any:  # noqa: P
         fields = [pa.schema([pa.field(name, one)]) for one in (lead, other)]
         return pa.unify_schemas(fields, promote_options="permissive").field(0).type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
-        # stored so on purpose, with evolve="any": older values are converted, or refused, when read
+        # Stored with evolve="any": older values are converted or rejected when they are read.
         return lead
 
 
@@ -352,8 +354,8 @@ def _wider_struct(lead: Any, other: Any, name: str, finest: _Finest) -> Any:
     return pa.struct(fields + [(field.name, field.type) for field in theirs.values()])
 
 
-def _plain(kind: Any) -> Any:
-    """A type without what is only a way to keep values."""
+def _value_type(kind: Any) -> Any:
+    """Return the value type of categories and runs, or the type itself."""
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return kind.value_type
     return kind
@@ -365,14 +367,14 @@ def _unit(lead: Any, other: Any, finest: str) -> Any:
 
 
 def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
-    """The lead's schema with its index if all have that index; else without, and the nameless levels to drop.
+    """Return the lead's schema, with its index only if all batches have it, and columns to drop.
 
-    A table says nothing of the types of these, so that they may be dates in one batch and numbers
-    in another.
+    The columns to drop are those of unnamed levels. The table does not restrict their types, so
+    they may be dates in one batch and numbers in another.
     """
     lead = schemas[0].schema
     entries = [(pandas_metadata_of(one.schema) or {}).get("index") for one in schemas]
-    kinds = [_nameless(one) for one in schemas]
+    kinds = [_unnamed_levels(one) for one in schemas]
     if all(entry == entries[0] for entry in entries) and all(kind == kinds[0] for kind in kinds):
         return lead, set()
     return without_index(lead), {
@@ -380,17 +382,17 @@ def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
     }
 
 
-def _nameless(logical: LogicalSchema) -> list[tuple[AnyType, Any]]:
-    """The types of the levels without names, and what pandas has to know of them."""
+def _unnamed_levels(logical: LogicalSchema) -> list[tuple[AnyType, Any]]:
+    """Return the types and specs of unnamed index levels."""
     specs = column_specs(logical.schema)
     names = sorted(unnamed_index_columns(logical.schema))
     return [(logical.schema.field(name).type, specs.get(name)) for name in names]
 
 
-def _common_memory(
+def _common_metadata(
     schemas: list[LogicalSchema], lead: pa.Schema, specs: Mapping[str, Spec]
 ) -> dict[bytes, bytes] | None:
-    """The lead's metadata, with the records that all batches agree on."""
+    """Return the lead's metadata with the given specs, and attrs that all batches share."""
     all_metadata = [pandas_metadata_of(one.schema) or {} for one in schemas]
     if (
         not any("columns" in pandas_metadata for pandas_metadata in all_metadata)
@@ -401,19 +403,19 @@ def _common_memory(
     pandas_metadata.pop("columns", None)
     attrs = pandas_metadata.pop("attrs", None)
     if attrs and all(one.get("attrs") == attrs for one in all_metadata):
-        pandas_metadata["attrs"] = attrs  # as pandas itself keeps them when frames are put together
+        pandas_metadata["attrs"] = attrs  # as pandas.concat does
     if specs:
         pandas_metadata["columns"] = dict(specs)
     return with_pandas_metadata(lead, pandas_metadata).metadata
 
 
-def _record(field: AnyField, group: Sequence[_Own]) -> Spec | None:
-    """A column's spec where all batches agree that have values in it; else it is read as plain values."""
+def _common_spec(field: AnyField, group: Sequence[_Own]) -> Spec | None:
+    """Return a column's spec if all batches with values agree on it, or None for plain values."""
     known = _with_values(group)
     coded = types.is_dictionary(field.type)
-    specs = [own.spec if coded else _of_values(own) for own in known]
+    specs = [own.spec if coded else _value_spec(own) for own in known]
     first = specs[0]
-    if first is None or any(_essence(spec) != _essence(first) for spec in specs[1:]):
+    if first is None or any(_comparable(spec) != _comparable(first) for spec in specs[1:]):
         return None
     made = {**first, "type": str(field.type)} if "type" in first else {**first}
     if "labels" in made:
@@ -424,15 +426,15 @@ def _record(field: AnyField, group: Sequence[_Own]) -> Spec | None:
     return made
 
 
-def _of_values(own: _Own) -> Spec | None:
-    """What pandas has to know of a column's values, where categories are read as these."""
+def _value_spec(own: _Own) -> Spec | None:
+    """Return the spec of a column's values, for categories that are read as plain values."""
     if own.spec is not None and types.is_dictionary(own.field.type):
         return own.spec.get("values") if "labels" not in own.spec else None
     return own.spec
 
 
-def _essence(spec: Spec | None) -> Any:
+def _comparable(spec: Spec | None) -> Any:
     if spec is None:
         return None
     found = {key: value for key, value in spec.items() if key not in ("type", "labels")}
-    return {**found, "values": _essence(found["values"])} if "values" in found else found
+    return {**found, "values": _comparable(found["values"])} if "values" in found else found

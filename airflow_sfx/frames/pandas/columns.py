@@ -1,7 +1,7 @@
-"""One pandas column, or level of an index, to Arrow and back with its exact dtype.
+"""Single pandas columns, or levels of an index, to Arrow and back with their exact dtypes.
 
-Most dtypes are what Arrow's type says and need no spec. The rest (categories, nullable numbers,
-objects, periods …) leave one, a small JSON object, from which the column is built again.
+Most dtypes follow from the Arrow type. The others (categories, nullable numbers, objects, periods
+and so on) need a spec, a small JSON object from which the column is restored.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ _MASKED = {
     "double": "Float64",
     "bool": "boolean",
 }
-_OF_NOTHING = ("object", "float64")
-"""The dtypes that pandas gives to categories where there are none and nobody has said what they are to be."""
+_EMPTY_DTYPES = ("object", "float64")
+"""The default dtypes of categories if there are none."""
 
 
 def encode_values(  # noqa: PLR0911
     values: pd.Series[Any] | pd.Index[Any], what: str
 ) -> tuple[Any, Spec | None]:
-    """Convert one column.
+    """Convert a column to Arrow.
 
     Args:
         values: The column, or a level of an index.
         what: Its name, for messages.
 
     Returns:
-        The Arrow array, and the spec of what it was, or None where Arrow's type says it all.
+        The Arrow array, and its spec, or None if the dtype follows from the Arrow type.
 
     Raises:
-        SchemaMismatch: The column cannot be kept exactly.
+        SchemaMismatch: The column cannot be stored without loss.
 
     Example:
         >>> import pandas as pd
@@ -94,14 +94,14 @@ def encode_values(  # noqa: PLR0911
 
 
 def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911
-    """Convert one column back.
+    """Convert a column back to pandas.
 
     Args:
         column: The Arrow column.
-        spec: What `encode_values` recorded.
+        spec: Its spec, as `encode_values` returns it.
 
     Returns:
-        Something that pandas makes a column or an index of, with its dtype.
+        Values that pandas accepts for a column or an index, with their dtype.
 
     Example:
         >>> decode_values(pa.chunked_array([[1, None]]), {"kind": "masked"}).dtype
@@ -131,16 +131,16 @@ def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911
 
 
 def plain_values(column: AnyColumn) -> Any:
-    """A column as pandas makes it of an Arrow type, as long as that keeps every value.
+    """Convert a column without a spec to the default dtype of its Arrow type, if that is lossless.
 
-    Integers that a float would round become a nullable dtype. What pandas' own objects cannot hold
-    keeps Arrow's type.
+    Integers that a float would round get a nullable dtype. Values that pandas' own objects cannot
+    hold keep their Arrow type.
 
     Args:
         column: The Arrow column.
 
     Returns:
-        The values, as `decode_values` does.
+        The values, as from `decode_values`.
 
     Example:
         >>> plain_values(pa.chunked_array([[2**60 + 1, None]])).dtype
@@ -156,21 +156,20 @@ def plain_values(column: AnyColumn) -> Any:
     if dtype is not None:
         return dtype.__from_arrow__(column)
     if exact_in_pandas(column):
-        with contextlib.suppress(
-            pa.ArrowException, ValueError, OverflowError
-        ):  # Python has no object for a value
+        # Python may be unable to represent a value, such as a year beyond 9999.
+        with contextlib.suppress(pa.ArrowException, ValueError, OverflowError):
             return column.to_pandas()
     return pd.arrays.ArrowExtensionArray(column)
 
 
 def pandas_dtype(kind: Any) -> Any:
-    """The dtype that pandas itself gives to what an Arrow type holds, where pyarrow would choose another.
+    """Return pandas' default dtype for an Arrow type if pyarrow would choose another.
 
     Args:
         kind: The Arrow type.
 
     Returns:
-        The dtype, or None where pyarrow's choice is pandas'.
+        The dtype, or None if pyarrow chooses pandas' default.
 
     Example:
         >>> pandas_dtype(pa.timestamp("us", "UTC")).tz
@@ -186,7 +185,7 @@ def pandas_dtype(kind: Any) -> Any:
 
 
 def masked_values(column: AnyColumn) -> Any:
-    """A column of numbers or truth values as pandas' nullable array of the same type.
+    """Convert a numeric or boolean column to pandas' nullable array of the same type.
 
     Args:
         column: The Arrow column.
@@ -205,7 +204,7 @@ def masked_values(column: AnyColumn) -> Any:
 
 
 def _fits(kind: pa.DataType, spec: Spec) -> bool:
-    """Whether a spec still describes a column: tables may be changed between loading and storing."""
+    """Return whether a spec still describes a column; tables may change between load and store."""
     expected = spec.get("type")
     if spec["kind"] == "category":
         return types.is_dictionary(kind)
@@ -224,9 +223,8 @@ def _encode_zoned(values: Any, what: str) -> tuple[Any, None]:
         again = None
     if again != values.dtype:
         raise SchemaMismatch(
-            f"column {what!r} has the time zone {values.dtype.tz!r}, which cannot be kept by its"
-            " name: convert it, "
-            f'as with df[{what!r}].dt.tz_convert("UTC")'
+            f"column {what!r} has the time zone {values.dtype.tz!r}, which cannot be stored by"
+            f' name: convert it, as with df[{what!r}].dt.tz_convert("UTC")'
         )
     return array, None
 
@@ -242,16 +240,15 @@ def _encode_category(values: Any, what: str) -> tuple[Any, Spec]:
     spec: Spec = {"kind": "category"}
     if inner is not None:
         spec["values"] = {**inner, "type": str(dictionary.type)}
-    if types.is_nested(
-        dictionary.type
-    ):  # intervals: files have them as text, the spec as what they are
+    if types.is_nested(dictionary.type):  # intervals: text in files, intervals in the spec
         spec["labels"] = labels_to_text(dictionary)
         dictionary = pa.array([str(category) for category in categories], pa.string())
         if len(dictionary.unique()) != len(dictionary):
             raise SchemaMismatch(
-                f"column {what!r} has categories that are one as text: give them labels that differ"
+                f"column {what!r} has different categories with the same text: give them distinct"
+                " labels"
             )
-    elif not len(categories) and categories.dtype in _OF_NOTHING:
+    elif not len(categories) and categories.dtype in _EMPTY_DTYPES:
         spec["values"] = {"kind": "empty", "dtype": str(categories.dtype)}
         dictionary = pa.nulls(0)
     codes = values.codes
@@ -275,14 +272,11 @@ def _decode_category(column: AnyColumn, spec: Spec) -> Any:
     labels = labels_from_text(spec["labels"]) if "labels" in spec else None
     if labels is not None:
         made = pd.Index(decode_values(pa.chunked_array([labels]), inner))
-        if [
-            str(one) for one in made
-        ] != dictionary.to_pylist():  # batches with other intervals were read together
+        # They differ if batches with other intervals were read as one frame.
+        if [str(one) for one in made] != dictionary.to_pylist():
             made = pd.Index(plain_values(pa.chunked_array([dictionary])))
     elif inner is not None and (inner["kind"] == "empty" or inner.get("of") == "null"):
-        dtype = inner.get(
-            "dtype", "object"
-        )  # which earlier versions, with objects of "null", do not say
+        dtype = inner.get("dtype", "object")  # absent in specs of earlier versions
         made = (
             pd.Index(plain_values(pa.chunked_array([dictionary])))
             if len(dictionary)
@@ -300,7 +294,7 @@ def _decode_category(column: AnyColumn, spec: Spec) -> Any:
 
 
 def _index_dtype(spec: Spec | None) -> Any:
-    """Objects must stay objects: pandas would make text of a list of str."""
+    """Return the dtype of an index of objects, since pandas would convert text objects."""
     return object if spec is not None and spec["kind"] == "object" else None
 
 
@@ -350,8 +344,9 @@ def _refused(what: str, dtype: object) -> SchemaMismatch:
     found = next((text for start, text in remedies.items() if name.startswith(start)), None)
     remedy = (
         found
-        or f"convert it to a common dtype, for example text with df[{what!r}] = df[{what!r}].astype(str)"
+        or "convert it to a common dtype, for example text with"
+        f" df[{what!r}] = df[{what!r}].astype(str)"
     )
     return SchemaMismatch(
-        f"column {what!r} has the dtype {name}, which cannot be kept exactly: {remedy}"
+        f"column {what!r} has the dtype {name}, which cannot be stored without loss: {remedy}"
     )

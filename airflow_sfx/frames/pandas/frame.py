@@ -1,8 +1,7 @@
-"""A pandas DataFrame to an Arrow table that remembers what it was, and back to an equal DataFrame.
+"""Whole DataFrames to Arrow tables and back, with their indexes.
 
-The pandas_metadata is one JSON object in the schema's metadata: for each column that Arrow's type does not
-describe, its spec (see `pandas_values`); the index; the name of the columns' axis. An index costs
-nothing if it is the default one.
+What Arrow's types do not express is kept in the pandas metadata of the schema. The default index
+takes no space.
 """
 
 from __future__ import annotations
@@ -36,32 +35,29 @@ if TYPE_CHECKING:
 
 _PLAIN_NAMES = (str, int, float, bool, type(None))
 _DEFAULT_STRING = "str"
-_INTEGERS_64 = (pa.int64(), pa.uint64())  # with nulls, pandas may round them
-_BEYOND_PYTHON = (
-    pa.date32(),
-    pa.date64(),
-    pa.time64("ns"),
-)  # of which Python's own objects hold a part
+_INTEGERS_64 = (pa.int64(), pa.uint64())  # pandas may round them if there are nulls
+# Types with a wider range than Python's own objects.
+_BEYOND_PYTHON = (pa.date32(), pa.date64(), pa.time64("ns"))
 
 
 def pandas_to_arrow(
     frame: pd.DataFrame, *, keep_range: bool = True, range_as_column: bool = False
 ) -> pa.Table:
-    """Convert a DataFrame to Arrow.
+    """Convert a DataFrame to an Arrow table.
 
     Args:
         frame: The DataFrame.
-        keep_range: Whether to remember a RangeIndex that is not the default one, and ``attrs``. A
-            chunk of a stream has no use for them.
-        range_as_column: Whether such an index is stored as a column, since the rows will be
-            divided.
+        keep_range: Whether to keep a non-default RangeIndex, and ``attrs``; they have no meaning
+            for a chunk of a stream.
+        range_as_column: Whether to store a non-default RangeIndex as a column, for frames whose
+            rows will be divided.
 
     Returns:
-        The table, with what pandas needs in its metadata.
+        The table, with pandas metadata.
 
     Raises:
-        InvalidName: A column's name cannot be kept.
-        SchemaMismatch: A column or the index cannot be kept exactly.
+        InvalidName: A column's name is invalid.
+        SchemaMismatch: A column or the index cannot be stored without loss.
 
     Example:
         >>> import pandas as pd
@@ -71,7 +67,7 @@ def pandas_to_arrow(
     import pandas as pd
 
     names = _column_names(frame)
-    attrs = _kept_attrs(frame.attrs) if frame.attrs and keep_range else None
+    attrs = _stored_attrs(frame.attrs) if frame.attrs and keep_range else None
     fields: list[AnyField] = []
     arrays: list[Any] = []
     pandas_metadata: dict[str, Any] = {}
@@ -103,13 +99,13 @@ def pandas_to_arrow(
 
 
 def arrow_to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Convert an Arrow table to the DataFrame that it was.
+    """Convert an Arrow table back to a DataFrame.
 
     Args:
-        table: The table; columns may have been removed or added since.
+        table: The table; columns may have been removed or added since it was a DataFrame.
 
     Returns:
-        The DataFrame. A table that was never a DataFrame is converted as pyarrow does it.
+        The DataFrame. A table without pandas metadata is converted as pyarrow does.
 
     Example:
         >>> arrow_to_pandas(pa.table({"n": [1, 2]})).shape
@@ -121,9 +117,7 @@ def arrow_to_pandas(table: pa.Table) -> pd.DataFrame:
     if pandas_metadata is None and b"pandas" in (table.schema.metadata or {}):
         with contextlib.suppress(LookupError, UnicodeDecodeError):
             return table.to_pandas()
-        table = table.replace_schema_metadata(
-            None
-        )  # what another program noted there is no such spec
+        table = table.replace_schema_metadata(None)  # written by another program, and invalid
     pandas_metadata = pandas_metadata or {}
     specs: Mapping[str, Spec] = pandas_metadata.get("columns", {})
     levels = _levels(pandas_metadata, table)
@@ -135,9 +129,8 @@ def arrow_to_pandas(table: pa.Table) -> pd.DataFrame:
         frame = table.select(ordinary).to_pandas(ignore_metadata=True, types_mapper=pandas_dtype)
     else:
         frame = pd.DataFrame(index=range(len(table)))
-    with (
-        warnings.catch_warnings()
-    ):  # many columns put in one by one: they lie apart, which here costs least
+    # Columns that are inserted one by one fragment the frame; consolidating them costs more here.
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
         for position, name in enumerate(names):
             if name in special:
@@ -155,7 +148,7 @@ def _column_names(frame: pd.DataFrame) -> list[str]:
 
     if isinstance(frame.columns, pd.MultiIndex):
         raise InvalidName(
-            f"the frame has column names of {frame.columns.nlevels} levels, and a table has one:"
+            f"the frame's column names have {frame.columns.nlevels} levels, and a table's have one:"
             ' join them, as in df.columns = ["_".join(map(str, name)) for name in df.columns]'
         )
     names = list(frame.columns)
@@ -164,7 +157,7 @@ def _column_names(frame: pd.DataFrame) -> list[str]:
 
 
 def _range_entry(index: pd.RangeIndex) -> dict[str, Any] | None:
-    """What there is to remember of a RangeIndex: nothing of the default one."""
+    """Return the metadata of a RangeIndex, or None for the default one."""
     if index.name is None and index.start == 0 and index.step == 1:
         return None
     return {"range": [index.start, index.stop, index.step], "name": _axis_name(index.name)}
@@ -185,8 +178,8 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
         column = str(column)
         taken.add(column.lower())
         entry: dict[str, Any] = {"column": column, "name": _axis_name(level.name)}
-        _remember_shape(index, entry)
-        if isinstance(index, pd.MultiIndex) and _loses_kind(
+        _add_index_shape(index, entry)
+        if isinstance(index, pd.MultiIndex) and _changes_dtype(
             level.dtype, index.levels[number].dtype
         ):
             entry["level"], level = str(index.levels[number].dtype), _nullable(index, number)
@@ -195,8 +188,8 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
     return entries
 
 
-def _loses_kind(shown: Any, kind: Any) -> bool:
-    """Whether a level has whole numbers or truth values, and pandas shows something else because some are missing."""
+def _changes_dtype(shown: Any, kind: Any) -> bool:
+    """Return whether pandas shows an integer or boolean level with another dtype for its nulls."""
     import pandas as pd
 
     return shown != kind and bool(
@@ -205,7 +198,7 @@ def _loses_kind(shown: Any, kind: Any) -> bool:
 
 
 def _nullable(index: pd.MultiIndex, number: int) -> Any:
-    """A level of whole numbers or truth values some of which are missing, of which pandas would make floats or objects."""
+    """Return an integer or boolean level with nulls, which pandas would make float or object."""
     import pandas as pd
 
     codes = index.codes[number]
@@ -213,8 +206,8 @@ def _nullable(index: pd.MultiIndex, number: int) -> Any:
     return pd.Index(masked_values(pa.chunked_array([values])))
 
 
-def _remember_shape(index: pd.Index[Any], entry: dict[str, Any]) -> None:
-    """What an index has beyond its values: a regular step, and that it was a range."""
+def _add_index_shape(index: pd.Index[Any], entry: dict[str, Any]) -> None:
+    """Add to a level's metadata what an index has beyond its values: frequency, step, levels."""
     import pandas as pd
 
     if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
@@ -234,16 +227,16 @@ def _axis_name(name: object) -> object:
     if type(name) in _PLAIN_NAMES:
         return name
     raise SchemaMismatch(
-        f"the index is named {name!r}, a {type(name).__name__}, which cannot be kept: name it with"
-        ' text, as in df.rename_axis("name")'
+        f"the index name {name!r} is a {type(name).__name__}, which cannot be stored: use text, as"
+        ' in df.rename_axis("name")'
     )
 
 
-def _named(entry: object) -> Any:
+def _axis_name_from(entry: object) -> Any:
     return tuple(entry["tuple"]) if isinstance(entry, dict) else entry
 
 
-def _kept_attrs(attrs: Mapping[Any, Any]) -> Any:
+def _stored_attrs(attrs: Mapping[Any, Any]) -> Any:
     try:
         kept = json.loads(json.dumps(attrs))
         json.dumps(kept, ensure_ascii=False).encode()
@@ -251,9 +244,9 @@ def _kept_attrs(attrs: Mapping[Any, Any]) -> Any:
         kept = None
     if kept != attrs:
         raise SchemaMismatch(
-            f"the frame's attrs {reprlib.repr(attrs)} cannot be kept exactly, as JSON: leave out"
-            " what is not text, a number, a list or a dictionary with text as keys, or all of it"
-            " with df.attrs = {}"
+            f"the frame's attrs {reprlib.repr(attrs)} cannot be stored as JSON without loss: use"
+            " only text, numbers, lists and dictionaries with text as keys, or remove them with"
+            " df.attrs = {}"
         )
     return kept
 
@@ -266,7 +259,7 @@ def _axis(columns: pd.Index[Any]) -> dict[str, Any]:
         found["axis"] = _axis_name(columns.name)
     if isinstance(columns, pd.CategoricalIndex):
         raise SchemaMismatch(
-            "the column names are categories: make them text, as in df.columns ="
+            "the column names are categories: convert them to text, as in df.columns ="
             " df.columns.astype(str)"
         )
     if str(columns.dtype) != _DEFAULT_STRING:
@@ -280,12 +273,12 @@ def _columns(names: list[str], pandas_metadata: Mapping[str, Any]) -> Any:
     return pd.Index(
         names,
         dtype=pandas_metadata.get("axis_dtype", _DEFAULT_STRING),
-        name=_named(pandas_metadata.get("axis")),
+        name=_axis_name_from(pandas_metadata.get("axis")),
     )
 
 
 def _levels(pandas_metadata: Mapping[str, Any], table: pa.Table) -> list[dict[str, Any]]:
-    """The remembered levels, if the table still has a column for each."""
+    """Return the metadata of the index levels, if the table still has a column for each."""
     levels = pandas_metadata.get("index")
     if not isinstance(levels, list) or not {level["column"] for level in levels} <= set(
         table.column_names
@@ -295,7 +288,7 @@ def _levels(pandas_metadata: Mapping[str, Any], table: pa.Table) -> list[dict[st
 
 
 def _is_ordinary(column: AnyColumn, spec: Spec | None) -> bool:
-    """Whether pyarrow's conversion of the whole table makes the column what it was, all columns at once."""
+    """Return whether pyarrow's conversion of the whole table restores the column."""
     if spec is not None and spec["kind"] != "plain":
         return False
     if column.type in _INTEGERS_64:
@@ -304,7 +297,7 @@ def _is_ordinary(column: AnyColumn, spec: Spec | None) -> bool:
 
 
 def _column(values: Any) -> Any:
-    """What `DataFrame.insert` takes as it is: of an array of objects it would make text."""
+    """Wrap values so that `DataFrame.insert` does not convert objects to text."""
     import pandas as pd
 
     if str(getattr(values, "dtype", "")) == "object":
@@ -321,36 +314,35 @@ def _index(
         entry = pandas_metadata.get("index")
         if isinstance(entry, dict):
             start, stop, step = entry["range"]
-            whole = pd.RangeIndex(start, stop, step, name=_named(entry["name"]))
+            whole = pd.RangeIndex(start, stop, step, name=_axis_name_from(entry["name"]))
             return (
                 whole
                 if len(whole) == len(table)
-                else pd.RangeIndex(len(table), name=_named(entry["name"]))
+                else pd.RangeIndex(len(table), name=_axis_name_from(entry["name"]))
             )
         return pd.RangeIndex(len(table))
     specs: Mapping[str, Spec] = pandas_metadata.get("columns", {})
     made: list[Any] = []
     for level in levels:
         spec = specs.get(level["column"])
-        dtype = (
-            object if spec is not None and spec["kind"] == "object" else None
-        )  # of which pandas would make text
+        # Without a dtype, pandas would convert objects to text.
+        dtype = object if spec is not None and spec["kind"] == "object" else None
         index = pd.Index(decode_values(table.column(level["column"]), spec), dtype=dtype)
-        made.append(index.rename(_named(level["name"])))
+        made.append(index.rename(_axis_name_from(level["name"])))
     if levels[0].get("multi"):
         index = pd.MultiIndex.from_arrays(made, names=[one.name for one in made])
         for number, level in enumerate(levels):
             if "level" in level:
                 index = index.set_levels(index.levels[number].astype(level["level"]), level=number)
         return index
-    return _shaped(made[0], levels[0])
+    return _with_index_shape(made[0], levels[0])
 
 
-def _shaped(index: Any, level: Mapping[str, Any]) -> Any:
+def _with_index_shape(index: Any, level: Mapping[str, Any]) -> Any:
     import pandas as pd
 
     if "freq" in level:
-        with contextlib.suppress(ValueError):  # some rows of it only need not be a step apart
+        with contextlib.suppress(ValueError):  # a selection of rows may not be regular
             index.freq = level["freq"]
     elif level.get("step") and len(index):
         made = pd.RangeIndex(index[0], index[-1] + level["step"], level["step"], name=index.name)

@@ -1,7 +1,11 @@
-"""The pandas metadata of a schema: what a DataFrame was, as far as Arrow's types do not say it.
+"""The pandas metadata of an Arrow schema: what restores a DataFrame beyond Arrow's types.
 
-It is one JSON object in the metadata of the Arrow schema: for each column that its Arrow type does
-not describe, its spec; the index; the name of the columns' axis; ``attrs``.
+It is one JSON object in the metadata of the schema, with these members:
+
+- ``columns``: the specs of columns whose dtypes do not follow from their Arrow types;
+- ``index``: the range, or the columns that hold the levels;
+- ``axis`` and ``axis_dtype``: name and dtype of the columns' axis;
+- ``attrs``.
 """
 
 from __future__ import annotations
@@ -15,21 +19,21 @@ import pyarrow as pa
 from airflow_sfx.frames.column_names import is_unnamed_level_name
 
 Spec = dict[str, Any]
-"""What a column was in pandas, as far as Arrow's type does not say it; a JSON object."""
+"""What restores a column's dtype beyond its Arrow type; a JSON object."""
 
 
 METADATA = b"airflow_sfx"
-"""The key of the pandas_metadata in a schema's metadata."""
+"""The key of the pandas metadata in a schema's metadata."""
 
 
 def pandas_metadata_of(schema: pa.Schema) -> dict[str, Any] | None:
-    """What `pandas_to_arrow` remembered in a schema's metadata, or None.
+    """Return the pandas metadata of a schema.
 
     Args:
         schema: A table's schema.
 
     Returns:
-        The JSON object.
+        The JSON object, or None if the schema has none.
     """
     text = (schema.metadata or {}).get(METADATA)
     if text is None:
@@ -38,15 +42,15 @@ def pandas_metadata_of(schema: pa.Schema) -> dict[str, Any] | None:
         found = json.loads(text)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and _is_memory(found) else None
+    return found if isinstance(found, dict) and _is_valid(found) else None
 
 
 def with_pandas_metadata(schema: pa.Schema, pandas_metadata: Mapping[str, Any]) -> pa.Schema:
-    """A schema that remembers this of a DataFrame, and not what it remembered before.
+    """Return a schema with other pandas metadata.
 
     Args:
         schema: A table's schema.
-        pandas_metadata: What `pandas_metadata_of` gives.
+        pandas_metadata: The metadata, as `pandas_metadata_of` returns them.
 
     Returns:
         The schema.
@@ -60,13 +64,13 @@ def with_pandas_metadata(schema: pa.Schema, pandas_metadata: Mapping[str, Any]) 
 
 
 def without_index(schema: pa.Schema) -> pa.Schema:
-    """A schema whose index is forgotten, so that the frame gets a default one and named levels become columns.
+    """Return a schema without an index in its pandas metadata.
 
     Args:
         schema: A table's schema.
 
     Returns:
-        The schema.
+        The schema; its DataFrame has a default index, and index levels are columns.
     """
     pandas_metadata = pandas_metadata_of(schema)
     if pandas_metadata is None or "index" not in pandas_metadata:
@@ -76,7 +80,7 @@ def without_index(schema: pa.Schema) -> pa.Schema:
 
 
 def index_columns(schema: pa.Schema) -> tuple[str, ...]:
-    """The columns of a table that hold a DataFrame's index.
+    """Return the columns of a table that hold a DataFrame's index.
 
     Args:
         schema: The table's schema.
@@ -93,7 +97,9 @@ def index_columns(schema: pa.Schema) -> tuple[str, ...]:
 
 
 def unnamed_index_columns(schema: pa.Schema) -> frozenset[str]:
-    """Those of `index_columns` that no level of the index had a name for: files have them, tables need not.
+    """Return the columns of a table that hold unnamed levels of a DataFrame's index.
+
+    Files have these columns; the table in the metastore may not.
 
     Args:
         schema: The table's schema.
@@ -111,8 +117,8 @@ def unnamed_index_columns(schema: pa.Schema) -> frozenset[str]:
     return frozenset(filter(is_unnamed_level_name, index_columns(schema)))
 
 
-def _is_memory(found: dict[str, Any]) -> bool:
-    """Whether an object has the form of ours: a table from elsewhere may have anything there."""
+def _is_valid(found: dict[str, Any]) -> bool:
+    """Return whether a JSON object is pandas metadata; other programs may write anything there."""
     specs, index = found.get("columns", {}), found.get("index", {})
     return (
         isinstance(specs, dict)

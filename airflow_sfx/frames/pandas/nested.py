@@ -1,8 +1,8 @@
-"""Which Arrow columns pandas' own objects hold exactly.
+"""The check which Arrow columns Python's own objects can hold without loss.
 
-pyarrow makes floats of integers beside nulls inside lists, numbers of nanosecond times inside
-structs, and drops the zone of times inside lists. A column where that would change a value keeps
-Arrow's type in pandas, too.
+pyarrow converts integers among nulls inside lists to floats, and nanosecond times inside structs
+to numbers, and drops the zone of times inside lists. A column with such values keeps its Arrow
+type in pandas.
 """
 
 from __future__ import annotations
@@ -18,26 +18,28 @@ from airflow_sfx.frames.types.families import is_list
 from airflow_sfx.frames.types.nested import leaves
 
 EXACT_IN_FLOAT = 2**53
-"""Greater integers are not exact as float64, which pandas makes of integers with nulls."""
+"""The greatest integer up to which all are exact as float64, pandas' type if there are nulls."""
 
 
 def exact_in_pandas(column: AnyColumn) -> bool:
-    """Whether the objects that pyarrow makes of a column are its values.
+    """Return whether pyarrow converts a column to Python objects without loss.
 
     Args:
         column: The Arrow column.
 
     Returns:
-        False where a nested value would be rounded, lose its zone or become a number. pyarrow
-        itself refuses what Python has no object for, such as a date beyond the year 9999.
+        False if a nested value would be rounded, lose its zone or become a number. Values that
+        Python cannot represent, such as years beyond 9999, are errors in pyarrow.
 
     Example:
-        >>> exact_in_pandas(pa.chunked_array([[[2**60 + 1, None]]])), exact_in_pandas(pa.chunked_array([[[1, None]]]))
-        (False, True)
+        >>> exact_in_pandas(pa.chunked_array([[[2**60 + 1, None]]]))
+        False
+        >>> exact_in_pandas(pa.chunked_array([[[1, None]]]))
+        True
     """
     if not types.is_nested(column.type):
         return True
-    if _has(column.type, _becomes_another):
+    if _has(column.type, _is_changed):
         return False
     return not any(
         _rounded(leaf) for chunk in column.chunks for leaf in leaves(chunk, types.is_integer)
@@ -45,7 +47,7 @@ def exact_in_pandas(column: AnyColumn) -> bool:
 
 
 def beyond_float(column: AnyColumn) -> bool:
-    """Whether a column of integers has one that a float would round."""
+    """Return whether a column of integers has one that a float would round."""
     bounds: Any = pc.min_max(column).as_py()
     return bounds["max"] is not None and (
         bounds["max"] > EXACT_IN_FLOAT or bounds["min"] < -EXACT_IN_FLOAT
@@ -53,7 +55,7 @@ def beyond_float(column: AnyColumn) -> bool:
 
 
 def _has(kind: Any, wanted: Any, *, within: Any = None) -> bool:
-    """Whether a leaf of a type is wanted; it is asked with the innermost type around it."""
+    """Return whether a predicate holds for a leaf of a type and the innermost type around it."""
     if types.is_map(kind):
         return _has(kind.key_type, wanted, within=kind) or _has(kind.item_type, wanted, within=kind)
     if types.is_struct(kind):
@@ -63,7 +65,7 @@ def _has(kind: Any, wanted: Any, *, within: Any = None) -> bool:
     return bool(wanted(kind, within))
 
 
-def _becomes_another(leaf: Any, within: Any) -> bool:
+def _is_changed(leaf: Any, within: Any) -> bool:
     if isinstance(within, pa.StructType | pa.MapType):
         return (types.is_timestamp(leaf) or types.is_duration(leaf)) and leaf.unit == "ns"
     return bool(types.is_timestamp(leaf) and leaf.tz is not None)

@@ -1,8 +1,7 @@
-"""Columns of Python objects: to Arrow and back, each value of the type it had.
+"""Columns of Python objects to Arrow and back, with the types of their values.
 
-A column has values of one type, and one kind of null beside them. Which they were is kept in a
-small record, since Arrow knows neither ``nan`` in a column of text, nor tuples, nor that an array
-was a list.
+A column has values of one type, and one kind of null. The spec records both, since Arrow has
+neither ``nan`` among text, nor tuples, nor a difference between arrays and lists.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ _ARROW: dict[type, pa.DataType] = {
     dt.time: pa.time64("us"),
     dt.timedelta: pa.duration("us"),
 }
-_PLAIN = (str, bytes, bool, dt.date)  # types whose values are sure to come back as they are
-_BY_ARROW = ("str", "bytes")  # Arrow makes exactly these objects, fast
+_PLAIN = (str, bytes, bool, dt.date)  # types that need no check of the round trip
+_BY_ARROW = ("str", "bytes")  # Arrow creates these objects directly
 _BY_PANDAS = ("Decimal", "date", "time")
 _NESTED = (list, tuple, dict)
 
 
 def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
-    """Convert a column of objects.
+    """Convert a column of objects to Arrow.
 
     Args:
         values: The objects.
         what: The column's name, for messages.
 
     Returns:
-        The Arrow array, and what `decode_objects` needs to know.
+        The Arrow array and its spec.
 
     Raises:
-        SchemaMismatch: The values have several types, or one that cannot be kept exactly.
+        SchemaMismatch: The values have several types, or one that cannot be stored without loss.
 
     Example:
         >>> import numpy as np
@@ -70,8 +69,8 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     if len(kinds) > 1:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise SchemaMismatch(
-            f"column {what!r} mixes values of the types {names}: make them one type, for example"
-            f" text with df[{what!r}] = df[{what!r}].astype(str)"
+            f"column {what!r} mixes values of the types {names}: convert them to one type, for"
+            f" example text with df[{what!r}] = df[{what!r}].astype(str)"
         )
     kind = kinds.pop()
     spec["of"] = kind.__name__
@@ -79,11 +78,10 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
     if encoder is None:
         raise SchemaMismatch(
             f"column {what!r} holds objects of type {kind.__module__}.{kind.__qualname__}, which"
-            f" Parquet and Hive cannot keep: convert them, for example to text with df[{what!r}] ="
-            f" df[{what!r}].astype(str)"
+            f" Parquet and Hive cannot store: convert them, for example to text with df[{what!r}]"
+            f" = df[{what!r}].astype(str)"
         )
-    # Arrow itself takes every kind of null for one where it is told to; elsewhere they are made
-    # None first.
+    # Arrow's from_pandas accepts every kind of null; the other encoders need None.
     plain: Any = values
     if null != "None" and kind not in _PLAIN:
         plain = [None if _is_null(value, null) else value for value in values]
@@ -92,29 +90,30 @@ def encode_objects(values: Objects, what: str) -> tuple[AnyArray, Spec]:
         array = encoder(plain, spec)
     except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
         raise SchemaMismatch(
-            f"column {what!r} (objects of type {kind.__name__}) cannot be converted ({error}): make"
-            " its values alike, or store them as text"
+            f"column {what!r} (objects of type {kind.__name__}) cannot be converted ({error}): give"
+            " all values one type, or store them as text"
         ) from error
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if kind not in _PLAIN:
         check_time_zones(pa.field(what, array.type))
-        _check_same(plain, array, spec, what)
+        _check_round_trip(plain, array, spec, what)
     return array, spec
 
 
 def decode_objects(column: AnyColumn, spec: Spec) -> Objects:
-    """Convert back what `encode_objects` made.
+    """Convert a column back to objects.
 
     Args:
         column: The Arrow column.
-        spec: What the column was.
+        spec: Its spec, as `encode_objects` returns it.
 
     Returns:
         The objects.
 
     Example:
-        >>> decode_objects(pa.chunked_array([["a", None]]), {"kind": "object", "of": "str", "null": "nan"}).tolist()
+        >>> spec = {"kind": "object", "of": "str", "null": "nan"}
+        >>> decode_objects(pa.chunked_array([["a", None]]), spec).tolist()
         ['a', nan]
     """
     import numpy as np
@@ -126,14 +125,14 @@ def decode_objects(column: AnyColumn, spec: Spec) -> Objects:
     elif kind in _BY_PANDAS:
         made = column.to_pandas(date_as_object=True).to_numpy(dtype=object, copy=True)
     else:
-        made = _filled(_python_values(column, spec))
+        made = _object_array(_python_values(column, spec))
     if spec["null"] != "None" and column.null_count:
         made[column.is_null().to_numpy()] = _null(spec["null"])
     return made
 
 
 def _null_kind(values: Objects, kinds: set[type], what: str) -> tuple[str, set[type]]:
-    """Tell the nulls from the values: the name of the null, and the types of the rest."""
+    """Separate nulls from values: return the kind of null, and the types of the values."""
     import pandas as pd
 
     names = {type(None): "None", type(pd.NA): "NA", type(pd.NaT): "NaT"}
@@ -142,16 +141,15 @@ def _null_kind(values: Objects, kinds: set[type], what: str) -> tuple[str, set[t
     if float in rest and (
         len(rest) > 1 or not any(not math.isnan(value) for value in values if type(value) is float)
     ):
-        if any(
-            not math.isnan(value) for value in values if type(value) is float
-        ):  # true numbers beside other types
+        # Floats that are not NaN, among other types.
+        if any(not math.isnan(value) for value in values if type(value) is float):
             return "None", rest
         nulls.add("nan")
         rest.remove(float)
     if len(nulls) > 1:
         raise SchemaMismatch(
-            f"column {what!r} has several kinds of null ({', '.join(sorted(nulls))}), of which a"
-            f" file keeps one: make them alike with df[{what!r}] ="
+            f"column {what!r} has several kinds of null ({', '.join(sorted(nulls))}), and a file"
+            f" stores one kind: use one with df[{what!r}] ="
             f" df[{what!r}].where(df[{what!r}].notna(), None)"
         )
     return (nulls.pop() if nulls else "None"), rest
@@ -203,11 +201,11 @@ def _encode_integers(values: Any, spec: Spec) -> Any:
 
 def _encode_decimals(values: Any, spec: Spec) -> Any:
     if not all(value is None or value.is_finite() for value in values):
-        raise ValueError("a decimal is not a number, or infinite")
+        raise ValueError("a decimal is NaN or infinite")
     made = pa.array(values)
     if made.type.precision > MAX_DECIMAL_DIGITS:
         raise ValueError(
-            f"the decimals need {made.type.precision} digits and {MAX_DECIMAL_DIGITS} are the most"
+            f"the decimals need {made.type.precision} digits, and up to {MAX_DECIMAL_DIGITS} fit"
         )
     return made
 
@@ -250,8 +248,8 @@ def _python_values(column: AnyColumn, spec: Spec) -> Iterable[Any]:
     return values if make is None else [None if value is None else make(value) for value in values]
 
 
-def _filled(values: Iterable[Any]) -> Objects:
-    """An array of objects, one for each value, even where the values are lists of one length."""
+def _object_array(values: Iterable[Any]) -> Objects:
+    """Return a one-dimensional array of objects, even if all values are lists of one length."""
     import numpy as np
 
     found = list(values)
@@ -261,25 +259,25 @@ def _filled(values: Iterable[Any]) -> Objects:
     return made
 
 
-def _check_same(values: Any, array: AnyArray, spec: Spec, what: str) -> None:
+def _check_round_trip(values: Any, array: AnyArray, spec: Spec, what: str) -> None:
     again = decode_objects(pa.chunked_array([array]), {**spec, "null": "None"})
     for row, (before, after) in enumerate(zip(values, again, strict=True)):
-        if not _same(before, after):
+        if not _equal(before, after):
             raise SchemaMismatch(
-                f"column {what!r} would not come back as it is: row {row} has {before!r:.120} and"
+                f"column {what!r} would change when loaded: row {row} has {before!r:.120} and"
                 f" would be {after!r:.120}. Give all values one type and the same keys (lists and"
                 " dictionaries too), or store them as JSON text"
             )
 
 
-def _same(before: Any, after: Any) -> bool:  # noqa: PLR0911  a table of types, in order
+def _equal(before: Any, after: Any) -> bool:  # noqa: PLR0911  a table of types, in order
     if type(before) is not type(after):
         return False
     if isinstance(before, list | tuple):
-        return len(before) == len(after) and all(map(_same, before, after))
+        return len(before) == len(after) and all(map(_equal, before, after))
     if isinstance(before, dict):
         return before.keys() == after.keys() and all(
-            _same(value, after[key]) for key, value in before.items()
+            _equal(value, after[key]) for key, value in before.items()
         )
     if isinstance(before, dt.datetime):
         return bool(before == after) and before.utcoffset() == after.utcoffset()

@@ -21,7 +21,7 @@ from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismat
 from airflow_sfx.core.io.resource_limits import resource_error
 from airflow_sfx.frames._typing import AnyField, AnyType
 from airflow_sfx.frames.column_names import unknown_column
-from airflow_sfx.frames.evolution.project import conformed
+from airflow_sfx.frames.evolution.project import conform
 from airflow_sfx.frames.evolution.unify import scan_together, unify
 from airflow_sfx.frames.pandas.metadata import index_columns
 from airflow_sfx.frames.parquet.scan import TEXT, Scan, SourceFile
@@ -155,7 +155,7 @@ class ReadPlan:
         """Rows as scanned, as rows of the result."""
         table = from_physical(read, part.logical)
         if part.logical is not self.target:
-            table = conformed(table, self.target)
+            table = conform(table, self.target)
             if self.pushed is not None:
                 table = filter_rows(table, self.pushed)
         if self.late is not None:
@@ -168,7 +168,7 @@ class ReadPlan:
 
     def nothing(self) -> pa.Table:
         """The result where there are no files."""
-        table = conformed(pa.table({}), self.target)
+        table = conform(pa.table({}), self.target)
         return table if self.order is None else table.select(self.order)
 
     def culprit(self, files: Sequence[SourceFile], error: Exception) -> SfxError:

@@ -219,7 +219,7 @@ def test_a_column_of_no_values_that_is_given_a_type_is_not_open(warehouse) -> No
         ({"price": "decimal(99,2)"}, sfx.SchemaMismatch, r"decimal\(99,2\)"),
         ({"price": "double", "PRICE": "float"}, sfx.InvalidName, "twice"),
         ({"price": float}, sfx.InvalidName, "both as text"),
-        ([("price", "double")], sfx.InvalidName, "no mapping"),
+        ([("price", "double")], sfx.InvalidName, "not a mapping"),
     ],
     ids=str,
 )
