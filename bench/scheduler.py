@@ -94,7 +94,7 @@ import pandas as pd, psutil
 os.environ["SFX_WAREHOUSE"] = "embedded://" + sys.argv[1]
 tables, waiting = int(sys.argv[2]), int(sys.argv[3])
 import airflow_sfx as sfx
-from airflow_sfx.triggers.batches import BatchPartitionTrigger
+from airflow_sfx.triggers import BatchPartitionTrigger
 for table in range(tables):
     frame = pd.DataFrame({"day": ["x"], "n": 1})
     sfx.store_dataframe(frame, "bench", f"waited_{table}", partition_by=["day"])

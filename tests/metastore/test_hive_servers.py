@@ -202,9 +202,10 @@ _DIES_HOLDING = """
 import os, signal, sys
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.hive_client import Address, HiveClients
-from airflow_sfx.metastore.hive_locks import Locks
+from airflow_sfx.metastore.hive_locks import HiveLocks
 from hmsclient.genthrift.hive_metastore import ttypes
-with Locks(HiveClients(Address.parse(sys.argv[1], {}))).held(TableRef("servers", "items"), None):
+locks = HiveLocks(HiveClients(Address.parse(sys.argv[1], {})))
+with locks.held(TableRef("servers", "items"), None):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

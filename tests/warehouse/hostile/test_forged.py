@@ -23,7 +23,7 @@ from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.retention.erasure import Erasure, erase
-from airflow_sfx.warehouse.retention.expire import Rule, retain
+from airflow_sfx.warehouse.retention.expire import RetentionReport, Rule, retain
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.forging import below_table, forge_entry, forge_manifest, overwrite
 
@@ -279,7 +279,7 @@ def forge_note(
         )
 
 
-def harmless_retain(warehouse: Warehouse) -> sfx.RetentionReport:
+def harmless_retain(warehouse: Warehouse) -> RetentionReport:
     return warehouse.retain(
         "sales",
         "items",

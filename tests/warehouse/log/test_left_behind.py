@@ -175,7 +175,7 @@ def test_a_store_is_done_though_what_it_was_made_from_could_not_be_noted(
     def full(*_: object) -> None:
         raise WarehouseUnavailable("no space left")
 
-    monkeypatch.setattr("airflow_sfx.warehouse.write.store.note_readers", full)
+    monkeypatch.setattr("airflow_sfx.warehouse.write.store.record_downstream", full)
     pin = put(warehouse, 2, "b", inputs=[source])
     assert warehouse.pin("sales", "items", ["b"]) == pin
     assert warehouse.manifests(pin)[0].inputs == (source,)
