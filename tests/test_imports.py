@@ -1,4 +1,4 @@
-"""What imports what: rooms only downward, and nothing heavy before it is needed."""
+"""Imports: rooms only downward, and heavy packages on first use."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ collect_ignore = ["dags"]  # for doctests pytest would import them, and Airflow 
 
 @dataclass
 class Run:
-    """What became of a DAG run."""
+    """The result of a DAG run."""
 
     run_id: str
     state: str
@@ -167,7 +167,7 @@ def as_user(scheduler, window):
 
 @pytest.fixture
 def client(scheduler):
-    """Asks as a user, with what a script sends."""
+    """Send requests as a user, with the headers of a script."""
 
     def of_user(user: str | None, **headers: str) -> httpx.Client:
         login = {"Authorization": f"Bearer {scheduler.login(user)}"} if user else {}

@@ -1,4 +1,4 @@
-"""What the tests ask inside the process that has Airflow; arguments and results are JSON."""
+"""Functions for tests to call in the process with Airflow, with JSON for arguments."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plugins():
 
 
 def test_connection(extra, conn_type="sfx"):
-    """What the button *Test* does with a connection."""
+    """Do what the button *Test* does with a connection."""
     from airflow.models import Connection
 
     connection = Connection(
@@ -106,7 +106,7 @@ def outside_of_a_task():
 
 
 def read_xcom(value):
-    """What a task gets from an XCom's JSON: the pin as JSON, or the error."""
+    """Return what a task gets from an XCom's JSON: the pin as JSON, or the error."""
     from airflow.sdk.serde import deserialize
 
     try:

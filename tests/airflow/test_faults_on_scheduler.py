@@ -131,7 +131,7 @@ def test_two_runs_of_one_partition_at_once_each_go_on_with_their_own_batch(
 def edit_xcom(
     scheduler: LocalAirflow, dag_id: str, run_id: str, task_id: str, value: object
 ) -> None:
-    """By hand, in the database: Airflow's API refuses to write what its serialization has made."""
+    """Write an XCom in the database, as Airflow's API rejects serialized values."""
     where = (
         "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id "
         "AND key = 'return_value'"

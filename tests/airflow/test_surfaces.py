@@ -1,4 +1,4 @@
-"""Who wrote is recorded alike by every surface of the package, on a real scheduler."""
+"""Every surface of the package records the same producer, on a real scheduler."""
 
 from __future__ import annotations
 

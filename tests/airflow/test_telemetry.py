@@ -18,7 +18,7 @@ from tests.airflow.conftest import airflow_environment
 
 
 class Observed(NamedTuple):
-    """What was sent while a DAG ran."""
+    """The metrics and events sent while a DAG ran."""
 
     metrics: list[str]
     lineage: list[dict]
@@ -73,7 +73,7 @@ def observed(open_folders) -> Observed:
 
 
 def log_of(running: LocalAirflow, run_id: str, task: str) -> list[dict]:
-    """What a task has logged through this package, with the fields of each line."""
+    """Return a task's log lines of this package, with the fields of each."""
     path = f"dags/observed/dagRuns/{run_id}/taskInstances/{task}/logs/1"
     return [
         line

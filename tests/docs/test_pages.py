@@ -1,4 +1,4 @@
-"""What the pages show works, in the order shown, for a new user."""
+"""The examples of the pages work, in the order shown, for a new user."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ COMMANDS = sorted(get_command(app).commands)
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, list[Path]]:
-    """By name, the files that the reference sends its reader to."""
+    """The files that the reference links to, by name."""
     rows = {}
     for what, links in ROW.findall(PAGE.read_text()):
         pages = [(PAGE.parent / target).resolve() for target in re.findall(r"\]\(([^)#]+)", links)]
@@ -121,7 +121,7 @@ def test_docstrings_say_what_goes_in_and_what_comes_out(called: Callable[..., ob
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> str:
-    """What `make docs` builds, as one text."""
+    """The output of `make docs`, as one text."""
     folder, programs = tmp_path_factory.mktemp("site"), Path(sys.executable).parent
     installed = ("-o", ".venv/.dev-installed")
     command = ["make", *installed, "docs", f"SITE={folder}", f"BIN={programs}"]

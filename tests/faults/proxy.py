@@ -15,7 +15,7 @@ FAULTS = ("reset", "lost reply", "stall")
 
 
 class FaultProxy:
-    """Passes bytes on, and now and then does not.
+    """A proxy that passes bytes on, and injects faults now and then.
 
     Args:
         port: The server's port.
@@ -162,12 +162,12 @@ class _Talk:
 
     @property
     def target(self) -> bytes:
-        """What an HTTP request is about."""
+        """Return the path and query of an HTTP request."""
         return self.asked.partition(b" ")[2].partition(b" ")[0]
 
     @property
     def is_list(self) -> bool:
-        """Whether an HTTP request lists a bucket."""
+        """Return whether an HTTP request lists a bucket."""
         return self.method == b"GET" and b"list-type=2" in self.target
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ LONG_STALLS = {"stall": 0.01}
 
 @dataclass
 class Done:
-    """What a writer did, as it saw it."""
+    """A commit as its writer saw it."""
 
     mark: int
     days: tuple[str, ...]
@@ -50,7 +50,7 @@ class Done:
 
 @dataclass
 class Run:
-    """What all writers and readers saw."""
+    """The commits and reads of all writers and readers."""
 
     done: list[Done] = field(default_factory=list)
     reads: int = 0
@@ -213,7 +213,7 @@ def repair_often(uri: str, stop: threading.Event, run: Run) -> None:
 
 
 def check_all(direct: Warehouse, run: Run, metastore_port: int, *, reads: int = 10) -> None:
-    """What `check` says, and that readers were served, pointers followed, and no lock was left."""
+    """Run `check`, and check reads, pointers and locks."""
     run.done.append(Done(0, DAYS, -1.0, 0.0, None))
     assert run.failed == []
     assert run.torn == 0

@@ -259,7 +259,7 @@ def pandas(files: list[SourceFile], **options: Any) -> pd.DataFrame:
 
 
 def round_trip(frame: pd.DataFrame) -> pd.DataFrame:
-    """What is loaded after the frame was stored."""
+    """Return the frame that a load returns after a store."""
     return pandas(stored(frame))
 
 

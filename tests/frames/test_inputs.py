@@ -1,4 +1,4 @@
-"""What can be stored, and streams whose parts must agree."""
+"""Inputs that can be stored, and streams whose parts must agree."""
 
 from __future__ import annotations
 

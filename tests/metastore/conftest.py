@@ -1,4 +1,4 @@
-"""What tests of metastores share."""
+"""Shared by the tests of metastores."""
 
 from __future__ import annotations
 

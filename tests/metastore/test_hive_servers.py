@@ -51,7 +51,7 @@ def store_change_and_roll_back(warehouse: Warehouse) -> None:
 
 
 class _Forwarding:
-    """Answers each call with what another metastore answers."""
+    """A client that gets the answers of another metastore."""
 
     def __init__(self, address: str) -> None:
         self._clients = HiveClients(Address.parse(address, {}))

@@ -1,4 +1,4 @@
-"""What every metastore promises, on every metastore."""
+"""The behaviour suite of metastores, run against each of them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def add_foreign(where: str, values: list[str], location: str) -> None:
-    """What another engine does: it adds a partition, with whatever values."""
+    """Add a partition with any values, as another engine does."""
     kind, _, place = where.partition(":")
     if kind == "embedded":
         with closing(sqlite3.connect(place)) as db, db:

@@ -27,7 +27,7 @@ class Crashed(BaseException):
 
 @dataclass
 class Outcome:
-    """What became of one schedule.
+    """The outcome of one schedule.
 
     Args:
         results: What each actor returned.

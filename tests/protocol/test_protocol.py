@@ -174,7 +174,7 @@ def check(world: World, outcome: Outcome) -> None:
 
 
 def store(mark: int, *days: str) -> Callable[[Warehouse], object]:
-    """Returns the pin and the mark."""
+    """Return a store that returns the pin and the mark."""
     return lambda warehouse: (
         warehouse.store_dataframe(frame(mark, days), "model", "items", partition_by=["day"]),
         mark,
@@ -189,7 +189,7 @@ def roll_back(*days: str) -> Callable[[Warehouse], object]:
 
 
 def read(warehouse: Warehouse) -> object:
-    """What one call that names both partitions sees."""
+    """Return what one call that names both partitions sees."""
     return tuple(warehouse.load_dataframe("model", "items", list(DAYS))["mark"]), None
 
 

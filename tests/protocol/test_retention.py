@@ -72,7 +72,7 @@ SCENARIOS = {
 
 
 def check(world: World, outcome: Outcome) -> None:
-    """What is current, and what a hold was granted for, can be read."""
+    """Check that current and held batches are readable."""
     warehouse = warehouse_of(world)
     told = f"schedule: {' '.join(outcome.schedule)}"
     unexpected = [

@@ -27,7 +27,7 @@ from airflow_sfx.storage.concurrency import first_alone
 
 
 class World:
-    """What is left when all processes are gone."""
+    """The state that outlives all processes: objects and metastore."""
 
     def __init__(
         self,

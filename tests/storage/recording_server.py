@@ -32,7 +32,7 @@ class Asked:
 
     @property
     def host(self) -> str:
-        """Which host was asked, without the port."""
+        """Return the host of the request, without the port."""
         return self.headers["host"].partition(":")[0]
 
     @property
@@ -42,7 +42,7 @@ class Asked:
 
     @property
     def key_id(self) -> str | None:
-        """Whose key signed it; None for a request without a signature."""
+        """Return the access key of the signature, or None without one."""
         signed = self.headers.get("authorization", "")
         return signed.partition("Credential=")[2].partition("/")[0] or None
 
@@ -53,7 +53,7 @@ class Asked:
 
 
 class RecordingServer:
-    """Answers as S3 does, whatever bucket and host are asked for.
+    """A handler that answers as S3 does, for any bucket and host.
 
     Args:
         certificate: The certificate and key, as one PEM file; None for a server without TLS.
@@ -81,7 +81,7 @@ class RecordingServer:
 
     @property
     def url(self) -> str:
-        """Its address by name, as a certificate needs it."""
+        """Return its address by name, as certificates need it."""
         return f"{self.scheme}://localhost:{self.port}"
 
     def close(self) -> None:

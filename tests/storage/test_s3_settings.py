@@ -671,7 +671,7 @@ def _(world: World) -> None:
 
 
 def catalogs(world: World) -> set[tuple[str, str | None]]:
-    """Of the requests to Glue, the host and the catalog."""
+    """Return host and catalog of the requests to Glue."""
     asked = [one for one in world.asked() if "x-amz-target" in one.headers]
     return {(one.host, json.loads(one.body).get("CatalogId")) for one in asked}
 

@@ -1,4 +1,4 @@
-"""What every storage promises, on every storage."""
+"""The behaviour suite of storages, run against each of them."""
 
 from __future__ import annotations
 

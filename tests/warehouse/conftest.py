@@ -17,13 +17,13 @@ DAY = "20161031"
 
 @pytest.fixture
 def new_embedded_uri(tmp_path) -> Callable[[], str]:
-    """Gives empty warehouses in directories."""
+    """Create empty warehouses in directories."""
     return lambda: f"embedded://{tmp_path}/{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def new_stack_uri(hive_address) -> Callable[[], str]:
-    """Gives empty warehouses on S3 and Hive; the one before is no more to be found."""
+    """Create empty warehouses on S3 and Hive, and drop the one before."""
 
     def new() -> str:
         drop_databases(hive_address)

@@ -72,7 +72,7 @@ class Mortal:
 
     @contextlib.contextmanager
     def moving(self, *args: Any) -> Iterator[Move]:
-        """What moves pointers later is a call as well."""
+        """Count the later move of pointers as a call as well."""
         with self._real.moving(*args) as move:
             yield lambda pointers: self._countdown.around(move, pointers)
 

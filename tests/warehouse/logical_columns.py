@@ -354,7 +354,7 @@ _ALIKE = (
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether files hold two kinds alike, so that one is likeliest to be mistaken for the other."""
+    """Return whether files store two kinds alike, so that they are easily confused."""
     if "category" in one and "category" in other:
         return True
     first, second = (

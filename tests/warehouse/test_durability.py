@@ -18,7 +18,7 @@ FRAME = pd.DataFrame({"day": [f"201610{number:02d}" for number in range(20)], "n
 
 @pytest.fixture
 def log(monkeypatch) -> list[str]:
-    """What is written and named, and when all of it is made durable, in order."""
+    """The writes, names and syncs of files, in order."""
     found: list[str] = []
 
     def noted(owner: object, name: str, note: Callable[..., str]) -> None:

@@ -126,7 +126,7 @@ def check_after(
 
 
 def version_of_all(warehouse: Warehouse, touched: list[str]) -> int:
-    """What a read of the whole table sees: the change of all partitions or of none."""
+    """A read of the whole table sees the change of all partitions or of none."""
     whole = warehouse.load_dataframe("sales", "items")
     (version,) = set(whole[whole["day"].isin(touched)]["version"])
     return int(version)

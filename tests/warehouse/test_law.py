@@ -146,7 +146,7 @@ def rows_of(column: Column) -> list[str]:
 
 
 def equal_rows(one: Column, other: Column) -> bool:
-    """Whether two columns have equal values: minus zero is zero."""
+    """Return whether two columns have equal values; minus zero is zero."""
     first, second = (
         sorted(
             repr(("number", 0.0) if value == ("number", 0) else value) for value in meant(column)
@@ -320,7 +320,7 @@ def type_of(column: Column) -> Any:
 
 
 def arrow_of(found: Any) -> pa.Table:
-    """What was loaded, as Arrow."""
+    """Return a loaded frame as Arrow."""
     return found if isinstance(found, pa.Table) else found.to_arrow()
 
 

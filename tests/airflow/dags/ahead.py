@@ -1,4 +1,4 @@
-"""What a task's process has before the task does anything."""
+"""The modules of a task's process before the task runs."""
 
 import sys
 

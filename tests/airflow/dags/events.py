@@ -58,7 +58,7 @@ def event_source_of_two_keys():
 
 @dag(schedule=None)
 def event_source_of_many():
-    """Its table is known when it runs."""
+    """A DAG whose table is known only at run time."""
 
     @task.batch(table="events.{{ 'many' }}", partition_by=["day"])
     def write() -> pd.DataFrame:

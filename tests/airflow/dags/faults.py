@@ -162,7 +162,7 @@ def swapped():
 
 @dag(schedule=None)
 def swapped_in_maps():
-    """As `swapped`; what reads the pins is mapped over them, in each way that there is."""
+    """Map readers over the pins of `swapped`, in every way of mapping."""
 
     @task.batch(table="swapped.one", partitions=["p"])
     def one() -> pd.DataFrame:
@@ -207,7 +207,7 @@ def swapped_in_maps():
     },
 )
 def wrongly():
-    """Its partition is what the run's configuration says."""
+    """Store into the partition that the run's conf names."""
 
     @task.batch(table="wrongly.items", partitions=["{{ params.day }}"])
     def items() -> pd.DataFrame:

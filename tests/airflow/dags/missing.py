@@ -137,7 +137,7 @@ def missing_in_mapped():
 
 @dag(schedule=None, params={"unset": Param(None), "day": "20130101"})
 def present():
-    """What is there, or has a default, is a name."""
+    """Names made of values that are present or have a default."""
 
     @task.batch(
         table="{{ params.unset or 'present' }}.items",

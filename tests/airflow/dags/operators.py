@@ -146,7 +146,7 @@ def spark_job():
 
 @dag(schedule=None, params={"jar": Param("", type="string")})
 def spark_job_in_a_cluster():
-    """Its driver runs in the cluster. Spark takes no Python file there, but what runs one."""
+    """Run the driver in the cluster, where Spark accepts no Python file, but a runner of one."""
     SparkBatchOperator(
         task_id="count",
         table="spark.tried",

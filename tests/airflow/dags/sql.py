@@ -53,7 +53,7 @@ def sql_sparse():
 
 @dag(schedule=None)
 def sql_unfit():
-    """What has no type in a file."""
+    """Values that have no type in a file."""
     for name, expression in {
         "offset": "CASE WHEN n > 4 THEN timetz '05:00+02' END",
         "nan": "CASE WHEN n > 4 THEN 'NaN'::numeric ELSE n END",

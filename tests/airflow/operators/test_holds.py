@@ -18,7 +18,7 @@ def store(
 
 
 def held(warehouse, run_id: str, task: str = "current") -> list[BatchPin]:
-    """What a task of a run has pinned, oldest first."""
+    """Return the pins of a run's task, oldest first."""
     wanted = f"pinning/{run_id}/{task}/-1"
     return [one.pin for one in warehouse.holds("pinning", "numbers") if one.name == wanted]
 

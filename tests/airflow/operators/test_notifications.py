@@ -13,7 +13,7 @@ from airflow_sfx.operators.notifications import checked
 
 @pytest.fixture
 def told(tmp_path):
-    """Runs a DAG; gives the notifications of that run, and its log."""
+    """Run a DAG; return the notifications of that run, and its log."""
 
     def run(airflow, dag_id, *, state="success", **conf):
         path = tmp_path / "told"

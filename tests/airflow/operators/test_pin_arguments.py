@@ -1,4 +1,4 @@
-"""What a task's function gets for its pins."""
+"""The frames that a task's function gets for its pins."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def parameter_of(field: str) -> str:
 
 
 def refusals(run) -> dict[str, str]:
-    """What each task was refused for, by its name."""
+    """Return why each task was rejected, by its name."""
     return {
         found.group(1): found.group(0)
         for found in re.finditer(

@@ -1,4 +1,4 @@
-"""What a store may change about a table's columns."""
+"""Changes of a table's columns that a store may make."""
 
 from __future__ import annotations
 

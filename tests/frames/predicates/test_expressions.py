@@ -151,7 +151,7 @@ def comparable(value: Any) -> Any:
 
 
 def same(value: Any, other: Any) -> bool:
-    """Whether a list has the value: null and NaN are values like others."""
+    """Return whether a list has the value: null and NaN are values like others."""
     if value is None or other is None:
         return value is other
     nan = [isinstance(one, float | Decimal) and math.isnan(one) for one in (value, other)]

@@ -49,7 +49,7 @@ def store(warehouse: Warehouse, data: Any, partition: str, **options: Any) -> An
 
 
 def values_in_files(warehouse: Warehouse, pin: Any) -> list[Any]:
-    """What an engine sees, which knows nothing of manifests."""
+    """Return the values in files, as engines read them without manifests."""
     (manifest,) = warehouse.manifests(pin)
     name = f"{manifest.partition}/{manifest.batch_id}/{manifest.files[0].path}"
     place = f"{pin.location}/{name}".removeprefix("file://")

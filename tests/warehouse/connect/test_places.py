@@ -1,4 +1,4 @@
-"""Where an embedded warehouse is: by any name, by several, and moved."""
+"""Locations of an embedded warehouse: any name, several names, and after a move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a warehouse's URI may hold."""
+"""URIs of warehouses: options, and secrets that are rejected."""
 
 from __future__ import annotations
 

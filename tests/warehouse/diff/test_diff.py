@@ -1,4 +1,4 @@
-"""What differs between two batches."""
+"""Differences between two batches."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ MEANT = {
 
 @pytest.mark.parametrize("column_of", MEANT.values(), ids=MEANT.keys())
 def test_equal_values_of_another_logical_type_are_not_identical(warehouse, column_of) -> None:
-    """What Hive calls a bigint may be a number, a duration or a month."""
+    """A bigint of Hive may be a number, a duration or a month."""
     pins = []
     for number, values in enumerate(column_of):  # two tables, as one refuses most of these
         arrow = isinstance(values, pa.Array)

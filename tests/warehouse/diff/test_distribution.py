@@ -1,4 +1,4 @@
-"""How values are spread before and after, on one scale, with nothing lost."""
+"""Distributions of values before and after, on one scale, with nothing lost."""
 
 from __future__ import annotations
 

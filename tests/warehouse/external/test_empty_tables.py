@@ -19,7 +19,7 @@ FRAME = pd.DataFrame({"n": [1, 2]})
 
 @pytest.fixture(params=["inside", "outside"])
 def made(request, warehouse: Warehouse, tmp_path) -> TableInfo:
-    """What ``CREATE EXTERNAL TABLE`` leaves: no batch, and nothing of ours."""
+    """Create a table as ``CREATE EXTERNAL TABLE`` does, without a batch."""
     if request.param == "outside" and warehouse.uri.startswith("embedded"):
         pytest.skip("nothing else makes tables in an embedded warehouse")
     inside = f"{warehouse.store.uri}/sales.db/items"

@@ -36,7 +36,7 @@ def warehouse(directory) -> Warehouse:
 
 
 def point(warehouse: Warehouse, location: str) -> None:
-    """What another program does to the metastore."""
+    """Move all partitions, as another program does in the metastore."""
     with sqlite3.connect(
         f"{warehouse.store.uri.removeprefix('file://')}/_sfx/metastore.sqlite"
     ) as db:

@@ -26,7 +26,7 @@ DAY, NEXT = "20161031", "20161101"
 
 
 class Others:
-    """What other programs do to a metastore and a bucket."""
+    """Changes that other programs make in a metastore and a bucket."""
 
     def __init__(self, address: str) -> None:
         self.clients = HiveClients(Address.parse(address, {}))
@@ -72,7 +72,7 @@ class Others:
         self.clients.tell(lambda client: client.add_partition(partition))
 
     def set_location(self, database: str, table: str, values: list[str], location: str) -> None:
-        """What ``ALTER TABLE … PARTITION … SET LOCATION`` does."""
+        """Move a partition, as ``ALTER TABLE … PARTITION … SET LOCATION`` does."""
         partition = self.clients.ask(lambda client: client.get_partition(database, table, values))
         partition.sd.location = location
         self.clients.tell(lambda client: client.alter_partition(database, table, partition))
@@ -386,7 +386,7 @@ def directory_of(warehouse: Warehouse, pin: sfx.BatchPin) -> str:
 
 
 def insert_into(others: Others, directory: str) -> None:
-    """What another engine's ``INSERT INTO`` does."""
+    """Add a file, as another engine's ``INSERT INTO`` does."""
     others.put(f"{directory}/part-00000-inserted.c000.snappy.parquet", item=["inserted"], sold=[7])
 
 

@@ -49,7 +49,7 @@ class Broken:
 
 
 class BrokenArray:
-    """Likewise, an array."""
+    """An object that offers Arrow an array, and fails."""
 
     def __arrow_c_array__(self, requested_schema: object = None) -> object:
         raise RuntimeError("no")
@@ -253,7 +253,7 @@ def test_a_bad_argument_of_any_call_is_refused_or_taken(calls) -> None:
 
 
 def fault(what: str, act: Callable[[], object]) -> list[str]:
-    """What is wrong with the answer, if it is neither a result nor an error of ours."""
+    """Return what is wrong with an answer that is neither a result nor an `SfxError`."""
     try:
         act()
     except sfx.SfxError as error:
@@ -446,7 +446,7 @@ def test_a_bad_column_is_refused_by_name_or_kept(warehouse, make, ways) -> None:
 def stored_and_read(
     warehouse: sfx.Warehouse, what: str, data: Any, again: Callable[[], Any], **options: Any
 ) -> list[str]:
-    """What is wrong with how data is taken: by a store, and by all that reads what was stored."""
+    """Return what is wrong with a store of data, and with reads of it."""
     stored_and_read.number += 1  # type: ignore[attr-defined]
     table = f"t{stored_and_read.number}"  # type: ignore[attr-defined]
     chosen = {"partitions": ["1"], **options}

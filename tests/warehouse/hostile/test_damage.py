@@ -1,4 +1,4 @@
-"""What is broken from outside is named, by the right error, and nothing else is harmed."""
+"""Damage from outside raises the right error, and harms nothing else."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def edited(data: Any, draw: st.DrawFn) -> Any:
 
 @st.composite
 def damage(draw: st.DrawFn, kind: str, content: bytes) -> bytes:
-    """What may have become of an object."""
+    """Draw the damaged content of an object."""
     packed = kind == "entries"
     how = draw(st.sampled_from(["cut", "bits", "json", "json", "json", "deep", "bomb", "empty"]))
     if how == "cut":

@@ -43,14 +43,14 @@ def theirs(warehouse: Warehouse, value: int) -> Path:
 
 
 def move(warehouse: Warehouse, place: os.PathLike[str] | str, day: str = "a") -> None:
-    """What ``ALTER TABLE … PARTITION … SET LOCATION`` does."""
+    """Move a partition, as ``ALTER TABLE … PARTITION … SET LOCATION`` does."""
     with closing(sqlite3.connect(root(warehouse) / "_sfx" / "metastore.sqlite")) as db, db:
         query = "UPDATE partitions SET location = ? WHERE partition_values = ?"
         assert db.execute(query, (f"file://{place}", f'["{day}"]')).rowcount == 1
 
 
 def place_of(warehouse: Warehouse, day: str = "a") -> Path:
-    """Where the metastore has a partition."""
+    """Return a partition's location in the metastore."""
     found = warehouse.metastore.get_partitions(sfx.TableRef("sales", "items"))
     (info,) = (one for one in found.values() if one.partition.values == (day,))
     return Path(info.location.removeprefix("file://"))

@@ -26,7 +26,7 @@ def put_both_and_die(warehouse: Warehouse, value: int, monkeypatch) -> sfx.Batch
 
 
 def shown(warehouse: Warehouse) -> dict[str, str | None]:
-    """What other engines see."""
+    """Return the current batches, as other engines see them."""
     found = warehouse.metastore.get_partitions(sfx.TableRef("sales", "items"))
     return {partition.values[0]: info.batch_id for partition, info in found.items()}
 
@@ -84,7 +84,7 @@ def test_a_read_of_several_partitions_is_of_one_moment_though_one_is_changed_twi
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Sets the clock by which changes are written ahead."""
+    """Set the clock of the records of commits."""
 
     def set_ahead(by: dt.timedelta) -> None:
         class Ahead(dt.datetime):

@@ -1,4 +1,4 @@
-"""Which changes a consumer has taken: each once, in the order in which they were made."""
+"""Consumer offsets: each change is taken once, in the order of commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who read a batch: found from the batch, without reading all manifests of the warehouse."""
+"""Downstream batches are found from a batch, without reading all manifests."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def pin(warehouse: Warehouse, large: pd.DataFrame) -> sfx.BatchPin:
 
 @pytest.fixture
 def fetched(monkeypatch) -> dict[str, int]:
-    """How many bytes were fetched of each object."""
+    """Count the bytes fetched from each object."""
     found: dict[str, int] = {}
     view, view_part = RemoteStore.view, RemoteStore.view_part
 

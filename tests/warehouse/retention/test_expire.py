@@ -43,7 +43,7 @@ def hold_until_it_is_over(warehouse: Warehouse, pin: sfx.BatchPin, name: str) ->
 
 
 def gone(warehouse: Warehouse, pin: sfx.BatchPin) -> bool:
-    """Whether nothing is left of a batch; it has all of its files, or none."""
+    """Return whether a batch is deleted; it has all of its files, or none."""
     layout = warehouse.overview(pin.database, pin.table).table.layout
     left = [
         [*warehouse.store.list(layout.batch_dir(name, batch_id))] for name, batch_id in pin.entries

@@ -46,7 +46,7 @@ def store_all(warehouse: Warehouse, number: int = 0, name: str = NAME) -> sfx.Ba
 def days_later(
     warehouse: Warehouse, days: int = 3, *, dry_run: bool = False, keep_last: int = 1
 ) -> RetentionReport:
-    """What retention does after some days: first it retires, and when it comes again it deletes."""
+    """Run retention after some days: the first run expires, the second deletes."""
     for more in (0, 2):
         table = warehouse.overview("sales", "items").table
         now = datetime.now(UTC) + timedelta(days=days + more)
@@ -73,7 +73,7 @@ def erase_name(warehouse: Warehouse, days: int = 3) -> None:
 
 
 def left(warehouse: Warehouse) -> list[str]:
-    """What is there that is neither the history nor a current batch."""
+    """Return the objects that belong neither to the history nor to a current batch."""
     current = warehouse.pin("sales", "items").batches
     found = []
     for info in warehouse.store.list("", unfinished=True):

@@ -32,7 +32,7 @@ def put(
 
 @pytest.fixture
 def before(warehouse) -> dict[str, sfx.BatchPin]:
-    """What three tables had before a run changed them."""
+    """The batches of three tables before a run changed them."""
     pins = {table: put(warehouse, table, 1) for table in TABLES}
     for table in TABLES:
         put(warehouse, table, 2, producer=sfx.Producer(**RUN, task_id="load"))

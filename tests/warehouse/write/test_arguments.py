@@ -1,4 +1,4 @@
-"""What people pass by mistake: refused by name before anything is written, or understood."""
+"""Mistaken arguments: rejected by name before anything is written, or understood."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DAY = "20161031"
 
 
 def write(warehouse: Warehouse, batch: ExternalBatch, *frames: pd.DataFrame) -> None:
-    """What the other program does."""
+    """Write files as the other program does."""
     store, directory = warehouse.store.place(batch.location)
     for number, frame in enumerate(frames):
         sink = io.BytesIO()
@@ -90,7 +90,7 @@ def test_a_staged_batch_waits_to_be_published(warehouse, frame) -> None:
 
 @pytest.fixture
 def days_pass(monkeypatch) -> Iterator[Callable[[], None]]:
-    """What is claimed in the test is claimed thirty hours ago, until this is called."""
+    """Date the test's claims thirty hours ago, until this is called."""
 
     class _Then(datetime):
         @classmethod
