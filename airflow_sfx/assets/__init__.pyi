@@ -1,4 +1,3 @@
 from .announce import announce as announce
 from .asset import batch_asset as batch_asset
-from .consumers import missed_pins as missed_pins
-from .consumers import pins_from_events as pins_from_events
+from .consumers import missed_pins as missed_pins, pins_from_events as pins_from_events

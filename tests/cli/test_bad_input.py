@@ -13,8 +13,7 @@ import pyarrow as pa
 import pytest
 import typer
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import airflow_sfx as sfx
 from airflow_sfx.cli.main import app

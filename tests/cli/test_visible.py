@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from typer.testing import CliRunner
 
 import airflow_sfx as sfx

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sfx.core.batch_id import batch_id_at, check_batch_id, moment_of, next_batch_id
 from airflow_sfx.core.errors import InvalidName

@@ -9,8 +9,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import airflow_sfx as sfx
 from airflow_sfx.core.schema import Column

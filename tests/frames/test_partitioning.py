@@ -7,8 +7,7 @@ import datetime as dt
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.frames.partitioning import StreamSplitter, key_columns, split_by

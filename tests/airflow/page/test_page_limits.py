@@ -16,8 +16,7 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import airflow_sfx as sfx
 from airflow_sfx.plugin.web import comparison_queue

@@ -20,8 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.frames.outputs import iter_batches, read_table, to_output

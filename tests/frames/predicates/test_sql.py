@@ -8,8 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.predicates.sql import columns_of, condition_of

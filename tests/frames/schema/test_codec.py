@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.frames.schema.codec import schema_from_text, schema_to_text

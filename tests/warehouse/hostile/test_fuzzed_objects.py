@@ -21,8 +21,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import airflow_sfx as sfx
 from airflow_sfx.core.manifest import Manifest, _digest
