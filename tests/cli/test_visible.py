@@ -151,7 +151,7 @@ def test_on_a_terminal_there_is_only_its_own_colour(nasty, arguments: list[str])
         try:
             while chunk := os.read(master, 1 << 16):
                 told += chunk
-        except OSError:  # as a terminal ends that nobody writes to any more
+        except OSError:  # a terminal without writers ends so
             pass
     os.close(master)
     assert process.returncode == 0, told

@@ -169,12 +169,12 @@ def test_a_connection_that_nobody_used_for_long_is_not_used_again(
         assert counted.accepted == 2
 
 
-@pytest.mark.timeout(60)  # not after the patience that a metastore has which was there
+@pytest.mark.timeout(60)  # much less than the patience for a metastore that has been there
 def test_a_metastore_that_is_not_there_is_named_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = free.getsockname()[1]
     warehouse = connect(f"hive://127.0.0.1:{nobody}?location=s3://warehouse/x")
-    warehouse.metastore.get_ready()  # tells nothing
+    warehouse.metastore.get_ready()  # reports no error
     with pytest.raises(sfx.WarehouseUnavailable, match=f"127.0.0.1:{nobody}"):
         warehouse.tables()
 

@@ -112,8 +112,7 @@ def test_the_description_says_where_the_api_is_and_what_a_change_has_to_send(
                 answer = op.request(
                     method, address, headers=headers, json={} if method == "post" else None
                 )
-                # What is asked for is refused for what it says, after the route was found and the
-                # header seen.
+                # The request is rejected for its content, once route and header were accepted.
                 assert answer.status_code in ({422} if method == "post" else {200, 404, 422}), (
                     path,
                     answer.text,

@@ -105,7 +105,7 @@ def test_what_was_written_after_a_clock_that_was_ahead_is_found_now(
     warehouse, clock, ahead
 ) -> None:
     put_both(warehouse, 0)
-    time.sleep(1.1)  # a storage may tell seconds only
+    time.sleep(1.1)  # a storage may have times in whole seconds
     before = now()
     clock(ahead)
     put_both(warehouse, 1)

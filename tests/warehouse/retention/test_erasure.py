@@ -355,7 +355,7 @@ def test_an_erasure_despite_pins_that_an_earlier_version_left_is_done_by_one_tha
     """Its log entry does not prove it, and neither does its tombstone, which may be forged."""
     pin = store(warehouse, DAYS[0], 1)
     warehouse.hold(pin, name="report", until=None)
-    erase(warehouse)  # its entry says nothing of pins, as all did
+    erase(warehouse)  # its entry has nothing about pins, as earlier versions wrote it
     (path,) = (
         one.path
         for one in warehouse.store.list("sales.db/items/_sfx/retired")

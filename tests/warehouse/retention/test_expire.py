@@ -276,7 +276,7 @@ def test_what_an_attempt_noted_before_it_died_stops_neither_later_attempts_nor_o
         with pytest.raises(KeyboardInterrupt):
             retain(warehouse, producer=attempt(1))
     store(warehouse, 3, producer=attempt(2))
-    if by == "an erasure":  # which is no retention, and leaves to one what it would give up
+    if by == "an erasure":  # it is not retention, and leaves the expiring to it
         erased = warehouse.erase(
             "sales", "items", where="version = 2", dry_run=False, producer=attempt(3)
         )

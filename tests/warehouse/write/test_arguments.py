@@ -91,7 +91,7 @@ def test_a_missing_value_names_nothing_in_any_call(warehouse, frame, missing) ->
         lambda: warehouse.rollback_run(dag_id="nightly", run_id=missing),
         lambda: warehouse.rollback_backfill(dag_id="nightly", backfill_id=missing),
     ]
-    if missing is not None:  # it says that nothing is asked for
+    if missing is not None:  # None means: not given
         refused += [
             lambda: warehouse.rollback("sales", "items", [DAY], to=missing),
             lambda: warehouse.load_dataframe("sales", "items", [DAY], batch_id=missing),
