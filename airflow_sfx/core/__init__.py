@@ -1,1 +1,1 @@
-"""Values that decide: batch IDs, names, paths, pins, manifests and ledger entries. No input or output."""
+"""Values and rules without I/O: batch IDs, names, paths, pins, manifests, ledger entries."""

@@ -1,4 +1,4 @@
-"""How a batch is named: the UTC second of the write as 14 digits, ``YYYYMMDDHHMMSS``.
+"""Batch IDs: the UTC second of the write as 14 digits, ``YYYYMMDDHHMMSS``.
 
 It sorts as text in time order. Two writers may want the same second, and a clock may run behind, so
 an ID is never taken from the clock alone: it is the clock's second or the one after the partition's
@@ -15,11 +15,14 @@ from functools import lru_cache
 from airflow_sfx.core.errors import InvalidName
 
 _FORMAT = "%Y%m%d%H%M%S"
-_DIGITS = re.compile(r"[0-9]{14}")
+BATCH_ID_PATTERN = "[0-9]{14}"
+"""Regular expression for the form of a batch ID."""
+
+_DIGITS = re.compile(BATCH_ID_PATTERN)
 
 
 def batch_id_at(moment: datetime) -> str:
-    """The batch ID of a moment.
+    """Return the batch ID of a time.
 
     Args:
         moment: A time with a time zone.
@@ -40,12 +43,12 @@ def batch_id_at(moment: datetime) -> str:
 
 
 def next_batch_id(now: datetime, newest: str | None) -> str:
-    """The first batch ID that a writer may try to claim.
+    """Return the first batch ID that a writer may try to claim.
 
     Args:
         now: The clock, with a time zone.
-        newest: The greatest ID that the partition has had, or that was found taken; None for a new
-            partition.
+        newest: The greatest ID that the partition has had or that another writer has claimed, or
+            None for a new partition.
 
     Returns:
         The clock's second, or the second after ``newest`` when the clock is not past it.
@@ -61,7 +64,7 @@ def next_batch_id(now: datetime, newest: str | None) -> str:
 
 
 def moment_of(batch_id: str) -> datetime:
-    """The UTC second that a batch ID names.
+    """Return the UTC second that a batch ID names.
 
     Args:
         batch_id: 14 digits.
@@ -81,7 +84,7 @@ def moment_of(batch_id: str) -> datetime:
 
 
 def is_batch_id(text: object) -> bool:
-    """Whether a text is a batch ID: 14 digits that name a second.
+    """Return whether a text is a batch ID: 14 digits that name a second.
 
     Example:
         >>> is_batch_id("20161101002256"), is_batch_id("20161399000000"), is_batch_id("_sfx")
@@ -91,7 +94,7 @@ def is_batch_id(text: object) -> bool:
 
 
 def check_batch_id(text: object) -> str:
-    """Check that a text from outside is a batch ID.
+    """Check that a value is a batch ID.
 
     Args:
         text: What was passed.
@@ -100,7 +103,7 @@ def check_batch_id(text: object) -> str:
         The same text.
 
     Raises:
-        InvalidName: It is no text, or not 14 digits that name a second.
+        InvalidName: It is not text, or not 14 digits that name a second.
 
     Example:
         >>> check_batch_id("20161101002256")
@@ -119,9 +122,8 @@ def check_batch_id(text: object) -> str:
     return text
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # one call checks the same ID for each of its partitions and paths
 def _names_a_second(text: str) -> bool:
-    """Remembered, since the batches of one call have one ID, which is checked at each of their paths."""
     if not _DIGITS.fullmatch(text):
         return False
     try:

@@ -1,17 +1,19 @@
-"""What can go wrong, as a tree.
+"""The errors of this package, as a tree.
 
 ::
 
-    SfxError ├── InvalidName            a name, path or partition value breaks a rule (also a
-    ValueError) ├── TableNotFound          no such table in the metastore (also a LookupError) ├──
-    PartitionNotFound      the table has no such partition, or the partition has no batch (also a
-    LookupError) ├── BatchNotFound          the partition never had that batch (also a LookupError)
-    ├── SchemaMismatch         the frame does not fit the table (also a TypeError) ├── CheckFailed
-    a check before publishing said no; the batch stays staged ├── CommitConflict         somebody
-    else's change came first │   └── StaleAttempt       a newer attempt of the same task instance
-    came first ├── InconsistentBatch      stored objects are not what the manifest says ├──
-    ForeignChange          the metastore or the files were changed by something else └──
-    WarehouseUnavailable   storage or metastore cannot be reached, read or written
+    SfxError
+    ├── InvalidName            a name, path or partition value breaks a rule (a ValueError)
+    ├── TableNotFound          the metastore does not have the table (a LookupError)
+    ├── PartitionNotFound      the partition does not exist or has no batch (a LookupError)
+    ├── BatchNotFound          the partition never had that batch (a LookupError)
+    ├── SchemaMismatch         the frame does not fit the table (a TypeError)
+    ├── CheckFailed            a check before publishing failed; the batch stays staged
+    ├── CommitConflict         another writer committed first
+    │   └── StaleAttempt       a newer attempt of the same task instance committed first
+    ├── InconsistentBatch      stored objects are not what the manifest says
+    ├── ForeignChange          another engine changed the metastore or the files
+    └── WarehouseUnavailable   the object store or the metastore cannot be read or written
 
 Every error names the value, the rule and the remedy in its message, and carries its facts as
 attributes.
@@ -21,13 +23,13 @@ from __future__ import annotations
 
 
 class SfxError(Exception):
-    """Base of every error that this package raises on purpose.
+    """The base of all errors of this package.
 
     Args:
         message: What happened, to what, and what to do about it.
-        table: The table as ``database.table``, where one is concerned.
-        partition: The partition's name as in a pin (``20161031``), where one is concerned.
-        batch_id: The batch, where one is concerned.
+        table: The table as ``database.table``, or None if no table is concerned.
+        partition: The partition's name as in a pin (``20161031``), or None.
+        batch_id: The batch, or None.
 
     Example:
         >>> SfxError("no", table="sales.sold_items").table
@@ -53,15 +55,15 @@ class InvalidName(SfxError, ValueError):
 
 
 class TableNotFound(SfxError, LookupError):
-    """The metastore has no such table."""
+    """The metastore does not have the table."""
 
 
 class PartitionNotFound(SfxError, LookupError):
-    """The table has no such partition, or the partition has no current batch."""
+    """The table does not have the partition, or the partition has no current batch."""
 
 
 class BatchNotFound(SfxError, LookupError):
-    """The partition has no such batch, or none before the present one."""
+    """The partition does not have the batch, or has none before the current one."""
 
 
 class SchemaMismatch(SfxError, TypeError):
@@ -73,7 +75,7 @@ class CheckFailed(SfxError):
 
 
 class CommitConflict(SfxError):
-    """Somebody else's change came first; the partition is as they left it."""
+    """Another writer committed first; the partition keeps that change."""
 
 
 class StaleAttempt(CommitConflict):
@@ -85,7 +87,7 @@ class InconsistentBatch(SfxError):
 
     Args:
         message: As for every error.
-        problems: One sentence for each thing found wrong.
+        problems: One sentence for each problem.
         table: As for every error.
         partition: As for every error.
         batch_id: As for every error.
@@ -105,15 +107,15 @@ class InconsistentBatch(SfxError):
 
 
 class ForeignChange(SfxError):
-    """Something other than this package changed the metastore's pointer or the files."""
+    """Another engine changed the metastore's pointer or the files."""
 
 
 class WarehouseUnavailable(SfxError):
-    """Storage or metastore cannot be reached, read or written, or is not what it should be."""
+    """The object store or the metastore cannot be read or written, or is misconfigured."""
 
 
 def sentence(error: Exception) -> str:
-    """An error's message as a sentence that others can follow.
+    """Return an error's message as a full sentence.
 
     Example:
         >>> sentence(SfxError("the disk is full")), sentence(SfxError("Free space."))

@@ -1,10 +1,10 @@
 """The ledger of a partition: its changes in order, one numbered entry each, never altered.
 
 An entry is written with a conditional create at the number after the last one, so two writers
-cannot both take it. An entry of a commit of several partitions (``group``) takes effect when the
-commit's decision says so, and all of the commit's entries together; one that was decided against
-stays, without effect, and later entries name the one before it as their parent. Each entry carries
-what the next writer must know, so that nobody has to read far back.
+cannot both claim it. The entries of a commit of several partitions (``group``) take effect together
+when the commit's decision is written. Entries of a rejected commit stay without effect, and later
+entries name the one before them as their parent. Each entry carries what the next writer needs, so
+that earlier entries need not be read.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Number, Text, Time, check_time, decode, encode
 
 REMEMBERED_ATTEMPTS = 32
-"""How many task instances an entry remembers, so that an older attempt of one of them is refused."""
+"""How many task instances an entry remembers, so that older attempts of them are rejected."""
 
 
 class Operation(StrEnum):
-    """What a change was."""
+    """The kinds of changes."""
 
     PUBLISH = "publish"
     ROLLBACK = "rollback"
@@ -36,20 +36,20 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What somebody wants to do to a partition.
+    """A change of a partition that is to be committed.
 
     Args:
         partition: The partition's name.
-        operation: What.
-        batch_id: The batch to make current; None for no batch.
-        origin: The number of the entry that first made that batch current; 0 when this change is
-            the first.
-        rows: How many rows the batch has.
-        bytes: How many bytes the batch has.
+        operation: The kind of change.
+        batch_id: The batch to make current, or None for no batch.
+        origin: The number of the entry that first made that batch current, or 0 if this change
+            does.
+        rows: The number of rows of the batch.
+        bytes: The size of the batch in bytes.
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's
             own directory.
-        retired: Earlier batches that nobody may refer to any more.
-        despite_pins: Whether their files are deleted even where a hold holds them.
+        retired: Earlier batches that must not be referred to any more.
+        despite_pins: Whether their files are deleted even if a hold protects them.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -74,26 +74,26 @@ class LedgerEntry:
     Args:
         partition: The partition's name.
         sequence: The entry's number, from 1.
-        operation: What was done.
-        batch_id: The batch that is current since; None where the partition has no batch since.
-        previous: The batch that was current before; None where there was none.
-        at: When, in UTC; never before the entry before.
-        producer: Who.
-        reason: Why, in the words of whoever did it.
+        operation: The kind of change.
+        batch_id: The current batch since this change, or None for no batch.
+        previous: The current batch before this change, or None for no batch.
+        at: The time of the change in UTC; later than that of the previous entry.
+        producer: Who made the change.
+        reason: Why, in the words of its author.
         commit: The commit that the entry belongs to.
-        group: Whether that commit covers several partitions, so that its decision counts.
-        parent: The number of the entry in effect before this one; 0 for the first.
+        group: Whether that commit covers several partitions, and takes effect by its decision.
+        parent: The number of the entry in effect before this one, or 0 for the first.
         origin: The number of the entry that first made ``batch_id`` current.
-        previous_origin: The same for ``previous``; 0 where there was none.
-        newest: The greatest batch ID that the partition has had; the next one is greater.
-        attempts: The newest attempt of each task instance that changed the partition lately.
-        rows: How many rows ``batch_id`` has.
-        bytes: How many bytes ``batch_id`` has.
+        previous_origin: The same for ``previous``, or 0 for no batch.
+        newest: The greatest batch ID of the partition so far; the next one is greater.
+        attempts: The newest attempt of each task instance that changed the partition recently.
+        rows: The number of rows of ``batch_id``.
+        bytes: The size of ``batch_id`` in bytes.
         location: Where an adopted batch's files are, as a URI; empty when they are in the batch's
             own directory.
-        retired: Earlier batches that nobody may refer to any more, and whose files are deleted
+        retired: Earlier batches that must not be referred to any more; their files are deleted
             later.
-        despite_pins: Whether their files are deleted even where a hold holds them.
+        despite_pins: Whether their files are deleted even if a hold protects them.
 
     Example:
         >>> from datetime import UTC
@@ -129,11 +129,11 @@ class LedgerEntry:
 
     @property
     def moved(self) -> bool:
-        """Whether another batch is current since. Where others were retired, the same one is."""
+        """Whether this change made another batch current, which retiring batches does not."""
         return self.batch_id != self.previous
 
     def to_text(self) -> str:
-        """As JSON."""
+        """Encode the entry as JSON."""
         retired: dict[str, object] = {"retired": list(self.retired)} if self.retired else {}
         if self.despite_pins:
             retired["despite_pins"] = True
@@ -194,11 +194,11 @@ def _check(entry: LedgerEntry) -> None:
 
 
 def time_after(clock: datetime, latest: datetime | None) -> datetime:
-    """The time of a new entry: the clock's, unless that is behind the entry before.
+    """Return the time of a new entry: the clock's, unless the last entry is later.
 
     Args:
         clock: The clock, in UTC.
-        latest: The time of the last entry; None where there is none.
+        latest: The time of the last entry, or None for the first entry.
 
     Returns:
         The clock's time, or the microsecond after the last entry's.
@@ -224,19 +224,19 @@ def next_entry(
     latest: datetime | None = None,
     table: str = "",
 ) -> LedgerEntry:
-    """The entry that records a change after the one in effect.
+    """Return the entry that records a change after the entry in effect.
 
     Args:
-        head: The entry in effect; None for a partition without any.
-        change: What to do.
-        sequence: The number to take, after every entry that exists.
-        commit: The commit that it belongs to.
+        head: The entry in effect, or None for a partition without entries.
+        change: The change to record.
+        sequence: The new entry's number, after every entry that exists.
+        commit: The commit that the entry belongs to.
         group: Whether the commit covers several partitions.
         at: The clock, in UTC.
-        producer: Who.
-        reason: Why.
-        latest: The time of the last entry that exists; the new one's is later even when the clock
-            is behind.
+        producer: Who makes the change.
+        reason: Why, in the words of its author.
+        latest: The time of the last entry that exists, or None. The new entry's time is later even
+            if the clock is behind.
         table: The table as ``database.table``, for messages.
 
     Returns:
@@ -288,14 +288,13 @@ def _attempts(
         return known
     instance, mine = attempt
     newest = known.pop(instance, "")
-    # An ID and a number cannot be compared: whoever says more the second time is taken as the later
-    # one.
+    # An ID and a number have different lengths and cannot be compared: the later writer wins.
     if len(newest) == len(mine) and newest > mine:
         place = f"{table} {partition}".strip() or "the table"
         raise StaleAttempt(
             f"attempt {producer.try_number} ({mine}) of {instance} may not change {place}: a newer"
-            f" attempt ({newest}) already has. This process is a leftover of an earlier attempt;"
-            " end it, nothing was changed",
+            f" attempt ({newest}) already has. This process belongs to an earlier attempt; end it,"
+            " nothing was changed",
             table=table or None,
             partition=partition,
         )

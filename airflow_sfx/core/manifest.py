@@ -1,7 +1,7 @@
-"""The manifest of a batch: written last, once; a reader opens exactly the files that it names.
+"""Manifests: the files, columns and origin of a batch, written once, after its files.
 
-The text ends with the SHA-256 of all that comes before, so that an edited or truncated manifest is
-noticed without another object to compare with.
+The text ends with the SHA-256 of all that comes before, so that edits and truncation are detected
+without another object to compare with.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _CHECKSUM = ',"checksum":"'
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One file of a batch.
+    """A data file of a batch.
 
     Args:
         path: Its path below the batch's location, without ``..``.
         size: Its size in bytes.
-        rows: How many rows it holds.
-        sha256: The hexadecimal SHA-256 of its bytes; empty for an adopted file that was not read
-            whole.
-        etag: What the object store called this version of the object; empty where it has none.
+        rows: Its number of rows.
+        sha256: The hexadecimal SHA-256 of its bytes, or empty for an adopted file that was not
+            read completely.
+        etag: The object store's ETag of this version, or empty if it has none.
 
     Example:
         >>> DataFile("part-00000.parquet", 1024, 10, "ab" * 32, "").size
@@ -59,12 +59,12 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check before publishing found.
+    """The result of a check before publishing.
 
     Args:
         name: The check, for example ``rows_between(1, 500)``.
         passed: Whether the frame passed.
-        detail: What was found, for people.
+        detail: A description of the failure, or empty.
 
     Example:
         >>> CheckResult("not_null('carrier')", passed=True, detail="").passed
@@ -78,25 +78,25 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a batch consists of, where it comes from and what it replaced.
+    """The files, columns and origin of a batch.
 
     Args:
         ref: The table.
         partition: The partition's name, as in a pin.
         keys: The table's partition keys.
         batch_id: The batch.
-        location: Where the files are, as a URI, for an adopted batch; empty when they lie beside
+        location: The directory of an adopted batch's files as a URI, or empty if they lie beside
             the manifest.
         schema: The Arrow schema as text, as `airflow_sfx.frames.schema.codec` writes it.
         columns: The columns with their Hive types, without the partition keys.
         files: The files in row order.
         statistics: Counts and bounds by column.
-        created_at: When the batch was complete, in UTC.
-        producer: Who made it.
+        created_at: The time at which the batch was complete, in UTC.
+        producer: Who wrote it.
         inputs: The pins of the batches that it was made from.
-        replaced: The batch that was current when it was written; None for a partition's first.
+        replaced: The batch that was current when it was written, or None for the first one.
         staged: Whether it was written to be published later.
-        checks: What the checks before publishing found.
+        checks: The results of the checks before publishing.
 
     Example:
         >>> import tempfile, pandas as pd, airflow_sfx as sfx
@@ -125,16 +125,16 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """Rows of all files."""
+        """The number of rows of all files."""
         return sum(file.rows for file in self.files)
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files."""
+        """The size of all files in bytes."""
         return sum(file.size for file in self.files)
 
     def to_text(self) -> str:
-        """As JSON, ending with its own checksum."""
+        """Encode the manifest as JSON that ends with its checksum."""
         body = encode(
             {
                 "format_version": FORMAT_VERSION,
@@ -175,7 +175,7 @@ class Manifest:
 
     @classmethod
     def from_text(cls, text: str, where: str) -> Manifest:
-        """Read a manifest; members that this version does not know are left out.
+        """Decode a manifest; members that this version does not know are ignored.
 
         Args:
             text: The manifest's text.
@@ -192,8 +192,8 @@ class Manifest:
         body, mark, rest = text.rpartition(_CHECKSUM)
         if not mark or rest != f'{_digest(body)}"}}':
             raise InconsistentBatch(
-                f"{what} is not as it was written (its checksum does not fit): it was edited or"
-                " truncated; load another batch of the partition, or restore the object"
+                f"{what} does not match its checksum: it was edited or"
+                " truncated. Load another batch of the partition, or restore the object"
             )
         version = decode(text, _Format, what).format_version
         if version > FORMAT_VERSION:

@@ -1,4 +1,4 @@
-r"""Which partition: its key columns, its values as text, and its name in paths.
+r"""Partitions: their key columns, their values as text, and their names in paths.
 
 A value's text is percent-encoded for paths by Hive's rule (``FileUtils.escapePathName`` in Apache
 Hive 2.3: control characters and ``"#%'*/:=?\{[]^`` become ``%XX``), so that Hive's own unescaping
@@ -19,20 +19,20 @@ from airflow_sfx.core.table import identifier
 from airflow_sfx.core.validation import is_missing, listed
 
 MAX_ENCODED_BYTES = 255
-"""A path's component may have at most so many bytes on common file systems (ext4, XFS)."""
+"""The longest component of a path on common file systems (ext4, XFS), in bytes."""
 
 DEFAULT_KEY = "partition"
-"""The key's name where a table has one key and nobody named it."""
+"""The name of a table's only key if the caller does not name it."""
 
 _ESCAPED = frozenset("\"#%'*/:=?\\{[]^\x7f")
 _NEEDS_ESCAPE = re.compile("[" + re.escape("".join(sorted(_ESCAPED))) + "]")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-"""Values that keep every rule at a glance, as nearly all do."""
+"""Values that keep every rule, as nearly all do; only others need the full check."""
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 INTEGER_TYPES = frozenset(_INTEGERS)
-"""The types of keys that differ only in how great a number they hold."""
+"""The types of keys that differ only in their range."""
 _KEY_TYPES = ("string", "tinyint", "smallint", "int", "bigint", "date", "boolean", "timestamp")
 
 
@@ -64,7 +64,7 @@ class PartitionKey:
             )
 
     def check(self, value: str) -> None:
-        """Check that a value's text is how Hive writes a value of the key's type, so that it reads back the same.
+        """Check that a value's text is the one that Hive writes for the key's type.
 
         Args:
             value: The text.
@@ -85,10 +85,10 @@ class PartitionKey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """A partition, by its values in the order of the table's keys. No values: a table without partitions.
+    """The values of a partition's keys, in their order; none for an unpartitioned table.
 
     Args:
-        values: One text a key.
+        values: One text per key.
 
     Raises:
         InvalidName: A value breaks a rule of `partition_value`.
@@ -110,10 +110,10 @@ class Partition:
 
 
 def partition_value(value: object) -> str:
-    """Write a partition value as Hive writes it.
+    """Return the text that Hive writes for a partition value.
 
     Args:
-        value: Text (kept as it is, also ``None`` or ``nan`` as text), an integer, a boolean, a
+        value: Text (unchanged, also the texts ``None`` and ``nan``), an integer, a boolean, a
             date, a naive datetime, or an Arrow scalar of these.
 
     Returns:
@@ -157,7 +157,7 @@ def escape(value: str) -> str:
         value: The value's text.
 
     Returns:
-        The encoded text; `unescape` gives the value back.
+        The encoded text; `unescape` decodes it.
 
     Example:
         >>> escape("a/b=c"), escape("_x")
@@ -168,7 +168,7 @@ def escape(value: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Give back the partition value that `escape`, or Hive, encoded.
+    """Decode a partition value that `escape` or Hive encoded.
 
     Args:
         text: A component of a path.
@@ -186,14 +186,14 @@ def unescape(text: str) -> str:
 def partition_keys(
     given: Sequence[str] | Mapping[str, str] | None, values: int
 ) -> tuple[PartitionKey, ...]:
-    """The keys of a new table.
+    """Return the keys of a new table.
 
     Args:
-        given: Names, or names with Hive types; None where nobody named them.
-        values: How many partition values the caller passes.
+        given: Names, or names with Hive types, or None for the default name.
+        values: The number of partition values that the caller passes.
 
     Returns:
-        The keys; one unnamed key is called ``partition``.
+        The keys; a single unnamed key is called ``partition``.
 
     Raises:
         InvalidName: The number of names and values differs, or several keys are unnamed, or a name
@@ -231,7 +231,7 @@ def partition_keys(
 
 
 def partition_list(given: Iterable[object], argument: str = "partitions") -> tuple[object, ...]:
-    """The partitions that a call names, one by one, whatever holds them in an order.
+    """Return the partitions that a call names, from any ordered collection.
 
     Args:
         given: The argument.
@@ -241,7 +241,7 @@ def partition_list(given: Iterable[object], argument: str = "partitions") -> tup
         Its items.
 
     Raises:
-        InvalidName: It is one value, or has no order.
+        InvalidName: It is a single value or a set.
 
     Example:
         >>> partition_list(("20161031", "20161101"))
@@ -255,14 +255,14 @@ def partition_list(given: Iterable[object], argument: str = "partitions") -> tup
 def partitions_of(
     given: Iterable[object], keys: int, *, table: str, argument: str = "partitions"
 ) -> tuple[Partition, ...]:
-    """Read the ``partitions=`` of a call.
+    """Return the partitions that the ``partitions=`` of a call names.
 
-    A table with one key takes one value a partition. A table with several takes one partition as a
-    flat list of its values, or several as a list of such lists.
+    For a table with one key, each item is one partition's value. For a table with several, pass one
+    partition as a flat list of its values, or several as a list of such lists.
 
     Args:
-        given: The argument; a column of a frame or an array of values will do.
-        keys: How many partition keys the table has.
+        given: The argument: a list, a column of a frame or an array of values.
+        keys: The number of partition keys of the table.
         table: The table's name, for messages.
         argument: The argument's name, for messages.
 
@@ -296,7 +296,7 @@ def partitions_of(
         if len(row) != keys:
             raise InvalidName(
                 f"{table} has {keys} partition key{'' if keys == 1 else 's'} and {row!r} has"
-                f" {len(row)} value{'' if len(row) == 1 else 's'}: pass one value a key"
+                f" {len(row)} value{'' if len(row) == 1 else 's'}: pass one value per key"
             )
     return tuple(
         dict.fromkeys(Partition(tuple(partition_value(value) for value in row)) for row in rows)

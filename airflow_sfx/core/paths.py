@@ -1,12 +1,11 @@
-"""Where things are: the paths of a table's batches, manifests, ledger and commits below its location.
+"""The paths of a table's batches, manifests, ledger and commits below its location.
 
 ::
 
-    sales.db/sold_items/20161031/20161102234252/part-00000.parquet   data
-                                            …/20161102234252/_manifest.json   written last
-    sales.db/sold_items/_sfx/ledger/20161031/000000000002.json       the partition's second change
-    sales.db/sold_items/_sfx/commits/2016-11-02/234252.123456-9f….json   what one call set out to
-    change
+    sales.db/sold_items/20161031/20161102234252/part-00000.parquet       data
+    sales.db/sold_items/20161031/20161102234252/_manifest.json           manifest, written last
+    sales.db/sold_items/_sfx/ledger/20161031/000000000002.json           second change
+    sales.db/sold_items/_sfx/commits/2016-11-02/234252.123456-9f….json   record of a commit
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import storable_text
 
 PartitionStyle = Literal["value", "hive"]
-"""How a partition's directory is named: ``20161031``, or Hive's ``date=20161031``."""
+"""The names of partitions' directories: ``20161031``, or Hive's ``date=20161031``."""
 
 MANIFEST = "_manifest.json"
 CLAIM = "_claim.json"
 _OWN = "_sfx"
 EMPTY = f"{_OWN}/empty"
-"""The directory without files of a table."""
+"""A table's directory without files, below the table's directory."""
 _WHOLE_TABLE = "_table"
 _LONGEST_STEP = 200
 
@@ -42,7 +41,7 @@ class TableLayout:
     Args:
         root: The table's directory, such as ``sales.db/sold_items``.
         keys: The names of the partition keys.
-        style: How a partition's directory is named.
+        style: The names of partitions' directories.
 
     Example:
         >>> layout = TableLayout("sales.db/sold_items", ("date",))
@@ -58,11 +57,11 @@ class TableLayout:
 
     @staticmethod
     def default_root(ref: TableRef) -> str:
-        """Where a warehouse keeps a table: ``sales.db/sold_items``."""
+        """Return the default directory of a table: ``sales.db/sold_items``."""
         return f"{ref.database}.db/{ref.table}"
 
     def name(self, partition: Partition) -> str:
-        """The partition's name: its directory below the table's, empty for a table without partitions."""
+        """Return a partition's directory below the table's, or empty text if it has no keys."""
         if self.style == "hive":
             return "/".join(
                 f"{key}={escape(value)}"
@@ -71,10 +70,10 @@ class TableLayout:
         return str(partition)
 
     def partition(self, name: str) -> Partition:
-        """The partition that a name, from outside or from a listing, stands for.
+        """Return the partition of a name.
 
         Args:
-            name: As `name` writes it.
+            name: The name, as `name` returns it.
 
         Returns:
             The partition.
@@ -95,7 +94,7 @@ class TableLayout:
         return partition
 
     def is_partition(self, name: str) -> bool:
-        """Whether a directory's name is that of a partition of this table."""
+        """Return whether a directory's name is that of a partition of this table."""
         try:
             self.partition(name)
         except InvalidName:
@@ -103,10 +102,9 @@ class TableLayout:
         return True
 
     def keeps(self, path: str) -> bool:
-        """Whether an object at a path is of this package: of the history, or below the directory of a batch.
+        """Return whether an object belongs to the history or to a batch.
 
-        The table's directory may be that of another program, whose table was adopted and which
-        still writes there.
+        The directory of an adopted table may also hold objects of the program that made it.
 
         Example:
             >>> layout = TableLayout("t", ("date",))
@@ -124,15 +122,15 @@ class TableLayout:
         )
 
     def partition_dir(self, name: str) -> str:
-        """The directory that holds a partition's batches."""
+        """Return the directory of a partition's batches."""
         return f"{self.root}/{name}" if name else self.root
 
     def batch_dir(self, name: str, batch_id: str) -> str:
-        """The directory of one batch of a partition."""
+        """Return the directory of a batch of a partition."""
         return f"{self.partition_dir(name)}/{check_batch_id(batch_id)}"
 
     def manifest(self, name: str, batch_id: str) -> str:
-        """The manifest of one batch of a partition."""
+        """Return the path of the manifest of a batch."""
         return f"{self.batch_dir(name, batch_id)}/{MANIFEST}"
 
     @property
@@ -141,11 +139,11 @@ class TableLayout:
         return f"{self.root}/_sfx/ledger"
 
     def ledger_dir(self, name: str) -> str:
-        """The directory of a partition's ledger entries."""
+        """Return the directory of a partition's ledger entries."""
         return f"{self.ledgers}/{name or _WHOLE_TABLE}"
 
     def name_of_ledger(self, path: str) -> str:
-        """The name of the partition whose ledger has an entry at a path.
+        """Return the name of the partition whose ledger has an entry at a path.
 
         Example:
             >>> layout = TableLayout("t", ("year", "area"))
@@ -156,7 +154,7 @@ class TableLayout:
         return "" if name == _WHOLE_TABLE else name
 
     def entry(self, name: str, sequence: int) -> str:
-        """One entry of a partition's ledger, numbered from 1."""
+        """Return the path of an entry of a partition's ledger, numbered from 1."""
         return f"{self.ledger_dir(name)}/{sequence:012d}.json"
 
     @property
@@ -165,20 +163,20 @@ class TableLayout:
         return f"{self.root}/_sfx/commits"
 
     def commit(self, commit_id: str) -> str:
-        """The record of one commit, as `new_commit_id` names it."""
+        """Return the path of the record of a commit."""
         return f"{self.commits}/{commit_id}.json"
 
     def decision(self, commit_id: str) -> str:
-        """Whether a commit of several partitions took effect."""
+        """Return the path of the decision of a commit of several partitions."""
         return f"{self.commits}/{commit_id}.decision.json"
 
     def entries(self, commit_id: str) -> str:
-        """All ledger entries of a commit of many partitions, in one object."""
+        """Return the path of the object with all entries of a commit of many partitions."""
         return f"{self.commits}/{commit_id}.entries.gz"
 
     @property
     def staged(self) -> str:
-        """The directory of the notes of what is staged."""
+        """The directory of the pins of staged batches."""
         return f"{self.root}/_sfx/staged"
 
     @property
@@ -188,32 +186,32 @@ class TableLayout:
 
     @property
     def retired(self) -> str:
-        """The directory above the notes of what is retired."""
+        """The directory above all tombstones of the table."""
         return f"{self.root}/_sfx/retired"
 
     def replaced(self, name: str, batch_id: str) -> str:
-        """Which erasure was the first to replace a batch of a partition."""
+        """Return the path that names the first erasure that replaced a batch."""
         return f"{self.root}/_sfx/replaced/{name or _WHOLE_TABLE}/{check_batch_id(batch_id)}.json"
 
     @property
     def consumed(self) -> str:
-        """The directory above the notes of which changes consumers have taken."""
+        """The directory above the offsets of consumers."""
         return f"{self.root}/_sfx/consumed"
 
-    def durable_pin(self, name: str, number: int) -> str:
-        """One hold of a name, numbered from 1."""
+    def hold(self, name: str, number: int) -> str:
+        """Return the path of a version of a hold, numbered from 1."""
         return f"{self.pins}/{path_step(name)}/{number:06d}.json"
 
     def empty_dir(self) -> str:
-        """A directory that holds no files: where a partition without a current batch points."""
+        """Return the directory without files, for partitions without a current batch."""
         return f"{self.root}/{EMPTY}"
 
 
 def path_step(text: str) -> str:
-    """Any text as one step of a path: two texts never give the same.
+    """Encode any text as one step of a path; different texts have different steps.
 
     Raises:
-        InvalidName: It is no text, or has half a surrogate pair.
+        InvalidName: It is not text, or has half a surrogate pair.
 
     Example:
         >>> path_step("etl/daily"), path_step("..")
@@ -227,11 +225,11 @@ def path_step(text: str) -> str:
 
 
 def new_commit_id(moment: datetime, nonce: str) -> str:
-    """Name a commit so that commits of a day lie together and sort by time.
+    """Return a name for a commit, so that commits of a day lie together and sort by time.
 
     Args:
-        moment: When the commit began, with a time zone.
-        nonce: Hexadecimal digits that no other commit has.
+        moment: The time at which the commit began, with a time zone.
+        nonce: Hexadecimal digits that are unique to the commit.
 
     Returns:
         The name, with one slash.

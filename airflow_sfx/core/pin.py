@@ -1,4 +1,4 @@
-"""A pin: exactly which batches of a table's partitions, as a small value that travels."""
+"""Pins: exactly one batch of each of some partitions of a table, as a small value."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ VERSION = 1
 
 
 _NO_ENTRIES = (
-    "is no entry of a pin: pass a tuple of pairs of a partition's name and a batch ID, or use"
+    "is not an entry of a pin: pass a tuple of pairs of a partition's name and a batch ID, or use"
     " BatchPin.of(…)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPin:
-    """Exactly one batch of each of some partitions of one table; of none, where a frame without rows was to be divided.
+    """Exactly one batch of each of some partitions of one table.
 
-    Frozen, hashable and small; it crosses XCom, and text by `to_json` and `from_json`. What it
-    names never changes: loading a pin gives the same rows for ever.
+    A pin is frozen, hashable and small; it crosses XCom, and becomes text by `to_json` and
+    `from_json`. Batches never change, so loading a pin always returns the same rows. A frame
+    without rows that was to be divided into partitions has a pin without batches.
 
     Args:
         database: The database's name.
         table: The table's name.
         location: The table's directory as a URI without secrets; each batch's manifest is at
             ``location/PARTITION/BATCH_ID/_manifest.json``.
-        entries: The partitions' names with their batch IDs, sorted by name. `of` makes it from a
+        entries: The partitions' names with their batch IDs, sorted by name; `of` accepts a
             mapping.
 
     Raises:
@@ -53,7 +54,7 @@ class BatchPin:
         TableRef(self.database, self.table)
         if not isinstance(self.location, str):
             raise InvalidName(
-                f"the location {self.location!r:.80} of a pin is no text: pass the table's"
+                f"the location {self.location!r:.80} of a pin is not text: pass the table's"
                 " directory as a URI"
             )
         if not isinstance(self.entries, tuple):
@@ -70,7 +71,7 @@ class BatchPin:
 
     @classmethod
     def of(cls, ref: TableRef, location: str, batches: Mapping[str, str]) -> BatchPin:
-        """Make a pin.
+        """Create a pin.
 
         Args:
             ref: The table.
@@ -89,17 +90,16 @@ class BatchPin:
             'sales.items 20161031@20161101002256'
         """
         if not isinstance(ref, TableRef):
-            raise InvalidName(f"{ref!r:.80} is no TableRef: pass sfx.TableRef(database, table)")
+            raise InvalidName(f"{ref!r:.80} is not a TableRef: pass sfx.TableRef(database, table)")
         if not isinstance(batches, Mapping):
             raise InvalidName(
-                f"batches={batches!r:.80} does not say a batch ID for each partition: pass a"
-                " dictionary"
+                f"batches={batches!r:.80} does not map partitions to batch IDs: pass a dictionary"
             )
         try:
             entries = tuple(sorted(batches.items()))
         except TypeError as error:
             raise InvalidName(
-                f"{batches!r:.80} names partitions by what is no text: pass their names"
+                f"{batches!r:.80} has partitions that are not text: pass their names"
             ) from error
         return cls(ref.database, ref.table, location, entries)
 
@@ -110,12 +110,12 @@ class BatchPin:
 
     @property
     def batches(self) -> dict[str, str]:
-        """The batch ID of each partition, by the partition's name."""
+        """The batch IDs by partition name."""
         return dict(self.entries)
 
     @property
     def batch_id(self) -> str:
-        """The batch ID, where all partitions of the pin have the same.
+        """The batch ID that all partitions of the pin share.
 
         Raises:
             InvalidName: They have different ones; use `batches`.
@@ -129,7 +129,7 @@ class BatchPin:
         return found[0]
 
     def to_json(self) -> str:
-        """As one line of JSON; `from_json` reads it.
+        """Encode the pin as one line of JSON.
 
         Returns:
             The text.
@@ -150,16 +150,16 @@ class BatchPin:
 
     @classmethod
     def from_json(cls, text: str) -> BatchPin:
-        """Read a pin, which may come from outside: every name is checked.
+        """Decode a pin of any origin, and check every name in it.
 
         Args:
-            text: What `to_json` wrote.
+            text: The text that `to_json` returned.
 
         Returns:
             The pin.
 
         Raises:
-            InvalidName: It is not the JSON of a pin, or of a later version's, or a name in it
+            InvalidName: It is not the JSON of a pin or is of a later version, or a name in it
                 breaks its rule.
 
         Example:

@@ -1,4 +1,4 @@
-"""Who made a batch: the task instance, the user, the host and the package versions."""
+"""Producers: the task instance, user, host and package versions behind a change."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from airflow_sfx.core.validation import storable_text
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Who made a change. Every part is optional; a notebook has a user and a host, a task has all.
+    """The author of a change. Every part is optional: notebooks have a user and a host, tasks all.
 
     Args:
         dag_id: The DAG.
         run_id: The DAG run.
         task_id: The task.
-        map_index: The index of a mapped task instance; -1 where the task is not mapped.
+        map_index: The index of a mapped task instance, or -1 for a task that is not mapped.
         try_number: The attempt, from 1.
         attempt_id: The attempt's own ID (Airflow's task instance ID, a UUIDv7, which sorts by
             time).
-        logical_date: The run's logical date, ISO 8601 in UTC; absent for partitioned and
+        logical_date: The run's logical date, ISO 8601 in UTC, or None for partitioned and
             asset-triggered runs.
-        partition_key: The run's partition key, where it has one.
+        partition_key: The run's partition key, or None.
         run_type: ``scheduled``, ``manual``, ``backfill`` or ``asset_triggered``.
-        backfill_id: The backfill that the run is of: its number in Airflow, or the name that it
-            gave itself.
-        reprocess: What that backfill does to runs that are there: ``none``, ``failed`` or
+        backfill_id: The run's backfill: its number in Airflow, or the name in the run's
+            configuration.
+        reprocess: Which existing runs the backfill repeats: ``none``, ``failed`` or
             ``completed``.
         dag_version: The DAG version's ID.
         user: The operating system's user, or the person who asked for a rollback.
@@ -59,10 +59,10 @@ class Producer:
 
     @property
     def attempt(self) -> tuple[str, str] | None:
-        """The task instance's name, and a text that is greater for a later attempt; None outside a task.
+        """The task instance's name and a text that sorts by attempt, or None outside a task.
 
-        Airflow counts tries from 1 again when a run is deleted and made anew under the same ID, so
-        the attempt's own ID goes before its number.
+        Airflow counts tries from 1 again when a run is deleted and created again under the same
+        ID, so the attempt's own ID is used before its number.
         """
         if self.dag_id is None or self.run_id is None or self.task_id is None:
             return None
@@ -74,13 +74,13 @@ class Producer:
         )
 
     def retries(self, other: Producer) -> bool:
-        """Whether this is a later attempt of the task instance that another is an earlier attempt of.
+        """Return whether this is a later attempt of the other producer's task instance.
 
         Args:
-            other: Who made a change.
+            other: The producer of an earlier change.
 
         Returns:
-            Whether it is; never outside a task.
+            Whether it is; always False outside a task.
 
         Example:
             >>> first, second = (Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=n) for n in (1, 2))
@@ -94,7 +94,7 @@ class Producer:
         return len(theirs[1]) == len(mine[1]) and theirs[1] < mine[1]
 
     def check(self) -> None:
-        """Check that the history can keep every part.
+        """Check that every part can be stored.
 
         Raises:
             InvalidName: One is of another type.
@@ -112,13 +112,15 @@ class Producer:
                     f"{name}={number!r:.80} is {type(number).__name__}, not a whole number"
                 )
         if not isinstance(self.packages, Mapping):
-            raise InvalidName(f"packages={self.packages!r:.80} is no mapping of names to versions")
+            raise InvalidName(
+                f"packages={self.packages!r:.80} is not a mapping of names to versions"
+            )
         for name, version in self.packages.items():
             storable_text(name, "a name in packages=")
             storable_text(version, f"packages=, of {name}: ")
 
     def to_json(self) -> dict[str, object]:
-        """As a JSON object, without what is absent.
+        """Return the members of the JSON object, without those that are absent.
 
         Returns:
             The object.

@@ -1,4 +1,4 @@
-"""The columns of a table, as the metastore names them, and what a Hive type does not say of them."""
+"""Columns of a table with their Hive types, kinds, time marks and statistics."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.serde import Count, Record, compact, decode
 
 Evolve: TypeAlias = Literal["none", "safe", "any"]
-"""What a store may do to a table's columns: nothing; add and widen; anything."""
+"""Which changes of columns a store may make: none; adding and widening; any."""
 
 
 OPEN = "open"
-"""What a part of a column is called that has had no value yet, so that its type is still open."""
+"""The kind of a part of a column that has had no value yet, so that its type is open."""
 
 
 Unit: TypeAlias = Literal["", "us", "ns"]
@@ -25,14 +25,13 @@ _MICROSECONDS, _NANOSECONDS = "microseconds", "nanoseconds"
 
 @dataclass(frozen=True, slots=True)
 class TimeMarks:
-    """What the values of a column say about its times, beyond their type.
+    """What is known of a column's times beyond their type.
 
     Args:
-        unit: The unit of durations and times of day in files, ``us`` or ``ns``; empty where there
-            are none, or where files have the unit of the frame, as those of earlier versions and
-            adopted ones.
+        unit: The unit of durations and times of day in files, ``us`` or ``ns``. It is empty if
+            there are none, or if files have the frame's unit, as adopted files do.
         finer: Whether a timestamp is finer than a microsecond.
-        beyond: Whether a timestamp is outside of the years that nanoseconds reach, 1677 to 2262.
+        beyond: Whether a timestamp is outside of the range of nanoseconds, 1677 to 2262.
 
     Example:
         >>> TimeMarks("us") | TimeMarks("ns", finer=True)
@@ -44,22 +43,22 @@ class TimeMarks:
     beyond: bool = False
 
     def __or__(self, other: TimeMarks) -> TimeMarks:
-        """The marks of both columns' values together."""
+        """Merge the marks of two columns."""
         unit = max(self.unit, other.unit, key=_UNITS.index)
         return TimeMarks(unit, self.finer or other.finer, self.beyond or other.beyond)
 
     def to_json(self) -> dict[str, object]:
-        """As a JSON object, without what is absent."""
+        """Return the members of the JSON object, without those that are absent."""
         found: dict[str, object] = {"unit": self.unit, "finer": self.finer, "beyond": self.beyond}
         return {name: value for name, value in found.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnKind:
-    """The logical type of a column, where its Hive type does not say it; nothing of an ordinary column.
+    """The logical type of a column that its Hive type does not express; empty for most columns.
 
     Args:
-        parts: What the column's parts are, by path: the column itself is ``""``, a list's items are
+        parts: The kinds of the column's parts by path: the column itself is ``""``, a list's items are
             ``[]``, a map's keys ``{key}`` and values ``{value}``, a struct's field ``.name``.
         marks: What is known of its times.
 
@@ -72,7 +71,7 @@ class ColumnKind:
     marks: TimeMarks = field(default_factory=TimeMarks)
 
     def __bool__(self) -> bool:
-        """Whether there is anything to say."""
+        """Return whether the kind is not empty."""
         return bool(self.parts) or self.marks != TimeMarks()
 
     @property
@@ -82,27 +81,27 @@ class ColumnKind:
 
     @property
     def description(self) -> str:
-        """For people; empty where there is nothing to say."""
-        told = [f"{path.removeprefix('.')}: {what}" if path else what for path, what in self.parts]
+        """A description for people, or empty text."""
+        shown = [f"{path.removeprefix('.')}: {what}" if path else what for path, what in self.parts]
         if self.marks.unit:
-            told[-1:] = [
+            shown[-1:] = [
                 f"{one} in {_NANOSECONDS if self.marks.unit == 'ns' else _MICROSECONDS}"
-                for one in told[-1:]
+                for one in shown[-1:]
             ]
-        return "; ".join(told)
+        return "; ".join(shown)
 
     def merged(self, other: ColumnKind, where: str) -> TimeMarks:
-        """The marks of a column that holds the values of both.
+        """Return the marks of a column that holds the values of both.
 
         Args:
             other: The kind of the values that are added.
-            where: Which column of which table, for messages.
+            where: The column and its table, for messages.
 
         Returns:
             The marks. Durations keep the unit that the column has.
 
         Raises:
-            SchemaMismatch: Nothing holds both.
+            SchemaMismatch: No type holds both.
         """
         mine, theirs = self.marks, other.marks
         if mine.unit == "us" and theirs.unit == "ns":
@@ -121,15 +120,15 @@ class ColumnKind:
         return replace(both, unit=mine.unit or theirs.unit)
 
     def to_text(self) -> str:
-        """As JSON."""
+        """Encode the kind as JSON."""
         return compact({"parts": dict(self.parts), **self.marks.to_json()})
 
     @classmethod
     def from_text(cls, text: str) -> ColumnKind:
-        """Read what `to_text` wrote.
+        """Decode the text that `to_text` returned.
 
         Raises:
-            InconsistentBatch: It is no such text.
+            InconsistentBatch: The text was changed.
 
         Example:
             >>> kind = ColumnKind((("", "period[M]"),))
@@ -157,7 +156,7 @@ class Column:
     Args:
         name: The column's name as the frame wrote it; Hive compares names without regard to case.
         type: The Hive type, for example ``bigint`` or ``array<string>``.
-        kind: What the Hive type does not say.
+        kind: What the Hive type does not express.
 
     Example:
         >>> Column("price", "double").type
@@ -170,7 +169,7 @@ class Column:
 
     @property
     def plain(self) -> Column:
-        """The column as engines know it."""
+        """The column without its kind, as engines see it."""
         return replace(self, kind=ColumnKind())
 
 
@@ -181,7 +180,7 @@ def _remedy(finer: bool) -> str:
 
 
 Bound = bool | int | float | str
-"""A smallest or greatest value: numbers as numbers, everything else as text (dates and times in ISO 8601)."""
+"""A bound: numbers as numbers, all else as text, dates and times in ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +188,8 @@ class ColumnStatistics:
     """The statistics of one column of a file or a batch.
 
     Args:
-        null_count: How many values are null.
-        minimum: The smallest value; None where all are null or it is not known. Long text is cut
+        null_count: The number of nulls.
+        minimum: The smallest value, or None if all are null or it is not known. Long text is cut
             and marked with ``…``.
         maximum: The greatest value, likewise.
 
@@ -204,7 +203,7 @@ class ColumnStatistics:
     maximum: Bound | None = None
 
     def to_json(self) -> dict[str, object]:
-        """As a JSON object, without what is absent."""
+        """Return the members of the JSON object, without those that are absent."""
         data: dict[str, object] = {"nulls": self.null_count}
         if self.minimum is not None:
             data["min"] = self.minimum
@@ -214,7 +213,7 @@ class ColumnStatistics:
 
     @classmethod
     def of(cls, record: StatisticsRecord) -> ColumnStatistics:
-        """Make them of a decoded record.
+        """Create statistics from a decoded record.
 
         Example:
             >>> ColumnStatistics.of(StatisticsRecord(1, 2, 30))

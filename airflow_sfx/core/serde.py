@@ -116,7 +116,7 @@ _decoder: Callable[[Any], Any] = cache(msgspec.json.Decoder)
 
 @contextmanager
 def decoding(what: str) -> Iterator[None]:
-    """Raise what goes wrong while a record is decoded as damage of the record.
+    """Raise errors of a block that decodes a record as damage of that record.
 
     Args:
         what: What the record is, with its path, for messages.

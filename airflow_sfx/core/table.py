@@ -1,4 +1,4 @@
-"""Which table: a database and a table name, validated."""
+"""References to tables: a validated database name and table name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableRef:
-    """A table of the metastore.
+    """A reference to a table of the metastore.
 
     Names have 1 to 128 letters, digits and underscores, begin with a letter or a digit, and are
-    kept in lower case, as Hive keeps them. Hyphens are for what a catalog has already, as Glue may:
-    nothing new is called so.
+    kept in lower case, as Hive keeps them. Names with hyphens are accepted for tables that a
+    catalog such as Glue already has, not for new ones.
 
     Args:
         database: The database's name.
@@ -42,7 +42,7 @@ class TableRef:
 
     @classmethod
     def parse(cls, text: str) -> TableRef:
-        """Read ``database.table``.
+        """Parse ``database.table``.
 
         Args:
             text: The two names with one dot between them.
@@ -58,24 +58,26 @@ class TableRef:
             'sold_items'
         """
         if not isinstance(text, str):
-            raise InvalidName(
-                f"{text!r:.80} does not name a table; write it as text, DATABASE.TABLE, as in"
-                " 'sales.sold_items'"
-            )
+            raise _not_a_table(text)
         return _parsed(text)
 
     def __str__(self) -> str:
         return f"{self.database}.{self.table}"
 
 
-@lru_cache(maxsize=1024)  # a DAG file says the same names again and again
+@lru_cache(maxsize=1024)  # DAG files repeat the same names
 def _parsed(text: str) -> TableRef:
     database, dot, table = text.partition(".")
     if not dot:
-        raise InvalidName(
-            f"{text!r} does not name a table; write it as DATABASE.TABLE, as in sales.sold_items"
-        )
+        raise _not_a_table(text)
     return TableRef(database, table)
+
+
+def _not_a_table(text: object) -> InvalidName:
+    return InvalidName(
+        f"{text!r:.80} does not name a table; write it as text, DATABASE.TABLE, as in"
+        " 'sales.sold_items'"
+    )
 
 
 def identifier(name: object, what: str) -> str:
@@ -100,7 +102,7 @@ def identifier(name: object, what: str) -> str:
 
 
 def refuse_hyphen(name: str, what: str) -> None:
-    """Refuse a name that Hive's engines do not take without quotes, for something that is about to be made.
+    """Raise an error for the name of a new table or key that has a hyphen.
 
     Args:
         name: The name.
@@ -114,6 +116,6 @@ def refuse_hyphen(name: str, what: str) -> None:
     """
     if "-" in name:
         raise InvalidName(
-            f"{name!r} cannot be the name of a new {what}: Hive takes ASCII letters, digits and"
-            " underscores; hyphens are for what the catalog has already"
+            f"{name!r} cannot be the name of a new {what}: Hive accepts ASCII letters, digits and"
+            " underscores; hyphens are accepted only for tables that the catalog already has"
         )

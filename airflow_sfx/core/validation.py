@@ -1,4 +1,4 @@
-"""Arguments that are lists, times, numbers, switches or missing: what people pass instead of one, and what to tell them."""
+"""Checks of arguments: lists, times, numbers, switches, names and missing values."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LONGEST = timedelta(days=365_000)
 
 
 def listed(given: Iterable[T], argument: str) -> tuple[T, ...]:
-    """What was passed as a list, where it is not the one thing that the list should have held.
+    """Return the items of an argument that must be a list.
 
     Args:
-        given: The argument; a column of a frame or an array of values will do.
+        given: The argument: a list, a column of a frame, an array, or another iterable.
         argument: Its name, for the message.
 
     Returns:
-        What it holds.
+        The items.
 
     Raises:
-        InvalidName: It is one text, or holds nothing in an order.
+        InvalidName: It is a single value or a mapping.
 
     Example:
         >>> listed(["day"], "partition_by")
@@ -38,22 +38,19 @@ def listed(given: Iterable[T], argument: str) -> tuple[T, ...]:
     one = isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable)
     if one or getattr(given, "ndim", 1) == 0:  # NumPy's single values say that they can be iterated
         example = f"[{given!r}]" if isinstance(given, str | bytes | int) else "[…]"
-        raise InvalidName(
-            f"{argument}={given!r:.120} is not a list: pass a list, as in {argument}={example}"
-        )
+        raise _invalid(argument, given, "is not a list", f"pass a list, as in {argument}={example}")
     return tuple(given)
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value is one that a library writes where there is none. No library is imported to find out.
+    """Return whether a value stands for a missing one, without importing any library.
 
     Args:
-        value: Anything: ``None``, a NaN of any width or of `decimal`, pandas' ``NaT`` and ``NA``,
-            NumPy's ``NaT`` and masked value, a null of Arrow. Text is never missing, whatever it
-            says.
+        value: Any value. Missing are ``None``, a NaN of any width or of `decimal`, pandas' ``NaT``
+            and ``NA``, NumPy's ``NaT`` and masked value, and Arrow's null; text never is.
 
     Returns:
-        Whether it is.
+        Whether it is missing.
 
     Example:
         >>> [is_missing(value) for value in (None, float("nan"), "None", 0, "")]
@@ -75,17 +72,17 @@ def is_missing(value: object) -> bool:
 
 
 def zoned(moment: datetime, argument: str) -> datetime:
-    """A time that was passed, where it is one and says in which time zone.
+    """Return a time in UTC.
 
     Args:
-        moment: The argument.
+        moment: The argument, with a time zone.
         argument: Its name, for the message.
 
     Returns:
-        The time in UTC; the first or the last one of the calendar where that is before or after it.
+        The time in UTC, or the calendar's first or last time if UTC is outside of the calendar.
 
     Raises:
-        InvalidName: It is no time, or has no time zone.
+        InvalidName: It is not a time, or has no time zone.
 
     Example:
         >>> zoned(datetime(2016, 11, 1), "as_of")
@@ -94,16 +91,12 @@ def zoned(moment: datetime, argument: str) -> datetime:
         airflow_sfx.core.errors.InvalidName: as_of=datetime.datetime(2016, 11, 1, 0, 0) has no time zone: pass one, such as \
 datetime(2016, 11, 1, tzinfo=UTC)
     """
-    if not isinstance(moment, datetime) or moment != moment:  # noqa: PLR0124  pandas' missing time is a datetime
-        raise InvalidName(
-            f"{argument}={moment!r:.80} is not a time: pass one, such as datetime(2016, 11, 1,"
-            " tzinfo=UTC)"
-        )
+    remedy = "pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
+    # pandas' missing time is a datetime, and differs from itself.
+    if not isinstance(moment, datetime) or moment != moment:  # noqa: PLR0124
+        raise _invalid(argument, moment, "is not a time", remedy)
     if moment.utcoffset() is None:
-        raise InvalidName(
-            f"{argument}={moment!r} has no time zone: pass one, such as datetime(2016, 11, 1,"
-            " tzinfo=UTC)"
-        )
+        raise _invalid(argument, moment, "has no time zone", remedy)
     try:
         return moment.astimezone(UTC)
     except (
@@ -113,16 +106,17 @@ datetime(2016, 11, 1, tzinfo=UTC)
 
 
 def switches(**given: bool) -> None:
-    """Refuse switches that are neither True nor False: what Python takes for one of them may be the wrong one.
+    """Raise an error unless all switches are True or False.
 
-    ``publish="no"`` would publish, and ``dry_run=None``, as of a setting that nobody made, would
-    delete. NumPy's truth values are refused, too.
+    Python's own truth of other values may be the opposite of what was meant: ``publish="no"`` would
+    publish, and ``dry_run=None`` of a missing setting would delete. NumPy's booleans are rejected,
+    too.
 
     Args:
         given: The arguments, by name.
 
     Raises:
-        InvalidName: One is no bool.
+        InvalidName: One is not a bool.
 
     Example:
         >>> switches(publish=True, force=False)
@@ -133,14 +127,12 @@ def switches(**given: bool) -> None:
     """
     for argument, value in given.items():
         if not isinstance(value, bool):
-            raise InvalidName(
-                f"{argument}={value!r:.80} is neither True nor False: pass one of them, as in"
-                f" {argument}=True"
-            )
+            remedy = f"pass one of them, as in {argument}=True"
+            raise _invalid(argument, value, "is neither True nor False", remedy)
 
 
 def named(text: str, argument: str) -> str:
-    """A name that was passed, where it is one.
+    """Check that an argument is a name.
 
     Args:
         text: The argument.
@@ -150,19 +142,17 @@ def named(text: str, argument: str) -> str:
         The name.
 
     Raises:
-        InvalidName: It is not text, holds nothing, or has half a surrogate pair.
+        InvalidName: It is not text, is blank, or has half a surrogate pair.
 
     Example:
         >>> named(None, "run")
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: run=None is not a name: pass text that holds something, as in run='nightly'
+        airflow_sfx.core.errors.InvalidName: run=None is not a name: pass text that is not blank, as in run='nightly'
     """
     if not isinstance(text, str) or not text.strip():
-        raise InvalidName(
-            f"{argument}={text!r:.80} is not a name: pass text that holds something, as in"
-            f" {argument}='nightly'"
-        )
+        remedy = f"pass text that is not blank, as in {argument}='nightly'"
+        raise _invalid(argument, text, "is not a name", remedy)
     return storable_text(text, f"{argument}=")
 
 
@@ -197,7 +187,7 @@ def storable_text(value: object, what: str) -> str:
 
 
 def whole(number: int, argument: str) -> int:
-    """A number that was passed, where it is a whole one.
+    """Check that an argument is a whole number.
 
     Args:
         number: The argument.
@@ -207,7 +197,7 @@ def whole(number: int, argument: str) -> int:
         The number.
 
     Raises:
-        InvalidName: It is none: text, a fraction, or True or False.
+        InvalidName: It is text, a fraction, or True or False.
 
     Example:
         >>> whole("2", "limit")
@@ -216,67 +206,67 @@ def whole(number: int, argument: str) -> int:
         airflow_sfx.core.errors.InvalidName: limit='2' is not a whole number: pass one, as in limit=10
     """
     if not isinstance(number, int) or isinstance(number, bool):
-        raise InvalidName(
-            f"{argument}={number!r:.80} is not a whole number: pass one, as in {argument}=10"
-        )
+        raise _invalid(argument, number, "is not a whole number", f"pass one, as in {argument}=10")
     return number
 
 
 def positive_duration(time: timedelta, argument: str) -> timedelta:
-    """A length of time that was passed, where it is one that leads from now into the past or the future.
+    """Check that an argument is a duration that can be added to the present or subtracted from it.
 
     Args:
         time: The argument.
         argument: Its name, for the message.
 
     Returns:
-        The time.
+        The duration.
 
     Raises:
-        InvalidName: It is none, is negative, or leads out of the calendar.
+        InvalidName: It is not a duration, is negative, or leads out of the calendar.
 
     Example:
         >>> positive_duration(90, "grace")
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: grace=90 is no length of time: pass one, such as timedelta(days=90)
+        airflow_sfx.core.errors.InvalidName: grace=90 is not a duration: pass one, such as timedelta(days=90)
     """
     if not isinstance(time, timedelta):
-        raise InvalidName(
-            f"{argument}={time!r:.80} is no length of time: pass one, such as timedelta(days=90)"
-        )
+        remedy = "pass one, such as timedelta(days=90)"
+        raise _invalid(argument, time, "is not a duration", remedy)
     if time < timedelta(0):
-        raise InvalidName(f"{argument}={time}: it is no time in the past")
+        raise InvalidName(f"{argument}={time} is negative: pass a duration of zero or more")
     if time > _LONGEST:
-        raise InvalidName(
-            f"{argument}={time}: the calendar does not reach so far; pass {_LONGEST.days} days at"
-            " the most"
-        )
+        raise InvalidName(f"{argument}={time} is too long: pass at most {_LONGEST.days} days")
     return time
 
 
 def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str | None] | None:
-    """The ``expected=`` of a change, where it says of partitions what must be current in them.
+    """Check the ``expected=`` of a change: the batch that must be current, by partition.
 
     Args:
-        expected: The argument; None for whoever does not say.
+        expected: The argument, or None for no expectation.
 
     Returns:
-        The same.
+        The argument.
 
     Raises:
-        InvalidName: It is something else, such as a batch ID alone.
+        InvalidName: It is not a mapping, such as a batch ID alone.
 
     Example:
         >>> by_partition("20161101002256")
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: expected='20161101002256' does not say of which partition: pass what must be \
-current by partition name, as in expected={'20161031': '20161101002256'}
+        airflow_sfx.core.errors.InvalidName: expected='20161101002256' does not name the partitions: pass current \
+batches by partition name, as in expected={'20161031': '20161101002256'}
     """
     if expected is not None and not isinstance(expected, Mapping):
-        raise InvalidName(
-            f"expected={expected!r:.80} does not say of which partition: pass what must be current"
-            " by partition name, as in expected={'20161031': '20161101002256'}"
+        raise _invalid(
+            "expected",
+            expected,
+            "does not name the partitions",
+            "pass current batches by partition name, as in expected={'20161031': '20161101002256'}",
         )
     return expected
+
+
+def _invalid(argument: str, value: object, problem: str, remedy: str) -> InvalidName:
+    return InvalidName(f"{argument}={value!r:.120} {problem}: {remedy}")

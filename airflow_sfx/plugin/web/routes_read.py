@@ -11,6 +11,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
+from airflow_sfx.core.batch_id import BATCH_ID_PATTERN
 from airflow_sfx.core.errors import (
     ForeignChange,
     InconsistentBatch,
@@ -70,7 +71,7 @@ Partition = Annotated[
         max_length=NAME, description="The partition's name as in a pin; empty for a table without."
     ),
 ]
-Batch = Annotated[str, Query(pattern="^[0-9]{14}$", description="A batch ID.")]
+Batch = Annotated[str, Query(pattern=f"^{BATCH_ID_PATTERN}$", description="A batch ID.")]
 Limit = Annotated[int, Query(ge=1, le=MOST_CELLS)]
 Offset = Annotated[int, Query(ge=0, le=MOST_NAMES)]
 Turned = Annotated[

@@ -98,7 +98,7 @@ def hold(
         refuse_retired(table, pin.batches.items())
         number = there.number + 1 if there else 1
         made = Hold(name, number, pin, datetime.now(UTC), until, author.producer, author.reason)
-        path = table.layout.durable_pin(name, number)
+        path = table.layout.hold(name, number)
         if table.store.put_if_absent(path, _to_text(made).encode()):
             try:
                 refuse_retired(table, pin.batches.items())
@@ -130,7 +130,7 @@ def _take_back(table: Table, refused: Hold, before: Hold | None) -> None:
     else:
         again = replace(before, number=refused.number + 1, at=datetime.now(UTC))
     table.store.put_if_absent(
-        table.layout.durable_pin(refused.name, again.number), _to_text(again).encode()
+        table.layout.hold(refused.name, again.number), _to_text(again).encode()
     )
 
 
@@ -158,9 +158,7 @@ def release(table: Table, name: str, author: Author) -> Hold | None:
             author.reason,
             released=True,
         )
-        if table.store.put_if_absent(
-            table.layout.durable_pin(name, number), _to_text(made).encode()
-        ):
+        if table.store.put_if_absent(table.layout.hold(name, number), _to_text(made).encode()):
             return made
         there = wait_until_visible(table.store, partial(_read, table, name, number))
     return None
@@ -225,7 +223,7 @@ def holds(table: Table) -> list[Hold]:
 
 
 def _read(table: Table, name: str, number: int) -> Hold | None:
-    path = table.layout.durable_pin(name, number)
+    path = table.layout.hold(name, number)
     data = table.store.get(path)
     return None if data is None else _parsed(table, data, path)
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.batch_id import check_batch_id, moment_of
+from airflow_sfx.core.batch_id import batch_id_at, check_batch_id, moment_of
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import (
@@ -147,7 +147,7 @@ def write(table: Table, note: Tombstone) -> Tombstone:
 
 def name_at(moment: datetime, *, erasure: bool = False) -> str:
     """A name for a note, of which there is no other."""
-    return f"{moment:%Y%m%d%H%M%S}-{uuid.uuid4().hex}{_ERASURE if erasure else ''}"
+    return f"{batch_id_at(moment)}-{uuid.uuid4().hex}{_ERASURE if erasure else ''}"
 
 
 def first_to_replace(table: Table, note: Tombstone) -> dict[str, dict[str, Replacement]]:

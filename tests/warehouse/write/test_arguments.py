@@ -194,13 +194,13 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
         keep_last="1",  # type: ignore[arg-type]
         older_than=timedelta(1),
     ),
-    "older_than=90 is no length of time": lambda warehouse, _: warehouse.retain(
+    "older_than=90 is not a duration": lambda warehouse, _: warehouse.retain(
         "sales",
         "items",
         keep_last=1,
         older_than=90,  # type: ignore[arg-type]
     ),
-    "expected='20161101002256' does not say of which partition.*as in expected=": lambda wh, _: (
+    "expected='20161101002256' does not name the partitions.*as in expected=": lambda wh, _: (
         wh.rollback(
             "sales",
             "items",
@@ -208,7 +208,7 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
             expected="20161101002256",  # type: ignore[arg-type]
         )
     ),
-    r"expected=\['20161031'\] does not say of which partition": lambda warehouse, pin: (
+    r"expected=\['20161031'\] does not name the partitions": lambda warehouse, pin: (
         warehouse.publish(
             pin,
             expected=[DAY],  # type: ignore[arg-type]
