@@ -403,11 +403,13 @@ def page_of_warehouses(uris):
 
     from airflow_sfx.plugin.web.app import create_app
     from airflow_sfx.plugin.web.routes_read import snapshots
-    from airflow_sfx.plugin.web.security import READING
+    from airflow_sfx.plugin.web.security import READ_ACCESS
 
     app = create_app()
     seen = []
-    with patch.dict(app.dependency_overrides, {one.dependency: lambda: None for one in READING}):
+    with patch.dict(
+        app.dependency_overrides, {one.dependency: lambda: None for one in READ_ACCESS}
+    ):
         client = TestClient(app)
         for uri in uris:
             with patch.dict(os.environ, {"SFX_WAREHOUSE": uri}):
@@ -431,7 +433,7 @@ def said_of_connections(connections):
     from airflow_sfx.hooks.sfx import SfxHook
     from airflow_sfx.plugin.web.app import create_app
     from airflow_sfx.plugin.web.routes_read import snapshots
-    from airflow_sfx.plugin.web.security import READING
+    from airflow_sfx.plugin.web.security import READ_ACCESS
 
     given = {
         f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
@@ -452,7 +454,9 @@ def said_of_connections(connections):
     try:
         with (
             patch.dict(os.environ, given),
-            patch.dict(app.dependency_overrides, {one.dependency: lambda: None for one in READING}),
+            patch.dict(
+                app.dependency_overrides, {one.dependency: lambda: None for one in READ_ACCESS}
+            ),
         ):
             for name in (
                 "SFX_WAREHOUSE",

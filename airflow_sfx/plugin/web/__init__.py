@@ -1,1 +1,1 @@
-"""The page in Airflow and the JSON API behind it; only the API server imports this."""
+"""The page in Airflow and its JSON API, imported by the API server only."""

@@ -1,4 +1,4 @@
-"""The web application that Airflow's API server mounts at ``/sfx``."""
+"""The web application, mounted at ``/sfx`` in Airflow's API server."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.plugin.web import routes_read, routes_write
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
-from airflow_sfx.plugin.web.schemas import Problem
-from airflow_sfx.plugin.web.security import READING
+from airflow_sfx.plugin.web.schemas import Problem, described
+from airflow_sfx.plugin.web.security import READ_ACCESS
 
 _STATUS: dict[type[SfxError], int] = {
     InvalidName: 400,
@@ -41,14 +41,14 @@ _STATUS: dict[type[SfxError], int] = {
     WarehouseUnavailable: 503,
 }
 _PROBLEMS = {
-    400: "It cannot be meant",
-    404: "It is not there",
-    409: "Somebody else has changed it",
-    500: "What is stored is not as it was written",
-    503: "The warehouse cannot be reached",
+    400: "Invalid request",
+    404: "Not found",
+    409: "Conflict with a change made meanwhile",
+    500: "Damaged data",
+    503: "Warehouse unavailable",
 }
 RETRY_SECONDS = 5
-"""After how many seconds to ask again where it was not a request's turn."""
+"""Value of ``Retry-After`` in responses to requests that waited too long in the queue."""
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action"
@@ -64,53 +64,69 @@ _HEADERS = {
 
 @cache
 def create_app() -> FastAPI:
-    """The application of this process: the page, and the JSON API below ``/api``, described at ``/sfx/openapi.json``.
+    """Return the application: the page, the JSON API below ``/api``, and its description.
 
-    Returns:
-        The application. Everything but the page's own files is behind Airflow's auth manager.
+    Everything but the page's own files is behind Airflow's auth manager.
     """
     app = FastAPI(
         title="airflow_sfx", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
-    refused: dict[int | str, dict[str, Any]] = {
-        401: {"description": "No login"},
-        403: {"description": "Not allowed"},
+    problems: dict[int | str, dict[str, Any]] = {
+        401: {"description": "Not logged in"},
+        403: {"description": "Not permitted"},
+        **{status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()},
     }
-    told = {status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()}
-    problems = refused | told
     app.include_router(routes_read.router, prefix="/api", responses=problems)
     app.include_router(routes_write.router, prefix="/api", responses=problems)
-    app.add_exception_handler(SfxError, _told)
-    app.add_exception_handler(TooManyComparisons, _later)
-    app.add_exception_handler(HTTPException, _log_in_first)
-    app.middleware("http")(_guarded)
-    app.get("/openapi.json", dependencies=READING, include_in_schema=False)(_description)
-    app.get("/", dependencies=READING, include_in_schema=False, response_class=FileResponse)(_page)
+    app.add_exception_handler(SfxError, _problem)
+    app.add_exception_handler(TooManyComparisons, _busy)
+    app.add_exception_handler(HTTPException, _redirect_to_login)
+    app.middleware("http")(_with_security_headers)
+    app.get("/openapi.json", dependencies=READ_ACCESS, include_in_schema=False)(_description)
+    app.get("/", dependencies=READ_ACCESS, include_in_schema=False, response_class=FileResponse)(
+        _page
+    )
     app.mount("/static", StaticFiles(directory=_STATIC))
     return app
 
 
 def _description(request: Request) -> dict[str, Any]:
-    """The description of the API, with the address at which it was asked for: clients are generated from it."""
+    """Return the OpenAPI description, with the address at which it was requested."""
     app: FastAPI = request.app
-    return {**app.openapi(), "servers": [{"url": request.scope["root_path"]}]}
+    found = app.openapi()
+    paths = {
+        path: {
+            method: operation | {"summary": operation["description"].rstrip(".")}
+            for method, operation in operations.items()
+        }
+        for path, operations in found["paths"].items()
+    }
+    schemas = {name: described(one) for name, one in found["components"]["schemas"].items()}
+    return {
+        **found,
+        "servers": [{"url": request.scope["root_path"]}],
+        "paths": paths,
+        "components": found["components"] | {"schemas": schemas},
+    }
 
 
 def _page() -> FileResponse:
-    """The page itself; it holds no data."""
+    """Return the page, which holds no data."""
     return FileResponse(_STATIC / "index.html")
 
 
-async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """An answer that browsers treat with care: nothing of another site runs in the page, and none is kept beyond its time."""
-    response = await answer(request)
+async def _with_security_headers(
+    request: Request, respond: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Add the headers that keep other sites out of the page and data out of caches."""
+    response = await respond(request)
     response.headers.update(_HEADERS)
     response.headers["Cache-Control"] = "no-store" if "/api/" in request.url.path else "no-cache"
     return response
 
 
-async def _log_in_first(request: Request, error: Exception) -> Response:
-    """Who opens the page without a login gets to Airflow's, and then back; scripts are told."""
+async def _redirect_to_login(request: Request, error: Exception) -> Response:
+    """Redirect people without a login to Airflow's login page; scripts get the error."""
     assert isinstance(error, HTTPException)
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):  # noqa: PLR2004
         airflow = str(request.base_url).removesuffix("sfx/")
@@ -120,16 +136,16 @@ async def _log_in_first(request: Request, error: Exception) -> Response:
     return await http_exception_handler(request, error)
 
 
-async def _told(request: Request, error: Exception) -> JSONResponse:
-    """An error of the warehouse as an answer."""
+async def _problem(request: Request, error: Exception) -> JSONResponse:
+    """Return an error of the warehouse as a response."""
     if isinstance(error, WarehouseUnavailable):
         routes_read.snapshots.reopen()
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 
 
-async def _later(request: Request, error: Exception) -> JSONResponse:
-    """A request whose turn did not come."""
+async def _busy(request: Request, error: Exception) -> JSONResponse:
+    """Return the response to a request that waited too long in the queue."""
     assert isinstance(error, TooManyComparisons)
     return JSONResponse(
         {"error": "Busy", "message": str(error)},

@@ -1,4 +1,4 @@
-"""Tables as they were a moment ago: somebody who turns pages does not make the metastore list a table again each time."""
+"""A cache of table overviews, so that paging does not list a table each time."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 TIMES, SECONDS = 20, 15.0
-"""For how long a table on the page is taken as it was: so many times as long as it took to look at it, and no more than so many
-seconds. For as long again it is still shown, and looked at anew meanwhile. A look at 10,000
-partitions takes half a second, which other answers have to share: one in twenty at the most is to
-meet it.
+"""How long an overview is fresh: so many times the time it took to read, up to so many seconds.
+
+For as long again it is still shown, while a thread refreshes it. Reading 10,000 partitions takes
+half a second of the processor, so at most a twentieth of the time is spent on it.
 """
 
-MOST = 64
-"""How many tables are remembered."""
+MAX_TABLES = 64
+"""Number of cached tables."""
 
-LOOKS = 16
-"""How many tables are looked at side by side."""
+LOCKS = 16
+"""Number of tables read at a time."""
 
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A table as it was, fresh until one time and shown until another, by the clock of this process."""
+class _Cached:
+    """A cached overview, fresh until one time and shown until another, by the monotonic clock."""
 
     overview: TableOverview
     fresh: float
@@ -44,23 +44,23 @@ class _Seen:
 
 @dataclass(slots=True)
 class TableCache:
-    """The warehouse of the API server, and its tables as they were a moment ago."""
+    """The warehouse of the API server, and a cache of its tables."""
 
     _warehouse: Warehouse | None = None
-    _found: dict[TableRef, _Seen] = field(default_factory=dict)
-    _renewing: set[TableRef] = field(default_factory=set)
-    _looking: list[threading.Lock] = field(
-        default_factory=lambda: [threading.Lock() for _ in range(LOOKS)]
+    _cached: dict[TableRef, _Cached] = field(default_factory=dict)
+    _refreshing: set[TableRef] = field(default_factory=set)
+    _read_locks: list[threading.Lock] = field(
+        default_factory=lambda: [threading.Lock() for _ in range(LOCKS)]
     )
-    _forgot: int = 0
+    _invalidations: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def warehouse(self) -> Warehouse:
-        """The default warehouse of this process, opened once.
+        """Return the default warehouse of this process, connected once.
 
         Raises:
-            WarehouseUnavailable: It cannot be opened.
-            InvalidName: The connection names no warehouse.
+            WarehouseUnavailable: The connection failed.
+            InvalidName: The connection does not name a warehouse.
         """
         with self._lock:
             found = self._warehouse
@@ -69,71 +69,68 @@ class TableCache:
             return found
 
     def open(self, db: str, table: str) -> Table:
-        """A table, without a look at its partitions.
+        """Open a table, without its partitions.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         warehouse = self.warehouse()
         return Table.find(TableRef(db, table), warehouse.store, warehouse.metastore)
 
     def partition(self, db: str, table: str, name: str) -> TableOverview:
-        """One partition at a glance, as it is this moment.
+        """Read the overview of one partition, uncached.
 
         Raises:
-            TableNotFound: There is no such table.
-            InvalidName: The name is none of a partition of this table.
+            TableNotFound: The table does not exist.
+            InvalidName: The name is not one of a partition of this table.
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         opened = self.open(db, table)
         return TableOverview.of(opened, [opened.layout.partition(name)])
 
     def names(self, db: str, table: str) -> tuple[Table, list[str]]:
-        """A table and the names of its partitions, without a look at all of them.
+        """Open a table and list its partition names, without their states.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         opened = self.open(db, table)
         return opened, partition_names(opened)
 
     def table(self, db: str, table: str) -> TableOverview:
-        """A table at a glance, a few seconds old at the most.
+        """Return the overview of a table, which may be up to 30 seconds old.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
             WarehouseUnavailable: The warehouse cannot be reached.
         """
         ref = TableRef(db, table)
-        return self._remembered(ref) or self._looked_at(ref)
+        return self._from_cache(ref) or self._read_once(ref)
 
-    def _remembered(self, ref: TableRef) -> TableOverview | None:
+    def _from_cache(self, ref: TableRef) -> TableOverview | None:
         now = time.monotonic()
         with self._lock:
-            seen = self._found.get(ref)
-            if seen is None or now > seen.shown:
+            cached = self._cached.get(ref)
+            if cached is None or now > cached.shown:
                 return None
-            renew = now > seen.fresh and ref not in self._renewing
-            if renew:
-                self._renewing.add(ref)
-        if renew:
-            work = partial(
-                copy_context().run, self._renew, ref
-            )  # the page has little patience with servers
-            threading.Thread(target=work, name="sfx-snapshot", daemon=True).start()
-        return seen.overview
+            refresh = now > cached.fresh and ref not in self._refreshing
+            if refresh:
+                self._refreshing.add(ref)
+        if refresh:
+            # the context has the short timeouts of the page's requests
+            work = partial(copy_context().run, self._refresh, ref)
+            threading.Thread(target=work, name="sfx-table-cache", daemon=True).start()
+        return cached.overview
 
-    def _renew(self, ref: TableRef) -> None:
+    def _refresh(self, ref: TableRef) -> None:
         try:
-            with self._looking[
-                hash(ref) % LOOKS
-            ]:  # whoever comes after it was shown for the last time waits for this
-                self._look(ref)
-        except Exception as error:  # whoever asks next meets it
+            with self._read_lock(ref):  # requests that come after `shown` wait for this
+                self._read(ref)
+        except Exception as error:  # the next request reads the table, and reports the error
             _log.info(
-                "%s could not be looked at anew: %s",
+                "Cannot refresh the overview of %s: %s",
                 ref,
                 error,
                 exc_info=not isinstance(error, SfxError),
@@ -141,38 +138,38 @@ class TableCache:
             self.forget(ref)
         finally:
             with self._lock:
-                self._renewing.discard(ref)
+                self._refreshing.discard(ref)
 
-    def _looked_at(self, ref: TableRef) -> TableOverview:
-        with self._looking[
-            hash(ref) % LOOKS
-        ]:  # a page asks for several things at once, and the table is looked at once
-            return self._remembered(ref) or self._look(ref)
+    def _read_lock(self, ref: TableRef) -> threading.Lock:
+        return self._read_locks[hash(ref) % LOCKS]
 
-    def _look(self, ref: TableRef) -> TableOverview:
+    def _read_once(self, ref: TableRef) -> TableOverview:
+        with self._read_lock(ref):  # a page sends several requests at once
+            return self._from_cache(ref) or self._read(ref)
+
+    def _read(self, ref: TableRef) -> TableOverview:
         began = time.monotonic()
         with self._lock:
-            forgot = self._forgot
+            invalidations = self._invalidations
         found = self.warehouse().overview(ref.database, ref.table)
         now = time.monotonic()
         span = min(TIMES * (now - began), SECONDS)
         with self._lock:
-            if forgot == self._forgot:  # else something was changed while this was looked at
-                while len(self._found) >= MOST:
-                    self._found.pop(next(iter(self._found)))
-                self._found[ref] = _Seen(found, now + span, now + 2 * span)
+            if invalidations == self._invalidations:  # else it may have changed meanwhile
+                while len(self._cached) >= MAX_TABLES:
+                    self._cached.pop(next(iter(self._cached)))
+                self._cached[ref] = _Cached(found, now + span, now + 2 * span)
         return found
 
     def forget(self, ref: TableRef) -> None:
-        """Look at a table anew next time: it was changed."""
+        """Remove a table from the cache after a change."""
         with self._lock:
-            self._forgot += 1
-            self._found.pop(ref, None)
+            self._invalidations += 1
+            self._cached.pop(ref, None)
 
     def reopen(self) -> None:
-        """Open the warehouse anew next time: it could not be reached, and its connection may be mended meanwhile.
+        """Connect again on the next request, as the connection may have been corrected.
 
-        Without the lock: who holds it may wait for a server, and this is called where all requests
-        come by.
+        Takes no lock: its holder may wait for a server, and this runs in the event loop.
         """
         self._warehouse = None

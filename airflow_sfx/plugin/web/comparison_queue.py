@@ -1,4 +1,4 @@
-"""Whose turn it is to compare batches: that takes memory and processors of the API server, which are Airflow's, too."""
+"""The limit of concurrent comparisons in Airflow's API server."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 MEMORY = 512 << 20
-"""How many bytes of memory a comparison may take: larger ones are for ``sfx diff``."""
+"""Memory that a comparison may use, in bytes; ``sfx diff`` has no such limit."""
 
 AT_ONCE = 2
-"""How many are under way at once in a process of the API server, each for another user."""
+"""Concurrent comparisons in a process of the API server, each by another user."""
 
 WAIT_SECONDS = 10.0
-"""For how long a request waits for its turn: what was asked for before ends soon once nobody waits for it any more."""
+"""How long a request waits in the queue; a comparison ends soon after its client disconnects."""
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class TooManyComparisons(Exception):
-    """It was not the request's turn in time.
+    """A request that waited too long in the queue.
 
     Args:
         message: Why, and what to do about it.
-        status: The HTTP status that says so.
+        status: The HTTP status of the response.
     """
 
     def __init__(self, message: str, status: int) -> None:
@@ -33,34 +33,34 @@ class TooManyComparisons(Exception):
 
 
 class ComparisonQueue:
-    """Gives turns. All of it happens in the thread of the API server's event loop."""
+    """A queue for comparisons, used by the thread of the API server's event loop only."""
 
     def __init__(self) -> None:
         self._users: set[str] = set()
 
     @asynccontextmanager
     async def of(self, user: str) -> AsyncIterator[None]:
-        """A user's turn, until the block ends.
+        """Wait for a free place, and occupy it until the block ends.
 
         Raises:
-            Busy: It did not come in time.
+            TooManyComparisons: No place became free in time.
         """
-        give_up = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while user in self._users or len(self._users) >= AT_ONCE:
-            if time.monotonic() > give_up:
-                raise self._busy(user)
-            await asyncio.sleep(_LOOK_SECONDS)
+            if time.monotonic() > deadline:
+                raise self._error(user)
+            await asyncio.sleep(_POLL_SECONDS)
         self._users.add(user)
         try:
             yield
         finally:
             self._users.remove(user)
 
-    def _busy(self, user: str) -> TooManyComparisons:
+    def _error(self, user: str) -> TooManyComparisons:
         if user in self._users:
             return TooManyComparisons(
-                "another comparison of yours is under way: wait until it has ended", 429
+                "another comparison of yours is running: wait until it has finished", 429
             )
         return TooManyComparisons(
-            f"{AT_ONCE} comparisons of other users are under way: try again in a moment", 503
+            f"{AT_ONCE} comparisons of other users are running: try again later", 503
         )

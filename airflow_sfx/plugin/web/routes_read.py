@@ -1,4 +1,4 @@
-"""The routes that look; they change nothing."""
+"""Routes that read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from airflow_sfx.core.validation import zoned
 from airflow_sfx.plugin.web.cache import TableCache
 from airflow_sfx.plugin.web.comparison_queue import MEMORY, ComparisonQueue
 from airflow_sfx.plugin.web.schemas import (
-    NAME,
+    MAX_NAME,
     BatchDocument,
     ChangesDocument,
     DiffDocument,
@@ -38,7 +38,7 @@ from airflow_sfx.plugin.web.schemas import (
     TableNames,
     UndoDocument,
 )
-from airflow_sfx.plugin.web.security import READING, awaited, seated
+from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.diff.diff import diff_batches
 from airflow_sfx.warehouse.history.audit import AuditReport
@@ -47,52 +47,56 @@ from airflow_sfx.warehouse.json_values import plain
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.undo.rollback_run import RunRollback
 
-MOST_CELLS, MOST_CHANGES = 1000, 1000
+MAX_LIMIT = 1000
+"""Greatest size of a page."""
+
+MAX_NAMES_OFFSET = 10_000_000
+"""Greatest offset of tables and partitions: more than there are."""
+
+MAX_CHANGES_OFFSET = 10_000
+"""Greatest offset of changes, as all changes before a page are read, too."""
+
 FIRST_SPAN = timedelta(hours=1)
-"""Of which time changes are looked for first; longer ones follow until a page is full."""
+"""Span of time searched first for changes; longer spans follow until a page is full."""
 
-MOST_NAMES = 10_000_000
-"""How many tables or partitions can be turned over: more than there are."""
-
-MOST_TURNED = 10_000
-"""How many changes can be turned over: all of them are read for each page."""
-
-TOO_MANY: dict[int | str, dict[str, Any]] = {
-    429: {"model": Problem, "description": "Another comparison of the same user is under way"}
+TOO_MANY_COMPARISONS: dict[int | str, dict[str, Any]] = {
+    429: {"model": Problem, "description": "Another comparison of the same user is running"}
 }
 
 snapshots = TableCache()
-turns = ComparisonQueue()
-router = APIRouter(dependencies=[*READING, Depends(awaited)], tags=["look"])
+comparisons = ComparisonQueue()
+router = APIRouter(dependencies=[*READ_ACCESS, Depends(cancel_on_disconnect)], tags=["read"])
 
 Partition = Annotated[
     str,
     Query(
-        max_length=NAME, description="The partition's name as in a pin; empty for a table without."
+        max_length=MAX_NAME,
+        description="Partition, as named in pins; empty for a table without keys.",
     ),
 ]
-Batch = Annotated[str, Query(pattern=f"^{BATCH_ID_PATTERN}$", description="A batch ID.")]
-Limit = Annotated[int, Query(ge=1, le=MOST_CELLS)]
-Offset = Annotated[int, Query(ge=0, le=MOST_NAMES)]
-Turned = Annotated[
-    int, Query(ge=0, le=MOST_TURNED, description="Older ones than that: with an earlier `until`.")
+Batch = Annotated[str, Query(pattern=f"^{BATCH_ID_PATTERN}$", description="Batch ID.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
+Offset = Annotated[int, Query(ge=0, le=MAX_NAMES_OFFSET)]
+ChangesOffset = Annotated[
+    int,
+    Query(ge=0, le=MAX_CHANGES_OFFSET, description="For older changes, set an earlier `until`."),
 ]
 Name = Annotated[str, Query(min_length=1, max_length=250)]
-Search = Annotated[str, Query(max_length=NAME, description="Part of the name.")]
+Search = Annotated[str, Query(max_length=MAX_NAME, description="Part of the name.")]
 
 
 @router.get("/tables", response_model=TableNames)
-@seated
+@in_page_threads
 def tables(search: Search = "", limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
-    """The tables of the warehouse, by name."""
+    """List the tables of the warehouse by name."""
     found = [str(ref) for ref in snapshots.warehouse().tables() if search.lower() in str(ref)]
     return {"total": len(found), "tables": found[offset : offset + limit]}
 
 
 @router.get("/tables/{db}/{table}", response_model=TableDocument)
-@seated
+@in_page_threads
 def table(db: str, table: str) -> dict[str, Any]:
-    """A table in figures."""
+    """Get a table and its totals."""
     found = snapshots.table(db, table)
     info = found.table.info
     return {
@@ -110,19 +114,19 @@ def table(db: str, table: str) -> dict[str, Any]:
 
 
 @router.get("/tables/{db}/{table}/partitions", response_model=PartitionPage)
-@seated
+@in_page_threads
 def partitions(
     db: str,
     table: str,
     search: Search = "",
     newest_first: bool = True,
     usual: Annotated[
-        bool, Query(description="Tell the rows against the usual: that takes a look at all.")
+        bool, Query(description="Compute `usual_rows` and `ratio`, which reads all partitions.")
     ] = True,
     limit: Limit = 366,
     offset: Offset = 0,
 ) -> dict[str, Any]:
-    """A table's partitions with their states, by name."""
+    """List the partitions of a table and their states."""
     whole = snapshots.table(db, table) if usual else None
     opened, all_names = (whole.table, whole.names) if whole else snapshots.names(db, table)
     names = [name for name in all_names if search.lower() in name.lower()]
@@ -132,36 +136,36 @@ def partitions(
     return {
         "total": len(names),
         "usual_rows": usual_rows,
-        "partitions": [_cell(one, usual_rows) for one in found.partitions(shown)],
+        "partitions": [_partition(one, usual_rows) for one in found.partitions(shown)],
     }
 
 
 @router.get("/tables/{db}/{table}/partition", response_model=PartitionDocument)
-@seated
+@in_page_threads
 def partition(db: str, table: str, partition: Partition = "") -> dict[str, Any]:
-    """A partition with its state, as it is this moment."""
+    """Get a partition and its state, uncached."""
     found = snapshots.partition(db, table, partition)
     if partition not in found.pointers and partition not in found.staged:
         raise found.table.missing(partition)
     (one,) = found.partitions([partition])
-    return _cell(one, None)
+    return _partition(one, None)
 
 
 @router.get("/tables/{db}/{table}/history", response_model=HistoryDocument)
-@seated
+@in_page_threads
 def history(
     db: str,
     table: str,
     partition: Partition = "",
-    limit: Annotated[int, Query(ge=1, le=MOST_CHANGES)] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     before: Annotated[
-        int | None, Query(ge=1, description="Changes with a lower sequence only.")
+        int | None, Query(ge=1, description="Only changes with a lower sequence.")
     ] = None,
 ) -> dict[str, Any]:
-    """A partition's changes, newest first."""
+    """List the changes of a partition, newest first."""
     opened = snapshots.open(db, table)
     found = snapshots.warehouse().history_page(
-        db, table, values(opened, partition), limit=limit, before=before
+        db, table, partition_values(opened, partition), limit=limit, before=before
     )
     return {
         "table": str(opened.ref),
@@ -175,9 +179,9 @@ def history(
 
 
 @router.get("/tables/{db}/{table}/batch", response_model=BatchDocument)
-@seated
+@in_page_threads
 def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> dict[str, Any]:
-    """A batch: schema, statistics, files, checks, where it comes from and who holds it."""
+    """Get a batch: schema, statistics, files, checks, lineage and holds."""
     found = snapshots.partition(db, table, partition)
     pin = pinned(found.table, partition, batch_id)
     (manifest,) = snapshots.warehouse().manifests(pin)
@@ -213,7 +217,9 @@ def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> di
     }
 
 
-@router.get("/tables/{db}/{table}/diff", response_model=DiffDocument, responses=TOO_MANY)
+@router.get(
+    "/tables/{db}/{table}/diff", response_model=DiffDocument, responses=TOO_MANY_COMPARISONS
+)
 async def diff(
     db: str,
     table: str,
@@ -221,18 +227,18 @@ async def diff(
     after: Batch,
     user: GetUserDep,
     partition: Partition = "",
-    key: Annotated[Sequence[str], Query(description="Columns that tell rows apart.")] = (),
+    key: Annotated[Sequence[str], Query(description="Columns that identify a row.")] = (),
 ) -> Any:
-    """Two batches of a partition side by side; one comparison at a time for each user."""
-    async with turns.of(user.get_id()):
-        return await compared(db, table, partition, before, after, key)
+    """Compare two batches of a partition; one comparison per user at a time."""
+    async with comparisons.of(user.get_id()):
+        return await compare(db, table, partition, before, after, key)
 
 
-@seated
-def compared(
+@in_page_threads
+def compare(
     db: str, table: str, partition: str, before: str, after: str, keys: Sequence[str]
 ) -> dict[str, Any]:
-    """Compare two batches of a partition, in no more memory than the API server has for it."""
+    """Compare two batches of a partition within the memory limit."""
     opened = snapshots.open(db, table)
     pins = [pinned(opened, partition, batch_id) for batch_id in (before, after)]
     found = diff_batches(opened, pins[0], opened, pins[1], keys=keys, memory=MEMORY)
@@ -242,20 +248,23 @@ def compared(
 
 
 @router.get("/changes", response_model=ChangesDocument)
-@seated
+@in_page_threads
 def changes(
-    since: Annotated[AwareDatetime, Query(description="From this time on.")],
-    until: Annotated[AwareDatetime | None, Query(description="Before this time.")] = None,
+    since: Annotated[AwareDatetime, Query(description="Start time.")],
+    until: Annotated[AwareDatetime | None, Query(description="End time, exclusive.")] = None,
     table: Annotated[
-        str, Query(max_length=NAME, description="Of this table only, as `database.table`.")
+        str,
+        Query(max_length=MAX_NAME, description="Only changes of this table, as `database.table`."),
     ] = "",
-    actor: Annotated[str | None, Query(max_length=NAME, description="Of this user.")] = None,
+    actor: Annotated[
+        str | None, Query(max_length=MAX_NAME, description="Only changes by this user.")
+    ] = None,
     dag_id: Name | None = None,
     run_id: Name | None = None,
     limit: Limit = 50,
-    offset: Turned = 0,
+    offset: ChangesOffset = 0,
 ) -> dict[str, Any]:
-    """What changed during a time, across tables."""
+    """List the changes of a span of time, across tables."""
     warehouse = snapshots.warehouse()
     tables = [TableRef.parse(table)] if table else warehouse.tables()
 
@@ -274,7 +283,7 @@ def changes(
                 limit=enough,
                 foreign=False,
             )
-        except (ForeignChange, TableNotFound):  # not ours, or gone since it was listed
+        except (ForeignChange, TableNotFound):  # of another engine, or dropped since
             if table:
                 raise
         except InconsistentBatch as error:
@@ -286,47 +295,49 @@ def changes(
     reports: list[AuditReport] = []
     found: list[tuple[str, LedgerEntry]] = []
     end, span = zoned(until, "until") if until else datetime.now(UTC), FIRST_SPAN
-    while (
-        end > since and len(found) < enough
-    ):  # a month may have a million changes, and a page shows fifty
-        begin = (
-            since if end - since <= span else end - span
-        )  # a time before the year 1 cannot be told
+    # a month may have a million changes, and a page shows fifty
+    while end > since and len(found) < enough:
+        # a subtraction could overflow before the year 1
+        begin = since if end - since <= span else end - span
         of_span = map_concurrently(partial(of_table, begin=begin, end=end), tables)
         reports += of_span
         found += _newest_first(of_span)
         end, span = begin, 4 * span
-    return {"total": None, **_page(found, limit, offset), "untold": _untold(reports)}
+    return {"total": None, **_page(found, limit, offset), "untold": _unreadable(reports)}
 
 
 @router.get("/runs", response_model=ChangesDocument)
-@seated
+@in_page_threads
 def run(
     dag_id: Name,
     run_id: Name,
-    task_id: Annotated[str | None, Query(max_length=250, description="Of this task only.")] = None,
+    task_id: Annotated[
+        str | None, Query(max_length=250, description="Only changes by this task.")
+    ] = None,
     limit: Limit = 50,
-    offset: Turned = 0,
+    offset: ChangesOffset = 0,
 ) -> dict[str, Any]:
-    """What a DAG run changed, across tables."""
+    """List the changes of a DAG run, across tables."""
     reports = snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id)
     shown = [
         one
         for one in _newest_first(reports)
         if task_id is None or one[1].producer.task_id == task_id
     ]
-    return {"total": len(shown), **_page(shown, limit, offset), "untold": _untold(reports)}
+    return {"total": len(shown), **_page(shown, limit, offset), "untold": _unreadable(reports)}
 
 
 @router.get("/runs/undo", response_model=list[UndoDocument], response_model_exclude_defaults=True)
-@seated
+@in_page_threads
 def undo(dag_id: Name, run_id: Name) -> list[UndoDocument]:
-    """What undoing a DAG run would do, a table at a time; nothing is done."""
-    return undone(snapshots.warehouse().rollback_run(dag_id=dag_id, run_id=run_id, dry_run=True))
+    """Preview what undoing a DAG run would do, by table."""
+    return undo_documents(
+        snapshots.warehouse().rollback_run(dag_id=dag_id, run_id=run_id, dry_run=True)
+    )
 
 
-def undone(reports: Sequence[RunRollback]) -> list[UndoDocument]:
-    """What undoing a DAG run does, as the API tells it."""
+def undo_documents(reports: Sequence[RunRollback]) -> list[UndoDocument]:
+    """Return the reports of an undo as bodies of the API."""
     return [
         UndoDocument(
             table=one.table,
@@ -339,31 +350,33 @@ def undone(reports: Sequence[RunRollback]) -> list[UndoDocument]:
     ]
 
 
-def values(table: Table, name: str) -> list[tuple[str, ...]] | None:
-    """A partition as the warehouse's calls take it; None for a table without keys.
+def partition_values(table: Table, name: str) -> list[tuple[str, ...]] | None:
+    """Return the values of a partition as a list, or None for a table without keys.
 
     Raises:
-        InvalidName: The name is none of a partition of this table.
-        PartitionNotFound: It names no partition, and the table has some.
+        InvalidName: The name is not one of a partition of this table.
+        PartitionNotFound: The name is empty, and the table is partitioned.
     """
     if table.info.keys and not name:
-        raise PartitionNotFound(f"{table.ref} is partitioned: say partition=", table=str(table.ref))
+        raise PartitionNotFound(
+            f"{table.ref} is partitioned: name a partition with partition=", table=str(table.ref)
+        )
     if not table.info.keys and name:
-        raise InvalidName(f"{table.ref} has no partition keys: leave partition={name!r} out")
+        raise InvalidName(f"{table.ref} has no partition keys: omit partition={name!r}")
     return [table.layout.partition(name).values] if name else None
 
 
 def pinned(table: Table, name: str, batch_id: str) -> BatchPin:
-    """The pin of one batch of a partition.
+    """Return the pin of one batch of a partition.
 
     Raises:
-        InvalidName: The name is none of a partition of this table.
+        InvalidName: The name is not one of a partition of this table.
     """
-    values(table, name)
+    partition_values(table, name)
     return table.pin({name: batch_id})
 
 
-def _cell(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
+def _partition(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
     fields = plain(one)
     assert isinstance(fields, dict)
     return {**fields, "ratio": one.rows / usual if usual and one.rows is not None else None}
@@ -374,14 +387,14 @@ def _newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry
     return sorted(found, key=lambda one: (one[1].commit, one[0], one[1].partition), reverse=True)
 
 
-def _untold(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
-    """The tables that cannot be told of, and why, by name; of several reports of one, what the last says."""
+def _unreadable(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
+    """Return the tables whose history cannot be read, by name, each with its last message."""
     why = {report.table: report.untold for report in reports if report.untold}
     return [{"table": name, "message": message} for name, message in sorted(why.items())]
 
 
 def _page(found: Sequence[tuple[str, LedgerEntry]], limit: int, offset: int) -> dict[str, Any]:
-    """A page of changes of tables."""
+    """Return a page of changes."""
     page = [(table, plain(entry)) for table, entry in found[offset : offset + limit]]
     return {
         "more": len(found) > offset + limit,

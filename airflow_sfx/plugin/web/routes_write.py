@@ -1,4 +1,7 @@
-"""The routes that change: rollback and publish. Each says what its asker saw; where that is no longer so, nothing happens."""
+"""Routes that change what is current: rollback, publish, undo.
+
+Each request states what the requester saw as current, and is rejected if that has changed.
+"""
 
 from __future__ import annotations
 
@@ -9,76 +12,87 @@ from fastapi import APIRouter, Depends
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.plugin.web.routes_read import pinned, snapshots, undone, values
+from airflow_sfx.plugin.web.routes_read import (
+    partition_values,
+    pinned,
+    snapshots,
+    undo_documents,
+)
 from airflow_sfx.plugin.web.schemas import Done, Publish, Rollback, UndoDocument, UndoRun
-from airflow_sfx.plugin.web.security import ASKED, EDITING, READING, author, seated
+from airflow_sfx.plugin.web.security import (
+    CHANGE_PARAMETERS,
+    READ_ACCESS,
+    WRITE_ACCESS,
+    author,
+    in_page_threads,
+)
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.undo.rollback_run import RunRollback
 
-router = APIRouter(dependencies=[*READING, *EDITING], tags=["change"])
+router = APIRouter(dependencies=[*READ_ACCESS, *WRITE_ACCESS], tags=["change"])
 
 Author = Annotated[Producer, Depends(author)]
 
 
-@router.post("/tables/{db}/{table}/rollback", response_model=Done, openapi_extra=ASKED)
-@seated
-def rollback(db: str, table: str, asked: Rollback, producer: Author) -> dict[str, Any]:
-    """Make an earlier batch of a partition current again; no data are read or written, and nothing is lost."""
+@router.post("/tables/{db}/{table}/rollback", response_model=Done, openapi_extra=CHANGE_PARAMETERS)
+@in_page_threads
+def rollback(db: str, table: str, body: Rollback, producer: Author) -> dict[str, Any]:
+    """Make an earlier batch of a partition current again; no data is deleted."""
     opened = snapshots.open(db, table)
     try:
         done = snapshots.warehouse().rollback(
             db,
             table,
-            values(opened, asked.partition),
-            to=asked.to,
-            reason=asked.reason,
-            expected={asked.partition: asked.expected},
+            partition_values(opened, body.partition),
+            to=body.to,
+            reason=body.reason,
+            expected={body.partition: body.expected},
             producer=producer,
         )
     finally:
         snapshots.forget(opened.ref)
-    return _done(opened, asked.partition, done)
+    return _done(opened, body.partition, done)
 
 
-@router.post("/tables/{db}/{table}/publish", response_model=Done, openapi_extra=ASKED)
-@seated
-def publish(db: str, table: str, asked: Publish, producer: Author) -> dict[str, Any]:
-    """Make a staged batch of a partition current."""
+@router.post("/tables/{db}/{table}/publish", response_model=Done, openapi_extra=CHANGE_PARAMETERS)
+@in_page_threads
+def publish(db: str, table: str, body: Publish, producer: Author) -> dict[str, Any]:
+    """Publish a staged batch of a partition."""
     opened = snapshots.open(db, table)
-    pin = pinned(opened, asked.partition, asked.batch_id)
-    expected = {asked.partition: asked.expected}
+    pin = pinned(opened, body.partition, body.batch_id)
+    expected = {body.partition: body.expected}
     try:
         done = snapshots.warehouse().publish(
-            pin, reason=asked.reason, expected=expected, producer=producer
+            pin, reason=body.reason, expected=expected, producer=producer
         )
     finally:
         snapshots.forget(opened.ref)
-    return _done(opened, asked.partition, done)
+    return _done(opened, body.partition, done)
 
 
 @router.post(
     "/runs/rollback",
     response_model=list[UndoDocument],
     response_model_exclude_defaults=True,
-    openapi_extra=ASKED,
+    openapi_extra=CHANGE_PARAMETERS,
 )
-@seated
-def rollback_run(asked: UndoRun, producer: Author) -> list[UndoDocument]:
-    """Undo everything that a DAG run published; partitions that somebody has changed since stay as they are."""
-    refs = [TableRef.parse(one.table) for one in asked.expected]
-    expected = [RunRollback(one.table, None, one.rolled_back, one.kept) for one in asked.expected]
+@in_page_threads
+def rollback_run(body: UndoRun, producer: Author) -> list[UndoDocument]:
+    """Undo everything that a DAG run published; partitions changed since then stay."""
+    refs = [TableRef.parse(one.table) for one in body.expected]
+    expected = [RunRollback(one.table, None, one.rolled_back, one.kept) for one in body.expected]
     try:
         done = snapshots.warehouse().rollback_run(
-            dag_id=asked.dag_id,
-            run_id=asked.run_id,
-            reason=asked.reason,
+            dag_id=body.dag_id,
+            run_id=body.run_id,
+            reason=body.reason,
             expected=expected,
             producer=producer,
         )
     finally:
         for ref in refs:
             snapshots.forget(ref)
-    return undone(done)
+    return undo_documents(done)
 
 
 def _done(table: Table, partition: str, pin: BatchPin) -> dict[str, Any]:

@@ -1,19 +1,60 @@
-"""What the JSON API answers and takes. Times are ISO 8601 in UTC, sizes are bytes, a partition's name is as in a pin."""
+"""Request and response bodies of the JSON API.
+
+Where a body is the same as a dataclass of the warehouse, that dataclass is the model. Times are ISO
+8601 in UTC, sizes are bytes, and partition names are those of pins. `described` takes the
+descriptions of the API from the docstrings.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_sfx.warehouse.history.overview import State
+from airflow_sfx.core.manifest import CheckResult
+from airflow_sfx.core.schema import ColumnStatistics
+from airflow_sfx.warehouse.diff.diff import ColumnDiff
+from airflow_sfx.warehouse.history.overview import PartitionOverview
 
-NAME = 512
-"""How long a partition's name may be."""
+MAX_NAME = 512
+"""Greatest length of a partition's name, in characters."""
+
+
+def described(schema: dict[str, Any]) -> dict[str, Any]:
+    r"""Return a JSON schema with the descriptions of properties that its docstring has.
+
+    Example:
+        >>> text = "A file.\n\nArgs:\n    path: Its\n        path."
+        >>> described({"description": text, "properties": {"path": {"type": "string"}}})["properties"]
+        {'path': {'type': 'string', 'description': 'Its path.'}}
+    """
+    summary, _, args = schema.get("description", "").partition("\n\nArgs:\n")
+    args = args.partition("\n\n")[0].replace("None", "null").replace("``", "`")
+    texts = {
+        name: " ".join(text.split())
+        for name, text in re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", args, re.MULTILINE)
+    }
+    properties = {
+        name: one | ({"description": texts[name]} if name in texts else {})
+        for name, one in schema.get("properties", {}).items()
+    }
+    return schema | {
+        **({"description": summary.partition("\n\n")[0]} if summary else {}),
+        **({"properties": properties} if properties else {}),
+    }
 
 
 class ColumnDocument(BaseModel):
-    """A column, its Hive type, and in words what that does not say: that a bigint is a duration, for example."""
+    """A column of a table or a batch.
+
+    Args:
+        name: The name.
+        type: The Hive type.
+        kind: What the Hive type does not express, such as `duration in microseconds`.
+    """
 
     name: str
     type: str
@@ -21,14 +62,32 @@ class ColumnDocument(BaseModel):
 
 
 class TableNames(BaseModel):
-    """A page of the warehouse's tables."""
+    """A page of the warehouse's tables.
+
+    Args:
+        total: Number of tables that match.
+        tables: The names on this page, as `database.table`.
+    """
 
     total: int
     tables: list[str]
 
 
 class TableDocument(BaseModel):
-    """A table in figures."""
+    """A table and its totals.
+
+    Args:
+        table: The table, as `database.table`.
+        location: The URI of its directory.
+        columns: Its columns.
+        keys: Its partition keys.
+        partitions: Number of partitions.
+        rows: Rows of all current batches.
+        bytes: Bytes of all current batches.
+        usual_rows: Median rows of a partition, or null if unknown.
+        newest: When a partition last changed, or null if unknown.
+        staged: Number of partitions with a staged batch.
+    """
 
     table: str
     location: str
@@ -42,21 +101,32 @@ class TableDocument(BaseModel):
     staged: int
 
 
-class PartitionDocument(BaseModel):
-    """A partition as it is now; ``ratio`` is its rows against the usual, null where that was not asked for."""
+@dataclass(frozen=True, slots=True)
+class PartitionDocument(PartitionOverview):
+    """A partition and its state.
 
-    partition: str
-    state: State
-    batch_id: str | None
-    rows: int | None
-    bytes: int | None
-    at: datetime | None
-    staged: str | None
+    Args:
+        partition: The name.
+        state: The state.
+        batch_id: The current batch, or null for none.
+        rows: Rows of the current batch, or null if unknown.
+        bytes: Bytes of the current batch, or null if unknown.
+        at: When that batch became current, or null if unknown.
+        staged: The newest staged batch, or null for none.
+        ratio: Rows divided by the usual rows, or null if unknown or not requested.
+    """
+
     ratio: float | None
 
 
 class PartitionPage(BaseModel):
-    """A page of a table's partitions."""
+    """A page of a table's partitions.
+
+    Args:
+        total: Number of partitions that match.
+        usual_rows: Median rows of a partition, or null if unknown or not requested.
+        partitions: The partitions on this page.
+    """
 
     total: int
     usual_rows: float | None
@@ -64,7 +134,20 @@ class PartitionPage(BaseModel):
 
 
 class ProducerDocument(BaseModel):
-    """Who made a change."""
+    """Who made a change.
+
+    Args:
+        dag_id: The DAG.
+        run_id: The DAG run.
+        task_id: The task.
+        map_index: The index of a mapped task instance, or -1.
+        try_number: The attempt, starting at 1.
+        logical_date: The run's logical date.
+        partition_key: The run's partition key.
+        run_type: `scheduled`, `manual`, `backfill` or `asset_triggered`.
+        user: The user.
+        host: The machine.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -81,7 +164,21 @@ class ProducerDocument(BaseModel):
 
 
 class ChangeDocument(BaseModel):
-    """An entry of a partition's history; ``retired`` are the batches that it has given up."""
+    """An entry of a partition's history.
+
+    Args:
+        partition: The partition.
+        sequence: The number of the entry, starting at 1.
+        operation: `publish`, `rollback`, `adopt`, `foreign_change`, `retire` or `erase`.
+        batch_id: The batch that is current since this change, or null for none.
+        previous: The batch that was current before, or null for none.
+        at: When the change was committed.
+        reason: The reason given.
+        rows: Rows of `batch_id`.
+        bytes: Bytes of `batch_id`.
+        retired: The batches that expired with this change.
+        producer: Who made the change.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -101,10 +198,14 @@ class ChangeDocument(BaseModel):
 class HistoryDocument(BaseModel):
     """A page of a partition's history, newest first.
 
-    ``current`` is what is current now; ``more`` says whether there are older changes than these:
-    ask for those ``before`` the last one's sequence. ``retired`` are the batches of these changes
-    that nobody may refer to any more, ``replaced`` what took the place of those of which rows were
-    erased.
+    Args:
+        table: The table.
+        partition: The partition.
+        current: The current batch, or null for none.
+        changes: The changes on this page.
+        more: Whether there are older changes: request those `before` the last sequence.
+        retired: The batches of these changes that have expired.
+        replaced: Which batch replaced each batch of these changes that had rows erased.
     """
 
     table: str
@@ -117,37 +218,53 @@ class HistoryDocument(BaseModel):
 
 
 class TableChangeDocument(ChangeDocument):
-    """An entry of the history of a table's partition."""
+    """An entry of a history, with its table; its other members are those of `ChangeDocument`.
+
+    Args:
+        table: The table, as `database.table`.
+    """
 
     table: str
 
 
-class OutOfSyncDocument(BaseModel):
-    """A table whose changes cannot be told: it is gone, or what is stored of them is not as it was written."""
+class UnreadableTable(BaseModel):
+    """A table whose history cannot be read: it is gone, or damaged.
+
+    Args:
+        table: The table.
+        message: Why its history cannot be read.
+    """
 
     table: str
     message: str
 
 
 class ChangesDocument(BaseModel):
-    """A page of changes across tables, newest first; ``more`` where there are older ones, ``total`` where that is known.
+    """A page of changes across tables, newest first.
 
-    ``untold`` are tables whose changes could not be read: those of all others are there.
+    Args:
+        total: Number of changes, or null if unknown.
+        more: Whether there are older changes.
+        changes: The changes on this page.
+        untold: Tables whose history cannot be read; all others are included.
     """
 
     total: int | None
     more: bool
     changes: list[TableChangeDocument]
-    untold: list[OutOfSyncDocument] = []
+    untold: list[UnreadableTable] = []
 
 
 class UndoDocument(BaseModel):
     """What undoing a DAG run does to a table.
 
-    ``rolled_back`` are the partitions that go back, with the batch each has then (null: none, as
-    before); ``kept`` those that stay as they are, since somebody has changed them after the run.
-    ``gone``, where it is there, says why the whole table is left alone, ``blocked`` what keeps the
-    run from being undone.
+    Args:
+        table: The table.
+        rolled_back: The partitions that roll back, with the batch that is then current, or null
+            for none.
+        kept: The partitions that stay, as they were changed after the run, with their batch.
+        gone: Why the whole table is skipped; empty if it is not.
+        blocked: What prevents the undo.
     """
 
     table: str
@@ -158,7 +275,13 @@ class UndoDocument(BaseModel):
 
 
 class FileDocument(BaseModel):
-    """A file of a batch."""
+    """A data file of a batch.
+
+    Args:
+        path: The path, relative to the batch.
+        size: The size.
+        rows: The number of rows.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -167,31 +290,27 @@ class FileDocument(BaseModel):
     rows: int
 
 
-class StatisticsDocument(BaseModel):
-    """What a column of a batch holds."""
-
-    null_count: int
-    minimum: bool | int | float | str | None
-    maximum: bool | int | float | str | None
-
-
-class CheckDocument(BaseModel):
-    """What a check before publishing found."""
-
-    name: str
-    passed: bool
-    detail: str
-
-
 class PinDocument(BaseModel):
-    """Exactly which batches of a table."""
+    """A pin: exact batches of a table.
+
+    Args:
+        table: The table.
+        batches: The batch of each partition.
+    """
 
     table: str
     batches: dict[str, str]
 
 
 class HoldDocument(BaseModel):
-    """A hold of the batch: whose, since when, until when."""
+    """A hold of a batch.
+
+    Args:
+        name: The name of the hold.
+        at: When it began.
+        until: When it ends, or null for never.
+        reason: The reason given.
+    """
 
     name: str
     at: datetime
@@ -199,15 +318,42 @@ class HoldDocument(BaseModel):
     reason: str
 
 
-class ReaderDocument(PinDocument):
-    """What was made from the batch, when, by whom."""
+class DownstreamDocument(PinDocument):
+    """Downstream batches: batches of a table that were made from this batch.
+
+    Args:
+        table: The table.
+        batches: The batch of each partition.
+        at: When they were made.
+        producer: Who made them.
+    """
 
     at: datetime
     producer: ProducerDocument
 
 
 class BatchDocument(BaseModel):
-    """A batch: its manifest, and who holds it."""
+    """A batch: its manifest, downstream batches and holds.
+
+    Args:
+        table: The table.
+        partition: The partition.
+        batch_id: The batch.
+        current: Whether it is the current batch.
+        staged: Whether it is staged.
+        replaced: The batch that was current when it was written, or null for none.
+        created_at: When it was written.
+        rows: The number of rows.
+        bytes: The size of its files.
+        columns: Its columns.
+        statistics: The statistics of each column.
+        files: Its data files.
+        checks: The results of the checks before publishing.
+        inputs: The batches that it was made from.
+        producer: Who wrote it.
+        read_by: The downstream batches.
+        held_by: The holds of the batch.
+    """
 
     table: str
     partition: str
@@ -219,48 +365,33 @@ class BatchDocument(BaseModel):
     rows: int
     bytes: int
     columns: list[ColumnDocument]
-    statistics: dict[str, StatisticsDocument]
+    statistics: dict[str, ColumnStatistics]
     files: list[FileDocument]
-    checks: list[CheckDocument]
+    checks: list[CheckResult]
     inputs: list[PinDocument]
     producer: ProducerDocument
-    read_by: list[ReaderDocument]
+    read_by: list[DownstreamDocument]
     held_by: list[HoldDocument]
 
 
-class DistributionDocument(BaseModel):
-    """How many values lie in each bin, before and after."""
-
-    bins: list[str]
-    before: list[int]
-    after: list[int]
-
-
-class ColumnDiffDocument(BaseModel):
-    """A column before and after."""
-
-    name: str
-    type_before: str | None
-    type_after: str | None
-    before: StatisticsDocument | None
-    after: StatisticsDocument | None
-    mean_before: float | None
-    mean_after: float | None
-    distinct_before: int | None
-    distinct_after: int | None
-    changed: int | None
-    distribution: DistributionDocument | None
-    meaning_before: str | None = Field(
-        None, description="What the Hive type does not say, where it is another one after."
-    )
-    meaning_after: str | None = None
-    name_before: str | None = Field(
-        None, description="The name before, where it was spelled otherwise."
-    )
-
-
 class DiffDocument(BaseModel):
-    """What differs between two batches of a partition."""
+    """The differences between two batches of a partition.
+
+    Args:
+        before: The first batch.
+        after: The second batch.
+        rows_before: Rows of the first batch.
+        rows_after: Rows of the second batch.
+        added: Rows only in the second batch; with keys, rows with a new key.
+        removed: Rows only in the first batch; with keys, rows without a counterpart.
+        changed: With keys, rows in both with other values; else 0.
+        identical: Whether both batches load as the same frame.
+        columns: The columns of either batch.
+        examples: Some of the rows that differ.
+        frame_before: What the first frame has besides its columns, such as an index, or null if
+            the second has the same.
+        frame_after: The same of the second frame.
+    """
 
     before: str
     after: str
@@ -270,55 +401,74 @@ class DiffDocument(BaseModel):
     removed: int
     changed: int
     identical: bool
-    columns: list[ColumnDiffDocument]
+    columns: list[ColumnDiff]
     examples: list[dict[str, object]]
-    frame_before: str | None = Field(
-        None,
-        description=(
-            "What the frame has beside its columns, such as an index, where it is something else"
-            " after."
-        ),
-    )
+    frame_before: str | None = None
     frame_after: str | None = None
 
 
 class ChangeRequest(BaseModel):
-    """What every change says: for which partition, what the person saw there, and why."""
+    """A change of one partition."""
 
     model_config = ConfigDict(extra="forbid")
 
-    partition: str = Field(max_length=NAME)
-    expected: str | None = Field(
-        description="The batch that is current for whoever asks; null for none."
-    )
+    partition: str = Field(max_length=MAX_NAME)
+    expected: str | None
     reason: str = Field("", max_length=2000)
 
 
 class Rollback(ChangeRequest):
-    """Make an earlier batch current again."""
+    """A rollback of a partition.
 
-    to: str | None = Field(None, description="The batch; null for the one before.")
+    Args:
+        partition: The partition; empty for a table without partition keys.
+        expected: The batch that the requester saw as current, or null for none.
+        reason: The reason, recorded in the history.
+        to: The batch to make current, or null for the previous one.
+    """
+
+    to: str | None = None
 
 
 class Publish(ChangeRequest):
-    """Make a staged batch current."""
+    """A publish of a staged batch.
+
+    Args:
+        partition: The partition; empty for a table without partition keys.
+        expected: The batch that the requester saw as current, or null for none.
+        reason: The reason, recorded in the history.
+        batch_id: The staged batch.
+    """
 
     batch_id: str
 
 
 class UndoRun(BaseModel):
-    """Undo everything that a DAG run published."""
+    """An undo of everything that a DAG run published.
+
+    Args:
+        dag_id: The DAG.
+        run_id: The DAG run.
+        expected: The response of `GET /api/runs/undo` that the requester saw.
+        reason: The reason, recorded in the history.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     dag_id: str = Field(max_length=250)
     run_id: str = Field(max_length=250)
-    expected: list[UndoDocument] = Field(description="What `GET …/runs/undo` said to whoever asks.")
+    expected: list[UndoDocument]
     reason: str = Field("", max_length=2000)
 
 
 class Done(BaseModel):
-    """What is current now; null for no batch."""
+    """The result of a change.
+
+    Args:
+        table: The table.
+        partition: The partition.
+        batch_id: The current batch, or null for none.
+    """
 
     table: str
     partition: str
@@ -326,7 +476,12 @@ class Done(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error: what happened, to what, and what to do about it."""
+    """An error.
+
+    Args:
+        error: The name of the error.
+        message: What failed, why, and what to do about it.
+    """
 
     error: str
     message: str

@@ -1,4 +1,7 @@
-"""Who may look and who may change: Airflow's auth manager says so, for every route. Airflow protects none by itself."""
+"""Access control, and the threads in which requests are served.
+
+Airflow does not protect the routes of plugins: every route here asks its auth manager.
+"""
 
 from __future__ import annotations
 
@@ -25,42 +28,45 @@ from airflow_sfx.core.io.cancellation import Cancelled, cancelled_unless
 from airflow_sfx.core.io.timeouts import timeouts_of
 from airflow_sfx.core.producer import Producer
 
-Asked = ParamSpec("Asked")
-Told = TypeVar("Told")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 _request: ContextVar[Request | None] = ContextVar("sfx_request", default=None)
 
-CLIENT_LEFT = 499
-"""The status of an answer that nobody waits for, as web servers note it."""
+CLIENT_CLOSED_REQUEST = 499
+"""Status of a response whose client has disconnected, as web servers log it."""
 
-SEATS = 8
-"""How many requests of the page are served at a time: those that wait for a warehouse that does not answer."""
+MAX_REQUESTS = 8
+"""Requests served at a time; more would wait for a warehouse that does not respond."""
 
-PATIENCE = 10.0
-"""For how many seconds a metastore that breaks off is asked again before the page says so."""
+METASTORE_RETRY_SECONDS = 10.0
+"""How long a request retries a metastore that disconnects."""
 
 HEADER = "X-SFX-Request"
-"""A header that a page of another site cannot send: every change needs it."""
+"""Header that every change needs, as a page of another site cannot send it."""
 
-ASKED = {
+CHANGE_PARAMETERS = {
     "parameters": [
         {
             "name": HEADER,
             "in": "header",
             "required": True,
-            "description": "Any value: a page of another site cannot send it",
+            "description": "Any value; pages of other sites cannot send this header",
             "schema": {"type": "string"},
         }
     ]
 }
-"""How the API's description says so; FastAPI itself would answer 422 where the header is missing, and not 403."""
+"""`HEADER` in the API's description: declared to FastAPI, it would cause 422, not 403."""
 
-READING = [Depends(requires_access_view(AccessView.PLUGINS)), Depends(requires_access_asset("GET"))]
-"""What every route asks for: a login, Airflow's plugins and its assets."""
+READ_ACCESS = [
+    Depends(requires_access_view(AccessView.PLUGINS)),
+    Depends(requires_access_asset("GET")),
+]
+"""Dependencies of every route: a login, and read access to Airflow's plugins and assets."""
 
 
-def same_site(request: Request) -> None:
-    """Refuse a change that a page of another site asks for with the cookie of whoever looks at it.
+def require_same_origin(request: Request) -> None:
+    """Reject a change that a page of another site requests with the user's cookie.
 
     Raises:
         HTTPException: 403: the header is missing, or the origin is not Airflow's own.
@@ -74,33 +80,38 @@ def same_site(request: Request) -> None:
 
 
 def author(user: GetUserDep) -> Producer:
-    """Whoever is logged in, for the audit trail."""
+    """Return the logged-in user as the producer of a change."""
     return Producer(user=user.get_name(), host=socket.gethostname())
 
 
-EDITING = [Depends(same_site), Depends(requires_access_asset("POST"))]
-"""What a change asks for beside: that it comes from Airflow's own pages or a script, and a role that may make asset events."""
+WRITE_ACCESS = [Depends(require_same_origin), Depends(requires_access_asset("POST"))]
+"""Further dependencies of changes: the same origin, and a role that may create asset events."""
 
 
-async def awaited(request: Request) -> None:
-    """A dependency of routes that change nothing: what `seated` does for the request ends when its client has left."""
+async def cancel_on_disconnect(request: Request) -> None:
+    """Let `in_page_threads` cancel the work of a request when its client disconnects.
+
+    A dependency of routes that change nothing.
+    """
     _request.set(request)
 
 
-def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told | Response]]:
-    """Serve a route in threads of the page's own: a warehouse that does not answer may not hold up Airflow's other requests."""
+def in_page_threads(
+    route: Callable[Parameters, Result],
+) -> Callable[Parameters, Awaitable[Result | Response]]:
+    """Serve a route in threads of its own, so that a slow warehouse does not block Airflow."""
 
     @wraps(route)
-    async def served(*args: Asked.args, **kwargs: Asked.kwargs) -> Told | Response:
-        there = threading.Event()
-        there.set()
+    async def served(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result | Response:
+        connected = threading.Event()
+        connected.set()
         request = _request.get()
-        watch = asyncio.create_task(_until_left(request, there)) if request else None
+        watch = asyncio.create_task(_until_disconnect(request, connected)) if request else None
         try:
-            with timeouts_of(PATIENCE), cancelled_unless(there.is_set):
-                return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_seats())
+            with timeouts_of(METASTORE_RETRY_SECONDS), cancelled_unless(connected.is_set):
+                return await to_thread.run_sync(partial(route, *args, **kwargs), limiter=_limiter())
         except Cancelled:
-            return Response(status_code=CLIENT_LEFT)  # which nobody gets
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         finally:
             if watch:
                 watch.cancel()
@@ -108,13 +119,13 @@ def seated(route: Callable[Asked, Told]) -> Callable[Asked, Awaitable[Told | Res
     return served
 
 
-async def _until_left(request: Request, there: threading.Event) -> None:
-    """Clear the flag when the client has left. The route has read its request: nothing else comes after that."""
+async def _until_disconnect(request: Request, connected: threading.Event) -> None:
+    """Clear the flag when the client disconnects, the only message left after the body."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    there.clear()
+    connected.clear()
 
 
 @cache
-def _seats() -> CapacityLimiter:
-    return CapacityLimiter(SEATS)
+def _limiter() -> CapacityLimiter:
+    return CapacityLimiter(MAX_REQUESTS)

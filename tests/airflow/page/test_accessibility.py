@@ -140,7 +140,7 @@ def test_every_view_can_be_read_and_has_names_for_everything(
 
 def test_changes_of_a_time_are_listed_across_tables(shop, as_user) -> None:
     page = go(as_user("viewer"), "#/changes")
-    page.get_by_role("combobox", name="Since when").select_option("the last hour")
+    page.get_by_role("combobox", name="Period").select_option("last hour")
     expect(page.get_by_role("row").filter(has_text="all.totals").first).to_be_visible()
     picture(page, "changes")
     page.get_by_role("row").filter(has_text="all.totals").first.get_by_role(
@@ -157,7 +157,7 @@ def test_a_run_of_many_changes_is_turned_in_pages(shop, as_user) -> None:
     expect(page.get_by_text("1–50 of 60")).to_be_visible()
     page.get_by_role("link", name="Older").click()
     expect(page.get_by_text("51–60 of 60")).to_be_visible()
-    expect(page.get_by_role("heading", level=1)).to_have_text("What this run changed")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Changes by this run")
     page.get_by_role("link", name="This run").click()
     expect(page.get_by_text("1–50 of 60")).to_be_visible()
 
@@ -167,16 +167,14 @@ def test_a_run_is_undone_with_the_keyboard_alone(shop, as_user) -> None:
     expect(page.get_by_role("row").filter(has_text="all.totals")).to_be_visible()
     page.get_by_role("button", name="Undo this run…").focus()
     page.keyboard.press("Enter")
-    dialog = page.get_by_role("dialog", name="Undo all that the run")
+    dialog = page.get_by_role("dialog", name="Undo everything that run")
     expect(dialog.get_by_role("row").filter(has_text="all.totals")).to_contain_text(
         "no batch, as before"
     )
     picture(page, "undo")
     page.keyboard.type("a bad week")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text(
-        "Undone: 2 partitions are as they were before the run."
-    )
+    expect(page.get_by_role("status")).to_have_text("Undone: 2 partitions rolled back.")
     newest = shop.history("all", "orders", [DAYS[0]])[0]
     assert (newest.operation.value, newest.rows, newest.producer.user, newest.reason) == (
         "rollback",

@@ -107,11 +107,11 @@ def test_the_story_of_a_bad_night(story, as_user) -> None:
     expect(dialog.get_by_role("row", name="now")).to_contain_text("12")
     expect(dialog.get_by_role("row", name="then")).to_contain_text("119")
     expect(
-        dialog.get_by_text("Pinned to what is current now, and stays so: report of October.")
+        dialog.get_by_text("Holds of the current batch, which stay: report of October.")
     ).to_be_visible()
     expect(dialog.get_by_role("listitem")).to_contain_text("story.totals")
     picture(page, "confirm")
-    dialog.get_by_role("textbox", name="Why").fill("half of the night was lost")
+    dialog.get_by_role("textbox", name="Reason").fill("half of the night was lost")
     dialog.get_by_role("button", name="Roll back").click()
     expect(page.get_by_role("row", name="half of the night was lost")).to_contain_text("op")
     newest = story.history("story", "flights", [BAD])[0]
@@ -136,7 +136,7 @@ def test_a_batch_shows_its_schema_checks_and_origin(story, as_user) -> None:
 
 def test_a_failed_check_is_seen_and_may_be_published_all_the_same(story, as_user) -> None:
     page = go(as_user("op"), "#/partition/story.flights/20131231")
-    expect(page.get_by_text("A check said no to it.")).to_be_visible()
+    expect(page.get_by_text("A check failed.")).to_be_visible()
     page.get_by_role("button", name="Publish…").click()
     page.get_by_role("dialog").get_by_role("button", name="Publish").click()
     expect(page.get_by_text("Current:")).to_be_visible()
@@ -153,8 +153,8 @@ def test_a_batch_that_is_damaged_can_be_left(story, as_user) -> None:
     page = go(as_user("op"), "#/partition/story.damaged/good")
     page.get_by_role("button", name="Roll back to this…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("What is current cannot be looked at")).to_be_visible()
-    dialog.get_by_role("textbox", name="Why").fill("its manifest is broken")
+    expect(dialog.get_by_text("The current batch cannot be read")).to_be_visible()
+    dialog.get_by_role("textbox", name="Reason").fill("its manifest is broken")
     page.keyboard.press("Enter")
     expect(page.get_by_role("row", name="its manifest is broken")).to_be_visible()
     assert story.pin("story", "damaged") == good
@@ -165,7 +165,7 @@ def test_a_viewer_is_told_that_the_role_may_not_and_nothing_changes(story, as_us
     page = go(as_user("viewer"), f"#/partition/story.flights/{BAD}")
     page.get_by_role("button", name="Roll back to this…").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
-    expect(page.get_by_role("alert")).to_contain_text("your role may not do this")
+    expect(page.get_by_role("alert")).to_contain_text("your role does not permit this")
     assert story.pin("story", "flights") == before
 
 
@@ -196,9 +196,9 @@ def test_a_history_that_is_damaged_is_told_and_not_taken_for_none(story, as_user
     Path(story.uri.removeprefix("embedded://"), layout.entry("torn", 1)).write_bytes(b"{}")
     page = go(as_user(), "#/partition/story.torn/torn")
     expect(page.get_by_role("alert")).not_to_be_empty()
-    expect(page.get_by_text("Nothing was ever current here.")).to_have_count(0)
+    expect(page.get_by_text("This partition has no history.")).to_have_count(0)
     go(page, "#/changes")
-    expect(page.get_by_text("The changes of story.torn cannot be told")).to_be_visible()
+    expect(page.get_by_text("The history of story.torn cannot be read")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="story.flights").first).to_be_visible()
 
 
@@ -216,18 +216,20 @@ def test_a_run_with_a_damaged_table_is_shown_and_cannot_be_undone(story, as_user
     layout = story.overview("story", "ripped").table.layout
     Path(story.uri.removeprefix("embedded://"), layout.entry("d", 2)).write_bytes(b"{}")
     page = go(as_user(), "?dag_id=ripped&run_id=r1")
-    expect(page.get_by_text("The changes of story.ripped cannot be told")).to_be_visible()
+    expect(page.get_by_text("The history of story.ripped cannot be read")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="story.whole")).to_be_visible()
     page.get_by_role("button", name="Undo this run…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("It cannot be undone as one: ")).to_be_visible()
+    expect(dialog.get_by_text("This run cannot be undone: ")).to_be_visible()
     expect(dialog.get_by_role("button", name="Undo")).to_have_count(0)
     assert page.faults == []
 
 
 def test_an_address_that_is_none_is_told(story, as_user) -> None:
     page = go(as_user(), "#/table/%E0%A4%A")
-    expect(page.get_by_role("alert")).to_contain_text("is no part of an address of this page")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "is not a valid part of an address of this page"
+    )
     assert page.faults == []
 
 
@@ -267,7 +269,7 @@ def test_a_runs_tab_shows_what_the_run_changed(scheduler, story, as_user) -> Non
     page = as_user()
     page.goto(f"/dags/killed/runs/{run_id}/plugin/batches-of-run")
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_role("heading", name="What this run changed")).to_be_visible(timeout=30_000)
+    expect(frame.get_by_role("heading", name="Changes by this run")).to_be_visible(timeout=30_000)
     expect(frame.get_by_role("link", name="killed.sum", exact=True)).to_be_visible()
     picture(page, "run")
     frame.get_by_role("row", name="killed.sum").get_by_role(

@@ -1,30 +1,29 @@
-// A cell a partition: its colour is its rows against the usual, or its age; its sign is its state.
+// A calendar with one cell per partition: the colour shows its rows or its age, the sign its state.
 
 import { address, age, h, number } from "./dom.js";
 
-const MOST_WEEKS = 80;
-const ENOUGH = 7;
+const MAX_WEEKS = 80;
+const MIN_FOR_MEDIAN = 7;
 const DAY = 86_400_000;
 const SIGNS = { current: "", "rolled back": "↺", staged: "◇", "failed check": "!", "foreign change": "?" };
 const RATIOS = [0.5, 0.8, 1.25, 2];
 const AGES = [-365, -30, -7, -1];
-const COLOURS = {
-  rows: { told: ["under half", "fewer", "usual rows", "more", "over double"] },
-  age: {
-    told: ["over a year", "under a year", "under a month", "under a week", "under a day"],
-  },
+const SHADES = {
+  rows: ["under half", "fewer rows", "usual rows", "more rows", "over double"],
+  age: ["over a year", "under a year", "under a month", "under a week", "under a day"],
 };
 
 let chosen = "rows";
 
-// Days lie as in a calendar, a column a week from Monday on; other partitions, and days too far apart, one after the other.
+// Days are laid out as a calendar, with one column per week from Monday on; other partitions, and
+// days too far apart, in a row.
 export function calendar(name, partitions) {
   const days = partitions.map((one) => day(one.partition));
   const first = days.every(Boolean) ? Math.min(...days) : NaN;
   const monday = first - ((new Date(first).getUTCDay() + 6) % 7) * DAY;
-  const dated = (Math.max(...days) - monday) / DAY < MOST_WEEKS * 7;
+  const dated = (Math.max(...days) - monday) / DAY < MAX_WEEKS * 7;
   const cells = partitions.map((one) => cell(name, one, dated));
-  const told = new Map(cells.map((element, index) => [element, partitions[index]]));
+  const partitionOf = new Map(cells.map((element, index) => [element, partitions[index]]));
   const months = [];
   cells.forEach((one, index) => {
     if (!dated) return;
@@ -36,29 +35,29 @@ export function calendar(name, partitions) {
       months.at(-1).style.gridColumn = Math.floor(place / 7) + 1;
     }
   });
-  if (dated) cells.reverse(); // a calendar goes on from left to right
+  if (dated) cells.reverse(); // partitions are sorted from new to old, and a calendar from old to new
   if (cells.length) cells[0].tabIndex = 0;
   const attributes = {
     class: dated ? "calendar dated" : "calendar", "data-colours": chosen, role: "group",
-    "aria-label": "partitions; the arrow keys walk through them", onkeydown: walk,
+    "aria-label": "Partitions; move with the arrow keys", onkeydown: move,
   };
-  const drawn = h("div", attributes, cells, months);
+  const drawing = h("div", attributes, cells, months);
   const counted = partitions.map((one) => one.rows).filter((rows) => rows !== null).sort((a, b) => a - b);
-  drawn.partitions = told;
-  compare(drawn, counted.length >= ENOUGH ? counted[Math.floor(counted.length / 2)] : null);
-  return drawn;
+  drawing.partitionOf = partitionOf;
+  compare(drawing, counted.length >= MIN_FOR_MEDIAN ? counted[Math.floor(counted.length / 2)] : null);
+  return drawing;
 }
 
-// Says of each cell how its rows are to the usual, as soon as somebody knows what is usual.
-export function compare(drawn, usual) {
-  for (const [element, one] of drawn.partitions) {
+// Colours and labels each cell by its rows relative to the usual rows, or null if unknown.
+export function compare(drawing, usual) {
+  for (const [element, one] of drawing.partitionOf) {
     const ratio = usual && one.rows !== null ? one.rows / usual : null;
-    const told = [one.partition, one.state, `${number(one.rows)} rows`, `changed ${age(one.at)}`];
-    if (ratio !== null) told.push(`${Math.round(ratio * 100)} % of the usual`);
+    const label = [one.partition, one.state, `${number(one.rows)} rows`, `changed ${age(one.at)}`];
+    if (ratio !== null) label.push(`${Math.round(ratio * 100)} % of the usual rows`);
     const days = one.at === null ? null : -(Date.now() - new Date(one.at)) / DAY;
-    element.className = `cell ${one.state.replaceAll(" ", "-")} rows-${place(ratio, RATIOS)} age-${place(days, AGES)}`;
-    element.setAttribute("aria-label", told.join(", "));
-    element.title = told.join("\n");
+    element.className = `cell ${one.state.replaceAll(" ", "-")} rows-${rank(ratio, RATIOS)} age-${rank(days, AGES)}`;
+    element.setAttribute("aria-label", label.join(", "));
+    element.title = label.join("\n");
   }
 }
 
@@ -67,14 +66,14 @@ function cell(name, one, dated) {
   return h("a", attributes, SIGNS[one.state], dated ? null : h("span", { class: "name" }, one.partition));
 }
 
-const place = (value, bounds) => (value === null ? "unknown" : bounds.filter((bound) => value > bound).length);
+const rank = (value, bounds) => (value === null ? "unknown" : bounds.filter((bound) => value > bound).length);
 
 function day(name) {
   const parts = /^(\d{4})-?(\d\d)-?(\d\d)$/.exec(name);
   return parts ? new Date(Date.UTC(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3]))) : null;
 }
 
-function walk(event) {
+function move(event) {
   const cells = [...event.currentTarget.querySelectorAll(".cell")];
   const weeks = event.currentTarget.classList.contains("dated") ? 7 : 1;
   const steps = { ArrowRight: weeks, ArrowLeft: -weeks, ArrowDown: weeks === 7 ? 1 : 7, ArrowUp: weeks === 7 ? -1 : -7, Home: -cells.length, End: cells.length };
@@ -86,12 +85,12 @@ function walk(event) {
   next.focus();
 }
 
-// What the colours and the signs mean; whoever chooses another colour changes the cells.
+// The legend of colours and signs, with the choice of what colours show.
 export function legend(cells) {
   const shades = h("span", { class: "shades" });
   const paint = () => {
     cells.dataset.colours = chosen;
-    shades.replaceChildren(...COLOURS[chosen].told.map((text, index) => h("span", {}, h("span", { class: `cell current shade-${index}`, "aria-hidden": true }), text)));
+    shades.replaceChildren(...SHADES[chosen].map((text, index) => h("span", {}, h("span", { class: `cell current shade-${index}`, "aria-hidden": true }), text)));
   };
   const choice = (name) => h("label", {}, h("input", { type: "radio", name: "colours", checked: name === chosen, onchange: () => {
     chosen = name;
@@ -100,6 +99,6 @@ export function legend(cells) {
   paint();
   const states = Object.entries(SIGNS).filter(([, sign]) => sign);
   return h("div", { class: "legend" },
-    h("fieldset", {}, h("legend", {}, "Colours show"), Object.keys(COLOURS).map(choice)), shades,
+    h("fieldset", {}, h("legend", {}, "Colours show"), Object.keys(SHADES).map(choice)), shades,
     states.map(([text, sign]) => h("span", {}, h("span", { class: `cell ${text.replaceAll(" ", "-")} shade-2`, "aria-hidden": true }, sign), text)));
 }

@@ -1,26 +1,31 @@
-// The question before a change: what will be, and who is concerned. Nothing is done until it is answered.
+// The confirmation dialog of a change. Nothing is changed before it is confirmed.
 
 import { h } from "./dom.js";
-import { busy, tell } from "./page.js";
+import { busy, showAgain, showError } from "./status.js";
 
-// Does something that may fail before anything is asked, and says so.
+// Runs an action that may fail before its dialog opens, and shows its error.
 export async function attempt(action) {
   busy(true);
   try {
-    tell("");
+    showError("");
     await action();
   } catch (error) {
-    tell(error.message);
+    showError(error.message);
   }
   busy(false);
 }
 
-export function ask({ question, verb, told, act, done, said, possible = true }) {
+// Opens the dialog: `details` are shown below the question, `act` makes the change with the reason
+// given, and `success` is the message after it.
+export function confirm({ question, verb, details, act, success, possible = true }) {
   const dialog = document.getElementById("dialog");
-  const reason = h("input", { name: "reason", maxlength: 2000, "aria-label": "Why", placeholder: "Why, for the history", autocomplete: "off" });
+  const reason = h("input", {
+    name: "reason", maxlength: 2000, autocomplete: "off",
+    "aria-label": "Reason", placeholder: "Reason, recorded in the history",
+  });
   const form = h("form", { method: "dialog" },
-    h("h2", { id: "question" }, question), told,
-    h("p", {}, "No data are deleted; this can be undone in the same way."),
+    h("h2", { id: "question" }, question), details,
+    h("p", {}, "No data is deleted, and you can undo this in the same way."),
     possible ? reason : null,
     h("p", { class: "actions" },
       h("button", { type: "button", onclick: () => dialog.close("no") }, "Cancel"),
@@ -28,14 +33,14 @@ export function ask({ question, verb, told, act, done, said, possible = true }) 
   dialog.replaceChildren(form);
   dialog.onclose = async () => {
     if (dialog.returnValue !== "go") return;
-    let failed = "";
+    let failure = "";
     busy(true);
     try {
       await act(reason.value);
     } catch (error) {
-      failed = error.message;
+      failure = error.message;
     }
-    await done(failed, failed ? "" : said);
+    showAgain(failure, failure ? "" : success);
   };
   dialog.returnValue = "no";
   dialog.showModal();

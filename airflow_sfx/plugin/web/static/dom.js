@@ -1,4 +1,4 @@
-// Elements, and how values are written. Text is always set as text: nothing that comes from data is read as HTML.
+// Elements and the format of values. Text is set as text: nothing from data is parsed as HTML.
 
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -19,7 +19,7 @@ export function svg(tag, attributes, ...children) {
 }
 
 const NUMBERS = new Intl.NumberFormat("en");
-const [SHORT, LONG] = [25, 160];
+const [SHORT, LONG] = [25, 160]; // characters
 const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 export const text = (value) => (value === null || value === undefined ? "–" : String(value));
@@ -48,20 +48,21 @@ export function age(text) {
   return "just now";
 }
 
-// A long text leaves room for the others; all of it is there to be read when one points at it, and for whoever copies it.
-const cut = (cell) => (typeof cell === "string" && cell.length > LONG ? h("span", { class: "long", title: cell }, cell) : cell);
+// Clips a long text by CSS; its tooltip and its copy have all of it.
+const clipped = (cell) => (typeof cell === "string" && cell.length > LONG ? h("span", { class: "long", title: cell }, cell) : cell);
 
 export function table(caption, headings, rows) {
   const head = headings.map((text) => h("th", { scope: "col", class: text.startsWith("#") ? "figure" : null }, text.replace("#", "")));
   const body = rows.map((cells) =>
-    h("tr", {}, cells.map((cell, index) => h("td", { class: headings[index].startsWith("#") ? "figure" : null, "data-heading": headings[index].replace("#", "") }, cut(cell ?? "–")))),
+    h("tr", {}, cells.map((cell, index) => h("td", { class: headings[index].startsWith("#") ? "figure" : null, "data-heading": headings[index].replace("#", "") }, clipped(cell ?? "–")))),
   );
   return h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
 }
 
 export const named = (name) => name.split(".").map(encodeURIComponent).join("/");
 
-export const operation = (name) => h("span", { class: `operation ${name}` }, name.replace("_", " "));
+export const operation = (name) =>
+  h("span", { class: `operation ${name}` }, name === "retire" ? "expire" : name.replace("_", " "));
 
 export const link = (text, ...steps) => h("a", { href: address(...steps), class: text.length < SHORT ? "short" : null }, text);
 
@@ -75,20 +76,21 @@ export function searching(label, text, to) {
   } }, field, h("button", {}, "Search"));
 }
 
-// Of a page of a list: `total` is null where nobody has counted, and then `more` says whether there are others.
+// Links to the pages of a list: `total` may be null if unknown, and then `more` must be given.
 export function paging(total, offset, length, to, [before, after], more = offset + length < total) {
   if (!more && !offset) return null;
   const last = total === null ? offset + length : Math.min(total, offset + length);
-  return h("nav", { class: "paging", "aria-label": "pages" },
+  return h("nav", { class: "paging", "aria-label": "Pagination" },
     offset > 0 ? h("a", { href: to(String(Math.max(0, offset - length))) }, before) : null,
     h("span", {}, `${number(Math.min(offset + 1, last))}–${number(last)}${total === null ? "" : ` of ${number(total)}`}`),
     more ? h("a", { href: to(String(offset + length)) }, after) : null);
 }
 
-// Airflow may lie below a path of its host, and this page below Airflow's.
+// The path of Airflow, which may not be the root of its host.
 const AIRFLOW = location.pathname.replace(/\/sfx\/.*$/, "");
 
-// Airflow's own pages are around this one, in whose frame nothing may navigate them: their router is told instead.
+// A link to a page of Airflow. In a frame of Airflow, it navigates Airflow by its router, as the
+// frame must not replace the page around it.
 export function airflow(text, path) {
   return h("a", { href: path, onclick: (event) => {
     if (window.parent === window) return;

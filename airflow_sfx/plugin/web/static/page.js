@@ -1,82 +1,77 @@
-// Which view is shown: the part of the address behind "#" says so; a run's or a task's tab shows what that run changed.
+// Shows the view that the fragment of the address names; in the tab of a DAG run or a task, its
+// changes.
 
-import { anew } from "./api.js";
-import { batch } from "./batch.js";
-import { changes, run } from "./changes.js";
-import { diff } from "./diff.js";
+import { startView } from "./api.js";
 import { address, h, link } from "./dom.js";
-import { partition } from "./partition.js";
-import { table } from "./table.js";
-import { tables } from "./tables.js";
+import { busy, showError } from "./status.js";
+import { batch } from "./views/batch.js";
+import { changes, run } from "./views/changes.js";
+import { diff } from "./views/diff.js";
+import { partition } from "./views/partition.js";
+import { table } from "./views/table.js";
+import { tables } from "./views/tables.js";
 
 const VIEWS = { tables, changes, table, partition, batch, diff };
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
 const WHOLE = "(whole table)";
 
-let shown = 0;
+let latest = 0;
 
-// Shows what the address says; `failed` is what went wrong before, `done` what went well: they stay to be read.
-export async function show(failed = "", done = "") {
-  const turn = ++shown;
+// Shows the view, with the error or the success message of the change before it.
+async function show(error = "", success = "") {
+  const turn = ++latest;
   const main = document.getElementById("main");
-  anew();
+  startView();
   busy(true);
-  if (failed) tell(failed);
+  if (error) showError(error);
   document.getElementById("status").textContent = "";
-  const asked = new URLSearchParams(location.search);
+  const query = new URLSearchParams(location.search);
   let view = "";
   let steps = [];
   let content;
   try {
-    [view, ...steps] = location.hash.slice(2).split("/").map(readable);
-    const ofRun = asked.has("run_id") && !(view in VIEWS);
-    content = ofRun ? await run(asked.get("dag_id"), asked.get("run_id"), asked.get("task_id"), ...steps) : await (VIEWS[view] ?? tables)(...steps);
-    if (turn === shown) tell(failed);
-  } catch (error) {
-    if (turn !== shown) return;
-    content = [h("h1", {}, "Nothing can be shown here"), h("button", { onclick: () => show() }, "Try again")];
-    tell(failed || error.message);
+    [view, ...steps] = location.hash.slice(2).split("/").map(decoded);
+    const ofRun = query.has("run_id") && !(view in VIEWS);
+    content = ofRun ? await run(query.get("dag_id"), query.get("run_id"), query.get("task_id"), ...steps) : await (VIEWS[view] ?? tables)(...steps);
+    if (turn === latest) showError(error);
+  } catch (failure) {
+    if (turn !== latest) return;
+    content = [h("h1", {}, "This view cannot be shown"), h("button", { onclick: () => show() }, "Try again")];
+    showError(error || failure.message);
   }
-  if (turn !== shown) return;
-  document.getElementById("path").replaceChildren(...path(view, steps, asked));
+  if (turn !== latest) return;
+  document.getElementById("path").replaceChildren(...path(view, steps, query));
   main.replaceChildren(...content.filter(Boolean));
-  for (const one of main.querySelectorAll(".calendar.dated")) one.scrollLeft = one.scrollWidth; // the newest days are at its end
+  for (const one of main.querySelectorAll(".calendar.dated")) one.scrollLeft = one.scrollWidth; // to the newest days
   document.title = [main.querySelector("h1")?.textContent, "Batch history"].filter(Boolean).join(" – ");
-  document.getElementById("status").textContent = done;
+  document.getElementById("status").textContent = success;
   busy(false);
 }
 
-function readable(step) {
+function decoded(step) {
   try {
     return decodeURIComponent(step);
   } catch {
-    throw new Error(`"${step}" is no part of an address of this page.`);
+    throw new Error(`"${step}" is not a valid part of an address of this page.`);
   }
 }
 
-export function busy(now) {
-  document.getElementById("main").setAttribute("aria-busy", String(now));
-}
-
-export function tell(message) {
-  document.getElementById("alert").textContent = message;
-}
-
-function path(view, steps, asked) {
-  const found = asked.has("run_id") ? [h("a", { href: "#" }, "This run")] : [link("Tables", "tables")];
-  if (!asked.has("run_id")) found.push(" · ", link("Changes", "changes"));
-  if (OF_A_TABLE.includes(view)) found.push(" / ", link(steps[0], "table", steps[0]));
-  if (OF_A_TABLE.indexOf(view) > 0) found.push(" / ", link(steps[1] || WHOLE, "partition", steps[0], steps[1] ?? ""));
+function path(view, steps, query) {
+  const crumbs = query.has("run_id") ? [h("a", { href: "#" }, "This run")] : [link("Tables", "tables")];
+  if (!query.has("run_id")) crumbs.push(" · ", link("Changes", "changes"));
+  if (OF_A_TABLE.includes(view)) crumbs.push(" / ", link(steps[0], "table", steps[0]));
+  if (OF_A_TABLE.indexOf(view) > 0) crumbs.push(" / ", link(steps[1] || WHOLE, "partition", steps[0], steps[1] ?? ""));
   if (["batch", "diff"].includes(view)) {
-    found.push(" / ", h("a", { href: address(view, ...steps) }, steps.slice(2).join(" → ")));
+    crumbs.push(" / ", h("a", { href: address(view, ...steps) }, steps.slice(2).join(" → ")));
   }
-  const here = found.filter((one) => one instanceof HTMLElement && one.getAttribute("href") === (location.hash || "#/tables"));
+  const here = crumbs.filter((one) => one instanceof HTMLElement && one.getAttribute("href") === (location.hash || "#/tables"));
   for (const one of here) one.setAttribute("aria-current", "page");
-  return found;
+  return crumbs;
 }
 
-// Airflow's own page around this one says whether it is dark; alone, what was chosen there, or else the system.
-function look() {
+// Follows the colour mode of the Airflow page around this one; alone, the mode chosen in Airflow,
+// or else the system's.
+function followColourMode() {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
   if (window.parent === window) {
@@ -94,7 +89,8 @@ function look() {
   dark();
 }
 
-look();
+followColourMode();
+document.addEventListener("showagain", ({ detail }) => show(detail.error, detail.success));
 addEventListener("hashchange", async () => {
   document.getElementById("dialog").close();
   await show();

@@ -1,25 +1,30 @@
-// A batch: what it holds, where it comes from, and who reads it.
+// A batch: its contents, lineage and holds.
 
-import { get } from "./api.js";
-import { h, link, moment, named, number, size, table as rows, text, who } from "./dom.js";
-import { lineage } from "./lineage.js";
+import { get } from "../api.js";
+import { h, link, moment, named, number, size, table as rows, text, who } from "../dom.js";
+import { lineage } from "../lineage.js";
 
 export async function batch(name, key, id) {
   const one = await get(`tables/${named(name)}/batch`, { partition: key, batch_id: id });
   const state = one.current ? "current" : one.staged ? "staged" : "replaced or rolled back";
-  const facts = [["state", state], ["rows", number(one.rows)], ["size", size(one.bytes)], ["written", moment(one.created_at)], ["by", who(one.producer)]];
+  const facts = [
+    ["state", state], ["rows", number(one.rows)], ["size", size(one.bytes)],
+    ["written", moment(one.created_at)], ["by", who(one.producer)],
+  ];
   if (one.replaced) facts.push(["replaced", link(one.replaced, "batch", name, key, one.replaced)]);
   const columns = one.columns.map((column) => {
-    const figures = one.statistics[column.name] ?? {};
-    return [column.name, column.type, number(figures.null_count), text(figures.minimum), text(figures.maximum)];
+    const { null_count, minimum, maximum } = one.statistics[column.name] ?? {};
+    return [column.name, column.type, number(null_count), text(minimum), text(maximum)];
   });
+  const checks = one.checks.map((check) => [check.name, check.passed ? "passed" : "failed", check.detail]);
+  const files = one.files.map((file) => [file.path, number(file.rows), size(file.size)]);
   return [
     h("h1", {}, `${name} ${key} ${id}`),
     h("dl", { class: "facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
     one.replaced ? h("p", {}, link(`Compare with ${one.replaced}`, "diff", name, key, one.replaced, id)) : null,
-    one.checks.length ? rows("checks before publishing", ["check", "result", "what was found"], one.checks.map((check) => [check.name, check.passed ? "passed" : "failed", check.detail])) : null,
+    checks.length ? rows("checks before publishing", ["check", "result", "detail"], checks) : null,
     lineage(one),
-    rows("columns", ["column", "type", "#nulls", "smallest", "greatest"], columns),
-    rows("files", ["file", "#rows", "#size"], one.files.map((file) => [file.path, number(file.rows), size(file.size)])),
+    rows("columns", ["column", "type", "#nulls", "minimum", "maximum"], columns),
+    rows("files", ["file", "#rows", "#size"], files),
   ];
 }

@@ -1,24 +1,24 @@
-// What changed across tables: during a time, or by one DAG run, which can be undone as one.
+// Changes across tables: of a period, or of one DAG run, which can be undone as a whole.
 
-import { get, post } from "./api.js";
-import { ask, attempt } from "./confirm.js";
-import { address, h, link, moment, number, operation, paging, table as rows, who } from "./dom.js";
-import { show } from "./page.js";
+import { get, post } from "../api.js";
+import { attempt, confirm } from "../confirm.js";
+import { address, h, link, moment, number, operation, paging, table as rows, who } from "../dom.js";
 
 const PAGE = 50;
-const HOURS = { 1: "the last hour", 24: "the last day", 168: "the last week", 720: "the last 30 days" };
+const MAX_LISTED = 100;
+const PERIODS = { 1: "last hour", 24: "last day", 168: "last week", 720: "last 30 days" };
 const WHOLE = "(whole table)";
 
 export async function changes(hours = "24", offset = "0") {
-  const since = new Date(Date.now() - (HOURS[hours] ? Number(hours) : 24) * 3_600_000).toISOString();
+  const since = new Date(Date.now() - (PERIODS[hours] ? Number(hours) : 24) * 3_600_000).toISOString();
   const found = await get("changes", { since, limit: PAGE, offset });
-  const choice = h("select", { "aria-label": "Since when", onchange: (event) => { location.hash = address("changes", event.target.value); } },
-    Object.entries(HOURS).map(([value, text]) => h("option", { value, selected: value === hours }, text)));
+  const choose = (event) => { location.hash = address("changes", event.target.value); };
+  const options = Object.entries(PERIODS).map(([value, text]) => h("option", { value, selected: value === hours }, text));
   return [
     h("h1", {}, "Changes"),
-    h("p", {}, choice),
-    ...untold(found),
-    listed(found, `Nothing has changed in ${HOURS[hours] ?? HOURS[24]}.`),
+    h("p", {}, h("select", { "aria-label": "Period", onchange: choose }, options)),
+    ...unreadable(found),
+    listed(found, `No changes in the ${PERIODS[hours] ?? PERIODS[24]}.`),
     paging(null, Number(offset), PAGE, (at) => address("changes", hours, at), ["Newer", "Older"], found.more),
   ];
 }
@@ -26,50 +26,60 @@ export async function changes(hours = "24", offset = "0") {
 export async function run(dagId, runId, taskId, offset = "0") {
   const found = await get("runs", { dag_id: dagId, run_id: runId, task_id: taskId, limit: PAGE, offset });
   const undo = () => attempt(() => undoRun(dagId, runId));
+  const none = `This ${taskId ? "task" : "run"} has not changed any ${found.untold.length ? "other " : ""}table.`;
   return [
-    h("h1", {}, taskId ? `What ${taskId} changed` : "What this run changed"),
+    h("h1", {}, taskId ? `Changes by task ${taskId}` : "Changes by this run"),
     found.total && !taskId ? h("p", {}, h("button", { onclick: undo }, "Undo this run…")) : null,
-    ...untold(found),
-    listed(found, found.untold.length ? "It has changed no other table of the warehouse." : "It has changed no table of the warehouse."),
+    ...unreadable(found),
+    listed(found, none),
     paging(found.total, Number(offset), PAGE, (at) => address("run", at), ["Newer", "Older"]),
   ];
 }
 
-function untold(found) {
-  return found.untold.map((one) => h("p", { class: "waiting" }, `The changes of ${one.table} cannot be told: ${one.message}`));
+function unreadable(found) {
+  return found.untold.map((one) => h("p", { class: "notice" }, `The history of ${one.table} cannot be read: ${one.message}`));
 }
 
 function listed(found, none) {
   if (!found.changes.length) return h("p", { class: "empty" }, none);
   const body = found.changes.map((one) => [
-    link(one.table, "table", one.table), link(one.partition || WHOLE, "partition", one.table, one.partition), operation(one.operation),
+    link(one.table, "table", one.table),
+    link(one.partition || WHOLE, "partition", one.table, one.partition),
+    operation(one.operation),
     one.batch_id ? link(one.batch_id, "batch", one.table, one.partition, one.batch_id) : "no batch",
     number(one.rows), moment(one.at), who(one.producer), one.reason,
   ]);
-  const caption = found.total === null ? "newest first" : `${number(found.total)} ${found.total === 1 ? "change" : "changes"}`;
+  const caption = found.total === null ? "newest first" : counted(found.total, "change");
   return rows(caption, ["table", "partition", "change", "batch", "#rows", "when", "who", "why"], body);
 }
 
 async function undoRun(dagId, runId) {
   const expected = await get("runs/undo", { dag_id: dagId, run_id: runId });
-  const back = expected.flatMap((one) => Object.entries(one.rolled_back).map(([key, id]) => [one.table, key || WHOLE, id ?? "no batch, as before"]));
+  const rolledBack = expected.flatMap((one) =>
+    Object.entries(one.rolled_back).map(([key, id]) => [one.table, key || WHOLE, id ?? "no batch, as before"]));
   const kept = expected.flatMap((one) => Object.keys(one.kept).map((key) => `${one.table} ${key}`.trim()));
-  const gone = expected.filter((one) => one.gone);
   const blocked = expected.flatMap((one) => one.blocked ?? []);
-  const most = 100;
-  ask({
-    question: `Undo all that the run ${runId} of ${dagId} published?`,
+  const partitions = counted(rolledBack.length, "partition");
+  const nothing = blocked.length ? null : h("p", {}, "None of its batches is current: there is nothing to undo.");
+  confirm({
+    question: `Undo everything that run ${runId} of ${dagId} published?`,
     verb: "Undo",
-    possible: back.length > 0 && !blocked.length,
-    told: [
-      back.length ? rows(`${number(back.length)} partitions go back`, ["table", "partition", "to the batch"], back.slice(0, most)) : blocked.length ? null : h("p", {}, "Nothing of it is current any more: there is nothing to undo."),
-      back.length > most ? h("p", {}, `and ${number(back.length - most)} more`) : null,
-      kept.length ? h("p", {}, `Changed since, or undone already, and left alone: ${kept.slice(0, most).join(", ")}${kept.length > most ? ` and ${number(kept.length - most)} more` : ""}.`) : null,
-      ...gone.map((one) => h("p", {}, `${one.table} is left alone: ${one.gone}`)),
-      blocked.length ? h("p", { class: "waiting" }, `It cannot be undone as one: ${blocked.slice(0, most).join("; ")}${blocked.length > most ? `; and ${number(blocked.length - most)} more` : ""}.`) : null,
+    possible: rolledBack.length > 0 && !blocked.length,
+    details: [
+      rolledBack.length ? rows(`${partitions} to roll back`, ["table", "partition", "to batch"], rolledBack.slice(0, MAX_LISTED)) : nothing,
+      rolledBack.length > MAX_LISTED ? h("p", {}, `and ${number(rolledBack.length - MAX_LISTED)} more`) : null,
+      kept.length ? h("p", {}, `Not affected, as they were changed since, or already undone: ${joined(kept, ", ")}.`) : null,
+      ...expected.filter((one) => one.gone).map((one) => h("p", {}, `${one.table} is skipped: ${one.gone}`)),
+      blocked.length ? h("p", { class: "notice" }, `This run cannot be undone: ${joined(blocked, "; ")}.`) : null,
     ],
     act: (reason) => post("runs/rollback", { dag_id: dagId, run_id: runId, expected, reason }),
-    done: show,
-    said: `Undone: ${number(back.length)} partitions are as they were before the run.`,
+    success: `Undone: ${partitions} rolled back.`,
   });
+}
+
+const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+function joined(texts, separator) {
+  const more = texts.length > MAX_LISTED ? ` and ${number(texts.length - MAX_LISTED)} more` : "";
+  return texts.slice(0, MAX_LISTED).join(separator) + more;
 }
