@@ -9,7 +9,7 @@ from pathlib import Path
 import airflow_sfx
 
 STATIC = Path(airflow_sfx.__file__).parent / "plugin" / "web" / "static"
-MODULES = {path for path in STATIC.rglob("*.js")}
+MODULES = set(STATIC.rglob("*.js"))
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?\bfrom "(\.[^"]+)";""", re.MULTILINE)
 
 
