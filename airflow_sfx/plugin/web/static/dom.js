@@ -26,6 +26,8 @@ export const text = (value) => (value === null || value === undefined ? "–" : 
 
 export const number = (value) => (value === null || value === undefined ? "–" : NUMBERS.format(value));
 
+export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return "–";
   let unit = 0;

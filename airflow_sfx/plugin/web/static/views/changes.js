@@ -2,7 +2,7 @@
 
 import { get, post } from "../api.js";
 import { attempt, confirm } from "../confirm.js";
-import { address, h, link, moment, number, operation, paging, table as rows, who } from "../dom.js";
+import { address, counted, h, link, moment, number, operation, paging, table as rows, who } from "../dom.js";
 
 const PAGE = 50;
 const MAX_LISTED = 100;
@@ -76,8 +76,6 @@ async function undoRun(dagId, runId) {
     success: `Undone: ${partitions} rolled back.`,
   });
 }
-
-const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 function joined(texts, separator) {
   const more = texts.length > MAX_LISTED ? ` and ${number(texts.length - MAX_LISTED)} more` : "";

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { calendar, compare, legend } from "../calendar.js";
-import { address, age, h, named, number, paging, searching, size, table as rows } from "../dom.js";
+import { address, age, counted, h, named, number, paging, searching, size, table as rows } from "../dom.js";
 
 const CELLS = 366;
 
@@ -50,5 +50,5 @@ function columns(one) {
     ...one.columns.map((column) => [column.name, column.type, ""]),
     ...one.keys.map((key) => [key.name, key.type, "partition key"]),
   ];
-  return rows(`${number(body.length)} columns`, ["column", "type", "role"], body);
+  return rows(counted(body.length, "column"), ["column", "type", "role"], body);
 }

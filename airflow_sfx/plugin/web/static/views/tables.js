@@ -1,7 +1,7 @@
 // All tables: names first, and the totals of each table as they arrive.
 
 import { get } from "../api.js";
-import { address, age, h, link, named, number, paging, searching, size, table as rows } from "../dom.js";
+import { address, age, counted, h, link, named, number, paging, searching, size, table as rows } from "../dom.js";
 
 const PAGE = 25;
 const HEADINGS = ["table", "last change", "#partitions", "#rows", "#size", "#staged"];
@@ -10,7 +10,7 @@ export async function tables(search = "", offset = "0") {
   const found = await get("tables", { search, offset, limit: PAGE });
   const totals = found.tables.map(() => HEADINGS.slice(1).map(() => h("span", { class: "empty" }, "…")));
   const body = found.tables.map((name, index) => [link(name, "table", name), ...totals[index]]);
-  const listed = rows(`${number(found.total)} tables`, HEADINGS, body);
+  const listed = rows(counted(found.total, "table"), HEADINGS, body);
   listed.setAttribute("aria-busy", "true");
   Promise.all(found.tables.map((name, index) => fill(name, totals[index]))).then(() => listed.setAttribute("aria-busy", "false"));
   const none = search ? "No table name contains this text." : "The warehouse has no tables yet.";
