@@ -15,7 +15,7 @@ from airflow_sfx.core.io.uris import is_host
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from airflow_sfx.storage.s3 import ObjectSettings, S3Access
+    from airflow_sfx.storage.s3_access import ObjectSettings, S3Access
 
 METASTORE_TYPE = "hive_metastore"
 _METASTORE_PORT = 9083
@@ -40,7 +40,7 @@ def s3_access(aws_conn_id: str) -> S3Access:
     """
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
-    from airflow_sfx.storage.s3 import S3Access
+    from airflow_sfx.storage.s3_access import S3Access
 
     connection_named(aws_conn_id, "aws", "keys, a profile or a role")
     hook: AwsGenericHook[object] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type="s3")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.io.error_text import safe_cause, safe_message
 from airflow_sfx.core.io.uris import server_url
-from airflow_sfx.storage.s3 import ObjectSettings, S3Access
+from airflow_sfx.storage.s3_access import ObjectSettings, S3Access
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential

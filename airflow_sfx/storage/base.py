@@ -1,23 +1,27 @@
-"""What the warehouse asks of storage, whatever keeps the objects."""
+"""The interface of object stores, and the values that they return."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_sfx.storage.s3_access import S3Access
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as a listing shows it.
+    """An object in a listing.
 
     Args:
         path: Its path in the store.
         size: Its size in bytes.
-        etag: What the store calls this version of the object; empty where it has no name for it.
-        modified: When it was written by the storage's own clock, which may tell the second only;
-            None where it does not say.
+        etag: The store's identifier of this version of the object; empty if the store has none.
+        modified: When it was written, by the storage's own clock, possibly in whole seconds; None
+            if the storage does not report it.
     """
 
     path: str
@@ -26,96 +30,116 @@ class ObjectInfo:
     modified: datetime | None = None
 
 
-class ObjectStore(Protocol):
-    """Objects under one root. Paths are relative to it, with ``/`` between steps.
+class ObjectStore(ABC):
+    """Objects below one root. Paths are relative to it, with ``/`` between steps.
 
-    Every write is durable when it returns, unless the caller says otherwise. No method overwrites
-    what another call wrote, and only `delete` deletes, which retention alone calls. Faults of the
-    storage come as `WarehouseUnavailable`.
+    Every write is durable when it returns, unless the caller asks otherwise. No method overwrites
+    what another call wrote. Only `delete` and `delete_unfinished` delete, and only retention calls
+    them. Faults of the storage are raised as `WarehouseUnavailable`.
+
+    Attributes:
+        concurrency: How many small reads to run at once: 1 if each is a system call, more if each
+            is a request to a server.
+        visibility_seconds: For how long an object that is known to exist may stay invisible; 0 if
+            the store always shows it at once.
+        access: How S3 is reached from here; None for the settings of the AWS environment.
     """
 
+    concurrency: int = 1
+    visibility_seconds: float = 0.0
+    access: S3Access | None = None
+
     @property
+    @abstractmethod
     def uri(self) -> str:
         """The root, without secrets: ``file:///path`` or ``s3://bucket/prefix``."""
 
-    @property
-    def concurrency(self) -> int:
-        """Number of small requests worth making at once: 1 for local files, more for S3."""
-
-    @property
-    def timeouts(self) -> float:
-        """For how many seconds an object that is known to be there may stay out of sight; 0 where it never does."""
-
+    @abstractmethod
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        """Write an object below a directory that the caller has claimed; returns its ETag.
+        """Write an object below a directory that the caller has claimed, and return its ETag.
 
         Args:
             path: The object's path.
             data: Its content.
-            synced: Whether it is durable when this returns; else once `put_all_if_absent` has,
-                which for hundreds of small objects takes less time.
+            synced: Whether the object is durable on return. If False, it is durable once
+                `put_all_if_absent` has returned, which is faster for hundreds of small objects.
         """
 
+    @abstractmethod
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Write an object unless there is one.
+        """Write an object unless one exists at its path.
 
-        Content must be unlike anybody else's. When the answer to a write was lost, the store reads
-        the object back: the caller's own content means that the write took effect.
+        No two callers may write equal content. If the response to a write is lost, the store reads
+        the object back: it holds the caller's content if the write took effect.
 
         Returns:
-            True if the object holds ``data``, False if it holds something else, which then stays.
+            True if the object holds ``data``; False if it holds other content, which stays.
         """
 
+    @abstractmethod
     def put_all_if_absent(
         self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
     ) -> list[bool]:
-        """As `put_if_absent` for many objects; all that was written before is durable before any of them is there.
+        """Write many objects as `put_if_absent` does, after all earlier writes are durable.
 
-        When it fails, any of them may have been written.
+        If it fails, any of the objects may have been written.
 
         Args:
             objects: Their paths and contents.
-            led: Whether none of the others is written where there is another object in the first
-                one's place.
+            led: Whether to write the others only if the first one was written.
             synced: As for `put`.
 
         Returns:
-            What came of each, in their order.
+            The result of each, in the order of the objects.
         """
 
+    @abstractmethod
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
-        """Take a directory that nobody has taken yet; True if it is now the caller's.
+        """Claim a directory for one writer.
 
         Args:
             directory: The directory's path.
-            token: A text that no other caller has.
+            token: A text that no other caller uses.
             synced: As for `put`.
+
+        Returns:
+            True if the caller now owns the directory; False if another writer has claimed it.
         """
 
+    @abstractmethod
     def get(self, path: str) -> bytes | None:
-        """Read an object whole; None if there is none."""
+        """Read a whole object; None if it does not exist."""
 
     def view(self, path: str) -> memoryview | None:
-        """As `get`, without a copy where the storage has none to make."""
+        """Read a whole object, without a copy if the store can avoid one."""
+        data = self.get(path)
+        return None if data is None else memoryview(data)
 
+    @abstractmethod
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
-        """Some of an object's bytes, and how many it has; None if there is no object.
+        """Read a part of an object.
 
         Args:
             path: The object's path.
-            start: The number of the first byte, from 0.
-            stop: The number of the byte before which they end, greater than ``start``; where the
-                object ends before it, fewer come, or none.
+            start: The offset of the first byte.
+            stop: The offset behind the last byte, greater than ``start``. An object that ends
+                before it yields fewer bytes, or none.
+
+        Returns:
+            The bytes and the size of the whole object; None if it does not exist.
         """
 
+    @abstractmethod
     def head(self, path: str) -> ObjectInfo | None:
-        """Size and ETag of an object; None if there is none."""
+        """Return an object's size and ETag; None if it does not exist."""
 
+    @abstractmethod
     def copy(self, source: str, target: str) -> str:
-        """Copy an object within the store, without its bytes passing through here; returns the copy's ETag."""
+        """Copy an object within the store, without downloading it, and return the copy's ETag."""
 
+    @abstractmethod
     def delete(self, paths: Sequence[str]) -> None:
-        """Delete objects; one that is gone already is no error. For retention alone: no write path deletes."""
+        """Delete objects, ignoring those that do not exist. For retention only."""
 
     def unfinished(
         self,
@@ -123,18 +147,19 @@ class ObjectStore(Protocol):
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """What writers began below a directory and never finished, under whatever name: no listing of objects shows it.
+        """Return the objects that writers began and never finished; no listing shows them.
 
         Args:
-            directory: The directory; empty for all.
-            before: Only what was begun before; what is younger may be a living writer's. None for
-                all.
-            mine: Says of an object's path whether it counts: other programs may write there as
-                well. None for all.
+            directory: The directory to search; empty for all.
+            before: Return only those begun before this time, as later ones may still be in
+                progress; None for all.
+            mine: Whether an object's path counts, as other programs may write there too; None for
+                all paths.
 
         Returns:
-            The paths of the objects that they were to become, each once, sorted.
+            The paths of the objects that were begun, without duplicates, sorted.
         """
+        return ()
 
     def delete_unfinished(
         self,
@@ -142,35 +167,30 @@ class ObjectStore(Protocol):
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """Delete what `unfinished` finds, and return it. For retention alone."""
+        """Delete what `unfinished` returns, and return it. For retention only."""
+        return ()
 
+    @abstractmethod
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
-        """All objects below a directory, at any depth.
+        """List all objects below a directory, at any depth.
 
         Args:
             directory: The directory; empty for all.
-            unfinished: Whether files that are not whole yet, and bear another name until then, are
-                among them.
+            unfinished: Whether to include files that are still being written, under their temporary
+                names.
         """
 
+    @abstractmethod
     def list_directories(self, directory: str) -> Sequence[str]:
-        """The names of the directories directly below a directory, sorted."""
+        """Return the names of the directories directly below a directory, sorted."""
 
-    def place(self, location: str) -> tuple[ObjectStore, str]:
-        """A directory outside of this root, reached in the same way.
-
-        Args:
-            location: Its URI, as a metastore has it.
-
-        Returns:
-            A storage, and the directory's path in it; empty for its root.
-
-        Raises:
-            InvalidName: It is not in a kind of storage that is known here.
-        """
-
+    @abstractmethod
     def opener(self) -> Callable[[], ObjectStore]:
-        """What opens the same root in another process: it can be pickled, and holds no secret."""
+        """Return a function that opens the same root in another process.
+
+        It can be pickled, and holds no secret.
+        """
 
     def local_path(self, path: str) -> str | None:
-        """The object's path in this machine's file system, where it has one."""
+        """Return the object's path in this machine's file system; None if it has none."""
+        return None

@@ -1,4 +1,4 @@
-"""Many small waits at once: the objects of hundreds of partitions are written and read side by side."""
+"""Concurrent requests: the objects of hundreds of partitions are read and written in parallel."""
 
 from __future__ import annotations
 
@@ -14,38 +14,32 @@ from airflow_sfx.core.io.resource_limits import resource_error
 from airflow_sfx.storage.base import ObjectStore
 
 In = TypeVar("In")
-
-
 Out = TypeVar("Out")
-
-
 Other = TypeVar("Other")
 
-
 MANY = 16
-"""From how many objects on they are made durable together, and not one by one."""
-
+"""From this number of objects on, they are made durable together, not one by one."""
 
 DEFAULT_CONCURRENCY = 8
-"""Threads that mostly wait for storage."""
+"""The number of threads that mostly wait for storage."""
 
 
 def map_concurrently(
-    action: Callable[[In], Out], items: Iterable[In], threads: int = DEFAULT_CONCURRENCY
+    action: Callable[[In], Out], items: Iterable[In], concurrency: int = DEFAULT_CONCURRENCY
 ) -> list[Out]:
-    """Apply an action to every item, several at a time.
+    """Apply an action to every item, in several threads.
 
     Args:
-        action: What to do; it must be safe in threads.
-        items: To what.
-        threads: How many at a time.
+        action: A thread-safe function of one item.
+        items: The items.
+        concurrency: The largest number of threads.
 
     Returns:
         The results in the order of the items.
 
     Raises:
-        Exception: What the first failing action raised, after those under way have ended.
-        Unwanted: Nobody waits for the results any more.
+        Exception: The error of the first item that failed, after running actions have ended.
+        Cancelled: The caller no longer waits for the results.
 
     Example:
         >>> map_concurrently(len, ["a", "bc"])
@@ -57,10 +51,10 @@ def map_concurrently(
         return action(item)
 
     work = list(items)
-    if len(work) <= 1 or threads <= 1:
+    if len(work) <= 1 or concurrency <= 1:
         return [step(item) for item in work]
-    with ThreadPoolExecutor(min(threads, len(work)), thread_name_prefix="sfx") as pool:
-        futures = [_begun(pool, step, item) for item in work]
+    with ThreadPoolExecutor(min(concurrency, len(work)), thread_name_prefix="sfx") as pool:
+        futures = [_submit(pool, step, item) for item in work]
         try:
             return [future.result() for future in futures]
         except BaseException:
@@ -68,9 +62,9 @@ def map_concurrently(
             raise
 
 
-def _begun(pool: ThreadPoolExecutor, action: Callable[[In], Out], item: In) -> Future[Out]:
+def _submit(pool: ThreadPoolExecutor, action: Callable[[In], Out], item: In) -> Future[Out]:
     try:
-        return pool.submit(copy_context().run, action, item)  # who asks may have little patience
+        return pool.submit(copy_context().run, action, item)  # with the caller's time limits
     except RuntimeError as error:
         if short := resource_error(error, "starting a thread"):
             raise short from error
@@ -78,17 +72,17 @@ def _begun(pool: ThreadPoolExecutor, action: Callable[[In], Out], item: In) -> F
 
 
 def run_both(aside: Callable[[], Out], action: Callable[[], Other]) -> tuple[Out, Other]:
-    """Do two things at once.
+    """Run two actions at the same time.
 
     Args:
-        aside: Done in another thread.
-        action: Done in this one.
+        aside: The action to run in another thread.
+        action: The action to run in this thread.
 
     Returns:
-        What they returned, once both have ended.
+        Their results, once both have ended.
 
     Raises:
-        Exception: What one of them raised; of two errors, that of ``action``.
+        Exception: The error of one of them; that of ``action`` if both fail.
 
     Example:
         >>> run_both(lambda: 1, lambda: "a")
@@ -101,14 +95,14 @@ def run_both(aside: Callable[[], Out], action: Callable[[], Other]) -> tuple[Out
 
 
 def first_alone(items: Sequence[In], action: Callable[[Sequence[In]], list[bool]]) -> list[bool]:
-    """Do something with the first item, and with the others only if that says True.
+    """Apply an action to the first item, and to the others only if it returned True.
 
     Args:
-        items: To what.
-        action: What to do with some of them; says what came of each.
+        items: The items.
+        action: A function of some of the items, which returns a result for each.
 
     Returns:
-        What came of each; False for those with which nothing was done.
+        The result of each item; False for those that were skipped.
 
     Example:
         >>> first_alone(["", "a"], lambda some: [bool(item) for item in some])
@@ -125,20 +119,20 @@ def put_all(
     led: bool = False,
     synced: bool = True,
 ) -> list[bool]:
-    """Write objects where there are none, by the way that is fastest for so many.
+    """Write objects that do not exist yet, in the fastest way for their number.
 
     Args:
-        store: Where to.
+        store: The store to write to.
         objects: Their paths and contents.
         led: As for `ObjectStore.put_all_if_absent`.
-        synced: As for `ObjectStore.put_all_if_absent`; few objects are durable in any case.
+        synced: As for `ObjectStore.put_all_if_absent`; few objects are always durable on return.
 
     Returns:
-        For each whether it holds the content, as `ObjectStore.put_if_absent` says.
+        For each object whether it holds the content, as from `ObjectStore.put_if_absent`.
 
     Example:
-        >>> from airflow_sfx.storage.factory import open_store
-        >>> store = open_store("memory:///")
+        >>> from airflow_sfx.storage.object_store import InMemoryStore
+        >>> store = InMemoryStore()
         >>> put_all(store, [("a", b"1")]), put_all(store, [("a", b"2"), ("b", b"3")])
         ([True], [False, True])
     """
@@ -152,36 +146,37 @@ def put_all(
 
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many of how many pieces are done, by one thread at a time."""
+"""Called with the number of pieces that are done and their total, by one thread at a time."""
 
 
 def with_progress(
     action: Callable[[In], Out], total: int, progress: Progress | None
 ) -> Callable[[In], Out]:
-    """An action that tells of each time that it has been done.
+    """Wrap an action to report progress each time that it has run.
 
     Args:
-        action: What is done with each piece, in any thread.
-        total: How many pieces there are.
-        progress: Whom to tell; None for nobody.
+        action: A function of one piece, which may run in any thread.
+        total: The number of pieces.
+        progress: The function to call; None for none.
 
     Returns:
-        The action.
+        The wrapped action.
 
     Raises:
-        InvalidName: There is something to tell that cannot be called.
+        InvalidName: ``progress`` cannot be called.
 
     Example:
-        >>> told = []
-        >>> list(map(with_progress(str.upper, 2, lambda done, total: told.append(f"{done}/{total}")), "ab")), told
+        >>> seen = []
+        >>> report = lambda done, total: seen.append(f"{done}/{total}")
+        >>> list(map(with_progress(str.upper, 2, report), "ab")), seen
         (['A', 'B'], ['1/2', '2/2'])
     """
     if progress is None:
         return action
     if not callable(progress):
         raise InvalidName(
-            f"progress={progress!r:.80} is no function: pass one that takes how many of how many"
-            " are done"
+            f"progress={progress!r:.80} is not a function: pass one that is called with the number"
+            " of pieces done and their total"
         )
     done = 0
     lock = threading.Lock()

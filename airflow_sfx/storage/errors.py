@@ -1,7 +1,8 @@
-"""What becomes of a storage's own errors: one kind, that names the object, the reason and the remedy."""
+"""Faults of a store as `WarehouseUnavailable`, with the object, the reason and the remedy."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,40 +11,43 @@ from airflow_sfx.core.io.error_text import safe_cause, safe_message
 
 T = TypeVar("T")
 
-_REMEDIES = {
-    "No space left": "Free space on the device and try again",
-    "File too large": "Raise the limit on the size of files and try again",
-    "Permission denied": "Give this user the right to it",
-    "Read-only file system": "Use a warehouse on a file system that can be written",
-    "PermissionDenied": "Give these credentials the right to it",
-    "Unauthenticated": "Check the access key and its secret",
-    "Operation not supported": "Use a file system that has hard links",
+_REMEDIES: dict[int | str, str] = {
+    errno.ENOSPC: "Free space on the device and try again",
+    errno.EFBIG: "Raise the limit on the size of files and try again",
+    errno.EACCES: "Give this user permission",
+    errno.EROFS: "Use a warehouse on a writable file system",
+    errno.EOPNOTSUPP: "Use a file system that has hard links",
+    "PermissionDeniedError": "Give these credentials permission",
+    "UnauthenticatedError": "Check the access key and its secret",
 }
+"""By the number of an error of the operating system, or by the name of obstore's exception."""
 
 
 def storage_errors(
     kinds: tuple[type[Exception], ...], verb: str, where: str, action: Callable[[], T]
 ) -> T:
-    """Do something, and report a fault of the storage as `WarehouseUnavailable`.
+    """Run an action, and raise its faults as `WarehouseUnavailable`.
 
     Args:
-        kinds: The storage's own errors.
-        verb: What is done, for the message: ``write``, ``read``.
-        where: To what, as a URI without secrets.
-        action: What to do.
+        kinds: The storage's own exceptions.
+        verb: What the action does, for the message: ``write``, ``read``.
+        where: The object, as a URI without secrets.
+        action: The action.
 
     Returns:
         What the action returned.
 
     Raises:
-        WarehouseUnavailable: The action failed with one of ``kinds``.
+        WarehouseUnavailable: The action raised one of ``kinds``.
     """
     try:
         return action()
     except kinds as error:
-        known = (remedy for mark, remedy in _REMEDIES.items() if mark in str(error))
-        remedy = next(known, "Check that the storage is there and try again")
+        number = error.errno if isinstance(error, OSError) else None
+        remedy = _REMEDIES.get(
+            type(error).__name__ if number is None else number,
+            "Check that the storage exists and try again",
+        )
         raise WarehouseUnavailable(
-            f"cannot {verb} {where}: {safe_message(error)}. {remedy}; nothing that was there is"
-            " changed"
+            f"cannot {verb} {where}: {safe_message(error)}. {remedy}; existing objects are unchanged"
         ) from safe_cause(error)

@@ -1,38 +1,36 @@
-"""Which storage a URI means."""
+"""Object stores by URI."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.io.uris import login_refused, parse_uri
 from airflow_sfx.storage.base import ObjectStore
-
-if TYPE_CHECKING:
-    from airflow_sfx.storage.s3 import S3Access
+from airflow_sfx.storage.local import LocalStore
+from airflow_sfx.storage.s3_access import S3Access
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+")
 _FILE = re.compile("file:(?:///|/(?!/))")
-_NO_PATH = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
+_UNREADABLE = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
 def open_store(uri: str, access: S3Access | None = None) -> ObjectStore:
-    """Open the storage that a URI names.
+    """Open the object store of a URI.
 
     Args:
-        uri: ``file:///path``, ``memory:///`` (gone with the returned object), or
+        uri: ``file:///path``, ``memory:///`` (which ends with the returned object), or
             ``s3://bucket/prefix``.
-        access: How S3 is reached; None for what the usual AWS environment says.
+        access: How S3 is reached; None for the settings of the AWS environment.
 
     Returns:
         The store, rooted at the URI's path.
 
     Raises:
-        InvalidName: The URI names no storage that is known here.
-        WarehouseUnavailable: The directory cannot be made, or there are no credentials.
+        InvalidName: The URI does not name a supported store.
+        WarehouseUnavailable: The directory cannot be created, or there are no credentials.
 
     Example:
         >>> open_store("memory:///").uri
@@ -40,42 +38,40 @@ def open_store(uri: str, access: S3Access | None = None) -> ObjectStore:
     """
     parts = parse_uri(uri, "the URI of a storage")
     if parts.scheme == "file" and not parts.authority and parts.path.startswith("/"):
-        from airflow_sfx.storage.local import LocalStore
-
         return LocalStore(unquote(parts.path))
     if parts.scheme == "memory":
-        from obstore.store import MemoryStore
+        from airflow_sfx.storage.object_store import InMemoryStore
 
-        from airflow_sfx.storage.object_store import RemoteStore
-
-        return RemoteStore(MemoryStore(), "memory:///")
+        return InMemoryStore()
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.authority) and not parts.options:
-        from airflow_sfx.storage.s3 import S3Access, open_s3
+        from airflow_sfx.storage.s3 import S3Store
 
-        return open_s3(parts.authority, parts.path.strip("/"), access or S3Access())
+        return S3Store(parts.authority, parts.path.strip("/"), access or S3Access())
     if parts.scheme == "s3" and parts.authority.startswith("arn:"):
         raise InvalidName(
-            "the URI of a storage names an access point by its ARN, which no catalog takes: use the"
+            "the URI of a storage names an access point by its ARN, which catalogs reject: use the"
             " access point's alias, s3://NAME-…-s3alias/prefix"
         )
     raise InvalidName(
-        "the URI of a storage names no storage: use file:///absolute/path, s3://bucket/prefix or"
+        "the URI of a storage is not supported: use file:///absolute/path, s3://bucket/prefix or"
         " memory:///, without options"
     )
 
 
-def open_place(location: str, access: S3Access | None = None) -> tuple[ObjectStore, str]:
-    """A directory as a metastore names it: Hadoop's S3 schemes too, and nothing in it percent-encoded. It is not made.
+def open_place(location: str, near: ObjectStore | None = None) -> tuple[ObjectStore, str]:
+    """Open a directory by its location in a metastore, without creating it.
 
     Args:
-        location: The directory's URI.
-        access: How S3 is reached.
+        location: The directory's URI, which may have one of Hadoop's S3 schemes. Nothing in it is
+            percent-encoded.
+        near: The warehouse's store, whose access to S3 is used; None for the AWS environment's.
 
     Returns:
-        A storage, shared by all directories of a bucket, and the directory's path in it.
+        A store, which all directories of a bucket share, and the directory's path in it; empty for
+        the store's root.
 
     Raises:
-        InvalidName: The URI names no storage that is known here, or a path that no object can have.
+        InvalidName: The URI does not name a supported store, or has a path that no object can have.
         WarehouseUnavailable: There are no credentials.
     """
     scheme, _, rest = location.partition("://")
@@ -84,18 +80,19 @@ def open_place(location: str, access: S3Access | None = None) -> tuple[ObjectSto
         path = path.strip("/")
         if "@" in unquote(bucket):
             raise login_refused("the location")
-        if path and _BUCKET.fullmatch(bucket) and _NO_PATH.search(path):
+        if path and _BUCKET.fullmatch(bucket) and _UNREADABLE.search(path):
             raise InvalidName(
                 f"{location!r} has an empty step, a '.' or '..', or a control character, and cannot"
                 " be read: move the files"
             )
-        return _bucket(bucket, access), path
+        return _bucket(bucket, near.access if near else None), path
     if _FILE.match(location):
         path = "/" + location.removeprefix("file:").lstrip("/")
         return _directory(path), ""
+    if near is not None and location.startswith(f"{near.uri}/"):
+        return near, location.removeprefix(f"{near.uri}/")
     raise InvalidName(
-        "the location names no storage that is known here: use file:///absolute/path or"
-        " s3://bucket/prefix"
+        "the location is not in a supported store: use file:///absolute/path or s3://bucket/prefix"
     )
 
 
@@ -106,6 +103,4 @@ def _bucket(bucket: str, access: S3Access | None) -> ObjectStore:
 
 @lru_cache(maxsize=64)
 def _directory(path: str) -> ObjectStore:
-    from airflow_sfx.storage.local import LocalStore
-
     return LocalStore(path, make=False)

@@ -1,7 +1,8 @@
-"""Storage in a directory of this machine, durable against a loss of power, and usable in forked processes.
+"""Object storage in a directory of this machine.
 
-A file is written under another name, made durable, and then linked to its own name, which fails if
-there is one: nobody sees half a file, and two writers cannot both create it. See
+A file is written under a temporary name, synced, and then linked to its final name, which fails if
+that exists: readers never see half a file, and two writers cannot both create it. Files survive a
+power failure, and forked processes may use the store. See
 docs/decisions/0004-files-without-obstore.md.
 """
 
@@ -24,27 +25,24 @@ from airflow_sfx.storage.errors import storage_errors
 
 T = TypeVar("T")
 
-
 _CREATORS = 2
-"""Threads that create files: the file system lets one go on while another waits for its journal."""
-
+"""Threads that create files: one continues while another waits for the file system's journal."""
 
 _TRIES = 8
-"""How often a directory is made again that retention removes meanwhile; what else is in the way is there each time."""
-
+"""How often to recreate a directory that retention removes at the same time."""
 
 _UNFINISHED = re.compile(r"#[0-9a-f]{32}$")
 
 
-class LocalStore:
-    """A `ObjectStore` in a directory.
+class LocalStore(ObjectStore):
+    """An object store in a directory of this machine.
 
     Args:
         root: The directory's absolute path.
-        make: Whether it is made if it is absent.
+        make: Whether to create the directory if it does not exist.
 
     Raises:
-        WarehouseUnavailable: The directory cannot be made or read.
+        WarehouseUnavailable: The directory cannot be created or read.
 
     Example:
         >>> import tempfile
@@ -56,56 +54,46 @@ class LocalStore:
     def __init__(self, root: str, *, make: bool = True) -> None:
         self._root = os.path.abspath(root)
         if make:
-            self._call("make", "", lambda: os.makedirs(self._root, exist_ok=True))
+            self._call("create", "", lambda: os.makedirs(self._root, exist_ok=True))
 
     @property
     def uri(self) -> str:
         """The root as a URI."""
         return f"file://{self._root}"
 
-    @property
-    def concurrency(self) -> int:
-        """Reads are system calls, sooner done than handed to a thread."""
-        return 1
-
-    @property
-    def timeouts(self) -> float:
-        """None is needed: a file is there for everybody once it is."""
-        return 0.0
-
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        """Write a file below a directory that the caller has claimed. Files have no ETag worth keeping.
+        """Write a file below a directory that the caller has claimed, and return no ETag.
 
-        The content is durable; the directory's entry is once something is created beside it, as a
-        manifest is.
+        The content is durable on return. The directory's entry is durable once another file is
+        created in it, such as the manifest.
         """
 
         def write() -> bool:
             try:
-                _fill(self._path(path), data, synced=synced or not sync_file_system)
+                _write(self._path(path), data, synced=synced or not sync_file_system)
             except FileExistsError:
                 return False
             return True
 
         if not self._call("write", path, write):
             raise InvalidName(
-                f"{self.uri}/{path} is there already: a file of a batch is written once"
+                f"{self.uri}/{path} exists already: a file of a batch is written once"
             )
         return ""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Write a file unless there is one; see `ObjectStore.put_if_absent`."""
+        """Write a file unless one exists; see `ObjectStore.put_if_absent`."""
 
         def write() -> bool:
             target = self._path(path)
             parent = os.path.dirname(target)
-            made = _make(parent)
+            made = _make_directory(parent)
             with _unfinished(target) as unfinished:
                 try:
-                    _fill(unfinished, data, synced=True)
+                    _write(unfinished, data, synced=True)
                 except FileNotFoundError:  # retention has just removed the empty directory
                     return write()
-                if not _named(unfinished, target):
+                if not _link(unfinished, target):
                     return self.get(path) == data
             self._sync_directory(parent, up=made)
             return True
@@ -115,10 +103,9 @@ class LocalStore:
     def put_all_if_absent(
         self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
     ) -> list[bool]:
-        """Write files where there are none: all contents are made durable at once, then all names.
+        """Write files that do not exist: sync all contents at once, and then all names.
 
-        The same call makes durable what `put` and `claim` left for later, so that it is before
-        anything bears its name.
+        The first sync includes what `put` and `claim` wrote without one.
         """
         sync = sync_file_system
         if not sync:
@@ -130,13 +117,13 @@ class LocalStore:
         ]
         try:
             map_concurrently(self._prepare_each, _parts(made, _CREATORS), _CREATORS)
-            self._call("make durable", "", partial(sync, self._root))
-            done = first_alone(made, self._name_each) if led else self._name_each(made)
+            self._call("sync", "", partial(sync, self._root))
+            done = first_alone(made, self._link_each) if led else self._link_each(made)
         finally:
             for _, _, unfinished in made:
                 _remove(unfinished)
         if synced:
-            self._call("make durable", "", partial(sync, self._root))
+            self._call("sync", "", partial(sync, self._root))
         return done
 
     def _put_each(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
@@ -146,20 +133,20 @@ class LocalStore:
         for path, data, unfinished in made:
             self._call("create", path, partial(_prepare, unfinished, data))
 
-    def _name_each(self, made: Sequence[tuple[str, bytes, str]]) -> list[bool]:
+    def _link_each(self, made: Sequence[tuple[str, bytes, str]]) -> list[bool]:
         return [
-            self._call("create", path, partial(_named, unfinished, self._path(path)))
+            self._call("create", path, partial(_link, unfinished, self._path(path)))
             or self.get(path) == data
             for path, data, unfinished in made
         ]
 
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
-        """Take a directory by making it: only one caller can."""
+        """Claim a directory by creating it: only one caller can."""
         target = self._path(directory)
 
         def make() -> bool:
             parent = os.path.dirname(target)
-            made = _make(parent)
+            made = _make_directory(parent)
             try:
                 os.mkdir(target)
             except FileExistsError:
@@ -173,7 +160,7 @@ class LocalStore:
         return self._call("create", directory, make)
 
     def get(self, path: str) -> bytes | None:
-        """Read a file whole; None if there is none."""
+        """Read a whole file; None if it does not exist."""
 
         def read() -> bytes | None:
             try:
@@ -184,13 +171,8 @@ class LocalStore:
 
         return self._call("read", path, read)
 
-    def view(self, path: str) -> memoryview | None:
-        """Read a file whole; None if there is none."""
-        data = self.get(path)
-        return None if data is None else memoryview(data)
-
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
-        """Some of a file's bytes, and how many it has; see `ObjectStore.view_part`."""
+        """Read a part of a file; see `ObjectStore.view_part`."""
 
         def read() -> tuple[memoryview, int] | None:
             try:
@@ -205,7 +187,7 @@ class LocalStore:
         return self._call("read", path, read)
 
     def head(self, path: str) -> ObjectInfo | None:
-        """Size of a file; None if there is none."""
+        """Return a file's size; None if it does not exist."""
 
         def look() -> ObjectInfo | None:
             try:
@@ -219,7 +201,7 @@ class LocalStore:
         return self._call("look at", path, look)
 
     def copy(self, source: str, target: str) -> str:
-        """Give a file, which never changes, a second name: a hard link."""
+        """Create a hard link to a file, which never changes."""
 
         def link() -> None:
             os.link(self._path(source), self._path(target))
@@ -228,14 +210,14 @@ class LocalStore:
         return ""
 
     def delete(self, paths: Sequence[str]) -> None:
-        """Delete files, and directories that are empty then; see `ObjectStore.delete`."""
+        """Delete files, and directories that become empty; see `ObjectStore.delete`."""
 
         def remove(path: str) -> None:
             target = self._path(path)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(target)
             above = os.path.dirname(target)
-            with contextlib.suppress(OSError):  # it is not empty, or gone
+            with contextlib.suppress(OSError):  # it is not empty, or does not exist
                 while len(above) > len(self._root):
                     os.rmdir(above)
                     above = os.path.dirname(above)
@@ -249,7 +231,7 @@ class LocalStore:
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """Files that still bear the name that they have until they are whole; see `ObjectStore.unfinished`."""
+        """Return files that still have their temporary name; see `ObjectStore.unfinished`."""
         return sorted(set(self._temporary(directory, before, mine).values()))
 
     def delete_unfinished(
@@ -258,7 +240,7 @@ class LocalStore:
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """Delete such files, and directories that are empty then; see `ObjectStore.delete_unfinished`."""
+        """Delete such files, and directories that become empty."""
         found = self._temporary(directory, before, mine)
         self.delete(list(found))
         return sorted(set(found.values()))
@@ -266,7 +248,7 @@ class LocalStore:
     def _temporary(
         self, directory: str, before: datetime | None, mine: Callable[[str], bool] | None
     ) -> dict[str, str]:
-        """The files that still bear such a name, each with the name that it was to have."""
+        """Return the final name of each file that still has its temporary name."""
         latest = None if before is None else before.timestamp()
 
         def is_due(path: str) -> bool:
@@ -285,7 +267,7 @@ class LocalStore:
         return {path: one for path, one in whole.items() if mine is None or mine(one)}
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
-        """All files below a directory, at any depth; see `ObjectStore.list`."""
+        """List all files below a directory, at any depth; see `ObjectStore.list`."""
         for found in self._call("list", directory, lambda: self._walk(directory)):
             hidden = not unfinished and _UNFINISHED.search(found)
             info = None if hidden else self.head(os.path.relpath(found, self._root))
@@ -293,12 +275,12 @@ class LocalStore:
                 yield info
 
     def _walk(self, directory: str) -> Sequence[str]:
-        """The paths of all files below a directory."""
+        """Return the paths of all files below a directory."""
         top = self._path(directory) if directory else self._root
 
         def raised(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                raise error  # what cannot be seen is not taken for nothing
+                raise error  # an unreadable directory is not an empty one
 
         return [
             os.path.join(folder, name)
@@ -307,7 +289,7 @@ class LocalStore:
         ]
 
     def list_directories(self, directory: str) -> Sequence[str]:
-        """The names of the directories directly below a directory, sorted."""
+        """Return the names of the directories directly below a directory, sorted."""
 
         def look() -> Sequence[str]:
             try:
@@ -318,18 +300,12 @@ class LocalStore:
 
         return self._call("list", directory, look)
 
-    def place(self, location: str) -> tuple[ObjectStore, str]:
-        """A directory outside of this one; see `ObjectStore.place`."""
-        from airflow_sfx.storage.factory import open_place
-
-        return open_place(location)
-
     def opener(self) -> Callable[[], ObjectStore]:
-        """Opens the same directory in another process, which must see it, too."""
+        """Return what opens the same directory in another process, which must also see it."""
         return partial(LocalStore, self._root, make=False)
 
     def local_path(self, path: str) -> str | None:
-        """The file's path."""
+        """Return the file's path."""
         return self._path(path)
 
     def _path(self, path: str) -> str:
@@ -338,7 +314,7 @@ class LocalStore:
         return f"{self._root}/{path}"
 
     def _sync_directory(self, directory: str, *, up: bool) -> None:
-        """Make a directory's entries durable; ``up``: also those above it, up to the root."""
+        """Sync a directory's entries; with ``up`` also those of its parents, up to the root."""
         _sync(directory)
         while up and len(directory) > len(self._root):
             directory = os.path.dirname(directory)
@@ -348,14 +324,13 @@ class LocalStore:
         return storage_errors((OSError,), verb, f"{self.uri}/{path}", action)
 
 
-def _make(directory: str) -> bool:
-    """Make a directory and those above it; False if it is there."""
+def _make_directory(directory: str) -> bool:
+    """Create a directory and its parents; return False if it exists."""
     if os.path.isdir(directory):
         return False
     for _ in range(_TRIES):
-        with contextlib.suppress(
-            FileNotFoundError, FileExistsError
-        ):  # retention has just removed one, empty
+        # Retention may just have removed one that was empty.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
             os.makedirs(directory, exist_ok=True)
             return True
     os.makedirs(directory, exist_ok=True)
@@ -364,7 +339,7 @@ def _make(directory: str) -> bool:
 
 @contextlib.contextmanager
 def _unfinished(path: str) -> Iterator[str]:
-    """The name that a file has until it is whole; what bears it afterwards is removed."""
+    """Yield a temporary name for a file, and remove what has it afterwards."""
     name = f"{path}#{uuid.uuid4().hex}"
     try:
         yield name
@@ -378,13 +353,13 @@ def _remove(unfinished: str) -> None:
 
 
 def _parts(items: Sequence[T], count: int) -> list[Sequence[T]]:
-    """A list in about ``count`` pieces of one size."""
+    """Split a list into about ``count`` parts of equal size."""
     size = -(-len(items) // count) or 1
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _fill(path: str, data: bytes | memoryview, *, synced: bool) -> None:
-    """Make a file and write its content; what could not be written whole is not left behind."""
+def _write(path: str, data: bytes | memoryview, *, synced: bool) -> None:
+    """Create a file with its content, or leave none behind."""
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         rest = memoryview(data)
@@ -400,15 +375,15 @@ def _fill(path: str, data: bytes | memoryview, *, synced: bool) -> None:
 
 
 def _prepare(unfinished: str, data: bytes) -> None:
-    _make(os.path.dirname(unfinished))
+    _make_directory(os.path.dirname(unfinished))
     try:
-        _fill(unfinished, data, synced=False)
+        _write(unfinished, data, synced=False)
     except FileNotFoundError:  # retention has just removed the empty directory
         _prepare(unfinished, data)
 
 
-def _named(unfinished: str, path: str) -> bool:
-    """Give a finished file its name; False if another one has it."""
+def _link(unfinished: str, path: str) -> bool:
+    """Give a finished file its final name; return False if another file has it."""
     try:
         os.link(unfinished, path)
     except FileExistsError:
@@ -424,14 +399,14 @@ def _sync(path: str) -> None:
         os.close(handle)
 
 
-def _found() -> Callable[[str], None] | None:
+def _syncfs() -> Callable[[str], None] | None:
     try:
         syncfs = ctypes.CDLL(None, use_errno=True).syncfs
     except (AttributeError, OSError, TypeError):  # not Linux
         return None
 
     def sync(path: str) -> None:
-        """Make the file system that holds ``path`` durable; OSError if it cannot be."""
+        """Sync the file system of ``path``; raise OSError on failure."""
         handle = os.open(path, os.O_RDONLY)
         try:
             if syncfs(handle):
@@ -443,5 +418,5 @@ def _found() -> Callable[[str], None] | None:
     return sync
 
 
-sync_file_system = _found()
-"""Linux's ``syncfs(2)``; None on systems without it."""
+sync_file_system = _syncfs()
+"""Linux's ``syncfs(2)``, or None on systems without it."""

@@ -1,27 +1,29 @@
-"""Uploads in parts that nobody finished: S3 keeps their parts, shows them in no listing of objects, and charges for them."""
+"""Unfinished multipart uploads.
+
+S3 keeps and charges for their parts, but shows them in no listing of objects.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.io.error_text import safe_cause, safe_message
-
-if TYPE_CHECKING:
-    from airflow_sfx.storage.s3 import S3Access
+from airflow_sfx.storage.aws_config import s3_client, session_of
+from airflow_sfx.storage.s3_access import S3Access
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload that was begun.
+    """An unfinished multipart upload.
 
     Args:
-        key: The object that it was to become.
-        upload_id: What the server calls it.
-        begun: When it was begun.
+        key: The key of the object to be created.
+        upload_id: The server's identifier of the upload.
+        begun: When it began.
     """
 
     key: str
@@ -30,7 +32,7 @@ class Upload:
 
 
 class Uploads:
-    """The unfinished uploads of a bucket. obstore has no name for them; boto3 has.
+    """The unfinished uploads of a bucket, through boto3, as obstore has no calls for them.
 
     Args:
         bucket: The bucket.
@@ -38,13 +40,11 @@ class Uploads:
     """
 
     def __init__(self, bucket: str, access: S3Access) -> None:
-        from airflow_sfx.storage.aws_config import s3_client, session_of
-
         self._bucket = bucket
         self._client: Any = s3_client(access, session_of(access), access.config)
 
     def below(self, prefix: str) -> Iterator[Upload]:
-        """Those of objects whose keys begin so.
+        """Yield the uploads of objects whose keys begin with a prefix.
 
         Args:
             prefix: The prefix.
@@ -68,13 +68,13 @@ class Uploads:
             ) from safe_cause(error)
 
     def abort(self, upload: Upload) -> None:
-        """End one: its parts are deleted. One that is gone already is no error.
+        """Abort an upload, which deletes its parts; do nothing if it is gone.
 
         Args:
             upload: The upload.
 
         Raises:
-            WarehouseUnavailable: It cannot be ended.
+            WarehouseUnavailable: It cannot be aborted.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -86,7 +86,7 @@ class Uploads:
             return
         except (BotoCoreError, ClientError) as error:
             raise WarehouseUnavailable(
-                f"cannot end the unfinished upload of s3://{self._bucket}/{upload.key}:"
+                f"cannot abort the unfinished upload of s3://{self._bucket}/{upload.key}:"
                 f" {safe_message(error)}. Give these credentials s3:AbortMultipartUpload, or the"
                 " bucket a lifecycle rule that aborts such uploads"
             ) from safe_cause(error)

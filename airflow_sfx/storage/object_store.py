@@ -1,19 +1,19 @@
-"""Storage over obstore: one code for S3 and memory. Files of this machine are in `airflow_sfx.storage.local`."""
+"""Object storage over obstore: what S3 and memory have in common.
+
+Files of this machine are in `airflow_sfx.storage.local`.
+"""
 
 from __future__ import annotations
 
-import os
-import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_sfx.core.errors import WarehouseUnavailable
-from airflow_sfx.core.io.timeouts import TRY_SECONDS, Timeouts, timeouts
+from airflow_sfx.core.io.forks import ForkAware, register
+from airflow_sfx.core.io.retry import attempts
+from airflow_sfx.core.io.timeouts import timeouts
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.concurrency import first_alone, map_concurrently
@@ -23,56 +23,47 @@ if TYPE_CHECKING:
     from obstore import GetResult
     from obstore.store import ObjectStore as ObstoreStore
 
-    from airflow_sfx.storage.s3 import S3Access
-
 T = TypeVar("T")
 
-_CONFLICTS = 8
-_MUCH = 1 << 20
-_VISIBLE_WITHIN_SECONDS = 5.0
-_first_user: int | None = None
+_CONFLICT_SECONDS = 12.0
 
 
-def _refuse_after_fork(where: str) -> None:
-    """The threads of obstore are gone in a forked child, where a request would wait for ever."""
-    global _first_user  # noqa: PLW0603  the process's own state, as its threads are
-    if _first_user is None:
-        _first_user = os.getpid()
-    elif _first_user != os.getpid():
-        raise WarehouseUnavailable(
-            f"{where} cannot be used here: this process was forked from one that had used object"
-            ' storage already. Start it with multiprocessing.get_context("spawn") or "forkserver",'
-            " or use the storage in the child only"
-        )
+class _ObstoreThreads(ForkAware):
+    """Whether obstore's threads run in this process: a forked child of such a process has none."""
+
+    def __init__(self) -> None:
+        self._used = self._lost = False
+        register(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lost = self._lost or self._used
+
+    def use(self, where: str) -> None:
+        """Raise in a child in which a request would wait for ever."""
+        if self._lost:
+            raise WarehouseUnavailable(
+                f"{where} cannot be used: this process was forked from one that had used object"
+                ' storage. Start it with multiprocessing.get_context("spawn") or "forkserver", or'
+                " use the storage in the child only"
+            )
+        self._used = True
 
 
-class RemoteStore:
-    """A `ObjectStore` over any obstore store that has a conditional create.
+_THREADS = _ObstoreThreads()
+
+
+class RemoteStore(ObjectStore):
+    """An object store over an obstore store with a conditional create.
 
     Args:
         backend: The obstore store, rooted where paths begin.
         uri: The root as a URI without secrets.
-        access: How it is reached, where it is S3.
-        opened: Opens the same with other time limits, the last for sending much; None where nothing
-            is waited for.
-
-    Example:
-        >>> from obstore.store import MemoryStore
-        >>> store = RemoteStore(MemoryStore(), "memory:///")
-        >>> store.put_if_absent("a", b"1"), store.put_if_absent("a", b"2"), store.get("a")
-        (True, False, b'1')
     """
 
-    def __init__(
-        self,
-        backend: ObstoreStore,
-        uri: str,
-        access: S3Access | None = None,
-        opened: Callable[[Timeouts, bool], ObstoreStore] | None = None,
-    ) -> None:
-        self._access = access
+    concurrency = 16
+
+    def __init__(self, backend: ObstoreStore, uri: str) -> None:
         self._backend = backend
-        self._opened = opened
         self._uri = uri.removesuffix("/")
 
     @property
@@ -80,55 +71,48 @@ class RemoteStore:
         """The root as a URI without secrets."""
         return self._uri
 
-    @property
-    def concurrency(self) -> int:
-        """Reads are round trips: several at once."""
-        return 16
-
-    @property
-    def timeouts(self) -> float:
-        """S3 shows an object once it is written; a replica or a cache before another server may need a moment."""
-        return _VISIBLE_WITHIN_SECONDS if self._access else 0.0
+    def _client(self, sent: int = 0) -> ObstoreStore:
+        """Return the backend to use for a request that sends so many bytes."""
+        return self._backend
 
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        """Write an object below a directory that the caller has claimed, durably in any case; returns its ETag."""
+        """Write an object; it is always durable on return. See `ObjectStore.put`."""
         import obstore
 
         result = self._call(
-            "write", path, lambda: obstore.put(self._limited(memoryview(data).nbytes), path, data)
+            "write", path, lambda: obstore.put(self._client(memoryview(data).nbytes), path, data)
         )
         return result["e_tag"] or ""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Write an object unless there is one; see `ObjectStore.put_if_absent`."""
+        """Write an object unless one exists; see `ObjectStore.put_if_absent`."""
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         def write() -> bool | None:
             try:
-                obstore.put(self._limited(), path, data, mode="create", use_multipart=False)
+                obstore.put(self._client(), path, data, mode="create", use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
-                # The backend repeats a request whose answer was lost, and then meets its own
+                # The backend repeats a request whose response was lost, and then finds its own
                 # object.
                 found = self.get(path)
                 return None if found is None else found == data
             return True
 
-        for turn in range(_CONFLICTS):
+        # S3 answers 409 while another writer's create is in progress, which may then fail.
+        for _ in attempts(_CONFLICT_SECONDS, first=0.05, longest=6.4):
             outcome = self._call("create", path, write)
             if outcome is not None:
                 return outcome
-            # S3 answers 409 while another writer's create is under way, and that one has failed.
-            time.sleep(random.uniform(0, 0.05 * 2**turn))  # noqa: S311
         raise WarehouseUnavailable(
-            f"cannot create {self._uri}/{path}: the storage says that it exists, and has nothing to"
-            " read there; try again"
+            f"cannot create {self._uri}/{path}: the storage reports that it exists, and then that it"
+            " does not. Try again"
         )
 
     def put_all_if_absent(
         self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
     ) -> list[bool]:
-        """Write objects where there are none, several at a time; see `ObjectStore.put_all_if_absent`."""
+        """Write many objects at once; see `ObjectStore.put_all_if_absent`."""
 
         def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
             return map_concurrently(lambda item: self.put_if_absent(*item), some, self.concurrency)
@@ -136,47 +120,47 @@ class RemoteStore:
         return first_alone(objects, put) if led else put(objects)
 
     def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
-        """Take a directory by a conditional create of a marker object in it."""
+        """Claim a directory by a conditional create of a marker object in it."""
         return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
 
     def get(self, path: str) -> bytes | None:
-        """Read an object whole; None if there is none."""
+        """Read a whole object; None if it does not exist."""
         data = self.view(path)
         return None if data is None else bytes(data)
 
     def view(self, path: str) -> memoryview | None:
-        """Read an object whole, into memory that is not copied again; None if there is none."""
+        """Read a whole object without copying it; None if it does not exist."""
         import obstore
 
         return self._found(
-            "read", path, lambda: _read(lambda: obstore.get(self._limited(), path))[0]
+            "read", path, lambda: _read(lambda: obstore.get(self._client(), path))[0]
         )
 
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
-        """Some of an object's bytes, and how many it has; see `ObjectStore.view_part`."""
+        """Read a part of an object; see `ObjectStore.view_part`."""
         import obstore
         from obstore.exceptions import BaseError
 
-        def look() -> tuple[memoryview, int]:
+        def read() -> tuple[memoryview, int]:
             try:
                 return _read(
-                    lambda: obstore.get(self._limited(), path, options={"range": (start, stop)})
+                    lambda: obstore.get(self._client(), path, options={"range": (start, stop)})
                 )
             except BaseError as error:
-                if "range" not in str(error).lower():
+                if "range" not in str(error).lower():  # obstore has no type for it
                     raise
-                size = obstore.head(self._limited(), path)["size"]
+                size = obstore.head(self._client(), path)["size"]
                 if size > start:
                     raise
-                return memoryview(b""), size  # a part behind the end, which is an error here
+                return memoryview(b""), size
 
-        return self._found("read", path, look)
+        return self._found("read", path, read)
 
     def head(self, path: str) -> ObjectInfo | None:
-        """Size and ETag of an object; None if there is none."""
+        """Return an object's size and ETag; None if it does not exist."""
         import obstore
 
-        meta = self._found("look at", path, lambda: obstore.head(self._limited(), path))
+        meta = self._found("look at", path, lambda: obstore.head(self._client(), path))
         return (
             ObjectInfo(path, meta["size"], meta["e_tag"] or "", meta["last_modified"])
             if meta
@@ -184,10 +168,10 @@ class RemoteStore:
         )
 
     def copy(self, source: str, target: str) -> str:
-        """Copy an object within the store; returns the copy's ETag."""
+        """Copy an object within the store, and return the copy's ETag."""
         import obstore
 
-        self._call("copy", source, lambda: obstore.copy(self._limited(), source, target))
+        self._call("copy", source, lambda: obstore.copy(self._client(), source, target))
         info = self.head(target)
         return info.etag if info else ""
 
@@ -198,59 +182,17 @@ class RemoteStore:
 
         def remove(path: str) -> None:
             with suppress(NotFoundError):
-                obstore.delete(self._limited(), path)
+                obstore.delete(self._client(), path)
 
         map_concurrently(
             lambda path: self._call("delete", path, partial(remove, path)), paths, self.concurrency
         )
 
-    def unfinished(
-        self,
-        directory: str,
-        before: datetime | None = None,
-        mine: Callable[[str], bool] | None = None,
-    ) -> Sequence[str]:
-        """Uploads in parts that nobody finished; see `ObjectStore.unfinished`."""
-        return self._unfinished(directory, before, mine, delete=False)
-
-    def delete_unfinished(
-        self,
-        directory: str,
-        before: datetime | None = None,
-        mine: Callable[[str], bool] | None = None,
-    ) -> Sequence[str]:
-        """End such uploads, whose parts are deleted; see `ObjectStore.delete_unfinished`."""
-        return self._unfinished(directory, before, mine, delete=True)
-
-    def _unfinished(
-        self,
-        directory: str,
-        before: datetime | None,
-        mine: Callable[[str], bool] | None,
-        *,
-        delete: bool,
-    ) -> Sequence[str]:
-        from airflow_sfx.storage.multipart import Uploads
-
-        if self._access is None:
-            return ()
-        bucket, _, root = self._uri.removeprefix("s3://").partition("/")
-        base = f"{root}/" if root else ""
-        uploads = Uploads(bucket, self._access)
-        found = uploads.below(f"{base}{directory}/" if directory else base)
-        due = {
-            one: one.key.removeprefix(base) for one in found if before is None or one.begun < before
-        }
-        due = {one: path for one, path in due.items() if mine is None or mine(path)}
-        if delete:
-            map_concurrently(uploads.abort, list(due), self.concurrency)
-        return sorted(set(due.values()))
-
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
-        """All objects below a directory, at any depth; each is whole."""
+        """List all objects below a directory, at any depth."""
         import obstore
 
-        stream = iter(obstore.list(self._limited(), directory or None, chunk_size=1000))
+        stream = iter(obstore.list(self._client(), directory or None, chunk_size=1000))
         while (chunk := self._call("list", directory, lambda: next(stream, None))) is not None:
             for meta in chunk:
                 yield ObjectInfo(
@@ -258,46 +200,15 @@ class RemoteStore:
                 )
 
     def list_directories(self, directory: str) -> Sequence[str]:
-        """The names of the directories directly below a directory, sorted."""
+        """Return the names of the directories directly below a directory, sorted."""
         import obstore
 
         found = self._call(
             "list",
             directory,
-            lambda: obstore.list_with_delimiter(self._limited(), directory or None),
+            lambda: obstore.list_with_delimiter(self._client(), directory or None),
         )
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
-
-    def place(self, location: str) -> tuple[ObjectStore, str]:
-        """A directory outside of this root, with this storage's credentials; see `ObjectStore.place`."""
-        from airflow_sfx.storage.factory import open_place
-
-        return open_place(location, self._access)
-
-    def opener(self) -> Callable[[], ObjectStore]:
-        """Opens the same root in another process, with the credentials of that process's own environment."""
-        from airflow_sfx.storage.factory import open_store
-
-        return partial(
-            open_store,
-            self._uri,
-            replace(self._access, session=None, config=None) if self._access else None,
-        )
-
-    def local_path(self, path: str) -> str | None:
-        """None: the objects are not files."""
-        return None
-
-    def _limited(self, sent: int = 0) -> ObstoreStore:
-        """The backend with the time limits that hold here, and for so many bytes that are sent."""
-        limits = timeouts()
-        if self._opened is not None and limits.total < TRY_SECONDS:
-            return self._opened(limits, False)
-        return (
-            self._backend
-            if self._opened is None or sent < _MUCH
-            else self._opened(Timeouts(), True)
-        )
 
     def _found(self, verb: str, path: str, action: Callable[[], T]) -> T | None:
         from obstore.exceptions import NotFoundError
@@ -313,21 +224,46 @@ class RemoteStore:
     def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
         from obstore.exceptions import BaseError
 
-        _refuse_after_fork(f"{self._uri}/{path}")
+        where = f"{self._uri}/{path}"
+        _THREADS.use(where)
+        return storage_errors((BaseError, OSError), verb, where, action)
 
-        return storage_errors((BaseError, OSError), verb, f"{self._uri}/{path}", action)
+
+class InMemoryStore(RemoteStore):
+    """An object store in this process's memory, which ends with the object.
+
+    Example:
+        >>> store = InMemoryStore()
+        >>> store.put_if_absent("a", b"1"), store.put_if_absent("a", b"2"), store.get("a")
+        (True, False, b'1')
+    """
+
+    def __init__(self) -> None:
+        from obstore.store import MemoryStore
+
+        super().__init__(MemoryStore(), "memory:///")
+
+    def opener(self) -> Callable[[], ObjectStore]:
+        """Raise, because other processes cannot read this one's memory."""
+        raise WarehouseUnavailable(
+            "memory:/// cannot be opened in another process: use a directory or S3"
+        )
 
 
-def _read(ask: Callable[[], GetResult]) -> tuple[memoryview, int]:
-    """What an object holds, or a part of it, and its size: obstore does not repeat an answer that breaks off in the middle."""
+def _read(get: Callable[[], GetResult]) -> tuple[memoryview, int]:
+    """Return the bytes of a response, and the size of the whole object.
+
+    obstore does not repeat a request whose response breaks off in the middle.
+    """
     from obstore.exceptions import BaseError
 
-    give_up = time.monotonic() + timeouts().total
-    while True:
-        found = ask()
+    limit = timeouts().total
+    failure: BaseError | None = None
+    for _ in attempts(limit, first=0.5, longest=0.5):
+        found = get()
         try:
             return memoryview(found.bytes()), found.meta["size"]
-        except BaseError:
-            if time.monotonic() > give_up:
-                raise
-        time.sleep(random.uniform(0, 0.5))  # noqa: S311
+        except BaseError as error:
+            failure = error
+    assert failure is not None
+    raise failure

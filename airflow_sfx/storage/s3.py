@@ -1,134 +1,146 @@
-"""S3, or a server that speaks its language: how it is reached, with whose credentials, and how patiently."""
+"""S3, and servers that speak its protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_sfx.core.io.timeouts import TRY_SECONDS, UPLOAD_SECONDS, Timeouts
+from airflow_sfx.core.io.timeouts import TRY_SECONDS, UPLOAD_SECONDS, Timeouts, timeouts
+from airflow_sfx.storage.aws_config import S3Endpoint, resolve_s3
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.storage.multipart import Uploads
 from airflow_sfx.storage.object_store import RemoteStore
+from airflow_sfx.storage.s3_access import S3Access
 
 if TYPE_CHECKING:
-    from botocore.config import Config
-    from obstore.store import ClientConfig, S3Config, S3Store
-
-    from airflow_sfx.storage.aws_config import S3Endpoint
+    from obstore.store import ClientConfig, S3Config
+    from obstore.store import S3Store as ObstoreS3
 
 _LONGEST_PAUSE = timedelta(seconds=3)
-_ALWAYS_AGAIN = 10_000
-"""How often a request is repeated is bounded by the time alone."""
-_EVERYTHING = "*,0.0.0.0/0,::/0"
-"""All hosts, by name and by address: with a proxy that none of them is reached through, the environment's is not asked."""
+_UNLIMITED = 10_000
+"""The number of retries, which time alone limits."""
+_LARGE_BYTES = 1 << 20
+"""From this size on, an upload gets `UPLOAD_SECONDS`."""
+_VISIBLE_WITHIN_SECONDS = 5.0
+"""S3 shows an object once it is written; a replica or cache in front of another server may not."""
+_EVERY_HOST = "*,0.0.0.0/0,::/0"
+"""All hosts by name and address, which exclude a proxy so that the environment's is not used."""
 _WHOLE_SECONDS = 3600.0
-"""How long the whole of an object may take to read: it is given up sooner where nothing comes."""
+"""The time to read a whole object; the request ends sooner if no data arrives."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectSettings:
-    """What S3 is told with requests, as S3Hook's ``extra_args`` and ``requester_pays`` call it.
-
-    Args:
-        encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``; empty for the bucket's own.
-        kms_key: The KMS key's ID or ARN; empty for the bucket's or the account's.
-        bucket_key: Whether S3 uses a key of the bucket; None for the bucket's own setting.
-        requester_pays: Whether who asks pays.
-    """
-
-    encryption: str = ""
-    kms_key: str = ""
-    bucket_key: bool | None = None
-    requester_pays: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class S3Access:
-    """How S3 and Glue are reached, where the AWS environment and its profiles do not say it alone.
-
-    Args:
-        endpoint: The S3 server's URL; None for what the environment or the profile says.
-        region: The region; None for what the environment or the profile says.
-        session: Gives a boto3 session, whose credentials are used and renewed; None for one of the
-            environment.
-        config: The botocore configuration: proxies, time limits, addressing.
-        verify: A file of certificate authorities, or False to verify no certificate; None for what
-            the environment says.
-        settings: What S3 is told with requests; None for what the environment says.
-        glue_endpoint: Glue's URL; None for what the environment or the profile says.
-        glue_catalog: Whose catalog: an AWS account's number; None for the credentials' own.
-
-    Example:
-        >>> S3Access(endpoint="http://127.0.0.1:8333").endpoint
-        'http://127.0.0.1:8333'
-    """
-
-    endpoint: str | None = None
-    region: str | None = None
-    session: Callable[[], Any] | None = field(default=None, repr=False)
-    config: Config | None = field(default=None, repr=False)
-    verify: bool | str | None = None
-    settings: ObjectSettings | None = None
-    glue_endpoint: str | None = None
-    glue_catalog: str | None = None
-
-
-def open_s3(bucket: str, prefix: str, access: S3Access) -> RemoteStore:
-    """Open a bucket, or what is below a prefix of it.
+class S3Store(RemoteStore):
+    """An object store in an S3 bucket, or below a prefix of one.
 
     Args:
         bucket: The bucket, or an access point's alias.
         prefix: The prefix, without slashes at its ends; empty for the whole bucket.
         access: How S3 is reached.
 
-    Returns:
-        The storage.
-
     Raises:
-        InvalidName: The endpoint holds a user name or a password, or something is asked for that
-            cannot be done.
+        InvalidName: The endpoint holds a user name or a password, or the configuration asks for
+            something that is not supported.
         WarehouseUnavailable: There are no credentials.
     """
-    from airflow_sfx.storage.aws_config import resolve_s3
 
-    opened = lru_cache(maxsize=4)(partial(_opened, bucket, prefix, resolve_s3(bucket, access)))
-    uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
-    return RemoteStore(opened(Timeouts()), uri, access, opened)
+    visibility_seconds = _VISIBLE_WITHIN_SECONDS
+
+    def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
+        endpoint = resolve_s3(bucket, access)
+        self._clients = lru_cache(maxsize=4)(partial(_client, bucket, prefix, endpoint))
+        uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
+        super().__init__(self._clients(Timeouts(), upload=False), uri)
+        self._bucket, self._prefix, self.access = bucket, prefix, access
+
+    def unfinished(
+        self,
+        directory: str,
+        before: datetime | None = None,
+        mine: Callable[[str], bool] | None = None,
+    ) -> Sequence[str]:
+        """Return the objects of unfinished multipart uploads; see `ObjectStore.unfinished`."""
+        return self._unfinished(directory, before, mine, delete=False)
+
+    def delete_unfinished(
+        self,
+        directory: str,
+        before: datetime | None = None,
+        mine: Callable[[str], bool] | None = None,
+    ) -> Sequence[str]:
+        """Abort such uploads, which deletes their parts; see `ObjectStore.delete_unfinished`."""
+        return self._unfinished(directory, before, mine, delete=True)
+
+    def opener(self) -> Callable[[], ObjectStore]:
+        """Return what opens the same root with the credentials of another process's environment."""
+        assert self.access is not None
+        return partial(
+            S3Store, self._bucket, self._prefix, replace(self.access, session=None, config=None)
+        )
+
+    def _client(self, sent: int = 0) -> ObstoreS3:
+        limits = timeouts()
+        if limits.total < TRY_SECONDS:
+            return self._clients(limits, upload=False)
+        return self._clients(Timeouts(), upload=sent >= _LARGE_BYTES)
+
+    def _unfinished(
+        self,
+        directory: str,
+        before: datetime | None,
+        mine: Callable[[str], bool] | None,
+        *,
+        delete: bool,
+    ) -> Sequence[str]:
+        assert self.access is not None
+        base = f"{self._prefix}/" if self._prefix else ""
+        uploads = Uploads(self._bucket, self.access)
+        found = uploads.below(f"{base}{directory}/" if directory else base)
+        begun = (one for one in found if before is None or one.begun < before)
+        due = {one: one.key.removeprefix(base) for one in begun}
+        due = {one: path for one, path in due.items() if mine is None or mine(path)}
+        if delete:
+            map_concurrently(uploads.abort, list(due), self.concurrency)
+        return sorted(set(due.values()))
 
 
-def _opened(
-    bucket: str, prefix: str, reached: S3Endpoint, patience: Timeouts, upload: bool = False
-) -> S3Store:
-    from obstore.store import S3Store
+def _client(
+    bucket: str, prefix: str, endpoint: S3Endpoint, limits: Timeouts, *, upload: bool
+) -> ObstoreS3:
+    from obstore.store import S3Store as ObstoreS3
 
-    return S3Store(
+    return ObstoreS3(
         bucket,
         prefix=prefix or None,
-        credential_provider=reached.credentials,
-        config=_config(reached),
+        credential_provider=endpoint.credentials,
+        config=_config(endpoint),
         client_options=_client_options(
-            reached, patience, UPLOAD_SECONDS if upload else patience.answer
+            endpoint, limits, UPLOAD_SECONDS if upload else limits.answer
         ),
         retry_config={
-            "max_retries": _ALWAYS_AGAIN if reached.attempts is None else reached.attempts - 1,
-            "retry_timeout": timedelta(seconds=patience.total),
+            "max_retries": _UNLIMITED if endpoint.attempts is None else endpoint.attempts - 1,
+            "retry_timeout": timedelta(seconds=limits.total),
             "backoff": {"max_backoff": _LONGEST_PAUSE},
         },
     )
 
 
-def _config(reached: S3Endpoint) -> S3Config:
-    """Everything is said: obstore itself reads variables that boto3 does not, and prefers some to what it is given."""
-    settings = reached.settings
+def _config(endpoint: S3Endpoint) -> S3Config:
+    """Return every setting explicitly.
+
+    obstore itself reads variables that boto3 does not, and prefers some of them to its arguments.
+    """
+    settings = endpoint.settings
     config: S3Config = {
-        "region": reached.region,
-        "endpoint": reached.bucket_url,
-        "aws_endpoint_url_s3": reached.bucket_url,
-        "virtual_hosted_style_request": (
-            True
-        ),  # the bucket is in the URL already, in its host or its path
-        "skip_signature": reached.credentials is None,
+        "region": endpoint.region,
+        "endpoint": endpoint.bucket_url,
+        "aws_endpoint_url_s3": endpoint.bucket_url,
+        # The bucket is part of the URL already, in its host or its path.
+        "virtual_hosted_style_request": True,
+        "skip_signature": endpoint.credentials is None,
         "request_payer": settings.requester_pays,
         "s3_express": False,
         "unsigned_payload": False,
@@ -142,21 +154,21 @@ def _config(reached: S3Endpoint) -> S3Config:
     return config
 
 
-def _client_options(reached: S3Endpoint, patience: Timeouts, answer: float) -> ClientConfig:
-    hasty = patience.total < TRY_SECONDS
+def _client_options(endpoint: S3Endpoint, limits: Timeouts, answer: float) -> ClientConfig:
+    short = limits.total < TRY_SECONDS
     options: ClientConfig = {
-        "allow_http": reached.bucket_url.startswith("http://"),
-        "allow_invalid_certificates": not reached.verified,
-        "connect_timeout": timedelta(seconds=reached.connect_timeout or patience.connect),
-        "read_timeout": timedelta(seconds=reached.read_timeout or answer),
-        "timeout": timedelta(seconds=patience.total if hasty else _WHOLE_SECONDS),
+        "allow_http": endpoint.bucket_url.startswith("http://"),
+        "allow_invalid_certificates": not endpoint.verified,
+        "connect_timeout": timedelta(seconds=endpoint.connect_timeout or limits.connect),
+        "read_timeout": timedelta(seconds=endpoint.read_timeout or answer),
+        "timeout": timedelta(seconds=limits.total if short else _WHOLE_SECONDS),
     }
-    if reached.authorities is not None:
-        options["root_certificate"] = reached.authorities
-    if reached.proxy is not None:
-        options["proxy_url"] = reached.proxy
-    if reached.proxy_authorities is not None:
-        options["proxy_ca_certificate"] = reached.proxy_authorities
-    if reached.proxy is None and reached.without_proxy:
-        options["proxy_url"], options["proxy_excludes"] = "http://127.0.0.1:9", _EVERYTHING
+    if endpoint.authorities is not None:
+        options["root_certificate"] = endpoint.authorities
+    if endpoint.proxy is not None:
+        options["proxy_url"] = endpoint.proxy
+    if endpoint.proxy_authorities is not None:
+        options["proxy_ca_certificate"] = endpoint.proxy_authorities
+    if endpoint.proxy is None and endpoint.without_proxy:
+        options["proxy_url"], options["proxy_excludes"] = "http://127.0.0.1:9", _EVERY_HOST
     return options

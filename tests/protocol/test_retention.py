@@ -17,6 +17,7 @@ import pytest
 
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict, SfxError
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.storage.factory import open_place
 from airflow_sfx.warehouse.pins import holds
 from airflow_sfx.warehouse.retention import vacuum
 from airflow_sfx.warehouse.table import tombstones
@@ -246,7 +247,7 @@ def job_of_days(*, publish: bool) -> Callable[[Warehouse], object]:
 
     def act(warehouse: Warehouse) -> BatchPin:
         batch = warehouse.open_batch("model", "items", ["p"])
-        store_, directory = warehouse.store.place(batch.location)
+        store_, directory = open_place(batch.location, warehouse.store)
         for number in range(2):
             sink = io.BytesIO()
             pd.DataFrame({"mark": [number]}).to_parquet(sink, index=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -48,12 +47,10 @@ class World:
         return made
 
 
-class DictStore:
+class DictStore(ObjectStore):
     """A `ObjectStore` of a world's objects."""
 
     uri = "memory://"
-    concurrency = 1
-    timeouts = 0.0
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -82,10 +79,6 @@ class DictStore:
         self._world.step()
         return self._world.objects.get(path)
 
-    def view(self, path: str) -> memoryview | None:
-        data = self.get(path)
-        return None if data is None else memoryview(data)
-
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
         data = self.get(path)
         return None if data is None else (memoryview(data)[start:stop], len(data))
@@ -107,16 +100,6 @@ class DictStore:
             self._world.step()
             self._world.objects.pop(path, None)
 
-    def unfinished(
-        self,
-        directory: str,
-        before: datetime | None = None,
-        mine: Callable[[str], bool] | None = None,
-    ) -> Sequence[str]:
-        return ()  # an object is whole at once
-
-    delete_unfinished = unfinished
-
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
         self._world.step()
         for path, data in sorted(self._world.objects.items()):
@@ -132,14 +115,8 @@ class DictStore:
         ]
         return sorted({step[0] for step in steps if len(step) > 1})
 
-    def place(self, location: str) -> tuple[ObjectStore, str]:
-        return self, location.removeprefix("memory:///")
-
     def opener(self) -> Callable[[], ObjectStore]:
         return lambda: self
-
-    def local_path(self, path: str) -> str | None:
-        return None
 
 
 class TwoStepMetastore(Metastore):
@@ -192,7 +169,7 @@ class TwoStepMetastore(Metastore):
             self._world.pointers[pointer.partition] = pointer
         return False
 
-    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
+    def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
         return []
 
 

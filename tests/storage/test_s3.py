@@ -12,7 +12,7 @@ import pytest
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.stack import Stack
 from airflow_sfx.storage.factory import open_place, open_store
-from airflow_sfx.storage.s3 import S3Access
+from airflow_sfx.storage.s3_access import S3Access
 from airflow_sfx.warehouse.connect import connect
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

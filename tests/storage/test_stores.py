@@ -271,9 +271,9 @@ def test_a_file_where_a_directory_should_be_is_named(tmp_path) -> None:
     [
         ("", "cannot be read as a URI.*as in file:///absolute/path or s3://bucket/prefix"),
         ("/plain", "cannot be read as a URI.*as in file:///absolute/path or s3://bucket/prefix"),
-        ("ftp://x", "names no storage"),
-        ("file://relative/path", "names no storage"),
-        ("s3://", "names no storage"),
+        ("ftp://x", "is not supported"),
+        ("file://relative/path", "is not supported"),
+        ("s3://", "is not supported"),
     ],
 )
 def test_a_uri_that_names_no_storage_is_refused(uri: str, told: str) -> None:

@@ -104,9 +104,9 @@ def _mortal_run(
     warehouse = connect(uri)
     countdown = Countdown(calls, after=after)
     if together:
-        named = local._named
+        named = local._link
         concurrency.MANY = batch_writer.MANY = 2
-        local._named = lambda *paths: countdown.around(named, *paths)
+        local._link = lambda *paths: countdown.around(named, *paths)
     store: Any = Mortal(warehouse.store, countdown)
     metastore: Any = Mortal(warehouse.metastore, countdown)
     action(Warehouse(replace(warehouse.connection, store=store, metastore=metastore)))

@@ -31,8 +31,8 @@ def log(monkeypatch) -> list[str]:
 
         monkeypatch.setattr(owner, name, noting)
 
-    noted(local, "_fill", lambda path, _, *, synced: f"write {path}{' durably' if synced else ''}")
-    noted(local, "_named", lambda _, path: f"name {path}")
+    noted(local, "_write", lambda path, _, *, synced: f"write {path}{' durably' if synced else ''}")
+    noted(local, "_link", lambda _, path: f"name {path}")
     noted(local, "sync_file_system", lambda _: "durable")
     return found
 

@@ -11,6 +11,7 @@ from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.storage.factory import open_place
 from airflow_sfx.warehouse.table.table import Table
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def batch_files(table: Table, manifest: Manifest) -> tuple[ObjectStore, str]:
         InconsistentBatch: A file is a symbolic link to elsewhere, or lies behind one.
     """
     if manifest.location:
-        store, directory = table.store.place(manifest.location)
+        store, directory = open_place(manifest.location, table.store)
         top = directory
     else:
         store, directory = (

@@ -17,6 +17,7 @@ from airflow_sfx.core.io.resource_limits import resource_error
 from airflow_sfx.core.io.uris import parse_uri, refuse_login
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.factory import open_place
 from airflow_sfx.warehouse.batch.batch_writer import FoundFile
 from airflow_sfx.warehouse.batch.data_files import link_out
 from airflow_sfx.warehouse.batch.file_listing import is_hidden, is_parquet
@@ -103,7 +104,7 @@ def open_directory(near: ObjectStore, directory: str) -> tuple[ObjectStore, str]
             raise InvalidName(f"there is no directory {shown}: name one that holds Parquet files")
     elif parse_uri(directory, "the directory to adopt").options:
         raise InvalidName("the directory to adopt has options behind a ?: name the directory alone")
-    return near.place(directory)
+    return open_place(directory, near)
 
 
 def data_files(store: ObjectStore, directory: str) -> list[str]:
@@ -168,7 +169,7 @@ def place_of(near: ObjectStore, location: str) -> Place:
         PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
     """
     with looking_at(near, location):
-        store, directory = near.place(location)
+        store, directory = open_place(location, near)
     below = f"{directory}/" if directory else ""
     with looking_at(near, f"{store.uri}/{directory}"):
         names = [info.path.removeprefix(below) for info in store.list(directory)]

@@ -13,6 +13,7 @@ from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.io.locations import is_below
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.storage.factory import open_place
 
 _DELTA, _HUDI, _ICEBERG = "Delta Lake", "Apache Hudi", "Apache Iceberg"
 _LOGS = {"_delta_log": _DELTA, ".hoodie": _HUDI, "metadata": _ICEBERG}
@@ -66,7 +67,7 @@ def refuse_below_logs(near: ObjectStore, places: Iterable[str]) -> None:
     """
 
     def look(above: str) -> None:
-        store, directory = near.place(above)
+        store, directory = open_place(above, near)
         base = f"{directory}/" if directory else ""
         for log in _LOGS:
             with nullcontext() if is_below(above, near.uri) else suppress(WarehouseUnavailable):

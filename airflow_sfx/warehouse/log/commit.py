@@ -9,7 +9,6 @@ moves it on.
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable, sentence
+from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry, time_after
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import new_commit_id
@@ -34,7 +34,7 @@ from airflow_sfx.warehouse.table.table import Table
 
 LEASE_SECONDS = 3
 LEASE_PARTITIONS_A_SECOND = 100
-_GIVE_UP_SECONDS = 300.0
+_RETRY_SECONDS = 300.0
 _MAY_STILL_COME = (
     "Should the request still arrive there, the change takes effect: `sfx history` tells."
 )
@@ -95,10 +95,9 @@ def commit(
     """
     began = time.monotonic()
     seen = {name: head.last for name, head in heads.items()}
-    give_up = began + _GIVE_UP_SECONDS
-    tries = 0
-    while True:
-        heads = ledger.settled(heads, again=tries > 0)
+    changes: Sequence[Change] = ()
+    for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
+        heads = ledger.settled(heads, again=attempt > 1)
         changes = plan(heads)
         if not changes:
             return []
@@ -107,21 +106,17 @@ def commit(
             table,
             ledger,
             entries,
-            _left_behind(table, ledger, heads, seen) if tries else [],
+            _left_behind(table, ledger, heads, seen) if attempt > 1 else [],
             author,
         ):
-            break
-        if time.monotonic() > give_up:
-            raise CommitConflict(
-                f"other writers changed {table.describe(changes[0].partition)} first, again and"
-                f" again for {_GIVE_UP_SECONDS:.0f} s: nothing was changed; try again later",
-                table=str(table.ref),
-                partition=changes[0].partition,
-            )
-        tries += 1
-        time.sleep(random.uniform(0, min(0.002 * 2**tries, 0.25)))  # noqa: S311
-    emit(_committed(table, entries, time.monotonic() - began, tries))
-    return entries
+            emit(_committed(table, entries, time.monotonic() - began, attempt - 1))
+            return entries
+    raise CommitConflict(
+        f"other writers changed {table.describe(changes[0].partition)} first, again and again for"
+        f" {_RETRY_SECONDS:.0f} s: nothing was changed; try again later",
+        table=str(table.ref),
+        partition=changes[0].partition,
+    )
 
 
 def _try(

@@ -21,6 +21,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.frames.parquet import scan
 from airflow_sfx.storage.object_store import RemoteStore
+from airflow_sfx.storage.s3 import S3Store
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 DAY = "20161031"
@@ -129,7 +130,7 @@ def test_a_large_file_that_goes_while_it_is_read_is_named_by_the_same_error(
         self.delete([path])  # its end has been read by now
         return part
 
-    monkeypatch.setattr(RemoteStore, "timeouts", 0.0)
+    monkeypatch.setattr(S3Store, "visibility_seconds", 0.0)
     monkeypatch.setattr(RemoteStore, "view_part", gone)
     with pytest.raises(sfx.InconsistentBatch, match=rf"{path} is missing") as caught:
         read(warehouse, pin, how)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.storage.factory import open_place
 from airflow_sfx.warehouse.batch import batch_writer
 from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.connect import connect
@@ -25,7 +26,7 @@ DAY = "20161031"
 
 def write(warehouse: Warehouse, batch: ExternalBatch, *frames: pd.DataFrame) -> None:
     """Write files as the other program does."""
-    store, directory = warehouse.store.place(batch.location)
+    store, directory = open_place(batch.location, warehouse.store)
     for number, frame in enumerate(frames):
         sink = io.BytesIO()
         frame.to_parquet(sink, index=False)

@@ -1,0 +1,34 @@
+"""Repeated attempts with random pauses, so that many callers do not retry at the same moment."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from itertools import count
+
+
+def attempts(seconds: float, *, first: float, longest: float) -> Iterator[int]:
+    """Yield the number of each attempt, and sleep for a random time between two of them.
+
+    The loop body returns on success, and goes on to the next attempt otherwise. There is always a
+    first attempt, and the last one begins after the time is over at the latest.
+
+    Args:
+        seconds: How long to go on.
+        first: The longest pause after the first attempt, in seconds; it doubles with each attempt.
+        longest: The longest pause of all, in seconds.
+
+    Yields:
+        The number of the attempt, starting at 1.
+
+    Example:
+        >>> list(attempts(0, first=1, longest=1))
+        [1]
+    """
+    end = time.monotonic() + seconds
+    for number in count(1):
+        yield number
+        if time.monotonic() >= end:
+            return
+        time.sleep(random.uniform(0, min(first * 2.0 ** min(number - 1, 64), longest)))  # noqa: S311
