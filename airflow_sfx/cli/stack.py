@@ -54,7 +54,7 @@ def up(
         directory,
         s3_port=s3_port,
         metastore_port=metastore_port,
-        tell=lambda text: output.say(text, err=True),
+        report=lambda text: output.say(text, err=True),
     )
     for name, value in running.environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")

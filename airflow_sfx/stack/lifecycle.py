@@ -1,4 +1,4 @@
-"""Starting the services, telling how they are, and ending them."""
+"""Start, status and stop of the services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.stack import hive_metastore, process, s3_server
-from airflow_sfx.stack.settings import Stack, load, save, settle, taken
+from airflow_sfx.stack.settings import Stack, load, port_error, save, settle
 
 DEFAULT_DIRECTORY = Path("~/.sfx/stack")
 START_SECONDS = 120.0
@@ -35,12 +35,12 @@ _PORTS_OF = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """How a service is.
+    """The status of a service.
 
     Args:
-        name: Which.
-        pid: The number of its process; None if it does not run.
-        port: Where it listens.
+        name: The service.
+        pid: The ID of its process; None if it does not run.
+        port: The port on which it listens.
         ready: Whether it answers.
     """
 
@@ -55,24 +55,23 @@ def up(
     *,
     s3_port: int | None = None,
     metastore_port: int | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Stack:
-    """Start what does not run yet, and wait until all answers.
+    """Start the services that do not run, and wait until all of them answer.
 
     Args:
-        directory: The folder for data, settings and logs; it is made.
-        s3_port: The port of the S3 server; that of the last start, or a free one, where nobody
-            says.
-        metastore_port: That of the metastore.
-        tell: Is told what is under way.
+        directory: The folder for data, settings and logs, which is created if necessary.
+        s3_port: The port of the S3 server; None for that of the last start, or a free one.
+        metastore_port: The port of the metastore; None as for ``s3_port``.
+        report: Called with a text for each step.
 
     Returns:
         The running stack.
 
     Raises:
-        WarehouseUnavailable: The folder cannot be made, a port is taken, something is not
-            installed, or a service ended or did not answer in two minutes. What had been started is
-            ended again.
+        WarehouseUnavailable: The folder cannot be created, a port is in use, a package is not
+            installed, or a service ended or did not answer in two minutes. The services that this
+            call started are stopped.
 
     Example:
         ::
@@ -86,19 +85,19 @@ def up(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise WarehouseUnavailable(
-            f"the folder {folder} cannot be made ({error.strerror}): name another with --dir"
+            f"the folder {folder} cannot be created ({error.strerror}): name another with --dir"
         ) from error
     wanted = {
         name: port
         for name, port in (("s3", s3_port), ("metastore", metastore_port))
         if port is not None
     }
-    with _only_one(folder):
+    with _locked(folder):
         running = {service.NAME for service in _SERVICES if _running(service, folder)}
         before = load(folder)
         if running and before and any(before.ports[name] != port for name, port in wanted.items()):
             raise WarehouseUnavailable(
-                f"the stack in {folder} runs with other ports ({before.ports}): end it first"
+                f"the stack in {folder} runs with other ports ({before.ports}): stop it first"
             )
         stack = before if running and before else settle(folder, wanted)
         _refuse_busy_ports(stack, running)
@@ -107,12 +106,12 @@ def up(
         try:
             for service in _SERVICES:
                 if service.NAME not in running:
-                    tell(f"starting the {service.NAME}")
+                    report(f"starting the {service.NAME}")
                     started.append(_start(service, stack))
-            _wait(stack, started, tell)
+            _wait(stack, started, report)
             if hive_metastore.is_provisional(stack):
-                started.append(_again(hive_metastore, stack))
-                _wait(stack, started, tell)
+                started.append(_restart(hive_metastore, stack))
+                _wait(stack, started, report)
         except BaseException:
             for daemon in started:
                 process.stop(daemon, folder)
@@ -121,13 +120,13 @@ def up(
 
 
 def down(directory: Path = DEFAULT_DIRECTORY) -> list[str]:
-    """End the services that were started in a folder; the data stay.
+    """Stop the services of a folder, and keep their data.
 
     Args:
         directory: The folder.
 
     Returns:
-        The names of those that were running.
+        The names of the services that were running.
 
     Example:
         >>> import tempfile
@@ -137,19 +136,21 @@ def down(directory: Path = DEFAULT_DIRECTORY) -> list[str]:
     folder = directory.expanduser().absolute()
     if not folder.is_dir():
         return []
-    with _only_one(folder):
-        found = [daemon for service in _SERVICES if (daemon := process.noted(service.NAME, folder))]
+    with _locked(folder):
+        found = [
+            daemon for service in _SERVICES if (daemon := process.recorded(service.NAME, folder))
+        ]
         return [daemon.name for daemon in reversed(found) if process.stop(daemon, folder)]
 
 
 def status(directory: Path = DEFAULT_DIRECTORY) -> list[ServiceStatus]:
-    """How the services of a folder are.
+    """Return the status of a folder's services.
 
     Args:
         directory: The folder.
 
     Returns:
-        One for each service; none if no stack was ever started there.
+        The status of each service; empty if no stack was ever started there.
 
     Example:
         >>> import tempfile
@@ -182,8 +183,7 @@ def _start(service: ModuleType, stack: Stack) -> process.Daemon:
     return process.start(service.NAME, service.command(stack), stack.directory, variables)
 
 
-def _again(service: ModuleType, stack: Stack) -> process.Daemon:
-    """Start a service anew."""
+def _restart(service: ModuleType, stack: Stack) -> process.Daemon:
     running = _running(service, stack.directory)
     if running is not None:
         process.stop(running, stack.directory)
@@ -192,23 +192,23 @@ def _again(service: ModuleType, stack: Stack) -> process.Daemon:
 
 
 def _running(service: ModuleType, folder: Path) -> process.Daemon | None:
-    daemon = process.noted(service.NAME, folder)
+    daemon = process.recorded(service.NAME, folder)
     return daemon if daemon is not None and daemon.alive else None
 
 
-def _wait(stack: Stack, started: list[process.Daemon], tell: Callable[[str], None]) -> None:
-    give_up = time.monotonic() + START_SECONDS
+def _wait(stack: Stack, started: list[process.Daemon], report: Callable[[str], None]) -> None:
+    end = time.monotonic() + START_SECONDS
     for service in _SERVICES:
-        tell(f"waiting for the {service.NAME} to answer")
+        report(f"waiting for the {service.NAME} to answer")
         while not service.ready(stack):
             for daemon in {one.name: one for one in started}.values():  # the last of each name
                 process.refuse_if_dead(daemon, stack.directory)
-            if _running(service, stack.directory) is None:  # it was ending when it was looked at
+            if _running(service, stack.directory) is None:  # it was about to end
                 _refuse_busy_ports(
                     stack, {other.NAME for other in _SERVICES if other is not service}
                 )
                 started.append(_start(service, stack))
-            if time.monotonic() > give_up:
+            if time.monotonic() > end:
                 raise WarehouseUnavailable(
                     f"the {service.NAME} did not answer in {START_SECONDS:.0f} s; the end of its"
                     f" log:\n{process.log_end(service.NAME, stack.directory)}"
@@ -217,23 +217,23 @@ def _wait(stack: Stack, started: list[process.Daemon], tell: Callable[[str], Non
 
 
 def _refuse_busy_ports(stack: Stack, running: set[str]) -> None:
-    # A process that was killed this moment holds its ports until its last thread has ended.
-    give_up = time.monotonic() + PORT_SECONDS
+    # A killed process keeps its ports until its last thread has ended.
+    end = time.monotonic() + PORT_SECONDS
     for service, names in _PORTS_OF.items():
         for name in names if service not in running else ():
-            while (error := taken(stack.ports[name])) is not None:
-                if time.monotonic() > give_up:
+            while (error := port_error(stack.ports[name])) is not None:
+                if time.monotonic() > end:
                     raise WarehouseUnavailable(
-                        f"the port {stack.ports[name]} that the {service} needs ({name}) is taken"
-                        f" ({error.strerror}): end the program that listens there, or choose"
+                        f"the port {stack.ports[name]} of the {service} ({name}) is in use"
+                        f" ({error.strerror}): stop the program that listens there, or choose"
                         " another with --s3-port or --metastore-port"
                     ) from error
                 time.sleep(0.1)
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Nobody else starts or ends this folder's services meanwhile; the lock goes with the process."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Prevent other processes from starting or stopping services; ends with the process."""
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

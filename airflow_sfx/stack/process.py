@@ -1,4 +1,7 @@
-"""Processes that outlive the terminal, and are ended only when they are surely the ones that were started."""
+"""Background processes that outlive the terminal.
+
+A process is identified by its ID and its start time, so that no other process is stopped.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,22 @@ from pathlib import Path
 from airflow_sfx.core.errors import WarehouseUnavailable
 
 _GRACE_SECONDS = 4.0
-"""How long a process may take to end by itself. What it has acknowledged is with the system by then; SeaweedFS would wait
-a quarter of a minute for connections of its own parts."""
+"""How long a process may take to end after SIGTERM.
+
+The system has everything that it acknowledged by then. SeaweedFS would wait 15 s for its own
+connections.
+"""
 _LOG_LINES = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A process that was started.
+    """A background process.
 
     Args:
-        name: What it is.
-        pid: Its number.
-        started: When the system started it: another process with the same number has another time.
+        name: The service that it runs.
+        pid: Its ID.
+        started: Its start time as the system reports it, as another process may get its ID.
     """
 
     name: str
@@ -43,13 +49,13 @@ class Daemon:
 def start(
     name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Daemon:
-    """Start a process in a session of its own, with its output in ``<name>.log``, and note it in ``<name>.pid``.
+    """Start a process in its own session, and record it in ``<name>.pid``.
 
     Args:
-        name: What it is.
+        name: The service that it runs.
         command: The program and its arguments.
-        folder: Where the log and the note go.
-        environment: Variables beside those of this process.
+        folder: The folder for the record and the log, ``<name>.log``.
+        environment: Variables in addition to those of this process.
 
     Returns:
         The process.
@@ -70,8 +76,8 @@ def start(
     return daemon
 
 
-def noted(name: str, folder: Path) -> Daemon | None:
-    """The process that was started last; None if none was, or its note cannot be read."""
+def recorded(name: str, folder: Path) -> Daemon | None:
+    """Return the process that was started last; None if no record can be read."""
     try:
         return Daemon(**json.loads((folder / f"{name}.pid").read_text()))
     except (OSError, ValueError, TypeError):
@@ -79,7 +85,7 @@ def noted(name: str, folder: Path) -> Daemon | None:
 
 
 def stop(daemon: Daemon, folder: Path) -> bool:
-    """End a process and wait until it is gone.
+    """Stop a process, and wait until it has ended.
 
     Returns:
         Whether it was running.
@@ -95,16 +101,16 @@ def stop(daemon: Daemon, folder: Path) -> bool:
 
 
 def log_end(name: str, folder: Path) -> str:
-    """The last lines of a process's log."""
+    """Return the last lines of a process's log."""
     lines = (folder / f"{name}.log").read_text(errors="replace").splitlines()
     return "\n".join(lines[-_LOG_LINES:])
 
 
 def refuse_if_dead(daemon: Daemon, folder: Path) -> None:
-    """Raise if a process has ended while it should start.
+    """Raise an error if a process has ended.
 
     Raises:
-        WarehouseUnavailable: It has; the message has the end of its log.
+        WarehouseUnavailable: The process has ended; the message has the end of its log.
     """
     if not daemon.alive:
         raise WarehouseUnavailable(
@@ -114,15 +120,15 @@ def refuse_if_dead(daemon: Daemon, folder: Path) -> None:
 
 
 def _wait_gone(daemon: Daemon) -> None:
-    give_up = time.monotonic() + _GRACE_SECONDS
-    while daemon.alive and time.monotonic() < give_up:
+    end = time.monotonic() + _GRACE_SECONDS
+    while daemon.alive and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def _started(pid: int) -> str | None:
-    """When a process was started, as the system tells it; None if it does not run."""
+    """Return when a process started, as the system reports it; None if it does not run."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # a child of this process that has ended would stay in the list
+        os.waitpid(pid, os.WNOHANG)  # an ended child of this process would stay a zombie
     stat = Path(f"/proc/{pid}/stat")
     if not Path("/proc/self/stat").exists():  # not Linux
         found = subprocess.run(  # noqa: S603

@@ -20,7 +20,7 @@ _TIMEOUT = 2.0
 
 
 def command(stack: Stack) -> list[str]:
-    """The command that runs the server, after its settings have been written.
+    """Write the server's settings, and return the command that runs it.
 
     Raises:
         WarehouseUnavailable: The package is not installed.
@@ -39,8 +39,8 @@ def command(stack: Stack) -> list[str]:
         "dir": data,
         "ip": HOST,
         "ip.bind": HOST,
-        # Without a key, by one GET that any web page can send, the master deletes a bucket; the
-        # filer writes any object.
+        # The master's and the filer's HTTP APIs need no key: any web page could send a GET that
+        # deletes the bucket or writes an object.
         "disableHttp": "true",
         "filer.disableHttp": "true",
         "s3.config": config,
@@ -63,9 +63,10 @@ def command(stack: Stack) -> list[str]:
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """The keys with which the server's parts sign what they ask of each other: nobody else may read or write there.
+    """Return the keys with which the server's parts sign their requests to each other.
 
-    They are made from the stack's secret, so that a program that has it can mount the bucket.
+    Other programs are rejected. The keys derive from the stack's secret, so that a program that has
+    the secret can mount the bucket.
     """
     names = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
     return {
@@ -77,7 +78,7 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 def ready(stack: Stack) -> bool:
-    """Whether the server answers a signed request for the bucket, which is made if it is absent."""
+    """Whether the server answers a request for the bucket, which is created if necessary."""
     answer = _signed("HEAD", stack, f"/{BUCKET}")
     if answer == 404:  # noqa: PLR2004
         _signed("PUT", stack, f"/{BUCKET}")
@@ -96,7 +97,7 @@ def _program() -> str:
 
 
 def _signed(method: str, stack: Stack, path: str) -> int | None:
-    """The status of a request that is signed with the stack's keys; None if nobody answers.
+    """Send a request signed with the stack's keys, and return its status; None for no answer.
 
     The signature is AWS's version 4:
     https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html

@@ -1,4 +1,7 @@
-"""What a stack is made of: its folder, its ports and its keys, kept in the folder so that the next start is the same."""
+"""The settings of a stack: its folder, ports and keys.
+
+They are stored in the folder, so that the next start uses the same.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Stack:
         directory: The folder with their data, settings and logs.
         ports: The port of each service.
         access_key: The S3 server's key.
-        secret_key: Its secret; never shown.
+        secret_key: Its secret, which is never displayed.
     """
 
     directory: Path
@@ -58,7 +61,7 @@ class Stack:
 
     @property
     def files(self) -> Path:
-        """The directory that the metastore and Spark see as ``s3://warehouse``, unless the bucket is mounted there."""
+        """The directory to which the metastore and Spark map ``s3://warehouse``."""
         return self.directory / "files"
 
     @property
@@ -67,7 +70,7 @@ class Stack:
         return f"hive://{HOST}:{self.metastore_port}?location=s3://{BUCKET}/sfx"
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that a program needs to use the stack; one of them is the secret."""
+        """Return the variables that a program needs to use the stack, including the secret."""
         return {
             "SFX_WAREHOUSE": self.uri,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -80,10 +83,10 @@ class Stack:
 
 
 def load(directory: Path) -> Stack | None:
-    """The settings of a folder; None if no stack was ever started there.
+    """Read the settings of a folder; None if no stack was ever started there.
 
     Raises:
-        WarehouseUnavailable: The folder holds settings that cannot be read.
+        WarehouseUnavailable: The settings cannot be read.
     """
     try:
         data = json.loads((directory / _FILE).read_text())
@@ -97,23 +100,25 @@ def load(directory: Path) -> Stack | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WarehouseUnavailable(
-            f"{directory / _FILE} is not the settings of a stack ({type(error).__name__}): use"
-            " another folder with --dir, or remove that file; the data stay"
+            f"{directory / _FILE} does not hold the settings of a stack ({type(error).__name__}):"
+            " use another folder with --dir, or remove that file; the data stay"
         ) from error
 
 
 def settle(directory: Path, wanted: dict[str, int]) -> Stack:
-    """The settings of a folder, made up if there are none, with the ports that the caller wants; `save` keeps them.
+    """Return the settings for a start in a folder; `save` stores them.
 
     Args:
         directory: The folder.
-        wanted: Ports by service; free ones, or those of the last start, for the others. A port that
-            only the services themselves know is another one where somebody else has taken it since.
+        wanted: Ports by service. The other services get the ports of the last start, or free ones.
+            An internal port that another program uses now is replaced.
     """
     before = load(directory)
     kept = before.ports if before else {}
     kept = {
-        name: port for name, port in kept.items() if name in _KNOWN_TO_USERS or taken(port) is None
+        name: port
+        for name, port in kept.items()
+        if name in _KNOWN_TO_USERS or port_error(port) is None
     }
     return Stack(
         directory,
@@ -124,13 +129,13 @@ def settle(directory: Path, wanted: dict[str, int]) -> Stack:
 
 
 def save(stack: Stack) -> None:
-    """Keep settings in the stack's folder, for the next start."""
+    """Store settings in the stack's folder, for the next start."""
     text = json.dumps({**asdict(stack), "directory": str(stack.directory)}, indent=2)
     _write_private(stack.directory / _FILE, text)
 
 
-def taken(port: int) -> OSError | None:
-    """Why nobody can listen on a port now; None where one can."""
+def port_error(port: int) -> OSError | None:
+    """Return the error of listening on a port now; None if it is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -141,7 +146,7 @@ def taken(port: int) -> OSError | None:
 
 
 def _free_ports() -> dict[str, int]:
-    """Ports that nobody listens on; all are held while the others are looked for, so that no one comes twice."""
+    """Return free ports, each bound until all are found, so that they are different."""
     with ExitStack() as held:
         found = {}
         for name in _PORTS:

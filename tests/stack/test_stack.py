@@ -193,7 +193,7 @@ def test_a_port_that_only_the_services_know_is_another_one_where_it_was_taken_me
 
 
 def test_a_folder_that_cannot_be_made_is_named() -> None:
-    with pytest.raises(WarehouseUnavailable, match=r"/dev/null/x cannot be made .*--dir"):
+    with pytest.raises(WarehouseUnavailable, match=r"/dev/null/x cannot be created .*--dir"):
         up(Path("/dev/null/x"))
 
 
@@ -244,7 +244,9 @@ def test_java_of_another_version_and_no_java_are_refused_with_the_remedy(
 
 def test_settings_that_cannot_be_read_are_named(tmp_path) -> None:
     (tmp_path / "stack.json").write_text("{}")
-    with pytest.raises(WarehouseUnavailable, match=r"stack\.json is not the settings of a stack"):
+    with pytest.raises(
+        WarehouseUnavailable, match=r"stack\.json does not hold the settings of a stack"
+    ):
         settings.load(tmp_path)
 
 
