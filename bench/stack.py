@@ -22,7 +22,8 @@ from deltalake import DeltaTable, write_deltalake
 from pyarrow.fs import S3FileSystem
 
 import airflow_sfx as sfx
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.stack import Stack, down, up
 from bench.data import flights, mixed
 from bench.overwrites import OVERWRITES, overwritten
@@ -166,7 +167,7 @@ def _pins(warehouse: sfx.Warehouse, stack: Stack, runs: int) -> dict[str, object
     clients = HiveClients(Address.parse(f"127.0.0.1:{stack.metastore_port}", {}))
     contestants = {
         OURS: lambda: warehouse.pin("bench", "wide"),
-        "one raw get_partitions": lambda: clients.ask(
+        "one raw get_partitions": lambda: clients.call(
             lambda client: client.get_partitions("bench", "wide", -1)
         ),
     }
@@ -193,12 +194,12 @@ class _BulkCalls:
         self._names = [f"date={day}" for day in days["date"]]
 
     def __call__(self) -> None:
-        found = self._clients.ask(
+        found = self._clients.call(
             lambda client: client.get_partitions_by_names("bench", "flights_bulk", self._names)
         )
         for partition in found:
             partition.sd.location = f"{partition.sd.location.rpartition('/')[0]}/{uuid.uuid4().hex}"
-        self._clients.tell(
+        self._clients.call_once(
             lambda client: client.alter_partitions("bench", "flights_bulk", found), seconds=120
         )
 

@@ -51,7 +51,34 @@ class SfxError(Exception):
 
 
 class InvalidName(SfxError, ValueError):
-    """A name, path or partition value breaks a rule; nothing was written."""
+    """A name, path or partition value breaks a rule; nothing was written.
+
+    Args:
+        rule: The value, and the rule that it breaks.
+        remedy: What the caller can do about it; empty if the rule says so.
+        table: As for every error.
+        partition: As for every error.
+        batch_id: As for every error.
+
+    Example:
+        >>> error = InvalidName("'' is not a name", remedy="pass one")
+        >>> str(error), error.rule
+        ("'' is not a name: pass one", "'' is not a name")
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        remedy: str = "",
+        table: str | None = None,
+        partition: str | None = None,
+        batch_id: str | None = None,
+    ) -> None:
+        message = f"{rule}: {remedy}" if remedy else rule
+        super().__init__(message, table=table, partition=partition, batch_id=batch_id)
+        self.rule = rule
+        self.remedy = remedy
 
 
 class TableNotFound(SfxError, LookupError):

@@ -129,23 +129,28 @@ def partition_value(value: object) -> str:
     """
     text = _as_text(value)
     if not text:
-        raise InvalidName("a partition value cannot be empty: pass the value, such as '20161031'")
+        raise InvalidName(
+            "a partition value cannot be empty", remedy="pass the value, such as '20161031'"
+        )
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise InvalidName(
-            f"the partition value {_shown(text)} has a control character or half a surrogate pair:"
-            " remove it, it is most often a line break that came with the value"
+            f"the partition value {_shown(text)} has a control character or half a surrogate pair",
+            remedy="remove it, it is most often a line break that came with the value",
         )
     if any(step in (".", "..") for step in re.split(r"[/\\]", text)):
         raise InvalidName(
-            f"the partition value {_shown(text)} has a '.' or '..' step as in a path: pass a plain"
-            " value"
+            f"the partition value {_shown(text)} has a '.' or '..' step as in a path",
+            remedy="pass a plain value",
         )
     if text == _HIVE_NULL:
-        raise InvalidName(f"{text!r} is Hive's name for a null partition value: pass a value")
+        raise InvalidName(
+            f"{text!r} is Hive's name for a null partition value", remedy="pass a value"
+        )
     if len(escape(text).encode()) > MAX_ENCODED_BYTES:
         raise InvalidName(
             f"the partition value {_shown(text)} has {len(escape(text).encode())} bytes when it is"
-            f" encoded for a path, and {MAX_ENCODED_BYTES} are the most: use a shorter value"
+            f" encoded for a path, and {MAX_ENCODED_BYTES} are the most",
+            remedy="use a shorter value",
         )
     return text
 

@@ -1,12 +1,12 @@
-"""What the warehouse asks of a metastore, whichever one it is."""
+"""The interface of metastores, and the values that they return."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
@@ -15,15 +15,15 @@ from airflow_sfx.core.table import TableRef
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table as the metastore has it.
+    """A table in the metastore.
 
     Args:
         ref: Its name.
         location: Its directory as a URI.
         columns: Its columns, without the partition keys.
-        keys: Its partition keys; none for a table without partitions.
-        parameters: Further facts, as text.
-        format: The table format that other programs have it in: ``delta``, ``hudi`` or ``iceberg``;
+        keys: Its partition keys; empty for a table without partitions.
+        parameters: Further properties, as text.
+        format: The table format that another engine gave it: ``delta``, ``hudi`` or ``iceberg``;
             empty for plain files.
     """
 
@@ -37,18 +37,18 @@ class TableInfo:
 
 @dataclass(frozen=True, slots=True)
 class PartitionInfo:
-    """Where a partition's data are, as the metastore has it.
+    """A partition in the metastore: the pointer to its current data.
 
     Args:
-        partition: Which partition.
-        location: The directory that readers read, as a URI.
-        sequence: The number of the ledger entry that put the pointer there; 0 where something else
-            did.
-        batch_id: The batch there; None where the partition has none.
-        rows: How many rows the batch has; None where nobody said.
-        bytes: How many bytes the batch has; None where nobody said.
-        at: When it became current, ISO 8601 in UTC; empty where nobody said. A move to the same
-            batch leaves it as it is.
+        partition: The partition.
+        location: The directory that engines read, as a URI.
+        sequence: The number of the log entry that moved the pointer there; 0 if another engine
+            moved it.
+        batch_id: The batch at the location; None if the partition has no batch.
+        rows: The number of rows of the batch; None if unknown.
+        bytes: The size of the batch in bytes; None if unknown.
+        at: When the batch became current, ISO 8601 in UTC; empty if unknown. Moving the pointer to
+            the same batch does not change it.
     """
 
     partition: Partition
@@ -62,12 +62,12 @@ class PartitionInfo:
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedPartition:
-    """A partition that another engine made with a value that no batch can have.
+    """A partition that another engine created with a value that no batch can have.
 
     Args:
         name: Its name as Hive writes it, ``day=__HIVE_DEFAULT_PARTITION__``.
         location: The directory that engines read, as a URI.
-        rule: Which value, and which rule it breaks.
+        rule: The value, and the rule that it breaks.
     """
 
     name: str
@@ -76,63 +76,72 @@ class UnsupportedPartition:
 
 
 Move = Callable[[Sequence[PartitionInfo]], bool]
-"""Moves partitions of one table; see `Metastore.repoint`."""
+"""Moves the pointers of partitions of one table; see `Metastore.repoint`."""
 
 
-class Metastore(Protocol):
-    """Tables and partitions. A table without partitions has the one partition `Partition()`.
+class Metastore(ABC):
+    """Tables and their partitions. A table without partitions has the one partition `Partition()`.
 
-    Each call is one transaction. Faults come as `WarehouseUnavailable`.
+    Each call is one transaction. Faults are raised as `WarehouseUnavailable`.
 
     Attributes:
-        for_engines: Whether engines find tables by it, and read their files with the types that it
-            has.
+        for_engines: Whether engines find tables here, and read their files with the column types
+            stored here.
     """
 
     for_engines: bool = True
 
-    def get_ready(self) -> None:
-        """Do ahead, in the background, what the next call would take longest for; faults are for that call to tell.
+    def get_ready(self) -> None:  # noqa: B027  most metastores have nothing to prepare
+        """Start slow preparations of the next call in the background, which raises their faults."""
 
-        Where nothing takes long, that is nothing.
-        """
-        return
-
-    def check(self, partition: Partition) -> None:
-        """Refuse a partition that is not to be written, because this metastore takes it for another one.
+    def check(self, partition: Partition) -> None:  # noqa: B027  most accept all values
+        """Reject a partition that this metastore cannot distinguish from another one.
 
         Raises:
-            InvalidName: It is one.
+            InvalidName: The partition is one.
         """
-        return
 
+    @abstractmethod
     def databases(self) -> list[str]:
-        """The names of all databases, sorted."""
+        """Return the names of all databases, sorted."""
 
+    @abstractmethod
     def tables(self, database: str) -> list[str]:
-        """The names of a database's tables, sorted; none for a database that is not there."""
+        """Return the names of a database's tables, sorted; none if it does not exist."""
 
+    @abstractmethod
     def get_table(self, ref: TableRef) -> TableInfo | None:
-        """A table; None if there is none."""
+        """Return a table, or None if it does not exist."""
 
+    @abstractmethod
     def create_table(self, info: TableInfo) -> TableInfo:
-        """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
+        """Create a table and its database unless they exist, and return the existing table."""
 
+    @abstractmethod
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
-        """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between.
+        """Change a table's columns and parameters in one transaction.
+
+        Args:
+            ref: The table.
+            change: Returns the changed table, given the present one; may be called again if
+                another writer changed the table meanwhile.
+
+        Returns:
+            The changed table.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
         """
 
     def complete_columns(self, ref: TableRef) -> bool:
-        """Complete a change of a table's columns whose writer died half way, where a change is not one transaction.
+        """Complete a change of columns whose writer died, if such a change takes several steps.
 
         Returns:
-            Whether one was half done.
+            Whether there was one.
         """
         return False
 
+    @abstractmethod
     def get_partitions(
         self,
         ref: TableRef,
@@ -140,52 +149,61 @@ class Metastore(Protocol):
         *,
         keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
-        """Those of the given partitions that the metastore has, all as they were at one moment.
+        """Return the pointers of partitions, as they were at one moment.
 
-        Of a whole table, those are left out, with a warning, that `refused_partitions` gives.
+        A read of all partitions skips unsupported ones (see `unsupported_partitions`) with a
+        warning.
 
         Args:
             ref: The table.
-            partitions: Which; None for all.
-            keys: The table's keys, where the caller has just looked at the table: that saves
-                another look.
-        """
-
-    def list_partitions(self, ref: TableRef) -> list[Partition]:
-        """Which partitions a table with keys has, in the order of their values; none where there is no such table.
-
-        Without their pointers, of ten thousand this takes a twentieth of the time of
-        `get_partitions`. Those that `refused_partitions` gives are left out.
-        """
-
-    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
-        """The partitions of a table that another engine made with a value that no batch can have, by name.
-
-        Hive and Spark do so for a null in a partition column.
-        """
-
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
-        """Move partitions to new places, all of them at one moment, and add the missing ones.
-
-        A pointer with a lower ``sequence`` than the metastore has stays where it is: a late writer
-        never moves one back.
+            partitions: The partitions; None for all.
+            keys: The table's keys, which saves a request; None if the caller does not know them.
 
         Returns:
-            Whether that is sure. Where it is not (False), a later writer may have come between this
-            one's look and its move: the caller looks at the ledgers again.
+            The pointers of those that exist, by partition, sorted by their values.
+        """
+
+    @abstractmethod
+    def list_partitions(self, ref: TableRef) -> list[Partition]:
+        """Return a table's partitions without their pointers, sorted by their values.
+
+        For ten thousand partitions this takes a twentieth of the time of `get_partitions`. The
+        result lacks unsupported partitions, and is empty if the table does not exist or has no
+        partition keys.
+        """
+
+    @abstractmethod
+    def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
+        """Return the partitions with a value that no batch can have, sorted by name.
+
+        Other engines create them: Hive and Spark do for a null in a partition column.
+        """
+
+    @abstractmethod
+    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+        """Move the pointers of partitions at one moment, and add missing partitions.
+
+        A pointer never moves to a lower ``sequence``, so that a late writer cannot move one back.
+
+        Args:
+            ref: The table.
+            pointers: The new pointers.
+
+        Returns:
+            Whether this was atomic. If False, a later writer may have moved a pointer between the
+            comparison and the move, and the caller compares the pointers with the log again.
         """
 
     def moving(
         self, ref: TableRef, partitions: Sequence[Partition]
     ) -> AbstractContextManager[Move]:
-        """Get ready to move partitions, while the block does what must be done before.
+        """Prepare to move partitions while the block does what comes before.
 
         Args:
             ref: The table.
-            partitions: The partitions that will move, unless something comes between.
+            partitions: The partitions whose pointers will move.
 
         Returns:
-            For a ``with`` block: what moves them as `repoint` does, once. Where there is nothing to
-            get ready, that is all.
+            A context manager of a function that moves pointers as `repoint` does, once.
         """
         return nullcontext(partial(self.repoint, ref))

@@ -1,8 +1,8 @@
-"""The embedded metastore: one SQLite file, for many threads and processes of one machine, with no service.
+"""The embedded metastore: a SQLite file for the threads and processes of one machine.
 
-SQLite's write-ahead log lets readers go on while a writer commits. The standard library's `sqlite3`
-is used, not SQLAlchemy: the dozen statements below are all there is, and a notebook or the command
-line starts 0.15 s sooner.
+SQLite's write-ahead log lets readers continue while a writer commits. The module uses the standard
+library's `sqlite3`, not SQLAlchemy, for its dozen statements: a notebook or the command line starts
+0.15 s sooner.
 """
 
 from __future__ import annotations
@@ -10,25 +10,34 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
+import re
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from airflow_sfx.core.errors import SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.io.retry import attempts
+from airflow_sfx.core.io.uris import Uri
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
 from airflow_sfx.metastore.embedded_connections import Connections
+from airflow_sfx.metastore.opener import Opened, Opener
 from airflow_sfx.metastore.table_properties import parameters_of, with_kinds, without_kinds
-from airflow_sfx.metastore.unsupported_partitions import refusal, usable, usable_of_table
+from airflow_sfx.metastore.unsupported_partitions import (
+    supported,
+    supported_of_table,
+    unsupported,
+)
+from airflow_sfx.storage.factory import open_store
+from airflow_sfx.storage.s3_access import S3Access
 
+CATALOG_FILE = "_sfx/metastore.sqlite"
 _SCHEMA_VERSION = 1
-_BELOW = "./"  # below the warehouse; no URI begins so
+_BELOW = "./"  # the prefix of locations below the warehouse; no URI begins with it
 _LOCK_WAIT_SECONDS = 60.0
-_BULK = 500  # SQLite's own bound on parameters was 999 for long
+_BULK = 500  # below SQLite's limit of 999 parameters before 3.32
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tables (
@@ -69,12 +78,12 @@ class EmbeddedMetastore(Metastore):
     """A `Metastore` in a SQLite file.
 
     Args:
-        path: The file; made if it is absent.
-        root: The warehouse's URI. Locations below it are kept without it, so that the warehouse may
-            be moved, or be reached by several paths.
+        path: The file, which is created if it does not exist.
+        root: The warehouse's URI. Locations below it are stored relative to it, so that the
+            warehouse may be moved, or be reached by several paths.
 
     Raises:
-        WarehouseUnavailable: The file cannot be opened, or is not a database of ours.
+        WarehouseUnavailable: The file cannot be opened, or is not such a database.
     """
 
     for_engines = False
@@ -87,7 +96,8 @@ class EmbeddedMetastore(Metastore):
             version = _version(db)
         if version > _SCHEMA_VERSION:
             raise WarehouseUnavailable(
-                f"{path} has the format {version}: install a later airflow_sfx"
+                f"{path} has the format {version}, which this version cannot read: install a later"
+                " airflow_sfx"
             )
         if version < _SCHEMA_VERSION:
             with self._transaction() as db:
@@ -97,7 +107,7 @@ class EmbeddedMetastore(Metastore):
                     db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def databases(self) -> list[str]:
-        """The names of all databases, sorted."""
+        """Return the names of all databases, sorted."""
         with self._reading() as db:
             return [
                 name
@@ -105,7 +115,7 @@ class EmbeddedMetastore(Metastore):
             ]
 
     def tables(self, database: str) -> list[str]:
-        """The names of a database's tables, sorted."""
+        """Return the names of a database's tables, sorted."""
         with self._reading() as db:
             return [
                 name
@@ -115,23 +125,28 @@ class EmbeddedMetastore(Metastore):
             ]
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
-        """A table; None if there is none."""
+        """Return a table, or None if it does not exist."""
         with self._reading() as db:
             found = self._table(db, ref)
         return found[1] if found else None
 
     def create_table(self, info: TableInfo) -> TableInfo:
-        """Make a table unless it is there; returns the one that is there afterwards."""
+        """Create a table unless it exists, and return the existing table."""
         with self._transaction() as db:
             db.execute(
                 "INSERT OR IGNORE INTO tables (database, name, location, columns, keys, parameters)"
                 " VALUES (?,?,?,?,?,?)",
-                (info.ref.database, info.ref.table, self._kept(info.location), *_table_texts(info)),
+                (
+                    info.ref.database,
+                    info.ref.table,
+                    self._stored(info.location),
+                    *_table_texts(info),
+                ),
             )
             return self._existing(db, info.ref)[1]
 
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
-        """Replace a table's columns and parameters by what ``change`` makes of them."""
+        """Change a table's columns and parameters in one transaction."""
         with self._transaction() as db:
             table_id, info = self._existing(db, ref)
             changed = change(info)
@@ -148,7 +163,7 @@ class EmbeddedMetastore(Metastore):
         *,
         keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
-        """Those of the given partitions that there are, in the order of their values; None: all of them."""
+        """Return the pointers of partitions; see `Metastore.get_partitions`."""
         query = (
             "SELECT partition_values, p.location, sequence, batch_id, rows, bytes, at FROM"
             " partitions p JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
@@ -158,7 +173,7 @@ class EmbeddedMetastore(Metastore):
                 rows = db.execute(query, (ref.database, ref.table)).fetchall()
             else:
                 wanted = sorted({_key(partition) for partition in partitions})
-                db.execute("BEGIN")  # one moment for all of the chunks
+                db.execute("BEGIN")  # all chunks at one moment
                 rows = []
                 for start in range(0, len(wanted), _BULK):
                     chunk = wanted[start : start + _BULK]
@@ -166,24 +181,24 @@ class EmbeddedMetastore(Metastore):
                     statement = f"{query} AND partition_values IN ({marks})"
                     rows += db.execute(statement, (ref.database, ref.table, *chunk)).fetchall()
                 db.execute("COMMIT")
-        infos = usable_of_table(ref, rows, self._partition)
+        infos = supported_of_table(ref, rows, self._partition)
         return {
             info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)
         }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
-        """Which partitions a table has, in the order of their values."""
+        """Return a table's partitions, sorted by their values."""
         query = (
             "SELECT partition_values FROM partitions p JOIN tables t ON t.id = p.table_id WHERE"
             " t.database = ? AND t.name = ?"
         )
         with self._reading() as db:
             rows = db.execute(query, (ref.database, ref.table)).fetchall()
-        kept, _ = usable(rows, lambda row: Partition(tuple(json.loads(row[0]))))
+        kept, _ = supported(rows, lambda row: Partition(tuple(json.loads(row[0]))))
         return sorted(kept, key=lambda one: one.values)
 
-    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
-        """The partitions with a value that no batch can have, by name."""
+    def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
+        """Return the partitions with a value that no batch can have, sorted by name."""
         with self._reading() as db:
             found = self._table(db, ref)
             if found is None:
@@ -191,20 +206,21 @@ class EmbeddedMetastore(Metastore):
             table_id, info = found
             query = "SELECT partition_values, location FROM partitions WHERE table_id = ?"
             rows = db.execute(query, (table_id,)).fetchall()
-        refused = (
-            refusal(info.keys, json.loads(values), self._whole(kept)) for values, kept in rows
+        rejected = (
+            unsupported(info.keys, json.loads(values), self._location(stored))
+            for values, stored in rows
         )
-        return sorted(filter(None, refused), key=lambda one: one.name)
+        return sorted(filter(None, rejected), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
-        """Move partitions to new places, all at one moment; never back to an earlier entry of the ledger."""
+        """Move the pointers of partitions in one transaction; see `Metastore.repoint`."""
         with self._transaction() as db:
             table_id, _ = self._existing(db, ref)
             moves = (
                 (
                     table_id,
                     _key(p.partition),
-                    self._kept(p.location),
+                    self._stored(p.location),
                     p.sequence,
                     p.batch_id,
                     p.rows,
@@ -216,14 +232,14 @@ class EmbeddedMetastore(Metastore):
             db.executemany(_REPOINT, moves)
         return True
 
-    def _kept(self, location: str) -> str:
-        """A location as it is written down: without the warehouse's, where it is below that."""
+    def _stored(self, location: str) -> str:
+        """Return a location as it is stored: relative to the warehouse's if it is below it."""
         below = location.removeprefix(f"{self._root}/")
         return location if below == location else f"{_BELOW}{below}"
 
-    def _whole(self, kept: str) -> str:
-        below = kept.removeprefix(_BELOW)
-        return kept if below == kept else f"{self._root}/{below}"
+    def _location(self, stored: str) -> str:
+        below = stored.removeprefix(_BELOW)
+        return stored if below == stored else f"{self._root}/{below}"
 
     def _table(self, db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo] | None:
         row = db.execute(
@@ -233,11 +249,11 @@ class EmbeddedMetastore(Metastore):
         ).fetchone()
         if row is None:
             return None
-        table_id, kept, columns, keys, text = row
+        table_id, stored, columns, keys, text = row
         parameters = json.loads(text)
         return table_id, TableInfo(
             ref,
-            self._whole(kept),
+            self._location(stored),
             with_kinds((Column(name, type_) for name, type_ in json.loads(columns)), parameters),
             tuple(PartitionKey(name, type_) for name, type_ in json.loads(keys)),
             without_kinds(parameters),
@@ -246,21 +262,23 @@ class EmbeddedMetastore(Metastore):
     def _existing(self, db: sqlite3.Connection, ref: TableRef) -> tuple[int, TableInfo]:
         found = self._table(db, ref)
         if found is None:
-            raise TableNotFound(f"the metastore has no table {ref}", table=str(ref))
+            raise TableNotFound(
+                f"the metastore has no table {ref}: create it by storing a batch", table=str(ref)
+            )
         return found
 
     def _partition(
         self, row: tuple[str, str, int, str | None, int | None, int | None, str]
     ) -> PartitionInfo:
-        values, kept, sequence, batch_id, rows, size, at = row
+        values, stored, sequence, batch_id, rows, size, at = row
         partition = Partition(tuple(json.loads(values)))
-        return PartitionInfo(partition, self._whole(kept), sequence, batch_id, rows, size, at)
+        return PartitionInfo(partition, self._location(stored), sequence, batch_id, rows, size, at)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            if self._is_still():
-                with contextlib.closing(self._open_still()) as connection:
+            if self._is_read_only():
+                with contextlib.closing(self._open_read_only()) as connection:
                     yield connection
                 return
             with self._connections.use() as connection:
@@ -274,26 +292,25 @@ class EmbeddedMetastore(Metastore):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-            # others wait for it: not only when the connection, which a cursor may keep, is closed
             except BaseException:
-                if connection.in_transaction:  # SQLite has ended it already when the disk is full
+                # Not when the connection is closed, as a cursor may keep it open and others wait.
+                if connection.in_transaction:  # a full disk ends it
                     connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
-    def _is_still(self) -> bool:
-        """Whether the file lies where this user cannot write, and nobody else is writing either.
+    def _is_read_only(self) -> bool:
+        """Whether this user cannot write to the file's folder, and no process is writing.
 
-        SQLite keeps a file beside one with a write-ahead log even to read it, and could not make it
-        there.
+        Even to read a database with a write-ahead log, SQLite creates a file beside it.
         """
         folder = os.path.dirname(self._path)
         if os.access(folder, os.W_OK) or not os.path.exists(self._path):
             return False
         return not os.path.exists(f"{self._path}-wal")
 
-    def _open_still(self) -> sqlite3.Connection:
-        """For one use: somebody who may write can come at any time."""
+    def _open_read_only(self) -> sqlite3.Connection:
+        """Open the file for one use, as another user may write to it at any time."""
         return sqlite3.connect(
             f"file:{quote(self._path)}?mode=ro&immutable=1", uri=True, isolation_level=None
         )
@@ -313,24 +330,29 @@ class EmbeddedMetastore(Metastore):
     def _unavailable(self, error: Exception) -> SfxError:
         return WarehouseUnavailable(
             f"the embedded metastore {self._path} cannot be used: {error}. Check that it is the"
-            " file of a warehouse, that this user may write it and its folder, and that the disk"
-            " has room; `sfx repair` completes what was cut short"
+            " file of a warehouse, that this user may write to it and its folder, and that the disk"
+            " has free space; `sfx repair` completes interrupted changes"
         )
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch the file to a write-ahead log. SQLite does not wait when another process is just doing the same."""
-    give_up = time.monotonic() + _LOCK_WAIT_SECONDS
-    while True:
+    """Switch the file to a write-ahead log.
+
+    SQLite does not wait here while another process does the same.
+    """
+    busy: sqlite3.OperationalError | None = None
+    for _ in attempts(_LOCK_WAIT_SECONDS, first=0.02, longest=0.02):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
+            return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 connection.close()
                 raise
-            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311
-        else:
-            return
+            busy = error
+    assert busy is not None
+    connection.close()
+    raise busy
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -348,3 +370,23 @@ def _table_texts(info: TableInfo) -> tuple[str, str, str]:
 
 def _key(partition: Partition) -> str:
     return json.dumps(partition.values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _check(uri: Uri, what: str) -> None:
+    """Accept any path: whether it is absolute is known once ``~`` is expanded."""
+
+
+def _open(uri: Uri, access: S3Access | None, source: str) -> Opened:
+    path = os.path.expanduser(unquote(uri.authority + uri.path))
+    if not path.startswith("/"):
+        raise InvalidName(
+            "the warehouse's URI has no absolute path: use embedded:///absolute/path, with three"
+            " slashes"
+        )
+    store = open_store(f"file://{quote(path)}")
+    metastore = EmbeddedMetastore(f"{path}/{CATALOG_FILE}", store.uri)
+    shown = re.sub("[%#?]", lambda found: quote(found.group()), path)  # the rest stays readable
+    return Opened(metastore, store, f"embedded://{shown}")
+
+
+OPENER = Opener("embedded:///absolute/path (a directory)", {}, _check, _open)

@@ -2,22 +2,23 @@
 
 SQLite keeps in memory which locks its process holds on a file. A forked child inherits that memory
 but not the locks: a connection that it opens beside an inherited one has no lock of its own, and
-what it commits is lost when its parent closes the file. So whatever is under way is waited for, all
-connections are closed, and then the process forks.
+what it commits is lost when its parent closes the file. So a fork waits for all running statements,
+and closes all connections.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from airflow_sfx.core.io.forks import ForkAware, register
 
-class _Held:
+
+class _ThreadConnection:
     """A thread's connection, which is closed when the thread ends."""
 
     __slots__ = ("__weakref__", "connection")
@@ -36,49 +37,50 @@ class Connections:
     """The connections to one database, each opened when a thread first needs it.
 
     Args:
-        connect: Opens one, with ``check_same_thread=False``: the thread that forks closes those of
-            the others.
+        connect: Opens a connection with ``check_same_thread=False``, as the thread that forks
+            closes those of other threads.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._local = threading.local()
-        self._held: weakref.WeakSet[_Held] = weakref.WeakSet()
+        self._opened: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         with _GATE.inside():
             _ALL.add(self)
 
     @contextlib.contextmanager
     def use(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection; one whose use was cut short is closed.
+        """Yield this thread's connection, and close it if the block raises.
 
-        Whatever cut it short, an interrupt or a task's timeout as well: a connection that stayed in
-        a transaction would show this thread old data for good, and refuse to begin another one.
+        Any exception closes it, also an interrupt or a task's timeout: a connection that stayed in
+        a transaction would show this thread old data, and could not begin another transaction.
         """
         with _GATE.inside():
-            held: _Held | None = getattr(self._local, "held", None)
-            if held is None or held.connection is None:
-                held = self._local.held = _Held(self._connect())
-                self._held.add(held)
-            connection = held.connection
+            mine: _ThreadConnection | None = getattr(self._local, "mine", None)
+            if mine is None or mine.connection is None:
+                mine = self._local.mine = _ThreadConnection(self._connect())
+                self._opened.add(mine)
+            connection = mine.connection
             assert connection is not None
             try:
                 yield connection
             except BaseException:
-                held.close()
+                mine.close()
                 raise
 
     def close(self) -> None:
         """Close all of them, while no thread uses one."""
-        for held in list(self._held):
-            held.close()
+        for one in list(self._opened):
+            one.close()
 
 
-class _Gate:
-    """Lets any number of threads use connections, and a thread fork while no other one does."""
+class _Gate(ForkAware):
+    """A gate that any number of threads may enter, unless a thread forks."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._users: Counter[int] = Counter()
+        register(self)
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
@@ -102,12 +104,12 @@ class _Gate:
             for connections in list(_ALL):
                 connections.close()
 
-    def after_fork(self) -> None:
+    def after_fork_in_parent(self) -> None:
+        self._changed.release()
+
+    def after_fork_in_child(self) -> None:
         self._changed.release()
 
 
 _GATE = _Gate()
 _ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
-os.register_at_fork(
-    before=_GATE.before_fork, after_in_parent=_GATE.after_fork, after_in_child=_GATE.after_fork
-)

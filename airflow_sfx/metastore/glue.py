@@ -1,35 +1,54 @@
-"""The AWS Glue catalog: tables that Athena, EMR and Spark read as ordinary external Parquet tables.
+"""The AWS Glue catalog, in which other engines see ordinary external Parquet tables.
 
-Glue moves partitions a hundred at a time, each by itself, and cannot say "only if nobody else has":
-so several partitions do not become current at one moment there, and a move is followed by another
-look at the ledgers, which keep the order.
+Glue updates up to a hundred partitions in a call, each by itself and unconditionally. So several
+partitions do not become current at one moment, and the caller compares pointers with the log again
+after each move.
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
-from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.io.error_text import safe_cause, safe_message
+from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.io.timeouts import Timeouts, timeouts
+from airflow_sfx.core.io.uris import Uri
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import glue_convert as objects
 from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
+from airflow_sfx.metastore.opener import (
+    REGION,
+    S3_OPTIONS,
+    Opened,
+    Opener,
+    access_of,
+    check_server,
+    check_word,
+    location_of,
+    refuse_path,
+)
 from airflow_sfx.metastore.table_properties import follows
-from airflow_sfx.metastore.unsupported_partitions import refusal, usable, usable_of_table
+from airflow_sfx.metastore.unsupported_partitions import (
+    supported,
+    supported_of_table,
+    unsupported,
+)
+from airflow_sfx.storage.aws_config import made_client, session_of
+from airflow_sfx.storage.factory import open_store
+from airflow_sfx.storage.s3_access import S3Access
 
 READ_CHUNK = 1000
 WRITE_CHUNK = 100
-"""How many partitions Glue takes in one call."""
-_OVERLOADED = (429, 500)
-"""The statuses of an answer, and from the second on, after which a call is repeated."""
-_AGAIN = {
+"""The number of partitions that Glue accepts in one call."""
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+"""HTTP statuses after which a call is retried: the first, and from the second on."""
+_TRANSIENT = {
     "ConcurrentModificationException",
     "InternalServiceException",
     "OperationTimeoutException",
@@ -37,17 +56,16 @@ _AGAIN = {
     "ThrottlingException",
 }
 _CROSSED = {"AlreadyExistsException", "EntityNotFoundException"}
-"""What one partition's error says when somebody else has added or dropped it since it was looked at."""
+"""Errors of a partition that another program added or dropped since it was read."""
 
 
 class GlueMetastore(Metastore):
     """A `Metastore` in the AWS Glue catalog.
 
     Args:
-        client: Makes a boto3 client with the time limits that it is given, which does not repeat
-            calls by itself.
-        location: The URI below which new databases lie.
-        catalog: Whose catalog: an AWS account's number; None for the credentials' own.
+        client: Returns a boto3 client with the given time limits, which does not retry calls.
+        location: The URI below which to create databases.
+        catalog: The AWS account that owns the catalog; None for that of the credentials.
     """
 
     def __init__(
@@ -55,14 +73,14 @@ class GlueMetastore(Metastore):
     ) -> None:
         self._client = lru_cache(maxsize=4)(client)
         self._location = location
-        self._whose = {} if catalog is None else {"CatalogId": catalog}
+        self._catalog = {} if catalog is None else {"CatalogId": catalog}
 
     def databases(self) -> list[str]:
-        """The names of all databases, sorted."""
+        """Return the names of all databases, sorted."""
         return sorted(one["Name"] for one in self._pages("get_databases", "DatabaseList"))
 
     def tables(self, database: str) -> list[str]:
-        """The names of a database's tables, sorted; none for a database that is not there."""
+        """Return the names of a database's tables, sorted; none if it does not exist."""
         with contextlib.suppress(_Absent):
             return sorted(
                 one["Name"] for one in self._pages("get_tables", "TableList", DatabaseName=database)
@@ -70,12 +88,12 @@ class GlueMetastore(Metastore):
         return []
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
-        """A table; None if there is none."""
+        """Return a table, or None if it does not exist."""
         table = self._table(ref)
         return None if table is None else objects.info_of(table)
 
     def create_table(self, info: TableInfo) -> TableInfo:
-        """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
+        """Create a table and its database unless they exist, and return the existing table."""
         name = info.ref.database
         with contextlib.suppress(_Present):
             self._call(
@@ -87,8 +105,8 @@ class GlueMetastore(Metastore):
         return objects.info_of(self._existing(info.ref))
 
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
-        """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between."""
-        for _ in self._turns(ref):
+        """Change a table's columns and parameters; see `Metastore.update_table`."""
+        for _ in self._attempts(ref):
             table = self._existing(ref)
             changed = objects.changed_table(table, change(objects.info_of(table)))
             if self._replace(ref, changed, table["VersionId"]):
@@ -102,7 +120,7 @@ class GlueMetastore(Metastore):
         *,
         keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
-        """Those of the given partitions that there are, in the order of their values; None: all of them."""
+        """Return the pointers of partitions; see `Metastore.get_partitions`."""
         wanted = None if partitions is None else sorted(set(partitions))
         table = self._table(ref)
         if table is None or wanted == []:
@@ -112,36 +130,38 @@ class GlueMetastore(Metastore):
             return {} if pointer is None else {pointer.partition: pointer}
         try:
             found = self._all(ref) if wanted is None else self._named(ref, wanted)
-        except _Absent:  # the table has just been dropped
+        except _Absent:  # the table was dropped meanwhile
             return {}
-        infos = usable_of_table(ref, found, objects.pointer_of_partition)
+        infos = supported_of_table(ref, found, objects.pointer_of_partition)
         return {
             info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)
         }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
-        """Which partitions a table has, in the order of their values; Glue has no call for their values alone."""
-        kept, _ = usable(self._those_there(ref), lambda one: Partition(tuple(one["Values"])))
+        """Return a table's partitions, sorted by their values; Glue cannot list these alone."""
+        kept, _ = supported(self._all_or_none(ref), lambda one: Partition(tuple(one["Values"])))
         return sorted(kept, key=lambda one: one.values)
 
-    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
-        """The partitions with a value that no batch can have, by name."""
+    def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
+        """Return the partitions with a value that no batch can have, sorted by name."""
         table = self.get_table(ref)
         if table is None or not table.keys:
             return []
-        found = self._those_there(ref)
-        refused = (refusal(table.keys, one["Values"], objects.location_of(one)) for one in found)
-        return sorted(filter(None, refused), key=lambda one: one.name)
+        found = self._all_or_none(ref)
+        rejected = (
+            unsupported(table.keys, one["Values"], objects.location_of(one)) for one in found
+        )
+        return sorted(filter(None, rejected), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
-        """Move partitions to new places, a hundred at a time, and add the missing ones.
+        """Move the pointers of partitions, a hundred at a time, and add missing partitions.
 
         Returns:
-            False: the caller looks at the ledgers again.
+            False, as the moves are not atomic.
         """
-        for _ in self._turns(ref):
+        for _ in self._attempts(ref):
             table = self._existing(ref)
-            with contextlib.suppress(_Absent):  # dropped since it was looked at
+            with contextlib.suppress(_Absent):  # dropped since it was read
                 done = (
                     self._move(table, pointers)
                     if table.get("PartitionKeys")
@@ -152,7 +172,7 @@ class GlueMetastore(Metastore):
         raise AssertionError  # the loop ends by returning or raising
 
     def _move(self, table: Mapping[str, Any], pointers: Sequence[PartitionInfo]) -> bool:
-        """Move what is not where it should be; False if some of it has to be looked at again."""
+        """Move pointers that must move; return False if some must be read again."""
         ref = TableRef(table["DatabaseName"], table["Name"])
         there = {
             tuple(one["Values"]): one for one in self._named(ref, [p.partition for p in pointers])
@@ -180,7 +200,7 @@ class GlueMetastore(Metastore):
                 "Errors", []
             )
         for error in errors:
-            _refuse_final(ref, error)
+            _raise_permanent(ref, error)
         return not errors
 
     def _move_table(self, table: Mapping[str, Any], pointers: Sequence[PartitionInfo]) -> bool:
@@ -192,7 +212,7 @@ class GlueMetastore(Metastore):
         return self._replace(ref, objects.moved_table(table, pointer), table["VersionId"])
 
     def _replace(self, ref: TableRef, table: Mapping[str, Any], version: str) -> bool:
-        """Change a table unless somebody has since that version, or dropped it; False if somebody has."""
+        """Write a table; return False if another program changed it since that version."""
         try:
             self._call(
                 "update_table",
@@ -235,8 +255,8 @@ class GlueMetastore(Metastore):
             )
         )
 
-    def _those_there(self, ref: TableRef) -> list[Mapping[str, Any]]:
-        """As `_all`; none where there is no such table."""
+    def _all_or_none(self, ref: TableRef) -> list[Mapping[str, Any]]:
+        """Return all partitions, as they are in Glue; none if the table does not exist."""
         with contextlib.suppress(_Absent):
             return self._all(ref)
         return []
@@ -244,7 +264,7 @@ class GlueMetastore(Metastore):
     def _named(self, ref: TableRef, partitions: Sequence[Partition]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         due = [{"Values": list(partition.values)} for partition in partitions]
-        turns = self._turns(ref)
+        retries = self._attempts(ref)
         while due:
             chunk, due = due[:READ_CHUNK], due[READ_CHUNK:]
             answer = self._call(
@@ -257,25 +277,19 @@ class GlueMetastore(Metastore):
             unread = answer.get("UnprocessedKeys", [])
             if unread:
                 due += unread
-                next(turns)
+                next(retries)
         return found
 
-    def _turns(self, ref: TableRef) -> Iterator[None]:
-        """Turns of a loop that looks and then changes; it ends by returning, or here when the patience is over."""
+    def _attempts(self, ref: TableRef) -> Iterator[None]:
+        """Yield for each attempt of a loop that reads, changes, and ends by returning."""
         total = timeouts().total
-        give_up = time.monotonic() + total
-        turn = 0
-        while True:
+        for _ in attempts(total, first=0.1, longest=5.0):
             yield
-            turn += 1
-            if time.monotonic() > give_up:
-                raise WarehouseUnavailable(
-                    f"the Glue catalog did not take the change of {ref} in {total:.0f} s: too many"
-                    f" requests, or others change it all the time; `sfx repair {ref}` completes it"
-                    " later",
-                    table=str(ref),
-                )
-            time.sleep(random.uniform(0, min(0.05 * 2**turn, 5.0)))  # noqa: S311
+        raise WarehouseUnavailable(
+            f"the Glue catalog did not accept a change of {ref} within {total:.0f} s, because of too"
+            f" many requests or other writers: `sfx repair {ref}` completes it later",
+            table=str(ref),
+        )
 
     def _pages(self, operation: str, member: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
         page = self._call(operation, **arguments)
@@ -285,85 +299,121 @@ class GlueMetastore(Metastore):
             yield from page[member]
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        """Make a call; it may be made twice: what it did the first time is then in the way, and looked at again."""
+        """Make a call, and retry it, also if the first one may have taken effect.
+
+        What it created then exists already, which callers handle.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         limits = timeouts()
-        give_up, tries = time.monotonic() + limits.total, 0
-        while True:
-            with _reported(operation):
-                try:
-                    return getattr(self._client(limits), operation)(**arguments, **self._whose)
-                except Exception as error:
-                    tries += 1
-                    if not _passing(error) or time.monotonic() > give_up:
-                        raise
-            time.sleep(random.uniform(0, min(0.05 * 2**tries, 3.0)))  # noqa: S311
+        failure: Exception | None = None
+        for _ in attempts(limits.total, first=0.1, longest=3.0):
+            try:
+                return getattr(self._client(limits), operation)(**arguments, **self._catalog)
+            except (BotoCoreError, ClientError) as error:
+                if not _is_transient(error):
+                    raise _translated(operation, error) from safe_cause(error)
+                failure = error
+        assert failure is not None
+        raise _translated(operation, failure) from safe_cause(failure)
 
 
-def _passing(error: Exception) -> bool:
-    """Whether a call failed because of the connection, or because the server has too much to do."""
+def _is_transient(error: Exception) -> bool:
+    """Whether a call failed because of the connection, or because the server is overloaded."""
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
 
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = error.response.get("Error", {}).get("Code")
-        too_many, broken = _OVERLOADED
         return (
-            status == too_many
-            or status >= broken
+            status == _TOO_MANY_REQUESTS
+            or status >= _SERVER_ERROR
             or code in ("ThrottlingException", "OperationTimeoutException")
         )
     return isinstance(error, HTTPClientError | ConnectionError) and not isinstance(error, SSLError)
 
 
 class _Absent(Exception):
-    """Glue has no such thing."""
+    """Glue has no such object."""
 
 
 class _Present(Exception):
-    """Glue has it already."""
+    """Glue has the object already."""
 
 
 class _Crossed(Exception):
-    """Somebody else has changed it since it was looked at."""
+    """Another program changed the object since it was read."""
 
 
-@contextlib.contextmanager
-def _reported(operation: str) -> Iterator[None]:
-    """Errors of Glue as ours."""
-    from botocore.exceptions import BotoCoreError, ClientError
+def _translated(operation: str, error: Exception) -> Exception:
+    """Return what to raise for boto3's error of a call."""
+    from botocore.exceptions import ClientError
 
     kinds = {
         "EntityNotFoundException": _Absent,
         "AlreadyExistsException": _Present,
         "ConcurrentModificationException": _Crossed,
     }
-    try:
-        yield
-    except ClientError as error:
+    if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         if code in kinds:
-            raise kinds[code] from error
-        raise _unavailable(operation, error) from safe_cause(error)
-    except BotoCoreError as error:
-        raise _unavailable(operation, error) from safe_cause(error)
-
-
-def _unavailable(operation: str, error: Exception) -> WarehouseUnavailable:
+            return kinds[code]()
     return WarehouseUnavailable(
         f"the Glue catalog cannot be used ({operation}: {safe_message(error)}): check the region,"
-        " the credentials and their right to glue:Get*, glue:Create*, glue:Update* and"
-        " glue:Batch*Partition; `sfx repair` completes what was cut short"
+        " the credentials and their permissions glue:Get*, glue:Create*, glue:Update* and"
+        " glue:Batch*Partition; `sfx repair` completes interrupted changes"
     )
 
 
-def _refuse_final(ref: TableRef, error: Mapping[str, Any]) -> None:
-    """Raise for a partition's error that trying again does not mend."""
+def _raise_permanent(ref: TableRef, error: Mapping[str, Any]) -> None:
+    """Raise a partition's error unless a retry may succeed."""
     detail = error.get("ErrorDetail", {})
     code = detail.get("ErrorCode", "")
-    if code not in _AGAIN and code not in _CROSSED:
+    if code not in _TRANSIENT and code not in _CROSSED:
         values = error.get("PartitionValues") or error.get("PartitionValueList") or []
         raise WarehouseUnavailable(
-            f"the Glue catalog refused the partition {'/'.join(values)} of {ref}: {code}: "
-            f"{detail.get('ErrorMessage', '')}; `sfx repair {ref}` tries it again",
+            f"the Glue catalog rejected the partition {'/'.join(values)} of {ref}: {code}: "
+            f"{detail.get('ErrorMessage', '')}; `sfx repair {ref}` retries it",
             table=str(ref),
         )
+
+
+def _check(uri: Uri, what: str) -> None:
+    refuse_path(uri, what)
+    if not REGION.fullmatch(uri.authority):
+        raise InvalidName(
+            f"{what} names no region: write glue://eu-west-1?location=s3://bucket/prefix"
+        )
+
+
+def _open(uri: Uri, access: S3Access | None, source: str) -> Opened:
+    given, region = access_of(uri, access), uri.authority
+    given = replace(
+        given,
+        region=given.region or region,
+        glue_endpoint=uri.options.get("glue_endpoint_url") or given.glue_endpoint,
+        glue_catalog=uri.options.get("catalog_id") or given.glue_catalog,
+    )
+    store = open_store(location_of(uri), given)
+    metastore = GlueMetastore(partial(_client, given, region), store.uri, given.glue_catalog)
+    return Opened(metastore, store, f"glue://{region}?location={store.uri}")
+
+
+def _client(access: S3Access, region: str, limits: Timeouts) -> Any:
+    from botocore.config import Config
+
+    ours = Config(
+        retries={"total_max_attempts": 1},
+        connect_timeout=limits.connect,
+        read_timeout=limits.answer,
+    )
+    config = ours if access.config is None else access.config.merge(ours)
+    return made_client("glue", session_of(access), access, config, region, access.glue_endpoint)
+
+
+OPENER = Opener(
+    "glue://region?location=s3://bucket/prefix (AWS Glue)",
+    {**S3_OPTIONS, "glue_endpoint_url": check_server, "catalog_id": check_word},
+    _check,
+    _open,
+)

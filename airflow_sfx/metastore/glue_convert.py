@@ -1,4 +1,4 @@
-"""What the Glue catalog keeps, as our values, and back."""
+"""Conversion between this package's values and the Glue catalog's."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PARQUET = {
 
 
 def table_of(info: TableInfo) -> dict[str, Any]:
-    """A table as Glue is given one: external, in Parquet."""
+    """Return the input that creates a table: external, in Parquet."""
     return {
         "Name": info.ref.table,
         "TableType": "EXTERNAL_TABLE",
@@ -66,7 +66,7 @@ def table_of(info: TableInfo) -> dict[str, Any]:
 
 
 def info_of(table: Mapping[str, Any]) -> TableInfo:
-    """A table as Glue has it."""
+    """Return the table that Glue has."""
     parameters, storage = table.get("Parameters", {}), table["StorageDescriptor"]
     return TableInfo(
         ref=TableRef(table["DatabaseName"], table["Name"]),
@@ -87,7 +87,10 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
 
 
 def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
-    """A table with the columns, root and parameters of ``info``, external, in Parquet; columns keep comments and parameters."""
+    """Return a table with the columns and parameters of ``info``, external, in Parquet.
+
+    Columns keep their comments and parameters.
+    """
     storage = table["StorageDescriptor"]
     return {
         **_writable(table),
@@ -102,7 +105,7 @@ def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
 
 
 def moved_table(table: Mapping[str, Any], pointer: PartitionInfo) -> dict[str, Any]:
-    """A table without partitions that points elsewhere."""
+    """Return a table without partitions whose pointer has moved."""
     parameters = {**table.get("Parameters", {}), ROOT: info_of(table).location}
     return {
         **_writable(table),
@@ -114,7 +117,13 @@ def moved_table(table: Mapping[str, Any], pointer: PartitionInfo) -> dict[str, A
 def partition_input(
     table: Mapping[str, Any], there: Mapping[str, Any] | None, pointer: PartitionInfo
 ) -> dict[str, Any]:
-    """A partition that points to a batch, with the table's columns of today; its other parameters stay."""
+    """Return the input of a partition whose pointer has moved, with the table's columns.
+
+    Args:
+        table: The table.
+        there: The existing partition, whose other parameters stay; None if it is missing.
+        pointer: The pointer.
+    """
     return {
         "Values": list(pointer.partition.values),
         "StorageDescriptor": {**table["StorageDescriptor"], "Location": pointer.location},
@@ -123,18 +132,18 @@ def partition_input(
 
 
 def pointer_of_partition(partition: Mapping[str, Any]) -> PartitionInfo:
-    """Where a partition's pointer is."""
+    """Return a partition's pointer."""
     return pointer_in(partition["Values"], location_of(partition), partition.get("Parameters", {}))
 
 
 def location_of(partition: Mapping[str, Any]) -> str:
-    """Where a partition is; empty where nobody said."""
+    """Return a partition's location; empty if it has none."""
     found: str = partition["StorageDescriptor"].get("Location", "")
     return found
 
 
 def pointer_of_table(table: Mapping[str, Any]) -> PartitionInfo | None:
-    """Where the pointer of a table without partitions is; None if it was never moved."""
+    """Return the pointer of a table without partitions; None if it never moved."""
     parameters = table.get("Parameters", {})
     return (
         pointer_in((), table["StorageDescriptor"]["Location"], parameters)
@@ -148,8 +157,8 @@ def _writable(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fields(columns: Sequence[Column], known: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    told = {field["Name"].lower(): field for field in known}
+    before = {field["Name"].lower(): field for field in known}
     return [
-        {**told.get(column.name.lower(), {}), "Name": column.name.lower(), "Type": column.type}
+        {**before.get(column.name.lower(), {}), "Name": column.name.lower(), "Type": column.type}
         for column in columns
     ]

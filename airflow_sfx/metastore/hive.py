@@ -1,10 +1,8 @@
-"""The Hive Metastore: tables that Spark, Hive and Trino read as ordinary external Parquet tables."""
+"""The Hive Metastore, in which other engines see ordinary external Parquet tables."""
 
 from __future__ import annotations
 
 import contextlib
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +11,7 @@ from hmsclient.genthrift.hive_metastore import ttypes
 from thrift.Thrift import TApplicationException, TException
 
 from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.io.timeouts import timeouts
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.paths import EMPTY
@@ -25,39 +24,53 @@ from airflow_sfx.metastore.base import (
     TableInfo,
     UnsupportedPartition,
 )
-from airflow_sfx.metastore.hive_client import Address, HiveClients, Interrupted, bounded
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive_locks import HiveLocks
 from airflow_sfx.metastore.partition_names import hive_name, values_of
 from airflow_sfx.metastore.table_properties import ROOT, VERSION, follows
-from airflow_sfx.metastore.unsupported_partitions import refusal, usable, usable_of_table
+from airflow_sfx.metastore.unsupported_partitions import (
+    supported,
+    supported_of_table,
+    unsupported,
+)
 
 T = TypeVar("T")
 
 CHUNK = 1000
-"""How many partitions are read or added by one call."""
+"""The number of partitions that one call reads or adds."""
 ALL_AT_ONCE = 32_767
-"""From how many partitions on a table is read by several calls; with fewer, it is read as it was at one moment."""
+"""From this number of partitions on, a table is read by several calls, not at one moment."""
 SECONDS_A_PARTITION = 0.02
 CROSSED_AT_MOST = 5
-"""How often a table is looked at again because the metastore says that what was just there is not."""
+"""How often to retry when the metastore reports that what was just read does not exist."""
 _UNCOUNTED = 10_000
-"""For how many partitions a call is given time that nobody has counted: to count them takes a tenth of the time to read them."""
+"""The number of partitions for which a call gets time before they are counted.
+
+Counting them would take a tenth of the time of reading them.
+"""
 LIMIT = "limit.partition.request"
-"""What a metastore names that was told to refuse large requests: it looks at what is asked for, not at what there is."""
+"""The setting that a metastore names if it limits requests by what they ask for."""
 _EXPECTED = ("expected_parameter_key", "expected_parameter_value")
-_MOVED_MEANWHILE = "has been modified"
+_MODIFIED = "has been modified"
+"""What a metastore's message says if the table changed since it was read."""
 _INCOMPATIBLE = "have types incompatible"
+"""What a metastore's message says if it rejects a change of column types."""
+
+
+class _RequestLimit(WarehouseUnavailable):
+    """The metastore rejects requests of that size."""
 
 
 class HiveMetastore(Metastore):
-    """A `Metastore` in a Hive Metastore, of Hive 2.3 or later.
+    """A `Metastore` in a Hive Metastore of Hive 2.3 or later.
 
-    Several partitions move by one ``alter_partitions``, which is one transaction of the metastore;
-    those that are missing are first added at a directory without files, which reads as no rows.
+    One ``alter_partitions``, which is one transaction of the metastore, moves several partitions.
+    Missing partitions are first added with a directory without files, which reads as no rows.
 
     Args:
-        address: Where it is.
-        location: The URI below which new tables lie.
+        address: The metastore's address.
+        location: The URI below which to create tables.
     """
 
     def __init__(self, address: Address, location: str) -> None:
@@ -67,73 +80,74 @@ class HiveMetastore(Metastore):
         self._old_get_table = True
 
     def get_ready(self) -> None:
-        """Open a connection in the background: the first call on a new one takes the metastore four times as long as others."""
+        """Open a connection in the background, as its first call takes four times as long."""
         self._clients.open_ahead(lambda client: client.get_all_databases())
 
     def databases(self) -> list[str]:
-        """The names of all databases, sorted."""
-        return sorted(self._ask(lambda client: client.get_all_databases()))
+        """Return the names of all databases, sorted."""
+        return sorted(self._call(lambda client: client.get_all_databases()))
 
     def tables(self, database: str) -> list[str]:
-        """The names of a database's tables, sorted; none for a database that is not there."""
-        return sorted(self._ask(lambda client: client.get_all_tables(database)))
+        """Return the names of a database's tables, sorted; none if it does not exist."""
+        return sorted(self._call(lambda client: client.get_all_tables(database)))
 
     def check(self, partition: Partition) -> None:
-        """Refuse values with a space at the end: the databases of metastores compare text without it, and mix them up."""
+        """Reject values that end with a space, which databases of metastores ignore."""
         for value in partition.values:
             if value.endswith(" "):
                 raise InvalidName(
                     f"the partition value {value!r} ends with a space, and the databases of Hive"
-                    f" Metastores do not tell it from {value.rstrip()!r}: strip it; nothing was"
-                    " published"
+                    f" Metastores cannot distinguish it from {value.rstrip()!r}: strip it; nothing"
+                    " was published"
                 )
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
-        """A table; None if there is none."""
+        """Return a table, or None if it does not exist."""
         table = self._table(ref)
         return None if table is None else objects.info_of(table)
 
     def create_table(self, info: TableInfo) -> TableInfo:
-        """Make a table, and its database, unless it is there; returns the one that is there afterwards."""
+        """Create a table and its database unless they exist, and return the existing table."""
         self._make_database(info.ref.database)
-        return self._made(
+        return self._create(
             lambda: self.get_table(info.ref),
             lambda client: client.create_table(objects.table_of(info)),
         )
 
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
-        """Replace a table's columns and parameters by what ``change`` makes of them, with nobody else in between.
+        """Change a table's columns and parameters; see `Metastore.update_table`.
 
-        The new columns are given to all partitions, too, so that engines read them with today's
-        columns.
+        All partitions get the new columns as well, so that engines read them with these.
 
-        Types that the metastore compares with those that were there, column by column, and refuses,
-        are changed in two steps: it compares no more columns than there are. Between them engines
-        see only the columns before the first of these; what the others are is kept in a parameter,
-        so that whoever writes next completes it if this one dies.
+        The metastore compares old and new types column by column, as far as there are columns, and
+        rejects some changes. Those take two steps: the first one drops the columns from the first
+        such change on, and keeps the new ones in a parameter, from which the next writer completes
+        the change if this one dies.
         """
 
         def alter(table: Any) -> bool:
-            seen, before = objects.seen_as(table), list(table.sd.cols)
+            expected, before = objects.expected_parameter(table), list(table.sd.cols)
             changed = objects.changed_table(table, change(objects.info_of(table)))
             try:
-                return self._alter_table(changed, seen, cascade=True)
+                return self._alter_table(changed, expected, cascade=True)
             except ttypes.InvalidOperationException as error:
                 if _INCOMPATIBLE not in str(error.message):
                     raise
             cut = objects.cut_before_changes(changed, before)
-            return self._alter_table(cut, seen, cascade=True) and self._complete(cut)
+            return self._alter_table(cut, expected, cascade=True) and self._complete(cut)
 
         with self._locks.held(ref, None):
-            return objects.info_of(self._until_done(ref, alter))
+            return objects.info_of(self._change_table(ref, alter))
 
     def complete_columns(self, ref: TableRef) -> bool:
-        """Give a table its columns back if a writer died between two steps, as the next one that writes would."""
+        """Complete a change of columns whose writer died between its two steps."""
         table = self._table(ref)
         if table is None or not objects.is_cut(table):
             return False
         with self._locks.held(ref, None):
-            self._until_done(ref, lambda table: not objects.is_cut(table) or self._complete(table))
+            self._change_table(
+                ref, lambda table: not objects.is_cut(table) or self._complete(table)
+            )
         return True
 
     def get_partitions(
@@ -143,11 +157,10 @@ class HiveMetastore(Metastore):
         *,
         keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
-        """Those of the given partitions that there are, in the order of their values; None: all of them.
+        """Return the pointers of partitions; see `Metastore.get_partitions`.
 
-        With ``keys`` the table itself is not looked at: one call. Up to `CHUNK` named ones, or
-        fewer than `ALL_AT_ONCE` of a whole table, are as they were at one moment; of more than
-        that, each chunk is.
+        With ``keys`` this is one call, as the table is not read. Up to `CHUNK` named partitions, or
+        fewer than `ALL_AT_ONCE` of a whole table, are read at one moment; beyond, each chunk is.
         """
         wanted = None if partitions is None else sorted(set(partitions))
         if wanted == []:
@@ -162,33 +175,33 @@ class HiveMetastore(Metastore):
                 return {} if pointer is None else {pointer.partition: pointer}
         try:
             found = self._all(ref) if wanted is None else self._named(ref, keys, wanted)
-        except ttypes.NoSuchObjectException:  # the table has just been dropped
+        except ttypes.NoSuchObjectException:  # the table was dropped meanwhile
             return {}
-        infos = usable_of_table(ref, found, objects.pointer_of_partition)
+        infos = supported_of_table(ref, found, objects.pointer_of_partition)
         return {
             info.partition: info for info in sorted(infos, key=lambda info: info.partition.values)
         }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
-        """Which partitions a table with keys has, in the order of their values: by their names, which are one small answer."""
-        if self._table(ref) is None:  # of a table that is not there, the server's call fails inside
+        """Return a table's partitions by their names, sorted by their values."""
+        if self._table(ref) is None:  # the server's call for names fails with an internal error
             return []
-        kept, _ = usable(self._names(ref), lambda name: Partition(values_of(name)))
+        kept, _ = supported(self._names(ref), lambda name: Partition(values_of(name)))
         return sorted(kept, key=lambda one: one.values)
 
-    def refused_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
-        """The partitions with a value that no batch can have, by name: only they are read whole."""
+    def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
+        """Return the partitions with a value that no batch can have, reading only these."""
         table = self._table(ref)
         keys = objects.info_of(table).keys if table else ()
         if not keys:
             return []
-        names = [name for name in self._names(ref) if refusal(keys, values_of(name), "")]
+        names = [name for name in self._names(ref) if unsupported(keys, values_of(name), "")]
         found = self._by_names(ref.database, ref.table, names)
-        refused = (refusal(keys, one.values, one.sd.location) for one in found)
-        return sorted(filter(None, refused), key=lambda one: one.name)
+        rejected = (unsupported(keys, one.values, one.sd.location) for one in found)
+        return sorted(filter(None, rejected), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
-        """Move partitions to new places, all at one moment, and add the missing ones; see `Metastore.repoint`."""
+        """Move the pointers of partitions at one moment; see `Metastore.repoint`."""
         name = None if len(pointers) > 1 else str(pointers[0].partition)
         with self._locks.held(ref, name) as hold:
             self._move_all(ref, pointers)
@@ -196,7 +209,10 @@ class HiveMetastore(Metastore):
 
     @contextlib.contextmanager
     def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> Iterator[Move]:
-        """Ask for the lock of one partition in the background; several are locked when they move, as it stops all others."""
+        """Acquire the lock of a single partition in the background.
+
+        Several partitions are locked only when they move, as that lock blocks all other writers.
+        """
         if len(partitions) > 1:
             yield partial(self.repoint, ref)
             return
@@ -216,12 +232,12 @@ class HiveMetastore(Metastore):
                 return False
             return (self._move if table.partitionKeys else self._move_table)(table, pointers)
 
-        self._until_done(ref, move)
+        self._change_table(ref, move)
 
-    def _until_done(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
-        """Look at a table and change it; once more where it has to be looked at again. Returns the table, changed.
+    def _change_table(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
+        """Read a table and change it, until the change succeeds, and return the changed table.
 
-        Somebody else may have dropped the table, or a partition, since it was looked at.
+        Another program may drop the table, or a partition, between the two.
         """
         crossed = 0
         for _ in self._while_interrupted():
@@ -254,7 +270,7 @@ class HiveMetastore(Metastore):
                 needResult=False,
             )
             try:
-                self._tell(partial(_add_partitions, request), count=len(new))
+                self._call_once(partial(_add_partitions, request), count=len(new))
             except Interrupted:
                 return False
             there.update({tuple(one.values): one for one in new})
@@ -267,7 +283,7 @@ class HiveMetastore(Metastore):
             return True
         quiet = ttypes.EnvironmentContext({"DO_NOT_UPDATE_STATS": "true"})
         try:
-            self._tell(
+            self._call_once(
                 lambda client: client.alter_partitions_with_environment_context(
                     table.dbName, table.tableName, due, quiet
                 ),
@@ -282,38 +298,40 @@ class HiveMetastore(Metastore):
         before = objects.pointer_of_table(table)
         if before is not None and not follows(pointer, before):
             return True
-        seen = objects.seen_as(table)
+        expected = objects.expected_parameter(table)
         root = objects.info_of(table).location
         changed = objects.moved(table, pointer, table.sd.cols)
         changed.parameters[ROOT] = root
-        return self._alter_table(changed, seen, cascade=False)
+        return self._alter_table(changed, expected, cascade=False)
 
     def _complete(self, cut: Any) -> bool:
-        """Change a table between two steps to what it is to be, unless somebody has meanwhile."""
-        seen = objects.seen_as(cut)
+        """Complete the second step of a change of columns, unless another writer has."""
+        expected = objects.expected_parameter(cut)
         return self._alter_table(
-            objects.changed_table(cut, objects.info_of(cut)), seen, cascade=True
+            objects.changed_table(cut, objects.info_of(cut)), expected, cascade=True
         )
 
-    def _alter_table(self, table: Any, seen: tuple[str, str] | None, *, cascade: bool) -> bool:
-        """Change a table unless somebody has meanwhile; False if it has to be looked at again.
+    def _alter_table(self, table: Any, expected: tuple[str, str] | None, *, cascade: bool) -> bool:
+        """Write a table unless another writer changed it since it was read.
 
-        It is written whole, its columns and its pointer, whichever of them was changed: so there is
-        one guard for both.
+        The call writes the whole table, so that one condition guards its columns and its pointer.
 
         Args:
-            table: The table as it is to be, with the version that it has.
-            seen: What `objects.seen_as` said when it was looked at.
-            cascade: Whether all partitions get its columns, too.
+            table: The changed table, with the version that was read.
+            expected: The result of `objects.expected_parameter` for the table that was read.
+            cascade: Whether to change the columns of all partitions as well.
+
+        Returns:
+            False if the table must be read again.
         """
         table.parameters[VERSION] = objects.next_version(table)
         properties = {"DO_NOT_UPDATE_STATS": "true"}
         if cascade:
             properties["CASCADE"] = "true"
-        if seen is not None:
-            properties |= dict(zip(_EXPECTED, seen, strict=True))
+        if expected is not None:
+            properties |= dict(zip(_EXPECTED, expected, strict=True))
         try:
-            self._tell(
+            self._call_once(
                 lambda client: client.alter_table_with_environment_context(
                     table.dbName, table.tableName, table, ttypes.EnvironmentContext(properties)
                 ),
@@ -322,7 +340,7 @@ class HiveMetastore(Metastore):
         except Interrupted:
             return False
         except ttypes.MetaException as error:
-            if _MOVED_MEANWHILE in str(error.message):
+            if _MODIFIED in str(error.message):
                 return False
             raise
         return True
@@ -335,13 +353,13 @@ class HiveMetastore(Metastore):
                 except TApplicationException as error:
                     if error.type != TApplicationException.UNKNOWN_METHOD:
                         raise
-                    self._old_get_table = False  # Hive 4 has the call with a request only
+                    self._old_get_table = False  # Hive 4 has only get_table_req
             return client.get_table_req(
                 ttypes.GetTableRequest(dbName=ref.database, tblName=ref.table)
             ).table
 
         try:
-            return self._ask(get)
+            return self._call(get)
         except ttypes.NoSuchObjectException:
             return None
 
@@ -357,16 +375,14 @@ class HiveMetastore(Metastore):
 
     def _all(self, ref: TableRef) -> list[Any]:
         def get(most: int) -> list[Any]:
-            found: list[Any] = self._ask(
+            found: list[Any] = self._call(
                 partial(_get_all, ref.database, ref.table, most), count=_UNCOUNTED
             )
             return found
 
         try:
             found = get(ALL_AT_ONCE)
-        except WarehouseUnavailable as error:
-            if LIMIT not in str(error):
-                raise
+        except _RequestLimit:
             found = get(-1)
         if len(found) < ALL_AT_ONCE:
             return found
@@ -374,7 +390,7 @@ class HiveMetastore(Metastore):
         return found if len(names) == len(found) else self._by_names(ref.database, ref.table, names)
 
     def _names(self, ref: TableRef) -> list[str]:
-        names: list[str] = self._ask(
+        names: list[str] = self._call(
             lambda client: client.get_partition_names(ref.database, ref.table, -1)
         )
         return names
@@ -382,7 +398,10 @@ class HiveMetastore(Metastore):
     def _named(
         self, ref: TableRef, keys: Sequence[PartitionKey], partitions: Sequence[Partition]
     ) -> list[Any]:
-        """Those of the partitions that there are. Databases that compare text without its last spaces give others, too."""
+        """Read partitions by their values.
+
+        Databases that ignore spaces at the end of a text return other partitions as well.
+        """
         names = [hive_name(keys, partition.values) for partition in partitions]
         wanted = {partition.values for partition in partitions}
         return [
@@ -395,31 +414,31 @@ class HiveMetastore(Metastore):
         return [
             partition
             for chunk in bounded(names, CHUNK)
-            for partition in self._ask(
+            for partition in self._call(
                 partial(_get_partitions, database, table, list(chunk)), count=len(chunk)
             )
         ]
 
     def _make_database(self, name: str) -> None:
         new = ttypes.Database(name=name, locationUri=f"{self._location}/{name}.db", parameters={})
-        self._made(
+        self._create(
             lambda: name if name in self.databases() else None,
             lambda client: client.create_database(new),
         )
 
-    def _made(self, look: Callable[[], T | None], make: Callable[[Any], object]) -> T:
-        """What a look finds once it has been made, by this one or by somebody else.
+    def _create(self, find: Callable[[], T | None], create: Callable[[Any], object]) -> T:
+        """Create something unless it exists, and return it.
 
-        Of two that make the same at once, one may fail inside, at the directory that the other
-        makes: so it is looked at again.
+        If two writers create the same, the call of one may fail with an internal error at the
+        directory that the other creates.
         """
         failed = 0
         for _ in self._while_interrupted():
-            found = look()
+            found = find()
             if found is not None:
                 return found
             try:
-                self._tell(make)
+                self._call_once(create)
             except (ttypes.AlreadyExistsException, Interrupted):
                 continue
             except WarehouseUnavailable as error:
@@ -429,32 +448,27 @@ class HiveMetastore(Metastore):
         raise AssertionError  # the loop ends by returning or raising
 
     def _while_interrupted(self) -> Iterator[None]:
-        """Turns of a loop whose body looks at what there is and then changes it; it ends by returning."""
-        give_up = time.monotonic() + timeouts().total
-        turn = 0
-        while True:
+        """Yield for each attempt of a loop that reads, changes, and ends by returning."""
+        for _ in attempts(timeouts().total, first=0.02, longest=1.0):
             yield
-            turn += 1
-            if time.monotonic() > give_up:
-                raise self._clients.unavailable("connections broke off again and again")
-            time.sleep(random.uniform(0, min(0.01 * 2**turn, 1.0)))  # noqa: S311
+        raise self._clients.unavailable("connections broke repeatedly")
 
-    def _ask(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
+    def _call(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
         with self._server_errors():
-            return self._clients.ask(
+            return self._clients.call(
                 action, seconds=timeouts().answer + count * SECONDS_A_PARTITION
             )
 
-    def _tell(
+    def _call_once(
         self, action: Callable[[Any], Any], *, count: int = 0, seconds: float | None = None
     ) -> Any:
         given = timeouts().answer if seconds is None else seconds
         with self._server_errors():
-            return self._clients.tell(action, seconds=given + count * SECONDS_A_PARTITION)
+            return self._clients.call_once(action, seconds=given + count * SECONDS_A_PARTITION)
 
     @contextlib.contextmanager
     def _server_errors(self) -> Iterator[None]:
-        """Errors of the server that no caller expects, as ours."""
+        """Raise the server's unexpected errors as `WarehouseUnavailable`."""
         try:
             yield
         except (
@@ -467,11 +481,10 @@ class HiveMetastore(Metastore):
             raise
         except TException as error:
             message = str(getattr(error, "message", None) or error)
-            if _MOVED_MEANWHILE in message:
+            if _MODIFIED in message:
                 raise
-            raise WarehouseUnavailable(
-                str(self._clients.unavailable(message.partition("\n")[0]))
-            ) from error
+            kind = _RequestLimit if LIMIT in message else WarehouseUnavailable
+            raise kind(str(self._clients.unavailable(message.partition("\n")[0]))) from error
 
 
 def _add_partitions(request: Any, client: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the Hive Metastore keeps, as our values, and back: tables and partitions with their locations and parameters."""
+"""Conversion between this package's values and the Hive Metastore's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PURGE = {"external.table.purge": "false"}
 
 
 def table_of(info: TableInfo) -> Any:
-    """A Hive table: external, so that dropping it leaves the objects, in Parquet."""
+    """Return a Hive table in Parquet, external, so that dropping it leaves the objects."""
     return ttypes.Table(
         dbName=info.ref.database,
         tableName=info.ref.table,
@@ -48,7 +48,7 @@ def table_of(info: TableInfo) -> Any:
 
 
 def info_of(table: Any) -> TableInfo:
-    """A table as the metastore has it."""
+    """Return the table that the metastore has."""
     parameters = table.parameters or {}
     return TableInfo(
         ref=TableRef(table.dbName, table.tableName),
@@ -67,7 +67,10 @@ def info_of(table: Any) -> TableInfo:
 
 
 def changed_table(table: Any, info: TableInfo) -> Any:
-    """A Hive table with the columns, root and parameters of ``info``, external, in Parquet; comments of columns stay."""
+    """Change a Hive table to the columns and parameters of ``info``, and return it.
+
+    It becomes external and in Parquet; the comments of columns stay.
+    """
     storage = _storage(_fields(info.columns, _all_fields(table)), table.sd.location)
     table.sd.cols, table.sd.serdeInfo = storage.cols, storage.serdeInfo
     table.sd.inputFormat, table.sd.outputFormat = storage.inputFormat, storage.outputFormat
@@ -78,15 +81,14 @@ def changed_table(table: Any, info: TableInfo) -> Any:
 
 
 def cut_before_changes(table: Any, before: Sequence[Any]) -> Any:
-    """The first step to a table whose columns' types change.
+    """Return the first step of a change of column types.
 
     Args:
-        table: The table as it is to be.
-        before: The columns that it had.
+        table: The changed table.
+        before: The columns before the change.
 
     Returns:
-        The table with the columns alone that come before the first change, and with what all of
-        them are in a parameter.
+        The table with only the columns before the first change, and all of them in a parameter.
     """
     fields = table.sd.cols
     same = [
@@ -102,17 +104,17 @@ def cut_before_changes(table: Any, before: Sequence[Any]) -> Any:
 
 
 def is_cut(table: Any) -> bool:
-    """Whether a table has only some of its columns, since a writer died that was about to change their types."""
+    """Whether a table lacks columns because a writer died between two steps of a change."""
     return COLUMNS in (table.parameters or {})
 
 
 def pointer_of_partition(partition: Any) -> PartitionInfo:
-    """Where a partition's pointer is."""
+    """Return a partition's pointer."""
     return pointer_in(partition.values, partition.sd.location, partition.parameters or {})
 
 
 def pointer_of_table(table: Any) -> PartitionInfo | None:
-    """Where the pointer of a table without partitions is; None if it was never moved."""
+    """Return the pointer of a table without partitions; None if it never moved."""
     parameters = table.parameters or {}
     if SEQUENCE not in parameters:
         return None
@@ -120,7 +122,7 @@ def pointer_of_table(table: Any) -> PartitionInfo | None:
 
 
 def new_partition(table: Any, pointer: PartitionInfo, empty: str) -> Any:
-    """A partition that is still to be filled: at a directory without files, which reads as no rows."""
+    """Return a partition at a directory without files, which reads as no rows."""
     return ttypes.Partition(
         dbName=table.dbName,
         tableName=table.tableName,
@@ -131,18 +133,21 @@ def new_partition(table: Any, pointer: PartitionInfo, empty: str) -> Any:
 
 
 def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
-    """A partition, or a table without partitions, that points elsewhere; its other parameters stay."""
+    """Move the pointer of a partition or a table without partitions, and return it.
+
+    Its other parameters stay.
+    """
     target.sd.location = pointer.location
     target.sd.cols = list(columns)
     target.parameters = pointing(target.parameters or {}, pointer)
     return target
 
 
-def seen_as(table: Any) -> tuple[str, str] | None:
-    """A parameter that tells whether this package has written a table since it was looked at, and its value; None for none.
+def expected_parameter(table: Any) -> tuple[str, str] | None:
+    """Return the parameter, and its value, that changes whenever this package writes a table.
 
-    A table of an earlier version of this package may have no version until it is written: then it
-    is what the move of its pointer changes, where it has one.
+    A table of an earlier version of this package may have no version until it is written. The
+    parameter is then the one that a move of its pointer changes, or None if it has no pointer.
     """
     parameters = table.parameters or {}
     return next(
@@ -151,33 +156,33 @@ def seen_as(table: Any) -> tuple[str, str] | None:
 
 
 def next_version(table: Any) -> str:
-    """The version of a table that is about to be written.
+    """Return the next version of a table.
 
     Raises:
-        InconsistentBatch: Another program changed the one that it has.
+        InconsistentBatch: Another program made the present version invalid.
     """
-    with decoding(_told_of(table, VERSION)):
+    with decoding(_parameter_of(table, VERSION)):
         return str(int((table.parameters or {}).get(VERSION, 0)) + 1)
 
 
 def _all_fields(table: Any) -> list[Any]:
-    """A table's columns, also of one that has only some of them."""
+    """Return all columns of a table, also between two steps of a change."""
     if not is_cut(table):
         return list(table.sd.cols)
-    with decoding(_told_of(table, COLUMNS)):
+    with decoding(_parameter_of(table, COLUMNS)):
         return [_field(one) for one in json.loads(table.parameters[COLUMNS])]
 
 
-def _field(told: object) -> Any:
-    match told:
+def _field(stored: object) -> Any:
+    match stored:
         case [str(name), str(type_)]:  # earlier versions kept no comments
             return ttypes.FieldSchema(name, type_, None)
         case [str(name), str(type_), str() | None as comment]:
             return ttypes.FieldSchema(name, type_, comment)
-    raise ValueError(f"{told!r:.80} is not a column's name, type and comment")
+    raise ValueError(f"{stored!r:.80} is not a column's name, type and comment")
 
 
-def _told_of(table: Any, parameter: str) -> str:
+def _parameter_of(table: Any, parameter: str) -> str:
     return f"the parameter {parameter} of the table {table.dbName}.{table.tableName}"
 
 

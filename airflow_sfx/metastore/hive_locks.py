@@ -1,12 +1,12 @@
-"""The Hive Metastore's locks, taken by writers of this package among themselves while they move pointers.
+"""Locks of the Hive Metastore, which writers of this package hold while they move pointers.
 
-The order of changes is the ledger's; the lock only keeps a slow writer from moving a pointer back
-over a faster one's. So it is asked for under a name that no query uses, and is renewed while its
-holder lives. When its holder dies it ends: many metastores never end locks by themselves (Hive does
-so only where its compactor is on), so whoever waits for one that has not been renewed for
-`EXPIRE_SECONDS` gives it back in its holder's place. A holder that was only asleep finds out when
-it gives the lock back, and its caller looks at the ledgers again. Nobody waits longer than
-`WAIT_SECONDS`.
+The log keeps the order of changes. The lock only prevents a slow writer from moving a pointer back
+over a faster one's. Its name is one that no query locks, and its holder renews it.
+
+When a holder dies, its lock must end. Many metastores never end locks (Hive does so only if its
+compactor is on), so a waiting writer releases a lock that has not been renewed for
+`EXPIRE_SECONDS`. A holder that was only suspended notices when it releases the lock, and compares
+the pointers with the log again. Nothing waits for a lock longer than `WAIT_SECONDS`.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, ServerFailed
 
 WAIT_SECONDS = 10.0
-"""How long a writer waits for a lock; then it goes on without, and looks at the ledger again afterwards."""
+"""How long a writer waits for a lock; it then continues without, and reads the log again."""
 RENEW_SECONDS = 5.0
 EXPIRE_SECONDS = 20.0
-"""After how long without renewal a lock's holder counts as dead, by the metastore's clock."""
-SURE_SECONDS = 10.0
-"""For how long after it was renewed a lock is surely held; afterwards the metastore is asked."""
-LOOK_SECONDS = 1.0
-"""How often a waiting writer looks whether those before it are dead."""
+"""How long a lock lives without renewal, by the metastore's clock."""
+CERTAIN_SECONDS = 10.0
+"""How long a renewed lock is certainly held; later, its holder asks the metastore."""
+CHECK_SECONDS = 1.0
+"""How often a waiting writer checks for locks of dead writers."""
 RELEASE_SECONDS = 5.0
 SUFFIX = "__sfx"
-"""What the name of the lock has after the table's: a query's lock on the table is another one."""
+"""Appended to the table's name, so that the lock is not that of a query."""
 
 _MARK = "airflow_sfx "
-"""How the notes begin by which this package's locks are known."""
+"""The beginning of the agent info by which this package recognizes its locks."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class HiveLock:
-    """A lock that a writer asked for.
+    """A lock that a writer requested.
 
     Args:
-        lasted: Whether it was held all the time; known once it has been given back.
+        lasted: Whether it was held without interruption; known once it has been released.
     """
 
     lasted: bool = False
 
 
 class _Lease:
-    """A lock that was granted, and since when it is known to be held: by a clock that a process asleep cannot stop."""
+    """A granted lock, and when it was last known to be held."""
 
     def __init__(self, lock: int, since: tuple[float, float]) -> None:
         self.lock = lock
@@ -73,9 +73,11 @@ class _Lease:
         self._since = since
 
     @property
-    def is_sure(self) -> bool:
+    def is_certain(self) -> bool:
+        """Whether it is held, by two clocks, as suspending a process stops only one of them."""
         return (
-            max(now - then for now, then in zip(_clocks(), self._since, strict=True)) < SURE_SECONDS
+            max(now - then for now, then in zip(_clocks(), self._since, strict=True))
+            < CERTAIN_SECONDS
         )
 
 
@@ -84,10 +86,10 @@ def _clocks() -> tuple[float, float]:
 
 
 class HiveLocks:
-    """Locks of one metastore.
+    """The locks of one metastore.
 
     Args:
-        clients: Connections to it.
+        clients: The connections to it.
     """
 
     def __init__(self, clients: HiveClients) -> None:
@@ -96,100 +98,102 @@ class HiveLocks:
 
     @contextlib.contextmanager
     def held(
-        self, ref: TableRef, name: str | None, unwanted: threading.Event | None = None
+        self, ref: TableRef, name: str | None, cancelled: threading.Event | None = None
     ) -> Iterator[HiveLock]:
         """Hold the lock of a partition, or of a table with all of its partitions.
 
         Args:
             ref: The table.
             name: The partition's name; None for all partitions.
-            unwanted: Set where nobody wants it any more, and it need not be waited for.
+            cancelled: Ends the wait for the lock when it is set; None for never.
 
         Yields:
-            The hold, which tells afterwards whether the lock was held all the time. It was not
-            where the metastore has no lock tables, somebody else held it for too long, or it ended
-            because its holder was asleep.
+            The lock, whose ``lasted`` is known after the block. It is False if the metastore has no
+            lock tables, another writer held the lock for too long, or the lock expired because this
+            process was suspended.
         """
-        hold = HiveLock()
-        taken = self._take(ref, name, unwanted or threading.Event()) if self._supported else None
-        if taken is None:
-            yield hold
+        held = HiveLock()
+        lease = self._acquire(ref, name, cancelled or threading.Event())
+        if lease is None:
+            yield held
             return
         ended = threading.Event()
         renewal = threading.Thread(
-            target=self._renew, args=(taken, ended), name="sfx-hive-lock", daemon=True
+            target=self._keep_renewing, args=(lease, ended), name="sfx-hive-lock", daemon=True
         )
         renewal.start()
         try:
-            yield hold
+            yield held
         finally:
             ended.set()
-            hold.lasted = taken.is_sure or self._renewed(taken)
-            self._release(taken.lock)
+            held.lasted = lease.is_certain or self._renew(lease)
+            self._release(lease.lock)
 
     @contextlib.contextmanager
     def ahead(
         self, ref: TableRef, name: str | None
     ) -> Iterator[Callable[[], contextlib.AbstractContextManager[HiveLock]]]:
-        """Ask for a lock in the background, while the block does what must be done before it is needed.
+        """Acquire a lock in the background, while the block does what comes before.
 
         Args:
             ref: The table.
             name: The partition's name; None for all partitions.
 
         Yields:
-            What waits for the lock, and holds it as `held` does; to be used once. A lock that was
-            not used is given back, and the block ends once the metastore has answered.
+            A function that waits for the lock, and holds it as `held` does; call it once. A lock
+            that was not used is released, and the block ends once the metastore has answered.
         """
-        unwanted = threading.Event()
+        cancelled = threading.Event()
 
-        def take() -> HiveLock:
-            hold = given_back.enter_context(self.held(ref, name, unwanted))
-            if unwanted.is_set():  # whoever asked may have been interrupted, and wait no more
-                given_back.close()
-            return hold
+        def acquire() -> HiveLock:
+            held = release.enter_context(self.held(ref, name, cancelled))
+            if cancelled.is_set():  # the block may have been interrupted
+                release.close()
+            return held
 
         with (
-            contextlib.ExitStack() as given_back,
+            contextlib.ExitStack() as release,
             ThreadPoolExecutor(1, thread_name_prefix="sfx-hive-lock") as pool,
         ):
-            taking = pool.submit(copy_context().run, take)
+            acquiring = pool.submit(copy_context().run, acquire)
 
             @contextlib.contextmanager
-            def taken() -> Iterator[HiveLock]:
-                hold = taking.result()
-                with given_back:
-                    yield hold
+            def acquired() -> Iterator[HiveLock]:
+                held = acquiring.result()
+                with release:
+                    yield held
 
             try:
-                yield taken
+                yield acquired
             finally:
-                unwanted.set()
+                cancelled.set()
 
-    def _take(self, ref: TableRef, name: str | None, unwanted: threading.Event) -> _Lease | None:
+    def _acquire(
+        self, ref: TableRef, name: str | None, cancelled: threading.Event
+    ) -> _Lease | None:
+        if not self._supported:
+            return None
         mark, since = f"{_MARK}{uuid.uuid4().hex}", _clocks()
         try:
-            answer = self._clients.tell(lambda client: client.lock(_request(ref, name, mark)))
+            answer = self._clients.call_once(lambda client: client.lock(_request(ref, name, mark)))
         except (ttypes.MetaException, TApplicationException) as error:
-            self._go_without(error)
+            self._continue_without(error)
             return None
         except Interrupted as error:
             if isinstance(error, ServerFailed) and not self._has_tables():
-                self._go_without(error)
+                self._continue_without(error)
             else:
                 self._release_marked(ref, mark)
             return None
-        give_up, look_at = time.monotonic() + WAIT_SECONDS, 0.0
+        end, check_at = time.monotonic() + WAIT_SECONDS, 0.0
         state = answer.state
         while (
-            state == ttypes.LockState.WAITING
-            and time.monotonic() < give_up
-            and not unwanted.is_set()
+            state == ttypes.LockState.WAITING and time.monotonic() < end and not cancelled.is_set()
         ):
-            if time.monotonic() > look_at:
-                self._end_those_of_the_dead(ref, answer.lockid)
-                look_at = time.monotonic() + LOOK_SECONDS
-            unwanted.wait(random.uniform(0.02, 0.2))  # noqa: S311
+            if time.monotonic() > check_at:
+                self._release_expired(ref, answer.lockid)
+                check_at = time.monotonic() + CHECK_SECONDS
+            cancelled.wait(random.uniform(0.02, 0.2))  # noqa: S311
             since = _clocks()
             state = self._state(answer.lockid)
         if state == ttypes.LockState.ACQUIRED:
@@ -197,17 +201,17 @@ class HiveLocks:
         self._release(answer.lockid)
         return None
 
-    def _go_without(self, reason: Exception) -> None:
+    def _continue_without(self, reason: Exception) -> None:
         _log.info(
-            "The metastore has no locks (%s): the ledgers alone keep the order of changes.",
-            _first(reason),
+            "The metastore has no locks (%s): the log alone keeps the order of changes.",
+            _first_line(reason),
         )
         self._supported = False
 
     def _has_tables(self) -> bool:
-        """Whether the metastore can look at locks at all; where its tables are missing, it fails inside."""
+        """Whether the metastore has tables of locks; without them, it fails with internal errors."""
         try:
-            self._clients.tell(lambda client: client.show_locks(ttypes.ShowLocksRequest()))
+            self._clients.call_once(lambda client: client.show_locks(ttypes.ShowLocksRequest()))
         except ServerFailed:
             return False
         except (Interrupted, WarehouseUnavailable, TException):
@@ -217,59 +221,59 @@ class HiveLocks:
     def _state(self, lock: int) -> int | None:
         try:
             return int(
-                self._clients.tell(
+                self._clients.call_once(
                     lambda client: client.check_lock(ttypes.CheckLockRequest(lockid=lock))
                 ).state
             )
         except (Interrupted, WarehouseUnavailable, TException):
             return None
 
-    def _renew(self, taken: _Lease, ended: threading.Event) -> None:
-        while not ended.wait(RENEW_SECONDS) and self._renewed(taken):
+    def _keep_renewing(self, lease: _Lease, ended: threading.Event) -> None:
+        while not ended.wait(RENEW_SECONDS) and self._renew(lease):
             pass
 
-    def _renewed(self, taken: _Lease) -> bool:
-        """Renew a lock; whether the metastore says that it is still held."""
+    def _renew(self, lease: _Lease) -> bool:
+        """Renew a lock, and return whether it was still held."""
         since = _clocks()
         try:
-            self._clients.ask(
-                lambda client: client.heartbeat(ttypes.HeartbeatRequest(lockid=taken.lock)),
+            self._clients.call(
+                lambda client: client.heartbeat(ttypes.HeartbeatRequest(lockid=lease.lock)),
                 most=RELEASE_SECONDS,
             )
         except (WarehouseUnavailable, TException) as error:
             _log.warning(
                 "The lock %d of the Hive Metastore could not be renewed: %s",
-                taken.lock,
-                _first(error),
+                lease.lock,
+                _first_line(error),
             )
             return False
-        taken.renewed(since)
+        lease.renewed(since)
         return True
 
     def _release(self, lock: int) -> None:
         try:
-            self._clients.ask(
+            self._clients.call(
                 lambda client: client.unlock(ttypes.UnlockRequest(lockid=lock)),
                 most=RELEASE_SECONDS,
             )
         except ttypes.NoSuchLockException:
-            return  # an answer was lost, or the lock has ended
+            return  # a response was lost, or the lock has expired
         except (WarehouseUnavailable, TException) as error:
             _log.warning(
-                "The lock %d could not be given back (%s); the next writer ends it.",
+                "The lock %d could not be released (%s); the next writer releases it.",
                 lock,
-                _first(error),
+                _first_line(error),
             )
 
     def _release_marked(self, ref: TableRef, mark: str) -> None:
-        """Give back a lock that was perhaps granted by an answer that never came."""
-        for one in self._shown(ref):
+        """Release a lock that may have been granted by a response that was lost."""
+        for one in self._locks_of(ref):
             if one.agentInfo == mark:
                 self._release(one.lockid)
 
-    def _end_those_of_the_dead(self, ref: TableRef, mine: int) -> None:
-        """Give back the locks that nobody has renewed for long; times are the metastore's, and so is that of mine."""
-        found = self._shown(ref)
+    def _release_expired(self, ref: TableRef, mine: int) -> None:
+        """Release locks that were not renewed, by the metastore's clock, as the own lock has it."""
+        found = self._locks_of(ref)
         now = max((one.lastheartbeat for one in found if one.lockid == mine), default=0)
         for one in found:
             if (
@@ -277,18 +281,18 @@ class HiveLocks:
                 and now - one.lastheartbeat > EXPIRE_SECONDS * 1000
             ):
                 _log.info(
-                    "The lock %d of %s has not been renewed: its holder %s is dead.",
+                    "The lock %d of %s was not renewed by its holder on %s, and has expired.",
                     one.lockid,
                     ref,
                     one.hostname,
                 )
                 self._release(one.lockid)
 
-    def _shown(self, ref: TableRef) -> list[Any]:
+    def _locks_of(self, ref: TableRef) -> list[Any]:
         wanted = ttypes.ShowLocksRequest(dbname=ref.database, tablename=ref.table + SUFFIX)
         try:
             return (
-                self._clients.ask(
+                self._clients.call(
                     lambda client: client.show_locks(wanted), most=RELEASE_SECONDS
                 ).locks
                 or []
@@ -315,6 +319,6 @@ def _request(ref: TableRef, name: str | None, mark: str) -> Any:
     )
 
 
-def _first(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     text = str(getattr(error, "message", None) or error)
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""A partition's name as Hive writes it, ``day=2016/city=US%2FEast``: what engines show and take."""
+"""Partition names as Hive writes them: ``day=2016/city=US%2FEast``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from airflow_sfx.core.partition import PartitionKey, unescape
 
-# What Hive's FileUtils.escapePathName encodes: names are compared as text, so ours must be Hive's
-# to the letter.
+# The characters that Hive's FileUtils.escapePathName encodes. Engines compare names as text, so
+# they must be exactly these.
 _HIVE_ESCAPES = re.compile(r"""[\x00-\x1f"#%'*/:=?\\\x7f{\[\]^]""")
 
 
 def hive_name(keys: Sequence[PartitionKey], values: Sequence[str]) -> str:
-    """A partition's name.
+    """Return a partition's name.
 
     Args:
         keys: The table's keys.
-        values: The partition's values, whatever they are.
+        values: The partition's values; any text.
 
     Example:
         >>> hive_name([PartitionKey("day"), PartitionKey("city")], ["2016", "US/East"])
@@ -28,7 +28,7 @@ def hive_name(keys: Sequence[PartitionKey], values: Sequence[str]) -> str:
 
 
 def values_of(name: str) -> tuple[str, ...]:
-    """The values that a name holds.
+    """Return the partition values of a name.
 
     Example:
         >>> values_of("day=2016/city=US%2FEast")

@@ -1,4 +1,4 @@
-"""What Hive and Glue have in common: how an external Parquet table looks, and in which parameters a pointer is kept."""
+"""Properties of external Parquet tables and pointers that Hive and Glue have in common."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 
 ROOT = "sfx.root"
-"""The table's directory: the location of a table without partitions is the pointer."""
+"""The table's directory, as the location of a table without partitions is its pointer."""
 
 
 SEQUENCE = "sfx.sequence"
 
 
 VERSION = "sfx.version"
-"""How often this package has written a Hive table: each write raises it, and expects it to be what it has seen."""
+"""How often this package wrote a Hive table; each write expects the number that it read."""
 
 
 COLUMNS = "sfx.columns"
-"""The columns of a Hive table while it has only some of them, between two steps of a change of their types."""
+"""All columns of a Hive table, between two steps of a change of their types."""
 
 
 _DIGITS = 18
-"""How many a number has at the most, so that it has 64 bits."""
+"""The most digits of a number that fits into 64 bits."""
 
 
 _BATCH = "sfx.batch_id"
@@ -51,13 +51,18 @@ _ROWS, _BYTES = "numRows", "totalSize"
 _FORMATS = ("delta", "hudi", "iceberg")
 
 
-_FORMAT_NOTES = ("table_type", "spark.sql.sources.provider", "classification", "storage_handler")
+_FORMAT_PARAMETERS = (
+    "table_type",
+    "spark.sql.sources.provider",
+    "classification",
+    "storage_handler",
+)
 
 
-_KEPT_HERE = (ROOT, SEQUENCE, VERSION, COLUMNS, _BATCH, _AT)
+_INTERNAL = (ROOT, SEQUENCE, VERSION, COLUMNS, _BATCH, _AT)
 
 
-# What engines noted of the files that were there before.
+# What engines stored about the files of the previous location.
 _STALE = ("COLUMN_STATS_ACCURATE", "numFiles", "rawDataSize", _ROWS, _BYTES, _BATCH)
 
 
@@ -65,7 +70,7 @@ NO_FILES = {_ROWS: "0", _BYTES: "0", "numFiles": "0"}
 
 
 def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Those of a table's parameters that this package has set for its own use, but for those of pointer, version and columns."""
+    """Return the parameters of this package, without those of pointer, version and columns."""
     return {
         name: value
         for name, value in parameters.items()
@@ -74,11 +79,12 @@ def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def table_parameters(info: TableInfo, before: Mapping[str, str]) -> dict[str, str]:
-    """A table's parameters as they are to be.
+    """Return the parameters of a changed table.
 
     Args:
-        info: The table.
-        before: What it has: those of other programs, of the pointer and the version stay.
+        info: The changed table.
+        before: Its present parameters. Those of other programs, of the pointer and of the version
+            stay.
     """
     kept = {name: value for name, value in before.items() if not _is_own(name)}
     return {
@@ -91,46 +97,51 @@ def table_parameters(info: TableInfo, before: Mapping[str, str]) -> dict[str, st
 
 
 def _is_own(name: str) -> bool:
-    return name.startswith("sfx.") and name not in _KEPT_HERE
+    return name.startswith("sfx.") and name not in _INTERNAL
 
 
 def format_in(parameters: Mapping[str, str], *classes: str | None) -> str:
-    """The table format that a metastore's entry is of, by what Hive, Spark, Trino and Glue note of it; empty for plain files.
+    """Return a table's format by what Hive, Spark, Trino and Glue store; empty for plain files.
 
     Args:
         parameters: The table's parameters.
         classes: The classes that read it: input format, SerDe.
 
     Example:
-        >>> format_in({"table_type": "ICEBERG"}), format_in({}, "org.apache.hudi.hadoop.HoodieParquetInputFormat")
-        ('iceberg', 'hudi')
+        >>> format_in({"table_type": "ICEBERG"})
+        'iceberg'
+        >>> format_in({}, "org.apache.hudi.hadoop.HoodieParquetInputFormat")
+        'hudi'
         >>> format_in({"spark.sql.sources.provider": "parquet"}, INPUT_FORMAT)
         ''
     """
-    said = [parameters.get(name, "").lower() for name in _FORMAT_NOTES]
-    said += [name.lower() for name in classes if name]
-    return next((name for name in _FORMATS if any(name in one for one in said)), "")
+    found = [parameters.get(name, "").lower() for name in _FORMAT_PARAMETERS]
+    found += [name.lower() for name in classes if name]
+    return next((name for name in _FORMATS if any(name in one for one in found)), "")
 
 
 def pointing(parameters: Mapping[str, str], pointer: PartitionInfo) -> dict[str, str]:
-    """Parameters that say what a location holds; those that are not about that stay, and so does since when it is current.
+    """Return the parameters of a moved pointer; those about other things stay.
+
+    If the batch stays the same, the time since when it is current stays, too.
 
     Example:
-        >>> pointing({"owner": "me", "numRows": "9"}, PartitionInfo(Partition(("a",)), "s3://b/x", 3, rows=2))
+        >>> pointer = PartitionInfo(Partition(("a",)), "s3://b/x", 3, rows=2)
+        >>> pointing({"owner": "me", "numRows": "9"}, pointer)
         {'owner': 'me', 'numRows': '2', 'sfx.at': '', 'sfx.sequence': '3'}
     """
     kept = {name: value for name, value in parameters.items() if name not in _STALE}
     same = pointer.batch_id is not None and parameters.get(_BATCH) == pointer.batch_id
     at = parameters.get(_AT, pointer.at) if same else pointer.at
     facts = {_BATCH: pointer.batch_id, _ROWS: pointer.rows, _BYTES: pointer.bytes, _AT: at}
-    told = {name: str(value) for name, value in facts.items() if value is not None}
-    return {**kept, **told, SEQUENCE: str(pointer.sequence)}
+    known = {name: str(value) for name, value in facts.items() if value is not None}
+    return {**kept, **known, SEQUENCE: str(pointer.sequence)}
 
 
 def pointer_in(
     values: Sequence[str], location: str, parameters: Mapping[str, str]
 ) -> PartitionInfo:
-    """The pointer that a location and its parameters are."""
+    """Return the pointer that a location and parameters describe."""
     return PartitionInfo(
         partition=Partition(tuple(values)),
         location=clean_uri(location),
@@ -143,7 +154,7 @@ def pointer_in(
 
 
 def follows(pointer: PartitionInfo, there: PartitionInfo) -> bool:
-    """Whether a pointer is to be moved: never back, and not where it is already."""
+    """Whether to move a pointer: not back, and not to where it is already."""
     return pointer.sequence >= there.sequence and replace(pointer, at=there.at) != there
 
 
@@ -152,22 +163,25 @@ def _number(text: str | None) -> int | None:
 
 
 KIND = "sfx.column."
-"""What the names of these parameters begin with; the column's name in lower case follows."""
+"""The beginning of the names of these parameters, before the column's name in lower case."""
 
 
 LONGEST = 255 - len(KIND)
-"""How many bytes the name of such a column may have: Glue takes 255 for the name of a parameter, and Hive 256 characters."""
+"""The most bytes of such a column's name.
+
+Glue accepts 255 bytes for the name of a parameter, and Hive 256 characters.
+"""
 
 
 def refuse_long(columns: Iterable[Column], table: str) -> None:
-    """Refuse columns whose parameters would have names that are too long for Hive or Glue.
+    """Reject columns whose parameters would have too long names for Hive or Glue.
 
     Args:
         columns: The columns.
         table: The table, for messages.
 
     Raises:
-        SchemaMismatch: There is one.
+        SchemaMismatch: The name of a column is too long.
 
     Example:
         >>> refuse_long([Column("n" * 250, "bigint")], "sales.items")
@@ -175,18 +189,18 @@ def refuse_long(columns: Iterable[Column], table: str) -> None:
     for column in columns:
         if column.kind and len(column.name.lower().encode()) > LONGEST:
             raise SchemaMismatch(
-                f"the name of the column {column.name!r} of {table} is too long: what it is beyond"
-                f" its Hive type is kept under its name, for which there are {LONGEST} bytes;"
-                " rename it",
+                f"the name of the column {column.name!r} of {table} is too long: a column with more"
+                f" than a Hive type may have {LONGEST} bytes in its name. Rename it",
                 table=table,
             )
 
 
 def parameters_of(columns: Iterable[Column]) -> dict[str, str]:
-    """The parameters that say what columns are.
+    """Return the parameters that store the kinds of columns.
 
     Example:
-        >>> parameters_of([Column("n", "bigint"), Column("Since", "bigint", ColumnKind((("", "period[M]"),)))])
+        >>> since = Column("Since", "bigint", ColumnKind((("", "period[M]"),)))
+        >>> parameters_of([Column("n", "bigint"), since])
         {'sfx.column.since': '{"parts":{"":"period[M]"}}'}
     """
     return {
@@ -195,18 +209,18 @@ def parameters_of(columns: Iterable[Column]) -> dict[str, str]:
 
 
 def with_kinds(columns: Iterable[Column], parameters: Mapping[str, str]) -> tuple[Column, ...]:
-    """Columns with what a table's parameters say of them.
+    """Return columns with their kinds, which a table's parameters store.
 
     Raises:
-        InconsistentBatch: A parameter was changed by another program.
+        InconsistentBatch: Another program changed a parameter.
     """
-    told = {column: parameters.get(f"{KIND}{column.name.lower()}") for column in columns}
+    stored = {column: parameters.get(f"{KIND}{column.name.lower()}") for column in columns}
     return tuple(
         column if text is None else replace(column, kind=ColumnKind.from_text(text))
-        for column, text in told.items()
+        for column, text in stored.items()
     )
 
 
 def without_kinds(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The other parameters."""
+    """Return the parameters that do not store kinds of columns."""
     return {name: text for name, text in parameters.items() if not name.startswith(KIND)}

@@ -1,7 +1,7 @@
-"""Partitions that other engines made with values that no batch can have, such as what Hive and Spark write for a null.
+"""Partitions that other engines created with values that no batch can have.
 
-They are left out where a whole table is read, with a warning, so that they keep nobody from all the
-others.
+Hive and Spark create one for a null in a partition column. A read of a whole table skips them with
+a warning, so that they do not prevent access to the others.
 """
 
 from __future__ import annotations
@@ -23,74 +23,69 @@ U = TypeVar("U")
 _log = logging.getLogger(__name__)
 
 
-def usable(found: Iterable[T], made: Callable[[T], U]) -> tuple[list[U], list[InvalidName]]:
-    """What can be made of partitions, and why of the others nothing can.
+def supported(found: Iterable[T], convert: Callable[[T], U]) -> tuple[list[U], list[InvalidName]]:
+    """Convert partitions, and collect the errors of those with unsupported values.
 
     Args:
-        found: The partitions as the metastore gives them.
-        made: Makes one ours; raises `InvalidName` where a value breaks a rule.
+        found: The partitions as the metastore returned them.
+        convert: Converts one; raises `InvalidName` if a value breaks a rule.
 
     Returns:
-        What was made, and the errors.
+        The converted partitions, and the errors of the others.
     """
-    kept: list[U] = []
-    refused: list[InvalidName] = []
+    converted: list[U] = []
+    errors: list[InvalidName] = []
     for one in found:
         try:
-            kept.append(made(one))
+            converted.append(convert(one))
         except InvalidName as error:
-            refused.append(error)
-    return kept, refused
+            errors.append(error)
+    return converted, errors
 
 
-def usable_of_table(ref: TableRef, found: Iterable[T], made: Callable[[T], U]) -> list[U]:
-    """As `usable`, for who reads a whole table: what is left out is said in the log.
+def supported_of_table(ref: TableRef, found: Iterable[T], convert: Callable[[T], U]) -> list[U]:
+    """Convert all partitions of a table, and log a warning if some are skipped.
 
     Args:
         ref: The table.
-        found: As for `usable`.
-        made: As for `usable`.
+        found: As for `supported`.
+        convert: As for `supported`.
 
     Returns:
-        What was made.
+        The converted partitions.
     """
-    kept, refused = usable(found, made)
-    if refused:
+    converted, errors = supported(found, convert)
+    if errors:
         _log.warning(
-            "%s: %d of the partitions that other programs made are left out, rows and all, as no"
-            " batch can have their values (%s). `sfx audit %s` names them; drop or rename them in"
-            " the engine that made them",
+            "%s: skipping %d partitions created by other engines, with all rows: their values are"
+            " not supported (%s). `sfx audit %s` lists them; drop or rename them in the engine that"
+            " created them",
             ref,
-            len(refused),
-            _rule(refused[0]),
+            len(errors),
+            errors[0].rule,
             ref,
         )
-    return kept
+    return converted
 
 
-def refusal(
+def unsupported(
     keys: Sequence[PartitionKey], values: Sequence[str], location: str
 ) -> UnsupportedPartition | None:
-    """A partition as one that no batch can be in; None where one can.
+    """Return a partition as an unsupported one; None if a batch can have its values.
 
     Args:
         keys: The table's keys.
         values: The partition's values.
-        location: Where it is.
+        location: Its location.
 
     Example:
-        >>> refusal([PartitionKey("day")], ["__HIVE_DEFAULT_PARTITION__"], "s3://b/x").rule
+        >>> unsupported([PartitionKey("day")], ["__HIVE_DEFAULT_PARTITION__"], "s3://b/x").rule
         "'__HIVE_DEFAULT_PARTITION__' is Hive's name for a null partition value"
-        >>> refusal([PartitionKey("day")], ["20161031"], "s3://b/x") is None
+        >>> unsupported([PartitionKey("day")], ["20161031"], "s3://b/x") is None
         True
     """
     try:
         Partition(tuple(values))
     except InvalidName as error:
-        return UnsupportedPartition(hive_name(keys, values), clean_uri(location), _rule(error))
+        return UnsupportedPartition(hive_name(keys, values), clean_uri(location), error.rule)
     return None
-
-
-def _rule(error: InvalidName) -> str:
-    """What an error says of the value, without the remedy, which is for who passes one in a call."""
-    return str(error).rpartition(": ")[0]

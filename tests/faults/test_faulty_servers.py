@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.stack import down, status, up
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -275,7 +276,7 @@ def locks(port: int) -> list[str]:
     from hmsclient.genthrift.hive_metastore.ttypes import ShowLocksRequest
 
     clients = HiveClients(Address.parse(f"127.0.0.1:{port}", {}))
-    found = clients.ask(lambda client: client.show_locks(ShowLocksRequest())).locks or []
+    found = clients.call(lambda client: client.show_locks(ShowLocksRequest())).locks or []
     return [f"{one.tablename} {one.partname}" for one in found if one.tablename.endswith("__sfx")]
 
 
@@ -283,7 +284,7 @@ def test_the_proxy_does_what_it_says(stack) -> None:
     with proxy(stack.metastore_port, {"reset": 1.0}, seed=1) as broken:
         clients = HiveClients(Address.parse(f"127.0.0.1:{broken.port}", {}))
         with pytest.raises(Exception, match="read 0 bytes|reset"):
-            clients.tell(lambda client: client.get_all_databases())
+            clients.call_once(lambda client: client.get_all_databases())
         broken.quiet = True
-        assert "default" in clients.ask(lambda client: client.get_all_databases())
+        assert "default" in clients.call(lambda client: client.get_all_databases())
         assert isinstance(broken, FaultProxy)

@@ -17,9 +17,10 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.io.timeouts import TRY_SECONDS, UPLOAD_SECONDS, Timeouts, timeouts_of
 from airflow_sfx.metastore.glue import GlueMetastore
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.storage.factory import open_store
-from airflow_sfx.storage.s3 import S3Access
+from airflow_sfx.storage.s3_access import S3Access
 from airflow_sfx.warehouse.connect import connect
 from tests.docs.pages import ROOT
 from tests.faults.silent_server import (
@@ -60,7 +61,7 @@ def hive(port: int) -> Callable[[], object]:
     """A metastore that was reached before: one that never was is likely named wrongly."""
     clients = HiveClients(Address.parse(f"127.0.0.1:{port}", {}))
     clients._reached = True
-    return lambda: clients.ask(lambda client: client.get_all_databases())
+    return lambda: clients.call(lambda client: client.get_all_databases())
 
 
 def timed(call: Callable[[], object], seconds: float) -> tuple[float, object]:

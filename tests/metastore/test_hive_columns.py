@@ -18,7 +18,8 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_locks
 from airflow_sfx.metastore.base import TableInfo
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.warehouse.connect import connect
 from tests.metastore.hive_server import warehouse_on
 
@@ -77,10 +78,10 @@ def die_between_the_steps(uri: str) -> None:
 def comment_columns(address: str) -> None:
     """Set comments of columns, as another program does."""
     clients = HiveClients(Address.parse(address, {}))
-    table = clients.ask(lambda client: client.get_table("servers", "types"))
+    table = clients.call(lambda client: client.get_table("servers", "types"))
     for field in table.sd.cols:
         field.comment = COMMENTS[field.name]
-    clients.tell(lambda client: client.alter_table("servers", "types", table))
+    clients.call_once(lambda client: client.alter_table("servers", "types", table))
 
 
 def comments_of(columns: Any) -> dict[str, str]:
@@ -182,7 +183,7 @@ def test_a_writer_that_looked_between_the_steps_notices_the_second(
     whole.set()
     mine.join(30)
     assert len(looks) == 2, "it wrote over what it had not seen"
-    table = HiveClients(Address.parse(clean_address, {})).ask(
+    table = HiveClients(Address.parse(clean_address, {})).call(
         lambda client: client.get_table("servers", "types")
     )
     assert {field.name: field.type for field in table.sd.cols} == {**TYPES, "f": "bigint"}
@@ -191,7 +192,7 @@ def test_a_writer_that_looked_between_the_steps_notices_the_second(
 
 def seen_by_engines(address: str, table: str, partition: str) -> tuple[Any, Any]:
     clients = HiveClients(Address.parse(address, {}))
-    return clients.ask(
+    return clients.call(
         lambda client: (
             client.get_table("servers", table),
             client.get_partition("servers", table, [partition]),

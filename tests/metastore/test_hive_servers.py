@@ -29,7 +29,8 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import hive_client, hive_locks
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.metastore.hive import HiveMetastore
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.metastore.hive_locks import HiveLocks
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
@@ -67,7 +68,7 @@ class _Forwarding:
                 limit = "hive.metastore.limit.partition.request"
                 said = f"number of partitions exceeds limit {self.limit}, {limit}"
                 raise MetaException(said)
-            return self._clients.tell(lambda client: getattr(client, name)(*arguments))
+            return self._clients.call_once(lambda client: getattr(client, name)(*arguments))
 
         return call
 
@@ -201,7 +202,8 @@ def address_without_locks(tmp_path) -> Iterator[str]:
 _DIES_HOLDING = """
 import os, signal, sys
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.metastore.hive_locks import HiveLocks
 from hmsclient.genthrift.hive_metastore import ttypes
 locks = HiveLocks(HiveClients(Address.parse(sys.argv[1], {})))
@@ -233,7 +235,7 @@ def test_the_lock_of_a_writer_that_died_is_ended_by_the_next_and_no_other_is(
 def locks_shown(clean_address: str) -> int:
     clients = HiveClients(Address.parse(clean_address, {}))
     wanted = ttypes.ShowLocksRequest(dbname="servers", tablename="items" + hive_locks.SUFFIX)
-    return len(clients.ask(lambda client: client.show_locks(wanted)).locks or [])
+    return len(clients.call(lambda client: client.show_locks(wanted)).locks or [])
 
 
 def test_a_lock_that_is_asked_for_ahead_is_held_where_it_is_used_and_given_back_where_it_is_not(
@@ -307,7 +309,7 @@ def test_a_writer_that_slept_while_its_lock_was_ended_knows_and_its_caller_looks
         assert theirs.lasted
         return original(*arguments)
 
-    monkeypatch.setattr(hive_locks, "SURE_SECONDS", 0.4)
+    monkeypatch.setattr(hive_locks, "CERTAIN_SECONDS", 0.4)
     monkeypatch.setattr(hive_locks, "EXPIRE_SECONDS", 0.5)
     warehouse.metastore._move = asleep  # type: ignore[method-assign]
     assert not warehouse.metastore.repoint(ref, [there])
@@ -380,9 +382,9 @@ def test_a_table_of_an_earlier_version_is_changed_and_guarded_from_then_on(
     )
     one.create_table(WHOLE)
     move_to(one, 1)
-    table = clients.ask(lambda client: client.get_table("servers", "whole"))
+    table = clients.call(lambda client: client.get_table("servers", "whole"))
     table.parameters.pop("sfx.version", None)
-    clients.tell(lambda client: client.alter_table("servers", "whole", table))
+    clients.call_once(lambda client: client.alter_table("servers", "whole", table))
     move_to(crossed(one, partial(move_to, other, 3)), 2)
     if first == "move":
         move_to(crossed(one, partial(add_column, other, "a")), 4)
@@ -454,7 +456,7 @@ def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_ins
         (),
     )
     one.metastore._make_database("servers")
-    tell, failed = one.metastore._tell, []
+    tell, failed = one.metastore._call_once, []
 
     def failing(action, **options):
         if failed:
@@ -464,6 +466,6 @@ def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_ins
         with one.metastore._server_errors():
             raise ttypes.MetaException("Got exception: chmod: cannot access 'made'")
 
-    monkeypatch.setattr(one.metastore, "_tell", failing)
+    monkeypatch.setattr(one.metastore, "_call_once", failing)
     assert one.metastore.create_table(ours) == ours
     assert failed == [ours]

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import gc
-import json
 import multiprocessing
 import sqlite3
-import tempfile
 import threading
 import time
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from hmsclient.genthrift.hive_metastore import ttypes
 
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -25,39 +21,35 @@ from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
 from airflow_sfx.metastore.embedded import EmbeddedMetastore
 from airflow_sfx.metastore.glue import GlueMetastore
 from airflow_sfx.metastore.hive import HiveMetastore
-from airflow_sfx.metastore.hive_client import Address, HiveClients
-from tests.metastore.glue_server import drop_glue_databases, glue_client
-from tests.metastore.hive_server import drop_databases
+from airflow_sfx.metastore.hive_address import Address
+from tests.metastore.backend import PLACE
+from tests.metastore.embedded_file import EMBEDDED
+from tests.metastore.glue_server import GLUE, drop_glue_databases, glue_client
+from tests.metastore.hive_server import HIVE, drop_databases
 from tests.warehouse.faults import FORKS
 
 REF = TableRef("sales", "items")
-PLACE = f"file://{tempfile.gettempdir()}/sfx-metastore-tests"
 INFO = TableInfo(
     REF, f"{PLACE}/sales.db/items", (Column("n", "bigint"),), (PartitionKey("day"),), {"sfx.a": "b"}
 )
 
 
+METASTORES = {
+    "embedded": EMBEDDED,
+    "hive": HIVE,
+    "glue": GLUE,
+}
+
+
 def open_metastore(where: str) -> Metastore:
     kind, _, place = where.partition(":")
-    if kind == "embedded":
-        return EmbeddedMetastore(place, PLACE)
-    if kind == "glue":
-        return GlueMetastore(lambda _: glue_client(place), PLACE)
-    return HiveMetastore(Address.parse(place, {}), PLACE)
+    return METASTORES[kind].open(place)
 
 
-@pytest.fixture(params=["embedded", "hive", "glue"])
+@pytest.fixture(params=METASTORES)
 def where(request, tmp_path) -> str:
     """A metastore without tables, in words that another process understands."""
-    if request.param == "embedded":
-        return f"embedded:{tmp_path}/metastore.sqlite"
-    if request.param == "glue":
-        endpoint = request.getfixturevalue("glue_endpoint")
-        drop_glue_databases(endpoint)
-        return f"glue:{endpoint}"
-    address = request.getfixturevalue("hive_address")
-    drop_databases(address)
-    return f"hive:{address}"
+    return f"{request.param}:{METASTORES[request.param].empty(request, tmp_path)}"
 
 
 @pytest.fixture
@@ -124,26 +116,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 def add_foreign(where: str, values: list[str], location: str) -> None:
     """Add a partition with any values, as another engine does."""
     kind, _, place = where.partition(":")
-    if kind == "embedded":
-        with closing(sqlite3.connect(place)) as db, db:
-            query = (
-                "INSERT INTO partitions SELECT id, ?, ?, 0, NULL, NULL, NULL, '' "
-                "FROM tables WHERE name = 'items'"
-            )
-            assert db.execute(query, (json.dumps(values), location)).rowcount == 1
-    elif kind == "glue":
-        new = {"Values": values, "StorageDescriptor": {"Location": location}}
-        glue_client(place).create_partition(
-            DatabaseName="sales", TableName="items", PartitionInput=new
-        )
-    else:
-        clients = HiveClients(Address.parse(place, {}))
-        table = clients.ask(lambda client: client.get_table("sales", "items"))
-        table.sd.location = location
-        new = ttypes.Partition(
-            dbName="sales", tableName="items", values=values, sd=table.sd, parameters={}
-        )
-        clients.tell(lambda client: client.add_partition(new))
+    METASTORES[kind].add_foreign(place, values, location)
 
 
 def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(
@@ -152,7 +125,7 @@ def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(
     caplog.set_level("WARNING")
     metastore = open_metastore(where)
     metastore.create_table(replace(INFO, keys=(PartitionKey("day"), PartitionKey("n", "int"))))
-    assert metastore.refused_partitions(REF) == []
+    assert metastore.unsupported_partitions(REF) == []
     ours = [
         replace(pointer("a", 1), partition=Partition((day, "1"))) for day in ("20161031", "a/b")
     ]
@@ -161,13 +134,13 @@ def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(
     add_foreign(where, ["two\tparts", "2"], f"{PLACE}/tab")
     assert list(metastore.get_partitions(REF).values()) == ours
     (told,) = caplog.messages
-    assert "sales.items: 2 of the partitions" in told
+    assert "sales.items: skipping 2 partitions created by other engines" in told
     assert "`sfx audit sales.items`" in told
     caplog.clear()
     assert metastore.list_partitions(REF) == [one.partition for one in ours]
     assert list(metastore.get_partitions(REF, [one.partition for one in ours]).values()) == ours
     assert caplog.messages == []
-    null, tab = metastore.refused_partitions(REF)
+    null, tab = metastore.unsupported_partitions(REF)
     assert (null.name, tab.name) == (f"day=20161031/n={NULL}", "day=two%09parts/n=2")
     assert [one.location.rpartition("/")[2] for one in (null, tab)] == ["null", "tab"]
     assert null.rule == f"'{NULL}' is Hive's name for a null partition value"
@@ -180,10 +153,10 @@ def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(
 def test_what_has_no_partitions_has_none_with_values_that_no_batch_can_have(
     metastore: Metastore,
 ) -> None:
-    assert metastore.refused_partitions(REF) == []
+    assert metastore.unsupported_partitions(REF) == []
     metastore.create_table(replace(INFO, keys=()))
     metastore.repoint(REF, [replace(pointer("a", 1), partition=Partition())])
-    assert metastore.refused_partitions(REF) == []
+    assert metastore.unsupported_partitions(REF) == []
 
 
 def test_tables_do_not_share_partitions(metastore: Metastore) -> None:
@@ -323,7 +296,7 @@ def test_a_partition_that_is_dropped_while_it_is_moved_is_added_again(hive_addre
     def look_and_lose(*arguments):
         found = look(*arguments)
         metastore._named = look  # type: ignore[method-assign]
-        metastore._clients.tell(
+        metastore._clients.call_once(
             lambda client: client.drop_partition("sales", "items", ["a"], False)
         )
         return found

@@ -38,7 +38,7 @@ def counted(monkeypatch) -> Counter[str]:
 
     for name in STORAGE:
         count(RemoteStore, name, "storage")
-    count(HiveClients, "tell", "metastore")
+    count(HiveClients, "call_once", "metastore")
     return found
 
 

@@ -164,7 +164,7 @@ def adopt_present(
 
 
 def _why_nothing(table: Table) -> str:
-    refused = table.metastore.refused_partitions(table.ref)
+    refused = table.metastore.unsupported_partitions(table.ref)
     if not refused:
         return "all that the metastore has is in the history"
     told = "; ".join(f"{one.name} ({one.rule})" for one in refused[:_TOLD_AT_MOST])
@@ -200,7 +200,7 @@ def _is_empty(target: Target, info: TableInfo) -> bool:
         return not place_of(target.store, info.location).names
     return not target.metastore.list_partitions(
         info.ref
-    ) and not target.metastore.refused_partitions(info.ref)
+    ) and not target.metastore.unsupported_partitions(info.ref)
 
 
 def _rewritten(

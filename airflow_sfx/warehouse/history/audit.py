@@ -152,7 +152,7 @@ def _foreign(table: Table, ledger: Ledger, files: bool | None) -> tuple[list[For
 def _refused(table: Table) -> list[Foreign]:
     return [
         Foreign(one.name, one.location, None, refused=f"{one.rule}; {DROP_OR_RENAME}")
-        for one in table.metastore.refused_partitions(table.ref)
+        for one in table.metastore.unsupported_partitions(table.ref)
     ]
 
 

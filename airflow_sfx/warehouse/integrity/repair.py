@@ -113,7 +113,7 @@ def _refused(table: Table) -> list[Repair]:
             f"something else made the partition, at {one.location}: {one.rule}; {DROP_OR_RENAME}",
             "",
         )
-        for one in table.metastore.refused_partitions(table.ref)
+        for one in table.metastore.unsupported_partitions(table.ref)
     ]
 
 

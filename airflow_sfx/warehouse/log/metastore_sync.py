@@ -94,7 +94,7 @@ def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[
         return set()
     used: set[str] = set()
     locations = [info.location for info in table.pointers(None).values()]
-    locations += [refused.location for refused in table.metastore.refused_partitions(table.ref)]
+    locations += [refused.location for refused in table.metastore.unsupported_partitions(table.ref)]
     for location in locations:
         place = normalized(location)
         while place and place not in used:  # the directory, and all above it

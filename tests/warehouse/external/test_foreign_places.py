@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -132,7 +133,7 @@ def test_a_bucket_that_does_not_let_us_in_is_noted_on_hive(stack_uri, hive_addre
         HiveClients(Address.parse(hive_address, {})),
         f"s3://no-{uuid.uuid4().hex}/x",
     )
-    partition = clients.ask(lambda client: client.get_partition("mine", "sales", [DAY]))
+    partition = clients.call(lambda client: client.get_partition("mine", "sales", [DAY]))
     partition.sd.location = location
-    clients.tell(lambda client: client.alter_partition("mine", "sales", partition))
+    clients.call_once(lambda client: client.alter_partition("mine", "sales", partition))
     store_roll_back_and_retain(warehouse, location)

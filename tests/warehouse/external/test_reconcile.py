@@ -14,7 +14,8 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.ledger import Operation
-from airflow_sfx.metastore.hive_client import Address, HiveClients
+from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive_client import HiveClients
 from airflow_sfx.metastore.table_properties import INPUT_FORMAT, OUTPUT_FORMAT, SERDE
 from airflow_sfx.storage.factory import open_store
 from airflow_sfx.warehouse.connect import connect
@@ -47,7 +48,7 @@ class Others:
         database = ttypes.Database(
             name="old", locationUri="s3://warehouse/hive/old.db", parameters={}
         )
-        self.clients.tell(lambda client: client.create_database(database))
+        self.clients.call_once(lambda client: client.create_database(database))
         table = ttypes.Table(
             dbName="old",
             tableName="sales",
@@ -56,7 +57,7 @@ class Others:
             sd=self._storage(columns, location),
             parameters={"owner_note": "kept"},
         )
-        self.clients.tell(lambda client: client.create_table(table))
+        self.clients.call_once(lambda client: client.create_table(table))
 
     def add_partition(self, database: str, table: str, values: list[str], location: str) -> None:
         from hmsclient.genthrift.hive_metastore import ttypes
@@ -69,22 +70,22 @@ class Others:
             sd=self._storage(known.sd.cols, location),
             parameters={},
         )
-        self.clients.tell(lambda client: client.add_partition(partition))
+        self.clients.call_once(lambda client: client.add_partition(partition))
 
     def set_location(self, database: str, table: str, values: list[str], location: str) -> None:
         """Move a partition, as ``ALTER TABLE … PARTITION … SET LOCATION`` does."""
-        partition = self.clients.ask(lambda client: client.get_partition(database, table, values))
+        partition = self.clients.call(lambda client: client.get_partition(database, table, values))
         partition.sd.location = location
-        self.clients.tell(lambda client: client.alter_partition(database, table, partition))
+        self.clients.call_once(lambda client: client.alter_partition(database, table, partition))
 
     def drop_partition(self, database: str, table: str, values: list[str]) -> None:
-        self.clients.tell(lambda client: client.drop_partition(database, table, values, False))
+        self.clients.call_once(lambda client: client.drop_partition(database, table, values, False))
 
     def table(self, database: str, table: str):
-        return self.clients.ask(lambda client: client.get_table(database, table))
+        return self.clients.call(lambda client: client.get_table(database, table))
 
     def location(self, database: str, table: str, values: list[str]) -> str:
-        return self.clients.ask(
+        return self.clients.call(
             lambda client: client.get_partition(database, table, values)
         ).sd.location
 

@@ -21,7 +21,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.factory import open_store
-from airflow_sfx.storage.s3 import S3Access
+from airflow_sfx.storage.s3_access import S3Access
 from airflow_sfx.warehouse.batch.table_formats import refuse_below_logs
 from airflow_sfx.warehouse.connect import connect
 from tests.warehouse.external.test_reconcile import Others
@@ -133,7 +133,7 @@ def test_what_the_metastore_calls_a_table_format_is_neither_adopted_nor_stored_i
     table.parameters |= parameters
     for member, value in classes.items():
         setattr(table.sd, member, value)
-    others.clients.tell(lambda client: client.alter_table("old", "sales", table))
+    others.clients.call_once(lambda client: client.alter_table("old", "sales", table))
     warehouse = connect(f"hive://{hive_address}?location=s3://warehouse/tests/{uuid.uuid4().hex}")
     with pytest.raises(sfx.InvalidName, match=f"old.sales as a.* {name}.*store_dataframe"):
         warehouse.adopt("old", "sales")

@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.warehouse.connect import CATALOG_FILE, connect
+from airflow_sfx.metastore.embedded import CATALOG_FILE
+from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 DAY = "20161031"

@@ -21,7 +21,7 @@ import airflow_sfx as sfx
 from airflow_sfx.assets import announce
 from airflow_sfx.core.io.uris import clean_uri
 from airflow_sfx.storage.factory import open_place, open_store
-from airflow_sfx.storage.s3 import S3Access
+from airflow_sfx.storage.s3_access import S3Access
 from tests.warehouse.canaries import CANARY, SPELLINGS, told_by
 
 KEYS = {
