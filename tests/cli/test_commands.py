@@ -531,7 +531,7 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(
             "'prevous' is not a batch ID: type current, previous, or 14 digits",
         ),
         (("head", TABLE, DAY, "--as-of", "yesterday"), 2, "or how long ago: 36h, 7d"),
-        (("--warehouse", "ftp://user:secret@host", "tables"), 1, "leave them out"),
+        (("--warehouse", "ftp://user:secret@host", "tables"), 1, "remove them"),
         (("fly",), 2, "No such command"),
         (
             ("retain", TABLE, "--keep-last", "0", "--older-than", "1d"),

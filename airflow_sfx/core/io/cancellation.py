@@ -1,4 +1,4 @@
-"""Work that is given up half way because nobody waits for it any more."""
+"""Cancellation of work whose result no caller waits for any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 
 class Cancelled(Exception):
-    """Nobody waits for the result any more. Whoever asked for the work with `cancelled_unless` meets it, and nobody else."""
+    """The work was cancelled; only the caller of `cancelled_unless` sees this."""
 
 
 def _always() -> bool:
@@ -20,10 +20,10 @@ _wanted: ContextVar[Callable[[], bool]] = ContextVar("sfx_wanted", default=_alwa
 
 @contextmanager
 def cancelled_unless(wanted: Callable[[], bool]) -> Iterator[None]:
-    """Give up what the block does, between two of its steps, once nobody wants it.
+    """Cancel the block between two of its steps, once its result is not wanted any more.
 
     Args:
-        wanted: Whether somebody still waits; asked often, in whatever threads do the work.
+        wanted: Whether a caller still waits; called often, in any thread.
 
     Example:
         >>> with cancelled_unless(lambda: False):
@@ -40,10 +40,10 @@ def cancelled_unless(wanted: Callable[[], bool]) -> Iterator[None]:
 
 
 def raise_if_cancelled() -> None:
-    """Call this between the steps of long work that changes nothing.
+    """Raise an error if the work is cancelled, between steps of long work that changes nothing.
 
     Raises:
-        Cancelled: Nobody waits for it any more.
+        Cancelled: No caller waits for the result any more.
     """
     if not _wanted.get()():
         raise Cancelled

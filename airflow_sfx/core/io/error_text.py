@@ -1,7 +1,7 @@
-"""Messages of storage and AWS errors, without what a server's answer repeats of the refused request.
+"""Messages of storage and AWS errors without secrets.
 
-S3 puts the session token or the request as it was signed into some of its answers, and Glue and STS
-into their messages.
+Some responses of S3, and some messages of Glue and STS, repeat the session token or the signed
+request.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import re
 from collections.abc import Iterator
 
 _BODY = re.compile(r": <.*|(Server returned (?:error response|[^:]*: \d+[^:]*)): .*")
-"""An answer in the first line of an error of obstore's, behind what says where it came from."""
+"""A server's response in the first line of obstore's error, behind its origin."""
 _LINK = re.compile(r"^ *(?:\w+: )?(?!Some\b)([A-Z][A-Za-z]+)[(,]", re.MULTILINE)
 _QUOTED = re.compile(r'(body: (?:Some\(\s*)?)?"((?:[^"\\\n]|\\.)+)"')
-_TOLD = re.compile(r"<(?:Code|Message)>([^<\\]*)")
-"""What is repeated of an answer: the first line of either."""
+_CODE_OR_MESSAGE = re.compile(r"<(?:Code|Message)>([^<\\]*)")
+"""The parts of a response that are repeated: the first line of either."""
 
 
 def safe_message(error: Exception) -> str:
-    """What happened, and why.
+    """Return what happened, and why.
 
-    Of what comes below the first line the last links of obstore's chain of causes are told.
+    Of obstore's chain of causes, only the last links are repeated.
 
     Args:
         error: An error of obstore, of boto3 or of the system.
@@ -32,13 +32,15 @@ def safe_message(error: Exception) -> str:
     first, _, causes = str(error).partition("\n")
     _, _, inner = causes.partition("inner: ")
     links = _LINK.findall(inner)[-2:]
-    why = dict.fromkeys([*(_spaced(link) for link in links), *filter(None, _said(inner))])
+    why = dict.fromkeys([*(_spaced(link) for link in links), *filter(None, _quoted(inner))])
     first = _BODY.sub(r"\1", first).strip() or type(error).__name__
     return f"{first} ({', '.join(why)})" if why else first
 
 
 def safe_cause(error: Exception) -> Exception | None:
-    """The error as a cause that tracebacks may show; None for one of several lines, which may be a server's.
+    """Return the error if tracebacks may show it as a cause.
+
+    An error of several lines may contain a server's response, and None is returned.
 
     Args:
         error: An error of obstore, of boto3 or of the system.
@@ -46,15 +48,17 @@ def safe_cause(error: Exception) -> Exception | None:
     return None if "\n" in str(error) else error
 
 
-def _said(causes: str) -> Iterator[str]:
-    """What is quoted in a chain of causes; of a server's answer, its code and message."""
+def _quoted(causes: str) -> Iterator[str]:
+    """Yield the quoted texts of a chain of causes; only code and message of a response."""
     for body, quoted in _QUOTED.findall(causes):
         text = quoted.replace('\\"', "")
-        yield ": ".join(filter(None, _TOLD.findall(text))) if body or "<" in text else text
+        yield (
+            ": ".join(filter(None, _CODE_OR_MESSAGE.findall(text))) if body or "<" in text else text
+        )
 
 
 def _spaced(name: str) -> str:
-    """A name of Rust's as words.
+    """Return a name of Rust as words.
 
     Example:
         >>> _spaced("UnknownIssuer")

@@ -1,4 +1,4 @@
-"""Locations as metastores and manifests have them: one spelling to compare, and what lies below what."""
+"""Comparison of locations in metastores and manifests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 
 def normalized(location: str) -> str:
-    """A location however an engine has spelled it.
+    """Return the normal form of a location, which engines spell differently.
 
     Example:
         >>> normalized("s3a://bucket/sales/"), normalized("file:/data")
@@ -18,15 +18,17 @@ def normalized(location: str) -> str:
 
 
 def is_below(location: str, root: str) -> bool:
-    """Whether a directory is another one or lies in it; on this machine, once symbolic links are followed.
+    """Whether a directory is equal to another one or below it, after following symbolic links.
 
     Args:
         location: The directory, as a URI.
         root: The other one.
 
     Example:
-        >>> is_below("s3a://b/sales/day=1", "s3://b/sales"), is_below("s3://b/sales_2", "s3://b/sales")
-        (True, False)
+        >>> is_below("s3a://b/sales/day=1", "s3://b/sales")
+        True
+        >>> is_below("s3://b/sales_2", "s3://b/sales")
+        False
         >>> is_below("s3://b/sales/../hr", "s3://b/sales")
         False
     """
@@ -38,11 +40,11 @@ def is_below(location: str, root: str) -> bool:
 
 
 def escapes(root: str, path: str) -> bool:
-    """Whether a path of this machine leaves a directory above it by a symbolic link.
+    """Whether a symbolic link in a path of this machine leads out of a directory.
 
     Args:
         root: The directory.
-        path: A path that begins with it.
+        path: A path that begins with the directory.
 
     Example:
         >>> escapes("/usr", "/usr/nothing/here")

@@ -1,4 +1,4 @@
-"""Too little of what the operating system gives: descriptors, memory, threads. No fault of what was to be read or written."""
+"""Exhausted resources of the operating system: descriptors, memory, threads and disks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SCARCE = {
     errno.ENFILE: (
         "this machine has too many files open: raise its limit (fs.file-max), or close some"
     ),
-    errno.ENOMEM: "memory is short: give the process more, or read less at once, with batches=True",
+    errno.ENOMEM: "there is not enough memory: give the process more, or read less at once with batches=True",
     errno.EAGAIN: (
         "no more threads or processes can be started: raise the limit (ulimit -u), or end some"
     ),
@@ -25,19 +25,19 @@ _WITHOUT_NUMBER = {
     "Resource temporarily unavailable": errno.EAGAIN,
     "can't start new thread": errno.EAGAIN,
 }
-"""What pyarrow and Python say where they leave out the number."""
+"""Messages of pyarrow and Python without an error number."""
 
 
 def resource_error(error: BaseException, doing: str) -> WarehouseUnavailable | None:
-    """The error for a fault that comes from scarcity; None where it does not.
+    """Return the error for a fault caused by an exhausted resource; None for other faults.
 
     Args:
         error: The fault.
-        doing: What was done, for the message.
+        doing: What was being done, for the message.
 
     Example:
-        >>> print(resource_error(OSError(24, "Too many open files"), "reading part-00000.parquet"))
-        reading part-00000.parquet failed, and not because of what was stored: this process has too many files open: raise its \
+        >>> print(resource_error(OSError(24, "Too many open files"), "reading"))
+        reading failed for lack of a resource: this process has too many files open: raise its \
 limit (ulimit -n), or close some
     """
     number = error.errno if isinstance(error, OSError) and error.errno else None
@@ -47,7 +47,5 @@ limit (ulimit -n), or close some
         )
     reason = _SCARCE.get(number or 0)
     return (
-        WarehouseUnavailable(f"{doing} failed, and not because of what was stored: {reason}")
-        if reason
-        else None
+        WarehouseUnavailable(f"{doing} failed for lack of a resource: {reason}") if reason else None
     )

@@ -1,8 +1,8 @@
-"""How long servers are waited for: one place for S3, Hive and Glue. Tasks can wait; a person who looks at a page cannot.
+"""Time limits of requests to S3, Hive and Glue: tasks can wait, a person at a page cannot.
 
-A call is repeated while connections break off, and one that is not answered in time counts as
-broken off. Half of the whole is given to an answer, so that a server which hangs is asked twice and
-the call still ends when the whole is over.
+A call is retried while connections break, and a response that does not arrive in time counts as a
+broken connection. A response may take half of the total, so that a server that hangs is asked twice
+before the call ends.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 CONNECT_SECONDS = 5.0
-"""How long a connection may take to be made."""
+"""The time limit of opening a connection."""
 
 TRY_SECONDS = 60.0
-"""For how long calls are repeated: a server takes 15 to 20 s to start again."""
+"""How long calls are retried: a server takes 15 to 20 s to restart."""
 
 UPLOAD_SECONDS = 120.0
-"""How long sending a large piece of data may take, over a slow line as well."""
+"""The time limit of uploading a large object, also over a slow connection."""
 
-_allowed: ContextVar[float] = ContextVar("sfx_patience", default=TRY_SECONDS)
+_allowed: ContextVar[float] = ContextVar("sfx_timeouts", default=TRY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Timeouts:
     """Time limits in seconds.
 
     Args:
-        total: For how long calls are repeated.
+        total: How long calls are retried.
 
     Example:
         >>> Timeouts(10).connect, Timeouts(10).answer
@@ -40,21 +40,21 @@ class Timeouts:
 
     @property
     def connect(self) -> float:
-        """How long a connection may take to be made."""
+        """The time limit of opening a connection."""
         return min(CONNECT_SECONDS, self.answer)
 
     @property
     def answer(self) -> float:
-        """How long a server may be silent in a call before the call counts as broken off."""
+        """How long a server may be silent before the connection counts as broken."""
         return self.total / 2
 
 
 @contextmanager
 def timeouts_of(seconds: float) -> Iterator[None]:
-    """Give up sooner in what the block does.
+    """Set the time limits of the block.
 
     Args:
-        seconds: For how long calls are repeated.
+        seconds: How long calls are retried.
 
     Example:
         >>> with timeouts_of(5):
@@ -69,5 +69,5 @@ def timeouts_of(seconds: float) -> Iterator[None]:
 
 
 def timeouts() -> Timeouts:
-    """The time limits that hold here."""
+    """Return the time limits in effect."""
     return Timeouts(_allowed.get())

@@ -1,8 +1,9 @@
-"""URIs: read strictly, and never shown with a login, a key or a password in them.
+"""URIs, which are parsed strictly and never displayed with a login, a key or a password.
 
-What somebody typed is read by `parse_uri`. Until that has succeeded, no message, log or cause of an
-error repeats any part of it: a secret in an unexpected place is not recognisable. What other
-programs wrote, such as a metastore's location, is shown and stored as `clean_uri` gives it.
+`parse_uri` parses URIs that users write. Until it succeeds, no message, log or cause of an error
+repeats any part of the URI, as a secret in an unexpected place cannot be recognized. URIs that
+other programs wrote, such as a metastore's locations, are displayed and stored as `clean_uri`
+returns them.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ _LOGIN = re.compile(r":.*@", re.DOTALL)
 _HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
 _CONTAINERS = re.compile(rf"(?:abfs|wasb)s?://[A-Za-z0-9$_-]+@{_HOST}(?:/.*)?", re.DOTALL)
-"""Places of Azure, where a container, which is no login, comes before the host."""
+"""Locations in Azure, in which a container, not a login, precedes the host."""
 _LOCAL = ("embedded", "file", "memory")
-"""Schemes of paths of this machine, whose names may hold an ``@``."""
+"""Schemes of paths of this machine, which may contain an ``@``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """The parts of a URI that holds no login.
+    """The parts of a URI without a login.
 
     Args:
-        scheme: In lower case.
+        scheme: The scheme, in lower case.
         authority: Host, hosts or bucket, as written.
-        path: As written.
-        options: What is behind the ``?``, decoded.
+        path: The path, as written.
+        options: The options behind the ``?``, decoded.
 
     Example:
         >>> parse_uri("hive://one:9083,two?layout=hive", "the URI").options
@@ -49,25 +50,24 @@ class Uri:
 def parse_uri(
     text: str, what: str, example: str = "file:///absolute/path or s3://bucket/prefix"
 ) -> Uri:
-    """Read a URI that somebody typed.
+    """Parse a URI that a user wrote.
 
     Args:
         text: The URI.
         what: What it is, for messages, which repeat nothing of it.
-        example: What it may look like, for messages.
+        example: A correct URI, for messages.
 
     Returns:
-        Its parts.
+        The parts of the URI.
 
     Raises:
-        InvalidName: It has not the form of a URI, holds a login, or has an option twice.
+        InvalidName: It does not have the form of a URI, contains a login, or repeats an option.
 
     Example:
         >>> parse_uri("s3://ada:s3cr3t@bucket/prefix", "the location")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: the location holds a user name or a password: leave them out, because URIs and \
-addresses are logged and stored. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or an Airflow connection
+        airflow_sfx.core.errors.InvalidName: the location holds a user name or a password: ...
     """
     form = _FORM.fullmatch(text)
     if form is None:
@@ -86,14 +86,14 @@ addresses are logged and stored. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET
 
 
 def refuse_login(path: str, what: str) -> None:
-    """Refuse a path that holds a login: one with a colon and an ``@`` behind it, as of a URI whose beginning is misspelt.
+    """Reject a path with a login, as of a URI with a misspelt scheme.
 
     Args:
-        path: The path.
+        path: The path. A colon followed by an ``@`` is a login.
         what: What it is, for the message.
 
     Raises:
-        InvalidName: It holds a login.
+        InvalidName: The path contains a login.
 
     Example:
         >>> refuse_login("/home/ada@lab/warehouse", "the directory")
@@ -103,18 +103,18 @@ def refuse_login(path: str, what: str) -> None:
 
 
 def server_url(text: str, what: str) -> str:
-    """Read the address of a server, from wherever it comes: an option, the environment, a profile, an Airflow connection.
+    """Check the address of a server, which any configuration may contain.
 
     Args:
-        text: ``http://host:port`` or ``https://host``, with a path or without.
+        text: ``http://host:port`` or ``https://host``, with or without a path.
         what: What it is, for messages, which repeat nothing of it.
 
     Returns:
-        The same.
+        The same text.
 
     Raises:
-        InvalidName: It is no such address, or holds a login or an option, which every error of the
-            connection would show.
+        InvalidName: It is not such an address, or contains a login or an option, which every error
+            of the connection would display.
 
     Example:
         >>> server_url("http://127.0.0.1:8333", "the S3 endpoint")
@@ -132,31 +132,32 @@ def server_url(text: str, what: str) -> str:
 
 
 def login_refused(what: str) -> InvalidName:
-    """The error for something that holds a login, which it does not repeat.
+    """Return the error for a text with a login, which it does not repeat.
 
     Args:
-        what: What holds it.
+        what: What the text is.
     """
     return InvalidName(
-        f"{what} holds a user name or a password: leave them out, because URIs and addresses are"
+        f"{what} holds a user name or a password: remove them, because URIs and addresses are"
         " logged and stored. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
         " AWS_PROFILE, or an Airflow connection"
     )
 
 
 def clean_uri(text: str) -> str:
-    """What may be shown, logged and stored of a URI that another program wrote, with nothing in it percent-encoded.
+    """Return what may be displayed, logged and stored of a URI that another program wrote.
 
     Args:
-        text: The URI.
+        text: The URI, in which nothing is percent-encoded.
 
     Returns:
-        The URI without a login, which names the same place; its scheme alone where what follows is
-        no host or bucket.
+        The URI of the same location without a login; its scheme alone if no host or bucket follows.
 
     Example:
-        >>> clean_uri("s3a://AKIAEXAMPLE:s3cr3t@bucket/prefix"), clean_uri("s3://AKIA:s3/cr3t@bucket/prefix")
-        ('s3a://bucket/prefix', 's3://...')
+        >>> clean_uri("s3a://AKIAEXAMPLE:s3cr3t@bucket/prefix")
+        's3a://bucket/prefix'
+        >>> clean_uri("s3://AKIA:s3/cr3t@bucket/prefix")
+        's3://...'
     """
     scheme, separator, rest = text.partition("://")
     if not separator or scheme in _LOCAL or _CONTAINERS.fullmatch(text):
@@ -169,7 +170,7 @@ def clean_uri(text: str) -> str:
 
 
 def is_host(text: str) -> bool:
-    """Whether a text is a host with or without a port, so that it may be shown.
+    """Whether a text is a host, with or without a port, so that it may be displayed.
 
     Example:
         >>> is_host("metastore-1:9083"), is_host("ada:s3cr3t")
@@ -179,7 +180,7 @@ def is_host(text: str) -> bool:
 
 
 def _decoded(text: str) -> str:
-    """A text with nothing left that is percent-encoded, however often it was."""
+    """Return a text without any percent-encoding, however often it was encoded."""
     while (plain := unquote(text)) != text:
         text = plain
     return text

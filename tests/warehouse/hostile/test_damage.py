@@ -449,7 +449,7 @@ def test_a_reader_who_may_not_change_the_metastore_reads_what_the_ledger_says(
     with metastore_for_readers_only(warehouse):
         with pytest.raises(
             sfx.WarehouseUnavailable,
-            match=r"is in the ledger, .* what was cut short\. The next operation",
+            match=r"is in the ledger, .* interrupted changes\. The next operation",
         ):
             warehouse.rollback("sales", "items", [DAY])
         pd.testing.assert_frame_equal(warehouse.load_dataframe("sales", "items", [DAY]), frame)

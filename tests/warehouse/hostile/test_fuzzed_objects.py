@@ -230,7 +230,7 @@ def test_what_is_packed_is_bounded_before_it_is_unpacked(tmp_path) -> None:
     known = Manifest.from_text(path.read_text(), "it")
     path.write_text(replace(known, schema=f"z:{b64encode(bomb).decode()}").to_text())
     schema_from_text.cache_clear()
-    with pytest.raises(sfx.InconsistentBatch, match="unpack to more than"):
+    with pytest.raises(sfx.InconsistentBatch, match="decompress to more than"):
         warehouse.load_dataframe(pin)
 
 
