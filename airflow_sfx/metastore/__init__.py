@@ -1,1 +1,1 @@
-"""The catalogs behind one small protocol: tables, partitions, and where each partition's current batch is."""
+"""Metastores: tables, partitions, and the pointers to their current batches."""

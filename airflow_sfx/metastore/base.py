@@ -80,7 +80,9 @@ Move = Callable[[Sequence[PartitionInfo]], bool]
 
 
 class Metastore(ABC):
-    """Tables and their partitions. A table without partitions has the one partition `Partition()`.
+    """Tables and their partitions.
+
+    A table without partition keys has the one partition `Partition()`.
 
     Each call is one transaction. Faults are raised as `WarehouseUnavailable`.
 
@@ -92,7 +94,7 @@ class Metastore(ABC):
     for_engines: bool = True
 
     def get_ready(self) -> None:  # noqa: B027  most metastores have nothing to prepare
-        """Start slow preparations of the next call in the background, which raises their faults."""
+        """Prepare the next call, which raises any fault, in the background."""
 
     def check(self, partition: Partition) -> None:  # noqa: B027  most accept all values
         """Reject a partition that this metastore cannot distinguish from another one.
@@ -115,7 +117,7 @@ class Metastore(ABC):
 
     @abstractmethod
     def create_table(self, info: TableInfo) -> TableInfo:
-        """Create a table and its database unless they exist, and return the existing table."""
+        """Create a table and its database unless they exist, and return the table."""
 
     @abstractmethod
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
@@ -134,7 +136,7 @@ class Metastore(ABC):
         """
 
     def complete_columns(self, ref: TableRef) -> bool:
-        """Complete a change of columns whose writer died, if such a change takes several steps.
+        """Complete a change of columns in several steps whose writer died.
 
         Returns:
             Whether there was one.

@@ -1,4 +1,4 @@
-"""The embedded metastore: a SQLite file for the threads and processes of one machine.
+"""The embedded metastore: a SQLite file for the processes of one machine.
 
 SQLite's write-ahead log lets readers continue while a writer commits. The module uses the standard
 library's `sqlite3`, not SQLAlchemy, for its dozen statements: a notebook or the command line starts
@@ -233,7 +233,7 @@ class EmbeddedMetastore(Metastore):
         return True
 
     def _stored(self, location: str) -> str:
-        """Return a location as it is stored: relative to the warehouse's if it is below it."""
+        """Return a location as it is stored: relative to the warehouse if below it."""
         below = location.removeprefix(f"{self._root}/")
         return location if below == location else f"{_BELOW}{below}"
 

@@ -1,4 +1,4 @@
-"""SQLite connections of this process: one for each thread, and none while the process forks.
+"""SQLite connections: one for each thread, and none while the process forks.
 
 SQLite keeps in memory which locks its process holds on a file. A forked child inherits that memory
 but not the locks: a connection that it opens beside an inherited one has no lock of its own, and

@@ -1,4 +1,4 @@
-"""The AWS Glue catalog, in which other engines see ordinary external Parquet tables.
+"""The AWS Glue catalog, in which engines see external Parquet tables.
 
 Glue updates up to a hundred partitions in a call, each by itself and unconditionally. So several
 partitions do not become current at one moment, and the caller compares pointers with the log again
@@ -39,7 +39,7 @@ from airflow_sfx.metastore.unsupported_partitions import (
     supported_of_table,
     unsupported,
 )
-from airflow_sfx.storage.aws_config import made_client, session_of
+from airflow_sfx.storage.aws_config import create_client, session_of
 from airflow_sfx.storage.factory import open_store
 from airflow_sfx.storage.s3_access import S3Access
 
@@ -93,7 +93,7 @@ class GlueMetastore(Metastore):
         return None if table is None else objects.info_of(table)
 
     def create_table(self, info: TableInfo) -> TableInfo:
-        """Create a table and its database unless they exist, and return the existing table."""
+        """Create a table and its database unless they exist, and return the table."""
         name = info.ref.database
         with contextlib.suppress(_Present):
             self._call(
@@ -138,7 +138,7 @@ class GlueMetastore(Metastore):
         }
 
     def list_partitions(self, ref: TableRef) -> list[Partition]:
-        """Return a table's partitions, sorted by their values; Glue cannot list these alone."""
+        """Return a table's partitions, sorted; Glue cannot list values alone."""
         kept, _ = supported(self._all_or_none(ref), lambda one: Partition(tuple(one["Values"])))
         return sorted(kept, key=lambda one: one.values)
 
@@ -154,7 +154,7 @@ class GlueMetastore(Metastore):
         return sorted(filter(None, rejected), key=lambda one: one.name)
 
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
-        """Move the pointers of partitions, a hundred at a time, and add missing partitions.
+        """Move the pointers of partitions, a hundred at a time.
 
         Returns:
             False, as the moves are not atomic.
@@ -286,8 +286,8 @@ class GlueMetastore(Metastore):
         for _ in attempts(total, first=0.1, longest=5.0):
             yield
         raise WarehouseUnavailable(
-            f"the Glue catalog did not accept a change of {ref} within {total:.0f} s, because of too"
-            f" many requests or other writers: `sfx repair {ref}` completes it later",
+            f"the Glue catalog did not accept a change of {ref} within {total:.0f} s, because of"
+            f" too many requests or other writers: `sfx repair {ref}` completes it later",
             table=str(ref),
         )
 
@@ -319,7 +319,7 @@ class GlueMetastore(Metastore):
 
 
 def _is_transient(error: Exception) -> bool:
-    """Whether a call failed because of the connection, or because the server is overloaded."""
+    """Whether a call failed because of the connection or an overloaded server."""
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
 
     if isinstance(error, ClientError):
@@ -408,7 +408,7 @@ def _client(access: S3Access, region: str, limits: Timeouts) -> Any:
         read_timeout=limits.answer,
     )
     config = ours if access.config is None else access.config.merge(ours)
-    return made_client("glue", session_of(access), access, config, region, access.glue_endpoint)
+    return create_client("glue", session_of(access), access, config, region, access.glue_endpoint)
 
 
 OPENER = Opener(

@@ -87,7 +87,7 @@ def info_of(table: Mapping[str, Any]) -> TableInfo:
 
 
 def changed_table(table: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
-    """Return a table with the columns and parameters of ``info``, external, in Parquet.
+    """Return a table with the columns and parameters of ``info``.
 
     Columns keep their comments and parameters.
     """
@@ -117,7 +117,7 @@ def moved_table(table: Mapping[str, Any], pointer: PartitionInfo) -> dict[str, A
 def partition_input(
     table: Mapping[str, Any], there: Mapping[str, Any] | None, pointer: PartitionInfo
 ) -> dict[str, Any]:
-    """Return the input of a partition whose pointer has moved, with the table's columns.
+    """Return the input of a moved partition, with the table's columns.
 
     Args:
         table: The table.

@@ -1,4 +1,4 @@
-"""The Hive Metastore, in which other engines see ordinary external Parquet tables."""
+"""The Hive Metastore, in which engines see external Parquet tables."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class HiveMetastore(Metastore):
         self._old_get_table = True
 
     def get_ready(self) -> None:
-        """Open a connection in the background, as its first call takes four times as long."""
+        """Open a connection in the background, as its first call is slow."""
         self._clients.open_ahead(lambda client: client.get_all_databases())
 
     def databases(self) -> list[str]:
@@ -107,7 +107,7 @@ class HiveMetastore(Metastore):
         return None if table is None else objects.info_of(table)
 
     def create_table(self, info: TableInfo) -> TableInfo:
-        """Create a table and its database unless they exist, and return the existing table."""
+        """Create a table and its database unless they exist, and return the table."""
         self._make_database(info.ref.database)
         return self._create(
             lambda: self.get_table(info.ref),
@@ -235,7 +235,7 @@ class HiveMetastore(Metastore):
         self._change_table(ref, move)
 
     def _change_table(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
-        """Read a table and change it, until the change succeeds, and return the changed table.
+        """Read and change a table until that succeeds, and return the changed table.
 
         Another program may drop the table, or a partition, between the two.
         """

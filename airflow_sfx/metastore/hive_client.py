@@ -111,7 +111,9 @@ class HiveClients(ForkAware):
                 raise ServerFailed(str(error.message)) from error
 
     def open_ahead(self, action: Callable[[Any], object]) -> None:
-        """Open a connection in the background, unless one is open; the next call waits for it.
+        """Open a connection in the background, for which the next call waits.
+
+        If one is open already, do nothing.
 
         Args:
             action: A small call, as the server takes longer for the first one on a connection.

@@ -36,7 +36,7 @@ _PURGE = {"external.table.purge": "false"}
 
 
 def table_of(info: TableInfo) -> Any:
-    """Return a Hive table in Parquet, external, so that dropping it leaves the objects."""
+    """Return a Hive table, external, so that dropping it leaves the objects."""
     return ttypes.Table(
         dbName=info.ref.database,
         tableName=info.ref.table,
@@ -104,7 +104,7 @@ def cut_before_changes(table: Any, before: Sequence[Any]) -> Any:
 
 
 def is_cut(table: Any) -> bool:
-    """Whether a table lacks columns because a writer died between two steps of a change."""
+    """Whether a table is between two steps of a change of columns."""
     return COLUMNS in (table.parameters or {})
 
 
@@ -144,7 +144,7 @@ def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
 
 
 def expected_parameter(table: Any) -> tuple[str, str] | None:
-    """Return the parameter, and its value, that changes whenever this package writes a table.
+    """Return the parameter that every write of a table changes, and its value.
 
     A table of an earlier version of this package may have no version until it is written. The
     parameter is then the one that a move of its pointer changes, or None if it has no pointer.

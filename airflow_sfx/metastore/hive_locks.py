@@ -1,4 +1,4 @@
-"""Locks of the Hive Metastore, which writers of this package hold while they move pointers.
+"""Locks of the Hive Metastore, which writers hold while they move pointers.
 
 The log keeps the order of changes. The lock only prevents a slow writer from moving a pointer back
 over a faster one's. Its name is one that no query locks, and its holder renews it.
@@ -74,7 +74,7 @@ class _Lease:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is held, by two clocks, as suspending a process stops only one of them."""
+        """Whether it is held, by a clock that runs while a process is suspended."""
         return (
             max(now - then for now, then in zip(_clocks(), self._since, strict=True))
             < CERTAIN_SECONDS
@@ -209,7 +209,7 @@ class HiveLocks:
         self._supported = False
 
     def _has_tables(self) -> bool:
-        """Whether the metastore has tables of locks; without them, it fails with internal errors."""
+        """Whether the metastore has lock tables, without which it fails internally."""
         try:
             self._clients.call_once(lambda client: client.show_locks(ttypes.ShowLocksRequest()))
         except ServerFailed:
@@ -272,7 +272,7 @@ class HiveLocks:
                 self._release(one.lockid)
 
     def _release_expired(self, ref: TableRef, mine: int) -> None:
-        """Release locks that were not renewed, by the metastore's clock, as the own lock has it."""
+        """Release locks that were not renewed, by the metastore's clock."""
         found = self._locks_of(ref)
         now = max((one.lastheartbeat for one in found if one.lockid == mine), default=0)
         for one in found:

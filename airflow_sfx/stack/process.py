@@ -126,7 +126,7 @@ def _wait_gone(daemon: Daemon) -> None:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process started, as the system reports it; None if it does not run."""
+    """Return when a process started, by the system; None if it does not run."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # an ended child of this process would stay a zombie
     stat = Path(f"/proc/{pid}/stat")

@@ -63,7 +63,7 @@ def command(stack: Stack) -> list[str]:
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """Return the keys with which the server's parts sign their requests to each other.
+    """Return the keys with which the server's parts sign their own requests.
 
     Other programs are rejected. The keys derive from the stack's secret, so that a program that has
     the secret can mount the bucket.
@@ -78,7 +78,7 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 def ready(stack: Stack) -> bool:
-    """Whether the server answers a request for the bucket, which is created if necessary."""
+    """Whether the server has the bucket, which is created if necessary."""
     answer = _signed("HEAD", stack, f"/{BUCKET}")
     if answer == 404:  # noqa: PLR2004
         _signed("PUT", stack, f"/{BUCKET}")
@@ -97,7 +97,7 @@ def _program() -> str:
 
 
 def _signed(method: str, stack: Stack, path: str) -> int | None:
-    """Send a request signed with the stack's keys, and return its status; None for no answer.
+    """Send a signed request, and return its status; None for no answer.
 
     The signature is AWS's version 4:
     https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
@@ -121,10 +121,9 @@ def _signed(method: str, stack: Stack, path: str) -> int | None:
         f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
     )
     try:
-        with urllib.request.urlopen(  # noqa: S310  the URL is ours
-            urllib.request.Request(f"{stack.endpoint}{path}", method=method, headers=headers),  # noqa: S310
-            timeout=_TIMEOUT,
-        ) as answer:
+        url = f"{stack.endpoint}{path}"
+        prepared = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310
+        with urllib.request.urlopen(prepared, timeout=_TIMEOUT) as answer:  # noqa: S310
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

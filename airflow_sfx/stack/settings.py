@@ -70,7 +70,7 @@ class Stack:
         return f"hive://{HOST}:{self.metastore_port}?location=s3://{BUCKET}/sfx"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that a program needs to use the stack, including the secret."""
+        """Return the variables of a program that uses the stack, with the secret."""
         return {
             "SFX_WAREHOUSE": self.uri,
             "AWS_ACCESS_KEY_ID": self.access_key,

@@ -1,1 +1,1 @@
-"""Objects: put, put-if-absent, get and list, for ``file://``, ``s3://`` and ``memory://``."""
+"""Object stores: ``file://``, ``s3://`` and ``memory://`` behind one interface."""

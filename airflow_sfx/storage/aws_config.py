@@ -1,8 +1,8 @@
-"""Where S3 is and how it is reached, as boto3 finds it out: environment, profiles, and what an Airflow connection says.
+"""AWS settings from the environment, profiles and Airflow connections.
 
-A boto3 client is made as everybody makes one, and asked which URL it would send a request to. What
-it would use and obstore cannot is refused by name: nothing that somebody configured is left out
-without a word, and keys go nowhere else.
+A boto3 client is created as usual, and its settings and the URL of a request are read from it.
+Settings that boto3 would use and obstore cannot are rejected by name: no setting is ignored
+silently, and keys are sent to no other server.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 KEEP_CREDENTIALS = timedelta(minutes=5)
-"""How long credentials are used before the session is asked again: it renews its own a quarter of an hour before they
-end."""
+"""How long credentials are reused; a session renews them 15 minutes before they expire."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-"""Where the environment has the endpoint, the first that is set; boto3 does not know the last."""
-_PLAIN = {
+"""Variables of the endpoint, by precedence; boto3 does not read the last."""
+_SIMPLE = {
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -38,7 +37,7 @@ _PLAIN = {
     "AWS_EC2_METADATA_DISABLED",
     *_ENDPOINTS,
 }
-"""Variables that are read here, where the environment has no others: boto3 takes 0.3 s to start."""
+"""Variables that are read without boto3, which takes 0.3 s to start, if no others are set."""
 _SETTINGS = {
     "AWS_SERVER_SIDE_ENCRYPTION",
     "AWS_SSE_KMS_KEY_ID",
@@ -47,7 +46,7 @@ _SETTINGS = {
 }
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
 _BOTO_SECONDS = 60
-"""botocore's own time limits, which stand for no wish of anybody."""
+"""botocore's default time limits, which this package replaces."""
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _NO_CUSTOMER_KEYS = (
     "Customer keys (SSE-C) are not supported, because other engines could not read the files"
@@ -60,22 +59,23 @@ _WHAT = "the S3 endpoint (AWS_ENDPOINT_URL or its like, a profile's or an Airflo
 
 @dataclass(frozen=True, slots=True)
 class S3Endpoint:
-    """How a bucket is reached.
+    """The resolved settings of a bucket.
 
     Args:
-        bucket_url: The URL that is the bucket, in its host or its path.
-        region: The region that requests are signed for.
-        credentials: Gives the credentials; None where requests are not signed.
-        settings: What S3 is told with requests.
-        authorities: Certificate authorities that are trusted beside the system's, as PEM.
+        bucket_url: The bucket's URL, with the bucket in its host or its path.
+        region: The region for which requests are signed.
+        credentials: Returns the credentials; None for unsigned requests.
+        settings: Settings of requests.
+        authorities: Certificate authorities that are trusted in addition to the system's, as PEM;
+            None for none.
         verified: Whether certificates are verified.
-        proxy: The proxy's URL; None for none, or for what the environment says.
+        proxy: The proxy's URL; None for none, or that of the environment.
         proxy_authorities: As ``authorities``, for the proxy.
-        without_proxy: Whether the environment's proxy is not to be used.
-        connect_timeout: How long making a connection may take; None for what this package finds
-            sensible.
-        read_timeout: How long a server may be silent; None as before.
-        attempts: How often a request is made; None as before.
+        without_proxy: Whether the environment's proxy is ignored.
+        connect_timeout: The time limit of opening a connection in seconds; None for the default of
+            this package.
+        read_timeout: How many seconds a server may be silent; None for the default.
+        attempts: How often a request is sent at most; None for the default.
     """
 
     bucket_url: str
@@ -93,47 +93,50 @@ class S3Endpoint:
 
 
 def resolve_s3(bucket: str, access: S3Access) -> S3Endpoint:
-    """Find out how a bucket is reached.
+    """Resolve the settings of a bucket.
 
     Args:
         bucket: The bucket, or an access point's alias.
-        access: What the URI or an Airflow connection says.
-
-    Returns:
-        How.
-
-    Raises:
-        InvalidName: Something is configured that cannot be done, or an address holds a login.
-        WarehouseUnavailable: There are no credentials, or the configuration cannot be read.
-    """
-    if bucket.endswith(_DIRECTORY_BUCKET):
-        raise InvalidName(
-            f"{bucket} is a directory bucket of S3 Express One Zone, whose listings have no order"
-            " and which Hive and Glue do not know: use a general purpose bucket"
-        )
-    settings = access.settings or _settings_of_environment(os.environ)
-    return _plainly(bucket, access, settings, os.environ) or _as_boto3(bucket, access, settings)
-
-
-def object_settings(
-    arguments: Mapping[str, object], *, requester_pays: bool, what: str
-) -> ObjectSettings:
-    """Read what S3Hook calls ``extra_args``.
-
-    Args:
-        arguments: ``ServerSideEncryption``, ``SSEKMSKeyId``, ``BucketKeyEnabled``,
-            ``RequestPayer``.
-        requester_pays: S3Hook's argument of that name.
-        what: Where they are, for messages.
+        access: The settings of the URI or an Airflow connection.
 
     Returns:
         The settings.
 
     Raises:
-        InvalidName: There are others, or encryption with a key of one's own.
+        InvalidName: A setting is not supported, or an address holds a login.
+        WarehouseUnavailable: There are no credentials, or the configuration cannot be read.
+    """
+    if bucket.endswith(_DIRECTORY_BUCKET):
+        raise InvalidName(
+            f"{bucket} is a directory bucket of S3 Express One Zone, whose listings have no order"
+            " and which Hive and Glue do not support: use a general purpose bucket"
+        )
+    settings = access.settings or _settings_of_environment(os.environ)
+    return _without_boto3(bucket, access, settings, os.environ) or _with_boto3(
+        bucket, access, settings
+    )
+
+
+def object_settings(
+    arguments: Mapping[str, object], *, requester_pays: bool, what: str
+) -> ObjectSettings:
+    """Parse the ``extra_args`` of S3Hook.
+
+    Args:
+        arguments: ``ServerSideEncryption``, ``SSEKMSKeyId``, ``BucketKeyEnabled``,
+            ``RequestPayer``.
+        requester_pays: S3Hook's argument of that name.
+        what: What contains them, for messages.
+
+    Returns:
+        The settings.
+
+    Raises:
+        InvalidName: There are other arguments, or customer keys.
 
     Example:
-        >>> object_settings({"ServerSideEncryption": "aws:kms"}, requester_pays=False, what="it").encryption
+        >>> given = {"ServerSideEncryption": "aws:kms"}
+        >>> object_settings(given, requester_pays=False, what="it").encryption
         'aws:kms'
     """
     left = dict(arguments)
@@ -142,7 +145,7 @@ def object_settings(
     payer = left.pop("RequestPayer", None)
     if left:
         raise InvalidName(
-            f"{what} asks for something that is not supported: use ServerSideEncryption"
+            f"{what} has an unsupported setting: use ServerSideEncryption"
             f" ({', '.join(_ENCRYPTIONS)}), SSEKMSKeyId, BucketKeyEnabled and RequestPayer."
             f" {_NO_CUSTOMER_KEYS}"
         )
@@ -162,14 +165,13 @@ def _refuse_encryption(encryption: str, what: str) -> None:
 
 
 def session_of(access: S3Access) -> Any:
-    """The boto3 session of an access, or of the environment.
+    """Return a boto3 session.
 
     Args:
-        access: How S3 and Glue are reached.
+        access: The settings, which may have a session.
 
     Raises:
-        WarehouseUnavailable: The configuration cannot be read, or names a profile that is not
-            there.
+        WarehouseUnavailable: The configuration cannot be read, or names a missing profile.
     """
     import boto3
     from botocore.exceptions import BotoCoreError
@@ -180,7 +182,7 @@ def session_of(access: S3Access) -> Any:
         raise _unusable(error) from error
 
 
-def made_client(
+def create_client(
     service: str,
     session: Any,
     access: S3Access,
@@ -188,18 +190,18 @@ def made_client(
     region: str | None,
     endpoint: str | None,
 ) -> Any:
-    """Make a boto3 client, with errors that repeat no address.
+    """Create a boto3 client, with errors that repeat no address.
 
     Args:
         service: ``s3`` or ``glue``.
         session: The boto3 session.
-        access: Which certificates are trusted.
+        access: The settings, of which the verification of certificates is used.
         config: The botocore configuration.
         region: The region; None for the session's.
-        endpoint: The server's URL; None for what the environment or the profile says.
+        endpoint: The server's URL; None for that of the environment or the profile.
 
     Raises:
-        InvalidName: The endpoint is no address.
+        InvalidName: The endpoint is not the address of a server.
         WarehouseUnavailable: The configuration cannot be used.
     """
     from botocore.exceptions import BotoCoreError
@@ -228,15 +230,15 @@ def made_client(
 
 
 def s3_client(access: S3Access, session: Any, config: Any) -> Any:
-    """Make a boto3 client for S3, which sends its requests where obstore sends them.
+    """Create a boto3 client for S3 that uses the same server as obstore.
 
     Args:
         access: How S3 is reached.
         session: The boto3 session.
-        config: The botocore configuration; None for the session's own.
+        config: The botocore configuration; None for the session's.
 
     Raises:
-        InvalidName: An endpoint is no address.
+        InvalidName: An endpoint is not the address of a server.
         WarehouseUnavailable: The configuration cannot be used.
     """
     for address in filter(None, map(os.environ.get, _ENDPOINTS)):
@@ -247,11 +249,11 @@ def s3_client(access: S3Access, session: Any, config: Any) -> Any:
     ):
         named = os.environ.get("AWS_ENDPOINT")
     region = access.region or session.region_name or os.environ.get("AWS_REGION")
-    return made_client("s3", session, access, config, region, named or None)
+    return create_client("s3", session, access, config, region, named or None)
 
 
 class SessionCredentials:
-    """What obstore asks for credentials: those of a boto3 session, asked anew every few minutes.
+    """The credentials of a boto3 session, reread every few minutes for obstore.
 
     Args:
         session: The boto3 session.
@@ -271,7 +273,7 @@ class SessionCredentials:
             )
 
     def __call__(self) -> S3Credential:
-        """Give the credentials as they are now."""
+        """Return the present credentials."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         now = datetime.now(UTC)
@@ -296,17 +298,21 @@ def _unusable(error: Exception) -> WarehouseUnavailable:
 
 def _no_credentials(error: Exception) -> WarehouseUnavailable:
     return WarehouseUnavailable(
-        f"the AWS credentials cannot be had: {safe_message(error)}. Check the profile, the role or"
-        " the Airflow connection that names them"
+        f"the AWS credentials cannot be loaded: {safe_message(error)}. Check the profile, the role"
+        " or the Airflow connection that names them"
     )
 
 
-def _plainly(
+def _without_boto3(
     bucket: str, access: S3Access, settings: ObjectSettings, environment: Mapping[str, str]
 ) -> S3Endpoint | None:
-    """How a server is reached whose keys and address are plainly in the environment; None where boto3 must say it."""
+    """Resolve the settings of a server whose keys and address are in the environment.
+
+    Returns:
+        The settings; None if other settings require boto3.
+    """
     endpoint = access.endpoint or next(filter(None, map(environment.get, _ENDPOINTS)), None)
-    others = {name for name in environment if name.startswith("AWS_")} - _PLAIN - _SETTINGS
+    others = {name for name in environment if name.startswith("AWS_")} - _SIMPLE - _SETTINGS
     keys = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     special = (
         (access.session, access.config, access.verify) != (None, None, None)
@@ -316,7 +322,7 @@ def _plainly(
     bundled = bool(environment.get("REQUESTS_CA_BUNDLE")) and not (endpoint or "").startswith(
         "http://"
     )
-    if not endpoint or special or bundled or _names_proxy(environment) or _profiles_there():
+    if not endpoint or special or bundled or _names_proxy(environment) or _has_profiles():
         return None
     server_url(endpoint, _WHAT)
     region = (
@@ -334,7 +340,7 @@ def _plainly(
     return S3Endpoint(f"{endpoint.rstrip('/')}/{bucket}", region, lambda: found, settings)
 
 
-def _as_boto3(bucket: str, access: S3Access, settings: ObjectSettings) -> S3Endpoint:
+def _with_boto3(bucket: str, access: S3Access, settings: ObjectSettings) -> S3Endpoint:
     from botocore import UNSIGNED
     from botocore.config import Config
 
@@ -357,38 +363,38 @@ def _as_boto3(bucket: str, access: S3Access, settings: ObjectSettings) -> S3Endp
         proxy,
         proxy_authorities,
         without_proxy,
-        _said(client.meta.config.connect_timeout),
-        _said(client.meta.config.read_timeout),
+        _changed(client.meta.config.connect_timeout),
+        _changed(client.meta.config.read_timeout),
         (client.meta.config.retries or {}).get("total_max_attempts"),
     )
 
 
 def _bucket_url(client: Any, bucket: str) -> str:
-    """Where the client would send a request about the bucket: it is made, and taken before it leaves."""
+    """Return the bucket's URL, from a request that is intercepted, not sent."""
     from botocore.awsrequest import AWSResponse
     from urllib3 import HTTPResponse
 
     asked: list[str] = []
 
-    def take(request: Any, **_: object) -> AWSResponse:
+    def intercept(request: Any, **_: object) -> AWSResponse:
         asked.append(request.url)
         return AWSResponse(request.url, 200, {}, HTTPResponse(io.BytesIO(), preload_content=False))
 
-    client.meta.events.register("before-send.s3.HeadObject", take)
+    client.meta.events.register("before-send.s3.HeadObject", intercept)
     client.head_object(Bucket=bucket, Key=_PROBE)
     return asked[0].removesuffix(f"/{_PROBE}")
 
 
 def _proxy(config: Any, url: str) -> tuple[str | None, str | None, bool]:
-    """The proxy, its certificate authorities, and whether the environment's is not to be used."""
+    """Return the proxy, its authorities, and whether to ignore the environment's."""
     from botocore.httpsession import ProxyConfiguration
     from botocore.utils import get_environ_proxies
 
     settings = config.proxies_config or {}
     if settings.get("proxy_client_cert") or settings.get("proxy_use_forwarding_for_https"):
         raise InvalidName(
-            "proxies_config asks for proxy_client_cert or proxy_use_forwarding_for_https, which are"
-            " not supported: use a proxy that knows its clients by a login or their address"
+            "proxies_config has proxy_client_cert or proxy_use_forwarding_for_https, which are not"
+            " supported: use a proxy that identifies its clients by a login or their address"
         )
     proxies = get_environ_proxies(url) if config.proxies is None else config.proxies
     proxy = ProxyConfiguration(proxies).proxy_url_for(url)
@@ -397,7 +403,7 @@ def _proxy(config: Any, url: str) -> tuple[str | None, str | None, bool]:
 
 
 def _authorities(access: S3Access, session: Any) -> tuple[bytes | None, bool]:
-    """The certificate authorities beside the system's, and whether certificates are verified."""
+    """Return further certificate authorities, and whether certificates are verified."""
     verify = access.verify
     if verify is None:
         verify = (
@@ -409,7 +415,7 @@ def _authorities(access: S3Access, session: Any) -> tuple[bytes | None, bool]:
 
 
 def _bundle_of_profile(profile: str) -> str | None:
-    """``AWS_CA_BUNDLE``, or the profile's ``ca_bundle``."""
+    """Return ``AWS_CA_BUNDLE`` or the profile's ``ca_bundle``, if set."""
     from botocore.session import Session
 
     found: str | None = Session(
@@ -436,11 +442,12 @@ def _refuse_unsupported(config: Any, resolved: Any, *, anonymous: bool) -> None:
         )
     if resolved.client_cert:
         raise InvalidName(
-            "client_cert is not supported for S3: use a server that knows its clients by their keys"
+            "client_cert is not supported for S3: use a server that identifies clients by their"
+            " keys"
         )
 
 
-def _said(seconds: float | None) -> float | None:
+def _changed(seconds: float | None) -> float | None:
     return None if seconds is None or seconds == _BOTO_SECONDS else seconds
 
 
@@ -467,8 +474,8 @@ def _names_proxy(environment: Mapping[str, str]) -> bool:
     return any(name.upper() in _PROXIES for name, value in environment.items() if value)
 
 
-def _profiles_there() -> bool:
-    """Whether the user has profiles, where there is no other place for them; no where no home can be looked into."""
+def _has_profiles() -> bool:
+    """Whether the user has a file of profiles at the default path."""
     return any(
         os.path.exists(os.path.expanduser(f"~/.aws/{name}")) for name in ("config", "credentials")
     )

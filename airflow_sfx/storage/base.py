@@ -56,7 +56,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        """Write an object below a directory that the caller has claimed, and return its ETag.
+        """Write an object below a claimed directory, and return its ETag.
 
         Args:
             path: The object's path.
@@ -80,7 +80,7 @@ class ObjectStore(ABC):
     def put_all_if_absent(
         self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
     ) -> list[bool]:
-        """Write many objects as `put_if_absent` does, after all earlier writes are durable.
+        """Write many objects unless they exist, once earlier writes are durable.
 
         If it fails, any of the objects may have been written.
 
@@ -135,7 +135,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def copy(self, source: str, target: str) -> str:
-        """Copy an object within the store, without downloading it, and return the copy's ETag."""
+        """Copy an object without downloading it, and return the copy's ETag."""
 
     @abstractmethod
     def delete(self, paths: Sequence[str]) -> None:
@@ -147,7 +147,7 @@ class ObjectStore(ABC):
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """Return the objects that writers began and never finished; no listing shows them.
+        """Return objects that writers began and never finished, as no listing does.
 
         Args:
             directory: The directory to search; empty for all.

@@ -1,4 +1,4 @@
-"""Concurrent requests: the objects of hundreds of partitions are read and written in parallel."""
+"""Concurrent requests for the objects of hundreds of partitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of a store as `WarehouseUnavailable`, with the object, the reason and the remedy."""
+"""Faults of a store as `WarehouseUnavailable`, with reason and remedy."""
 
 from __future__ import annotations
 
@@ -49,5 +49,6 @@ def storage_errors(
             "Check that the storage exists and try again",
         )
         raise WarehouseUnavailable(
-            f"cannot {verb} {where}: {safe_message(error)}. {remedy}; existing objects are unchanged"
+            f"cannot {verb} {where}: {safe_message(error)}. {remedy}; existing objects are"
+            " unchanged"
         ) from safe_cause(error)

@@ -231,7 +231,7 @@ class LocalStore(ObjectStore):
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """Return files that still have their temporary name; see `ObjectStore.unfinished`."""
+        """Return files with a temporary name; see `ObjectStore.unfinished`."""
         return sorted(set(self._temporary(directory, before, mine).values()))
 
     def delete_unfinished(
@@ -301,7 +301,7 @@ class LocalStore(ObjectStore):
         return self._call("list", directory, look)
 
     def opener(self) -> Callable[[], ObjectStore]:
-        """Return what opens the same directory in another process, which must also see it."""
+        """Return what opens the directory in another process of this machine."""
         return partial(LocalStore, self._root, make=False)
 
     def local_path(self, path: str) -> str | None:
@@ -314,7 +314,7 @@ class LocalStore(ObjectStore):
         return f"{self._root}/{path}"
 
     def _sync_directory(self, directory: str, *, up: bool) -> None:
-        """Sync a directory's entries; with ``up`` also those of its parents, up to the root."""
+        """Sync a directory's entries, and with ``up`` those of its parents."""
         _sync(directory)
         while up and len(directory) > len(self._root):
             directory = os.path.dirname(directory)

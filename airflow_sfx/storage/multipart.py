@@ -32,7 +32,7 @@ class Upload:
 
 
 class Uploads:
-    """The unfinished uploads of a bucket, through boto3, as obstore has no calls for them.
+    """The unfinished uploads of a bucket; boto3 has calls for them, obstore none.
 
     Args:
         bucket: The bucket.

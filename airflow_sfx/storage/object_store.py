@@ -29,7 +29,7 @@ _CONFLICT_SECONDS = 12.0
 
 
 class _ObstoreThreads(ForkAware):
-    """Whether obstore's threads run in this process: a forked child of such a process has none."""
+    """The threads of obstore, which a forked child of a process with them lacks."""
 
     def __init__(self) -> None:
         self._used = self._lost = False
@@ -39,7 +39,7 @@ class _ObstoreThreads(ForkAware):
         self._lost = self._lost or self._used
 
     def use(self, where: str) -> None:
-        """Raise in a child in which a request would wait for ever."""
+        """Raise an error in a child in which a request would wait for ever."""
         if self._lost:
             raise WarehouseUnavailable(
                 f"{where} cannot be used: this process was forked from one that had used object"
@@ -105,8 +105,8 @@ class RemoteStore(ObjectStore):
             if outcome is not None:
                 return outcome
         raise WarehouseUnavailable(
-            f"cannot create {self._uri}/{path}: the storage reports that it exists, and then that it"
-            " does not. Try again"
+            f"cannot create {self._uri}/{path}: the storage reports that it exists, and then that"
+            " it does not. Try again"
         )
 
     def put_all_if_absent(

@@ -62,7 +62,7 @@ class S3Store(RemoteStore):
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """Return the objects of unfinished multipart uploads; see `ObjectStore.unfinished`."""
+        """Return objects of unfinished uploads; see `ObjectStore.unfinished`."""
         return self._unfinished(directory, before, mine, delete=False)
 
     def delete_unfinished(
@@ -71,11 +71,11 @@ class S3Store(RemoteStore):
         before: datetime | None = None,
         mine: Callable[[str], bool] | None = None,
     ) -> Sequence[str]:
-        """Abort such uploads, which deletes their parts; see `ObjectStore.delete_unfinished`."""
+        """Abort such uploads, which deletes their parts, and return their objects."""
         return self._unfinished(directory, before, mine, delete=True)
 
     def opener(self) -> Callable[[], ObjectStore]:
-        """Return what opens the same root with the credentials of another process's environment."""
+        """Return what opens the root with another process's own credentials."""
         assert self.access is not None
         return partial(
             S3Store, self._bucket, self._prefix, replace(self.access, session=None, config=None)

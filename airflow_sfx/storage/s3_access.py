@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ObjectSettings:
-    """What S3 is told with requests, as S3Hook's ``extra_args`` and ``requester_pays`` call it.
+    """Settings of requests to S3, as S3Hook's ``extra_args`` and ``requester_pays``.
 
     Args:
-        encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``; empty for the bucket's own.
-        kms_key: The KMS key's ID or ARN; empty for the bucket's or the account's.
-        bucket_key: Whether S3 uses a key of the bucket; None for the bucket's own setting.
-        requester_pays: Whether who asks pays.
+        encryption: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``; empty for the bucket's default.
+        kms_key: The KMS key's ID or ARN; empty for the bucket's or the account's default.
+        bucket_key: Whether S3 uses a bucket key; None for the bucket's setting.
+        requester_pays: Whether the requester pays for requests.
     """
 
     encryption: str = ""
@@ -29,19 +29,19 @@ class ObjectSettings:
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """How S3 and Glue are reached, where the AWS environment and its profiles do not say it alone.
+    """Settings of S3 and Glue that override the AWS environment and its profiles.
 
     Args:
-        endpoint: The S3 server's URL; None for what the environment or the profile says.
-        region: The region; None for what the environment or the profile says.
-        session: Gives a boto3 session, whose credentials are used and renewed; None for one of the
-            environment.
-        config: The botocore configuration: proxies, time limits, addressing.
-        verify: A file of certificate authorities, or False to verify no certificate; None for what
-            the environment says.
-        settings: What S3 is told with requests; None for what the environment says.
-        glue_endpoint: Glue's URL; None for what the environment or the profile says.
-        glue_catalog: Whose catalog: an AWS account's number; None for the credentials' own.
+        endpoint: The S3 server's URL; None for that of the environment or the profile.
+        region: The region; None for that of the environment or the profile.
+        session: Returns a boto3 session, whose credentials are used and renewed; None for a session
+            of the environment.
+        config: The botocore configuration: proxies, time limits, addressing; None for the default.
+        verify: A file of certificate authorities, or False to verify no certificates; None for the
+            setting of the environment.
+        settings: Settings of requests to S3; None for those of the environment.
+        glue_endpoint: Glue's URL; None for that of the environment or the profile.
+        glue_catalog: The AWS account that owns the Glue catalog; None for that of the credentials.
 
     Example:
         >>> S3Access(endpoint="http://127.0.0.1:8333").endpoint

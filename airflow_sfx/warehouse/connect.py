@@ -91,7 +91,7 @@ def parse_warehouse(uri: str, what: str = "the warehouse's URI") -> Uri:
         The parts of the URI.
 
     Raises:
-        InvalidName: It does not name a warehouse, or contains something else, such as a password.
+        InvalidName: It does not name a warehouse, or contains more than that, such as a password.
 
     Example:
         >>> parse_warehouse("hive://one:9083,two?location=s3://bucket/prefix").authority

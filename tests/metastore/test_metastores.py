@@ -134,7 +134,7 @@ def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(
     add_foreign(where, ["two\tparts", "2"], f"{PLACE}/tab")
     assert list(metastore.get_partitions(REF).values()) == ours
     (told,) = caplog.messages
-    assert "sales.items: skipping 2 partitions created by other engines" in told
+    assert "sales.items: skipping 2 partition(s) created by other engines" in told
     assert "`sfx audit sales.items`" in told
     caplog.clear()
     assert metastore.list_partitions(REF) == [one.partition for one in ours]

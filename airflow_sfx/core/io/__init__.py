@@ -1,1 +1,1 @@
-"""What meets the world outside: URIs, time limits, cancellation, and safe error text."""
+"""Helpers of input and output: URIs, limits, retries, forks and error text."""

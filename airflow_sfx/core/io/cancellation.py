@@ -20,7 +20,7 @@ _wanted: ContextVar[Callable[[], bool]] = ContextVar("sfx_wanted", default=_alwa
 
 @contextmanager
 def cancelled_unless(wanted: Callable[[], bool]) -> Iterator[None]:
-    """Cancel the block between two of its steps, once its result is not wanted any more.
+    """Cancel the block between two of its steps once its result is not wanted.
 
     Args:
         wanted: Whether a caller still waits; called often, in any thread.
@@ -40,7 +40,7 @@ def cancelled_unless(wanted: Callable[[], bool]) -> Iterator[None]:
 
 
 def raise_if_cancelled() -> None:
-    """Raise an error if the work is cancelled, between steps of long work that changes nothing.
+    """Raise an error if the work is cancelled; for steps that change nothing.
 
     Raises:
         Cancelled: No caller waits for the result any more.

@@ -15,7 +15,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 def is_plausible(size: int, compressed: int) -> bool:
-    """Whether `decompress` accepts so many bytes of content from so many compressed ones.
+    """Whether `decompress` accepts this size of content and compressed bytes.
 
     Example:
         >>> is_plausible(1 << 20, 1 << 10), is_plausible(1 << 30, 1 << 20)

@@ -49,7 +49,7 @@ def safe_cause(error: Exception) -> Exception | None:
 
 
 def _quoted(causes: str) -> Iterator[str]:
-    """Yield the quoted texts of a chain of causes; only code and message of a response."""
+    """Yield the quoted texts of causes, and of responses only code and message."""
     for body, quoted in _QUOTED.findall(causes):
         text = quoted.replace('\\"', "")
         yield (

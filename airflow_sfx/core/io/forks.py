@@ -62,7 +62,7 @@ os.register_at_fork(
 
 
 def register(one: ForkAware) -> None:
-    """Call an object's methods at each fork of this process, for as long as the object lives.
+    """Call an object's methods at each fork, as long as the object lives.
 
     Args:
         one: The object.

@@ -18,7 +18,7 @@ def normalized(location: str) -> str:
 
 
 def is_below(location: str, root: str) -> bool:
-    """Whether a directory is equal to another one or below it, after following symbolic links.
+    """Whether a directory is another one or below it, after following links.
 
     Args:
         location: The directory, as a URI.

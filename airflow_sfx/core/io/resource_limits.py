@@ -1,4 +1,4 @@
-"""Exhausted resources of the operating system: descriptors, memory, threads and disks."""
+"""Exhausted resources: descriptors, memory, threads and disks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _SCARCE = {
     errno.ENFILE: (
         "this machine has too many files open: raise its limit (fs.file-max), or close some"
     ),
-    errno.ENOMEM: "there is not enough memory: give the process more, or read less at once with batches=True",
+    errno.ENOMEM: (
+        "there is not enough memory: give the process more, or read less at once with batches=True"
+    ),
     errno.EAGAIN: (
         "no more threads or processes can be started: raise the limit (ulimit -u), or end some"
     ),
@@ -29,7 +31,7 @@ _WITHOUT_NUMBER = {
 
 
 def resource_error(error: BaseException, doing: str) -> WarehouseUnavailable | None:
-    """Return the error for a fault caused by an exhausted resource; None for other faults.
+    """Return the error for an exhausted resource; None for other faults.
 
     Args:
         error: The fault.

@@ -1,4 +1,4 @@
-"""Repeated attempts with random pauses, so that many callers do not retry at the same moment."""
+"""Attempts with random pauses, so that callers do not retry at the same time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import count
 
 
 def attempts(seconds: float, *, first: float, longest: float) -> Iterator[int]:
-    """Yield the number of each attempt, and sleep for a random time between two of them.
+    """Yield the number of each attempt, with random pauses in between.
 
     The loop body returns on success, and goes on to the next attempt otherwise. There is always a
     first attempt, and the last one begins after the time is over at the latest.
@@ -31,4 +31,5 @@ def attempts(seconds: float, *, first: float, longest: float) -> Iterator[int]:
         yield number
         if time.monotonic() >= end:
             return
-        time.sleep(random.uniform(0, min(first * 2.0 ** min(number - 1, 64), longest)))  # noqa: S311
+        pause = min(first * 2.0 ** min(number - 1, 64), longest)
+        time.sleep(random.uniform(0, pause))  # noqa: S311

@@ -1,4 +1,4 @@
-"""Time limits of requests to S3, Hive and Glue: tasks can wait, a person at a page cannot.
+"""Time limits of requests: tasks can wait, a person at a page cannot.
 
 A call is retried while connections break, and a response that does not arrive in time counts as a
 broken connection. A response may take half of the total, so that a server that hangs is asked twice

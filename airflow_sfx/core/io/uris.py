@@ -1,4 +1,4 @@
-"""URIs, which are parsed strictly and never displayed with a login, a key or a password.
+"""URIs, which are parsed strictly and never displayed with a secret.
 
 `parse_uri` parses URIs that users write. Until it succeeds, no message, log or cause of an error
 repeats any part of the URI, as a secret in an unexpected place cannot be recognized. URIs that
@@ -145,7 +145,7 @@ def login_refused(what: str) -> InvalidName:
 
 
 def clean_uri(text: str) -> str:
-    """Return what may be displayed, logged and stored of a URI that another program wrote.
+    """Return what may be displayed and stored of a URI of another program.
 
     Args:
         text: The URI, in which nothing is percent-encoded.
