@@ -17,8 +17,7 @@ from airflow_sfx.storage.object_store import RemoteStore
 from airflow_sfx.storage.s3_access import S3Access
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, S3Config
-    from obstore.store import S3Store as ObstoreS3
+    from obstore.store import ClientConfig, S3Config, S3Store as ObstoreS3
 
 _LONGEST_PAUSE = timedelta(seconds=3)
 _UNLIMITED = 10_000
