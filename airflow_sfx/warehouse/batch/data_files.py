@@ -1,4 +1,7 @@
-"""Where a batch's files are: beside its manifest, or, when it was adopted, where they were found; and their content."""
+"""Location and content of a batch's files.
+
+They are beside its manifest, or, for an adopted batch, where they were found.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
     from airflow_sfx.frames.parquet.byte_ranges import RangedFile
 
 _LARGE_FILE = 4 << 20
-"""From how many bytes on part of a file on a server is read in ranges: a smaller one comes sooner whole than by two requests."""
+"""The size in bytes from which part of a remote file is read in ranges.
+
+One request for a smaller file is faster than two.
+"""
 
 
 def batch_files(table: Table, manifest: Manifest) -> tuple[ObjectStore, str]:
@@ -59,7 +65,9 @@ def batch_files(table: Table, manifest: Manifest) -> tuple[ObjectStore, str]:
 
 
 def link_out(store: ObjectStore, top: str, path: str) -> str | None:
-    """A file that leaves a directory by a symbolic link: whoever may write there leads readers to what he may not read himself.
+    """Return a file that leaves a directory by a symbolic link, or None.
+
+    A writer of the directory could make readers open what the writer may not read.
 
     Args:
         store: The storage.

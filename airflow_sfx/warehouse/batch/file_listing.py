@@ -47,7 +47,7 @@ MISSING = "is not to be seen"
 
 
 def altered(table: Table, batches: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """What something else has done to the files of batches: removed them, written others, or added some.
+    """Return how other programs changed files of batches: removed, replaced, added.
 
     Args:
         table: The table.

@@ -1,4 +1,7 @@
-"""Filling batches with files: encoded several at a time while their directories are still being claimed, and put then."""
+"""Concurrent encoding of files while their directories are being claimed.
+
+A file is written once its directory is claimed.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class EncodedFile:
 
 
 Put = Callable[[str, int, EncodedFile], DataFile]
-"""Given a partition's name, the number of one of its files, and the file: puts it into the batch's directory."""
+"""Puts a file into a batch, given the partition's name and the file's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class FileWriter:
         self._begun: list[Future[Sequence[Written | _Held]]] = []
 
     def add(self, name: str, rows: Any) -> None:
-        """Take the rows of a partition's next file; waits while too much of the frame is under way."""
+        """Add the rows of a partition's next file; wait while too many are in progress."""
         number = self._counts[name] = self._counts.get(name, -1) + 1
         self._group.append((name, number, rows))
         large = (

@@ -1,4 +1,4 @@
-"""What lies in a directory of Parquet files: which files count, what their footers say, and how all are read as one."""
+"""Directories of Parquet files: which count, their footers, and a common schema."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _NANOSECONDS_FROM, _NANOSECONDS_BEFORE = "1678", "2262"
-"""From and before which years nanoseconds in 64 bits hold every time, as bounds begin in a footer's statistics."""
+"""The years between which nanoseconds in 64 bits hold every time, as text."""
 
 _LIKE_A_URI = re.compile("[:?#@]")
 """What is in a misspelt URI, which may hold a secret, and in hardly a path."""
@@ -108,7 +108,7 @@ def open_directory(near: ObjectStore, directory: str) -> tuple[ObjectStore, str]
 
 
 def data_files(store: ObjectStore, directory: str) -> list[str]:
-    """The paths of the Parquet files below a directory and from it, sorted, without what Hive and Spark hide.
+    """Return the sorted paths of the visible Parquet files below a directory.
 
     Raises:
         InvalidName: There are none, or they are a Delta, Iceberg or Hudi table's.
@@ -130,7 +130,10 @@ def data_files(store: ObjectStore, directory: str) -> list[str]:
 
 
 class PlaceUnavailable(WarehouseUnavailable):
-    """A directory outside of the warehouse cannot be reached or read; the warehouse's own storage may well be."""
+    """A directory outside of the warehouse cannot be reached or read.
+
+    The warehouse's own storage may be available.
+    """
 
 
 @contextlib.contextmanager
@@ -154,7 +157,7 @@ def looking_at(near: ObjectStore, uri: str) -> Iterator[None]:
 
 
 def place_of(near: ObjectStore, location: str) -> Place:
-    """A directory as an engine reads it that is told of its location: all files directly in it that are not hidden.
+    """Return a directory as engines read it: all visible files directly in it.
 
     Args:
         near: The warehouse's storage, whose credentials are used.
@@ -239,7 +242,10 @@ def _etag(store: ObjectStore, path: str) -> str:
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema without categories, whose values a footer does not tell, and without what pandas noted."""
+    """Return the schema without categories and pandas metadata.
+
+    A footer does not have the values of categories.
+    """
     import pyarrow as pa
 
     from airflow_sfx.frames.column_names import table_name
@@ -302,7 +308,9 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
 
 
 def _with_finest_times(files: Mapping[str, Inspected], schema: pa.Schema) -> pa.Schema:
-    """The schema with nanoseconds where a file has them: microseconds, which hold more years, would cut them off.
+    """Return the schema with nanoseconds where a file has them.
+
+    Microseconds, which hold more years, would truncate them.
 
     Raises:
         SchemaMismatch: Another file may have times that nanoseconds cannot hold.

@@ -98,7 +98,10 @@ def _pin(table: Table, data: bytes, path: str) -> BatchPin:
 def waiting(
     table: Table, ledger: Ledger, batches: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """Those batches, by partition name and batch ID, that are staged and have not been published."""
+    """Return those batches that are staged and have not been published.
+
+    Batches are pairs of partition name and batch ID.
+    """
     noted = {item for pin in noted_pins(table) for item in pin.entries if item in batches}
     pointers = (
         table.pointers([table.layout.partition(name) for name in {name for name, _ in noted}])

@@ -1,4 +1,6 @@
-"""Directories of Delta, Iceberg and Hudi tables: a log says which of their files count, and all files together are wrong.
+"""Directories of Delta, Iceberg and Hudi tables.
+
+A log says which of their files count; all files together are wrong.
 
 Adopted as they lie they would bring back rows that were deleted, and every old version of those
 that were updated.
@@ -40,11 +42,11 @@ def refuse_logged(where: str, paths: Iterable[str]) -> None:
 
     Example:
         >>> refuse_logged("s3://b/sales", ["day=20161031/part-0.parquet", "metadata/readme.md"])
-        >>> refuse_logged("s3://b/sales", ["_delta_log/00000000000000000000.json"])
+        >>> log = "_delta_log/00000000000000000000.json"
+        >>> refuse_logged("s3://b/sales", [log])  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: s3://b/sales is the directory of a table in Delta Lake format, whose log says which \
-files count: read it with its own reader, deltalake.DeltaTable(…).to_pyarrow_table(), and store the result with store_dataframe
+        airflow_sfx.core.errors.InvalidName: s3://b/sales is the directory of a table in Delta...
     """
     found = next(filter(None, map(_format_of, paths)), None)
     if found:
@@ -117,7 +119,7 @@ def _format_of(path: str) -> str | None:
 
 
 def _looked_at(place: str, root: str) -> Iterator[str]:
-    """The directories above one, of which those above the warehouse's root do not count for what is in it."""
+    """Return the directories above one, but within the warehouse only up to its root."""
     inside = is_below(place, root)
     return (above for above in _above(place) if not inside or is_below(above, root))
 

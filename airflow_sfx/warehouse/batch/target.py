@@ -1,4 +1,4 @@
-"""What a store writes to: the table, made or changed to fit the frame, after everything has been checked."""
+"""The target of a store: a table that is created or changed to fit the frame."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Target:
         return keys, partition
 
     def refuse_bare_values(self) -> None:
-        """Refuse a partition without a column of values where the table's keys are more than their Hive types say.
+        """Reject a partition without key columns if the table's keys have logical types.
 
         Raises:
             InvalidName: There is such a key.
@@ -235,7 +235,10 @@ class Target:
     def _refuse_other_type(
         self, key: PartitionKey, column: PartitionKey, have: str | None, mine: str | None
     ) -> None:
-        """Refuse a column whose values would be others in the table's key: what both are beyond Hive's types counts, too."""
+        """Reject a column whose values would change in the table's key.
+
+        The logical types of both count as well.
+        """
         if have == mine and (column.type == key.type or {key.type, column.type} <= INTEGER_TYPES):
             return
         if have or (mine and key.type != "string"):
@@ -325,9 +328,10 @@ class Target:
         return merge_columns(learned, columns, evolve=evolve, table_name=str(self.ref))
 
     def _learned(self, columns: Sequence[Column]) -> tuple[Column, ...] | None:
-        """The table's columns with what its batches say they are, where a version made it that did not note that.
+        """Return the table's columns with logical types learned from its batches.
 
-        It is noted now. None where that would not help a frame of these columns.
+        They are recorded now, if an earlier version has created the table without them. The result
+        is None if they do not help a frame of these columns.
         """
         if self.existing is None or self.adopted:
             return None
@@ -367,7 +371,7 @@ class Target:
         columns: tuple[Column, ...],
         key_kinds: Mapping[str, str] = MappingProxyType({}),
     ) -> Table:
-        """The table as it is, or as it will be made: its paths are known before the metastore knows it."""
+        """Return the table as it is or will be, before the metastore knows it."""
         root = TableLayout.default_root(self.ref)
         parameters = {STYLE_PARAMETER: self.style}
         new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
@@ -377,7 +381,7 @@ class Target:
         return Table.of(known, self.store, self.metastore)
 
     def ensure(self, table: Table, columns: tuple[Column, ...], evolve: Evolve) -> None:
-        """Make the table, or bring its columns to what the frame needs, with nobody else's change lost.
+        """Create the table, or change its columns to fit, keeping concurrent changes.
 
         Args:
             table: What `open` gave.

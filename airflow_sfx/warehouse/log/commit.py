@@ -40,7 +40,10 @@ _MAY_STILL_COME = (
 )
 
 Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
-"""Given the heads of the partitions, what to change; called again when somebody else's change came first."""
+"""Given the heads of the partitions, returns the changes.
+
+It is called again after a conflict.
+"""
 
 Expected = Mapping[str, str | None]
 """By partition name, the batch that must be current for a change to be right; None for no batch."""
@@ -126,7 +129,7 @@ def _try(
     others: list[LedgerEntry],
     author: Author,
 ) -> bool:
-    """Put entries into effect, and move their pointers and those of others; False if somebody else's change came first."""
+    """Put entries into effect and move pointers; return False after a conflict."""
     with table.metastore.moving(
         table.ref, [table.layout.partition(entry.partition) for entry in entries]
     ) as move:
@@ -143,7 +146,9 @@ def _try(
 def _left_behind(
     table: Table, ledger: Ledger, heads: Mapping[str, Head], seen: Mapping[str, int]
 ) -> list[LedgerEntry]:
-    """What else must move, since a change of several partitions came first, whose writer may have died before it said so.
+    """Return entries that must move as well, of earlier changes of several partitions.
+
+    Their writer may have died before it moved them.
 
     To move past its entry in one partition alone would show half of it.
     """
@@ -176,7 +181,9 @@ def _committed(
 
 
 def refuse_unexpected(table: Table, heads: Mapping[str, Head], expected: Expected | None) -> None:
-    """Refuse a change of partitions that are not as its author saw them; called by its plan, so that nobody comes between.
+    """Reject a change of partitions that are not as its author saw them.
+
+    The plan of the change calls it, so that no other change comes in between.
 
     Args:
         table: The table.
@@ -300,7 +307,7 @@ def _entries(
 
 
 def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> None:
-    """Write down what is about to be tried: the table's changes by time, and the run's changes by run."""
+    """Record a commit before it is tried: by time for the table, and by run."""
     first, lease = entries[0], LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND
     ahead = int(
         (first.at - datetime.now(UTC)).total_seconds()

@@ -56,7 +56,7 @@ _guards: list[Guard] = []
 
 
 def subscribe(observer: Observer) -> None:
-    """Tell somebody of all work of this process from now on; the second time for the same one, nothing happens.
+    """Notify an observer of all work of this process; a second call has no effect.
 
     Args:
         observer: Whom.
@@ -66,7 +66,8 @@ def subscribe(observer: Observer) -> None:
         >>> seen = []
         >>> subscribe(seen.append)
         >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-        >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1, 2]}), "sales", "items", ["20161031"])
+        >>> frame = pd.DataFrame({"n": [1, 2]})
+        >>> pin = warehouse.store_dataframe(frame, "sales", "items", ["20161031"])
         >>> seen[0].operation, seen[0].rows, seen[0].conflicts
         ('publish', 2, 0)
         >>> unsubscribe(seen.append)

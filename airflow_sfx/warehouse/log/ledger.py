@@ -134,7 +134,7 @@ class Ledger:
         return self._present(name, sequence, {})
 
     def append(self, *entries: LedgerEntry) -> bool:
-        """Write entries of one commit whose numbers are not taken; True if all of them are there now.
+        """Write entries of one commit with free numbers; return whether all exist now.
 
         The first goes first: of two writers of the same partitions, one stops there and has nothing
         to take back. Many are written in one object, too, so that an audit need not read each.
@@ -150,7 +150,9 @@ class Ledger:
     def group(
         self, commit: str, names: Collection[str] | None = None
     ) -> dict[tuple[str, int], LedgerEntry]:
-        """The entries of a commit of many partitions, by partition and number; none where they are not in one object.
+        """Return the entries of a commit of many partitions, by partition and number.
+
+        The result is empty if they are not in one object.
 
         They are those that were to be written: `in_effect` says whether they were. ``names``: of
         these partitions only.
@@ -201,7 +203,7 @@ class Ledger:
         )
 
     def _head_at_once(self, name: str, hint: int) -> Head:
-        """As `head`, both requests of the usual case side by side: the hint's entry, and none behind it."""
+        """Return the head by two concurrent requests: the hint's entry, and the next one."""
         with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:
             likely = pool.submit(self._head, name, hint)
             last = self._last(name, hint)
@@ -224,7 +226,7 @@ class Ledger:
         )
 
     def _bundled(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], LedgerEntry]:
-        """Those entries, by partition and number, that commits of many partitions wrote and that are all in one object."""
+        """Return those of the entries that commits wrote into one object."""
         found: dict[tuple[str, int], LedgerEntry] = {}
         rest = list(wanted)
         for _ in range(_BUNDLES):
@@ -247,7 +249,7 @@ class Ledger:
         return found
 
     def continued(self, hints: Mapping[str, int]) -> list[str]:
-        """The partitions whose ledgers have an entry, in effect or not, after the one that is known.
+        """Return the partitions whose ledgers have an entry after the known one.
 
         Args:
             hints: The number of the entry that is known, by partition name; 0 for none.
@@ -342,7 +344,7 @@ class Ledger:
         return decision
 
     def members(self, commit: str) -> dict[str, int]:
-        """The partitions that a commit covers, by name, with the numbers of its entries; none if it was never noted."""
+        """Return the numbers of a commit's entries by partition; empty without a record."""
         path = self._layout.commit(commit)
         data = wait_until_visible(self._store, lambda: self._store.get(path))
         return {} if data is None else dict(self.changes(decode(data, CommitRecord, path), path))
@@ -359,7 +361,7 @@ class Ledger:
         return [(name, sequence) for name, sequence, *_ in record.changes]
 
     def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
-        """The entries in effect, newest first; read many at a time, and no more than the caller takes."""
+        """Yield the entries in effect, newest first, reading ahead in growing steps."""
         due, last, ahead = head.entry, head.last, 1
         known: dict[int, LedgerEntry] = {}
         while due is not None:
@@ -394,14 +396,17 @@ class Ledger:
         return [entry for entry in entries.values() if entry]
 
     def passed(self, entry: LedgerEntry, known: int) -> list[LedgerEntry]:
-        """An entry in effect, and those before it back to the one of a number, newest first; not all of a great many."""
+        """Return an entry in effect and some since a known one, newest first."""
         found = [entry]
         while found[-1].parent > known and len(found) < _PREFETCH:
             found.append(self._present(entry.partition, found[-1].parent, {}))
         return found
 
     def as_of(self, name: str, head: Head, at: datetime) -> LedgerEntry | None:
-        """The entry that was in effect at a time; None if there was none yet. Reads as many as the logarithm of all."""
+        """Return the entry that was in effect at a time, or None before the first one.
+
+        It reads a logarithmic number of entries.
+        """
         now = datetime.now(UTC)
         if head.entry is None or self._made_at(head.entry, now) <= at:
             return head.entry
@@ -413,7 +418,10 @@ class Ledger:
         return self._effective(name, before)
 
     def _made_at(self, entry: LedgerEntry, now: datetime) -> datetime:
-        """When an entry was made; storage is asked only of one from the future, and of its commit, which has one time."""
+        """Return when an entry was made.
+
+        Only for an entry from the future, storage is asked for the time of its commit.
+        """
         return (
             entry.at
             if entry.at <= now
@@ -501,7 +509,7 @@ class Ledger:
 
 
 def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
-    """When a change was made: by its writer's clock, or by the storage's where that clock showed a time that is yet to come.
+    """Return when a change was made, by its writer's clock or, if ahead, by storage's.
 
     Args:
         at: The change's time.

@@ -1,4 +1,4 @@
-"""How the metastore's pointers stand to the ledgers: at one with them, behind, or moved by something else."""
+"""State of the metastore's pointers: in sync with the ledgers, behind, or moved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.table.table import Table
 
 MOST_LOOKS = 64
-"""For up to so many partitions a read asks ledgers whether the metastore is behind them, wherever they are."""
+"""The most partitions of a read that checks each ledger for later entries."""
 
 
 def expected_location(table: Table, entry: LedgerEntry) -> str:
@@ -26,7 +26,7 @@ def is_out_of_sync(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
 
 
 def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[str, int]:
-    """How far each ledger had come when the metastore was told last; 0 where it does not have the partition.
+    """Return the ledger positions in the metastore, by partition; 0 if it has none.
 
     Args:
         names: The partitions' names.
@@ -89,7 +89,10 @@ def beside_our_batches(table: Table, name: str, info: PartitionInfo) -> bool:
 
 
 def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those batches, by partition name and batch ID, that the metastore points at: into their directories, whoever put it so."""
+    """Return those batches that the metastore points at, whoever moved the pointers.
+
+    Batches are pairs of partition name and batch ID.
+    """
     if not batches:
         return set()
     used: set[str] = set()
@@ -104,7 +107,9 @@ def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[
 
 
 def suspects(table: Table, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
-    """The pointers that are not where their own note says: those that something else moved are among them.
+    """Return the pointers whose location differs from their own record.
+
+    Those that other engines moved are among them.
 
     The ledgers need not be asked of the others, of which a table may have ten thousand.
     """
@@ -117,7 +122,7 @@ def suspects(table: Table, pointers: Mapping[str, PartitionInfo]) -> dict[str, P
 
 
 def _put_by(table: Table, info: PartitionInfo, head: Head) -> LedgerEntry | None:
-    """The entry that put a pointer where it is, as its note says; the one in effect where it has none."""
+    """Return the entry that a pointer names, or the one in effect."""
     entry = head.entry
     if entry is None or info.sequence == 0 or info.sequence >= entry.sequence:
         return entry

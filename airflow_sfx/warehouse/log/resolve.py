@@ -81,7 +81,7 @@ def _as_the_metastore_has_it(
 def pointers_now(
     table: Table, ledger: Ledger, partitions: Sequence[Partition] | None = None
 ) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
-    """What the metastore has at one moment, once it has been told of what writers left behind that died.
+    """Return a consistent state, after completing the changes of dead writers.
 
     Args:
         table: The table.
@@ -115,7 +115,7 @@ def pointers_now(
 def converged_heads(
     table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
 ) -> dict[str, Head]:
-    """The heads of partitions, after the metastore has been moved to wherever a writer died before telling it.
+    """Return the heads of partitions, after moving pointers for dead writers.
 
     A pointer that something else has moved stays where it is.
 
@@ -142,9 +142,9 @@ def converged_heads(
 def heads_to_read(
     table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
 ) -> dict[str, Head]:
-    """As `converged_heads`, for who only reads: the ledger has the answer, even where the metastore cannot be told.
+    """Return heads like `converged_heads`, for readers that may not move pointers.
 
-    Somebody who may read the metastore and not change it meets that, too.
+    The ledger has the answer, even if the metastore cannot be changed.
     """
     heads, behind = heads_and_behind(table, ledger, names, pointers)
     if behind:
@@ -205,7 +205,7 @@ def _at_one_moment(
 
 
 def _passed(ledger: Ledger, entry: LedgerEntry, known: Mapping[str, int]) -> list[LedgerEntry]:
-    """The entry of a head, and those that came between the look at the pointers and the one at the head."""
+    """Return the entry of a head, and those since the read of the pointers."""
     return ledger.passed(entry, known.get(entry.partition) or entry.sequence)
 
 

@@ -1,4 +1,4 @@
-"""A table that the metastore has lost is made again from what lies beside its data: ledgers and manifests."""
+"""Restoration of a table that the metastore has lost, from ledgers and manifests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, adopted_fr
 def restore_table(
     ref: TableRef, store: ObjectStore, metastore: Metastore, places: Sequence[str] = ()
 ) -> Table | None:
-    """Make a table again in the metastore, without its partitions, to which `repair_table` then points.
+    """Create a lost table again, without partitions; `repair_table` then adds them.
 
     Args:
         ref: Its name.
@@ -117,7 +117,11 @@ def _key_kinds(keys: Sequence[PartitionKey], manifests: Sequence[Manifest]) -> d
 
 
 def _agreed(told: Sequence[tuple[ColumnKind, bool]]) -> ColumnKind | None:
-    """What a column is in all batches: by each its kind, and whether an earlier version left it open."""
+    """Return what a column is in all batches, or None if they disagree.
+
+    Args:
+        told: Each batch's kind, and whether an earlier version left it open.
+    """
     whole = [kind for kind, _ in told if OPEN not in kind.by_path.values()]
     if whole:
         return _of_all(whole) if len({kind.parts for kind in whole}) == 1 else None

@@ -1,4 +1,7 @@
-"""Which commits a DAG run, or a backfill, made across all tables of a warehouse, so that they can be undone as one."""
+"""An index of commits by DAG run or backfill, across all tables of a warehouse.
+
+With it, they can be undone as one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.table.table import Table
 
 _LONGEST_NAME = 120
-"""A name of a file has 255 bytes, half of which are the commit's and those of a file that is being written."""
+"""A file name has 255 bytes; the commit and temporary suffixes need half of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,10 @@ class Unit:
         ]
 
     def made(self, producer: Producer) -> bool:
-        """Whether a change of this producer belongs to it. A backfill may run a nightly run again: that one counts alone."""
+        """Return whether a change of this producer belongs to the unit.
+
+        A backfill may run a nightly run again; only that one counts then.
+        """
         if producer.dag_id != self.dag_id:
             return False
         if self.run_id is not None:
@@ -80,7 +86,7 @@ class Unit:
 
 
 def notes_of_run(table: Table, commit: str, producer: Producer) -> list[tuple[str, bytes]]:
-    """What notes that a DAG run is about to make a commit, also for the backfill that it belongs to; nothing outside of a run.
+    """Return a commit's index records for its DAG run and backfill, if any.
 
     Returns:
         Paths and contents.

@@ -32,11 +32,13 @@ from airflow_sfx.warehouse.table.tombstones import retirement_of
 
 STYLE_PARAMETER = "sfx.partition_style"
 _ADOPTED_FROM = "sfx.adopted_from."
-"""The parameters of a table that say where files lie which are read besides its own, one a directory: in the metastore, where
-those cannot write who may write the data alone. What a manifest says of it is compared with them.
+"""Table parameters that name the directories from which batches were adopted.
+
+They are in the metastore, where writers of the data alone cannot change them. Manifests are checked
+against them.
 """
 _KEY_KIND = "sfx.key."
-"""The parameters of a table that say what partition keys are beyond their Hive types, one a key that is not ordinary."""
+"""Table parameters with logical types of partition keys beyond Hive types."""
 _DIGITS = 16
 
 
@@ -194,7 +196,7 @@ class Table:
         return f"{self.store.uri}/{path}"
 
     def keeps(self, name: str, batch_id: str, location: str) -> bool:
-        """Whether files at a batch's location are the warehouse's own: in the batch's directory, or below it.
+        """Return whether a location is in the batch's directory, or below it.
 
         Args:
             name: The partition's name.
@@ -206,7 +208,9 @@ class Table:
         return location in ("", own) or location.startswith(f"{own}/")
 
     def may_read(self, location: str) -> bool:
-        """Whether files at a location may be read as a batch's: it is the table's own directory, or one that was adopted.
+        """Return whether a batch's files may be read at a location.
+
+        It must be the table's own directory, or an adopted one.
 
         Args:
             location: The directory, as a manifest or a ledger has it; empty for the batch's own.
@@ -223,7 +227,7 @@ class Table:
         return any(is_below(location, root) for root in (self.location, *adopted))
 
     def outside(self, name: str, batch_id: str | None, location: str) -> InconsistentBatch:
-        """The error for files that a manifest or a ledger says are where nothing was adopted from."""
+        """Return the error for files at a location from which nothing was adopted."""
         return InconsistentBatch(
             f"the batch {batch_id} of {self.describe(name)} is said to lie at {location}, which is"
             " neither in the table's own directory nor in one that the metastore says was adopted:"
@@ -238,7 +242,10 @@ class Table:
     def wanted(
         self, partitions: Sequence[object] | None, argument: str = "partitions"
     ) -> list[Partition] | None:
-        """The ``partitions=`` of a call; None for all. A table without keys has the one partition ``Partition()``."""
+        """Return the ``partitions=`` of a call, or None for all.
+
+        A table without keys has the one partition ``Partition()``.
+        """
         if not self.info.keys:
             if partitions is not None and len(partitions):
                 raise InvalidName(f"{self.ref} has no partition keys: leave {argument}= out")
@@ -271,7 +278,11 @@ class Table:
         return BatchPin.of(self.ref, self.location, batches)
 
     def expect(self, batches: Collection[tuple[str, str]]) -> None:
-        """Begin to read manifests that will likely be asked for, by partition name and batch ID: that saves a round trip."""
+        """Prefetch manifests that will likely be read, which saves a round trip.
+
+        Args:
+            batches: Pairs of partition name and batch ID.
+        """
         if self.store.concurrency == 1 or not batches:
             return
         pool = ThreadPoolExecutor(
@@ -319,7 +330,7 @@ class Table:
         return manifest
 
     def require(self, batches: Iterable[tuple[str, str]]) -> None:
-        """Refuse batches that have no manifest, as `manifest` does, without reading those that have one."""
+        """Reject batches that have no manifest, without reading those that have one."""
 
         def check(item: tuple[str, str]) -> None:
             path = self.layout.manifest(*item)
