@@ -203,9 +203,9 @@ class HiveMetastore(Metastore):
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move the pointers of partitions at one moment; see `Metastore.repoint`."""
         name = None if len(pointers) > 1 else str(pointers[0].partition)
-        with self._locks.held(ref, name) as hold:
+        with self._locks.held(ref, name) as held:
             self._move_all(ref, pointers)
-        return hold.lasted
+        return held.lasted
 
     @contextlib.contextmanager
     def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> Iterator[Move]:
@@ -219,9 +219,9 @@ class HiveMetastore(Metastore):
         with self._locks.ahead(ref, str(partitions[0])) as lock:
 
             def move(pointers: Sequence[PartitionInfo]) -> bool:
-                with lock() as hold:
+                with lock() as held:
                     self._move_all(ref, pointers)
-                return hold.lasted
+                return held.lasted
 
             yield move
 
@@ -252,7 +252,6 @@ class HiveMetastore(Metastore):
         raise AssertionError  # the loop ends by returning or raising
 
     def _move(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
-
         ref, keys = TableRef(table.dbName, table.tableName), objects.info_of(table).keys
         there = {
             tuple(one.values): one
