@@ -63,7 +63,7 @@ def test_the_button_test_opens_the_warehouse_and_lists_its_databases(airflow, tm
     [
         (None, "names no warehouse"),
         ({"warehouse": "  "}, "names no warehouse"),
-        ({"warehouse": "ftp://somewhere/x"}, "names no warehouse: use embedded:"),
+        ({"warehouse": "ftp://somewhere/x"}, "names no warehouse: use one of embedded:"),
         ({"warehouse": "embedded:///proc/nowhere"}, "/proc/nowhere"),
     ],
 )

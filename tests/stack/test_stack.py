@@ -238,7 +238,7 @@ def test_java_of_another_version_and_no_java_are_refused_with_the_remedy(
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho 'openjdk version \"11.0.1\"' >&2\n")
     program.chmod(0o755)
-    with pytest.raises(WarehouseUnavailable, match=r"no Java 17 or 21 .*11\.0\.1"):
+    with pytest.raises(WarehouseUnavailable, match=r"is not Java 17 or 21 .*11\.0\.1"):
         hive_metastore.java_program({"JAVA_HOME": str(tmp_path)})
 
 

@@ -642,7 +642,7 @@ def _(world: World) -> None:
     assert world.connection(**LOGIN, extra=extra | {"config_kwargs": config}) == ""
     config = {"proxies": proxies, "proxies_config": {"proxy_client_cert": "/some/where.pem"}}
     said = world.connection(**LOGIN, extra=extra | {"config_kwargs": config})
-    assert said.startswith("InvalidName: proxies_config asks for")
+    assert said.startswith("InvalidName: proxies_config has proxy_client_cert or")
 
 
 @row("`service_config.s3.endpoint_url`")
