@@ -126,7 +126,7 @@ def audit(
 def _reports(
     audit_of: Callable[[TableRef], AuditReport], refs: Sequence[TableRef], *, named: bool
 ) -> list[AuditReport]:
-    """Audit each table, and report a table that is damaged or gone beside the others."""
+    """Audit each table; a table that is damaged or gone hides no other."""
     reports = []
     for ref in refs:
         try:

@@ -132,7 +132,7 @@ def diff(
 def _verified(
     warehouse: Warehouse, pin: BatchPin, progress: Progress
 ) -> tuple[int, int, int, list[str]]:
-    """Count intact files, rows and bytes, and collect the problems of all partitions."""
+    """Count intact files, rows and bytes, and collect problems."""
     files = rows = size = done = 0
     problems: list[str] = []
     due = [

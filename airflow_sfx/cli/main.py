@@ -59,13 +59,13 @@ def _errors_on_one_line() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Discard buffered output, which would raise an error at the end of the process."""
+    """Discard buffered output, which would raise an error at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def _visible_usage_errors() -> Iterator[None]:
-    """Escape invisible characters in usage errors, which quote arguments that scripts may pass."""
+    """Escape invisible characters in usage errors, which quote arguments."""
     try:
         yield
     except Exception as found:

@@ -104,7 +104,7 @@ class Chosen:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The database and the table, as arguments of the warehouse's methods."""
+        """The database and the table, as arguments of methods."""
         return self.ref.database, self.ref.table
 
     @property
@@ -117,7 +117,7 @@ class Chosen:
         return self.warehouse.pin(*self.names, self.partitions)
 
     def pinned(self, batch: str) -> BatchPin:
-        """Return the pin of one batch per partition: an ID, ``current`` or ``previous``."""
+        """Return the pin of a batch ID, ``current`` or ``previous``, per partition."""
         if batch == "current":
             return self.current()
         if batch != "previous" and not is_batch_id(batch):
@@ -256,7 +256,7 @@ def moment_of(
 
 
 def duration(text: str) -> timedelta:
-    """Return the duration that an option names: ``36h``, ``90d``, ``12w``, or a number of days.
+    """Return the duration that an option names: ``36h``, ``12w``, or days.
 
     Raises:
         typer.BadParameter: The text is not a duration.

@@ -133,7 +133,7 @@ def size(count: int | None) -> str | None:
 
 
 def number(count: float | None) -> str | None:
-    """Return an integer with separators of thousands, or a float with six digits.
+    """Return an integer with thousands separators, or a float to six digits.
 
     Example:
         >>> number(336776), number(-0.0), number(12.640199)
@@ -173,7 +173,7 @@ def operation(of: Operation) -> str:
 
 
 def who(producer: Producer) -> str:
-    """Return the producer of a change: the task instance, or the user and host."""
+    """Return the producer: the task instance, or the user and host."""
     if producer.dag_id:
         return " ".join(
             part for part in (producer.dag_id, producer.task_id, producer.run_id) if part
@@ -242,7 +242,7 @@ def table(
 
 
 def _blocks(widths: Sequence[int], available: int) -> list[list[int]]:
-    """Split columns into blocks that fit a width; later blocks repeat the first column."""
+    """Split columns into blocks that fit; all begin with the first column."""
     blocks: list[list[int]] = [[]]
     for index in range(len(widths)):
         block = [*blocks[-1], index]
@@ -341,7 +341,7 @@ def waiting(activity: str) -> Iterator[None]:
 
 @contextmanager
 def counting(activity: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on a terminal; yields a function of the number done and the total."""
+    """Show progress on a terminal; yield a function of the count and total."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -161,7 +161,7 @@ def _has_work(plan: RetentionReport) -> bool:
 
 
 def _has_rows(plan: ErasureReport) -> bool:
-    """Return whether there are rows to erase, or files of erased rows to delete."""
+    """Return whether there are rows to erase, or files of them to delete."""
     return bool(plan.batches or plan.deleted or plan.waiting or plan.strays or plan.unfinished)
 
 

@@ -1,4 +1,4 @@
-"""`sfx rollback`: make earlier batches current again, or undo a run or backfill."""
+"""`sfx rollback`: make earlier batches current, or undo a run or backfill."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _backfill(dag_id: str, backfill_id: str) -> Unit:
 
 
 def _now(chosen: Chosen, to: str | None) -> dict[str, str | None]:
-    """Return the current batch by partition name; with ``to``, a partition may have none."""
+    """Return current batches by partition; None is possible with ``to``."""
     if to is None:
         return dict(chosen.current().batches)
     layout = chosen.opened.layout
@@ -127,7 +127,7 @@ def _place(chosen: Chosen, name: str) -> str:
 
 
 def _show(chosen: Chosen, now: Mapping[str, str | None], to: str | None) -> None:
-    """Print each partition's current and target batch, with their rows and producers."""
+    """Print each partition's current and target batch."""
     for name in list(now)[:_SHOWN]:
         made, target = _steps(chosen, name, to)
         output.say(_place(chosen, name), err=True)
@@ -144,7 +144,7 @@ def _show(chosen: Chosen, now: Mapping[str, str | None], to: str | None) -> None
 
 
 def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | None, LedgerEntry]:
-    """Return the entries that first made the current batch, if any, and the target current."""
+    """Return the entries that published the current batch and the target."""
     values = [chosen.opened.layout.partition(name).values] if name else None
     for limit in _HISTORY_LIMITS:
         entries = chosen.warehouse.history(*chosen.names, values, limit=limit)
@@ -209,7 +209,7 @@ def _undo(
 
 
 def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
-    """Print which partitions roll back, which stay, and what prevents the undo."""
+    """Print which partitions roll back or stay, and what prevents the undo."""
     for report in _undo(warehouse, unit, dry_run=True):
         names = [name or "the table" for name in report.rolled_back]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -219,7 +219,7 @@ def head(
 
 
 def _states(settings: Settings) -> tuple[list[TableState], list[TableRef]]:
-    """Return the tables of this warehouse, and those of other engines or warehouses."""
+    """Return this warehouse's tables, and those of other engines or warehouses."""
     states, others = [], []
     for ref in settings.warehouse.tables():
         try:

@@ -48,7 +48,7 @@ _PROBLEMS = {
     503: "Warehouse unavailable",
 }
 RETRY_SECONDS = 5
-"""Value of ``Retry-After`` in responses to requests that waited too long in the queue."""
+"""``Retry-After`` of responses to requests that waited too long."""
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action"
@@ -64,7 +64,7 @@ _HEADERS = {
 
 @cache
 def create_app() -> FastAPI:
-    """Return the application: the page, the JSON API below ``/api``, and its description.
+    """Return the application: the page, and the JSON API below ``/api``.
 
     Everything but the page's own files is behind Airflow's auth manager.
     """
@@ -91,7 +91,7 @@ def create_app() -> FastAPI:
 
 
 def _description(request: Request) -> dict[str, Any]:
-    """Return the OpenAPI description, with the address at which it was requested."""
+    """Return the OpenAPI description, with the address of this server."""
     app: FastAPI = request.app
     found = app.openapi()
     paths = {
@@ -118,7 +118,7 @@ def _page() -> FileResponse:
 async def _with_security_headers(
     request: Request, respond: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    """Add the headers that keep other sites out of the page and data out of caches."""
+    """Add headers that keep other sites out of the page, and data out of caches."""
     response = await respond(request)
     response.headers.update(_HEADERS)
     response.headers["Cache-Control"] = "no-store" if "/api/" in request.url.path else "no-cache"
@@ -126,7 +126,7 @@ async def _with_security_headers(
 
 
 async def _redirect_to_login(request: Request, error: Exception) -> Response:
-    """Redirect people without a login to Airflow's login page; scripts get the error."""
+    """Redirect people to Airflow's login page; scripts get the error."""
     assert isinstance(error, HTTPException)
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):  # noqa: PLR2004
         airflow = str(request.base_url).removesuffix("sfx/")

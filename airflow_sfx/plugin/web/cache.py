@@ -17,7 +17,7 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 TIMES, SECONDS = 20, 15.0
-"""How long an overview is fresh: so many times the time it took to read, up to so many seconds.
+"""How long an overview is fresh: a multiple of its read time, and a limit.
 
 For as long again it is still shown, while a thread refreshes it. Reading 10,000 partitions takes
 half a second of the processor, so at most a twentieth of the time is spent on it.
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
-    """A cached overview, fresh until one time and shown until another, by the monotonic clock."""
+    """A cached overview, with monotonic times until it is fresh and shown."""
 
     overview: TableOverview
     fresh: float
@@ -168,7 +168,7 @@ class TableCache:
             self._cached.pop(ref, None)
 
     def reopen(self) -> None:
-        """Connect again on the next request, as the connection may have been corrected.
+        """Connect again on the next request: the connection may be corrected.
 
         Takes no lock: its holder may wait for a server, and this runs in the event loop.
         """

@@ -11,10 +11,10 @@ MEMORY = 512 << 20
 """Memory that a comparison may use, in bytes; ``sfx diff`` has no such limit."""
 
 AT_ONCE = 2
-"""Concurrent comparisons in a process of the API server, each by another user."""
+"""Concurrent comparisons per process, each by another user."""
 
 WAIT_SECONDS = 10.0
-"""How long a request waits in the queue; a comparison ends soon after its client disconnects."""
+"""How long a request waits; a comparison ends when its client disconnects."""
 
 _POLL_SECONDS = 0.1
 
@@ -33,7 +33,7 @@ class TooManyComparisons(Exception):
 
 
 class ComparisonQueue:
-    """A queue for comparisons, used by the thread of the API server's event loop only."""
+    """A queue for comparisons, used in the API server's event loop only."""
 
     def __init__(self) -> None:
         self._users: set[str] = set()

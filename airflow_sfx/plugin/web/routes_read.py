@@ -57,7 +57,7 @@ MAX_CHANGES_OFFSET = 10_000
 """Greatest offset of changes, as all changes before a page are read, too."""
 
 FIRST_SPAN = timedelta(hours=1)
-"""Span of time searched first for changes; longer spans follow until a page is full."""
+"""Span searched first for changes; longer ones follow until a page is full."""
 
 TOO_MANY_COMPARISONS: dict[int | str, dict[str, Any]] = {
     429: {"model": Problem, "description": "Another comparison of the same user is running"}
@@ -351,7 +351,7 @@ def undo_documents(reports: Sequence[RunRollback]) -> list[UndoDocument]:
 
 
 def partition_values(table: Table, name: str) -> list[tuple[str, ...]] | None:
-    """Return the values of a partition as a list, or None for a table without keys.
+    """Return a partition's values as a list, or None for a table without keys.
 
     Raises:
         InvalidName: The name is not one of a partition of this table.
@@ -388,7 +388,7 @@ def _newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry
 
 
 def _unreadable(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
-    """Return the tables whose history cannot be read, by name, each with its last message."""
+    """Return the tables whose history cannot be read, with their messages."""
     why = {report.table: report.untold for report in reports if report.untold}
     return [{"table": name, "message": message} for name, message in sorted(why.items())]
 

@@ -218,7 +218,7 @@ class HistoryDocument(BaseModel):
 
 
 class TableChangeDocument(ChangeDocument):
-    """An entry of a history, with its table; its other members are those of `ChangeDocument`.
+    """An entry of a history, with its table: see also `ChangeDocument`.
 
     Args:
         table: The table, as `database.table`.

@@ -37,7 +37,7 @@ CLIENT_CLOSED_REQUEST = 499
 """Status of a response whose client has disconnected, as web servers log it."""
 
 MAX_REQUESTS = 8
-"""Requests served at a time; more would wait for a warehouse that does not respond."""
+"""Requests served at a time, even if a warehouse does not respond."""
 
 METASTORE_RETRY_SECONDS = 10.0
 """How long a request retries a metastore that disconnects."""
@@ -56,17 +56,17 @@ CHANGE_PARAMETERS = {
         }
     ]
 }
-"""`HEADER` in the API's description: declared to FastAPI, it would cause 422, not 403."""
+"""`HEADER` in the API's description; FastAPI would respond 422, not 403."""
 
 READ_ACCESS = [
     Depends(requires_access_view(AccessView.PLUGINS)),
     Depends(requires_access_asset("GET")),
 ]
-"""Dependencies of every route: a login, and read access to Airflow's plugins and assets."""
+"""Dependencies of routes: a login, read access to plugins and assets."""
 
 
 def require_same_origin(request: Request) -> None:
-    """Reject a change that a page of another site requests with the user's cookie.
+    """Reject a change that another site requests with the user's cookie.
 
     Raises:
         HTTPException: 403: the header is missing, or the origin is not Airflow's own.
@@ -85,11 +85,11 @@ def author(user: GetUserDep) -> Producer:
 
 
 WRITE_ACCESS = [Depends(require_same_origin), Depends(requires_access_asset("POST"))]
-"""Further dependencies of changes: the same origin, and a role that may create asset events."""
+"""Dependencies of changes: the same origin, and create access to assets."""
 
 
 async def cancel_on_disconnect(request: Request) -> None:
-    """Let `in_page_threads` cancel the work of a request when its client disconnects.
+    """Let `in_page_threads` cancel a request whose client disconnects.
 
     A dependency of routes that change nothing.
     """
@@ -99,7 +99,7 @@ async def cancel_on_disconnect(request: Request) -> None:
 def in_page_threads(
     route: Callable[Parameters, Result],
 ) -> Callable[Parameters, Awaitable[Result | Response]]:
-    """Serve a route in threads of its own, so that a slow warehouse does not block Airflow."""
+    """Serve a route in own threads: a slow warehouse must not block Airflow."""
 
     @wraps(route)
     async def served(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result | Response:
@@ -120,7 +120,7 @@ def in_page_threads(
 
 
 async def _until_disconnect(request: Request, connected: threading.Event) -> None:
-    """Clear the flag when the client disconnects, the only message left after the body."""
+    """Clear the flag on disconnect, the only message left after the body."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
     connected.clear()
