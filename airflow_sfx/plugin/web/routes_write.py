@@ -78,7 +78,7 @@ def publish(db: str, table: str, body: Publish, producer: Author) -> dict[str, A
 )
 @in_page_threads
 def rollback_run(body: UndoRun, producer: Author) -> list[UndoDocument]:
-    """Undo everything that a DAG run published and nothing changed since."""
+    """Undo what a DAG run published, except partitions changed since."""
     refs = [TableRef.parse(one.table) for one in body.expected]
     expected = [RunRollback(one.table, None, one.rolled_back, one.kept) for one in body.expected]
     try:

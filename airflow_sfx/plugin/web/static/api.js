@@ -10,7 +10,9 @@ export function startView() {
 
 export async function get(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
-  const response = await send(`api/${path}?${new URLSearchParams(given)}`, { signal: currentView.signal });
+  const response = await send(`api/${path}?${new URLSearchParams(given)}`, {
+    signal: currentView.signal,
+  });
   return bodyOf(response);
 }
 
@@ -30,8 +32,13 @@ async function send(path, options) {
 async function bodyOf(response) {
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
-  const refusal = { 401: "you are not logged in", 403: "your role does not permit this" }[response.status];
-  const detail = typeof body.detail === "string" ? body.detail : JSON.stringify(body.detail ?? response.statusText);
+  const refusal = { 401: "you are not logged in", 403: "your role does not permit this" }[
+    response.status
+  ];
+  const detail =
+    typeof body.detail === "string"
+      ? body.detail
+      : JSON.stringify(body.detail ?? response.statusText);
   const error = new Error(body.message ?? (refusal ? `${refusal} (${detail})` : detail));
   throw Object.assign(error, { kind: body.error });
 }

@@ -20,16 +20,26 @@ export async function attempt(action) {
 export function confirm({ question, verb, details, act, success, possible = true }) {
   const dialog = document.getElementById("dialog");
   const reason = h("input", {
-    name: "reason", maxlength: 2000, autocomplete: "off",
-    "aria-label": "Reason", placeholder: "Reason, recorded in the history",
+    name: "reason",
+    maxlength: 2000,
+    autocomplete: "off",
+    "aria-label": "Reason",
+    placeholder: "Reason, recorded in the history",
   });
-  const form = h("form", { method: "dialog" },
-    h("h2", { id: "question" }, question), details,
+  const form = h(
+    "form",
+    { method: "dialog" },
+    h("h2", { id: "question" }, question),
+    details,
     h("p", {}, "No data is deleted, and you can undo this in the same way."),
     possible ? reason : null,
-    h("p", { class: "actions" },
+    h(
+      "p",
+      { class: "actions" },
       h("button", { type: "button", onclick: () => dialog.close("no") }, "Cancel"),
-      possible ? h("button", { class: "primary", value: "go" }, verb) : null));
+      possible ? h("button", { class: "primary", value: "go" }, verb) : null,
+    ),
+  );
   dialog.replaceChildren(form);
   dialog.onclose = async () => {
     if (dialog.returnValue !== "go") return;

@@ -7,7 +7,9 @@ export function h(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined),
+  );
   return element;
 }
 
@@ -24,7 +26,8 @@ const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 export const text = (value) => (value === null || value === undefined ? "–" : String(value));
 
-export const number = (value) => (value === null || value === undefined ? "–" : NUMBERS.format(value));
+export const number = (value) =>
+  value === null || value === undefined ? "–" : NUMBERS.format(value);
 
 export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 
@@ -43,7 +46,11 @@ export function moment(text) {
 export function age(text) {
   if (!text) return "–";
   const seconds = Math.max(0, (Date.now() - new Date(text)) / 1000);
-  for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+  for (const [unit, length] of [
+    ["day", 86400],
+    ["hour", 3600],
+    ["minute", 60],
+  ]) {
     const count = Math.floor(seconds / length);
     if (count) return `${number(count)} ${unit}${count === 1 ? "" : "s"} ago`;
   }
@@ -51,14 +58,38 @@ export function age(text) {
 }
 
 // Clips a long text by CSS; its tooltip and its copy have all of it.
-const clipped = (cell) => (typeof cell === "string" && cell.length > LONG ? h("span", { class: "long", title: cell }, cell) : cell);
+const clipped = (cell) =>
+  typeof cell === "string" && cell.length > LONG
+    ? h("span", { class: "long", title: cell }, cell)
+    : cell;
 
 export function table(caption, headings, rows) {
-  const head = headings.map((text) => h("th", { scope: "col", class: text.startsWith("#") ? "figure" : null }, text.replace("#", "")));
-  const body = rows.map((cells) =>
-    h("tr", {}, cells.map((cell, index) => h("td", { class: headings[index].startsWith("#") ? "figure" : null, "data-heading": headings[index].replace("#", "") }, clipped(cell ?? "–")))),
+  const head = headings.map((text) =>
+    h("th", { scope: "col", class: text.startsWith("#") ? "figure" : null }, text.replace("#", "")),
   );
-  return h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
+  const body = rows.map((cells) =>
+    h(
+      "tr",
+      {},
+      cells.map((cell, index) =>
+        h(
+          "td",
+          {
+            class: headings[index].startsWith("#") ? "figure" : null,
+            "data-heading": headings[index].replace("#", ""),
+          },
+          clipped(cell ?? "–"),
+        ),
+      ),
+    ),
+  );
+  return h(
+    "table",
+    {},
+    h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, head)),
+    h("tbody", {}, body),
+  );
 }
 
 export const named = (name) => name.split(".").map(encodeURIComponent).join("/");
@@ -66,26 +97,49 @@ export const named = (name) => name.split(".").map(encodeURIComponent).join("/")
 export const operation = (name) =>
   h("span", { class: `operation ${name}` }, name === "retire" ? "expire" : name.replace("_", " "));
 
-export const link = (text, ...steps) => h("a", { href: address(...steps), class: text.length < SHORT ? "short" : null }, text);
+export const link = (text, ...steps) =>
+  h("a", { href: address(...steps), class: text.length < SHORT ? "short" : null }, text);
 
 export const address = (...steps) => `#/${steps.map(encodeURIComponent).join("/")}`;
 
 export function searching(label, text, to) {
-  const field = h("input", { type: "search", name: "search", value: text, "aria-label": label, placeholder: label });
-  return h("form", { role: "search", onsubmit: (event) => {
-    event.preventDefault();
-    location.hash = to(field.value.trim());
-  } }, field, h("button", {}, "Search"));
+  const field = h("input", {
+    type: "search",
+    name: "search",
+    value: text,
+    "aria-label": label,
+    placeholder: label,
+  });
+  return h(
+    "form",
+    {
+      role: "search",
+      onsubmit: (event) => {
+        event.preventDefault();
+        location.hash = to(field.value.trim());
+      },
+    },
+    field,
+    h("button", {}, "Search"),
+  );
 }
 
 // Links to the pages of a list: `total` may be null if unknown, and then `more` must be given.
 export function paging(total, offset, length, to, [before, after], more = offset + length < total) {
   if (!more && !offset) return null;
   const last = total === null ? offset + length : Math.min(total, offset + length);
-  return h("nav", { class: "paging", "aria-label": "Pagination" },
+  return h(
+    "nav",
+    { class: "paging", "aria-label": "Pagination" },
     offset > 0 ? h("a", { href: to(String(Math.max(0, offset - length))) }, before) : null,
-    h("span", {}, `${number(Math.min(offset + 1, last))}–${number(last)}${total === null ? "" : ` of ${number(total)}`}`),
-    more ? h("a", { href: to(String(offset + length)) }, after) : null);
+    h(
+      "span",
+      {},
+      `${number(Math.min(offset + 1, last))}–${number(last)}`,
+      total === null ? "" : ` of ${number(total)}`,
+    ),
+    more ? h("a", { href: to(String(offset + length)) }, after) : null,
+  );
 }
 
 // The path of Airflow, which may not be the root of its host.
@@ -94,19 +148,36 @@ const AIRFLOW = location.pathname.replace(/\/sfx\/.*$/, "");
 // A link to a page of Airflow. In a frame of Airflow, it navigates Airflow by its router, as the
 // frame must not replace the page around it.
 export function airflow(text, path) {
-  return h("a", { href: path, onclick: (event) => {
-    if (window.parent === window) return;
-    event.preventDefault();
-    window.parent.history.pushState({}, "", path);
-    window.parent.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
-  } }, text);
+  return h(
+    "a",
+    {
+      href: path,
+      onclick: (event) => {
+        if (window.parent === window) return;
+        event.preventDefault();
+        window.parent.history.pushState({}, "", path);
+        window.parent.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+      },
+    },
+    text,
+  );
 }
 
 export function who(producer) {
-  if (!producer.dag_id || !producer.run_id) return [producer.user, producer.host].filter(Boolean).join("@") || "–";
-  const run = `${AIRFLOW}/dags/${encodeURIComponent(producer.dag_id)}/runs/${encodeURIComponent(producer.run_id)}`;
+  if (!producer.dag_id || !producer.run_id)
+    return [producer.user, producer.host].filter(Boolean).join("@") || "–";
+  const [dagId, runId, taskId] = [producer.dag_id, producer.run_id, producer.task_id].map((one) =>
+    encodeURIComponent(one),
+  );
+  const run = `${AIRFLOW}/dags/${dagId}/runs/${runId}`;
   const mapped = producer.map_index >= 0 ? `/mapped/${producer.map_index}` : "";
-  const task = `${run}/tasks/${encodeURIComponent(producer.task_id)}${mapped}?try_number=${producer.try_number ?? 1}`;
+  const task = `${run}/tasks/${taskId}${mapped}?try_number=${producer.try_number ?? 1}`;
   if (!producer.task_id) return airflow(producer.dag_id, run);
-  return h("span", {}, airflow(producer.dag_id, run), " · ", airflow(`${producer.task_id} (log)`, task));
+  return h(
+    "span",
+    {},
+    airflow(producer.dag_id, run),
+    " · ",
+    airflow(`${producer.task_id} (log)`, task),
+  );
 }

@@ -32,18 +32,26 @@ async function show(error = "", success = "") {
   try {
     [view, ...steps] = location.hash.slice(2).split("/").map(decoded);
     const ofRun = query.has("run_id") && !(view in VIEWS);
-    content = ofRun ? await run(query.get("dag_id"), query.get("run_id"), query.get("task_id"), ...steps) : await (VIEWS[view] ?? tables)(...steps);
+    content = ofRun
+      ? await run(query.get("dag_id"), query.get("run_id"), query.get("task_id"), ...steps)
+      : await (VIEWS[view] ?? tables)(...steps);
     if (turn === latest) showError(error);
   } catch (failure) {
     if (turn !== latest) return;
-    content = [h("h1", {}, "This view cannot be shown"), h("button", { onclick: () => show() }, "Try again")];
+    content = [
+      h("h1", {}, "This view cannot be shown"),
+      h("button", { onclick: () => show() }, "Try again"),
+    ];
     showError(error || failure.message);
   }
   if (turn !== latest) return;
   document.getElementById("path").replaceChildren(...path(view, steps, query));
   main.replaceChildren(...content.filter(Boolean));
-  for (const one of main.querySelectorAll(".calendar.dated")) one.scrollLeft = one.scrollWidth; // to the newest days
-  document.title = [main.querySelector("h1")?.textContent, "Batch history"].filter(Boolean).join(" – ");
+  // to the newest days
+  for (const one of main.querySelectorAll(".calendar.dated")) one.scrollLeft = one.scrollWidth;
+  document.title = [main.querySelector("h1")?.textContent, "Batch history"]
+    .filter(Boolean)
+    .join(" – ");
   document.getElementById("status").textContent = success;
   busy(false);
 }
@@ -57,14 +65,20 @@ function decoded(step) {
 }
 
 function path(view, steps, query) {
-  const crumbs = query.has("run_id") ? [h("a", { href: "#" }, "This run")] : [link("Tables", "tables")];
+  const crumbs = query.has("run_id")
+    ? [h("a", { href: "#" }, "This run")]
+    : [link("Tables", "tables")];
   if (!query.has("run_id")) crumbs.push(" · ", link("Changes", "changes"));
   if (OF_A_TABLE.includes(view)) crumbs.push(" / ", link(steps[0], "table", steps[0]));
-  if (OF_A_TABLE.indexOf(view) > 0) crumbs.push(" / ", link(steps[1] || WHOLE, "partition", steps[0], steps[1] ?? ""));
+  if (OF_A_TABLE.indexOf(view) > 0)
+    crumbs.push(" / ", link(steps[1] || WHOLE, "partition", steps[0], steps[1] ?? ""));
   if (["batch", "diff"].includes(view)) {
     crumbs.push(" / ", h("a", { href: address(view, ...steps) }, steps.slice(2).join(" → ")));
   }
-  const here = crumbs.filter((one) => one instanceof HTMLElement && one.getAttribute("href") === (location.hash || "#/tables"));
+  const here = crumbs.filter(
+    (one) =>
+      one instanceof HTMLElement && one.getAttribute("href") === (location.hash || "#/tables"),
+  );
   for (const one of here) one.setAttribute("aria-current", "page");
   return crumbs;
 }
@@ -77,7 +91,10 @@ function followColourMode() {
   if (window.parent === window) {
     const alone = () => {
       const chosen = localStorage.getItem("theme");
-      root.classList.toggle("dark", ["dark", "light"].includes(chosen) ? chosen === "dark" : system.matches);
+      root.classList.toggle(
+        "dark",
+        ["dark", "light"].includes(chosen) ? chosen === "dark" : system.matches,
+      );
     };
     system.addEventListener("change", alone);
     alone();

@@ -1,4 +1,5 @@
-// The state of the page: whether it is busy, its error message, and requests to show the view again.
+// The state of the page: whether it is busy, its error message, and the request to show the view
+// again.
 
 export function busy(now) {
   document.getElementById("main").setAttribute("aria-busy", String(now));

@@ -3,7 +3,15 @@
 import { get } from "../api.js";
 import { h, named, number, svg, table as rows, text } from "../dom.js";
 
-const HEADINGS = ["column", "type", "nulls", "range", "mean", "distinct", "before above, after below"];
+const HEADINGS = [
+  "column",
+  "type",
+  "nulls",
+  "range",
+  "mean",
+  "distinct",
+  "before above, after below",
+];
 
 export async function diff(name, key, before, after) {
   const found = await get(`tables/${named(name)}/diff`, { partition: key, before, after });
@@ -21,16 +29,29 @@ export async function diff(name, key, before, after) {
   const frame = `Frame ${change(found.frame_before || "–", found.frame_after || "–")}`;
   return [
     h("h1", {}, `${name} ${key}`),
-    h("p", { class: "now" }, found.identical ? "The batches are identical." : `Rows ${change(found.rows_before, found.rows_after)}: ${counts}.`),
+    h(
+      "p",
+      { class: "now" },
+      found.identical
+        ? "The batches are identical."
+        : `Rows ${change(found.rows_before, found.rows_after)}: ${counts}.`,
+    ),
     found.frame_before === found.frame_after ? null : h("p", {}, frame),
     rows(`${before} → ${after}`, HEADINGS, columns),
-    examples.length ? rows("examples of rows that differ", ["difference", "before", "after"], examples) : null,
+    examples.length
+      ? rows("examples of rows that differ", ["difference", "before", "after"], examples)
+      : null,
   ];
 }
 
 const rounded = (value) => (typeof value === "number" ? Number(value.toPrecision(6)) : value);
 const change = (old, now) => (text(old) === text(now) ? text(now) : `${text(old)} → ${text(now)}`);
-const values = (row) => (row ? Object.entries(row).map(([name, value]) => `${name}=${text(value)}`).join(", ") : "–");
+const values = (row) =>
+  row
+    ? Object.entries(row)
+        .map(([name, value]) => `${name}=${text(value)}`)
+        .join(", ")
+    : "–";
 const type = (hive, meaning) => (meaning ? `${hive} (${meaning})` : hive);
 const range = (side) => (side ? `${text(side.minimum)}…${text(side.maximum)}` : "–");
 
@@ -38,16 +59,26 @@ const range = (side) => (side ? `${text(side.minimum)}…${text(side.maximum)}` 
 function distribution(one) {
   if (!one) return null;
   const labels = one.bins.map((bin, index) => `${bin}: ${one.before[index]} → ${one.after[index]}`);
-  const drawing = svg("svg", { viewBox: "0 0 120 41", class: "distribution", role: "img", "aria-label": labels.join(", ") });
+  const drawing = svg("svg", {
+    viewBox: "0 0 120 41",
+    class: "distribution",
+    role: "img",
+    "aria-label": labels.join(", "),
+  });
   const width = 120 / one.bins.length;
-  const shares = [one.before, one.after].map((counts) => counts.map((count) => count / (counts.reduce((sum, n) => sum + n, 0) || 1)));
+  const shares = [one.before, one.after].map((counts) =>
+    counts.map((count) => count / (counts.reduce((sum, n) => sum + n, 0) || 1)),
+  );
   const most = Math.max(...shares.flat()) || 1;
   one.bins.forEach((bin, index) => {
     shares.forEach((side, after) => {
       const height = side[index] ? Math.max(1, (19 * side[index]) / most) : 0;
       const bar = {
-        x: index * width + width * 0.1, y: after ? 21 : 20 - height,
-        width: width * 0.8, height, class: after ? "after" : "before",
+        x: index * width + width * 0.1,
+        y: after ? 21 : 20 - height,
+        width: width * 0.8,
+        height,
+        class: after ? "after" : "before",
       };
       drawing.append(svg("rect", bar, svg("title", {}, labels[index])));
     });

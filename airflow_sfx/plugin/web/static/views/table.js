@@ -2,7 +2,18 @@
 
 import { get } from "../api.js";
 import { calendar, compare, legend } from "../calendar.js";
-import { address, age, counted, h, named, number, paging, searching, size, table as rows } from "../dom.js";
+import {
+  address,
+  age,
+  counted,
+  h,
+  named,
+  number,
+  paging,
+  searching,
+  size,
+  table as rows,
+} from "../dom.js";
 
 const CELLS = 366;
 
@@ -27,20 +38,38 @@ export async function table(name, search = "", offset = "0") {
   const facts = Object.fromEntries(Object.keys(FACTS).map((term) => [term, h("dd", {}, "…")]));
   const details = h("details", {}, h("summary", {}, "Columns"));
   const cells = calendar(name, found.partitions);
-  const totals = h("dl", { class: "facts", "aria-busy": true },
-    Object.entries(facts).map(([term, value]) => h("div", {}, h("dt", {}, term), value)));
-  get(path).then((totalsOf) => {
-    for (const [term, write] of Object.entries(FACTS)) facts[term].replaceChildren(write(totalsOf));
-    details.append(columns(totalsOf));
-    compare(cells, totalsOf.usual_rows);
-  }, (error) => facts["last change"].replaceChildren(error.message)).finally(() => totals.setAttribute("aria-busy", "false"));
+  const totals = h(
+    "dl",
+    { class: "facts", "aria-busy": true },
+    Object.entries(facts).map(([term, value]) => h("div", {}, h("dt", {}, term), value)),
+  );
+  get(path)
+    .then(
+      (totalsOf) => {
+        for (const [term, write] of Object.entries(FACTS))
+          facts[term].replaceChildren(write(totalsOf));
+        details.append(columns(totalsOf));
+        compare(cells, totalsOf.usual_rows);
+      },
+      (error) => facts["last change"].replaceChildren(error.message),
+    )
+    .finally(() => totals.setAttribute("aria-busy", "false"));
   return [
     h("h1", {}, name),
     totals,
     searching("Search partitions", search, (text) => address("table", name, text)),
     legend(cells),
-    found.total ? cells : h("p", { class: "empty" }, search ? "No partition name contains this text." : "The table has no partitions yet."),
-    paging(found.total, Number(offset), CELLS, (at) => address("table", name, search, at), ["Newer", "Older"]),
+    found.total
+      ? cells
+      : h(
+          "p",
+          { class: "empty" },
+          search ? "No partition name contains this text." : "The table has no partitions yet.",
+        ),
+    paging(found.total, Number(offset), CELLS, (at) => address("table", name, search, at), [
+      "Newer",
+      "Older",
+    ]),
     details,
   ];
 }
