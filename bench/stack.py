@@ -22,8 +22,8 @@ from deltalake import DeltaTable, write_deltalake
 from pyarrow.fs import S3FileSystem
 
 import airflow_sfx as sfx
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.stack import Stack, down, up
 from bench.data import flights, mixed
 from bench.overwrites import OVERWRITES, overwritten

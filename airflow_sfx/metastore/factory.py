@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.io.uris import Uri
-from airflow_sfx.metastore import embedded, glue, hive_uri
+from airflow_sfx.metastore import embedded, glue
+from airflow_sfx.metastore.hive import uri as hive
 from airflow_sfx.metastore.opener import Opened, Opener, OptionCheck
 from airflow_sfx.storage.s3_access import S3Access
 
 OPENERS: Mapping[str, Opener] = {
     "embedded": embedded.OPENER,
-    "hive": hive_uri.OPENER,
+    "hive": hive.OPENER,
     "glue": glue.OPENER,
 }
 """The metastores, by the scheme of their URIs."""

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.stack import down, status, up
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse

@@ -17,8 +17,8 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.io.timeouts import TRY_SECONDS, UPLOAD_SECONDS, Timeouts, timeouts_of
 from airflow_sfx.metastore.glue import GlueMetastore
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.storage.factory import open_store
 from airflow_sfx.storage.s3_access import S3Access
 from airflow_sfx.warehouse.connect import connect

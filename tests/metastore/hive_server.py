@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hmsclient.genthrift.hive_metastore import ttypes
 
-from airflow_sfx.metastore.hive import HiveMetastore
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
+from airflow_sfx.metastore.hive.metastore import HiveMetastore
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.metastore.backend import PLACE, Backend

@@ -8,7 +8,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import TableInfo
-from airflow_sfx.metastore.hive_convert import info_of, next_version, pointer_of_table, table_of
+from airflow_sfx.metastore.hive.convert import info_of, next_version, pointer_of_table, table_of
 from airflow_sfx.metastore.table_properties import COLUMNS, SEQUENCE, VERSION
 
 INFO = TableInfo(TableRef("sales", "items"), "s3://b/items", (Column("n", "int"),), (), {})

@@ -16,10 +16,10 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore import hive_locks
 from airflow_sfx.metastore.base import TableInfo
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.metastore.hive import locks as hive_locks
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.warehouse.connect import connect
 from tests.metastore.hive_server import warehouse_on
 

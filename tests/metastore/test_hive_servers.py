@@ -26,12 +26,12 @@ import airflow_sfx as sfx
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore import hive_client, hive_locks
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
-from airflow_sfx.metastore.hive import HiveMetastore
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
-from airflow_sfx.metastore.hive_locks import HiveLocks
+from airflow_sfx.metastore.hive import client as hive_client, locks as hive_locks
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
+from airflow_sfx.metastore.hive.locks import HiveLocks
+from airflow_sfx.metastore.hive.metastore import HiveMetastore
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
 from airflow_sfx.warehouse.connect import connect
@@ -184,8 +184,8 @@ def test_a_metastore_that_is_not_there_is_named_at_once() -> None:
 def address_without_locks(tmp_path) -> Iterator[str]:
     """Start a metastore whose database has no lock tables, as Spark creates it."""
     own = settle(tmp_path, {})
-    hive_metastore._locks_made(own).parent.mkdir()
-    hive_metastore._locks_made(own).touch()
+    hive_metastore._locks_created(own).parent.mkdir()
+    hive_metastore._locks_created(own).touch()
     daemon = process.start("hive-metastore", hive_metastore.command(own), tmp_path, {})
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
@@ -202,9 +202,9 @@ def address_without_locks(tmp_path) -> Iterator[str]:
 _DIES_HOLDING = """
 import os, signal, sys
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
-from airflow_sfx.metastore.hive_locks import HiveLocks
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
+from airflow_sfx.metastore.hive.locks import HiveLocks
 from hmsclient.genthrift.hive_metastore import ttypes
 locks = HiveLocks(HiveClients(Address.parse(sys.argv[1], {})))
 with locks.held(TableRef("servers", "items"), None):

@@ -16,12 +16,12 @@ from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore import hive
 from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
 from airflow_sfx.metastore.embedded import EmbeddedMetastore
 from airflow_sfx.metastore.glue import GlueMetastore
-from airflow_sfx.metastore.hive import HiveMetastore
-from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive import metastore as hive
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.metastore import HiveMetastore
 from tests.metastore.backend import PLACE
 from tests.metastore.embedded_file import EMBEDDED
 from tests.metastore.glue_server import GLUE, drop_glue_databases, glue_client

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from airflow_sfx.metastore import hive
-from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.metastore.hive import metastore as hive
+from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.storage.base import ObjectInfo
 from airflow_sfx.storage.object_store import RemoteStore
 from airflow_sfx.warehouse.connect import connect

@@ -14,8 +14,8 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.ledger import Operation
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.metastore.table_properties import INPUT_FORMAT, OUTPUT_FORMAT, SERDE
 from airflow_sfx.storage.factory import open_store
 from airflow_sfx.warehouse.connect import connect

@@ -25,7 +25,7 @@ from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.io.forks import ForkAware, register
 from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.io.timeouts import TRY_SECONDS, timeouts
-from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive.address import Address
 
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ from thrift.Thrift import TApplicationException, TException
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, ServerFailed
+from airflow_sfx.metastore.hive.client import HiveClients, Interrupted, ServerFailed
 
 WAIT_SECONDS = 10.0
 """How long a writer waits for a lock; it then continues without, and reads the log again."""

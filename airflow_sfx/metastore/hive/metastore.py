@@ -16,7 +16,6 @@ from airflow_sfx.core.io.timeouts import timeouts
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.paths import EMPTY
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore import hive_convert as objects
 from airflow_sfx.metastore.base import (
     Metastore,
     Move,
@@ -24,9 +23,10 @@ from airflow_sfx.metastore.base import (
     TableInfo,
     UnsupportedPartition,
 )
-from airflow_sfx.metastore.hive_address import Address
-from airflow_sfx.metastore.hive_client import HiveClients, Interrupted, bounded
-from airflow_sfx.metastore.hive_locks import HiveLocks
+from airflow_sfx.metastore.hive import convert as objects
+from airflow_sfx.metastore.hive.address import Address
+from airflow_sfx.metastore.hive.client import HiveClients, Interrupted, bounded
+from airflow_sfx.metastore.hive.locks import HiveLocks
 from airflow_sfx.metastore.partition_names import hive_name, values_of
 from airflow_sfx.metastore.table_properties import ROOT, VERSION, follows
 from airflow_sfx.metastore.unsupported_partitions import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.io.uris import Uri, is_host
-from airflow_sfx.metastore.hive_address import Address
+from airflow_sfx.metastore.hive.address import Address
 from airflow_sfx.metastore.opener import (
     S3_OPTIONS,
     Opened,
@@ -28,7 +28,7 @@ def _check(uri: Uri, what: str) -> None:
 
 
 def _open(uri: Uri, access: S3Access | None, source: str) -> Opened:
-    from airflow_sfx.metastore.hive import HiveMetastore
+    from airflow_sfx.metastore.hive.metastore import HiveMetastore
 
     address = Address.parse(uri.authority, uri.options, source)
     store = open_store(location_of(uri), access_of(uri, access))

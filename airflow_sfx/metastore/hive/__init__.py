@@ -1,0 +1,1 @@
+"""The Hive Metastore: its client, locks, addresses and conversions."""
