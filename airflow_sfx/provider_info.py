@@ -1,7 +1,7 @@
-"""What Airflow's provider discovery reads: the connection type with its form, the classes, the configuration.
+"""The metadata that Airflow's provider discovery reads: connection type, classes, configuration.
 
-The plugin has an entry point of its own and is not listed here a second time: where Airflow loads
-providers eagerly, it stops loading other providers' plugins at the first name that it already has.
+The plugin has an entry point of its own and is not listed here as well: if Airflow loads providers
+eagerly, it stops loading other providers' plugins at the first name that it already has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The package's metadata, in the form of Airflow's ``provider_info`` schema.
+    """Return the package's metadata, in the form of Airflow's ``provider_info`` schema.
 
     Example:
         >>> get_provider_info()["task-decorators"][0]["name"]
@@ -90,8 +90,8 @@ def get_provider_info() -> dict[str, Any]:
                     "warehouse": {
                         "label": "Warehouse",
                         "description": (
-                            "The URI of the warehouse, such as embedded:///data/warehouse for one"
-                            " in a directory that all workers see. It is logged and stored: no"
+                            "The URI of the warehouse, such as embedded:///data/warehouse for a"
+                            " directory that all workers share. It is logged and stored: no"
                             " passwords."
                         ),
                         "schema": {"type": "string", "minLength": 1},
@@ -100,7 +100,7 @@ def get_provider_info() -> dict[str, Any]:
                         "label": "Hive Metastore connection",
                         "description": (
                             "The ID of a connection of the type hive_metastore, whose hosts and"
-                            " login are used; the warehouse is then"
+                            " login are used. The warehouse is then"
                             " hive://?location=s3://bucket/prefix."
                         ),
                         "schema": {"type": ["string", "null"]},
@@ -125,14 +125,26 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "hold_days": {
                         "description": (
-                            "For how many days PinBatchesOperator holds what it pins, where the"
-                            " task does not say."
+                            "For how many days PinBatchesOperator holds the batches that it pins,"
+                            " unless the task has hold_for."
                         ),
                         "version_added": "0.1.0",
                         "type": "integer",
                         "example": "30",
                         "default": "90",
-                    }
+                    },
+                    "backfill_conf": {
+                        "description": (
+                            "Whether the scheduler writes the number of a backfill into the"
+                            " configuration of its runs, as sfx_backfill, so that the history"
+                            " records it. Without it, a backfill is undone by its number only"
+                            " beside Airflow's database (airflow sfx rollback), not in a task."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
+                    },
                 },
             }
         },

@@ -1,24 +1,25 @@
-"""A table as an Airflow asset, and what its URI has to look like."""
+"""A table as an Airflow asset, and the form of its URI."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 
-from airflow.sdk import Asset
-
 from airflow_sfx.assets.event_payload import asset_uri
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.log.events import subscribe
+from airflow_sfx.hooks.airflow_internals import asset_of_final_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_sfx.warehouse.log.events import Committed, Loaded
+    from airflow.sdk import Asset
 
 
 def batch_asset(table: str, **more: Any) -> Asset:
-    """A table as an asset, for the schedule of a DAG that starts on its batches, or an outlet of a task that writes it.
+    """Return the asset of a table, for a DAG's schedule or a task's outlets.
+
+    A task that has it among its outlets and changes the table by a public call sends asset events
+    with the pin.
 
     Args:
         table: ``database.table``.
@@ -32,16 +33,11 @@ def batch_asset(table: str, **more: Any) -> Asset:
 
     Example:
         >>> from airflow.sdk import PartitionedAssetTimetable
-        >>> schedule = PartitionedAssetTimetable(assets=batch_asset("sales.sold_items", group="nightly"))
+        >>> sold_items = batch_asset("sales.sold_items", group="nightly")
+        >>> schedule = PartitionedAssetTimetable(assets=sold_items)
     """
     ref = TableRef.parse(table)
-    asset = Asset(name=str(ref), **more)
-    # An Asset that is made with a URI asks for its scheme's handler, and for that Airflow loads the
-    # handlers of all providers, boto3 among them: half a second in each DAG file. This URI is in
-    # its final form already.
-    object.__setattr__(asset, "uri", asset_uri(ref))
-    subscribe(_tell_outlet)
-    return asset
+    return asset_of_final_uri(str(ref), asset_uri(ref), **more)
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
@@ -54,26 +50,19 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
         The same URI.
 
     Raises:
-        InvalidName: It names no table.
+        InvalidName: It does not name a table.
     """
     TableRef(uri.netloc, uri.path.strip("/"))
     return uri
 
 
-def _tell_outlet(work: Committed | Loaded) -> None:
-    """A task that names this package's asset as its outlet, and calls the warehouse by itself, sends events with pins."""
-    from airflow_sfx.assets.events import tell_outlet
-
-    tell_outlet(work)
-
-
 def create_asset(*, database: str, table: str, extra: Mapping[str, Any] | None = None) -> Asset:
-    """An asset from the parts of its URI, for hook lineage.
+    """Return an asset from the parts of its URI, for hook lineage.
 
     Args:
         database: The table's database.
         table: Its name.
-        extra: What goes with the asset.
+        extra: The asset's extra, or None.
 
     Returns:
         The asset.

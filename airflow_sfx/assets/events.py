@@ -1,4 +1,4 @@
-"""The asset events of a task: what was published or rolled back, with its pin, one event a partition."""
+"""The asset events of a task: what it published or rolled back, with the pin, one per partition."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from airflow_sfx.warehouse.log.events import Committed, Loaded
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-QUIET = "sfx_cascade"
+CASCADE = "sfx_cascade"
 """The member of a run's configuration that, when false, keeps its events from being sent."""
-MOST_TOLD = 2_000
-"""Of how many partitions with different batch IDs events are sent: each has the IDs of all, so that they grow as the square."""
+MAX_PARTITIONS = 2_000
+"""The limit of partitions with different batch IDs whose events are sent.
+
+Each event has the IDs of all, so their size grows with the square.
+"""
 
 _log = logging.getLogger(__name__)
 _FALSE = ("false", "0", "no")
-_TOLD = ("publish", "rollback", "adopt")
+_ANNOUNCED = ("publish", "rollback", "adopt")
 
 
 def add_outlet(arguments: dict[str, Any], table: str) -> None:
     """Add the table that a task writes to the outlets among its arguments.
 
-    A task that is made of a mapped one when it runs has the outlets that its DAG file gave it, and
-    no others.
-
     Args:
         arguments: The operator's arguments.
         table: ``database.table``; a template is not known yet, and adds nothing.
     """
-    if not is_settled(table) or arguments.get("_airflow_from_mapped"):
+    if not is_settled(table):
         return
     outlets = arguments.get("outlets")
     given = (
@@ -58,40 +58,40 @@ def add_outlet(arguments: dict[str, Any], table: str) -> None:
 def emit(
     context: Context, pins: Iterable[BatchPin], operation: str, *, cascade: bool | str = True
 ) -> None:
-    """Say what became current, with one event a partition, when the task succeeds.
+    """Send one event per partition of what became current, when the task succeeds.
 
     A table that is not among the task's outlets, because its name is a template or its run was
-    undone, is added to them: Airflow sends its events where any DAG names the asset. Tables among
-    them that the task has not changed are taken out: an outlet of a task that succeeds is an event.
+    undone, becomes one: Airflow sends its events if any DAG names the asset. Outlets whose tables
+    the task did not change are removed, because an outlet of a task that succeeds is an event.
 
     Args:
         context: The task's context.
-        pins: What is current now; none of a task that has staged.
+        pins: The batches that are current now; none of a task that has staged.
         operation: ``publish`` or ``rollback``.
-        cascade: Whether consumers are to hear of it; the run's configuration may say
-            ``{"sfx_cascade": false}``, too.
+        cascade: Whether consumers get the events; the run's configuration can turn them off, too,
+            with ``{"sfx_cascade": false}``.
     """
-    said = _said(context)
+    announced = _announced(context)
     for pin in pins:
-        if not pin.entries or _says_no(cascade) or _is_quiet(context):
-            said.pop(asset_uri(pin.ref), None)
+        if not pin.entries or _is_false(cascade) or _is_quiet(context):
+            announced.pop(asset_uri(pin.ref), None)
         else:
-            _say(context, pin, operation)
+            _announce(context, pin, operation)
     task = context["task"]
     task.outlets = [
         one
         for one in task.outlets
-        if not _is_table(one) or (one.uri in said and not _is_vast(said[one.uri]))
+        if not _is_table(one) or (one.uri in announced and not _is_vast(announced[one.uri]))
     ]
 
 
-def tell_outlet(work: Committed | Loaded) -> None:
-    """Fill in the event of a task that has named the table among its outlets and changes it by a public call.
+def send_outlet_events(work: Committed | Loaded) -> None:
+    """Send the events of a task that names the table as an outlet and changes it by a public call.
 
     Args:
-        work: What the warehouse did.
+        work: A commit or a read of the warehouse.
     """
-    if not isinstance(work, Committed) or work.pin is None or work.operation not in _TOLD:
+    if not isinstance(work, Committed) or work.pin is None or work.operation not in _ANNOUNCED:
         return
     try:
         context = get_current_context()
@@ -103,26 +103,26 @@ def tell_outlet(work: Committed | Loaded) -> None:
     if _is_quiet(context):
         context["task"].outlets = [one for one in outlets if one is not outlet]
     else:
-        _say(context, work.pin, work.operation)
+        _announce(context, work.pin, work.operation)
 
 
-def _say(context: Context, pin: BatchPin, operation: str) -> None:
-    """One extra is for all events of an asset: of several changes by one task, it has all partitions."""
+def _announce(context: Context, pin: BatchPin, operation: str) -> None:
+    """Fill in the event of a table; after several changes by one task it has all their partitions."""
     outlet = _outlet_of(context, pin)
     if outlet is None:
         outlet = batch_asset(str(pin.ref))
         context["task"].outlets = [*context["task"].outlets, outlet]
-    before = _said(context).get(outlet.uri)
+    before = _announced(context).get(outlet.uri)
     if before is not None and before.location == pin.location:
         pin = BatchPin.of(pin.ref, pin.location, before.batches | pin.batches)
-    _said(context)[outlet.uri] = pin
+    _announced(context)[outlet.uri] = pin
     if _is_vast(pin):
         _log.warning(
-            "%s changed in %d partitions with different batch IDs, and events are sent of up to %d:"
-            " none is sent, and consumers find the changes with airflow_sfx.assets.missed_pins",
+            "%s changed in %d partitions with different batch IDs; the limit for asset events is"
+            " %d. None is sent: consumers find the changes with airflow_sfx.assets.missed_pins",
             pin.ref,
             len(pin.entries),
-            MOST_TOLD,
+            MAX_PARTITIONS,
         )
         context["task"].outlets = [one for one in context["task"].outlets if one is not outlet]
         return
@@ -133,13 +133,15 @@ def _say(context: Context, pin: BatchPin, operation: str) -> None:
         event.add_partitions(keys)
 
 
-def _said(context: Context) -> dict[str, BatchPin]:
-    """What the task has said so far, by the assets' URIs."""
-    return cast("dict[str, BatchPin]", cast("dict[str, Any]", context).setdefault("sfx_said", {}))
+def _announced(context: Context) -> dict[str, BatchPin]:
+    """Return the pins that the task has announced so far, by the assets' URIs."""
+    return cast(
+        "dict[str, BatchPin]", cast("dict[str, Any]", context).setdefault("sfx_announced", {})
+    )
 
 
 def _outlet_of(context: Context, pin: BatchPin) -> Asset | None:
-    """The table's asset among the task's outlets."""
+    """Return the table's asset among the task's outlets."""
     uri = asset_uri(pin.ref)
     return next(
         (one for one in context["task"].outlets if isinstance(one, Asset) and one.uri == uri), None
@@ -147,7 +149,7 @@ def _outlet_of(context: Context, pin: BatchPin) -> Asset | None:
 
 
 def _is_vast(pin: BatchPin) -> bool:
-    return len(pin.entries) > MOST_TOLD and len({batch_id for _, batch_id in pin.entries}) > 1
+    return len(pin.entries) > MAX_PARTITIONS and len({batch_id for _, batch_id in pin.entries}) > 1
 
 
 def _is_table(outlet: object) -> bool:
@@ -156,8 +158,8 @@ def _is_table(outlet: object) -> bool:
 
 def _is_quiet(context: Context) -> bool:
     conf = getattr(context.get("dag_run"), "conf", None) or {}
-    return _says_no(conf.get(QUIET, True))
+    return _is_false(conf.get(CASCADE, True))
 
 
-def _says_no(value: object) -> bool:
+def _is_false(value: object) -> bool:
     return str(value).strip().lower() in _FALSE

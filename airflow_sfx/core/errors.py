@@ -21,6 +21,8 @@ attributes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class SfxError(Exception):
     """The base of all errors of this package.
@@ -139,6 +141,26 @@ class ForeignChange(SfxError):
 
 class WarehouseUnavailable(SfxError):
     """The object store or the metastore cannot be read or written, or is misconfigured."""
+
+
+ERRORS: Mapping[str, type[SfxError]] = {
+    kind.__name__: kind
+    for kind in (
+        SfxError,
+        InvalidName,
+        TableNotFound,
+        PartitionNotFound,
+        BatchNotFound,
+        SchemaMismatch,
+        CheckFailed,
+        CommitConflict,
+        StaleAttempt,
+        InconsistentBatch,
+        ForeignChange,
+        WarehouseUnavailable,
+    )
+}
+"""The classes by name, for errors that cross a process as text."""
 
 
 def sentence(error: Exception) -> str:

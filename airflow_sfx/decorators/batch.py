@@ -1,4 +1,4 @@
-"""``@task.batch``: a function that returns a DataFrame becomes a task that stores it as a new batch."""
+"""``@task.batch``: a function that returns a DataFrame becomes a task that stores it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class BatchDecoratedOperator(DecoratedOperator, StoreBatchOperator):
-    """What ``@task.batch`` makes of a function: a `StoreBatchOperator`.
+    """A `StoreBatchOperator` made by ``@task.batch``.
 
     Args:
         python_callable: The function.
         op_args: Its positional arguments.
         op_kwargs: Its named arguments.
-        kwargs: As of `StoreBatchOperator`.
+        kwargs: Those of `StoreBatchOperator`.
     """
 
     template_fields: Sequence[str] = StoreBatchOperator.template_fields
@@ -42,14 +42,6 @@ class BatchDecoratedOperator(DecoratedOperator, StoreBatchOperator):
         }
         super().__init__(kwargs_to_upstream=call, **call, **kwargs)
 
-    def _hook_apply_defaults(self, *args: Any, **kwargs: Any) -> Any:
-        # Airflow reads the function's signature for each class above again, with the same result: a
-        # tenth of a parse.
-        if vars(self).get("_defaults_applied"):
-            return args, kwargs
-        vars(self)["_defaults_applied"] = True
-        return super()._hook_apply_defaults(*args, **kwargs)  # type: ignore[no-untyped-call]
-
 
 def batch_task(
     python_callable: Callable[..., Any] | None = None,
@@ -58,19 +50,19 @@ def batch_task(
     multiple_outputs: bool | None = None,
     **kwargs: Any,
 ) -> TaskDecorator:
-    """Make a function a task that stores the DataFrame it returns as a new batch: ``@task.batch(table=...)``.
+    """Make a function a task that stores the DataFrame it returns: ``@task.batch(table=...)``.
 
     Args:
         python_callable: The function.
         table: ``database.table`` (templated).
-        multiple_outputs: Must be left alone: the task has one output, its pin.
-        kwargs: As of `StoreBatchOperator` and of every operator.
+        multiple_outputs: Not supported: the task has one output, its pin.
+        kwargs: Those of `StoreBatchOperator` and of every operator.
 
     Returns:
         The decorator.
 
     Raises:
-        TypeError: No table is named, or ``multiple_outputs`` is asked for.
+        TypeError: ``table`` is missing, or ``multiple_outputs`` is set.
 
     Example:
         >>> from airflow.sdk import task

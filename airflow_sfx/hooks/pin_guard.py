@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.airflow_internals import mapped_group_argument
 from airflow_sfx.hooks.nested_pins import pins_in
 from airflow_sfx.hooks.templates import is_mapped, is_settled
 
@@ -120,10 +121,9 @@ def _outputs(written: Any, value: Any, context: Context) -> Iterator[tuple[Any, 
     """Each output of another task in a field as written, with what has become of it."""
     if getattr(written, "key", None) == "return_value":
         yield written, value
-    elif hasattr(
-        written, "_input"
-    ):  # an argument of a mapped task group, which says nowhere else what it stands for
-        yield from _outputs(_of_instance(written._input, context).get(written._key), value, context)
+    elif argument := mapped_group_argument(written):
+        expanded, name = argument
+        yield from _outputs(_of_instance(expanded, context).get(name), value, context)
     elif isinstance(written, Mapping) and isinstance(value, Mapping):
         for name in written.keys() & value.keys():
             yield from _outputs(written[name], value[name], context)

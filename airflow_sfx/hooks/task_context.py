@@ -1,7 +1,7 @@
-"""Who writes: the one place that finds out, for the public calls, opened warehouses, hooks and operators alike.
+"""The producer that the history records, found in one place for calls, hooks and operators alike.
 
-In a task it is what Airflow's context says. In a process that a task has started it is what the
-variables ``AIRFLOW_CTX_*`` say, and elsewhere the user. Airflow is asked only where it is loaded.
+In a task, Airflow's context names it; in a process that a task started, the variables
+``AIRFLOW_CTX_*`` do; elsewhere it is the user. Airflow is asked only if it is already loaded.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.hooks.airflow_internals import RUN_BACKFILL
 
-BACKFILL = "sfx_backfill_id"
+BACKFILL_NAME = "sfx_backfill_id"
 """The member of a run's configuration by which a backfill names itself."""
-TOLD_BACKFILL = "sfx_backfill"
-"""The member in which the scheduler tells the run which backfill it is of: Airflow itself does not tell tasks."""
 
 
 def producer_of(context: Mapping[str, Any]) -> Producer:
-    """The producer of what a task writes.
+    """Return the producer of what a task writes.
 
     Args:
         context: The task's context, as Airflow passes it to ``execute``.
 
     Returns:
-        The task instance, the run, the person who triggered it (else the process's user), host and
-        versions.
+        The task instance, its run, the user who triggered it (or else the process's user), the host
+        and the versions.
     """
     from airflow_sfx.warehouse.current_producer import current_producer
 
@@ -37,8 +36,8 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
     index = getattr(ti, "map_index", None)
     here = current_producer({})
     run_type, conf = _text(getattr(run, "run_type", None)), getattr(run, "conf", None) or {}
-    told = conf.get(TOLD_BACKFILL) if run_type == "backfill" else None
-    backfill = told if isinstance(told, Mapping) else {}
+    written = conf.get(RUN_BACKFILL) if run_type == "backfill" else None
+    backfill = written if isinstance(written, Mapping) else {}
     return replace(
         here,
         dag_id=ti.dag_id,
@@ -50,7 +49,7 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
         logical_date=_in_utc(getattr(run, "logical_date", None)),
         partition_key=getattr(run, "partition_key", None),
         run_type=run_type,
-        backfill_id=_text(conf.get(BACKFILL) or backfill.get("id")),
+        backfill_id=_text(conf.get(BACKFILL_NAME) or backfill.get("id")),
         reprocess=_text(backfill.get("reprocess")),
         dag_version=_text(getattr(ti, "dag_version_id", None)),
         user=getattr(run, "triggering_user_name", None) or here.user,
@@ -58,11 +57,7 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
 
 
 def current_producer_or_none() -> Producer | None:
-    """The producer of the task that runs in this process.
-
-    Returns:
-        The producer; None outside of a task.
-    """
+    """Return the producer of the task that runs in this process, or None outside of a task."""
     if "airflow.sdk" not in sys.modules:
         return None
     from airflow.sdk import get_current_context
@@ -75,10 +70,10 @@ def current_producer_or_none() -> Producer | None:
 
 
 def current_producer() -> Producer:
-    """The producer of the task that runs in this process, else of the task that has started it, else of the user.
+    """Return the producer of the running task, of the task that started this process, or the user.
 
     Returns:
-        The producer.
+        The first of these that there is.
     """
     from airflow_sfx.warehouse.current_producer import current_producer as of_the_process
 
@@ -90,5 +85,5 @@ def _in_utc(moment: datetime | None) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    """An identifier or an enumeration's value as text."""
+    """Return an identifier, or the value of an enumeration, as text."""
     return None if value is None else str(getattr(value, "value", value))

@@ -1,4 +1,4 @@
-"""The link from a task to the history of the batch that it wrote, pinned or checked."""
+"""The link from a task to the history of the batch that it wrote, pinned or verified."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 class BatchHistoryLink(BaseOperatorLink):
-    """Leads to the partition on the page of batch histories; to the table, where the task has several, or none that it knows.
+    """Link to the page of batch histories: to the task's partition, or to its table.
 
-    Of several pins it is the first that was published, and the last that was verified.
+    It leads to the table if the task has several partitions, or none yet. Of several pins it uses
+    the first published, or the last verified one.
     """
 
     name = "Batch history"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The address.
+        """Return the address of the history.
 
         Args:
-            operator: The task.
-            ti_key: The task instance, which is not looked at: the operator has run and knows its
-                batch.
+            operator: The task, after it has run.
+            ti_key: The task instance; not used.
 
         Returns:
-            The address; empty where the task names no table.
+            The address; empty if the task has no table.
         """
         from airflow.sdk.configuration import conf
 
@@ -40,5 +40,5 @@ class BatchHistoryLink(BaseOperatorLink):
             return ""
         names = [] if pin is None else [name for name, _ in pin.entries]
         steps = ("partition", table, names[0]) if len(names) == 1 else ("table", table)
-        place = "/".join(quote(step, safe="") for step in steps)
-        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/sfx/#/{place}"
+        path = "/".join(quote(step, safe="") for step in steps)
+        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/sfx/#/{path}"

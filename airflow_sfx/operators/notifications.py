@@ -1,15 +1,14 @@
-"""Notifications of what a task did to its table.
+"""Notifications: Airflow's notifiers are called for what a task did to its table.
 
-Airflow's notifiers are told of a publish, a rollback, a check that said no, and a change that
-something else had made.
+The events are a publish, a rollback, a failed check, and a change that another engine had made.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_sfx.core.errors import CheckFailed, InvalidName
 
@@ -21,90 +20,82 @@ if TYPE_CHECKING:
 EVENTS = ("publish", "rollback", "failed_check", "foreign_change")
 
 Notify = Mapping[str, Sequence[Callable[["Context"], object]]]
-"""For each event, whom to tell: Airflow's notifiers, or functions of the task's context; its ``batch`` says what happened."""
-
-_Result = TypeVar("_Result")
+"""Notifiers by event: Airflow's, or functions of the task's context, whose ``batch`` describes the event."""
 
 
 def checked(notify: Notify | None, task_id: str) -> Notify:
-    """What an operator is given, looked at when the DAG file is parsed.
+    """Check an operator's ``notify`` when the DAG file is parsed.
 
     Args:
-        notify: For each event, whom to tell; None for nobody.
+        notify: Lists of notifiers by event, or None.
         task_id: The task, for messages.
 
     Returns:
-        The same; empty for None.
+        The same lists; empty for None.
 
     Raises:
-        InvalidName: An event is unknown, or something cannot be told.
+        InvalidName: An event is unknown, or its value is not a list of notifiers.
     """
     found = dict(notify or {})
-    for event, told in found.items():
+    for event, notifiers in found.items():
         if event not in EVENTS:
             raise InvalidName(
                 f"the task {task_id} has notify={{{event!r}: …}}: the events are"
                 f" {', '.join(EVENTS)}"
             )
         if (
-            isinstance(told, str)
-            or not isinstance(told, Sequence)
-            or not all(callable(one) for one in told)
+            isinstance(notifiers, str)
+            or not isinstance(notifiers, Sequence)
+            or not all(callable(one) for one in notifiers)
         ):
             raise InvalidName(
-                f"the task {task_id} has notify={{{event!r}: {told!r}}}: give a list of notifiers"
+                f"the task {task_id} has notify={{{event!r}: {notifiers!r}}}: pass a list of"
+                " notifiers"
             )
     return found
 
 
-def notifies(execute: Callable[[Any, Context], _Result]) -> Callable[[Any, Context], _Result]:
-    """Make an operator's ``execute`` tell those in its ``notify`` what it did, when it ends, well or not.
+@contextmanager
+def notifying(task: Any, context: Context) -> Iterator[None]:
+    """Call an operator's notifiers for the events of a block when it ends, also if it raises.
 
     Args:
-        execute: The method.
-
-    Returns:
-        The method that tells.
+        task: The operator, with ``notify``.
+        context: The task's context.
     """
+    if not task.notify:
+        yield
+        return
+    from airflow_sfx.warehouse.log.events import Committed, subscribe, unsubscribe
 
-    @wraps(execute)
-    def told(self: Any, context: Context) -> _Result:
-        if not self.notify:
-            return execute(self, context)
-        from airflow_sfx.warehouse.log.events import Committed, subscribe, unsubscribe
+    batches: list[dict[str, Any]] = []
 
-        seen: list[dict[str, Any]] = []
+    def collect(work: Committed | Loaded) -> None:
+        if isinstance(work, Committed):
+            batches.append(_of_commit(work))
 
-        def listen(work: Committed | Loaded) -> None:
-            if isinstance(work, Committed):
-                seen.append(_committed(work))
-
-        subscribe(listen)
-        try:
-            return execute(self, context)
-        except CheckFailed as error:
-            seen.append(_refused(error))
-            raise
-        finally:
-            unsubscribe(listen)
-            for batch in seen:
-                _tell(self, context, batch)
-
-    return told
+    subscribe(collect)
+    try:
+        yield
+    except CheckFailed as error:
+        batches.append(_of_failed_check(error))
+        raise
+    finally:
+        unsubscribe(collect)
+        for batch in batches:
+            _notify(task, context, batch)
 
 
-def _tell(task: Any, context: Context, batch: dict[str, Any]) -> None:
+def _notify(task: Any, context: Context, batch: dict[str, Any]) -> None:
     for one in task.notify.get(batch["event"], ()):
-        notifier = copy.copy(
-            one
-        )  # it renders its templates in place, and there may be another event
+        notifier = copy.copy(one)  # renders its templates in place, and may be called again
         try:
             notifier(cast("Context", {**context, "batch": batch}))
-        except Exception:  # what was done is done: the task does not fail for it
+        except Exception:  # the change is committed: the task does not fail because of it
             task.log.exception("A notifier of %s failed", batch["event"])
 
 
-def _committed(work: Committed) -> dict[str, Any]:
+def _of_commit(work: Committed) -> dict[str, Any]:
     batches = dict(work.pin.batches) if work.pin else {}
     return {
         "event": work.operation,
@@ -117,7 +108,7 @@ def _committed(work: Committed) -> dict[str, Any]:
     }
 
 
-def _refused(error: CheckFailed) -> dict[str, Any]:
+def _of_failed_check(error: CheckFailed) -> dict[str, Any]:
     batches = {error.partition: error.batch_id} if error.partition is not None else {}
     return {
         "event": "failed_check",

@@ -1,63 +1,60 @@
-"""The operator that pins: what comes after it in its run reads exactly these batches, however often it is cleared."""
+"""Pin batches: the later tasks of a run read exactly these, however often they are cleared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow.sdk import BaseOperator
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.task_context import producer_of
 from airflow_sfx.hooks.templates import checks_names, is_settled
 from airflow_sfx.operators._base import TableOperator
-from airflow_sfx.operators.links import BatchHistoryLink
-from airflow_sfx.serde.pin import register
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-register()
+    from airflow_sfx.core.pin import BatchPin
 
 At: TypeAlias = Literal["current", "start", "as_of_logical_date"]
-"""What is pinned: what is current when the task runs first, was when its run began, or was at its logical date."""
+"""What is pinned: what is current when the task first runs, was current when its run began, or was
+current at its logical date."""
 
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "none", "")
 
 
 class PinBatchesOperator(TableOperator, BaseOperator):
-    """Pins batches for the rest of the run, durably: a cleared task, or one whose XCom is gone, pins the same ones again.
+    """Pins and holds batches for the rest of the run; a cleared task pins the same ones again.
 
-    The pin is recorded beside the table with the run and the task. The XCom is the pin; of several
-    tables it is a dictionary of pins, and each is an XCom of its own under its name:
-    ``pins.output["flights"]``.
+    The hold is recorded beside the table with the run and the task, so that it also outlives the
+    XCom. The XCom is the pin; of several tables it is a dictionary of pins, and each is also an
+    XCom of its own under its name: ``pins.output["flights"]``.
 
     Args:
-        table: ``database.table`` (templated); absent with ``tables``.
+        table: ``database.table`` (templated); not with ``tables``.
         tables: Several tables by name, for a pin set (templated).
-        partitions: Which partitions, of each table (templated); None for all.
+        partitions: The partitions to pin, of each table (templated), or None for all.
         at: ``current``, ``start`` (as it was when the run began) or ``as_of_logical_date``.
-        repin: Whether to pin anew where this task of this run has pinned before (templated, so that
-            a parameter of the run can say it).
-        hold_for: For how long from now retention leaves the batches alone; None for ever. Where it
-            is absent, the option ``hold_days`` of the section ``[sfx]`` in Airflow's configuration
-            says it: 90 days.
-        reason: Why, for whoever looks at the holds (templated).
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every operator.
+        repin: Whether to pin anew if this task of this run has pinned before (templated, so that a
+            parameter of the run can decide).
+        hold_for: How long from now retention respects the batches, or None for ever. The default is
+            the option ``hold_days`` of the section ``[sfx]`` in Airflow's configuration: 90 days.
+        reason: The reason, shown with the holds (templated).
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every operator.
 
     Example:
         >>> pins = PinBatchesOperator(
-        ...     task_id="pins", tables={"flights": "nyc.flights", "weather": "nyc.weather"}, partitions=["{{ ds_nodash }}"]
+        ...     task_id="pins",
+        ...     tables={"flights": "nyc.flights", "weather": "nyc.weather"},
+        ...     partitions=["{{ ds_nodash }}"],
         ... )
         >>> pins.output["flights"].key
         'flights'
     """
 
-    operator_extra_links = (BatchHistoryLink(),)
     names = (*TableOperator.names, "tables")
     template_fields: Sequence[str] = (*names, "repin")
 
@@ -75,16 +72,17 @@ class PinBatchesOperator(TableOperator, BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            table=table, partitions=partitions, reason=reason, sfx_conn_id=sfx_conn_id, **kwargs
+        )
         if (table is None) == (tables is None):
             raise InvalidName(
-                f"the task {self.task_id} must say table= or, for a pin set, tables=, and not both"
+                f"the task {self.task_id} must have table= or, for a pin set, tables=, but not both"
             )
         if at not in At.__args__:  # type: ignore[attr-defined]
             raise InvalidName(
                 f"the task {self.task_id} has at={at!r}: it is current, start or as_of_logical_date"
             )
-        self.set_destination(table, partitions, reason, sfx_conn_id)
         self.tables = dict(tables) if tables is not None else None
         for one in filter(is_settled, (self.tables or {}).values()):
             TableRef.parse(one)
@@ -93,18 +91,18 @@ class PinBatchesOperator(TableOperator, BaseOperator):
         self.repin = repin
         self.hold_for = hold_for
 
-    def execute(self, context: Context) -> BatchPin | dict[str, BatchPin]:
-        """Pin.
+    def run(self, context: Context) -> BatchPin | dict[str, BatchPin]:
+        """Pin the batches, or return what this task pinned before.
 
         Args:
             context: The task's context.
 
         Returns:
-            The pin; of several tables, pins by the tables' names in ``tables``.
+            The pin; of several tables, pins by the names in ``tables``.
 
         Raises:
-            InvalidName: A table or a value is refused, or the run has no such moment.
-            PartitionNotFound: A partition has no batch, or had none then.
+            InvalidName: A table or a value breaks a rule, or the run has no such moment.
+            PartitionNotFound: A partition has no batch, or had none at that time.
         """
         partitions = self.named_partitions()
         if self.tables is None:
@@ -116,26 +114,26 @@ class PinBatchesOperator(TableOperator, BaseOperator):
         return pins
 
     def _pin(self, ref: TableRef, partitions: Sequence[Any] | None, context: Context) -> BatchPin:
-        producer = producer_of(cast("Mapping[str, Any]", context))
-        held = self.warehouse().pin_and_hold(
+        producer = self.producer(context)
+        hold = self.warehouse().pin_and_hold(
             ref.database,
             ref.table,
             partitions,
             name=f"{producer.dag_id}/{producer.run_id}/{producer.task_id}/{producer.map_index}",
-            as_of=_moment(self.at, cast("Mapping[str, Any]", context), self.task_id),
+            as_of=_moment(self.at, context, self.task_id),
             until=self._until(),
-            renew=_truth(self.repin, self.task_id),
+            renew=_is_true(self.repin, self.task_id),
             reason=self.reason,
             producer=producer,
         )
-        again = held.producer.attempt != producer.attempt
+        again = hold.producer.attempt != producer.attempt
         self.log.info(
             "%s %s, until %s",
             "Pinned before by this task:" if again else "Pinned",
-            held.pin,
-            held.until,
+            hold.pin,
+            hold.until,
         )
-        return held.pin
+        return hold.pin
 
     def _until(self) -> datetime | None:
         if self.hold_for is None:
@@ -147,11 +145,11 @@ class PinBatchesOperator(TableOperator, BaseOperator):
         return datetime.now(UTC) + timedelta(days=conf.getint("sfx", "hold_days", fallback=90))
 
 
-def _moment(at: At, context: Mapping[str, Any], task_id: str) -> datetime | None:
-    """The time whose current batches are pinned; None for now."""
+def _moment(at: At, context: Context, task_id: str) -> datetime | None:
+    """Return the time whose current batches are pinned, or None for now."""
     if at == "current":
         return None
-    run = context["dag_run"]
+    run: Any = context["dag_run"]
     found: datetime | None = run.start_date if at == "start" else run.logical_date
     if found is None:
         raise InvalidName(
@@ -161,8 +159,8 @@ def _moment(at: At, context: Mapping[str, Any], task_id: str) -> datetime | None
     return found
 
 
-def _truth(value: bool | str, task_id: str) -> bool:
-    """A flag, which may be the text that a template has become."""
+def _is_true(value: bool | str, task_id: str) -> bool:
+    """Return a flag, which may be a rendered template."""
     text = str(value).strip().lower()
     if text not in _TRUE + _FALSE:
         raise InvalidName(f"the task {task_id} has repin={value!r}: it is true or false")

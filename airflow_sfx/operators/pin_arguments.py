@@ -171,7 +171,7 @@ def required_pins(value: object, task_id: str) -> list[BatchPin]:
     return found
 
 
-def passed_on(value: Any) -> Any:
+def plain_pins(value: Any) -> Any:
     """Pins as the XCom of a task that passes them on: a mapped task's output comes as a sequence that cannot be written."""
     return list(value) if is_lazy(value) else value
 

@@ -1,57 +1,56 @@
-"""Publish a staged batch."""
+"""Publish staged batches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_sfx._default import warehouse_of
-from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.pin_guard import refuse_foreign_pin, table_of_output
-from airflow_sfx.hooks.task_context import producer_of
-from airflow_sfx.hooks.templates import CheckedTemplates, checks_names
-from airflow_sfx.operators.links import BatchHistoryLink
-from airflow_sfx.operators.notifications import Notify, checked, notifies
+from airflow_sfx.hooks.pin_guard import table_of_output
+from airflow_sfx.hooks.templates import checks_names
+from airflow_sfx.operators._base import ChangeOperator
 from airflow_sfx.operators.pin_arguments import required_pins
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.operators.notifications import Notify
 
-class PublishBatchOperator(CheckedTemplates, BaseOperator):
-    """Makes staged batches current; those of one table, such as a mapped task's, all at one moment.
+
+class PublishBatchOperator(ChangeOperator, BaseOperator):
+    """Makes staged batches current; those of one table, as of a mapped task, all at once.
 
     Args:
-        pin: The pin of a task that staged them, or several (templated): ``write.output`` or
-            ``write()``.
-        reason: Why, for the history (templated).
-        force: Publish even where a batch that was written later is current.
+        pin: The pin of the task that staged the batches, or several (templated): ``write.output``
+            or ``write()``.
+        reason: The reason for the history (templated).
+        force: Publish even if a batch that was written later is current.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
-        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a
-            ``foreign_change``: for each event a list of Airflow's notifiers, in whose templates
-            ``batch`` says what happened.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every operator.
+        notify: Lists of Airflow's notifiers for ``publish``, ``rollback``, ``failed_check`` and
+            ``foreign_change``; in their templates, ``batch`` describes the event.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every operator.
 
     Example:
         >>> from airflow.sdk import DAG
         >>> from airflow_sfx.operators import StoreBatchOperator
         >>> with DAG("approved"):
-        ...     staged = StoreBatchOperator(task_id="stage", python_callable=list, table="sales.sold_items", publish=False)
-        ...     publish = PublishBatchOperator(task_id="publish", pin=staged.output, reason="approved")
+        ...     staged = StoreBatchOperator(
+        ...         task_id="stage", python_callable=list, table="sales.sold_items", publish=False
+        ...     )
+        ...     publish = PublishBatchOperator(
+        ...         task_id="publish", pin=staged.output, reason="approved"
+        ...     )
         >>> publish.outlets[0].uri
         'sfx://sales/sold_items'
     """
 
-    operator_extra_links = (BatchHistoryLink(),)
-    names = ("reason",)
-    template_fields: Sequence[str] = ("pin", "reason", "cascade")
-    linked: BatchPin | None = None
+    pin_fields = ("pin",)
+    template_fields: Sequence[str] = (*pin_fields, *ChangeOperator.names, "cascade")
 
     @checks_names
     def __init__(
@@ -65,53 +64,49 @@ class PublishBatchOperator(CheckedTemplates, BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        add_outlet(kwargs, table_of_output(pin) or "{{ }}")
-        super().__init__(**kwargs)
-        self.cascade = cascade
+        super().__init__(
+            outlet=table_of_output(pin),
+            reason=reason,
+            cascade=cascade,
+            notify=notify,
+            sfx_conn_id=sfx_conn_id,
+            **kwargs,
+        )
         self.pin = pin
-        self.notify = checked(notify, self.task_id)
-        self.reason = reason
         self.force = force
-        self.sfx_conn_id = sfx_conn_id
 
-    @notifies
-    def execute(self, context: Context) -> BatchPin | list[BatchPin]:
-        """Publish.
+    def run(self, context: Context) -> BatchPin | list[BatchPin]:
+        """Publish the pinned batches.
 
         Args:
             context: The task's context.
 
         Returns:
-            The pin; of several, a list with one for each table.
+            The pin; of several, a list with one per table.
 
         Raises:
-            InvalidName: There is no pin, two of one partition, or one of another table than that of
-                the task that it comes from.
+            InvalidName: There is no pin, or there are two of one partition.
             CommitConflict: A batch that was written later is current.
         """
-        refuse_foreign_pin(self, context, "pin")
-        warehouse, producer = (
-            warehouse_of(self.sfx_conn_id),
-            producer_of(cast("Mapping[str, Any]", context)),
-        )
-        done = [
+        warehouse, producer = self.warehouse(), self.producer(context)
+        published = [
             warehouse.publish(pin, reason=self.reason, force=self.force, producer=producer)
             for pin in _by_table(required_pins(self.pin, self.task_id))
         ]
-        self.linked = done[0]
-        emit(context, done, "publish", cascade=self.cascade)
-        return done[0] if isinstance(self.pin, BatchPin) else done
+        self.linked = published[0]
+        self.emit(context, published, "publish")
+        return published[0] if isinstance(self.pin, BatchPin) else published
 
 
 def _by_table(pins: Sequence[BatchPin]) -> list[BatchPin]:
-    """One pin for each table, with all of its partitions."""
+    """Merge pins into one per table."""
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for pin in pins:
         batches = found.setdefault((pin.database, pin.table, pin.location), {})
         for name, batch_id in pin.entries:
             if batches.setdefault(name, batch_id) != batch_id:
                 raise InvalidName(
-                    f"two batches of {pin.ref} {name} are to be published at once, {batches[name]}"
+                    f"two batches of {pin.ref} {name} cannot be published at once, {batches[name]}"
                     f" and {batch_id}: leave one out"
                 )
     return [BatchPin.of(TableRef(*key[:2]), key[2], batches) for key, batches in found.items()]

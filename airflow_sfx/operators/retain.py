@@ -1,45 +1,46 @@
-"""The operator that gives up old batches, for a DAG of its own, once a day or a week."""
+"""Expire old batches and vacuum their files, in a DAG of its own, once a day or a week."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_sfx._default import warehouse_of
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.table import TableRef
-from airflow_sfx.hooks.task_context import producer_of
-from airflow_sfx.hooks.templates import CheckedTemplates, checks_names
+from airflow_sfx.hooks.templates import checks_names
+from airflow_sfx.operators._base import TableOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RetainBatchesOperator(CheckedTemplates, BaseOperator):
-    """Retires old batches of a table, and deletes the files of those that were retired long enough ago.
+class RetainBatchesOperator(TableOperator, BaseOperator):
+    """Expires a table's old batches, and deletes the files of those expired long enough ago.
 
-    What is current, staged, adopted, or held by a hold stays, as does what a DAG run pinned
-    with `PinBatchesOperator`. The log has the plan; the XCom the counts.
+    Current, staged, adopted and held batches stay, and so do batches that a DAG run pinned with
+    `PinBatchesOperator`. The log has the plan, the XCom has the counts.
 
     Args:
         table: ``database.table`` (templated); several with ``.partial(…).expand(table=[…])``.
-        keep_last: How many batches of each partition stay, the current one among them.
-        older_than: For how long a batch must have been out of use.
-        grace: For how long the files of a retired batch stay: longer than any task runs that reads
-            a pin.
-        dry_run: Only tell what would be done: the way to begin.
-        reason: Why, for the history (templated).
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every operator.
+        keep_last: How many batches of each partition stay, including the current one.
+        older_than: How long a batch must have been out of use before it expires.
+        grace: How long the files of an expired batch stay. It must exceed the duration of any task
+            that reads a pin.
+        dry_run: Only report what would be done. Start with this.
+        reason: The reason for the history (templated).
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every operator.
 
     Example:
         >>> plan = RetainBatchesOperator(
-        ...     task_id="plan", table="sales.sold_items", keep_last=30, older_than=timedelta(days=90)
+        ...     task_id="plan",
+        ...     table="sales.sold_items",
+        ...     keep_last=30,
+        ...     older_than=timedelta(days=90),
         ... )
-        >>> plan.only_tell
+        >>> plan.only_report
         True
     """
 
@@ -59,48 +60,47 @@ class RetainBatchesOperator(CheckedTemplates, BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            table=table, partitions=None, reason=reason, sfx_conn_id=sfx_conn_id, **kwargs
+        )
         if keep_last < 1:
             raise InvalidName(
-                f"keep_last={keep_last} of the task {self.task_id}: the current batch always stays,"
-                " so 1 at least"
+                f"the task {self.task_id} has keep_last={keep_last}: the current batch always"
+                " stays, so it is at least 1"
             )
-        self.table = table
         self.keep_last = keep_last
         self.older_than = older_than
         self.grace = grace
-        self.only_tell = dry_run  # BaseOperator has a method of the name dry_run
-        self.reason = reason
-        self.sfx_conn_id = sfx_conn_id
+        self.only_report = dry_run  # BaseOperator has a method named dry_run
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Retire and delete.
+    def run(self, context: Context) -> dict[str, Any]:
+        """Expire batches and delete the files of those expired earlier.
 
         Args:
             context: The task's context.
 
         Returns:
-            How many batches are retired, their bytes, and how many were deleted, wait, or stay for
-            a hold.
+            How many batches expired, their bytes, and how many were deleted, wait for their grace
+            time, or stay because they are held.
 
         Raises:
-            TableNotFound: There is no such table.
+            TableNotFound: The table does not exist.
         """
-        ref = TableRef.parse(self.table)
-        report = warehouse_of(self.sfx_conn_id).retain(
+        ref = self.named_table()
+        report = self.warehouse().retain(
             ref.database,
             ref.table,
             keep_last=self.keep_last,
             older_than=self.older_than,
             grace=self.grace,
-            dry_run=self.only_tell,
+            dry_run=self.only_report,
             reason=self.reason,
-            producer=producer_of(cast("Mapping[str, Any]", context)),
+            producer=self.producer(context),
         )
-        would = "would be " if self.only_tell else ""
+        would = "would be " if self.only_report else ""
         for one in report.retired:
             self.log.info(
-                "%s %s %s %sretired: %d rows, %d bytes",
+                "%s %s %s %sexpired: %d rows, %d bytes",
                 ref,
                 one.partition,
                 one.batch_id,

@@ -1,4 +1,4 @@
-"""The operator that streams a query's rows, from any database that Airflow connects to, into a new batch."""
+"""Stream the rows of a query, from any database that Airflow connects to, into a new batch."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator
 
-from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.hooks.task_context import producer_of
 from airflow_sfx.hooks.templates import checks_names
-from airflow_sfx.operators._base import TableOperator
-from airflow_sfx.operators.links import BatchHistoryLink
-from airflow_sfx.operators.notifications import Notify, checked, notifies
-from airflow_sfx.serde.pin import register
+from airflow_sfx.operators._base import WriteOperator
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,36 +22,38 @@ if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.core.table import TableRef
+    from airflow_sfx.operators.notifications import Notify
     from airflow_sfx.warehouse.warehouse import Warehouse
 
-register()
+_POSTGRES = ("psycopg2", "psycopg")
+_MYSQL = ("pymysql", "MySQLdb")
 
 
-class SqlToBatchOperator(TableOperator, BaseOperator):
-    """Runs a query and stores its rows as a new batch; rows are fetched and written in chunks, in constant memory.
+class SqlToBatchOperator(WriteOperator, BaseOperator):
+    """Stores the rows of a query as a new batch, fetched and written in chunks.
 
-    PostgreSQL and MySQL are read with a cursor that stays on the server.
+    Memory use does not depend on the number of rows. PostgreSQL and MySQL are read with a
+    server-side cursor.
 
     Args:
         sql: The query, or the name of a ``.sql`` file (templated).
-        conn_id: The database's connection, of any type whose hook gives a DB-API connection.
+        conn_id: The database's connection, of any type whose hook returns a DB-API connection.
         table: ``database.table`` (templated).
-        parameters: The query's parameters, as its database takes them (templated).
-        partitions: The partition's values (templated); as of ``@task.batch`` where they are absent.
-        partition_by: The columns that say each row's partition, for many partitions in one batch.
+        parameters: The query's parameters, in the form of its database (templated).
+        partitions: The partition's values (templated); the default is that of ``@task.batch``.
+        partition_by: The columns that name each row's partition, to write many partitions at once.
         partition_keys: The names, and types, of a new table's partition keys.
-        types: Types by column, where what the first rows have is too narrow: Arrow's, or names of
+        types: Types by column, where those of the first rows are too narrow: Arrow's, or names of
             Hive's (``decimal(38,4)``).
-        fetch_rows: How many rows a chunk has.
+        fetch_rows: The number of rows in a chunk.
         publish: Whether the batch becomes current; otherwise it stays staged.
-        reason: Why, for the audit trail (templated).
+        reason: The reason for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
-        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a
-            ``foreign_change``: for each event a list of Airflow's notifiers, in whose templates
-            ``batch`` says what happened.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every operator.
+        notify: Lists of Airflow's notifiers for ``publish``, ``rollback``, ``failed_check`` and
+            ``foreign_change``; in their templates, ``batch`` describes the event.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every operator.
 
     Example:
         >>> orders = SqlToBatchOperator(
@@ -71,8 +68,7 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
         50000
     """
 
-    operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = ("sql", "parameters", *TableOperator.names, "cascade")
+    template_fields: Sequence[str] = ("sql", "parameters", *WriteOperator.names, "cascade")
     template_ext: Sequence[str] = (".sql",)
 
     @checks_names
@@ -96,20 +92,18 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if publish:
-            add_outlet(kwargs, table)
-        super().__init__(**kwargs)
-        self.set_destination(
-            table,
-            partitions,
-            reason,
-            sfx_conn_id,
+        super().__init__(
+            table=table,
+            partitions=partitions,
             partition_by=partition_by,
             partition_keys=partition_keys,
             publish=publish,
+            reason=reason,
             evolve=evolve,
             cascade=cascade,
-            notify=checked(notify, self.task_id),
+            notify=notify,
+            sfx_conn_id=sfx_conn_id,
+            **kwargs,
         )
         if fetch_rows < 1:
             raise InvalidName(
@@ -121,8 +115,7 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
         self.types = types
         self.fetch_rows = fetch_rows
 
-    @notifies
-    def execute(self, context: Context) -> BatchPin:
+    def run(self, context: Context) -> BatchPin:
         """Run the query and store its rows.
 
         Args:
@@ -132,17 +125,18 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
             The pin of the new batch.
 
         Raises:
-            InvalidName: The table, a partition value or the connection is refused; nothing ran.
+            InvalidName: The table, a partition value or the connection breaks a rule; nothing ran.
             SchemaMismatch: The rows cannot be stored, or do not fit the table; nothing was
                 published.
         """
-        ref, partitions = self.destination(context)
+        destination = self.destination(context)
         hook = BaseHook.get_hook(self.conn_id)
         if not hasattr(hook, "get_conn"):
             raise InvalidName(
-                f"the connection {self.conn_id!r} of the task {self.task_id} is not one of a"
-                " database"
+                f"the task {self.task_id} has conn_id={self.conn_id!r}, which is not the connection"
+                " of a database"
             )
+        warehouse = self.warehouse()
         with (
             closing(hook.get_conn()) as connection,
             closing(_cursor(connection, self.fetch_rows)) as cursor,
@@ -151,58 +145,62 @@ class SqlToBatchOperator(TableOperator, BaseOperator):
                 cursor.execute(self.sql)
             else:
                 cursor.execute(self.sql, self.parameters)
-            warehouse = self.warehouse()
-            pin = warehouse.store_dataframe(
-                self._batches(cursor, connection, partial(_types_in, warehouse, ref)),
-                ref.database,
-                ref.table,
-                partitions,
-                partition_by=self.partition_by,
-                partition_keys=self.partition_keys,
-                publish=self.publish,
-                reason=self.reason,
-                evolve=self.evolve,
-                producer=producer_of(cast("Mapping[str, Any]", context)),
-            )
-        return self.told(context, pin)
+            table_types = partial(_table_types, warehouse, destination[0])
+            batches = self._batches(cursor, connection, table_types)
+            return self.store(context, warehouse, batches, destination)
 
     def _batches(
-        self, cursor: Any, connection: Any, in_table: Callable[[], Mapping[str, pa.DataType]] = dict
+        self,
+        cursor: Any,
+        connection: Any,
+        table_types: Callable[[], Mapping[str, pa.DataType]] = dict,
     ) -> Iterator[pa.RecordBatch]:
         from airflow_sfx.frames.dbapi import is_json, record_batches
 
         chunks = iter(lambda: cursor.fetchmany(self.fetch_rows), [])
-        first = next(chunks, None)  # only now does a cursor on the server know its columns
+        first = next(chunks, None)  # a server-side cursor does not know its columns before this
         if cursor.description is None:
             raise InvalidName(
-                f"the statement of the task {self.task_id} gives no rows: write a query"
+                f"the statement of the task {self.task_id} returns no rows: write a query"
             )
         names = [str(column[0]) for column in cursor.description]
-        postgres = _driver(connection).startswith("psycopg")
+        postgres = _driver(connection) in _POSTGRES
         return record_batches(
             names,
             itertools.chain([] if first is None else [first], chunks),
             types=self.types or {},
-            told=_told(cursor, connection),
+            told=_database_types(cursor, connection),
             documents=[
                 str(column[0]) for column in cursor.description if postgres and is_json(column[1])
             ],
-            in_table=in_table,
+            in_table=table_types,
         )
 
 
-def _types_in(warehouse: Warehouse, ref: TableRef) -> Mapping[str, pa.DataType]:
-    """The types that the table's columns have, if it is there already."""
+def _table_types(warehouse: Warehouse, ref: TableRef) -> Mapping[str, pa.DataType]:
+    """Return the types of the table's columns; none if the table does not exist yet."""
     from airflow_sfx.frames.dbapi import table_types
 
     info = warehouse.metastore.get_table(ref)
     return {} if info is None else table_types(info.columns)
 
 
-def _cursor(connection: Any, rows: int) -> Any:
-    """A cursor that fetches as it goes, where the driver would else fetch all rows at once."""
+def _database_types(cursor: Any, connection: Any) -> dict[str, pa.DataType]:
+    """Return the column types that the database declares for the query."""
+    from airflow_sfx.frames.dbapi import mysql_type, postgres_type
+
     driver = _driver(connection)
-    if driver in ("psycopg2", "psycopg"):
+    if not driver:
+        return {}
+    type_of = postgres_type if driver in _POSTGRES else mysql_type
+    declared = {str(column[0]): type_of(column[1], column[5]) for column in cursor.description}
+    return {name: kind for name, kind in declared.items() if kind is not None}
+
+
+def _cursor(connection: Any, rows: int) -> Any:
+    """Open a server-side cursor if the driver would otherwise fetch all rows at once."""
+    driver = _driver(connection)
+    if driver in _POSTGRES:
         cursor = connection.cursor(name="sfx")
         cursor.itersize = rows
         return cursor
@@ -220,20 +218,9 @@ def _cursor(connection: Any, rows: int) -> Any:
 
 
 def _driver(connection: Any) -> str:
+    """Return the driver's package if it needs a server-side cursor, else an empty text."""
     for kind in type(connection).__mro__:
         root = kind.__module__.partition(".")[0]
-        if root in ("psycopg2", "psycopg", "pymysql", "MySQLdb"):
+        if root in (*_POSTGRES, *_MYSQL):
             return root
     return ""
-
-
-def _told(cursor: Any, connection: Any) -> dict[str, pa.DataType]:
-    """The types that the database itself tells."""
-    from airflow_sfx.frames.dbapi import mysql_type, postgres_type
-
-    driver = _driver(connection)
-    if not driver:
-        return {}
-    type_of = postgres_type if driver.startswith("psycopg") else mysql_type
-    told = {str(column[0]): type_of(column[1], column[5]) for column in cursor.description}
-    return {name: kind for name, kind in told.items() if kind is not None}

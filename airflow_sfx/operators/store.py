@@ -1,26 +1,20 @@
-"""The operator that runs a function and stores the DataFrame that it returns as a new batch.
+"""Run a function and store the DataFrame that it returns as a new batch.
 
-The task's XCom is the pin of the batch. A function with a parameter annotated as a DataFrame gets
-exactly the pinned batch, whatever has been written since; every pin that came in is recorded as an
-input.
+The XCom is the pin of the batch. A parameter annotated as a DataFrame receives exactly the pinned
+batch, whatever has been written since; every incoming pin is recorded as an input.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.python import PythonOperator
 
-from airflow_sfx.assets.events import add_outlet
-from airflow_sfx.hooks.task_context import producer_of
 from airflow_sfx.hooks.templates import checks_names
-from airflow_sfx.operators._base import TableOperator
-from airflow_sfx.operators.links import BatchHistoryLink
-from airflow_sfx.operators.notifications import Notify, checked, notifies
-from airflow_sfx.serde.pin import register
+from airflow_sfx.operators._base import WriteOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,36 +22,34 @@ if TYPE_CHECKING:
     from airflow_sfx.core.options import Check, Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
+    from airflow_sfx.operators.notifications import Notify
 
-register()
 
-
-class StoreBatchOperator(TableOperator, PythonOperator):
-    """Runs a function and stores the DataFrame that it returns as a new batch; ``@task.batch`` makes one.
+class StoreBatchOperator(WriteOperator, PythonOperator):
+    """Stores the DataFrame that a function returns as a new batch; ``@task.batch`` makes one.
 
     Args:
-        python_callable: The function. It may return an iterator of frames, too.
-        op_args: Its positional arguments; a pin becomes the pinned frame where the parameter is
-            annotated so (templated).
+        python_callable: The function. It may also return an iterator of frames.
+        op_args: Its positional arguments; a pin becomes the pinned frame if the parameter is
+            annotated as one (templated).
         op_kwargs: Its named arguments, likewise (templated).
         table: ``database.table`` (templated).
-        partitions: The partition's values (templated). Without them, and without ``partition_by``,
-            it is the run's partition key, else its logical date as ``ds_nodash``. An empty list: no
-            partitions.
-        partition_by: The columns that say each row's partition, for many partitions in one batch.
+        partitions: The partition's values (templated). The default, without ``partition_by``, is
+            the run's partition key, or else its logical date as ``ds_nodash``. An empty list writes
+            a table without partitions.
+        partition_by: The columns that name each row's partition, to write many partitions at once.
         partition_keys: The names, and types, of a new table's partition keys.
-        checks: What must hold before the batch is published; see `airflow_sfx.checks`.
+        checks: Checks that must pass before the batch is published; see `airflow_sfx.checks`.
         publish: Whether the batch becomes current; otherwise it stays staged.
-        reason: Why, for the audit trail (templated).
+        reason: The reason for the audit trail (templated).
         evolve: Which changes of the table's columns are allowed: ``none``, ``safe`` or ``any``.
         types: Hive types by column, as ``{"price": "decimal(10,2)"}``; see
             `airflow_sfx.store_dataframe`.
         cascade: Whether the publish is an asset event that starts other DAGs (templated).
-        notify: Whom to tell of a ``publish``, a ``rollback``, a ``failed_check`` or a
-            ``foreign_change``: for each event a list of Airflow's notifiers, in whose templates
-            ``batch`` says what happened.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every operator.
+        notify: Lists of Airflow's notifiers for ``publish``, ``rollback``, ``failed_check`` and
+            ``foreign_change``; in their templates, ``batch`` describes the event.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every operator.
 
     Example:
         >>> import pandas as pd
@@ -71,13 +63,10 @@ class StoreBatchOperator(TableOperator, PythonOperator):
         'sfx://sales/sold_items'
     """
 
-    checks: Sequence[Check]
-    types: Mapping[str, str] | None
-
-    operator_extra_links = (BatchHistoryLink(),)
+    pin_fields = ("op_args", "op_kwargs")
     template_fields: Sequence[str] = (
         *PythonOperator.template_fields,
-        *TableOperator.names,
+        *WriteOperator.names,
         "cascade",
     )
 
@@ -102,30 +91,28 @@ class StoreBatchOperator(TableOperator, PythonOperator):
         sfx_conn_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if publish:
-            add_outlet(kwargs, table)
         kwargs.setdefault("show_return_value_in_logs", False)  # it is a whole DataFrame
         super().__init__(
-            python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs
-        )
-        self.set_destination(
-            table,
-            partitions,
-            reason,
-            sfx_conn_id,
+            python_callable=python_callable,
+            op_args=op_args,
+            op_kwargs=op_kwargs,
+            table=table,
+            partitions=partitions,
             partition_by=partition_by,
             partition_keys=partition_keys,
-            checks=checks,
             publish=publish,
+            reason=reason,
             evolve=evolve,
-            types=types,
             cascade=cascade,
-            notify=checked(notify, self.task_id),
+            notify=notify,
+            sfx_conn_id=sfx_conn_id,
+            **kwargs,
         )
+        self.checks = checks
+        self.types = types
 
-    @notifies
-    def execute(self, context: Context) -> BatchPin:
-        """Run the function on the pinned batches and store what it returns.
+    def run(self, context: Context) -> BatchPin:
+        """Run the function on the pinned batches and store its frame.
 
         Args:
             context: The task's context.
@@ -134,55 +121,30 @@ class StoreBatchOperator(TableOperator, PythonOperator):
             The pin of the new batch.
 
         Raises:
-            InvalidName: The table, a partition value or an input is refused; nothing ran.
-            TypeError: The function returned no DataFrame; nothing was stored.
-            CheckFailed: A check said no; the batch is staged and the partition unchanged.
+            InvalidName: The table, a partition value or an input breaks a rule; nothing ran.
+            TypeError: The function did not return a DataFrame; nothing was stored.
+            CheckFailed: A check failed; the batch is staged and the partition unchanged.
         """
-        from airflow_sfx.operators.room import with_room
-
-        return with_room(partial(self._run, context))
-
-    def _run(self, context: Context) -> BatchPin:
-        from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
         from airflow_sfx.operators.pin_arguments import load_arguments
 
-        refuse_foreign_pin(self, context, "op_args", "op_kwargs")
-        ref, partitions = self.destination(context)
-        warehouse = self.warehouse()
+        destination, warehouse = self.destination(context), self.warehouse()
         self.op_args, self.op_kwargs, inputs = load_arguments(
-            self.python_callable,
-            list(self.op_args),
-            self.op_kwargs,
-            warehouse.load_dataframe,
+            self.python_callable, list(self.op_args), self.op_kwargs, warehouse.load_dataframe
         )
         self.python_callable = _returning(self.python_callable)
-        frame = super().execute(context)
+        frame = PythonOperator.execute(self, context)
         if not _is_frame(frame):
             raise TypeError(
                 f"the function of the task {self.task_id} returned {_described(frame)}: the task"
-                " stores what it returns, so return a pandas or polars DataFrame, a pyarrow Table"
-                " or an iterator of them"
+                " stores the result, so return a pandas or polars DataFrame, a pyarrow Table or an"
+                " iterator of them"
             )
-        pin = warehouse.store_dataframe(
-            frame,
-            ref.database,
-            ref.table,
-            partitions,
-            partition_by=self.partition_by,
-            partition_keys=self.partition_keys,
-            publish=self.publish,
-            reason=self.reason,
-            inputs=inputs,
-            checks=self.checks,
-            evolve=self.evolve,
-            types=self.types,
-            producer=producer_of(cast("Mapping[str, Any]", context)),
-        )
-        return self.told(context, pin)
+        options = {"inputs": inputs, "checks": self.checks, "types": self.types}
+        return self.store(context, warehouse, frame, destination, **options)
 
 
 def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that returns the generator that ``function`` makes: Airflow would run it and drop what it yields."""
+    """Wrap a generator function, which Airflow would run itself and drop what it yields."""
     if not inspect.isgeneratorfunction(function):
         return function
 
@@ -194,7 +156,7 @@ def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_frame(value: object) -> bool:
-    """Whether a value can be a frame, told without importing any library of frames."""
+    """Return whether a value can be a frame, without importing a library of frames."""
     return any(hasattr(value, name) for name in ("__arrow_c_stream__", "toArrow")) or isinstance(
         value, Iterator
     )

@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_sfx._default import warehouse_of
-from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
-from airflow_sfx.operators.links import BatchHistoryLink
-from airflow_sfx.operators.pin_arguments import passed_on, required_pins
+from airflow_sfx.operators._base import WarehouseOperator
+from airflow_sfx.operators.pin_arguments import plain_pins, required_pins
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class VerifyBatchOperator(BaseOperator):
-    """Reads every file of a pin and compares it with the manifest; fails where something is missing or altered.
+class VerifyBatchOperator(WarehouseOperator, BaseOperator):
+    """Compares every file of a pin with its manifest; fails if one is missing or altered.
 
     Args:
         pin: The pin, or several (templated).
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every operator.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every operator.
 
     Example:
         >>> from airflow.sdk import DAG
@@ -35,31 +32,28 @@ class VerifyBatchOperator(BaseOperator):
         ['pins']
     """
 
-    operator_extra_links = (BatchHistoryLink(),)
-    template_fields: Sequence[str] = ("pin",)
-    linked: BatchPin | None = None
+    names = ()
+    pin_fields = ("pin",)
+    template_fields: Sequence[str] = pin_fields
 
     def __init__(self, *, pin: Any, sfx_conn_id: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(sfx_conn_id=sfx_conn_id, reason="", **kwargs)
         self.pin = pin
-        self.sfx_conn_id = sfx_conn_id
 
-    def execute(self, context: Context) -> Any:
-        """Verify.
+    def run(self, context: Context) -> Any:
+        """Verify the pinned batches.
 
         Args:
             context: The task's context.
 
         Returns:
-            The pin, or the pins, as they came: a task after this one takes them from here.
+            The pin or pins as they came, for the tasks after this one.
 
         Raises:
-            InvalidName: There is no pin, or one of another table than that of the task that it
-                comes from.
-            InconsistentBatch: Something is missing or altered.
+            InvalidName: There is no pin.
+            InconsistentBatch: A file is missing or altered.
         """
-        refuse_foreign_pin(self, context, "pin")
-        warehouse = warehouse_of(self.sfx_conn_id)
+        warehouse = self.warehouse()
         for pin in required_pins(self.pin, self.task_id):
             report = warehouse.verify(pin)
             self.linked = pin
@@ -70,4 +64,4 @@ class VerifyBatchOperator(BaseOperator):
                 report.rows,
                 report.bytes,
             )
-        return passed_on(self.pin)
+        return plain_pins(self.pin)

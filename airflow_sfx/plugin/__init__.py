@@ -1,1 +1,1 @@
-"""What Airflow loads in each of its processes."""
+"""The plugin that Airflow loads in each of its processes."""

@@ -1,4 +1,4 @@
-"""Whether a pin that a plain ``@task`` was given is of the table that the task it comes from writes, as operators look, too."""
+"""Checks the pins of plain tasks, as operators check theirs: is each of the expected table?"""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _FIELDS = ("op_args", "op_kwargs")
 
 
 def register() -> None:
-    """Look at every pin that a task of this process uses from now on."""
+    """Check every pin that a task of this process uses from now on."""
     add_pin_guard(refuse_foreign_pins)
 
 
 def refuse_foreign_pins(pin: BatchPin) -> None:
-    """Refuse a pin where the running task was given one of another table than the DAG file says; outside of tasks, none.
+    """Reject a pin of another table than the DAG file names; outside of tasks, accept all.
 
     Args:
         pin: A pin that is about to be used.

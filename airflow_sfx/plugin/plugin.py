@@ -1,4 +1,4 @@
-"""The plugin: Airflow loads it in every process, each task included, so it imports next to nothing."""
+"""The plugin. Airflow loads it in every process, each task included, so it imports very little."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
-from airflow_sfx.hooks import telemetry
-from airflow_sfx.plugin import backfill_conf, pin_guard
+from airflow_sfx.hooks import airflow_internals, telemetry
+from airflow_sfx.plugin import outlet_events, pin_guard
 from airflow_sfx.serde import pin
 
 
 class _Apps:
-    """The web application, made when it is looked at: only the API server does, and others need not pay for it."""
+    """The web application, created on first access: only the API server pays for it."""
 
     def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
         from airflow_sfx.plugin.web.app import create_app
@@ -23,9 +23,9 @@ class _Apps:
 class SfxPlugin(AirflowPlugin):
     """Registers what works without configuration.
 
-    In every process pins cross XCom and are looked at before they are used, and what is read and
-    changed is seen; the API server has the page; the scheduler tells the runs of a backfill which
-    one they are of, and loads ahead what tasks need.
+    In every process: pins in XCom, checks of pins before use, metrics and lineage, asset events of
+    plain tasks. In the API server: the page. In the scheduler: the numbers of backfills in the
+    configuration of their runs.
     """
 
     name = "sfx"
@@ -54,8 +54,9 @@ class SfxPlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *args: Any, **kwargs: Any) -> None:
-        """Called by Airflow once a process, before any task runs."""
+        """Register everything; Airflow calls it once per process, before any task runs."""
         pin.register()
         telemetry.register()
         pin_guard.register()
-        backfill_conf.register()
+        outlet_events.register()
+        airflow_internals.write_backfills_into_runs()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
 
-from airflow_sfx.operators.pin_arguments import passed_on, required_pins
+from airflow_sfx.operators.pin_arguments import plain_pins, required_pins
 from airflow_sfx.sensors._base import BatchSensor
 from airflow_sfx.serde.pin import dump
 
@@ -60,7 +60,7 @@ class BatchConsistencySensor(BatchSensor):
             if amiss:
                 self.log.info("%s: %d things are amiss: %s", pin, len(amiss), "; ".join(amiss[:5]))
                 return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=passed_on(self.pin))
+        return PokeReturnValue(is_done=True, xcom_value=plain_pins(self.pin))
 
     def _awaited(self) -> str:
         pins = required_pins(self.pin, self.task_id)

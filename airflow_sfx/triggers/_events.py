@@ -1,33 +1,27 @@
-"""Errors that cross a trigger's event."""
+"""Errors in the events of triggers, which cross to the task as text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_sfx.core.errors import SfxError
-
-if TYPE_CHECKING:
-    pass
+from airflow_sfx.core.errors import ERRORS, SfxError
 
 
 def failure(error: SfxError) -> TriggerEvent:
-    """The event of a trigger that met an error that no waiting mends."""
-    return TriggerEvent({"status": "error", "error": type(error).__name__, "message": str(error)})
+    """Return the event of a trigger that failed for good."""
+    name = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in ERRORS)
+    return TriggerEvent({"status": "error", "error": name, "message": str(error)})
 
 
 def error_of(event: Mapping[str, Any]) -> SfxError:
-    """The error that an event tells, of the class that it was.
+    """Return the error of an event, of the class that it had.
 
     Example:
         >>> from airflow_sfx.core.errors import WarehouseUnavailable
-        >>> error_of(failure(WarehouseUnavailable("it is away")).payload)
-        WarehouseUnavailable('it is away')
+        >>> error_of(failure(WarehouseUnavailable("the server is down")).payload)
+        WarehouseUnavailable('the server is down')
     """
-    kinds = [SfxError]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
-    named = next((kind for kind in kinds if kind.__name__ == event.get("error")), SfxError)
-    return named(str(event["message"]))
+    return ERRORS.get(str(event.get("error")), SfxError)(str(event["message"]))

@@ -330,10 +330,10 @@ def shared_polls(uri, waiters, seconds):
     }
 
 
-def told_backfills():
-    """Return which processes add a backfill to the conf of its runs, and how.
+def backfills_in_runs():
+    """Which processes write backfills into runs, with the setting on and off.
 
-    The answer has the conf of a run, and the number of queries in three updates.
+    Also what a run gets, and how often three updates of it ask the database.
     """
     import sys
     from datetime import UTC, datetime
@@ -343,20 +343,26 @@ def told_backfills():
     from airflow.utils.session import create_session
     from sqlalchemy import event
 
-    from airflow_sfx.plugin import backfill_conf
+    from airflow_sfx.hooks import airflow_internals
 
-    tellers = []
-    for part in ("scheduler", "api-server", "triggerer"):
-        with patch.object(sys, "argv", ["airflow", part]):
-            backfill_conf.register()
-        if event.contains(DagRun, "before_update", backfill_conf._tell):
-            event.remove(DagRun, "before_update", backfill_conf._tell)
-            tellers.append(part)
+    def writers(setting):
+        found = []
+        for part in ("scheduler", "api-server", "triggerer"):
+            with (
+                patch.object(sys, "argv", ["airflow", part]),
+                patch.dict(os.environ, {"AIRFLOW__SFX__BACKFILL_CONF": setting}),
+            ):
+                airflow_internals.write_backfills_into_runs()
+            if event.contains(DagRun, "before_update", airflow_internals.write_backfill):
+                event.remove(DagRun, "before_update", airflow_internals.write_backfill)
+                found.append(part)
+        return found
+
     asked = []
     with create_session() as session:
         moment = datetime(2013, 1, 1, tzinfo=UTC)
         backfill = Backfill(
-            dag_id="told",
+            dag_id="numbered",
             from_date=moment,
             to_date=moment,
             reprocess_behavior=ReprocessBehavior.COMPLETED.value,
@@ -365,15 +371,52 @@ def told_backfills():
         session.flush()
         connection = session.connection()
         event.listen(
-            connection, "before_cursor_execute", lambda *told: asked.append(told[2]), named=False
+            connection, "before_cursor_execute", lambda *call: asked.append(call[2]), named=False
         )
-        run = DagRun(dag_id="told", run_id="r", state="running", conf={"mine": 1})
+        run = DagRun(dag_id="numbered", run_id="r", state="running", conf={"mine": 1})
         run.backfill_id = backfill.id
         for _ in range(3):
-            backfill_conf._tell(None, connection, run)
-        told = {"number": str(backfill.id), "conf": run.conf}
+            airflow_internals.write_backfill(None, connection, run)
+        got = {"number": str(backfill.id), "conf": run.conf}
         session.rollback()
-    return {"tellers": tellers, "asked": sum("SELECT" in one for one in asked), **told}
+    return {
+        "writers": writers("True"),
+        "writers if off": writers("False"),
+        "asked": sum("SELECT" in one for one in asked),
+        **got,
+    }
+
+
+def add_backfill(dag_id, run_ids):
+    """Add a backfill with finished runs to Airflow's database; its number."""
+    from datetime import UTC, datetime
+
+    from airflow.models.backfill import Backfill, BackfillDagRun
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        moment = datetime(2013, 1, 1, tzinfo=UTC)
+        backfill = Backfill(dag_id=dag_id, from_date=moment, to_date=moment)
+        session.add(backfill)
+        session.flush()
+        for number, run_id in enumerate(run_ids, 1):
+            day = datetime(2013, 1, number, tzinfo=UTC)
+            run = DagRun(
+                dag_id=dag_id, run_id=run_id, run_type="backfill", logical_date=day, run_after=day
+            )
+            run.backfill_id = backfill.id
+            session.add(run)
+            session.flush()
+            session.add(
+                BackfillDagRun(
+                    backfill_id=backfill.id,
+                    dag_run_id=run.id,
+                    logical_date=day,
+                    sort_ordinal=number,
+                )
+            )
+        return str(backfill.id)
 
 
 def events_of(partitions, batch_ids):

@@ -163,3 +163,28 @@ def test_where_airflow_s_database_is_not_the_history_knows_a_backfill_by_its_num
     assert [entry.operation.value for entry in warehouse.history("told", "items")] == [
         "rollback"
     ] * 2 + ["publish"] * 2
+
+
+def test_a_backfill_that_its_history_does_not_name_is_undone_by_its_number(airflow, tmp_path):
+    """As with the setting ``backfill_conf`` off: only Airflow's database knows the runs."""
+    warehouse = sfx.connect(f"embedded://{tmp_path / 'w'}")
+    for day in DAYS[:3]:
+        producer = sfx.Producer(
+            dag_id="unnumbered", run_id=f"r{day}", task_id="t", run_type="backfill"
+        )
+        warehouse.store_dataframe(
+            pd.DataFrame({"n": [1]}), "unnumbered", "items", [day], producer=producer
+        )
+    number = airflow.probe(
+        "add_backfill", dag_id="unnumbered", run_ids=[f"r{day}" for day in DAYS[:2]]
+    )
+    command = ("rollback", "--backfill", "unnumbered", number, "--yes")
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow_sfx.cli", *command],
+        env=airflow.environment | {"SFX_WAREHOUSE": warehouse.uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(warehouse.pin("unnumbered", "items").batches) == [DAYS[2]]

@@ -57,18 +57,6 @@ def test_a_dag_file_imports_nothing_heavy(airflow, statement):
     assert not HEAVY & (more - before)
 
 
-def test_the_scheduler_alone_loads_ahead_what_tasks_need_and_leaves_numpy_to_them(airflow):
-    load = (
-        "import sys; sys.argv = ['airflow', '{}']; "
-        "from airflow_sfx.plugin.preload import preload; preload()"
-    )
-    _, scheduler = imported(airflow, load.format("scheduler"))
-    assert {"airflow_sfx.warehouse.write.store", "airflow_sfx.metastore.hive"} <= scheduler
-    assert not {"numpy", "pyarrow", "pandas", "boto3"} & scheduler
-    _, worker = imported(airflow, load.format("triggerer"))
-    assert not {"airflow_sfx.api", "airflow_sfx.warehouse"} & worker
-
-
 def test_the_example_dag_parses_without_loading_a_library_of_frames(airflow):
     path = airflow.dags / "nightly_flights.py"
     before, more = imported(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.hooks import airflow_internals
 from airflow_sfx.provider_info import get_provider_info
 
 
@@ -28,7 +30,7 @@ def test_every_module_of_classes_is_in_the_metadata():
             f"airflow_sfx.{kind.lower()}s.{path.stem}"
             for path in (package / f"{kind.lower()}s").glob("*.py")
             if re.search(rf"^class [A-Z]\w*{kind}\(", path.read_text(), re.MULTILINE)
-            and path.stem != "waiting"
+            and path.stem != "_base"
         }
         (told,) = get_provider_info()[f"{kind.lower()}s"]
         assert set(told["python-modules"]) == there
@@ -133,11 +135,25 @@ def test_outside_of_a_task_the_producer_is_the_process(airflow):
     assert producer["host"]
 
 
-def test_the_scheduler_alone_tells_a_run_its_backfill_and_asks_for_it_once(airflow):
-    found = airflow.probe("told_backfills")
-    assert found["tellers"] == ["scheduler"]
-    told = {"id": found["number"], "reprocess": "completed"}
-    assert (found["conf"], found["asked"]) == ({"mine": 1, "sfx_backfill": told}, 1)
+def test_the_scheduler_alone_writes_a_backfill_into_its_runs_and_asks_for_it_once(airflow):
+    found = airflow.probe("backfills_in_runs")
+    assert (found["writers"], found["writers if off"]) == (["scheduler"], [])
+    backfill = {"id": found["number"], "reprocess": "completed"}
+    assert (found["conf"], found["asked"]) == ({"mine": 1, "sfx_backfill": backfill}, 1)
+
+
+def test_private_parts_of_airflow_are_used_in_one_module_and_with_tested_versions():
+    package = Path(sfx.__file__).parent
+    private = re.compile(
+        r"\bairflow\.(models|utils|jobs|_\w+)\b|_airflow_from_mapped|\._(input|key)\b"
+    )
+    used = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if private.search(path.read_text())
+    }
+    assert used == {"hooks/airflow_internals.py"}
+    assert version("apache-airflow") in airflow_internals.TESTED_VERSIONS
 
 
 def test_a_change_of_very_many_partitions_with_different_batch_ids_sends_no_events(airflow):

@@ -1,0 +1,152 @@
+"""Every use of Airflow that is not part of its public interface, tested on `TESTED_VERSIONS`.
+
+- Its database knows which runs a backfill has made; no interface of Airflow lists them by number.
+- A run of a backfill is not told the backfill's number, so the scheduler writes it into the run's
+  configuration. ``[sfx] backfill_conf = False`` turns that off.
+- An `Asset` whose URI is in its final form needs no lookup of the handlers of all providers.
+- An argument of a mapped task group does not say which value it stands for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import Asset
+    from sqlalchemy import Connection
+
+TESTED_VERSIONS = ("3.3.2",)
+
+RUN_BACKFILL = "sfx_backfill"
+"""The member of a run's configuration that names its backfill, as the scheduler has written it."""
+
+_log = logging.getLogger(__name__)
+
+
+def runs_of_backfill(dag_id: str, number: int) -> list[str]:
+    """Return the runs of a backfill, from Airflow's database.
+
+    Args:
+        dag_id: The DAG.
+        number: The backfill's number in Airflow.
+
+    Returns:
+        The IDs of its runs; empty if Airflow is not installed, its database cannot be read or has
+        no such backfill.
+    """
+    if importlib.util.find_spec("airflow") is None:
+        return []
+    from airflow.models.backfill import Backfill, BackfillDagRun
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+    from sqlalchemy.exc import SQLAlchemyError
+
+    query = (
+        select(DagRun.run_id)
+        .join(BackfillDagRun, BackfillDagRun.dag_run_id == DagRun.id)
+        .join(Backfill, Backfill.id == BackfillDagRun.backfill_id)
+        .where(Backfill.id == number, Backfill.dag_id == dag_id)
+    )
+    try:
+        with create_session() as session:
+            return [str(run_id) for run_id in session.scalars(query)]
+    except SQLAlchemyError as error:
+        _log.warning(
+            "Cannot read the runs of the backfill %d from Airflow's database, so only the history"
+            " is searched for them: %s",
+            number,
+            error,
+        )
+        return []
+
+
+def write_backfills_into_runs() -> None:
+    """Write the number of a backfill into the configuration of its runs when they begin.
+
+    Only the scheduler does, unless ``[sfx] backfill_conf`` is off; other processes import nothing.
+    It is not a listener of Airflow's: if any plugin has one, Airflow rejects DAG files with tasks
+    that end in the triggerer.
+    """
+    if not _is_scheduler():
+        return
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk.configuration import conf
+    from sqlalchemy import event
+
+    if not conf.getboolean("sfx", "backfill_conf", fallback=True):
+        return
+    if not event.contains(DagRun, "before_update", write_backfill):
+        event.listen(DagRun, "before_update", write_backfill)
+
+
+def write_backfill(mapper: Any, connection: Connection, run: DagRun) -> None:
+    """Write the backfill of a run into its configuration, before SQLAlchemy updates the run.
+
+    Args:
+        mapper: SQLAlchemy's mapper; not used.
+        connection: The connection of the scheduler's transaction.
+        run: The run.
+    """
+    if run.backfill_id is None or run.state != "running":
+        return
+    before = (run.conf or {}).get(RUN_BACKFILL)
+    if isinstance(before, dict) and before.get("id") == str(run.backfill_id):
+        return
+    try:
+        from airflow.models.backfill import Backfill
+        from sqlalchemy import select
+
+        with connection.begin_nested():  # a failed statement would abort PostgreSQL's transaction
+            behavior = connection.scalar(
+                select(Backfill.reprocess_behavior).where(Backfill.id == run.backfill_id)
+            )
+        run.conf = {
+            **(run.conf or {}),
+            RUN_BACKFILL: {"id": str(run.backfill_id), "reprocess": behavior},
+        }
+    except Exception:  # the run continues; its history then lacks the backfill's number
+        _log.exception("Cannot write the backfill of the run %s into its configuration", run.run_id)
+
+
+def asset_of_final_uri(name: str, uri: str, **options: Any) -> Asset:
+    """Make an asset without asking for the handler of its URI.
+
+    For a handler, Airflow loads those of all providers, boto3 among them: half a second in each DAG
+    file.
+
+    Args:
+        name: The asset's name.
+        uri: Its URI, in the form that the handler would return.
+        options: Other arguments of ``Asset``.
+
+    Returns:
+        The asset.
+    """
+    from airflow.sdk import Asset
+
+    asset = Asset(name=name, **options)
+    object.__setattr__(asset, "uri", uri)
+    return asset
+
+
+def mapped_group_argument(value: Any) -> tuple[Any, str] | None:
+    """Return what an argument of a mapped task group stands for.
+
+    Args:
+        value: A value in the DAG file.
+
+    Returns:
+        The inputs that the group is expanded over, and the name of the argument among them; None
+        for any other value.
+    """
+    return (value._input, value._key) if hasattr(value, "_input") else None
+
+
+def _is_scheduler() -> bool:
+    """Return whether this process is ``airflow scheduler``, which ``standalone`` starts as well."""
+    return sys.argv[1:2] == ["scheduler"]
