@@ -1,4 +1,4 @@
-"""The operators, each loaded when it is first named.
+"""The operators, loaded on first use.
 
 Example:
     >>> from airflow_sfx.operators import RollbackBatchOperator

@@ -1,4 +1,4 @@
-"""The sensors, each loaded when it is first named.
+"""The sensors, loaded on first use.
 
 Example:
     >>> from airflow_sfx.sensors import BatchPartitionSensor

@@ -1,4 +1,4 @@
-"""What both sensors have in common: how they look, wait, and give up."""
+"""The base of the sensors: they check once on a worker, then wait in the triggerer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_sfx._default import warehouse_of
 from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.serde.pin import register
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
 
     from airflow_sfx.warehouse.warehouse import Warehouse
 
+register()
+
 
 class BatchSensor(BaseSensorOperator):
-    """They look once, and then wait in the triggerer.
+    """Base of the sensors. Each defines one check, and the trigger that repeats it.
 
     Args:
-        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        poke_interval: Seconds, or a timedelta, between two looks, up to a tenth more.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
+        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor defines.
+        poke_interval: Seconds, or a timedelta, between two checks.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class BatchSensor(BaseSensorOperator):
         self.sfx_conn_id = sfx_conn_id
 
     def execute(self, context: Context) -> Any:
-        """Look, and wait in the triggerer while what is awaited is not there.
+        """Check once, and wait in the triggerer until the condition is met.
 
         Args:
             context: The task's context.
@@ -56,13 +59,13 @@ class BatchSensor(BaseSensorOperator):
             The pin, or the pins.
 
         Raises:
-            InvalidName: A name or a value is refused.
-            AirflowSensorTimeout: It did not come in time.
+            InvalidName: A name or a value breaks a rule.
+            AirflowSensorTimeout: The condition was not met in time.
         """
         if not self.deferrable:
             return super().execute(context)
         try:
-            return self._look_or_wait(context, datetime.now(UTC) + timedelta(seconds=self.timeout))
+            return self._check_or_wait(context, datetime.now(UTC) + timedelta(seconds=self.timeout))
         except AirflowSensorTimeout as error:
             if self.soft_fail:
                 raise AirflowSkipException(str(error)) from error
@@ -71,53 +74,53 @@ class BatchSensor(BaseSensorOperator):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> Any:
-        """Go on after the triggerer; of a wait that was too long, say what was awaited.
+        """Resume after the triggerer; a timeout names the condition.
 
         Args:
-            next_method: What is called.
-            next_kwargs: Its arguments.
+            next_method: The method to call.
+            next_kwargs: Its arguments, or None.
             context: The task's context.
 
         Returns:
             As `execute`.
 
         Raises:
-            AirflowSensorTimeout: It did not come in time.
+            AirflowSensorTimeout: The condition was not met in time.
         """
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
-            raise self._in_vain() from error
+            raise self._timed_out() from error
 
     def execute_complete(
-        self, context: Context, event: Mapping[str, Any], give_up: str | None = None
+        self, context: Context, event: Mapping[str, Any], deadline: str | None = None
     ) -> Any:
-        """Go on when the triggerer says that what is awaited is there.
+        """Check again after the trigger's event, and wait on if the condition no longer holds.
 
         Args:
             context: The task's context.
             event: The trigger's event.
-            give_up: When to stop waiting.
+            deadline: The time at which the wait ends, or None for a full timeout from now.
 
         Returns:
             As `execute`.
 
         Raises:
-            SfxError: The trigger met an error that no waiting mends.
-            AirflowSensorTimeout: What had come was undone, and did not come again in time.
+            SfxError: The trigger failed for good.
+            AirflowSensorTimeout: The change was undone, and did not come again in time.
         """
         if event["status"] != "success":
             from airflow_sfx.triggers._events import error_of
 
             raise error_of(event)
         until = (
-            datetime.fromisoformat(give_up)
-            if give_up
+            datetime.fromisoformat(deadline)
+            if deadline
             else datetime.now(UTC) + timedelta(seconds=self.timeout)
         )
-        return self._look_or_wait(context, until)
+        return self._check_or_wait(context, until)
 
-    def _look_or_wait(self, context: Context, until: datetime) -> Any:
+    def _check_or_wait(self, context: Context, until: datetime) -> Any:
         try:
             found = self.poke(context)
             if found.is_done:
@@ -125,41 +128,41 @@ class BatchSensor(BaseSensorOperator):
         except WarehouseUnavailable as error:
             if isinstance(error.__cause__, AirflowNotFoundException):
                 raise  # there is no such connection
-            self.log.warning("Cannot look, and will try again: %s", error)
+            self.log.warning("The check failed and will be repeated: %s", error)
         left = until - datetime.now(UTC)
         if left <= timedelta(0):
-            raise self._in_vain()
+            raise self._timed_out()
         return self.defer(
             trigger=self._trigger(),
             method_name="execute_complete",
-            kwargs={"give_up": until.isoformat()},
+            kwargs={"deadline": until.isoformat()},
             timeout=left,
         )
 
-    def _in_vain(self) -> AirflowSensorTimeout:
+    def _timed_out(self) -> AirflowSensorTimeout:
         return AirflowSensorTimeout(
-            f"the sensor {self.task_id} has waited {self.timeout:.0f} s for {self._awaited()}, in"
-            " vain: the log of its wait says what was seen last; a longer timeout= waits longer"
+            f"the sensor {self.task_id} timed out after {self.timeout:.0f} s: it waited for"
+            f" {self._condition()}. The log of its wait has the last check; timeout= sets the time"
         )
 
     @abstractmethod
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once.
+        """Check once.
 
         Args:
             context: The task's context.
 
         Returns:
-            Whether what is awaited is there, and the XCom.
+            Whether the condition is met, and the XCom.
         """
 
     @abstractmethod
-    def _awaited(self) -> str:
-        """What is awaited, for people."""
+    def _condition(self) -> str:
+        """Return the condition, for messages."""
 
     @abstractmethod
     def _trigger(self) -> BaseTrigger:
-        """What waits in the triggerer."""
+        """Return the trigger that waits for the condition."""
 
     def _warehouse(self) -> Warehouse:
         return warehouse_of(self.sfx_conn_id)

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class BatchConsistencySensor(BatchSensor):
-    """Waits until all of a pin can be seen: each object with its size and ETag, and a metastore at one with the history.
+    """Waits until all objects of a pin are visible and the metastore agrees with the history.
 
-    Objects are listed, a thousand a request; none is asked for by itself. Its XCom is the pin, as
-    it came.
+    Objects are compared by size and ETag. They are listed, a thousand per request; there is no
+    request per object. The XCom is the pin, as it came.
 
     Args:
         pin: The pin, or several (templated): the output of a task that stored or pinned.
-        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        poke_interval: Seconds, or a timedelta, between two looks.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
+        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor defines.
+        poke_interval: Seconds, or a timedelta, between two checks.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
 
     Example:
         >>> from airflow.sdk import DAG
@@ -46,25 +46,27 @@ class BatchConsistencySensor(BatchSensor):
         self.pin = pin
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once.
+        """Check once.
 
         Args:
             context: The task's context.
 
         Returns:
-            Whether nothing is amiss, and the pin.
+            Whether everything is consistent, and the pin.
         """
         warehouse = self._warehouse()
         for pin in required_pins(self.pin, self.task_id):
-            amiss = warehouse.inconsistencies(pin)
-            if amiss:
-                self.log.info("%s: %d things are amiss: %s", pin, len(amiss), "; ".join(amiss[:5]))
+            problems = warehouse.inconsistencies(pin)
+            if problems:
+                shown = "; ".join(problems[:5])
+                self.log.info("%s: %d inconsistencies: %s", pin, len(problems), shown)
                 return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=plain_pins(self.pin))
 
-    def _awaited(self) -> str:
+    def _condition(self) -> str:
         pins = required_pins(self.pin, self.task_id)
-        return f"all of {pins[0]}{f' and {len(pins) - 1} more pins' if pins[1:] else ''} to be seen"
+        more = f" and {len(pins) - 1} more pins" if pins[1:] else ""
+        return f"all objects of {pins[0]}{more} to be visible"
 
     def _trigger(self) -> BaseTrigger:
         from airflow_sfx.triggers.consistency import BatchConsistencyTrigger

@@ -1,4 +1,4 @@
-"""Wait until a partition has a batch that is new enough."""
+"""Wait until partitions have a batch that is new enough."""
 
 from __future__ import annotations
 
@@ -13,42 +13,43 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.partitions import check_rendered
-from airflow_sfx.hooks.templates import CheckedTemplates, checks_names, is_settled
+from airflow_sfx.hooks.templates import (
+    CheckedTemplates,
+    checks_names,
+    is_instance_of_mapped,
+    is_settled,
+)
 from airflow_sfx.sensors._base import BatchSensor
-from airflow_sfx.serde.pin import register
 from airflow_sfx.triggers.conditions import PartitionCondition, run_partitions
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-register()
-
-
 _RUN_PARTITION = "{{ dag_run.partition_key or ds_nodash }}"
+_TRIGGER = "airflow_sfx.triggers.partition.BatchPartitionTrigger"
 
 
 class BatchPartitionSensor(CheckedTemplates, BatchSensor):
-    """Waits until each of some partitions has a batch, or one that is new enough. Its XCom is their pin.
+    """Waits until each of some partitions has a batch, or a new enough one; the XCom is their pin.
 
-    Sensors of one table in one triggerer share one question to the metastore a poll, however many
-    they are.
+    Sensors of one table in one triggerer share one metastore request per poll.
 
     Args:
-        table: ``database.table`` (templated). It need not be there yet.
-        partitions: The partitions' values (templated); the run's where they are absent; an empty
-            list for a table without partitions.
-        newer_than: A batch counts that was written at this time or later (``"{{ data_interval_end
-            }}"``: since the run's data are complete; with a time zone), or after this batch, given
-            by its ID or its pin (templated); None: any counts.
-        start_from_trigger: Begin in the triggerer: no worker is needed before the batch is there.
+        table: ``database.table`` (templated). It need not exist yet.
+        partitions: The partitions' values (templated). The default is the run's partition; an empty
+            list is for a table without partitions.
+        newer_than: Accept only batches written at this time or later (``"{{ data_interval_end }}"``:
+            since the run's data are complete; with a time zone), or after this batch, given by its
+            ID or its pin (templated); or None for any batch.
+        start_from_trigger: Start in the triggerer: no worker is needed before the batch is there.
             Then no argument may be the output of another task.
-        end_from_trigger: End in the triggerer: no worker is needed after it either, and there is no
+        end_from_trigger: End in the triggerer: no worker is needed afterwards, and there is no
             XCom.
-        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor says.
-        poke_interval: Seconds, or a timedelta, between two looks, up to a tenth more.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        kwargs: As of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
+        deferrable: False keeps the worker's slot, as the ``mode`` of every sensor defines.
+        poke_interval: Seconds, or a timedelta, between two checks; up to a tenth longer.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        kwargs: Those of every sensor: ``timeout`` in seconds, ``soft_fail`` and so on.
 
     Raises:
         InvalidName: The table's name breaks a rule, or an argument is another task's output with
@@ -56,7 +57,10 @@ class BatchPartitionSensor(CheckedTemplates, BatchSensor):
 
     Example:
         >>> sensor = BatchPartitionSensor(
-        ...     task_id="late", table="sales.sold_items", newer_than="{{ data_interval_end }}", timeout=6 * 3600
+        ...     task_id="late",
+        ...     table="sales.sold_items",
+        ...     newer_than="{{ data_interval_end }}",
+        ...     timeout=6 * 3600,
         ... )
         >>> sensor.partitions
         ['{{ dag_run.partition_key or ds_nodash }}']
@@ -87,62 +91,45 @@ class BatchPartitionSensor(CheckedTemplates, BatchSensor):
         self._as_written = self.partitions
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
-        mapped = kwargs.get("_airflow_from_mapped")  # begins on a worker in any case
-        if start_from_trigger and not mapped:
-            for name, value in (("partitions", self.partitions), ("newer_than", newer_than)):
-                if _has_output(value):
-                    raise InvalidName(
-                        f"the task {self.task_id} has {name}={value}, the output of another task,"
-                        " and start_from_trigger=True: what begins in the triggerer reads no XCom;"
-                        " leave start_from_trigger out, and it begins on a worker"
-                    )
+        # An instance of a mapped task starts on a worker in any case.
+        if start_from_trigger and not is_instance_of_mapped(kwargs):
+            self._refuse_outputs()
             self.start_trigger_args = StartTriggerArgs(
-                trigger_cls="airflow_sfx.triggers.partition.BatchPartitionTrigger",
-                trigger_kwargs={
-                    "table": self.table,
-                    "partitions": self.partitions,
-                    "newer_than": self._newer_than(),
-                    "poll_seconds": self.poke_interval,
-                    "sfx_conn_id": self.sfx_conn_id,
-                    "end_from_trigger": end_from_trigger,
-                    "of_run": self._of_run,
-                },
+                trigger_cls=_TRIGGER,
+                trigger_kwargs=self._trigger_arguments(),
                 next_method="execute_complete",
                 timeout=timedelta(seconds=self.timeout),
             )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once.
+        """Check once.
 
         Args:
             context: The task's context.
 
         Returns:
-            Whether the batches are there, and their pin.
+            Whether all batches are there, and their pin.
         """
         check_rendered(self.partitions, self._as_written, self.task_id)
         partitions = run_partitions(self.partitions) if self._of_run else self.partitions
-        ref, awaited = (
-            TableRef.parse(self.table),
-            PartitionCondition.of(partitions, self._newer_than()),
-        )
+        ref = TableRef.parse(self.table)
+        condition = PartitionCondition.of(partitions, self._newer_than())
         warehouse = self._warehouse()
-        missing = awaited.missing(warehouse.metastore.get_partitions(ref, awaited.partitions))
+        missing = condition.missing(warehouse.metastore.get_partitions(ref, condition.partitions))
         if missing:
-            shown = ", ".join("/".join(one.values) or "the table" for one in missing[:8])
             self.log.info(
                 "%s: %d of %d are not there yet: %s",
                 ref,
                 len(missing),
-                len(awaited.partitions),
-                shown,
+                len(condition.partitions),
+                ", ".join("/".join(one.values) or "the table" for one in missing[:8]),
             )
             return PokeReturnValue(is_done=False)
         pin = warehouse.pin(ref.database, ref.table, partitions or None)
         self.log.info("Found %s", pin)
         return PokeReturnValue(is_done=True, xcom_value=pin)
 
-    def _awaited(self) -> str:
+    def _condition(self) -> str:
         newer = self._newer_than()
         since = f" newer than {newer}" if newer else ""
         return f"a batch{since} of {self.table} {', '.join(map(str, self.partitions))}".rstrip()
@@ -156,19 +143,31 @@ class BatchPartitionSensor(CheckedTemplates, BatchSensor):
     def _trigger(self) -> BaseTrigger:
         from airflow_sfx.triggers.partition import BatchPartitionTrigger
 
-        return BatchPartitionTrigger(
-            self.table,
-            list(self.partitions),
-            self._newer_than(),
-            self.poke_interval,
-            self.sfx_conn_id,
-            self.end_from_trigger,
-            self._of_run,
-        )
+        return BatchPartitionTrigger(**self._trigger_arguments())
+
+    def _trigger_arguments(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "partitions": list(self.partitions),
+            "newer_than": self._newer_than(),
+            "poll_seconds": self.poke_interval,
+            "sfx_conn_id": self.sfx_conn_id,
+            "end_from_trigger": self.end_from_trigger,
+            "of_run": self._of_run,
+        }
+
+    def _refuse_outputs(self) -> None:
+        for name, value in (("partitions", self.partitions), ("newer_than", self.newer_than)):
+            if _has_output(value):
+                raise InvalidName(
+                    f"the task {self.task_id} has {name}={value}, the output of another task, and"
+                    " start_from_trigger=True. A task that starts in the triggerer cannot read"
+                    " XCom: leave start_from_trigger out, and it starts on a worker"
+                )
 
 
 def _has_output(value: Any) -> bool:
-    """Whether an argument is, or has in it, what another task leaves when it runs."""
+    """Return whether an argument is, or contains, the output of another task."""
     if isinstance(value, (list, tuple)):
         return any(_has_output(one) for one in value)
     return hasattr(value, "iter_references")

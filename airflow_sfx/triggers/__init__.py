@@ -1,4 +1,4 @@
-"""What waits in the triggerer: asynchronous, resumable, thousands at a time; each loaded when it is first named.
+"""The triggers of the sensors: asynchronous, resumable, thousands at a time; loaded on first use.
 
 Example:
     >>> from airflow_sfx.triggers import BatchPartitionTrigger

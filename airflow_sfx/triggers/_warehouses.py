@@ -1,4 +1,4 @@
-"""The warehouses that a triggerer has opened: one a connection, however many triggers wait on it."""
+"""The open warehouses of a triggerer: one per connection, shared by all triggers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _lock = threading.Lock()
 
 
 def opened_warehouse(sfx_conn_id: str | None) -> Warehouse:
-    """The warehouse of a connection, opened once a process. Blocks: call it in a thread.
+    """Return the warehouse of a connection, opened once per process. Blocks: call it in a thread.
 
     Args:
-        sfx_conn_id: The connection; None for the default warehouse.
+        sfx_conn_id: The connection, or None for the default warehouse.
 
     Returns:
         The warehouse.
 
     Raises:
         WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
-        InvalidName: The connection names no warehouse.
+        InvalidName: The connection does not name a warehouse.
     """
     with _lock:
         if sfx_conn_id not in _opened:
@@ -34,6 +34,6 @@ def opened_warehouse(sfx_conn_id: str | None) -> Warehouse:
 
 
 def forget(sfx_conn_id: str | None) -> None:
-    """Open the warehouse of a connection anew next time: it failed, and the connection may have been mended."""
+    """Drop the warehouse of a connection that failed; the next use reads the connection again."""
     with _lock:
         _opened.pop(sfx_conn_id, None)

@@ -1,4 +1,4 @@
-"""What a sensor waits for: partitions whose batch is new enough."""
+"""The condition that a sensor waits for: partitions whose batch is new enough."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run_partitions(keys: Sequence[object]) -> list[object]:
-    """The partitions that partition keys of runs, or their dates, stand for.
+    """Return the partitions that the partition keys, or dates, of runs name.
 
     Example:
         >>> run_partitions(["20161031", "2016~2FUS"])
@@ -28,12 +28,12 @@ def run_partitions(keys: Sequence[object]) -> list[object]:
 
 @dataclass(frozen=True, slots=True)
 class PartitionCondition:
-    """Partitions, and how new the batch of each has to be.
+    """Partitions, and how new the batch of each must be.
 
     Args:
-        partitions: Which.
-        since: A batch counts that was written at this time or later; None: any does.
-        after: A batch counts whose ID is greater; None: any does.
+        partitions: The partitions.
+        since: The earliest time at which the batch was written, or None.
+        after: The batch ID that the batch's ID must exceed, or None.
     """
 
     partitions: tuple[Partition, ...]
@@ -44,13 +44,13 @@ class PartitionCondition:
     def of(
         cls, partitions: Sequence[object] | None, newer_than: str | datetime | None
     ) -> PartitionCondition:
-        """From a sensor's arguments.
+        """Return the condition of a sensor's arguments.
 
         Args:
-            partitions: One value for each partition, or a list of values where a table has several
-                keys; None or none: a table without partitions.
-            newer_than: A time with a time zone, as text or as it is; a batch ID; or None or an
-                empty text.
+            partitions: One value for each partition, or a list of values if the table has several
+                keys; empty or None for a table without partitions.
+            newer_than: A time with a time zone, or its text; a batch ID; or an empty text or None
+                for any batch.
 
         Raises:
             InvalidName: A value breaks a rule, or the text is neither a time nor a batch ID.
@@ -72,7 +72,7 @@ class PartitionCondition:
         return cls(found, since=_moment(newer_than))
 
     def missing(self, pointers: Mapping[Partition, PartitionInfo]) -> list[Partition]:
-        """The partitions whose batch is not there, or not new enough."""
+        """Return the partitions that have no batch, or not a new enough one."""
         return [one for one in self.partitions if not self._new_enough(pointers.get(one))]
 
     def _new_enough(self, pointer: PartitionInfo | None) -> bool:
@@ -80,7 +80,7 @@ class PartitionCondition:
             return False
         if self.after is not None:
             return pointer.batch_id > self.after
-        # A batch ID tells the second: one of the same second counts.
+        # A batch ID has a resolution of one second: a batch of the same second counts.
         return self.since is None or moment_of(pointer.batch_id) >= self.since.replace(
             microsecond=0
         )

@@ -1,4 +1,4 @@
-"""The trigger behind `BatchConsistencySensor`."""
+"""The trigger of `BatchConsistencySensor`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class BatchConsistencyTrigger(BaseTrigger):
-    """Fires when all of a pin can be seen as it was written, and metastore and history agree.
+    """Fires when all objects of the pins are visible, and metastore and history agree.
 
     Args:
         pins: The pins, each as `airflow_sfx.serde.pin.dump` wrote it.
-        poll_seconds: The time between two looks.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        poll_seconds: The time between two checks.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
     """
 
     def __init__(
@@ -39,31 +39,31 @@ class BatchConsistencyTrigger(BaseTrigger):
         self.sfx_conn_id = sfx_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and its arguments: a triggerer that takes over begins with these."""
+        """Return the class and its arguments, from which another triggerer can continue."""
         return (
             "airflow_sfx.triggers.consistency.BatchConsistencyTrigger",
             {"pins": self.pins, "poll_seconds": self.poll_seconds, "sfx_conn_id": self.sfx_conn_id},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until nothing is amiss, and say so with an event."""
+        """Check until the pins are consistent, and yield the event."""
         try:
             for written in self.pins:
                 pin = load(written, VERSION)
-                while amiss := await self._amiss(pin):
-                    self.log.info("%s: %s", pin, "; ".join(amiss[:5]))
+                while problems := await self._problems(pin):
+                    self.log.info("%s: %s", pin, "; ".join(problems[:5]))
                     await asyncio.sleep(self.poll_seconds * random.uniform(0.9, 1.1))  # noqa: S311
         except SfxError as error:
             yield failure(error)
         else:
             yield TriggerEvent({"status": "success"})
 
-    async def _amiss(self, pin: BatchPin) -> list[str]:
-        def look() -> list[str]:
+    async def _problems(self, pin: BatchPin) -> list[str]:
+        def check() -> list[str]:
             return opened_warehouse(self.sfx_conn_id).inconsistencies(pin)
 
         try:
-            return await asyncio.to_thread(look)
+            return await asyncio.to_thread(check)
         except WarehouseUnavailable as error:
             forget(self.sfx_conn_id)
             return [str(error)]

@@ -1,4 +1,4 @@
-"""The trigger behind `BatchPartitionSensor`."""
+"""The trigger of `BatchPartitionSensor`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class BatchPartitionTrigger(CheckedTemplates, BaseTrigger):
-    """Fires when each of some partitions has a batch that is new enough; all who wait on a table share one poll.
+    """Fires when each of some partitions has a new enough batch; triggers of a table share one poll.
 
     Args:
         table: ``database.table``.
-        partitions: The partitions' values; of a task that begins in the triggerer, templates.
-        newer_than: A time, a batch ID, or nothing: any batch will do.
-        poll_seconds: The time between two looks, up to a tenth more.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
-        end_from_trigger: Whether the task has succeeded then, without a worker.
+        partitions: The partitions' values; of a task that starts in the triggerer, templates.
+        newer_than: A time or a batch ID, or None for any batch.
+        poll_seconds: The time between two checks; up to a tenth longer.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        end_from_trigger: Whether the task then succeeds without a worker.
         of_run: Whether the partitions are the run's partition key or date.
     """
 
@@ -53,12 +53,12 @@ class BatchPartitionTrigger(CheckedTemplates, BaseTrigger):
         self.sfx_conn_id = sfx_conn_id
         self.end_from_trigger = end_from_trigger
         self.of_run = of_run
-        self._refused: InvalidName | None = None
+        self._invalid_name: InvalidName | None = None
 
     def render_template_fields(
         self, context: Context, jinja_env: Environment | None = None
     ) -> None:
-        """Render the templates of a task that begins in the triggerer; what is refused is told by `run`.
+        """Render the templates of a task that starts in the triggerer; `run` reports an invalid name.
 
         Args:
             context: The task's context.
@@ -67,10 +67,10 @@ class BatchPartitionTrigger(CheckedTemplates, BaseTrigger):
         try:
             super().render_template_fields(context, jinja_env)
         except InvalidName as error:
-            self._refused = error
+            self._invalid_name = error
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and its arguments: a triggerer that takes over begins with these."""
+        """Return the class and its arguments, from which another triggerer can continue."""
         return (
             "airflow_sfx.triggers.partition.BatchPartitionTrigger",
             {
@@ -85,22 +85,22 @@ class BatchPartitionTrigger(CheckedTemplates, BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and say so with an event; an error that no waiting mends is an event, too."""
+        """Wait, and yield the event; an error that waiting cannot resolve is an event, too."""
         try:
-            if self._refused is not None:
-                raise self._refused
+            if self._invalid_name is not None:
+                raise self._invalid_name
             check_rendered(self.partitions or (), self._as_written or (), str(self.task_id))
             partitions = run_partitions(self.partitions or ()) if self.of_run else self.partitions
-            awaited = PartitionCondition.of(partitions, self.newer_than)
+            condition = PartitionCondition.of(partitions, self.newer_than)
 
-            def there(pointers: Pointers) -> bool:
-                return not awaited.missing(pointers)
+            def is_met(pointers: Pointers) -> bool:
+                return not condition.missing(pointers)
 
             await wait_for(
                 self.sfx_conn_id,
                 TableRef.parse(self.table),
-                awaited.partitions,
-                there,
+                condition.partitions,
+                is_met,
                 seconds=self.poll_seconds,
             )
         except SfxError as error:

@@ -1,7 +1,7 @@
-"""Shared polling: all triggers that wait on a table share one bulk question to the metastore a poll.
+"""Shared polling: all triggers that wait for a table share one metastore request per poll.
 
-A question names the partitions that somebody waits for. Times between questions are jittered, and
-grow while the warehouse cannot be reached.
+A request names the awaited partitions. The pauses between requests are jittered, and grow while the
+warehouse cannot be reached.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
     from airflow_sfx.metastore.base import PartitionInfo
 
 Pointers = Mapping[Partition, "PartitionInfo"]
-Check = Callable[[Pointers], bool]
-"""Says whether what somebody waits for is there."""
+Condition = Callable[[Pointers], bool]
 
 _JITTER = 0.1
-"""By how much of itself a pause is longer at the most: never shorter, so that no table is asked about more often than said."""
-_LONGEST_PAUSE_SECONDS = 300.0
-_MOST_DOUBLINGS = 10
-_LOOKS_WITH_THE_SAME_KEYS = 25
-"""A table may be dropped and made anew with other keys: after so many looks they are asked for again."""
+"""The largest fraction by which a pause is longer. It is never shorter than requested."""
+_MAX_PAUSE_SECONDS = 300.0
+_MAX_DOUBLINGS = 10
+_POLLS_PER_KEYS = 25
+"""After this many polls the table's keys are read again: it may have been recreated with others."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ _log = logging.getLogger(__name__)
 @dataclass(eq=False, slots=True)
 class _Waiter:
     partitions: tuple[Partition, ...]
-    there: Check
+    condition: Condition
     seconds: float
     done: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -52,26 +51,26 @@ async def wait_for(
     sfx_conn_id: str | None,
     ref: TableRef,
     partitions: tuple[Partition, ...],
-    there: Check,
+    condition: Condition,
     *,
     seconds: float,
 ) -> None:
-    """Wait until the metastore's pointers of some partitions are as they should be.
+    """Wait until the metastore's pointers of some partitions meet a condition.
 
     Args:
-        sfx_conn_id: The warehouse's connection; None for the default one.
-        ref: The table, which need not be there yet.
-        partitions: Which partitions; one at least.
-        there: Says whether they are.
-        seconds: How long to wait between two looks, or up to a tenth longer; the most impatient of
-            a table's waiters decides.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
+        ref: The table, which need not exist yet.
+        partitions: The partitions; at least one.
+        condition: Returns whether the pointers meet the condition.
+        seconds: The pause between two requests, up to a tenth longer; the shortest of a table's
+            waiters applies.
 
     Raises:
-        SfxError: What no waiting mends, such as a connection that names no warehouse.
+        SfxError: Waiting cannot resolve the error: the connection does not name a warehouse, say.
     """
     key = (id(asyncio.get_running_loop()), sfx_conn_id, ref)
     poll = _polls.setdefault(key, TablePoll(sfx_conn_id, ref))
-    waiter = _Waiter(partitions, there, seconds)
+    waiter = _Waiter(partitions, condition, seconds)
     poll.join(waiter)
     try:
         await waiter.done
@@ -82,10 +81,10 @@ async def wait_for(
 
 
 class TablePoll:
-    """The polling of one table: a task of the event loop that runs while somebody waits.
+    """The polling of one table: a task of the event loop that runs while there are waiters.
 
     Args:
-        sfx_conn_id: The warehouse's connection; None for the default one.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
         ref: The table.
     """
 
@@ -95,21 +94,21 @@ class TablePoll:
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._keys: tuple[PartitionKey, ...] | None = None
-        self._looks = 0
+        self._polls_with_keys = 0
 
     def join(self, waiter: _Waiter) -> None:
-        """Take somebody in; the polling begins with the first."""
-        impatient = waiter.seconds < min(
+        """Add a waiter; the first one starts the polling."""
+        is_shortest = waiter.seconds < min(
             (one.seconds for one in self.waiters), default=float("inf")
         )
         self.waiters.add(waiter)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"sfx poll {self._ref}")
-        elif impatient:
+        elif is_shortest:
             self._woken.set()
 
     def leave(self, waiter: _Waiter) -> None:
-        """Let somebody go; the polling ends with the last."""
+        """Remove a waiter; the last one ends the polling."""
         self.waiters.discard(waiter)
         if not self.waiters and self._task is not None:
             self._task.cancel()
@@ -119,37 +118,35 @@ class TablePoll:
         failures = 0
         while True:
             try:
-                failures = 0 if await self._look() else failures + 1
+                failures = 0 if await self._poll() else failures + 1
             except Exception as error:  # each waiter raises it, in its own task
-                self._task = None  # whoever comes now begins anew
+                self._task = None  # the next waiter starts it again
                 for waiter in self._waiting():
                     waiter.done.set_exception(error)
                 return
             pause = min(one.seconds for one in self.waiters) if self.waiters else 0.0
-            pause = min(
-                pause * 2 ** min(failures, _MOST_DOUBLINGS), max(pause, _LONGEST_PAUSE_SECONDS)
-            )
+            pause = min(pause * 2 ** min(failures, _MAX_DOUBLINGS), max(pause, _MAX_PAUSE_SECONDS))
             await self._sleep(pause * random.uniform(1, 1 + _JITTER))  # noqa: S311
 
-    async def _look(self) -> bool:
-        """Ask the metastore once, and tell whose wait is over; False if it could not be asked."""
-        asked = self._refuse_others(self._waiting())
-        wanted = {partition for waiter in asked for partition in waiter.partitions}
+    async def _poll(self) -> bool:
+        """Ask the metastore once and release waiters; False if it could not be reached."""
+        waiters = self._refuse_other_keys(self._waiting())
+        wanted = {partition for waiter in waiters for partition in waiter.partitions}
         try:
             pointers = await asyncio.to_thread(
                 self._pointers, sorted(wanted, key=lambda one: one.values)
             )
         except WarehouseUnavailable as error:
-            _log.warning("Cannot look at %s, and will try again: %s", self._ref, error)
+            _log.warning("The check of %s failed and will be repeated: %s", self._ref, error)
             forget(self._conn_id)
             return False
-        for waiter in asked:
-            if not waiter.done.done() and waiter.there(pointers):
+        for waiter in waiters:
+            if not waiter.done.done() and waiter.condition(pointers):
                 waiter.done.set_result(None)
         return True
 
-    def _refuse_others(self, waiters: list[_Waiter]) -> list[_Waiter]:
-        """Those who wait for partitions that the table can have; the others are told, and disturb nobody."""
+    def _refuse_other_keys(self, waiters: list[_Waiter]) -> list[_Waiter]:
+        """Return the waiters whose partitions fit the table's keys; the others fail, each by itself."""
         if self._keys is None:
             return waiters
         names = ", ".join(key.name for key in self._keys) or "none"
@@ -158,7 +155,7 @@ class TablePoll:
                 if len(partition.values) != len(self._keys) and not waiter.done.done():
                     waiter.done.set_exception(
                         InvalidName(
-                            f"{partition.values!r} is no partition of {self._ref}, whose keys are:"
+                            f"{partition.values!r} is not a partition of {self._ref}, whose keys are:"
                             f" {names}"
                         )
                     )
@@ -166,16 +163,17 @@ class TablePoll:
 
     def _pointers(self, partitions: list[Partition]) -> Pointers:
         metastore = opened_warehouse(self._conn_id).metastore
-        if self._keys is None or self._looks >= _LOOKS_WITH_THE_SAME_KEYS:
+        if self._keys is None or self._polls_with_keys >= _POLLS_PER_KEYS:
             table = metastore.get_table(self._ref)
-            self._keys, self._looks = (None if table is None else table.keys), 0
-        self._looks += 1
+            self._keys = None if table is None else table.keys
+            self._polls_with_keys = 0
+        self._polls_with_keys += 1
         if self._keys is None:
             return {}
-        able = [
+        fitting = [
             partition for partition in partitions if len(partition.values) == len(self._keys or ())
         ]
-        return metastore.get_partitions(self._ref, able, keys=self._keys)
+        return metastore.get_partitions(self._ref, fitting, keys=self._keys)
 
     def _waiting(self) -> list[_Waiter]:
         return [waiter for waiter in self.waiters if not waiter.done.done()]

@@ -10,7 +10,7 @@ def test_all_who_wait_on_a_table_share_one_question_a_poll(airflow, tmp_path):
     assert told["served"] == 500
     (refused,) = told["refused"]
     assert refused.startswith(
-        "InvalidName: ('p0', 'too many') is no partition of polled.items, whose keys are: day"
+        "InvalidName: ('p0', 'too many') is not a partition of polled.items, whose keys are: day"
     )
     assert told["asked before"].get("get_partitions", 0) == 0, "there is no table yet"
     assert 3 <= told["asked before"]["get_table"] <= 5

@@ -86,8 +86,8 @@ def test_a_sensor_that_waits_in_vain_times_out(scheduler, scheduled_warehouse):
     run_id = scheduler.trigger("waiting_in_vain")
     assert scheduler.finish("waiting_in_vain", run_id) == "failed"
     awaited = (
-        "the sensor wait has waited 3 s for a batch newer than 20130101000000 of "
-        "waiting.items never, in vain"
+        "the sensor wait timed out after 3 s: it waited for a batch newer than "
+        "20130101000000 of waiting.items never"
     )
     assert awaited in scheduler.task_log("waiting_in_vain", run_id, "wait")
     assert state(scheduler, "waiting_in_vain", run_id, "skipped") == "skipped"
@@ -132,7 +132,7 @@ def test_a_warehouse_that_cannot_be_reached_is_waited_for(scheduler, scheduled_w
         "PATCH", "connections/sfx_late", {**body, "extra": json.dumps({"warehouse": there})}
     )
     assert f"the task got {pin.batch_id}" in got(scheduler, "waiting_for_a_warehouse", run_id)
-    assert "Cannot look, and will try again" in scheduler.task_log(
+    assert "The check failed and will be repeated" in scheduler.task_log(
         "waiting_for_a_warehouse", run_id, "wait"
     )
 
