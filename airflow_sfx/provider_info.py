@@ -1,4 +1,4 @@
-"""The metadata that Airflow's provider discovery reads: connection type, classes, configuration.
+"""The metadata that Airflow's provider discovery reads.
 
 The plugin has an entry point of its own and is not listed here as well: if Airflow loads providers
 eagerly, it stops loading other providers' plugins at the first name that it already has.
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the package's metadata, in the form of Airflow's ``provider_info`` schema.
+    """Return the metadata in the form of Airflow's ``provider_info`` schema.
 
     Example:
         >>> get_provider_info()["task-decorators"][0]["name"]

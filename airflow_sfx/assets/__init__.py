@@ -1,4 +1,4 @@
-"""Assets: each publish is an event with the batch's pin, and a DAG that starts on it reads exactly that batch.
+"""Assets: each publish is an event with the pin of the batch.
 
 Example:
     >>> from airflow_sfx.assets import batch_asset

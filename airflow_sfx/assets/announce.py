@@ -1,4 +1,4 @@
-"""For writers outside of Airflow: tell its REST API what became current, so that DAGs start on it."""
+"""Asset events of writers outside of Airflow, sent to its REST API."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ _SECONDS = 60
 
 
 def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publish") -> list[int]:
-    """Send the asset events of a pin, one a partition, as a task would have.
+    """Send the asset events of a pin, one per partition, as a task does.
 
     Args:
-        pin: What is current now.
+        pin: The batches that are current now.
         api_url: Airflow's address, ``http://host:8080``.
-        token: A token of its API, from ``POST /auth/token``; it is sent and not stored.
+        token: A token of its API, from ``POST /auth/token``; it is sent but not stored.
         operation: ``publish`` or ``rollback``.
 
     Returns:
         The IDs of the events.
 
     Raises:
-        InvalidName: The address holds a login, or is not one.
-        WarehouseUnavailable: Airflow cannot be reached or refuses; the batches are current all the
-            same.
+        InvalidName: The address has a login, or is not an address.
+        WarehouseUnavailable: Airflow cannot be reached or rejects the events. The batches are
+            current in any case.
 
     Example:
         >>> from airflow_sfx.core.pin import BatchPin
-        >>> pin = BatchPin("sales", "items", "s3://bucket/sales.db/items", (("20161031", "20161101002256"),))
+        >>> entries = (("20161031", "20161101002256"),)
+        >>> pin = BatchPin("sales", "items", "s3://bucket/sales.db/items", entries)
         >>> announce(pin, "http://127.0.0.1:1", "a token")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.WarehouseUnavailable: Airflow at http://127.0.0.1:1 cannot be told of ...; try again
+        airflow_sfx.core.errors.WarehouseUnavailable: the events of ...
     """
     import httpx
 
@@ -51,13 +52,13 @@ def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publi
             asset = _asset(client, uri)
             return [_send(client, asset, name, extra) for name in pin.batches]
     except httpx.HTTPStatusError as error:
-        said = error.response.text[:300]
+        answer = error.response.text[:300]
         raise WarehouseUnavailable(
-            f"Airflow at {api_url} refuses the event of {pin}: {said}"
+            f"Airflow at {api_url} rejects the event of {pin}: {answer}"
         ) from error
     except httpx.HTTPError as error:
         raise WarehouseUnavailable(
-            f"Airflow at {api_url} cannot be told of {pin}: {error}; try again"
+            f"the events of {pin} cannot be sent to Airflow at {api_url}: {error}; try again"
         ) from error
 
 
@@ -71,8 +72,8 @@ def _asset(client: Any, uri: str) -> int:
         if asset["uri"] == uri:
             return int(asset["id"])
     raise WarehouseUnavailable(
-        f"Airflow knows no asset {uri}: a DAG must name it first, in its schedule or as an outlet;"
-        " nothing was sent"
+        f"Airflow does not know the asset {uri}: a DAG must name it first, in its schedule or as an"
+        " outlet; nothing was sent"
     )
 
 

@@ -1,4 +1,4 @@
-"""In a DAG that starts on batches: exactly the batch that its events tell of, each change once."""
+"""Pins for DAGs that start on batches: exactly those of their events."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ _log = logging.getLogger(__name__)
 def pins_from_events(
     context: Mapping[str, Any], table: str, *, once: bool = False, sfx_conn_id: str | None = None
 ) -> BatchPin:
-    """The pin of the events that started a run: of each partition key the newest one, in whatever order they came.
+    """Return the pin of the newest event of each key that started a run.
 
     Args:
         context: The task's context, ``airflow.sdk.get_current_context()``.
         table: ``database.table``, whose asset the DAG is scheduled on.
-        once: Whether each change is for one run of this task only: a run that hears of one again,
-            because Airflow sent an event twice, is skipped. Retries and cleared tasks of the run
-            that took it read it again.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None. Used
-            with ``once``.
+        once: Whether each change is for one run of this task only: if Airflow sends an event twice,
+            the second run is skipped. Retries and cleared tasks of the first run read it again.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse. Used with
+            ``once``.
 
     Returns:
         The pin.
@@ -42,7 +41,7 @@ def pins_from_events(
     Raises:
         InvalidName: No event of the table started the run, or one has no pin or the pin of another
             table.
-        AirflowSkipException: Another run has taken these changes already.
+        AirflowSkipException: Another run has claimed these changes already.
 
     Example:
         In a DAG whose schedule is
@@ -62,16 +61,16 @@ def pins_from_events(
                 f"an asset event of {ref} has a pin of {pin.ref}: it was forged or edited"
             )
         _log.info(
-            "%s of %s, told by %s at %s",
+            "%s of %s, sent by %s at %s",
             operation,
             pin,
-            event.source_dag_id or "a writer outside",
+            event.source_dag_id or "a writer outside of Airflow",
             event.timestamp,
         )
         entries |= pin.batches
         location = pin.location
     found = BatchPin.of(ref, location, entries)
-    return _taken(context, found, warehouse_of(sfx_conn_id)) if once else found
+    return _claimed(context, found, warehouse_of(sfx_conn_id)) if once else found
 
 
 def missed_pins(
@@ -82,31 +81,32 @@ def missed_pins(
     since: datetime | None = None,
     sfx_conn_id: str | None = None,
 ) -> BatchPin | None:
-    """What is current and no run of a task took with ``once``: events that Airflow dropped, found in the ledger.
+    """Return the current batches that no run of a task has claimed.
+
+    Airflow dropped their events.
 
     Args:
-        context: The context of the task that looks.
+        context: The context of the running task.
         table: ``database.table``.
-        consumer: The task that takes events with ``pins_from_events(…, once=True)``, as
-            ``dag_id/task_id``.
-        since: Changes from this time on, with a time zone; None for all, also those from before the
-            DAG was there.
-        sfx_conn_id: The connection of the warehouse; the default warehouse where it is None.
+        consumer: The task that uses ``pins_from_events(…, once=True)``, as ``dag_id/task_id``.
+        since: The earliest time of a change, with a time zone, or None for all changes, including
+            those from before the DAG existed.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
 
     Returns:
-        The pin of what was missed, which counts as taken by this run now; None if nothing was.
+        The pin of the missed changes, which this run has now claimed; None if there are none.
 
     Raises:
-        TableNotFound: There is no such table.
+        TableNotFound: The table does not exist.
         InvalidName: The time has no time zone.
 
     Example:
         In a DAG that runs now and then::
 
             @task
-            def look():
-                return missed_pins(get_current_context(), "sales.sold_items",
-                consumer="weekly/anchor")
+            def catch_up():
+                context = get_current_context()
+                return missed_pins(context, "sales.sold_items", consumer="weekly/anchor")
     """
     ref = TableRef.parse(table)
     warehouse = warehouse_of(sfx_conn_id)
@@ -119,7 +119,7 @@ def missed_pins(
 
 
 def _newest(context: Mapping[str, Any], ref: TableRef) -> list[Any]:
-    """The newest event of each partition key; the list that Airflow gives is not sorted."""
+    """Return the newest event of each partition key; Airflow does not sort its list."""
     events = context["triggering_asset_events"]
     asset = batch_asset(str(ref))
     found: dict[str | None, Any] = {}
@@ -132,19 +132,19 @@ def _newest(context: Mapping[str, Any], ref: TableRef) -> list[Any]:
             f"the run {context['run_id']} was not started by events of {ref}: schedule the DAG"
             " with "
             f'PartitionedAssetTimetable(assets=batch_asset("{ref}")), or [batch_asset("{ref}")] for'
-            " a table without partitions; "
-            "or pin what is current with sfx.pin"
+            " a table without partitions;"
+            " or pin the current batches with sfx.pin"
         )
     return list(found.values())
 
 
-def _taken(context: Mapping[str, Any], pin: BatchPin, warehouse: Warehouse) -> BatchPin:
-    """The part of a pin whose changes are this run's."""
+def _claimed(context: Mapping[str, Any], pin: BatchPin, warehouse: Warehouse) -> BatchPin:
+    """Return the part of a pin whose changes this run has claimed."""
     ti = context["ti"]
     others = warehouse.take(pin, consumer=f"{ti.dag_id}/{ti.task_id}", run=context["run_id"])
     left = {name: batch_id for name, batch_id in pin.batches.items() if name not in others}
     if not left:
         raise AirflowSkipException(
-            f"{pin} was taken already, by the run {', '.join(sorted(set(others.values())))}"
+            f"{pin} was claimed already, by the run {', '.join(sorted(set(others.values())))}"
         )
     return BatchPin.of(pin.ref, pin.location, left)

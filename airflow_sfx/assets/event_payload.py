@@ -1,4 +1,4 @@
-"""What an asset event says in its extra. Known without Airflow, so that writers outside of it can say it, too."""
+"""The extra of an asset event, also for writers that have no Airflow."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from airflow_sfx.serde.pin import READABLE_PARTITIONS, VERSION, dump, load
 
 SCHEME = "sfx"
 EXTRA = "sfx"
-"""The member of an event's extra that holds what this package says."""
+"""The member of an event's extra that belongs to this package."""
 
 
 def asset_uri(ref: TableRef) -> str:
-    """The URI of a table's asset.
+    """Return the URI of a table's asset.
 
     Args:
         ref: The table.
@@ -36,19 +36,21 @@ def asset_uri(ref: TableRef) -> str:
 
 
 def written(pin: BatchPin, operation: str) -> dict[str, Any]:
-    """What an event says: what was done, and the pin; of many partitions with one batch ID, that ID alone.
+    """Return an event's extra: the operation and the pin.
 
-    An event of a pin is written once for each of its partitions.
+    Of many partitions with one batch ID, it has that ID in place of the pin. An event is sent once
+    for each of the pin's partitions.
 
     Args:
-        pin: What is current now.
+        pin: The batches that are current now.
         operation: ``publish`` or ``rollback``.
 
     Returns:
-        What goes into the event's extra.
+        The value of the member `EXTRA`.
 
     Example:
-        >>> many = BatchPin("sales", "items", "s3://b/sales.db/items", tuple((f"{n:03}", "20161101002256") for n in range(99)))
+        >>> entries = tuple((f"{n:03}", "20161101002256") for n in range(99))
+        >>> many = BatchPin("sales", "items", "s3://b/sales.db/items", entries)
         >>> written(many, "publish")["batch_id"]
         '20161101002256'
     """
@@ -63,58 +65,59 @@ def written(pin: BatchPin, operation: str) -> dict[str, Any]:
 
 
 def read(extra: Mapping[str, Any], key: str | None) -> tuple[str, BatchPin]:
-    """What an event says of its partition; it may come from outside, and every part is checked.
+    """Return an event's operation and the checked pin of its partition.
 
     Args:
         extra: The event's extra.
-        key: The event's partition key; None where it has none.
+        key: The event's partition key, or None if it has none.
 
     Returns:
         The operation and the pin.
 
     Raises:
-        InvalidName: It says nothing, or nothing that this package has written.
+        InvalidName: This package did not write the extra, or it was edited.
 
     Example:
+        A table without partitions; the key is that of the run:
+
         >>> whole = BatchPin("sales", "items", "s3://b/sales.db/items", (("", "20161101002256"),))
-        >>> read({"sfx": written(whole, "publish")}, "20161031")[1] == whole  # a run's key, of a table without partitions
+        >>> read({"sfx": written(whole, "publish")}, "20161031")[1] == whole
         True
     """
-    said = extra.get(EXTRA)
-    if not isinstance(said, Mapping) or not ("pin" in said or "batch_id" in said):
+    payload = extra.get(EXTRA)
+    if not isinstance(payload, Mapping) or not ("pin" in payload or "batch_id" in payload):
         raise InvalidName(
             f"the asset event has no pin in its extra ({dict(extra)!r:.120}): it was not sent by"
             " this package; airflow_sfx.assets.announce sends one for a writer outside of Airflow"
         )
-    operation = str(said.get("operation", "publish"))
-    if "pin" not in said:
-        return operation, _pin_of_key(said, key)
-    pin = load(said["pin"], said.get("version", 0))
-    if (
-        key is None or pin.entries[0][0] == ""
-    ):  # without partitions its events have no key but their run's
+    operation = str(payload.get("operation", "publish"))
+    if "pin" not in payload:
+        return operation, _pin_of_key(payload, key)
+    pin = load(payload["pin"], payload.get("version", 0))
+    # The events of a table without partitions have no key but that of their run.
+    if key is None or pin.entries[0][0] == "":
         return operation, pin
     entries = tuple(one for one in pin.entries if event_key(partition_of_name(one[0])) == key)
     if not entries:
         raise InvalidName(
-            f"the asset event has the partition key {key!r}, and its pin is of other partitions:"
+            f"the asset event has the partition key {key!r}, but its pin is of other partitions:"
             f" {pin}"
         )
     return operation, replace(pin, entries=entries)
 
 
-def _pin_of_key(said: Mapping[str, Any], key: str | None) -> BatchPin:
+def _pin_of_key(payload: Mapping[str, Any], key: str | None) -> BatchPin:
     if key is None:
         raise InvalidName(
-            f"the asset event has no partition key, and is one of {said.get('partitions')}"
+            f"the asset event has no partition key, but is one of {payload.get('partitions')}"
             " partitions"
         )
     values = [escape(value) for value in partition_of_key(key).values]
-    keys = said.get("keys") or []
+    keys = payload.get("keys") or []
     name = (
         "/".join(f"{one}={value}" for one, value in zip(keys, values, strict=True))
         if keys
         else "/".join(values)
     )
-    head = {member: said.get(member) for member in ("database", "table", "location")}
-    return BatchPin.from_json(encode({**head, "batches": {name: said.get("batch_id")}}))
+    head = {member: payload.get(member) for member in ("database", "table", "location")}
+    return BatchPin.from_json(encode({**head, "batches": {name: payload.get("batch_id")}}))

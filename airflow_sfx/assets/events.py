@@ -1,4 +1,4 @@
-"""The asset events of a task: what it published or rolled back, with the pin, one per partition."""
+"""The asset events of a task, one per partition that it changed, with the pin."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def emit(
 
 
 def send_outlet_events(work: Committed | Loaded) -> None:
-    """Send the events of a task that names the table as an outlet and changes it by a public call.
+    """Send the events of a task that changes one of its outlets by a public call.
 
     Args:
         work: A commit or a read of the warehouse.
@@ -107,7 +107,7 @@ def send_outlet_events(work: Committed | Loaded) -> None:
 
 
 def _announce(context: Context, pin: BatchPin, operation: str) -> None:
-    """Fill in the event of a table; after several changes by one task it has all their partitions."""
+    """Fill in the event of a table, with the partitions of all the task's changes."""
     outlet = _outlet_of(context, pin)
     if outlet is None:
         outlet = batch_asset(str(pin.ref))

@@ -1,6 +1,6 @@
-"""How OpenLineage names a table and its batches: the table's directory, with the batch ID as the dataset's version.
+"""OpenLineage's name of a table: its directory, with batch IDs as the version.
 
-Spark's own integration names a Hive table by its location, too, and so both speak of one dataset:
+Spark's own integration also names a Hive table by its location, so both name the same dataset:
 https://openlineage.io/docs/spec/naming/
 """
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset | None:
-    """The dataset that an asset of hook lineage is.
+    """Return the dataset of an asset of hook lineage.
 
     Args:
         asset: The asset, with the pin's location and batch IDs in its extra.
-        lineage_context: The hook, which is not looked at.
+        lineage_context: The hook; not used.
 
     Returns:
-        The dataset; None where the asset says nothing of a location.
+        The dataset, or None if the asset has no location.
     """
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from openlineage.client.facet_v2 import dataset_version_dataset, symlinks_dataset

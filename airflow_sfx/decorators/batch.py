@@ -1,4 +1,4 @@
-"""``@task.batch``: a function that returns a DataFrame becomes a task that stores it."""
+"""``@task.batch``: a function that returns a DataFrame becomes a task."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def batch_task(
     multiple_outputs: bool | None = None,
     **kwargs: Any,
 ) -> TaskDecorator:
-    """Make a function a task that stores the DataFrame it returns: ``@task.batch(table=...)``.
+    """Make a function a task that stores its DataFrame: ``@task.batch(table=...)``.
 
     Args:
         python_callable: The function.

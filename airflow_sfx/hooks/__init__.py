@@ -1,4 +1,4 @@
-"""Where Airflow's connections and task contexts become a warehouse and a producer.
+"""The hook: from Airflow's connections and contexts to a warehouse.
 
 Example:
     >>> from airflow_sfx.hooks import SfxHook

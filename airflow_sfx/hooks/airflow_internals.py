@@ -1,7 +1,9 @@
-"""Every use of Airflow that is not part of its public interface, tested on `TESTED_VERSIONS`.
+"""The only module that uses private parts of Airflow.
 
-- Its database knows which runs a backfill has made; no interface of Airflow lists them by number.
-- A run of a backfill is not told the backfill's number, so the scheduler writes it into the run's
+It is tested on `TESTED_VERSIONS`.
+
+- Airflow's database knows which runs a backfill has made; no interface lists them by number.
+- A run does not know the number of its backfill, so the scheduler writes it into the run's
   configuration. ``[sfx] backfill_conf = False`` turns that off.
 - An `Asset` whose URI is in its final form needs no lookup of the handlers of all providers.
 - An argument of a mapped task group does not say which value it stands for.
@@ -66,7 +68,7 @@ def runs_of_backfill(dag_id: str, number: int) -> list[str]:
 
 
 def write_backfills_into_runs() -> None:
-    """Write the number of a backfill into the configuration of its runs when they begin.
+    """Write the number of a backfill into its runs' configuration when they begin.
 
     Only the scheduler does, unless ``[sfx] backfill_conf`` is off; other processes import nothing.
     It is not a listener of Airflow's: if any plugin has one, Airflow rejects DAG files with tasks
@@ -85,7 +87,7 @@ def write_backfills_into_runs() -> None:
 
 
 def write_backfill(mapper: Any, connection: Connection, run: DagRun) -> None:
-    """Write the backfill of a run into its configuration, before SQLAlchemy updates the run.
+    """Write a run's backfill into its configuration, before SQLAlchemy updates it.
 
     Args:
         mapper: SQLAlchemy's mapper; not used.
@@ -148,5 +150,5 @@ def mapped_group_argument(value: Any) -> tuple[Any, str] | None:
 
 
 def _is_scheduler() -> bool:
-    """Return whether this process is ``airflow scheduler``, which ``standalone`` starts as well."""
+    """Return whether this process is ``airflow scheduler``, also of ``standalone``."""
     return sys.argv[1:2] == ["scheduler"]

@@ -7,7 +7,7 @@ from airflow_sfx.hooks.task_context import current_producer_or_none
 
 
 def backfill_runs(dag_id: str, backfill_id: str) -> list[str]:
-    """Look up the runs of a backfill in Airflow's database, if this process may read it.
+    """Look up the runs of a backfill in Airflow's database, except in a task.
 
     Args:
         dag_id: The DAG.

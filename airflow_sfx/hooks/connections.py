@@ -1,4 +1,4 @@
-"""Other Airflow connections that a warehouse uses: the AWS one for S3 and Glue, the Hive Metastore's for its hosts."""
+"""Connections that a warehouse refers to: AWS, and the Hive Metastore."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _METASTORE_PORT = 9083
 
 
 def s3_access(aws_conn_id: str) -> S3Access:
-    """How S3 is reached with an Airflow connection of the type ``aws``.
+    """Return the access to S3 of an Airflow connection of the type ``aws``.
 
-    Keys, a profile, an assumed role or a web identity, an endpoint, a region, certificates, proxies
-    and time limits are all taken from the connection, by the Amazon provider; credentials that end
-    are renewed before they do. In ``service_config``, ``s3`` may have S3Hook's ``extra_args`` and
-    ``requester_pays``, and ``glue`` a ``catalog_id``.
+    The Amazon provider reads it: keys, a profile, an assumed role or a web identity, an endpoint, a
+    region, certificates, proxies and time limits. Temporary credentials are renewed before they
+    expire. In ``service_config``, ``s3`` may have S3Hook's ``extra_args`` and ``requester_pays``,
+    and ``glue`` a ``catalog_id``.
 
     Args:
         aws_conn_id: The connection.
 
     Returns:
-        The access. It holds no secret: the session is asked for it at each use.
+        The access. It holds no secret: each use asks the session.
 
     Raises:
         WarehouseUnavailable: There is no such connection.
@@ -44,46 +44,46 @@ def s3_access(aws_conn_id: str) -> S3Access:
 
     connection_named(aws_conn_id, "aws", "keys, a profile or a role")
     hook: AwsGenericHook[object] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type="s3")
-    told = hook.conn_config
-    glue = told.get_service_config("glue")
+    config = hook.conn_config
+    glue = config.get_service_config("glue")
     return S3Access(
-        endpoint=told.get_service_endpoint_url("s3"),
+        endpoint=config.get_service_endpoint_url("s3"),
         region=hook.region_name,
         session=hook.get_session,
-        config=told.botocore_config,
+        config=config.botocore_config,
         verify=hook.verify,
-        settings=_settings(aws_conn_id, told.get_service_config("s3")),
-        glue_endpoint=told.get_service_endpoint_url("glue"),
+        settings=_settings(aws_conn_id, config.get_service_config("s3")),
+        glue_endpoint=config.get_service_endpoint_url("glue"),
         glue_catalog=str(glue["catalog_id"]) if glue.get("catalog_id") else None,
     )
 
 
-def _settings(aws_conn_id: str, told: Mapping[str, Any]) -> ObjectSettings | None:
-    """What S3Hook takes as arguments, from ``service_config.s3``; None where it says nothing of that."""
+def _settings(aws_conn_id: str, config: Mapping[str, Any]) -> ObjectSettings | None:
+    """Return S3Hook's arguments in ``service_config.s3``, or None if it has none."""
     from airflow_sfx.storage.aws_config import object_settings
 
-    if not told.get("extra_args") and "requester_pays" not in told:
+    if not config.get("extra_args") and "requester_pays" not in config:
         return None
     what = f"service_config.s3 of the Airflow connection {aws_conn_id!r}"
-    pays = bool(told.get("requester_pays"))
-    return object_settings(told.get("extra_args") or {}, requester_pays=pays, what=what)
+    pays = bool(config.get("requester_pays"))
+    return object_settings(config.get("extra_args") or {}, requester_pays=pays, what=what)
 
 
 def on_metastore(uri: str, connection: Connection) -> str:
-    """A warehouse's URI with the hosts and the login of a connection of the type ``hive_metastore``.
+    """Return a warehouse's URI with the hosts of a ``hive_metastore`` connection.
 
     Args:
         uri: The warehouse's URI, ``hive://?location=s3://bucket/prefix``.
-        connection: The metastore's connection: hosts with commas in between, the port, and in its
-            extra ``auth_mechanism`` (``NOSASL`` or ``GSSAPI``) and ``kerberos_service_name``, as
-            the Apache Hive provider has it.
+        connection: The metastore's connection: hosts separated by commas, the port, and in its
+            extra ``auth_mechanism`` (``NOSASL`` or ``GSSAPI``) and ``kerberos_service_name``, as in
+            the Apache Hive provider.
 
     Returns:
         ``hive://host:9083,host:9083?location=…``.
 
     Raises:
-        InvalidName: The URI is of another scheme or has hosts already, or the connection names no
-            host or a login that is not known.
+        InvalidName: The URI has another scheme or has hosts already, or the connection has no host
+            or an unknown login.
 
     Example:
         >>> from airflow.sdk import Connection
@@ -94,9 +94,9 @@ def on_metastore(uri: str, connection: Connection) -> str:
     parts = urlsplit(uri)
     if parts.scheme != "hive" or parts.netloc:
         raise InvalidName(
-            f"metastore_conn_id is {connection.conn_id!r} and the warehouse's URI has another"
-            " scheme than hive:// or has hosts: write the warehouse without hosts,"
-            " hive://?location=s3://bucket/prefix, and the connection's are used"
+            f"metastore_conn_id is {connection.conn_id!r}, but the warehouse's URI has hosts or a"
+            " scheme other than hive://. Write the warehouse without hosts,"
+            " hive://?location=s3://bucket/prefix, to use those of the connection"
         )
     if connection.conn_type != METASTORE_TYPE:
         raise InvalidName(
@@ -110,8 +110,8 @@ def on_metastore(uri: str, connection: Connection) -> str:
         )
     if not all(map(is_host, hosts)):
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has a host that is not one: write host"
-            " or host:port, with commas between several; a login or an option has no place there"
+            f"the Airflow connection {connection.conn_id!r} has an invalid host: write host or"
+            " host:port, separated by commas, without a login or options"
         )
     port = connection.port or _METASTORE_PORT
     extra = connection.extra_dejson
@@ -124,8 +124,8 @@ def on_metastore(uri: str, connection: Connection) -> str:
         }
     elif mechanism != "NOSASL":
         raise InvalidName(
-            f"the Airflow connection {connection.conn_id!r} has an auth_mechanism that is not"
-            " known: use NOSASL or GSSAPI"
+            f"the Airflow connection {connection.conn_id!r} has an unknown auth_mechanism: use"
+            " NOSASL or GSSAPI"
         )
     query = urlencode(parse_qsl(parts.query) + list(login.items()), safe=":/")
     return urlunsplit(
@@ -140,18 +140,18 @@ def on_metastore(uri: str, connection: Connection) -> str:
 
 
 def connection_named(conn_id: str, conn_type: str, what: str) -> Connection:
-    """An Airflow connection.
+    """Return an Airflow connection.
 
     Args:
-        conn_id: Which.
-        conn_type: Of which type it should be, for the message.
-        what: What it should hold, for the message.
+        conn_id: The connection.
+        conn_type: The type that it should have, for the message.
+        what: The contents that it should have, for the message.
 
     Returns:
         The connection.
 
     Raises:
-        WarehouseUnavailable: There is none.
+        WarehouseUnavailable: There is no such connection.
     """
     try:
         return BaseHook.get_connection(conn_id)

@@ -1,4 +1,4 @@
-"""The pins among what a task is given, wherever they are in it."""
+"""The pins in a task's arguments, at any depth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow_sfx.core.pin import BatchPin
 
 
 def pins_in(value: object) -> Iterator[BatchPin]:
-    """Every pin in an argument, also inside lists (a mapped task's outputs are one) and dictionaries.
+    """Yield every pin in an argument, also inside collections and mapped outputs.
 
     Args:
         value: The argument.
@@ -30,7 +30,7 @@ def pins_in(value: object) -> Iterator[BatchPin]:
 
 
 def is_lazy(value: object) -> bool:
-    """Whether a value is a sequence that Airflow fetches on use: a mapped task's outputs."""
+    """Return whether a value is a mapped task's outputs, which are fetched on use."""
     return isinstance(value, Sequence) and not isinstance(
         value, (list, tuple, str, bytes, bytearray, range)
     )

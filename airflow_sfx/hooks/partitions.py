@@ -1,4 +1,4 @@
-"""Which partition a task writes: what it says, or what its run is for; checked before anything runs."""
+"""The partition that a task writes, checked before it runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from airflow_sfx.serde.partition_key import partition_of_key
 
 
 def run_partition(context: Mapping[str, Any]) -> str | list[str]:
-    """The partition that a run is for: its partition key, else its logical date as ``ds_nodash``.
+    """Return the partition of a run.
+
+    It is the run's partition key, else its logical date as ``ds_nodash``.
 
     Args:
         context: The task's context.
 
     Returns:
-        The partition's value; a list of values where the key names several.
+        The partition's value; a list of values if the key names several.
 
     Raises:
         InvalidName: The run has neither, or the task is mapped: its instances would replace each
@@ -38,22 +40,22 @@ def run_partition(context: Mapping[str, Any]) -> str | list[str]:
     if not value:
         raise InvalidName(
             f"the run of the task {ti.task_id} has neither a partition key nor a logical date: set"
-            " partitions= to say which partition to write, or [] for a table without partitions"
+            " partitions= to the partition to write, or to [] for a table without partitions"
         )
     return str(value)
 
 
 def check_rendered(rendered: Sequence[Any], templates: Sequence[Any], task_id: str) -> None:
-    """Check what the templates of a task's ``partitions=`` became.
+    """Check the rendered ``partitions=`` of a task.
 
     Args:
         rendered: The values, or lists of values.
-        templates: What they were before.
+        templates: The values in the DAG file.
         task_id: The task, for the message.
 
     Raises:
-        InvalidName: One is no partition value, or another task's output names none. The message has
-            the task and the template.
+        InvalidName: A value is not a partition value, or another task's output is empty. The
+            message has the task and the template.
 
     Example:
         >>> check_rendered(["20161031"], ["{{ ds_nodash }}"], "load")
@@ -61,7 +63,7 @@ def check_rendered(rendered: Sequence[Any], templates: Sequence[Any], task_id: s
     if templates and not any(True for _ in _values(rendered)):
         raise InvalidName(
             f"the task {task_id} has partitions={templates!r}, which became {rendered!r} and names"
-            " none: write partitions=[] where the table has no partitions"
+            " none: write partitions=[] if the table has no partitions"
         )
     for value in _values(rendered):
         try:

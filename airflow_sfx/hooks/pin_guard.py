@@ -1,4 +1,7 @@
-"""Whether a pin is of the table that the task it comes from writes: XCom can be edited, and a pin of another table loads well."""
+"""Rejects pins of another table than the task they come from writes.
+
+XCom can be edited, and a pin of another table would load without an error.
+"""
 
 from __future__ import annotations
 
@@ -18,24 +21,24 @@ if TYPE_CHECKING:
 
 
 def table_of_output(output: Any) -> str | None:
-    """The table of the task whose output this is.
+    """Return the table of the task whose output a value is.
 
     Args:
-        output: What a DAG file passes on: ``write()`` or ``write.output``.
+        output: A value in the DAG file: ``write()`` or ``write.output``.
 
     Returns:
-        ``database.table``; None where the DAG file does not say it: the task has none, or a
-        template.
+        ``database.table``, or None if the DAG file does not name it: the task has no table, or a
+        template of one.
     """
     operator: Any = getattr(output, "operator", None)
     kind = getattr(operator, "operator_class", type(operator))  # of a mapped task
     if not any(one.__module__.startswith("airflow_sfx.") for one in kind.__mro__):
         return None
-    if _said(operator, "tables"):
+    if _field(operator, "tables"):
         return None  # it pins several
-    table, pin = _said(operator, "table"), _said(operator, "pin")
+    table, pin = _field(operator, "table"), _field(operator, "pin")
     if table is None and pin is not None:
-        return table_of_output(pin)  # a task that passes a pin on
+        return table_of_output(pin)  # the task returns the pin that it gets
     return (
         str(TableRef.parse(table))
         if isinstance(table, str) and table and is_settled(table)
@@ -46,13 +49,13 @@ def table_of_output(output: Any) -> str | None:
 def refuse_foreign_pin(
     task: Any, context: Context, *fields: str, only: BatchPin | None = None
 ) -> None:
-    """Refuse pins of other tables than the DAG file says.
+    """Reject pins of other tables than those that the DAG file names.
 
     Args:
-        task: The task that runs, with what its fields are now.
+        task: The running task, with rendered fields.
         context: Its context.
-        fields: The fields in which pins come.
-        only: The pin that is asked about; None for all that come.
+        fields: The fields that hold pins.
+        only: The pin to check, or None for all.
 
     Raises:
         InvalidName: A pin is not of the table that the task it comes from writes.
@@ -73,8 +76,8 @@ def refuse_foreign_pin(
                     )
 
 
-def _said(task: Any, field: str) -> Any:
-    """A field as the DAG file has it; of a mapped task, for all of its instances."""
+def _field(task: Any, field: str) -> Any:
+    """Return a field as in the DAG file; of a mapped task, for all of its instances."""
     if not is_mapped(task):
         return getattr(task, field, None)
     each = task.expand_input.value
@@ -84,13 +87,12 @@ def _said(task: Any, field: str) -> Any:
 
 
 def _as_written(task: Any, field: str, context: Context) -> Any:
-    """A field as the DAG file has it; of a mapped task, for the instance that runs."""
+    """Return a field as in the DAG file; of a mapped task, for the running instance."""
     if not is_mapped(task):
         return getattr(task, field, None)
     shared = task.partial_kwargs.get(field)
-    decorated = getattr(
-        task, "op_kwargs_expand_input", None
-    )  # of a function, its arguments are mapped, and not fields
+    # A mapped function has its arguments expanded, not its fields.
+    decorated = getattr(task, "op_kwargs_expand_input", None)
     if decorated is None:
         return _of_instance(task.expand_input, context).get(field, shared)
     return (
@@ -99,26 +101,24 @@ def _as_written(task: Any, field: str, context: Context) -> Any:
 
 
 def _of_instance(expanded: Any, context: Context) -> Mapping[str, Any]:
-    """What ``expand(…)`` gives the instance that runs, with outputs of other tasks as the DAG file names them."""
+    """Return the running instance's arguments of ``expand``, outputs unresolved."""
     each = expanded.value
     if isinstance(each, Mapping):
         if all(map(_is_resolved, each.values())):
             return each
-        own, _ = expanded.resolve(
-            context
-        )  # of a list in the DAG file, it is the item as it is there
+        own, _ = expanded.resolve(context)  # of a list in the DAG file, its item
         return {name: value if _is_resolved(value) else own[name] for name, value in each.items()}
     one = each[context["ti"].map_index or 0] if isinstance(each, Sequence) else None
-    return one if isinstance(one, Mapping) else {}  # a task made all of the arguments
+    return one if isinstance(one, Mapping) else {}  # another task returned all arguments
 
 
 def _is_resolved(value: Any) -> bool:
-    """Whether Airflow puts something else in the place of a value: it is an output, or an argument of a mapped task group."""
+    """Return whether a value is an output, or an argument of a mapped task group."""
     return hasattr(value, "resolve")
 
 
 def _outputs(written: Any, value: Any, context: Context) -> Iterator[tuple[Any, Any]]:
-    """Each output of another task in a field as written, with what has become of it."""
+    """Yield each output in a field of the DAG file, with its rendered value."""
     if getattr(written, "key", None) == "return_value":
         yield written, value
     elif argument := mapped_group_argument(written):

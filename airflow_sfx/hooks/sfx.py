@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection of the type ``sfx`` becomes a warehouse.
+"""The hook that opens the warehouse of an Airflow connection of the type ``sfx``.
 
 The connection's extra names the warehouse: ``{"warehouse": "embedded:///data/warehouse"}``, or
 ``{"warehouse": "hive://?location=s3://bucket/prefix", "metastore_conn_id": "metastore_default",
@@ -33,8 +33,8 @@ class SfxHook(BaseHook):
 
     Args:
         sfx_conn_id: The connection, of the type ``sfx``.
-        producer: Gives who writes, asked once a change; where it is absent, the running task.
-        kwargs: As of every hook.
+        producer: Returns who writes, called once per change; the default is the running task.
+        kwargs: Those of every hook.
 
     Example:
         >>> import os, tempfile
@@ -60,14 +60,14 @@ class SfxHook(BaseHook):
         self._warehouse: Warehouse | None = None
 
     def get_uri(self) -> str:
-        """The warehouse's URI, without secrets.
+        """Return the warehouse's URI, without secrets.
 
         Returns:
-            The URI; with the hosts of the connection ``metastore_conn_id`` where there is one.
+            The URI, with the hosts of the connection ``metastore_conn_id`` if there is one.
 
         Raises:
             WarehouseUnavailable: There is no such connection.
-            InvalidName: The connection names no warehouse.
+            InvalidName: The connection does not name a warehouse.
         """
         from airflow_sfx.warehouse.connect import parse_warehouse
 
@@ -83,14 +83,14 @@ class SfxHook(BaseHook):
         return named
 
     def get_conn(self) -> Warehouse:
-        """Open the warehouse; the second call gives the same one.
+        """Open the warehouse; a second call returns the same one.
 
         Returns:
             The warehouse.
 
         Raises:
             WarehouseUnavailable: There is no such connection, or the warehouse cannot be opened.
-            InvalidName: The connection names no warehouse.
+            InvalidName: The connection does not name a warehouse.
         """
         if self._warehouse is None:
             from airflow_sfx.hooks.backfill_runs import backfill_runs
@@ -116,7 +116,7 @@ class SfxHook(BaseHook):
         return self._warehouse
 
     def test_connection(self) -> tuple[bool, str]:
-        """Open the warehouse and list its databases: what *Test* in the UI does.
+        """Open the warehouse and list its databases, for the button *Test* in the UI.
 
         Returns:
             Whether it worked, and a sentence for people.
@@ -149,26 +149,26 @@ class SfxHook(BaseHook):
 
 
 def default_warehouse(producer: Callable[[], Producer] | None = None) -> Warehouse | None:
-    """The warehouse of the connection ``sfx_default``.
+    """Return the warehouse of the connection ``sfx_default``.
 
     Args:
-        producer: Gives who writes; where it is absent, the running task.
+        producer: Returns who writes; None for the running task.
 
     Returns:
-        The warehouse; None where there is no such connection.
+        The warehouse, or None if there is no such connection.
 
     Raises:
-        WarehouseUnavailable: There is one and its warehouse cannot be opened.
-        InvalidName: There is one and it names no warehouse, or the environment has one that Airflow
-            cannot read.
+        WarehouseUnavailable: The warehouse of the connection cannot be opened.
+        InvalidName: The connection does not name a warehouse, or the environment has one that
+            Airflow cannot read.
     """
     try:
         BaseHook.get_connection(SfxHook.default_conn_name)
     except AirflowNotFoundException as error:
         variable = f"AIRFLOW_CONN_{SfxHook.default_conn_name.upper()}"
-        if variable in os.environ:  # the default directory is not what was meant
+        if variable in os.environ:  # the default directory was not intended
             raise InvalidName(
-                f"{variable} is set, and Airflow cannot read a connection from it: set it to "
+                f"{variable} is set, but Airflow cannot read a connection from it: set it to "
                 f'{{"conn_type": "sfx", "extra": {{"warehouse": "{EXAMPLE}"}}}}'
             ) from error
         return None
@@ -176,7 +176,7 @@ def default_warehouse(producer: Callable[[], Producer] | None = None) -> Warehou
 
 
 def warehouse_uri(connection: Connection) -> str:
-    """The warehouse that a connection names.
+    """Return the URI of the warehouse that a connection names.
 
     Args:
         connection: A connection of the type ``sfx``.
@@ -185,8 +185,8 @@ def warehouse_uri(connection: Connection) -> str:
         The URI in its extra ``warehouse``.
 
     Raises:
-        InvalidName: It is of another type, names no warehouse, or the URI holds a login, which the
-            message does not show.
+        InvalidName: It has another type, does not name a warehouse, or its URI has a login, which
+            the message does not show.
     """
     remedy = f'set the field Warehouse (the extra "warehouse") to a URI such as {EXAMPLE}'
     if connection.conn_type != SfxHook.conn_type:
@@ -196,7 +196,7 @@ def warehouse_uri(connection: Connection) -> str:
         )
     from airflow_sfx.warehouse.connect import parse_warehouse
 
-    extra: object = connection.extra_dejson  # whatever the JSON holds
+    extra: object = connection.extra_dejson  # any JSON value
     uri = extra.get("warehouse") if isinstance(extra, dict) else None
     if not isinstance(uri, str) or not uri.strip():
         raise InvalidName(

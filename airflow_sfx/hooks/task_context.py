@@ -1,4 +1,4 @@
-"""The producer that the history records, found in one place for calls, hooks and operators alike.
+"""The producer that the history records, for calls, hooks and operators alike.
 
 In a task, Airflow's context names it; in a process that a task started, the variables
 ``AIRFLOW_CTX_*`` do; elsewhere it is the user. Airflow is asked only if it is already loaded.
@@ -57,7 +57,7 @@ def producer_of(context: Mapping[str, Any]) -> Producer:
 
 
 def current_producer_or_none() -> Producer | None:
-    """Return the producer of the task that runs in this process, or None outside of a task."""
+    """Return the producer of the task in this process, or None outside of tasks."""
     if "airflow.sdk" not in sys.modules:
         return None
     from airflow.sdk import get_current_context
@@ -70,10 +70,10 @@ def current_producer_or_none() -> Producer | None:
 
 
 def current_producer() -> Producer:
-    """Return the producer of the running task, of the task that started this process, or the user.
+    """Return the producer of the task or the user that this process belongs to.
 
     Returns:
-        The first of these that there is.
+        The running task, else the task that started this process, else its user.
     """
     from airflow_sfx.warehouse.current_producer import current_producer as of_the_process
 

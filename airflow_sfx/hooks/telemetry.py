@@ -1,7 +1,7 @@
-"""Metrics through Airflow's statistics, hook lineage, and lines of the log: what a task has read and changed, with the batch IDs.
+"""Metrics, hook lineage and log lines of a task's reads and changes.
 
-All come from what the warehouse tells, so a plain ``@task`` that calls `load_dataframe` is seen
-like an operator. OpenLineage takes hook lineage up by itself.
+All come from the warehouse's events, so a plain ``@task`` that calls `load_dataframe` is recorded
+like an operator. OpenLineage uses hook lineage by itself.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
 
 MANY = 20
-"""Of more batch IDs than so many, lineage and the log have the newest ones only."""
+"""The limit of batch IDs in lineage and log; of more, only the newest are there."""
 
 
 def register() -> None:
-    """Send this process's work on from now on."""
-    subscribe(_send)
+    """Report the reads and changes of this process from now on."""
+    subscribe(_report)
 
 
-def _send(work: Committed | Loaded) -> None:
+def _report(work: Committed | Loaded) -> None:
     if isinstance(work, Committed):
         _count(work)
     _log(work)
@@ -45,7 +45,7 @@ def _count(work: Committed) -> None:
 
 
 def _log(work: Committed | Loaded) -> None:
-    """A line with a field for each fact, which Airflow's log keeps as such: a table's commits are found in any log store."""
+    """Write a structured log line, by which log stores can find a table's commits."""
     import structlog
 
     log = structlog.get_logger("airflow_sfx")
@@ -67,8 +67,8 @@ def _add_lineage(work: Committed | Loaded) -> None:
     from airflow.sdk import plugins_manager
     from airflow.sdk.lineage import get_hook_lineage_collector
 
-    # Where nobody reads lineage, Airflow's collector would drop it, after loading every provider's
-    # assets, boto3 among them: 0.15 s in each task.
+    # Without a reader, Airflow's collector would load every provider's assets, boto3 among them,
+    # and then drop the lineage: 0.15 s in each task.
     if work.pin is None or not plugins_manager.get_hook_lineage_readers_plugins():
         return
     collector: Any = get_hook_lineage_collector()

@@ -137,7 +137,7 @@ def _maps_to_text(node: nodes.Filter) -> bool:
 
 
 def _guard(value: Any, items: bool) -> Any:
-    """Return a value that is about to become text, unless it or one of its items is missing."""
+    """Return a value that is about to become text, unless a part is missing."""
     if isinstance(value, Iterator) and items:
         value = list(value)
     for one in _items(value) if items else [value]:
@@ -150,7 +150,7 @@ def _guard(value: Any, items: bool) -> Any:
 
 
 def _items(value: Any) -> Iterator[Any]:
-    """Yield the items of nested collections; sequences that Airflow fetches on use stay whole."""
+    """Yield the items of nested collections, except sequences fetched on use."""
     if isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
             yield from _items(item)

@@ -1,4 +1,4 @@
-"""Template fields that name a table, a partition, a key or a reason: no part may be missing."""
+"""Template fields that name something: no part may be missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Init = TypeVar("_Init", bound=Callable[..., None])
 
 
 class CheckedTemplates:
-    """Base of operators, sensors and triggers that rejects names of which a part is missing.
+    """Base of operators, sensors and triggers that rejects incomplete names.
 
     It precedes Airflow's class among the bases.
     """
@@ -102,7 +102,7 @@ def is_instance_of_mapped(arguments: Mapping[str, Any]) -> bool:
 
 
 def is_settled(name: object) -> bool:
-    """Return whether a name is known at parse time: not a template, nor another task's output.
+    """Return whether a name is neither a template nor another task's output.
 
     Args:
         name: A table in the DAG file.
@@ -134,7 +134,7 @@ def parameter(field: str) -> str:
 
 
 def checks_names(init: _Init) -> _Init:
-    """Make an operator's ``__init__`` reject missing values that a mapped task is expanded over.
+    """Make an operator's ``__init__`` reject missing values of a mapped task.
 
     ``partitions=None`` would be the same as no argument: the run's partition, or all partitions. A
     DAG file does not contain it; it comes from the list that another task returned.

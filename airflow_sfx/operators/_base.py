@@ -202,7 +202,7 @@ class TableOperator(WarehouseOperator):
 
 
 class ChangeOperator(WarehouseOperator):
-    """Base of operators that change what is current: they notify and send asset events.
+    """Base of operators that change what is current, notify and send asset events.
 
     Args:
         outlet: The table whose asset becomes an outlet of the task, or None.

@@ -1,4 +1,4 @@
-"""The link from a task to the history of the batch that it wrote, pinned or verified."""
+"""The link from a task to the history of its batch."""
 
 from __future__ import annotations
 

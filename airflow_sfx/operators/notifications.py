@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 EVENTS = ("publish", "rollback", "failed_check", "foreign_change")
 
 Notify = Mapping[str, Sequence[Callable[["Context"], object]]]
-"""Notifiers by event: Airflow's, or functions of the task's context, whose ``batch`` describes the event."""
+"""Notifiers by event: Airflow's, or functions of the task's context.
+
+The context has ``batch``, which describes the event.
+"""
 
 
 def checked(notify: Notify | None, task_id: str) -> Notify:
@@ -57,7 +60,7 @@ def checked(notify: Notify | None, task_id: str) -> Notify:
 
 @contextmanager
 def notifying(task: Any, context: Context) -> Iterator[None]:
-    """Call an operator's notifiers for the events of a block when it ends, also if it raises.
+    """Call an operator's notifiers for the events of a block when the block ends.
 
     Args:
         task: The operator, with ``notify``.

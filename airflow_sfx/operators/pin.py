@@ -1,4 +1,4 @@
-"""Pin batches: the later tasks of a run read exactly these, however often they are cleared."""
+"""Pin batches, so that the later tasks of a run read exactly these."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "none", "")
 
 
 class PinBatchesOperator(TableOperator, BaseOperator):
-    """Pins and holds batches for the rest of the run; a cleared task pins the same ones again.
+    """Pins and holds batches for the rest of the run.
 
-    The hold is recorded beside the table with the run and the task, so that it also outlives the
-    XCom. The XCom is the pin; of several tables it is a dictionary of pins, and each is also an
-    XCom of its own under its name: ``pins.output["flights"]``.
+    A cleared task pins the same ones again: the hold is recorded beside the table with the run and
+    the task, and outlives the XCom. The XCom is the pin; of several tables it is a dictionary of
+    pins, and each is also an XCom of its own under its name: ``pins.output["flights"]``.
 
     Args:
         table: ``database.table`` (templated); not with ``tables``.

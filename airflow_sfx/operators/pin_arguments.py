@@ -1,4 +1,4 @@
-"""What a task's function gets for the pins among its arguments: frames where it says so, pins elsewhere."""
+"""Replaces pins by frames in the arguments of a task's function."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _FRAMES: Mapping[tuple[str, str], FrameKind] = {
     ("pyarrow", "Table"): "arrow",
 }
 _USUAL_NAMES = {"pd": "pandas", "pl": "polars", "pa": "pyarrow"}
-"""What a module is called where the annotation is text and its import is for type checkers only."""
+"""Usual names of modules, for text annotations whose imports are for type checkers only."""
 
 _DOTTED = re.compile(r"([A-Za-z_]\w*)((?:\.\w+)*)\.(DataFrame|Table)")
 
 
 class Load(Protocol):
-    """Loads exactly the batch of a pin, as `airflow_sfx.load_dataframe` does."""
+    """A function that loads the batch of a pin, as `airflow_sfx.load_dataframe`."""
 
     def __call__(self, pin: BatchPin, /, *, as_: FrameKind) -> Any:
-        """The batch as a frame of that library."""
+        """Return the batch as a frame of that library."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameParameter:
-    """What a parameter's annotation asks for.
+    """The frame that a parameter's annotation asks for.
 
     Args:
         kind: The library of the frame.
-        many: Whether it asks for a list of frames, as for the outputs of a mapped task; a pin set
+        many: Whether it asks for a list of frames, as for the outputs of a mapped task. A pin set
             becomes a dictionary of frames in any case.
     """
 
@@ -49,14 +49,14 @@ class FrameParameter:
 
 
 def frame_parameter(annotation: object, names: Mapping[str, Any]) -> FrameParameter | None:
-    """What an annotation asks for.
+    """Return the frame that an annotation asks for.
 
     Args:
-        annotation: A type, or its text where the module has ``from __future__ import annotations``.
+        annotation: A type, or its text if the module has ``from __future__ import annotations``.
         names: The function's globals, which the text refers to.
 
     Returns:
-        The frame, or None where the annotation asks for something else.
+        The frame, or None if the annotation does not ask for one.
 
     Example:
         >>> frame_parameter("pd.DataFrame", {})
@@ -89,7 +89,7 @@ def frame_parameter(annotation: object, names: Mapping[str, Any]) -> FrameParame
 def load_arguments(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], load: Load
 ) -> tuple[list[Any], dict[str, Any], tuple[BatchPin, ...]]:
-    """Load the pinned batches of the parameters that are annotated as frames, as lists of them, or as dictionaries.
+    """Load the pinned batches of parameters annotated as one or more frames.
 
     Args:
         function: The task's function.
@@ -98,11 +98,10 @@ def load_arguments(
         load: Loads a pin's batch.
 
     Returns:
-        The arguments with frames in place of those pins, and every pin that came in, once, in
-        order.
+        The arguments with frames in place of those pins, and every incoming pin, once, in order.
 
     Raises:
-        InvalidName: Several pins came for a parameter that is one frame.
+        InvalidName: Several pins came in for a parameter that is one frame.
     """
     wanted = _wanted_by_argument(function, len(args))
     inputs: dict[BatchPin, None] = {}
@@ -125,13 +124,13 @@ def load_arguments(
 
 
 def _name_of(function: Callable[..., Any], key: int | str) -> str:
-    """The parameter that takes an argument; those beyond the last one are all its own."""
+    """Return the parameter of an argument; the last has all further arguments."""
     names = list(inspect.signature(function).parameters)
     return names[min(key, len(names) - 1)] if isinstance(key, int) else key
 
 
 def _loaded(name: str, value: Any, wanted: FrameParameter, load: Load) -> Any:
-    """An argument that has pins, with frames in their place."""
+    """Return an argument with frames in place of its pins."""
 
     def frame(item: Any) -> Any:
         return load(item, as_=wanted.kind) if isinstance(item, BatchPin) else item
@@ -142,14 +141,14 @@ def _loaded(name: str, value: Any, wanted: FrameParameter, load: Load) -> Any:
         return {one: frame(item) for one, item in value.items()}
     if not wanted.many:
         raise InvalidName(
-            f"the parameter {name} is annotated as one frame and got a list of pins, as of a mapped"
+            f"the parameter {name} is annotated as one frame but got a list of pins, as of a mapped"
             " task: annotate it as a list of frames, such as list[pandas.DataFrame]"
         )
     return [frame(item) for item in value]
 
 
 def required_pins(value: object, task_id: str) -> list[BatchPin]:
-    """The pins of a parameter that must have one; it may be a mapped task's output.
+    """Return the pins of a parameter that must have at least one.
 
     Args:
         value: The parameter.
@@ -159,7 +158,7 @@ def required_pins(value: object, task_id: str) -> list[BatchPin]:
         The pins, in order.
 
     Raises:
-        InvalidName: There is none.
+        InvalidName: There is no pin.
     """
     whole = isinstance(value, (BatchPin, Mapping))
     found = list(pins_in(value if whole else list(typing.cast("Sequence[object]", value or ()))))
@@ -172,14 +171,14 @@ def required_pins(value: object, task_id: str) -> list[BatchPin]:
 
 
 def plain_pins(value: Any) -> Any:
-    """Pins as the XCom of a task that passes them on: a mapped task's output comes as a sequence that cannot be written."""
+    """Return pins as an XCom; the outputs of a mapped task become a list."""
     return list(value) if is_lazy(value) else value
 
 
 def _wanted_by_argument(
     function: Callable[..., Any], positional: int
 ) -> dict[int | str, FrameParameter]:
-    """What each argument is to be: by position, by name, and under ``**`` for all other names."""
+    """Return the wanted frames by position and name; ``**`` is for other names."""
     target = inspect.unwrap(function)
     names = getattr(target, "__globals__", {})
     found: dict[int | str, FrameParameter] = {}
@@ -199,7 +198,7 @@ def _wanted_by_argument(
 
 
 def _from_text(text: str, names: Mapping[str, Any]) -> FrameParameter | None:
-    """Read an annotation's text without running it: what it names may be there for type checkers only."""
+    """Read an annotation's text, whose names may exist for type checkers only."""
     many = re.search(r"\b(list|List|Sequence|tuple|Tuple|Iterable)\s*\[", text) is not None
     dotted = _DOTTED.search(text)
     if dotted:
@@ -212,7 +211,7 @@ def _from_text(text: str, names: Mapping[str, Any]) -> FrameParameter | None:
         found = frame_parameter(names[word], names) if isinstance(names.get(word), type) else None
         if found:
             return FrameParameter(found.kind, many)
-    # A bare name that only type checkers import: nothing but pandas is usually meant.
+    # A bare name that only type checkers import is usually that of pandas.
     return (
         FrameParameter("pandas", many)
         if re.search(r"\bDataFrame\b", text) and "DataFrame" not in names

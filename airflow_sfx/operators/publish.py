@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class PublishBatchOperator(ChangeOperator, BaseOperator):
-    """Makes staged batches current; those of one table, as of a mapped task, all at once.
+    """Makes staged batches current; all of one table at once.
 
     Args:
         pin: The pin of the task that staged the batches, or several (templated): ``write.output``

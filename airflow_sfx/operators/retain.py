@@ -1,4 +1,4 @@
-"""Expire old batches and vacuum their files, in a DAG of its own, once a day or a week."""
+"""Expire old batches and vacuum their files, in a DAG that runs daily or weekly."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class RetainBatchesOperator(TableOperator, BaseOperator):
-    """Expires a table's old batches, and deletes the files of those expired long enough ago.
+    """Expires old batches of a table and vacuums the files of earlier ones.
 
-    Current, staged, adopted and held batches stay, and so do batches that a DAG run pinned with
-    `PinBatchesOperator`. The log has the plan, the XCom has the counts.
+    Files are deleted when the grace time of their batch has passed. Current, staged, adopted and
+    held batches stay, and so do batches that a DAG run pinned with `PinBatchesOperator`. The log
+    has the plan, the XCom has the counts.
 
     Args:
         table: ``database.table`` (templated); several with ``.partial(…).expand(table=[…])``.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
-    """Makes an earlier batch current again, or undoes all that a DAG run or a backfill published.
+    """Makes an earlier batch current again, or undoes a DAG run or a backfill.
 
     A retry or a cleared task does not repeat what its earlier attempt rolled back, unless another
     writer has changed it since.

@@ -32,7 +32,7 @@ INPUTS = "spark.sfx.inputs"
 
 
 class SparkBatchOperator(WriteOperator, SparkSubmitOperator):
-    """Submits a Spark job that writes one partition, and publishes its output if it succeeds.
+    """Submits a Spark job and publishes its output, one partition, if it succeeds.
 
     The job's configuration names where to write Parquet files (``spark.sfx.output``, a directory
     that does not exist yet) and what to read (``spark.sfx.inputs``: a JSON object; each name of

@@ -1,4 +1,4 @@
-"""Stream the rows of a query, from any database that Airflow connects to, into a new batch."""
+"""Stream the rows of a query into a new batch, from any database with a hook."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def _cursor(connection: Any, rows: int) -> Any:
 
 
 def _driver(connection: Any) -> str:
-    """Return the driver's package if it needs a server-side cursor, else an empty text."""
+    """Return the driver's package if it needs a server-side cursor, else ''."""
     for kind in type(connection).__mro__:
         root = kind.__module__.partition(".")[0]
         if root in (*_POSTGRES, *_MYSQL):

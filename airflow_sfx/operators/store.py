@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 class StoreBatchOperator(WriteOperator, PythonOperator):
-    """Stores the DataFrame that a function returns as a new batch; ``@task.batch`` makes one.
+    """Stores the DataFrame that a function returns as a new batch.
+
+    ``@task.batch`` makes one of a function.
 
     Args:
         python_callable: The function. It may also return an iterator of frames.
@@ -144,7 +146,7 @@ class StoreBatchOperator(WriteOperator, PythonOperator):
 
 
 def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a generator function, which Airflow would run itself and drop what it yields."""
+    """Wrap a generator function: Airflow would exhaust it and drop its items."""
     if not inspect.isgeneratorfunction(function):
         return function
 

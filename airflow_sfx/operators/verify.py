@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class VerifyBatchOperator(WarehouseOperator, BaseOperator):
-    """Compares every file of a pin with its manifest; fails if one is missing or altered.
+    """Compares every file of a pin with its manifest, and fails if one differs.
 
     Args:
         pin: The pin, or several (templated).

@@ -1,4 +1,4 @@
-"""Asset events of tasks that change a table by a public call and name it among their outlets."""
+"""Asset events of tasks that change one of their outlets by a public call."""
 
 from __future__ import annotations
 

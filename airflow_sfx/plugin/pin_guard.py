@@ -1,4 +1,4 @@
-"""Checks the pins of plain tasks, as operators check theirs: is each of the expected table?"""
+"""Checks that the pins of plain tasks are of the expected tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def register() -> None:
 
 
 def refuse_foreign_pins(pin: BatchPin) -> None:
-    """Reject a pin of another table than the DAG file names; outside of tasks, accept all.
+    """Reject a pin of another table than the DAG file names; only in tasks.
 
     Args:
         pin: A pin that is about to be used.

@@ -1,4 +1,4 @@
-"""The plugin. Airflow loads it in every process, each task included, so it imports very little."""
+"""The plugin. Airflow loads it in every process, so it imports very little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of the sensors: they check once on a worker, then wait in the triggerer."""
+"""The base of the sensors: check once on a worker, then wait in the triggerer."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class BatchSensor(BaseSensorOperator):
     def execute_complete(
         self, context: Context, event: Mapping[str, Any], deadline: str | None = None
     ) -> Any:
-        """Check again after the trigger's event, and wait on if the condition no longer holds.
+        """Check again after the trigger's event, and continue to wait if necessary.
 
         Args:
             context: The task's context.

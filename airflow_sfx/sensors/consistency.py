@@ -1,4 +1,4 @@
-"""Wait until every object of a pin is visible and the metastore agrees with the log."""
+"""Wait until a pin's objects are visible and its metastore is in sync."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class BatchConsistencySensor(BatchSensor):
-    """Waits until all objects of a pin are visible and the metastore agrees with the history.
+    """Waits until a pin's objects are visible and the metastore is in sync.
 
     Objects are compared by size and ETag. They are listed, a thousand per request; there is no
     request per object. The XCom is the pin, as it came.

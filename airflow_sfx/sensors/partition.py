@@ -31,17 +31,18 @@ _TRIGGER = "airflow_sfx.triggers.partition.BatchPartitionTrigger"
 
 
 class BatchPartitionSensor(CheckedTemplates, BatchSensor):
-    """Waits until each of some partitions has a batch, or a new enough one; the XCom is their pin.
+    """Waits until each of some partitions has a batch, or a new enough one.
 
-    Sensors of one table in one triggerer share one metastore request per poll.
+    The XCom is their pin. The sensors of a table in one triggerer share one metastore request per
+    poll.
 
     Args:
         table: ``database.table`` (templated). It need not exist yet.
         partitions: The partitions' values (templated). The default is the run's partition; an empty
             list is for a table without partitions.
-        newer_than: Accept only batches written at this time or later (``"{{ data_interval_end }}"``:
-            since the run's data are complete; with a time zone), or after this batch, given by its
-            ID or its pin (templated); or None for any batch.
+        newer_than: A time with a time zone: accept only batches written then or later, such as
+            ``"{{ data_interval_end }}"``, since the run's data are complete. Or a batch, by its ID
+            or its pin: accept only later ones (templated). Or None for any batch.
         start_from_trigger: Start in the triggerer: no worker is needed before the batch is there.
             Then no argument may be the output of another task.
         end_from_trigger: End in the triggerer: no worker is needed afterwards, and there is no

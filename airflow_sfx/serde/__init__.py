@@ -1,1 +1,1 @@
-"""How pins and partition keys cross XCom and Airflow's run IDs."""
+"""The forms of pins in XCom and of partitions in Airflow's run IDs."""

@@ -1,7 +1,7 @@
-"""A partition as the key of an asset event: in characters that Airflow takes in run IDs, and back.
+"""The partition keys of asset events, in characters that run IDs may have.
 
-Airflow puts a partition key into the run ID, which takes letters, digits and ``_.~:+-``, and no
-more than 250 of them.
+Airflow puts a partition key into the run ID, which may have letters, digits and ``_.~:+-``, and at
+most 250 of them.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _SHORTENED = "~~"
 
 
 def event_key(partition: Partition) -> str:
-    """The key of a partition's events.
+    """Return the key of a partition's events.
 
     Args:
         partition: The partition, of a table with keys.
 
     Returns:
-        The key. Two partitions never have the same; one of plain text is its own key.
+        The key. Two partitions never have the same key; plain text is its own key.
 
     Raises:
-        InvalidName: The table has no partition keys, so that its events have no key.
+        InvalidName: The table has no partition keys, so its events have no key.
 
     Example:
         >>> event_key(Partition(("20161031",))), event_key(Partition(("2016", "US/East")))
@@ -45,17 +45,17 @@ def event_key(partition: Partition) -> str:
 
 
 def partition_of_key(key: str) -> Partition:
-    """The partition whose events have a key.
+    """Return the partition whose events have a key.
 
     Args:
-        key: What `event_key` gave, or any plain partition key, such as that of a timetable.
+        key: A key of `event_key`, or any plain partition key, such as that of a timetable.
 
     Returns:
         The partition.
 
     Raises:
-        InvalidName: The key was shortened, because the partition's name is too long: its event says
-            which it is.
+        InvalidName: The key was shortened, because the partition's name is too long; the event's
+            pin has the name.
 
     Example:
         >>> partition_of_key("2016~2FUS~252FEast").values
@@ -74,7 +74,7 @@ def partition_of_key(key: str) -> Partition:
 
 
 def partition_of_name(name: str) -> Partition:
-    """The partition that a pin calls by a name, in either style of directories.
+    """Return the partition that a pin names, in either style of directories.
 
     Example:
         >>> partition_of_name("y=2016/c=US%2FEast").values, partition_of_name("20161031").values

@@ -1,8 +1,8 @@
-"""How a pin crosses XCom: readable where it is small, compressed where it is large, checked when it is read.
+"""The form of a pin in XCom: compressed if large, and checked when it is read.
 
 Airflow writes an object that has ``serialize()`` and reads it with its class's ``deserialize()``,
-if the class is allowed; `register` gives `BatchPin` both and allows it, so that no deployment has
-to configure a thing. Nothing is unpickled.
+if the class is allowed. `register` adds both to `BatchPin` and allows it, so that deployments need
+no configuration. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from airflow_sfx.core.serde import encode
 
 VERSION = 1
 READABLE_PARTITIONS = 20
-"""Up to so many partitions are written as they are, so that the UI shows them."""
+"""The limit up to which partitions are written uncompressed, so that the UI shows them."""
 
 _LARGEST_TEXT = 64 * 2**20
-"""A pin may decompress to so many bytes: room for a million partitions, and no more for a forged one."""
+"""The limit of a decompressed pin in bytes: a million partitions, and no more for a forged one."""
 
 
 def dump(pin: BatchPin) -> dict[str, object]:
@@ -32,11 +32,12 @@ def dump(pin: BatchPin) -> dict[str, object]:
         pin: The pin.
 
     Returns:
-        Built-in values only. Many partitions are written as columns, because nearly equal texts
-        beside each other compress best: 10,000 partitions take less than 100 kB.
+        Built-in values only. Many partitions are written as columns, because similar neighbours
+        compress best: 10,000 partitions need less than 100 kB.
 
     Example:
-        >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),))
+        >>> entries = (("20161031", "20161101002256"),)
+        >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", entries)
         >>> dump(pin)["batches"]
         {'20161031': '20161101002256'}
     """
@@ -53,7 +54,7 @@ def dump(pin: BatchPin) -> dict[str, object]:
 
 
 def load(data: object, version: int) -> BatchPin:
-    """Read what `dump` wrote. It may have been edited or forged since: every part is checked.
+    """Read a pin of `dump`; it may have been edited or forged, so all is checked.
 
     Args:
         data: The value from XCom.
@@ -66,7 +67,8 @@ def load(data: object, version: int) -> BatchPin:
         InvalidName: It is not a pin, or a name, a path or a batch ID in it breaks its rule.
 
     Example:
-        >>> many = BatchPin("s", "t", "s3://b/t", tuple((f"{n:04}", "20161101002256") for n in range(999)))
+        >>> entries = tuple((f"{n:04}", "20161101002256") for n in range(999))
+        >>> many = BatchPin("s", "t", "s3://b/t", entries)
         >>> load(dump(many), VERSION) == many
         True
     """
@@ -85,7 +87,7 @@ def load(data: object, version: int) -> BatchPin:
 
 
 def register() -> None:
-    """Teach this process's XCom to read and write pins."""
+    """Let this process's XCom read and write pins."""
     from airflow.sdk.serde import allow_class
 
     methods = {"__version__": VERSION, "serialize": dump, "deserialize": staticmethod(load)}

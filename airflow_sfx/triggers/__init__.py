@@ -1,4 +1,4 @@
-"""The triggers of the sensors: asynchronous, resumable, thousands at a time; loaded on first use.
+"""The triggers of the sensors, loaded on first use.
 
 Example:
     >>> from airflow_sfx.triggers import BatchPartitionTrigger

@@ -15,7 +15,9 @@ _lock = threading.Lock()
 
 
 def opened_warehouse(sfx_conn_id: str | None) -> Warehouse:
-    """Return the warehouse of a connection, opened once per process. Blocks: call it in a thread.
+    """Return the warehouse of a connection, opened once per process.
+
+    It blocks: call it in a thread.
 
     Args:
         sfx_conn_id: The connection, or None for the default warehouse.
@@ -34,6 +36,6 @@ def opened_warehouse(sfx_conn_id: str | None) -> Warehouse:
 
 
 def forget(sfx_conn_id: str | None) -> None:
-    """Drop the warehouse of a connection that failed; the next use reads the connection again."""
+    """Drop a warehouse that failed; the next use reads the connection again."""
     with _lock:
         _opened.pop(sfx_conn_id, None)

@@ -58,7 +58,8 @@ class PartitionCondition:
         Example:
             >>> PartitionCondition.of(["20161031"], "20161101002256").after
             '20161101002256'
-            >>> PartitionCondition.of([["2016", "US"]], "2016-11-01T00:00:00+00:00").partitions[0].values
+            >>> since = "2016-11-01T00:00:00+00:00"
+            >>> PartitionCondition.of([["2016", "US"]], since).partitions[0].values
             ('2016', 'US')
         """
         values = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BatchConsistencyTrigger(BaseTrigger):
-    """Fires when all objects of the pins are visible, and metastore and history agree.
+    """Fires when the pins' objects are visible and the metastore is in sync.
 
     Args:
         pins: The pins, each as `airflow_sfx.serde.pin.dump` wrote it.

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class BatchPartitionTrigger(CheckedTemplates, BaseTrigger):
-    """Fires when each of some partitions has a new enough batch; triggers of a table share one poll.
+    """Fires when each of some partitions has a new enough batch.
+
+    The triggers of a table share one poll.
 
     Args:
         table: ``database.table``.
@@ -58,7 +60,9 @@ class BatchPartitionTrigger(CheckedTemplates, BaseTrigger):
     def render_template_fields(
         self, context: Context, jinja_env: Environment | None = None
     ) -> None:
-        """Render the templates of a task that starts in the triggerer; `run` reports an invalid name.
+        """Render the templates of a task that starts in the triggerer.
+
+        `run` reports an invalid name.
 
         Args:
             context: The task's context.
@@ -85,7 +89,7 @@ class BatchPartitionTrigger(CheckedTemplates, BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the event; an error that waiting cannot resolve is an event, too."""
+        """Wait, and yield the event; an error for good is an event, too."""
         try:
             if self._invalid_name is not None:
                 raise self._invalid_name

@@ -1,4 +1,4 @@
-"""Shared polling: all triggers that wait for a table share one metastore request per poll.
+"""Shared polling: the triggers of a table share one metastore request per poll.
 
 A request names the awaited partitions. The pauses between requests are jittered, and grow while the
 warehouse cannot be reached.
@@ -81,7 +81,7 @@ async def wait_for(
 
 
 class TablePoll:
-    """The polling of one table: a task of the event loop that runs while there are waiters.
+    """The polling of one table, a task of the event loop while there are waiters.
 
     Args:
         sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
@@ -146,7 +146,7 @@ class TablePoll:
         return True
 
     def _refuse_other_keys(self, waiters: list[_Waiter]) -> list[_Waiter]:
-        """Return the waiters whose partitions fit the table's keys; the others fail, each by itself."""
+        """Return the waiters whose partitions fit the table's keys; fail the others."""
         if self._keys is None:
             return waiters
         names = ", ".join(key.name for key in self._keys) or "none"
@@ -155,8 +155,8 @@ class TablePoll:
                 if len(partition.values) != len(self._keys) and not waiter.done.done():
                     waiter.done.set_exception(
                         InvalidName(
-                            f"{partition.values!r} is not a partition of {self._ref}, whose keys are:"
-                            f" {names}"
+                            f"{partition.values!r} is not a partition of {self._ref}, whose keys"
+                            f" are: {names}"
                         )
                     )
         return [waiter for waiter in waiters if not waiter.done.done()]
