@@ -8,7 +8,8 @@
     └── WriteOperator          both, and the options of a new batch
 
 An operator names a base before Airflow's own class, lists its parameters, and makes its one call
-of the warehouse in ``run``.
+of the warehouse in ``run``. Modules that only a running task needs are imported in the methods, so
+that a DAG file does not pay for them.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ from airflow_sfx.assets.events import add_outlet, emit
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import is_missing
-from airflow_sfx.hooks.partitions import check_rendered, run_partition
-from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
-from airflow_sfx.hooks.task_context import producer_of
 from airflow_sfx.hooks.templates import CheckedTemplates, is_settled
 from airflow_sfx.operators.links import BatchHistoryLink
 from airflow_sfx.operators.notifications import Notify, checked, notifying
@@ -90,6 +88,8 @@ class WarehouseOperator(CheckedTemplates):
         Raises:
             InvalidName: A pin is not of the table that the task it comes from writes.
         """
+        from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
+
         refuse_foreign_pin(self, context, *self.pin_fields)
         with notifying(self, context):
             return self.run(context)
@@ -111,7 +111,7 @@ class WarehouseOperator(CheckedTemplates):
         Returns:
             The warehouse.
         """
-        from airflow_sfx._default import warehouse_of  # a DAG file does not pay for its import
+        from airflow_sfx._default import warehouse_of
 
         return warehouse_of(self.sfx_conn_id)
 
@@ -124,6 +124,8 @@ class WarehouseOperator(CheckedTemplates):
         Returns:
             The producer.
         """
+        from airflow_sfx.hooks.task_context import producer_of
+
         return producer_of(cast("Mapping[str, Any]", context))
 
 
@@ -164,6 +166,8 @@ class TableOperator(WarehouseOperator):
         Raises:
             InvalidName: The table or a value breaks a rule.
         """
+        from airflow_sfx.hooks.partitions import run_partition
+
         ref = self.named_table()
         if self.partitions is not None:
             return ref, self.named_partitions()
@@ -196,6 +200,8 @@ class TableOperator(WarehouseOperator):
         Raises:
             InvalidName: A value breaks a rule.
         """
+        from airflow_sfx.hooks.partitions import check_rendered
+
         if self.partitions is not None:
             check_rendered(self.partitions, self._as_written[1] or (), self.task_id)
         return self.partitions or None

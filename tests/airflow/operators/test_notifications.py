@@ -78,8 +78,8 @@ def test_a_rollback_is_told(airflow, warehouse, told):
     ("notify", "said"),
     [
         ({"published": [print]}, "the events are publish, rollback, failed_check, foreign_change"),
-        ({"publish": print}, "give a list of notifiers"),
-        ({"publish": ["mail"]}, "give a list of notifiers"),
+        ({"publish": print}, "pass a list of notifiers"),
+        ({"publish": ["mail"]}, "pass a list of notifiers"),
     ],
 )
 def test_what_cannot_be_told_is_refused_when_the_dag_file_is_parsed(notify, said):
