@@ -102,8 +102,8 @@ def test_several_tables_are_pinned_by_one_task_and_used_by_name(airflow, warehou
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({}, "must say table= or"),
-        ({"table": "a.b", "tables": {"a": "a.b"}}, "and not both"),
+        ({}, "must have table= or"),
+        ({"table": "a.b", "tables": {"a": "a.b"}}, "but not both"),
         ({"table": "a.b", "at": "yesterday"}, "current, start or as_of_logical_date"),
     ],
 )
