@@ -13,12 +13,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.io.error_text import safe_cause, safe_message
 from airflow_sfx.core.io.uris import server_url
+from airflow_sfx.storage.aws_network import authorities_of, names_proxy, proxy_of
 from airflow_sfx.storage.s3_access import ObjectSettings, S3Access
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ _SETTINGS = {
     "AWS_SSE_BUCKET_KEY_ENABLED",
     "AWS_REQUEST_PAYER",
 }
-_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
 _BOTO_SECONDS = 60
 """botocore's default time limits, which this package replaces."""
 _ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
@@ -322,7 +321,7 @@ def _without_boto3(
     bundled = bool(environment.get("REQUESTS_CA_BUNDLE")) and not (endpoint or "").startswith(
         "http://"
     )
-    if not endpoint or special or bundled or _names_proxy(environment) or _has_profiles():
+    if not endpoint or special or bundled or names_proxy(environment) or _has_profiles():
         return None
     server_url(endpoint, _WHAT)
     region = (
@@ -351,8 +350,8 @@ def _with_boto3(bucket: str, access: S3Access, settings: ObjectSettings) -> S3En
     )
     _refuse_unsupported(config, client.meta.config, anonymous=anonymous)
     bucket_url = _bucket_url(client, bucket)
-    proxy, proxy_authorities, without_proxy = _proxy(client.meta.config, bucket_url)
-    authorities, verified = _authorities(access, session)
+    proxy, proxy_authorities, without_proxy = proxy_of(client.meta.config, bucket_url)
+    authorities, verified = authorities_of(access, session)
     return S3Endpoint(
         bucket_url,
         client.meta.region_name or "us-east-1",
@@ -383,56 +382,6 @@ def _bucket_url(client: Any, bucket: str) -> str:
     client.meta.events.register("before-send.s3.HeadObject", intercept)
     client.head_object(Bucket=bucket, Key=_PROBE)
     return asked[0].removesuffix(f"/{_PROBE}")
-
-
-def _proxy(config: Any, url: str) -> tuple[str | None, str | None, bool]:
-    """Return the proxy, its authorities, and whether to ignore the environment's."""
-    from botocore.httpsession import ProxyConfiguration
-    from botocore.utils import get_environ_proxies
-
-    settings = config.proxies_config or {}
-    if settings.get("proxy_client_cert") or settings.get("proxy_use_forwarding_for_https"):
-        raise InvalidName(
-            "proxies_config has proxy_client_cert or proxy_use_forwarding_for_https, which are not"
-            " supported: use a proxy that identifies its clients by a login or their address"
-        )
-    proxies = get_environ_proxies(url) if config.proxies is None else config.proxies
-    proxy = ProxyConfiguration(proxies).proxy_url_for(url)
-    bundle = settings.get("proxy_ca_bundle")
-    return proxy, _read_bundle(bundle).decode() if bundle else None, _names_proxy(os.environ)
-
-
-def _authorities(access: S3Access, session: Any) -> tuple[bytes | None, bool]:
-    """Return further certificate authorities, and whether certificates are verified."""
-    verify = access.verify
-    if verify is None:
-        verify = (
-            _bundle_of_profile(session.profile_name) or os.environ.get("REQUESTS_CA_BUNDLE") or True
-        )
-    if isinstance(verify, bool):
-        return None, verify
-    return _read_bundle(verify), True
-
-
-def _bundle_of_profile(profile: str) -> str | None:
-    """Return ``AWS_CA_BUNDLE`` or the profile's ``ca_bundle``, if set."""
-    from botocore.session import Session
-
-    found: str | None = Session(
-        profile=None if profile == "default" else profile
-    ).get_config_variable("ca_bundle")
-    return found
-
-
-def _read_bundle(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise WarehouseUnavailable(
-            f"the certificate authorities in {path} cannot be read ({error.strerror}):"
-            " AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, ca_bundle of a profile or verify of an Airflow"
-            " connection name a PEM file"
-        ) from error
 
 
 def _refuse_unsupported(config: Any, resolved: Any, *, anonymous: bool) -> None:
@@ -468,10 +417,6 @@ def _settings_of_environment(environment: Mapping[str, str]) -> ObjectSettings:
     return object_settings(
         found, requester_pays=pays, what="the environment (AWS_SERVER_SIDE_ENCRYPTION and its like)"
     )
-
-
-def _names_proxy(environment: Mapping[str, str]) -> bool:
-    return any(name.upper() in _PROXIES for name, value in environment.items() if value)
 
 
 def _has_profiles() -> bool:
