@@ -195,7 +195,7 @@ def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropp
     undo = ("rollback", "--run", "nightly", "manual__1", "--yes")
     refused = command(*undo)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "cannot be undone as one, and nothing was changed" in refused.stderr
+    assert "cannot be rolled back as a whole, and nothing was changed" in refused.stderr
     assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
     with open(path, "w") as file:
         file.write(written)
@@ -364,8 +364,8 @@ def test_adopt_under_another_key_than_the_directories_have_says_what_to_do(
     done = command("adopt", "sales.old", str(tmp_path / "old"), "--key", "day:date")
     assert done.returncode == 1
     assert (
-        "date=2016-10-31 is no partition's: it calls its key 'date', "
-        "and the key is to be 'day': name the keys" in done.stderr
+        "date=2016-10-31 is not a partition: its key is 'date', not 'day': name the keys"
+        in done.stderr
     )
 
 

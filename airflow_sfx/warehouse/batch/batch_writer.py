@@ -32,7 +32,7 @@ from airflow_sfx.storage.concurrency import (
     run_both,
 )
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter
-from airflow_sfx.warehouse.log.drift import DriftWatch, TakeIn
+from airflow_sfx.warehouse.log.drift import DriftWatch, Reconcile
 from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
@@ -97,16 +97,21 @@ class BatchWriter:
         table: The table.
         ledger: Its ledgers.
         content: What they have in common.
-        take_in: Takes what something else did to partitions into the history, before they are
+        reconcile: Takes what something else did to partitions into the history, before they are
             written on; None where the batches are that.
     """
 
     def __init__(
-        self, table: Table, ledger: Ledger, content: BatchContent, *, take_in: TakeIn | None = None
+        self,
+        table: Table,
+        ledger: Ledger,
+        content: BatchContent,
+        *,
+        reconcile: Reconcile | None = None,
     ) -> None:
         self._table = table
         self.ledger = ledger
-        self.watch = DriftWatch(table, ledger, take_in)
+        self.watch = DriftWatch(table, ledger, reconcile)
         self._content = content
         self._token = uuid.uuid4().hex
         self._drafts: dict[str, _Draft] = {}

@@ -1,7 +1,7 @@
-"""Taking over files that lie somewhere already as batches: they stay where they are, untouched.
+"""Adding existing files as new batches of partitions.
 
-Those in the table's own directories are copied, within the storage: retention deletes the
-directories of old batches.
+Files stay where they are. Only those in the table's own directories are copied within the object
+store, as retention deletes the directories of old batches.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Admit = Callable[[Table, Mapping[str, Head]], None]
-"""Raises where partitions with these heads are not to be taken over."""
+"""Raises if files must not be added to partitions with these heads."""
 
-_READERS = 4
+_INSPECT_CONCURRENCY = 4
 
 
 def add_files(
@@ -52,25 +52,25 @@ def add_files(
     admit: Admit,
     progress: Progress | None = None,
 ) -> BatchPin:
-    """Make files that lie somewhere the newest batches of partitions.
+    """Make existing files the newest batches of partitions.
 
     Args:
         target: The table.
-        keys: Its partition keys.
-        places: Where each partition's files are.
-        root: The directory that most of them are in, as a URI: what lies below it may be read as
-            the table's from now on.
-        operation: What the ledger will call it.
-        author: Who and why.
-        admit: Is asked before anything is read, and again when it is written down.
-        progress: Is told how many files have been read.
+        keys: The table's partition keys.
+        places: The files of each partition.
+        root: The URI of the directory that holds most of them. The files below it become readable
+            as the table's.
+        operation: The operation that the log records.
+        author: Who adds them, and why.
+        admit: Called before files are read, and again before the commit; raises to reject.
+        progress: Called with the number of files read so far and in total, or None.
 
     Returns:
         The pin of the batches.
 
     Raises:
-        InvalidName: There are no files, or they are a Delta, Iceberg or Hudi table's.
-        SchemaMismatch: The files do not fit together, or do not fit the table.
+        InvalidName: There are no files, or they belong to a Delta, Iceberg or Hudi table.
+        SchemaMismatch: The files do not fit one another, or do not fit the table.
     """
     from airflow_sfx.frames.schema.codec import schema_to_text
     from airflow_sfx.frames.schema.kinds import table_columns
@@ -85,7 +85,7 @@ def add_files(
     inspected = inspect_places(target.store, places, progress)
     if not inspected:
         raise InvalidName(
-            f"{', '.join(place.uri for place in places.values())} holds no files: store the table"
+            f"{', '.join(place.uri for place in places.values())} has no files: store the table"
             " instead"
         )
     schema = common_schema(inspected)
@@ -123,7 +123,7 @@ def add_files(
 
 
 def _roots(table: Table, root: str, places: Iterable[Place]) -> list[str]:
-    """The directories outside of the table's own that hold the places; those that are noted already are left out."""
+    """Return the directories outside of the table's own that it cannot read yet."""
     new: list[str] = []
     for uri in sorted(place.uri for place in places):
         if not table.may_read(uri) and not any(is_below(uri, one) for one in new):
@@ -140,19 +140,19 @@ def _refuse_parts_of_tables(near: ObjectStore, places: Mapping[Partition, Place]
 def inspect_places(
     near: ObjectStore, places: Mapping[Partition, Place], progress: Progress | None = None
 ) -> dict[str, Inspected]:
-    """Look at every file of the places, by its URI.
+    """Inspect every file of the places.
 
     Args:
-        near: The warehouse's storage.
+        near: The warehouse's object store.
         places: The directories.
-        progress: Is told how many files have been read.
+        progress: Called with the number of files read so far and in total, or None.
 
     Returns:
-        The files.
+        The inspected files, by URI.
 
     Raises:
-        SchemaMismatch: One is no Parquet file, or has columns that no table can have.
-        PlaceUnavailable: One cannot be read, and is outside of the warehouse.
+        SchemaMismatch: A file is not a Parquet file, or has columns that a table cannot have.
+        PlaceUnavailable: A file outside of the warehouse cannot be read.
     """
 
     def look(item: tuple[Place, str]) -> Inspected:
@@ -160,12 +160,12 @@ def inspect_places(
             return inspect(*item)
 
     work = [(place, name) for place in places.values() for name in place.names]
-    found = map_concurrently(with_progress(look, len(work), progress), work, _READERS)
+    found = map_concurrently(with_progress(look, len(work), progress), work, _INSPECT_CONCURRENCY)
     return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
 
 
 def refuse_key_columns(schema: pa.Schema, keys: Sequence[PartitionKey], target: Target) -> None:
-    """Raise `SchemaMismatch` where files have a partition key as a column."""
+    """Raise `SchemaMismatch` if files have a partition key as a column."""
     for key in keys:
         if key.name in schema.names:
             raise SchemaMismatch(

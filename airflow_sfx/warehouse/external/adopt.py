@@ -1,4 +1,4 @@
-"""Adopt: a directory of Parquet files becomes a table as it lies; each partition's files are its first batch."""
+"""Adopting a directory of Parquet files as the first batches of a table."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ Named = Sequence[str] | Mapping[str, str] | None
 def adopt_directory(
     target: Target, directory: str, named: Named, author: Author, progress: Progress | None = None
 ) -> BatchPin:
-    """Make what lies in a directory the first batches of a table. The files stay where they are, untouched.
+    """Make a directory's files the first batches of a table, without moving them.
 
     Args:
         target: The table.
-        directory: An absolute path, or a URI.
-        named: The partition keys, where the directories are not called ``key=value``, or their Hive
-            types.
-        author: Who and why.
-        progress: Is told how many files have been read.
+        directory: An absolute path or a URI.
+        named: The partition keys if the directories are not named ``key=value``, or their Hive
+            types, or None.
+        author: Who adopts, and why.
+        progress: Called with the number of files read so far and in total, or None.
 
     Returns:
         The pin of the first batches.
 
     Raises:
         InvalidName: There are no Parquet files, or the directories do not fit the keys.
-        SchemaMismatch: The files do not fit together, or do not fit the table.
-        CommitConflict: A partition has a batch already.
+        SchemaMismatch: The files do not fit one another, or do not fit the table.
+        CommitConflict: A partition already has a batch.
 
     Example:
         >>> import tempfile, pathlib, pandas as pd, airflow_sfx as sfx
@@ -84,15 +84,15 @@ def _keys(
     depths = {len(steps) for steps in directories}
     if len(depths) != 1:
         raise InvalidName(
-            f"the files in {directory} lie at different depths: move them, or adopt the parts one"
-            " by one"
+            f"the files in {directory} are at different depths: move them, or adopt the"
+            " subdirectories one by one"
         )
     (depth,) = depths
     if named is not None:
         if len(named) != depth:
             raise InvalidName(
-                f"the files in {directory} lie {depth} directories deep, and {len(named)} partition"
-                " keys are named: name one for each directory"
+                f"the files in {directory} are {depth} directories deep, but {len(named)} partition"
+                " keys were named: name one for each directory"
             )
         return partition_keys(named, depth)
     written = {
@@ -104,7 +104,7 @@ def _keys(
         names = [key.name for key in target.existing.keys]
     if len(names) != depth:
         raise InvalidName(
-            f"the directories in {directory} are not called key=value, all with the same keys: pass"
+            f"the directories in {directory} are not all named key=value with the same keys: pass"
             f" partition_keys= with {depth} name{'' if depth == 1 else 's'}, one for each directory"
             " above the files"
         )
@@ -114,14 +114,14 @@ def _keys(
 def _partitions(
     directory: str, directories: Iterable[Steps], keys: Sequence[PartitionKey]
 ) -> dict[Partition, Steps]:
-    """The directory of each partition."""
+    """Return the directory of each partition."""
     found: dict[Partition, Steps] = {}
     for steps in directories:
         try:
             partition = _partition(steps, keys)
         except InvalidName as error:
             raise InvalidName(
-                f"the directory {_location(directory, steps)} is no partition's: {error}"
+                f"the directory {_location(directory, steps)} is not a partition: {error}"
             ) from error
         other = found.setdefault(partition, steps)
         if other != steps:
@@ -138,8 +138,8 @@ def _partition(steps: Steps, keys: Sequence[PartitionKey]) -> Partition:
         name, equals, value = step.partition("=")
         if equals and name.lower() != key.name:
             raise InvalidName(
-                f"it calls its key {name!r}, and the key is to be {key.name!r}: name the keys as"
-                " the directories do, with partition_keys= or --key, or rename the directories"
+                f"its key is {name!r}, not {key.name!r}: name the keys as the directories do, with"
+                " partition_keys= or --key, or rename the directories"
             )
         values.append(unescape(value if equals else step))
         key.check(values[-1])
@@ -150,8 +150,8 @@ def _refuse_known(table: Table, heads: Mapping[str, Head]) -> None:
     for name, head in heads.items():
         if head.batch_id is not None:
             raise CommitConflict(
-                f"{table.describe(name)} has the batch {head.batch_id} already: files are adopted"
-                " as a first batch only; read them and store them as a new one",
+                f"{table.describe(name)} already has the batch {head.batch_id}, and files are"
+                " adopted as first batches only: read them and store them as a new batch",
                 table=str(table.ref),
                 partition=name,
                 batch_id=head.batch_id,

@@ -1,8 +1,8 @@
-"""What something else did to a table: another engine's partitions, pointers that it moved, and files that it wrote.
+"""Changes by other engines: partitions, pointers and files that they wrote.
 
-A partition that something else has changed is taken into the history as it lies, before this
-package changes it: its files become a batch, or, where they cannot be one, the place alone is
-noted. So nothing that was ever current is forgotten.
+Before this package changes a partition that another engine has changed, it adds that change to the
+history: the files become a batch, or, if they cannot, the history records their location only. So
+the history keeps everything that was ever current.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from airflow_sfx.warehouse.log.resolve import converged_heads
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, adopted_from
 
 SETTLE_SECONDS = 2.0
-"""How long a pointer at another batch of ours must stay there before something else counts as having moved it."""
+"""How long a pointer must stay at another batch of ours to count as an external change."""
 _log = logging.getLogger(__name__)
-_TOLD_AT_MOST = 8
-_FOUND = "found in the metastore, where something else had put it"
+_MAX_NAMED = 8
+_FOUND = "found in the metastore, changed by another engine"
 
 
 def heads_to_change(
     table: Table, ledger: Ledger, names: Collection[str], author: Author
 ) -> dict[str, Head]:
-    """The heads of partitions that are about to be changed, with what others did to them in the history.
+    """Reconcile external changes, and return the heads of partitions to change.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        ledger: The table's log.
         names: The partitions' names.
         author: Who is about to change them.
 
     Returns:
-        Heads by partition name; the metastore has been brought to where they are.
+        The heads by partition name, with which the metastore is in sync.
     """
     partitions = [table.layout.partition(name) for name in names]
     pointers = table.pointers(partitions)
@@ -68,40 +68,42 @@ def reconcile(
     foreign: Mapping[str, PartitionInfo],
     heads: Mapping[str, Head],
 ) -> None:
-    """Take what something else did to partitions into the history, one partition at a time.
+    """Add the changes that other engines made to partitions to the history.
+
+    Each partition is one commit.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        author: Who found it.
-        foreign: The pointers that something else has moved, by partition name.
-        heads: The heads as they were seen with these pointers.
+        ledger: The table's log.
+        author: Who found the changes.
+        foreign: The pointers that other engines moved, by partition name.
+        heads: The heads that were read together with these pointers.
     """
     finder = Author(author.producer, _FOUND)
     for name, info in _lasting(table, foreign).items():
         seen = {name: heads[name]}
         try:
-            _take_over(
+            _add_foreign(
                 _target(table), {name: info}, info.location, seen, finder, Operation.FOREIGN_CHANGE
             )
         except (InvalidName, SchemaMismatch, PlaceUnavailable) as error:
             _log.warning(
-                "%s: something else put it at %s, which cannot be a batch; the history notes the"
-                " place: %s",
+                "%s: another engine moved it to %s, which cannot be a batch; the history records"
+                " the location: %s",
                 table.describe(name),
                 info.location,
                 error,
             )
             _note_place(table, ledger, name, info, seen, finder)
         except CommitConflict:
-            continue  # somebody else has just done the same, or changed the partition
+            continue  # another writer has just reconciled or changed the partition
 
 
 def _lasting(table: Table, foreign: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
-    """Those that are still so after a moment, where they may be half of a move of our own.
+    """Drop pointers that may be half of a move of this package, and change back.
 
-    A metastore without locks can show the place of one move with the note of another, until the
-    slower writer has looked again.
+    A metastore without locks can show the location of one move with the parameters of another,
+    until the slower writer has checked again.
     """
     doubtful = [
         info.partition for name, info in foreign.items() if beside_our_batches(table, name, info)
@@ -120,26 +122,25 @@ def adopt_present(
     author: Author,
     progress: Progress | None = None,
 ) -> BatchPin:
-    """Adopt what a metastore has: a table that something else made, or what something else did to one of ours.
+    """Adopt another engine's table, or its changes to a table.
 
     Args:
         target: The table.
-        partitions: Which partitions; None for all that are not in the history.
-        author: Who and why.
-        progress: Is told how many files have been read.
+        partitions: The partitions, or None for all that are not in the history.
+        author: Who adopts, and why.
+        progress: Called with the number of files read so far and in total, or None.
 
     Returns:
         The pin of the adopted batches.
 
     Raises:
-        TableNotFound: There is no such table.
+        TableNotFound: The table does not exist.
         InvalidName: There is nothing to adopt, or it is a Delta, Iceberg or Hudi table.
-        SchemaMismatch: The files are no Parquet files, or do not fit the table.
+        SchemaMismatch: Files are not Parquet files, or do not fit the table.
     """
     if target.existing is None:
         raise TableNotFound(
-            f"there is no table {target.ref} in the metastore: name the directory that is to"
-            " become one",
+            f"there is no table {target.ref} in the metastore: pass the directory to adopt",
             table=str(target.ref),
         )
     refuse_format(str(target.ref), target.existing.format)
@@ -160,29 +161,29 @@ def adopt_present(
     if not foreign:
         raise InvalidName(f"{target.ref} has nothing to adopt: {_why_nothing(table)}")
     operation = Operation.FOREIGN_CHANGE if ours else Operation.ADOPT
-    return _take_over(target, foreign, before.location, heads, author, operation, progress)
+    return _add_foreign(target, foreign, before.location, heads, author, operation, progress)
 
 
 def _why_nothing(table: Table) -> str:
     refused = table.metastore.unsupported_partitions(table.ref)
     if not refused:
-        return "all that the metastore has is in the history"
-    told = "; ".join(f"{one.name} ({one.rule})" for one in refused[:_TOLD_AT_MOST])
+        return "everything in the metastore is in the history"
+    named = "; ".join(f"{one.name} ({one.rule})" for one in refused[:_MAX_NAMED])
     return (
-        f"no batch can have the values of {told}; drop or rename such partitions in the engine that"
-        " made them"
+        f"the values of some partitions are not supported: {named}; drop or rename them in the"
+        " engine that created them"
     )
 
 
 def with_empty_table_as_ours(target: Target, info: TableInfo) -> Target:
-    """A table that something else made and nobody has filled is written like a new one: there is nothing to adopt.
+    """Treat an empty table of another engine like a new table: nothing to adopt.
 
     Args:
         target: The table.
-        info: What the metastore has of it.
+        info: The table in the metastore.
 
     Returns:
-        The table as it will be once it is written; as it is, where it has something.
+        The table as it will be once it is written, or unchanged if it is not empty.
 
     Raises:
         InvalidName: It is a Delta, Iceberg or Hudi table.
@@ -206,17 +207,17 @@ def _is_empty(target: Target, info: TableInfo) -> bool:
 def _rewritten(
     table: Table, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head], *, lost: bool
 ) -> dict[str, PartitionInfo]:
-    """The pointers at current batches whose files something else has changed.
+    """Return the pointers at current batches whose files another engine has changed.
 
-    A batch that has lost files and gained none is damaged: it is taken for a change only where
-    somebody names it (``lost``).
+    A batch that has only lost files is damaged. It counts as changed only with ``lost``, when the
+    user named its partition.
     """
     current = {name: batch_id for name in pointers if (batch_id := heads[name].batch_id)}
     found = altered(table, current.items())
     return {
         name: pointers[name]
-        for name, told in found.items()
-        if lost or not all(one.endswith(MISSING) for one in told)
+        for name, changes in found.items()
+        if lost or not all(one.endswith(MISSING) for one in changes)
     }
 
 
@@ -225,7 +226,7 @@ def _target(table: Table) -> Target:
 
 
 def _as_ours(target: Target, info: TableInfo) -> TableInfo:
-    """A table that something else made, as it will be kept: new batches go into the warehouse, old ones stay."""
+    """Return another engine's table with a root for new batches inside the warehouse."""
     inside = f"{target.store.uri}/"
     root = (
         info.location
@@ -239,7 +240,7 @@ def _as_ours(target: Target, info: TableInfo) -> TableInfo:
     )
 
 
-def _take_over(
+def _add_foreign(
     target: Target,
     foreign: Mapping[str, PartitionInfo],
     root: str,
@@ -252,7 +253,7 @@ def _take_over(
         for name in foreign:
             if heads[name].last != seen[name].last:
                 raise CommitConflict(
-                    f"{table.describe(name)} has just been changed by somebody else: look at it and"
+                    f"{table.describe(name)} has just been changed by another writer: check it and"
                     " adopt it again",
                     table=str(table.ref),
                     partition=name,
@@ -269,7 +270,7 @@ def _take_over(
 
 
 def note_adopted(table: Table, places: Sequence[str]) -> None:
-    """Let files below directories be read as batches of a table, by a note in the metastore.
+    """Allow a table's batches to have files below directories, in the metastore.
 
     Args:
         table: The table.
@@ -290,7 +291,7 @@ def _note_place(
     seen: Mapping[str, Head],
     author: Author,
 ) -> None:
-    """What lies there cannot be a batch: the history has its place alone."""
+    """Record the location alone in the history, as its files cannot be a batch."""
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         if heads[name].last != seen[name].last:

@@ -18,7 +18,7 @@ from airflow_sfx.warehouse.table.table import Table
 LOOK_AGAIN_SECONDS = 2.0
 """How old a look may be when a change is written down: a small store is over before, and costs no further request."""
 
-TakeIn = Callable[[Mapping[str, PartitionInfo], Mapping[str, Head]], None]
+Reconcile = Callable[[Mapping[str, PartitionInfo], Mapping[str, Head]], None]
 """Given pointers that something else has moved, and the partitions' heads."""
 
 
@@ -28,14 +28,14 @@ class DriftWatch:
     Args:
         table: The table.
         ledger: Its ledgers.
-        take_in: Takes what something else did to partitions into the history; None where nobody
+        reconcile: Takes what something else did to partitions into the history; None where nobody
             looks for it.
     """
 
-    def __init__(self, table: Table, ledger: Ledger, take_in: TakeIn | None) -> None:
+    def __init__(self, table: Table, ledger: Ledger, reconcile: Reconcile | None) -> None:
         self._table = table
         self._ledger = ledger
-        self._take_in = take_in
+        self._reconcile = reconcile
         self._seen: dict[str, PartitionInfo] = {}
         self._heads: dict[str, Head] = {}
         self._looked = math.inf
@@ -47,10 +47,10 @@ class DriftWatch:
             names: The partitions' names.
         """
         self._looked = min(self._looked, time.monotonic())
-        pointers, heads = self._look(names, sure=self._take_in is None)
-        if self._take_in and foreign_changes(self._table, pointers, heads):
+        pointers, heads = self._look(names, sure=self._reconcile is None)
+        if self._reconcile and foreign_changes(self._table, pointers, heads):
             pointers, heads = self._look(names, sure=True)
-            self._take_in(foreign_changes(self._table, pointers, heads), heads)
+            self._reconcile(foreign_changes(self._table, pointers, heads), heads)
             pointers, heads = self._look(names, sure=True)
         self._seen |= pointers
         self._heads |= heads
@@ -69,14 +69,14 @@ class DriftWatch:
         Returns:
             Whether there was anything: the heads are out of date then.
         """
-        if self._take_in is None or not self._is_due(heads):
+        if self._reconcile is None or not self._is_due(heads):
             return False
         self._looked = time.monotonic()
         self._seen = self._table.pointers([self._table.layout.partition(name) for name in heads])
         self._heads = dict(heads)
         foreign = foreign_changes(self._table, self._seen, heads)
         if foreign:
-            self._take_in(foreign, heads)
+            self._reconcile(foreign, heads)
         return bool(foreign)
 
     def _is_due(self, heads: Mapping[str, Head]) -> bool:

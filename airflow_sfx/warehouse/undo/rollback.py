@@ -1,4 +1,4 @@
-"""Undo: a change of the metastore's pointer and an entry in the ledger; no data are read or written."""
+"""Rolling partitions back to earlier batches, without reading or writing data."""
 
 from __future__ import annotations
 
@@ -35,31 +35,30 @@ def roll_back(
     to: str | None = None,
     expected: Expected | None = None,
 ) -> BatchPin:
-    """Make an earlier batch of each partition current again, all of them at one moment.
+    """Make an earlier batch of each partition current again, all in one commit.
 
-    Without ``to``, each goes to the batch that was current before its present batch was first
-    published; a second call goes one further back. Not so in the next attempt of a task, which does
-    not know whether the one before came so far: what that one has rolled back, and nobody has
-    changed since, is done.
+    Without ``to``, each partition returns to the batch that was current before its present batch
+    was first published; repeated calls go further back. A later attempt of a task is an exception,
+    as it cannot know how far the earlier attempt came: what that attempt rolled back, and has not
+    changed since, is not rolled back again.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        partitions: Which.
-        author: Who and why.
-        to: A batch ID that each of the partitions had.
-        expected: What must be current for the rollback to be right.
+        ledger: The table's log.
+        partitions: The partitions.
+        author: Who rolls back, and why.
+        to: The batch ID to roll back to, which each partition must have had, or None.
+        expected: The batches that must be current, or None for no condition.
 
     Returns:
-        The pin of what is current now.
+        The pin of the batches that are current now.
 
     Raises:
         PartitionNotFound: A partition has no batch.
-        BatchNotFound: There is no batch before, or the partition never had ``to``.
-        InvalidName: ``to`` is no batch ID.
-        InconsistentBatch: The batch's manifest was removed, so that nobody could read it; or an
-            entry of the history was.
-        CommitConflict: Another batch than the expected one is current.
+        BatchNotFound: There is no earlier batch, or the partition never had ``to``.
+        InvalidName: ``to`` is not a batch ID.
+        InconsistentBatch: The target batch's manifest or a log entry is missing.
+        CommitConflict: The current batch is not the expected one.
     """
     if to is not None:
         check_batch_id(to)
@@ -75,7 +74,7 @@ def roll_back(
         }
         refuse_unexpected(table, heads, still)
         current.update({name: head.batch_id for name, head in heads.items()})
-        seen = _look(table, ledger)
+        seen = _tombstones(table, ledger)
         instead = versions(seen.notes)
         wanted = map_concurrently(
             lambda name: _change(table, ledger, name, heads[name], to, instead),
@@ -91,19 +90,21 @@ def roll_back(
     return table.pin({name: current[name] or "" for name in names})
 
 
-def _look(table: Table, ledger: Ledger) -> Tombstones:
-    """What the notes say, once what erasures have noted is in the ledgers: before, nobody knows what stands for their batches."""
+def _tombstones(table: Table, ledger: Ledger) -> Tombstones:
+    """Read the tombstones, after completing erasures that are not in the log yet.
+
+    Until then, the replacements of their batches are not known.
+    """
     seen = read_tombstones(table)
-    if all(note.retired is not None for note in seen.notes if note.replaced):
+    if all(one.retired is not None for one in seen.notes if one.replaced):
         return seen
-    complete(
-        table, ledger
-    )  # where that changes a partition, its entry's number is taken, and this is called again
+    # If this changes a partition, its entry takes the number and the rollback is planned again.
+    complete(table, ledger)
     return read_tombstones(table)
 
 
 def rolled_back_before(ledger: Ledger, name: str, head: Head, author: Author) -> LedgerEntry | None:
-    """The rollback by an earlier attempt of the author's task instance, if what is current is so since then."""
+    """Return an earlier attempt's rollback if the partition has not changed since."""
     entry = ledger.last_move(name, head)
     if (
         entry is None
@@ -115,17 +116,17 @@ def rolled_back_before(ledger: Ledger, name: str, head: Head, author: Author) ->
 
 
 def granted(table: Table, changes: list[Change], seen: Tombstones) -> list[Change]:
-    """The changes, to what stands for batches of which rows were erased, and to none that is retired or was removed.
+    """Point rollbacks at the replacements of erased batches; reject retired ones.
 
     Args:
         table: The table.
-        changes: The changes.
-        seen: What the table's notes say. One that is retired after this look is in an entry that
-            comes first.
+        changes: The rollbacks.
+        seen: The tombstones. A batch that is retired later has a log entry that conflicts with the
+            commit.
 
     Raises:
         BatchNotFound: A batch is retired.
-        InconsistentBatch: A batch's manifest was removed.
+        InconsistentBatch: A batch's manifest is missing.
     """
     instead = versions(seen.notes)
     there = [
@@ -169,7 +170,7 @@ def _change(
     if source is None or not source.previous_origin:
         raise BatchNotFound(
             f"{table.describe(name)} has no batch before {head.batch_id}, its first: there is"
-            " nothing to go back to",
+            " nothing to roll back to",
             table=str(table.ref),
             partition=name,
             batch_id=head.batch_id,
@@ -184,8 +185,8 @@ def _find(
         if entry.batch_id in same and entry.origin == entry.sequence:
             return entry
     raise BatchNotFound(
-        f"{table.describe(name)} never had the batch {batch_id}: `sfx history {table.ref} {name}`"
-        " lists those that it had; a staged batch is published, not rolled back to",
+        f"{table.describe(name)} never had the batch {batch_id}: choose one from `sfx history"
+        f" {table.ref} {name}`; a staged batch can be published, but not rolled back to",
         table=str(table.ref),
         partition=name,
         batch_id=batch_id,
@@ -193,14 +194,14 @@ def _find(
 
 
 def origin_of(ledger: Ledger, name: str, entry: LedgerEntry) -> LedgerEntry | None:
-    """The entry that first made an entry's batch current; None where the partition has no batch since."""
+    """Return the entry that first published an entry's batch, or None."""
     if not entry.origin:
         return None
     return entry if entry.origin == entry.sequence else ledger.named(name, entry.origin)
 
 
 def back_to(name: str, source: LedgerEntry) -> Change:
-    """The rollback to the batch that an entry first made current."""
+    """Return the rollback to the batch that an entry first made current."""
     return Change(
         name,
         Operation.ROLLBACK,

@@ -1,7 +1,7 @@
-"""Undo of all that a DAG run, or a backfill, published: every table is looked at before any is changed.
+"""Rolling back everything that a DAG run or a backfill published.
 
-Each table is one commit, and there is none over several tables. So what would stop one of them is
-found first, and stops all.
+Each table is one commit; there are no commits across tables. So all tables are checked first, and a
+problem in one of them stops the rollback of all.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Tombstones, read_tombstones
 from airflow_sfx.warehouse.undo.rollback import back_to, granted, origin_of, rolled_back_before
 
-_NAMED = 20
-"""How many of the partitions that cannot go back an error describes."""
+_MAX_NAMED = 20
+"""How many of the partitions that cannot be rolled back an error describes."""
 
 
 def roll_back_run(
@@ -47,60 +47,62 @@ def roll_back_run(
     dry_run: bool = False,
     expected: Sequence[RunRollback] | None = None,
 ) -> list[RunRollback]:
-    """Undo everything that one DAG run, or one backfill, published; what somebody else published since stays.
+    """Roll back everything that one DAG run or backfill published.
+
+    Partitions that others changed afterwards are left as they are.
 
     Args:
-        store: The warehouse's storage.
-        metastore: Its metastore.
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
         unit: The run or the backfill.
-        author: Who and why.
-        dry_run: Only tell, also what would stop it.
-        expected: What a dry run has told its author; None for whoever does not say.
+        author: Who rolls back, and why.
+        dry_run: Whether to only report what would be done, and what would prevent it.
+        expected: The reports of a dry run, or None for no condition.
 
     Returns:
-        What was done to each table that it changed, or would be.
+        What was done to each changed table, or would be.
 
     Raises:
-        BatchNotFound: It changed nothing in this warehouse; or a batch to go to is retired, and
-            nothing was undone.
-        InconsistentBatch: A ledger, or a batch to go to, is damaged, and nothing was undone.
-        CommitConflict: Something else would be done than was expected.
+        BatchNotFound: The unit changed nothing in this warehouse, or a target batch is retired;
+            nothing was rolled back.
+        InconsistentBatch: A log or a target batch is damaged; nothing was rolled back.
+        CommitConflict: The plan differs from what was expected.
     """
     commits = commits_of(store, unit)
     if not commits:
         raise BatchNotFound(
             f"{unit} has changed nothing in {store.uri}: check both names; `sfx history` shows"
-            " which run made a batch"
+            " which run wrote a batch"
         )
-    undoing = _Undoing(unit, author)
-    parts = [undoing.look(ref, ids, store, metastore) for ref, ids in commits.items()]
+    undoing = _Undo(unit, author)
+    parts = [undoing.plan(ref, ids, store, metastore) for ref, ids in commits.items()]
     if dry_run:
         return [part.report for part in parts]
     if expected is not None:
-        told = {one.table: one.rolled_back for one in expected}
-        _refuse_other(unit, told, {part.report.table: part.report.rolled_back for part in parts})
+        wanted = {one.table: one.rolled_back for one in expected}
+        _refuse_other(unit, wanted, {part.report.table: part.report.rolled_back for part in parts})
     problems = [problem for part in parts for problem in part.problems]
     if problems:
         raise _refusal(unit, problems)
     done: list[RunRollback] = []
     for part in parts:
         try:
-            done.append(undoing.undo(part, as_told=expected is not None))
+            done.append(undoing.execute(part, exactly=expected is not None))
         except SfxError as error:
-            _tell_done(error, done)
+            _add_done(error, done)
             raise
     return done
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to be done to the partitions of a table.
+    """The planned changes of a table's partitions.
 
     Args:
         changes: The changes.
-        taken: What an earlier attempt of the same task has rolled back already, with the batch that
-            each partition has.
-        problems: Why partitions cannot go back.
+        taken: The partitions that an earlier attempt of the same task has already rolled back, with
+            their batches.
+        problems: Why partitions cannot be rolled back.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -117,15 +119,15 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A table as it was looked at before any was changed.
+    """The plan for one table, made before any table is changed.
 
     Args:
-        report: What would be done to it.
-        problems: What stops that.
-        table: The table; None where it is gone.
+        report: What would be done.
+        problems: What prevents it.
+        table: The table, or None if it no longer exists.
         names: The partitions that the unit changed.
-        heads: Their heads, where the plan is made for them as they are.
-        plan: What is to be done.
+        heads: The heads that the plan was made for, or None if it must be made again.
+        plan: The plan.
     """
 
     report: RunRollback
@@ -137,35 +139,32 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
-class _Undoing:
-    """The undo of a unit.
+class _Undo:
+    """The rollback of a unit.
 
     Args:
         unit: The run or the backfill.
-        author: Who undoes it, and why.
+        author: Who rolls it back, and why.
     """
 
     unit: Unit
     author: Author
 
-    def look(
+    def plan(
         self, ref: TableRef, commits: Sequence[str], store: ObjectStore, metastore: Metastore
     ) -> _Part:
-        """What undoing the unit would do to a table, and what stops that."""
+        """Plan the rollback of a table, and find what prevents it."""
         try:
             table = Table.find(ref, store, metastore)
-        except (
-            TableNotFound,
-            ForeignChange,
-        ) as error:  # dropped, and perhaps made anew by something else
+        except (TableNotFound, ForeignChange) as error:  # dropped, or made anew by another engine
             return _Part(RunRollback(str(ref), None, {}, {}, gone=str(error)))
         try:
-            return self._look_into(table, commits)
+            return self._plan_of_commits(table, commits)
         except InconsistentBatch as error:
             error.table = str(ref)
             return _Part(RunRollback(str(ref), None, {}, {}, blocked=(str(error),)), [error], table)
 
-    def _look_into(self, table: Table, commits: Sequence[str]) -> _Part:
+    def _plan_of_commits(self, table: Table, commits: Sequence[str]) -> _Part:
         ledger = Ledger(table)
         names = sorted(
             {name for found in map_concurrently(ledger.members, commits) for name in found}
@@ -173,16 +172,16 @@ class _Undoing:
         pointers = table.pointers([table.layout.partition(name) for name in names])
         heads = heads_to_read(table, ledger, names, pointers)
         moved = foreign_changes(table, pointers, heads)
-        plan = self._plan(
+        plan = self._plan_of_heads(
             table, ledger, {name: head for name, head in heads.items() if name not in moved}
         )
-        # What something else has moved is taken into the history first, and planned anew.
+        # External changes are reconciled before the rollback, which is then planned again.
         return _Part(
             _report(table, heads, plan), plan.problems, table, names, None if moved else heads, plan
         )
 
-    def undo(self, part: _Part, *, as_told: bool) -> RunRollback:
-        """Undo what the unit did to a table; as it was looked at, where somebody was told of that."""
+    def execute(self, part: _Part, *, exactly: bool) -> RunRollback:
+        """Roll back a table, exactly as planned if ``exactly``."""
         table = part.table
         if table is None:
             return part.report
@@ -192,11 +191,11 @@ class _Undoing:
         def plan(heads: Mapping[str, Head]) -> list[Change]:
             nonlocal found, seen
             if heads != part.heads:
-                found = self._plan(table, ledger, heads)
+                found = self._plan_of_heads(table, ledger, heads)
             seen = heads
             if found.problems:
                 raise _refusal(self.unit, found.problems)
-            if as_told:
+            if exactly:
                 _refuse_other(
                     self.unit,
                     {part.report.table: part.report.rolled_back},
@@ -213,10 +212,10 @@ class _Undoing:
         )
         return _report(table, seen, found)
 
-    def _plan(self, table: Table, ledger: Ledger, heads: Mapping[str, Head]) -> _Plan:
+    def _plan_of_heads(self, table: Table, ledger: Ledger, heads: Mapping[str, Head]) -> _Plan:
         plan = _Plan()
 
-        def undo(item: tuple[str, Head]) -> Change | None:
+        def change_of(item: tuple[str, Head]) -> Change | None:
             name, head = item
             try:
                 change = _before_unit(ledger, name, head, self.unit)
@@ -230,14 +229,14 @@ class _Undoing:
 
         wanted = [
             change
-            for change in map_concurrently(undo, heads.items(), table.store.concurrency)
+            for change in map_concurrently(change_of, heads.items(), table.store.concurrency)
             if change
         ]
         plan.changes.extend(_granted(table, wanted, read_tombstones(table), plan.problems))
         return plan
 
     def _taken(self, ledger: Ledger, name: str, head: Head) -> bool:
-        """Whether an earlier attempt of the author's task instance has done it, and died before anybody heard of it."""
+        """Return whether an earlier attempt of the task rolled the partition back."""
         done = rolled_back_before(ledger, name, head, self.author)
         if done is None or not done.previous_origin:
             return False
@@ -247,7 +246,7 @@ class _Undoing:
 def _granted(
     table: Table, wanted: list[Change], seen: Tombstones, problems: list[SfxError]
 ) -> list[Change]:
-    """The changes that can be made; to the problems, why others cannot."""
+    """Return the possible changes, and append the others' errors to ``problems``."""
     try:
         return granted(table, wanted, seen)
     except (BatchNotFound, InconsistentBatch):
@@ -267,7 +266,10 @@ def _granted(
 
 
 def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | None:
-    """To what was current before the unit's first change, where a batch of it is current."""
+    """Return the rollback to what was current before the unit's first change.
+
+    None if the current batch is not the unit's.
+    """
     if head.entry is None:
         return None
     source = origin_of(ledger, name, head.entry)
@@ -283,12 +285,12 @@ def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | 
 
 
 def _made(unit: Unit, entry: LedgerEntry) -> bool:
-    """Whether a change is the unit's own: what it only found in the metastore, something else had done."""
+    """Return whether the unit itself made a change, and did not only reconcile it."""
     return unit.made(entry.producer) and entry.operation is not Operation.FOREIGN_CHANGE
 
 
 def _place_before(ledger: Ledger, name: str, source: LedgerEntry) -> str:
-    """Where something else had put the partition before its first batch: files that are no batch; empty for nothing."""
+    """Return the partition's location before its first batch, or an empty text."""
     return ledger.named(name, source.parent).location if source.parent else ""
 
 
@@ -307,65 +309,65 @@ def _refuse_other(
     expected: Mapping[str, Mapping[str, str | None]],
     found: Mapping[str, Mapping[str, str | None]],
 ) -> None:
-    """Refuse to do something else than was expected: by table, the partitions that go back, and to what."""
+    """Raise `CommitConflict` if the plan differs from what was expected."""
     if expected == found:
         return
     changed = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     raise CommitConflict(
-        f"undoing {unit} would not do now what it would have done: somebody has changed partitions"
-        f" of {', '.join(changed)} meanwhile, and nothing was done; look again",
+        f"{unit} was not rolled back: partitions of {', '.join(changed)} have changed since the"
+        " plan was made. Plan it again",
         table=changed[0],
     )
 
 
 def _refusal(unit: Unit, problems: Sequence[SfxError]) -> SfxError:
-    """The error for a unit that cannot be undone as one."""
-    told = sorted(map(str, problems))
-    more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    """Return the error for a unit that cannot be rolled back as a whole."""
+    reasons = sorted(map(str, problems))
+    more = f"; and {len(reasons) - _MAX_NAMED} more" if len(reasons) > _MAX_NAMED else ""
     message = (
-        f"{unit} cannot be undone as one, and nothing was changed:"
-        f" {'; '.join(told[:_NAMED])}{more}. Restore what is missing, or store those partitions"
-        " again and undo the rest then: what was changed since is left alone. `sfx rollback"
-        " DB.TABLE PARTITION` goes back with one partition"
+        f"{unit} cannot be rolled back as a whole, and nothing was changed:"
+        f" {'; '.join(reasons[:_MAX_NAMED])}{more}. Restore what is missing, or store those"
+        " partitions again and roll back the rest. `sfx rollback DB.TABLE PARTITION` rolls back one"
+        " partition"
     )
     first = problems[0]
     if any(isinstance(problem, InconsistentBatch) for problem in problems):
         return InconsistentBatch(
-            message, problems=tuple(told), table=first.table, partition=first.partition
+            message, problems=tuple(reasons), table=first.table, partition=first.partition
         )
     return BatchNotFound(
         message, table=first.table, partition=first.partition, batch_id=first.batch_id
     )
 
 
-def _tell_done(error: SfxError, done: Sequence[RunRollback]) -> None:
-    """Say in an error that came in the midst which tables were rolled back before it."""
+def _add_done(error: SfxError, done: Sequence[RunRollback]) -> None:
+    """Add the tables that were already rolled back to an error."""
     before = [f"{one.table} ({len(one.rolled_back)} partitions)" for one in done if one.rolled_back]
     if before:
         error.args = (
             (
-                f"{sentence(error)} Before that, {', '.join(before)} went back, and nothing else;"
-                " the same call goes on from there."
+                f"{sentence(error)} Already rolled back: {', '.join(before)}. Repeat the call to"
+                " continue."
             ),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RunRollback:
-    """What undoing a DAG run did to one table.
+    """What rolling back a DAG run did to one table.
 
     Args:
-        pin: The batches that are current now, of the partitions that were rolled back and have one;
-            None if none has.
+        pin: The current batches of the partitions that were rolled back, or None if none has a
+            batch.
         table: The table as ``database.table``.
-        rolled_back: The partitions that were changed, with the batch that each has now (None: no
-            batch, as before).
-        kept: The partitions that somebody else has changed since, and so were left alone, with the
-            batch they have.
-        gone: Why the whole table was left alone: it is no longer in the metastore, or no longer
-            ours. Empty where it is there.
-        blocked: What keeps the run from being undone, a sentence each; told by a dry run only, as
-            an undo is refused then.
+        rolled_back: The partitions that were rolled back, with the batch that each has now; None
+            for no batch, as before the run.
+        kept: The partitions that were left as they are because they changed after the run, with
+            their batches.
+        gone: Why the whole table was left alone: it is no longer in the metastore, or another
+            engine made it anew. Empty otherwise.
+        blocked: What prevents the rollback, one sentence each; only in a dry run, as otherwise the
+            call fails.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""A batch that another program writes: its directory is claimed first, and what lies in it afterwards is sealed."""
+"""A batch that another program writes into a claimed directory, sealed afterwards."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from airflow_sfx.warehouse.write.publish import publish_pin
 from airflow_sfx.warehouse.write.store import StoreOptions, conclude
 
 _DATA = "data"
-"""Below the claimed directory: programs that refuse a directory that is there find none."""
+"""Below the claimed directory, as some programs reject a directory that already exists."""
 
 
 class ExternalBatch:
-    """A batch of one partition that is being written by another program.
+    """A batch of one partition that another program is writing.
 
-    Nothing is current before `close`. A batch that is never closed is unfinished, and no reader
-    sees it. One that could not be closed to the end, because storage or the metastore failed, can
-    be closed again; once it is sealed, its files are what they were.
+    Nothing becomes current before `close`. A batch that is never closed stays unfinished and
+    invisible to readers. If `close` failed because the object store or the metastore was
+    unavailable, it can be called again; once the batch is sealed, its files are fixed.
 
     Args:
         target: The table.
-        partitions: The partition's values; None for a table without partitions.
-        named: The names of a new table's keys.
-        inputs: What it is made from.
-        author: Who and why.
+        partitions: The partition's values, or None for a table without partitions.
+        named: The names of a new table's keys, or None.
+        inputs: The pins that the batch is made from.
+        author: Who writes, and why.
 
     Example:
         >>> import pandas as pd, pathlib, tempfile, airflow_sfx as sfx
@@ -59,9 +59,7 @@ class ExternalBatch:
         inputs: tuple[BatchPin, ...],
         author: Author,
     ) -> None:
-        StoreOptions(
-            inputs=inputs
-        )  # what is no pin is refused now, and not when hours of writing are over
+        StoreOptions(inputs=inputs)  # rejects invalid inputs now, not after hours of writing
         self._target, self._inputs, self._author = target, inputs, author
         self._keys: tuple[PartitionKey, ...]
         self._partition: Partition
@@ -72,7 +70,7 @@ class ExternalBatch:
             table,
             ledger,
             BatchContent(lambda: "", (), author.producer, inputs),
-            take_in=partial(reconcile, table, ledger, author),
+            reconcile=partial(reconcile, table, ledger, author),
         )
         self._name = table.layout.name(self._partition)
         self._batches.claim([self._name])
@@ -86,25 +84,25 @@ class ExternalBatch:
 
     @property
     def location(self) -> str:
-        """The directory, as a URI, that the program is to write Parquet files into. It is not there yet."""
+        """The URI of the directory to write Parquet files into, which does not exist yet."""
         return f"{self._table.batch_location(self._name, self.batch_id)}/{_DATA}"
 
     def close(self, *, publish: bool = True, evolve: Evolve = "safe") -> BatchPin:
-        """Seal what lies in the directory, and make it current.
+        """Seal the files in the directory, and make the batch current.
 
         Args:
-            publish: False stages the batch.
+            publish: Whether to make the batch current; False stages it.
             evolve: How the table's columns may change.
 
         Returns:
             The pin.
 
         Raises:
-            InvalidName: ``publish`` is no bool; nothing was sealed.
-            InconsistentBatch: There are no files, or some in directories below.
-            BatchNotFound: The program took longer than a day, and an erasure has given the batch
-                up: files of it may be gone.
-            SchemaMismatch: They are no Parquet files, or do not fit together or the table.
+            InvalidName: ``publish`` is not a bool; nothing was sealed.
+            InconsistentBatch: There are no files, or there are files in subdirectories.
+            BatchNotFound: The batch was open for more than a day and an erasure has expired it: its
+                files may be deleted.
+            SchemaMismatch: Files are not Parquet files, or do not fit one another or the table.
         """
         switches(publish=publish)
         sealed = self._sealed() if self._tried else None
@@ -114,13 +112,13 @@ class ExternalBatch:
         return self._seal(publish=publish, evolve=evolve)
 
     def _sealed(self) -> Manifest | None:
-        """The batch's manifest, if a `close` that did not return has written it."""
+        """Return the batch's manifest if a `close` that failed later has written it."""
         path = self._table.layout.manifest(self._name, self.batch_id)
         data = self._table.store.get(path)
         return None if data is None else self._table.read_manifest(self._name, self.batch_id, data)
 
     def _conclude(self, sealed: Manifest, *, publish: bool, evolve: Evolve) -> BatchPin:
-        """What is left to do for a batch that is sealed."""
+        """Do what is left to do for a sealed batch."""
         from airflow_sfx.frames.schema.codec import schema_from_text
         from airflow_sfx.frames.schema.kinds import table_columns
 
@@ -146,17 +144,15 @@ class ExternalBatch:
         place = place_of(self._table.store, self.location)
         if place.deeper:
             raise InconsistentBatch(
-                f"{self.location} has files in directories, such as {place.deeper[0]}, which no"
-                " reader of the batch would look into: write all of them into the directory"
-                " itself",
+                f"{self.location} has files in subdirectories, such as {place.deeper[0]}, which"
+                " readers ignore: write all files into the directory itself",
                 table=str(self._table.ref),
                 partition=self._name,
                 batch_id=self.batch_id,
             )
         if not place.names:
             raise InconsistentBatch(
-                f"{self.location} has no files: the program that was to write the batch wrote"
-                " elsewhere, or nothing",
+                f"{self.location} has no files: write the batch's files into this directory",
                 table=str(self._table.ref),
                 partition=self._name,
                 batch_id=self.batch_id,

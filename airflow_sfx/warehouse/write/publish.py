@@ -29,15 +29,17 @@ def publish_pin(
     force: bool = False,
     expected: Expected | None = None,
 ) -> BatchPin:
-    """Make staged batches current, all of them at one moment. What is current already stays so, without an entry.
+    """Make staged batches current, all of them in one commit.
+
+    Batches that are already current stay so, without a log entry.
 
     Args:
         table: The pin's table.
-        ledger: Its ledgers.
+        ledger: The table's log.
         pin: The batches.
-        author: Who and why.
-        force: Publish even over a batch that was written later.
-        expected: What must be current for the publish to be right.
+        author: Who publishes, and why.
+        force: Whether to publish over a batch that was written later.
+        expected: The batches that must be current, or None for no condition.
 
     Returns:
         The pin.
@@ -45,8 +47,8 @@ def publish_pin(
     Raises:
         BatchNotFound: A partition has no such batch.
         InconsistentBatch: A batch was never completed.
-        CommitConflict: A later batch than the staged one is current, and ``force`` is not set; or
-            another than the expected one.
+        CommitConflict: A batch that was written later is current and ``force`` is not set, or the
+            current batch is not the expected one.
     """
     if not pin.entries:
         return pin
@@ -64,8 +66,8 @@ def publish_pin(
                 raise CommitConflict(
                     f"{table.describe(name)} has the batch {current}, written after"
                     f" {manifest.batch_id}: publishing the older one would hide the newer. Store"
-                    " again on top of the newer one, or pass force=True; to go back to a batch"
-                    f" that was current before, use rollback(to={manifest.batch_id!r})",
+                    " again on top of the newer one, or pass force=True; to return to a batch that"
+                    f" was current before, use rollback(to={manifest.batch_id!r})",
                     table=str(table.ref),
                     partition=name,
                     batch_id=manifest.batch_id,

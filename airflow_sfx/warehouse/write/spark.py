@@ -1,9 +1,9 @@
-"""Storing a Spark DataFrame: the executors encode and write the files, the driver sees their names and statistics only.
+"""Storing a Spark DataFrame: executors write files, the driver commits them.
 
-The executors need this package and access to the storage, with credentials of their own
-environment; Hadoop's S3 libraries are not used. A task that is tried twice leaves files behind that
-the batch does not have: then the batch moves to the next ID, because an engine reads all that is in
-a directory.
+The driver sees only names and statistics of files. The executors need this package and access to
+the object store, with credentials from their own environment; Hadoop's S3 libraries are not used. A
+retried task leaves files that do not belong to the batch. The batch then moves to the next ID,
+because engines read all files of a directory.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     Args:
         target: The table.
         data: The Spark DataFrame.
-        options: How; checks must be made on the stored batch, since nobody has the whole frame.
-        author: Who and why.
+        options: How to store. Checks must work on the stored batch, as no process has the whole
+            frame.
+        author: Who writes, and why.
 
     Returns:
         The pin of what was written.
@@ -87,7 +88,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         return target.fit(keys, typed, evolve=options.evolve)
 
     columns = fitted()
-    Encoder(schema, keys=by, columns=columns)  # raises here what every executor would raise
+    Encoder(schema, keys=by, columns=columns)  # raises here, not on every executor
     table = target.open(keys, columns, key_kinds)
     ledger = Ledger(table)
     content = BatchContent(
@@ -96,7 +97,9 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         author.producer,
         options.inputs,
     )
-    batches = BatchWriter(table, ledger, content, take_in=partial(reconcile, table, ledger, author))
+    batches = BatchWriter(
+        table, ledger, content, reconcile=partial(reconcile, table, ledger, author)
+    )
     partitions = [partition] if partition is not None else _partitions(data, by, keys, declared)
     if not partitions:
         return nothing_stored(table)
@@ -107,9 +110,8 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     task = _WriteTask(
         table.store.opener(), table.layout, schema, by, columns, directories, declared
     )
-    numbered = data.toDF(
-        *map(str, range(len(schema.names)))
-    )  # Spark takes a dot in a name for a step into a struct
+    # Numbers instead of names, as Spark reads a dot in a name as struct access.
+    numbered = data.toDF(*map(str, range(len(schema.names))))
     rows = numbered.mapInArrow(task, _FACTS).collect()
     for name, files in _by_partition(rows).items():
         batches.register(name, files)
@@ -119,7 +121,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
 
 
 def _without_rows(data: Any) -> pa.Table:
-    """The frame's schema as Arrow has it."""
+    """Return an empty Arrow table with the frame's schema."""
     from pyspark.errors import PySparkException
 
     for field in data.schema.fields:
@@ -140,7 +142,10 @@ def _without_rows(data: Any) -> pa.Table:
 
 
 def _has_variant(kind: Any) -> bool:
-    """Whether a type, as Spark's JSON describes it, has a variant in it, of which Arrow makes a struct of bytes."""
+    """Return whether a type in Spark's JSON contains a variant.
+
+    Arrow would convert it to a struct of bytes.
+    """
     if not isinstance(kind, dict):
         return bool(kind == "variant")
     inner = [kind.get(name) for name in ("elementType", "keyType", "valueType", "type")]
@@ -150,27 +155,26 @@ def _has_variant(kind: Any) -> bool:
 def _no_type(field: Any) -> SchemaMismatch:
     return SchemaMismatch(
         f"column {field.name!r} ({field.dataType.simpleString():.80}) cannot be stored: its type"
-        " has no counterpart in Arrow and Parquet; cast it first, as to a number or a text"
+        " has no counterpart in Arrow and Parquet; cast it first, such as to a number or text"
     )
 
 
 def _quoted(name: str) -> str:
-    """A column's name as Spark takes it for one, whatever dots it has."""
+    """Quote a column name, as Spark reads dots in it as struct access."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def _partitions(
     data: Any, by: Sequence[str], keys: Sequence[PartitionKey], declared: Declared
 ) -> list[Partition]:
-    """The partitions that a frame has rows of."""
+    """Return the partitions of the frame's rows."""
     from airflow_sfx.frames.evolution.declared_types import with_declared
     from airflow_sfx.frames.partitioning import split_by
 
     of_keys = {name: declared[name] for name in map(str.lower, by) if name in declared}
     values = with_declared(data.select(*map(_quoted, by)).distinct().toArrow(), of_keys)
-    with_rows = values.append_column(
-        "", [[None] * len(values)]
-    )  # a frame of keys alone has nothing to divide
+    # A column to divide, as the frame may have key columns only.
+    with_rows = values.append_column("", [[None] * len(values)])
     found = [Partition(one) for one, _ in split_by(with_rows, by)]
     for partition in found:
         for key, value in zip(keys, partition.values, strict=True):
@@ -189,7 +193,7 @@ def _by_partition(rows: Iterable[Any]) -> dict[str, list[FoundFile]]:
 
 
 def _marks(rows: Iterable[Any]) -> dict[str, TimeMarks]:
-    """What the values of all files say about times, by column."""
+    """Merge what the values of all files show about times, by column."""
     found: dict[str, TimeMarks] = {}
     for row in rows:
         for name, marks in parse(row.marks, dict[str, TimeMarks]).items():
@@ -199,7 +203,7 @@ def _marks(rows: Iterable[Any]) -> dict[str, TimeMarks]:
 
 @dataclass(frozen=True)
 class _WriteTask:
-    """What each Spark task does with its rows: it is sent to the executors."""
+    """The write function that is sent to the executors."""
 
     opener: Callable[[], ObjectStore]
     layout: TableLayout
@@ -219,12 +223,12 @@ class _WriteTask:
         number = context.partitionId() if context else 0
         store, encoder = self.opener(), Encoder(self.schema, keys=self.by, columns=self.columns)
         for count, (name, rows) in enumerate(self._pieces(batches)):
-            # Each attempt has names of its own: two of them may run at once.
+            # Names are unique to an attempt, as two attempts may run at once.
             path = f"part-{number:05d}-{count:05d}-{uuid.uuid4().hex[:12]}.parquet"
             yield self._write(store, encoder, name, path, rows)
 
     def _pieces(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
-        """The rows of each file, with the name of its partition."""
+        """Yield the rows of each file, with the name of its partition."""
         import pyarrow as pa
 
         from airflow_sfx.frames.evolution.declared_types import with_declared

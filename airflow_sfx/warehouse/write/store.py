@@ -1,4 +1,4 @@
-"""Store: a frame becomes a new batch of a partition, or one batch of each of many, and is current when it returns."""
+"""Storing a frame as new batches of one or many partitions, and publishing them."""
 
 from __future__ import annotations
 
@@ -36,31 +36,28 @@ if TYPE_CHECKING:
     from airflow_sfx.frames.parquet.writer import Encoder
 
 _SMALL_FILE = 4 << 20
-
-
 _STREAM_HELD_BYTES = 96 << 20
-
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
-    """How to store.
+    """Options of a store.
 
     Args:
-        partitions: The values of the one partition; None for a table without, or with
+        partitions: The values of the partition, or None for a table without partitions or with
             ``partition_by``.
-        partition_by: The frame's columns whose values say to which partition a row belongs.
+        partition_by: The columns of the frame that hold the partition values, or None.
         partition_keys: The names of a new table's keys, or names with Hive types.
-        publish: Whether the batch becomes current; else it is staged.
+        publish: Whether the batch becomes current; otherwise it is staged.
         inputs: The pins that the frame was made from.
-        checks: What the frame must pass to be published.
+        checks: The checks that the frame must pass to be published.
         evolve: How the table's columns may change.
-        types: The Hive types that columns of the frame are to have.
+        types: Hive types by column, which override the frame's types.
 
     Raises:
-        InvalidName: An argument is none of what it may be.
+        InvalidName: An argument has an invalid value.
     """
 
     partitions: Sequence[object] | None = None
@@ -75,21 +72,21 @@ class StoreOptions:
     def __post_init__(self) -> None:
         if not isinstance(self.evolve, str) or self.evolve not in get_args(Evolve):
             raise InvalidName(
-                f"evolve={self.evolve!r} is none of {', '.join(map(repr, get_args(Evolve)))}"
+                f"evolve={self.evolve!r} is not one of {', '.join(map(repr, get_args(Evolve)))}"
             )
         if self.partition_by is not None and not listed(self.partition_by, "partition_by"):
             raise InvalidName("partition_by= is empty: name the columns, or leave the argument out")
         for pin in self.inputs:
             if not isinstance(pin, BatchPin):
                 raise InvalidName(
-                    f"inputs= holds {pin!r:.120}, which is no BatchPin: pass the pins that were"
-                    " loaded"
+                    f"inputs= holds {pin!r:.120}, which is not a BatchPin: pass the pins that"
+                    " were loaded"
                 )
         check_checks(self.checks)
 
     @property
     def declared(self) -> Mapping[str, str]:
-        """The Hive types that columns are to have: those of ``types``, and of keys that ``partition_keys`` gives a type."""
+        """Hive types by column: those of ``types`` and of typed ``partition_keys``."""
         if (
             not self.partition_by
             or not isinstance(self.partition_keys, Mapping)
@@ -114,8 +111,8 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     Args:
         target: The table.
         data: The frame.
-        options: How.
-        author: Who and why.
+        options: How to store.
+        author: Who writes, and why.
 
     Returns:
         The pin of what was written.
@@ -123,15 +120,17 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     Raises:
         InvalidName: A name or value breaks a rule; nothing was written.
         SchemaMismatch: The frame does not fit the table; nothing was written.
-        CheckFailed: A check failed; the batch is staged and the partitions are as they were.
+        CheckFailed: A check failed. The batch is staged and the partitions are unchanged.
         StaleAttempt: A newer attempt of this task instance has changed a partition.
-        WarehouseUnavailable: Storage or metastore failed.
+        WarehouseUnavailable: The object store or the metastore failed.
     """
     plan = _plan(target, data, options)
     table = target.open(plan.keys, plan.columns, plan.key_kinds)
     ledger = Ledger(table)
     content = BatchContent(plan.schema_text, plan.frame_columns, author.producer, options.inputs)
-    batches = BatchWriter(table, ledger, content, take_in=partial(_take_in, table, ledger, author))
+    batches = BatchWriter(
+        table, ledger, content, reconcile=partial(_reconcile, table, ledger, author)
+    )
     known = [table.layout.name(partition) for partition in plan.partitions]
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
     batches.write(chunks, plan.encode, small=plan.small, claim=known)
@@ -144,7 +143,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
 
 
 def nothing_stored(table: Table, results: Sequence[CheckResult] = ()) -> BatchPin:
-    """The pin of a frame without rows that was to be divided: there is no partition to write.
+    """Return the empty pin of a partitioned store of a frame without rows.
 
     Raises:
         CheckFailed: A check failed.
@@ -152,14 +151,14 @@ def nothing_stored(table: Table, results: Sequence[CheckResult] = ()) -> BatchPi
     failed = [result for result in results if not result.passed]
     if failed:
         raise CheckFailed(
-            f"{table.ref} was not changed: {_told(failed)}. The frame has no rows, so that there is"
-            " no batch to look at",
+            f"{table.ref} was not changed: {_summary(failed)}. The frame has no rows, so there is"
+            " no batch to inspect",
             table=str(table.ref),
         )
     return table.pin({})
 
 
-def _take_in(
+def _reconcile(
     table: Table,
     ledger: Ledger,
     author: Author,
@@ -180,20 +179,20 @@ def conclude(
     options: StoreOptions,
     author: Author,
 ) -> BatchPin:
-    """Seal batches whose files have been written, and publish them if that is asked for and the checks allow it.
+    """Seal written batches, and publish them if requested and all checks passed.
 
     Args:
         target: The table.
-        table: The table as opened.
+        table: The opened table.
         batches: The batches.
-        columns: The table's columns once they are in it.
-        results: What the checks found.
+        columns: The table's columns after the store.
+        results: The results of the checks.
         options: How to store.
-        author: Who and why.
+        author: Who writes, and why.
 
     Returns:
-        The pin of what was written; of what an earlier attempt of the same task instance published,
-        if that is the same.
+        The pin of what was written, or of what an earlier attempt of the same task instance
+        published if that is identical.
 
     Raises:
         CheckFailed: A check failed; the batch is staged.
@@ -219,30 +218,33 @@ def conclude(
 
 
 def _note_inputs(table: Table, inputs: tuple[BatchPin, ...], pin: BatchPin, author: Author) -> None:
-    """Note what the batches were made from, for `readers`; they are there already, and their manifests say it, too."""
+    """Index the batches by their inputs, for `Warehouse.readers`.
+
+    The batches and their manifests are complete without it, so failures are only logged.
+    """
     try:
         record_downstream(table.store, inputs, pin, author.producer)
     except WarehouseUnavailable as error:
         _log.warning(
-            "%s is stored, and will be missing among what was made from its inputs: %s", pin, error
+            "%s is stored, but not listed among the batches made from its inputs: %s", pin, error
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a store will write, once all that can be checked beforehand has been.
+    """What a store is going to write, after all checks that need no data.
 
     Args:
         keys: The table's partition keys.
-        key_kinds: What they are that their Hive types do not say, by name.
-        columns: The table's columns once the frame is in it; of a stream, as far as it is known.
-        final_columns: Gives them once all has been read.
-        frame_columns: The frame's own.
-        partitions: The partitions, where they are known before the frame has been read.
+        key_kinds: By key, the part of its type that its Hive type does not express.
+        columns: The table's columns after the store; for a stream, as far as they are known.
+        final_columns: Returns the columns after all data have been read.
+        frame_columns: The columns of the frame.
+        partitions: The partitions, as far as they are known before the data have been read.
         chunks: The rows of each file.
         small: Whether the files are small.
-        encode: Makes a Parquet file of rows.
-        schema_text: Gives the frame's schema as text; of a stream, once it has been read.
+        encode: Encodes rows as a Parquet file.
+        schema_text: Returns the frame's schema as text; for a stream, after it has been read.
     """
 
     keys: tuple[PartitionKey, ...]
@@ -280,8 +282,7 @@ def _plan(target: Target, data: object, options: StoreOptions) -> _Plan:
     )
     if by:
         partition = None
-        # Without rows nothing is written, and a column that never held anything is no mistake of
-        # type.
+        # Without rows nothing is written, so a column without a type is not an error.
         keys, key_kinds = target.keys_of_columns(
             by, options.partition_keys, None if nothing else source.schema
         )
@@ -323,7 +324,7 @@ def _divided(
     partition: Partition | None,
     encoder: Encoder,
 ) -> tuple[list[Partition], Iterable[tuple[Partition, pa.Table]]]:
-    """The partitions that are known already, and the rows of each file with their partition."""
+    """Return the partitions known so far, and the rows of each file by partition."""
     from airflow_sfx.frames.parquet.writer import gather, slices
     from airflow_sfx.frames.partitioning import StreamSplitter, split_by
 
@@ -363,7 +364,7 @@ def _typed(values: tuple[str, ...], keys: Sequence[PartitionKey]) -> Partition:
 
 
 def encoded(encoder: Encoder, rows: pa.Table) -> EncodedFile:
-    """A file of rows, in memory."""
+    """Encode rows as a Parquet file in memory."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -374,7 +375,7 @@ def encoded(encoder: Encoder, rows: pa.Table) -> EncodedFile:
 def _publish(
     table: Table, batches: BatchWriter, manifests: list[Manifest], author: Author
 ) -> BatchPin:
-    """Commit; where another batch with a greater ID came first, under a greater one."""
+    """Commit the batches, under a greater ID if another writer's ID came first."""
     sealed = manifests
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
@@ -382,16 +383,15 @@ def _publish(
         if any(heads[manifest.partition].newest >= manifest.batch_id for manifest in sealed):
             sealed = batches.rebase(sealed, heads)
         refuse_expired_writes(table, [(one.partition, one.batch_id) for one in sealed])
-        batches.watch.again(
-            heads
-        )  # where that finds something, the entry's number is taken, and this is called again
+        # If this finds a change by another engine, its entry takes the number and plan runs again.
+        batches.watch.again(heads)
         return [publish_change(manifest) for manifest in sealed]
 
     commit(table, batches.ledger, batches.heads, plan, author)
     return table.pin(batches.batches)
 
 
-def _told(failed: Sequence[CheckResult]) -> str:
+def _summary(failed: Sequence[CheckResult]) -> str:
     return "; ".join(f"{result.name}: {result.detail or 'failed'}" for result in failed)
 
 
@@ -401,9 +401,9 @@ def _check_failed(pin: BatchPin, failed: Sequence[CheckResult]) -> CheckFailed:
     if len(pin.entries) > 1:
         where = f" partitions {name} and {len(pin.entries) - 1} more"
     return CheckFailed(
-        f"{pin.ref}{where} was not published: {_told(failed)}. The batch {batch_id} is staged: look"
-        f" at it with load_dataframe({pin.database!r}, {pin.table!r}, partitions=…,"
-        f" batch_id={batch_id!r}); publish(pin) publishes it all the same",
+        f"{pin.ref}{where} was not published: {_summary(failed)}. The batch {batch_id} is staged:"
+        f" inspect it with load_dataframe({pin.database!r}, {pin.table!r}, partitions=…,"
+        f" batch_id={batch_id!r}), or publish it anyway with publish(pin)",
         table=str(pin.ref),
         partition=name,
         batch_id=batch_id,
@@ -411,24 +411,23 @@ def _check_failed(pin: BatchPin, failed: Sequence[CheckResult]) -> CheckFailed:
 
 
 def published_before(table: Table, batches: BatchWriter, producer: Producer) -> BatchPin | None:
-    """What an earlier attempt of the same task instance published, if it is just what has been written again.
+    """Return what an earlier attempt of the task instance published, if identical.
 
     Args:
         table: The table.
-        batches: Batches whose files have been written, and which have not been sealed.
+        batches: Written batches that are not sealed yet.
         producer: This attempt.
 
     Returns:
-        The pin of the earlier attempt's batches, all of them current; None where a partition's
-        current batch is somebody else's, or has other rows or other inputs, or where something else
-        has moved one.
+        The pin of the earlier attempt's batches, all of them current. None if a partition's current
+        batch was written by others, or has other rows or inputs, or was moved by another engine.
 
     Raises:
-        WarehouseUnavailable: The metastore did not have them yet, and could not be told.
+        WarehouseUnavailable: The metastore is out of sync and cannot be updated.
     """
     if (producer.try_number or 1) == 1:
         return None
-    # The metastore, which the heads were found by, may not know yet what the attempt before did.
+    # The heads come from the metastore, which may lag behind what the earlier attempt committed.
     batches.heads = batches.ledger.settled(batches.heads, again=True)
     entries = [
         head.entry
@@ -445,5 +444,5 @@ def published_before(table: Table, batches: BatchWriter, producer: Producer) -> 
 
 
 def _published(entry: LedgerEntry, producer: Producer) -> bool:
-    """Whether a change was published by an earlier attempt of the producer's task instance."""
+    """Return whether an earlier attempt of the producer's task instance published it."""
     return entry.operation is Operation.PUBLISH and producer.retries(entry.producer)

@@ -77,7 +77,7 @@ def test_a_place_that_cannot_be_is_noted_and_the_store_goes_on(
     location = location.format(tmp_path)
     point(warehouse, location)
     store_roll_back_and_retain(warehouse, location)
-    assert f"something else put it at {location}" in caplog.text
+    assert f"another engine moved it to {location}" in caplog.text
     assert not (tmp_path / "no").exists(), "a place that is only looked at is not made"
 
 

@@ -139,7 +139,7 @@ def test_what_was_done_before_storage_failed_is_said(warehouse, before, monkeypa
         failing.setattr(commit, "_place", full)
         with pytest.raises(
             sfx.WarehouseUnavailable,
-            match=r"is full\. Before that, s\.a \(1 partitions\) went back",
+            match=r"is full\. Already rolled back: s\.a \(1 partitions\)\.",
         ):
             warehouse.rollback_run(**RUN)
     assert [list(one.rolled_back) for one in warehouse.rollback_run(**RUN)] == [[], ["d"], ["d"]]
@@ -187,7 +187,7 @@ def test_a_change_in_the_last_moment_keeps_a_run_as_it_is(warehouse, meanwhile) 
     told = warehouse.rollback_run(**RUN, dry_run=True)
     newer: list[sfx.BatchPin] = []
     meanwhile(lambda: newer.append(put(warehouse, "a", 3)))
-    with pytest.raises(sfx.CommitConflict, match="would not do now"):
+    with pytest.raises(sfx.CommitConflict, match="have changed since the plan was made"):
         warehouse.rollback_run(**RUN, expected=told)
     assert [warehouse.pin("s", "a")] == newer
 
