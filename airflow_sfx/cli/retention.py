@@ -151,18 +151,18 @@ def erase(
     else:
         _show_erasure(report)
     if not dry_run and (
-        report.waiting or report.strays or any(one.outside for one in report.batches)
+        report.waiting or report.orphans or any(one.outside for one in report.batches)
     ):
         raise typer.Exit(1)
 
 
 def _has_work(plan: RetentionReport) -> bool:
-    return bool(plan.retired or plan.deleted or plan.strays or plan.unfinished)
+    return bool(plan.retired or plan.deleted or plan.orphans or plan.unfinished)
 
 
 def _has_rows(plan: ErasureReport) -> bool:
     """Return whether there are rows to erase, or files of them to delete."""
-    return bool(plan.batches or plan.deleted or plan.waiting or plan.strays or plan.unfinished)
+    return bool(plan.batches or plan.deleted or plan.waiting or plan.orphans or plan.unfinished)
 
 
 def _say_what_next(*, work: bool, asking: bool) -> None:
@@ -215,7 +215,7 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
         f" {report.pinned} kept by a hold"
     )
     _say_unfinished(report)
-    for name, batch_id in report.strays[:_SHOWN]:
+    for name, batch_id in report.orphans[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
         output.say(f"orphan directory {batch_id} of {place}: expires when it is a day old")
     _say_ignored(report)
@@ -266,7 +266,7 @@ def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
         )
     for place in sorted({one.outside for one in report.batches if one.outside}):
         output.say(f"not deleted: the adopted files in {place}; their owner deletes them", err=True)
-    for name, batch_id in report.strays[:_SHOWN]:
+    for name, batch_id in report.orphans[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
         output.say(f"not searched: the orphan directory {batch_id} of {place}", err=True)
     _say_unfinished(report)

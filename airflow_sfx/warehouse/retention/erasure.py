@@ -1,8 +1,9 @@
-"""Erasure: rows are taken out of every batch that is retained, and the batches that held them are retired and deleted.
+"""Erasure: replace every batch that has certain rows by a batch without them.
 
-What was current stays current without the rows, a rollback goes to what replaced a batch, and the
-ledger keeps the proof: how many rows of how many batches, chosen by which columns, when and by
-whom. The condition's values are nowhere kept.
+Replaced batches expire, and their files are deleted later. The replacement of the current batch
+becomes current, and rollbacks go to replacements. The log keeps the proof: how many rows of how
+many batches were erased, by a condition on which columns, when, and by whom. The values of the
+condition are stored nowhere.
 """
 
 from __future__ import annotations
@@ -19,36 +20,42 @@ from airflow_sfx.warehouse.batch.staging import staged_pins
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
-from airflow_sfx.warehouse.retention.ledger_verdicts import fates
+from airflow_sfx.warehouse.retention.ledger_verdicts import verdicts
 from airflow_sfx.warehouse.retention.orphan_files import (
-    expire_old,
+    expire_orphans,
     find_orphan_files,
-    mentioned_in_notes,
     named_by,
+    named_by_tombstones,
 )
 from airflow_sfx.warehouse.retention.row_delete import RowMatch, search, without
-from airflow_sfx.warehouse.retention.vacuum import catch_up, complete, confirmed, held, vacuum
+from airflow_sfx.warehouse.retention.vacuum import (
+    complete,
+    confirm,
+    held,
+    reconcile_all,
+    vacuum,
+)
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Replacement, Tombstone
 
-_SEARCHERS = 4  # each holds one file in memory
+_SEARCH_CONCURRENCY = 4  # each thread has one file in memory
 
 
 @dataclass(frozen=True, slots=True)
 class ErasedBatch:
-    """A batch that held rows to be erased.
+    """A batch that held rows to erase.
 
     Args:
-        partition: Its partition's name.
+        partition: The partition's name.
         batch_id: The batch.
-        erased: How many of its rows are to be erased, or were.
-        rows: How many rows it had.
-        replaced_by: The batch that has the others; None in a dry run.
+        erased: The number of rows to erase.
+        rows: The number of rows before.
+        replaced_by: The batch with the other rows, or None in a dry run.
         current: Whether it was current.
-        pinned: Whether a hold holds it, so that its files stay until the pin is over.
-        outside: Where its files lie if they are not the warehouse's own, as a URI: those are for
-            their owner to delete.
+        pinned: Whether a hold keeps its files until the hold ends.
+        outside: The URI of its files if they are outside of the warehouse, for their owner to
+            delete; otherwise empty.
     """
 
     partition: str
@@ -68,22 +75,19 @@ class ErasureReport:
     Args:
         table: The table as ``database.table``.
         dry_run: Whether nothing was done.
-        searched: How many batches were searched.
-        without: How many of them have not all of the columns that the condition names: the others
-            are null there.
-        batches: Those that held rows.
-        strays: Partition names and batch IDs of directories with files that no history names: what
-            writers left that died, or were overtaken, or are writing. They are not searched. Those
-            that are older than a day, and than a batch of the partition's history, nobody can
-            finish any more: they are retired, and deleted like others; these are left.
-        deleted: The retired batches whose files are to be deleted by now, or were; partition and
-            batch ID.
-        waiting: How many retired batches still have their files: in their time of grace, or pinned.
-        delete_after: When the files of what was retired now may be deleted, in UTC.
-        ignored: Batches that a note wants deleted and that the history has not given up: they stay,
-            as of `RetentionReport`.
-        unfinished: Objects that a writer began more than a day ago and did not finish: they are to
-            be deleted, or were.
+        searched: The number of batches searched.
+        without: The number of them that lack some columns of the condition, which count as null.
+        batches: The batches that held rows to erase.
+        orphans: Directories with files that no log entry names, as partition name and batch ID.
+            They are not searched. Those older than a day and than a batch of the partition's
+            history expire and are deleted like others; these are left.
+        deleted: The expired batches whose files are deleted, as partition name and batch ID.
+        waiting: The number of expired batches whose files stay: their grace period is not over, or
+            a hold keeps them.
+        delete_after: When the files of the batches that expire now may be deleted, in UTC.
+        ignored: Batches that a tombstone names and the log does not; see `RetentionReport`.
+        unfinished: Objects that writers began more than a day ago and did not finish, which are
+            deleted.
     """
 
     table: str
@@ -91,7 +95,7 @@ class ErasureReport:
     searched: int
     without: int
     batches: tuple[ErasedBatch, ...]
-    strays: tuple[tuple[str, str], ...]
+    orphans: tuple[tuple[str, str], ...]
     deleted: tuple[tuple[str, str], ...]
     waiting: int
     delete_after: datetime
@@ -100,7 +104,7 @@ class ErasureReport:
 
     @property
     def erased(self) -> int:
-        """The rows, of all batches together."""
+        """The number of rows to erase, in all batches."""
         return sum(one.erased for one in self.batches)
 
 
@@ -109,12 +113,12 @@ class Erasure:
     """What to erase, and how.
 
     Args:
-        where: Which rows, as a condition of SQL without WHERE.
-        grace: For how long the files of the batches that held them stay.
-        despite_pins: Delete also the files that holds hold.
+        where: The rows, as an SQL condition without WHERE.
+        grace: How long the files of replaced batches stay.
+        despite_pins: Whether to delete held files too.
 
     Raises:
-        InvalidName: The time is none, or too long.
+        InvalidName: The time is not a duration, or is too long.
     """
 
     where: str
@@ -128,25 +132,24 @@ class Erasure:
 def erase(
     table: Table, ledger: Ledger, erasure: Erasure, author: Author, *, dry_run: bool, now: datetime
 ) -> ErasureReport:
-    """Erase rows from every retained batch, and delete what was retired long enough ago.
+    """Erase rows from every retained batch, and delete expired files that are due.
 
-    Each partition is a change of its own: whoever repeats the call after it was cut short goes on
-    where it stopped.
+    Each partition is one commit; a repeated call continues after an interruption.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        erasure: What and how.
-        author: Who and why.
-        dry_run: Only tell.
+        ledger: The table's log.
+        erasure: What to erase, and how.
+        author: Who, and why.
+        dry_run: Whether to only report what would be done.
         now: The time, in UTC.
 
     Returns:
         What was done, or would be.
 
     Raises:
-        SchemaMismatch: The condition is not understood, or names a column that no batch has.
-        InconsistentBatch: A batch's files are not what they were.
+        SchemaMismatch: The condition is not valid, or names a column that no batch has.
+        InconsistentBatch: The files of a batch do not match its manifest.
     """
     from airflow_sfx.frames.predicates.sql import columns_of
 
@@ -156,12 +159,12 @@ def erase(
     there: set[str] = set()
     found: list[ErasedBatch] = []
     if not dry_run:
-        catch_up(table, ledger, author)  # what something else did is searched as well
+        reconcile_all(table, ledger, author)  # batches of other engines are searched too
     pinned = held(table, now)
     known = _batches(table, ledger, erasure, dry_run=dry_run)
     while batches := [item for item in known.retained if item not in seen]:
         matches = map_concurrently(
-            lambda item: search(table, *item, erasure.where, columns), batches, _SEARCHERS
+            lambda item: search(table, *item, erasure.where, columns), batches, _SEARCH_CONCURRENCY
         )
         _refuse_unknown(table, columns, there := there.union(*(match.columns for match in matches)))
         seen |= {
@@ -183,18 +186,21 @@ def erase(
             )
             done = [one for one in of_partition if dry_run or one.manifest.batch_id in news]
             found += [
-                _told(table, one, current, news.get(one.manifest.batch_id), pinned) for one in done
+                _erased(table, one, current, news.get(one.manifest.batch_id), pinned)
+                for one in done
             ]
             seen |= {(name, new.batch_id): True for new in news.values()}
-        # again, for those that were stored meanwhile, and those that another erasure replaced first
+        # Search again: batches may have been stored, or replaced by another erasure, meanwhile.
         if not dry_run:
             known = _batches(table, ledger, erasure, dry_run=dry_run)
     left = find_orphan_files(table, known.mentioned, now)
-    strays = left.batches
+    orphans = left.batches
     if not dry_run:
-        strays = expire_old(table, ledger, left, known.names, author, now=now, grace=erasure.grace)
+        orphans = expire_orphans(
+            table, ledger, left, known.names, author, now=now, grace=erasure.grace
+        )
     due = [one for one in tombstones.list_tombstones(table) if not one.done]
-    swept = vacuum(table, ledger, due, now, dry_run=dry_run, despite_pins=erasure.despite_pins)
+    vacuumed = vacuum(table, ledger, due, now, dry_run=dry_run, despite_pins=erasure.despite_pins)
     mine = {(one.partition, one.replaced_by) for one in found}
     without = sum(not there for there in seen.values())
     return ErasureReport(
@@ -203,11 +209,11 @@ def erase(
         searched=sum(item not in mine for item in seen),
         without=without,
         batches=tuple(found),
-        strays=strays,
-        deleted=swept.deleted,
-        waiting=swept.waiting,
+        orphans=orphans,
+        deleted=vacuumed.deleted,
+        waiting=vacuumed.waiting,
         delete_after=delete_after,
-        ignored=swept.ignored,
+        ignored=vacuumed.ignored,
         unfinished=left.unfinished,
     )
 
@@ -218,10 +224,10 @@ class _Batches:
 
     Args:
         current: The current batch of each partition that has one, by partition name.
-        retained: Those that can be loaded or published: current, earlier and staged.
-        mentioned: All that the history, or a note of what is retired, names.
         names: The partitions that have a history.
-        staged: Those that wait to be published.
+        staged: The batches that are staged.
+        retained: The batches that can be loaded or published: current, earlier and staged.
+        mentioned: All batches that the log or a tombstone names.
     """
 
     current: Mapping[str, str]
@@ -232,11 +238,10 @@ class _Batches:
 
 
 def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -> _Batches:
-    """The batches as they are now.
+    """Return the batches as they are now.
 
-    What another erasure has noted is completed first, so that what it makes of batches is searched
-    as well. A batch that is named by a note which came since is still searched: this erasure may be
-    the first to replace it.
+    Pending erasures are completed first, so that their replacements are searched too. Batches that
+    newer tombstones name are still searched, as this erasure may be the first to replace them.
     """
     if not dry_run:
         complete(table, ledger, despite_pins=erasure.despite_pins)
@@ -247,9 +252,7 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         found: dict[tuple[str, str], None] = {}
         all_ids: list[tuple[str, str]] = []
-        gone: set[str] = (
-            set()
-        )  # as the ledger has it: a note alone, which may be forged, hides nothing from a search
+        gone: set[str] = set()  # from the log alone, as tombstones may be forged
         for entry in ledger.newest_first(name, heads[name]):
             gone.update(entry.retired)
             all_ids += named_by(table, entry)
@@ -261,7 +264,7 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
     parts = map_concurrently(of_partition, sorted(heads), table.store.concurrency)
     staged = _staged(table, ledger, tombstones.refused_by(known))
     retained = [*(item for found, _ in parts for item in found), *staged]
-    mentioned = {*mentioned_in_notes(table, known), *(item for _, ids in parts for item in ids)}
+    mentioned = {*named_by_tombstones(table, known), *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
     known_names = {name for name, head in heads.items() if head.entry}
     return _Batches(current, known_names, set(staged), list(dict.fromkeys(retained)), mentioned)
@@ -270,16 +273,17 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
 def _staged(
     table: Table, ledger: Ledger, noted: Container[tuple[str, str]]
 ) -> list[tuple[str, str]]:
-    """Those that wait to be published and that no ledger has retired: a note alone, which may be forged, hides none.
+    """Return the staged batches that no log entry has expired.
 
-    Where no ledger could say it, a batch that a note names and that is deleted is gone as well.
+    A tombstone alone may be forged, so it hides no batch from the search. If a partition has no log
+    entries, a batch that a tombstone names and that is deleted is left out.
     """
     items = [
         item
         for pin in staged_pins(table, ledger, table.pointers(None), known=())
         for item in pin.entries
     ]
-    known = fates(table, ledger, items)
+    known = verdicts(table, ledger, items)
 
     def is_deleted(item: tuple[str, str]) -> bool:
         return item in noted and table.store.head(table.layout.manifest(*item)) is None
@@ -294,7 +298,7 @@ def _refuse_unknown(table: Table, columns: list[str], there: set[str]) -> None:
     if unknown:
         raise SchemaMismatch(
             f"no batch of {table.ref} has a column {', '.join(map(repr, unknown))}, which the"
-            " condition names: nothing was erased; `sfx show` tells the columns"
+            " condition names: nothing was erased; `sfx show` lists the columns"
         )
 
 
@@ -308,16 +312,16 @@ def _replace(
     columns: list[str],
     now: datetime,
 ) -> dict[str, Manifest]:
-    """Write the batches of a partition without the rows, and retire those that held them; the new ones by the old IDs.
+    """Write a partition's batches without the rows, and expire the old ones.
 
-    Those that another erasure was the first to replace are not among them, and what it put in their
-    place is to be searched.
+    Returns the new batches by old IDs. Batches that another erasure replaced first are left out;
+    their replacements are to be searched.
     """
     name = matches[0].manifest.partition
     news = {match.manifest.batch_id: without(table, ledger, match) for match in matches}
     rows = sum(match.rows for match in matches)
     proof = f"erased {rows} rows of {len(matches)} batches, chosen by {', '.join(columns)}"
-    note = Tombstone(
+    tombstone = Tombstone(
         tombstones.name_at(now, erasure=True),
         {name: tuple(news)},
         now,
@@ -333,11 +337,11 @@ def _replace(
         erasure.despite_pins,
     )
     tombstones.refuse_expired_writes(table, [(name, new.batch_id) for new in news.values()])
-    done = set(confirmed(table, ledger, tombstones.write(table, note)).get(name, ()))
+    done = set(confirm(table, ledger, tombstones.write(table, tombstone)).get(name, ()))
     return {old: new for old, new in news.items() if old in done}
 
 
-def _told(
+def _erased(
     table: Table,
     match: RowMatch,
     current: str | None,

@@ -1,9 +1,8 @@
-"""Retention: batches that nobody needs any more are retired in the ledgers first, and their files deleted after a time of grace.
+"""Retention: batches expire in the log first, and their files are deleted later.
 
-Nothing else in this package deletes. Never touched are what is current, what was current a moment
-ago by ``older_than``, the newest ``keep_last`` batches of a partition, what a hold holds,
-what something else has pointed the metastore at, staged batches, and files that were adopted where
-they lay.
+Retention never touches the current batch, batches that were current within ``older_than``, the
+newest ``keep_last`` batches of a partition, held batches, batches that another engine pointed the
+metastore at, staged batches, and files that were adopted in place.
 """
 
 from __future__ import annotations
@@ -20,12 +19,18 @@ from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
 from airflow_sfx.warehouse.retention.orphan_files import (
-    expire_old,
+    expire_orphans,
     find_orphan_files,
-    mentioned_in_notes,
     named_by,
+    named_by_tombstones,
 )
-from airflow_sfx.warehouse.retention.vacuum import catch_up, complete, confirmed, held, vacuum
+from airflow_sfx.warehouse.retention.vacuum import (
+    complete,
+    confirm,
+    held,
+    reconcile_all,
+    vacuum,
+)
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Batches, Tombstone, Versions
@@ -35,14 +40,14 @@ GRACE = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class RetiredBatch:
-    """A batch that retention is about.
+    """A batch that retention expires.
 
     Args:
-        partition: Its partition's name.
+        partition: The partition's name.
         batch_id: The batch.
-        rows: Its rows.
-        bytes: Its bytes.
-        replaced_at: When it was current last, in UTC.
+        rows: The number of rows.
+        bytes: The number of bytes.
+        replaced_at: When it was last current, in UTC.
     """
 
     partition: str
@@ -59,20 +64,19 @@ class RetentionReport:
     Args:
         table: The table as ``database.table``.
         dry_run: Whether nothing was done.
-        retired: The batches that are to be retired, or were.
-        pinned: How many more would be, but for a hold.
-        deleted: The batches whose time of grace is over: their files are to be deleted, or were;
-            partition and batch ID.
-        waiting: How many retired batches are not due yet, or held by a hold meanwhile, or
-            where the metastore points.
-        delete_after: When the files of what is retired now may be deleted, in UTC.
-        ignored: Batches that a note wants deleted and that the history has not given up: they stay,
-            and somebody has forged the note, or removed a part of the history; partition and batch
-            ID.
-        strays: Directories with files that no history names, of writers that may be alive; those
-            that are older than a day are retired like others. Partition and batch ID.
-        unfinished: Objects that somebody began to write more than a day ago and did not finish:
-            they are to be deleted, or were.
+        retired: The batches that expire.
+        pinned: The number of batches that a hold keeps from expiring.
+        deleted: The batches whose grace period is over and whose files are deleted, as partition
+            name and batch ID.
+        waiting: The number of expired batches whose files stay: their grace period is not over, a
+            hold keeps them, or the metastore points at them.
+        delete_after: When the files of the batches that expire now may be deleted, in UTC.
+        ignored: Batches that a tombstone names and the log does not: the tombstone was forged, or
+            log entries were removed. They stay. Partition name and batch ID.
+        orphans: Directories with files that no log entry names, whose writers may still run. Those
+            older than a day expire like other batches. Partition name and batch ID.
+        unfinished: Objects that writers began more than a day ago and did not finish, which are
+            deleted.
     """
 
     table: str
@@ -83,26 +87,27 @@ class RetentionReport:
     waiting: int
     delete_after: datetime
     ignored: tuple[tuple[str, str], ...] = ()
-    strays: tuple[tuple[str, str], ...] = ()
+    orphans: tuple[tuple[str, str], ...] = ()
     unfinished: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
-        """Bytes of what is retired now."""
+        """The bytes of the batches that expire."""
         return sum(one.bytes for one in self.retired)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What may be retired.
+    """Which batches expire.
 
     Args:
-        keep_last: How many batches of a partition stay, the current one among them; 1 at least.
-        older_than: For how long a batch must have been out of use.
-        grace: For how long its files stay after it was retired.
+        keep_last: The number of batches to keep of each partition, including the current one; at
+            least 1.
+        older_than: The minimum time since a batch was last current.
+        grace: How long its files stay after it expired.
 
     Raises:
-        InvalidName: A number or a time is too small, or a time too long.
+        InvalidName: A number or a time is too small, or a time is too long.
     """
 
     keep_last: int
@@ -112,7 +117,8 @@ class Rule:
     def __post_init__(self) -> None:
         if whole(self.keep_last, "keep_last") < 1:
             raise InvalidName(
-                f"keep_last={self.keep_last}: the current batch always stays, so it is 1 at least"
+                f"keep_last={self.keep_last} is below 1: the current batch always stays, so pass 1"
+                " or more"
             )
         for name, value in (("older_than", self.older_than), ("grace", self.grace)):
             positive_duration(value, name)
@@ -121,36 +127,36 @@ class Rule:
 def retain(
     table: Table, ledger: Ledger, rule: Rule, author: Author, *, dry_run: bool, now: datetime
 ) -> RetentionReport:
-    """Retire what the rule says, and delete what was retired long enough ago.
+    """Expire the batches that the rule selects, and delete expired ones that are due.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        rule: What may be retired.
-        author: Who and why.
-        dry_run: Only tell.
+        ledger: The table's log.
+        rule: Which batches expire.
+        author: Who, and why.
+        dry_run: Whether to only report what would be done.
         now: The time, in UTC.
 
     Returns:
         What was done, or would be.
     """
     if not dry_run:
-        catch_up(table, ledger, author)
-    known_notes = tombstones.list_tombstones(table)
-    parts = _partitions(table, ledger, rule, now, tombstones.versions(known_notes))
+        reconcile_all(table, ledger, author)
+    known = tombstones.list_tombstones(table)
+    parts = _partitions(table, ledger, rule, now, tombstones.versions(known))
     found = [one for part in parts.values() for one in part.out]
     pinned = held(table, now)
-    if not dry_run and any(note.retired is None for note in known_notes):
+    if not dry_run and any(one.retired is None for one in known):
         mine = {(one.partition, one.batch_id) for one in found} - pinned
         complete(table, ledger, chosen=mine, erasures=False, now=now)
-        known_notes = tombstones.list_tombstones(table)
-    before = [note for note in known_notes if not note.done]
-    known = tombstones.refused_by(before)
-    candidates = [one for one in found if (one.partition, one.batch_id) not in known]
+        known = tombstones.list_tombstones(table)
+    before = [one for one in known if not one.done]
+    refused = tombstones.refused_by(before)
+    candidates = [one for one in found if (one.partition, one.batch_id) not in refused]
     chosen = [one for one in candidates if (one.partition, one.batch_id) not in pinned]
     delete_after = now + rule.grace
     if chosen and not dry_run:
-        note = Tombstone(
+        tombstone = Tombstone(
             tombstones.name_at(now),
             _by_partition(chosen),
             now,
@@ -158,40 +164,41 @@ def retain(
             author.producer,
             author.reason,
         )
-        done = confirmed(table, ledger, tombstones.write(table, note))
+        done = confirm(table, ledger, tombstones.write(table, tombstone))
         chosen = [one for one in chosen if one.batch_id in done.get(one.partition, ())]
     mentioned = {
-        *mentioned_in_notes(table, tombstones.list_tombstones(table, ended=True)),
+        *named_by_tombstones(table, tombstones.list_tombstones(table, ended=True)),
         *(item for part in parts.values() for item in part.named),
     }
     left = find_orphan_files(table, mentioned, now)
-    strays = left.batches
+    orphans = left.batches
     if not dry_run:
-        heard = {name for name, part in parts.items() if part.named}
-        strays = expire_old(table, ledger, left, heard, author, now=now, grace=rule.grace)
-    swept = vacuum(table, ledger, before, now, dry_run=dry_run)
+        with_history = {name for name, part in parts.items() if part.named}
+        orphans = expire_orphans(
+            table, ledger, left, with_history, author, now=now, grace=rule.grace
+        )
+    vacuumed = vacuum(table, ledger, before, now, dry_run=dry_run)
     return RetentionReport(
         str(table.ref),
         dry_run,
         tuple(chosen),
         len(candidates) - len(chosen),
-        swept.deleted,
-        swept.waiting,
+        vacuumed.deleted,
+        vacuumed.waiting,
         delete_after,
-        swept.ignored,
-        strays,
+        vacuumed.ignored,
+        orphans,
         left.unfinished,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What the history of a partition says.
+    """The history of a partition, as far as retention needs it.
 
     Args:
-        out: The batches that the rule gives up: neither among the last ones nor in use a moment
-            ago.
-        named: All batches that it names, as partition name and batch ID.
+        out: The batches that the rule expires.
+        named: All batches that the log names, as partition name and batch ID.
     """
 
     out: list[RetiredBatch]

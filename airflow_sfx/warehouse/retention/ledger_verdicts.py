@@ -1,4 +1,7 @@
-"""What the ledgers say of batches that a note wants deleted: a note alone, which anybody may have written, deletes nothing."""
+"""What the log says about batches that a tombstone names.
+
+A tombstone alone, which may be forged, deletes nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,33 +21,34 @@ Item = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """What a partition's ledger says of some batches.
+class Verdict:
+    """What a partition's log says about some batches.
 
     Args:
-        named: Those that were current, and were not retired after that.
-        retired: Those that were retired, and whether their files are deleted even where a durable
-            pin holds them.
+        named: The batches that were current and have not expired since.
+        retired: The expired batches, and whether to delete their files even if a hold keeps them.
     """
 
     named: Collection[str]
     retired: Mapping[str, bool]
 
     def knows(self, batch_id: str) -> bool:
-        """Whether an entry names a batch."""
+        """Return whether a log entry names a batch."""
         return batch_id in self.named or batch_id in self.retired
 
-    def is_stray(self, batch_id: str, now: datetime) -> bool:
-        """Whether a batch is of a writer that died: no entry names it, and it is as old as no living writer's."""
+    def is_orphan(self, batch_id: str, now: datetime) -> bool:
+        """Return whether a batch is in no log entry and too old for a running writer."""
         return not self.knows(batch_id) and moment_of(batch_id) < now - UNFINISHED_FOR
 
 
-def fates(table: Table, ledger: Ledger, items: Collection[Item]) -> dict[str, Fate]:
-    """What the ledgers say of batches, by partition name. Each is read back to where its batches were retired.
+def verdicts(table: Table, ledger: Ledger, items: Collection[Item]) -> dict[str, Verdict]:
+    """Return what the log says about batches, by partition name.
+
+    Each log is read back to the entries that expired its batches.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        ledger: The table's log.
         items: The batches.
     """
     names = sorted({name for name, _ in items})
@@ -54,15 +58,15 @@ def fates(table: Table, ledger: Ledger, items: Collection[Item]) -> dict[str, Fa
         hints(names, table.pointers([table.layout.partition(name) for name in names]))
     )
 
-    def of_partition(name: str) -> Fate:
-        return _fate(ledger, name, heads[name], {one for place, one in items if place == name})
+    def of_partition(name: str) -> Verdict:
+        return _verdict(ledger, name, heads[name], {one for place, one in items if place == name})
 
     return dict(
         zip(names, map_concurrently(of_partition, names, table.store.concurrency), strict=True)
     )
 
 
-def _fate(ledger: Ledger, name: str, head: Head, wanted: set[str]) -> Fate:
+def _verdict(ledger: Ledger, name: str, head: Head, wanted: set[str]) -> Verdict:
     named: set[str] = set()
     retired: dict[str, bool] = {}
     for entry in ledger.newest_first(name, head):
@@ -73,4 +77,4 @@ def _fate(ledger: Ledger, name: str, head: Head, wanted: set[str]) -> Fate:
                 retired.setdefault(one, entry.despite_pins)
         if len(named) + len(retired) == len(wanted):
             break
-    return Fate(named, retired)
+    return Verdict(named, retired)

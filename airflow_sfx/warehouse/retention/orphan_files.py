@@ -1,7 +1,7 @@
-"""What writers left that died, or were overtaken, or are writing now: directories with files that no history names, and less.
+"""Files that no log entry names, left by writers that died or lost a race.
 
-Less is a directory that was claimed and holds nothing, a file under the name that it has until it
-is whole, parts of an upload.
+Besides directories with files, these are directories with a claim only, and unfinished objects and
+uploads. Their writers may still run if they are young.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from airflow_sfx.warehouse.integrity.repair import has_files
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
-from airflow_sfx.warehouse.retention.vacuum import confirmed, delete_claims, unfinished
+from airflow_sfx.warehouse.retention.vacuum import confirm, delete_claims, unfinished
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR, Tombstone
@@ -26,13 +26,12 @@ from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR, Tombstone
 
 @dataclass(frozen=True, slots=True)
 class OrphanFiles:
-    """What no history names.
+    """Files that no log entry names.
 
     Args:
-        batches: Directories of batches with files.
-        claims: Those that hold nothing but their claim.
-        unfinished: Objects that somebody began to write and did not finish, and that are as old as
-            no living writer's.
+        batches: The directories of batches with files.
+        claims: The directories with a claim only.
+        unfinished: Objects that writers began and did not finish, too old for a running writer.
     """
 
     batches: tuple[Item, ...] = ()
@@ -41,12 +40,15 @@ class OrphanFiles:
 
 
 def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) -> OrphanFiles:
-    """Look for what no history names, in all partitions that have a directory.
+    """Find files that no log entry names, in all partitions that have a directory.
 
     Args:
         table: The table.
-        mentioned: All batches that the history, or a note, names.
+        mentioned: All batches that the log or a tombstone names.
         now: The time, in UTC.
+
+    Returns:
+        The orphan files.
     """
     layout, store = table.layout, table.store
 
@@ -73,7 +75,7 @@ def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) 
 
 
 def _partition_names(table: Table) -> list[str]:
-    """The names of the partitions that have a directory, whether the history knows them or not."""
+    """Return the partitions that have a directory, with or without a history."""
     found = [""]
     for _ in table.layout.keys:
         below = map_concurrently(
@@ -90,29 +92,35 @@ def _partition_names(table: Table) -> list[str]:
 
 
 def named_by(table: Table, entry: LedgerEntry) -> list[Item]:
-    """The batches that an entry of a ledger names: the current one, those that it retires, and where the files are."""
+    """Return the batches that a log entry names.
+
+    These are its batch, those that it expires, and the batch whose directory holds the files.
+    """
     home = _home(table, entry.partition, entry.location)
     return [(entry.partition, one) for one in (entry.batch_id, *entry.retired, home) if one]
 
 
 def _home(table: Table, name: str, location: str) -> str:
-    """The batch ID whose directory a batch's files lie in, where they are in another one's; else none."""
+    """Return the batch ID of the directory that a location is in, or an empty text."""
     below = f"{table.store.uri}/{table.layout.partition_dir(name)}/"
     one = location.removeprefix(below).partition("/")[0] if location.startswith(below) else ""
     return one if is_batch_id(one) else ""
 
 
-def mentioned_in_notes(table: Table, known: Sequence[Tombstone]) -> set[Item]:
-    """The batches that a note of what is retired names, as old or new, or one of what was staged.
+def named_by_tombstones(table: Table, known: Sequence[Tombstone]) -> set[Item]:
+    """Return the batches that tombstones and records of staged batches name.
 
     Args:
         table: The table.
-        known: The notes of what is retired, those whose batches are all deleted among them.
+        known: All tombstones, including those whose batches are deleted.
+
+    Returns:
+        The batches, replaced ones and replacements, as partition name and batch ID.
     """
     news = {
         (name, new.batch_id)
-        for note in known
-        for name, some in note.replaced.items()
+        for tombstone in known
+        for name, some in tombstone.replaced.items()
         for new in some.values()
     }
     return {
@@ -122,59 +130,69 @@ def mentioned_in_notes(table: Table, known: Sequence[Tombstone]) -> set[Item]:
     }
 
 
-def expire_old(
+def expire_orphans(
     table: Table,
     ledger: Ledger,
-    strays: OrphanFiles,
+    orphans: OrphanFiles,
     known: Container[str],
     author: Author,
     *,
     now: datetime,
     grace: timedelta,
 ) -> tuple[Item, ...]:
-    """Retire the strays that nobody can finish, and delete what holds nothing that could be read.
+    """Expire old orphan batches, and delete claims and unfinished objects.
 
-    Whoever would still make one of these current takes the next number of its ledger, which may be
-    that of the entry that retires it, and looks at the notes (`refuse_given_up`) each time that it
-    plans; so does whoever stages it.
+    A writer that still tries to publish one of these batches conflicts with the log entry that
+    expires it, or finds the tombstone (`refuse_expired_writes`) when it plans again; so does one
+    that stages it.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        strays: What `find_orphan_files` found.
+        ledger: The table's log.
+        orphans: The result of `find_orphan_files`.
         known: The partitions that have a history.
-        author: Who.
+        author: Who expires them.
         now: The time, in UTC.
-        grace: For how long their files stay.
+        grace: How long their files stay.
 
     Returns:
-        Those that are left: as young as a writer may be.
+        The orphan batches that are left, whose writers may still run.
     """
     unfinished(table, now, dry_run=False)
-    delete_claims(table, strays.claims)
+    delete_claims(table, orphans.claims)
     until = now - max(UNFINISHED_FOR, grace)
-    old = [item for item in strays.batches if moment_of(item[1]) < until]
-    heard = [item for item in old if item[0] in known]
-    unheard = [item for item in old if item[0] not in known]
-    reason = f"{len(old)} unfinished batches given up"
-    if heard:
-        note = Tombstone(
-            tombstones.name_at(now), _by_partition(heard), now, now + grace, author.producer, reason
+    old = [item for item in orphans.batches if moment_of(item[1]) < until]
+    logged = [item for item in old if item[0] in known]
+    unlogged = [item for item in old if item[0] not in known]
+    reason = f"{len(old)} unfinished batches expired"
+    if logged:
+        tombstone = Tombstone(
+            tombstones.name_at(now),
+            _by_partition(logged),
+            now,
+            now + grace,
+            author.producer,
+            reason,
         )
-        confirmed(table, ledger, tombstones.write(table, note))
-    if unheard:  # no ledger can say it: whoever looked before the note was there has a day to go on
+        confirm(table, ledger, tombstones.write(table, tombstone))
+    if unlogged:  # without a log entry, writers that did not see the tombstone get a day to finish
         later = now + max(grace, UNFINISHED_FOR)
-        note = tombstones.write(
+        tombstone = tombstones.write(
             table,
             Tombstone(
-                tombstones.name_at(now), _by_partition(unheard), now, later, author.producer, reason
+                tombstones.name_at(now),
+                _by_partition(unlogged),
+                now,
+                later,
+                author.producer,
+                reason,
             ),
         )
-        kept = waiting(table, ledger, unheard)
+        kept = waiting(table, ledger, unlogged)
         tombstones.confirm(
-            table, note, _by_partition([item for item in unheard if item not in kept])
+            table, tombstone, _by_partition([item for item in unlogged if item not in kept])
         )
-    return tuple(item for item in strays.batches if item not in old)
+    return tuple(item for item in orphans.batches if item not in old)
 
 
 def _by_partition(items: Sequence[Item]) -> dict[str, tuple[str, ...]]:

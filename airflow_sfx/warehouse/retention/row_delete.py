@@ -1,7 +1,7 @@
-"""The rows of one batch that an erasure is about: how many they are, and the batch without them.
+"""Finding rows of a batch by a condition, and writing the batch without them.
 
-Files are read whole, a piece at a time, and the condition is applied in memory: a row may go only
-because the condition holds for it, and never because a scan skipped it.
+Files are read in full, a piece at a time, and the condition is evaluated in memory: a row is erased
+only because it matches, and never because a scan skipped it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RowMatch:
-    """What a condition says of a batch.
+    """The rows of a batch that match a condition.
 
     Args:
         manifest: The batch.
-        rows: How many of its rows are meant.
-        condition: Which, as an expression.
-        columns: The columns that the condition names, in lower case, as far as the batch has them;
-            they may be keys.
-        categories: By column, the categories that the condition means, whether a row has them or
-            not: a batch may name a person of whom it has no row.
+        rows: The number of matching rows.
+        condition: The condition, as an expression.
+        columns: The columns of the condition that the batch has, in lower case; they may be keys.
+        categories: The matching categories by column, whether or not rows have them: a batch may
+            name a person without having a row of that person.
     """
 
     manifest: Manifest
@@ -47,26 +46,26 @@ class RowMatch:
 
     @property
     def found(self) -> bool:
-        """Whether the batch holds anything of what is to be erased."""
+        """Whether the batch holds anything to erase."""
         return bool(self.rows or self.categories)
 
 
 def search(table: Table, name: str, batch_id: str, where: str, columns: list[str]) -> RowMatch:
-    """Find out how many rows of a batch a condition means.
+    """Find the rows of a batch that match a condition.
 
     Args:
         table: The batch's table.
-        name: Its partition's name.
+        name: The partition's name.
         batch_id: The batch.
         where: The condition.
-        columns: The columns that it names, in lower case.
+        columns: The columns of the condition, in lower case.
 
     Returns:
-        What was found. Columns that the batch has not are null in all of its rows.
+        The matching rows. Columns that the batch lacks count as null.
 
     Raises:
         SchemaMismatch: The condition does not fit the columns.
-        InconsistentBatch: The files are not what the manifest says.
+        InconsistentBatch: The files do not match the manifest.
     """
     import pyarrow as pa
 
@@ -89,14 +88,17 @@ def search(table: Table, name: str, batch_id: str, where: str, columns: list[str
     )
     rows = sum(len(filter_rows(piece, condition)) for piece in pieces)
     return RowMatch(
-        manifest, rows, condition, there, _categories_meant(options["lead"], there, condition)
+        manifest, rows, condition, there, _matching_categories(options["lead"], there, condition)
     )
 
 
-def _categories_meant(
+def _matching_categories(
     logical: LogicalSchema, columns: Sequence[str], condition: Any
 ) -> dict[str, frozenset[Any]]:
-    """The categories that a condition on one column means, which the schema has for rows that there may be no more."""
+    """Return the matching categories of a condition on one column.
+
+    The schema may have categories that no row has any more.
+    """
     import pyarrow as pa
 
     from airflow_sfx.frames.predicates.expressions import filter_rows
@@ -115,7 +117,10 @@ def _categories_meant(
 
 
 def _categorical(logical: LogicalSchema) -> list[str]:
-    """The columns with categories. Intervals are categories with a record of their own, and nobody's name."""
+    """Return the columns with categories, except intervals.
+
+    Intervals have a record of their own, and name no person.
+    """
     import pyarrow as pa
 
     from airflow_sfx.frames.pandas.metadata import column_specs
@@ -129,18 +134,18 @@ def _categorical(logical: LogicalSchema) -> list[str]:
 
 
 def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
-    """Write a batch as another one is, but for the rows.
+    """Write a batch again without the matching rows.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        match: The batch, and which rows.
+        ledger: The table's log.
+        match: The batch and its matching rows.
 
     Returns:
-        The new batch, which nothing names yet.
+        The new batch, which no log entry names yet.
 
     Raises:
-        InconsistentBatch: Not as many rows would stay as there are besides those that were found.
+        InconsistentBatch: The number of remaining rows is wrong, as the files have changed.
     """
     from airflow_sfx.frames.parquet.writer import Encoder, gather
 
@@ -157,9 +162,9 @@ def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
     batches.write(chunks, partial(encoded, encoder), small=False)
     if rest.rows != old.rows - match.rows:
         raise InconsistentBatch(
-            f"{match.rows} of {old.rows} rows were to be erased, and {rest.rows} would be left: the"
-            " files have changed since they were searched; no batch of this partition was"
-            " replaced; look with `sfx verify`, and erase again",
+            f"{match.rows} of {old.rows} rows were to be erased, but {rest.rows} would be left: the"
+            " files have changed since they were searched. No batch of this partition was"
+            " replaced; check it with `sfx verify`, and erase again",
             table=str(table.ref),
             partition=old.partition,
             batch_id=old.batch_id,
@@ -171,7 +176,7 @@ def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
 
 
 class _Rest:
-    """The rows that stay, and which categories they leave: one that only erased rows had is erased as well."""
+    """The remaining rows, without the categories that only erased rows had."""
 
     def __init__(self, table: Table, match: RowMatch) -> None:
         self._files, self._options = _reading(table, match.manifest)
@@ -183,7 +188,7 @@ class _Rest:
         self._gone: dict[str, set[Any]] = {name: set() for name in names}
 
     def pieces(self) -> Iterator[pa.RecordBatch]:
-        """The rows that stay, a piece at a time; afterwards the other members know of them."""
+        """Yield the remaining rows; afterwards the other members are complete."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -195,21 +200,20 @@ class _Rest:
         keys = [one for one in self._match.columns if self.logical.resolve(one) is None]
         columns = [*names, *keys] if keys else None
         nothing = [pa.nulls(0, column.type) for column in self.logical.schema]
-        yield pa.RecordBatch.from_arrays(
-            nothing, schema=self.logical.schema
-        )  # a batch of no rows has a file, too
+        # A batch without rows also has a file.
+        yield pa.RecordBatch.from_arrays(nothing, schema=self.logical.schema)
         for piece in iter_batches(
             self._files.sources, opened=self._files.open, columns=columns, **self._options
         ):
             rest = filter_rows(piece, others).select(names)
             self.rows += len(rest)
-            _note(self._kept, rest)
+            _add_values(self._kept, rest)
             if self._gone:
-                _note(self._gone, filter_rows(piece, condition))
+                _add_values(self._gone, filter_rows(piece, condition))
             yield from rest.to_batches()
 
     def schema_text(self) -> str:
-        """The schema, with the categories that are left."""
+        """Return the schema with the remaining categories, as text."""
         import pyarrow as pa
 
         from airflow_sfx.frames.schema.codec import schema_to_text
@@ -224,8 +228,8 @@ class _Rest:
         return schema_to_text(replace(self.logical, dictionaries=left))
 
 
-def _note(found: dict[str, set[Any]], piece: pa.Table) -> None:
-    """Add the values that a piece has in categorical columns."""
+def _add_values(found: dict[str, set[Any]], piece: pa.Table) -> None:
+    """Add the values of categorical columns to ``found``."""
     for name, values in found.items():
         column: Any = piece.column(name)
         values.update(

@@ -1,8 +1,8 @@
-"""Retiring batches: what a note names is said in the ledgers, and deleted when its time has come.
+"""Expiring batches by tombstones and log entries, and deleting their files.
 
-This module alone deletes, and only what the ledgers have given up: notes are objects like others,
-which whoever may write the table's objects can forge. Where a process died, the next one finds its
-note and goes on, as far as it would do the same itself.
+Only this module deletes, and only what the log has expired: a tombstone is an object that anyone
+with write access to the table's objects can forge. If a process dies, the next one completes its
+tombstone, as far as it would expire the same batches itself.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from airflow_sfx.warehouse.log.commit import Author, commit
 from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import known_names, pointed_at
 from airflow_sfx.warehouse.pins.holds import holding
-from airflow_sfx.warehouse.retention.ledger_verdicts import Fate, Item, fates
+from airflow_sfx.warehouse.retention.ledger_verdicts import Item, Verdict, verdicts
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR, Batches, Replacement, Tombstone
 
 _log = logging.getLogger(__name__)
-_WAREHOUSE_NOTES = "_sfx"
-"""Where a warehouse keeps what is of no table alone."""
+_WAREHOUSE_RECORDS = "_sfx"
+"""The directory of records that a warehouse keeps for all tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class VacuumReport:
-    """What a sweep did.
+    """What a vacuum did.
 
     Args:
-        deleted: The batches whose files are to be deleted, or were; partition and batch ID.
-        waiting: How many stay for now.
-        ignored: Batches that a note wants deleted and the history has not given up; partition and
+        deleted: The batches whose files are deleted, as partition name and batch ID.
+        waiting: The number of batches that stay for now.
+        ignored: Batches that a tombstone names and the log has not expired, as partition name and
             batch ID.
     """
 
@@ -50,83 +50,99 @@ class VacuumReport:
 
 
 def held(table: Table, now: datetime) -> set[tuple[str, str]]:
-    """What a hold holds."""
+    """Return the held batches, as partition name and batch ID."""
     return {item for one in holding(table, now) for item in one.pin.batches.items()}
 
 
-def confirmed(table: Table, ledger: Ledger, note: Tombstone) -> Batches:
-    """Say it in the ledgers: a rollback that did not see the note comes before this entry, and its batch stays, or is refused.
+def confirm(table: Table, ledger: Ledger, tombstone: Tombstone) -> Batches:
+    """Expire a tombstone's batches in the log.
+
+    A rollback that did not see the tombstone either has an earlier entry, and its batch stays, or
+    conflicts and is rejected.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        note: What others can see already.
+        ledger: The table's log.
+        tombstone: The tombstone, which is already visible to others.
 
     Returns:
-        What is retired, by partition name; for an erasure, also what was to replace batches that
-        another one replaced first.
+        The expired batches by partition name. For an erasure also the unused replacements of
+        batches that another erasure replaced first.
     """
-    if not note.replaced:
-        entries = _said(
-            table, ledger, replace(note, batches=_without_staged(table, ledger, note.batches))
+    if not tombstone.replaced:
+        entries = _append(
+            table,
+            ledger,
+            replace(tombstone, batches=_without_staged(table, ledger, tombstone.batches)),
         )
         return tombstones.confirm(
-            table, note, {entry.partition: entry.retired for entry in entries}
+            table, tombstone, {entry.partition: entry.retired for entry in entries}
         )
-    mine = _first(table, note)
-    _said(table, ledger, mine)
+    mine = _first_replaced(table, tombstone)
+    _append(table, ledger, mine)
     return tombstones.confirm(
-        table, note, {name: _given_up(note, mine, name) for name in note.replaced}
+        table, tombstone, {name: _retired(tombstone, mine, name) for name in tombstone.replaced}
     )
 
 
-def _said(table: Table, ledger: Ledger, note: Tombstone) -> list[LedgerEntry]:
-    """The ledger entries by which a note's batches are retired."""
-    if not note.batches:
+def _append(table: Table, ledger: Ledger, tombstone: Tombstone) -> list[LedgerEntry]:
+    """Write the log entries that expire a tombstone's batches."""
+    if not tombstone.batches:
         return []
-    author = Author(note.producer, note.reason)
-    heads = heads_to_change(table, ledger, note.batches, author)
+    author = Author(tombstone.producer, tombstone.reason)
+    heads = heads_to_change(table, ledger, tombstone.batches, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        found = (_change(note, name, heads[name], ids) for name, ids in note.batches.items())
+        found = (
+            _change(tombstone, name, heads[name], ids) for name, ids in tombstone.batches.items()
+        )
         return [change for change in found if change]
 
     return commit(table, ledger, heads, plan, author)
 
 
-def _first(table: Table, note: Tombstone) -> Tombstone:
-    """An erasure's note without the batches that another erasure was the first to replace; what it staged again is noted."""
-    mine = tombstones.first_to_replace(table, note)
+def _first_replaced(table: Table, tombstone: Tombstone) -> Tombstone:
+    """Return an erasure's tombstone with the batches that it was first to replace.
+
+    Their replacements are staged if the replaced batches were.
+    """
+    mine = tombstones.first_to_replace(table, tombstone)
     for name, news in mine.items():
         for new in news.values():
             if new.staged:
-                note_staged(table, table.pin({name: new.batch_id}), by=note.name)
-    late = sum(map(len, note.replaced.values())) - sum(map(len, mine.values()))
+                note_staged(table, table.pin({name: new.batch_id}), by=tombstone.name)
+    late = sum(map(len, tombstone.replaced.values())) - sum(map(len, mine.values()))
     reason = (
-        f"{note.reason} ({late} of them were replaced by another erasure first, and searched again)"
+        f"{tombstone.reason} ({late} of them were replaced by another erasure first, and searched again)"
         if late
         else ""
     )
     batches = {name: tuple(news) for name, news in mine.items()}
-    return replace(note, batches=batches, replaced=mine, reason=reason or note.reason)
+    return replace(tombstone, batches=batches, replaced=mine, reason=reason or tombstone.reason)
 
 
-def _given_up(note: Tombstone, mine: Tombstone, name: str) -> tuple[str, ...]:
-    """What an erasure replaced in a partition, and what it would have put in the place of the rest, which nobody may use."""
+def _retired(tombstone: Tombstone, mine: Tombstone, name: str) -> tuple[str, ...]:
+    """Return what an erasure replaced in a partition, and its unused replacements."""
     old = mine.batches.get(name, ())
-    return (*old, *(new.batch_id for one, new in note.replaced[name].items() if one not in old))
+    return (
+        *old,
+        *(new.batch_id for one, new in tombstone.replaced[name].items() if one not in old),
+    )
 
 
 def _without_staged(table: Table, ledger: Ledger, batches: Batches) -> Batches:
-    """What was taken for unfinished may have been staged since: whoever did it did not see the note, or takes that back."""
+    """Leave out batches that have been staged since they were considered unfinished.
+
+    Their writers did not see the tombstone, or will withdraw the batch.
+    """
     kept = waiting(table, ledger, {(name, one) for name, ids in batches.items() for one in ids})
     return {
         name: tuple(one for one in ids if (name, one) not in kept) for name, ids in batches.items()
     }
 
 
-def catch_up(table: Table, ledger: Ledger, author: Author) -> None:
-    """Bring the history to where things are before batches are chosen by it: with what something else did."""
+def reconcile_all(table: Table, ledger: Ledger, author: Author) -> None:
+    """Reconcile the changes of other engines before batches are selected."""
     heads_to_change(table, ledger, known_names(table, ledger, table.pointers(None)), author)
 
 
@@ -139,64 +155,76 @@ def complete(
     despite_pins: bool = False,
     now: datetime | None = None,
 ) -> None:
-    """Speak for whoever noted and died before the ledgers said so, or has not come so far.
+    """Complete tombstones whose writers died before the log entries were written.
 
-    A retention's note is completed only if whoever calls would give up all of its batches himself:
-    it may be forged. One of which that is not so is left to its author for a day; then the rest of
-    its batches are free again.
+    A retention's tombstone may be forged, so it is completed only if the caller would expire all of
+    its batches itself. Others are left to their writers for a day; after that, their remaining
+    batches are free again.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        chosen: Batches that the caller would retire.
-        erasures: Whether to complete erasures as well, whose batches are replaced.
-        despite_pins: Whether those that were to delete what holds hold still do: the caller
-            wants the same.
-        now: The time, in UTC; None for the clock's.
+        ledger: The table's log.
+        chosen: The batches that the caller would expire.
+        erasures: Whether to complete erasures too, whose batches are replaced.
+        despite_pins: Whether erasures that were to delete held batches still do.
+        now: The time, in UTC, or None for the clock's.
     """
     now = now or datetime.now(UTC)
-    open_notes = [note for note in tombstones.list_tombstones(table) if note.retired is None]
-    items = {item for note in open_notes for item in _named(note.batches)}
-    known = fates(table, ledger, items)
-    for note in open_notes:
-        if note.replaced:
-            if erasures and _is_erasure_of(table, note, known):
-                _confirmed_for(
-                    table, ledger, replace(note, despite_pins=note.despite_pins and despite_pins)
+    pending = [
+        tombstone for tombstone in tombstones.list_tombstones(table) if tombstone.retired is None
+    ]
+    items = {item for tombstone in pending for item in _named(tombstone.batches)}
+    known = verdicts(table, ledger, items)
+    for tombstone in pending:
+        if tombstone.replaced:
+            if erasures and _is_erasure_of(table, tombstone, known):
+                _confirm_for_writer(
+                    table,
+                    ledger,
+                    replace(tombstone, despite_pins=tombstone.despite_pins and despite_pins),
                 )
             continue
         mine = {
             (name, one)
-            for name, one in _named(note.batches)
+            for name, one in _named(tombstone.batches)
             if _may_retire(known[name], name, one, chosen, now)
         }
-        if len(mine) == len(_named(note.batches)):
-            _confirmed_for(table, ledger, note)
-        elif note.at < now - UNFINISHED_FOR:
+        if len(mine) == len(_named(tombstone.batches)):
+            _confirm_for_writer(table, ledger, tombstone)
+        elif tombstone.at < now - UNFINISHED_FOR:
             _log.warning(
-                "%s: the note %s names batches that nobody gives up; it is over",
+                "%s: the tombstone %s names batches that are not to expire; it is closed",
                 table.ref,
-                note.name,
+                tombstone.name,
             )
-            _confirmed_for(table, ledger, replace(note, batches=_only(note.batches, mine)))
+            _confirm_for_writer(
+                table, ledger, replace(tombstone, batches=_only(tombstone.batches, mine))
+            )
 
 
 def _may_retire(
-    fate: Fate, name: str, batch_id: str, chosen: Collection[Item], now: datetime
+    verdict: Verdict, name: str, batch_id: str, chosen: Collection[Item], now: datetime
 ) -> bool:
-    return (name, batch_id) in chosen or batch_id in fate.retired or fate.is_stray(batch_id, now)
+    return (
+        (name, batch_id) in chosen
+        or batch_id in verdict.retired
+        or verdict.is_orphan(batch_id, now)
+    )
 
 
-def _is_erasure_of(table: Table, note: Tombstone, known: Mapping[str, Fate]) -> bool:
-    """Whether what a note puts in the place of batches are such batches without some rows, as far as the manifests tell."""
-    for name, news in note.replaced.items():
+def _is_erasure_of(table: Table, tombstone: Tombstone, known: Mapping[str, Verdict]) -> bool:
+    """Return whether replacements are the replaced batches without some rows.
+
+    Only the manifests are compared.
+    """
+    for name, news in tombstone.replaced.items():
         for old, new in news.items():
             if old not in known[name].retired and not _is_less(table, name, old, new):
                 _log.warning(
-                    "%s: the note %s replaces the batch %s by %s, which is not that batch without"
-                    " rows: it is ignored",
+                    "%s: the tombstone %s replaces the batch %s by %s, which is not that batch"
+                    " without rows: it is ignored",
                     table.describe(name),
-                    note.name,
+                    tombstone.name,
                     old,
                     new.batch_id,
                 )
@@ -223,70 +251,75 @@ def _only(batches: Batches, wanted: Collection[Item]) -> Batches:
     return {name: ids for name, ids in left.items() if ids}
 
 
-def _confirmed_for(table: Table, ledger: Ledger, note: Tombstone) -> Batches:
-    """As `confirmed`, in the name of whoever noted it, of whom a later attempt may have changed the partitions meanwhile."""
-    return confirmed(
+def _confirm_for_writer(table: Table, ledger: Ledger, tombstone: Tombstone) -> Batches:
+    """Confirm a tombstone for its writer, even if newer attempts wrote partitions."""
+    return confirm(
         table,
         ledger,
-        replace(note, producer=replace(note.producer, try_number=None, attempt_id=None)),
+        replace(tombstone, producer=replace(tombstone.producer, try_number=None, attempt_id=None)),
     )
 
 
-def _change(note: Tombstone, name: str, head: Head, ids: Sequence[str]) -> Change | None:
-    """What is current stays so, or what replaced it becomes current.
+def _change(tombstone: Tombstone, name: str, head: Head, ids: Sequence[str]) -> Change | None:
+    """Return the log entry that expires a partition's batches.
 
-    A partition of which batches are staged alone has no batch before nor after, and its ledger says
-    so all the same: the number is taken, and whoever publishes one of them without having seen the
-    note begins again.
+    The current batch stays, or its replacement becomes current. If a partition has only staged
+    batches, the entry has no batch; it still takes the next number, so that a publish that has not
+    seen the tombstone conflicts and is planned again.
     """
     now = head.entry
     if now is None:
-        if not note.replaced:
+        if not tombstone.replaced:
             return None
         return Change(
-            name, Operation.ERASE, None, retired=tuple(ids), despite_pins=note.despite_pins
+            name, Operation.ERASE, None, retired=tuple(ids), despite_pins=tombstone.despite_pins
         )
-    if note.replaced and set(ids) <= set(now.retired):
-        return None  # somebody else has just said it for this note
-    new = note.replaced.get(name, {}).get(head.batch_id or "")
+    if tombstone.replaced and set(ids) <= set(now.retired):
+        return None  # another process has just completed this tombstone
+    new = tombstone.replaced.get(name, {}).get(head.batch_id or "")
     if new is not None:
         there = Change(name, Operation.ERASE, new.batch_id, now.origin, new.rows, new.bytes)
-        return replace(there, retired=tuple(ids), despite_pins=note.despite_pins)
+        return replace(there, retired=tuple(ids), despite_pins=tombstone.despite_pins)
     gone = tuple(one for one in ids if one != head.batch_id)
-    operation = Operation.ERASE if note.replaced else Operation.RETIRE
+    operation = Operation.ERASE if tombstone.replaced else Operation.RETIRE
     same = Change(name, operation, now.batch_id, now.origin, now.rows, now.bytes, now.location)
-    return replace(same, retired=gone, despite_pins=note.despite_pins) if gone else None
+    return replace(same, retired=gone, despite_pins=tombstone.despite_pins) if gone else None
 
 
 def vacuum(
     table: Table,
     ledger: Ledger,
-    notes: Sequence[Tombstone],
+    records: Sequence[Tombstone],
     now: datetime,
     *,
     dry_run: bool,
     despite_pins: bool = False,
 ) -> VacuumReport:
-    """Delete what is due: what the ledgers have given up, nothing that the metastore points at, and nothing that is held.
+    """Delete expired batches that are due, neither held nor in the metastore.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        notes: The notes of what is to be deleted.
+        ledger: The table's log.
+        records: The tombstones.
         now: The time, in UTC.
-        dry_run: Only tell.
-        despite_pins: Delete what holds hold also where the note of an erasure alone says so,
-            as of one whose ledger entry an earlier version wrote: the caller wants the same.
+        dry_run: Whether to only report what would be done.
+        despite_pins: Whether to delete held batches if only an erasure's tombstone allows it,
+            because an earlier version wrote its log entry.
 
     Returns:
         What was deleted, or would be.
     """
-    known = [(note, _named(note.retired or {})) for note in notes]
-    due_now = {item for note, items in known if note.delete_after <= now for item in items}
-    sought = due_now | {
-        (name, old) for note, _ in known for name, news in note.replaced.items() for old in news
+    known = [(tombstone, _named(tombstone.retired or {})) for tombstone in records]
+    due_now = {
+        item for tombstone, items in known if tombstone.delete_after <= now for item in items
     }
-    by_partition = fates(table, ledger, sought) if due_now else {}
+    sought = due_now | {
+        (name, old)
+        for tombstone, _ in known
+        for name, news in tombstone.replaced.items()
+        for old in news
+    }
+    by_partition = verdicts(table, ledger, sought) if due_now else {}
     unknown = {(name, one) for name, one in due_now if not by_partition[name].knows(one)}
     judge = _Judge(
         table,
@@ -298,23 +331,27 @@ def vacuum(
         despite_pins,
     )
     found: dict[_Outcome, list[Item]] = {outcome: [] for outcome in _Outcome}
-    for note, items in known:
+    for tombstone, items in known:
         unused = {
             (name, new.batch_id): old
-            for name, news in note.replaced.items()
+            for name, news in tombstone.replaced.items()
             for old, new in news.items()
         }
-        outcomes = {item: judge.outcome(note, item, unused.get(item)) for item in items}
+        outcomes = {item: judge.outcome(tombstone, item, unused.get(item)) for item in items}
         for item, outcome in outcomes.items():
             found[outcome].append(item)
             if outcome is _Outcome.DELETE and not dry_run:
                 _delete(table, *item, claimed=item in unused)
-        if not dry_run and note.retired is not None and set(outcomes.values()) <= {_Outcome.DELETE}:
-            tombstones.finish(table, note)
+        if (
+            not dry_run
+            and tombstone.retired is not None
+            and set(outcomes.values()) <= {_Outcome.DELETE}
+        ):
+            tombstones.finish(table, tombstone)
     if ignored := found[_Outcome.IGNORE]:
         _log.warning(
-            "%s: notes want %d batches deleted that the history has not given up, %s of %s among"
-            " them: they stay; look at who wrote %s",
+            "%s: tombstones name %d batches that have not expired in the history, such as %s of"
+            " %s: they are kept; check who wrote %s",
             table.ref,
             len(ignored),
             ignored[0][1],
@@ -325,105 +362,105 @@ def vacuum(
 
 
 class _Outcome(Enum):
-    """What becomes of a batch that a note names."""
+    """What happens to a batch that a tombstone names."""
 
     DELETE = "its files are deleted"
     WAIT = "its files stay for now"
-    IGNORE = "the history has not given it up"
+    IGNORE = "it has not expired in the history"
 
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """What is known when batches are to be deleted.
+    """The facts that decide whether batches are deleted.
 
     Args:
         table: The table.
         used: The batches that the metastore points at.
-        fates: What the ledgers say, by partition name.
-        held: The batches that holds hold.
-        staged: Those that wait to be published, of which no ledger says anything.
+        verdicts: The log's verdicts, by partition name.
+        held: The held batches.
+        staged: The staged batches that no log entry names.
         now: The time, in UTC.
-        despite_pins: Whether an erasure's note is enough to delete what holds hold.
+        despite_pins: Whether an erasure's tombstone is enough to delete held batches.
     """
 
     table: Table
     used: Collection[Item]
-    fates: Mapping[str, Fate]
+    verdicts: Mapping[str, Verdict]
     held: Collection[Item]
     staged: Collection[Item]
     now: datetime
     despite_pins: bool
 
-    def outcome(self, note: Tombstone, item: Item, old: str | None) -> _Outcome:
-        """What becomes of a batch of a note; ``old``: which one it was to replace, if it is an erasure's own."""
-        if note.delete_after > self.now or item in self.used:
+    def outcome(self, tombstone: Tombstone, item: Item, old: str | None) -> _Outcome:
+        """Decide about a batch; ``old`` is the batch it was to replace, for erasures."""
+        if tombstone.delete_after > self.now or item in self.used:
             return _Outcome.WAIT
         name, batch_id = item
-        fate = self.fates[name]
-        if batch_id in fate.retired:
-            noted = note.despite_pins and batch_id in note.replaced.get(name, ())
-            despite_pins = fate.retired[batch_id] or (noted and self.despite_pins)
+        verdict = self.verdicts[name]
+        if batch_id in verdict.retired:
+            noted = tombstone.despite_pins and batch_id in tombstone.replaced.get(name, ())
+            despite_pins = verdict.retired[batch_id] or (noted and self.despite_pins)
             return _Outcome.WAIT if item in self.held and not despite_pins else _Outcome.DELETE
-        if batch_id in fate.named or item in self.held or item in self.staged:
+        if batch_id in verdict.named or item in self.held or item in self.staged:
             return _Outcome.IGNORE
         in_vain = (
-            old in fate.retired
+            old in verdict.retired
             and self.table.store.head(self.table.layout.manifest(*item)) is not None
         )
-        return _Outcome.DELETE if in_vain or fate.is_stray(batch_id, self.now) else _Outcome.WAIT
+        return (
+            _Outcome.DELETE if in_vain or verdict.is_orphan(batch_id, self.now) else _Outcome.WAIT
+        )
 
 
 def unfinished(table: Table, now: datetime, *, dry_run: bool) -> tuple[str, ...]:
-    """Delete what writers began and did not finish: of the table, and of the notes that the warehouse keeps of all tables.
+    """Delete objects that writers of the table began and did not finish.
 
-    What other programs began below the table's directory is theirs.
+    This includes the records that the warehouse keeps for all tables. Objects of other programs
+    below the table's directory stay.
 
     Args:
         table: The table.
-        now: The time, in UTC: what is younger than a day may be a living writer's.
-        dry_run: Only tell.
+        now: The time, in UTC; objects younger than a day stay, as their writers may still run.
+        dry_run: Whether to only report what would be deleted.
 
     Returns:
-        The paths of the objects that it was to become.
+        The paths that the objects were written for.
     """
     find = table.store.unfinished if dry_run else table.store.delete_unfinished
     try:
         before = now - UNFINISHED_FOR
         return (
             *find(table.layout.root, before, table.layout.keeps),
-            *find(_WAREHOUSE_NOTES, before),
+            *find(_WAREHOUSE_RECORDS, before),
         )
-    except (
-        WarehouseUnavailable
-    ) as error:  # a right of its own, which who deletes objects need not have
-        _log.warning(
-            "What writers of %s began and did not finish may be left: %s", table.ref, error
-        )
+    except WarehouseUnavailable as error:  # needs a permission of its own
+        _log.warning("Unfinished objects of writers of %s may be left: %s", table.ref, error)
         return ()
 
 
 def delete_claims(table: Table, claims: Sequence[Item]) -> None:
-    """Delete the claims of directories that hold nothing else.
+    """Delete the claims of directories that have no other objects.
 
     Args:
         table: The table.
-        claims: Partition names and batch IDs, as old as no living writer's.
+        claims: Partition names and batch IDs that are too old for a running writer.
     """
     for name, batch_id in claims:
         table.store.delete([f"{table.layout.batch_dir(name, batch_id)}/{CLAIM}"])
 
 
 def _delete(table: Table, name: str, batch_id: str, *, claimed: bool) -> None:
-    """The manifest first: a batch whose deletion was cut short cannot be loaded, and the next sweep deletes the rest.
+    """Delete a batch, its manifest first.
 
-    An ID that no ledger has had stays ``claimed``: somebody could take it anew, and the note would
-    refuse his batch.
+    An interrupted deletion leaves a batch that cannot be loaded, and the next vacuum deletes the
+    rest. An ID that is in no log stays ``claimed``: another writer could claim it again, and the
+    tombstone would reject its batch.
     """
     directory = table.layout.batch_dir(name, batch_id)
     if linked := link_out(table.store, table.layout.root, directory):
         raise InconsistentBatch(
-            f"{linked} leads elsewhere by a symbolic link, which no store makes: nothing there is"
-            " deleted; remove the link",
+            f"{linked} is a symbolic link out of the table's directory, which a store never makes:"
+            " remove the link. Nothing behind it was deleted",
             table=str(table.ref),
             partition=name,
             batch_id=batch_id,

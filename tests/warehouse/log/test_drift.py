@@ -182,7 +182,7 @@ def test_what_the_ledgers_say_late_of_a_note_does_not_hide_a_move(warehouse, mon
     put(warehouse, 1)
     put(warehouse, 2)
     with monkeypatch.context() as dying:
-        dying.setattr("airflow_sfx.warehouse.retention.expire.confirmed", lambda *_: {})
+        dying.setattr("airflow_sfx.warehouse.retention.expire.confirm", lambda *_: {})
         retain(warehouse)
     moved = theirs(warehouse, 99)
     move(warehouse, moved)

@@ -248,7 +248,7 @@ def test_an_erasure_searches_a_batch_that_another_notes_at_that_moment(
     def complete_and_more(*arguments: object, **options: bool) -> None:
         complete(*arguments, **options)
         monkeypatch.setattr(erasure, "complete", complete)
-        erase_and_die(warehouse, monkeypatch, erasure, "confirmed", "client = 'Ada'")
+        erase_and_die(warehouse, monkeypatch, erasure, "confirm", "client = 'Ada'")
 
     monkeypatch.setattr(erasure, "complete", complete_and_more)
     assert erase(warehouse).erased == 2
@@ -261,7 +261,7 @@ def test_a_rollback_completes_an_erasure_that_died_after_its_note(
     warehouse: Warehouse, monkeypatch
 ) -> None:
     pins = [store(warehouse, DAYS[0], version) for version in (1, 2)]
-    erase_and_die(warehouse, monkeypatch, erasure, "confirmed")
+    erase_and_die(warehouse, monkeypatch, erasure, "confirm")
     pin = warehouse.rollback("sales", "items", [DAYS[0]])
     assert pin != pins[0]
     assert warehouse.load_dataframe(pin)[["client", "version"]].to_dict("list") == {
@@ -576,7 +576,7 @@ def test_files_that_change_between_search_and_replacement_lose_no_rows(
     match = search(table, "", pin.batch_id, "client = 42", ["client"])
     pd.DataFrame({"client": [7, 41]}).to_parquet(file, index=False)
     with pytest.raises(
-        sfx.InconsistentBatch, match="1 of 2 rows were to be erased, and 2 would be left"
+        sfx.InconsistentBatch, match="1 of 2 rows were to be erased, but 2 would be left"
     ):
         without(table, Ledger(table), match)
     assert warehouse.pin("sales", "old") == pin
@@ -618,9 +618,9 @@ def test_directories_that_no_history_names_are_told(warehouse: Warehouse) -> Non
     assert warehouse.store.claim(stray, "token")
     warehouse.store.put(f"{stray}/part-00000", b"of a writer that died")
     report = warehouse.erase("sales", "items", where=WHERE)
-    assert report.strays == ((DAYS[0], "20161101002256"),)
-    assert pin.batch_id not in dict(report.strays).values()
-    assert erase(warehouse).strays == ()
+    assert report.orphans == ((DAYS[0], "20161101002256"),)
+    assert pin.batch_id not in dict(report.orphans).values()
+    assert erase(warehouse).orphans == ()
     assert holding(warehouse, "of a writer that died") == []
     assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Ada", "Bert"]
 
@@ -638,7 +638,7 @@ def test_a_directory_that_somebody_may_still_be_writing_is_told_and_left(
             f"{layout.batch_dir(DAYS[0], batch_id)}/part-00000", b"of a writer that lives"
         )
     report = erase(warehouse)
-    assert report.strays == ((DAYS[0], young), (DAYS[0], later))
+    assert report.orphans == ((DAYS[0], young), (DAYS[0], later))
     assert len(holding(warehouse, "of a writer that lives")) == 2
 
 

@@ -272,7 +272,7 @@ def test_what_an_attempt_noted_before_it_died_stops_neither_later_attempts_nor_o
 
     store(warehouse, 2)
     with monkeypatch.context() as dying:
-        dying.setattr("airflow_sfx.warehouse.retention.expire.confirmed", die)
+        dying.setattr("airflow_sfx.warehouse.retention.expire.confirm", die)
         with pytest.raises(KeyboardInterrupt):
             retain(warehouse, producer=attempt(1))
     store(warehouse, 3, producer=attempt(2))

@@ -188,7 +188,7 @@ def test_a_partition_that_only_dead_writers_ever_knew_is_cleared_and_a_staged_on
     assert warehouse.store.claim("sales.db/items/20990101/20160101000000", "x")
     assert warehouse.store.claim("sales.db/items/20990102/20160101000000", "x")
     warehouse.store.put("sales.db/items/20990101/20160101000000/part-00000.parquet", NAME.encode())
-    assert days_later(warehouse, dry_run=True).strays == (("20990101", "20160101000000"),)
+    assert days_later(warehouse, dry_run=True).orphans == (("20990101", "20160101000000"),)
     days_later(warehouse)
     assert [path for path in left(warehouse) if "/staged/" not in path] == []
     assert warehouse.publish(staged) == staged
