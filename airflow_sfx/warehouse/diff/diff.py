@@ -1,4 +1,4 @@
-"""What differs between two pins: columns, counts and bounds from the manifests, and the rows themselves."""
+"""Comparing two pins: columns and counts from manifests, and the rows themselves."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartitionsDiff:
-    """Which partitions two pins have.
+    """The partitions of two pins.
 
     Args:
-        only_before: Those of the one pin alone.
-        only_after: Those of the other alone.
-        changed: Those of both, with another batch.
-        same: Those of both, with the same batch: equal without reading them.
+        only_before: The partitions of the first pin alone.
+        only_after: The partitions of the second pin alone.
+        changed: The partitions of both with different batches.
+        same: The partitions of both with the same batch, which are equal without reading them.
     """
 
     only_before: tuple[str, ...] = ()
@@ -61,22 +61,22 @@ class ColumnDiff:
 
     Args:
         name: The column.
-        type_before: Its Hive type before; None where it was added.
-        type_after: Its Hive type after; None where it was removed.
-        before: Its nulls and bounds before, from the manifests; None where nobody knows.
-        after: Its nulls and bounds after.
-        mean_before: The mean of its numbers before, without nulls and NaN.
-        mean_after: The mean of its numbers after.
-        distinct_before: How many different values it had, nulls left out.
-        distinct_after: How many different values it has.
-        changed: In how many of the changed rows it differs; None without keys.
-        distribution: How its values are spread before and after; None of nested columns and where
-            the type changed.
-        meaning_before: What it was to the frames, where its Hive type does not tell it from what it
-            is after: a period's frequency, a time's zone, the order of categories, a nullable
-            dtype. None where it means the same.
-        meaning_after: What it is to the frames now.
-        name_before: Its name before, where that has other upper and lower case after; else None.
+        type_before: Its Hive type before, or None if it was added.
+        type_after: Its Hive type after, or None if it was removed.
+        before: Its nulls and bounds before, from the manifests, or None if unknown.
+        after: Its nulls and bounds after, or None if unknown.
+        mean_before: The mean of its numbers before, without nulls and NaN, or None.
+        mean_after: The mean of its numbers after, or None.
+        distinct_before: The number of distinct values before, without nulls, or None.
+        distinct_after: The number of distinct values after, or None.
+        changed: The number of changed rows in which it differs, or None without keys.
+        distribution: The distribution of its values before and after, or None for nested columns
+            and if the type changed.
+        meaning_before: Its type in frames before, if that differs and the Hive types do not show
+            it: a period's frequency, a time's zone, the order of categories, a nullable dtype. None
+            if it is the same.
+        meaning_after: Its type in frames after, or None if it is the same.
+        name_before: Its name before if only upper and lower case differ, or None.
     """
 
     name: str
@@ -97,23 +97,23 @@ class ColumnDiff:
 
 @dataclass(frozen=True, slots=True)
 class BatchDiff:
-    """What differs between two pins.
+    """The differences between two pins.
 
     Args:
-        before: The one pin.
-        after: The other.
-        rows_before: Rows of the one.
-        rows_after: Rows of the other.
-        partitions: Which partitions differ.
-        columns: Every column of either, with its figures in the partitions that differ.
-        added: Rows only after; with keys, rows whose key is only there.
-        removed: Rows only before; with keys, rows whose key was only there.
-        changed: With keys, rows that are in both with other values; else 0.
-        keys: The columns that told rows apart.
+        before: The first pin.
+        after: The second pin.
+        rows_before: The number of rows before.
+        rows_after: The number of rows after.
+        partitions: The partitions that differ.
+        columns: Every column of either pin, with its statistics in the partitions that differ.
+        added: The number of rows that are only after; with keys, rows whose key is only after.
+        removed: The number of rows that are only before; with keys, rows whose key is only before.
+        changed: With keys, the number of rows in both with different values; otherwise 0.
+        keys: The columns that identify a row.
         examples: Some of the rows that differ, at most 20.
-        frame_before: What the one frame has beside its columns and rows, where the other has
-            something else: the columns' order, pandas' index, attrs. None where both have the same.
-        frame_after: What the other has.
+        frame_before: What else differs in the first frame: the order of columns, pandas' index,
+            attrs. None if nothing else differs.
+        frame_after: The same of the second frame, or None.
     """
 
     before: BatchPin
@@ -137,12 +137,12 @@ class BatchDiff:
 
     @property
     def columns_removed(self) -> tuple[str, ...]:
-        """The columns that were only before."""
+        """The columns that are only before."""
         return tuple(column.name for column in self.columns if column.type_after is None)
 
     @property
     def columns_retyped(self) -> tuple[str, ...]:
-        """The columns of both that have another type after, in Hive or to the frames."""
+        """The columns of both whose type differs, in Hive or in frames."""
         return tuple(
             column.name
             for column in self.columns
@@ -154,16 +154,16 @@ class BatchDiff:
 
     @property
     def columns_renamed(self) -> tuple[str, ...]:
-        """The columns whose names have other upper and lower case after."""
+        """The columns whose names differ in upper and lower case."""
         return tuple(column.name for column in self.columns if column.name_before is not None)
 
     @property
     def identical(self) -> bool:
-        """Whether loads of the partitions that have another batch give the same frame, in whatever order its rows are.
+        """Whether the partitions that differ load as the same frame, in any row order.
 
-        That is: columns of the same names in the same order, each of the same logical type and
-        pandas dtype, with the same categories; the same index and attrs; the same rows. Not part of
-        it is what Arrow alone shows: the widths of offsets and codes, metadata, ``not null``.
+        Only partitions that differ are compared. The same frame has columns of the same names in the same order, each with the same logical
+        type, pandas dtype and categories; the same index and attrs; and the same rows. Differences
+        that only Arrow shows do not count: the widths of offsets and codes, metadata, ``not null``.
         """
         columns = (
             self.columns_added
@@ -184,35 +184,38 @@ def diff_batches(
     keys: Sequence[str] = (),
     memory: int | None = None,
 ) -> BatchDiff:
-    """Compare two pins. Partitions that have the same batch in both are not read; the others once.
+    """Compare two pins; partitions with the same batch in both are not read.
 
     Args:
         table: The table of ``before``.
-        before: The one pin.
+        before: The first pin.
         other: The table of ``after``.
-        after: The other pin.
-        keys: Columns that tell rows apart; without them rows are compared as wholes. Columns that
-            only one side has do not take part in the comparison of rows.
-        memory: How many bytes the comparison may take, as the files' footers tell it before they
-            are read; None for any.
+        after: The second pin.
+        keys: Columns that identify a row. Without them, whole rows are compared. Columns of only
+            one side are not compared.
+        memory: The maximum memory in bytes, estimated from the files' footers before they are read,
+            or None for no limit.
 
     Returns:
         The differences.
 
     Raises:
-        InvalidName: It would take more memory.
-        SchemaMismatch: A key is not a column of both, or does not tell rows apart.
-        InconsistentBatch: Stored objects are not what the manifest says.
+        InvalidName: The comparison would need more memory.
+        SchemaMismatch: A key is not a column of both, or several rows have the same key.
+        InconsistentBatch: Stored objects do not match the manifest.
 
     Example:
         >>> import tempfile, pandas as pd, airflow_sfx as sfx
         >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-        >>> old, new = (warehouse.store_dataframe(pd.DataFrame({"id": [1, 2], "price": prices}), "sales", "items", ["a"])
-        ...             for prices in ([5.0, 7.0], [5.0, 9.0]))
+        >>> frame = pd.DataFrame({"id": [1, 2], "price": [5.0, 7.0]})
+        >>> old = warehouse.store_dataframe(frame, "sales", "items", ["a"])
+        >>> frame = pd.DataFrame({"id": [1, 2], "price": [5.0, 9.0]})
+        >>> new = warehouse.store_dataframe(frame, "sales", "items", ["a"])
         >>> found = warehouse.diff(old, new, keys=["id"])
         >>> found.added, found.removed, found.changed, found.identical
         (0, 0, 1, False)
-        >>> found.columns[1].name, found.columns[1].changed, found.columns[1].mean_before, found.columns[1].mean_after
+        >>> price = found.columns[1]
+        >>> price.name, price.changed, price.mean_before, price.mean_after
         ('price', 1, 6.0, 7.0)
     """
     from airflow_sfx.frames.schema.signature import Signature
@@ -256,15 +259,15 @@ def diff_batches(
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One of the pins: what its manifests say.
+    """One of the pins, from its manifests.
 
     Args:
-        table: Its table.
-        rows: Rows of all its batches.
-        due: The manifests of the batches that may differ from the other side's.
-        names: The columns' names as the frames had them, by the name in lower case.
-        types: Their Hive types.
-        statistics: Their figures in the batches that may differ.
+        table: The pin's table.
+        rows: The number of rows of all its batches.
+        due: The manifests of the batches to compare.
+        names: The frames' names of the columns, by name in lower case.
+        types: The Hive types of the columns, by name in lower case.
+        statistics: The statistics of the columns in the batches to compare, by name in lower case.
     """
 
     table: Table
@@ -299,7 +302,7 @@ class _Side:
         )
 
     def check(self, keys: Sequence[str]) -> None:
-        """Refuse keys that are no columns, with the names that look like them."""
+        """Raise `SchemaMismatch` if a key is not a column, with similar names."""
         from airflow_sfx.frames.column_names import unknown_column
 
         for key in keys:
@@ -307,13 +310,13 @@ class _Side:
                 raise unknown_column(key, [*self.names.values(), *self.table.layout.keys])
 
     def memory(self) -> Iterator[int]:
-        """About how many bytes of memory the comparison of each of the files takes, as their footers tell."""
+        """Yield the estimated bytes of memory for comparing each file."""
         from airflow_sfx.frames.parquet.memory_estimate import memory_to_compare
 
         return map(memory_to_compare, BatchFiles(self.table, self.due, whole=False).footers())
 
     def read(self, with_keys: bool) -> pa.Table | None:
-        """The rows that may differ, as one frame; None where nothing may."""
+        """Return the rows to compare as one frame, or None if there are none."""
         if not self.due:
             return None
         batches = {manifest.partition: manifest.batch_id for manifest in self.due}
@@ -330,15 +333,17 @@ class _Side:
 
 
 def _refuse_above(memory: int, sides: Sequence[_Side]) -> None:
-    """Refuse a comparison that takes more memory; no more footers are read than it takes to know."""
+    """Raise `InvalidName` if the comparison needs more memory.
+
+    Footers are read only until the limit is exceeded.
+    """
     needed = 0
     for of_file in chain.from_iterable(side.memory() for side in sides):
         needed += of_file
         if needed > memory:
             raise InvalidName(
-                f"comparing the rows takes more than {memory >> 20} MiB of memory, which is the"
-                " most here: run `sfx diff` where there is more, or compare fewer partitions at a"
-                " time"
+                f"comparing the rows needs more than the limit of {memory >> 20} MiB of memory:"
+                " compare fewer partitions at a time, or run `sfx diff` on a larger machine"
             )
 
 
@@ -351,7 +356,7 @@ class _Whole:
 def _column_names(keys: Sequence[str]) -> tuple[str, ...]:
     for key in (names := listed(keys, "keys")):
         if not isinstance(key, str):
-            raise InvalidName(f"keys= holds {key!r:.80}, which is no column's name: names are text")
+            raise InvalidName(f"keys= holds {key!r:.80}, which is not text: pass names of columns")
     return names
 
 
@@ -360,7 +365,7 @@ def _in_lower_case(table: pa.Table) -> pa.Table:
 
 
 def _beside(looks: Sequence[Signature | None]) -> tuple[str, str] | tuple[None, None]:
-    """What the frames have beside their columns, where they differ in it."""
+    """Return what differs between the frames besides their columns and rows."""
     from airflow_sfx.frames.schema.signature import shortened
 
     before, after = looks
@@ -429,7 +434,7 @@ def _column(
 
 
 def _known(statistics: ColumnStatistics | None, values: Any) -> ColumnStatistics | None:
-    """Of nested columns the manifests say nothing; how many are null is seen from the values."""
+    """Return a column's statistics; for nested columns, which have none, the nulls."""
     if statistics is not None or values is None:
         return statistics
     return ColumnStatistics(values.null_count)

@@ -1,4 +1,4 @@
-"""How a column's values are spread before and after, on one scale: for small plots that show what changed at a look."""
+"""Distributions of a column's values before and after, for small plots."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ MOST_VALUES = 12
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The values of a column in bins, the same for before and after; nulls, NaN and infinities are left out.
+    """Counts of a column's values in the same bins before and after.
+
+    Nulls, NaN and infinities are left out.
 
     Args:
-        bins: What each bin holds: a range of numbers or times, from its lower end on, or one value;
-            the last of many different values is ``others``.
-        before: How many values of each bin there were.
-        after: How many there are.
+        bins: The bins: a range of numbers or times, named by its lower end, or one value. If there
+            are many different values, the last bin is ``others``.
+        before: The number of values in each bin before.
+        after: The number of values in each bin after.
 
     Example:
         >>> import pyarrow as pa
@@ -37,12 +39,12 @@ class Distribution:
         """Count the values of a column.
 
         Args:
-            before: The values before; None where the column was not there.
-            after: The values after, of the same type if both are there.
+            before: The values before, or None if the column did not exist.
+            after: The values after, of the same type if both exist, or None.
 
         Returns:
-            The counts; None where there are no values, of nested and binary columns, and of two
-            types.
+            The counts, or None if there are no values, for nested and binary columns, and for two
+            different types.
         """
         import pyarrow.compute as pc
         from pyarrow import types
@@ -134,14 +136,14 @@ def _finite(values: Any) -> Any:
 
 
 def _ticks(values: Any) -> Any:
-    """Times as microseconds since 1970."""
+    """Return times as microseconds since 1970."""
     import pyarrow as pa
 
     return values.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
 
 
 def _moment(edge: float, kind: Any) -> str:
-    """A time as text; one may be later than the year 9999, where Python's end."""
+    """Format microseconds as text, also beyond Python's year 9999."""
     import numpy as np
     import pyarrow as pa
 
@@ -157,7 +159,7 @@ def _counts(pc: Any, values: Any) -> list[dict[str, Any]]:
     counted = pc.value_counts(values)
     try:
         found: list[dict[str, Any]] = counted.to_pylist()
-    except UnicodeDecodeError:  # of text that is none, which Arrow takes on trust
+    except UnicodeDecodeError:  # Arrow does not check that text is UTF-8
         return [
             {
                 "values": repr(one["values"].as_buffer().to_pybytes()),

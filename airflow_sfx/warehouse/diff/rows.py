@@ -1,7 +1,7 @@
-"""Which rows of two tables differ: every value becomes a number, equal for equal values, and numbers are compared.
+"""Finding the rows of two tables that differ, by numbers that encode values.
 
-So a null equals a null, NaN equals NaN but no null, and lists, structs and maps need no comparison
-of their own.
+Equal values get equal numbers, and numbers are compared. So a null equals a null, NaN equals NaN
+but not a null, and lists, structs and maps need no comparison of their own.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class RowExample:
     """One row that differs.
 
     Args:
-        kind: Whether it is only after, only before, or in both with other values.
-        before: Its values before, by column; None where it was not there.
-        after: Its values after; None where it is not there.
-        columns: In which columns a changed row differs.
+        kind: Whether it is only after, only before, or in both with different values.
+        before: Its values before by column, or None if it did not exist.
+        after: Its values after by column, or None if it does not exist.
+        columns: The columns in which a changed row differs.
     """
 
     kind: Literal["added", "removed", "changed"]
@@ -43,14 +43,14 @@ class RowExample:
 
 @dataclass(frozen=True, slots=True)
 class RowsDiff:
-    """How many rows differ; none by default.
+    """The numbers of rows that differ; zero by default.
 
     Args:
         added: Rows only after.
         removed: Rows only before.
-        changed: Rows in both, told by their keys, with other values.
-        by_column: In how many of the changed rows each column differs; empty without keys.
-        distinct: How many different values each column has before and after, nulls left out.
+        changed: Rows with the same key in both and different values.
+        by_column: The number of changed rows in which each column differs; empty without keys.
+        distinct: The number of distinct values of each column before and after, without nulls.
         examples: Some of the rows.
     """
 
@@ -66,20 +66,22 @@ def compare_rows(before: pa.Table, after: pa.Table, keys: Sequence[str]) -> Rows
     """Compare rows by the columns that both tables have.
 
     Args:
-        before: The one table.
-        after: The other.
-        keys: Columns of both that tell rows apart; without them rows are compared as wholes, as a
-            multiset.
+        before: The first table.
+        after: The second table.
+        keys: Columns of both that identify a row. Without them, whole rows are compared, as
+            multisets.
 
     Returns:
-        What differs.
+        The differences.
 
     Raises:
-        SchemaMismatch: The keys do not tell rows apart.
+        SchemaMismatch: Several rows have the same key.
 
     Example:
         >>> import pyarrow as pa
-        >>> found = compare_rows(pa.table({"id": [1, 2], "n": [5, None]}), pa.table({"id": [2, 3], "n": [6, 7]}), ["id"])
+        >>> before = pa.table({"id": [1, 2], "n": [5, None]})
+        >>> after = pa.table({"id": [2, 3], "n": [6, 7]})
+        >>> found = compare_rows(before, after, ["id"])
         >>> found.added, found.removed, found.changed, found.by_column
         (1, 1, 1, {'n': 1})
     """
@@ -88,14 +90,14 @@ def compare_rows(before: pa.Table, after: pa.Table, keys: Sequence[str]) -> Rows
 
 
 def repeated_rows(table: pa.Table, columns: Sequence[str]) -> int:
-    """How many rows repeat the values of an earlier one.
+    """Count the rows that repeat the values of an earlier row.
 
     Args:
         table: The rows.
-        columns: The columns that are looked at.
+        columns: The columns to compare.
 
     Returns:
-        How many: three equal rows are two.
+        The number: 2 for three equal rows.
 
     Example:
         >>> import pyarrow as pa
@@ -108,7 +110,7 @@ def repeated_rows(table: pa.Table, columns: Sequence[str]) -> int:
 
 
 class _Both:
-    """Two tables one above the other, as numbers."""
+    """Two tables, one above the other, with their values as numbers."""
 
     def __init__(self, before: pa.Table, after: pa.Table) -> None:
         self._tables = before, after
@@ -132,7 +134,7 @@ class _Both:
                     start += len(side)
 
     def as_wholes(self) -> RowsDiff:
-        """Rows as a multiset: a row that comes twice more is two added rows."""
+        """Compare whole rows as multisets: a row that occurs twice more adds two rows."""
         groups = self._groups(self._shared)
         more = groups["after_count"] - groups["before_count"]
         added = [("added", -1, row) for row in groups["after_min"][more > 0][:MAX_EXAMPLES]]
@@ -143,7 +145,7 @@ class _Both:
         )
 
     def by_key(self, keys: Sequence[str]) -> RowsDiff:
-        """Rows that have the same key in both tables, and those that have not."""
+        """Compare rows that have the same key in both tables."""
         groups = self._groups(keys)
         self._refuse_repeated(groups, keys)
         added, removed = groups["before_count"] == 0, groups["after_count"] == 0
@@ -177,29 +179,27 @@ class _Both:
         )
 
     def counts_after(self) -> Numbers:
-        """How often each row that is after comes there."""
+        """Return how often each distinct row of the second table occurs in it."""
         return self._groups(self._shared)["after_count"]
 
     def _groups(self, names: Sequence[str]) -> dict[str, Numbers]:
-        """Rows that are alike in some columns: how many there are before and after, and the first of each."""
+        """Group equal rows of some columns: counts in each table, and first rows."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         raise_if_cancelled()
         rows = np.arange(sum(table.num_rows for table in self._tables), dtype=np.int64)
         columns = {f"code_{place}": pa.array(self._codes[name]) for place, name in enumerate(names)}
-        if not columns:  # nothing to tell rows apart by
+        if not columns:  # all rows are equal
             columns = {"code_0": pa.array(np.zeros(len(rows), dtype=np.int32))}
         sides = {
             "before": pa.array(rows, mask=rows >= self._rows),
             "after": pa.array(rows, mask=rows < self._rows),
         }
-        found: Any = (
-            pa.table({**columns, **sides})
-            .group_by(
-                list(columns), use_threads=False
-            )  # so that examples are the first rows, every time
-            .aggregate([(side, what) for side in sides for what in ("count", "min")])
+        # One thread keeps the order of rows, so that examples are always the first ones.
+        grouped = pa.table({**columns, **sides}).group_by(list(columns), use_threads=False)
+        found: Any = grouped.aggregate(
+            [(side, what) for side in sides for what in ("count", "min")]
         )
         return {
             f"{side}_{what}": np.asarray(pc.fill_null(found.column(f"{side}_{what}"), -1))
@@ -217,13 +217,13 @@ class _Both:
                 row = int(groups[f"{side}_min"][counts > 1][0]) - offset
                 shown = ", ".join(f"{key}={_value(table.column(key), row)!r:.60}" for key in keys)
                 raise SchemaMismatch(
-                    f"the key {', '.join(keys)} does not tell rows apart: {repeated} rows {side}"
-                    f" repeat it, as {shown}; name more key columns, or none to compare rows as"
-                    " wholes"
+                    f"the key {', '.join(keys)} does not identify rows: {repeated} rows {side}"
+                    f" repeat it, such as {shown}. Name more key columns, or none to compare whole"
+                    " rows"
                 )
 
     def _examples(self, *kinds: Sequence[tuple[Any, Any, Any]]) -> tuple[RowExample, ...]:
-        """Some rows of each kind, as many as there is room for."""
+        """Return some rows of each kind, within the limit."""
         present = [kind for kind in kinds if kind]
         share = MAX_EXAMPLES // max(1, len(present))
         return tuple(self._example(*found) for kind in present for found in kind[:share])
@@ -246,7 +246,7 @@ class _Both:
 
 
 def row_of(table: pa.Table, number: int) -> Iterator[tuple[str, object]]:
-    """The values of a row by column; text for a time that Python has no object for."""
+    """Yield the values of a row by column; as text if Python has no object for them."""
     for name in table.column_names:
         yield name, _value(table.column(name), number)
 
@@ -254,11 +254,7 @@ def row_of(table: pa.Table, number: int) -> Iterator[tuple[str, object]]:
 def _value(column: Any, row: int) -> object:
     try:
         return column[row].as_py()
-    except (
-        ValueError,
-        OverflowError,
-        LookupError,
-    ):  # a time, or a zone, that Python has no object for
+    except (ValueError, OverflowError, LookupError):  # a time or zone that Python cannot represent
         return _printed(column, row)
 
 
@@ -267,7 +263,7 @@ def _printed(column: Any, row: int) -> str:
 
 
 def _codes(columns: Sequence[Any]) -> Numbers:
-    """A number for each value of the columns, one after the other; equal for equal values."""
+    """Encode the values of the columns, one after the other, as numbers."""
     import pyarrow as pa
 
     chunks: list[Any] = [chunk for column in _alike(columns) for chunk in column.chunks]
@@ -278,7 +274,7 @@ def _codes(columns: Sequence[Any]) -> Numbers:
 
 
 def _alike(columns: Sequence[Any]) -> list[Any]:
-    """Columns of one type that holds the values of all, and that can be encoded."""
+    """Cast columns to one type that holds the values of all and can be encoded."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -288,7 +284,7 @@ def _alike(columns: Sequence[Any]) -> list[Any]:
             schemas = [pa.schema([("x", column.type)]) for column in plain]
             kind = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
             plain = [column.cast(kind) for column in plain]
-        except pa.ArrowException:  # nothing holds both: as text, the same number is still the same
+        except pa.ArrowException:  # no common type: equal numbers are equal as text, too
             plain = [_as_text(column) for column in plain]
     zero: Any = 0.0
     return [
@@ -302,7 +298,10 @@ def _alike(columns: Sequence[Any]) -> list[Any]:
 
 
 def _plain(column: Any) -> Any:
-    """A column without what a type says besides the values; nested values, and what cannot be encoded, as text."""
+    """Cast a column to the plain type of its values.
+
+    Nested values, and values that cannot be encoded, become text.
+    """
     import pyarrow as pa
 
     kind = column.type
@@ -334,11 +333,7 @@ def _as_text(column: Any) -> Any:
         piece = column.slice(start, _NESTED_AT_ONCE)
         try:
             texts = [None if value is None else repr(value) for value in piece.to_pylist()]
-        except (
-            ValueError,
-            OverflowError,
-            LookupError,
-        ):  # a time, or a zone, that Python has no object for
+        except (ValueError, OverflowError, LookupError):  # as in `_value`
             texts = [
                 _printed(piece, row) if piece[row].is_valid else None for row in range(len(piece))
             ]
