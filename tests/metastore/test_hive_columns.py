@@ -98,7 +98,7 @@ def widen(warehouse: sfx.Warehouse) -> None:
 
 def repair(warehouse: sfx.Warehouse) -> None:
     (found,) = warehouse.repair("servers", "types")
-    assert found.found == "a change of its columns was half done"
+    assert found.found == "a change of its columns was unfinished"
     assert warehouse.repair("servers", "types") == []
 
 

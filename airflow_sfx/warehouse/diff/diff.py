@@ -161,7 +161,7 @@ class BatchDiff:
     def identical(self) -> bool:
         """Whether the partitions that differ load as the same frame, in any row order.
 
-        Only partitions that differ are compared. The same frame has columns of the same names in the same order, each with the same logical
+        The same frame has columns of the same names in the same order, each with the same logical
         type, pandas dtype and categories; the same index and attrs; and the same rows. Differences
         that only Arrow shows do not count: the widths of offsets and codes, metadata, ``not null``.
         """

@@ -1,4 +1,7 @@
-"""Audit: what changed in a table during a time, and what something else did to it. Reads the days in question only."""
+"""Audit: a table's changes in a period, and changes made by other engines.
+
+Only the commits of the days in question are read.
+"""
 
 from __future__ import annotations
 
@@ -26,34 +29,32 @@ from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.table.table import Table
 
 _DECISION = ".decision.json"
-
-
 _ENDING = ".json"
 
-
 _COMMITS_AT_ONCE, _MOST_COMMITS_AT_ONCE = 4, 64
-"""How many commits are read at once first, where few may be enough (one of 10,000 partitions is half a megabyte), and how many
-at the most later on."""
+"""How many commits are read at once, first and at most.
 
+Few may be enough, and a commit of 10,000 partitions is half a megabyte.
+"""
 
 _Record = tuple[str, int, str]
-"""A change that a commit set out to make: the partition, the entry's number, the commit."""
+"""A change that a commit planned: partition name, entry number and commit ID."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which changes are asked for; what is None is not asked about.
+    """A selection of changes; None selects all.
 
     Args:
-        since: From this time on, with a time zone; kept in UTC.
-        until: Before this time, with a time zone; kept in UTC.
+        since: Changes from this time on, with a time zone; kept in UTC.
+        until: Changes before this time, with a time zone; kept in UTC.
         actor: The user.
         dag_id: The DAG.
         run_id: The DAG run.
-        limit: How many changes of a table, the newest; None for all.
+        limit: The maximum number of changes of a table, newest first.
 
     Raises:
-        InvalidName: A time has no time zone, a name is none, or no number is a limit.
+        InvalidName: A time has no time zone, a name is empty, or the limit is invalid.
     """
 
     since: datetime | None = None
@@ -65,9 +66,7 @@ class AuditFilter:
 
     def __post_init__(self) -> None:
         if self.limit is not None and whole(self.limit, "limit") < 1:
-            raise InvalidName(
-                f"limit={self.limit} asks for no change: give a number from 1 on, or leave it out"
-            )
+            raise InvalidName(f"limit={self.limit} is below 1: pass 1 or more, or leave it out")
         for name, text in (("actor", self.actor), ("dag_id", self.dag_id), ("run_id", self.run_id)):
             if text is not None:
                 named(text, name)
@@ -76,13 +75,13 @@ class AuditFilter:
                 object.__setattr__(self, name, zoned(value, name))
 
     def covers(self, day: date) -> bool:
-        """Whether changes of a day in UTC can be among those asked for."""
+        """Return whether changes of a day in UTC can be selected."""
         first = self.since.date() if self.since else date.min
         last = self.until.date() if self.until else date.max
         return first <= day <= last
 
-    def takes(self, at: datetime, producer: Producer) -> bool:
-        """Whether a change is among those asked for."""
+    def selects(self, at: datetime, producer: Producer) -> bool:
+        """Return whether a change is selected."""
         asked = (
             (self.actor, producer.user),
             (self.dag_id, producer.dag_id),
@@ -102,27 +101,26 @@ def audit_table(
     foreign: bool = True,
     files: bool | None = False,
 ) -> AuditReport:
-    """What changed, newest first, and what something else has moved or written and nobody has adopted.
+    """List a table's changes, and changes by other engines that are not in its log.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        wanted: Which changes.
-        foreign: Whether to look for what others did, too.
-        files: Whether to compare the files of the current batches, too, at two requests a
-            partition; None for tables of up to `COMPARED_AT_MOST` partitions.
+        ledger: The table's log.
+        wanted: The selection.
+        foreign: Whether to look for changes by other engines too.
+        files: Whether to compare the files of current batches too, with two requests for each
+            partition, or None to do so for tables of up to `COMPARED_AT_MOST` partitions.
 
     Returns:
-        The entries that took effect, and what others did that is in no ledger yet.
+        The entries that took effect, and the changes by other engines that are not in the log.
 
     Raises:
-        InconsistentBatch: An entry is damaged, or was removed.
+        InconsistentBatch: A log entry is damaged or missing.
     """
     if not foreign:
         return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), ())
-    with ThreadPoolExecutor(
-        1, thread_name_prefix="sfx"
-    ) as pool:  # the metastore is asked while storage is read
+    # The metastore is read in parallel with the object store.
+    with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:
         others = pool.submit(_foreign, table, ledger, files)
         changes = _changes(table, ledger, wanted)
         found, compared = others.result()
@@ -143,8 +141,8 @@ def _foreign(table: Table, ledger: Ledger, files: bool | None) -> tuple[list[For
             if info.batch_id and name not in moved
         ]
         found += [
-            Foreign(name, pointers[name].location, pointers[name].batch_id, told)
-            for name, told in altered(table, current).items()
+            Foreign(name, pointers[name].location, pointers[name].batch_id, problems)
+            for name, problems in altered(table, current).items()
         ]
     return found + _refused(table), compared
 
@@ -157,15 +155,16 @@ def _refused(table: Table) -> list[Foreign]:
 
 
 def audit_unit(store: ObjectStore, metastore: Metastore, unit: Unit) -> list[AuditReport]:
-    """What one DAG run, or one backfill, changed, a table at a time; nothing where it changed nothing.
+    """List the changes of one DAG run or backfill, for each table that it changed.
 
     Args:
-        store: The warehouse's storage.
-        metastore: Its metastore.
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
         unit: The run or the backfill.
 
     Returns:
-        The entries that took effect, newest first, of each table; of one that cannot be read, why.
+        The entries of each table that took effect, newest first; for a table that cannot be read,
+        the reason.
     """
     found = []
     for ref, commits in commits_of(store, unit).items():
@@ -193,7 +192,7 @@ def _changes(table: Table, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEn
     commits = (
         records
         for at, producer, records in _commits(table, ledger, wanted)
-        if wanted.takes(at, producer)
+        if wanted.selects(at, producer)
     )
     if wanted.limit is not None:
         return _newest(table, ledger, commits, wanted.limit)
@@ -203,7 +202,7 @@ def _changes(table: Table, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEn
 def _newest(
     table: Table, ledger: Ledger, commits: Iterable[list[_Record]], limit: int
 ) -> list[LedgerEntry]:
-    """The newest entries that took effect, of commits from the newest on; no more is read than that takes."""
+    """Return the newest entries that took effect, reading no more than needed."""
 
     def ordered() -> Iterator[_Record]:
         for records in commits:
@@ -220,7 +219,7 @@ def _newest(
 
 
 def _in_effect(table: Table, ledger: Ledger, records: Sequence[_Record]) -> list[LedgerEntry]:
-    """The entries that commits set out to make and that took effect, newest first: in each partition as in its ledger."""
+    """Return the planned entries that took effect, newest first."""
     threads = table.store.concurrency
     names: dict[str, set[str]] = {}
     for name, _, commit in records:
@@ -257,16 +256,16 @@ def _in_effect(table: Table, ledger: Ledger, records: Sequence[_Record]) -> list
 def _written_since(
     table: Table, ledger: Ledger, absent: Sequence[_Record]
 ) -> dict[_Record, LedgerEntry]:
-    """Entries that were not there, and must be now: something shows that their numbers were taken.
+    """Return entries that were absent and must exist now, as their numbers are taken.
 
-    A commit is noted before its entries are written, so that a writer who died in between has left
-    a note of entries that never were. But where a commit of several partitions was decided for, all
-    of its entries had been written; and numbers have no gaps, and the metastore is told after the
-    ledger: what it knows, or what a later entry follows, was written, too. They are looked for
-    after that was found out, since their writers may just have come so far.
+    A commit's record is written before its log entries, so a writer that died in between leaves a
+    record of entries that never existed. But all entries of a decided commit of several partitions
+    had been written; numbers have no gaps; and the metastore follows the log. So an entry exists if
+    its commit took effect, if the metastore has its number, or if a later entry follows. They are
+    read again after that was checked, as their writers may just have finished.
 
     Raises:
-        InconsistentBatch: One was removed.
+        InconsistentBatch: An entry was removed.
     """
     if not absent:
         return {}
@@ -292,7 +291,7 @@ def _written_since(
 
 
 def _is_day(name: str) -> bool:
-    """Whether a directory is of a day's commits; another one is nobody's."""
+    """Return whether a directory's name is a day."""
     try:
         return date.fromisoformat(name).isoformat() == name
     except ValueError:
@@ -306,9 +305,9 @@ def _is_commit(path: str) -> bool:
 def _commits(
     table: Table, ledger: Ledger, wanted: AuditFilter
 ) -> Iterator[tuple[datetime, Producer, list[_Record]]]:
-    """What each commit on the days in question set out to change, when and by whom, newest first."""
+    """Yield time, producer and planned changes of the selected commits, newest first."""
     store, now = table.store, datetime.now(UTC)
-    infos = _noted(table, wanted, now)
+    infos = _records(table, wanted, now)
     at_once = len(infos) if wanted.limit is None else _COMMITS_AT_ONCE
     while infos:
         some, infos = infos[:at_once], infos[at_once:]
@@ -330,11 +329,10 @@ def _commits(
             )
 
 
-def _noted(table: Table, wanted: AuditFilter, now: datetime) -> list[ObjectInfo]:
-    """The notes of the commits of the days in question, newest first.
+def _records(table: Table, wanted: AuditFilter, now: datetime) -> list[ObjectInfo]:
+    """List the records of the commits of the selected days, newest first.
 
-    A writer whose clock is ahead notes its commit at a time, or on a day, that is yet to come: it
-    may be of any day until now.
+    A writer whose clock is ahead records its commit in the future; it may be of any day until now.
     """
     store, directory = table.store, table.layout.commits
     there = filter(_is_day, store.list_directories(directory))
@@ -355,17 +353,17 @@ def _noted(table: Table, wanted: AuditFilter, now: datetime) -> list[ObjectInfo]
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A partition that something else than this package has made, moved or written, and that is not in the history.
+    """A partition that another engine created, moved or wrote, not in the history.
 
     Args:
-        partition: Its name; as Hive writes it (``day=__HIVE_DEFAULT_PARTITION__``) where no batch
-            can be there.
-        location: Where the metastore has it now, as a URI.
-        batch_id: The batch that the history has; None where it has none.
-        files: What is amiss with this batch's files, a sentence each; none where the partition was
-            made or moved.
-        refused: Why no batch can be there, so that loads leave it out: the value, the rule that it
-            breaks, and the remedy; empty where one can.
+        partition: The partition's name, as Hive writes it (``day=__HIVE_DEFAULT_PARTITION__``) if
+            its values are not supported.
+        location: The URI that the metastore points at.
+        batch_id: The batch that is current in the history, or None.
+        files: What is wrong with this batch's files, one sentence each; empty if the partition was
+            created or moved.
+        refused: Why loads leave the partition out: the value, the rule that it breaks, and the
+            remedy. Empty if its values are supported.
     """
 
     partition: str
@@ -377,16 +375,15 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What changed in a table.
+    """The changes of a table.
 
     Args:
         table: The table as ``database.table``.
-        entries: The changes that were asked for, newest first.
-        foreign: What something else has done that is not in the history, as the metastore has it
-            now.
-        files: Whether the files of the current batches were compared with what was written.
-        untold: Why its changes cannot be told, where several tables were asked about: it is gone,
-            or its history is damaged.
+        entries: The selected changes, newest first.
+        foreign: The changes by other engines that are not in the history.
+        files: Whether the files of current batches were compared with their manifests.
+        untold: Why the changes cannot be listed: the table no longer exists, or its history is
+            damaged. Only if several tables were read; otherwise empty.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""The audit trail as a batch-ID table of its own, a partition a day, so that it can be queried by SQL."""
+"""The audit trail as a table of its own, one partition a day, for queries in SQL."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _RENAMED = {"partition": "partition_name", "commit": "commit_id"}
 
 
 def whole_days(wanted: AuditFilter) -> AuditFilter:
-    """The same, from the first midnight in UTC to the last: an exported day is a whole one."""
+    """Extend a selection to whole days in UTC."""
     until = wanted.until
     if until is not None:
         midnight = datetime.combine(until.date(), time(), UTC)
@@ -64,16 +64,16 @@ def whole_days(wanted: AuditFilter) -> AuditFilter:
 def export_changes(
     store: Callable[..., BatchPin], reports: Iterable[AuditReport], target: TableRef, reason: str
 ) -> BatchPin | None:
-    """Store the changes of whole days as new batches of a table, a partition a day.
+    """Store the changes of whole days as new batches of a table, one partition a day.
 
     Args:
         store: Stores a frame, as `Warehouse.store_dataframe` does.
-        reports: What changed on these days, of all tables that are told of.
-        target: The table to store it in; its own changes are left out.
-        reason: Why, for the history.
+        reports: The changes of these days, of all tables.
+        target: The table to store them in; its own changes are left out.
+        reason: The reason, recorded in the history.
 
     Returns:
-        The pin of the days that were stored; None where nothing had changed.
+        The pin of the stored days, or None if there were no changes.
     """
     rows = [
         _row(report.table, entry)

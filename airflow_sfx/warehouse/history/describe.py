@@ -1,4 +1,4 @@
-"""A table as it is now."""
+"""The current state of a table."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from airflow_sfx.warehouse.table.table import Table, key_kinds_in
 
 
 def table_state(table: Table, ledger: Ledger) -> TableState:
-    """Describe a table from what the metastore has at one moment and the notes of what is staged.
+    """Describe a table from one read of the metastore and the staged batches.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        ledger: The table's log.
 
     Returns:
-        Its state.
+        The current state.
     """
     pointers, _ = pointers_now(table, ledger)
     kinds = key_kinds_in(table.info.parameters)
@@ -50,16 +50,16 @@ def _state(name: str, info: PartitionInfo) -> PartitionState:
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """A partition as it is now.
+    """The current state of a partition.
 
     Args:
-        partition: Its name.
-        batch_id: Its current batch; None where it has none.
-        sequence: The number of the ledger entry that made it current.
-        rows: Rows of the current batch; None where nobody counted.
-        bytes: Bytes of the current batch; None where nobody counted.
-        at: When it became current, in UTC; None where nobody said.
-        location: The directory that readers read, as a URI.
+        partition: The partition's name.
+        batch_id: The current batch, or None.
+        sequence: The number of the log entry that made it current.
+        rows: The rows of the current batch, or None if unknown.
+        bytes: The bytes of the current batch, or None if unknown.
+        at: When it became current, in UTC, or None if unknown.
+        location: The URI of the directory that readers read.
     """
 
     partition: str
@@ -73,16 +73,16 @@ class PartitionState:
 
 @dataclass(frozen=True, slots=True)
 class TableState:
-    """A table as it is now.
+    """The current state of a table.
 
     Args:
-        database: Its database.
-        table: Its name.
-        location: Its directory as a URI.
+        database: The database.
+        table: The name of the table.
+        location: The URI of its directory.
         columns: Its columns, without the partition keys.
         keys: Its partition keys, as columns.
-        partitions: Its partitions with a current batch, by name.
-        staged: Complete batches that wait to be published.
+        partitions: Its partitions with a current batch, sorted by name.
+        staged: Its staged batches.
     """
 
     database: str
@@ -95,10 +95,10 @@ class TableState:
 
     @property
     def rows(self) -> int:
-        """Rows of all current batches that were counted."""
+        """The total rows of current batches, as far as they are known."""
         return sum(state.rows or 0 for state in self.partitions)
 
     @property
     def bytes(self) -> int:
-        """Bytes of all current batches that were counted."""
+        """The total bytes of current batches, as far as they are known."""
         return sum(state.bytes or 0 for state in self.partitions)

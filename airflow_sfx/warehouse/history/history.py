@@ -1,4 +1,4 @@
-"""History: what changed, when, by whom and why."""
+"""The history of a partition or a table: what changed, when, by whom and why."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from airflow_sfx.warehouse.table.tombstones import list_tombstones, versions
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Some of a partition's changes, and what has become of their batches.
+    """Some of a partition's changes, and the present state of their batches.
 
     Args:
         entries: The changes, newest first.
         more: Whether there are older ones.
-        current: The batch that is current now; None for none.
-        retired: The batches of these changes that nobody may refer to any more.
-        replaced: What took the place of those of which rows were erased, by batch ID.
+        current: The current batch, or None.
+        retired: The batches of these changes that have expired.
+        replaced: The replacements of batches from which rows were erased, by batch ID.
     """
 
     entries: tuple[LedgerEntry, ...]
@@ -38,19 +38,19 @@ class HistoryPage:
 def partition_history(
     table: Table, ledger: Ledger, name: str, limit: int | None
 ) -> list[LedgerEntry]:
-    """The changes of a partition, newest first.
+    """List the changes of a partition, newest first.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        ledger: The table's log.
         name: The partition's name.
-        limit: How many at the most; None for all.
+        limit: The maximum number of entries, or None for all.
 
     Returns:
         The entries in effect.
 
     Raises:
-        PartitionNotFound: There never was such a partition.
+        PartitionNotFound: The partition has never existed.
     """
     return _first(ledger.newest_first(name, _head(table, ledger, name)), limit)
 
@@ -58,28 +58,26 @@ def partition_history(
 def history_page(
     table: Table, ledger: Ledger, name: str, limit: int, before: int | None
 ) -> HistoryPage:
-    """A part of a partition's changes, for a person who turns pages.
+    """Return one page of a partition's changes.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        ledger: The table's log.
         name: The partition's name.
-        limit: How many at the most.
-        before: Only changes with a lower number; None for the newest.
+        limit: The maximum number of entries.
+        before: Return only changes with a lower number, or None for the newest.
 
     Returns:
-        The entries in effect, and what has become of their batches since.
+        The entries in effect, and the present state of their batches.
 
     Raises:
-        PartitionNotFound: There never was such a partition.
+        PartitionNotFound: The partition has never existed.
     """
     head = _head(table, ledger, name)
     retired: set[str] = set()
     found: list[LedgerEntry] = []
     for entry in ledger.newest_first(name, head):
-        retired.update(
-            entry.retired
-        )  # a batch is retired after it was made: by an entry that was met before it
+        retired.update(entry.retired)  # batches of older entries, which follow
         if before is None or entry.sequence < before:
             found.append(entry)
         if len(found) > limit:
@@ -105,12 +103,12 @@ def _head(table: Table, ledger: Ledger, name: str) -> Head:
 
 
 def table_history(table: Table, ledger: Ledger, limit: int | None) -> list[LedgerEntry]:
-    """The changes of all partitions of a table, newest first.
+    """List the changes of all partitions of a table, newest first.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        limit: How many at the most; None for all.
+        ledger: The table's log.
+        limit: The maximum number of entries, or None for all.
 
     Returns:
         The entries in effect, merged by time.

@@ -1,4 +1,4 @@
-"""A table at a glance: one look at the metastore, and for the partitions that somebody looks at, what state they are in."""
+"""An overview of a table: one call to the metastore, and states on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_sfx.warehouse.table.table import Table
 
 
 class State(StrEnum):
-    """What a person should know of a partition first; of several, the one further down."""
+    """The most important state of a partition; of several, the last one counts."""
 
     CURRENT = "current"
     ROLLED_BACK = "rolled back"
@@ -30,16 +30,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartitionOverview:
-    """A partition as it is now, and its state.
+    """The current state of a partition.
 
     Args:
-        partition: Its name.
-        state: What to know first.
-        batch_id: Its current batch; None where it has none.
-        rows: Rows of the current batch; None where nobody counted.
-        bytes: Bytes of the current batch; None where nobody counted.
-        at: When it became current, in UTC; None where nobody said.
-        staged: The newest batch that waits to be published; None for none.
+        partition: The partition's name.
+        state: The most important state.
+        batch_id: The current batch, or None.
+        rows: The rows of the current batch, or None if unknown.
+        bytes: The bytes of the current batch, or None if unknown.
+        at: When it became current, in UTC, or None if unknown.
+        staged: The newest staged batch, or None.
     """
 
     partition: str
@@ -52,15 +52,16 @@ class PartitionOverview:
 
 
 def partition_names(table: Table) -> list[str]:
-    """The names of a table's partitions, as `TableOverview.names` of the whole table, and far faster where there are many.
+    """Return the names of a table's partitions, without reading their states.
 
-    Of those that only have a batch that was staged once, some may have none any more.
+    This is faster than `TableOverview.names` for many partitions, but includes partitions whose
+    only batch was staged and no longer is.
 
     Args:
         table: The table.
 
     Returns:
-        The names in their order.
+        The names, sorted.
     """
     staged = {name for pin in noted_pins(table) for name in pin.batches}
     return sorted({*table.names(), *staged})
@@ -68,12 +69,12 @@ def partition_names(table: Table) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class TableOverview:
-    """Partitions of a table as they were at one moment.
+    """The partitions of a table at one moment.
 
     Args:
         table: The table.
-        pointers: The metastore's pointers by partition name.
-        staged: The newest batch that waits to be published, by partition name.
+        pointers: The metastore's pointers, by partition name.
+        staged: The newest staged batch, by partition name.
     """
 
     table: Table
@@ -82,14 +83,14 @@ class TableOverview:
 
     @classmethod
     def of(cls, table: Table, wanted: Sequence[Partition] | None = None) -> TableOverview:
-        """Look at a table: one call to the metastore, and the notes of what is staged.
+        """Read a table with one call to the metastore, and its staged batches.
 
         Args:
             table: The table.
-            wanted: Which partitions; None for all.
+            wanted: The partitions, or None for all.
 
         Returns:
-            What is there.
+            The overview.
         """
         pointers = table.pointers(wanted)
         names = None if wanted is None else {table.layout.name(partition) for partition in wanted}
@@ -100,22 +101,22 @@ class TableOverview:
 
     @property
     def names(self) -> list[str]:
-        """The partitions that the metastore has, and those with a staged batch alone, in the order of their names."""
+        """The names of all partitions in the metastore or with a staged batch, sorted."""
         return sorted(self.pointers.keys() | self.staged.keys())
 
     @property
     def rows(self) -> int:
-        """Rows of all current batches that were counted."""
+        """The total rows of current batches, as far as they are known."""
         return sum(info.rows or 0 for info in self.pointers.values())
 
     @property
     def bytes(self) -> int:
-        """Bytes of all current batches that were counted."""
+        """The total bytes of current batches, as far as they are known."""
         return sum(info.bytes or 0 for info in self.pointers.values())
 
     @property
     def usual_rows(self) -> float | None:
-        """How many rows a partition usually has: the median; None where nobody counted any."""
+        """The median of the partitions' rows, or None if unknown."""
         counted = [
             info.rows for info in self.pointers.values() if info.batch_id and info.rows is not None
         ]
@@ -123,20 +124,20 @@ class TableOverview:
 
     @property
     def newest(self) -> datetime | None:
-        """When a partition became what it is last, in UTC; None where nobody said."""
+        """The time of the last change of any partition, in UTC, or None if unknown."""
         return max(
             (datetime.fromisoformat(info.at) for info in self.pointers.values() if info.at),
             default=None,
         )
 
     def partitions(self, names: Sequence[str]) -> list[PartitionOverview]:
-        """What state some partitions are in; reads the head of each one's ledger.
+        """Return the states of some partitions, from the heads of their logs.
 
         Args:
-            names: Their names.
+            names: The partitions' names.
 
         Returns:
-            One for each name, in this order.
+            One state for each name, in this order.
         """
         ledger = Ledger(self.table)
         there = {name: self.pointers[name] for name in names if name in self.pointers}
@@ -160,7 +161,7 @@ class TableOverview:
         return found
 
     def pin(self, name: str) -> BatchPin | None:
-        """The pin of a partition's current batch; None where it has none."""
+        """Return the pin of a partition's current batch, or None if it has none."""
         batch = self.pointers[name].batch_id if name in self.pointers else None
         return self.table.pin({name: batch}) if batch else None
 

@@ -1,7 +1,7 @@
-"""Whether all of a pin can be seen: every object that its manifests name, and a metastore that agrees with the ledgers.
+"""Checks whether a pin's objects are visible and the metastore is in sync.
 
-Objects are seen by listing each batch's directory, a thousand a request, and never asked for one by
-one.
+Objects are found by listing each batch's directory, a thousand a request, and never requested one
+by one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from airflow_sfx.warehouse.table.table import Table
 
 
 def inconsistencies(table: Table, pin: BatchPin) -> list[str]:
-    """What of a pin cannot be seen yet, or not as it was written.
+    """List what is not visible yet of a pin, or differs from its manifests.
 
     Args:
         table: The pin's table.
         pin: The batches.
 
     Returns:
-        A sentence for each thing that is amiss; none when all is there.
+        One sentence for each problem; empty if there are none.
     """
     ledger = Ledger(table)
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
@@ -33,12 +33,12 @@ def inconsistencies(table: Table, pin: BatchPin) -> list[str]:
     found = map_concurrently(
         lambda item: unseen(table, *item), pin.batches.items(), table.store.concurrency
     )
-    told = [sentence for sentences in found for sentence in sentences]
-    told += [
-        f"the metastore has {table.describe(name)} at {info.location}: something else has moved it"
+    problems = [sentence for sentences in found for sentence in sentences]
+    problems += [
+        f"the metastore has {table.describe(name)} at {info.location}: another engine has moved it"
         for name, info in foreign_changes(table, pointers, heads).items()
     ]
-    return told + [
+    return problems + [
         sentence
         for name in pin.batches
         if (sentence := _disagreement(table, name, heads[name], pointers))
@@ -48,18 +48,18 @@ def inconsistencies(table: Table, pin: BatchPin) -> list[str]:
 def _disagreement(
     table: Table, name: str, head: Head, pointers: Mapping[str, PartitionInfo]
 ) -> str:
-    """How the metastore differs from the ledger; empty where it does not."""
+    """Describe how the metastore differs from the log; empty if it does not."""
     where = table.describe(name)
     pointer = pointers.get(name)
     if head.undecided:
-        return f"a change of {where} is under way"
+        return f"a change of {where} is in progress"
     if head.entry is None:
         return f"{where} has nothing in its history yet" if pointer and pointer.sequence else ""
     if pointer is None:
         return f"the metastore does not have {where} yet"
     if pointer.sequence != head.entry.sequence:
         return (
-            f"the metastore has change {pointer.sequence} of {where}, and the history has"
+            f"the metastore has change {pointer.sequence} of {where}, but the history has"
             f" {head.entry.sequence}"
         )
     return ""

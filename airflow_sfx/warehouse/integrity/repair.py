@@ -1,4 +1,4 @@
-"""Repair: complete what a writer that died left half done, and tell what only a person can mend."""
+"""Repair: complete what failed writers left unfinished, and report the rest."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ from airflow_sfx.warehouse.table.table import Table
 
 
 def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None) -> list[Repair]:
-    """Bring the metastore to where the ledgers are, and decide the commits of writers that died.
+    """Bring the metastore in sync with the log, and decide commits of failed writers.
+
+    Nothing is deleted.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        progress: Is told how many partitions have been looked at.
+        ledger: The table's log.
+        progress: Called with the number of partitions checked so far and in total, or None.
 
     Returns:
-        What was found, by partition; nothing where all is well. Nothing is ever deleted.
+        The problems found, by partition; empty if there are none.
     """
     found = _columns(table)
     pointers = table.pointers(None)
@@ -40,7 +42,7 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
         Repair(
             name,
             f"entry {head.last} was not decided",
-            "waited for its writer, or decided against it",
+            "waited for its writer, or cancelled it",
         )
         for name, head in heads.items()
         if head.undecided
@@ -72,12 +74,15 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
 
 
 def _columns(table: Table) -> list[Repair]:
-    """Whether engines saw only some of its columns, since a writer was changing them or had died while it did."""
+    """Complete a change of columns that a writer left unfinished.
+
+    Until then, engines saw only some of the columns.
+    """
     if not table.metastore.complete_columns(table.ref):
         return []
     return [
         Repair(
-            "", "a change of its columns was half done", "waited for its writer, or completed it"
+            "", "a change of its columns was unfinished", "waited for its writer, or completed it"
         )
     ]
 
@@ -85,19 +90,21 @@ def _columns(table: Table) -> list[Repair]:
 def _foreign(table: Table, name: str, info: PartitionInfo, head: Head) -> Repair:
     partition = f" {name}" if name else ""
     remedy = (
-        f"`sfx adopt {table.ref}{partition and ' --partition'}{partition}` takes it into the"
-        " history"
+        f"`sfx adopt {table.ref}{partition and ' --partition'}{partition}` adds it to the history"
     )
     if head.entry is None:
-        return Repair(name, f"something else made the partition, at {info.location}; {remedy}", "")
+        return Repair(name, f"another engine made the partition, at {info.location}; {remedy}", "")
     expected = expected_location(table, head.entry)
     return Repair(
-        name, f"something else moved the metastore from {expected} to {info.location}; {remedy}", ""
+        name, f"another engine moved the metastore from {expected} to {info.location}; {remedy}", ""
     )
 
 
 def _outside(table: Table, heads: Iterable[Head]) -> list[Repair]:
-    """What lies where nothing was adopted from, as far as the metastore knows: it was made anew, or the history is forged."""
+    """Report batches outside of all directories that the metastore lists as adopted.
+
+    The metastore's table was recreated, or the history is forged.
+    """
     current = [head.entry for head in heads if head.entry and head.entry.batch_id]
     return [
         Repair(one.partition, str(table.outside(one.partition, one.batch_id, one.location)), "")
@@ -110,7 +117,7 @@ def _refused(table: Table) -> list[Repair]:
     return [
         Repair(
             one.name,
-            f"something else made the partition, at {one.location}: {one.rule}; {DROP_OR_RENAME}",
+            f"another engine made the partition, at {one.location}: {one.rule}; {DROP_OR_RENAME}",
             "",
         )
         for one in table.metastore.unsupported_partitions(table.ref)
@@ -118,7 +125,10 @@ def _refused(table: Table) -> list[Repair]:
 
 
 def _unfinished(table: Table, name: str) -> list[Repair]:
-    """Batches with files and no manifest. A directory that was only claimed holds nothing, and is not worth a word."""
+    """Report batches with files and without a manifest.
+
+    A claimed directory without files is not reported.
+    """
     directories = table.store.list_directories(table.layout.partition_dir(name))
     batches = [batch for batch in directories if is_batch_id(batch)]
     found = map_concurrently(
@@ -129,7 +139,7 @@ def _unfinished(table: Table, name: str) -> list[Repair]:
     return [
         Repair(
             name,
-            f"the batch {batch} has no manifest: it was never finished, or is being written",
+            f"the batch {batch} has no manifest: its writer failed or is still running",
             "",
         )
         for batch, unfinished in zip(batches, found, strict=True)
@@ -144,7 +154,7 @@ def _is_unfinished(table: Table, directory: str) -> bool:
 
 
 def has_files(table: Table, directory: str) -> bool:
-    """Whether a batch's directory holds more than its claim, under whatever name."""
+    """Return whether a batch's directory has objects besides its claim."""
     return any(
         info.path.rpartition("/")[2] != CLAIM
         for info in table.store.list(directory, unfinished=True)
@@ -152,17 +162,17 @@ def has_files(table: Table, directory: str) -> bool:
 
 
 DROP_OR_RENAME = "loads leave it out; drop or rename the partition in the engine that made it"
-"""What to do about a partition with a value that no batch can have."""
+"""The remedy for a partition whose values are not supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One thing that `repair` found, and what it did.
+    """A problem that `repair` found, and what it did about it.
 
     Args:
         partition: The partition's name.
-        found: What was wrong, in words.
-        done: What was done about it; empty where nothing may be done without a person.
+        found: What was wrong.
+        done: What was done about it, or empty if only a person can decide.
     """
 
     partition: str

@@ -1,4 +1,4 @@
-"""Verify: every file of a pin, its size, its checksum and its rows, and none beside them."""
+"""Verify: compare every file of a pin with its manifest, and find added files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_sfx.storage.consistency import wait_until_visible
 from airflow_sfx.warehouse.batch.data_files import batch_files
 from airflow_sfx.warehouse.table.table import Table
 
-_READERS = 4  # each holds one file in memory
+_CONCURRENCY = 4  # each thread has one file in memory
 
 
 def verify_pin(table: Table, pin: BatchPin) -> VerifyReport:
@@ -26,30 +26,29 @@ def verify_pin(table: Table, pin: BatchPin) -> VerifyReport:
         pin: The batches.
 
     Returns:
-        What was read.
+        The numbers of files, rows and bytes read.
 
     Raises:
         BatchNotFound: A partition has no such batch.
-        InconsistentBatch: Something is missing, truncated, altered or added; ``problems`` names all
-            of it.
+        InconsistentBatch: Files are missing, truncated, altered or added; ``problems`` lists them.
     """
     manifests = table.manifests(pin.batches)
     work = [(manifest, file) for manifest in manifests for file in manifest.files]
     problems = [
         problem
-        for problem in map_concurrently(lambda item: _problem(table, *item), work, _READERS)
+        for problem in map_concurrently(lambda item: _problem(table, *item), work, _CONCURRENCY)
         if problem
     ]
     problems += [
-        stray
-        for found in map_concurrently(lambda one: _strays(table, one), manifests, _READERS)
-        for stray in found
+        added
+        for found in map_concurrently(lambda one: _added_files(table, one), manifests, _CONCURRENCY)
+        for added in found
     ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004
         raise InconsistentBatch(
-            f"{pin} is not as it was written: {'; '.join(problems[:3])}{more}. Roll the partition"
-            " back to a batch that verifies, or restore the objects",
+            f"{pin} differs from what was written: {'; '.join(problems[:3])}{more}. Roll back to a"
+            " batch that verifies, or restore the objects",
             problems=tuple(problems),
             table=str(table.ref),
             partition=pin.entries[0][0] if len(pin.entries) == 1 else None,
@@ -71,7 +70,7 @@ def _problem(table: Table, manifest: Manifest, file: DataFile) -> str | None:
     if len(data) != file.size:
         return f"{store.uri}/{path} has {len(data)} bytes, not {file.size}"
     if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
-        return f"{store.uri}/{path} has another content than was written"
+        return f"{store.uri}/{path} does not have the checksum that was written"
     try:
         rows = pq.read_metadata(io.BytesIO(data)).num_rows
     except MemoryError:
@@ -79,14 +78,17 @@ def _problem(table: Table, manifest: Manifest, file: DataFile) -> str | None:
     except (pa.ArrowException, OSError) as error:
         if short := resource_error(error, f"reading {store.uri}/{path}"):
             raise short from error
-        return f"{store.uri}/{path} is no Parquet file: {error}"
+        return f"{store.uri}/{path} is not a Parquet file: {error}"
     return None if rows == file.rows else f"{store.uri}/{path} has {rows} rows, not {file.rows}"
 
 
-def _strays(table: Table, manifest: Manifest) -> list[str]:
-    """Files that something else has put into the batch's directory: engines that list it read them as well."""
+def _added_files(table: Table, manifest: Manifest) -> list[str]:
+    """List files that other programs added to the batch's directory.
+
+    Engines that list the directory read them too.
+    """
     if manifest.location:
-        return []  # an adopted directory may have held more than was taken over
+        return []  # an adopted directory may have had other files
     directory = table.layout.batch_dir(manifest.partition, manifest.batch_id)
     known = {file.path for file in manifest.files}
     there = [info.path.removeprefix(f"{directory}/") for info in table.store.list(directory)]
@@ -100,13 +102,13 @@ def _strays(table: Table, manifest: Manifest) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `verify` looked at; it raises `InconsistentBatch` when it finds something wrong.
+    """What `verify` read; it raises `InconsistentBatch` if it finds a problem.
 
     Args:
         pin: The pin.
-        files: How many files were read.
-        rows: How many rows they hold.
-        bytes: How many bytes they have.
+        files: The number of files.
+        rows: The number of rows.
+        bytes: The number of bytes.
     """
 
     pin: BatchPin

@@ -508,5 +508,5 @@ def test_audit_takes_times_and_people(warehouse, ours) -> None:
         assert warehouse.audit("mine", "sales", limit=limit).entries == everything[:limit]
     with pytest.raises(sfx.InvalidName, match="no time zone"):
         warehouse.audit("mine", "sales", since=datetime(2016, 11, 1))
-    with pytest.raises(sfx.InvalidName, match="asks for no change"):
+    with pytest.raises(sfx.InvalidName, match="is below 1"):
         warehouse.audit("mine", "sales", limit=0)
