@@ -1,4 +1,4 @@
-"""What a warehouse is connected to."""
+"""The object store, metastore and settings of a warehouse."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ BackfillRuns = Callable[[str, str], Sequence[str]]
 
 
 def no_backfill_runs(dag_id: str, backfill_id: str) -> Sequence[str]:
-    """Return no run IDs: the history alone has to name the backfill."""
+    """Return no run IDs, so that a backfill's runs are found by the history alone."""
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The storage and the metastore of a warehouse, and who uses them.
+    """The object store and the metastore of a warehouse, and who uses them.
 
     Args:
-        uri: What the warehouse was opened by, without secrets.
+        uri: The URI that the warehouse was opened with, without secrets.
         store: The object store.
         metastore: The metastore.
-        producer: Returns who writes; called once per change.
-        partition_style: How new tables name a partition's directory: ``value`` (``20161031``) or
-            ``hive`` (``date=20161031``).
+        producer: Returns who writes; called once for each change.
+        partition_style: How new tables name the directories of partitions: ``value`` (``20161031``)
+            or ``hive`` (``date=20161031``).
         backfill_runs: Returns the runs of a backfill.
     """
 

@@ -1,4 +1,4 @@
-"""Who is writing: read from the process and from the variables that Airflow sets for a task."""
+"""The producer of the current process, from Airflow's variables for a task."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PACKAGES = {
     "polars": "polars",
     "pyarrow": "pyarrow",
 }
-"""Packages whose versions are kept, with their modules."""
+"""Packages whose versions are recorded, with their modules."""
 
 
 def current_producer(environment: Mapping[str, str]) -> Producer:
-    """The producer of what this process writes.
+    """Return the producer of what this process writes.
 
-    Inside an Airflow task, the task instance is known from the ``AIRFLOW_CTX_*`` variables, which
-    Airflow sets for operators and functions alike.
+    In an Airflow task, the ``AIRFLOW_CTX_*`` variables name the task instance. Airflow sets them
+    for operators and functions alike.
 
     Args:
         environment: The process's environment variables.
@@ -52,9 +52,8 @@ def current_producer(environment: Mapping[str, str]) -> Producer:
         map_index=int(index) if index else -1,
         try_number=int(attempt) if attempt else None,
         logical_date=variable("LOGICAL_DATE"),
-        run_type=(
-            _BACKFILL if run_id and run_id.startswith(f"{_BACKFILL}__") else None
-        ),  # a run that it made, not one run again
+        # Runs that a backfill created, not runs that it ran again.
+        run_type=_BACKFILL if run_id and run_id.startswith(f"{_BACKFILL}__") else None,
         user=_user(),
         host=_host(),
         packages=_packages(),
@@ -80,9 +79,7 @@ def _packages() -> Mapping[str, str]:
     for name, module in _PACKAGES.items():
         loaded = vars(sys.modules[module]).get("__version__") if module in sys.modules else None
         try:
-            found[name] = str(
-                loaded or version(name)
-            )  # to look up what is installed takes a millisecond each
+            found[name] = str(loaded or version(name))  # looking it up takes a millisecond
         except PackageNotFoundError:
             continue
     return found

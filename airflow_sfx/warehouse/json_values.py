@@ -1,4 +1,4 @@
-"""What the operations tell, as JSON for programs: of the command line and of the web API."""
+"""Results as JSON, for the command line and the web API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from airflow_sfx.core.schema import ColumnKind
 
 
 def plain(value: object) -> object:  # noqa: PLR0911  a table of types, in order
-    """A value as JSON can have it.
+    """Convert a value to plain JSON types.
+
+    Args:
+        value: The value.
+
+    Returns:
+        The converted value.
 
     Example:
         >>> plain({"at": datetime(2016, 10, 31, tzinfo=UTC), "ratio": float("nan"), "code": b"ab"})
@@ -48,7 +54,7 @@ def plain(value: object) -> object:  # noqa: PLR0911  a table of types, in order
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """A time with a zone in UTC; as it is, where Python's years end before that."""
+    """Convert a time with a zone to UTC, unless it is beyond Python's years."""
     try:
         return moment.astimezone(UTC) if moment.tzinfo else moment
     except OverflowError:

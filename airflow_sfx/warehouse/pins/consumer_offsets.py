@@ -1,8 +1,8 @@
-"""Which changes a consumer has taken: each once, however often it hears of it.
+"""Consumer offsets: which run of a consumer has claimed which change.
 
-A change is an entry of a partition's ledger. Whoever takes one writes a note with a conditional
-create; the same run may take it again, so that its retries and cleared tasks read what they read
-before.
+A change is an entry of a partition's log. A run claims it with a conditional create, so that each
+change is claimed once. The same run may claim it again, so that its retries and cleared tasks read
+the same data.
 """
 
 from __future__ import annotations
@@ -26,24 +26,21 @@ from airflow_sfx.warehouse.table.table import Table
 def take(
     table: Table, consumer: str, run: str, pin: BatchPin, *, newest: bool = False
 ) -> dict[str, str]:
-    """Take the changes that made a pin's batches current.
+    """Claim the changes that made a pin's batches current.
 
     Args:
         table: The pin's table.
-        consumer: Who takes them, the same in all its runs.
-        run: In which run.
+        consumer: The name of the consumer, the same in all its runs.
+        run: The run.
         pin: The batches.
-        newest: Whether the last change to each batch is meant, and not the oldest that no run has
-            taken.
+        newest: Whether to claim the newest change of each batch, not the oldest unclaimed one.
 
     Returns:
-        By partition name, the other run that has taken its change before; none for those that are
-        this run's now.
+        The runs that claimed changes earlier, by partition name, without this run.
 
     Raises:
-        BatchNotFound: A batch never was current.
-        InvalidName: The consumer or the run has no name: all that had none would take the same
-            change.
+        BatchNotFound: A batch was never current.
+        InvalidName: The consumer or the run has no name.
     """
     named(consumer, "consumer")
     named(run, "run")
@@ -54,25 +51,25 @@ def take(
     def one(item: tuple[str, str]) -> str:
         name, batch_id = item
         changes = _changes(table, ledger, name, batch_id, heads[name])
-        return _take_one(table, consumer, run, changes[-1:] if newest else changes)
+        return _claim_one(table, consumer, run, changes[-1:] if newest else changes)
 
     runs = map_concurrently(one, pin.batches.items(), table.store.concurrency)
     return {name: other for name, other in zip(pin.batches, runs, strict=True) if other != run}
 
 
 def missed(table: Table, consumer: str, since: datetime | None) -> BatchPin | None:
-    """What is current and was never taken by a consumer, because no event told of it.
+    """Pin the current batches that no run of a consumer has claimed.
 
     Args:
         table: The table.
-        consumer: Who takes.
-        since: Changes from this time on; None for all.
+        consumer: The name of the consumer.
+        since: Changes from this time on, or None for all.
 
     Returns:
-        A pin of these batches; None if there are none.
+        The pin of these batches, or None if there are none.
 
     Raises:
-        InvalidName: The consumer has no name, or the time no time zone.
+        InvalidName: The consumer has no name, or the time has no time zone.
     """
     named(consumer, "consumer")
     since = None if since is None else zoned(since, "since")
@@ -85,7 +82,7 @@ def missed(table: Table, consumer: str, since: datetime | None) -> BatchPin | No
         for move in ledger.last_moves(heads)
         if move.batch_id
         and (since is None or move.at >= since)
-        and _note(table, consumer, move) not in taken
+        and _path(table, consumer, move) not in taken
     }
     return table.pin(batches) if batches else None
 
@@ -93,7 +90,10 @@ def missed(table: Table, consumer: str, since: datetime | None) -> BatchPin | No
 def _changes(
     table: Table, ledger: Ledger, name: str, batch_id: str, head: Head
 ) -> list[LedgerEntry]:
-    """The changes that made a batch current, the oldest first: of one that was rolled back to there are several."""
+    """Return the changes that made a batch current, oldest first.
+
+    A batch that was rolled back to has several.
+    """
     found: list[LedgerEntry] = []
     for entry in ledger.newest_first(name, head):
         if entry.batch_id == batch_id:
@@ -104,52 +104,52 @@ def _changes(
     if found:
         return found
     raise BatchNotFound(
-        f"{table.describe(name)} never had the batch {batch_id}: the event that tells of it was not"
-        " sent by a writer of this warehouse",
+        f"{table.describe(name)} never had the batch {batch_id}: its event was not sent by a writer"
+        " of this warehouse",
         table=str(table.ref),
         partition=name,
         batch_id=batch_id,
     )
 
 
-def _take_one(table: Table, consumer: str, run: str, changes: list[LedgerEntry]) -> str:
-    """The run that has one of several changes to a batch: this one, if it took one before or can take the oldest that is left.
+def _claim_one(table: Table, consumer: str, run: str, changes: list[LedgerEntry]) -> str:
+    """Return the run that claims one of several changes of a batch.
 
-    An event says which batch became current, and not by which change: a consumer that is late hears
-    of the publish, of another batch, and of the rollback to the first, one by one, and takes them
-    so.
+    It is this run if it claimed one before, or can claim the oldest unclaimed one. An asset event
+    names the batch that became current, not the change: a late consumer receives the publish,
+    another batch, and the rollback to the first, and claims their changes in this order.
     """
-    takers = (
-        map_concurrently(partial(_taker, table, consumer), changes, table.store.concurrency)
+    runs = (
+        map_concurrently(partial(_claimed_by, table, consumer), changes, table.store.concurrency)
         if len(changes) > 1
         else [None]
     )
-    if run in takers:
+    if run in runs:
         return run
-    for entry, other in zip(changes, takers, strict=True):
-        taker = other or _take(table, consumer, run, entry)
-        if taker == run:
+    for entry, other in zip(changes, runs, strict=True):
+        found = other or _claim(table, consumer, run, entry)
+        if found == run:
             break
-    return taker
+    return found
 
 
-def _taker(table: Table, consumer: str, entry: LedgerEntry) -> str | None:
-    """The run that has taken a change; None if none has."""
-    path = _note(table, consumer, entry)
+def _claimed_by(table: Table, consumer: str, entry: LedgerEntry) -> str | None:
+    """Return the run that has claimed a change, or None."""
+    path = _path(table, consumer, entry)
     data = table.store.get(path)
     return None if data is None else decode(data, _Offset, path).run
 
 
-def _take(table: Table, consumer: str, run: str, entry: LedgerEntry) -> str:
-    """The run that has taken a change: this one, or another one before."""
-    path = _note(table, consumer, entry)
-    note = {
+def _claim(table: Table, consumer: str, run: str, entry: LedgerEntry) -> str:
+    """Claim a change, and return the run that has claimed it: this or an earlier one."""
+    path = _path(table, consumer, entry)
+    claim = {
         "consumer": consumer,
         "run": run,
         "batch_id": entry.batch_id,
         "at": datetime.now(UTC).isoformat(),
     }
-    if table.store.put_if_absent(path, encode(note).encode()):
+    if table.store.put_if_absent(path, encode(claim).encode()):
         return run
     data = wait_until_visible(table.store, lambda: table.store.get(path))
     return decode(data, _Offset, path).run
@@ -159,7 +159,7 @@ class _Offset(Record):
     run: str
 
 
-def _note(table: Table, consumer: str, entry: LedgerEntry) -> str:
+def _path(table: Table, consumer: str, entry: LedgerEntry) -> str:
     partition = path_step(entry.partition or "_table")
     return f"{_directory(table, consumer)}/{partition}/{entry.sequence:012d}.json"
 

@@ -1,8 +1,8 @@
-"""Holds: what somebody has pinned, written down beside the table, so that it outlives XCom.
+"""Holds: named pins stored beside the table, which retention respects.
 
-Each name has numbered pins, every one created where none was. The first is what a task reads
-however often it is cleared; a later one is there only where somebody asked to pin anew, or released
-what the name held.
+Holds outlive XCom. Each name has numbered versions, each written with a conditional create. A task
+reads version 1 however often it is cleared; later versions exist only if the hold was renewed or
+released.
 """
 
 from __future__ import annotations
@@ -35,22 +35,23 @@ from airflow_sfx.warehouse.table.tombstones import refuse_retired
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A pin that is written down.
+    """A named pin that retention respects until it expires or is released.
 
     Args:
-        name: Whose it is: a task instance as ``dag/run/task/map index``, or any text.
-        number: The how manieth pin of that name, from 1.
-        pin: Exactly which batches.
-        at: When it was pinned, in UTC.
-        until: Until when retention leaves the batches alone, in UTC; None for ever.
-        producer: Who pinned.
-        reason: Why, in their words.
-        released: Whether the name holds nothing any more, by this and all of its pins before.
+        name: The name: a task instance as ``dag/run/task/map index``, or any text.
+        number: The version of this hold, starting at 1.
+        pin: The held batches.
+        at: When it was made, in UTC.
+        until: The time until which retention keeps the batches, in UTC, or None for no limit.
+        producer: Who made it.
+        reason: The reason.
+        released: Whether this version releases the name's earlier versions.
 
     Example:
         >>> import tempfile, pandas as pd, airflow_sfx as sfx
         >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-        >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+        >>> frame = pd.DataFrame({"n": [1]})
+        >>> pin = warehouse.store_dataframe(frame, "sales", "sold_items", ["20161031"])
         >>> held = warehouse.hold(pin, "annual accounts", reason="signed")
         >>> held.name, held.number, held.pin == pin, held.until
         ('annual accounts', 1, True, None)
@@ -69,29 +70,29 @@ class Hold:
 def hold(
     table: Table, name: str, pin: BatchPin, author: Author, *, until: datetime | None, renew: bool
 ) -> Hold:
-    """Write a pin down, unless its name has one that is not over.
+    """Hold a pin, unless its name already has a hold in force.
 
     Args:
         table: The pin's table.
-        name: Whose it is.
-        pin: Which batches.
-        author: Who and why.
-        until: Until when retention leaves them alone.
-        renew: Write it down even where the name has one of the same partitions: the newest counts.
+        name: The name of the hold.
+        pin: The batches.
+        author: Who holds, and why.
+        until: The time until which retention keeps the batches, or None for no limit.
+        renew: Whether to replace an existing hold of the same partitions.
 
     Returns:
-        The pin that counts: this one, or the one that was there.
+        The hold in force: the new one, or the existing one.
 
     Raises:
-        InvalidName: The name is empty, or the time is over or has no time zone.
-        BatchNotFound: A batch is retired.
+        InvalidName: The name is empty, or the time is past or has no time zone.
+        BatchNotFound: A batch has expired.
     """
     if until is not None:
         until = zoned(until, "until")
         if until <= datetime.now(UTC):
             raise InvalidName(
-                f"until={until.isoformat()} is over, and would hold nothing: pass a time to come,"
-                " or None for ever"
+                f"until={until.isoformat()} is in the past: pass a future time, or None for no"
+                " limit"
             )
     there = before = newest(table, name)
     while there is None or renew or not _holds(there, pin):
@@ -102,10 +103,8 @@ def hold(
         if table.store.put_if_absent(path, _to_text(made).encode()):
             try:
                 refuse_retired(table, pin.batches.items())
-            except (
-                BatchNotFound
-            ):  # retired at this very moment; nobody may find later what was refused
-                _take_back(table, made, before)
+            except BatchNotFound:  # expired at this moment: the rejected hold must not stay
+                _withdraw(table, made, before)
                 raise
             return made
         there = wait_until_visible(table.store, partial(_read, table, name, number))
@@ -113,7 +112,7 @@ def hold(
 
 
 def _holds(there: Hold, pin: BatchPin) -> bool:
-    """Whether a name's pin keeps retention away from the partitions that are to be held."""
+    """Return whether an existing hold is in force and of the same partitions."""
     if there.released or _is_over(there, datetime.now(UTC)):
         return False
     return set(there.pin.batches) == set(pin.batches)
@@ -123,8 +122,8 @@ def _is_over(one: Hold, now: datetime) -> bool:
     return one.until is not None and one.until <= now
 
 
-def _take_back(table: Table, refused: Hold, before: Hold | None) -> None:
-    """What the name held before counts again, and stays held all the while; where it held nothing, it does so again."""
+def _withdraw(table: Table, refused: Hold, before: Hold | None) -> None:
+    """Restore what the name held before a rejected hold, without a gap."""
     if before is None or before.released:
         again = replace(refused, number=refused.number + 1, until=None, released=True)
     else:
@@ -135,15 +134,15 @@ def _take_back(table: Table, refused: Hold, before: Hold | None) -> None:
 
 
 def release(table: Table, name: str, author: Author) -> Hold | None:
-    """Hold by a name nothing any more: retention may give up what it held, unless another name holds it.
+    """Release a hold before it expires.
 
     Args:
         table: The table.
-        name: The name.
-        author: Who and why.
+        name: The name of the hold.
+        author: Who releases, and why.
 
     Returns:
-        What says so; None where the name holds nothing.
+        The releasing version, or None if the name holds nothing.
     """
     there = newest(table, name)
     while there is not None and not there.released:
@@ -165,11 +164,16 @@ def release(table: Table, name: str, author: Author) -> Hold | None:
 
 
 def holding(table: Table, now: datetime) -> list[Hold]:
-    """The holds that keep retention away, oldest first: not over, nor released; also where the name has pinned anew since.
+    """List the holds in force, oldest first.
+
+    Earlier versions of renewed holds stay in force until they expire or are released.
 
     Args:
         table: The table.
         now: The time, in UTC.
+
+    Returns:
+        The holds.
     """
     pins = holds(table)
     released: dict[str, int] = {}
@@ -182,12 +186,15 @@ def holding(table: Table, now: datetime) -> list[Hold]:
 
 
 def standing(table: Table, name: str, partitions: Sequence[Partition] | None) -> Hold | None:
-    """The pin of a name that counts, if it is of these partitions; None if it has none.
+    """Return a name's newest hold if it is of these partitions and not released.
 
     Args:
         table: The table.
-        name: Whose pin.
-        partitions: Which partitions; None for whichever it has.
+        name: The name of the hold.
+        partitions: The partitions, or None for any.
+
+    Returns:
+        The hold, or None.
     """
     there = newest(table, name)
     if there is None or there.released:
@@ -199,10 +206,10 @@ def standing(table: Table, name: str, partitions: Sequence[Partition] | None) ->
 
 
 def newest(table: Table, name: str) -> Hold | None:
-    """The pin of a name that counts; None if it has none."""
+    """Return the newest version of a name's hold, or None if it has none."""
     if not isinstance(name, str) or not name.strip():
         raise InvalidName(
-            f"{name!r:.80} is no name for a hold: pass who holds it, such as the name of a report"
+            f"{name!r:.80} is not a name for a hold: pass text, such as the name of a report"
         )
     found = None
     number = 1
@@ -212,7 +219,7 @@ def newest(table: Table, name: str) -> Hold | None:
 
 
 def holds(table: Table) -> list[Hold]:
-    """All holds of a table, oldest first."""
+    """List all holds of a table, oldest first."""
     paths = [info.path for info in table.store.list(table.layout.pins)]
     found = map_concurrently(
         lambda path: _parsed(table, table.store.get(path) or b"", path),
@@ -246,7 +253,7 @@ def _to_text(one: Hold) -> str:
 def _parsed(table: Table, data: bytes, path: str) -> Hold:
     record = decode(data, _HoldRecord, path)
     with decoding(path):
-        pin = table.pin(BatchPin.from_json(record.pin).batches)  # wherever the table is now
+        pin = table.pin(BatchPin.from_json(record.pin).batches)  # the table may have moved
         for name in pin.batches:
             table.layout.partition(name)
         return Hold(

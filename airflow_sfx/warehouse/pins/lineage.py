@@ -1,4 +1,7 @@
-"""Who read a batch: the batches that were made from it. A manifest names its inputs; these notes lead the other way."""
+"""Downstream batches: an index of the batches that were made from a batch.
+
+A manifest names its inputs; these records lead the other way.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from airflow_sfx.storage.concurrency import map_concurrently, put_all
 
 @dataclass(frozen=True, slots=True)
 class DownstreamBatch:
-    """A store that read a batch.
+    """A batch that was made from a batch.
 
     Args:
-        pin: What it wrote.
-        at: When, in UTC.
-        producer: Who.
+        pin: The pin of what was written.
+        at: When it was written, in UTC.
+        producer: Who wrote it.
     """
 
     pin: BatchPin
@@ -35,36 +38,38 @@ class DownstreamBatch:
 def record_downstream(
     store: ObjectStore, inputs: Sequence[BatchPin], made: BatchPin, producer: Producer
 ) -> None:
-    """Note what was made from which pins of the same warehouse; one object a pin.
+    """Record what was made from pins of the same warehouse, one object for each pin.
 
     Args:
-        store: The warehouse's storage.
-        inputs: The pins.
-        made: What was made from them.
-        producer: Who.
+        store: The warehouse's object store.
+        inputs: The pins that it was made from.
+        made: The pin of what was made.
+        producer: Who wrote it.
     """
     now = datetime.now(UTC)
     ours = [one for one in inputs if one.location.startswith(f"{store.uri}/")]
     text = {"made": made.to_json(), "at": now.isoformat(), "producer": producer.to_json()}
-    notes = [
+    records = [
         (
             f"{_directory(one.ref)}/{now.date()}/{uuid.uuid4().hex}.json",
             encode({**text, "read": one.to_json()}).encode(),
         )
         for one in ours
     ]
-    put_all(store, notes)
+    put_all(store, records)
 
 
 def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
-    """What was made from any of a pin's batches, newest first; the notes since the day of its oldest batch are read.
+    """Return what was made from any of a pin's batches, newest first.
+
+    The records since the day of the pin's oldest batch are read.
 
     Args:
-        store: The warehouse's storage.
+        store: The warehouse's object store.
         pin: The batches.
 
     Returns:
-        The readers.
+        The downstream batches.
     """
     directory, since = _directory(pin.ref), moment_of(min(pin.batches.values())).date()
     days = [day for day in store.list_directories(directory) if date.fromisoformat(day) >= since]
@@ -74,11 +79,11 @@ def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
         store.concurrency,
     )
     paths = [path for paths in listed for path in paths]
-    found = map_concurrently(lambda path: _reader(store, path, pin), paths, store.concurrency)
+    found = map_concurrently(lambda path: _read(store, path, pin), paths, store.concurrency)
     return sorted((one for one in found if one), key=lambda one: one.at, reverse=True)
 
 
-def _reader(store: ObjectStore, path: str, pin: BatchPin) -> DownstreamBatch | None:
+def _read(store: ObjectStore, path: str, pin: BatchPin) -> DownstreamBatch | None:
     record = decode(store.get(path), _DownstreamRecord, path)
     with decoding(path):
         read = BatchPin.from_json(record.read)

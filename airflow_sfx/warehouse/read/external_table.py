@@ -1,4 +1,4 @@
-"""A pin for engines that know tables only: the SQL of an external table that lies over the pinned batches, and nothing else."""
+"""SQL of an external table over exactly the batches of a pin."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ from airflow_sfx.warehouse.table.table import Table
 def pinned_table_statements(
     table: Table, pin: BatchPin, name: TableRef, s3_scheme: str
 ) -> list[str]:
-    """The statements that make a table of exactly the pinned batches.
+    """Return the statements that create a table of exactly the pinned batches.
 
     Args:
         table: The pin's table.
         pin: The pin.
-        name: The table to make.
-        s3_scheme: What ``s3://`` is called in the locations.
+        name: The table to create.
+        s3_scheme: The scheme that replaces ``s3`` in locations.
 
     Returns:
-        Statements of HiveQL, which Spark SQL knows, too, to be run in their order.
+        Statements in HiveQL, which Spark SQL also understands, to be run in order.
 
     Raises:
-        BatchNotFound: There is no such batch.
-        InconsistentBatch: A manifest has a column of a name or a type that no store gave it.
-        InvalidName: The pin has no batches and the table no partitions; or a name or a value has
-            ``${``, which Hive and Spark replace by a variable's value before they read the rest.
+        BatchNotFound: A batch does not exist.
+        InconsistentBatch: A manifest has a column with a name or type that a store never writes.
+        InvalidName: The pin has no batches and the table has no partitions; or a name or value
+            contains ``${``, which Hive and Spark replace with the value of a variable.
     """
     if not isinstance(s3_scheme, str) or not _SCHEME.fullmatch(s3_scheme):
-        raise InvalidName(f"s3_scheme={s3_scheme!r:.80} is no scheme of a URI: pass s3, s3a or s3n")
+        raise InvalidName(
+            f"s3_scheme={s3_scheme!r:.80} is not a scheme of a URI: pass s3, s3a or s3n"
+        )
     manifests = table.manifests(pin.batches)
     keys = table.info.keys
     if not (manifests or keys):
         raise InvalidName(
-            f"the pin of {table.ref} has no batches, and the table no partitions: pass a pin of a"
-            " batch"
+            f"the pin of {table.ref} has no batches, and the table has no partitions: pass a pin"
+            " with a batch"
         )
     named = _columns(table, manifests) or table.info.columns  # of a pin without batches
     columns = ", ".join(f"{_name(column.name)} {_type(table, column)}" for column in named)
@@ -70,11 +72,14 @@ def pinned_table_statements(
 
 
 def _columns(table: Table, manifests: Sequence[Manifest]) -> tuple[Column, ...]:
-    """The named columns of all batches; where no type holds both of two batches', the newest batch's."""
+    """Return the named columns of all batches.
+
+    If two batches have types without a common type, the newer batch's type is used.
+    """
     found: tuple[Column, ...] = ()
     for manifest in sorted(manifests, key=lambda one: one.batch_id):
         for column in manifest.columns:
-            _type(table, column)  # says what was altered
+            _type(table, column)  # raises if the manifest was altered
         found = merge_columns(
             found, batch_columns(manifest), evolve="any", table_name=str(table.ref)
         )
@@ -99,16 +104,16 @@ _VARIABLE = "${"
 
 
 def _type(table: Table, column: Column) -> str:
-    """A column's type as it is read and written again: a manifest's text may be anybody's."""
+    """Parse a column's type and format it again, as manifests are not trusted."""
     try:
         if not is_storable_name(column.name):
-            raise SchemaMismatch("no store takes a column of that name")
+            raise SchemaMismatch("columns of that name are rejected")
         return hive_type(arrow_type(column.type))
     except (SchemaMismatch, ValueError, RecursionError) as error:
         raise InconsistentBatch(
             f"a manifest of {table.ref} has the column {column.name!r:.80} as {column.type!r:.80},"
-            f" which no store writes ({error}): it was altered; look with `sfx verify`, and roll"
-            " back to another batch",
+            f" which a store never writes ({error}): it was altered. Check it with `sfx verify`,"
+            " and roll back to another batch",
             table=str(table.ref),
         ) from error
 
@@ -116,8 +121,8 @@ def _type(table: Table, column: Column) -> str:
 def _refuse_variable(text: str) -> str:
     if _VARIABLE in text:
         raise InvalidName(
-            f"{text!r:.120} has {_VARIABLE!r}, which Hive and Spark take for a variable, wherever"
-            " it stands: copy the batch under another name"
+            f"{text!r:.120} contains {_VARIABLE!r}, which Hive and Spark read as a variable: copy"
+            " the batch under another name"
         )
     return text
 

@@ -1,4 +1,7 @@
-"""Load: manifests, then exactly the files that they name. Nothing is listed, so nobody's writing can disturb a read."""
+"""Loading batches from exactly the files that their manifests name.
+
+Nothing is listed, so concurrent writers cannot disturb a read.
+"""
 
 from __future__ import annotations
 
@@ -38,21 +41,21 @@ def load_batches(
 
     Args:
         table: The table.
-        batches: Batch IDs by partition name; of none comes a frame without rows, with the table's
-            columns.
-        columns: The columns to read; None for all that the batches have. One that only the table
-            has reads as null, and so it does in ``filters``.
-        filters: The rows to keep; None for all.
+        batches: Batch IDs by partition name. Without any, the frame has the table's columns and no
+            rows.
+        columns: The columns to read, or None for all columns of the batches. A column that only the
+            table has is read as null, also in ``filters``.
+        filters: The rows to keep, or None for all.
         as_: The kind of frame.
-        stream: Whether to give an iterator, for data larger than memory.
-        with_keys: Whether the partition keys become columns even where the stored frames had none.
+        stream: Whether to return an iterator, for data larger than memory.
+        with_keys: Whether the partition keys become columns even if the stored frames lacked them.
 
     Returns:
         The frame or the iterator.
 
     Raises:
-        BatchNotFound: A batch is not there.
-        InconsistentBatch: Stored objects are not what the manifest says.
+        BatchNotFound: A batch does not exist.
+        InconsistentBatch: Stored objects do not match the manifest.
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
     from airflow_sfx.frames.evolution.unify import with_missing_columns
@@ -91,8 +94,8 @@ def load_batches(
 
         if stream:
             raise InvalidName(
-                'batches=True and as_="spark" do not go together: a Spark DataFrame is read piece'
-                " by piece"
+                'batches=True cannot be combined with as_="spark": pass one of them, as a Spark'
+                " DataFrame is read in pieces anyway"
             )
         return load_spark(table, manifests, files.sources, options)
     if not stream:
@@ -103,14 +106,14 @@ def load_batches(
         for piece in iter_batches(files.sources, opened=files.open, **options):
             empty = False
             yield to_output(piece, as_)
-        if empty:  # that too has columns, for whoever puts the frames together or stores them
+        if empty:  # a frame with columns and no rows, so that the caller can concatenate or store
             yield to_output(empty_table(files.sources, **options), as_)
 
     return frames()
 
 
 def _of_table(table: Table) -> LogicalSchema:
-    """The schema of a frame of no batch: the table's columns and keys."""
+    """Return the schema of a frame without batches: the table's columns and keys."""
     import pyarrow as pa
 
     from airflow_sfx.frames.evolution.unify import with_missing_columns
@@ -130,24 +133,24 @@ class BatchFiles:
     Args:
         table: The table.
         manifests: The batches' manifests.
-        whole: Whether all of each will be read, and all at once.
+        whole: Whether all files will be read in full and at once.
     """
 
     def __init__(self, table: Table, manifests: Sequence[Manifest], *, whole: bool) -> None:
         self._table, self._whole = table, whole
         self.schemas = schemas_of(table, manifests)
-        """What the batches are read as, by what their manifests say."""
+        """The schemas to read batches with, by the text in their manifests."""
         planned = [
             one
             for manifest in manifests
             for one in _planned(table, manifest, self.schemas[manifest.schema])
         ]
         self.sources = [one.source for one in planned]
-        """The files as they are planned, without their content."""
+        """The planned files, without their content."""
         self._planned = {id(one.source): one for one in planned}
 
     def open(self, sources: Sequence[SourceFile]) -> list[SourceFile]:
-        """Some of them with their content, or with what leads to it."""
+        """Return files with their content, or with a source that reads it."""
         planned = [self._planned[id(source)] for source in sources]
         return map_concurrently(
             lambda one: one.opened(self._table, whole=self._whole),
@@ -156,7 +159,7 @@ class BatchFiles:
         )
 
     def footers(self) -> Iterator[pq.FileMetaData]:
-        """What their footers say, one by one: no more than a few are opened at once."""
+        """Yield the footers of the files, with only a few files open at once."""
         from airflow_sfx.frames.parquet.reader import read_footer
 
         for start in range(0, len(self.sources), _FOOTERS_AT_ONCE):
@@ -165,7 +168,7 @@ class BatchFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """A file that is to be read, and where it is."""
+    """A file to read, and where it is."""
 
     manifest: Manifest
     store: ObjectStore
@@ -174,7 +177,7 @@ class _Planned:
     source: SourceFile
 
     def opened(self, table: Table, *, whole: bool) -> SourceFile:
-        """The file with its content, or with what leads to it."""
+        """Return the file with its content, or with a source that reads it."""
         facts = {
             "table": str(table.ref),
             "partition": self.manifest.partition,
@@ -186,7 +189,10 @@ class _Planned:
 
 
 def schemas_of(table: Table, manifests: Sequence[Manifest]) -> dict[str, LogicalSchema]:
-    """The schemas that batches are read together as, by the text that their manifests have, in the manifests' order."""
+    """Return the schemas to read batches with, by the text in their manifests.
+
+    They are in the order of the manifests.
+    """
     from airflow_sfx.frames.schema.codec import schema_from_text
     from airflow_sfx.frames.schema.partition_values import unify_key_types
 
@@ -221,7 +227,7 @@ def _planned(table: Table, manifest: Manifest, logical: LogicalSchema) -> list[_
 def _all_columns(
     table: Table, files: Sequence[SourceFile], lead: Any, *, with_keys: bool
 ) -> tuple[str, ...]:
-    """All columns of the batches, and if wanted the partition keys that the stored frames had no column for."""
+    """Return all columns of the batches, and the partition keys if wanted."""
     from airflow_sfx.frames.evolution.unify import unify
 
     names = tuple(unify([file.logical for file in files] or [lead], lead).schema.names)

@@ -1,4 +1,4 @@
-"""Loading batches as a Spark DataFrame: the executors read the files that the manifests name."""
+"""Loading batches as a Spark DataFrame, whose executors read the files."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class RemoteFile:
     """A file that an executor reads.
 
     Args:
-        opener: Opens the storage.
-        path: Its path there.
-        file: What the manifest says of it.
-        source: What the driver's plan says of it, without its content.
+        opener: Opens the object store.
+        path: The path in the object store.
+        file: The file in the manifest.
+        source: The file in the driver's plan, without its content.
     """
 
     opener: Callable[[], ObjectStore]
@@ -45,22 +45,23 @@ def load_spark(
     sources: Sequence[SourceFile],
     options: Mapping[str, Any],
 ) -> Any:
-    """Make a Spark DataFrame of batches. Types are those that Hive and Spark know: a category is its text.
+    """Make a Spark DataFrame of batches, with the types of Hive and Spark.
+
+    Categories become text.
 
     Args:
         table: The table.
         manifests: The batches' manifests.
-        sources: Their files as the plan has them, in the manifests' order, without content.
-        options: What is read of them, as for `read_table`.
+        sources: The planned files, in the manifests' order, without content.
+        options: What to read of them, as for `read_table`.
 
     Returns:
-        The Spark DataFrame, which reads when Spark runs it; exactly these batches, however late
-        that is.
+        The Spark DataFrame, which reads exactly these batches whenever Spark runs it.
 
     Raises:
         WarehouseUnavailable: There is no Spark session, or pyspark is not installed.
-        SchemaMismatch: A column is unknown or has times that Spark does not hold, or a filter does
-            not fit.
+        SchemaMismatch: A column is unknown or has times that Spark does not support, or a filter
+            does not fit.
     """
     import pyarrow as pa
 
@@ -77,7 +78,7 @@ def load_spark(
     for name in names.values():
         if name in lead.schema.names and lead.marks.get(name, TimeMarks()).finer:
             raise SchemaMismatch(
-                f"column {name!r} has times finer than a microsecond, which Spark's do not hold:"
+                f"column {name!r} has times finer than a microsecond, which Spark does not support:"
                 ' leave it out with columns=, or load it with as_="pandas" or as_="arrow"'
             )
     files = []
@@ -109,7 +110,7 @@ def _read(
     units: Mapping[str, str],
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    """What each Spark task does: it gets numbers of files and gives their rows."""
+    """Read the rows of files by their numbers, in each Spark task."""
     from airflow_sfx.frames.parquet.reader import iter_batches
     from airflow_sfx.frames.schema.physical import convert
 
@@ -122,9 +123,8 @@ def _read(
             )
             for table in iter_batches([source], **options):
                 found = table.select(list(names.values())).replace_schema_metadata(None)
-                plain = convert(found, schema, schema, units).table.cast(
-                    schema
-                )  # text may still have its dictionary
+                # The cast decodes text that still has its dictionary.
+                plain = convert(found, schema, schema, units).table.cast(schema)
                 yield from plain.combine_chunks().to_batches()
 
 

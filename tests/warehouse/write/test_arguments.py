@@ -184,7 +184,7 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
     "until='2030' is not a time": lambda warehouse, pin: warehouse.hold(
         pin, "report", until="2030"
     ),  # type: ignore[arg-type]
-    "None is no name for a hold": lambda warehouse, pin: warehouse.hold(pin, None),  # type: ignore[arg-type]
+    "None is not a name for a hold": lambda warehouse, pin: warehouse.hold(pin, None),  # type: ignore[arg-type]
     "since='2016' is not a time": lambda warehouse, _: warehouse.audit(
         "sales", "items", since="2016"
     ),  # type: ignore[arg-type]
@@ -354,9 +354,7 @@ def test_a_hold_until_a_time_that_is_over_is_refused_since_it_would_hold_nothing
         lambda: warehouse.hold(pin, "report", until=over),
         lambda: warehouse.pin_and_hold("sales", "items", name="report", until=over),
     ):
-        with pytest.raises(
-            sfx.InvalidName, match=r"until=.* is over, and would hold nothing: pass a time to come"
-        ):
+        with pytest.raises(sfx.InvalidName, match=r"until=.* is in the past: pass a future time"):
             hold()
     assert warehouse.holds("sales", "items") == []
 
