@@ -1,8 +1,8 @@
-"""Checks before publishing: a batch that fails one stays staged, and the partition stays as it was.
+"""Checks that a frame must pass before its batch is published.
 
-A check is any callable that takes the frame: None or true means passed, false or a text means
-failed. A pandera schema or model is a check, too. Those here take pandas, polars and Arrow frames
-alike.
+If a check fails, the batch stays staged and the current batch is unchanged. A check is any callable
+of the frame: None or true passes, false or a text fails. Pandera schemas and models are checks too.
+The checks in this module accept pandas, polars and Arrow frames.
 
 Example:
     >>> import pandas as pd
@@ -35,15 +35,15 @@ __all__ = ["fresh", "has_columns", "not_null", "rows_between", "rows_like_before
 
 
 @dataclass(frozen=True)
-class rows_between:  # reads as a sentence where it is used
-    """The frame has between ``low`` and ``high`` rows, both included.
+class rows_between:  # in lower case, as checks read like functions
+    """Require between ``low`` and ``high`` rows, both included.
 
     Args:
-        low: The least number of rows.
-        high: The greatest; ``float("inf")`` for any.
+        low: The minimum number of rows.
+        high: The maximum number of rows; ``float("inf")`` for no maximum.
 
     Raises:
-        InvalidName: They are no numbers, or in the wrong order.
+        InvalidName: A bound is not a number, or they are in the wrong order.
 
     Example:
         >>> import pandas as pd
@@ -59,11 +59,11 @@ class rows_between:  # reads as a sentence where it is used
 
     @property
     def name(self) -> str:
-        """As it was written."""
+        """The call that made the check, as text."""
         return f"rows_between({self.low}, {self.high})"
 
     def __call__(self, frame: object) -> str | None:
-        """Say what is wrong, or None."""
+        """Return what is wrong, or None."""
         rows = _table(frame).num_rows
         return (
             None
@@ -73,10 +73,10 @@ class rows_between:  # reads as a sentence where it is used
 
 
 class not_null:
-    """The columns have no nulls (and no NaN, in a pandas frame).
+    """Require columns without nulls (and without NaN, in a pandas frame).
 
     Args:
-        columns: Their names.
+        columns: The names of the columns.
 
     Raises:
         InvalidName: No column is named.
@@ -92,11 +92,11 @@ class not_null:
 
     @property
     def name(self) -> str:
-        """As it was written."""
+        """The call that made the check, as text."""
         return f"not_null({', '.join(map(repr, self.columns))})"
 
     def __call__(self, frame: object) -> str | None:
-        """Say what is wrong, or None."""
+        """Return what is wrong, or None."""
         table = _table(frame)
         counts = {column: _column(table, column).null_count for column in self.columns}
         return (
@@ -106,10 +106,12 @@ class not_null:
 
 
 class unique:
-    """No two rows have the same values in the columns taken together. A null is the same as a null, and 0.0 as -0.0.
+    """Require that no two rows have the same values in all of the columns.
+
+    Nulls are equal to one another, and 0.0 is equal to -0.0.
 
     Args:
-        columns: Their names.
+        columns: The names of the columns.
 
     Raises:
         InvalidName: No column is named.
@@ -117,7 +119,7 @@ class unique:
     Example:
         >>> import pandas as pd
         >>> unique("item", "day")(pd.DataFrame({"item": ["hat", "hat"], "day": ["mon", "mon"]}))
-        '1 row repeat item, day'
+        '1 row repeats item, day'
     """
 
     def __init__(self, *columns: str) -> None:
@@ -125,11 +127,11 @@ class unique:
 
     @property
     def name(self) -> str:
-        """As it was written."""
+        """The call that made the check, as text."""
         return f"unique({', '.join(map(repr, self.columns))})"
 
     def __call__(self, frame: object) -> str | None:
-        """Say what is wrong, or None."""
+        """Return what is wrong, or None."""
         from airflow_sfx.warehouse.diff.rows import repeated_rows
 
         table = _table(frame)
@@ -137,24 +139,25 @@ class unique:
             _column(table, column)
         repeated = repeated_rows(table, self.columns)
         return (
-            f"{repeated} row{'s' * (repeated > 1)} repeat {', '.join(self.columns)}"
+            f"{repeated} row{'s repeat' if repeated > 1 else ' repeats'} {', '.join(self.columns)}"
             if repeated
             else None
         )
 
 
 class has_columns:
-    """The frame has exactly these columns, of these types, in any order. An index without a name is no column.
+    """Require exactly these columns, of these types, in any order.
 
-    Types are Arrow's names (``int64``, ``string``, ``timestamp[us, tz=UTC]``); a text column
-    matches ``string`` however it is kept, and a category matches what it holds.
+    An index without a name is not a column. Types are Arrow's names (``int64``, ``string``,
+    ``timestamp[us, tz=UTC]``). Every text column matches ``string``, and a category matches the
+    type of its values.
 
     Args:
-        columns: Types by column name; None where any type will do.
-        more: Whether there may be others beside them.
+        columns: Types by column name, or None for any type.
+        more: Whether other columns are allowed.
 
     Raises:
-        InvalidName: They are no types by name.
+        InvalidName: The columns are not a dictionary.
 
     Example:
         >>> import pandas as pd
@@ -165,19 +168,19 @@ class has_columns:
     def __init__(self, columns: Mapping[str, str | None], *, more: bool = False) -> None:
         if not isinstance(columns, Mapping):
             raise InvalidName(
-                f"has_columns({columns!r:.80}) does not say which types: pass a dictionary, as in"
-                " has_columns({'n': 'int64'})"
+                f"has_columns({columns!r:.80}) is not given a dictionary: pass types by column,"
+                " such as has_columns({'n': 'int64'})"
             )
         self.columns = {name: None if kind is None else str(kind) for name, kind in columns.items()}
         self.more = more
 
     @property
     def name(self) -> str:
-        """As it was written."""
+        """The call that made the check, as text."""
         return f"has_columns({self.columns!r}{', more=True' if self.more else ''})"
 
     def __call__(self, frame: object) -> str | None:
-        """Say what is wrong, or None."""
+        """Return what is wrong, or None."""
         from airflow_sfx.frames.pandas.metadata import unnamed_index_columns
 
         schema = _table(frame).schema
@@ -200,15 +203,15 @@ class has_columns:
 
 
 class fresh:
-    """The newest time in a column is not older than that.
+    """Require that the newest time in a column is recent.
 
     Args:
-        column: A column of times or dates; times without a time zone are taken as UTC, dates as its
-            midnight.
-        within: How old the newest may be when the check runs.
+        column: A column of times or dates. Times without a time zone are read as UTC, dates as
+            their midnight.
+        within: The maximum age of the newest time when the check runs.
 
     Raises:
-        InvalidName: ``within`` is no length of time.
+        InvalidName: ``within`` is not a timedelta.
 
     Example:
         >>> import pandas as pd
@@ -220,44 +223,45 @@ class fresh:
         (self.column,) = _names([column])
         if not isinstance(within, timedelta):
             raise InvalidName(
-                f"within={within!r:.80} is no length of time: pass one, such as timedelta(hours=36)"
+                f"within={within!r:.80} is not a timedelta: pass one, such as timedelta(hours=36)"
             )
         self.within = within
 
     @property
     def name(self) -> str:
-        """As it was written."""
+        """The call that made the check, as text."""
         return f"fresh({self.column!r}, {self.within})"
 
     def __call__(self, frame: object) -> str | None:
-        """Say what is wrong, or None."""
+        """Return what is wrong, or None."""
         import pyarrow.compute as pc
 
         newest: Any = pc.max(_times(_column(_table(frame), self.column), self.column))
         if not newest.is_valid:
             return f"column {self.column!r} has no time in it"
-        moment = (
-            newest.value * 10**6 // _PER_SECOND[newest.type.unit]
-        )  # whole numbers: it may be beyond the calendar
+        # A whole number, as the time may be beyond Python's calendar.
+        moment = newest.value * 10**6 // _PER_SECOND[newest.type.unit]
         if (datetime.now(UTC) - self.within - _EPOCH) // _MICROSECOND <= moment:
             return None
         found = _EPOCH + max(moment, (_EARLIEST - _EPOCH) // _MICROSECOND) * _MICROSECOND
         age = datetime.now(UTC) - found
         return (
             f"the newest {self.column!r} is {found.replace(tzinfo=None).isoformat()}, {age} old,"
-            f" and may be {self.within} old"
+            f" and may be at most {self.within} old"
         )
 
 
 class rows_like_before:
-    """The frame has about as many rows as what it replaces; a partition's first batch passes.
+    """Require about as many rows as in the replaced batch.
+
+    A partition's first batch passes.
 
     Args:
-        low: The least number of rows, as a part of the number before: 0.5 for half as many.
-        high: The greatest, likewise.
+        low: The minimum, as a factor of the number of rows before: 0.5 for half as many.
+        high: The maximum, likewise.
 
     Raises:
-        InvalidName: They are no numbers, or in the wrong order.
+        InvalidName: A factor is not a number, or they are in the wrong order.
 
     Example:
         >>> rows_like_before(0.5, 2.0).name
@@ -271,21 +275,21 @@ class rows_like_before:
 
     @property
     def name(self) -> str:
-        """As it was written."""
+        """The call that made the check, as text."""
         return f"rows_like_before({self.low}, {self.high})"
 
     def __call__(self, frame: object) -> None:
-        """Pass: there is nothing to compare with."""
+        """Pass, as there is nothing to compare with."""
 
     def compare(self, frame: object, before: Sequence[Manifest]) -> str | None:
-        """Say what is wrong, or None.
+        """Compare with the replaced batches.
 
         Args:
             frame: The frame.
-            before: The manifests of the batches that it replaces.
+            before: The manifests of the replaced batches.
 
         Returns:
-            The sentence, or None.
+            What is wrong, or None.
         """
         if not before:
             return None
@@ -322,17 +326,17 @@ def _column(table: pa.Table, name: str) -> Any:
 
     if name not in table.column_names:
         raise SchemaMismatch(
-            f"the check names the column {name!r}, and the frame has"
-            f" {', '.join(table.column_names)}"
+            f"the check names the column {name!r}, but the frame has"
+            f" {', '.join(table.column_names)}: name one of these"
         )
     column: Any = table.column(name)
-    if pa.types.is_run_end_encoded(column.type):  # whose nulls are not counted
+    if pa.types.is_run_end_encoded(column.type):  # Arrow does not count their nulls
         return pc.call_function("run_end_decode", [column])
     return column
 
 
 def _times(column: Any, name: str) -> Any:
-    """The times of a column; dates as their midnight."""
+    """Return the times of a column; dates as their midnight."""
     import pyarrow as pa
 
     kind = column.type
@@ -344,14 +348,14 @@ def _times(column: Any, name: str) -> Any:
         return column.cast(pa.timestamp("s" if pa.types.is_date32(kind) else "ms"))
     if not pa.types.is_timestamp(kind) or isinstance(kind, pa.BaseExtensionType):
         raise SchemaMismatch(
-            f"column {name!r} is {kind}, and a check of freshness needs times or dates: convert it"
+            f"column {name!r} is {kind}, but the check `fresh` needs times or dates: convert it"
             " first"
         )
     return column
 
 
 def _names(columns: Sequence[str]) -> tuple[str, ...]:
-    """The names of columns; a check of none would pass whatever the frame holds."""
+    """Return the names of columns, at least one."""
     if not columns or not all(isinstance(name, str) for name in columns):
         raise InvalidName(
             f"the check names {', '.join(map(repr, columns)) or 'no column'}: pass names of columns"

@@ -1,1 +1,1 @@
-"""What differs between two pins."""
+"""Differences between two pins."""

@@ -1,1 +1,1 @@
-"""What changed, who did it, and what a table looks like now."""
+"""History, audit and the current state of a table."""

@@ -1,1 +1,1 @@
-"""Verify, repair, restore, and consistency checks."""
+"""Verification, repair and consistency checks."""

@@ -186,7 +186,7 @@ def test_every_library_s_true_is_true_and_its_false_false(warehouse: Warehouse, 
 )
 def test_equal_values_of_every_kind_repeat_each_other(values) -> None:
     table = pa.table({"x": values, "other": [1, 2]})
-    assert unique("x")(table) == "1 row repeat x"
+    assert unique("x")(table) == "1 row repeats x"
     assert unique("x", "other")(table) is None
 
 
