@@ -366,7 +366,8 @@ def _names(columns: Sequence[str]) -> tuple[str, ...]:
 
 def _check_bounds(low: float, high: float) -> None:
     for bound in (low, high):
-        if isinstance(bound, bool) or not isinstance(bound, Real) or bound != bound:  # noqa: PLR0124  NaN is not
+        is_nan = bound != bound  # noqa: PLR0124
+        if isinstance(bound, bool) or not isinstance(bound, Real) or is_nan:
             raise InvalidName(
                 f"{bound!r:.80} is not a number of rows: pass numbers, as in (1, 1000), or"
                 " float('inf')"

@@ -113,7 +113,8 @@ def _first_replaced(table: Table, tombstone: Tombstone) -> Tombstone:
                 note_staged(table, table.pin({name: new.batch_id}), by=tombstone.name)
     late = sum(map(len, tombstone.replaced.values())) - sum(map(len, mine.values()))
     reason = (
-        f"{tombstone.reason} ({late} of them were replaced by another erasure first, and searched again)"
+        f"{tombstone.reason} ({late} of them were replaced by another erasure first, and searched"
+        " again)"
         if late
         else ""
     )
