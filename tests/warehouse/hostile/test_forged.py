@@ -410,6 +410,6 @@ class TestLinkedBatches:
         batch = Path(warehouse.store.local_path(below_table(first, f"a/{first.batch_id}")))
         batch.rename(tmp_path / "precious")
         batch.symlink_to(tmp_path / "precious")
-        with pytest.raises(sfx.InconsistentBatch, match="nothing there is deleted"):
+        with pytest.raises(sfx.InconsistentBatch, match="Nothing behind it was deleted"):
             warehouse.retain("sales", "items", **rule)
         assert list((tmp_path / "precious").glob("*.parquet"))

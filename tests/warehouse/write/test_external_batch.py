@@ -240,7 +240,7 @@ def written(warehouse: Warehouse, files: Mapping[str, pa.Table], **options: obje
 @pytest.mark.parametrize("below", ["part/b.parquet", "day=1/b.parquet", "a/b/c.parquet"])
 def test_files_in_directories_below_are_refused_and_not_left_out(embedded_uri, below) -> None:
     warehouse, table = connect(embedded_uri), pa.table({"n": [1]})
-    with pytest.raises(sfx.InconsistentBatch, match=rf"files in directories, such as {below}"):
+    with pytest.raises(sfx.InconsistentBatch, match=rf"files in subdirectories, such as {below}"):
         written(warehouse, {"a.parquet": table, below: table})
     pin = written(warehouse, {"a.parquet": table, "_temporary/0/b.parquet": table})
     assert len(warehouse.load_dataframe(pin)) == 1

@@ -185,7 +185,7 @@ def test_refusals_come_before_anything_is_written(on_stack, items, spark) -> Non
     assert [ref.table for ref in on_stack.tables()] == ["strict"]
     with pytest.raises(sfx.SfxError, match="check"):
         on_stack.store_dataframe(items, "spark", "strict", [DAY], checks=[lambda frame: True])
-    with pytest.raises(sfx.InvalidName, match="piece by piece"):
+    with pytest.raises(sfx.InvalidName, match="cannot be combined"):
         on_stack.load_dataframe("spark", "strict", [DAY], as_="spark", batches=True)
     assert len(on_stack.history("spark", "strict", [DAY])) == 1
 
