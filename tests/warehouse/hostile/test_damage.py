@@ -103,7 +103,7 @@ def test_an_altered_byte_never_escapes_verify_and_next_to_never_a_load(warehouse
         altered = bytearray(content)
         altered[place] ^= 1 << place % 8
         path.write_bytes(altered)
-        with pytest.raises(sfx.InconsistentBatch, match="another content"):
+        with pytest.raises(sfx.InconsistentBatch, match="does not have the checksum"):
             warehouse.verify(pin)
         with contextlib.suppress(sfx.SfxError):
             other += not warehouse.load_dataframe(pin).equals(stored)
