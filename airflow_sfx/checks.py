@@ -321,18 +321,14 @@ def _table(frame: object) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    from airflow_sfx.frames.types.encodings import decode_column
 
     if name not in table.column_names:
         raise SchemaMismatch(
             f"the check names the column {name!r}, but the frame has"
             f" {', '.join(table.column_names)}: name one of these"
         )
-    column: Any = table.column(name)
-    if pa.types.is_run_end_encoded(column.type):  # Arrow does not count their nulls
-        return pc.call_function("run_end_decode", [column])
-    return column
+    return decode_column(table.column(name))  # Arrow does not count the nulls of run ends
 
 
 def _times(column: Any, name: str) -> Any:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.partition import partition_value
 from airflow_sfx.frames._typing import AnyArray, AnyColumn
 from airflow_sfx.frames.column_names import unknown_column
+from airflow_sfx.frames.types.encodings import decode_column
 from airflow_sfx.frames.types.hive import key_type_of
 
 _MOST_COMBINATIONS = 2**62
@@ -158,15 +158,12 @@ def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
     """A key column as numbers and the text that each stands for."""
     import numpy as np
 
-    if types.is_run_end_encoded(column.type):  # which counts no nulls, and has no dictionary
-        column = pc.call_function("run_end_decode", [column])
+    column = decode_column(column)
     if column.null_count:
         raise InvalidName(
             f"the partition key {name!r} is null in {column.null_count} rows, and a partition must"
             " have a value: fill it, as with df.fillna, or leave those rows out"
         )
-    if types.is_string_view(column.type):
-        column = column.cast(pa.large_string())
     encoded: Any = column if types.is_dictionary(column.type) else column.dictionary_encode()
     one: Any = encoded.unify_dictionaries().combine_chunks()
     one = one.chunk(0) if isinstance(one, pa.ChunkedArray) else one

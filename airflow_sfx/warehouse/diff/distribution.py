@@ -111,18 +111,12 @@ class Distribution:
 
 
 def _plain(values: AnyColumn) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import types
+
+    from airflow_sfx.frames.types.encodings import decode_column
 
     kind: Any = values.type
-    if pa.types.is_dictionary(kind):
-        return _plain(values.cast(kind.value_type))
-    if pa.types.is_run_end_encoded(kind):
-        decode: Any = pc
-        return pa.chunked_array(
-            [decode.run_end_decode(chunk) for chunk in values.chunks], kind.value_type
-        )
-    return values.cast(pa.large_string()) if pa.types.is_string_view(kind) else values
+    return decode_column(values.cast(kind.value_type) if types.is_dictionary(kind) else values)
 
 
 def _finite(values: Any) -> Any:
