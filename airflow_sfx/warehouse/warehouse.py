@@ -655,7 +655,7 @@ class Warehouse:
                 entry on the previous page; or None for the newest entries.
 
         Returns:
-            The entries, newest first, which of their batches are retired, and the batches that
+            The entries, newest first, which of their batches have expired, and the batches that
             replaced those from which rows were erased.
 
         Raises:
@@ -856,7 +856,7 @@ class Warehouse:
             is left alone, and its report gives the reason.
 
         Raises:
-            BatchNotFound: The run changed nothing in this warehouse, or a target batch is retired;
+            BatchNotFound: The run changed nothing in this warehouse, or a target batch has expired;
                 nothing was rolled back.
             InconsistentBatch: A table's history or a target batch is damaged; nothing was rolled
                 back.
@@ -907,8 +907,8 @@ class Warehouse:
             is left alone, and its report gives the reason.
 
         Raises:
-            BatchNotFound: The backfill changed nothing in this warehouse, or a target batch is
-                retired; nothing was rolled back.
+            BatchNotFound: The backfill changed nothing in this warehouse, or a target batch has
+                expired; nothing was rolled back.
             InconsistentBatch: A table's history or a target batch is damaged; nothing was rolled
                 back.
 
@@ -1283,9 +1283,9 @@ class Warehouse:
         reason: str = "",
         producer: Producer | None = None,
     ) -> RetentionReport:
-        """Retire old batches, and delete the files of batches retired long enough ago.
+        """Expire old batches, and delete the files of batches expired long enough ago.
 
-        A retired batch can no longer be held, published or rolled back to; holds made earlier keep
+        An expired batch can no longer be held, published or rolled back to; holds made earlier keep
         it. Its files are deleted by the first call after the grace period. Only this method and
         `erase` delete data.
 
@@ -1294,11 +1294,11 @@ class Warehouse:
             table: The table.
             keep_last: The number of batches to keep of each partition, including the current one.
             older_than: The minimum time since a batch was last current.
-            grace: How long the files of a retired batch stay: longer than any task reads a pin that
+            grace: How long the files of an expired batch stay: longer than any task reads a pin that
                 it does not hold.
             dry_run: Whether to only report what would be done.
             reason: The reason, recorded in the history.
-            producer: Who retires, or None for the identity of the running task or process.
+            producer: Who, or None for the identity of the running task or process.
 
         Returns:
             What was done, or would be.
@@ -1337,10 +1337,10 @@ class Warehouse:
         """Erase rows, such as a person's, from all batches: current, earlier and staged.
 
         Each batch with such rows is replaced by a batch without them. The replacement of the
-        current batch becomes current, and a rollback goes to replacements. Replaced batches are
-        retired, and their files are deleted by the first call after the grace period. Holds keep
-        batches until they expire. The history records the number of erased rows and the columns of
-        the condition, never its values.
+        current batch becomes current, and a rollback goes to replacements. Replaced batches expire,
+        and their files are deleted by the first call after the grace period. Holds keep batches
+        until they expire. The history records the number of erased rows and the columns of the
+        condition, never its values.
 
         Args:
             db: The database.

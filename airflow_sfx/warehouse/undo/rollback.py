@@ -116,16 +116,16 @@ def rolled_back_before(ledger: Ledger, name: str, head: Head, author: Author) ->
 
 
 def granted(table: Table, changes: list[Change], seen: Tombstones) -> list[Change]:
-    """Point rollbacks at the replacements of erased batches; reject retired ones.
+    """Point rollbacks at the replacements of erased batches; reject expired ones.
 
     Args:
         table: The table.
         changes: The rollbacks.
-        seen: The tombstones. A batch that is retired later has a log entry that conflicts with the
+        seen: The tombstones. A batch that expires later has a log entry that conflicts with the
             commit.
 
     Raises:
-        BatchNotFound: A batch is retired.
+        BatchNotFound: A batch has expired.
         InconsistentBatch: A batch's manifest is missing.
     """
     instead = versions(seen.notes)

@@ -63,7 +63,7 @@ def roll_back_run(
         What was done to each changed table, or would be.
 
     Raises:
-        BatchNotFound: The unit changed nothing in this warehouse, or a target batch is retired;
+        BatchNotFound: The unit changed nothing in this warehouse, or a target batch has expired;
             nothing was rolled back.
         InconsistentBatch: A log or a target batch is damaged; nothing was rolled back.
         CommitConflict: The plan differs from what was expected.
