@@ -1,1 +1,1 @@
-"""The transaction: store, stage, publish, load, pin, history, rollback, verify, repair and adopt."""
+"""The warehouse: transactional operations on batch-ID tables."""

@@ -1022,7 +1022,7 @@ class Warehouse:
             >>> warehouse.repair("sales", "sold_items")
             []
         """
-        from airflow_sfx.warehouse.external.reconcile import note_adopted
+        from airflow_sfx.warehouse.external.reconcile import allow_directories
         from airflow_sfx.warehouse.integrity.repair import Repair, repair_table
         from airflow_sfx.warehouse.log.restore import restore_table
 
@@ -1035,7 +1035,7 @@ class Warehouse:
                 Repair("", "the metastore did not have the table", "made it again from its history")
             )
         elif places:
-            note_adopted(self._open(db, table), places)
+            allow_directories(self._open(db, table), places)
         opened = opened or self._open(db, table)
         return made + repair_table(opened, Ledger(opened), progress)
 
@@ -1294,8 +1294,8 @@ class Warehouse:
             table: The table.
             keep_last: The number of batches to keep of each partition, including the current one.
             older_than: The minimum time since a batch was last current.
-            grace: How long the files of an expired batch stay: longer than any task reads a pin that
-                it does not hold.
+            grace: How long the files of an expired batch stay: longer than any task reads a pin
+                that it does not hold.
             dry_run: Whether to only report what would be done.
             reason: The reason, recorded in the history.
             producer: Who, or None for the identity of the running task or process.

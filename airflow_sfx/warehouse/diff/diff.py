@@ -237,7 +237,7 @@ def diff_batches(
     for side in sides:
         raise_if_cancelled()
         loaded.append(side.read(with_keys))
-    looks = [None if table is None else Signature.of(table) for table in loaded]
+    signatures = [None if table is None else Signature.of(table) for table in loaded]
     tables = [None if table is None else _in_lower_case(table) for table in loaded]
     rows = _compared(tables, wanted)
     names = list(dict.fromkeys([*sides[1].names, *sides[0].names]))
@@ -247,13 +247,13 @@ def diff_batches(
         sides[0].rows,
         sides[1].rows,
         partitions,
-        tuple(_column(name, sides, looks, tables, rows) for name in names),
+        tuple(_column(name, sides, signatures, tables, rows) for name in names),
         rows.added,
         rows.removed,
         rows.changed,
         keys,
         rows.examples,
-        *_beside(looks),
+        *_frame_differences(signatures),
     )
 
 
@@ -364,20 +364,22 @@ def _in_lower_case(table: pa.Table) -> pa.Table:
     return table.rename_columns([name.lower() for name in table.column_names])
 
 
-def _beside(looks: Sequence[Signature | None]) -> tuple[str, str] | tuple[None, None]:
+def _frame_differences(
+    signatures: Sequence[Signature | None],
+) -> tuple[str, str] | tuple[None, None]:
     """Return what differs between the frames besides their columns and rows."""
     from airflow_sfx.frames.schema.signature import shortened
 
-    before, after = looks
+    before, after = signatures
     if before is None or after is None:
         return None, None
-    orders = [list(look.names) for look in (before, after)]
+    orders = [list(signature.names) for signature in (before, after)]
     moved = orders[0] != orders[1] and set(orders[0]) == set(orders[1])
     texts = [f"columns {', '.join(order)}" if moved else "" for order in orders]
     if before.extras != after.extras:
         texts = [
-            "; ".join(filter(None, (text, look.extras)))
-            for text, look in zip(texts, (before, after), strict=True)
+            "; ".join(filter(None, (text, signature.extras)))
+            for text, signature in zip(texts, (before, after), strict=True)
         ]
     return (None, None) if texts[0] == texts[1] else (shortened(texts[0]), shortened(texts[1]))
 
@@ -395,7 +397,7 @@ def _compared(tables: Sequence[pa.Table | None], keys: Sequence[str]) -> RowsDif
 def _column(
     name: str,
     sides: Sequence[_Side],
-    looks: Sequence[Signature | None],
+    signatures: Sequence[Signature | None],
     tables: Sequence[pa.Table | None],
     rows: RowsDiff,
 ) -> ColumnDiff:
@@ -407,10 +409,12 @@ def _column(
     before, after = (
         _known(side.statistics.get(name), values) for side, values in zip(sides, read, strict=True)
     )
-    meanings = [None if look is None else look.columns.get(name) for look in looks]
+    meanings = [
+        None if signature is None else signature.columns.get(name) for signature in signatures
+    ]
     if None in meanings or meanings[0] == meanings[1]:
         meanings = [None, None]
-    old, new = (look and look.names.get(name) for look in looks)
+    old, new = (signature and signature.names.get(name) for signature in signatures)
     distinct = [
         None if v is None else counts.get(name)
         for v, counts in zip(read, rows.distinct, strict=True)

@@ -155,12 +155,14 @@ def inspect_places(
         PlaceUnavailable: A file outside of the warehouse cannot be read.
     """
 
-    def look(item: tuple[Place, str]) -> Inspected:
+    def inspect_one(item: tuple[Place, str]) -> Inspected:
         with looking_at(near, item[0].uri):
             return inspect(*item)
 
     work = [(place, name) for place in places.values() for name in place.names]
-    found = map_concurrently(with_progress(look, len(work), progress), work, _INSPECT_CONCURRENCY)
+    found = map_concurrently(
+        with_progress(inspect_one, len(work), progress), work, _INSPECT_CONCURRENCY
+    )
     return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
 
 

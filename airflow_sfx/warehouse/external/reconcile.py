@@ -94,7 +94,7 @@ def reconcile(
                 info.location,
                 error,
             )
-            _note_place(table, ledger, name, info, seen, finder)
+            _record_location(table, ledger, name, info, seen, finder)
         except CommitConflict:
             continue  # another writer has just reconciled or changed the partition
 
@@ -269,7 +269,7 @@ def _add_foreign(
     return add_files(target, keys, places, root, operation, author, admit, progress)
 
 
-def note_adopted(table: Table, places: Sequence[str]) -> None:
+def allow_directories(table: Table, places: Sequence[str]) -> None:
     """Allow a table's batches to have files below directories, in the metastore.
 
     Args:
@@ -283,7 +283,7 @@ def note_adopted(table: Table, places: Sequence[str]) -> None:
     table.metastore.update_table(table.ref, change)
 
 
-def _note_place(
+def _record_location(
     table: Table,
     ledger: Ledger,
     name: str,
@@ -299,5 +299,5 @@ def _note_place(
         return [Change(name, Operation.FOREIGN_CHANGE, None, location=info.location)]
 
     if not table.may_read(info.location):
-        note_adopted(table, [info.location])
+        allow_directories(table, [info.location])
     commit(table, ledger, seen, plan, author)

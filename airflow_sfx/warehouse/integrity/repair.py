@@ -22,7 +22,7 @@ from airflow_sfx.warehouse.table.table import Table
 
 
 def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None) -> list[Repair]:
-    """Bring the metastore in sync with the log, and decide commits of failed writers.
+    """Bring the metastore in sync with the log, and decide unfinished commits.
 
     Nothing is deleted.
 
@@ -68,8 +68,10 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
     found += [_foreign(table, name, info, settled[name]) for name, info in foreign.items()]
     found += _outside(table, settled.values())
     found += _refused(table)
-    look = with_progress(partial(_unfinished, table), len(names), progress)
-    found += [unfinished for batch in map_concurrently(look, names) for unfinished in batch]
+    unfinished_of = with_progress(partial(_unfinished, table), len(names), progress)
+    found += [
+        unfinished for batch in map_concurrently(unfinished_of, names) for unfinished in batch
+    ]
     return sorted(found, key=lambda repair: repair.partition)
 
 

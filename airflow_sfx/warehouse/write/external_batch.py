@@ -1,4 +1,4 @@
-"""A batch that another program writes into a claimed directory, sealed afterwards."""
+"""A batch that another program writes into a claimed directory."""
 
 from __future__ import annotations
 

@@ -211,13 +211,15 @@ def conclude(
         note_staged(table, pin)
     else:
         pin = _publish(table, batches, manifests, author)
-    _note_inputs(table, options.inputs, pin, author)
+    _record_inputs(table, options.inputs, pin, author)
     if failed:
         raise _check_failed(pin, failed)
     return pin
 
 
-def _note_inputs(table: Table, inputs: tuple[BatchPin, ...], pin: BatchPin, author: Author) -> None:
+def _record_inputs(
+    table: Table, inputs: tuple[BatchPin, ...], pin: BatchPin, author: Author
+) -> None:
     """Index the batches by their inputs, for `Warehouse.readers`.
 
     The batches and their manifests are complete without it, so failures are only logged.
