@@ -326,7 +326,7 @@ def test_keys_that_are_no_columns_or_repeat_are_refused(warehouse) -> None:
         warehouse.diff(first, second, keys=["prize"])
     with pytest.raises(sfx.SchemaMismatch, match="'prize'"):
         warehouse.diff(first, first, keys=["prize"])
-    with pytest.raises(sfx.SchemaMismatch, match="2 rows after repeat it, as id=1"):
+    with pytest.raises(sfx.SchemaMismatch, match="2 rows after repeat it, such as id=1"):
         warehouse.diff(first, second, keys=["id"])
     with pytest.raises(sfx.SchemaMismatch, match="2 rows before repeat it"):
         warehouse.diff(second, first, keys=["id"])

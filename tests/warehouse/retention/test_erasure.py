@@ -230,7 +230,7 @@ def test_an_erasure_searches_what_another_had_noted_before_it_died(
     for version in (1, 2):
         store(warehouse, DAYS[0], version)
     before_the_note(
-        lambda: erase_and_die(warehouse, monkeypatch, vacuum, "_said", "client = 'Ada'")
+        lambda: erase_and_die(warehouse, monkeypatch, vacuum, "_append", "client = 'Ada'")
     )
     assert erase(warehouse).erased == 2
     for pin in (warehouse.pin("sales", "items"), warehouse.rollback("sales", "items", [DAYS[0]])):

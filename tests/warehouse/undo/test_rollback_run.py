@@ -151,7 +151,7 @@ def test_a_run_is_undone_as_it_was_told_or_not_at_all(warehouse, before) -> None
     put(warehouse, "c", 3)
     there = current(warehouse)
     with pytest.raises(
-        sfx.CommitConflict, match="partitions of s.c meanwhile, and nothing was done"
+        sfx.CommitConflict, match="partitions of s.c have changed since the plan was made"
     ):
         warehouse.rollback_run(**RUN, expected=told)
     assert current(warehouse) == there

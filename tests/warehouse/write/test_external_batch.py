@@ -57,7 +57,7 @@ def test_a_batch_that_is_never_closed_is_seen_by_nobody(warehouse, frame) -> Non
     write(warehouse, warehouse.open_batch("made", "items", [DAY]), frame.assign(price=0.0))
     assert warehouse.pin("made", "items", [DAY]) == pin
     (unfinished,) = warehouse.repair("made", "items")
-    assert "never finished" in unfinished.found
+    assert "its writer failed" in unfinished.found
 
 
 def test_a_store_that_comes_first_is_replaced_by_the_batch_that_is_closed_later(
