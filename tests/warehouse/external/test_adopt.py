@@ -236,7 +236,7 @@ def test_a_partition_that_has_a_batch_is_not_adopted_and_none_of_the_others_is(
     )
     before = sorted(info.path for info in warehouse.store.list(""))
     with pytest.raises(
-        sfx.CommitConflict, match=r"20161101 has the batch .* read them and store them"
+        sfx.CommitConflict, match=r"20161101 already has the batch .* read them and store them"
     ):
         warehouse.adopt("sales", "items", str(legacy))
     assert warehouse.pin("sales", "items") == stored

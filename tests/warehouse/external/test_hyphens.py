@@ -140,7 +140,7 @@ def test_nothing_new_gets_a_name_with_a_hyphen(
     crawled, warehouse: Warehouse, database, table, keys, what
 ) -> None:
     frame = pd.DataFrame({"n": [1]})
-    with pytest.raises(sfx.InvalidName, match=f"cannot be the name of {what}: Hive takes"):
+    with pytest.raises(sfx.InvalidName, match=f"cannot be the name of {what}: Hive accepts"):
         warehouse.store_dataframe(frame, database, table, ["20161031"], partition_keys=keys)
     with pytest.raises(sfx.InvalidName):
         warehouse.open_batch(database, table, ["20161031"], partition_keys=keys)
