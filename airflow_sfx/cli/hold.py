@@ -42,7 +42,7 @@ def hold(
     until: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="When the hold ends: 2027-01-01, or in 90d (default: never)."
+            metavar="TIME", help="When the hold ends: 2027-01-01, or 90d from now (default: never)."
         ),
     ] = None,
     reason: Reason = "",

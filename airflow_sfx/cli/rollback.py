@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.options import Chosen, Json, Partitions, Reason, Settings, Yes
+from airflow_sfx.cli.options import Chosen, Json, Reason, Settings, Yes
 from airflow_sfx.cli.output import ask, print_json
 from airflow_sfx.core.errors import BatchNotFound, PartitionNotFound
 from airflow_sfx.core.ledger import LedgerEntry
@@ -39,7 +39,13 @@ def rollback(
             show_default=False,
         ),
     ] = None,
-    partition: Partitions = None,
+    partition: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PARTITION",
+            help="Partitions to roll back; required if the table has partition keys.",
+        ),
+    ] = None,
     to: Annotated[
         str | None,
         typer.Option(
