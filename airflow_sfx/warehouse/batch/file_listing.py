@@ -1,36 +1,67 @@
-"""What lies in the directories of batches, beside what their manifests name.
+"""Comparison of the files in batch directories with the manifests of the batches.
 
-Files are compared by listing, a thousand a request, and never read: size and version tell that
-something else wrote them.
+Directories are listed, a thousand files in a request, and no file is read: size and version show
+whether another program wrote it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
 
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
-from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.storage.base import ObjectInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.data_files import batch_files
 from airflow_sfx.warehouse.table.table import Table
 
 COMPARED_AT_MOST = 1000
-"""Up to how many partitions the files of a whole table are compared where nobody says."""
+"""The most partitions of a table whose files are compared by default."""
+
+
+class FileProblemKind(Enum):
+    """What differs between a batch's manifest and its files."""
+
+    UNREADABLE = "unreadable"
+    """The manifest cannot be read."""
+    MISSING = "missing"
+    """A file of the manifest does not exist, or is not visible yet."""
+    CHANGED = "changed"
+    """A file has another size or version than the manifest records."""
+    ADDED = "added"
+    """A file that engines read is not in the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """A difference between a batch's manifest and its files.
+
+    Args:
+        kind: The kind of difference.
+        text: A sentence that describes it.
+    """
+
+    kind: FileProblemKind
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def is_hidden(name: str) -> bool:
-    """Whether engines leave a file of this name out."""
+    """Whether engines ignore a file of this name."""
     return name.startswith(("_", "."))
 
 
 def is_parquet(path: str) -> bool:
-    """Whether a file of this name is taken for Parquet; Spark and Hive give theirs no ending."""
+    """Whether a file's name is one of Parquet files; Spark's and Hive's have no suffix."""
     return path.endswith((".parquet", ".parq")) or path.rpartition("/")[2].startswith("part-")
 
 
-def unseen(table: Table, name: str, batch_id: str) -> list[str]:
-    """What of a batch cannot be seen, or not as it was written.
+def invisible_files(table: Table, name: str, batch_id: str) -> list[FileProblem]:
+    """Return the files of a batch that are missing, or not as they were written.
 
     Args:
         table: The table.
@@ -38,54 +69,58 @@ def unseen(table: Table, name: str, batch_id: str) -> list[str]:
         batch_id: The batch.
 
     Returns:
-        A sentence for each thing that is amiss.
+        The differences; empty if there are none.
     """
-    return _compared(table, name, batch_id, strangers=False)
+    return _problems(table, name, batch_id, added=False)
 
 
-MISSING = "is not to be seen"
-
-
-def altered(table: Table, batches: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return how other programs changed files of batches: removed, replaced, added.
+def changed_files(
+    table: Table, batches: Iterable[tuple[str, str]]
+) -> dict[str, tuple[FileProblem, ...]]:
+    """Return what other programs removed, changed or added in the directories of batches.
 
     Args:
         table: The table.
         batches: Partition names and batch IDs.
 
     Returns:
-        By partition name a sentence for each thing; only the partitions where there is any.
+        The differences by partition name, for the partitions that have any.
     """
     work = list(batches)
     found = map_concurrently(
-        lambda item: tuple(_compared(table, *item, strangers=True)), work, table.store.concurrency
+        lambda item: tuple(_problems(table, *item, added=True)), work, table.store.concurrency
     )
-    return {name: sentences for (name, _), sentences in zip(work, found, strict=True) if sentences}
+    return {name: problems for (name, _), problems in zip(work, found, strict=True) if problems}
 
 
-def _compared(table: Table, name: str, batch_id: str, *, strangers: bool) -> list[str]:
+def _problems(table: Table, name: str, batch_id: str, *, added: bool) -> list[FileProblem]:
     try:
         manifest = table.manifest(name, batch_id)
     except (BatchNotFound, InconsistentBatch) as error:
-        return [str(error)]
+        return [FileProblem(FileProblemKind.UNREADABLE, str(error))]
     store, directory = batch_files(table, manifest)
     there = {_below(info, directory): info for info in store.list(directory)}
     where = f"{store.uri}/{directory}".rstrip("/")
-    told = [
-        f"{where}/{file.path} {amiss}"
+    found = [
+        problem
         for file in manifest.files
-        if (amiss := _amiss(there.get(file.path), file.size, file.etag))
+        if (problem := _problem(f"{where}/{file.path}", file, there.get(file.path)))
     ]
-    return told + [f"{where}/{path} was added" for path in _strangers(manifest, there) if strangers]
+    if added:
+        found += [
+            FileProblem(FileProblemKind.ADDED, f"{where}/{path} was added")
+            for path in _added(manifest, there)
+        ]
+    return found
 
 
-def _strangers(manifest: Manifest, there: Iterable[str]) -> list[str]:
-    """The files that an engine reads and the manifest does not name."""
+def _added(manifest: Manifest, there: Iterable[str]) -> list[str]:
+    """Return the files that engines read and the manifest does not name."""
     known = {file.path for file in manifest.files}
     beside = [
         path for path in there if path not in known and "/" not in path and not is_hidden(path)
     ]
-    # What lay beside adopted files when they were adopted is no news: it was left out then.
+    # Other files beside adopted ones may have been there when these were adopted.
     return sorted(path for path in beside if not manifest.location or is_parquet(path))
 
 
@@ -93,11 +128,16 @@ def _below(info: ObjectInfo, directory: str) -> str:
     return info.path.removeprefix(f"{directory}/" if directory else "")
 
 
-def _amiss(info: ObjectInfo | None, size: int, etag: str) -> str:
-    if info is None:
-        return MISSING
-    if info.size != size:
-        return f"has {info.size} bytes, and {size} were written"
-    if etag and info.etag and info.etag.strip('"') != etag.strip('"'):
-        return f"is another version ({info.etag}) than was written ({etag})"
-    return ""
+def _problem(path: str, file: DataFile, there: ObjectInfo | None) -> FileProblem | None:
+    if there is None:
+        return FileProblem(FileProblemKind.MISSING, f"{path} is missing")
+    if there.size != file.size:
+        return FileProblem(
+            FileProblemKind.CHANGED, f"{path} has {there.size} bytes, not {file.size} as written"
+        )
+    if file.etag and there.etag and there.etag.strip('"') != file.etag.strip('"'):
+        return FileProblem(
+            FileProblemKind.CHANGED,
+            f"{path} is another version ({there.etag}) than was written ({file.etag})",
+        )
+    return None

@@ -19,7 +19,11 @@ from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.storage.concurrency import Progress, map_concurrently
-from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, MISSING, altered
+from airflow_sfx.warehouse.batch.file_listing import (
+    COMPARED_AT_MOST,
+    FileProblemKind,
+    changed_files,
+)
 from airflow_sfx.warehouse.batch.parquet_files import PlaceUnavailable, place_of
 from airflow_sfx.warehouse.batch.table_formats import refuse_format
 from airflow_sfx.warehouse.batch.target import Target
@@ -213,11 +217,11 @@ def _rewritten(
     user named its partition.
     """
     current = {name: batch_id for name in pointers if (batch_id := heads[name].batch_id)}
-    found = altered(table, current.items())
+    found = changed_files(table, current.items())
     return {
         name: pointers[name]
-        for name, changes in found.items()
-        if lost or not all(one.endswith(MISSING) for one in changes)
+        for name, problems in found.items()
+        if lost or any(one.kind is not FileProblemKind.MISSING for one in problems)
     }
 
 

@@ -21,7 +21,7 @@ from airflow_sfx.core.validation import named, whole, zoned
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.concurrency import MANY, map_concurrently
-from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, altered
+from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
 from airflow_sfx.warehouse.integrity.repair import DROP_OR_RENAME
 from airflow_sfx.warehouse.log.ledger import CommitRecord, Ledger, made_at
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
@@ -141,8 +141,10 @@ def _foreign(table: Table, ledger: Ledger, files: bool | None) -> tuple[list[For
             if info.batch_id and name not in moved
         ]
         found += [
-            Foreign(name, pointers[name].location, pointers[name].batch_id, problems)
-            for name, problems in altered(table, current).items()
+            Foreign(
+                name, pointers[name].location, pointers[name].batch_id, tuple(map(str, problems))
+            )
+            for name, problems in changed_files(table, current).items()
         ]
     return found + _refused(table), compared
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.batch.file_listing import unseen
+from airflow_sfx.warehouse.batch.file_listing import invisible_files
 from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
 from airflow_sfx.warehouse.table.table import Table
@@ -31,9 +31,9 @@ def inconsistencies(table: Table, pin: BatchPin) -> list[str]:
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
     heads = ledger.heads(hints(pin.batches, pointers))
     found = map_concurrently(
-        lambda item: unseen(table, *item), pin.batches.items(), table.store.concurrency
+        lambda item: invisible_files(table, *item), pin.batches.items(), table.store.concurrency
     )
-    problems = [sentence for sentences in found for sentence in sentences]
+    problems = [str(problem) for some in found for problem in some]
     problems += [
         f"the metastore has {table.describe(name)} at {info.location}: another engine has moved it"
         for name, info in foreign_changes(table, pointers, heads).items()

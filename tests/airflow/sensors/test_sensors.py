@@ -154,7 +154,7 @@ def test_consistency_is_awaited_until_every_object_is_seen(scheduler, scheduled_
     hidden = file.rename(file.with_suffix(".hidden"))
     run_id = scheduler.trigger("consistent")
     deferred(scheduler, "consistent", run_id)
-    assert "is not to be seen" in scheduler.task_log("consistent", run_id, "wait")
+    assert "is missing" in scheduler.task_log("consistent", run_id, "wait")
     hidden.rename(file)
     assert pin.batch_id in got(scheduler, "consistent", run_id)
 
