@@ -32,6 +32,7 @@ from airflow_sfx.metastore.hive.address import Address
 from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.metastore.hive.locks import HiveLocks
 from airflow_sfx.metastore.hive.metastore import HiveMetastore
+from airflow_sfx.metastore.hive.requests import server_errors
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
 from airflow_sfx.warehouse.connect import connect
@@ -463,7 +464,7 @@ def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_ins
             return tell(action, **options)
         # The other comes first, so this one finds its directory.
         failed.append(other.metastore.create_table(ours))
-        with one.metastore._server_errors():
+        with server_errors(one.metastore._clients):
             raise ttypes.MetaException("Got exception: chmod: cannot access 'made'")
 
     monkeypatch.setattr(one.metastore, "_call_once", failing)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hmsclient.genthrift.hive_metastore import ttypes
 from thrift.Thrift import TApplicationException, TException
 
-from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.io.timeouts import timeouts
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -23,7 +23,7 @@ from airflow_sfx.metastore.base import (
     TableInfo,
     UnsupportedPartition,
 )
-from airflow_sfx.metastore.hive import convert as objects
+from airflow_sfx.metastore.hive import convert as objects, requests
 from airflow_sfx.metastore.hive.address import Address
 from airflow_sfx.metastore.hive.client import HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive.locks import HiveLocks
@@ -49,17 +49,6 @@ _UNCOUNTED = 10_000
 
 Counting them would take a tenth of the time of reading them.
 """
-LIMIT = "limit.partition.request"
-"""The setting that a metastore names if it limits requests by what they ask for."""
-_EXPECTED = ("expected_parameter_key", "expected_parameter_value")
-_MODIFIED = "has been modified"
-"""What a metastore's message says if the table changed since it was read."""
-_INCOMPATIBLE = "have types incompatible"
-"""What a metastore's message says if it rejects a change of column types."""
-
-
-class _RequestLimit(WarehouseUnavailable):
-    """The metastore rejects requests of that size."""
 
 
 class HiveMetastore(Metastore):
@@ -131,7 +120,7 @@ class HiveMetastore(Metastore):
             try:
                 return self._alter_table(changed, expected, cascade=True)
             except ttypes.InvalidOperationException as error:
-                if _INCOMPATIBLE not in str(error.message):
+                if requests.INCOMPATIBLE not in str(error.message):
                     raise
             cut = objects.cut_before_changes(changed, before)
             return self._alter_table(cut, expected, cascade=True) and self._complete(cut)
@@ -196,7 +185,7 @@ class HiveMetastore(Metastore):
         if not keys:
             return []
         names = [name for name in self._names(ref) if unsupported(keys, values_of(name), "")]
-        found = self._by_names(ref.database, ref.table, names)
+        found = self._by_names(ref, names)
         rejected = (unsupported(keys, one.values, one.sd.location) for one in found)
         return sorted(filter(None, rejected), key=lambda one: one.name)
 
@@ -261,15 +250,8 @@ class HiveMetastore(Metastore):
         empty = f"{objects.info_of(table).location}/{EMPTY}"
         for chunk in bounded(missing, CHUNK):
             new = [objects.new_partition(table, pointer, empty) for pointer in chunk]
-            request = ttypes.AddPartitionsRequest(
-                dbName=table.dbName,
-                tblName=table.tableName,
-                parts=new,
-                ifNotExists=True,
-                needResult=False,
-            )
             try:
-                self._call_once(partial(_add_partitions, request), count=len(new))
+                self._call_once(requests.add_partitions(table, new), count=len(new))
             except Interrupted:
                 return False
             there.update({tuple(one.values): one for one in new})
@@ -280,14 +262,8 @@ class HiveMetastore(Metastore):
         ]
         if not due:
             return True
-        quiet = ttypes.EnvironmentContext({"DO_NOT_UPDATE_STATS": "true"})
         try:
-            self._call_once(
-                lambda client: client.alter_partitions_with_environment_context(
-                    table.dbName, table.tableName, due, quiet
-                ),
-                count=len(due),
-            )
+            self._call_once(requests.alter_partitions(table, due), count=len(due))
         except Interrupted:
             return False
         return True
@@ -324,22 +300,15 @@ class HiveMetastore(Metastore):
             False if the table must be read again.
         """
         table.parameters[VERSION] = objects.next_version(table)
-        properties = {"DO_NOT_UPDATE_STATS": "true"}
-        if cascade:
-            properties["CASCADE"] = "true"
-        if expected is not None:
-            properties |= dict(zip(_EXPECTED, expected, strict=True))
         try:
             self._call_once(
-                lambda client: client.alter_table_with_environment_context(
-                    table.dbName, table.tableName, table, ttypes.EnvironmentContext(properties)
-                ),
+                requests.alter_table(table, expected, cascade=cascade),
                 seconds=10 * timeouts().answer if cascade else None,
             )
         except Interrupted:
             return False
         except ttypes.MetaException as error:
-            if _MODIFIED in str(error.message):
+            if requests.MODIFIED in str(error.message):
                 return False
             raise
         return True
@@ -374,19 +343,17 @@ class HiveMetastore(Metastore):
 
     def _all(self, ref: TableRef) -> list[Any]:
         def get(most: int) -> list[Any]:
-            found: list[Any] = self._call(
-                partial(_get_all, ref.database, ref.table, most), count=_UNCOUNTED
-            )
+            found: list[Any] = self._call(requests.get_partitions(ref, most), count=_UNCOUNTED)
             return found
 
         try:
             found = get(ALL_AT_ONCE)
-        except _RequestLimit:
+        except requests.RequestLimit:
             found = get(-1)
         if len(found) < ALL_AT_ONCE:
             return found
         names = self._names(ref)
-        return found if len(names) == len(found) else self._by_names(ref.database, ref.table, names)
+        return found if len(names) == len(found) else self._by_names(ref, names)
 
     def _names(self, ref: TableRef) -> list[str]:
         names: list[str] = self._call(
@@ -403,19 +370,13 @@ class HiveMetastore(Metastore):
         """
         names = [hive_name(keys, partition.values) for partition in partitions]
         wanted = {partition.values for partition in partitions}
-        return [
-            one
-            for one in self._by_names(ref.database, ref.table, names)
-            if tuple(one.values) in wanted
-        ]
+        return [one for one in self._by_names(ref, names) if tuple(one.values) in wanted]
 
-    def _by_names(self, database: str, table: str, names: Sequence[str]) -> list[Any]:
+    def _by_names(self, ref: TableRef, names: Sequence[str]) -> list[Any]:
         return [
             partition
             for chunk in bounded(names, CHUNK)
-            for partition in self._call(
-                partial(_get_partitions, database, table, list(chunk)), count=len(chunk)
-            )
+            for partition in self._call(requests.get_named_partitions(ref, chunk), count=len(chunk))
         ]
 
     def _make_database(self, name: str) -> None:
@@ -453,7 +414,7 @@ class HiveMetastore(Metastore):
         raise self._clients.unavailable("connections broke repeatedly")
 
     def _call(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
-        with self._server_errors():
+        with requests.server_errors(self._clients):
             return self._clients.call(
                 action, seconds=timeouts().answer + count * SECONDS_A_PARTITION
             )
@@ -462,39 +423,5 @@ class HiveMetastore(Metastore):
         self, action: Callable[[Any], Any], *, count: int = 0, seconds: float | None = None
     ) -> Any:
         given = timeouts().answer if seconds is None else seconds
-        with self._server_errors():
+        with requests.server_errors(self._clients):
             return self._clients.call_once(action, seconds=given + count * SECONDS_A_PARTITION)
-
-    @contextlib.contextmanager
-    def _server_errors(self) -> Iterator[None]:
-        """Raise the server's unexpected errors as `WarehouseUnavailable`."""
-        try:
-            yield
-        except (
-            ttypes.AlreadyExistsException,
-            ttypes.InvalidOperationException,
-            ttypes.NoSuchObjectException,
-            Interrupted,
-            SfxError,
-        ):
-            raise
-        except TException as error:
-            message = str(getattr(error, "message", None) or error)
-            if _MODIFIED in message:
-                raise
-            kind = _RequestLimit if LIMIT in message else WarehouseUnavailable
-            raise kind(str(self._clients.unavailable(message.partition("\n")[0]))) from error
-
-
-def _add_partitions(request: Any, client: Any) -> None:
-    client.add_partitions_req(request)
-
-
-def _get_all(database: str, table: str, most: int, client: Any) -> list[Any]:
-    found: list[Any] = client.get_partitions(database, table, most)
-    return found
-
-
-def _get_partitions(database: str, table: str, names: list[str], client: Any) -> list[Any]:
-    found: list[Any] = client.get_partitions_by_names(database, table, names)
-    return found
