@@ -12,13 +12,14 @@ from fastapi import APIRouter, Depends
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.plugin.web.requests import Publish, Rollback, UndoRun
 from airflow_sfx.plugin.web.routes_read import (
     partition_values,
     pinned,
     snapshots,
     undo_documents,
 )
-from airflow_sfx.plugin.web.schemas import Done, Publish, Rollback, UndoDocument, UndoRun
+from airflow_sfx.plugin.web.schemas import Done, UndoDocument
 from airflow_sfx.plugin.web.security import (
     CHANGE_PARAMETERS,
     READ_ACCESS,

@@ -1,4 +1,4 @@
-"""Request and response bodies of the JSON API.
+"""Response bodies of the JSON API.
 
 Where a body is the same as a dataclass of the warehouse, that dataclass is the model. Times are ISO
 8601 in UTC, sizes are bytes, and partition names are those of pins. `described` takes the
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from airflow_sfx.core.manifest import CheckResult
 from airflow_sfx.core.schema import ColumnStatistics
@@ -405,60 +405,6 @@ class DiffDocument(BaseModel):
     examples: list[dict[str, object]]
     frame_before: str | None = None
     frame_after: str | None = None
-
-
-class ChangeRequest(BaseModel):
-    """A change of one partition."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    partition: str = Field(max_length=MAX_NAME)
-    expected: str | None
-    reason: str = Field("", max_length=2000)
-
-
-class Rollback(ChangeRequest):
-    """A rollback of a partition.
-
-    Args:
-        partition: The partition; empty for a table without partition keys.
-        expected: The batch that the requester saw as current, or null for none.
-        reason: The reason, recorded in the history.
-        to: The batch to make current, or null for the previous one.
-    """
-
-    to: str | None = None
-
-
-class Publish(ChangeRequest):
-    """A publish of a staged batch.
-
-    Args:
-        partition: The partition; empty for a table without partition keys.
-        expected: The batch that the requester saw as current, or null for none.
-        reason: The reason, recorded in the history.
-        batch_id: The staged batch.
-    """
-
-    batch_id: str
-
-
-class UndoRun(BaseModel):
-    """An undo of everything that a DAG run published.
-
-    Args:
-        dag_id: The DAG.
-        run_id: The DAG run.
-        expected: The response of `GET /api/runs/undo` that the requester saw.
-        reason: The reason, recorded in the history.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    dag_id: str = Field(max_length=250)
-    run_id: str = Field(max_length=250)
-    expected: list[UndoDocument]
-    reason: str = Field("", max_length=2000)
 
 
 class Done(BaseModel):
