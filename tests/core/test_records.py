@@ -117,7 +117,7 @@ def stored(uri: str) -> dict[str, bytes]:
 
 
 def written(uri: str) -> dict[str, bytes]:
-    """What is written beside manifests and entries: the note of a commit, of a run, of what is retired."""
+    """Return the records beside manifests and entries: of commits, runs and expired batches."""
     warehouse = sfx.connect(uri)
     warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "items", ["2016"])
     before = stored(uri)

@@ -666,7 +666,8 @@ def _(world: World) -> None:
     told = {"endpoint_url": world.plain.url, "extra_args": {"ACL": "public-read"}}
     said = world.connection(**LOGIN, extra={"service_config": {"s3": told}})
     assert said.startswith(
-        "InvalidName: service_config.s3 of the Airflow connection 'aws_tried' has an unsupported setting"
+        "InvalidName: service_config.s3 of the Airflow connection 'aws_tried' has an "
+        "unsupported setting"
     )
 
 

@@ -28,7 +28,8 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
 
     Example:
         >>> text = "A file.\n\nArgs:\n    path: Its\n        path."
-        >>> described({"description": text, "properties": {"path": {"type": "string"}}})["properties"]
+        >>> schema = {"description": text, "properties": {"path": {"type": "string"}}}
+        >>> described(schema)["properties"]
         {'path': {'type': 'string', 'description': 'Its path.'}}
     """
     summary, _, args = schema.get("description", "").partition("\n\nArgs:\n")

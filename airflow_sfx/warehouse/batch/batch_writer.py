@@ -38,7 +38,10 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 
 _LARGE_FILE = 1 << 20
-"""From how many bytes on a checksum takes longer than the thread that computes it while the file is on its way."""
+"""The size in bytes from which a checksum is computed in a thread, during the upload.
+
+For smaller files, starting the thread takes longer than the checksum.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class BatchWriter:
         self.heads: dict[str, Head] = {}
 
     def describe(self, content: BatchContent) -> None:
-        """Say what the batches have in common, where that is known only once their files are there."""
+        """Set what the batches have in common, once it is known from their files."""
         self._content = content
 
     @property
@@ -154,7 +157,7 @@ class BatchWriter:
         small: bool,
         claim: Sequence[str] = (),
     ) -> None:
-        """Write files, several at a time; partitions that were not claimed yet are claimed as they come.
+        """Write files concurrently, and claim partitions as their files come.
 
         Args:
             chunks: The rows of each file, in the order in which they are to be read.
@@ -199,7 +202,7 @@ class BatchWriter:
         )
 
     def have_same_rows(self, manifests: Sequence[Manifest]) -> bool:
-        """Whether complete batches have exactly the files that have been written, made from the same inputs.
+        """Return whether complete batches have just the written files and the same inputs.
 
         Args:
             manifests: The manifests of the complete batches, one for each of the partitions.
@@ -214,7 +217,7 @@ class BatchWriter:
         )
 
     def register(self, name: str, files: Sequence[FoundFile]) -> None:
-        """Take note of the files that other processes have written into a claimed batch's directory.
+        """Register files that other processes have written into a claimed directory.
 
         Args:
             name: The partition's name.
@@ -225,7 +228,10 @@ class BatchWriter:
         draft.encoded.extend(files)
 
     def leave_orphan_files(self) -> None:
-        """Move to another ID where a directory has files that nobody registered: an engine would read them as well."""
+        """Move to another ID if a directory has unregistered files.
+
+        Other engines would read them as well.
+        """
         if any(
             map_concurrently(
                 self._has_orphan_files, list(self._drafts), self._table.store.concurrency
@@ -349,7 +355,7 @@ class BatchWriter:
                 draft.location = ""
 
     def _own_directory(self, name: str, batch_id: str) -> str | None:
-        """Where a batch's files are in its own directory, by a path of the storage; None where they lie elsewhere.
+        """Return the path of files in the batch's own directory, or None if elsewhere.
 
         What another program writes for a batch lies below it. It moves with the batch: the
         directory that it leaves is a stray, and is given up after a day.
@@ -421,7 +427,7 @@ class BatchWriter:
         )
 
     def _put_manifests(self, manifests: Sequence[Manifest], *, synced: bool) -> None:
-        """Write manifests; if they are many and not ``synced``, their ledger entries make them durable before themselves."""
+        """Write manifests; if there are many and not ``synced``, ledger entries sync them."""
         layout, store = self._table.layout, self._table.store
         objects = [
             (layout.manifest(one.partition, one.batch_id), one.to_text().encode())

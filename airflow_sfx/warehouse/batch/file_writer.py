@@ -104,9 +104,8 @@ class FileWriter:
         """Add the rows of a partition's next file; wait while too many are in progress."""
         number = self._counts[name] = self._counts.get(name, -1) + 1
         self._group.append((name, number, rows))
-        large = (
-            not self._small or rows.nbytes >= _LARGE_FILE_BYTES
-        )  # also one large partition among many small ones
+        # This includes one large partition among many small ones.
+        large = not self._small or rows.nbytes >= _LARGE_FILE_BYTES
         if large or len(self._group) >= self._group_size:
             self._begin(rows.nbytes if large else 0)
 

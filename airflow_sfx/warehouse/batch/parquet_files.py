@@ -255,9 +255,8 @@ def _plain(schema: pa.Schema) -> pa.Schema:
             return plain(kind.storage_type)
         return plain(kind.value_type) if isinstance(kind, pa.DictionaryType) else kind
 
-    known = [
-        field for field in schema if table_name(field.name) == field.name
-    ]  # the others have no type yet
+    # The other columns have no type yet.
+    known = [field for field in schema if table_name(field.name) == field.name]
     return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in known])
 
 

@@ -120,8 +120,7 @@ def _published(
     for entry in ledger.newest_first(name, ledger.head(name, pointer.sequence if pointer else 0)):
         if entry.batch_id == batch_id:
             return True
-        if (
-            entry.newest < batch_id
-        ):  # IDs may run ahead of the clock, and the entry's time says nothing
+        # IDs may be ahead of the clock, and the entry's time is not reliable.
+        if entry.newest < batch_id:
             return False
     return False

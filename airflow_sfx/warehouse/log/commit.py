@@ -309,9 +309,8 @@ def _entries(
 def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> None:
     """Record a commit before it is tried: by time for the table, and by run."""
     first, lease = entries[0], LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND
-    ahead = int(
-        (first.at - datetime.now(UTC)).total_seconds()
-    )  # a clock that goes ahead has written the entry before
+    # The time of an entry follows earlier ones, whose writers' clocks may be ahead.
+    ahead = int((first.at - datetime.now(UTC)).total_seconds())
     record = {
         "commit": first.commit,
         "operation": first.operation.value,

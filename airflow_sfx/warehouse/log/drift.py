@@ -1,4 +1,4 @@
-"""What something else does to partitions while new batches of them are being written: it goes into the history first.
+"""Changes by other engines while new batches are written: they are recorded first.
 
 The metastore is looked at when the partitions are claimed, and once more before they change, where
 that took a while.
@@ -16,7 +16,10 @@ from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
 from airflow_sfx.warehouse.table.table import Table
 
 LOOK_AGAIN_SECONDS = 2.0
-"""How old a look may be when a change is written down: a small store is over before, and costs no further request."""
+"""The age up to which a read of the pointers is good enough for a commit.
+
+A small store is faster, and costs no further request.
+"""
 
 Reconcile = Callable[[Mapping[str, PartitionInfo], Mapping[str, Head]], None]
 """Given pointers that something else has moved, and the partitions' heads."""
@@ -80,7 +83,7 @@ class DriftWatch:
         return bool(foreign)
 
     def _is_due(self, heads: Mapping[str, Head]) -> bool:
-        """Whether the last look is too old, or shows something else's work beside entries that were not known then."""
+        """Return whether the last read is too old, or shows changes with unknown entries."""
         if time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
             return True
         return self._heads != heads and bool(foreign_changes(self._table, self._seen, heads))
@@ -88,7 +91,10 @@ class DriftWatch:
     def _look(
         self, names: Sequence[str], *, sure: bool
     ) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
-        """Pointers and heads; not ``sure``, those that the pointers name: a change that does not know others is refused."""
+        """Return pointers and heads; without ``sure``, the heads that the pointers name.
+
+        A change that misses later entries is rejected anyway.
+        """
         pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
         look = self._ledger.heads if sure else self._ledger.likely_heads
         return pointers, look(hints(names, pointers))

@@ -232,17 +232,15 @@ class Ledger:
         for _ in range(_BUNDLES):
             if len(rest) < MANY:
                 break
-            item = rest.pop(
-                len(rest) // 2
-            )  # at the ends, where the latest days are, partitions are written anew alone
+            # The latest partitions, at the ends, are often rewritten alone.
+            item = rest.pop(len(rest) // 2)
             sample = self.read(*item)
             if sample is None:
                 continue
             found[item] = sample
             if sample.group and self.in_effect(sample):
-                with contextlib.suppress(
-                    InconsistentBatch
-                ):  # an audit tells; the entries themselves are there
+                # Each entry also has its own object, and an audit reports a damaged bundle.
+                with contextlib.suppress(InconsistentBatch):
                     group = self.group(sample.commit, {name for name, _ in rest})
                     found |= {one: group[one] for one in rest if one in group}
                     rest = [one for one in rest if one not in group]

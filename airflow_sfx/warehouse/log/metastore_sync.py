@@ -126,9 +126,8 @@ def _put_by(table: Table, info: PartitionInfo, head: Head) -> LedgerEntry | None
     entry = head.entry
     if entry is None or info.sequence == 0 or info.sequence >= entry.sequence:
         return entry
-    return (
-        Ledger(table).read(entry.partition, info.sequence) or entry
-    )  # the metastore was not told of the last ones
+    # The metastore may not have the last ones yet.
+    return Ledger(table).read(entry.partition, info.sequence) or entry
 
 
 def _moved(table: Table, info: PartitionInfo, entry: LedgerEntry | None) -> bool:

@@ -217,9 +217,8 @@ class Table:
         """
         if not location or self._is_ours(location, self.info.parameters):
             return True
-        now = self.metastore.get_table(
-            self.ref
-        )  # somebody has adopted it since this table was opened
+        # The directory may have been adopted since this table was opened.
+        now = self.metastore.get_table(self.ref)
         return now is not None and self._is_ours(location, now.parameters)
 
     def _is_ours(self, location: str, parameters: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Notes of what is retired: batches that nobody may refer to anew, and that are deleted once their time has come.
+"""Tombstones: batches that get no new references, and are deleted when due.
 
 A note is written before its batches' ledgers say so, and whoever refers to a batch looks at the
 notes *after* the reference can be seen by others; whoever deletes looks at the references *after*
@@ -102,7 +102,7 @@ class Tombstone:
 
     @property
     def instead(self) -> Mapping[str, Mapping[str, Replacement]]:
-        """By partition name and batch ID, what took the place of batches of which rows were erased; none while that is not sure.
+        """The replacements of erased batches, by partition name and batch ID.
 
         Until then another erasure may be the first to replace one of them, and whoever refers to it
         is refused.
@@ -151,7 +151,7 @@ def name_at(moment: datetime, *, erasure: bool = False) -> str:
 
 
 def first_to_replace(table: Table, note: Tombstone) -> dict[str, dict[str, Replacement]]:
-    """What an erasure replaces that no other had replaced before: for everybody and for ever, whoever asks.
+    """Return what an erasure is the first to replace; the answer never changes.
 
     Two erasures may replace the same batch at once, each with one that has the other's rows. Only
     one of these may stand for it, and the other erasure searches that one again. It is called when
@@ -175,7 +175,7 @@ def first_to_replace(table: Table, note: Tombstone) -> dict[str, dict[str, Repla
 
 
 def confirm(table: Table, note: Tombstone, retired: Batches) -> Batches:
-    """Note what the ledgers say is retired; returns what counts, since of two who say so at once the first is right."""
+    """Record which batches the ledgers expired; return the first record, which counts."""
     text = encode({"batches": {name: list(ids) for name, ids in retired.items()}})
     path = _path(table, note.name, _RETIRED)
     table.store.put_if_absent(path, text.encode())
@@ -189,7 +189,7 @@ def finish(table: Table, note: Tombstone) -> None:
 
 
 def list_tombstones(table: Table, *, ended: bool = False) -> list[Tombstone]:
-    """The notes of a table that anybody must heed, oldest first: one listing, and nothing more where nothing was ever retired.
+    """Return the tombstones in effect, oldest first; one listing if there are none.
 
     Args:
         table: The table.
@@ -203,13 +203,16 @@ def list_tombstones(table: Table, *, ended: bool = False) -> list[Tombstone]:
 
 
 def read_tombstones(table: Table) -> Tombstones:
-    """The notes of a table that anybody must heed, and whether there are others, from one listing."""
+    """Return the tombstones in effect, and whether there are others, from one listing."""
     listed = _listed(table)
     return Tombstones(_opened(table, listed), any(_DONE in kinds for _, kinds in listed))
 
 
 def refused_by(known: Iterable[Tombstone]) -> set[tuple[str, str]]:
-    """The batches, by partition name and batch ID, that nobody may refer to anew because a note names them."""
+    """Return the batches that get no new references because of a tombstone.
+
+    Batches are pairs of partition name and batch ID.
+    """
     return {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
 
 
@@ -245,7 +248,7 @@ def refuse_retired(
 
 
 def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) -> None:
-    """Refuse to go on with batches that took so long to write that an erasure took them for unfinished ones.
+    """Reject batches so old that an erasure may have taken them for unfinished ones.
 
     It may have deleted files of theirs, so it is called when it is known what their files are. It
     asks for nothing where they are as young as unfinished ones may be.
@@ -269,7 +272,7 @@ def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) ->
 
 
 def retirement_of(table: Table, name: str, batch_id: str) -> BatchNotFound | None:
-    """The error for a batch that was retired, deleted already or not; None for one that never was."""
+    """Return the error for an expired batch, deleted or not, or None for another."""
     note = _naming(list_tombstones(table, ended=True), name, batch_id)
     return retired_error(table, note, name, batch_id) if note else None
 
@@ -307,7 +310,7 @@ def versions(known: Iterable[Tombstone]) -> Versions:
 def retired_error(
     table: Table, note: Tombstone, name: str, batch_id: str, remedy: str = ""
 ) -> BatchNotFound:
-    """The error for a batch that is retired; what to do is to use what stands for it, unless a remedy is given."""
+    """Return the error for an expired batch, with its replacement or the given remedy."""
     replaced = note.instead.get(name, {}).get(batch_id)
     who = note.producer.user or note.producer.dag_id or "somebody"
     place = f"{table.ref} {name}".rstrip()

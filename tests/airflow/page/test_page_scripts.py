@@ -1,4 +1,4 @@
-"""The modules of the page's scripts: each import leads to a file, none is circular, all are preloaded."""
+"""Imports of the page's scripts: they exist, are preloaded, and are not circular."""
 
 from __future__ import annotations
 
