@@ -40,7 +40,7 @@ def pattern(words: list[str]) -> re.Pattern[str]:
         r"[\s#*/]+".join(f"(?:{FORMS.get(part, re.escape(part))})s?" for part in word.split())
         for word in words
     ]
-    return re.compile(rf"\b(?:{'|'.join(choices)})\b", re.IGNORECASE)
+    return re.compile(rf"(?<![.\w])(?:{'|'.join(choices)})\b", re.IGNORECASE)
 
 
 def findings(text: str, wanted: re.Pattern[str]) -> Iterator[tuple[int, str]]:

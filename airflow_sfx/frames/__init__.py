@@ -1,4 +1,4 @@
-"""Frames of pandas, polars, pyarrow or Spark to Arrow and Parquet and back, without loss.
+"""Frames of pandas, polars, pyarrow or Spark to Parquet and back, without loss.
 
 The sub-rooms, from top to bottom; each imports only from those below it:
 

@@ -1,7 +1,6 @@
-"""Names for Arrow's arrays and types that are known only when they are there.
+"""Names for Arrow's arrays and types whose classes are known at run time only.
 
-Type checkers know each of Arrow's array classes; code that takes whatever a frame has can promise
-them none of these.
+Type checkers know each of Arrow's classes; code for any column cannot name one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ AnyColumn = Any
 """A `pyarrow.ChunkedArray` of any type."""
 
 AnyType = Any
-"""A `pyarrow.DataType`, of whichever class."""
+"""A `pyarrow.DataType` of any class."""
 
 AnyField = Any
 """A `pyarrow.Field` of any type."""

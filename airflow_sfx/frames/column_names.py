@@ -1,4 +1,4 @@
-"""Which column names a frame may have: those that Hive, Spark and a Parquet file can all keep apart."""
+"""Valid column names: those that Hive, Spark and Parquet all distinguish."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 _NAMELESS_LEVEL = re.compile(r"__index_level_\d+__+")
 
 _OPEN = "__sfx_open__"
+_MAX_LISTED = 20
 
 
 def check_names(names: Sequence[object]) -> None:
-    """Refuse column names that would be lost or confused.
+    """Reject invalid and ambiguous column names.
 
     Args:
         names: The frame's column names.
 
     Raises:
-        InvalidName: A name is not text, is empty, has a character that Hive cannot keep, or comes
+        InvalidName: A name is not text, is empty, has a character that Hive cannot store, or occurs
             twice.
         SchemaMismatch: There are no columns.
 
     Example:
-        >>> check_names(["a,b"])
+        >>> check_names(["a", "A"])
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: the column name 'a,b' has a comma or a backtick, with which Hive \
-separates and quotes names: rename it, as in df.rename(columns={'a,b': 'plain'})
+        airflow_sfx.core.errors.InvalidName: the columns 'a' and 'A' have the same name in Hive, \
+which ignores case: rename one, as in df.rename(columns={'A': 'A_2'})
     """
     if not names:
         raise SchemaMismatch("the frame has no columns: there is nothing to store")
@@ -41,11 +42,11 @@ separates and quotes names: rename it, as in df.rename(columns={'a,b': 'plain'})
                 f"the column name {name!r} is {type(name).__name__}, not text: rename it, as in "
                 "df.columns = df.columns.astype(str)"
             )
-        flaw = _flaw(name)
-        if flaw:
+        problem = _name_problem(name)
+        if problem:
             raise InvalidName(
-                f"the column name {name!r} {flaw}: rename it, as in df.rename(columns={{{name!r}:"
-                " 'plain'})"
+                f"the column name {name!r} {problem}: rename it, as in"
+                f" df.rename(columns={{{name!r}: 'plain'}})"
             )
         other = seen.get(name.lower())
         if other == name:
@@ -54,36 +55,36 @@ separates and quotes names: rename it, as in df.rename(columns={'a,b': 'plain'})
             )
         if other is not None:
             raise InvalidName(
-                f"the columns {other!r} and {name!r} have one name for Hive, which ignores case:"
-                f" rename one, as in df.rename(columns={{{name!r}: '{name}_2'}})"
+                f"the columns {other!r} and {name!r} have the same name in Hive, which ignores"
+                f" case: rename one, as in df.rename(columns={{{name!r}: '{name}_2'}})"
             )
         seen[name.lower()] = name
 
 
 def is_storable_name(name: object) -> bool:
-    """Whether a name can be a column's.
+    """Return whether a name is a valid column name.
 
     Args:
         name: The name.
 
     Returns:
-        True if `check_names` would take it alone.
+        True if `check_names` accepts it on its own.
 
     Example:
         >>> is_storable_name("day"), is_storable_name("a,b"), is_storable_name(None)
         (True, False, False)
     """
-    return isinstance(name, str) and not _flaw(name)
+    return isinstance(name, str) and not _name_problem(name)
 
 
 def unnamed_level_name(number: int) -> str:
-    """The name of the column that holds a level of a DataFrame's index which has no name for one.
+    """Return the name of the column of an unnamed level of a DataFrame's index.
 
     Args:
         number: The level, 0 for the outermost.
 
     Returns:
-        The name, as pyarrow has it, too.
+        The name, which pyarrow uses, too.
 
     Example:
         >>> unnamed_level_name(0)
@@ -93,13 +94,15 @@ def unnamed_level_name(number: int) -> str:
 
 
 def is_unnamed_level_name(name: str) -> bool:
-    """Whether a column has such a name, which nobody gave it: pandas makes and leaves out such columns by itself.
+    """Return whether a column has the name of an unnamed index level.
+
+    A frame has or lacks such a column depending on its rows.
 
     Args:
         name: The column's name, in any case.
 
     Returns:
-        True for what `unnamed_level_name` gives.
+        True for names that `unnamed_level_name` returns.
 
     Example:
         >>> is_unnamed_level_name("__index_level_0__"), is_unnamed_level_name("level_0")
@@ -109,9 +112,9 @@ def is_unnamed_level_name(name: str) -> bool:
 
 
 def open_name(name: str) -> str:
-    """What files call a column or a struct's field that has had no value yet.
+    """Return the name in files of an open column or struct field.
 
-    Engines read a column by its name in the table. Under this one they do not find it, and read
+    Engines read a column by its name in the table. Under this name they do not find it, and read
     null, whatever type the table's column gets later.
 
     Args:
@@ -121,26 +124,26 @@ def open_name(name: str) -> str:
         The name in files, in lower case.
 
     Example:
-        >>> open_name("Price"), table_name(open_name("Price")), table_name("price")
-        ('__sfx_open__price', 'price', 'price')
+        >>> open_name("Price"), without_open_prefix("__sfx_open__price")
+        ('__sfx_open__price', 'price')
     """
     return f"{_OPEN}{name.lower()}"
 
 
-def table_name(name: str) -> str:
-    """What the table calls what files call so; see `open_name`."""
+def without_open_prefix(name: str) -> str:
+    """Return the name in the table for a name in files; see `open_name`."""
     return name.removeprefix(_OPEN)
 
 
 def unknown_column(name: str, known: Iterable[str]) -> SchemaMismatch:
-    """The error for a column that is not there, with the names that look like it.
+    """Create the error for an unknown column, with similar names.
 
     Args:
-        name: The name asked for.
-        known: The names that there are.
+        name: The name that was passed.
+        known: The existing names.
 
     Returns:
-        The error, to be raised.
+        The error to raise.
 
     Example:
         >>> str(unknown_column("pirce", ["price", "day"]))
@@ -153,17 +156,16 @@ def unknown_column(name: str, known: Iterable[str]) -> SchemaMismatch:
     if near:
         hint = f"did you mean {' or '.join(map(repr, near))}?"
     else:
-        hint = (
-            f"the columns are {', '.join(map(repr, names[:20]))}{', …' if len(names) > 20 else ''}"  # noqa: PLR2004
-        )
+        more = ", …" if len(names) > _MAX_LISTED else ""
+        hint = f"the columns are {', '.join(map(repr, names[:_MAX_LISTED]))}{more}"
     return SchemaMismatch(f"there is no column {name!r}: {hint}")
 
 
-def _flaw(name: str) -> str:
+def _name_problem(name: str) -> str:
     if not name.strip():
         return "is empty"
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        return "has a control character or half a surrogate pair, which Hive cannot keep"
+        return "has a control character or half a surrogate pair, which Hive cannot store"
     if "," in name or "`" in name:
         return "has a comma or a backtick, with which Hive separates and quotes names"
     return ""

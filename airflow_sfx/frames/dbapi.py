@@ -1,8 +1,8 @@
-"""Rows of a database cursor as Arrow record batches, a chunk at a time, in constant memory.
+"""Rows of a database cursor as Arrow record batches, in constant memory.
 
-The first rows decide the types: a column's Python values, and where it has none, what the database
-says of it, or what the table has; else the first value that comes. A number with a scale keeps 38
-digits, so that later rows fit.
+The first chunk decides the types, by the values of each column. A column without values has the
+type that the database reports, or that of the table; otherwise, its first value decides later.
+Decimals have 38 digits, so that later rows fit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from airflow_sfx.frames.python_values import (
 from airflow_sfx.frames.types.families import is_list
 from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS, arrow_type
 
-# PostgreSQL's own numbers of its types:
+# The object IDs of PostgreSQL's types:
 # https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat
 _NUMERIC = 1700
 _POSTGRES_TYPES: Mapping[int, pa.DataType] = {
@@ -72,7 +72,7 @@ _BEYOND_HIVE: Mapping[str, pa.DataType] = {
     "uint64": pa.uint64(),
 }
 _HELD_BYTES = 64 << 20
-"""How much is held back until each column has a value to tell its type."""
+"""How many bytes are held back until each column has a type."""
 _JSON = frozenset({114, 3802})
 
 # https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html
@@ -87,14 +87,14 @@ _MYSQL_TYPES: Mapping[int, pa.DataType] = {
 
 
 def postgres_type(number: int, scale: int | None) -> pa.DataType | None:
-    """What PostgreSQL says of a column.
+    """Return the Arrow type of a column of PostgreSQL.
 
     Args:
-        number: The type's own number.
-        scale: How many digits a ``numeric`` has after the point; None where it is not told.
+        number: The object ID of the type.
+        scale: The digits of a ``numeric`` after the point, or None if not reported.
 
     Returns:
-        The Arrow type; None for a type that is told by its values only.
+        The Arrow type, or None if only values determine it.
 
     Example:
         >>> postgres_type(1700, 2), postgres_type(23, None)
@@ -107,7 +107,7 @@ def postgres_type(number: int, scale: int | None) -> pa.DataType | None:
 
 
 def mysql_type(number: int, scale: int | None) -> pa.DataType | None:
-    """What MySQL says of a column; the arguments and the result are those of `postgres_type`.
+    """Return the Arrow type of a column of MySQL; see `postgres_type`.
 
     Example:
         >>> mysql_type(246, 2), mysql_type(252, None)
@@ -117,7 +117,7 @@ def mysql_type(number: int, scale: int | None) -> pa.DataType | None:
 
 
 def is_json(number: int) -> bool:
-    """Whether a column of PostgreSQL has documents, which its drivers give as what they hold."""
+    """Return whether a type of PostgreSQL is JSON, which drivers decode."""
     return number in _JSON
 
 
@@ -131,35 +131,36 @@ def record_batches(
     chunks: Iterator[Sequence[Sequence[Any]]],
     *,
     types: Mapping[str, pa.DataType | str],
-    told: Mapping[str, pa.DataType],
+    reported: Mapping[str, pa.DataType],
     documents: Collection[str] = (),
     in_table: Callable[[], Mapping[str, pa.DataType]] = dict,
 ) -> Iterator[pa.RecordBatch]:
-    """Turn chunks of rows into record batches of one schema.
+    """Convert chunks of rows to record batches of one schema.
 
     Args:
         names: The columns' names.
         chunks: Lists of rows.
-        types: Types that the caller wants, by column: Arrow's, or names of Hive's.
-        told: Types that the database tells, by column; used where the first chunk has no value.
-        documents: The columns of JSON, which is kept as text whatever it holds.
-        in_table: Gives the types of the table's columns, by their names in lower case; asked where
-            nothing else tells one.
+        types: Types that the caller declares, by column: Arrow types, or names of Hive types.
+        reported: Types that the database reports, by column; used if the first chunk has no value.
+        documents: The JSON columns, which are stored as text.
+        in_table: Returns the types of the table's columns, by names in lower case; called if
+            neither values nor the database determine a type.
 
     Yields:
-        A record batch for each chunk; one without rows where there are none.
+        A record batch for each chunk; one without rows if there are none.
 
     Raises:
-        SchemaMismatch: A name comes twice, a wanted column is not there, or a value does not fit
-            its column's type.
+        SchemaMismatch: A name occurs twice, a declared column does not exist, or a value does not
+            fit its column's type.
 
     Example:
         >>> rows = iter([[(1, None), (2, None)], [(3, "x")]])
-        >>> [one.num_rows for one in record_batches(["n", "t"], rows, types={}, told={"t": pa.string()})]
+        >>> batches = record_batches(["n", "t"], rows, types={}, reported={"t": pa.string()})
+        >>> [batch.num_rows for batch in batches]
         [2, 1]
     """
     _check_names(names, types)
-    columns = _Columns(names, types, told, documents, in_table)
+    columns = _Columns(names, types, reported, documents, in_table)
     held: list[_Chunk] = []
     for rows in chunks:
         held.append(columns.read(rows))
@@ -175,12 +176,12 @@ def _check_names(names: Sequence[str], types: Collection[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaMismatch(
-            f"the query gives the column {twice[0]!r} twice: give one of them another name with AS"
+            f"the query returns the column {twice[0]!r} twice: rename one of them with AS"
         )
     unknown = sorted(set(types) - set(names))
     if unknown:
         raise SchemaMismatch(
-            f"types= names the column {unknown[0]!r}, and the query gives {', '.join(names)}"
+            f"types= names the column {unknown[0]!r}, and the query returns {', '.join(names)}"
         )
 
 
@@ -189,9 +190,9 @@ class _Chunk:
     """Rows that have been read.
 
     Args:
-        first: How many rows came before.
-        rows: How many they are.
-        columns: Arrays, or of columns that have no type yet the values, all of them null or empty.
+        first: The number of rows before the chunk.
+        rows: The number of its rows.
+        columns: Arrays; for open columns, the values, which are all null or empty.
     """
 
     first: int
@@ -200,20 +201,20 @@ class _Chunk:
 
     @property
     def nbytes(self) -> int:
-        """About how much memory they take."""
+        """The approximate size in memory."""
         return sum(
             one.nbytes if isinstance(one, pa.Array) else 8 * len(one) for one in self.columns
         )
 
 
 class _Columns:
-    """The columns of a query, as far as their types are known."""
+    """The columns of a query, with the types that are known so far."""
 
     def __init__(
         self,
         names: Sequence[str],
         types: Mapping[str, pa.DataType | str],
-        told: Mapping[str, pa.DataType],
+        reported: Mapping[str, pa.DataType],
         documents: Collection[str],
         in_table: Callable[[], Mapping[str, pa.DataType]],
     ) -> None:
@@ -226,18 +227,18 @@ class _Columns:
         self._documents = documents
         self._doubles = {name for name, kind in wanted.items() if kind == pa.float64()}
         self._empty: dict[str, pa.DataType] = {}
-        self._told, self._in_table = told, in_table
+        self._reported, self._in_table = reported, in_table
         self._known: Mapping[str, pa.DataType] | None = None
         self.rows = 0
-        """How many rows have been read."""
+        """The number of rows read so far."""
 
     @property
     def open(self) -> bool:
-        """Whether a column has no type yet."""
+        """Whether a column is open: it has no type yet."""
         return any(kind is None for kind in self._kinds.values())
 
     def read(self, rows: Sequence[Sequence[Any]]) -> _Chunk:
-        """Take the next rows; they may tell types."""
+        """Convert the next rows; their values may determine types."""
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._kinds)
         for name, values in zip(self._kinds, columns, strict=True):
             if self._kinds[name] is None:
@@ -257,10 +258,10 @@ class _Columns:
     def batches(
         self, held: Sequence[_Chunk], *, otherwise: pa.DataType
     ) -> Iterator[pa.RecordBatch]:
-        """Chunks as record batches; columns of which nothing is known have a type from now on."""
+        """Yield chunks as record batches; open columns get a type, which they keep."""
         for name, kind in self._empty.items():
             if self._kinds[name] is None:
-                self._kinds[name] = _closed(kind, otherwise)
+                self._kinds[name] = _fill_open(kind, otherwise)
         schema = pa.schema(list(self._kinds.items()))
         for chunk in held:
             arrays = [
@@ -270,12 +271,15 @@ class _Columns:
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _type(self, name: str, values: Sequence[Any]) -> pa.DataType:
-        """The type of values, or the one that is told where they have none, or fewer digits."""
+        """Return the type of values, or a known one if they are null or have fewer digits."""
         try:
             found: pa.DataType = infer_type(values)
         except ValueRefused as error:
             raise SchemaMismatch(_message(name, "any type", error, self.rows)) from error
-        for known in (self._told.get(name), self._of_table(name) if _is_vague(found) else None):
+        for known in (
+            self._reported.get(name),
+            self._of_table(name) if _is_imprecise(found) else None,
+        ):
             if known is not None and (_is_open(found) or _has_fewer_digits(found, known)):
                 found = known
         return found
@@ -302,14 +306,14 @@ class _Columns:
 
 
 def table_types(columns: Iterable[Column]) -> dict[str, pa.DataType]:
-    """The types of a table's columns that tell what a query's column without values is.
+    """Return the types of a table's columns, for open columns of a query.
 
     Args:
-        columns: The columns.
+        columns: The table's columns.
 
     Returns:
-        By the names in lower case; a column is left out that never held anything, or what no
-        database gives.
+        The types by names in lower case; open columns, and those of kinds that databases do not
+        have, are absent.
 
     Example:
         >>> table_types([Column("Price", "decimal(38,2)"), Column("note", "string")])
@@ -318,7 +322,7 @@ def table_types(columns: Iterable[Column]) -> dict[str, pa.DataType]:
     found = {}
     for column in columns:
         parts = column.kind.by_path
-        with contextlib.suppress(SchemaMismatch):  # of a type that only engines know
+        with contextlib.suppress(SchemaMismatch):  # a type that frames cannot have
             kind = (
                 _BEYOND_HIVE.get(parts[""])
                 if parts.keys() == {""}
@@ -332,13 +336,13 @@ def table_types(columns: Iterable[Column]) -> dict[str, pa.DataType]:
 
 
 def _is_open(kind: Any) -> bool:
-    """Whether values have still to tell a type."""
+    """Return whether a type is open: null, or a list of it."""
     return pa.types.is_null(kind) or (is_list(kind) and _is_open(kind.value_type))
 
 
-def _closed(kind: Any, otherwise: pa.DataType) -> pa.DataType:
-    """A type that is open, with another one in the place that is."""
-    return pa.list_(_closed(kind.value_type, otherwise)) if is_list(kind) else otherwise
+def _fill_open(kind: Any, otherwise: pa.DataType) -> pa.DataType:
+    """Fill the open part of a type."""
+    return pa.list_(_fill_open(kind.value_type, otherwise)) if is_list(kind) else otherwise
 
 
 def _has_fewer_digits(found: Any, known: Any) -> bool:
@@ -349,14 +353,14 @@ def _has_fewer_digits(found: Any, known: Any) -> bool:
     )
 
 
-def _is_vague(kind: pa.DataType) -> bool:
-    """Whether the table may know better."""
+def _is_imprecise(kind: pa.DataType) -> bool:
+    """Return whether the table's type may be more precise."""
     return _is_open(kind) or pa.types.is_decimal(kind)
 
 
 def _message(name: str, kind: str, error: ValueRefused, seen: int) -> str:
     return (
-        f"a value of the column {name!r} does not fit {kind}: row {seen + error.place + 1} has"
+        f"a value of the column {name!r} does not fit {kind}: row {seen + error.position + 1} has"
         f" {error.value!r:.120}, which "
         f'{error.why}; cast it in SQL, or pass types={{"{name}": …}}'
     )

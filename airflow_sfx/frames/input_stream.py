@@ -1,6 +1,6 @@
-"""Frames one after another as one: the first decides the schema, and the rest must fit it exactly.
+"""A stream of frames as one frame: all must match the schema of the first.
 
-Where the first has no values in a column, the next that has some decides its type.
+If a column of the first is open, the first frame with values in it decides its type.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from airflow_sfx.frames.types.logical import (
 from airflow_sfx.frames.types.open_types import fill_open, only_nulls, open_paths
 
 _HELD_BYTES = 64 << 20
-"""How much of a stream may be held back until the types of all its columns are known."""
+"""How many bytes of a stream are held back until no column is open."""
 
 
-class Stream:
-    """Tables that come one by one, read once.
+class FrameStream:
+    """A stream of tables of one schema, which can be read once.
 
-    Categories may be more in later tables than in the first: they are collected on the way.
+    Later tables may have more categories than the first; they are collected during the read.
 
     Args:
-        tables: The tables, of which the first is taken at once, and more while there are no rows or
-            a column's type is open.
+        tables: The tables. The first is read at once, and more while there are no rows or a column
+            is open.
 
     Raises:
-        SchemaMismatch: There is not even one.
+        SchemaMismatch: There is no table.
 
     Example:
-        >>> stream = Stream(iter([pa.table({"n": [1]}), pa.table({"n": [2, 3]})]))
+        >>> stream = FrameStream(iter([pa.table({"n": [1]}), pa.table({"n": [2, 3]})]))
         >>> [batch.num_rows for batch in stream.batches()]
         [1, 2]
     """
@@ -60,37 +60,37 @@ class Stream:
         first = next(tables, None)
         if first is None:
             raise SchemaMismatch(
-                "the iterator has no frames, so that there is no schema: pass at least one, if"
-                " without rows"
+                "the iterator has no frames, and so no schema: pass at least one, which may be"
+                " empty"
             )
         check_names(first.schema.names)
         held, schema = _until_typed(first, tables)
         self.has_rows = any(map(len, held))
-        """Whether there is a row: tables are taken until one has some."""
+        """Whether the stream has rows."""
         self.schema = schema_of([_widest_codes(field) for field in schema], schema.metadata)
         self.dictionaries: dict[str, AnyArray] = {}
         self._marks: dict[str, TimeMarks] = {}
         for table in held:
-            self._note_times(table)
+            self._add_marks(table)
         self._tables: Iterator[pa.Table] | None = chain(held, tables)
-        self._records = column_specs(self.schema)
+        self._specs = column_specs(self.schema)
         self._nulls: dict[str, str] = {}
         self._labels: dict[str, str] = {}
 
     @property
     def logical(self) -> LogicalSchema:
-        """The schema with the categories and times seen so far; complete when the stream has ended."""
+        """The logical schema of the values so far; complete at the end of the stream."""
         empty = dictionaries_of(self.schema.empty_table())
         return LogicalSchema(self.schema, empty | self.dictionaries, dict(self._marks))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The batches of all tables, of one schema.
+        """Read the stream.
 
         Yields:
-            The batches.
+            The batches of all tables, of one schema.
 
         Raises:
-            SchemaMismatch: A table does not fit the first.
+            SchemaMismatch: A table does not match the first, or the stream was read before.
         """
         if self._tables is None:
             raise SchemaMismatch(
@@ -98,10 +98,10 @@ class Stream:
             )
         tables, self._tables = self._tables, None
         for number, table in enumerate(tables, 1):
-            yield from self._conformed(table, number).to_batches()
-        self._remember()
+            yield from self._conform(table, number).to_batches()
+        self._complete_metadata()
 
-    def _conformed(self, table: pa.Table, number: int) -> pa.Table:
+    def _conform(self, table: pa.Table, number: int) -> pa.Table:
         names = set(table.column_names)
         missing = [name for name in self.schema.names if name not in names]
         added = [name for name in table.column_names if name not in self.schema.names]
@@ -115,20 +115,20 @@ class Stream:
         known = dict(self.dictionaries)
         columns = [self._column(table.column(field.name), field, number) for field in self.schema]
         for field in self.schema:
-            self._note_null(field.name, specs.get(field.name), table.column(field.name), number)
+            self._check_null_kind(
+                field.name, specs.get(field.name), table.column(field.name), number
+            )
         if number > 1:
             for field in self.schema:
-                self._check_record(
+                self._check_dtype(
                     field.name, specs.get(field.name), table.column(field.name), number
                 )
-                self._note_labels(
-                    field.name, specs.get(field.name), table.column(field.name), known
-                )
+                self._add_labels(field.name, specs.get(field.name), table.column(field.name), known)
         made = pa.Table.from_arrays(columns, schema=self.schema)
-        self._note_times(made)
+        self._add_marks(made)
         return made
 
-    def _note_times(self, table: pa.Table) -> None:
+    def _add_marks(self, table: pa.Table) -> None:
         for name, marks in marks_of(table).items():
             self._marks[name] = self._marks.get(name, marks) | marks
 
@@ -145,7 +145,7 @@ class Stream:
                 return column.cast(field.type)
             except pa.ArrowInvalid:
                 pass
-        raise _differs(field.name, field.type, column.type, number)
+        raise _type_mismatch(field.name, field.type, column.type, number)
 
     def _category(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
         wanted: Any = field.type
@@ -155,7 +155,7 @@ class Stream:
         known: Any = self.dictionaries.get(field.name)
         if kind.value_type != wanted.value_type or kind.ordered != wanted.ordered:
             if len(values):
-                raise _differs(field.name, wanted, kind, number)
+                raise _type_mismatch(field.name, wanted, kind, number)
             values = pa.array([], wanted.value_type)
         if known is None or values.equals(known):
             self.dictionaries[field.name] = values
@@ -178,39 +178,39 @@ class Stream:
         made = [pa.DictionaryArray.from_arrays(one, grown, ordered=wanted.ordered) for one in codes]
         return pa.chunked_array(made, type=wanted)
 
-    def _note_null(self, name: str, spec: Any, column: AnyColumn, number: int) -> None:
-        """Keep in mind which null a column of objects has, and refuse a second kind: a file keeps one."""
+    def _check_null_kind(self, name: str, spec: Any, column: AnyColumn, number: int) -> None:
+        """Record the kind of null of a column of objects, and reject a second kind."""
         if not isinstance(spec, dict) or spec.get("kind") != "object" or not column.null_count:
             return
         known = self._nulls.setdefault(name, spec["null"])
         if known != spec["null"]:
             raise SchemaMismatch(
                 f"column {name!r} has {spec['null']} for null in frame {number} of the iterator"
-                f" and {known} in an earlier "
-                f'one: make them alike in all frames with df["{name}"] ='
+                f" and {known} in an earlier one: use one in all frames with"
+                f' df["{name}"] ='
                 f' df["{name}"].where(df["{name}"].notna(), None)'
             )
 
-    def _note_labels(
+    def _add_labels(
         self, name: str, spec: Any, column: AnyColumn, known: Mapping[str, AnyArray]
     ) -> None:
-        """Keep in mind the intervals that a table adds to those that are a column's categories."""
+        """Record interval categories that a table adds to a column."""
         if (
-            _says_nothing(column)
+            _is_empty(column)
             or not isinstance(spec, dict)
             or "labels" not in spec
             or name not in known
         ):
             return
-        first, values = self._records[name], dictionary_of(column)
+        first, values = self._specs[name], dictionary_of(column)
         if not values.equals(known[name]):
             labels = self._labels.get(name, first["labels"])
             self._labels[name] = joined_labels(
                 [({**first, "labels": labels}, known[name]), (spec, values)]
             )
 
-    def _remember(self) -> None:
-        """Put what the tables have said of their nulls and intervals into the schema."""
+    def _complete_metadata(self) -> None:
+        """Add the recorded kinds of null and intervals to the schema's pandas metadata."""
         pandas_metadata = pandas_metadata_of(self.schema) or {}
         for key, found in (("null", self._nulls), ("labels", self._labels)):
             for name, value in found.items():
@@ -219,20 +219,20 @@ class Stream:
         if self._nulls or self._labels:
             self.schema = with_pandas_metadata(self.schema, pandas_metadata)
 
-    def _check_record(self, name: str, spec: Any, column: AnyColumn, number: int) -> None:
-        """Refuse a pandas column whose dtype differs where Arrow's type does not show it."""
-        first = self._records.get(name)
-        if _essence(first) == _essence(spec) or _says_nothing(column):
+    def _check_dtype(self, name: str, spec: Any, column: AnyColumn, number: int) -> None:
+        """Reject a column whose pandas dtype differs although its Arrow type does not."""
+        first = self._specs.get(name)
+        if _comparable(first) == _comparable(spec) or _is_empty(column):
             return
         raise SchemaMismatch(
             f"column {name!r} of frame {number} of the iterator has another pandas dtype than in"
-            f" the first ({_dtype_text(first)} before, {_dtype_text(spec)} now): give all frames the same"
-            " dtypes"
+            f" the first ({_dtype_text(first)} before, {_dtype_text(spec)} now): give all frames"
+            " the same dtypes"
         )
 
 
 def _until_typed(first: pa.Table, more: Iterator[pa.Table]) -> tuple[list[pa.Table], pa.Schema]:
-    """The first tables of a stream, up to one after which there are rows and each column has a type, and their schema."""
+    """Read tables until there are rows and no open column; return them and a schema."""
     held, schema = [first], first.schema
     size, rows = first.nbytes, len(first)
     while not rows or (size < _HELD_BYTES and any(open_paths(field.type) for field in schema)):
@@ -241,12 +241,12 @@ def _until_typed(first: pa.Table, more: Iterator[pa.Table]) -> tuple[list[pa.Tab
             break
         held.append(table)
         size, rows = size + table.nbytes, rows + len(table)
-        schema = _typed_by(schema, table.schema)
+        schema = _fill_from(schema, table.schema)
     return held, schema
 
 
-def _typed_by(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
-    """A schema, with the types of a later table where it is open, and what pandas has to know of them."""
+def _fill_from(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
+    """Fill the open columns of a schema with types and specs of a later table."""
     specs: tuple[Mapping[str, Any], ...] = tuple(column_specs(one) for one in (schema, later))
     known = dict(specs[0])
     fields = []
@@ -258,9 +258,8 @@ def _typed_by(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
             known.pop(field.name, None)
             if field.name in specs[1]:
                 known[field.name] = specs[1][field.name]
-            fields[-1] = later.field(position).with_nullable(
-                field.nullable
-            )  # with what polars notes of an enum
+            # The metadata of the later field are kept: they have the categories of polars' enums.
+            fields[-1] = later.field(position).with_nullable(field.nullable)
     made = schema_of(fields, schema.metadata)
     pandas_metadata = pandas_metadata_of(schema)
     return (
@@ -271,26 +270,26 @@ def _typed_by(schema: pa.Schema, later: pa.Schema) -> pa.Schema:
 
 
 def _widest_codes(field: AnyField) -> AnyField:
-    """Codes of 32 bits: later frames may bring more categories."""
+    """Return a field with 32-bit codes, as later frames may have more categories."""
     if isinstance(field.type, pa.DictionaryType):
         return field.with_type(pa.dictionary(pa.int32(), field.type.value_type, field.type.ordered))
     return field
 
 
-def _says_nothing(column: AnyColumn) -> bool:
-    """Whether a column has neither values nor categories."""
+def _is_empty(column: AnyColumn) -> bool:
+    """Return whether a column has neither values nor categories."""
     if column.null_count != len(column):
         return False
     return not types.is_dictionary(column.type) or not len(dictionary_of(column))
 
 
-def _essence(spec: Any) -> Any:
+def _comparable(spec: Any) -> Any:
     if not isinstance(spec, dict):
         return None
     found = {
         key: value for key, value in spec.items() if key not in ("type", "null", "labels", "values")
     }
-    values = _essence(spec.get("values"))
+    values = _comparable(spec.get("values"))
     if values is not None:
         found["values"] = values
     if "labels" in spec:
@@ -311,7 +310,7 @@ def _dtype_text(spec: Any) -> str:
     return f"{spec['kind']} of {inside}" if inside else str(spec["kind"])
 
 
-def _differs(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:
+def _type_mismatch(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:
     return SchemaMismatch(
         f"column {name!r} is {first} in the first frame of the iterator and {now} in frame"
         f" {number}: give all frames "

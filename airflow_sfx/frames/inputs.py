@@ -1,4 +1,4 @@
-"""Whatever the caller has, as Arrow: one table in memory, or a stream of batches that share a schema."""
+"""Frames that callers pass, as Arrow: a table in memory, or a stream of batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.column_names import check_names
 from airflow_sfx.frames.evolution.declared_types import Declared, with_declared
-from airflow_sfx.frames.input_stream import Stream
+from airflow_sfx.frames.input_stream import FrameStream
 from airflow_sfx.frames.pandas.frame import pandas_to_arrow
 from airflow_sfx.frames.pandas.metadata import METADATA, pandas_metadata_of
 from airflow_sfx.frames.schema.codec import TIMES
@@ -30,11 +30,11 @@ ACCEPTED = (
 
 
 class FrameSource:
-    """A frame to be stored: a table, or a stream that can be read once.
+    """A frame to store: a table, or a stream that can be read once.
 
     Args:
-        table: The frame, where it is in memory.
-        stream: Its batches, where it is not.
+        table: The frame if it is in memory, or None.
+        stream: The stream of its batches otherwise.
 
     Example:
         >>> source = to_source(pa.table({"n": [1, 2]}))
@@ -44,14 +44,14 @@ class FrameSource:
 
     __slots__ = ("_logical", "_stream", "table")
 
-    def __init__(self, table: pa.Table | None = None, stream: Stream | None = None) -> None:
+    def __init__(self, table: pa.Table | None = None, stream: FrameStream | None = None) -> None:
         self.table = table
         self._stream = stream
         self._logical: LogicalSchema | None = None
 
     @property
     def schema(self) -> pa.Schema:
-        """The frame's Arrow schema, with what pandas needs in its metadata."""
+        """The frame's Arrow schema, with pandas metadata."""
         return (
             self._stream.schema
             if self.table is None and self._stream is not None
@@ -60,7 +60,7 @@ class FrameSource:
 
     @property
     def has_rows(self) -> bool:
-        """Whether there is a row."""
+        """Whether the frame has rows."""
         return (
             self._stream.has_rows
             if self.table is None and self._stream is not None
@@ -69,7 +69,7 @@ class FrameSource:
 
     @property
     def logical(self) -> LogicalSchema:
-        """The schema with what its values say; of a stream, those seen so far, complete when it has ended."""
+        """The logical schema; of a stream, that of the values so far, complete at its end."""
         if self.table is None and self._stream is not None:
             return self._stream.logical
         if self._logical is None:
@@ -77,7 +77,7 @@ class FrameSource:
         return self._logical
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The frame's batches: of a table any number of times, of a stream once.
+        """Return the frame's batches: any number of times for a table, once for a stream.
 
         Yields:
             Batches of `schema`.
@@ -96,37 +96,38 @@ class FrameSource:
 
 
 def is_spark(data: object) -> bool:
-    """Whether the data is a Spark DataFrame."""
+    """Return whether the data is a Spark DataFrame."""
     return _kind(data) == "pyspark"
 
 
 def to_source(
     data: object, *, partition_by: Sequence[str] = (), declared: Declared = MappingProxyType({})
 ) -> FrameSource:
-    """Take what the caller has and check that it can be stored.
+    """Convert the caller's data to Arrow, and check that it can be stored.
 
     Args:
         data: A pandas, polars or Spark DataFrame, a pyarrow Table, RecordBatch or
             RecordBatchReader, anything with ``__arrow_c_stream__``, or an iterator of these. The
             first item of an iterator decides the schema.
-        partition_by: The columns by which the rows will be divided. A RangeIndex that is not the
-            default one then becomes a column, so that each row keeps its own label.
-        declared: The types that columns are to have, as `declared_types` reads them.
+        partition_by: The columns by which the rows will be divided. A non-default RangeIndex then
+            becomes a column, so that each row keeps its label.
+        declared: Declared types of columns, as `declared_types` returns them.
 
     Returns:
         The frame as Arrow.
 
     Raises:
-        InvalidName: A column's name cannot be kept.
-        SchemaMismatch: The data is no frame, has no columns, or has a column that cannot be kept
-            exactly.
+        InvalidName: A column's name is invalid.
+        SchemaMismatch: The data is not a frame, has no columns, or has a column that cannot be
+            stored without loss.
 
     Example:
         >>> to_source({"n": [1]})
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.SchemaMismatch: a dict cannot be stored: pass a pandas, polars or Spark DataFrame, a \
-pyarrow Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream__, or an iterator of these
+        airflow_sfx.core.errors.SchemaMismatch: a dict cannot be stored: pass a pandas, polars or \
+Spark DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, anything with \
+__arrow_c_stream__, or an iterator of these
     """
     table = _table_of(data, range_as_column=bool(partition_by))
     if table is not None:
@@ -134,7 +135,7 @@ pyarrow Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream_
     items = _stream_items(data)
     if items is None:
         raise _not_a_frame(data)
-    stream = Stream(_typed(item, declared) for item in items)
+    stream = FrameStream(_typed(item, declared) for item in items)
     _check(stream.schema)
     return FrameSource(stream=stream)
 
@@ -142,14 +143,14 @@ pyarrow Table, RecordBatch or RecordBatchReader, anything with __arrow_c_stream_
 def _table_of(  # noqa: PLR0911
     data: Any, *, in_stream: bool = False, range_as_column: bool = False
 ) -> pa.Table | None:
-    """The data as a table, if it is a frame in memory."""
+    """Return the data as a table, or None if it is not a frame in memory."""
     kind = _kind(data)
     if kind == "pandas":
         return pandas_to_arrow(
             data, keep_range=not in_stream, range_as_column=range_as_column and not in_stream
         )
     if kind == "polars":
-        return _of_polars(data)
+        return _from_polars(data)
     if kind == "pyspark":
         return data.toArrow()  # type: ignore[no-any-return]
     if isinstance(data, pa.Table):
@@ -166,9 +167,9 @@ def _table_of(  # noqa: PLR0911
 
 
 def _stream_items(data: Any) -> Iterator[pa.Table] | None:
-    """The data as tables one after another, if it is a stream of frames."""
+    """Return the data as an iterator of tables, or None if it is not a stream."""
     if isinstance(data, pa.RecordBatchReader):
-        return (pa.Table.from_batches([batch]) for batch in _or_empty(data))
+        return (pa.Table.from_batches([batch]) for batch in _at_least_one(data))
     if (
         hasattr(data, "__arrow_c_stream__")
         and _kind(data) != "pandas series"
@@ -187,26 +188,25 @@ def _imported(data: Any, how: Callable[[Any], T]) -> T:
         return how(data)
     except MemoryError:
         raise
-    except Exception as error:  # of the object's own library
+    except Exception as error:  # raised by the object's library
         raise SchemaMismatch(
-            f"what a {type(data).__name__} gives Arrow is no table ({type(error).__name__}:"
+            f"the Arrow data of a {type(data).__name__} is not a table ({type(error).__name__}:"
             f" {error}): pass {ACCEPTED}"
         ) from error
 
 
-def _or_empty(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """The reader's batches, and one without rows if it has none, since that too has a schema."""
+def _at_least_one(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield a reader's batches, or one without rows if it has none, for its schema."""
     empty = True
     try:
         for batch in reader:
             empty = False
             yield batch
-    except MemoryError:  # which pyarrow's is, too
+    except MemoryError:  # also pyarrow's
         raise
     except pa.ArrowException as error:
         raise SchemaMismatch(
-            f"the Arrow stream broke off ({error}): nothing was published; make it anew, and store"
-            " that"
+            f"the Arrow stream failed ({error}): nothing was published; create and store it again"
         ) from error
     if empty:
         yield pa.RecordBatch.from_arrays(
@@ -228,7 +228,7 @@ def _flattened(items: Iterable[Any]) -> Iterator[pa.Table]:
 
 
 def _kind(data: object) -> str | None:
-    """Which library's frame it is, told from its class so that no library is imported for it."""
+    """Return which library's frame the data is, without importing the library."""
     for base in type(data).__mro__:
         package = base.__module__.partition(".")[0]
         if base.__name__ in ("DataFrame", "LazyFrame") and package in (
@@ -242,27 +242,28 @@ def _kind(data: object) -> str | None:
     return None
 
 
-def _of_polars(data: Any) -> pa.Table:
+def _from_polars(data: Any) -> pa.Table:
     if hasattr(data, "collect"):
         try:
             data = data.collect()
         except MemoryError:
             raise
-        except Exception as error:  # of polars, or of a function of the caller's in the query
+        except Exception as error:  # raised by polars, or by a user's function in the query
             raise SchemaMismatch(
                 f"polars cannot compute the frame ({type(error).__name__}:"
                 f" {str(error).partition(chr(10))[0]}): collect it first"
             ) from error
     objects = [name for name, dtype in data.schema.items() if str(dtype) == "Object"]
-    if objects:  # of which polars makes the addresses in memory
+    if objects:  # polars would export their addresses in memory
         raise SchemaMismatch(
-            f"the columns {objects} hold Python objects, which no file can keep: convert them first"
+            f"the columns {objects} hold Python objects, which files cannot store: convert them"
+            " first"
         )
     try:
         return data.to_arrow()  # type: ignore[no-any-return]
-    except Exception as error:  # polars has its own tree of errors, and a panic is none of them
+    except Exception as error:  # polars has no common base class of errors
         raise SchemaMismatch(
-            f"polars cannot make Arrow of the frame ({error}): convert the columns"
+            f"polars cannot convert the frame to Arrow ({error}): convert the columns"
             f" {list(data.columns)} first"
         ) from error
 
@@ -284,7 +285,7 @@ def _check(schema: pa.Schema) -> None:
 
 
 def _with_true_memory(table: pa.Table) -> pa.Table:
-    """Forget what an Arrow table remembers of a DataFrame where it no longer has its columns."""
+    """Remove metadata that no longer apply: a lost index, and time marks."""
     pandas_metadata = pandas_metadata_of(table.schema)
     index: Any = (pandas_metadata or {}).get("index")
     if isinstance(index, list) and not {level["column"] for level in index} <= set(
@@ -304,5 +305,5 @@ def _without(table: pa.Table, key: bytes) -> pa.Table:
 
 
 def _not_a_frame(data: object) -> SchemaMismatch:
-    remedy = "; make a frame of it with .to_frame()" if _kind(data) == "pandas series" else ""
+    remedy = "; convert it with .to_frame()" if _kind(data) == "pandas series" else ""
     return SchemaMismatch(f"a {type(data).__name__} cannot be stored: pass {ACCEPTED}{remedy}")

@@ -1,4 +1,4 @@
-"""What the caller gets: a pandas or polars DataFrame or an Arrow table, of the rows that were read."""
+"""Frames that callers get: the rows that were read as pandas, polars or Arrow."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-Refused: TypeAlias = tuple[type[BaseException], ...]
-_OF_PANDAS: Refused = (pa.ArrowException, ValueError, OverflowError, LookupError)
-"""What pandas and Python say of values, dates and time zones that they lack."""
+Errors: TypeAlias = tuple[type[BaseException], ...]
+_PANDAS_ERRORS: Errors = (pa.ArrowException, ValueError, OverflowError, LookupError)
+"""Errors of pandas and Python for values, dates and time zones that they do not support."""
 
 Output = Literal["pandas", "polars", "arrow"]
 
@@ -30,7 +30,7 @@ def to_output(table: pa.Table, as_: Literal["polars"]) -> pl.DataFrame: ...
 @overload
 def to_output(table: pa.Table, as_: Literal["arrow"]) -> pa.Table: ...
 def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.Table:
-    """Convert a table that was read to what the caller wants.
+    """Convert a table that was read to a frame of the given library.
 
     Args:
         table: The table, with the frame's types and metadata.
@@ -40,67 +40,65 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
         The frame.
 
     Raises:
-        SchemaMismatch: There is no such kind of frame, or its library cannot hold the columns, or
-            is not installed.
+        SchemaMismatch: The library is unknown, is not installed, or cannot hold the columns.
 
     Example:
         >>> to_output(pa.table({"n": [1, 2]}), "pandas")["n"].sum()
         np.int64(3)
     """
     if not isinstance(as_, str):
-        raise _unknown(as_)
+        raise _unknown_output(as_)
     if as_ == "arrow":
         return table
     if as_ == "pandas":
         try:
             return arrow_to_pandas(table)
-        except _OF_PANDAS as error:
-            raise _not_held(
-                "pandas", _culprit(table, arrow_to_pandas, _OF_PANDAS), error
+        except _PANDAS_ERRORS as error:
+            raise _conversion_error(
+                "pandas", _failing_column(table, arrow_to_pandas, _PANDAS_ERRORS), error
             ) from error
     if as_ != "polars":
-        raise _unknown(as_)
+        raise _unknown_output(as_)
     try:
         import polars as pl
     except ImportError as error:
         raise SchemaMismatch(
             "polars is not installed: pip install 'airflow-sfx[polars]', or use as_=\"pandas\""
         ) from error
-    of_polars = (
-        Exception,
-        pl.exceptions.PanicException,
-    )  # polars has its own tree of errors, and panics beside it
+    polars_errors = (Exception, pl.exceptions.PanicException)  # panics are not Exceptions
     try:
         made = pl.from_arrow(polars_table(table))
     except SchemaMismatch:
         raise
-    except of_polars as error:
-        culprit = _culprit(table, lambda one: pl.from_arrow(polars_table(one)), of_polars)
-        raise _not_held("polars", culprit, error) from error
+    except polars_errors as error:
+        failing = _failing_column(
+            table, lambda one: pl.from_arrow(polars_table(one)), polars_errors
+        )
+        raise _conversion_error("polars", failing, error) from error
     return made if isinstance(made, pl.DataFrame) else made.to_frame()
 
 
-def _culprit(table: pa.Table, convert: Callable[[pa.Table], object], refused: Refused) -> str:
-    """The column that cannot be converted, or all of the frame."""
+def _failing_column(table: pa.Table, convert: Callable[[pa.Table], object], errors: Errors) -> str:
+    """Find the column that cannot be converted; else name all columns."""
     for name in table.column_names:
         try:
             convert(table.select([name]))
-        except refused:
+        except errors:
             return f"the column {name!r}"
     return "the columns together"
 
 
-def _not_held(library: str, what: str, error: BaseException) -> SchemaMismatch:
-    told = (str(error).splitlines() or [type(error).__name__])[0]
+def _conversion_error(library: str, what: str, error: BaseException) -> SchemaMismatch:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
     return SchemaMismatch(
-        f"{library} cannot hold the frame, because of {what} ({told}): leave it out with columns=,"
-        ' or use as_="arrow"'
+        f"{library} cannot hold the frame, because of {what} ({reason}): leave it out with"
+        ' columns=, or use as_="arrow"'
     )
 
 
-def _unknown(as_: object) -> SchemaMismatch:
+def _unknown_output(as_: object) -> SchemaMismatch:
     return SchemaMismatch(
-        f"as_={as_!r:.80} is no kind of frame: use 'pandas', 'polars', 'arrow' or 'spark'"
+        f"as_={as_!r:.80} is not a kind of frame: use 'pandas', 'polars', 'arrow' or 'spark'"
     )
 
 

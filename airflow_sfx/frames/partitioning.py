@@ -1,4 +1,4 @@
-"""A frame divided by the values of its partition keys, with one pass over it and without copying more than once."""
+"""Dividing a frame by partition keys, in one pass and with at most one copy."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from airflow_sfx.frames.types.hive import key_type_of
 _MOST_COMBINATIONS = 2**62
 
 Part = tuple[tuple[str, ...], pa.Table]
-"""The values of the partition keys as text, and the rows that have them, without the key columns."""
+"""Partition values as text, and the rows that have them, without the key columns."""
 
 
 def key_columns(schema: pa.Schema, keys: Sequence[str], *, typed: bool = True) -> tuple[str, ...]:
-    """The columns that the partition keys name, without regard to case.
+    """Resolve partition keys to columns of a frame, ignoring case.
 
     Args:
         schema: The frame's schema.
         keys: The keys.
-        typed: Whether their types must be a key's. Without rows a column may have none yet.
+        typed: Whether to check the types; columns of a frame without rows may be open.
 
     Returns:
         The columns' names as the frame has them.
 
     Raises:
-        SchemaMismatch: There is no such column, none would be left, or a column's type cannot be a
-            key's.
-        InvalidName: A key comes twice.
+        SchemaMismatch: A column does not exist, no other column is left, or a column's type cannot
+            be a partition key's.
+        InvalidName: A key is not text, or occurs twice.
 
     Example:
         >>> key_columns(pa.schema([("Day", pa.string()), ("n", pa.int8())]), ["day"])
@@ -54,7 +54,7 @@ def key_columns(schema: pa.Schema, keys: Sequence[str], *, typed: bool = True) -
         if name is None:
             raise unknown_column(key, schema.names)
         if name in found:
-            raise InvalidName(f"the partition key {key!r} comes twice: name each key once")
+            raise InvalidName(f"the partition key {key!r} occurs twice: name each key once")
         found.append(name)
         try:
             if typed:
@@ -63,25 +63,25 @@ def key_columns(schema: pa.Schema, keys: Sequence[str], *, typed: bool = True) -
             raise SchemaMismatch(f"column {name!r} cannot be a partition key: {error}") from error
     if len(found) == len(schema.names):
         raise SchemaMismatch(
-            f"the frame has only the key columns {found}: there must be another column to store"
+            f"the frame has only the key columns {found}: it must have another column to store"
         )
     return tuple(found)
 
 
 def split_by(table: pa.Table, keys: Sequence[str]) -> list[Part]:
-    """Divide a table by the values of its keys.
+    """Divide a table by the values of its partition keys.
 
     Args:
         table: The frame.
-        keys: The columns to divide by, without regard to case.
+        keys: The columns to divide by; names are case-insensitive.
 
     Returns:
-        One part for each combination of values that occurs, in the order of first occurrence; rows
-        keep their order. A table without rows has no parts.
+        One part for each combination of values, in the order of first occurrence; rows keep their
+        order. A table without rows has no parts.
 
     Raises:
-        InvalidName: A key is null or empty somewhere, or a value cannot name a partition.
-        SchemaMismatch: There is no such column, or its type cannot be a key's.
+        InvalidName: A key has null or empty values, or a value cannot be a partition value.
+        SchemaMismatch: A column does not exist, or its type cannot be a partition key's.
 
     Example:
         >>> parts = split_by(pa.table({"day": ["b", "a", "b"], "n": [1, 2, 3]}), ["day"])
@@ -108,11 +108,11 @@ def split_by(table: pa.Table, keys: Sequence[str]) -> list[Part]:
 
 
 class StreamSplitter:
-    """Divides a stream batch by batch, holding back rows until there are enough for a file.
+    """Divides a stream by partition keys, and buffers rows for large files.
 
     Args:
         keys: The columns to divide by.
-        memory_bytes: How much may be held back; when it is more, everything held is given out.
+        memory_bytes: The size of the buffer in bytes; when it is full, all parts are returned.
 
     Example:
         >>> splitter = StreamSplitter(["day"])
@@ -128,13 +128,13 @@ class StreamSplitter:
         self._bytes = 0
 
     def feed(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Part]:
-        """Take some rows.
+        """Add rows.
 
         Args:
             batch: The rows.
 
         Yields:
-            Parts to be written, a file each; the same partition may come again later.
+            Parts to write, one file each; the same partition may occur again later.
         """
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         for values, part in split_by(table, self._keys):
@@ -144,10 +144,10 @@ class StreamSplitter:
             yield from self.finish()
 
     def finish(self) -> Iterator[Part]:
-        """Give out what is held.
+        """Return the buffered rows.
 
         Yields:
-            Parts to be written.
+            Parts to write.
         """
         held, self._held, self._bytes = self._held, {}, 0
         for values, parts in held.items():
@@ -155,7 +155,7 @@ class StreamSplitter:
 
 
 def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
-    """A key column as numbers and the text that each stands for."""
+    """Encode a key column as codes, and return the partition value of each code."""
     import numpy as np
 
     column = decode_column(column)
@@ -202,13 +202,12 @@ def _values(dictionary: AnyArray, name: str) -> list[object]:
 
 
 def _combined(coded: list[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[int, ...]]]:
-    """One number a row for all keys, small and without gaps, and for each number the keys' own numbers."""
+    """Combine the codes of all keys to one dense code per row, and list the originals."""
     import numpy as np
 
     if math.prod(len(texts) for _, texts in coded) > _MOST_COMBINATIONS:
         raise SchemaMismatch(
-            "the partition keys have too many different values between them: divide by fewer"
-            " columns"
+            "the partition keys have too many combinations of values: divide by fewer columns"
         )
     codes = coded[0][0].astype(np.int64)
     for more, texts in coded[1:]:
@@ -226,17 +225,17 @@ def _combined(coded: list[tuple[Any, list[str]]]) -> tuple[Any, list[tuple[int, 
 
 
 def _dense(codes: Any) -> tuple[list[int], Any]:
-    """Number what occurs from 0 in the order in which it first does."""
+    """Renumber codes from 0 in the order of their first occurrence."""
     encoded = pa.array(codes).dictionary_encode()
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
 
 
 def _groups(codes: Any, count: int) -> tuple[list[int], list[int], list[int], Any]:
-    """Where each group's rows begin, how many they are, which group it is; and how to sort them, if they are not."""
+    """Return start, length and number of each group, and the sort order if needed."""
     import numpy as np
 
     changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-    if len(changes) == count - 1:  # each group is together already: nothing need be moved
+    if len(changes) == count - 1:  # rows are grouped already
         starts = np.concatenate(([0], changes))
         return (
             starts.tolist(),
@@ -244,9 +243,8 @@ def _groups(codes: Any, count: int) -> tuple[list[int], list[int], list[int], An
             codes[starts].tolist(),
             None,
         )
-    small = (
-        codes.astype(np.uint16) if count <= np.iinfo(np.uint16).max else codes
-    )  # numpy sorts 16 bits by radix
+    # numpy sorts 16-bit numbers by radix.
+    small = codes.astype(np.uint16) if count <= np.iinfo(np.uint16).max else codes
     positions = np.argsort(small, kind="stable")
     lengths = np.bincount(codes, minlength=count)
     starts = np.cumsum(lengths) - lengths
@@ -254,7 +252,7 @@ def _groups(codes: Any, count: int) -> tuple[list[int], list[int], list[int], An
 
 
 def _takeable(table: pa.Table) -> pa.Table:
-    """A table whose types Arrow can select rows of: it cannot of views, which the file has as plain text anyhow."""
+    """Convert views, of which Arrow cannot take rows; files have them as plain text."""
     plain: dict[Any, Any] = {
         pa.string_view(): pa.large_string(),
         pa.binary_view(): pa.large_binary(),

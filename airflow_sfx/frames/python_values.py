@@ -1,7 +1,7 @@
-"""Python values of one column as an Arrow array: each exactly as it is, or refused with its place.
+"""Python values of one column as an Arrow array, without loss.
 
-Arrow makes what is asked for of what it gets: a date of a time, 2 of 2.5, text of bytes, UTC of a
-time without a zone. Here a value is of its column's kind, or a number that equals one of it.
+Arrow converts silently: a time to a date, 2.5 to 2, bytes to text, a time without a zone to UTC.
+Here a value must be of its column's type, or a number that equals a value of it.
 """
 
 from __future__ import annotations
@@ -24,46 +24,46 @@ from airflow_sfx.frames.types.families import is_list, is_text
 from airflow_sfx.frames.types.hive import MAX_DECIMAL_DIGITS
 
 _NUMBERS = (int, float, Decimal)
-_DOUBLES = 2**1024  # is more than all of them
+_DOUBLES = 2**1024  # greater than every double
 _INT64, _UINT64 = range(-(2**63), 2**63), range(2**64)
 
 
 class ValueRefused(Exception):
-    """A value that a column cannot keep.
+    """A value that a column cannot store.
 
     Args:
-        place: Its place among the values.
+        position: Its position among the values.
         value: The value.
-        why: What is wrong with it.
+        why: The reason.
     """
 
-    def __init__(self, place: int, value: object, why: str) -> None:
+    def __init__(self, position: int, value: object, why: str) -> None:
         super().__init__(why)
-        self.place = place
+        self.position = position
         self.value = value
         self.why = why
 
 
 def infer_type(values: Sequence[Any]) -> AnyType:  # noqa: PLR0911  a table of types, in order
-    """The type of a column: that of its first value, wide enough for all numbers if it is one.
+    """Infer the type of a column: that of its first value, or one for all numbers.
 
     Args:
-        values: The values; later ones may turn out not to fit.
+        values: The values; later ones may not fit.
 
     Returns:
         The type; null if there is no value.
 
     Raises:
-        Unkept: The first value is of no type that Arrow has.
+        ValueRefused: Arrow has no type for the first value.
 
     Example:
         >>> infer_type([None, 1]), infer_type([1, 2.5]), infer_type([[], ["a"]])
         (DataType(int64), DataType(double), ListType(list<item: string>))
     """
-    place = next((place for place, value in enumerate(values) if value is not None), None)
-    if place is None:
+    position = next((position for position, value in enumerate(values) if value is not None), None)
+    if position is None:
         return pa.null()
-    first = values[place]
+    first = values[position]
     if isinstance(first, _NUMBERS) and not isinstance(first, bool):
         return _number_type(
             [
@@ -85,12 +85,12 @@ def infer_type(values: Sequence[Any]) -> AnyType:  # noqa: PLR0911  a table of t
         return pa.scalar(first).type
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise ValueRefused(
-            place, first, f"is a {type(first).__name__}, which no file can keep"
+            position, first, f"is a {type(first).__name__}, which files cannot store"
         ) from error
 
 
 def array_of(values: Sequence[Any], kind: AnyType) -> AnyArray:
-    """Make a column of values.
+    """Convert the values of a column to an array.
 
     Args:
         values: The values.
@@ -100,28 +100,28 @@ def array_of(values: Sequence[Any], kind: AnyType) -> AnyArray:
         The array.
 
     Raises:
-        Unkept: A value does not fit; the first that was found.
+        ValueRefused: A value does not fit the type.
 
     Example:
         >>> array_of([1, None, 2.0], pa.int64()).to_pylist()
         [1, None, 2]
     """
-    plain = values if _composed(kind) else _plain(values, kind)
+    plain = values if _nested_converter(kind) else _checked_values(values, kind)
     try:
         return _converted(plain, kind)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        place = _first_failing(plain, kind)
-        raise ValueRefused(place, values[place], f"does not fit ({error})") from error
+        position = _first_failing(plain, kind)
+        raise ValueRefused(position, values[position], f"does not fit ({error})") from error
 
 
 def decimals_to_doubles(values: Sequence[Any]) -> list[Any]:
-    """The values, decimal ones as the nearest double: only for who asks for doubles.
+    """Round decimals to the nearest double, for columns that are declared as doubles.
 
     Args:
         values: The values.
 
     Returns:
-        The values.
+        The values, without decimals.
 
     Example:
         >>> decimals_to_doubles([Decimal("0.1"), None])
@@ -131,23 +131,24 @@ def decimals_to_doubles(values: Sequence[Any]) -> list[Any]:
 
 
 def to_json_texts(values: Sequence[Any]) -> list[str | None]:
-    """JSON documents, as a driver gives what they hold, as their text.
+    """Encode JSON documents, which a driver returned as Python objects, as text.
 
     Args:
-        values: What they hold; null for a null and for none.
+        values: The objects; None for null, both of JSON and of the database.
 
     Returns:
         The texts.
 
     Raises:
-        Unkept: A value is none that JSON has.
+        ValueRefused: JSON cannot represent a value.
 
     Example:
         >>> to_json_texts([{"a": [1]}, "text", None])
         ['{"a": [1]}', '"text"', None]
     """
     return [
-        None if value is None else _document(place, value) for place, value in enumerate(values)
+        None if value is None else _document(position, value)
+        for position, value in enumerate(values)
     ]
 
 
@@ -172,9 +173,9 @@ def _number_type(numbers: Sequence[Any]) -> AnyType:
 
 
 def _lists(values: Sequence[Any], kind: Any) -> AnyArray:
-    for place, value in enumerate(values):
+    for position, value in enumerate(values):
         if value is not None and not isinstance(value, list | tuple):
-            raise ValueRefused(place, value, "is no list")
+            raise ValueRefused(position, value, "is not a list")
     items = _members(values, kind.value_type, "in a list")
     missing = [value is None for value in values]
     made = pa.ListArray.from_arrays(
@@ -184,7 +185,9 @@ def _lists(values: Sequence[Any], kind: Any) -> AnyArray:
 
 
 def _maps(values: Sequence[Any], kind: Any) -> AnyArray:
-    pairs = [None if value is None else _pairs(place, value) for place, value in enumerate(values)]
+    pairs = [
+        None if value is None else _pairs(position, value) for position, value in enumerate(values)
+    ]
     keys = _members(
         [some and [key for key, _ in some] for some in pairs], kind.key_type, "as a key"
     )
@@ -198,7 +201,7 @@ def _maps(values: Sequence[Any], kind: Any) -> AnyArray:
     return pa.Array.from_buffers(kind, len(values), buffers, children=[entries])
 
 
-def _pairs(place: int, value: object) -> Sequence[Any]:
+def _pairs(position: int, value: object) -> Sequence[Any]:
     found: Sequence[Any] = (
         list(value.items())
         if isinstance(value, dict)
@@ -209,22 +212,22 @@ def _pairs(place: int, value: object) -> Sequence[Any]:
     for pair in found:
         match pair:
             case [None, _]:
-                raise ValueRefused(place, value, "has a key that is null")
+                raise ValueRefused(position, value, "has a key that is null")
             case [_, _]:
                 continue
             case _:
-                raise ValueRefused(place, value, "is no map")
+                raise ValueRefused(position, value, "is not a map")
     return found
 
 
 def _members(values: Sequence[Sequence[Any] | None], kind: AnyType, where: str) -> AnyArray:
-    """What all values hold, one after another; one that does not fit has the place of its value."""
+    """Convert the members of all values to one array."""
     try:
         return array_of([member for value in values if value is not None for member in value], kind)
     except ValueRefused as error:
         ends = accumulate(0 if value is None else len(value) for value in values)
-        place = next(place for place, end in enumerate(ends) if error.place < end)
-        raise ValueRefused(place, error.value, f"({where}) {error.why}") from error
+        position = next(position for position, end in enumerate(ends) if error.position < end)
+        raise ValueRefused(position, error.value, f"({where}) {error.why}") from error
 
 
 def _offsets(values: Sequence[Sequence[Any] | None]) -> pa.Int32Array:
@@ -240,7 +243,8 @@ def _validity(values: Sequence[Any]) -> pa.Buffer | None:
 def _structs(values: Sequence[Any], kind: Any) -> AnyArray:
     names = [field.name for field in kind]
     records = [
-        {} if value is None else _record(place, value, names) for place, value in enumerate(values)
+        {} if value is None else _record(position, value, names)
+        for position, value in enumerate(values)
     ]
     members = []
     for field in kind:
@@ -248,20 +252,20 @@ def _structs(values: Sequence[Any], kind: Any) -> AnyArray:
             members.append(array_of([record.get(field.name) for record in records], field.type))
         except ValueRefused as error:
             raise ValueRefused(
-                error.place, error.value, f"(in {field.name!r}) {error.why}"
+                error.position, error.value, f"(in {field.name!r}) {error.why}"
             ) from error
     return pa.Array.from_buffers(kind, len(values), [_validity(values)], children=members)
 
 
-def _record(place: int, value: Any, names: Sequence[str]) -> dict[str, Any]:
-    """A value by the names of its members; drivers give a composite type as a tuple."""
+def _record(position: int, value: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return a record by the names of its members; drivers may return a tuple."""
     if isinstance(value, tuple) and len(value) == len(names):
         return dict(zip(names, value, strict=True))
     if not isinstance(value, dict):
-        raise ValueRefused(place, value, f"is no record of {', '.join(names)}")
+        raise ValueRefused(position, value, f"is not a record of {', '.join(names)}")
     lacking = [key for key in value if key not in names]
     if lacking:
-        raise ValueRefused(place, value, f"has {lacking[0]!r:.80}, which the struct lacks")
+        raise ValueRefused(position, value, f"has {lacking[0]!r:.80}, which the struct lacks")
     return value
 
 
@@ -277,12 +281,14 @@ def _runs(values: Sequence[Any], kind: Any) -> AnyArray:
     return pc.call_function("run_end_encode", [array_of(values, kind.value_type)], options)
 
 
-def _composed(kind: AnyType) -> Callable[[Sequence[Any], Any], AnyArray] | None:
-    """How to make a type whose values are made of others, each of which is looked at."""
-    return next((make for is_kind, make in _COMPOSED if is_kind(kind)), None)
+def _nested_converter(kind: AnyType) -> Callable[[Sequence[Any], Any], AnyArray] | None:
+    """Return the converter of a nested type, which checks each member; or None."""
+    return next((make for is_kind, make in _NESTED_CONVERTERS if is_kind(kind)), None)
 
 
-_COMPOSED: Sequence[tuple[Callable[[Any], bool], Callable[[Sequence[Any], Any], AnyArray]]] = (
+_NESTED_CONVERTERS: Sequence[
+    tuple[Callable[[Any], bool], Callable[[Sequence[Any], Any], AnyArray]]
+] = (
     (is_list, _lists),
     (types.is_map, _maps),
     (types.is_struct, _structs),
@@ -291,19 +297,20 @@ _COMPOSED: Sequence[tuple[Callable[[Any], bool], Callable[[Sequence[Any], Any], 
 )
 
 
-def _plain(values: Sequence[Any], kind: Any) -> Sequence[Any]:
-    """The values as Arrow makes exactly these of them, where some are not of the kind's own class."""
+def _checked_values(values: Sequence[Any], kind: Any) -> Sequence[Any]:
+    """Check values, and convert them to ones that Arrow stores without loss."""
     kinds = set(map(type, values)) - {type(None)}
-    own = _own(kind)
-    if own is not None and kinds <= own:
+    lossless = _lossless_classes(kind)
+    if lossless is not None and kinds <= lossless:
         return values
     return [
-        None if value is None else _one(place, value, kind) for place, value in enumerate(values)
+        None if value is None else _checked_value(position, value, kind)
+        for position, value in enumerate(values)
     ]
 
 
-def _own(kind: Any) -> set[type] | None:  # noqa: PLR0911  likewise
-    """The classes of values that Arrow keeps exactly as a type, whatever the value."""
+def _lossless_classes(kind: Any) -> set[type] | None:  # noqa: PLR0911  a table of types, in order
+    """Return the classes whose values Arrow always stores in a type without loss."""
     if types.is_integer(kind):
         return {int}
     if types.is_float64(kind):
@@ -319,49 +326,53 @@ def _own(kind: Any) -> set[type] | None:  # noqa: PLR0911  likewise
     return {dt.timedelta} if types.is_duration(kind) else None
 
 
-def _one(place: int, value: Any, kind: Any) -> Any:
+def _checked_value(position: int, value: Any, kind: Any) -> Any:
     number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
     if number and (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
-        return _number(place, value, kind)
+        return _number(position, value, kind)
     if is_text(kind) and isinstance(value, uuid.UUID | dict | list | tuple):
-        return str(value) if isinstance(value, uuid.UUID) else _document(place, value)
+        return str(value) if isinstance(value, uuid.UUID) else _document(position, value)
     if types.is_timestamp(kind) and isinstance(value, dt.datetime):
         if (value.utcoffset() is None) != (kind.tz is None):
-            raise ValueRefused(place, value, "has no time zone" if kind.tz else "has a time zone")
+            raise ValueRefused(
+                position, value, "has no time zone" if kind.tz else "has a time zone"
+            )
         return value
     if types.is_time(kind) and isinstance(value, dt.time):
         if value.tzinfo is not None:
             raise ValueRefused(
-                place, value, "has an offset from UTC, which no file can keep with a time of day"
+                position,
+                value,
+                "has an offset from UTC, which files cannot store with a time of day",
             )
         return value
-    own = _own(kind)
-    if own is None and not any(is_kind(kind) for is_kind in _CHECKED):
-        return value  # of a type that the caller named: Arrow knows
+    lossless = _lossless_classes(kind)
+    if lossless is None and not any(is_kind(kind) for is_kind in _CHECKED):
+        return value  # a type that the caller declared: Arrow checks it
     if (
-        own is None
-        or not isinstance(value, tuple(own))
-        or isinstance(value, dt.datetime | bool) != (bool in own)
+        lossless is None
+        or not isinstance(value, tuple(lossless))
+        or isinstance(value, dt.datetime | bool) != (bool in lossless)
     ):
-        raise ValueRefused(place, value, f"is a {type(value).__name__}")
+        raise ValueRefused(position, value, f"is a {type(value).__name__}")
     return value
 
 
 _CHECKED = (types.is_timestamp, types.is_time, types.is_floating, types.is_decimal)
 
 
-def _number(place: int, value: Any, kind: Any) -> Any:
-    """A number as one of the kind that equals it."""
+def _number(position: int, value: Any, kind: Any) -> Any:
+    """Convert a number to an equal one of the type."""
     if types.is_floating(kind):
         if not _is_finite(value):
             return float(value)
         made: Any = float(value) if abs(value) < _DOUBLES else math.inf
     elif not _is_finite(value):
-        raise ValueRefused(place, value, "is no number that such a column has")
+        raise ValueRefused(position, value, "is not a number that such a column can have")
     else:
         made = int(value) if types.is_integer(kind) else Decimal(value)
     if made != value:
-        raise ValueRefused(place, value, "cannot be kept exactly")
+        raise ValueRefused(position, value, "cannot be stored exactly")
     return made
 
 
@@ -371,19 +382,19 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, int) or math.isfinite(value)
 
 
-def _document(place: int, value: object) -> str:
-    """A value of a JSON column, or a record of another kind, as JSON text."""
+def _document(position: int, value: object) -> str:
+    """Encode a value of a JSON column, or a nested value of a text column, as JSON."""
     try:
         return json.dumps(_member(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueRefused(place, value, f"cannot be kept as JSON ({error})") from error
+        raise ValueRefused(position, value, f"cannot be stored as JSON ({error})") from error
 
 
 def _member(value: object) -> object:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(f"the key {key!r:.40} is no text")
+                raise TypeError(f"the key {key!r:.40} is not text")
         return {key: _member(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [_member(member) for member in value]
@@ -393,8 +404,8 @@ def _member(value: object) -> object:
 
 
 def _converted(values: Sequence[Any], kind: Any) -> AnyArray:
-    """The values by Arrow, which cuts off what a coarse type lacks unless it is a cast."""
-    if make := _composed(kind):
+    """Convert values by Arrow, with a checked cast, since it truncates otherwise."""
+    if make := _nested_converter(kind):
         return make(values, kind)
     finer: Any = None
     if types.is_timestamp(kind):
@@ -410,17 +421,16 @@ def _converted(values: Sequence[Any], kind: Any) -> AnyArray:
 
 def _exactly(numbers: AnyArray, kind: Any) -> AnyArray:
     made = numbers.cast(pa.float32(), safe=False).cast(kind, safe=False)
-    if str(made.cast(pa.float32()).cast(pa.float64()).to_pylist()) != str(
-        numbers.to_pylist()
-    ):  # as text NaN equals NaN
+    back = made.cast(pa.float32()).cast(pa.float64())
+    if str(back.to_pylist()) != str(numbers.to_pylist()):  # as text, NaN equals NaN
         raise ValueError(f"{kind} has fewer digits")
     return made
 
 
 def _first_failing(values: Sequence[Any], kind: Any) -> int:
-    for place, value in enumerate(values):
+    for position, value in enumerate(values):
         try:
             _converted([value], kind)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            return place
+            return position
     return 0

@@ -169,7 +169,7 @@ class SqlToBatchOperator(WriteOperator, BaseOperator):
             names,
             itertools.chain([] if first is None else [first], chunks),
             types=self.types or {},
-            told=_database_types(cursor, connection),
+            reported=_database_types(cursor, connection),
             documents=[
                 str(column[0]) for column in cursor.description if postgres and is_json(column[1])
             ],

@@ -37,12 +37,12 @@ VALUES = {
 }
 
 
-def batches(names, *chunks, types=None, told=None, documents=(), table=()) -> pa.Table:
+def batches(names, *chunks, types=None, reported=None, documents=(), table=()) -> pa.Table:
     found = record_batches(
         names,
         iter(chunks),
         types=types or {},
-        told=told or {},
+        reported=reported or {},
         documents=documents,
         in_table=lambda: table_types(table),
     )
@@ -61,13 +61,15 @@ def test_every_kind_of_value_has_its_type() -> None:
 
 def test_what_the_first_rows_do_not_tell_the_database_or_the_caller_does() -> None:
     rows = [[(None, None, None)], [(1, "2", Decimal("3.5"))]]
-    table = batches(["n", "t", "d"], *rows, told={"n": pa.int64()}, types={"d": "decimal(38,1)"})
+    table = batches(
+        ["n", "t", "d"], *rows, reported={"n": pa.int64()}, types={"d": "decimal(38,1)"}
+    )
     assert table.schema.types == [pa.int64(), pa.string(), pa.decimal128(38, 1)]
     assert table.to_pylist()[1] == {"n": 1, "t": "2", "d": Decimal("3.5")}
 
 
 def test_no_rows_are_an_empty_batch_of_the_types_that_are_known() -> None:
-    table = batches(["n", "t"], told={"n": pa.int64()})
+    table = batches(["n", "t"], reported={"n": pa.int64()})
     assert (table.num_rows, table.schema.types) == (0, [pa.int64(), pa.null()])
 
 
@@ -75,7 +77,7 @@ def test_no_rows_are_an_empty_batch_of_the_types_that_are_known() -> None:
     ("names", "chunks", "types", "expected"),
     [
         (["n", "n"], [], {}, "the column 'n' twice"),
-        (["n"], [], {"m": "int"}, "the column 'm', and the query gives n"),
+        (["n"], [], {"m": "int"}, "the column 'm', and the query returns n"),
         (["n"], [[(1,)], [("x",)]], {}, "a value of the column 'n' does not fit int64"),
         (["n"], [[(Decimal("1.5"),)], [(Decimal("1.555"),)]], {}, r'pass types=\{"n": …\}'),
         (["n"], [[(1,), ("x",)]], {}, "does not fit int64"),
@@ -371,7 +373,7 @@ def test_a_column_without_a_value_is_what_the_database_or_the_table_says() -> No
         assert batches(["x"], rows_of, [(Decimal("1.2345"),)], table=table).schema.types == [
             pa.decimal128(38, 4)
         ]
-    assert batches(["x"], [(None,)], told={"x": pa.int64()}, table=table).schema.types == [
+    assert batches(["x"], [(None,)], reported={"x": pa.int64()}, table=table).schema.types == [
         pa.int64()
     ]
     assert batches(["open"], [(None,)], [(1,)], table=table).schema.types == [pa.int64()]
@@ -389,7 +391,7 @@ def test_no_more_is_held_back_than_memory_allows(monkeypatch) -> None:
             given += 1
             yield [(1, None)] * 10
 
-    found = record_batches(["n", "x"], chunks(), types={}, told={})
+    found = record_batches(["n", "x"], chunks(), types={}, reported={})
     next(found)
     assert given < 50
     assert next(found).schema.field("x").type == pa.string()

@@ -86,7 +86,7 @@ def test_a_subclass_of_a_data_frame_is_one() -> None:
         ("text", "a str cannot be stored"),
         (None, "a NoneType"),
         (pd.Series([1]), "to_frame"),
-        (pl.Series([1]), "is no table"),
+        (pl.Series([1]), "is not a table"),
         (np.zeros((2, 2)), "a ndarray"),
         (iter([5]), "a int"),
         (iter([]), "no frames"),

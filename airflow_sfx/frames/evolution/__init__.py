@@ -1,4 +1,4 @@
-"""Schema evolution: how the columns of a table change, and batches of several schemas as one frame.
+"""Schema evolution: changes of a table's columns, and batches of several schemas.
 
 - `evolve`: a table's columns after a frame with other columns is stored.
 - `unify`: the schema that the rows of several batches fit.

@@ -141,7 +141,7 @@ def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
 
 
 def _why_lost(given: AnyType, wanted: AnyType) -> str:
-    """Explain why a value is rejected; only a type of the same family may have a wider one."""
+    """Explain why a value is rejected, and what helps."""
     if any(is_family(given) and is_family(wanted) for is_family in (is_number, types.is_temporal)):
         return "would be lost or changed. Round or convert the values, or name a wider type"
     return (

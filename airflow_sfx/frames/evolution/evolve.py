@@ -24,7 +24,7 @@ def merge_columns(
     evolve: Evolve,
     table_name: str,
 ) -> tuple[Column, ...]:
-    """Merge a frame's columns into a table's. Names are case-insensitive, and order is free.
+    """Merge a frame's columns into a table's, by case-insensitive names.
 
     Args:
         table_columns: The table's current columns, without partition keys.
@@ -113,7 +113,7 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
 
 
 def _open_type(column: Column) -> pa.DataType | None:
-    """Return a column's type with null for open parts; None for a type that frames cannot have."""
+    """Return a column's type with null for open parts, or None if unsupported."""
     try:
         found: pa.DataType = with_open_parts(arrow_type(column.type), column.kind.by_path)
     except SchemaMismatch:
@@ -122,7 +122,7 @@ def _open_type(column: Column) -> pa.DataType | None:
 
 
 def _with_lower_names(kind: Any) -> pa.DataType:
-    """Return a type with the names of struct fields in lower case, as Hive compares them."""
+    """Return a type with the names of struct fields in lower case."""
     if types.is_list(kind):
         return pa.list_(_with_lower_names(kind.value_type))
     if types.is_map(kind):

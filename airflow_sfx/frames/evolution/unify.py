@@ -1,4 +1,4 @@
-"""One schema for batches that were stored with different ones; the newest schema leads."""
+"""One schema for batches with different ones; the newest schema leads."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def with_missing_columns(
     columns: Iterable[Column],
     asked: Iterable[object] = (),
 ) -> LogicalSchema:
-    """Add the table's columns that no batch has to the newest schema, so that they read as null.
+    """Add the table's columns that no batch has to the newest schema.
 
     Args:
         lead: The newest schema.
@@ -218,7 +218,7 @@ def _with_values(group: Sequence[_Own]) -> Sequence[_Own]:
 
 
 def _without_enum(field: AnyField) -> AnyField:
-    """Remove the categories of polars' enum from a field; polars would read all others as null."""
+    """Remove polars' enum from a field: polars reads other categories as null."""
     metadata: dict[bytes, bytes] = dict(field.metadata or {})
     if _ENUM not in metadata:
         return field
@@ -268,7 +268,7 @@ class _Finest:
 
 
 def _reject_other_kinds(group: Sequence[_Own]) -> None:
-    """Reject batches in which a column of one Hive type has different kinds, as months and days."""
+    """Reject batches with different kinds of one column, such as months and days."""
     first = group[0]
     if all(own.field.type == first.field.type and own.spec == first.spec for own in group[1:]):
         return
@@ -367,7 +367,7 @@ def _unit(lead: Any, other: Any, finest: str) -> Any:
 
 
 def _common_index(schemas: list[LogicalSchema]) -> tuple[pa.Schema, set[str]]:
-    """Return the lead's schema, with its index only if all batches have it, and columns to drop.
+    """Return the lead's schema without an index that differs, and columns to drop.
 
     The columns to drop are those of unnamed levels. The table does not restrict their types, so
     they may be dates in one batch and numbers in another.
@@ -392,7 +392,7 @@ def _unnamed_levels(logical: LogicalSchema) -> list[tuple[AnyType, Any]]:
 def _common_metadata(
     schemas: list[LogicalSchema], lead: pa.Schema, specs: Mapping[str, Spec]
 ) -> dict[bytes, bytes] | None:
-    """Return the lead's metadata with the given specs, and attrs that all batches share."""
+    """Return the lead's metadata with the given specs and the common attrs."""
     all_metadata = [pandas_metadata_of(one.schema) or {} for one in schemas]
     if (
         not any("columns" in pandas_metadata for pandas_metadata in all_metadata)
@@ -410,7 +410,7 @@ def _common_metadata(
 
 
 def _common_spec(field: AnyField, group: Sequence[_Own]) -> Spec | None:
-    """Return a column's spec if all batches with values agree on it, or None for plain values."""
+    """Return a column's spec if all batches with values agree on it, or None."""
     known = _with_values(group)
     coded = types.is_dictionary(field.type)
     specs = [own.spec if coded else _value_spec(own) for own in known]
@@ -427,7 +427,7 @@ def _common_spec(field: AnyField, group: Sequence[_Own]) -> Spec | None:
 
 
 def _value_spec(own: _Own) -> Spec | None:
-    """Return the spec of a column's values, for categories that are read as plain values."""
+    """Return the spec of a column's values, for categories read as plain values."""
     if own.spec is not None and types.is_dictionary(own.field.type):
         return own.spec.get("values") if "labels" not in own.spec else None
     return own.spec

@@ -1,4 +1,4 @@
-"""Single pandas columns, or levels of an index, to Arrow and back with their exact dtypes.
+"""Single pandas columns, or index levels, to Arrow and back with their dtypes.
 
 Most dtypes follow from the Arrow type. The others (categories, nullable numbers, objects, periods
 and so on) need a spec, a small JSON object from which the column is restored.
@@ -131,7 +131,7 @@ def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911
 
 
 def plain_values(column: AnyColumn) -> Any:
-    """Convert a column without a spec to the default dtype of its Arrow type, if that is lossless.
+    """Convert a column to the default dtype of its Arrow type, if that is lossless.
 
     Integers that a float would round get a nullable dtype. Values that pandas' own objects cannot
     hold keep their Arrow type.
@@ -204,7 +204,7 @@ def masked_values(column: AnyColumn) -> Any:
 
 
 def _fits(kind: pa.DataType, spec: Spec) -> bool:
-    """Return whether a spec still describes a column; tables may change between load and store."""
+    """Return whether a spec still describes a column, which may have changed since."""
     expected = spec.get("type")
     if spec["kind"] == "category":
         return types.is_dictionary(kind)
@@ -294,7 +294,7 @@ def _decode_category(column: AnyColumn, spec: Spec) -> Any:
 
 
 def _index_dtype(spec: Spec | None) -> Any:
-    """Return the dtype of an index of objects, since pandas would convert text objects."""
+    """Return the dtype of an index, as pandas would convert objects to text."""
     return object if spec is not None and spec["kind"] == "object" else None
 
 

@@ -189,7 +189,7 @@ def _add_levels(index: pd.Index[Any], names: Sequence[str], add: Any) -> list[di
 
 
 def _changes_dtype(shown: Any, kind: Any) -> bool:
-    """Return whether pandas shows an integer or boolean level with another dtype for its nulls."""
+    """Return whether nulls change the dtype of an integer or boolean level."""
     import pandas as pd
 
     return shown != kind and bool(
@@ -198,7 +198,7 @@ def _changes_dtype(shown: Any, kind: Any) -> bool:
 
 
 def _nullable(index: pd.MultiIndex, number: int) -> Any:
-    """Return an integer or boolean level with nulls, which pandas would make float or object."""
+    """Return an integer or boolean level with nulls as a nullable index."""
     import pandas as pd
 
     codes = index.codes[number]
@@ -207,7 +207,7 @@ def _nullable(index: pd.MultiIndex, number: int) -> Any:
 
 
 def _add_index_shape(index: pd.Index[Any], entry: dict[str, Any]) -> None:
-    """Add to a level's metadata what an index has beyond its values: frequency, step, levels."""
+    """Add the frequency, step or kind of an index to a level's metadata."""
     import pandas as pd
 
     if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) and index.freq is not None:
@@ -278,7 +278,7 @@ def _columns(names: list[str], pandas_metadata: Mapping[str, Any]) -> Any:
 
 
 def _levels(pandas_metadata: Mapping[str, Any], table: pa.Table) -> list[dict[str, Any]]:
-    """Return the metadata of the index levels, if the table still has a column for each."""
+    """Return the metadata of the index levels, if the table has all their columns."""
     levels = pandas_metadata.get("index")
     if not isinstance(levels, list) or not {level["column"] for level in levels} <= set(
         table.column_names

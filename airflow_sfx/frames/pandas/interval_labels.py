@@ -1,4 +1,4 @@
-"""Categories that are intervals: stored as text in files, and as intervals in the column's spec."""
+"""Categories that are intervals: text in files, intervals in the column's spec."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def label_type(spec: Spec) -> AnyType:
 
 
 def joined_labels(parts: Sequence[tuple[Spec, AnyArray]]) -> str:
-    """Join the interval categories of several columns, each once, in the order of the categories.
+    """Join the interval categories of several columns, each once, in their order.
 
     Args:
         parts: The spec of each column, and its categories as text.

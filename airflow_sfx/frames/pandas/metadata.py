@@ -1,4 +1,4 @@
-"""The pandas metadata of an Arrow schema: what restores a DataFrame beyond Arrow's types.
+"""The pandas metadata of an Arrow schema, which restore a DataFrame.
 
 It is one JSON object in the metadata of the schema, with these members:
 
@@ -118,7 +118,7 @@ def unnamed_index_columns(schema: pa.Schema) -> frozenset[str]:
 
 
 def _is_valid(found: dict[str, Any]) -> bool:
-    """Return whether a JSON object is pandas metadata; other programs may write anything there."""
+    """Return whether a JSON object, from any program, is valid pandas metadata."""
     specs, index = found.get("columns", {}), found.get("index", {})
     return (
         isinstance(specs, dict)

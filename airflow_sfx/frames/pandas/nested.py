@@ -55,7 +55,7 @@ def beyond_float(column: AnyColumn) -> bool:
 
 
 def _has(kind: Any, wanted: Any, *, within: Any = None) -> bool:
-    """Return whether a predicate holds for a leaf of a type and the innermost type around it."""
+    """Return whether a predicate holds for a leaf of a type and its parent."""
     if types.is_map(kind):
         return _has(kind.key_type, wanted, within=kind) or _has(kind.item_type, wanted, within=kind)
     if types.is_struct(kind):

@@ -132,7 +132,7 @@ def decode_objects(column: AnyColumn, spec: Spec) -> Objects:
 
 
 def _null_kind(values: Objects, kinds: set[type], what: str) -> tuple[str, set[type]]:
-    """Separate nulls from values: return the kind of null, and the types of the values."""
+    """Separate nulls from values: return the kind of null, and the types of values."""
     import pandas as pd
 
     names = {type(None): "None", type(pd.NA): "NA", type(pd.NaT): "NaT"}
@@ -249,7 +249,7 @@ def _python_values(column: AnyColumn, spec: Spec) -> Iterable[Any]:
 
 
 def _object_array(values: Iterable[Any]) -> Objects:
-    """Return a one-dimensional array of objects, even if all values are lists of one length."""
+    """Return a one-dimensional array of objects, even for lists of one length."""
     import numpy as np
 
     found = list(values)

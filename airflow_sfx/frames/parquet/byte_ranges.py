@@ -1,7 +1,7 @@
-"""Parquet files that lie elsewhere: which of their bytes a scan needs, fetched before it begins.
+"""Remote Parquet files: the byte ranges of a scan, fetched before it begins.
 
-What pyarrow then scans is memory of its own. It could call a file object of Python's from its
-threads, but one that is still reading when the interpreter shuts down takes the process with it.
+pyarrow then scans its own memory. It could call a Python file object from its threads, but a thread
+that is still reading when the interpreter shuts down crashes the process.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Range = tuple[int, int]
-"""The number of a first byte, and of the one before which to end."""
+"""Start and end of a byte range; the end is exclusive."""
 Fetch = Callable[[Sequence[Range]], Sequence[memoryview]]
-"""Gives the bytes of ranges."""
+"""Fetches the bytes of ranges."""
 
 _HOLE_BYTES = 1 << 20
-"""Up to how many bytes between two ranges are fetched with them: a server sends as many while it answers a request."""
+"""The largest gap between two ranges that are fetched as one; about as costly as a request."""
 _RANGE_BYTES = 16 << 20
-"""From how many bytes on a range is fetched by several requests at once."""
+"""The largest range of one request; longer ranges are split, and fetched concurrently."""
 _PADDING = 100
-"""By how many bytes old writers of Parquet have told the size of a dictionary wrong (PARQUET-816)."""
+"""How much old writers of Parquet understate the size of a dictionary, in bytes (PARQUET-816)."""
 _TAIL_BYTES = 1 << 16
-"""How much of a file's end is fetched first: the footers of most files are shorter."""
+"""How many bytes of a file's end are fetched first; most footers are shorter."""
 _MAGIC_BYTES = 8
 _LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class RangedFile:
-    """A file of which ranges can be fetched.
+    """A remote file, of which ranges can be fetched.
 
     Args:
-        size: How many bytes it has.
-        tail: The last of them, with all of the footer.
-        fetch: Fetches ranges, several at a time.
+        size: Its size in bytes.
+        tail: Its last bytes, including the whole footer.
+        fetch: Fetches several ranges.
     """
 
     size: int
@@ -45,25 +45,21 @@ class RangedFile:
 
     @classmethod
     def of(cls, size: int, fetch: Fetch) -> RangedFile:
-        """A file of so many bytes: its end is fetched, and the rest of a footer that is longer than that."""
+        """Open a file of a given size: fetch its end, and the rest of a longer footer."""
         (tail,) = fetch([(max(0, size - _TAIL_BYTES), size)])
         length = int.from_bytes(tail[-_MAGIC_BYTES:-_LENGTH_BYTES], "little") + _MAGIC_BYTES
-        if (
-            tail.nbytes < length <= size
-        ):  # greater than that it is no footer, as whoever reads it will say
+        if tail.nbytes < length <= size:  # a greater length is invalid, which pyarrow reports
             (front,) = fetch([(size - length, size - tail.nbytes)])
             tail = memoryview(bytes(front) + bytes(tail))
         return cls(size, tail, fetch)
 
     def metadata(self) -> pq.FileMetaData:
-        """What the footer says."""
+        """Parse the footer."""
         return pq.read_metadata(pa.BufferReader(self.buffer()))
 
     def buffer(self, ranges: Sequence[Range] = ()) -> pa.Buffer:
-        """The file with its tail and these ranges; elsewhere is nothing, which takes addresses and hardly any memory."""
-        pool = (
-            pa.system_memory_pool()
-        )  # the default one gives out pages that were full before, and they stay
+        """Return the file with its tail and some ranges; the rest takes no memory."""
+        pool = pa.system_memory_pool()  # the default pool reuses pages, which are mapped already
         sparse = pa.allocate_buffer(self.size, pool)
         target = memoryview(sparse).cast("B")
         target[self.size - self.tail.nbytes :] = self.tail
@@ -75,44 +71,54 @@ class RangedFile:
         """Read every row group, one after another.
 
         Raises:
-            ArrowException: Something of the file cannot be read.
+            ArrowException: A part of the file cannot be read.
         """
         metadata = self.metadata()
         every = {metadata.schema.column(place).path for place in range(metadata.num_columns)}
         for number in range(metadata.num_row_groups):
-            content = self.buffer(ranges_of(metadata, [number], every))
+            content = self.buffer(column_ranges(metadata, [number], every))
             pq.ParquetFile(pa.BufferReader(content)).read_row_group(number)
 
 
-def grouped(
+def batch_row_groups(
     metadata: pq.FileMetaData, groups: Sequence[int], columns: Collection[str], at_once: int | None
 ) -> Iterator[list[int]]:
-    """Row groups one after another, as many at a time as have so many bytes of these columns, or all; at least one."""
+    """Group consecutive row groups by the compressed size of some columns.
+
+    Args:
+        metadata: The file's footer.
+        groups: The numbers of the row groups.
+        columns: The columns' names.
+        at_once: The maximum size of a batch in bytes, or None for all row groups at once.
+
+    Yields:
+        The numbers of row groups; at least one each time.
+    """
     held: list[int] = []
     size = 0
     for number in groups:
-        coming = sum(chunk.total_compressed_size for chunk in _chunks(metadata, number, columns))
-        if held and at_once is not None and size + coming > at_once:
+        next_size = sum(chunk.total_compressed_size for chunk in _chunks(metadata, number, columns))
+        if held and at_once is not None and size + next_size > at_once:
             yield held
             held, size = [], 0
         held.append(number)
-        size += coming
+        size += next_size
     if held:
         yield held
 
 
-def ranges_of(
+def column_ranges(
     metadata: pq.FileMetaData, groups: Iterable[int], columns: Collection[str]
 ) -> list[Range]:
-    """Where columns are in a file.
+    """Return the byte ranges of columns in a file.
 
     Args:
-        metadata: What its footer says.
+        metadata: The file's footer.
         groups: The numbers of the row groups.
-        columns: The columns' names; of nested ones that of the outermost.
+        columns: The columns' names; the outermost name for nested columns.
 
     Returns:
-        The ranges in their order, those near each other as one, large ones in several.
+        The ranges in order; adjacent ones are merged, and large ones are split.
     """
     chunks = [chunk for number in groups for chunk in _chunks(metadata, number, columns)]
     joined: list[Range] = []

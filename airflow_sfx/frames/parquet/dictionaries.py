@@ -1,4 +1,4 @@
-"""Which columns are worth a dictionary in a file, and which text columns to read by theirs."""
+"""The choice of columns to write, and of text to read, by dictionary."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from airflow_sfx.frames._typing import AnyColumn
 _SAMPLE = 4096
 
 
-_DICTIONARY_PAGE = 1 << 20  # pyarrow gives a dictionary up where it is larger
+_DICTIONARY_PAGE = 1 << 20  # pyarrow abandons a larger dictionary
 
 
-# a dictionary must make the column smaller than this, or plain values and zstd do as well, faster
+# A dictionary must shrink a column below this; otherwise plain values with zstd are as small.
 _WORTHWHILE = 0.8
 
 
 _DICTIONARY_BYTES = 2.4
-"""Below how many bytes a value, uncompressed, a column is taken to have dictionaries throughout: text has four for lengths."""
+"""The uncompressed bytes per value below which a column is dictionary-encoded; plain has over 4."""
 
 
 def dictionary_columns(table: pa.Table) -> list[str]:
-    """Which columns are worth a Parquet dictionary: those with few different values.
+    """Choose the columns with few distinct values, to write with a dictionary.
 
-    A dictionary of many values costs time, is given up half way, and saves nothing once zstd has
-    been over it. How many there are is told from how often values meet in a random sample, as
-    birthdays do.
+    A dictionary of many values costs time, is abandoned when it exceeds a page, and saves nothing
+    after zstd. The number of distinct values is estimated from collisions in a random sample, as in
+    the birthday problem.
 
     Args:
-        table: A table as it is written.
+        table: A table with physical types.
 
     Returns:
-        The columns' names; a nested column is named by its leaves.
+        The columns' names; leaf paths for nested columns.
 
     Example:
         >>> dictionary_columns(pa.table({"few": [1, 2] * 5000, "many": list(range(10_000))}))
@@ -48,77 +48,78 @@ def dictionary_columns(table: pa.Table) -> list[str]:
     chosen = []
     rows = len(table)
     if rows > _SAMPLE:
-        places = np.sort(np.random.default_rng(0).integers(0, rows, _SAMPLE))
-        sample = table.take(places)
+        rows_of_sample = np.sort(np.random.default_rng(0).integers(0, rows, _SAMPLE))
+        sample = table.take(rows_of_sample)
     else:
         sample = table
     for field, column in zip(table.schema, sample.columns, strict=True):
         if types.is_nested(field.type):
             chosen.extend(_leaves(field.name, field.type))
         elif types.is_dictionary(field.type) or (
-            not types.is_boolean(field.type) and _repeats(column, rows)
+            not types.is_boolean(field.type) and _is_worth_dictionary(column, rows)
         ):
             chosen.append(field.name)
     return chosen
 
 
-def by_dictionary(metadata: pq.FileMetaData, columns: Collection[str]) -> set[str]:
-    """The text columns that seem to have dictionaries in all of a file.
+def dictionary_encoded_texts(metadata: pq.FileMetaData, columns: Collection[str]) -> set[str]:
+    """Return the text columns that are dictionary-encoded, judged by their sizes.
 
-    A writer gives a dictionary up on its way where there are many values. To read it takes several
-    times as long as text then, so where that cannot be told from the sizes, text it is.
+    A writer abandons a dictionary when there are many values. Reading such a column by dictionary
+    takes several times as long as reading text, so text is the default if sizes are inconclusive.
 
     Args:
-        metadata: What the file's footer says.
+        metadata: The file's footer.
         columns: The names of text columns.
 
     Returns:
-        The names of those.
+        The names of the columns to read by dictionary.
 
     Example:
         >>> import pyarrow as pa
         >>> table = pa.table({"few": ["a", "b"] * 50_000, "many": [str(n) for n in range(100_000)]})
         >>> sink = pa.BufferOutputStream()
         >>> pq.write_table(table, sink)
-        >>> by_dictionary(pq.read_metadata(pa.BufferReader(sink.getvalue())), table.schema.names)
+        >>> footer = pq.read_metadata(pa.BufferReader(sink.getvalue()))
+        >>> dictionary_encoded_texts(footer, table.schema.names)
         {'few'}
     """
-    places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
-    found = {name: places[name] for name in columns if name in places}
+    positions = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+    found = {name: positions[name] for name in columns if name in positions}
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     filled = [group for group in groups if group.num_rows]
     for group in filled:
-        found = {name: place for name, place in found.items() if _is_coded(group.column(place))}
+        found = {name: i for name, i in found.items() if _is_dictionary_encoded(group.column(i))}
     return set(found) if filled else set()
 
 
-def _repeats(sample: AnyColumn, rows: int) -> bool:
+def _is_worth_dictionary(sample: AnyColumn, rows: int) -> bool:
     found = len(sample)
     if not found:
         return True
-    different: float = pc.count_distinct(sample, mode="all").as_py()
+    distinct: float = pc.count_distinct(sample, mode="all").as_py()
     if found < rows:
-        meetings = max(found - different, 0.5)
-        different = (
-            max(different, found * found / (2 * meetings)) if different > found // 2 else different
+        collisions = max(found - distinct, 0.5)
+        distinct = (
+            max(distinct, found * found / (2 * collisions)) if distinct > found // 2 else distinct
         )
     width = _width(sample)
-    indices = rows * max(1, int(different).bit_length()) / 8
+    indices = rows * max(1, int(distinct).bit_length()) / 8
     return (
-        different * width <= _DICTIONARY_PAGE
-        and different * width + indices < _WORTHWHILE * rows * width
+        distinct * width <= _DICTIONARY_PAGE
+        and distinct * width + indices < _WORTHWHILE * rows * width
     )
 
 
 def _width(column: AnyColumn) -> float:
     try:
         return float(column.type.bit_width) / 8
-    except ValueError:  # text and bytes: their own length, and four bytes that say it
+    except ValueError:  # text and bytes: their length, and four bytes for it
         return 4.0 + float(column.nbytes) / max(1, len(column))
 
 
 def _leaves(path: str, kind: Any) -> list[str]:
-    """The paths of a nested column's leaves in the file."""
+    """Return the paths of a nested column's leaves in a file."""
     if types.is_struct(kind):
         return [
             leaf
@@ -134,7 +135,7 @@ def _leaves(path: str, kind: Any) -> list[str]:
     return [path]
 
 
-def _is_coded(chunk: pq.ColumnChunkMetaData) -> bool:
+def _is_dictionary_encoded(chunk: pq.ColumnChunkMetaData) -> bool:
     nulls = chunk.statistics.null_count if chunk.statistics else None
     if nulls is None or not chunk.has_dictionary_page:
         return False

@@ -1,8 +1,8 @@
-"""How much memory it takes to compare the rows of a file, told from its footer alone: 0.3 MB may hold gigabytes of values.
+"""An estimate of the memory to compare a file's rows, from its footer alone.
 
-A dictionary and runs make a column of one value as good as nothing in a file, and in memory it has
-its full width in every row. How long its texts are together says `SizeStatistics`, which pyarrow
-writes and does not show.
+Dictionaries and runs compress repeated values to almost nothing in a file, and in memory each row
+has the full width: 0.3 MB may hold gigabytes. The length of all texts is in Parquet's
+`SizeStatistics`, which pyarrow writes and does not expose.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ _WIDTHS = {
     "BYTE_ARRAY": 8,
 }
 _OF_VALUE, _OF_NESTED_VALUE = 64, 128
-"""Bytes that a value takes besides itself: its number, and its place in tables of different values and of groups of rows."""
+"""The overhead of a value in bytes: its code, and its entries in hash tables of values and rows."""
 _COPIES, _COPIES_OF_TEXT, _COPIES_OF_NESTED_TEXT = 2, 3, 6
-"""How many times its own bytes are there at once. Nested values are compared as text, by way of Python's objects."""
+"""How many copies of a value exist at a time; nested values are compared as text."""
 _COLUMN_METADATA, _SIZE_STATISTICS, _TEXT_BYTES = 3, 16, 1
 _ROW_GROUPS, _COLUMNS = 4, 1
-"""Numbers of fields in Parquet's ``FileMetaData``."""
+"""Field numbers in Parquet's ``FileMetaData``."""
 
 
 def memory_to_compare(footer: pq.FileMetaData) -> int:
-    """About how many bytes of memory a comparison of a file's rows takes, as measured; rather too many than too few.
+    """Estimate the memory to compare a file's rows; rather too high than too low.
 
     Args:
         footer: The file's metadata.
 
     Returns:
-        The bytes.
+        The memory in bytes.
 
     Example:
         >>> sink = pa.BufferOutputStream()
         >>> pq.write_table(pa.table({"same": ["x" * 1000] * 100_000}), sink)
         >>> written = sink.getvalue()
-        >>> written.size < 20_000, memory_to_compare(pq.read_metadata(pa.BufferReader(written))) > 300_000_000
+        >>> footer = pq.read_metadata(pa.BufferReader(written))
+        >>> written.size < 20_000, memory_to_compare(footer) > 300_000_000
         (True, True)
     """
     texts = _text_bytes(footer)
@@ -59,17 +60,17 @@ def _chunks(footer: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
 
 def _of_chunk(chunk: pq.ColumnChunkMetaData, text: int | None) -> int:
     nested = "." in chunk.path_in_schema
-    width = _WIDTHS.get(chunk.physical_type, 16)  # of fixed length: decimals
+    width = _WIDTHS.get(chunk.physical_type, 16)  # fixed length: decimals
     values = chunk.num_values * ((_OF_NESTED_VALUE if nested else _OF_VALUE) + _COPIES * width)
     if chunk.physical_type != "BYTE_ARRAY":
         return values
     values += chunk.num_values * _OF_VALUE
-    known = text if text is not None else _guessed(chunk)
+    known = text if text is not None else _estimated_text(chunk)
     return values + known * (_COPIES_OF_NESTED_TEXT if nested else _COPIES_OF_TEXT)
 
 
-def _guessed(chunk: pq.ColumnChunkMetaData) -> int:
-    """Bytes of text where the writer has not noted them: as if all values were as long as the longer bound."""
+def _estimated_text(chunk: pq.ColumnChunkMetaData) -> int:
+    """Estimate bytes of text: all values as long as the longer bound."""
     found = chunk.statistics
     bounds = [found.min, found.max] if found is not None and found.has_min_max else []
     longest = max((len(bound) for bound in bounds if isinstance(bound, str | bytes)), default=0)
@@ -77,7 +78,7 @@ def _guessed(chunk: pq.ColumnChunkMetaData) -> int:
 
 
 def _text_bytes(footer: pq.FileMetaData) -> Iterator[int | None]:
-    """For each column of each row group how many bytes its texts have together, None where that was not noted."""
+    """Yield the bytes of text of each column chunk, or None if not recorded."""
     sink = pa.BufferOutputStream()
     footer.write_metadata_file(sink)
     for group in _thrift(sink.getvalue().to_pybytes())[_ROW_GROUPS]:
@@ -86,12 +87,12 @@ def _text_bytes(footer: pq.FileMetaData) -> Iterator[int | None]:
 
 
 def _thrift(file: bytes) -> Mapping[int, Any]:
-    """The footer at the end of a file as Thrift's structure, by the numbers of its fields."""
+    """Parse the footer at the end of a file to nested structures by field number."""
     from thrift.protocol.TCompactProtocol import TCompactProtocol
     from thrift.Thrift import TType
     from thrift.transport.TTransport import TMemoryBuffer
 
-    end = len(file) - 8  # its length and the magic word follow
+    end = len(file) - 8  # followed by its length and the magic number
     start = end - int.from_bytes(file[end : end + 4], "little")
     protocol = TCompactProtocol(TMemoryBuffer(file[start:end]))
     plain = {

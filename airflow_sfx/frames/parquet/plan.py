@@ -1,8 +1,8 @@
-"""How files are read: which schema, which columns, which rows, and in how many scans.
+"""The plan of a read: schema, columns, filter, and the scans of all files.
 
-One scan of pyarrow's dataset engine reads all files, in their order, on its own threads; it also
-widens types, fills in columns that older files lack, and puts in the partition keys, which no file
-has. What it cannot do follows on the rows.
+One scan of pyarrow's dataset engine reads all files, in their order, on its own threads. It also
+widens types, adds columns that older files lack, and adds the partition keys, which files do not
+have. Conversions that it does not support are done on the rows that it returns.
 """
 
 from __future__ import annotations
@@ -37,13 +37,11 @@ from airflow_sfx.frames.schema.physical import file_name, from_physical, physica
 from airflow_sfx.frames.types.hive import arrow_type_of_key, key_type_of
 from airflow_sfx.frames.types.logical import LogicalSchema
 
-_DICTIONARY = pa.dictionary(
-    pa.int32(), pa.string()
-)  # what pyarrow reads a text column's dictionary as
+_DICTIONARY = pa.dictionary(pa.int32(), pa.string())  # the type of text read by its dictionary
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FileGroup:
     """Files that one scan can read.
 
     Args:
@@ -57,25 +55,25 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """What is to be read of all files.
+    """The plan of a read.
 
     Args:
-        filesystem: Where paths are.
-        target: The unified schema, with the keys that were asked for.
-        key_types: The Hive type of each key that is read as a column.
-        order: The columns of the result, or None for all.
-        read: The columns that the scan must read for it, or None for all.
-        pushed: The filter that the scan applies.
-        late: The filter that is applied to finished rows.
+        filesystem: The filesystem of paths.
+        target: The unified schema, with the partition keys that are read as columns.
+        key_types: The Hive types of keys that are read as columns.
+        output_columns: The columns of the result, or None for all.
+        scan_columns: The columns that the scan reads, or None for all.
+        pushed_filter: The filter that the scan applies, or None.
+        residual_filter: The filter that is applied to converted rows, or None.
     """
 
     filesystem: fs.FileSystem
     target: LogicalSchema
     key_types: Mapping[str, str]
-    order: list[str] | None
-    read: list[str] | None
-    pushed: pc.Expression | None
-    late: pc.Expression | None
+    output_columns: list[str] | None
+    scan_columns: list[str] | None
+    pushed_filter: pc.Expression | None
+    residual_filter: pc.Expression | None
 
     @classmethod
     def of(
@@ -88,95 +86,97 @@ class ReadPlan:
         key_types: Mapping[str, str],
         with_index: bool,
     ) -> ReadPlan:
-        """Work out the plan; the arguments are those of `read_table`."""
+        """Create the plan; the arguments are those of `read_table`."""
         if not files and lead is None:
-            raise ValueError("there is nothing to read: neither a file nor a schema")
+            raise ValueError("there is nothing to read: pass files or a schema")
         target = unify([file.logical for file in files] or [lead], lead)  # type: ignore[list-item]
         kinds = {key.lower(): kind for key, kind in key_types.items()}
         named = [key for file in files for key in file.keys] if files else key_types
         keys = {key.lower(): key for key in named}
-        everything, extra = _with_keys(target, keys, kinds)
-        expression = None if filters is None else expression_of(filters, everything)
-        order = None if columns is None else _ordered(columns, everything, with_index)
+        full, extra = _with_keys(target, keys, kinds)
+        expression = None if filters is None else expression_of(filters, full)
+        order = None if columns is None else _output_columns(columns, full, with_index)
         if order is None and expression is None:
-            everything, extra = target, {}
+            full, extra = target, {}
         columns_of_keys = {
-            name: extra.get(name) or key_type_of(everything.schema.field(own).type)
+            name: extra.get(name) or key_type_of(full.schema.field(own).type)
             for name in keys
-            if (own := everything.resolve(name)) is not None
+            if (own := full.resolve(name)) is not None
         }
         if order is None and extra:
             order = target.schema.names
         where = filesystem or fs.LocalFileSystem(use_mmap=True)
-        plan = cls(where, everything, columns_of_keys, order, order, None, None)
+        plan = cls(where, full, columns_of_keys, order, order, None, None)
         if expression is None:
             return plan
-        if can_skip(expression, plan._pushable(files)):
-            return replace(plan, pushed=expression)
-        asked = [] if order is None else columns_used(expression, everything.schema)
+        if can_skip(expression, plan._pushdown_schema(files)):
+            return replace(plan, pushed_filter=expression)
+        asked = [] if order is None else columns_used(expression, full.schema)
         read = None if order is None else list(dict.fromkeys([*order, *asked]))
-        return replace(plan, read=read, late=expression)
+        return replace(plan, scan_columns=read, residual_filter=expression)
 
-    def parts(self, files: Sequence[SourceFile]) -> Iterator[Part]:
-        """The files in runs that one scan can read: as a rule, all of them."""
+    def groups(self, files: Sequence[SourceFile]) -> Iterator[FileGroup]:
+        """Group consecutive files that one scan can read: usually all of them."""
         if not files:
             return
         if all(
-            self._fits(logical)
+            self._scans_together(logical)
             for logical in {id(file.logical): file.logical for file in files}.values()
         ):
-            yield Part(files, self.target)
+            yield FileGroup(files, self.target)
             return
         for _, run in groupby(files, key=lambda file: id(file.logical)):
-            group = list(run)
-            keys = {key.lower(): key for file in group for key in file.keys}
-            yield Part(group, _with_keys(group[0].logical, keys, dict(self.key_types))[0])
+            members = list(run)
+            keys = {key.lower(): key for file in members for key in file.keys}
+            yield FileGroup(members, _with_keys(members[0].logical, keys, dict(self.key_types))[0])
 
-    def scan(self, part: Part) -> Scan:
-        """How a part is scanned."""
-        schema = self._scan_schema(part.logical)
-        coded = [
+    def scan(self, group: FileGroup) -> Scan:
+        """Return the scan of a group of files."""
+        schema = self._scan_schema(group.logical)
+        dictionaries = [
             column.name
             for column in schema
             if column.type == _DICTIONARY and column.name not in self.key_types
         ]
-        pushed = self.pushed if part.logical is self.target else None
+        pushed = self.pushed_filter if group.logical is self.target else None
         columns: list[str] | None = None
-        if self.read is not None and pushed is self.pushed:
+        if self.scan_columns is not None and pushed is self.pushed_filter:
             there = set(schema.names)
             columns = [
                 name
-                for name in (_in_files(part.logical, one) for one in self.read)
+                for name in (_file_column(group.logical, one) for one in self.scan_columns)
                 if name in there
             ]
-        return Scan(part.files, schema, self.filesystem, self.key_types, coded, columns, pushed)
-
-    def finished(self, read: pa.Table, part: Part) -> pa.Table:
-        """Rows as scanned, as rows of the result."""
-        table = from_physical(read, part.logical)
-        if part.logical is not self.target:
-            table = conform(table, self.target)
-            if self.pushed is not None:
-                table = filter_rows(table, self.pushed)
-        if self.late is not None:
-            table = filter_rows(table, self.late)
-        return (
-            table
-            if self.order is None or table.column_names == self.order
-            else table.select(self.order)
+        return Scan(
+            group.files, schema, self.filesystem, self.key_types, dictionaries, columns, pushed
         )
 
-    def nothing(self) -> pa.Table:
-        """The result where there are no files."""
-        table = conform(pa.table({}), self.target)
-        return table if self.order is None else table.select(self.order)
+    def finish(self, read: pa.Table, group: FileGroup) -> pa.Table:
+        """Convert scanned rows to rows of the result."""
+        table = from_physical(read, group.logical)
+        if group.logical is not self.target:
+            table = conform(table, self.target)
+            if self.pushed_filter is not None:
+                table = filter_rows(table, self.pushed_filter)
+        if self.residual_filter is not None:
+            table = filter_rows(table, self.residual_filter)
+        return (
+            table
+            if self.output_columns is None or table.column_names == self.output_columns
+            else table.select(self.output_columns)
+        )
 
-    def culprit(self, files: Sequence[SourceFile], error: Exception) -> SfxError:
-        """The error that says which file could not be read, or that the files do not go together, or not with the filter."""
+    def empty_result(self) -> pa.Table:
+        """Return the result of a read without files."""
+        table = conform(pa.table({}), self.target)
+        return table if self.output_columns is None else table.select(self.output_columns)
+
+    def read_error(self, files: Sequence[SourceFile], error: Exception) -> SfxError:
+        """Find the cause of a failed read: a damaged file, the filter, or the types."""
         for file in files:
             try:
-                self._try(file)
-                self._rehearse(Part([file], file.logical))
+                self._read_fully(file)
+                self._scan_unfiltered(FileGroup([file], file.logical))
             except MemoryError:
                 raise
             except (pa.ArrowException, OSError) as found:
@@ -186,18 +186,18 @@ class ReadPlan:
                     f"{file} cannot be read ({found}): it is missing, truncated or changed, and not"
                     " the file that the manifest names"
                 )
-        if self.pushed is not None:
+        if self.pushed_filter is not None:
             try:
-                self._rehearse(Part(files, self.target))
-                return filter_mismatch(self.pushed, self.target.schema, error)
+                self._scan_unfiltered(FileGroup(files, self.target))
+                return filter_mismatch(self.pushed_filter, self.target.schema, error)
             except (pa.ArrowException, OSError) as found:
-                error = found  # the filter is not to blame
+                error = found  # the filter is not the cause
         return SchemaMismatch(
-            f"the batches have types that cannot be brought together ({error}): load the partitions"
-            " one by one, or name the columns that you need with columns="
+            f"the batches have types that cannot be read together ({error}): load the partitions"
+            " one by one, or select the columns that you need with columns="
         )
 
-    def _try(self, file: SourceFile) -> None:
+    def _read_fully(self, file: SourceFile) -> None:
         if isinstance(file.source, str):
             with self.filesystem.open_input_file(file.source) as opened:
                 pq.read_table(opened)
@@ -206,13 +206,15 @@ class ReadPlan:
         else:
             file.source.read_all()
 
-    def _rehearse(self, part: Part) -> None:
-        """Scan all rows of files, without the filter."""
-        for scanner in replace(self, pushed=None, late=None).scan(part).bits(1 << 17):
+    def _scan_unfiltered(self, group: FileGroup) -> None:
+        """Scan all rows of a group of files, without a filter."""
+        for scanner in (
+            replace(self, pushed_filter=None, residual_filter=None).scan(group).scanners(1 << 17)
+        ):
             for _ in scanner.to_batches():
                 pass
 
-    def _fits(self, logical: LogicalSchema) -> bool:
+    def _scans_together(self, logical: LogicalSchema) -> bool:
         if logical is self.target:
             return True
         if logical.open_names != self.target.open_names:
@@ -239,8 +241,8 @@ class ReadPlan:
             fields.append(pa.field(file_name(column, open_names=logical.open_names), kind))
         return pa.schema(fields)
 
-    def _pushable(self, files: Sequence[SourceFile]) -> pa.Schema:
-        """The columns that files have in the frame's own type, so that the scan can compare them, and skip by them."""
+    def _pushdown_schema(self, files: Sequence[SourceFile]) -> pa.Schema:
+        """Return the columns that files have in the frame's type, to filter by."""
         schema = self._scan_schema(self.target)
         logicals = {id(file.logical): file.logical for file in files}.values()
         easy = []
@@ -249,13 +251,13 @@ class ReadPlan:
             if (
                 same
                 and column.name == scanned.name
-                and all(_written_so(logical, column) for logical in logicals)
+                and all(_stored_unchanged(logical, column) for logical in logicals)
             ):
                 easy.append(column)
         return pa.schema(easy)
 
 
-def _in_files(logical: LogicalSchema, name: str) -> str:
+def _file_column(logical: LogicalSchema, name: str) -> str:
     own = logical.resolve(name)
     return (
         name.lower()
@@ -265,14 +267,14 @@ def _in_files(logical: LogicalSchema, name: str) -> str:
 
 
 def scan_type(logical: AnyType, *, open_names: bool = True) -> AnyType:
-    """The type that the scan is asked for: the frame's own where a cast of the file's makes it.
+    """Return the type that a scan reads a column as: the frame's if it can cast to it.
 
     Args:
         logical: The column's type in the frame.
         open_names: As `LogicalSchema.open_names`.
 
     Returns:
-        The type; `from_physical` does the rest.
+        The type; `from_physical` converts it to the frame's.
 
     Example:
         >>> scan_type(pa.uint8()), scan_type(pa.duration("s"))
@@ -292,7 +294,7 @@ def scan_type(logical: AnyType, *, open_names: bool = True) -> AnyType:
 def _with_keys(
     target: LogicalSchema, keys: Mapping[str, str], kinds: Mapping[str, str]
 ) -> tuple[LogicalSchema, dict[str, str]]:
-    """The schema with a column for each partition key that it has none for, and the Hive types of those."""
+    """Add columns for partition keys that the schema lacks; return their Hive types."""
     extra = {name: kinds.get(name, "string") for name in keys if target.resolve(name) is None}
     if not extra:
         return target, {}
@@ -302,12 +304,12 @@ def _with_keys(
     return replace(target, schema=schema), extra
 
 
-def _ordered(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -> list[str]:
+def _output_columns(columns: Sequence[str], logical: LogicalSchema, with_index: bool) -> list[str]:
     names = []
     for name in columns:
         if not isinstance(name, str):
             raise InvalidName(
-                f"columns= holds {name!r:.80}, which is no column's name: names are text"
+                f"columns= holds {name!r:.80}, which is not a column's name: names are text"
             )
         own = name if name in logical.schema.names else logical.resolve(name)
         if own is None:
@@ -323,7 +325,7 @@ def _is_text(kind: Any) -> bool:
     return kind in TEXT or (types.is_dictionary(kind) and kind.value_type in TEXT)
 
 
-def _written_so(logical: LogicalSchema, column: AnyField) -> bool:
+def _stored_unchanged(logical: LogicalSchema, column: AnyField) -> bool:
     own = logical.resolve(column.name)
     if own is None:
         return True
@@ -332,5 +334,5 @@ def _written_so(logical: LogicalSchema, column: AnyField) -> bool:
 
 
 def files_text(files: Sequence[SourceFile]) -> str:
-    """Name files in a message."""
+    """Name a group of files for messages."""
     return f"{files[0]}" if len(files) == 1 else f"{files[0]} and {len(files) - 1} more files"

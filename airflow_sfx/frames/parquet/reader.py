@@ -1,4 +1,4 @@
-"""Files to one Arrow table, or to a stream of them, with the types that the frames had."""
+"""Parquet files as an Arrow table or a stream of tables, with the frames' types."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pyarrow import fs
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.io.resource_limits import resource_error
-from airflow_sfx.frames.parquet.plan import Part, ReadPlan, files_text
+from airflow_sfx.frames.parquet.plan import FileGroup, ReadPlan, files_text
 from airflow_sfx.frames.parquet.scan import Scan, SourceFile
 from airflow_sfx.frames.predicates.expressions import Filters
 from airflow_sfx.frames.types.logical import LogicalSchema
 
 T = TypeVar("T")
 
-Opened = Callable[[Sequence[SourceFile]], Sequence[SourceFile]]
-"""Gives planned files with their content, or with what leads to it."""
+OpenFiles = Callable[[Sequence[SourceFile]], Sequence[SourceFile]]
+"""Opens planned files: returns them with their content, or with a way to fetch it."""
 
 _OPEN_AT_ONCE = 16
-"""How many files of a stream are opened together: small ones come whole, at a server by one request each."""
+"""How many files of a stream are opened at a time; small ones take one request each."""
 
 
 def read_table(
@@ -37,39 +37,37 @@ def read_table(
     key_types: Mapping[str, str] | None = None,
     with_index: bool = True,
 ) -> pa.Table:
-    """Read files as the frame that they are of.
+    """Read files as one frame.
 
     Args:
         files: The files, in the order of their rows; at least one, unless ``lead`` is given.
-        filesystem: Where paths are; the local one if it is not given.
-        columns: Which columns, by the frame's names, in that order; all if it is not given. A
-            partition key that the frame had no column for may be named too.
-        filters: Which rows.
-        lead: The newest schema, where the files' schemas differ; that of the last file if it is not
-            given.
-        key_types: The Hive types of partition keys that the frames had no column for; string if it
-            is not given.
-        with_index: Whether columns that hold a DataFrame's index are read though ``columns`` does
-            not name them.
+        filesystem: The filesystem of paths, or None for the local one.
+        columns: The columns to read, by the frame's names, in the order of the result; or None for
+            all. Partition keys that the frame has no column for are allowed.
+        filters: The filter of rows, or None for all.
+        lead: The newest schema, if the files' schemas differ; or None for that of the last file.
+        key_types: The Hive types of partition keys that the frames have no column for; default:
+            string.
+        with_index: Whether to read the columns of a DataFrame's index in addition to ``columns``.
 
     Returns:
         The table, with the frame's types and metadata.
 
     Raises:
-        SchemaMismatch: A column is unknown, a filter does not fit, or the files' types cannot be
-            brought together.
-        InconsistentBatch: A file is missing, truncated, or not what it was.
+        SchemaMismatch: A column is unknown, the filter does not fit the columns, or the files'
+            types have no common type.
+        InconsistentBatch: A file is missing, truncated or changed.
     """
     plan = ReadPlan.of(files, filesystem, columns, filters, lead, key_types or {}, with_index)
     tables = []
-    for part in plan.parts(files):
-        with _blaming(plan, part):
-            read = _whole(plan.scan(part))
+    for group in plan.groups(files):
+        with _naming_the_file(plan, group):
+            read = _read_all(plan.scan(group))
         if filters is None:
-            _check_rows(part, len(read))
-        tables.append(plan.finished(read, part))
+            _check_rows(group, len(read))
+        tables.append(plan.finish(read, group))
     if not tables:
-        return plan.nothing()
+        return plan.empty_result()
     return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
 
@@ -83,54 +81,53 @@ def iter_batches(
     key_types: Mapping[str, str] | None = None,
     with_index: bool = True,
     batch_rows: int = 1 << 17,
-    opened: Opened = list,
+    opened: OpenFiles = list,
 ) -> Iterator[pa.Table]:
-    """Read files as `read_table` does, a piece at a time, in memory that does not grow with them.
+    """Read files as `read_table` does, piece by piece, in constant memory.
 
     Args:
-        files: As for `read_table`, like the next ones.
-        filesystem: Where paths are.
-        columns: Which columns.
-        filters: Which rows.
-        lead: The newest schema.
-        key_types: The Hive types of keys without a column.
-        with_index: Whether index columns come along.
-        batch_rows: The most rows that a piece has.
-        opened: Opens files, some at a time, just before they are read; left out where they are
-            open.
+        files: As for `read_table`.
+        filesystem: As for `read_table`.
+        columns: As for `read_table`.
+        filters: As for `read_table`.
+        lead: As for `read_table`.
+        key_types: As for `read_table`.
+        with_index: As for `read_table`.
+        batch_rows: The maximum number of rows of a piece.
+        opened: Opens some files just before they are read; default: files are open.
 
     Yields:
-        Tables with the frame's types; none is empty.
+        Non-empty tables with the frame's types.
 
     Raises:
         SchemaMismatch: As for `read_table`.
-        InconsistentBatch: As for `read_table`; rows before the bad file may have been given out.
+        InconsistentBatch: As for `read_table`; rows of earlier files may have been yielded.
     """
     plan = ReadPlan.of(files, filesystem, columns, filters, lead, key_types or {}, with_index)
-    for part in plan.parts(files):
+    for group in plan.groups(files):
         seen = 0
-        for batch in _scanned(plan, part, batch_rows, opened):
+        for batch in _scanned(plan, group, batch_rows, opened):
             seen += len(batch)
             if len(batch):
-                table = plan.finished(pa.Table.from_batches([batch]), part)
+                table = plan.finish(pa.Table.from_batches([batch]), group)
                 if len(table):
                     yield table
         if filters is None:
-            _check_rows(part, seen)
+            _check_rows(group, seen)
 
 
 def read_footer(file: SourceFile, filesystem: fs.FileSystem | None = None) -> pq.FileMetaData:
-    """What the footer of an opened file says.
+    """Read the footer of an opened file.
 
     Args:
         file: The file.
-        filesystem: Where its path is; the local one if it is not given.
+        filesystem: The filesystem of its path, or None for the local one.
 
     Returns:
-        Its metadata.
+        The file's metadata.
 
     Raises:
-        InconsistentBatch: It is no footer.
+        InconsistentBatch: The footer cannot be read.
     """
     try:
         return file.footer(filesystem or fs.LocalFileSystem())
@@ -143,40 +140,38 @@ def read_footer(file: SourceFile, filesystem: fs.FileSystem | None = None) -> pq
         ) from error
 
 
-def _whole(scan: Scan) -> pa.Table:
+def _read_all(scan: Scan) -> pa.Table:
     try:
-        return scan.whole(coded_texts=True).to_table()
-    except (
-        pa.ArrowInvalid
-    ):  # of too much text at once, or of a damaged file, as the second time tells
-        return scan.whole(coded_texts=False).to_table()
+        return scan.scanner(text_dictionaries=True).to_table()
+    except pa.ArrowInvalid:  # too much text for dictionaries; or a damaged file, which fails again
+        return scan.scanner(text_dictionaries=False).to_table()
 
 
 def _scanned(
-    plan: ReadPlan, part: Part, batch_rows: int, opened: Opened
+    plan: ReadPlan, group: FileGroup, batch_rows: int, opened: OpenFiles
 ) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(part.files), _OPEN_AT_ONCE):
-        group = Part(opened(part.files[start : start + _OPEN_AT_ONCE]), part.logical)
-        with _blaming(plan, group):
-            for scanner in _one_ahead(plan.scan(group).bits(batch_rows)):
+    for start in range(0, len(group.files), _OPEN_AT_ONCE):
+        chunk = FileGroup(opened(group.files[start : start + _OPEN_AT_ONCE]), group.logical)
+        with _naming_the_file(plan, chunk):
+            for scanner in _one_ahead(plan.scan(chunk).scanners(batch_rows)):
                 yield from scanner.to_batches()
 
 
 @contextmanager
-def _blaming(plan: ReadPlan, part: Part) -> Iterator[None]:
-    """Errors of reading files, as those that name the file."""
+def _naming_the_file(plan: ReadPlan, group: FileGroup) -> Iterator[None]:
+    """Convert errors of a read to ones that name the file."""
     try:
         yield
-    except MemoryError:  # which pyarrow's is, too: no fault of the files
+    except MemoryError:  # also pyarrow's; the files are intact
         raise
     except (pa.ArrowException, OSError) as error:
-        if short := resource_error(error, f"reading {files_text(part.files)}"):
+        if short := resource_error(error, f"reading {files_text(group.files)}"):
             raise short from error
-        raise plan.culprit(part.files, error) from error
+        raise plan.read_error(group.files, error) from error
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items, each made while what came of the one before is looked at. Who leaves does not wait for the next."""
+    """Prepare each item while the previous one is used, without waiting at the end."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="sfx-ahead")
     try:
         coming = pool.submit(next, items, None)
@@ -196,20 +191,22 @@ def empty_table(
     key_types: Mapping[str, str] | None = None,
     with_index: bool = True,
 ) -> pa.Table:
-    """What `read_table` would give if no row were kept, without opening a file; the arguments are the same."""
-    return ReadPlan.of(files, None, columns, filters, lead, key_types or {}, with_index).nothing()
+    """Return the result of `read_table` without rows, without opening a file."""
+    return ReadPlan.of(
+        files, None, columns, filters, lead, key_types or {}, with_index
+    ).empty_result()
 
 
-def _check_rows(part: Part, found: int) -> None:
+def _check_rows(group: FileGroup, found: int) -> None:
     expected = 0
-    for file in part.files:
+    for file in group.files:
         if file.rows is None:
             return
         expected += file.rows
     if found != expected:
         raise InconsistentBatch(
-            f"{files_text(part.files)}: {found} rows are there and {expected} were written: they are not"
-            " the files that the manifest names"
+            f"{files_text(group.files)}: {found} rows were read and {expected} were written: they"
+            " are not the files that the manifest names"
         )
 
 

@@ -1,6 +1,6 @@
-"""The scan of files that go together: all of them at once, or one bit after another.
+"""The scan of files with compatible schemas, at once or in bounded memory.
 
-Of files that lie elsewhere, what a scan needs is fetched before it begins.
+The byte ranges of remote files that a scan needs are fetched before it begins.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from airflow_sfx.frames.parquet.byte_ranges import RangedFile, grouped, ranges_of
-from airflow_sfx.frames.parquet.dictionaries import by_dictionary
+from airflow_sfx.frames.parquet.byte_ranges import RangedFile, batch_row_groups, column_ranges
+from airflow_sfx.frames.parquet.dictionaries import dictionary_encoded_texts
 from airflow_sfx.frames.predicates.expressions import columns_used
 from airflow_sfx.frames.schema.partition_values import key_scalar
 from airflow_sfx.frames.types.logical import LogicalSchema
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 TEXT = (pa.string(), pa.large_string())
-"""The types of text."""
+"""The string types that pyarrow reads by dictionary."""
 
 _MANY_ROWS = 1 << 16
-"""From how many rows on it pays to look how a file has its text."""
+"""The fewest rows of a file for which its footer is checked for dictionaries."""
 _FETCHED_AT_ONCE = 8
-"""From how many files that lie elsewhere ranges are fetched side by side."""
+"""How many remote files are fetched at a time."""
 _BYTES_AT_ONCE = 32 << 20
-"""About how many bytes of such a file are held while their rows are given out bit by bit, and as many that come next."""
+"""About how many bytes of a remote file are held at a time, twice: for this chunk and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class SourceFile:
     """A file to read.
 
     Args:
-        source: Its path in the filesystem, or its bytes, or what fetches them.
-        logical: What the frame was that it is of.
-        keys: The file's partition: for each key its value as text.
-        rows: How many rows it must have, if that is known.
-        name: How messages name it; its path if not given.
+        source: Its path in the filesystem, its bytes, or a remote file.
+        logical: The schema of its frame.
+        keys: The file's partition values, as text, by key.
+        rows: The number of rows that it must have, or None if unknown.
+        name: The name for messages, or None for its path.
     """
 
     source: str | pa.Buffer | RangedFile
@@ -55,7 +55,7 @@ class SourceFile:
     name: str | None = None
 
     def footer(self, filesystem: fs.FileSystem) -> pq.FileMetaData:
-        """What the footer of an opened file says; a path is of this filesystem."""
+        """Read the footer; a path is resolved in the filesystem."""
         if isinstance(self.source, str):
             with filesystem.open_input_file(self.source) as opened:
                 return pq.read_metadata(opened)
@@ -71,48 +71,50 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """How files are scanned.
+    """The scan of files.
 
     Args:
         files: The files, in the order of their rows.
-        schema: The columns that they are read as, by their names in files, with those of keys.
-        filesystem: Where paths are.
-        key_types: The Hive type of each key that is read as a column.
-        coded: The text columns whose dictionaries are read as such.
-        columns: The columns that are given, or None for all.
-        filter: The filter that is applied.
+        schema: The columns to read, by their names in files, and partition keys.
+        filesystem: The filesystem of paths.
+        key_types: The Hive types of keys that are read as columns.
+        dictionaries: The text columns that are read as dictionary columns.
+        columns: The columns of the result, or None for all.
+        filter: The filter to apply, or None.
     """
 
     files: Sequence[SourceFile]
     schema: pa.Schema
     filesystem: fs.FileSystem
     key_types: Mapping[str, str]
-    coded: list[str]
+    dictionaries: list[str]
     columns: list[str] | None
     filter: pc.Expression | None
 
-    def whole(self, *, coded_texts: bool) -> ds.Scanner:
-        """All rows at once.
+    def scanner(self, *, text_dictionaries: bool) -> ds.Scanner:
+        """Return a scanner of all rows.
 
         Args:
-            coded_texts: Whether text that has dictionaries is read by them, which is sooner done.
-                It fails with `pyarrow.ArrowInvalid` where 131,072 rows have 2 GiB of text.
+            text_dictionaries: Whether to read text by its dictionaries, which is faster. It fails
+                with `pyarrow.ArrowInvalid` if 131,072 rows have 2 GiB of text.
         """
 
         def fragments(file: SourceFile) -> list[ds.Fragment]:
-            layout = self._layout(self.coded_texts(file) if coded_texts else (), ahead=False)
+            layout = self._layout(
+                self.text_dictionaries(file) if text_dictionaries else (), ahead=False
+            )
             return list(self._fragments(file, layout, at_once=None))
 
         layout = self._layout((), ahead=False)
-        if not any(map(_is_ranged, self.files)):
+        if not any(map(_is_remote, self.files)):
             return self._scanner(layout, [one for file in self.files for one in fragments(file)])
         with ThreadPoolExecutor(_FETCHED_AT_ONCE, thread_name_prefix="sfx-fetch") as pool:
             return self._scanner(
                 layout, [one for some in pool.map(fragments, self.files) for one in some]
             )
 
-    def coded_texts(self, file: SourceFile) -> set[str]:
-        """The text columns of a file that are sooner read by their dictionaries."""
+    def text_dictionaries(self, file: SourceFile) -> set[str]:
+        """Return the text columns of a file that are faster to read by their dictionaries."""
         texts = [
             one.name
             for one in self.schema
@@ -120,36 +122,35 @@ class Scan:
         ]
         if not texts or file.rows is None or file.rows < _MANY_ROWS:
             return set()
-        return by_dictionary(file.footer(self.filesystem), texts)
+        return dictionary_encoded_texts(file.footer(self.filesystem), texts)
 
-    def bits(self, batch_rows: int) -> Iterator[ds.Scanner]:
-        """The rows bit by bit, each of what may be in memory at once.
+    def scanners(self, batch_rows: int) -> Iterator[ds.Scanner]:
+        """Return scanners for consecutive rows, each of a bounded amount of data.
 
         Args:
-            batch_rows: The most rows that a batch has.
+            batch_rows: The maximum number of rows of a batch.
         """
         layout = self._layout((), ahead=True)
         options = {"batch_size": batch_rows, "batch_readahead": 2, "fragment_readahead": 1}
-        for ranged, files in groupby(self.files, key=_is_ranged):
+        for remote, files in groupby(self.files, key=_is_remote):
             fragments = (
                 one
                 for file in files
                 for one in self._fragments(file, layout, at_once=_BYTES_AT_ONCE)
             )
-            for some in ([one] for one in fragments) if ranged else [list(fragments)]:
+            for some in ([one] for one in fragments) if remote else [list(fragments)]:
                 yield self._scanner(layout, some, **options)
 
     def _layout(self, texts: Collection[str], *, ahead: bool) -> ds.ParquetFileFormat:
         import pyarrow.dataset as ds  # which imports pandas
 
-        # A disk gives altered bytes as they are; object storage compares checksums of its own
-        # before it answers.
+        # Disks return altered bytes as they are; object storage verifies checksums of its own.
         on_disk = any(isinstance(file.source, str) for file in self.files)
         options = ds.ParquetFragmentScanOptions(
             page_checksum_verification=on_disk, pre_buffer=ahead
         )
         return ds.ParquetFileFormat(
-            dictionary_columns=[*self.coded, *texts], default_fragment_scan_options=options
+            dictionary_columns=[*self.dictionaries, *texts], default_fragment_scan_options=options
         )
 
     def _scanner(
@@ -164,35 +165,34 @@ class Scan:
     def _fragments(
         self, file: SourceFile, layout: ds.ParquetFileFormat, *, at_once: int | None
     ) -> Iterator[ds.Fragment]:
-        """A file; one that lies elsewhere in several parts, if only so many bytes may be there at once."""
+        """Yield the fragments of a file; several of a remote one if `at_once` is given."""
         condition = self._condition(file)
-        source: Any = file.source  # the stubs know paths only
+        source: Any = file.source  # the type stubs accept paths only
         if not isinstance(file.source, RangedFile):
             filesystem = self.filesystem if isinstance(file.source, str) else None
             yield layout.make_fragment(
                 source, filesystem=filesystem, partition_expression=condition
             )
             return
-        ranged = file.source
-        source = ranged.buffer()
-        every: Any = layout.make_fragment(
-            source, partition_expression=condition
-        )  # the stubs know no row groups either
+        remote = file.source
+        source = remote.buffer()
+        # Any: the type stubs lack row groups.
+        every: Any = layout.make_fragment(source, partition_expression=condition)
         kept = every.split_by_row_group(self.filter, self.schema)
         columns = self._needed()
-        for groups in grouped(
+        for groups in batch_row_groups(
             every.metadata, [group.id for one in kept for group in one.row_groups], columns, at_once
         ):
-            source = ranged.buffer(ranges_of(every.metadata, groups, columns))
+            source = remote.buffer(column_ranges(every.metadata, groups, columns))
             yield layout.make_fragment(source, partition_expression=condition, row_groups=groups)
 
     def _needed(self) -> set[str]:
-        """The columns that are looked at."""
+        """Return the columns of the result and the filter."""
         given = self.schema.names if self.columns is None else self.columns
         return {*given, *(() if self.filter is None else columns_used(self.filter, self.schema))}
 
     def _condition(self, file: SourceFile) -> pc.Expression | None:
-        """What all rows of a file have in common."""
+        """Return the condition on partition keys that holds for all rows of a file."""
         condition: pc.Expression | None = None
         for key, text in file.keys.items():
             kind = self.key_types.get(key.lower())
@@ -202,5 +202,5 @@ class Scan:
         return condition
 
 
-def _is_ranged(file: SourceFile) -> bool:
+def _is_remote(file: SourceFile) -> bool:
     return isinstance(file.source, RangedFile)

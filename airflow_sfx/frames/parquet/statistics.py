@@ -1,4 +1,4 @@
-"""Column statistics from a Parquet footer, where the writer has put them anyway, and those of several files as one."""
+"""Column statistics from Parquet footers, of one file and of several."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from airflow_sfx.frames.column_names import open_name
 
 MAX_TEXT = 64
 CUT = "…"
-"""What marks a text that was cut: the value goes on after it."""
+"""The mark at the end of a truncated text."""
 
 
 class HasStatistics(Protocol):
-    """A file's facts, as far as statistics go."""
+    """A file with column statistics."""
 
     @property
     def rows(self) -> int:
-        """How many rows the file has."""
+        """The number of rows of the file."""
 
     @property
     def statistics(self) -> Mapping[str, ColumnStatistics]:
@@ -32,8 +32,8 @@ class HasStatistics(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where files of one schema have a column.
+class LeafColumn:
+    """The position of a flat column among the leaf columns of files of one schema.
 
     Args:
         position: Its number among the leaves.
@@ -45,24 +45,27 @@ class Place:
 
 
 def statistics_of(
-    footer: pq.FileMetaData, names: Sequence[str], places: Mapping[str, Place] | None = None
+    footer: pq.FileMetaData,
+    names: Sequence[str],
+    leaf_columns: Mapping[str, LeafColumn] | None = None,
 ) -> dict[str, ColumnStatistics]:
     """Read the statistics of a file's columns.
 
     Args:
         footer: The file's metadata.
-        names: The columns' names as the frame has them; the file has them in lower case.
-        places: Where the file has them, as `leaf_columns_of` tells of another file of the same schema.
+        names: The columns' names in the frame; the file has them in lower case.
+        leaf_columns: Their positions, as `leaf_columns_of` returns them for a file of the same
+            schema; or None to look them up.
 
     Returns:
-        By name; nested columns, and those that Parquet keeps no statistics of, are absent.
+        The statistics by name; nested columns, and columns without statistics, are absent.
     """
     found: dict[str, ColumnStatistics] = {}
     row_groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    for name, place in (places or leaf_columns_of(footer, names)).items():
-        groups = [_of_chunk(group.column(place.position)) for group in row_groups]
+    for name, leaf_column in (leaf_columns or leaf_columns_of(footer, names)).items():
+        groups = [_of_chunk(group.column(leaf_column.position)) for group in row_groups]
         merged = (
-            _merge([one for one in groups if one is not None], place.decimal)
+            _merge([one for one in groups if one is not None], leaf_column.decimal)
             if None not in groups
             else None
         )
@@ -71,13 +74,13 @@ def statistics_of(
     return found
 
 
-def leaf_columns_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, Place]:
-    """Where a file has the columns of a frame, by the frame's names; nested ones are absent."""
+def leaf_columns_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, LeafColumn]:
+    """Return the flat columns of a file by their names in the frame."""
     wanted = {path: name for name in names for path in (name.lower(), open_name(name))}
     schema = footer.schema
     leaves = ((position, schema.column(position)) for position in range(footer.num_columns))
     return {
-        wanted[leaf.path]: Place(position, leaf.logical_type.type == "DECIMAL")
+        wanted[leaf.path]: LeafColumn(position, leaf.logical_type.type == "DECIMAL")
         for position, leaf in leaves
         if leaf.path in wanted
     }
@@ -86,14 +89,14 @@ def leaf_columns_of(footer: pq.FileMetaData, names: Sequence[str]) -> dict[str, 
 def merge_statistics(
     files: Iterable[HasStatistics], columns: Iterable[Column]
 ) -> dict[str, ColumnStatistics]:
-    """The statistics of several files together.
+    """Merge the statistics of several files.
 
     Args:
-        files: The files' facts.
-        columns: Their columns: bounds of decimals are text, and compared as numbers.
+        files: The files.
+        columns: The table's columns; bounds of decimals are text, and compared as numbers.
 
     Returns:
-        By column; a column that one of the files has no statistics of is absent.
+        The statistics by column; columns without statistics in one of the files are absent.
 
     Example:
         >>> from airflow_sfx.frames.parquet.writer import ParquetFacts
@@ -128,7 +131,7 @@ def _of_chunk(chunk: pq.ColumnChunkMetaData) -> tuple[int, ColumnStatistics] | N
     if statistics.has_min_max:
         try:
             low, high = _bound(statistics.min), _bound(statistics.max)
-        except (ValueError, OverflowError):  # a time that Python has no object for
+        except (ValueError, OverflowError):  # a time that Python cannot represent
             low = high = None
     return chunk.num_values, ColumnStatistics(nulls, low, high)
 
@@ -136,7 +139,7 @@ def _of_chunk(chunk: pq.ColumnChunkMetaData) -> tuple[int, ColumnStatistics] | N
 def _merge(
     parts: Sequence[tuple[int, ColumnStatistics]], decimals: bool
 ) -> tuple[int, ColumnStatistics] | None:
-    """One for several, each with its number of rows; a bound that one of them does not know is not known."""
+    """Merge statistics with their numbers of rows; missing bounds stay unknown."""
     if len(parts) <= 1:  # the common case: a small file has one row group, a small batch one file
         return parts[0] if parts else None
     rows = sum(count for count, _ in parts)
@@ -158,7 +161,7 @@ def _extreme(pick: Any, values: list[Any], decimals: bool) -> Bound | None:
 
 
 def _bound(value: object) -> Bound | None:
-    """A value as JSON has it."""
+    """Convert a bound to a JSON value."""
     if isinstance(value, int | float):
         return value if isinstance(value, int) or math.isfinite(value) else None
     if isinstance(value, str):

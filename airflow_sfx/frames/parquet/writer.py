@@ -1,4 +1,4 @@
-"""Parquet files of a frame: which encoding each column gets, how a table is cut into files, and writing them."""
+"""Writing Parquet files: the encoding of columns, and the division into files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, ColumnStatistics
 from airflow_sfx.frames.parquet.dictionaries import dictionary_columns
 from airflow_sfx.frames.parquet.statistics import (
-    Place,
+    LeafColumn,
     leaf_columns_of,
     merge_statistics,
     statistics_of,
@@ -32,12 +32,12 @@ STREAM_FILE = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class ParquetFacts:
-    """What was written into a file.
+    """The facts of a file that was written.
 
     Args:
-        rows: How many rows.
-        size: How many bytes.
-        statistics: By column name; columns without statistics are absent.
+        rows: The number of rows.
+        size: The size in bytes.
+        statistics: The statistics by column name; columns without statistics are absent.
         int96: Whether the file's timestamps are INT96.
     """
 
@@ -48,19 +48,19 @@ class ParquetFacts:
 
 
 class Encoder:
-    """Writes Parquet files of one frame: what depends on the schema only is worked out once, for all files and threads.
+    """Writes the Parquet files of one frame, with the same schema and encodings.
 
     Args:
         schema: The frame's schema.
         keys: The partition key columns, which files do not have.
-        columns: The table's columns, as `merge_columns` gives them, where the table may have wider
-            types.
-        units: The units of durations and times of day in files, by column in lower case; those of
-            the table's columns if they are not given.
-        sample: Rows to choose encodings by, as many as a file has; without it, those of the first
+        columns: The table's columns, which may have wider types, as `merge_columns` returns them;
+            or None for the frame's own types.
+        units: The units of durations and times of day in files, by column in lower case; or None
+            for those of the table's columns.
+        sample: Rows to choose encodings by, as many as a file has; or None for those of the first
             file.
-        compression: Parquet's codec; None for zstd, and snappy in files of less than ``SMALL_FILE``
-            bytes of memory, where zstd takes longer to begin with every column than to compress it.
+        compression: Parquet's codec; or None for zstd, and snappy in files of less than
+            ``SMALL_FILE`` bytes of memory, where zstd takes longer to set up than to compress.
 
     Raises:
         SchemaMismatch: A column cannot be stored.
@@ -97,7 +97,7 @@ class Encoder:
         self._ready = self._coarse
         self._lock = threading.Lock()
         self._traits: _Traits | None = None
-        self._places: Mapping[str, Place] | None = None
+        self._leaf_columns: Mapping[str, LeafColumn] | None = None
         if sample is not None:
             self._traits = _Traits.of(
                 convert(self._stored(sample), self._coarse, self._fine, self._units).table
@@ -105,19 +105,19 @@ class Encoder:
 
     @property
     def schema(self) -> pa.Schema:
-        """The files' schema, names in lower case."""
+        """The schema of the files, with names in lower case."""
         return self._coarse
 
     def prepared(self, table: pa.Table, keys: Sequence[str]) -> pa.Table:
-        """Convert a frame once, rather than the rows of each of its files.
+        """Convert a frame to physical types once, instead of file by file.
 
         Args:
             table: The frame.
-            keys: Its key columns, which are kept as they are.
+            keys: Its key columns, which are unchanged.
 
         Returns:
-            The columns as files have them, and the keys; the frame itself where its files must be
-            looked at one by one.
+            The columns with physical types, and the keys; the frame itself if each of its files
+            must be converted by itself.
 
         Raises:
             SchemaMismatch: A value cannot be stored.
@@ -135,20 +135,20 @@ class Encoder:
         )
 
     def write(self, table: pa.Table, sink: BinaryIO | pa.NativeFile) -> ParquetFacts:
-        """Write one file. Several threads may do so at once.
+        """Write one file. The method is thread-safe.
 
         Args:
-            table: The rows; columns besides the frame's, such as keys, are left out.
-            sink: Where to, opened for writing bytes; it is left open.
+            table: The rows; other columns than the schema's, such as keys, are ignored.
+            sink: The target, opened for writing bytes; it is not closed.
 
         Returns:
-            What was written.
+            The facts of the file.
 
         Raises:
             SchemaMismatch: A value cannot be stored.
         """
         physical = self._physical(table)
-        traits = self._known(physical.table)
+        traits = self._traits_of(physical.table)
         small = len(table) * traits.row_bytes < SMALL_FILE
         collected: list[pq.FileMetaData] = []
         before = sink.tell()
@@ -163,9 +163,9 @@ class Encoder:
             metadata_collector=collected,
         ) as writer:
             writer.write_table(physical.table)
-        if self._places is None:
-            self._places = leaf_columns_of(collected[0], self._names)
-        facts = statistics_of(collected[0], self._names, self._places)
+        if self._leaf_columns is None:
+            self._leaf_columns = leaf_columns_of(collected[0], self._names)
+        facts = statistics_of(collected[0], self._names, self._leaf_columns)
         return ParquetFacts(len(table), sink.tell() - before, facts, physical.int96)
 
     def _physical(self, table: pa.Table) -> PhysicalTable:
@@ -178,7 +178,7 @@ class Encoder:
             table = table.select(self._names)
         return with_shared_dictionaries(table) if self._has_dictionaries else table
 
-    def _known(self, table: pa.Table) -> _Traits:
+    def _traits_of(self, table: pa.Table) -> _Traits:
         if self._traits is None:
             with self._lock:
                 if self._traits is None:
@@ -188,13 +188,13 @@ class Encoder:
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
-    """What a file tells of the others of its frame.
+    """Traits of one file that are assumed for the others of its frame.
 
     Args:
-        dictionaries: The columns that are worth a dictionary.
-        texts: Those of them that are worth one in a small file, too: for a thousand numbers, making
-            one takes longer than compressing them.
-        row_bytes: How many bytes of memory a row has.
+        dictionaries: The columns to write with a dictionary.
+        texts: Those to write with a dictionary in small files, too: for a thousand numbers, a
+            dictionary takes longer than compression.
+        row_bytes: The bytes of memory per row.
     """
 
     dictionaries: list[str]
@@ -222,13 +222,13 @@ def write_parquet(
     """Write one Parquet file.
 
     Args:
-        data: A frame's table, or its batches, which are gathered first.
-        sink: Where to, opened for writing bytes.
+        data: A frame's table, or its batches, which are collected first.
+        sink: The target, opened for writing bytes.
         columns: As for `Encoder`.
         compression: As for `Encoder`.
 
     Returns:
-        What was written.
+        The facts of the file.
 
     Raises:
         SchemaMismatch: A column or a value cannot be stored.
@@ -243,15 +243,15 @@ def write_parquet(
 
 
 def slices(table: pa.Table, *, threads: int, target_bytes: int = LARGEST_SLICE) -> list[pa.Table]:
-    """Cut a table into the files that it is written as.
+    """Divide a table into slices, one for each file.
 
     Args:
         table: The table.
         threads: How many files can be written at once.
-        target_bytes: The most bytes of memory that a file's rows may have.
+        target_bytes: The maximum memory of the rows of a file, in bytes.
 
     Returns:
-        Consecutive slices: one of a small table, about as many as threads of a large one.
+        Consecutive slices: one for a small table, about as many as threads for a large one.
 
     Example:
         >>> len(slices(pa.table({"n": [1, 2]}), threads=4))
@@ -267,15 +267,14 @@ def slices(table: pa.Table, *, threads: int, target_bytes: int = LARGEST_SLICE) 
 def gather(
     batches: Iterable[pa.RecordBatch], *, target_bytes: int = STREAM_FILE
 ) -> Iterator[pa.Table]:
-    """Put a stream's batches together to tables, each for one file.
+    """Collect the batches of a stream into tables, one for each file.
 
     Args:
         batches: The batches.
-        target_bytes: About how many bytes of memory a table has.
+        target_bytes: The approximate memory of a table, in bytes.
 
     Yields:
-        Tables; one without rows if the stream has none, so that the schema is written at least
-        once.
+        Tables; one without rows if the stream has none, so that its schema is written.
 
     Example:
         >>> batches = pa.table({"n": [1, 2]}).to_batches()

@@ -1,9 +1,9 @@
-"""A column compared with a value of Python, exactly: as Python itself compares the two.
+"""Exact comparisons of a column with a Python value, as Python compares them.
 
-Arrow casts the value or the column where their types differ, to a type that may not hold them: it
-fails, or rounds. Here the value is brought into the column's own type, and rounded to where the
-answer stays the same: of whole numbers ``n < 2.5`` is ``n <= 2``, and ``n < 2**63`` holds for all
-of 64 bits. Where no type holds both, the comparison is refused.
+If types differ, Arrow casts the value or the column to a type that may not hold both, and fails or
+rounds. Here the value is converted to the column's type, and rounded so that the result is the
+same: for integers, ``n < 2.5`` is ``n <= 2``, and ``n < 2**63`` is true for all 64-bit values. A
+comparison of values without a common type is rejected.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ COMPARE: dict[str, Callable[[Any, Any], pc.Expression]] = {
     "<": lambda column, value: column < value,
     "<=": lambda column, value: column <= value,
 }
-"""The comparisons of a column and one value."""
+"""The comparisons of a column with a value, by operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The values that a type has at equal distances, each with its number.
+    """The equidistant values of a type, numbered from zero in both directions.
 
     Args:
-        step: The distance, in the unit of values as `exact_number` gives them.
-        least: The number of the least value.
-        greatest: The number of the greatest.
+        step: The distance of two values, in the unit of `exact_number`.
+        least: The number of the smallest value.
+        greatest: The number of the greatest value.
     """
 
     step: Fraction
@@ -61,8 +61,11 @@ class Grid:
 
 
 def null_expression() -> pc.Expression:
-    """What a comparison with null is, as in SQL. It is no constant, as Arrow imports pandas to make it."""
-    null: Any = pa.scalar(None, pa.bool_())  # the stubs know plain values only
+    """Return the result of a comparison with null, as in SQL.
+
+    A function rather than a constant, since Arrow imports pandas to create it.
+    """
+    null: Any = pa.scalar(None, pa.bool_())  # the type stubs accept plain values only
     return pc.scalar(null)
 
 
@@ -74,12 +77,12 @@ def comparison(
     Args:
         column: The column.
         operator: One of `COMPARE`.
-        value: The value; a null compares as null.
-        categories: The values of an ordered category in their order, by which it is compared; other
-            categories are compared as their values.
+        value: The value; null compares as null.
+        categories: The categories of an ordered category column, whose order it is compared by; or
+            None. Other categories are compared by value.
 
     Returns:
-        The comparison, null where the column is.
+        The comparison; null in rows where the column is null.
 
     Raises:
         SchemaMismatch: No type holds the column's values and the value.
@@ -104,7 +107,7 @@ def comparison(
 
 
 def membership(column: AnyField, values: Sequence[object]) -> pc.Expression:
-    """Whether a column has one of some values; null and NaN are values like others here.
+    """Test whether a column's values are in a list, which may have null and NaN.
 
     Args:
         column: The column.
@@ -114,7 +117,7 @@ def membership(column: AnyField, values: Sequence[object]) -> pc.Expression:
         The condition, which is never null.
 
     Raises:
-        SchemaMismatch: No type holds the column's values and one of these.
+        SchemaMismatch: No type holds the column's values and one of the list.
 
     Example:
         >>> membership(pa.field("s", pa.string()), [])
@@ -141,15 +144,15 @@ def membership(column: AnyField, values: Sequence[object]) -> pc.Expression:
 
 
 def not_comparable_error(column: AnyField, value: object, why: str) -> SchemaMismatch:
-    """The error for a value that a column cannot be compared with.
+    """Create the error for a value that a column cannot be compared with.
 
     Args:
         column: The column.
         value: The value.
-        why: What is wrong, and the remedy.
+        why: The reason and the remedy.
 
     Returns:
-        The error, to be raised.
+        The error to raise.
     """
     return SchemaMismatch(
         f"a filter cannot compare column {column.name!r}, which is {column.type}, with"
@@ -173,38 +176,37 @@ def _compared(field: Any, kind: Any, operator: str, value: object) -> pc.Express
         return _always(field, operator == "!=")
     less = operator in ("<", "<=")
     bound, other = (below, above) if less else (above, below)
-    if (
-        bound is None or other is None
-    ):  # beyond all values of the type, on the one side or the other
+    if bound is None or other is None:  # out of the type's range
         return _always(field, bound is not None)
     return COMPARE["<=" if less else ">="](field, bound)
 
 
 def _by_order(field: Any, operator: str, value: object, categories: AnyArray) -> pc.Expression:
-    place = categories.to_pylist().index(value) if value in categories.to_pylist() else None
-    if place is None:
+    values = categories.to_pylist()
+    position = values.index(value) if value in values else None
+    if position is None:
         raise NotComparable(
             "its categories are ordered, and the value is not one of them. Use one of these: "
-            f"{categories.to_pylist()!r:.200}"
+            f"{values!r:.200}"
         )
     wanted = {
-        "<": categories[:place],
-        "<=": categories[: place + 1],
-        ">": categories[place + 1 :],
-        ">=": categories[place:],
+        "<": categories[:position],
+        "<=": categories[: position + 1],
+        ">": categories[position + 1 :],
+        ">=": categories[position:],
     }[operator]
     found: pc.Expression = pc.if_else(field.is_null(), null_expression(), field.isin(wanted))
     return found
 
 
 def _always(field: Any, truth: bool) -> pc.Expression:
-    """The same for every value, and null for null."""
+    """Return an expression with the same result for every value, and null for null."""
     constant: pc.Expression = pc.if_else(field.is_null(), null_expression(), pc.scalar(truth))
     return constant
 
 
 def _equal_values(kind: Any, value: object) -> list[Any]:
-    """The values of a type that equal a value: one, or none, or two of zero, of which Arrow tells -0.0 apart."""
+    """Return the values of a type that equal a value; both 0.0 and -0.0 for zero."""
     if types.is_boolean(kind) or is_text(kind) or is_binary(kind):
         own = gridless_value(kind, value)
         fits = not types.is_fixed_size_binary(kind) or len(own) == kind.byte_width
@@ -223,7 +225,7 @@ def _equal_values(kind: Any, value: object) -> list[Any]:
 
 
 def _neighbours(kind: Any, exact: Fraction | float) -> tuple[Any, Any]:
-    """The greatest value of a type that is not above a number, and the least that is not below it; None for none."""
+    """Return the nearest values of a type below and above a number, or None."""
     if types.is_floating(kind):
         return _floats_around(kind, exact)
     grid = _grid(kind)
@@ -271,7 +273,7 @@ def _grid(kind: Any) -> Grid:
 
 
 def _numbered(kind: Any, number: int) -> Any:
-    """The value of a type that has a number on its grid."""
+    """Return the value of a type by its number on the grid."""
     if types.is_integer(kind):
         return pa.scalar(number, kind)
     if types.is_decimal(kind):

@@ -1,4 +1,4 @@
-"""Values of Python as exact numbers, to compare them with the values of a column."""
+"""Python values as exact numbers, to compare them with the values of a column."""
 
 from __future__ import annotations
 
@@ -39,25 +39,27 @@ _NO_ZONE = (
 )
 
 
-_MOST_DIGITS = 400  # of a decimal before or after the point: more differ from these for no column
+_MOST_DIGITS = (
+    400  # before or after the point; beyond it, comparisons with any column have the same result
+)
 
 
 class NotComparable(Exception):
-    """A column and a value have no common type; the message says why and what to do."""
+    """A column and a value have no common type; the message has the remedy."""
 
 
 def exact_number(kind: Any, value: Any) -> Fraction | float:
-    """A value as an exact number: of times, nanoseconds; infinite and NaN as floats."""
+    """Convert a value to an exact number, times to nanoseconds."""
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         return _number(value)
     if types.is_timestamp(kind):
-        return _moment(value, zoned=kind.tz is not None)
+        return _timestamp_number(value, zoned=kind.tz is not None)
     if types.is_date(kind):
-        return _moment(value, zoned=False)
+        return _timestamp_number(value, zoned=False)
     if types.is_time(kind):
-        return _clock(value)
+        return _time_of_day_number(value)
     if types.is_duration(kind):
-        return _span(value)
+        return _duration_number(value)
     raise NotComparable(
         "a column of this type cannot be compared as a whole. Compare a part of it with a pyarrow"
         " expression"
@@ -66,7 +68,7 @@ def exact_number(kind: Any, value: Any) -> Fraction | float:
 
 def _number(value: Any) -> Fraction | float:
     if isinstance(value, bool):
-        raise _another_kind("numbers", value, "a number")
+        raise _other_type("numbers", value, "a number")
     if isinstance(value, Rational):
         return Fraction(value)
     if isinstance(value, float):
@@ -83,16 +85,16 @@ def _number(value: Any) -> Fraction | float:
                 )
             )
         return Fraction(value)
-    raise _another_kind("numbers", value, "a number")
+    raise _other_type("numbers", value, "a number")
 
 
-def _moment(value: Any, *, zoned: bool) -> Fraction:
+def _timestamp_number(value: Any, *, zoned: bool) -> Fraction:
     if isinstance(value, np.datetime64):
         if zoned:
             raise NotComparable(_NO_ZONE)
-        return _numpy(value, "datetime64[D]")
+        return _numpy_number(value, "datetime64[D]")
     if not isinstance(value, dt.date):
-        raise _another_kind("dates or times", value, "a datetime or a date")
+        raise _other_type("dates or times", value, "a datetime or a date")
     offset = value.utcoffset() if isinstance(value, dt.datetime) else None
     if zoned and offset is None:
         raise NotComparable(_NO_ZONE)
@@ -101,10 +103,8 @@ def _moment(value: Any, *, zoned: bool) -> Fraction:
             "the column has no time zone and the value has one. Use a time without a zone:"
             " datetime(2016, 11, 1)"
         )
-    if hasattr(
-        value, "asm8"
-    ):  # pandas' own, which is finer than a microsecond, and may be later than the year 9999
-        return _numpy(value.asm8, "datetime64[D]")
+    if hasattr(value, "asm8"):  # pandas' own, with nanoseconds and years beyond 9999
+        return _numpy_number(value.asm8, "datetime64[D]")
     if not isinstance(value, dt.datetime):
         return Fraction((value - _EPOCH.date()).days * DAY)
     return Fraction(
@@ -112,9 +112,9 @@ def _moment(value: Any, *, zoned: bool) -> Fraction:
     )
 
 
-def _clock(value: Any) -> Fraction:
+def _time_of_day_number(value: Any) -> Fraction:
     if not isinstance(value, dt.time):
-        raise _another_kind("times of day", value, "a datetime.time")
+        raise _other_type("times of day", value, "a datetime.time")
     if value.tzinfo is not None:
         raise NotComparable(
             "the column has no time zone and the value has one. Use a time of day without a zone"
@@ -123,17 +123,17 @@ def _clock(value: Any) -> Fraction:
     return Fraction(_nanoseconds(parts))
 
 
-def _span(value: Any) -> Fraction:
+def _duration_number(value: Any) -> Fraction:
     if hasattr(value, "asm8"):
         value = value.asm8
     if isinstance(value, np.timedelta64):
-        return _numpy(value, "timedelta64[W]")
+        return _numpy_number(value, "timedelta64[W]")
     if isinstance(value, dt.timedelta):
         return Fraction(_nanoseconds(value))
-    raise _another_kind("durations", value, "a timedelta")
+    raise _other_type("durations", value, "a timedelta")
 
 
-def _another_kind(held: str, value: object, use: str) -> NotComparable:
+def _other_type(held: str, value: object, use: str) -> NotComparable:
     return NotComparable(
         f"the column holds {held} and the value is of type {type(value).__name__}. Use {use}"
     )
@@ -143,7 +143,7 @@ def _nanoseconds(span: dt.timedelta) -> int:
     return (span.days * 86_400 + span.seconds) * 10**9 + span.microseconds * 10**3
 
 
-def _numpy(value: Any, coarse: str) -> Fraction:
+def _numpy_number(value: Any, coarse: str) -> Fraction:
     unit, count = np.datetime_data(value.dtype)
     if unit in ("Y", "M", "W") and coarse == "datetime64[D]":
         value, (unit, count) = value.astype(coarse), ("D", 1)
@@ -158,30 +158,30 @@ def _numpy(value: Any, coarse: str) -> Fraction:
 
 
 def gridless_value(kind: Any, value: Any) -> Any:
-    """A value of a type without a grid."""
+    """Return a boolean, binary or text value to compare with a column of that type."""
     if types.is_boolean(kind):
         if isinstance(value, bool):
             return value
-        raise _another_kind("True and False", value, "one of them")
+        raise _other_type("True and False", value, "one of them")
     if is_binary(kind):
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value)
-        raise _another_kind("bytes", value, "bytes")
+        raise _other_type("bytes", value, "bytes")
     if isinstance(value, uuid.UUID):
         return str(value)
     if not isinstance(value, str):
-        raise _another_kind("text", value, "text")
+        raise _other_type("text", value, "text")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise NotComparable(
-            "the value has half a surrogate pair, which no text in a file can have"
+            "the value has half a surrogate pair, which text in files cannot have"
         ) from None
     return value
 
 
 def python_value(value: Any) -> Any:
-    """A value of Arrow or NumPy as Python's; None for the missing values of all libraries."""
+    """Convert a value of Arrow or NumPy to Python's, and any null to None."""
     if isinstance(value, pa.Scalar):
         try:
             value = value.as_py()

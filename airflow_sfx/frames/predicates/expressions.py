@@ -1,4 +1,4 @@
-"""Which rows to load: pyarrow expressions, or lists of ``(column, operator, value)`` as pyarrow takes them."""
+"""Filters on rows: pyarrow expressions, or lists of conditions."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from airflow_sfx.frames.types.logical import LogicalSchema, schema_of
 
 Condition: TypeAlias = tuple[str, str, Any]
 Conditions: TypeAlias = tuple[tuple[Condition, ...], ...]
-"""Lists of conditions: one list must hold, and holds if all of it do."""
+"""A disjunction of conjunctions of conditions."""
 Filters: TypeAlias = pc.Expression | Sequence[Condition] | Sequence[Sequence[Condition]]
-"""One expression; or conditions that must all hold; or lists of such, of which one must hold."""
+"""An expression, a conjunction of conditions, or a disjunction of such conjunctions."""
 
 _OPERATORS = {**{name: name for name in COMPARE}, "=": "==", "in": "in", "not in": "not in"}
-_NO_LIST = "it is no list of conditions"
+_NO_LIST = "it is not a list of conditions"
 _PARTS = 3  # of a condition
 
 
 def read_filters(filters: object) -> pc.Expression | Conditions | None:
-    """Read what a caller passed as filters, once: it may be an iterator.
+    """Normalise the ``filters=`` argument, reading it once: it may be an iterator.
 
     Args:
         filters: The argument.
 
     Returns:
-        An expression, or lists of conditions; None where all rows are wanted, as of an empty list.
+        An expression, or lists of conditions; None for all rows, such as for an empty list.
 
     Raises:
-        SchemaMismatch: It is no filter.
+        SchemaMismatch: The argument is not a filter.
 
     Example:
         >>> read_filters([("price", ">", 3), ("Day", "=", "2016-10-31")])
@@ -60,25 +60,25 @@ def read_filters(filters: object) -> pc.Expression | Conditions | None:
     given = _items(filters, filters, f"it is a {type(filters).__name__}")
     plain = [_is_condition(item) for item in given]
     if any(plain) and not all(plain):
-        raise _not_understood(filters, "it mixes conditions and lists of conditions")
+        raise _invalid_filter(filters, "it mixes conditions and lists of conditions")
     lists = [given] if all(plain) else [_items(item, filters, _NO_LIST) for item in given]
     read = tuple(tuple(_condition(one, filters) for one in some) for some in lists)
     return read if all(read) else None  # a list without conditions holds for all rows
 
 
 def expression_of(filters: Filters, logical: LogicalSchema) -> pc.Expression | None:
-    """Read and check a filter.
+    """Convert a filter to a pyarrow expression, and check it.
 
-    A condition compares exactly, as Python compares its values: a null is in no comparison, and in
-    a list only if None is. Text is compared letter by letter, ordered categories by their order.
+    Conditions compare as Python does. A comparison with null is false, and null is in a list only
+    if the list has None. Text is compared by code points, ordered categories by their order.
 
     Args:
         filters: The filter.
-        logical: The columns that there are.
+        logical: The schema of the rows.
 
     Returns:
-        The filter as an expression on columns of the types that `comparable` gives; None where it
-        keeps all rows.
+        The expression, on columns of the types that `comparable_schema` returns; or None if the
+        filter keeps all rows.
 
     Raises:
         SchemaMismatch: A column is unknown, or a comparison does not fit its type.
@@ -96,39 +96,43 @@ def expression_of(filters: Filters, logical: LogicalSchema) -> pc.Expression | N
             raise filter_mismatch(read, logical.schema, unfitting)
         return read
     return _joined(
-        operator.or_, [_joined(operator.and_, [_one(c, logical) for c in some]) for some in read]
+        operator.or_,
+        [
+            _joined(operator.and_, [_condition_expression(c, logical) for c in some])
+            for some in read
+        ],
     )
 
 
 def filter_mismatch(expression: pc.Expression, schema: pa.Schema, why: Exception) -> SchemaMismatch:
-    """The error for an expression that fails on the columns' types, or on a value of theirs.
+    """Create the error for an expression that fails on the types or values of columns.
 
     Args:
         expression: The expression.
-        schema: The columns that there are.
-        why: How it failed.
+        schema: The schema of the rows.
+        why: The cause.
 
     Returns:
-        The error, to be raised.
+        The error to raise.
     """
     text = str(expression)
     named = [
         f"{column.name}: {column.type}" for column in schema if column.name in text
     ] or schema.names
     return SchemaMismatch(
-        f"the filter {text[:300]} does not fit the columns ({why}); they are"
-        f" {', '.join(named)[:500]}: cast or compare them in the expression as their types need it"
+        f"the filter {text[:300]} does not fit the columns ({why}), which are"
+        f" {', '.join(named)[:500]}: cast them in the expression to types that it supports"
     )
 
 
 def names_in(filters: pc.Expression | Conditions | None) -> list[str]:
-    """The columns that the conditions of a filter name, as they are spelt there.
+    """Return the columns that the conditions of a filter name, as spelled there.
 
     Args:
-        filters: What `read_filters` gave.
+        filters: The filter, as `read_filters` returns it.
 
     Returns:
-        The names; none of an expression, which does not tell them.
+        The names; none for an expression, which does not expose them.
 
     Example:
         >>> names_in(read_filters([("price", ">", 3), ("Day", "=", "2016-10-31")]))
@@ -140,34 +144,37 @@ def names_in(filters: pc.Expression | Conditions | None) -> list[str]:
 
 
 def filter_rows(table: pa.Table, expression: pc.Expression) -> pa.Table:
-    """The rows of a table for which an expression holds, whatever types its columns have.
+    """Filter a table by an expression, whatever the types of its columns.
 
     Args:
         table: The table.
-        expression: The expression, on columns as `comparable_schema` has them.
+        expression: The expression, on columns of the types that `comparable_schema` returns.
 
     Returns:
-        The rows.
+        The rows for which the expression is true.
 
     Raises:
-        SchemaMismatch: It cannot be applied to a value.
+        SchemaMismatch: The expression cannot be applied to a value.
 
     Example:
-        >>> filter_rows(pa.table({"s": pa.array(["a", "b"], pa.string_view())}), pc.field("s") == "b").to_pylist()
+        >>> table = pa.table({"s": pa.array(["a", "b"], pa.string_view())})
+        >>> filter_rows(table, pc.field("s") == "b").to_pylist()
         [{'s': 'b'}]
     """
     schema = comparable_schema(table.schema)
-    odd = [
-        place for place, field in enumerate(schema) if field.type != table.schema.field(place).type
+    converted = [
+        position
+        for position, field in enumerate(schema)
+        if field.type != table.schema.field(position).type
     ]
     plain = table
-    for place in odd:
+    for position in converted:
         plain = plain.set_column(
-            place,
-            schema.field(place),
+            position,
+            schema.field(position),
             convert_chunks(
-                plain.column(place),
-                schema.field(place).type,
+                plain.column(position),
+                schema.field(position).type,
                 functools.partial(to_physical_array, unit=""),
             ),
         )
@@ -175,37 +182,37 @@ def filter_rows(table: pa.Table, expression: pc.Expression) -> pa.Table:
         found = plain.filter(expression)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise filter_mismatch(expression, table.schema, error) from error
-    for place in odd:
-        field = table.schema.field(place)
+    for position in converted:
+        field = table.schema.field(position)
         found = found.set_column(
-            place,
+            position,
             field,
             convert_chunks(
-                found.column(place), field.type, functools.partial(from_physical_array, unit="")
+                found.column(position), field.type, functools.partial(from_physical_array, unit="")
             ),
         )
     return found
 
 
 def comparable_schema(schema: pa.Schema) -> pa.Schema:
-    """Columns in types that Arrow compares: it lacks that for some that hold the same values."""
+    """Return a schema with types of the same values that Arrow can compare."""
     return schema_of(
         [field.with_type(_comparable(field.type)) for field in schema], schema.metadata
     )
 
 
 def evaluation_error(expression: pc.Expression, schema: pa.Schema) -> Exception | None:
-    """Why an expression cannot be applied to columns, if so.
+    """Return the error of applying an expression to columns.
 
     Args:
         expression: The expression.
-        schema: The columns.
+        schema: The schema of the rows.
 
     Returns:
-        The error, or None.
+        The error, or None if the expression can be applied.
     """
     nulls: list[Any] = [pa.nulls(1, field.type) for field in schema]
-    try:  # on a row without values, as some functions find out only from rows that they do not fit
+    try:  # on one row of nulls: without rows, some functions do not check their arguments
         pa.Table.from_arrays(nulls, schema=schema).filter(expression)
     except (pa.ArrowException, TypeError, KeyError) as error:
         return error
@@ -213,17 +220,18 @@ def evaluation_error(expression: pc.Expression, schema: pa.Schema) -> Exception 
 
 
 def can_skip(expression: pc.Expression, schema: pa.Schema) -> bool:
-    """Whether a scan that applies an expression may leave out rows by the least and greatest values in files' footers.
+    """Return whether a scan may skip row groups by their statistics for an expression.
 
-    Those leave NaN out, so a floating column may only be asked for what no NaN is, as ``price >
-    3``: ``~(price > 3)`` holds for a NaN in rows of which the footer says that all are greater.
+    The minimum and maximum of a row group ignore NaN. A condition on a floating column is therefore
+    safe only if it is false for NaN, such as ``price > 3``; ``~(price > 3)`` is true for NaN in a
+    row group whose statistics say that all values are greater.
 
     Args:
         expression: The expression.
         schema: The columns that the scan can compare.
 
     Returns:
-        Whether the scan gives every row for which the expression holds.
+        Whether the scan returns every row for which the expression is true.
 
     Example:
         >>> prices = pa.schema([("price", pa.float64())])
@@ -239,11 +247,11 @@ def can_skip(expression: pc.Expression, schema: pa.Schema) -> bool:
 
 
 def columns_used(expression: pc.Expression, schema: pa.Schema) -> list[str]:
-    """The columns that an expression cannot be applied without.
+    """Return the columns that an expression needs.
 
     Args:
         expression: The expression, which can be applied to the schema.
-        schema: The columns that there are.
+        schema: The schema of the rows.
 
     Returns:
         Their names.
@@ -253,11 +261,10 @@ def columns_used(expression: pc.Expression, schema: pa.Schema) -> list[str]:
         ['b']
     """
     if _by_position(expression):
-        return schema.names  # a position means nothing if one of them is missing
+        return schema.names  # positions change if a column is missing
     text = str(expression)
-    named = [
-        column for column in schema if column.name in text
-    ]  # and a few others whose names are short
+    # The text may also contain short names by chance.
+    named = [column for column in schema if column.name in text]
 
     def works_without(gone: AnyField) -> bool:
         return (
@@ -271,7 +278,7 @@ def columns_used(expression: pc.Expression, schema: pa.Schema) -> list[str]:
 
 
 def _by_position(expression: pc.Expression) -> bool:
-    """Whether an expression may name a column by its number."""
+    """Return whether an expression may refer to a column by its position."""
     return "FieldPath(" in str(expression)
 
 
@@ -282,7 +289,10 @@ def _has_floats(kind: Any) -> bool:
 
 
 def _fails_for_nan(expression: pc.Expression, column: AnyField, schema: pa.Schema) -> bool:
-    """Whether an expression cannot hold where a column is NaN, whatever the others are: Arrow skips a file that is known so."""
+    """Return whether an expression is false for every row with NaN in a column.
+
+    Arrow decides it: it skips a file whose partition expression says that the column is NaN.
+    """
     import pyarrow.dataset as ds  # which imports pandas
 
     if types.is_nested(column.type):
@@ -294,7 +304,7 @@ def _fails_for_nan(expression: pc.Expression, column: AnyField, schema: pa.Schem
     try:
         return not list(dataset.get_fragments(filter=expression))
     except pa.ArrowException:
-        return False  # it cannot be applied to NaN at all, as a cast to a whole number
+        return False  # it cannot be applied to NaN, such as a cast to an integer
 
 
 def _comparable(kind: AnyType) -> AnyType:
@@ -304,15 +314,21 @@ def _comparable(kind: AnyType) -> AnyType:
         return pa.decimal128(kind.precision, kind.scale)
     if kind in (pa.string_view(), pa.binary_view(), pa.float16()):
         return physical_type(kind)
-    return physical_type(kind, finest="ns") if types.is_nested(kind) and _has_odd(kind) else kind
+    return (
+        physical_type(kind, finest="ns")
+        if types.is_nested(kind) and _has_incomparable(kind)
+        else kind
+    )
 
 
-def _has_odd(kind: Any) -> bool:
+def _has_incomparable(kind: Any) -> bool:
     inner = [kind.field(position).type for position in range(kind.num_fields)]
-    return any(_has_odd(one) if types.is_nested(one) else _comparable(one) != one for one in inner)
+    return any(
+        _has_incomparable(one) if types.is_nested(one) else _comparable(one) != one for one in inner
+    )
 
 
-def _one(condition: Condition, logical: LogicalSchema) -> pc.Expression:
+def _condition_expression(condition: Condition, logical: LogicalSchema) -> pc.Expression:
     name, sign, value = condition
     if name not in logical.schema.names:
         raise unknown_column(name, logical.schema.names)
@@ -328,7 +344,7 @@ def _one(condition: Condition, logical: LogicalSchema) -> pc.Expression:
 
 
 def _ordinal(column: AnyField, spec: Mapping[str, Any], value: Any) -> Any:
-    """A period as its number, as which pandas and files have it, if the column's periods are as long."""
+    """Return the ordinal of a period, which files store, or another value."""
     if type(value).__name__ != "Period" or spec.get("kind") != "period":
         return value
     if f"period[{value.freqstr}]" != spec["freq"]:
@@ -345,11 +361,11 @@ def _joined(how: Any, conditions: Collection[pc.Expression]) -> pc.Expression:
 
 def _items(given: Any, filters: object, why: str) -> list[Any]:
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise _not_understood(filters, why)
+        raise _invalid_filter(filters, why)
     try:
         return list(given)
-    except TypeError as error:  # of an array without dimensions, which passes for an iterable
-        raise _not_understood(filters, why) from error
+    except TypeError as error:  # a zero-dimensional array is an Iterable, and cannot be iterated
+        raise _invalid_filter(filters, why) from error
 
 
 def _is_condition(item: object) -> bool:
@@ -363,24 +379,24 @@ def _is_condition(item: object) -> bool:
 
 def _condition(given: Any, filters: object) -> Condition:
     if not _is_condition(given) or len(given) != _PARTS:
-        raise _not_understood(
-            filters, f"{given!r:.80} is no condition of a column, an operator and a value"
+        raise _invalid_filter(
+            filters, f"{given!r:.80} is not a condition of a column, an operator and a value"
         )
     name, sign, value = given
     if not isinstance(sign, str) or sign not in _OPERATORS:
-        raise _not_understood(
-            filters, f"{sign!r:.80} is none of the operators {', '.join(_OPERATORS)}"
+        raise _invalid_filter(
+            filters, f"{sign!r:.80} is not one of the operators {', '.join(_OPERATORS)}"
         )
     if sign not in ("in", "not in"):
         return name, _OPERATORS[sign], value
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise _not_understood(
-            filters, f"{sign!r} needs a list of values, and {value!r:.80} is none"
+        raise _invalid_filter(
+            filters, f"{sign!r} needs a list of values, and {value!r:.80} is not one"
         )
     return name, sign, tuple(value)
 
 
-def _not_understood(filters: object, why: str) -> SchemaMismatch:
+def _invalid_filter(filters: object, why: str) -> SchemaMismatch:
     return SchemaMismatch(
         f"the filter {filters!r:.200} is not understood ({why}): pass a list of conditions, as in"
         " [('price', '>', 3)], or a pyarrow expression"

@@ -1,4 +1,4 @@
-"""A condition as people write it, ``client_id = 42 AND country IN ('DE', 'AT')``, as an expression on columns."""
+"""SQL conditions, such as ``id = 4 AND country = 'DE'``, as pyarrow expressions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SIGNS = {"eq": "==", "neq": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=
 
 
 def columns_of(text: str) -> list[str]:
-    """The columns that a condition names, in lower case, each once.
+    """Return the columns that a condition names, in lower case, each once.
 
     Args:
         text: The condition.
@@ -36,7 +36,7 @@ def columns_of(text: str) -> list[str]:
         The names, in the order of the text.
 
     Raises:
-        SchemaMismatch: The text is no condition.
+        SchemaMismatch: The text is not a valid condition.
 
     Example:
         >>> columns_of("Client_ID = 42 OR client_id IS NULL")
@@ -51,32 +51,35 @@ def columns_of(text: str) -> list[str]:
 
 
 def condition_of(text: str, schema: pa.Schema) -> pc.Expression:
-    """Read a condition of SQL: comparisons, IN, BETWEEN and IS NULL of columns and literals, with AND, OR and NOT.
+    """Convert an SQL condition to a pyarrow expression.
+
+    It supports comparisons, IN, BETWEEN and IS NULL of columns and literals, with AND, OR and NOT.
 
     Args:
         text: The condition, without WHERE.
-        schema: The columns; literals are taken as values of the column that they are compared with.
-            Names are compared without regard to case. A column that is not among them is null in
-            every row.
+        schema: The columns. Literals are cast to the type of the column that they are compared
+            with. Names are case-insensitive. A column that is absent is null in every row.
 
     Returns:
-        The expression. As in SQL a comparison with null is neither true nor false but null, and so
-        is IN.
+        The expression. As in SQL, a comparison with null and IN for null are null.
 
     Raises:
-        SchemaMismatch: The text is no condition, says more than that, or does not fit the columns.
+        SchemaMismatch: The text is not a supported condition, or does not fit the columns.
 
     Example:
-        >>> condition_of("n > 3 AND day = '2016-10-31'", pa.schema([("n", pa.int64()), ("day", pa.date32())]))
+        >>> schema = pa.schema([("n", pa.int64()), ("day", pa.date32())])
+        >>> condition_of("n > 3 AND day = '2016-10-31'", schema)
         <pyarrow.compute.Expression ((n > 3) and (day == 2016-10-31))>
     """
     try:
-        return _Reader(text, schema).expression(_parsed(text))
+        return _Converter(text, schema).expression(_parsed(text))
     except RecursionError as error:
-        raise _refused(text, "it is nested too deeply") from error
+        raise _invalid_condition(text, "it is nested too deeply") from error
 
 
-class _Reader:
+class _Converter:
+    """Converts the nodes of a parsed condition to expressions."""
+
     def __init__(self, text: str, schema: pa.Schema) -> None:
         self._text = text
         self._schema = schema
@@ -103,26 +106,28 @@ class _Reader:
         return found
 
     def _check_parts(self, node: sql.Expr) -> None:
-        """Refuse what is not looked at, as the SYMMETRIC of a BETWEEN: it would be left out of the condition."""
+        """Reject unsupported parts of a node, such as SYMMETRIC, instead of ignoring them."""
         more = [name for name, part in node.args.items() if part and name not in _PARTS]
         if more:
-            raise _refused(self._text, f"the {more[0]} of {node.sql()!r} is more than that")
+            raise _invalid_condition(
+                self._text, f"the {more[0]} of {node.sql()!r} is not supported"
+            )
 
     def _of_column(self, node: Any) -> Any:
         from sqlglot import expressions as sql
 
         sign = _SIGNS.get(node.key)
-        several = isinstance(node, sql.In) and node.expressions
+        is_list = isinstance(node, sql.In) and node.expressions
         null = isinstance(node, sql.Is) and isinstance(node.expression, sql.Null)
-        if not (sign or several or null or isinstance(node, sql.Between)):
-            raise _refused(self._text, f"{node.sql()!r} is none of these")
+        if not (sign or is_list or null or isinstance(node, sql.Between)):
+            raise _invalid_condition(self._text, f"{node.sql()!r} is not supported")
         name = self._column(node.this)
         if name is None:
             return pc.scalar(True) if null else null_expression()
         column: Any = pc.field(name)
         if sign:
             return self._compared(name, sign, node.expression)
-        if several:  # in Arrow's own null is in no list, and not unknown
+        if is_list:  # Arrow's own result for null is false
             values = [self._literal(one, name) for one in node.expressions]
             return pc.if_else(
                 column.is_null(), null_expression(), membership(self._schema.field(name), values)
@@ -134,11 +139,13 @@ class _Reader:
         )
 
     def _column(self, node: Any) -> str | None:
-        """The column's own name; None if there is no such column."""
+        """Return the schema's spelling of a column, or None if it is absent."""
         from sqlglot import expressions as sql
 
         if not isinstance(node, sql.Column):
-            raise _refused(self._text, f"{node.sql()!r} stands where a column's name is expected")
+            raise _invalid_condition(
+                self._text, f"{node.sql()!r} is where a column's name is expected"
+            )
         self._check_parts(node)
         return self._names.get(node.name.lower())
 
@@ -149,7 +156,7 @@ class _Reader:
         return COMPARE[sign](pc.field(name), value)
 
     def _literal(self, node: Any, name: str) -> pa.Scalar[Any] | Decimal:
-        """A value of the column's type; or a number that is none, but can be compared with the column's."""
+        """Return a literal as a value of the column's type, or as a number."""
         from sqlglot import expressions as sql
 
         kind: Any = self._schema.field(name).type
@@ -158,7 +165,7 @@ class _Reader:
         if isinstance(plain, sql.Boolean) and plain is node and types.is_boolean(kind):
             return pa.scalar(bool(plain.this))
         if not isinstance(plain, sql.Literal):
-            raise _refused(self._text, f"{node.sql()!r} stands where a literal is expected")
+            raise _invalid_condition(self._text, f"{node.sql()!r} is where a literal is expected")
         text = str(plain.this) if plain is node else f"-{plain.this}"
         try:
             made: pa.Scalar[Any] = pa.scalar(text).cast(kind)
@@ -167,7 +174,8 @@ class _Reader:
             if not plain.is_string and (types.is_integer(kind) or types.is_decimal(kind)):
                 return Decimal(text)
             raise SchemaMismatch(
-                f"{node.sql()} in the condition is no {kind}, as the column {name!r} is"
+                f"{node.sql()} in the condition is not {kind}, the type of the column {name!r}: use"
+                " a literal of that type"
             ) from error
 
 
@@ -175,36 +183,35 @@ def _parsed(text: str) -> sql.Expr:
     import sqlglot
 
     if not isinstance(text, str):
-        raise _refused(text, f"it is a {type(text).__name__}")
+        raise _invalid_condition(text, f"it is a {type(text).__name__}")
     try:
         tokens = sqlglot.tokenize(text)
-        _check_all_read(
+        _reject_ignored_text(
             text, [(token.start, token.end + 1) for token in tokens if token.text != ";"]
         )
         return sqlglot.parse_one(text)
     except sqlglot.errors.SqlglotError as error:
-        raise _refused(text, str(error).splitlines()[0]) from error
+        raise _invalid_condition(text, str(error).splitlines()[0]) from error
     except RecursionError as error:
-        raise _refused(text, "it is nested too deeply") from error
+        raise _invalid_condition(text, "it is nested too deeply") from error
 
 
-def _check_all_read(text: str, read: Sequence[tuple[int, int]]) -> None:
-    """Refuse comments, and further statements: what stands there was meant, and the parser leaves it out."""
+def _reject_ignored_text(text: str, read: Sequence[tuple[int, int]]) -> None:
+    """Reject comments and further statements, which the parser would ignore."""
     position = 0
     for start, end in [*read, (len(text), len(text))]:
         left_out = text[position:start]
         if left_out.strip():
-            place = position + len(left_out) - len(left_out.lstrip())
-            raise _refused(
+            at = position + len(left_out) - len(left_out.lstrip())
+            raise _invalid_condition(
                 text,
-                f"{text[place : place + 20]!r} at character {place + 1} is a comment or ends the"
-                " condition",
+                f"{text[at : at + 20]!r} at character {at + 1} is a comment or ends the condition",
             )
         position = end
 
 
-def _refused(text: object, why: str) -> SchemaMismatch:
+def _invalid_condition(text: object, why: str) -> SchemaMismatch:
     return SchemaMismatch(
-        f"the condition {text!r:.300} is not understood ({why}): write comparisons, IN, BETWEEN or"
-        " IS NULL of columns and literals, with AND, OR and NOT"
+        f"the condition {text!r:.300} is not understood ({why}): use comparisons, IN, BETWEEN or IS"
+        " NULL of columns and literals, with AND, OR and NOT"
     )

@@ -1,4 +1,4 @@
-"""Column kinds: the logical types of columns, where their Hive types do not determine them.
+"""Column kinds: logical types of columns that Hive types do not determine.
 
 An integer in a file may be a number, a duration, a time of day or a period; a text may be a UUID; a
 timestamp may have a time zone. Batches that differ in that cannot be read as one frame, although
@@ -70,7 +70,7 @@ def table_columns(logical: LogicalSchema) -> tuple[Column, ...]:
 
 
 def kinds_by_path(kind: Any, spec: Spec | None) -> dict[str, str]:
-    """Return the kinds of a column's parts, where its Hive type does not determine them.
+    """Return the kinds of a column's parts that its Hive type does not determine.
 
     Args:
         kind: The column's Arrow type.

@@ -1,4 +1,4 @@
-"""Partition values, which paths and the metastore have as text, as values of their types."""
+"""Partition values, stored as text, as values of their types."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def unify_key_types(
 def _logical_type(
     logical: LogicalSchema, key: str, hive: str
 ) -> tuple[str, frozenset[tuple[str, str]]]:
-    """Return the logical type of a key in a batch; without a column for it, the table's."""
+    """Return the logical type of a key in a batch, by default the table's."""
     name = logical.resolve(key)
     if name is None:
         return hive, frozenset()

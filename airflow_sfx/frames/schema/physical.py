@@ -1,4 +1,4 @@
-"""Physical types: the types of a frame's columns in files, which Hive, Spark and Trino read.
+"""Physical types: the types in files, which Hive, Spark and Trino read.
 
 - A category is written as its values, an unsigned integer as the next wider type, and text of any
   width as text.
@@ -357,7 +357,7 @@ def _column_to_physical(column: AnyColumn, target: AnyType, unit: str) -> AnyCol
 
 
 def _is_large(source: AnyType) -> bool:
-    """Return whether the writer accepts the type as it is, with the same file as result."""
+    """Return whether the writer accepts the type as it is."""
     return source in (pa.large_string(), pa.large_binary())
 
 
@@ -399,7 +399,7 @@ def _codes_in(chunk: AnyArray, dictionary: AnyArray, unit: str) -> AnyArray:
 
 
 def _check_int96(table: pa.Table) -> None:
-    """Reject timestamps out of range for INT96, which is read as nanoseconds: 1677 to 2262."""
+    """Reject timestamps that INT96 cannot be read as: 1677 to 2262, in nanoseconds."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind: Any = column.type
         if types.is_timestamp(kind) and kind.unit != "ns":

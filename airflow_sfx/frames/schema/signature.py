@@ -1,4 +1,4 @@
-"""The signature of a loaded frame: a description of all but its rows, to compare two frames."""
+"""The signature of a loaded frame: a description of all but its rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A description of a loaded frame; equal for frames that differ in their rows only.
+    """A description of a loaded frame, equal for frames that differ in rows only.
 
     Args:
         names: The names of the columns by their names in lower case, in the frame's order.
@@ -63,7 +63,7 @@ class Signature:
 
 
 def shortened(text: str) -> str:
-    """Shorten a long text for display, with a digest that keeps different texts distinct."""
+    """Shorten a long text for display, with a digest to keep texts distinct."""
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}… ({_digest(text)})"
 
 
@@ -87,7 +87,7 @@ def _describe_column(logical: LogicalSchema, name: str, spec: Spec | None) -> st
 
 
 def _describe_dtype(spec: Spec | None) -> str:  # noqa: PLR0911  a table of specs
-    """Describe a column's pandas dtype, or return an empty text for the default of its type."""
+    """Describe a column's pandas dtype; empty for the default of its type."""
     match spec:
         case {"kind": "category" | "interval", "values": inner}:
             return _describe_dtype(inner)

@@ -1,4 +1,4 @@
-"""Time marks: the unit of a column's times in files, and the precision and range of its values."""
+"""Time marks: the unit of times in files, and the precision and range of values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def marks_of(table: pa.Table) -> dict[str, TimeMarks]:
 
 
 def assumed_marks(schema: pa.Schema) -> dict[str, TimeMarks]:
-    """Assume time marks for files without a record of them: units are those of the types.
+    """Assume time marks for files without a record of them, by their types.
 
     Args:
         schema: The files' schema.
@@ -56,7 +56,7 @@ def assumed_marks(schema: pa.Schema) -> dict[str, TimeMarks]:
 
 
 def time_out_of_range(column: str, kind: AnyType, unit: str) -> SchemaMismatch | None:
-    """Create the error for durations or times of day that do not fit the unit of files.
+    """Create the error for durations that do not fit the unit of files.
 
     Args:
         column: The column's name.

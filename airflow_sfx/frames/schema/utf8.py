@@ -56,7 +56,7 @@ def _is_text(kind: AnyType) -> bool:
 
 
 def _is_utf8(leaf: AnyArray) -> bool:
-    """Return whether all text of an array is UTF-8; Arrow checks it in a cast, without a copy."""
+    """Return whether all text of an array is UTF-8, by a cast without a copy."""
     if _is_ascii(leaf):  # true of most text, and ten times faster
         return True
     try:
@@ -67,7 +67,7 @@ def _is_utf8(leaf: AnyArray) -> bool:
 
 
 def _is_ascii(leaf: AnyArray) -> bool:
-    """Return whether an array's bytes are all ASCII; False if that takes more than one pass."""
+    """Return whether an array's bytes are all ASCII, or False if unsure."""
     if leaf.type not in _OFFSETS or not len(leaf):
         return False
     _, ends, content = leaf.buffers()

@@ -1,4 +1,4 @@
-"""Types of single columns: Arrow types of frames, Hive types of tables, and the casts between them.
+"""Types of single columns: Arrow types, Hive types, and the casts between them.
 
 - `families`, `nested`: predicates on Arrow types, and the parts of nested ones.
 - `open_types`: types of columns that have had no value yet.

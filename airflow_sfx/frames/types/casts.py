@@ -1,4 +1,4 @@
-"""Lossless casts of Arrow arrays: to the type in files, back to the frame's, and to a wider one.
+"""Lossless casts of Arrow arrays: to the type in files, back, and to a wider one.
 
 Arrow's own casts do most of the work. They lack some conversions (time of day to integer, anything
 to null, list to list view), treat a time without a zone as local time, and match struct fields by
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyType
-from airflow_sfx.frames.column_names import open_name, table_name
+from airflow_sfx.frames.column_names import open_name, without_open_prefix
 from airflow_sfx.frames.types.families import is_list
 from airflow_sfx.frames.types.open_types import is_open
 
@@ -272,7 +272,9 @@ def _struct(array: Any, target: Any, convert: Any) -> AnyArray:
     children = []
     for field in fields:
         name = field.name.lower()
-        names = (open_name(name), name) if is_open(field.type) else (name, table_name(name))
+        names = (
+            (open_name(name), name) if is_open(field.type) else (name, without_open_prefix(name))
+        )
         i = next((there[one] for one in names if one in there), None)
         children.append(
             pa.nulls(len(array), field.type) if i is None else convert(array.field(i), field.type)

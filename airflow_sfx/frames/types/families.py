@@ -1,4 +1,4 @@
-"""Families of Arrow types that pyarrow has no predicate for: lists, text and numbers."""
+"""Families of Arrow types without a predicate in pyarrow: lists, text, numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of columns that all readers support: nesting, length of the Hive type, time zones."""
+"""Limits that all readers support: nesting, length of Hive types, time zones."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class LogicalSchema:
 
 
 def schema_of(fields: Sequence[AnyField], metadata: Any) -> pa.Schema:
-    """Create a schema from fields and metadata, of which the type stubs reject some forms."""
+    """Create a schema from fields and metadata, around gaps in the type stubs."""
     return pa.schema(fields, metadata=metadata)
 
 
@@ -107,7 +107,7 @@ def with_shared_dictionaries(table: pa.Table) -> pa.Table:
 
 
 def with_distinct_dictionaries(table: pa.Table) -> pa.Table:
-    """Give all chunks of each dictionary column one dictionary of distinct, non-null values.
+    """Give each dictionary column one dictionary of distinct, non-null values.
 
     Raises:
         SchemaMismatch: As for `with_shared_dictionaries`.
@@ -153,7 +153,7 @@ def _distinct(column: AnyColumn) -> AnyColumn:
 
 
 def _with_distinct_values(column: AnyColumn) -> AnyColumn:
-    """Make the dictionary of each chunk distinct and non-null, in its order, unused values too."""
+    """Make the dictionary of each chunk distinct and non-null, in its order."""
     kind: Any = column.type
     made: list[AnyArray] = []
     for chunk in column.chunks:

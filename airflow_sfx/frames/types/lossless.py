@@ -72,7 +72,7 @@ def value_text(array: AnyArray, row: int) -> str:
 
 
 def _row_of(lists: Any, position: int | None) -> int | None:
-    """Return the row of the list that holds the element at a position of the flattened lists."""
+    """Return the row of the list that has a position of the flattened lists."""
     if position is None:
         return None
     ends: Any = pc.cumulative_sum(pc.fill_null(pc.list_value_length(lists).cast(pa.int64()), 0))

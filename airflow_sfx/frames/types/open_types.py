@@ -20,7 +20,7 @@ from airflow_sfx.frames.types.nested import walk
 
 
 def is_open(arrow: AnyType) -> bool:
-    """Return whether a type is open as a whole: null, a list of it, or a struct of only such.
+    """Return whether a type is open as a whole: null, or made of open types only.
 
     Example:
         >>> is_open(pa.list_(pa.null())), is_open(pa.struct([("a", pa.null()), ("b", pa.int8())]))
@@ -40,7 +40,7 @@ def is_open(arrow: AnyType) -> bool:
 
 
 def only_nulls(arrow: AnyType) -> bool:
-    """Return whether null is the only value of a type: null itself, and categories or runs of it.
+    """Return whether null is the only value of a type, or of its categories or runs.
 
     Example:
         >>> only_nulls(pa.dictionary(pa.int8(), pa.null())), only_nulls(pa.list_(pa.null()))

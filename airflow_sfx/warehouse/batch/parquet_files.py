@@ -248,15 +248,15 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     """
     import pyarrow as pa
 
-    from airflow_sfx.frames.column_names import table_name
+    from airflow_sfx.frames.column_names import without_open_prefix
 
     def plain(kind: Any) -> Any:
         if isinstance(kind, pa.BaseExtensionType):
             return plain(kind.storage_type)
         return plain(kind.value_type) if isinstance(kind, pa.DictionaryType) else kind
 
-    # The other columns have no type yet.
-    known = [field for field in schema if table_name(field.name) == field.name]
+    # The other columns are open.
+    known = [field for field in schema if without_open_prefix(field.name) == field.name]
     return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in known])
 
 

@@ -302,8 +302,8 @@ def test_text_of_many_rows_is_what_it_was(kind: Any, different: int) -> None:
 def coded_texts(*files: SourceFile, columns: list[str] | None = None) -> list[set[str]]:
     """Return the text columns of each file that are read by their dictionaries."""
     plan = ReadPlan.of(files, None, columns, None, None, {}, with_index=False)
-    (part,) = plan.parts(files)
-    return [plan.scan(part).coded_texts(file) for file in files]
+    (part,) = plan.groups(files)
+    return [plan.scan(part).text_dictionaries(file) for file in files]
 
 
 def of_text(column: Any, groups: int = 2) -> SourceFile:

@@ -327,17 +327,17 @@ def test_an_iterator_of_conditions_is_read_once() -> None:
 @pytest.mark.parametrize(
     ("filters", "why"),
     [
-        (("n", ">", 3), "no list of conditions"),
+        (("n", ">", 3), "not a list of conditions"),
         ("n > 3", "it is a str"),
         ({"n": 3}, "it is a dict"),
         ([("n", ">", 3), [("n", "<", 5)]], "mixes conditions and lists"),
-        ([("n", ">", 3, 4)], "no condition of a column"),
-        ([("n", "like", 3)], "none of the operators ==, !=, "),
-        ([("n", ["=="], 3)], "none of the operators"),
-        ([("note", "in", "abc")], "needs a list of values, and 'abc' is none"),
+        ([("n", ">", 3, 4)], "not a condition of a column"),
+        ([("n", "like", 3)], "not one of the operators ==, !=, "),
+        ([("n", ["=="], 3)], "not one of the operators"),
+        ([("note", "in", "abc")], "needs a list of values, and 'abc' is not one"),
         ([("n", "in", 5)], "needs a list of values"),
-        ([[("n", ">")]], "no condition of a column"),
-        ([None], "no list of conditions"),
+        ([[("n", ">")]], "not a condition of a column"),
+        ([None], "not a list of conditions"),
     ],
 )
 def test_what_is_no_filter_is_refused_with_what_one_looks_like(filters: Any, why: str) -> None:

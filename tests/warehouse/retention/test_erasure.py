@@ -651,7 +651,7 @@ def test_a_directory_that_somebody_may_still_be_writing_is_told_and_left(
         ("client = (SELECT 1)", "a literal is expected"),
         ("nobody = 1", "no batch of sales.items has a column 'nobody'"),
         ("version = 1 OR nobody = 1", "no batch of sales.items has a column 'nobody'"),
-        ("version = 'Karla'", "is no int64"),
+        ("version = 'Karla'", "is not int64"),
     ],
 )
 def test_a_condition_that_cannot_be_meant_is_refused_and_nothing_is_done(

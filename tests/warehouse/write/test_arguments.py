@@ -148,10 +148,10 @@ def test_a_rollback_and_a_publish_with_a_wrong_reason_leave_the_history_readable
         ({"as_of": "2016-11-01"}, sfx.InvalidName, "as_of='2016-11-01' is not a time"),
         ({"as_of": date(2016, 11, 1)}, sfx.InvalidName, "is not a time"),
         ({"columns": "item"}, sfx.InvalidName, "columns='item' is not a list"),
-        ({"columns": [0]}, sfx.InvalidName, "columns= holds 0, which is no column's name"),
+        ({"columns": [0]}, sfx.InvalidName, "columns= holds 0, which is not a column's name"),
         ({"filters": {"sold": 1}}, sfx.SchemaMismatch, "it is a dict.*pass a list of conditions"),
         ({"filters": "sold > 1"}, sfx.SchemaMismatch, "it is a str.*pass a list of conditions"),
-        ({"filters": ("sold", ">", 1)}, sfx.SchemaMismatch, "it is no list of conditions"),
+        ({"filters": ("sold", ">", 1)}, sfx.SchemaMismatch, "it is not a list of conditions"),
     ],
     ids=str,
 )
