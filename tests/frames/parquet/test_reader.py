@@ -80,7 +80,7 @@ def test_a_key_that_the_frame_had_not_is_read_only_if_asked_for() -> None:
 
 def test_a_key_value_that_is_not_of_its_type_is_an_inconsistent_batch() -> None:
     file = stored_by(pd.DataFrame({"k": [1], "n": [1]}), ["k"])[0]
-    with pytest.raises(InconsistentBatch, match="'x' is no bigint"):
+    with pytest.raises(InconsistentBatch, match="'x' is not of the key's type bigint"):
         read_table([replace(file, keys={"k": "x"})])
 
 
@@ -249,10 +249,10 @@ def test_what_no_nan_is_still_skips_by_the_footer_and_other_filters_read_what_th
         [("x", "in", [3, 4]), ("day", "==", "a")],
         (X > 1) & (pc.field("y") > 1),
     ):
-        assert plan(skips).pushed is not None
-    assert plan([("n", "!=", 3)]).pushed is not None
+        assert plan(skips).pushed_filter is not None
+    assert plan([("n", "!=", 3)]).pushed_filter is not None
     late = plan((X != 3) & (pc.field("n") > 0), ["day"])
-    assert (late.pushed, late.read) == (None, ["day", "x", "n"])
+    assert (late.pushed_filter, late.scan_columns) == (None, ["day", "x", "n"])
 
 
 def test_pieces_are_the_rows_in_order_and_small() -> None:
