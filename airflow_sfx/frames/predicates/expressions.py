@@ -120,7 +120,7 @@ def filter_mismatch(expression: pc.Expression, schema: pa.Schema, why: Exception
         f"{column.name}: {column.type}" for column in schema if column.name in text
     ] or schema.names
     return SchemaMismatch(
-        f"the filter {text[:300]} does not fit the columns ({why}), which are"
+        f"the filter {text[:300]} does not fit the columns ({why}); they are"
         f" {', '.join(named)[:500]}: cast them in the expression to types that it supports"
     )
 
