@@ -1,6 +1,7 @@
 """Types of single columns: Arrow types, Hive types, and the casts between them.
 
 - `families`, `nested`: predicates on Arrow types, and the parts of nested ones.
+- `encodings`: run ends and string views, decoded.
 - `open_types`: types of columns that have had no value yet.
 - `hive`: Arrow types to Hive types, and back.
 - `limits`: nesting, length and time zones that all readers support.
