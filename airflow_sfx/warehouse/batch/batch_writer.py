@@ -33,7 +33,8 @@ from airflow_sfx.storage.concurrency import (
 )
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter
 from airflow_sfx.warehouse.log.drift import DriftWatch, Reconcile
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 

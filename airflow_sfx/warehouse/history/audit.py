@@ -23,8 +23,9 @@ from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.concurrency import MANY, map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
 from airflow_sfx.warehouse.integrity.repair import DROP_OR_RENAME
-from airflow_sfx.warehouse.log.ledger import CommitRecord, Ledger, made_at
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
+from airflow_sfx.warehouse.log.records import CommitRecord, made_at
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.table.table import Table
 

@@ -11,13 +11,14 @@ from airflow_sfx.core.paths import CLAIM, MANIFEST
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
 from airflow_sfx.warehouse.log.commit import move_pointers
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     expected_location,
     foreign_changes,
     hints,
     is_out_of_sync,
 )
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
 

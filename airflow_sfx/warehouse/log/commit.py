@@ -27,8 +27,9 @@ from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, PartitionInfo
 from airflow_sfx.storage.concurrency import put_all
 from airflow_sfx.warehouse.log.events import Committed, emit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import expected_location, with_co_committed
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.run_index import notes_of_run
 from airflow_sfx.warehouse.table.table import Table
 

@@ -8,7 +8,8 @@ from airflow_sfx.core.io.locations import normalized
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
 MOST_LOOKS = 64

@@ -14,7 +14,7 @@ from airflow_sfx.core.validation import zoned
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.commit import move_pointers
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     MOST_LOOKS,
     heads_and_behind,
@@ -24,6 +24,7 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     looks_are_few,
     with_co_committed,
 )
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
 _READERS = 16

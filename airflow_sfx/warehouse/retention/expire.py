@@ -15,8 +15,9 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.validation import positive_duration, whole
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,

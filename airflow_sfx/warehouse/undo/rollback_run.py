@@ -26,8 +26,9 @@ from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.table.table import Table

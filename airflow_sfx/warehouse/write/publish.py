@@ -15,7 +15,8 @@ from airflow_sfx.warehouse.log.commit import (
     publish_change,
     refuse_unexpected,
 )
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
 

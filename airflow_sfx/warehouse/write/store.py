@@ -24,7 +24,8 @@ from airflow_sfx.warehouse.batch.run_checks import check_checks, refuse_checks_o
 from airflow_sfx.warehouse.batch.staging import note_staged
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, move_pointers, publish_change
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes

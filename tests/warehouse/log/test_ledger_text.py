@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from airflow_sfx.core.ledger import Change, Operation, next_entry
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.log.ledger import partition_of
+from airflow_sfx.warehouse.log.records import partition_of
 
 TEXTS = st.text(max_size=20) | st.sampled_from(
     ['"partition":"x"', '\\"partition":"x"', "a\\", 'a"b', "ü/日"]

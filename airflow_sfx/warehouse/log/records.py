@@ -1,0 +1,93 @@
+"""Heads of ledgers, and the stored records of commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.serde import Count, Integer, Number, Record, Time, decode
+from airflow_sfx.storage.base import ObjectInfo
+
+_ROUNDED = timedelta(seconds=1)
+"""S3 tells the second in which an object was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a ledger has come.
+
+    Args:
+        last: The number of the last entry, in effect or not; 0 for none.
+        entry: The entry in effect; None for none.
+        latest: The time of the last entry, in effect or not.
+        undecided: Whether the last entry's commit is not decided yet. Nothing may be appended
+            before it is: the new entry could not tell which one is in effect before it.
+    """
+
+    last: int = 0
+    entry: LedgerEntry | None = None
+    latest: datetime | None = None
+    undecided: bool = False
+
+    @property
+    def batch_id(self) -> str | None:
+        """The current batch; None where there is none."""
+        return self.entry.batch_id if self.entry else None
+
+    @property
+    def newest(self) -> str:
+        """The greatest batch ID that the partition has had; empty for none."""
+        return self.entry.newest if self.entry else ""
+
+
+class CommitRecord(Record):
+    """What a commit is about to change, as it is stored before the entries.
+
+    Args:
+        at: When it began, in UTC.
+        lease_seconds: For how long after ``at`` only its writer may decide it.
+        producer: Who commits.
+        changes: Each partition's name, its entry's number, and its batch after and before.
+        wait_seconds: For how long others wait in any case before they decide it.
+    """
+
+    at: Time
+    lease_seconds: Integer
+    producer: Producer
+    changes: tuple[tuple[str, Number, str | None, str | None], ...]
+    wait_seconds: Count | None = None
+
+
+class Decision(Record):
+    """Whether a commit took effect, as it is stored."""
+
+    committed: bool
+
+
+class _Partition(Record):
+    partition: str
+
+
+def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
+    """Return when a change was made, by its writer's clock or, if ahead, by storage's.
+
+    Args:
+        at: The change's time.
+        noted: The note of its commit, as the storage has it; None if it is gone.
+        now: The time now.
+
+    Example:
+        >>> at, now = datetime(2016, 11, 1, 13, tzinfo=UTC), datetime(2016, 11, 1, 12, tzinfo=UTC)
+        >>> made_at(at, ObjectInfo("", 0, "", now - timedelta(minutes=5)), now).isoformat()
+        '2016-11-01T11:55:01+00:00'
+    """
+    if at <= now or noted is None or noted.modified is None:
+        return at
+    return min(at, noted.modified + _ROUNDED)
+
+
+def partition_of(text: str, path: str) -> str:
+    """Return the partition of an entry's text, without decoding the whole entry."""
+    return decode(text, _Partition, path).partition
