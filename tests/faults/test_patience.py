@@ -129,4 +129,4 @@ def test_the_limits_are_those_that_the_page_says() -> None:
         (f"{UPLOAD_SECONDS:.0f} s", f"{Timeouts(PAGE).answer:.0f} s"),
     ]
     access = (ROOT / "airflow_sfx/plugin/web/security.py").read_text()
-    assert f"PATIENCE = {PAGE}" in access
+    assert f"RETRY_SECONDS = {PAGE}" in access

@@ -172,7 +172,7 @@ def test_a_taken_port_is_named_and_not_remembered_and_nothing_stays_running(fold
     told = run("stack", "status", "--dir", str(folder))
     assert (told.returncode, told.stdout) == (1, "")
     assert (
-        f"no stack was ever started in {folder}: "
+        f"no stack exists in {folder}: "
         f"`sfx stack up --dir {shlex.quote(str(folder))}` starts one" in told.stderr
     )
 
