@@ -13,7 +13,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import ColumnStatistics
 from airflow_sfx.core.validation import listed
-from airflow_sfx.warehouse.diff.distribution import Distribution
+from airflow_sfx.warehouse.diff.distribution import Distribution, mean
 from airflow_sfx.warehouse.read.load import BatchFiles, load_batches
 from airflow_sfx.warehouse.table.table import Table
 
@@ -425,8 +425,8 @@ def _column(
         type_after=sides[1].types.get(name),
         before=before,
         after=after,
-        mean_before=_mean(read[0]),
-        mean_after=_mean(read[1]),
+        mean_before=mean(read[0]),
+        mean_after=mean(read[1]),
         distinct_before=distinct[0],
         distinct_after=distinct[1],
         changed=rows.by_column.get(name),
@@ -442,16 +442,3 @@ def _known(statistics: ColumnStatistics | None, values: Any) -> ColumnStatistics
     if statistics is not None or values is None:
         return statistics
     return ColumnStatistics(values.null_count)
-
-
-def _mean(values: Any) -> float | None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    if values is None or not any(is_kind(values.type) for is_kind in kinds):
-        return None
-    numbers = values.cast(pa.float64(), safe=False)
-    numbers = numbers.filter(pc.invert(pc.is_nan(numbers)))
-    found: float | None = pc.mean(numbers).as_py()
-    return found

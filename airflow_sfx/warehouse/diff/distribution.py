@@ -110,6 +110,20 @@ class Distribution:
         return cls(tuple(labels), tuple(counted[0]), tuple(counted[1]))
 
 
+def mean(values: AnyColumn | None) -> float | None:
+    """Return the mean of a column's numbers without nulls and NaN, or None."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    if values is None or not any(is_kind(values.type) for is_kind in kinds):
+        return None
+    numbers = values.cast(pa.float64(), safe=False)
+    numbers = numbers.filter(pc.invert(pc.is_nan(numbers)))
+    found: float | None = pc.mean(numbers).as_py()
+    return found
+
+
 def _plain(values: AnyColumn) -> Any:
     from pyarrow import types
 

@@ -17,8 +17,9 @@ from airflow_sfx.warehouse.batch.staging import noted_pins, waiting
 from airflow_sfx.warehouse.integrity.repair import has_files
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.retention.deletion import delete_claims, unfinished
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
-from airflow_sfx.warehouse.retention.vacuum import confirm, delete_claims, unfinished
+from airflow_sfx.warehouse.retention.vacuum import confirm
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR, Tombstone
