@@ -321,7 +321,7 @@ def test_nothing_but_retention_deletes() -> None:
     assert callers == {
         "storage/local.py",  # `delete`, and its own unfinished files
         "storage/object_store.py",  # `delete`
-        "warehouse/retention/vacuum.py",
+        "warehouse/retention/deletion.py",
         *(
             caller for caller in callers if caller.startswith("stack/")
         ),  # the local stack's own folder
