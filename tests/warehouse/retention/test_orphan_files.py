@@ -245,7 +245,7 @@ def test_parts_of_an_upload_that_nobody_finished_are_found_and_ended(stack_uri) 
     warehouse = connect(stack_uri)
     store_all(warehouse, name="Ada")
     place = warehouse.store.uri.removeprefix("s3://warehouse/")
-    uploads = Uploads("warehouse", warehouse.store._access)
+    uploads = Uploads("warehouse", warehouse.store.access)
     keys = [
         f"{place}/sales.db/items/20161031/20160101000000/part-00000.parquet",
         f"{place}/sales.db/items/20161031/part-of-another-engine.parquet",
