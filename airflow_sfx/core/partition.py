@@ -329,9 +329,8 @@ def _as_text(value: object) -> str:
         return value.isoformat(sep=" ")
     if isinstance(value, date):
         return value.isoformat()
-    if hasattr(value, "__index__") and not getattr(
-        value, "shape", ()
-    ):  # which an array of one number has, too
+    # An array of one number has it as well.
+    if hasattr(value, "__index__") and not getattr(value, "shape", ()):
         return str(value.__index__())
     raise InvalidName(
         f"{value!r} ({type(value).__name__}) cannot be a partition value: pass text, an integer, a"

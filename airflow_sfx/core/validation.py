@@ -99,9 +99,8 @@ datetime(2016, 11, 1, tzinfo=UTC)
         raise _invalid(argument, moment, "has no time zone", remedy)
     try:
         return moment.astimezone(UTC)
-    except (
-        OverflowError
-    ):  # the first hours of the year 1 in a zone of the east, the last of 9999 in one of the west
+    except OverflowError:
+        # The first hours of year 1 in an eastern zone, or the last of 9999 in a western one.
         return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 

@@ -127,7 +127,8 @@ def _is_zone(name: str) -> bool:
         LookupError,
         ValueError,
         pa.ArrowException,
-    ):  # pytz and zoneinfo each have their own errors
+    ):
+        # pytz and zoneinfo raise different errors.
         return False
     return True
 
