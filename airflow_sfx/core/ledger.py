@@ -205,7 +205,8 @@ def time_after(clock: datetime, latest: datetime | None) -> datetime:
 
     Example:
         >>> from datetime import UTC
-        >>> time_after(datetime(2016, 11, 1, tzinfo=UTC), datetime(2016, 11, 2, tzinfo=UTC)).isoformat()
+        >>> clock, latest = (datetime(2016, 11, day, tzinfo=UTC) for day in (1, 2))
+        >>> time_after(clock, latest).isoformat()
         '2016-11-02T00:00:00.000001+00:00'
     """
     return clock if latest is None else max(clock, latest + timedelta(microseconds=1))

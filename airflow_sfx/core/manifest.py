@@ -101,7 +101,8 @@ class Manifest:
     Example:
         >>> import tempfile, pandas as pd, airflow_sfx as sfx
         >>> warehouse = sfx.connect(f"embedded://{tempfile.mkdtemp()}")
-        >>> pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "sold_items", ["20161031"])
+        >>> frame = pd.DataFrame({"n": [1]})
+        >>> pin = warehouse.store_dataframe(frame, "sales", "sold_items", ["20161031"])
         >>> (manifest,) = warehouse.manifests(pin)
         >>> manifest.rows, [column.type for column in manifest.columns], manifest.files[0].path
         (1, ['bigint'], 'part-00000.parquet')

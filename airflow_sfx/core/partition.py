@@ -124,7 +124,8 @@ def partition_value(value: object) -> str:
             another type, has control characters or a ``..`` step, or is too long.
 
     Example:
-        >>> [partition_value(v) for v in ("01", 7, True, date(2016, 10, 31), datetime(2016, 10, 31, 5))]
+        >>> values = ("01", 7, True, date(2016, 10, 31), datetime(2016, 10, 31, 5))
+        >>> [partition_value(value) for value in values]
         ['01', '7', 'true', '2016-10-31', '2016-10-31 05:00:00']
     """
     text = _as_text(value)

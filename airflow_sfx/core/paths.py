@@ -108,8 +108,10 @@ class TableLayout:
 
         Example:
             >>> layout = TableLayout("t", ("date",))
-            >>> layout.keeps("t/20161031/20161102234252/part-00000.parquet"), layout.keeps("t/20161031/part-0.parquet")
-            (True, False)
+            >>> layout.keeps("t/20161031/20161102234252/part-00000.parquet")
+            True
+            >>> layout.keeps("t/20161031/part-0.parquet")
+            False
         """
         steps = path.removeprefix(f"{self.root}/").split("/")
         count = len(self.keys)

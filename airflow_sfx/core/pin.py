@@ -40,7 +40,8 @@ class BatchPin:
         InvalidName: A name or a batch ID breaks its rule.
 
     Example:
-        >>> pin = BatchPin.of(TableRef("sales", "sold_items"), "s3://b/sales.db/sold_items", {"20161031": "20161101002256"})
+        >>> items, batches = TableRef("sales", "sold_items"), {"20161031": "20161101002256"}
+        >>> pin = BatchPin.of(items, "s3://b/sales.db/sold_items", batches)
         >>> pin.batch_id, pin == BatchPin.from_json(pin.to_json())
         ('20161101002256', True)
     """
@@ -86,7 +87,8 @@ class BatchPin:
 
         Example:
             >>> items = TableRef("sales", "items")
-            >>> str(BatchPin.of(items, "s3://bucket/sales.db/items", {"20161031": "20161101002256"}))
+            >>> batches = {"20161031": "20161101002256"}
+            >>> str(BatchPin.of(items, "s3://bucket/sales.db/items", batches))
             'sales.items 20161031@20161101002256'
         """
         if not isinstance(ref, TableRef):
@@ -135,7 +137,8 @@ class BatchPin:
             The text.
 
         Example:
-            >>> BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),)).to_json()[:46]
+            >>> entries = (("20161031", "20161101002256"),)
+            >>> BatchPin("sales", "items", "s3://b/sales.db/items", entries).to_json()[:46]
             '{"version":1,"database":"sales","table":"items'
         """
         return encode(
@@ -163,7 +166,8 @@ class BatchPin:
                 breaks its rule.
 
         Example:
-            >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", (("20161031", "20161101002256"),))
+            >>> entries = (("20161031", "20161101002256"),)
+            >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", entries)
             >>> BatchPin.from_json(pin.to_json()) == pin
             True
         """

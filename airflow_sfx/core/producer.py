@@ -83,7 +83,8 @@ class Producer:
             Whether it is; always False outside a task.
 
         Example:
-            >>> first, second = (Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=n) for n in (1, 2))
+            >>> task = {"dag_id": "nightly", "run_id": "r1", "task_id": "load"}
+            >>> first, second = (Producer(**task, try_number=number) for number in (1, 2))
             >>> second.retries(first), first.retries(second), second.retries(Producer(user="ada"))
             (True, False, False)
         """

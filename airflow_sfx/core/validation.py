@@ -30,10 +30,10 @@ def listed(given: Iterable[T], argument: str) -> tuple[T, ...]:
     Example:
         >>> listed(["day"], "partition_by")
         ('day',)
-        >>> listed("day", "partition_by")
+        >>> listed("day", "partition_by")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: partition_by='day' is not a list: pass a list, as in partition_by=['day']
+        airflow_sfx.core.errors.InvalidName: partition_by='day' is not a list: pass a list...
     """
     one = isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable)
     if one or getattr(given, "ndim", 1) == 0:  # NumPy's single values say that they can be iterated
@@ -85,11 +85,10 @@ def zoned(moment: datetime, argument: str) -> datetime:
         InvalidName: It is not a time, or has no time zone.
 
     Example:
-        >>> zoned(datetime(2016, 11, 1), "as_of")
+        >>> zoned(datetime(2016, 11, 1), "as_of")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: as_of=datetime.datetime(2016, 11, 1, 0, 0) has no time zone: pass one, such as \
-datetime(2016, 11, 1, tzinfo=UTC)
+        airflow_sfx.core.errors.InvalidName: as_of=datetime.datetime(2016, 11, 1, 0, 0) has no...
     """
     remedy = "pass one, such as datetime(2016, 11, 1, tzinfo=UTC)"
     # pandas' missing time is a datetime, and differs from itself.
@@ -119,10 +118,10 @@ def switches(**given: bool) -> None:
 
     Example:
         >>> switches(publish=True, force=False)
-        >>> switches(dry_run=None)
+        >>> switches(dry_run=None)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: dry_run=None is neither True nor False: pass one of them, as in dry_run=True
+        airflow_sfx.core.errors.InvalidName: dry_run=None is neither True nor False: pass...
     """
     for argument, value in given.items():
         if not isinstance(value, bool):
@@ -144,10 +143,10 @@ def named(text: str, argument: str) -> str:
         InvalidName: It is not text, is blank, or has half a surrogate pair.
 
     Example:
-        >>> named(None, "run")
+        >>> named(None, "run")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: run=None is not a name: pass text that is not blank, as in run='nightly'
+        airflow_sfx.core.errors.InvalidName: run=None is not a name: pass text...
     """
     if not isinstance(text, str) or not text.strip():
         remedy = f"pass text that is not blank, as in {argument}='nightly'"
@@ -199,10 +198,10 @@ def whole(number: int, argument: str) -> int:
         InvalidName: It is text, a fraction, or True or False.
 
     Example:
-        >>> whole("2", "limit")
+        >>> whole("2", "limit")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: limit='2' is not a whole number: pass one, as in limit=10
+        airflow_sfx.core.errors.InvalidName: limit='2' is not a whole number: pass one...
     """
     if not isinstance(number, int) or isinstance(number, bool):
         raise _invalid(argument, number, "is not a whole number", f"pass one, as in {argument}=10")
@@ -223,10 +222,10 @@ def positive_duration(time: timedelta, argument: str) -> timedelta:
         InvalidName: It is not a duration, is negative, or leads out of the calendar.
 
     Example:
-        >>> positive_duration(90, "grace")
+        >>> positive_duration(90, "grace")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: grace=90 is not a duration: pass one, such as timedelta(days=90)
+        airflow_sfx.core.errors.InvalidName: grace=90 is not a duration: pass one...
     """
     if not isinstance(time, timedelta):
         remedy = "pass one, such as timedelta(days=90)"
@@ -251,11 +250,10 @@ def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str 
         InvalidName: It is not a mapping, such as a batch ID alone.
 
     Example:
-        >>> by_partition("20161101002256")
+        >>> by_partition("20161101002256")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: expected='20161101002256' does not name the partitions: pass current \
-batches by partition name, as in expected={'20161031': '20161101002256'}
+        airflow_sfx.core.errors.InvalidName: expected='20161101002256' does not name the...
     """
     if expected is not None and not isinstance(expected, Mapping):
         raise _invalid(

@@ -102,8 +102,8 @@ def test_what_no_file_keeps_is_refused_with_column_and_row(airflow, warehouse, c
     )
     assert told in run.log, run.log[-6000:]
     assert (
-        "row 5 has Decimal('NaN'), which is not a number that such a column can have; cast it in SQL"
-        in run.log
+        "row 5 has Decimal('NaN'), which is not a number that such a column can have; "
+        "cast it in SQL" in run.log
     )
     assert not [str(table) for table in warehouse.tables() if table.table.startswith("unfit")]
 
