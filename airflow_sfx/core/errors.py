@@ -96,11 +96,11 @@ class BatchNotFound(SfxError, LookupError):
 
 
 class SchemaMismatch(SfxError, TypeError):
-    """The frame's columns do not fit the table's, or cannot be stored; nothing was written."""
+    """The frame's columns do not fit the table's or cannot be stored."""
 
 
 class CheckFailed(SfxError):
-    """A check before publishing failed. The batch stays staged and the partition is unchanged."""
+    """A check before publishing failed, and the batch stays staged."""
 
 
 class CommitConflict(SfxError):
@@ -112,7 +112,7 @@ class StaleAttempt(CommitConflict):
 
 
 class InconsistentBatch(SfxError):
-    """Stored objects are missing, truncated or altered: they are not what the manifest says.
+    """Stored objects are missing, truncated or altered.
 
     Args:
         message: As for every error.
@@ -140,7 +140,7 @@ class ForeignChange(SfxError):
 
 
 class WarehouseUnavailable(SfxError):
-    """The object store or the metastore cannot be read or written, or is misconfigured."""
+    """The object store or the metastore is unavailable or misconfigured."""
 
 
 ERRORS: Mapping[str, type[SfxError]] = {

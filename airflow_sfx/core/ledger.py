@@ -1,4 +1,4 @@
-"""The ledger of a partition: its changes in order, one numbered entry each, never altered.
+"""The ledger of a partition: its changes in order, one immutable entry each.
 
 An entry is written with a conditional create at the number after the last one, so two writers
 cannot both claim it. The entries of a commit of several partitions (``group``) take effect together
@@ -100,7 +100,8 @@ class LedgerEntry:
         >>> at = datetime(2016, 11, 2, 23, 42, 52, tzinfo=UTC)
         >>> change = Change("20161031", Operation.PUBLISH, "20161102234252")
         >>> entry = next_entry(
-        ...     None, change, sequence=1, commit="c", group=False, at=at, producer=Producer(), reason="late"
+        ...     None, change, sequence=1, commit="c", group=False, at=at,
+        ...     producer=Producer(), reason="late"
         ... )
         >>> LedgerEntry.from_text(entry.to_text(), "20161031/000000000001.json") == entry
         True
@@ -129,7 +130,7 @@ class LedgerEntry:
 
     @property
     def moved(self) -> bool:
-        """Whether this change made another batch current, which retiring batches does not."""
+        """Whether this change made another batch current; retiring does not."""
         return self.batch_id != self.previous
 
     def to_text(self) -> str:
@@ -179,7 +180,7 @@ class LedgerEntry:
 
 
 def _check(entry: LedgerEntry) -> None:
-    """Check what the members' types do not say: batch IDs, the time, and that numbers lead back."""
+    """Check batch IDs, the time, and that entry numbers lead back."""
     check_time(entry.at, "at")
     for batch_id in (entry.batch_id, entry.previous, entry.newest or None, *entry.retired):
         if batch_id is not None:
@@ -251,7 +252,8 @@ def next_entry(
         >>> change = Change("20161031", Operation.PUBLISH, "20161101002256")
         >>> moment = datetime(2016, 11, 1, 0, 22, 57, tzinfo=UTC)
         >>> entry = next_entry(
-        ...     None, change, sequence=1, commit="c", group=False, at=moment, producer=Producer(), reason=""
+        ...     None, change, sequence=1, commit="c", group=False, at=moment,
+        ...     producer=Producer(), reason=""
         ... )
         >>> entry.sequence, entry.previous, entry.newest
         (1, None, '20161101002256')

@@ -1,4 +1,4 @@
-"""Manifests: the files, columns and origin of a batch, written once, after its files.
+"""Manifests: the files, columns and origin of a batch, written after its files.
 
 The text ends with the SHA-256 of all that comes before, so that edits and truncation are detected
 without another object to compare with.
@@ -209,7 +209,7 @@ class _Format(Record):
 
 
 class _ManifestRecord(Record):
-    """A manifest as it is stored, which differs from `Manifest` in the shape of some members."""
+    """A manifest as it is stored, with some members in another shape."""
 
     database: str
     table: str

@@ -85,7 +85,7 @@ class PartitionKey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """The values of a partition's keys, in their order; none for an unpartitioned table.
+    """The values of a partition's keys; none for an unpartitioned table.
 
     Args:
         values: One text per key.

@@ -1,4 +1,4 @@
-"""The paths of a table's batches, manifests, ledger and commits below its location.
+"""The paths of a table's batches, manifests, ledgers and commits.
 
 ::
 
@@ -61,7 +61,7 @@ class TableLayout:
         return f"{ref.database}.db/{ref.table}"
 
     def name(self, partition: Partition) -> str:
-        """Return a partition's directory below the table's, or empty text if it has no keys."""
+        """Return a partition's directory below the table's; empty without keys."""
         if self.style == "hive":
             return "/".join(
                 f"{key}={escape(value)}"
@@ -227,7 +227,7 @@ def path_step(text: str) -> str:
 
 
 def new_commit_id(moment: datetime, nonce: str) -> str:
-    """Return a name for a commit, so that commits of a day lie together and sort by time.
+    """Return a name for a commit, which sorts by time within a day's directory.
 
     Args:
         moment: The time at which the commit began, with a time zone.

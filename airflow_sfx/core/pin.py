@@ -1,4 +1,4 @@
-"""Pins: exactly one batch of each of some partitions of a table, as a small value."""
+"""Pins: one exact batch of each of some partitions of a table."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from airflow_sfx.core.validation import storable_text
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """The author of a change. Every part is optional: notebooks have a user and a host, tasks all.
+    """The author of a change: notebooks have a user and a host, tasks all parts.
 
     Args:
         dag_id: The DAG.
@@ -59,7 +59,7 @@ class Producer:
 
     @property
     def attempt(self) -> tuple[str, str] | None:
-        """The task instance's name and a text that sorts by attempt, or None outside a task.
+        """The task instance's name and a sortable attempt, or None outside a task.
 
         Airflow counts tries from 1 again when a run is deleted and created again under the same
         ID, so the attempt's own ID is used before its number.

@@ -55,11 +55,11 @@ class TimeMarks:
 
 @dataclass(frozen=True, slots=True)
 class ColumnKind:
-    """The logical type of a column that its Hive type does not express; empty for most columns.
+    """The logical type of a column beyond its Hive type; empty for most columns.
 
     Args:
-        parts: The kinds of the column's parts by path: the column itself is ``""``, a list's items are
-            ``[]``, a map's keys ``{key}`` and values ``{value}``, a struct's field ``.name``.
+        parts: The kinds of the column's parts by path: the column itself is ``""``, a list's items
+            are ``[]``, a map's keys ``{key}`` and values ``{value}``, a struct's field ``.name``.
         marks: What is known of its times.
 
     Example:

@@ -62,7 +62,7 @@ def encode(record: object) -> str:
 
 
 def python_json(value: object) -> msgspec.Raw:
-    """Encode a member with floats as Python writes them, ``1e+16``, and msgspec does not."""
+    """Encode a member with floats as Python writes them: ``1e+16``, not ``1e16``."""
     return msgspec.Raw(compact(value).encode())
 
 
@@ -153,7 +153,7 @@ def _damaged(what: str, error: Exception) -> InconsistentBatch:
 
 
 def check_time(moment: datetime, member: str, *, future: bool = False) -> datetime:
-    """Check that a decoded time is in UTC, and in a year in which records are written.
+    """Check that a decoded time is in UTC and in a plausible year.
 
     Args:
         moment: The time.

@@ -209,7 +209,7 @@ def whole(number: int, argument: str) -> int:
 
 
 def positive_duration(time: timedelta, argument: str) -> timedelta:
-    """Check that an argument is a duration that can be added to the present or subtracted from it.
+    """Check that an argument is a duration within the calendar.
 
     Args:
         time: The argument.
@@ -238,7 +238,7 @@ def positive_duration(time: timedelta, argument: str) -> timedelta:
 
 
 def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str | None] | None:
-    """Check the ``expected=`` of a change: the batch that must be current, by partition.
+    """Check the ``expected=`` of a change: the current batches by partition.
 
     Args:
         expected: The argument, or None for no expectation.
