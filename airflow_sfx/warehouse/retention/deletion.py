@@ -1,6 +1,6 @@
-"""Deletion of batches, claims and unfinished objects; only this module deletes data.
+"""Deletion of batches, claims and unfinished objects.
 
-What may be deleted is decided in `vacuum` and `orphan_files`.
+Only this module deletes data; `vacuum` and `orphan_files` decide what.
 """
 
 from __future__ import annotations
