@@ -63,7 +63,7 @@ def partition_of_key(key: str) -> Partition:
     """
     if _SHORTENED in key:
         raise InvalidName(
-            f"the partition key {key!r} was shortened: take the partition from the event's pin"
+            f"the partition key {key!r} was shortened: use the partition in the event's pin"
         )
     coded = re.sub(
         r"(?:~[0-9A-F]{2})+",

@@ -1,8 +1,7 @@
-"""Writing batches: claim their directories, write their files, and seal each with its manifest.
+"""Write batches: claim directories, write files, and add manifests.
 
-All batches of one call have the same batch ID. Files go below a directory that the call has
-claimed, so nobody else writes there; the manifest comes last, and without it a directory is
-unfinished.
+All batches of a call have the same batch ID. Files go below a directory that the call has claimed,
+so that no other writer uses it. The manifest comes last; a directory without one is unfinished.
 """
 
 from __future__ import annotations
@@ -39,15 +38,12 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 
 _LARGE_FILE = 1 << 20
-"""The size in bytes from which a checksum is computed in a thread, during the upload.
-
-For smaller files, starting the thread takes longer than the checksum.
-"""
+"""From this size in bytes, a thread that computes the checksum during the upload pays off."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file that was there before, and is taken over as it is.
+    """An existing file that becomes part of a batch unchanged.
 
     Args:
         file: As the manifest will name it.
@@ -59,7 +55,7 @@ class FoundFile:
 
     @property
     def rows(self) -> int:
-        """How many rows it holds."""
+        """The number of its rows."""
         return self.file.rows
 
 
@@ -69,7 +65,7 @@ Chunk = tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BatchContent:
-    """What all batches of a call have in common.
+    """The content that all batches of a call have in common.
 
     Args:
         schema: Gives the frame's Arrow schema as text; asked when all has been written.
@@ -95,14 +91,14 @@ class _Draft:
 
 
 class BatchWriter:
-    """The batches that one call writes, one a partition.
+    """The batches that one call writes, one per partition.
 
     Args:
         table: The table.
         ledger: Its ledgers.
-        content: What they have in common.
-        reconcile: Takes what something else did to partitions into the history, before they are
-            written on; None where the batches are that.
+        content: The content that they have in common.
+        reconcile: Records changes by other engines in the history before the partitions
+            change, or None if the batches are such changes.
     """
 
     def __init__(
@@ -122,7 +118,7 @@ class BatchWriter:
         self.heads: dict[str, Head] = {}
 
     def describe(self, content: BatchContent) -> None:
-        """Set what the batches have in common, once it is known from their files."""
+        """Set the common content, if it is known only after the files are written."""
         self._content = content
 
     @property
@@ -131,7 +127,7 @@ class BatchWriter:
         return {name: draft.batch_id for name, draft in self._drafts.items()}
 
     def claim(self, names: Sequence[str]) -> None:
-        """Take one batch ID for partitions: the next that is free in all of them.
+        """Claim one batch ID for partitions: the next that is free in all of them.
 
         Args:
             names: The partitions' names, none of which has been claimed yet.
@@ -158,7 +154,7 @@ class BatchWriter:
         small: bool,
         claim: Sequence[str] = (),
     ) -> None:
-        """Write files concurrently, and claim partitions as their files come.
+        """Write files concurrently, and claim their partitions as they come.
 
         Args:
             chunks: The rows of each file, in the order in which they are to be read.
@@ -196,14 +192,14 @@ class BatchWriter:
                 raise
 
     def replaced(self) -> list[Manifest]:
-        """The manifests of the batches that are current in the claimed partitions."""
+        """Return the manifests of the current batches of the claimed partitions."""
         current = {name: self.heads[name].batch_id for name in self._drafts}
         return self._table.manifests(
             {name: batch_id for name, batch_id in current.items() if batch_id}
         )
 
     def have_same_rows(self, manifests: Sequence[Manifest]) -> bool:
-        """Return whether complete batches have just the written files and the same inputs.
+        """Return whether complete batches have the written files and the same inputs.
 
         Args:
             manifests: The manifests of the complete batches, one for each of the partitions.
@@ -218,7 +214,7 @@ class BatchWriter:
         )
 
     def register(self, name: str, files: Sequence[FoundFile]) -> None:
-        """Register files that other processes have written into a claimed directory.
+        """Add files that other processes have written into a claimed batch's directory.
 
         Args:
             name: The partition's name.
@@ -229,10 +225,7 @@ class BatchWriter:
         draft.encoded.extend(files)
 
     def leave_orphan_files(self) -> None:
-        """Move to another ID if a directory has unregistered files.
-
-        Other engines would read them as well.
-        """
+        """Move to another ID if a directory has files that are not registered."""
         if any(
             map_concurrently(
                 self._has_orphan_files, list(self._drafts), self._table.store.concurrency
@@ -249,7 +242,7 @@ class BatchWriter:
         )
 
     def take_over(self, name: str, location: str, files: Sequence[FoundFile]) -> None:
-        """Make files that are there already the content of a claimed batch.
+        """Make existing files the content of a claimed batch.
 
         Args:
             name: The partition's name.
@@ -261,7 +254,7 @@ class BatchWriter:
         self.register(name, files)
 
     def copy_in(self, name: str, directory: str, files: Sequence[FoundFile]) -> None:
-        """Copy files, within the storage, into a claimed batch's directory.
+        """Copy files within the object store into a claimed batch's directory.
 
         Args:
             name: The partition's name.
@@ -280,7 +273,7 @@ class BatchWriter:
         self.register(name, map_concurrently(copied, files))
 
     def seal(self, *, staged: bool, checks: tuple[CheckResult, ...] = ()) -> list[Manifest]:
-        """Write the manifests: the batches are complete.
+        """Complete the batches by writing their manifests.
 
         Args:
             staged: Whether they wait to be published by another call.
@@ -303,7 +296,7 @@ class BatchWriter:
         return manifests
 
     def rebase(self, manifests: Sequence[Manifest], heads: Mapping[str, Head]) -> list[Manifest]:
-        """Give complete batches a greater ID, because other batches with greater ones came first.
+        """Give complete batches a greater ID, after another writer used greater ones.
 
         Args:
             manifests: The manifests, as sealed.
@@ -329,7 +322,7 @@ class BatchWriter:
         return renewed
 
     def _align(self) -> None:
-        """Bring batches that were claimed one by one, as a stream went on, to the same ID."""
+        """Give batches that a stream claimed one by one the same ID."""
         if len(set(self.batches.values())) > 1:
             self._move(max(self.batches.values()))
 
@@ -356,10 +349,10 @@ class BatchWriter:
                 draft.location = ""
 
     def _own_directory(self, name: str, batch_id: str) -> str | None:
-        """Return the path of files in the batch's own directory, or None if elsewhere.
+        """Return the path of a batch's own directory, or None if its files lie elsewhere.
 
-        What another program writes for a batch lies below it. It moves with the batch: the
-        directory that it leaves is a stray, and is given up after a day.
+        Files that another program writes for a batch lie below it and move with the batch. The
+        directory that they leave holds orphan files, which expire after a day.
         """
         directory, own = (
             self._table.layout.batch_dir(name, batch_id),
@@ -428,7 +421,7 @@ class BatchWriter:
         )
 
     def _put_manifests(self, manifests: Sequence[Manifest], *, synced: bool) -> None:
-        """Write manifests; if there are many and not ``synced``, ledger entries sync them."""
+        """Write manifests; unless ``synced``, many become durable with their entries."""
         layout, store = self._table.layout, self._table.store
         objects = [
             (layout.manifest(one.partition, one.batch_id), one.to_text().encode())
@@ -438,7 +431,7 @@ class BatchWriter:
             if not held:
                 raise InconsistentBatch(
                     f"{self._table.describe(manifest.partition)} has a manifest of the batch"
-                    f" {manifest.batch_id} already, which nobody else may have written: store"
+                    f" {manifest.batch_id} already, which no other writer may have written: store"
                     " again",
                     table=str(self._table.ref),
                     partition=manifest.partition,

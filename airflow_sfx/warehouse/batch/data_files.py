@@ -1,7 +1,4 @@
-"""Location and content of a batch's files.
-
-They are beside its manifest, or, for an adopted batch, where they were found.
-"""
+"""Locate and read the data files of a batch."""
 
 from __future__ import annotations
 
@@ -23,14 +20,11 @@ if TYPE_CHECKING:
     from airflow_sfx.frames.parquet.byte_ranges import RangedFile
 
 _LARGE_FILE = 4 << 20
-"""The size in bytes from which part of a remote file is read in ranges.
-
-One request for a smaller file is faster than two.
-"""
+"""From this size in bytes, parts of a remote file are read by ranges."""
 
 
 def batch_files(table: Table, manifest: Manifest) -> tuple[ObjectStore, str]:
-    """The storage that holds a batch's files, and their directory in it.
+    """Return the object store that holds a batch's files, and their directory in it.
 
     Args:
         table: The batch's table.
@@ -65,17 +59,17 @@ def batch_files(table: Table, manifest: Manifest) -> tuple[ObjectStore, str]:
 
 
 def link_out(store: ObjectStore, top: str, path: str) -> str | None:
-    """Return a file that leaves a directory by a symbolic link, or None.
+    """Return a file's local path if symbolic links lead it out of a directory.
 
-    A writer of the directory could make readers open what the writer may not read.
+    Such links would let a writer of the directory expose files that he may not read himself.
 
     Args:
-        store: The storage.
-        top: The directory; empty for the storage's root.
-        path: The file's path in the storage, below it.
+        store: The object store.
+        top: The directory, or empty for the store's root.
+        path: The file's path in the store, below the directory.
 
     Returns:
-        The file's path on this machine; None where it stays inside, as it does in object storage.
+        The file's path on this machine, or None if it stays inside, as in object stores.
     """
     root, local = store.local_path(top), store.local_path(path)
     return (
@@ -88,7 +82,7 @@ def link_out(store: ObjectStore, top: str, path: str) -> str | None:
 def open_file(
     store: ObjectStore, path: str, file: DataFile, *, whole: bool, **facts: str
 ) -> str | pa.Buffer | RangedFile:
-    """A file of a batch, after a look at its size.
+    """Open a file of a batch, after checking its size.
 
     Args:
         store: The storage.

@@ -77,7 +77,7 @@ def invisible_files(table: Table, name: str, batch_id: str) -> list[FileProblem]
 def changed_files(
     table: Table, batches: Iterable[tuple[str, str]]
 ) -> dict[str, tuple[FileProblem, ...]]:
-    """Return what other programs removed, changed or added in the directories of batches.
+    """Return files that other programs removed, changed or added in batches.
 
     Args:
         table: The table.

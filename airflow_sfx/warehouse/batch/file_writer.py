@@ -1,7 +1,4 @@
-"""Concurrent encoding of files while their directories are being claimed.
-
-A file is written once its directory is claimed.
-"""
+"""Encode and write the files of batches concurrently."""
 
 from __future__ import annotations
 
@@ -18,9 +15,9 @@ from airflow_sfx.core.schema import ColumnStatistics
 Out = TypeVar("Out")
 
 IN_FLIGHT_BYTES = 192 << 20
-"""How many bytes of a frame may wait to be written at once."""
+"""The most bytes of a frame that may wait to be written at once."""
 HELD_BYTES = 64 << 20
-"""How many bytes of encoded files may wait for their directories."""
+"""The most bytes of encoded files that may wait for their directories."""
 _LARGE_FILE_BYTES = 1 << 20
 _LARGEST_GROUP = 16
 
@@ -41,12 +38,12 @@ class EncodedFile:
 
 
 Put = Callable[[str, int, EncodedFile], DataFile]
-"""Puts a file into a batch, given the partition's name and the file's number."""
+"""Puts a file into a batch's directory, given the partition, the file's number and the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file in its place.
+    """A written file.
 
     Args:
         name: The partition's name.
@@ -69,15 +66,15 @@ class _Held:
 
 
 class FileWriter:
-    """Encodes files and puts them, on the threads of a pool.
+    """Encodes and writes files on the threads of a pool.
 
     Args:
         pool: The threads.
-        encode: Makes a Parquet file of rows.
-        put: Puts it where it belongs.
-        claimed: Done once the directories may be written into; None where they may already.
-        small: How many small files there will be; 0 where they are large, or nobody knows.
-        threads: How many of the threads are for files.
+        encode: Encodes rows as a Parquet file.
+        put: Puts the file into its batch's directory.
+        claimed: Done once the directories are claimed, or None if they are already.
+        small: The number of small files, or 0 if they are large or their number is unknown.
+        threads: The number of threads for files.
     """
 
     def __init__(
@@ -101,7 +98,7 @@ class FileWriter:
         self._begun: list[Future[Sequence[Written | _Held]]] = []
 
     def add(self, name: str, rows: Any) -> None:
-        """Add the rows of a partition's next file; wait while too many are in progress."""
+        """Write the rows of a partition's next file, after waiting for free bytes."""
         number = self._counts[name] = self._counts.get(name, -1) + 1
         self._group.append((name, number, rows))
         # This includes one large partition among many small ones.
@@ -110,7 +107,7 @@ class FileWriter:
             self._begin(rows.nbytes if large else 0)
 
     def written(self) -> Iterator[Written]:
-        """What was written, in the order in which it came, once all of it has been."""
+        """Wait for all files, and return them in the order in which they came."""
         if self._group:
             self._begin(0)
         if self._claimed is not None:
@@ -152,7 +149,7 @@ class FileWriter:
 
 
 class _Budget:
-    """How many bytes may be under way; one piece always may, however large."""
+    """A limit of pending bytes; a single piece is always allowed, whatever its size."""
 
     def __init__(self, limit: int) -> None:
         self._free = self._limit = limit
@@ -164,7 +161,7 @@ class _Budget:
             self._free -= size
 
     def offers(self, size: int) -> bool:
-        """Take bytes for good, if that many are free."""
+        """Acquire bytes if that many are free."""
         with self._changed:
             if self._free < size:
                 return False
@@ -172,7 +169,7 @@ class _Budget:
             return True
 
     def spend(self, size: int, action: Callable[[], Out]) -> Out:
-        """Do what the bytes were taken for, and give them back."""
+        """Run a task that the bytes were acquired for, and release them."""
         try:
             return action()
         finally:

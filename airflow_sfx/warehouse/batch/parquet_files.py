@@ -1,4 +1,4 @@
-"""Directories of Parquet files: which count, their footers, and a common schema."""
+"""Directories of Parquet files: their files, footers and common schema."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 _NANOSECONDS_FROM, _NANOSECONDS_BEFORE = "1678", "2262"
-"""The years between which nanoseconds in 64 bits hold every time, as text."""
+"""The years in which 64-bit nanoseconds hold every time: first, and first one after."""
 
 _LIKE_A_URI = re.compile("[:?#@]")
-"""What is in a misspelt URI, which may hold a secret, and in hardly a path."""
+"""Characters of misspelt URIs, which may hold a secret, and of hardly any path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A file and what its footer says.
+    """A file with the facts of its footer.
 
     Args:
-        found: The file as a batch takes it over.
+        found: The file as part of a batch.
         schema: Its columns.
     """
 
@@ -49,7 +49,7 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A directory with the files that are a partition's.
+    """A directory with the files of a partition.
 
     Args:
         store: The storage that it is in.
@@ -69,12 +69,12 @@ class Place:
         return f"{self.store.uri}/{self.directory}".rstrip("/")
 
     def path(self, name: str) -> str:
-        """The path of one of its files."""
+        """Return the path of one of its files."""
         return f"{self.directory}/{name}".lstrip("/")
 
 
 def open_directory(near: ObjectStore, directory: str) -> tuple[ObjectStore, str]:
-    """The directory in its storage; one of this machine is looked at first.
+    """Return a directory in its object store; a local one must exist.
 
     Args:
         near: The warehouse's storage, whose credentials are used.
@@ -130,23 +130,20 @@ def data_files(store: ObjectStore, directory: str) -> list[str]:
 
 
 class PlaceUnavailable(WarehouseUnavailable):
-    """A directory outside of the warehouse cannot be reached or read.
-
-    The warehouse's own storage may be available.
-    """
+    """A directory outside of the warehouse cannot be read."""
 
 
 @contextlib.contextmanager
-def looking_at(near: ObjectStore, uri: str) -> Iterator[None]:
-    """Tell a fault of a directory outside of the warehouse from one of the warehouse's own storage.
+def reading_place(near: ObjectStore, uri: str) -> Iterator[None]:
+    """Distinguish failures outside of the warehouse from its own.
 
     Args:
-        near: The warehouse's storage.
-        uri: The directory that the block looks at.
+        near: The warehouse's object store.
+        uri: The directory that the block reads.
 
     Raises:
-        PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
-        WarehouseUnavailable: It cannot be looked at, and is inside.
+        PlaceUnavailable: A directory outside of the warehouse cannot be read.
+        WarehouseUnavailable: A directory of the warehouse cannot be read.
     """
     try:
         yield
@@ -157,24 +154,24 @@ def looking_at(near: ObjectStore, uri: str) -> Iterator[None]:
 
 
 def place_of(near: ObjectStore, location: str) -> Place:
-    """Return a directory as engines read it: all visible files directly in it.
+    """Return a directory with its visible files, which engines read.
 
     Args:
-        near: The warehouse's storage, whose credentials are used.
+        near: The warehouse's object store, whose credentials are used.
         location: The directory as the metastore has it.
 
     Returns:
         The directory.
 
     Raises:
-        InvalidName: It is not in a kind of storage that is known here, or is a Delta, Iceberg or
-            Hudi table's.
-        PlaceUnavailable: It cannot be looked at, and is outside of the warehouse.
+        InvalidName: The kind of object store is not supported, or the directory is a Delta,
+            Iceberg or Hudi table's.
+        PlaceUnavailable: It cannot be read, and is outside of the warehouse.
     """
-    with looking_at(near, location):
+    with reading_place(near, location):
         store, directory = open_place(location, near)
     below = f"{directory}/" if directory else ""
-    with looking_at(near, f"{store.uri}/{directory}"):
+    with reading_place(near, f"{store.uri}/{directory}"):
         names = [info.path.removeprefix(below) for info in store.list(directory)]
     refuse_logged(f"{store.uri}/{directory}".rstrip("/"), names)
     seen = sorted(name for name in names if not any(map(is_hidden, name.split("/"))))
@@ -190,8 +187,8 @@ def inspect(place: Place, name: str) -> Inspected:
     """Read a file for its checksum, and its footer for columns, rows and bounds.
 
     Raises:
-        SchemaMismatch: It is no Parquet file, a link to one elsewhere, or has columns that no table
-            can have.
+        SchemaMismatch: It is not a Parquet file, is a link to another directory, or has columns
+            that no table can have.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -202,8 +199,8 @@ def inspect(place: Place, name: str) -> Inspected:
     store, path = place.store, place.path(name)
     if link_out(store, place.directory, path):
         raise SchemaMismatch(
-            f"{place.uri}/{name} is a symbolic link to elsewhere, and whoever changes what it leads"
-            " to would change the batch: put the file itself there, or leave the link out"
+            f"{place.uri}/{name} is a symbolic link to another directory, where changes would"
+            " change the batch: put the file itself there, or remove the link"
         )
     try:
         local = store.local_path(path)
@@ -223,7 +220,7 @@ def inspect(place: Place, name: str) -> Inspected:
         if short := resource_error(error, f"reading {place.uri}/{name}"):
             raise short from error
         raise SchemaMismatch(
-            f"{place.uri}/{name} is no Parquet file ({error}): move it elsewhere"
+            f"{place.uri}/{name} is not a Parquet file ({error}): move it elsewhere"
         ) from error
     try:
         check_names(schema.names)
@@ -242,10 +239,7 @@ def _etag(store: ObjectStore, path: str) -> str:
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """Return the schema without categories and pandas metadata.
-
-    A footer does not have the values of categories.
-    """
+    """Return the schema without categories and pandas' metadata."""
     import pyarrow as pa
 
     from airflow_sfx.frames.column_names import without_open_prefix
@@ -261,7 +255,7 @@ def _plain(schema: pa.Schema) -> pa.Schema:
 
 
 def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
-    """The schema that one scan can read all files as.
+    """Return the schema that one scan can read all files as.
 
     Args:
         files: The files by URI.
@@ -270,7 +264,7 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
         Every file's columns, with types that hold the values of all.
 
     Raises:
-        SchemaMismatch: There is no such schema.
+        SchemaMismatch: The files have no common schema.
     """
     from airflow_sfx.frames.evolution.unify import scan_together, unify
     from airflow_sfx.frames.parquet.plan import scan_type
@@ -308,8 +302,6 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
 
 def _with_finest_times(files: Mapping[str, Inspected], schema: pa.Schema) -> pa.Schema:
     """Return the schema with nanoseconds where a file has them.
-
-    Microseconds, which hold more years, would truncate them.
 
     Raises:
         SchemaMismatch: Another file may have times that nanoseconds cannot hold.
@@ -360,7 +352,7 @@ def _castable(kind: Any, other: Any) -> bool:
 
 
 def _refuse_capitals(uri: str, schema: pa.Schema) -> None:
-    """Files are read by the names that Hive knows, which are in lower case."""
+    """Return the schema with Hive's lower-case names, by which files are read."""
     for name in schema.names:
         if name != name.lower():
             raise SchemaMismatch(

@@ -1,4 +1,4 @@
-"""Running the checks of a frame before its batch is published."""
+"""Run the checks of a frame before its batch is published."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def run_checks(
 
 
 def check_checks(checks: Sequence[object]) -> None:
-    """Refuse what is no check, before anything is written.
+    """Raise an error for values that are not checks, before anything is written.
 
     Raises:
-        InvalidName: One can be neither called nor compared with, and is no pandera schema.
+        InvalidName: One is neither callable nor a pandera schema.
     """
     for check in checks:
         if not (callable(check) or hasattr(check, "compare") or _is_pandera(check)):
             raise InvalidName(
-                f"checks= holds {check!r:.80}, which is no check: pass functions of the frame"
+                f"checks= holds {check!r:.80}, which is not a check: pass functions of the frame"
             )
 
 
 def refuse_checks_of_stream(checks: Sequence[Callable[[Any], object]]) -> None:
-    """Refuse checks of a stream, which is gone once it has been written."""
+    """Raise an error for checks of a stream, which can be read only once."""
     if checks:
         raise InvalidName(
             "checks= needs a frame in memory, and this one is a stream that can be read once: store"
@@ -81,18 +81,18 @@ def _run(
 
 
 def _truth(answer: object, name: str) -> bool:
-    """Whether an answer is true, of one that can be true or false.
+    """Return whether an answer is true; values other than booleans are rejected.
 
-    What merely counts as true is none: a list of what is wrong, the number of bad rows, a pair of
-    an answer and a text, or a coroutine that nobody has awaited would pass.
+    Python would let a list of problems, the number of bad rows, a pair of an answer and a text, or
+    a coroutine that was not awaited pass.
 
     Raises:
-        InvalidName: It is something else.
+        InvalidName: The answer is neither true nor false.
     """
     refused = InvalidName(
         f"the check {name} returned a {type(answer).__name__}, which is neither true nor false:"
-        " return True, False, None or a text that says what is wrong; of a column, return one"
-        " answer, as with .all()"
+        " return True, False, None or a text that describes the problem; for a column, return"
+        " one answer, as with .all()"
     )
     counts = isinstance(answer, Number) or hasattr(type(answer), "__len__")
     if not isinstance(answer, bool) and (counts or not hasattr(type(answer), "__bool__")):
@@ -109,7 +109,7 @@ def _is_pandera(check: object) -> bool:
 
 
 def _validated(frame: object, schema: Any) -> str:
-    """What a pandera schema finds wrong; empty for nothing."""
+    """Return the failures that a pandera schema finds, or empty text."""
     from pandera.errors import SchemaError, SchemaErrors
 
     try:
@@ -117,12 +117,16 @@ def _validated(frame: object, schema: Any) -> str:
     except SchemaErrors as error:
         cases = error.failure_cases
         rows = cases.to_dict("records") if hasattr(cases, "to_dict") else [{"check": str(error)}]
-        told = [
+        failures = [
             f"{row.get('column')}: {row.get('check')} fails for {row.get('failure_case')!r}"
             for row in rows
         ]
-        more = f"; and {len(told) - _SHOWN_FAILURES} more" if len(told) > _SHOWN_FAILURES else ""
-        return "; ".join(told[:_SHOWN_FAILURES]) + more
+        more = (
+            f"; and {len(failures) - _SHOWN_FAILURES} more"
+            if len(failures) > _SHOWN_FAILURES
+            else ""
+        )
+        return "; ".join(failures[:_SHOWN_FAILURES]) + more
     except SchemaError as error:
         return str(error)
     return ""

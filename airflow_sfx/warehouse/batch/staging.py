@@ -1,4 +1,4 @@
-"""Batches that are complete and wait to be published: found without reading every partition."""
+"""Records of staged batches, which find them without reading every partition."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from airflow_sfx.warehouse.table.tombstones import (
 _TAKEN_BACK = "-taken-back"
 
 
-def note_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
-    """Note that a pin's batches are complete and not published.
+def record_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
+    """Record that a pin's batches are complete and staged.
 
     Args:
         table: The table.
         pin: The batches.
-        by: A name of whoever says so, where several may say the same; it is noted once.
+        by: A name of the caller that makes repeated records the same one, or empty text.
 
     Raises:
-        BatchNotFound: Writing them took so long that an erasure has given one up, which had not
-            seen this note.
+        BatchNotFound: Writing them took so long that an erasure, which did not see this record,
+            has expired one.
     """
     path = f"{table.layout.staged}/{max(pin.batches.values())}-{by or uuid.uuid4().hex}.json"
     table.store.put_if_absent(path, pin.to_json().encode())
     try:
         refuse_expired_writes(table, pin.entries)
-    except BatchNotFound:  # at this very moment: nobody may find later what was refused
+    except BatchNotFound:  # the record exists already, and must not be found later
         table.store.put_if_absent(f"{path}{_TAKEN_BACK}", b"{}")
         raise
 
@@ -50,19 +50,19 @@ def staged_pins(
     names: Container[str] | None = None,
     known: Sequence[Tombstone] | None = None,
 ) -> list[BatchPin]:
-    """The staged batches that have not been published since, oldest first.
+    """Return the staged batches that have not been published since, oldest first.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         pointers: The metastore's pointers by partition name.
-        names: Of which partitions; None for all.
-        known: The notes of what is retired that count; None for all that the table has.
+        names: The partitions, or None for all.
+        known: The tombstones in force, or None to read them.
 
     Returns:
-        One pin for each call that staged, of those of its partitions that still wait.
+        One pin for each call that staged batches, of those that are still staged.
     """
-    pins = noted_pins(table)
+    pins = recorded_pins(table)
     known = (list_tombstones(table) if known is None else known) if pins else ()
     gone = refused_by(known)
     waiting = [
@@ -78,8 +78,8 @@ def staged_pins(
     return [table.pin(batches) for batches in waiting if batches]
 
 
-def noted_pins(table: Table) -> list[BatchPin]:
-    """Everything that was ever staged, published since or not, oldest first."""
+def recorded_pins(table: Table) -> list[BatchPin]:
+    """Return all batches that were ever staged, oldest first."""
     there = {info.path for info in table.store.list(table.layout.staged)}
     refused = {path for path in there if path.endswith(_TAKEN_BACK)}
     paths = sorted(there - refused - {path.removesuffix(_TAKEN_BACK) for path in refused})
@@ -98,17 +98,14 @@ def _pin(table: Table, data: bytes, path: str) -> BatchPin:
 def waiting(
     table: Table, ledger: Ledger, batches: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """Return those batches that are staged and have not been published.
-
-    Batches are pairs of partition name and batch ID.
-    """
-    noted = {item for pin in noted_pins(table) for item in pin.entries if item in batches}
+    """Return those of the batches that are staged and have not been published."""
+    recorded = {item for pin in recorded_pins(table) for item in pin.entries if item in batches}
     pointers = (
-        table.pointers([table.layout.partition(name) for name in {name for name, _ in noted}])
-        if noted
+        table.pointers([table.layout.partition(name) for name in {name for name, _ in recorded}])
+        if recorded
         else {}
     )
-    return {(name, one) for name, one in noted if not _published(ledger, name, one, pointers)}
+    return {(name, one) for name, one in recorded if not _published(ledger, name, one, pointers)}
 
 
 def _published(
@@ -116,7 +113,7 @@ def _published(
 ) -> bool:
     pointer = pointers.get(name)
     if pointer is not None and pointer.batch_id == batch_id:
-        return True  # most that were staged are current, and their ledgers need not be read
+        return True  # the usual case, without reading the ledger
     for entry in ledger.newest_first(name, ledger.head(name, pointer.sequence if pointer else 0)):
         if entry.batch_id == batch_id:
             return True

@@ -1,6 +1,4 @@
-"""Directories of Delta, Iceberg and Hudi tables.
-
-A log says which of their files count; all files together are wrong.
+"""Detection of Delta, Iceberg and Hudi tables by their logs.
 
 Adopted as they lie they would bring back rows that were deleted, and every old version of those
 that were updated.
@@ -31,7 +29,7 @@ _READERS = {
 
 
 def refuse_logged(where: str, paths: Iterable[str]) -> None:
-    """Refuse a directory in which the log of such a table lies.
+    """Raise an error for a directory that holds the log of such a table.
 
     Args:
         where: The directory, as a URI.
@@ -54,21 +52,21 @@ def refuse_logged(where: str, paths: Iterable[str]) -> None:
 
 
 def refuse_below_logs(near: ObjectStore, places: Iterable[str]) -> None:
-    """Refuse directories that lie inside of such a table, as the directories of its partitions do.
+    """Raise an error for directories inside of such a table, such as its partitions.
 
-    Credentials may be limited to the warehouse: nothing above it is looked at for its own
-    directories, and for others no more than these credentials may list.
+    Credentials may be limited to the warehouse: directories above it are not listed for its own
+    directories, and for others only as far as the credentials allow.
 
     Args:
-        near: The warehouse's storage, whose credentials are used.
+        near: The warehouse's object store, whose credentials are used.
         places: The directories, as URIs.
 
     Raises:
-        InvalidName: A log lies beside one, or above.
+        InvalidName: A log lies beside or above one of them.
         WarehouseUnavailable: A directory of the warehouse cannot be listed.
     """
 
-    def look(above: str) -> None:
+    def check(above: str) -> None:
         store, directory = open_place(above, near)
         base = f"{directory}/" if directory else ""
         for log in _LOGS:
@@ -78,18 +76,18 @@ def refuse_below_logs(near: ObjectStore, places: Iterable[str]) -> None:
                 )
 
     map_concurrently(
-        look,
-        sorted({above for place in places for above in _looked_at(place, near.uri)}),
+        check,
+        sorted({above for place in places for above in _checked_above(place, near.uri)}),
         near.concurrency,
     )
 
 
 def refuse_format(table: str, format_: str) -> None:
-    """Refuse a table that the metastore says is of such a format, wherever its files lie.
+    """Raise an error for a table whose format in the metastore is such a format.
 
     Args:
         table: The table, for the message.
-        format_: What the metastore says; empty for plain files.
+        format_: The format in the metastore, or empty for plain files.
 
     Raises:
         InvalidName: It is of a table format.
@@ -118,14 +116,14 @@ def _format_of(path: str) -> str | None:
     return next((_LOGS[step] for step in steps if step != "metadata" and step in _LOGS), None)
 
 
-def _looked_at(place: str, root: str) -> Iterator[str]:
-    """Return the directories above one, but within the warehouse only up to its root."""
+def _checked_above(place: str, root: str) -> Iterator[str]:
+    """Return the directories above one, up to the warehouse's root if it is inside."""
     inside = is_below(place, root)
     return (above for above in _above(place) if not inside or is_below(above, root))
 
 
 def _above(place: str) -> Iterator[str]:
-    """The directories above one, as URIs, down from the storage's root."""
+    """Return the directories above one as URIs, from the store's root."""
     scheme, _, path = place.partition("://")
     steps = path.strip("/").split("/")
     root = f"{scheme}://" if scheme.startswith("s3") else f"{scheme}:///"

@@ -1,4 +1,4 @@
-"""The target of a store: a table that is created or changed to fit the frame."""
+"""The target of a store: the table, created or changed to fit the frame."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from airflow_sfx.warehouse.table.table import (
     STYLE_PARAMETER,
     Table,
     adopted_from,
+    key_kind_parameters,
     key_kinds_in,
-    noted_key_kinds,
 )
 
 if TYPE_CHECKING:
@@ -39,15 +39,13 @@ class Target:
     """A table that is about to be written.
 
     Args:
-        ref: Its name.
-        store: Where its objects will be.
-        metastore: Where its pointers will be.
-        style: How a new table names partition directories.
-        existing: What the metastore has; None for a new table.
-        adopted: Whether something else made the table, and ``existing`` is how it is to be from now
-            on.
-        places: Directories outside of the table's own, as URIs, whose files are to be batches of
-            it.
+        ref: The table.
+        store: The object store.
+        metastore: The metastore.
+        style: The names of a new table's partition directories.
+        existing: The table in the metastore, or None for a new table.
+        adopted: Whether another engine made the table, so that ``existing`` is its new state.
+        places: Directories outside of the table's own, as URIs, whose files become batches.
     """
 
     ref: TableRef
@@ -62,13 +60,13 @@ class Target:
     def of(
         cls, ref: TableRef, store: ObjectStore, metastore: Metastore, style: PartitionStyle
     ) -> Target:
-        """Look the table up."""
+        """Look up the table in the metastore."""
         return cls(ref, store, metastore, style, metastore.get_table(ref))
 
     def keys(
         self, named: Sequence[str] | Mapping[str, str] | None, found: Sequence[PartitionKey]
     ) -> tuple[PartitionKey, ...]:
-        """The table's partition keys.
+        """Return the table's partition keys.
 
         Args:
             named: The ``partition_keys=`` of the call.
@@ -114,10 +112,10 @@ class Target:
     def partition(
         self, values: Sequence[object] | None, named: Sequence[str] | Mapping[str, str] | None
     ) -> tuple[tuple[PartitionKey, ...], Partition]:
-        """The keys of the table and the one partition that ``partitions=`` names.
+        """Return the table's keys and the one partition that ``partitions=`` names.
 
         Args:
-            values: The argument; None for a table without partitions.
+            values: The argument, or None for a table without partitions.
             named: The ``partition_keys=`` of the call.
 
         Returns:
@@ -145,10 +143,10 @@ class Target:
         return keys, partition
 
     def refuse_bare_values(self) -> None:
-        """Reject a partition without key columns if the table's keys have logical types.
+        """Raise an error for a partition without a key column if a key has its own kind.
 
         Raises:
-            InvalidName: There is such a key.
+            InvalidName: A key has a kind that its Hive type does not express.
         """
         kinds = key_kinds_in(self.existing.parameters) if self.existing else {}
         if kinds:
@@ -164,7 +162,7 @@ class Target:
         named: Sequence[str] | Mapping[str, str] | None,
         schema: pa.Schema | None,
     ) -> tuple[tuple[PartitionKey, ...], Mapping[str, str]]:
-        """The table's keys where ``partition_by=`` names columns of the frame.
+        """Return the table's keys if ``partition_by=`` names columns of the frame.
 
         Args:
             by: The columns.
@@ -205,10 +203,10 @@ class Target:
         return keys, have
 
     def _key_kinds(self, mine: Mapping[str, str]) -> Mapping[str, str]:
-        """What the table's keys are that their Hive types do not say.
+        """Return the kinds of the table's keys that their Hive types do not express.
 
-        A table that is new or empty takes those of the frame. One that a version made that did not
-        note them has what its batches have.
+        A new or empty table gets those of the frame. A table of a version that did not record them
+        gets those of its batches.
         """
         if self.existing is None or self.adopted:
             return mine
@@ -235,10 +233,7 @@ class Target:
     def _refuse_other_type(
         self, key: PartitionKey, column: PartitionKey, have: str | None, mine: str | None
     ) -> None:
-        """Reject a column whose values would change in the table's key.
-
-        The logical types of both count as well.
-        """
+        """Raise an error for a column whose values or kind the table's key would change."""
         if have == mine and (column.type == key.type or {key.type, column.type} <= INTEGER_TYPES):
             return
         if have or (mine and key.type != "string"):
@@ -274,21 +269,20 @@ class Target:
         evolve: Evolve,
         nameless: Collection[str] = (),
     ) -> tuple[Column, ...]:
-        """The table's columns once the frame is in it.
+        """Return the table's columns after storing the frame.
 
         Args:
             keys: The table's partition keys.
             columns: The frame's columns.
             evolve: How the table's may change.
-            nameless: Those that hold an index without a name. Files have them, so that the frame
-                comes back as it was; a table gets no column of them, which nobody has named and a
-                frame of other rows may be without.
+            nameless: The columns of an index without a name. Files have them, so that loading
+                restores the frame; the table does not, because other frames may lack them.
 
         Returns:
             The columns.
 
         Raises:
-            SchemaMismatch: The frame does not fit, or the metastore cannot keep what a column is.
+            SchemaMismatch: The frame does not fit, or the metastore cannot store a column's kind.
             InvalidName: A column has the name of a partition key.
         """
         have = self.existing.columns if self.existing else ()
@@ -328,10 +322,10 @@ class Target:
         return merge_columns(learned, columns, evolve=evolve, table_name=str(self.ref))
 
     def _learned(self, columns: Sequence[Column]) -> tuple[Column, ...] | None:
-        """Return the table's columns with logical types learned from its batches.
+        """Return the columns with kinds from batches, for tables of old versions.
 
-        They are recorded now, if an earlier version has created the table without them. The result
-        is None if they do not help a frame of these columns.
+        The kinds are recorded in the metastore. Returns None if that would not help a frame of
+        these columns.
         """
         if self.existing is None or self.adopted:
             return None
@@ -349,17 +343,17 @@ class Target:
         if not kinds:
             return None
 
-        def note(now: TableInfo) -> TableInfo:
-            told = (
+        def with_kinds(now: TableInfo) -> TableInfo:
+            columns = (
                 replace(one, kind=kinds.get(one.name.lower(), one.kind)) if not one.kind else one
                 for one in now.columns
             )
-            return replace(now, columns=tuple(told))
+            return replace(now, columns=tuple(columns))
 
-        return self.metastore.update_table(self.ref, note).columns
+        return self.metastore.update_table(self.ref, with_kinds).columns
 
     def _may_be_open(self, column: Column) -> bool:
-        """Whether an earlier version may have made a column text that had no value.
+        """Return whether an earlier version may have made a column without values text.
 
         Its files have it as text, too: engines would fail at them once the table says another type.
         """
@@ -371,28 +365,27 @@ class Target:
         columns: tuple[Column, ...],
         key_kinds: Mapping[str, str] = MappingProxyType({}),
     ) -> Table:
-        """Return the table as it is or will be, before the metastore knows it."""
+        """Return the table as it is or will be created, with its paths."""
         root = TableLayout.default_root(self.ref)
         parameters = {STYLE_PARAMETER: self.style}
         new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
         info = self.existing or new
-        noted = {**adopted_from(self.places), **noted_key_kinds(key_kinds)}
-        known = replace(info, parameters={**info.parameters, **noted})
+        recorded = {**adopted_from(self.places), **key_kind_parameters(key_kinds)}
+        known = replace(info, parameters={**info.parameters, **recorded})
         return Table.of(known, self.store, self.metastore)
 
     def ensure(self, table: Table, columns: tuple[Column, ...], evolve: Evolve) -> None:
-        """Create the table, or change its columns to fit, keeping concurrent changes.
+        """Create the table or fit its columns to the frame, merging other changes.
 
         Args:
-            table: What `open` gave.
-            columns: The table's columns once the frame is in it.
-            evolve: How they may change.
+            table: The table, from `open`.
+            columns: The table's columns after storing the frame.
+            evolve: Which changes are allowed.
 
         Raises:
-            InvalidName: Somebody else has made the table meanwhile, with other keys or another
-                layout.
-            SchemaMismatch: Somebody else has changed the columns meanwhile, and the frame does not
-                fit any more.
+            InvalidName: Another writer has created the table with other keys or another layout.
+            SchemaMismatch: Another writer has changed the columns, and the frame does not fit any
+                more.
         """
         info = replace(self.existing, parameters=table.info.parameters) if self.existing else None
         info = info or self.metastore.create_table(table.info)
@@ -402,12 +395,12 @@ class Target:
             table.info.parameters,
         ):
             raise InvalidName(
-                f"somebody else has just made {self.ref} with the keys"
-                f" {[key.name for key in info.keys]}: look at it and store again; nothing was"
+                f"another writer has just created {self.ref} with the keys"
+                f" {[key.name for key in info.keys]}: check it and store again; nothing was"
                 " published"
             )
-        noted = self.existing is None or self.existing.parameters == info.parameters
-        if info.columns == columns and noted and not self.adopted:
+        recorded = self.existing is None or self.existing.parameters == info.parameters
+        if info.columns == columns and recorded and not self.adopted:
             return
 
         from airflow_sfx.frames.evolution.evolve import merge_columns
@@ -435,7 +428,7 @@ class Target:
             unit = column.kind.marks.unit
             if unit and units[column.name.lower()] != unit:
                 raise SchemaMismatch(
-                    f"somebody else has just given {self.ref} the column {column.name!r} with"
+                    f"another writer has just given {self.ref} the column {column.name!r} with"
                     " another unit of time: store again; nothing was published"
                 )
 

@@ -23,7 +23,7 @@ from airflow_sfx.warehouse.batch.parquet_files import (
     Place,
     common_schema,
     inspect,
-    looking_at,
+    reading_place,
 )
 from airflow_sfx.warehouse.batch.table_formats import refuse_below_logs
 from airflow_sfx.warehouse.batch.target import Target
@@ -134,7 +134,7 @@ def _roots(table: Table, root: str, places: Iterable[Place]) -> list[str]:
 
 def _refuse_parts_of_tables(near: ObjectStore, places: Mapping[Partition, Place]) -> None:
     uris = [place.uri for place in places.values()]
-    with looking_at(near, uris[0] if uris else near.uri):
+    with reading_place(near, uris[0] if uris else near.uri):
         refuse_below_logs(near, uris)
 
 
@@ -157,7 +157,7 @@ def inspect_places(
     """
 
     def inspect_one(item: tuple[Place, str]) -> Inspected:
-        with looking_at(near, item[0].uri):
+        with reading_place(near, item[0].uri):
             return inspect(*item)
 
     work = [(place, name) for place in places.values() for name in place.names]

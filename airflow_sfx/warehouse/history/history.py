@@ -10,7 +10,7 @@ from itertools import islice
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import hints, known_names, looks_are_few
+from airflow_sfx.warehouse.log.metastore_sync import can_compare, hints, known_names
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
@@ -115,7 +115,7 @@ def table_history(table: Table, ledger: Ledger, limit: int | None) -> list[Ledge
         The entries in effect, merged by time.
     """
     pointers = table.pointers(None)
-    names = known_names(table, ledger, pointers) if looks_are_few(table, pointers) else pointers
+    names = known_names(table, ledger, pointers) if can_compare(table, pointers) else pointers
     heads = ledger.heads(hints(names, pointers))
     streams = [ledger.newest_first(name, head) for name, head in heads.items()]
     return _first(heapq.merge(*streams, key=lambda entry: entry.at, reverse=True), limit)

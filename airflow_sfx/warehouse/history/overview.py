@@ -12,7 +12,7 @@ from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.batch.staging import noted_pins, staged_pins
+from airflow_sfx.warehouse.batch.staging import recorded_pins, staged_pins
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
 from airflow_sfx.warehouse.table.table import Table
@@ -63,7 +63,7 @@ def partition_names(table: Table) -> list[str]:
     Returns:
         The names, sorted.
     """
-    staged = {name for pin in noted_pins(table) for name in pin.batches}
+    staged = {name for pin in recorded_pins(table) for name in pin.batches}
     return sorted({*table.names(), *staged})
 
 

@@ -1,10 +1,10 @@
-"""The commit: ledger entries, then the decision, then the metastore's pointers.
+"""Commits: ledger entries, then the decision, then the metastore's pointers.
 
-One partition: its entry, created where none was, is the commit. Several partitions: their entries
-first, without effect, then one decision object that puts all of them into effect or none. Whoever
-finds a commit without a decision may decide against it once its lease is over, so a writer that
-died strands nobody. The metastore follows: it is told after the ledger, and whoever finds it behind
-moves it on.
+For one partition, the conditional create of its entry is the commit. For several partitions, the
+entries are written first, without effect, and one decision object then puts all of them or none
+into effect. Any process may decide against a commit whose lease is over, so a writer that died does
+not block others. The metastore is updated after the ledger; any process that finds it out of sync
+updates it.
 """
 
 from __future__ import annotations
@@ -30,36 +30,33 @@ from airflow_sfx.warehouse.log.events import Committed, emit
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import expected_location, with_co_committed
 from airflow_sfx.warehouse.log.records import Head
-from airflow_sfx.warehouse.log.run_index import notes_of_run
+from airflow_sfx.warehouse.log.run_index import run_index_entries
 from airflow_sfx.warehouse.table.table import Table
 
 LEASE_SECONDS = 3
 LEASE_PARTITIONS_A_SECOND = 100
 _RETRY_SECONDS = 300.0
-_MAY_STILL_COME = (
-    "Should the request still arrive there, the change takes effect: `sfx history` tells."
+_MAY_STILL_ARRIVE = (
+    "If the request still arrives there, the change takes effect: see `sfx history`."
 )
 
 Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
-"""Given the heads of the partitions, returns the changes.
-
-It is called again after a conflict.
-"""
+"""Returns the changes for given heads; called again if another writer committed first."""
 
 Expected = Mapping[str, str | None]
-"""By partition name, the batch that must be current for a change to be right; None for no batch."""
+"""The batch that must be current by partition name, or None for no batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who commits, and why.
+    """The author of a commit, with the reason.
 
     Args:
-        producer: Who.
-        reason: Why, in their words.
+        producer: The author.
+        reason: Why, in the author's words.
 
     Raises:
-        InvalidName: The reason, or a part of the producer, cannot be kept.
+        InvalidName: The reason or a part of the producer cannot be stored.
     """
 
     producer: Producer
@@ -69,7 +66,7 @@ class Author:
         storable_text(self.reason, "reason=")
         if not isinstance(self.producer, Producer):
             raise InvalidName(
-                f"producer={self.producer!r:.80} is no Producer: pass sfx.Producer(user=…), or"
+                f"producer={self.producer!r:.80} is not a Producer: pass sfx.Producer(user=…), or"
                 " leave it out"
             )
         self.producer.check()
@@ -78,24 +75,24 @@ class Author:
 def commit(
     table: Table, ledger: Ledger, heads: Mapping[str, Head], plan: Plan, author: Author
 ) -> list[LedgerEntry]:
-    """Change partitions, all of them or none.
+    """Commit changes of partitions, all of them or none.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         heads: The heads of the partitions as last seen, by partition name.
-        plan: What to change, given the heads.
-        author: Who and why.
+        plan: Returns the changes for given heads.
+        author: The author, with the reason.
 
     Returns:
         The entries that took effect, in the order of the plan; none if the plan is empty.
 
     Raises:
-        CommitConflict: Other writers' changes came first for five minutes, or the plan refuses what
-            it finds.
+        CommitConflict: Other writers committed first for five minutes, or the plan rejects the
+            heads.
         StaleAttempt: A newer attempt of the same task instance changed a partition.
-        WarehouseUnavailable: Storage or the metastore failed. If the ledger has the change, the
-            message says so.
+        WarehouseUnavailable: The object store or the metastore failed. The message says whether
+            the ledger has the change.
     """
     began = time.monotonic()
     seen = {name: head.last for name, head in heads.items()}
@@ -130,7 +127,7 @@ def _try(
     others: list[LedgerEntry],
     author: Author,
 ) -> bool:
-    """Put entries into effect and move pointers; return False after a conflict."""
+    """Put entries into effect and move pointers; False after a conflict."""
     with table.metastore.moving(
         table.ref, [table.layout.partition(entry.partition) for entry in entries]
     ) as move:
@@ -147,11 +144,10 @@ def _try(
 def _left_behind(
     table: Table, ledger: Ledger, heads: Mapping[str, Head], seen: Mapping[str, int]
 ) -> list[LedgerEntry]:
-    """Return entries that must move as well, of earlier changes of several partitions.
+    """Return entries of other partitions whose pointers must move, too.
 
-    Their writer may have died before it moved them.
-
-    To move past its entry in one partition alone would show half of it.
+    Another commit of several partitions came first, and its writer may have died before it updated
+    the metastore. Moving one of its partitions alone would show half of it.
     """
     passed = [
         head.entry
@@ -182,18 +178,16 @@ def _committed(
 
 
 def refuse_unexpected(table: Table, heads: Mapping[str, Head], expected: Expected | None) -> None:
-    """Reject a change of partitions that are not as its author saw them.
-
-    The plan of the change calls it, so that no other change comes in between.
+    """Raise an error if partitions have changed since the author saw them.
 
     Args:
         table: The table.
         heads: The heads of the partitions.
-        expected: What its author saw; None for whoever does not say.
+        expected: The batches that the author saw, or None for no expectation.
 
     Raises:
         CommitConflict: Another batch is current.
-        InvalidName: A partition that is not to be changed is among those expected.
+        InvalidName: The expectation names a partition that is not to be changed.
     """
     for name, batch_id in (expected or {}).items():
         if name not in heads:
@@ -205,8 +199,8 @@ def refuse_unexpected(table: Table, heads: Mapping[str, Head], expected: Expecte
         if current != batch_id:
             raise CommitConflict(
                 f"{table.describe(name)} has {_batch(current)} now, not {_batch(batch_id)}:"
-                " somebody has changed it meanwhile, and nothing was done; look at its history and"
-                " decide again",
+                " another writer has changed it, and nothing was done. See its history and decide"
+                " again",
                 table=str(table.ref),
                 partition=name,
                 batch_id=batch_id,
@@ -218,7 +212,7 @@ def _batch(batch_id: str | None) -> str:
 
 
 def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH) -> Change:
-    """The change that makes a complete batch current."""
+    """Return the change that makes a complete batch current."""
     return Change(
         manifest.partition,
         operation,
@@ -232,16 +226,16 @@ def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH)
 def move_pointers(
     table: Table, ledger: Ledger, entries: Sequence[LedgerEntry], move: Move | None = None
 ) -> None:
-    """Point the metastore at the batches that entries made current, all at one moment.
+    """Point the metastore at the batches that entries made current, atomically.
 
-    Where the metastore cannot keep writers apart, a slow one may move a pointer back over a later
-    one's; so the ledgers are looked at again, until they have nothing later.
+    If the metastore cannot order writers, a slow one may overwrite a later writer's pointer.
+    Therefore the ledgers are read again until they have no later entry.
 
     Args:
         table: The table.
         ledger: Its ledgers.
         entries: Entries in effect, of different partitions.
-        move: What is ready to move them, once; None where nothing is.
+        move: A prepared move for the first try, or None.
 
     Raises:
         WarehouseUnavailable: The metastore failed; the ledger has the change, and the next
@@ -260,14 +254,14 @@ def move_pointers(
         names = ", ".join(entry.partition for entry in entries[:3])
         raise WarehouseUnavailable(
             f"the change of {table.ref} {names} is in the ledger, but the metastore could not be"
-            f" told: {sentence(error)} The next operation on the partition completes it, or `sfx"
+            f" updated: {sentence(error)} The next operation on the partition completes it, or `sfx"
             f" repair {table.ref}`",
             table=str(table.ref),
         ) from error
 
 
 def _pointer(table: Table, entry: LedgerEntry) -> PartitionInfo:
-    if not table.may_read(entry.location):  # nor are other engines led there
+    if not table.may_read(entry.location):  # other engines must not read there, either
         raise table.outside(entry.partition, entry.batch_id, entry.location)
     return PartitionInfo(
         partition=table.layout.partition(entry.partition),
@@ -283,9 +277,9 @@ def _pointer(table: Table, entry: LedgerEntry) -> PartitionInfo:
 def _entries(
     table: Table, changes: Sequence[Change], heads: Mapping[str, Head], author: Author
 ) -> list[LedgerEntry]:
-    # One change has one time, so that who reads the state of a time sees it whole; it is after
-    # those of all changes that it follows, whatever the clocks say, and so is the commit's name, by
-    # which audits are in order.
+    # All entries of a commit have one time, so that reads as of a time see all or none of them. It
+    # is later than that of all preceding entries, whatever the clocks say, and so is the commit's
+    # name, by which audits are ordered.
     latest = max(
         (one for change in changes if (one := heads[change.partition].latest)), default=None
     )
@@ -308,9 +302,9 @@ def _entries(
 
 
 def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> None:
-    """Record a commit before it is tried: by time for the table, and by run."""
+    """Write the commit record and its entry in the index of runs."""
     first, lease = entries[0], LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND
-    # The time of an entry follows earlier ones, whose writers' clocks may be ahead.
+    # The clock of the previous entry's writer may be ahead of this one.
     ahead = int((first.at - datetime.now(UTC)).total_seconds())
     record = {
         "commit": first.commit,
@@ -324,12 +318,12 @@ def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> Non
             [entry.partition, entry.sequence, entry.batch_id, entry.previous] for entry in entries
         ],
     }
-    noted = (table.layout.commit(first.commit), encode(record).encode())
-    put_all(table.store, [noted, *notes_of_run(table, first.commit, author.producer)])
+    written = (table.layout.commit(first.commit), encode(record).encode())
+    put_all(table.store, [written, *run_index_entries(table, first.commit, author.producer)])
 
 
 def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
-    """Append the entries and put them into effect; False if somebody else's came first."""
+    """Append the entries and put them into effect; False if another writer was first."""
     if len(entries) == 1:
         return _append_alone(ledger, entries[0])
     ordered = sorted(entries, key=lambda entry: entry.partition)
@@ -341,15 +335,14 @@ def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
     try:
         return ledger.decide(ordered[0].commit, committed=placed)
     except WarehouseUnavailable as error:
-        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_COME}") from error
+        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_ARRIVE}") from error
 
 
 def _append_alone(ledger: Ledger, entry: LedgerEntry) -> bool:
     try:
         return ledger.append(entry)
     except WarehouseUnavailable as error:
-        # The outcome is unknown: what is there now tells, and nobody can change it any more if it
-        # is ours.
+        # The outcome is unknown. If our entry is there now, no other writer can replace it.
         if ledger.read(entry.partition, entry.sequence) == entry:
             return True
-        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_COME}") from error
+        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_ARRIVE}") from error

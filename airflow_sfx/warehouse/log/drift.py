@@ -1,7 +1,7 @@
-"""Changes by other engines while new batches are written: they are recorded first.
+"""Detection of changes by other engines while new batches are written.
 
-The metastore is looked at when the partitions are claimed, and once more before they change, where
-that took a while.
+The metastore is read when partitions are claimed, and again before they change if that took a
+while. Changes by other engines are recorded in the history first.
 """
 
 from __future__ import annotations
@@ -16,24 +16,20 @@ from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
-LOOK_AGAIN_SECONDS = 2.0
-"""The age up to which a read of the pointers is good enough for a commit.
-
-A small store is faster, and costs no further request.
-"""
+RECHECK_SECONDS = 2.0
+"""The greatest age of a check at commit time; small stores finish earlier, without requests."""
 
 Reconcile = Callable[[Mapping[str, PartitionInfo], Mapping[str, Head]], None]
-"""Given pointers that something else has moved, and the partitions' heads."""
+"""Records pointers that other engines have moved, given the partitions' heads."""
 
 
 class DriftWatch:
-    """What the metastore was seen to have of partitions that are to be changed.
+    """Detects changes by other engines in partitions that are about to change.
 
     Args:
         table: The table.
         ledger: Its ledgers.
-        reconcile: Takes what something else did to partitions into the history; None where nobody
-            looks for it.
+        reconcile: Records changes by other engines in the history, or None to ignore them.
     """
 
     def __init__(self, table: Table, ledger: Ledger, reconcile: Reconcile | None) -> None:
@@ -42,40 +38,40 @@ class DriftWatch:
         self._reconcile = reconcile
         self._seen: dict[str, PartitionInfo] = {}
         self._heads: dict[str, Head] = {}
-        self._looked = math.inf
+        self._checked_at = math.inf
 
     def begin(self, names: Sequence[str]) -> dict[str, Head]:
-        """The heads of further partitions, once what something else did is in the history.
+        """Return the heads of further partitions, after recording external changes.
 
         Args:
             names: The partitions' names.
         """
-        self._looked = min(self._looked, time.monotonic())
-        pointers, heads = self._look(names, sure=self._reconcile is None)
+        self._checked_at = min(self._checked_at, time.monotonic())
+        pointers, heads = self._read(names, sure=self._reconcile is None)
         if self._reconcile and foreign_changes(self._table, pointers, heads):
-            pointers, heads = self._look(names, sure=True)
+            pointers, heads = self._read(names, sure=True)
             self._reconcile(foreign_changes(self._table, pointers, heads), heads)
-            pointers, heads = self._look(names, sure=True)
+            pointers, heads = self._read(names, sure=True)
         self._seen |= pointers
         self._heads |= heads
         return heads
 
     def expire(self) -> None:
-        """Have `again` look, however little time has passed: code of others has run."""
-        self._looked = -math.inf
+        """Make `again` check in any case, because code of others has run."""
+        self._checked_at = -math.inf
 
     def again(self, heads: Mapping[str, Head]) -> bool:
-        """Take into the history what something else did since the last look.
+        """Record changes by other engines since the last check.
 
         Args:
-            heads: The heads of all of the partitions, as they are now.
+            heads: The current heads of all partitions.
 
         Returns:
-            Whether there was anything: the heads are out of date then.
+            Whether there were any, so that the heads are out of date.
         """
         if self._reconcile is None or not self._is_due(heads):
             return False
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         self._seen = self._table.pointers([self._table.layout.partition(name) for name in heads])
         self._heads = dict(heads)
         foreign = foreign_changes(self._table, self._seen, heads)
@@ -84,18 +80,15 @@ class DriftWatch:
         return bool(foreign)
 
     def _is_due(self, heads: Mapping[str, Head]) -> bool:
-        """Return whether the last read is too old, or shows changes with unknown entries."""
-        if time.monotonic() - self._looked > LOOK_AGAIN_SECONDS:
+        """Return whether the last check is too old, or the heads have changed since."""
+        if time.monotonic() - self._checked_at > RECHECK_SECONDS:
             return True
         return self._heads != heads and bool(foreign_changes(self._table, self._seen, heads))
 
-    def _look(
+    def _read(
         self, names: Sequence[str], *, sure: bool
     ) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
-        """Return pointers and heads; without ``sure``, the heads that the pointers name.
-
-        A change that misses later entries is rejected anyway.
-        """
+        """Return pointers and heads; unless ``sure``, the heads that the pointers name."""
         pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
-        look = self._ledger.heads if sure else self._ledger.likely_heads
-        return pointers, look(hints(names, pointers))
+        read = self._ledger.heads if sure else self._ledger.likely_heads
+        return pointers, read(hints(names, pointers))

@@ -1,4 +1,4 @@
-"""What the warehouse tells of its work, for metrics and lineage. It knows nobody who listens."""
+"""Events of the warehouse's work, for metrics and lineage, and guards of pins."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from airflow_sfx.core.pin import BatchPin
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Partitions were changed.
+    """The event of a commit.
 
     Args:
-        pin: What is current in them now; None where they have no batch.
+        pin: The batches that are current now, or None if the partitions have none.
         table: ``database.table``.
         operation: ``publish``, ``rollback``, ``adopt`` or ``foreign_change``.
-        partitions: How many.
-        rows: The rows of what is current now.
-        bytes: Its bytes.
-        seconds: How long the commit took, with all of its tries.
-        conflicts: How often somebody else's change came first.
+        partitions: The number of partitions.
+        rows: The number of rows of the batches that are current now.
+        bytes: Their size in bytes.
+        seconds: The duration of the commit, with all of its tries.
+        conflicts: How often another writer committed first.
     """
 
     pin: BatchPin | None
@@ -35,31 +35,31 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Batches are being read.
+    """The event of reading batches.
 
     Args:
-        pin: Which.
+        pin: The batches.
     """
 
     pin: BatchPin
 
 
 Observer = Callable[[Committed | Loaded], None]
-"""Is told in the thread that does the work, and must neither raise nor take long."""
+"""Called in the thread that does the work; it must be fast and must not raise errors."""
 
 _observers: list[Observer] = []
 
 Guard = Callable[[BatchPin], None]
-"""Raises `InvalidName` where a pin is not one that the work of this process may use."""
+"""Raises `InvalidName` for a pin that this process must not use."""
 
 _guards: list[Guard] = []
 
 
 def subscribe(observer: Observer) -> None:
-    """Notify an observer of all work of this process; a second call has no effect.
+    """Call an observer for all further work of this process.
 
     Args:
-        observer: Whom.
+        observer: The observer; subscribing it again has no effect.
 
     Example:
         >>> import pandas as pd, tempfile, airflow_sfx as sfx
@@ -77,34 +77,34 @@ def subscribe(observer: Observer) -> None:
 
 
 def unsubscribe(observer: Observer) -> None:
-    """Tell somebody nothing more."""
+    """Stop calling an observer."""
     _observers.remove(observer)
 
 
 def add_pin_guard(one: Guard) -> None:
-    """Have somebody look at every pin that is used in this process from now on.
+    """Check every pin that this process uses from now on by a guard.
 
     Args:
-        one: Who looks; the second time for the same one, nothing happens.
+        one: The guard; adding it again has no effect.
     """
     if one not in _guards:
         _guards.append(one)
 
 
 def check_pin(pin: BatchPin) -> None:
-    """Have all guards look at a pin that came from outside.
+    """Check a pin by all guards.
 
     Args:
         pin: The pin.
 
     Raises:
-        InvalidName: One of them refuses it.
+        InvalidName: A guard rejects it.
     """
     for one in _guards:
         one(pin)
 
 
 def emit(work: Committed | Loaded) -> None:
-    """Tell all observers."""
+    """Call all observers."""
     for observer in _observers:
         observer(work)

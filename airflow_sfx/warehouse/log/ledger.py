@@ -1,9 +1,9 @@
-"""Reading and appending to the ledgers of a table's partitions.
+"""Read and append to the ledgers of a table's partitions.
 
-Appending, finding the head and reading the newest entries cost the same after ten thousand entries
-as after one: the metastore's pointer says how far a ledger had come (the hint), entries are
-numbered without gaps, so the last one is found by looking one further, two further, four further,
-and each entry names the one that was in effect before it.
+The cost of appending, finding the head and reading the newest entries does not grow with the number
+of entries: the metastore's pointer names a recent entry (the hint), entries are numbered without
+gaps, so that the last one is found by probing one, two, four entries further, and each entry names
+the one that was in effect before it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from airflow_sfx.warehouse.table.table import Table
 _POLL_SECONDS = (0.002, 0.05)
 _PREFETCH = 64
 _BUNDLES = 4
-"""How many commits of many partitions are looked for among the heads of a table."""
+"""The most commits of many partitions that are searched among the heads of a table."""
 
 
 class Ledger:
@@ -50,7 +50,7 @@ class Ledger:
         self._decided: dict[str, bool] = {}
 
     def read(self, name: str, sequence: int) -> LedgerEntry | None:
-        """One entry of a partition's ledger; None if there is none of that number."""
+        """Return an entry of a partition's ledger, or None if the number does not exist."""
         path = self._layout.entry(name, sequence)
         data = self._store.get(path)
         if data is None:
@@ -63,7 +63,7 @@ class Ledger:
         return entry
 
     def named(self, name: str, sequence: int) -> LedgerEntry:
-        """One entry of a partition's ledger that another entry, or the metastore's pointer, names.
+        """Return an entry that another entry or the metastore's pointer names.
 
         Raises:
             InconsistentBatch: It was removed.
@@ -71,10 +71,11 @@ class Ledger:
         return self._present(name, sequence, {})
 
     def append(self, *entries: LedgerEntry) -> bool:
-        """Write entries of one commit with free numbers; return whether all exist now.
+        """Create the entries of a commit, and return whether all of them exist now.
 
-        The first goes first: of two writers of the same partitions, one stops there and has nothing
-        to take back. Many are written in one object, too, so that an audit need not read each.
+        The first is written before the others: of two writers of the same partitions, one stops
+        there and leaves nothing behind. Many entries are also written as one object, so that audits
+        need not read each of them.
         """
         texts = [one.to_text() for one in entries]
         paths = [self._layout.entry(one.partition, one.sequence) for one in entries]
@@ -87,12 +88,16 @@ class Ledger:
     def group(
         self, commit: str, names: Collection[str] | None = None
     ) -> dict[tuple[str, int], LedgerEntry]:
-        """Return the entries of a commit of many partitions, by partition and number.
+        """Return the entries of a commit of many partitions from their common object.
 
-        The result is empty if they are not in one object.
+        These are the entries that the commit tried to write; see `in_effect`.
 
-        They are those that were to be written: `in_effect` says whether they were. ``names``: of
-        these partitions only.
+        Args:
+            commit: The commit.
+            names: The partitions whose entries to return, or None for all.
+
+        Returns:
+            The entries by partition and number; none without a common object.
         """
         path = self._layout.entries(commit)
         data = self._store.get(path)
@@ -112,12 +117,11 @@ class Ledger:
         return {(one.partition, one.sequence): one for one in found}
 
     def head(self, name: str, hint: int = 0) -> Head:
-        """How far a ledger has come, without waiting for anybody.
+        """Return the head of a ledger, without waiting for undecided commits.
 
         Args:
             name: The partition's name.
-            hint: The number of an entry that exists, as the metastore's pointer tells; 0 if it
-                tells none.
+            hint: The number of an entry that exists, from the metastore's pointer, or 0.
 
         Returns:
             The head. An entry whose commit is not decided yet is not in effect.
@@ -125,7 +129,7 @@ class Ledger:
         return self._head(name, self._last(name, hint))
 
     def heads(self, hints: dict[str, int]) -> dict[str, Head]:
-        """The heads of several partitions, by name."""
+        """Return the heads of several partitions, by name."""
         if len(hints) == 1 and self._store.concurrency > 1:
             ((name, hint),) = hints.items()
             return {name: self._head_at_once(name, hint)}
@@ -140,16 +144,17 @@ class Ledger:
         )
 
     def _head_at_once(self, name: str, hint: int) -> Head:
-        """Return the head by two concurrent requests: the hint's entry, and the next one."""
+        """Return the head, reading the hint's entry while probing for the next one."""
         with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:
             likely = pool.submit(self._head, name, hint)
             last = self._last(name, hint)
             return likely.result() if last == hint else self._head(name, last)
 
     def likely_heads(self, hints: dict[str, int]) -> dict[str, Head]:
-        """As `heads`, without a look past the entries that the metastore's pointers name.
+        """Return the heads at the hints, without probing for later entries.
 
-        For writers: whoever appends to a ledger that has come further is refused, and looks again.
+        This is enough for writers: appending to a ledger that has later entries fails, and the
+        writer reads the heads again.
         """
         known = self._bundled([item for item in hints.items() if item[1]])
 
@@ -163,20 +168,20 @@ class Ledger:
         )
 
     def _bundled(self, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], LedgerEntry]:
-        """Return those of the entries that commits wrote into one object."""
+        """Return those of the entries that common objects of large commits hold."""
         found: dict[tuple[str, int], LedgerEntry] = {}
         rest = list(wanted)
         for _ in range(_BUNDLES):
             if len(rest) < MANY:
                 break
-            # The latest partitions, at the ends, are often rewritten alone.
+            # The latest days are at the ends, and are often rewritten alone.
             item = rest.pop(len(rest) // 2)
             sample = self.read(*item)
             if sample is None:
                 continue
             found[item] = sample
             if sample.group and self.in_effect(sample):
-                # Each entry also has its own object, and an audit reports a damaged bundle.
+                # The entries themselves exist, and audits report a damaged common object.
                 with contextlib.suppress(InconsistentBatch):
                     group = self.group(sample.commit, {name for name, _ in rest})
                     found |= {one: group[one] for one in rest if one in group}
@@ -187,7 +192,7 @@ class Ledger:
         """Return the partitions whose ledgers have an entry after the known one.
 
         Args:
-            hints: The number of the entry that is known, by partition name; 0 for none.
+            hints: The number of the known entry by partition name, or 0 for none.
         """
 
         def longer(item: tuple[str, int]) -> bool:
@@ -199,12 +204,11 @@ class Ledger:
         return [name for name, is_longer in found if is_longer]
 
     def settle(self, name: str, hint: int = 0) -> Head:
-        """As `head`, after every commit that touches the partition is decided.
+        """Return the head, after every commit of the partition is decided.
 
-        Waits while the commit of a living writer is under way. One whose lease is over is decided
-        against, which is safe at any time: its writer finds out and begins again. A lease is over
-        when the clocks say so, and for who has waited for all of it in any case: the writer's clock
-        may have been ahead.
+        Waits for commits under way. A commit whose lease is over is decided against, which is safe
+        at any time: its writer notices and starts again. A lease is over by the clock, or after
+        waiting for its full length, because the writer's clock may be ahead.
         """
         met: dict[str, float] = {}
         while True:
@@ -221,11 +225,11 @@ class Ledger:
             hint = head.last
 
     def settled(self, heads: Mapping[str, Head], *, again: bool) -> dict[str, Head]:
-        """Heads to which something can be appended.
+        """Return heads that entries can be appended to.
 
         Args:
-            heads: Heads as last seen, by partition name.
-            again: Whether to look at all of them anew, or only at those that were undecided.
+            heads: Heads as last read, by partition name.
+            again: Whether to read all of them again, or only those that were undecided.
 
         Returns:
             The heads, every commit decided.
@@ -243,11 +247,11 @@ class Ledger:
         }
 
     def in_effect(self, entry: LedgerEntry) -> bool | None:
-        """Whether an entry counts; None while its commit is not decided."""
+        """Return whether an entry is in effect, or None while its commit is not decided."""
         return self.took_effect(entry.commit) if entry.group else True
 
     def took_effect(self, commit: str) -> bool | None:
-        """Whether a commit of several partitions did; None while it is not decided."""
+        """Return whether a commit of several partitions took effect; None if undecided."""
         if commit not in self._decided:
             decision = self._decision(commit)
             if decision is None:
@@ -256,20 +260,20 @@ class Ledger:
         return self._decided[commit]
 
     def decide(self, commit: str, *, committed: bool) -> bool:
-        """Decide a commit of several partitions, once and for all.
+        """Decide a commit of several partitions, unless it is decided already.
 
         Args:
             commit: The commit.
-            committed: What to decide, unless somebody was first.
+            committed: The decision to make.
 
         Returns:
-            What was decided.
+            The decision that counts.
         """
         try:
             self._store.put_if_absent(
                 self._layout.decision(commit), encode({"committed": committed}).encode()
             )
-        except WarehouseUnavailable:  # perhaps only the answer was lost
+        except WarehouseUnavailable:  # only the response may be lost
             if self._decision(commit) is None:
                 raise
         decision = wait_until_visible(self._store, lambda: self._decision(commit))
@@ -279,7 +283,7 @@ class Ledger:
         return decision
 
     def members(self, commit: str) -> dict[str, int]:
-        """Return the numbers of a commit's entries by partition; empty without a record."""
+        """Return the entry numbers of a commit by partition; none without a record."""
         path = self._layout.commit(commit)
         data = wait_until_visible(self._store, lambda: self._store.get(path))
         return {} if data is None else dict(self.changes(decode(data, CommitRecord, path), path))
@@ -296,7 +300,7 @@ class Ledger:
         return [(name, sequence) for name, sequence, *_ in record.changes]
 
     def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
-        """Yield the entries in effect, newest first, reading ahead in growing steps."""
+        """Yield the entries in effect, newest first, reading further ones as needed."""
         due, last, ahead = head.entry, head.last, 1
         known: dict[int, LedgerEntry] = {}
         while due is not None:
@@ -313,13 +317,13 @@ class Ledger:
             due = self._present(name, due.parent, known)
 
     def last_move(self, name: str, head: Head) -> LedgerEntry | None:
-        """The entry since which what is current is so; None for a partition without entries."""
+        """Return the entry that last changed the current batch, or None without entries."""
         if head.entry is None or head.entry.moved:
             return head.entry
         return next((entry for entry in self.newest_first(name, head) if entry.moved), head.entry)
 
     def last_moves(self, heads: Mapping[str, Head]) -> list[LedgerEntry]:
-        """As `last_move`, of all partitions that have entries."""
+        """Return the `last_move` of all partitions that have entries."""
         stayed = [name for name, head in heads.items() if head.entry and not head.entry.moved]
         found = map_concurrently(
             lambda name: self.last_move(name, heads[name]), stayed, self._store.concurrency
@@ -331,17 +335,14 @@ class Ledger:
         return [entry for entry in entries.values() if entry]
 
     def passed(self, entry: LedgerEntry, known: int) -> list[LedgerEntry]:
-        """Return an entry in effect and some since a known one, newest first."""
+        """Return an entry and those since a known number, newest first, limited."""
         found = [entry]
         while found[-1].parent > known and len(found) < _PREFETCH:
             found.append(self._present(entry.partition, found[-1].parent, {}))
         return found
 
     def as_of(self, name: str, head: Head, at: datetime) -> LedgerEntry | None:
-        """Return the entry that was in effect at a time, or None before the first one.
-
-        It reads a logarithmic number of entries.
-        """
+        """Return the entry that was in effect at a time, or None, by binary search."""
         now = datetime.now(UTC)
         if head.entry is None or self._made_at(head.entry, now) <= at:
             return head.entry
@@ -353,10 +354,7 @@ class Ledger:
         return self._effective(name, before)
 
     def _made_at(self, entry: LedgerEntry, now: datetime) -> datetime:
-        """Return when an entry was made.
-
-        Only for an entry from the future, storage is asked for the time of its commit.
-        """
+        """Return when an entry was made, with a request only for times in the future."""
         return (
             entry.at
             if entry.at <= now
@@ -364,7 +362,7 @@ class Ledger:
         )
 
     def names(self) -> list[str]:
-        """The names of all partitions that have a ledger."""
+        """Return the names of all partitions that have a ledger."""
         depth = len(self._layout.keys)
         if not depth:
             return [""] if self._store.list_directories(self._layout.ledgers) else []
@@ -431,7 +429,7 @@ class Ledger:
         return None if data is None else decode(data, Decision, path).committed
 
     def _lease(self, entry: LedgerEntry) -> tuple[datetime, int]:
-        """Until when a commit's lease is by its writer's clock, and how many seconds it has."""
+        """Return the end of a commit's lease by its writer's clock, and its seconds."""
         path = self._layout.commit(entry.commit)
         data = self._store.get(path)
         if data is None:

@@ -1,4 +1,4 @@
-"""State of the metastore's pointers: in sync with the ledgers, behind, or moved."""
+"""Comparison of the metastore's pointers with the ledgers."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
-MOST_LOOKS = 64
-"""The most partitions of a read that checks each ledger for later entries."""
+MOST_COMPARED = 64
+"""The most partitions whose ledgers a read compares with the metastore, on any store."""
 
 
 def expected_location(table: Table, entry: LedgerEntry) -> str:
-    """Where an entry in effect puts its partition."""
+    """Return the location of a partition after an entry."""
     return entry.location or table.batch_location(entry.partition, entry.batch_id)
 
 
 def is_out_of_sync(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
-    """Whether the metastore has not been told of the entry in effect."""
+    """Return whether the metastore is behind the entry in effect."""
     return (pointer.sequence if pointer else 0) < entry.sequence
 
 
 def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[str, int]:
-    """Return the ledger positions in the metastore, by partition; 0 if it has none.
+    """Return the entry number of each pointer, or 0 without a pointer.
 
     Args:
         names: The partitions' names.
@@ -36,21 +36,21 @@ def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[s
     return {name: pointers[name].sequence if name in pointers else 0 for name in names}
 
 
-def looks_are_few(table: Table, names: Collection[str]) -> bool:
-    """Whether a read can afford to ask each partition's ledger if the metastore is behind it.
+def can_compare(table: Table, names: Collection[str]) -> bool:
+    """Return whether a read may compare each partition's ledger with the metastore.
 
-    In a directory that is a system call for each, at a server a request.
+    Each costs a system call in a directory, and a request at an object store.
     """
-    return table.store.concurrency == 1 or len(names) <= MOST_LOOKS
+    return table.store.concurrency == 1 or len(names) <= MOST_COMPARED
 
 
 def known_names(table: Table, ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[str]:
-    """The names of all partitions that the metastore or a ledger has, sorted."""
+    """Return the sorted names of all partitions that the metastore or a ledger has."""
     return sorted({*ledger.names(), *pointers})
 
 
 def all_heads(table: Table, ledger: Ledger) -> dict[str, Head]:
-    """The heads of all partitions that the metastore or a ledger has, by partition name."""
+    """Return the heads of all partitions that the metastore or a ledger has, by name."""
     pointers = table.pointers(None)
     return ledger.heads(hints(known_names(table, ledger, pointers), pointers))
 
@@ -58,7 +58,7 @@ def all_heads(table: Table, ledger: Ledger) -> dict[str, Head]:
 def foreign_changes(
     table: Table, pointers: Mapping[str, PartitionInfo], heads: Mapping[str, Head]
 ) -> dict[str, PartitionInfo]:
-    """The pointers that something else than this package has put where they are.
+    """Return the pointers that other engines have moved.
 
     Args:
         table: The table.
@@ -76,7 +76,7 @@ def foreign_changes(
 
 
 def beside_our_batches(table: Table, name: str, info: PartitionInfo) -> bool:
-    """Whether a pointer is at a directory where this package keeps the batches of its partition.
+    """Return whether a pointer is beside the batches of its partition.
 
     Args:
         table: The table.
@@ -90,10 +90,7 @@ def beside_our_batches(table: Table, name: str, info: PartitionInfo) -> bool:
 
 
 def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return those batches that the metastore points at, whoever moved the pointers.
-
-    Batches are pairs of partition name and batch ID.
-    """
+    """Return those batches whose directories the metastore points at or into."""
     if not batches:
         return set()
     used: set[str] = set()
@@ -108,11 +105,9 @@ def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[
 
 
 def suspects(table: Table, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
-    """Return the pointers whose location differs from their own record.
+    """Return pointers away from their batch: candidates for external changes.
 
-    Those that other engines moved are among them.
-
-    The ledgers need not be asked of the others, of which a table may have ten thousand.
+    The ledgers of all others, which may be ten thousand, need not be read.
     """
     return {
         name: info
@@ -123,21 +118,21 @@ def suspects(table: Table, pointers: Mapping[str, PartitionInfo]) -> dict[str, P
 
 
 def _put_by(table: Table, info: PartitionInfo, head: Head) -> LedgerEntry | None:
-    """Return the entry that a pointer names, or the one in effect."""
+    """Return the entry that a pointer names, or the entry in effect."""
     entry = head.entry
     if entry is None or info.sequence == 0 or info.sequence >= entry.sequence:
         return entry
-    # The metastore may not have the last ones yet.
+    # The metastore is behind the last entries.
     return Ledger(table).read(entry.partition, info.sequence) or entry
 
 
 def _moved(table: Table, info: PartitionInfo, entry: LedgerEntry | None) -> bool:
     if entry is not None and info.location == expected_location(table, entry):
-        return False  # as nearly all are: spellings need not be compared
+        return False  # the usual case, without comparing spellings
     place = normalized(info.location)
     if place == normalized(table.batch_location("", None)):
-        return False  # just added, and on its way
-    if info.sequence == 0:  # added, or dropped and added again, without our note
+        return False  # just added, and about to move
+    if info.sequence == 0:  # added, or dropped and added again, by another engine
         return entry is None or place != normalized(expected_location(table, entry))
     if entry is None or info.sequence != entry.sequence:
         return False
@@ -150,7 +145,7 @@ _READERS = 16
 def heads_and_behind(
     table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
 ) -> tuple[dict[str, Head], list[LedgerEntry]]:
-    """Heads, and the entries in effect that the metastore has not been told of.
+    """Return heads, and the entries in effect that the metastore is behind.
 
     Args:
         table: The table.
@@ -159,8 +154,8 @@ def heads_and_behind(
         pointers: The metastore's pointers by partition name.
 
     Returns:
-        Heads by partition name; and the entries of those that are behind, but for what something
-        else has moved.
+        Heads by partition name, and the entries of those that are behind, except for pointers that
+        other engines have moved.
     """
     heads = ledger.heads(hints(names, pointers))
     behind = [
@@ -179,18 +174,19 @@ def heads_and_behind(
 def with_co_committed(
     table: Table, ledger: Ledger, behind: Sequence[LedgerEntry], known: Mapping[str, int]
 ) -> list[LedgerEntry]:
-    """Entries, and those of the same commits that are behind as well.
+    """Return entries, and the other entries of the same commits that are behind.
+
+    Keeps commits of several partitions atomic for readers: all of their pointers move together.
 
     Args:
         table: The table.
         ledger: Its ledgers.
-        behind: Entries in effect that the metastore has not been told of.
-        known: By partition name, the number of the entry that it was told of last: commits of
-            several partitions since then count, too, though another one of the partition came after
-            them.
+        behind: Entries in effect that the metastore is behind.
+        known: By partition name, the number of the entry that the metastore has. Commits since
+            then are followed, even if a later one changed the partition again.
 
     Returns:
-        The entries, and their mates.
+        The entries, and those of co-committed partitions.
     """
     passed = map_concurrently(
         lambda entry: ledger.passed(entry, known.get(entry.partition, 0)), behind, _READERS
@@ -199,9 +195,9 @@ def with_co_committed(
     members = {
         name for changed in map_concurrently(ledger.members, commits, _READERS) for name in changed
     }
-    mates = sorted(members - {entry.partition for entry in behind})
-    if not mates:
+    co_committed = sorted(members - {entry.partition for entry in behind})
+    if not co_committed:
         return list(behind)
-    pointers = table.pointers([table.layout.partition(name) for name in mates])
-    _, late = heads_and_behind(table, ledger, mates, pointers)
+    pointers = table.pointers([table.layout.partition(name) for name in co_committed])
+    _, late = heads_and_behind(table, ledger, co_committed, pointers)
     return [*behind, *late]

@@ -11,19 +11,19 @@ from airflow_sfx.core.serde import Count, Integer, Number, Record, Time, decode
 from airflow_sfx.storage.base import ObjectInfo
 
 _ROUNDED = timedelta(seconds=1)
-"""S3 tells the second in which an object was written."""
+"""S3 rounds modification times to seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How far a ledger has come.
+    """The state of a ledger: its last entry and the entry in effect.
 
     Args:
-        last: The number of the last entry, in effect or not; 0 for none.
-        entry: The entry in effect; None for none.
-        latest: The time of the last entry, in effect or not.
+        last: The number of the last entry, in effect or not, or 0 for an empty ledger.
+        entry: The entry in effect, or None.
+        latest: The time of the last entry, in effect or not, or None.
         undecided: Whether the last entry's commit is not decided yet. Nothing may be appended
-            before it is: the new entry could not tell which one is in effect before it.
+            before it is, because a new entry names the one in effect before it.
     """
 
     last: int = 0
@@ -33,12 +33,12 @@ class Head:
 
     @property
     def batch_id(self) -> str | None:
-        """The current batch; None where there is none."""
+        """The current batch, or None."""
         return self.entry.batch_id if self.entry else None
 
     @property
     def newest(self) -> str:
-        """The greatest batch ID that the partition has had; empty for none."""
+        """The greatest batch ID that the partition has had, or empty text."""
         return self.entry.newest if self.entry else ""
 
 

@@ -1,4 +1,4 @@
-"""Which batches are current, were current at a time, or were asked for by name."""
+"""Resolve partitions to batches: current, of a time, or of a batch ID."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.commit import move_pointers
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
-    MOST_LOOKS,
+    MOST_COMPARED,
+    can_compare,
     heads_and_behind,
     hints,
     is_out_of_sync,
     known_names,
-    looks_are_few,
     with_co_committed,
 )
 from airflow_sfx.warehouse.log.records import Head
@@ -34,13 +34,13 @@ _log = logging.getLogger(__name__)
 def current_batches(
     table: Table, ledger: Ledger, partitions: Sequence[Partition] | None, *, to_load: bool
 ) -> dict[str, str]:
-    """The current batch of each partition.
+    """Return the current batch of each partition.
 
     Args:
         table: The table.
         ledger: Its ledgers.
-        partitions: Which; None for all that have one, as the metastore had them at one moment.
-        to_load: Whether their manifests will be read next.
+        partitions: The partitions, or None for all that the metastore has at one moment.
+        to_load: Whether their manifests are read next.
 
     Returns:
         Batch IDs by partition name.
@@ -48,12 +48,12 @@ def current_batches(
     Raises:
         PartitionNotFound: A named partition has no batch.
     """
-    if partitions is None or len(partitions) > MOST_LOOKS:
+    if partitions is None or len(partitions) > MOST_COMPARED:
         found = _as_the_metastore_has_it(table, ledger, partitions)
     else:
         names = [table.layout.name(partition) for partition in partitions]
         pointers = table.pointers(partitions)
-        if to_load:  # the ledgers nearly always have what the metastore has
+        if to_load:  # ledgers and metastore are nearly always in sync
             table.expect(
                 [(name, info.batch_id) for name, info in pointers.items() if info.batch_id]
             )
@@ -82,19 +82,19 @@ def _as_the_metastore_has_it(
 def pointers_now(
     table: Table, ledger: Ledger, partitions: Sequence[Partition] | None = None
 ) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
-    """Return a consistent state, after completing the changes of dead writers.
+    """Return the metastore's pointers, after completing commits of dead writers.
 
     Args:
         table: The table.
         ledger: Its ledgers.
-        partitions: Which partitions; None for all.
+        partitions: The partitions, or None for all.
 
     Returns:
-        The pointers, and the heads that are ahead of them: the metastore could not be told, or
-        something else has moved the pointer.
+        The pointers, and the heads that are ahead of them, because the metastore could not be
+        updated or another engine has moved the pointer.
     """
     pointers = table.pointers(partitions)
-    if not looks_are_few(table, pointers):
+    if not can_compare(table, pointers):
         return pointers, {}
     names = (
         known_names(table, ledger, pointers)
@@ -116,9 +116,9 @@ def pointers_now(
 def converged_heads(
     table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
 ) -> dict[str, Head]:
-    """Return the heads of partitions, after moving pointers for dead writers.
+    """Return the heads of partitions, after completing commits of dead writers.
 
-    A pointer that something else has moved stays where it is.
+    Pointers that other engines have moved stay where they are.
 
     Args:
         table: The table.
@@ -130,7 +130,7 @@ def converged_heads(
         Heads by partition name.
 
     Raises:
-        WarehouseUnavailable: The metastore could not be told.
+        WarehouseUnavailable: The metastore could not be updated.
     """
     heads, behind = heads_and_behind(table, ledger, names, pointers)
     if behind:
@@ -143,9 +143,9 @@ def converged_heads(
 def heads_to_read(
     table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
 ) -> dict[str, Head]:
-    """Return heads like `converged_heads`, for readers that may not move pointers.
+    """Return heads as `converged_heads`, even if the metastore cannot be updated.
 
-    The ledger has the answer, even if the metastore cannot be changed.
+    The ledger suffices for reading, and a reader may have no permission to change the metastore.
     """
     heads, behind = heads_and_behind(table, ledger, names, pointers)
     if behind:
@@ -155,7 +155,7 @@ def heads_to_read(
             )
         except WarehouseUnavailable as error:
             _log.warning(
-                "Read from the ledger, while other engines read what was there before: %s", error
+                "Reading from the ledger; other engines still read the previous batches: %s", error
             )
     return heads
 
@@ -163,26 +163,23 @@ def heads_to_read(
 def _at_one_moment(
     ledger: Ledger, heads: dict[str, Head], seen: Mapping[str, int], known: Mapping[str, int]
 ) -> dict[str, Head]:
-    """Heads, none of them from before a change of several partitions that another of them has seen.
+    """Return heads that show all commits of several partitions entirely or not.
 
-    Heads are read one after another, and a change may take effect in between. Each round moves
-    heads forward only.
+    Heads are read one after another, and a commit may take effect in between. Each round only moves
+    heads forward.
 
     Args:
         ledger: The ledgers.
         heads: The heads.
-        seen: What is read of other partitions, whose heads have not been looked at: the number of
-            the entry.
-        known: The numbers of the entries that the metastore's pointers named, which were looked at
-            before the heads were.
+        seen: The entry numbers of other partitions, whose heads were not read.
+        known: The entry numbers of the metastore's pointers, which were read before the heads.
 
     Returns:
-        The heads, and those of the other partitions that were behind them.
+        The heads, and those of other partitions that were behind them.
     """
     checked: set[str] = set()
     while len(heads) + len(seen) > 1:
-        # A head may have come past a change of several partitions: another change of its own came
-        # after that.
+        # After a commit of several partitions, another commit may have changed one of them again.
         passed = [
             entry
             for head in heads.values()
@@ -206,7 +203,7 @@ def _at_one_moment(
 
 
 def _passed(ledger: Ledger, entry: LedgerEntry, known: Mapping[str, int]) -> list[LedgerEntry]:
-    """Return the entry of a head, and those since the read of the pointers."""
+    """Return the entry of a head, and those since the pointers were read."""
     return ledger.passed(entry, known.get(entry.partition) or entry.sequence)
 
 
@@ -217,12 +214,12 @@ def _sequence(head: Head) -> int:
 def batches_as_of(
     table: Table, ledger: Ledger, partitions: Sequence[Partition] | None, at: datetime
 ) -> dict[str, str]:
-    """The batch that each partition had at a time.
+    """Return the batch that was current in each partition at a time.
 
     Args:
         table: The table.
         ledger: Its ledgers.
-        partitions: Which; None for all that had one.
+        partitions: The partitions, or None for all that had a batch.
         at: The time, with a time zone.
 
     Returns:
@@ -238,9 +235,7 @@ def batches_as_of(
         names = [table.layout.name(partition) for partition in partitions]
     else:
         names = (
-            known_names(table, ledger, pointers)
-            if looks_are_few(table, pointers)
-            else list(pointers)
+            known_names(table, ledger, pointers) if can_compare(table, pointers) else list(pointers)
         )
 
     def then(name: str) -> str | None:
@@ -259,10 +254,10 @@ def batches_as_of(
 def named_batch(
     table: Table, partitions: Sequence[Partition] | None, batch_id: str
 ) -> dict[str, str]:
-    """One batch ID, of each of the named partitions.
+    """Return a batch ID for each of the named partitions.
 
     Raises:
-        InvalidName: The text is no batch ID, or no partition is named.
+        InvalidName: The text is not a batch ID, or no partition is named.
     """
     check_batch_id(batch_id)
     if partitions is None:

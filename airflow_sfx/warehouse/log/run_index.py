@@ -1,7 +1,4 @@
-"""An index of commits by DAG run or backfill, across all tables of a warehouse.
-
-With it, they can be undone as one.
-"""
+"""The index of commits by DAG run and backfill, across all tables of a warehouse."""
 
 from __future__ import annotations
 
@@ -18,21 +15,21 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.table.table import Table
 
 _LONGEST_NAME = 120
-"""A file name has 255 bytes; the commit and temporary suffixes need half of them."""
+"""The longest table name in a file name of 255 bytes, beside the commit and a suffix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is undone as one: a DAG run, or all runs of a backfill.
+    """A DAG run, or all runs of a backfill, whose commits are undone as one.
 
     Args:
         dag_id: The DAG.
-        run_id: The run; None for a backfill.
-        backfill_id: The backfill; None for a run.
-        run_ids: The runs of a backfill, where Airflow has told them.
+        run_id: The run, or None for a backfill.
+        backfill_id: The backfill, or None for a run.
+        run_ids: The runs of a backfill, as far as Airflow knows them.
 
     Raises:
-        InvalidName: It names no DAG, or neither a run nor a backfill.
+        InvalidName: The DAG, or both the run and the backfill, are missing.
 
     Example:
         >>> unit = Unit("nightly", backfill_id="7")
@@ -54,7 +51,7 @@ class Unit:
         for name, value in (("dag_id", self.dag_id), unit):
             if not isinstance(value, str) or not value:
                 raise InvalidName(
-                    f"{name}={value!r:.80} names nothing: pass the text that Airflow shows"
+                    f"{name}={value!r:.80} is empty or not text: pass the text that Airflow shows"
                 )
 
     def __str__(self) -> str:
@@ -64,7 +61,7 @@ class Unit:
 
     @property
     def directories(self) -> list[str]:
-        """Where its commits are noted."""
+        """The directories of its commits in the index."""
         runs = (self.run_id,) if self.run_id is not None else self.run_ids
         found = [f"_sfx/runs/{path_step(self.dag_id)}/{path_step(run_id)}" for run_id in runs]
         return found or [
@@ -72,9 +69,9 @@ class Unit:
         ]
 
     def made(self, producer: Producer) -> bool:
-        """Return whether a change of this producer belongs to the unit.
+        """Return whether a change of this producer belongs to the run or backfill.
 
-        A backfill may run a nightly run again; only that one counts then.
+        A backfill may repeat a nightly run: only the repetition counts for it.
         """
         if producer.dag_id != self.dag_id:
             return False
@@ -85,34 +82,34 @@ class Unit:
         return producer.backfill_id == self.backfill_id
 
 
-def notes_of_run(table: Table, commit: str, producer: Producer) -> list[tuple[str, bytes]]:
-    """Return a commit's index records for its DAG run and backfill, if any.
+def run_index_entries(table: Table, commit: str, producer: Producer) -> list[tuple[str, bytes]]:
+    """Return the entries of a commit in the index of its run and backfill.
 
     Returns:
-        Paths and contents.
+        Paths and contents; none outside of a run.
     """
     if producer.dag_id is None or producer.run_id is None:
         return []
     units = [Unit(producer.dag_id, producer.run_id)]
     if producer.backfill_id is not None:
         units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
-    note = encode({"table": str(table.ref), "commit": commit}).encode()
-    named = str(table.ref)
-    if len(named) > _LONGEST_NAME:
-        named = f"{named[: _LONGEST_NAME // 2]}~{hashlib.sha256(named.encode()).hexdigest()[:32]}"
-    name = f"{named}~{commit.replace('/', '~')}.json"
-    return [(f"{directory}/{name}", note) for unit in units for directory in unit.directories]
+    entry = encode({"table": str(table.ref), "commit": commit}).encode()
+    label = str(table.ref)
+    if len(label) > _LONGEST_NAME:
+        label = f"{label[: _LONGEST_NAME // 2]}~{hashlib.sha256(label.encode()).hexdigest()[:32]}"
+    name = f"{label}~{commit.replace('/', '~')}.json"
+    return [(f"{directory}/{name}", entry) for unit in units for directory in unit.directories]
 
 
 def commits_of(store: ObjectStore, unit: Unit) -> dict[TableRef, list[str]]:
-    """The commits that a run or a backfill made or tried, by table.
+    """Return the commits that a run or a backfill made or tried, by table.
 
     Args:
-        store: The warehouse's storage.
+        store: The warehouse's object store.
         unit: The run or the backfill.
 
     Returns:
-        The commits of each table, in the order in which they were begun.
+        The commits of each table, in the order in which they began.
     """
     listed = map_concurrently(
         lambda directory: [info.path for info in store.list(directory)],

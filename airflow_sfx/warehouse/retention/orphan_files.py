@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from airflow_sfx.core.batch_id import is_batch_id, moment_of
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.batch.staging import noted_pins, waiting
+from airflow_sfx.warehouse.batch.staging import recorded_pins, waiting
 from airflow_sfx.warehouse.integrity.repair import has_files
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -127,7 +127,7 @@ def named_by_tombstones(table: Table, known: Sequence[Tombstone]) -> set[Item]:
     return {
         *tombstones.refused_by(known),
         *news,
-        *(item for pin in noted_pins(table) for item in pin.entries),
+        *(item for pin in recorded_pins(table) for item in pin.entries),
     }
 
 

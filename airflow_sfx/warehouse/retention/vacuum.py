@@ -15,7 +15,7 @@ from enum import Enum
 
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
-from airflow_sfx.warehouse.batch.staging import note_staged, waiting
+from airflow_sfx.warehouse.batch.staging import record_staged, waiting
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -108,7 +108,7 @@ def _first_replaced(table: Table, tombstone: Tombstone) -> Tombstone:
     for name, news in mine.items():
         for new in news.values():
             if new.staged:
-                note_staged(table, table.pin({name: new.batch_id}), by=tombstone.name)
+                record_staged(table, table.pin({name: new.batch_id}), by=tombstone.name)
     late = sum(map(len, tombstone.replaced.values())) - sum(map(len, mine.values()))
     reason = (
         f"{tombstone.reason} ({late} of them were replaced by another erasure first, and searched"

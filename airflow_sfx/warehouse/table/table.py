@@ -1,4 +1,4 @@
-"""A table ready for use: what the metastore says of it, and where its objects are."""
+"""Tables: the metastore's facts about a table together with its objects."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ from airflow_sfx.warehouse.table.tombstones import retirement_of
 
 STYLE_PARAMETER = "sfx.partition_style"
 _ADOPTED_FROM = "sfx.adopted_from."
-"""Table parameters that name the directories from which batches were adopted.
+"""Parameters of a table with the directories that it adopted files from, one per directory.
 
-They are in the metastore, where writers of the data alone cannot change them. Manifests are checked
-against them.
+They are in the metastore, because a person who may write the data only must not change them. The
+locations in manifests are checked against them.
 """
 _KEY_KIND = "sfx.key."
-"""Table parameters with logical types of partition keys beyond Hive types."""
+"""Parameters of a table with the kinds of partition keys that Hive types do not express."""
 _DIGITS = 16
 
 
-def noted_key_kinds(kinds: Mapping[str, str]) -> dict[str, str]:
-    """The parameters of a table that say what its partition keys are beyond their Hive types.
+def key_kind_parameters(kinds: Mapping[str, str]) -> dict[str, str]:
+    """Return a table's parameters for the kinds of its partition keys.
 
     Args:
-        kinds: What they are, by name.
+        kinds: The kinds by name.
 
     Example:
-        >>> noted_key_kinds({"month": "period[M]"})
+        >>> key_kind_parameters({"month": "period[M]"})
         {'sfx.key.month': 'period[M]'}
     """
     return {f"{_KEY_KIND}{name}": kind for name, kind in kinds.items()}
 
 
 def key_kinds_in(parameters: Mapping[str, str]) -> dict[str, str]:
-    """What a table's parameters say its partition keys are beyond their Hive types.
+    """Return the kinds of partition keys from a table's parameters.
 
     Args:
         parameters: The parameters.
 
     Returns:
-        By name; ordinary keys are absent.
+        The kinds by name, without ordinary keys.
 
     Example:
         >>> key_kinds_in({"sfx.key.month": "period[M]", "sfx.partition_style": "value"})
@@ -76,7 +76,7 @@ def key_kinds_in(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def adopted_from(places: Iterable[str]) -> dict[str, str]:
-    """The parameters of a table by which files below directories may be read as batches of it.
+    """Return a table's parameters that allow reading batches from directories.
 
     Args:
         places: The directories, as URIs.
@@ -96,9 +96,9 @@ class Table:
     """A table of a warehouse.
 
     Args:
-        info: What the metastore says.
-        store: Where the objects are.
-        metastore: Where the pointers are.
+        info: The table in the metastore.
+        store: The object store.
+        metastore: The metastore.
         layout: The paths of the table's objects in the store.
     """
 
@@ -112,12 +112,12 @@ class Table:
 
     @classmethod
     def find(cls, ref: TableRef, store: ObjectStore, metastore: Metastore) -> Table:
-        """Open a table that is there.
+        """Open an existing table.
 
         Raises:
-            TableNotFound: It is not there.
-            ForeignChange: Something else made it, and it was not adopted, or it is another
-                warehouse's.
+            TableNotFound: The table does not exist.
+            ForeignChange: Another engine made it and it was not adopted, or it belongs to another
+                warehouse.
         """
         info = metastore.get_table(ref)
         if info is None:
@@ -126,7 +126,7 @@ class Table:
             if store.list_directories(lost):
                 raise TableNotFound(
                     f"the metastore of the warehouse {store.uri} has lost the table {ref}, whose"
-                    f" history and files are there: `sfx repair {ref}` makes it again",
+                    f" history and files exist: `sfx repair {ref}` restores it",
                     table=str(ref),
                 )
             near = (
@@ -146,7 +146,7 @@ class Table:
         """Open a table as the metastore describes it."""
         if STYLE_PARAMETER not in info.parameters:
             raise ForeignChange(
-                f"the table {info.ref} at {info.location} was made by something else and has no"
+                f"the table {info.ref} at {info.location} was made by another engine and has no"
                 f" history: adopt it first, with adopt({info.ref.database!r}, {info.ref.table!r})"
                 f" or `sfx adopt {info.ref}`; its files stay where they are",
                 table=str(info.ref),
@@ -180,7 +180,7 @@ class Table:
         return f"{self.store.uri}/{self.layout.root}"
 
     def is_at(self, location: str) -> bool:
-        """Whether a location is the table's directory, which links may have given several paths."""
+        """Return whether a location is the table's directory, also by symbolic links."""
         if location == self.location:
             return True
         paths = [
@@ -191,33 +191,30 @@ class Table:
         return len(paths) == 2 and os.path.realpath(paths[0]) == os.path.realpath(paths[1])  # noqa: PLR2004
 
     def batch_location(self, name: str, batch_id: str | None) -> str:
-        """Where a batch's directory is, as a URI; for no batch, a directory without files."""
+        """Return a batch's directory as a URI; for no batch, a directory without files."""
         path = self.layout.batch_dir(name, batch_id) if batch_id else self.layout.empty_dir()
         return f"{self.store.uri}/{path}"
 
     def keeps(self, name: str, batch_id: str, location: str) -> bool:
-        """Return whether a location is in the batch's directory, or below it.
+        """Return whether a batch's files lie in its own directory or below it.
 
         Args:
             name: The partition's name.
             batch_id: The batch.
-            location: Where its files are, as its manifest or ledger has it; empty for the batch's
-                directory.
+            location: The location in its manifest or ledger, or empty for the batch's directory.
         """
         own = self.batch_location(name, batch_id)
         return location in ("", own) or location.startswith(f"{own}/")
 
     def may_read(self, location: str) -> bool:
-        """Return whether a batch's files may be read at a location.
-
-        It must be the table's own directory, or an adopted one.
+        """Return whether a location lies in the table's directory or an adopted one.
 
         Args:
-            location: The directory, as a manifest or a ledger has it; empty for the batch's own.
+            location: The location in a manifest or a ledger, or empty for the batch's directory.
         """
         if not location or self._is_ours(location, self.info.parameters):
             return True
-        # The directory may have been adopted since this table was opened.
+        # It may have been adopted since this table was opened.
         now = self.metastore.get_table(self.ref)
         return now is not None and self._is_ours(location, now.parameters)
 
@@ -226,12 +223,12 @@ class Table:
         return any(is_below(location, root) for root in (self.location, *adopted))
 
     def outside(self, name: str, batch_id: str | None, location: str) -> InconsistentBatch:
-        """Return the error for files at a location from which nothing was adopted."""
+        """Return the error for a location that is neither the table's nor an adopted one."""
         return InconsistentBatch(
             f"the batch {batch_id} of {self.describe(name)} is said to lie at {location}, which is"
             " neither in the table's own directory nor in one that the metastore says was adopted:"
-            f" nothing there is read. If it was, `sfx repair {self.ref} --adopted-from DIRECTORY`"
-            " says so; else somebody has altered the batch or the history",
+            f" nothing there is read. If it was, run `sfx repair {self.ref} --adopted-from"
+            " DIRECTORY`; if not, the batch or the history was altered",
             problems=(f"{location} was not adopted",),
             table=str(self.ref),
             partition=name,
@@ -241,7 +238,7 @@ class Table:
     def wanted(
         self, partitions: Sequence[object] | None, argument: str = "partitions"
     ) -> list[Partition] | None:
-        """Return the ``partitions=`` of a call, or None for all.
+        """Return the partitions that a call names, or None for all.
 
         A table without keys has the one partition ``Partition()``.
         """
@@ -260,12 +257,12 @@ class Table:
         return list(found)
 
     def pointers(self, partitions: Iterable[Partition] | None) -> dict[str, PartitionInfo]:
-        """The metastore's pointers by partition name."""
+        """Return the metastore's pointers by partition name."""
         found = self.metastore.get_partitions(self.ref, partitions, keys=self.info.keys)
         return {self.layout.name(partition): info for partition, info in found.items()}
 
     def names(self) -> list[str]:
-        """The names of the partitions that the metastore has, without a look at where they are."""
+        """Return the names of the metastore's partitions, without their locations."""
         if not self.info.keys:
             return [""]
         return [
@@ -273,15 +270,11 @@ class Table:
         ]
 
     def pin(self, batches: dict[str, str]) -> BatchPin:
-        """A pin of batches of this table."""
+        """Return a pin of batches of this table."""
         return BatchPin.of(self.ref, self.location, batches)
 
     def expect(self, batches: Collection[tuple[str, str]]) -> None:
-        """Prefetch manifests that will likely be read, which saves a round trip.
-
-        Args:
-            batches: Pairs of partition name and batch ID.
-        """
+        """Start to read manifests that are likely needed next, which saves a round trip."""
         if self.store.concurrency == 1 or not batches:
             return
         pool = ThreadPoolExecutor(
@@ -291,12 +284,11 @@ class Table:
         pool.shutdown(wait=False)
 
     def manifest(self, name: str, batch_id: str) -> Manifest:
-        """Read a batch's manifest.
+        """Return a batch's manifest.
 
         Raises:
-            BatchNotFound: The partition has no such batch.
-            InconsistentBatch: The batch's directory has no manifest, or one that is not as it was
-                written, or another batch's.
+            BatchNotFound: The partition does not have the batch.
+            InconsistentBatch: The manifest is missing, altered or of another batch.
         """
         expected = self._expected.pop((name, batch_id), None)
         return expected.result() if expected else self._read_manifest(name, batch_id)
@@ -309,7 +301,7 @@ class Table:
         return self.read_manifest(name, batch_id, data)
 
     def read_manifest(self, name: str, batch_id: str, data: bytes) -> Manifest:
-        """A batch's manifest from its object's content; see `manifest`."""
+        """Decode a batch's manifest from its object's content; see `manifest`."""
         path = self.layout.manifest(name, batch_id)
         try:
             manifest = Manifest.from_text(data.decode(errors="replace"), path)
@@ -329,7 +321,7 @@ class Table:
         return manifest
 
     def require(self, batches: Iterable[tuple[str, str]]) -> None:
-        """Reject batches that have no manifest, without reading those that have one."""
+        """Raise the errors of `manifest` for batches without one, without reading any."""
 
         def check(item: tuple[str, str]) -> None:
             path = self.layout.manifest(*item)
@@ -358,13 +350,13 @@ class Table:
         )
 
     def manifests(self, batches: dict[str, str]) -> list[Manifest]:
-        """Read the manifests of several partitions' batches, in their order."""
+        """Return the manifests of several partitions' batches, in their order."""
         return map_concurrently(
             lambda item: self.manifest(*item), batches.items(), self.store.concurrency
         )
 
     def describe(self, name: str) -> str:
-        """A partition for messages: ``sales.sold_items partition 20161031``."""
+        """Return a partition's description: ``sales.sold_items partition 20161031``."""
         return f"{self.ref} partition {name}" if name else f"the table {self.ref}"
 
     def missing(

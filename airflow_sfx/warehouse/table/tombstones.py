@@ -1,10 +1,11 @@
-"""Tombstones: batches that get no new references, and are deleted when due.
+"""Tombstones: records of retired batches, which are deleted later.
 
-A note is written before its batches' ledgers say so, and whoever refers to a batch looks at the
-notes *after* the reference can be seen by others; whoever deletes looks at the references *after*
-the note can be seen. So one of the two always sees the other: no batch that a reference was granted
-for is deleted. (The order of flag and look is that of Dekker's and Peterson's algorithms for mutual
-exclusion; it needs storage that shows a write to every later read, as S3 does since December 2020.)
+A tombstone is written before its batches are retired in the ledgers. A process that refers to a
+batch reads the tombstones *after* its reference is visible to others, and a process that deletes
+batches reads the references *after* its tombstone is visible. So one of the two always sees the
+other, and no batch with a granted reference is deleted. This is the order of Dekker's and
+Peterson's algorithms for mutual exclusion. It needs an object store whose writes are visible to
+every later read, as those of S3 are since December 2020.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.table.table import Table
 
 UNFINISHED_FOR = timedelta(days=1)
-"""For how long a directory that nothing names may still be somebody's who writes."""
+"""For how long an unreferenced directory may belong to a running writer."""
 _SURELY_WRITING = UNFINISHED_FOR - timedelta(hours=1)  # clocks differ
 
 Batches = Mapping[str, tuple[str, ...]]
@@ -43,13 +44,13 @@ Batches = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The batch that took the place of one whose rows had to be erased.
+    """The batch that replaces one whose rows had to be erased.
 
     Args:
         batch_id: The batch.
-        rows: Its rows.
-        bytes: Its bytes.
-        staged: Whether it waits to be published, as the other one did.
+        rows: Its number of rows.
+        bytes: Its size in bytes.
+        staged: Whether it is staged, as the replaced batch was.
     """
 
     batch_id: str
@@ -59,7 +60,7 @@ class Replacement:
 
 
 Versions = Mapping[tuple[str, str], Replacement]
-"""By partition name and batch ID, what stands for a batch of which rows were erased."""
+"""By partition name and batch ID, the replacement of a batch of which rows were erased."""
 
 _INTENT, _RETIRED, _DONE = "intent.json", "retired.json", "done.json"
 _ERASURE = "-erasure"
@@ -67,21 +68,21 @@ _ERASURE = "-erasure"
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What one call of retention or of an erasure wants to retire, and how far it came.
+    """The batches that one retention or erasure retires, and its progress.
 
     Args:
-        name: The note's name, which sorts by time.
-        batches: What it set out to retire.
-        at: When, in UTC.
+        name: The tombstone's name, which sorts by time.
+        batches: The batches that are to be retired.
+        at: When it was written, in UTC.
         delete_after: When the files may be deleted, in UTC.
-        producer: Who.
-        reason: Why.
-        replaced: By partition name and batch ID, what is to take the place of batches of which rows
-            are erased.
-        despite_pins: Whether the files are deleted even where a hold holds them.
-        retired: What was retired in the ledgers, and what was to replace batches that another
-            erasure was the first to replace; None while that is not sure.
-        done: Whether all of it is deleted.
+        producer: Who retires them.
+        reason: Why, in the words of the author.
+        replaced: By partition name and batch ID, the replacements of batches of which rows are
+            erased.
+        despite_pins: Whether the files are deleted even if a hold protects them.
+        retired: The batches that the ledgers retired, with replacements that lost to those of
+            another erasure, or None while that is not confirmed.
+        done: Whether all of its batches are deleted.
     """
 
     name: str
@@ -97,139 +98,144 @@ class Tombstone:
 
     @property
     def refused(self) -> Batches:
-        """What nobody may refer to anew."""
+        """The batches that get no new references."""
         return self.batches if self.retired is None else self.retired
 
     @property
     def instead(self) -> Mapping[str, Mapping[str, Replacement]]:
-        """The replacements of erased batches, by partition name and batch ID.
+        """The confirmed replacements by partition name and batch ID.
 
-        Until then another erasure may be the first to replace one of them, and whoever refers to it
-        is refused.
+        Before the confirmation, another erasure may be the first to replace a batch, and references
+        to it are rejected.
         """
-        sure = {name: set(ids) for name, ids in (self.retired or {}).items()}
+        confirmed = {name: set(ids) for name, ids in (self.retired or {}).items()}
         return {
-            name: {old: new for old, new in news.items() if old in sure.get(name, ())}
+            name: {old: new for old, new in news.items() if old in confirmed.get(name, ())}
             for name, news in self.replaced.items()
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstones:
-    """What the notes of a table said at one moment.
+    """The tombstones of a table at one moment.
 
     Args:
-        notes: Those that anybody must heed, oldest first.
-        some_done: Whether the batches of any note are all deleted.
+        active: Those that are in force, oldest first.
+        some_done: Whether there are tombstones whose batches are all deleted.
     """
 
-    notes: list[Tombstone]
+    active: list[Tombstone]
     some_done: bool
 
 
-def write(table: Table, note: Tombstone) -> Tombstone:
-    """Note what is to be retired, before anything else says so."""
+def write(table: Table, tombstone: Tombstone) -> Tombstone:
+    """Write a tombstone, before its batches are retired in the ledgers."""
     text = {
-        "batches": {name: list(ids) for name, ids in note.batches.items()},
-        "at": note.at.isoformat(),
-        "delete_after": note.delete_after.isoformat(),
-        "producer": note.producer.to_json(),
-        "reason": note.reason,
+        "batches": {name: list(ids) for name, ids in tombstone.batches.items()},
+        "at": tombstone.at.isoformat(),
+        "delete_after": tombstone.delete_after.isoformat(),
+        "producer": tombstone.producer.to_json(),
+        "reason": tombstone.reason,
         "replaced": {
             name: {old: asdict(new) for old, new in news.items()}
-            for name, news in note.replaced.items()
+            for name, news in tombstone.replaced.items()
         },
-        "despite_pins": note.despite_pins,
+        "despite_pins": tombstone.despite_pins,
     }
-    table.store.put_if_absent(_path(table, note.name, _INTENT), encode(text).encode())
-    return note
+    table.store.put_if_absent(_path(table, tombstone.name, _INTENT), encode(text).encode())
+    return tombstone
 
 
 def name_at(moment: datetime, *, erasure: bool = False) -> str:
-    """A name for a note, of which there is no other."""
+    """Return a unique name for a tombstone."""
     return f"{batch_id_at(moment)}-{uuid.uuid4().hex}{_ERASURE if erasure else ''}"
 
 
-def first_to_replace(table: Table, note: Tombstone) -> dict[str, dict[str, Replacement]]:
-    """Return what an erasure is the first to replace; the answer never changes.
+def first_to_replace(table: Table, tombstone: Tombstone) -> dict[str, dict[str, Replacement]]:
+    """Return the replacements of an erasure that are the first ones of their batches.
 
-    Two erasures may replace the same batch at once, each with one that has the other's rows. Only
-    one of these may stand for it, and the other erasure searches that one again. It is called when
-    others can see the note.
+    Two erasures may replace the same batch at the same time, each by one that still has the other's
+    rows. Only the first replacement counts, and the other erasure searches it again. The tombstone
+    must be visible to others before the call.
 
     Args:
         table: The table.
-        note: What the erasure noted.
+        tombstone: The erasure's tombstone.
 
     Returns:
-        By partition name and batch ID, what takes the place of batches.
+        Replacements by partition name and batch ID.
     """
-    items = [(name, old) for name, news in note.replaced.items() for old in news]
-    text = encode({"note": note.name}).encode()
+    items = [(name, old) for name, news in tombstone.replaced.items() for old in news]
+    text = encode({"note": tombstone.name}).encode()
     first = put_all(table.store, [(table.layout.replaced(name, old), text) for name, old in items])
     found: dict[str, dict[str, Replacement]] = {}
     for (name, old), is_first in zip(items, first, strict=True):
         if is_first:
-            found.setdefault(name, {})[old] = note.replaced[name][old]
+            found.setdefault(name, {})[old] = tombstone.replaced[name][old]
     return found
 
 
-def confirm(table: Table, note: Tombstone, retired: Batches) -> Batches:
-    """Record which batches the ledgers expired; return the first record, which counts."""
+def confirm(table: Table, tombstone: Tombstone, retired: Batches) -> Batches:
+    """Record the batches that the ledgers retired; return the first such record."""
     text = encode({"batches": {name: list(ids) for name, ids in retired.items()}})
-    path = _path(table, note.name, _RETIRED)
+    path = _path(table, tombstone.name, _RETIRED)
     table.store.put_if_absent(path, text.encode())
     data = wait_until_visible(table.store, lambda: table.store.get(path))
     return _retired(data, path)
 
 
-def finish(table: Table, note: Tombstone) -> None:
-    """Note that all of it is deleted."""
-    table.store.put_if_absent(_path(table, note.name, _DONE), b"{}")
+def finish(table: Table, tombstone: Tombstone) -> None:
+    """Record that all batches of a tombstone are deleted."""
+    table.store.put_if_absent(_path(table, tombstone.name, _DONE), b"{}")
 
 
 def list_tombstones(table: Table, *, ended: bool = False) -> list[Tombstone]:
-    """Return the tombstones in effect, oldest first; one listing if there are none.
+    """Return the tombstones of a table that are in force, oldest first.
+
+    A table without tombstones costs one listing.
 
     Args:
         table: The table.
-        ended: Whether to read also those whose batches are all deleted; of erasures they are always
-            read.
+        ended: Whether to read those whose batches are all deleted, too; those of erasures are
+            always read.
 
     Returns:
-        The notes.
+        The tombstones.
     """
     return _opened(table, _listed(table), ended=ended)
 
 
 def read_tombstones(table: Table) -> Tombstones:
-    """Return the tombstones in effect, and whether there are others, from one listing."""
+    """Return the tombstones in force, and whether there are others."""
     listed = _listed(table)
     return Tombstones(_opened(table, listed), any(_DONE in kinds for _, kinds in listed))
 
 
 def refused_by(known: Iterable[Tombstone]) -> set[tuple[str, str]]:
-    """Return the batches that get no new references because of a tombstone.
-
-    Batches are pairs of partition name and batch ID.
-    """
-    return {(name, one) for note in known for name, ids in note.refused.items() for one in ids}
+    """Return the batches, by partition name and batch ID, that get no new references."""
+    return {
+        (name, one) for tombstone in known for name, ids in tombstone.refused.items() for one in ids
+    }
 
 
 def _naming(known: Iterable[Tombstone], name: str, batch_id: str) -> Tombstone | None:
-    return next((note for note in known if batch_id in note.refused.get(name, ())), None)
+    return next(
+        (tombstone for tombstone in known if batch_id in tombstone.refused.get(name, ())), None
+    )
 
 
 def refuse_retired(
     table: Table, batches: Iterable[tuple[str, str]], seen: Tombstones | None = None
 ) -> None:
-    """Refuse a reference to a batch that is retired; called when others can see the reference.
+    """Raise an error for a reference to a retired batch.
+
+    The reference must be visible to others before the call.
 
     Args:
         table: The table.
         batches: Partition names and batch IDs.
-        seen: What the notes said, where they were looked at; not from before others could see the
-            reference, unless its batches' ledgers refuse a change that comes too late.
+        seen: Tombstones that were read after the reference became visible, or None to read them.
+            They may be older if the batches' ledgers reject a change that comes too late.
 
     Raises:
         BatchNotFound: One is retired, or deleted.
@@ -237,8 +243,8 @@ def refuse_retired(
     seen = seen or read_tombstones(table)
     wanted = list(batches)
     for name, batch_id in wanted:
-        if note := _naming(seen.notes, name, batch_id):
-            raise retired_error(table, note, name, batch_id)
+        if tombstone := _naming(seen.active, name, batch_id):
+            raise retired_error(table, tombstone, name, batch_id)
     if seen.some_done:
         paths = [table.layout.manifest(name, batch_id) for name, batch_id in wanted]
         there = map_concurrently(table.store.head, paths, table.store.concurrency)
@@ -248,10 +254,10 @@ def refuse_retired(
 
 
 def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) -> None:
-    """Reject batches so old that an erasure may have taken them for unfinished ones.
+    """Raise an error for slowly written batches that an erasure has expired.
 
-    It may have deleted files of theirs, so it is called when it is known what their files are. It
-    asks for nothing where they are as young as unfinished ones may be.
+    Files of theirs may be deleted, so the check comes after their last file. Batches that are young
+    enough cost no request.
 
     Args:
         table: The table.
@@ -264,34 +270,34 @@ def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) ->
     old = [(name, batch_id) for name, batch_id in batches if moment_of(batch_id) < until]
     known = list_tombstones(table, ended=True) if old else []
     for name, batch_id in old:
-        if note := _naming(known, name, batch_id):
+        if tombstone := _naming(known, name, batch_id):
             remedy = (
                 "writing it took longer than a day, and a part of it may be gone: run the job again"
             )
-            raise retired_error(table, note, name, batch_id, remedy)
+            raise retired_error(table, tombstone, name, batch_id, remedy)
 
 
 def retirement_of(table: Table, name: str, batch_id: str) -> BatchNotFound | None:
-    """Return the error for an expired batch, deleted or not, or None for another."""
-    note = _naming(list_tombstones(table, ended=True), name, batch_id)
-    return retired_error(table, note, name, batch_id) if note else None
+    """Return the error for a batch that was retired, or None for one that was not."""
+    tombstone = _naming(list_tombstones(table, ended=True), name, batch_id)
+    return retired_error(table, tombstone, name, batch_id) if tombstone else None
 
 
 def versions(known: Iterable[Tombstone]) -> Versions:
-    """What stands for batches of which rows were erased now, by partition name and batch ID.
+    """Return the replacements of batches of which rows were erased.
 
-    Of two notes that name a batch, one has it retired (`first_to_replace`).
+    If two tombstones name a batch, only one has retired it (`first_to_replace`).
 
     Args:
-        known: The table's notes.
+        known: The table's tombstones.
 
     Returns:
-        The last replacement of each, where one took the place of another.
+        The last replacement of each, by partition name and batch ID.
     """
     direct = {
         (name, old): new
-        for note in known
-        for name, news in note.instead.items()
+        for tombstone in known
+        for name, news in tombstone.instead.items()
         for old, new in news.items()
     }
     found = {}
@@ -300,7 +306,7 @@ def versions(known: Iterable[Tombstone]) -> Versions:
         while (
             name,
             last.batch_id,
-        ) in direct and last.batch_id not in passed:  # a forged note may lead back
+        ) in direct and last.batch_id not in passed:  # a forged tombstone may lead back
             passed.add(last.batch_id)
             last = direct[name, last.batch_id]
         found[name, old] = last
@@ -308,22 +314,22 @@ def versions(known: Iterable[Tombstone]) -> Versions:
 
 
 def retired_error(
-    table: Table, note: Tombstone, name: str, batch_id: str, remedy: str = ""
+    table: Table, tombstone: Tombstone, name: str, batch_id: str, remedy: str = ""
 ) -> BatchNotFound:
-    """Return the error for an expired batch, with its replacement or the given remedy."""
-    replaced = note.instead.get(name, {}).get(batch_id)
-    who = note.producer.user or note.producer.dag_id or "somebody"
+    """Return the error for a retired batch, which names its replacement or a remedy."""
+    replaced = tombstone.instead.get(name, {}).get(batch_id)
+    who = tombstone.producer.user or tombstone.producer.dag_id or "an unknown author"
     place = f"{table.ref} {name}".rstrip()
-    why = f" ({note.reason})" if note.reason else ""
+    why = f" ({tombstone.reason})" if tombstone.reason else ""
     instead = (
         f"the batch {replaced.batch_id} in its place"
         if replaced
         else f"a later batch: `sfx history {place}`"
     )
     return BatchNotFound(
-        f"the batch {batch_id} of {table.describe(name)} was retired on {note.at:%Y-%m-%d %H:%M}"
-        f" UTC by {who}{why}, and its files are deleted from {note.delete_after:%Y-%m-%d %H:%M} UTC"
-        f" on; {remedy or f'use {instead}'}",
+        f"the batch {batch_id} of {table.describe(name)} was retired on"
+        f" {tombstone.at:%Y-%m-%d %H:%M} UTC by {who}{why}, and its files are deleted from"
+        f" {tombstone.delete_after:%Y-%m-%d %H:%M} UTC on; {remedy or f'use {instead}'}",
         table=str(table.ref),
         partition=name,
         batch_id=batch_id,
@@ -331,7 +337,7 @@ def retired_error(
 
 
 def _listed(table: Table) -> list[tuple[str, set[str]]]:
-    """The names of the notes, oldest first, and what is there of each."""
+    """Return the tombstones' names, oldest first, with their kinds of objects."""
     found: dict[str, set[str]] = {}
     for info in table.store.list(table.layout.retired):
         name, _, kind = info.path.removeprefix(f"{table.layout.retired}/").rpartition("/")

@@ -76,7 +76,7 @@ def roll_back(
         refuse_unexpected(table, heads, still)
         current.update({name: head.batch_id for name, head in heads.items()})
         seen = _tombstones(table, ledger)
-        instead = versions(seen.notes)
+        instead = versions(seen.active)
         wanted = map_concurrently(
             lambda name: _change(table, ledger, name, heads[name], to, instead),
             due,
@@ -97,7 +97,7 @@ def _tombstones(table: Table, ledger: Ledger) -> Tombstones:
     Until then, the replacements of their batches are not known.
     """
     seen = read_tombstones(table)
-    if all(one.retired is not None for one in seen.notes if one.replaced):
+    if all(one.retired is not None for one in seen.active if one.replaced):
         return seen
     # If this changes a partition, its entry takes the number and the rollback is planned again.
     complete(table, ledger)
@@ -129,7 +129,7 @@ def granted(table: Table, changes: list[Change], seen: Tombstones) -> list[Chang
         BatchNotFound: A batch has expired.
         InconsistentBatch: A batch's manifest is missing.
     """
-    instead = versions(seen.notes)
+    instead = versions(seen.active)
     there = [
         _instead(change, instead.get((change.partition, change.batch_id or "")))
         for change in changes

@@ -13,7 +13,7 @@ from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.validation import switches
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.parquet_files import place_of
-from airflow_sfx.warehouse.batch.staging import note_staged
+from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.add_files import inspect_places, refuse_key_columns
 from airflow_sfx.warehouse.external.reconcile import reconcile
@@ -130,7 +130,7 @@ class ExternalBatch:
         pin = table.pin({self._name: sealed.batch_id})
         if publish:
             return publish_pin(table, Ledger(table), pin, self._author)
-        note_staged(table, pin)
+        record_staged(table, pin)
         return pin
 
     def _seal(self, *, publish: bool, evolve: Evolve) -> BatchPin:

@@ -21,7 +21,7 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile
 from airflow_sfx.warehouse.batch.run_checks import check_checks, refuse_checks_of_stream, run_checks
-from airflow_sfx.warehouse.batch.staging import note_staged
+from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, move_pointers, publish_change
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -209,7 +209,7 @@ def conclude(
     target.ensure(table, columns, options.evolve)
     pin = table.pin(batches.batches)
     if failed or not options.publish:
-        note_staged(table, pin)
+        record_staged(table, pin)
     else:
         pin = _publish(table, batches, manifests, author)
     _record_inputs(table, options.inputs, pin, author)

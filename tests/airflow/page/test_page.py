@@ -176,7 +176,7 @@ def test_somebody_was_faster_and_the_page_says_so(story, as_user) -> None:
     expect(dialog).to_be_visible()
     meanwhile = story.store_dataframe(of(BAD, 77), "story", "flights", partition_by=["day"])
     dialog.get_by_role("button", name="Roll back").click()
-    expect(page.get_by_role("alert")).to_contain_text("somebody has changed it meanwhile")
+    expect(page.get_by_role("alert")).to_contain_text("another writer has changed it")
     assert story.pin("story", "flights", [BAD]) == meanwhile
 
 

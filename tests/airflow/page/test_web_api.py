@@ -189,7 +189,7 @@ def test_what_somebody_has_changed_meanwhile_is_not_changed(shop, client) -> Non
         )
         unseen = op.post(f"{TABLE}/rollback", json={"partition": "20130103", "expected": None})
     assert answer.status_code == unseen.status_code == 409
-    assert "somebody has changed it meanwhile" in answer.json()["message"]
+    assert "another writer has changed it" in answer.json()["message"]
     assert shop.pin("shop", "items", ["20130103"]) == now
 
 

@@ -224,7 +224,7 @@ def test_what_is_no_directory_of_parquet_files_is_refused(warehouse, legacy, tmp
     with pytest.raises(sfx.InvalidName, match="not an absolute path"):
         warehouse.adopt("sales", "items", "legacy")
     (legacy / "day=20161031/part-9.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(sfx.SchemaMismatch, match=r"part-9\.parquet is no Parquet file"):
+    with pytest.raises(sfx.SchemaMismatch, match=r"part-9\.parquet is not a Parquet file"):
         warehouse.adopt("sales", "items", str(legacy))
 
 

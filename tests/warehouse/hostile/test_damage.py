@@ -332,7 +332,7 @@ def test_a_table_that_the_metastore_has_lost_is_made_again_by_repair(
     for path in (tmp_path / "lost/_sfx").glob("metastore.sqlite*"):
         path.unlink()
     again = connect(uri)
-    with pytest.raises(sfx.TableNotFound, match="`sfx repair sales.items` makes it again"):
+    with pytest.raises(sfx.TableNotFound, match="`sfx repair sales.items` restores it"):
         again.load_dataframe("sales", "items")
     for name, state in before.items():
         assert again.repair("sales", name)[0].done == "made it again from its history"

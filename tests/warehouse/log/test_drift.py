@@ -223,7 +223,7 @@ def test_a_foreign_change_of_one_of_several_partitions_is_recorded_and_all_chang
 def test_what_something_else_does_while_a_batch_is_written_for_long_is_in_the_history(
     warehouse, monkeypatch
 ) -> None:
-    monkeypatch.setattr("airflow_sfx.warehouse.log.drift.LOOK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("airflow_sfx.warehouse.log.drift.RECHECK_SECONDS", 0)
     put(warehouse, 1)
     batch = warehouse.open_batch("sales", "items", ["a"])
     place = Path(batch.location.removeprefix("file://"))

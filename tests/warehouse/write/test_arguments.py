@@ -40,7 +40,7 @@ def warehouse(embedded_uri) -> Warehouse:
         ({"evolve": "yes"}, "evolve='yes' is not one of 'none', 'safe', 'any'"),
         ({"inputs": ["20161031"]}, "inputs= holds '20161031', which is not a BatchPin"),
         ({"inputs": "20161031"}, "inputs='20161031' is not a list"),
-        ({"checks": ["not_null"]}, "checks= holds 'not_null', which is no check"),
+        ({"checks": ["not_null"]}, "checks= holds 'not_null', which is not a check"),
         ({"checks": len}, "checks=.* is not a list"),
         (
             {"partitions": DAY},
@@ -230,13 +230,15 @@ WRONG_CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin], object]] = {
     "7 is int, not text: pass the 14 digits": lambda warehouse, _: warehouse.rollback(
         "sales", "items", [DAY], to=7
     ),  # type: ignore[arg-type]
-    "run_id='' names nothing": lambda warehouse, _: warehouse.rollback_run(
+    "run_id='' is empty or not text": lambda warehouse, _: warehouse.rollback_run(
         dag_id="nightly", run_id=""
     ),
-    "dag_id=None names nothing": lambda warehouse, _: warehouse.rollback_run(
+    "dag_id=None is empty or not text": lambda warehouse, _: warehouse.rollback_run(
         dag_id=None, run_id="r"
     ),  # type: ignore[arg-type]
-    "producer='ada' is no Producer": lambda warehouse, pin: warehouse.publish(pin, producer="ada"),  # type: ignore[arg-type]
+    "producer='ada' is not a Producer": lambda warehouse, pin: warehouse.publish(
+        pin, producer="ada"
+    ),  # type: ignore[arg-type]
     "is not a URI": lambda warehouse, _: connect(Path("/nowhere")),  # type: ignore[arg-type]
 }
 

@@ -125,7 +125,7 @@ def test_rollback_of_something_that_changed_meanwhile_is_refused(warehouse) -> N
     put(warehouse, 1)
     seen = put(warehouse, 2)
     put(warehouse, 3)
-    with pytest.raises(sfx.CommitConflict, match="somebody has changed it"):
+    with pytest.raises(sfx.CommitConflict, match="another writer has changed it"):
         warehouse.rollback("sales", "items", [DAY], expected=seen)
     assert current(warehouse) == [3]
 
