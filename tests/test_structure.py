@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "airflow_sfx"
 SOURCES = {".py", ".pyi", ".js", ".css", ".html"}
-MOST_FILES = 14
+MOST_FILES, MOST_LINES = 14, 450
+LONGER = PACKAGE / "warehouse/warehouse.py"
+"""One class in one file: the only place where a public call is written and documented."""
+MODULES = sorted(PACKAGE.rglob("*.py"))
 STUBS = sorted(PACKAGE.rglob("*.pyi"))
 SUB_ROOMS = sorted(PACKAGE.glob("*/*/__init__.py"))
 
@@ -29,11 +32,32 @@ def names_in(stub: Path) -> list[str]:
     return [alias.asname or alias.name for node in imports for alias in node.names]
 
 
-@pytest.mark.parametrize("folder", ["tests", "bench", "dags_examples"])
+def first_line(docstring: str | None) -> str:
+    return (docstring or "").partition("\n")[0]
+
+
+def documented(module: Path) -> list[tuple[str, str]]:
+    """Return the first line of each docstring of a module's classes and functions, by name."""
+    nodes = ast.walk(ast.parse(module.read_text()))
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return [
+        (f"{name_of(module)}:{node.name}", first_line(ast.get_docstring(node)))
+        for node in nodes
+        if isinstance(node, kinds)
+    ]
+
+
+@pytest.mark.parametrize("folder", ["airflow_sfx", "tests", "bench", "dags_examples"])
 def test_a_folder_has_fewer_than_fifteen_source_files(folder: str) -> None:
     paths = (path for path in (ROOT / folder).rglob("*") if path.suffix in SOURCES)
     counts = Counter(name_of(path.parent) for path in paths)
     assert {name: count for name, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_a_module_has_at_most_450_lines() -> None:
+    lines = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    del lines[name_of(LONGER)]
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("stub", STUBS, ids=name_of)
@@ -57,3 +81,16 @@ def test_the_docstring_of_a_sub_room_begins_with_one_line(package: Path) -> None
     first, _, rest = docstring.partition("\n")
     assert first.endswith(".")
     assert not rest or rest.startswith("\n")
+
+
+def test_the_first_line_of_a_docstring_is_a_sentence() -> None:
+    lines = [
+        (name_of(module), first_line(ast.get_docstring(ast.parse(module.read_text()))))
+        for module in MODULES
+    ]
+    assert [(name, line) for name, line in lines if len(line) >= 80 or not line.endswith(".")] == []
+
+
+def test_the_first_line_of_a_function_fits() -> None:
+    lines = [found for module in MODULES for found in documented(module)]
+    assert [(name, line) for name, line in lines if len(line) >= 100] == []

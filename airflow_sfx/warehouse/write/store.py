@@ -199,16 +199,13 @@ def conclude(
         CheckFailed: A check failed; the batch is staged.
     """
     failed = [result for result in results if not result.passed]
-    if (
-        options.publish
-        and not failed
-        and (before := published_before(table, batches, author.producer))
-    ):
+    publishes = options.publish and not failed
+    if publishes and (before := published_before(table, batches, author.producer)):
         return before
-    manifests = batches.seal(staged=bool(failed) or not options.publish, checks=results)
+    manifests = batches.seal(staged=not publishes, checks=results)
     target.ensure(table, columns, options.evolve)
     pin = table.pin(batches.batches)
-    if failed or not options.publish:
+    if not publishes:
         record_staged(table, pin)
     else:
         pin = _publish(table, batches, manifests, author)
