@@ -44,6 +44,7 @@ lint: $(VENV)/.dev-installed  ## Check style, types, the direction of imports an
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/words.py
 
 .venv-peers/.installed: bench/peers.txt
 	$(PYTHON) -m venv .venv-peers
