@@ -160,7 +160,7 @@ def test_where_a_change_may_still_arrive_the_error_says_so(warehouse, monkeypatc
 
     monkeypatch.setattr(Ledger, "append", unreachable)
     with pytest.raises(
-        WarehouseUnavailable, match=r"does not answer\. Should the request still arrive"
+        WarehouseUnavailable, match=r"does not answer\. If the request still arrives there"
     ):
         put(warehouse, 2)
     monkeypatch.setattr(Ledger, "append", append)
