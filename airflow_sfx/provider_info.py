@@ -117,7 +117,7 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
-        "extra-links": ["airflow_sfx.operators.links.BatchHistoryLink"],
+        "extra-links": ["airflow_sfx.operators.base.links.BatchHistoryLink"],
         "cli": ["airflow_sfx.cli.airflow.get_commands"],
         "config": {
             "sfx": {

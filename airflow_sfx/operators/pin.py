@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.templates import checks_names, is_settled
-from airflow_sfx.operators._base import TableOperator
+from airflow_sfx.operators.base.operators import TableOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

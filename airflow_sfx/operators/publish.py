@@ -12,13 +12,13 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.pin_guard import table_of_output
 from airflow_sfx.hooks.templates import checks_names
-from airflow_sfx.operators._base import ChangeOperator
-from airflow_sfx.operators.pin_arguments import required_pins
+from airflow_sfx.operators.base.operators import ChangeOperator
+from airflow_sfx.operators.base.pin_arguments import required_pins
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sfx.operators.notifications import Notify
+    from airflow_sfx.operators.base.notifications import Notify
 
 
 class PublishBatchOperator(ChangeOperator, BaseOperator):

@@ -10,12 +10,12 @@ from airflow.sdk import BaseOperator
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.hooks.templates import checks_names
-from airflow_sfx.operators._base import ChangeOperator, TableOperator
+from airflow_sfx.operators.base.operators import ChangeOperator, TableOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sfx.operators.notifications import Notify
+    from airflow_sfx.operators.base.notifications import Notify
 
 
 class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):

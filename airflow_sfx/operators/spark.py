@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.nested_pins import pins_in
 from airflow_sfx.hooks.templates import checks_names
-from airflow_sfx.operators._base import WriteOperator
+from airflow_sfx.operators.base.operators import WriteOperator
 
 try:
     from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_sfx.core.options import Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
-    from airflow_sfx.operators.notifications import Notify
+    from airflow_sfx.operators.base.notifications import Notify
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 OUTPUT = "spark.sfx.output"

@@ -12,7 +12,7 @@ from airflow.sdk import BaseHook, BaseOperator
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.hooks.templates import checks_names
-from airflow_sfx.operators._base import WriteOperator
+from airflow_sfx.operators.base.operators import WriteOperator
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.core.table import TableRef
-    from airflow_sfx.operators.notifications import Notify
+    from airflow_sfx.operators.base.notifications import Notify
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _POSTGRES = ("psycopg2", "psycopg")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.python import PythonOperator
 
 from airflow_sfx.hooks.templates import checks_names
-from airflow_sfx.operators._base import WriteOperator
+from airflow_sfx.operators.base.operators import WriteOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_sfx.core.options import Check, Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
-    from airflow_sfx.operators.notifications import Notify
+    from airflow_sfx.operators.base.notifications import Notify
 
 
 class StoreBatchOperator(WriteOperator, PythonOperator):
@@ -127,7 +127,7 @@ class StoreBatchOperator(WriteOperator, PythonOperator):
             TypeError: The function did not return a DataFrame; nothing was stored.
             CheckFailed: A check failed; the batch is staged and the partition unchanged.
         """
-        from airflow_sfx.operators.pin_arguments import load_arguments
+        from airflow_sfx.operators.base.pin_arguments import load_arguments
 
         destination, warehouse = self.destination(context), self.warehouse()
         self.op_args, self.op_kwargs, inputs = load_arguments(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_sfx.operators._base import WarehouseOperator
-from airflow_sfx.operators.pin_arguments import plain_pins, required_pins
+from airflow_sfx.operators.base.operators import WarehouseOperator
+from airflow_sfx.operators.base.pin_arguments import plain_pins, required_pins
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
 
-from airflow_sfx.operators.pin_arguments import plain_pins, required_pins
+from airflow_sfx.operators.base.pin_arguments import plain_pins, required_pins
 from airflow_sfx.sensors._base import BatchSensor
 from airflow_sfx.serde.pin import dump
 

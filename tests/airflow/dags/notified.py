@@ -10,7 +10,7 @@ from airflow.sdk import BaseNotifier, Param, dag, task
 
 from airflow_sfx.checks import rows_between
 from airflow_sfx.operators import PublishBatchOperator, RollbackBatchOperator
-from airflow_sfx.operators.notifications import EVENTS
+from airflow_sfx.operators.base.notifications import EVENTS
 
 if TYPE_CHECKING:
     import pandas as pd

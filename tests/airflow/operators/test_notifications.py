@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.operators.notifications import checked
+from airflow_sfx.operators.base.notifications import checked
 
 
 @pytest.fixture

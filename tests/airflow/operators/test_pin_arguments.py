@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from airflow_sfx import BatchPin, InvalidName
-from airflow_sfx.operators.pin_arguments import frame_parameter, load_arguments
+from airflow_sfx.operators.base.pin_arguments import frame_parameter, load_arguments
 
 LEFT, RIGHT = (
     BatchPin("s", name, f"s3://b/s.db/{name}", (("p", "20161101002256"),))

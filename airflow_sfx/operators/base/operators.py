@@ -1,4 +1,4 @@
-"""The bases of the operators: whatever several of them need is stated here, once.
+"""The bases of the operators: what several of them need, once.
 
 ::
 
@@ -24,8 +24,8 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import is_missing
 from airflow_sfx.hooks.templates import CheckedTemplates, is_settled
-from airflow_sfx.operators.links import BatchHistoryLink
-from airflow_sfx.operators.notifications import Notify, checked, notifying
+from airflow_sfx.operators.base.links import BatchHistoryLink
+from airflow_sfx.operators.base.notifications import Notify, checked, notifying
 from airflow_sfx.serde.pin import register
 
 if TYPE_CHECKING:
