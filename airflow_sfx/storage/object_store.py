@@ -100,7 +100,7 @@ class RemoteStore(ObjectStore):
             return True
 
         # S3 answers 409 while another writer's create is in progress, which may then fail.
-        for _ in attempts(_CONFLICT_SECONDS, first=0.05, longest=6.4):
+        for _ in attempts(_CONFLICT_SECONDS, first=0.05, longest=6.4, least=8):
             outcome = self._call("create", path, write)
             if outcome is not None:
                 return outcome

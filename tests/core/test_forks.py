@@ -65,3 +65,43 @@ def test_threads_that_fork_at_the_same_time_each_call_an_object_for_their_own_fo
     for thread in threads:
         thread.join()
     assert sorted(recorder.calls) == ["before"] * 8 + ["parent"] * 8
+
+
+class Failing(ForkAware):
+    """Fails before each fork."""
+
+    def before_fork(self) -> None:
+        raise RuntimeError("not now")
+
+
+def test_an_object_that_fails_keeps_no_other_from_its_calls(caplog) -> None:
+    failing, recorders = Failing(), [Recorder([]) for _ in range(8)]
+    for one in (*recorders[:4], failing, *recorders[4:]):
+        register(one)
+    fork()
+    assert all(one.calls == ["before", "parent"] for one in recorders)
+    assert "Failing is not ready for a fork" in caplog.text
+
+
+class Late(ForkAware):
+    """Registers another object while the process prepares for a fork."""
+
+    def __init__(self, other: ForkAware) -> None:
+        self.other = other
+
+    def before_fork(self) -> None:
+        register(self.other)
+
+
+def test_an_object_that_is_registered_during_a_fork_is_called_in_the_child() -> None:
+    other = Recorder([])
+    late = Late(other)
+    register(late)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, " ".join(other.calls).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 100) == b"child"
+    assert other.calls == []

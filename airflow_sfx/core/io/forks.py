@@ -7,9 +7,13 @@ locks and the threads of libraries must not be used in both. Whatever holds such
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
+from collections.abc import Callable, Iterable
+
+_log = logging.getLogger(__name__)
 
 
 class ForkAware:
@@ -22,7 +26,10 @@ class ForkAware:
         """Continue in the parent, in the thread that forked."""
 
     def after_fork_in_child(self) -> None:
-        """Continue in the child, in its only thread."""
+        """Continue in the child, in its only thread.
+
+        An object that another thread registered during the fork was not prepared.
+        """
 
 
 class _Registry:
@@ -39,18 +46,35 @@ class _Registry:
 
     def before(self) -> None:
         with self._lock:
-            self._forking.objects = list(self._objects)
-        for one in self._forking.objects:
+            objects = list(self._objects)
+        prepared: list[ForkAware] = []
+        self._forking.objects = prepared
+
+        def prepare(one: ForkAware) -> None:
             one.before_fork()
+            prepared.append(one)
+
+        _for_each(objects, prepare)
 
     def in_parent(self) -> None:
-        for one in self._forking.__dict__.pop("objects", ()):
-            one.after_fork_in_parent()
+        _for_each(self._prepared(), lambda one: one.after_fork_in_parent())
 
     def in_child(self) -> None:
         self._lock = threading.Lock()  # another thread of the parent may have held it
-        for one in self._forking.__dict__.pop("objects", ()):
-            one.after_fork_in_child()
+        _for_each({*self._prepared(), *self._objects}, lambda one: one.after_fork_in_child())
+
+    def _prepared(self) -> list[ForkAware]:
+        found: list[ForkAware] = self._forking.__dict__.pop("objects", [])
+        return found
+
+
+def _for_each(objects: Iterable[ForkAware], call: Callable[[ForkAware], None]) -> None:
+    """Call each object, even if one fails: a fork goes on in any case."""
+    for one in objects:
+        try:
+            call(one)
+        except Exception:
+            _log.exception("%s is not ready for a fork", type(one).__name__)
 
 
 _REGISTRY = _Registry()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import count
 
 
-def attempts(seconds: float, *, first: float, longest: float) -> Iterator[int]:
+def attempts(seconds: float, *, first: float, longest: float, least: int = 1) -> Iterator[int]:
     """Yield the number of each attempt, with random pauses in between.
 
     The loop body returns on success, and goes on to the next attempt otherwise. There is always a
@@ -18,6 +18,7 @@ def attempts(seconds: float, *, first: float, longest: float) -> Iterator[int]:
         seconds: How long to go on.
         first: The longest pause after the first attempt, in seconds; it doubles with each attempt.
         longest: The longest pause of all, in seconds.
+        least: The number of attempts to make in any case, however long they take.
 
     Yields:
         The number of the attempt, starting at 1.
@@ -25,11 +26,13 @@ def attempts(seconds: float, *, first: float, longest: float) -> Iterator[int]:
     Example:
         >>> list(attempts(0, first=1, longest=1))
         [1]
+        >>> list(attempts(0, first=0, longest=0, least=3))
+        [1, 2, 3]
     """
     end = time.monotonic() + seconds
     for number in count(1):
         yield number
-        if time.monotonic() >= end:
+        if number >= least and time.monotonic() >= end:
             return
         pause = min(first * 2.0 ** min(number - 1, 64), longest)
         time.sleep(random.uniform(0, pause))  # noqa: S311

@@ -104,7 +104,7 @@ class Ledger:
         if data is None:
             return {}
         try:
-            lines = decompress(data, gzip=True).decode().splitlines()
+            lines = decompress(data, gzip=True).decode().split("\n")
         except ValueError as error:
             raise InconsistentBatch(
                 f"{path} was altered after it was written: {error}; restore it"
@@ -295,9 +295,9 @@ class Ledger:
             InconsistentBatch: A name is not one of the table's partitions.
         """
         with decoding(path):
-            for name, *_ in record.changes:
-                self._layout.partition(name)
-        return [(name, sequence) for name, sequence, *_ in record.changes]
+            for change in record.changes:
+                self._layout.partition(change.partition)
+        return [(change.partition, change.sequence) for change in record.changes]
 
     def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
         """Yield the entries in effect, newest first, reading further ones as needed."""

@@ -42,6 +42,22 @@ class Head:
         return self.entry.newest if self.entry else ""
 
 
+class PartitionChange(Record, array_like=True):
+    """What a commit is about to change in one partition, stored as an array.
+
+    Args:
+        partition: The partition's name.
+        sequence: The number of its entry.
+        batch_id: Its batch afterwards, or None.
+        previous: Its batch before, or None.
+    """
+
+    partition: str
+    sequence: Number
+    batch_id: str | None = None
+    previous: str | None = None
+
+
 class CommitRecord(Record):
     """What a commit is about to change, as it is stored before the entries.
 
@@ -49,14 +65,14 @@ class CommitRecord(Record):
         at: When it began, in UTC.
         lease_seconds: For how long after ``at`` only its writer may decide it.
         producer: Who commits.
-        changes: Each partition's name, its entry's number, and its batch after and before.
+        changes: What it changes, one for each partition.
         wait_seconds: For how long others wait in any case before they decide it.
     """
 
     at: Time
     lease_seconds: Integer
     producer: Producer
-    changes: tuple[tuple[str, Number, str | None, str | None], ...]
+    changes: tuple[PartitionChange, ...]
     wait_seconds: Count | None = None
 
 
@@ -79,6 +95,7 @@ def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
         now: The time now.
 
     Example:
+        >>> from datetime import UTC
         >>> at, now = datetime(2016, 11, 1, 13, tzinfo=UTC), datetime(2016, 11, 1, 12, tzinfo=UTC)
         >>> made_at(at, ObjectInfo("", 0, "", now - timedelta(minutes=5)), now).isoformat()
         '2016-11-01T11:55:01+00:00'
