@@ -1,4 +1,4 @@
-"""Safe, undoable, reproducible nightly ETL on S3 and Hive Metastore.
+"""Nightly ETL on Apache Airflow that you can undo.
 
 Each write of a partition goes to a new directory, its batch; then the metastore is pointed at it.
 Earlier batches and the history of changes stay.

@@ -1,4 +1,4 @@
-"""The runs of a backfill that is given by its number."""
+"""The runs of a backfill, found by its number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rejects pins of another table than the task they come from writes.
+"""Rejects a pin if the task that it comes from writes another table.
 
 XCom can be edited, and a pin of another table would load without an error.
 """

@@ -117,12 +117,12 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
-        """Read a part of an object.
+        """Read a range of an object's bytes; None if it does not exist.
 
         Args:
             path: The object's path.
             start: The offset of the first byte.
-            stop: The offset behind the last byte, greater than ``start``. An object that ends
+            stop: The offset after the last byte, greater than ``start``. An object that ends
                 before it yields fewer bytes, or none.
 
         Returns:

@@ -1,1 +1,1 @@
-"""The warehouse: transactional operations on batch-ID tables."""
+"""The warehouse: every operation on batches."""

@@ -1,4 +1,4 @@
-"""The pandas metadata of an Arrow schema, which restore a DataFrame.
+"""The pandas metadata of an Arrow schema, from which a DataFrame is restored.
 
 It is one JSON object in the metadata of the schema, with these members:
 

@@ -1,4 +1,4 @@
-"""The check which Arrow columns Python's own objects can hold without loss.
+"""Which Arrow columns Python's own objects can hold without loss.
 
 pyarrow converts integers among nulls inside lists to floats, and nanosecond times inside structs
 to numbers, and drops the zone of times inside lists. A column with such values keeps its Arrow

@@ -1,4 +1,4 @@
-"""The URIs of Hive Metastores, which are opened without importing Thrift before."""
+"""The URIs of Hive Metastores; Thrift is imported only when one is opened."""
 
 from __future__ import annotations
 

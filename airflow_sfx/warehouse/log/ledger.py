@@ -1,9 +1,12 @@
-"""Read and append to the ledgers of a table's partitions.
+"""Read the ledgers of a table's partitions, and append to them.
 
-The cost of appending, finding the head and reading the newest entries does not grow with the number
-of entries: the metastore's pointer names a recent entry (the hint), entries are numbered without
-gaps, so that the last one is found by probing one, two, four entries further, and each entry names
-the one that was in effect before it.
+Appending, finding the head and reading the newest entries cost the same however many entries there
+are:
+
+- The metastore's pointer names a recent entry, the hint.
+- Entries are numbered without gaps, so the last one is found by probing one, two, four entries
+  further.
+- Each entry names the one that was in effect before it.
 """
 
 from __future__ import annotations
@@ -300,7 +303,7 @@ class Ledger:
         return [(change.partition, change.sequence) for change in record.changes]
 
     def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
-        """Yield the entries in effect, newest first, reading further ones as needed."""
+        """Yield the entries in effect, newest first; earlier ones are read when they are needed."""
         due, last, ahead = head.entry, head.last, 1
         known: dict[int, LedgerEntry] = {}
         while due is not None:

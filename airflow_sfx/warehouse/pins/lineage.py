@@ -38,7 +38,7 @@ class DownstreamBatch:
 def record_downstream(
     store: ObjectStore, inputs: Sequence[BatchPin], made: BatchPin, producer: Producer
 ) -> None:
-    """Record what was made from pins of the same warehouse, one object for each pin.
+    """Record a batch as made from its inputs in the same warehouse, one object for each input.
 
     Args:
         store: The warehouse's object store.

@@ -1,8 +1,8 @@
 """Expiring batches by tombstones and log entries, and deleting their files.
 
 Only what the log has expired is deleted: a tombstone is an object that anyone with write access to
-the table's objects can forge. If a process dies, the next one completes its
-tombstone, as far as it would expire the same batches itself.
+the table's objects can forge. If a process dies, the next one completes its tombstone, as far as it
+would expire the same batches itself.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def _only(batches: Batches, wanted: Collection[Item]) -> Batches:
 
 
 def _confirm_for_writer(table: Table, ledger: Ledger, tombstone: Tombstone) -> Batches:
-    """Confirm a tombstone for its writer, even if newer attempts wrote partitions."""
+    """Confirm a dead writer's tombstone, even if newer attempts of its task changed partitions."""
     return confirm(
         table,
         ledger,
