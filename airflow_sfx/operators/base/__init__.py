@@ -1,1 +1,1 @@
-"""What all operators share: base classes, the link to the page, notifications and pins."""
+"""What operators share: base classes, links, notifications and arguments."""
