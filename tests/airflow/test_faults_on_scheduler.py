@@ -73,15 +73,6 @@ def test_a_killed_rollback_is_tried_again_and_goes_no_further_back(
     assert {event["source_task_id"] for event in sent} == {"one", "run"}
 
 
-def test_tasks_begin_with_what_the_scheduler_has_loaded_ahead(scheduler: LocalAirflow) -> None:
-    scheduler.ready("loaded_ahead")
-    run_id = scheduler.succeed("loaded_ahead")
-    told = scheduler.get(
-        f"dags/loaded_ahead/dagRuns/{run_id}/taskInstances/tell/xcomEntries/return_value"
-    )
-    assert told["value"] in (True, "true", "True")
-
-
 def test_a_backfill_survives_that_its_scheduler_is_killed(
     scheduler: LocalAirflow, scheduled_warehouse
 ) -> None:
