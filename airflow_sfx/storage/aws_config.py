@@ -302,6 +302,11 @@ def _no_credentials(error: Exception) -> WarehouseUnavailable:
     )
 
 
+_AWS_BUNDLE = "AWS_CA_BUNDLE"
+_ALLOW_HTTP = "AWS_ALLOW_HTTP"
+"""A variable of other libraries, which boto3 does not know; `sfx stack up` sets it for them."""
+
+
 def _without_boto3(
     bucket: str, access: S3Access, settings: ObjectSettings, environment: Mapping[str, str]
 ) -> S3Endpoint | None:
@@ -312,15 +317,17 @@ def _without_boto3(
     """
     endpoint = access.endpoint or next(filter(None, map(environment.get, _ENDPOINTS)), None)
     others = {name for name in environment if name.startswith("AWS_")} - _SIMPLE - _SETTINGS
+    others -= {_AWS_BUNDLE, _ALLOW_HTTP}
     keys = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     special = (
         (access.session, access.config, access.verify) != (None, None, None)
         or others
         or not all(keys)
     )
-    bundled = bool(environment.get("REQUESTS_CA_BUNDLE")) and not (endpoint or "").startswith(
-        "http://"
-    )
+    # Without TLS there are no certificates to verify.
+    bundled = any(map(environment.get, (_AWS_BUNDLE, "REQUESTS_CA_BUNDLE"))) and not (
+        endpoint or ""
+    ).startswith("http://")
     if not endpoint or special or bundled or names_proxy(environment) or _has_profiles():
         return None
     server_url(endpoint, _WHAT)
