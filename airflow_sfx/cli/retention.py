@@ -5,7 +5,8 @@ Both print a plan and change nothing without ``--apply``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,6 +17,8 @@ from airflow_sfx.cli.output import ask, print_json, waiting
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport
+
+Report = TypeVar("Report")
 
 _SHOWN = 50
 
@@ -73,7 +76,7 @@ def retain(
     age, grace_period = duration(older_than), duration(grace)
     chosen = settings.table(table)
 
-    def run(*, dry: bool) -> RetentionReport:
+    def run(dry: bool) -> RetentionReport:
         with waiting(f"reading the history of {chosen.ref}"):
             return settings.warehouse.retain(
                 *chosen.names,
@@ -84,15 +87,14 @@ def retain(
                 dry_run=dry,
             )
 
-    report = run(dry=dry_run or not yes)
-    if not dry_run and not yes and _has_work(report):
-        plan = report
-        ask(
-            f"Expire and delete these batches of {chosen.ref}?",
-            yes=yes,
-            shown=lambda: _show_plan(plan, asking=True),
-        )
-        report = run(dry=False)
+    report = _carried_out(
+        run,
+        f"Expire and delete these batches of {chosen.ref}?",
+        has_work=_has_work,
+        show=lambda plan: _show_plan(plan, asking=True),
+        dry_run=dry_run,
+        yes=yes,
+    )
     if as_json:
         print_json(report)
     else:
@@ -126,7 +128,7 @@ def erase(
     grace_period = duration(grace)
     chosen = settings.table(table)
 
-    def run(*, dry: bool) -> ErasureReport:
+    def run(dry: bool) -> ErasureReport:
         with waiting(f"searching {chosen.ref}"):
             return settings.warehouse.erase(
                 *chosen.names,
@@ -137,15 +139,14 @@ def erase(
                 dry_run=dry,
             )
 
-    report = run(dry=dry_run or not yes)
-    if not dry_run and not yes and _has_rows(report):
-        plan = report
-        ask(
-            f"Erase these rows of {chosen.ref} permanently?",
-            yes=yes,
-            shown=lambda: _show_erasure(plan, asking=True),
-        )
-        report = run(dry=False)
+    report = _carried_out(
+        run,
+        f"Erase these rows of {chosen.ref} permanently?",
+        has_work=_has_rows,
+        show=lambda plan: _show_erasure(plan, asking=True),
+        dry_run=dry_run,
+        yes=yes,
+    )
     if as_json:
         print_json(report)
     else:
@@ -154,6 +155,23 @@ def erase(
         report.waiting or report.orphans or any(one.outside for one in report.batches)
     ):
         raise typer.Exit(1)
+
+
+def _carried_out(
+    run: Callable[[bool], Report],
+    question: str,
+    *,
+    has_work: Callable[[Report], bool],
+    show: Callable[[Report], None],
+    dry_run: bool,
+    yes: bool,
+) -> Report:
+    """Return the report of a run: dry unless it was approved, in advance or when asked."""
+    report = run(dry_run or not yes)
+    if not dry_run and not yes and has_work(report):
+        ask(question, yes=yes, shown=lambda: show(report))
+        return run(False)
+    return report
 
 
 def _has_work(plan: RetentionReport) -> bool:
