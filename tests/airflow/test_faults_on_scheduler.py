@@ -19,10 +19,14 @@ def numbers(warehouse: sfx.Warehouse, table: str, day: str = "p") -> list[int]:
     return warehouse.load_dataframe(*table.split("."), [day])["n"].tolist()
 
 
-def attempts(warehouse: sfx.Warehouse, table: str, day: str = "p") -> list[int | None]:
+def attempts(
+    warehouse: sfx.Warehouse, table: str, day: str = "p", run_id: str | None = None
+) -> list[int | None]:
+    """The attempts of `run_id`, or of all runs; other tests share the warehouse."""
     return [
         entry.producer.try_number
         for entry in warehouse.history(*table.split("."), [day], limit=None)
+        if run_id in (None, entry.producer.run_id)
     ]
 
 
@@ -36,8 +40,8 @@ def test_a_killed_task_is_tried_again_and_leaves_one_batch(
     assert numbers(scheduled_warehouse, "killed.sum") == [6]
     # Killed before its commit: only the second attempt is in the history. Killed after it: only the
     # first is.
-    assert attempts(scheduled_warehouse, "killed.before") == [2]
-    assert attempts(scheduled_warehouse, "killed.after") == [1]
+    assert attempts(scheduled_warehouse, "killed.before", run_id=run_id) == [2]
+    assert attempts(scheduled_warehouse, "killed.after", run_id=run_id) == [1]
     for table in ("before", "after"):
         assert scheduled_warehouse.verify(scheduled_warehouse.pin("killed", table)).rows
         assert scheduled_warehouse.show("killed", table).staged == ()

@@ -68,4 +68,6 @@ def test_the_example_dag_parses_without_loading_a_library_of_frames(airflow):
     assert not {
         name for name in ours if name.startswith(("airflow_sfx.frames", "airflow_sfx.storage"))
     }
-    assert len(ours) < 30, sorted(ours)
+    # Rooms are not counted: their `__init__.py` are empty, and how many there are is no cost.
+    modules = {name for name in ours if not any(other.startswith(name + ".") for other in ours)}
+    assert len(modules) < 25, sorted(modules)
