@@ -18,7 +18,16 @@ import typer
 from typer.core import TyperGroup
 
 from airflow_sfx._version import __version__
-from airflow_sfx.cli import audit, batches, hold, maintenance, retention, rollback, stack, tables
+from airflow_sfx.cli.commands import (
+    audit,
+    batches,
+    hold,
+    maintenance,
+    retention,
+    rollback,
+    stack,
+    tables,
+)
 from airflow_sfx.cli.options import Settings
 from airflow_sfx.cli.output import VisibleFormatter, clean, visible
 from airflow_sfx.core.errors import SfxError

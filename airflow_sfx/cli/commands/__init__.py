@@ -1,0 +1,1 @@
+"""The commands of `sfx`, a module for each family."""
