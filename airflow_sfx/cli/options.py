@@ -43,8 +43,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 
 Values = tuple[str, ...]
 
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_DURATION, _DAY = re.compile(r"\d{1,6}[hdw]"), re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
+_UNITS = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_RELATIVE, _DAY = re.compile(r"(\d{1,6})([mhdw])"), re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
 
 
 @dataclass(frozen=True)
@@ -216,7 +221,7 @@ def values_of(text: str, keys: Sequence[str]) -> Values:
 
 
 def moment_of(
-    text: str | None, *, now: datetime | None = None, durations: str = "how long ago: 36h, 7d"
+    text: str | None, *, now: datetime | None = None, durations: str = "how long ago: 10m, 36h, 7d"
 ) -> datetime | None:
     """Return the time that an option names.
 
@@ -237,8 +242,8 @@ def moment_of(
     """
     if text is None:
         return None
-    if _DURATION.fullmatch(text):
-        return (now or datetime.now(UTC)) - duration(text)
+    if (ago := relative(text)) is not None:
+        return (now or datetime.now(UTC)) - ago
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -255,8 +260,21 @@ def moment_of(
     return found
 
 
+def relative(text: str) -> timedelta | None:
+    """Return the duration of a time from now, such as ``10m`` or ``36h``; None for another text.
+
+    Example:
+        >>> relative("10m"), relative("2016-11-01")
+        (datetime.timedelta(seconds=600), None)
+    """
+    found = _RELATIVE.fullmatch(text)
+    return int(found[1]) * _UNITS[found[2]] if found else None
+
+
 def duration(text: str) -> timedelta:
-    """Return the duration that an option names: ``36h``, ``12w``, or days.
+    """Return the age that a retention option names: ``36h``, ``12w``, or days.
+
+    Minutes are refused: what expires cannot be loaded any more, and ``3m`` may mean months.
 
     Raises:
         typer.BadParameter: The text is not a duration.

@@ -530,7 +530,7 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(
             1,
             "'prevous' is not a batch ID: type current, previous, or 14 digits",
         ),
-        (("head", TABLE, DAY, "--as-of", "yesterday"), 2, "or how long ago: 36h, 7d"),
+        (("head", TABLE, DAY, "--as-of", "yesterday"), 2, "or how long ago: 10m, 36h, 7d"),
         (("--warehouse", "ftp://user:secret@host", "tables"), 1, "remove them"),
         (("fly",), 2, "No such command"),
         (
@@ -547,6 +547,11 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(
             ("retain", TABLE, "--keep-last", "1", "--older-than", "1d", "--grace", "x"),
             2,
             "'x' is not a duration",
+        ),
+        (
+            ("retain", TABLE, "--keep-last", "1", "--older-than", "3m"),
+            2,
+            "'3m' is not a duration",
         ),
         (
             ("erase", TABLE, "--where", "item = 'hat'", "--grace", "1x"),
@@ -624,6 +629,8 @@ def test_a_reader_of_the_output_that_has_read_enough_is_no_failure(warehouse) ->
 def test_times_are_dates_in_utc_or_have_a_zone(command) -> None:
     assert json.loads(command("audit", "--since", "2016-11-01", "--json").stdout)[0]["entries"]
     assert not json.loads(command("audit", "--since", "2099-01-01", "--json").stdout)[0]["entries"]
+    assert json.loads(command("audit", "--since", "10m", "--json").stdout)[0]["entries"]
+    assert not json.loads(command("audit", "--since", "0m", "--json").stdout)[0]["entries"]
     done = command("audit", "--since", "2016-11-01T12:00")
     assert done.returncode == 2
     assert "2016-11-01T12:00Z for UTC" in " ".join(done.stderr.split())

@@ -34,7 +34,7 @@ def audit(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Start time: 2016-11-01T12:00Z, a day such as 2016-11-01, or 36h ago.",
+            help="Start time: 2016-11-01T12:00Z, a day such as 2016-11-01, or 10m, 36h or 7d ago.",
         ),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="End time, exclusive.")] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -16,8 +15,8 @@ from airflow_sfx.cli.options import (
     Reason,
     Settings,
     TableArgument,
-    duration,
     moment_of,
+    relative,
 )
 from airflow_sfx.cli.output import print_json
 from airflow_sfx.core.errors import InvalidName
@@ -104,6 +103,6 @@ def release(context: typer.Context, table: TableArgument, name: Name, reason: Re
 
 def _end(text: str | None) -> datetime | None:
     """Return when a hold ends, from a time or a duration from now."""
-    if text is not None and re.fullmatch(r"\d{1,6}[hdw]", text):
-        return datetime.now(UTC) + duration(text)
+    if text is not None and (after := relative(text)) is not None:
+        return datetime.now(UTC) + after
     return moment_of(text, durations="for how long: 36h, 90d")
