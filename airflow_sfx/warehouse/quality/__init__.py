@@ -1,0 +1,1 @@
+"""Metrics over time, the usual band, and checks that live with a table."""

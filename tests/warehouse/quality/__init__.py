@@ -1,0 +1,1 @@
+"""Tests of metrics over time and of checks that live with a table."""
