@@ -11,14 +11,19 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import zip_longest
 
 import typer
 
-from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.json_values import plain
+from airflow_sfx.warehouse.words import (
+    counted as counted,  # noqa: PLC0414  the commands use them as output.counted
+    moment as moment,  # noqa: PLC0414  the commands use them as output.moment
+    number as number,  # noqa: PLC0414  the commands use them as output.number
+    operation as operation,  # noqa: PLC0414  the commands use them as output.operation
+    size as size,  # noqa: PLC0414  the commands use them as output.size
+)
 
 _COLUMN_GAP = "  "
 
@@ -112,64 +117,11 @@ def say(text: str, *, err: bool = False) -> None:
 # Values for people.
 
 
-def moment(value: datetime | None) -> str | None:
-    """Return a time in UTC, to the second."""
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if value else None
-
-
-def size(count: int | None) -> str | None:
-    """Return a number of bytes with a binary unit.
-
-    Example:
-        >>> size(278), size(45_000_000)
-        ('278 B', '42.9 MiB')
-    """
-    if count is None:
-        return None
-    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1024 and len(units) > 1:  # noqa: PLR2004
-        value, units = value / 1024, units[1:]
-    return f"{value:.0f} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
-def number(count: float | None) -> str | None:
-    """Return an integer with thousands separators, or a float to six digits.
-
-    Example:
-        >>> number(336776), number(-0.0), number(12.640199)
-        ('336,776', '0', '12.6402')
-    """
-    if isinstance(count, float):
-        return f"{count + 0.0:.6g}"
-    return None if count is None else f"{count:,}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Example:
-        >>> counted(1, "row"), counted(2000, "row"), counted(2, "batch")
-        ('1 row', '2,000 rows', '2 batches')
-    """
-    ending = "" if count == 1 else "es" if noun.endswith("ch") else "s"
-    return f"{count:,} {noun}{ending}"
-
-
 def change(before: object, after: object) -> str | None:
     """Return two values with an arrow, or the one value if they are equal."""
     if before == after:
         return None if before is None else f"{before}"
     return f"{'-' if before is None else before} → {'-' if after is None else after}"
-
-
-def operation(of: Operation) -> str:
-    """Return the name of an operation.
-
-    Example:
-        >>> operation(Operation.RETIRE), operation(Operation.FOREIGN_CHANGE)
-        ('expire', 'foreign change')
-    """
-    return "expire" if of is Operation.RETIRE else of.value.replace("_", " ")
 
 
 def who(producer: Producer) -> str:

@@ -1,4 +1,8 @@
-// Elements and the format of values. Text is set as text: nothing from data is parsed as HTML.
+// Elements. Text is set as text: nothing from data is parsed as HTML.
+
+import { number, operation as operationWord, text, time } from "./words.js";
+
+export { age, counted, number, size, text, WHOLE } from "./words.js";
 
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -20,41 +24,10 @@ export function svg(tag, attributes, ...children) {
   return shape;
 }
 
-const NUMBERS = new Intl.NumberFormat("en");
 const [SHORT, LONG] = [25, 160]; // characters
-const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-export const text = (value) => (value === null || value === undefined ? "–" : String(value));
-
-export const number = (value) =>
-  value === null || value === undefined ? "–" : NUMBERS.format(value);
-
-export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
-
-export function size(bytes) {
-  if (bytes === null || bytes === undefined) return "–";
-  let unit = 0;
-  while (bytes >= 1000 && unit < SIZES.length - 1) [bytes, unit] = [bytes / 1000, unit + 1];
-  return `${unit ? Number(bytes.toPrecision(3)) : bytes} ${SIZES[unit]}`;
-}
-
-export function moment(text) {
-  if (!text) return "–";
-  return h("time", { datetime: text }, `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`);
-}
-
-export function age(text) {
-  if (!text) return "–";
-  const seconds = Math.max(0, (Date.now() - new Date(text)) / 1000);
-  for (const [unit, length] of [
-    ["day", 86400],
-    ["hour", 3600],
-    ["minute", 60],
-  ]) {
-    const count = Math.floor(seconds / length);
-    if (count) return `${number(count)} ${unit}${count === 1 ? "" : "s"} ago`;
-  }
-  return "just now";
+export function moment(at) {
+  return at ? h("time", { datetime: at }, `${time(at)} UTC`) : text(null);
 }
 
 // Clips a long text by CSS; its tooltip and its copy have all of it.
@@ -78,7 +51,7 @@ export function table(caption, headings, rows) {
             class: headings[index].startsWith("#") ? "figure" : null,
             "data-heading": headings[index].replace("#", ""),
           },
-          clipped(cell ?? "–"),
+          clipped(cell ?? text(null)),
         ),
       ),
     ),
@@ -94,8 +67,7 @@ export function table(caption, headings, rows) {
 
 export const named = (name) => name.split(".").map(encodeURIComponent).join("/");
 
-export const operation = (name) =>
-  h("span", { class: `operation ${name}` }, name === "retire" ? "expire" : name.replace("_", " "));
+export const operation = (name) => h("span", { class: `operation ${name}` }, operationWord(name));
 
 export const link = (text, ...steps) =>
   h("a", { href: address(...steps), class: text.length < SHORT ? "short" : null }, text);
@@ -165,7 +137,7 @@ export function airflow(text, path) {
 
 export function who(producer) {
   if (!producer.dag_id || !producer.run_id)
-    return [producer.user, producer.host].filter(Boolean).join("@") || "–";
+    return [producer.user, producer.host].filter(Boolean).join("@") || text(null);
   const [dagId, runId, taskId] = [producer.dag_id, producer.run_id, producer.task_id].map((one) =>
     encodeURIComponent(one),
   );

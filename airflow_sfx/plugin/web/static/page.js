@@ -2,7 +2,7 @@
 // changes.
 
 import { startView } from "./api.js";
-import { address, h, link } from "./dom.js";
+import { address, h, link, WHOLE } from "./dom.js";
 import { busy, showError } from "./status.js";
 import { batch } from "./views/batch.js";
 import { changes, run } from "./views/changes.js";
@@ -13,7 +13,6 @@ import { tables } from "./views/tables.js";
 
 const VIEWS = { tables, changes, table, partition, batch, diff };
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
-const WHOLE = "(whole table)";
 
 let latest = 0;
 

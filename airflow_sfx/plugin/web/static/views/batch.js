@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { h, link, moment, named, number, size, table as rows, text, who } from "../dom.js";
-import { lineage } from "../lineage.js";
+import { lineage } from "../widgets/lineage.js";
 
 export async function batch(name, key, id) {
   const one = await get(`tables/${named(name)}/batch`, { partition: key, batch_id: id });

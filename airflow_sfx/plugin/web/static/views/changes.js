@@ -1,7 +1,7 @@
 // Changes across tables: of a period, or of one DAG run, which can be undone as a whole.
 
 import { get, post } from "../api.js";
-import { attempt, confirm } from "../confirm.js";
+import { attempt, confirm } from "../widgets/confirm.js";
 import {
   address,
   counted,
@@ -12,13 +12,13 @@ import {
   operation,
   paging,
   table as rows,
+  WHOLE,
   who,
 } from "../dom.js";
 
 const PAGE = 50;
 const MAX_LISTED = 100;
 const PERIODS = { 1: "last hour", 24: "last day", 168: "last week", 720: "last 30 days" };
-const WHOLE = "(whole table)";
 
 export async function changes(hours = "24", offset = "0") {
   const since = new Date(

@@ -2,6 +2,7 @@
 
 import { get } from "../api.js";
 import { h, named, number, svg, table as rows, text } from "../dom.js";
+import { NONE } from "../words.js";
 
 const HEADINGS = [
   "column",
@@ -20,13 +21,13 @@ export async function diff(name, key, before, after) {
     change(type(one.type_before, one.meaning_before), type(one.type_after, one.meaning_after)),
     change(one.before?.null_count, one.after?.null_count),
     change(range(one.before), range(one.after)),
-    change(rounded(one.mean_before), rounded(one.mean_after)),
+    change(mean(one.mean_before), mean(one.mean_after)),
     change(one.distinct_before, one.distinct_after),
     distribution(one.distribution),
   ]);
   const examples = found.examples.map((one) => [one.kind, values(one.before), values(one.after)]);
   const counts = `${number(found.added)} added, ${number(found.removed)} removed`;
-  const frame = `Frame ${change(found.frame_before || "–", found.frame_after || "–")}`;
+  const frame = `Frame ${change(found.frame_before || NONE, found.frame_after || NONE)}`;
   return [
     h("h1", {}, `${name} ${key}`),
     h(
@@ -44,16 +45,16 @@ export async function diff(name, key, before, after) {
   ];
 }
 
-const rounded = (value) => (typeof value === "number" ? Number(value.toPrecision(6)) : value);
+const mean = (value) => (typeof value === "number" ? number(value) : value);
 const change = (old, now) => (text(old) === text(now) ? text(now) : `${text(old)} → ${text(now)}`);
 const values = (row) =>
   row
     ? Object.entries(row)
         .map(([name, value]) => `${name}=${text(value)}`)
         .join(", ")
-    : "–";
+    : NONE;
 const type = (hive, meaning) => (meaning ? `${hive} (${meaning})` : hive);
-const range = (side) => (side ? `${text(side.minimum)}…${text(side.maximum)}` : "–");
+const range = (side) => (side ? `${text(side.minimum)}…${text(side.maximum)}` : NONE);
 
 // One bar per bin: before above the line, after below it, each side as shares of its own rows.
 function distribution(one) {

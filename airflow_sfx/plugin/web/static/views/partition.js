@@ -1,8 +1,9 @@
 // The history of a partition, with rollback and publish.
 
 import { get, post } from "../api.js";
-import { attempt, confirm } from "../confirm.js";
+import { attempt, confirm } from "../widgets/confirm.js";
 import { h, link, moment, named, number, operation, size, table as rows, who } from "../dom.js";
+import { NONE } from "../words.js";
 
 const PAGE = "50";
 const MAX_DOWNSTREAM = 20;
@@ -118,7 +119,7 @@ async function change(name, key, current, to, what) {
   const described = (id, one) =>
     one && !one.error
       ? [id, number(one.rows), size(one.bytes), moment(one.created_at)]
-      : [id ?? "no batch", "–", "–", "–"];
+      : [id ?? "no batch", NONE, NONE, NONE];
   const request = {
     partition: key,
     expected: current,

@@ -1,7 +1,7 @@
 // A table: its totals, and a calendar of its partitions.
 
 import { get } from "../api.js";
-import { calendar, compare, legend } from "../calendar.js";
+import { calendar, compare, legend } from "../widgets/calendar.js";
 import {
   address,
   age,

@@ -14,6 +14,7 @@ import {
   size,
   table as rows,
 } from "../dom.js";
+import { NONE } from "../words.js";
 
 const PAGE = 25;
 const HEADINGS = ["table", "last change", "#partitions", "#rows", "#size", "#staged"];
@@ -53,7 +54,7 @@ async function fill(name, cells) {
       number(one.staged),
     ];
   } catch (error) {
-    texts = [error.message, "–", "–", "–", "–"];
+    texts = [error.message, NONE, NONE, NONE, NONE];
   }
   cells.forEach((cell, index) => cell.replaceWith(texts[index]));
 }

@@ -1,7 +1,7 @@
 // The confirmation dialog of a change. Nothing is changed before it is confirmed.
 
-import { h } from "./dom.js";
-import { busy, showAgain, showError } from "./status.js";
+import { h } from "../dom.js";
+import { busy, showAgain, showError } from "../status.js";
 
 // Runs an action that may fail before its dialog opens, and shows its error.
 export async function attempt(action) {

@@ -1,6 +1,6 @@
 // The lineage of a batch as a graph: its inputs, the batch, its downstream batches and holds.
 
-import { address, h, svg } from "./dom.js";
+import { address, h, svg } from "../dom.js";
 
 const [WIDTH, HEIGHT, GAP, COLUMN] = [230, 52, 12, 330];
 const MAX_NODES = 20;

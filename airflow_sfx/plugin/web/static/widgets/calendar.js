@@ -1,6 +1,6 @@
 // A calendar with one cell per partition: the colour shows its rows or its age, the sign its state.
 
-import { address, age, h, number } from "./dom.js";
+import { address, age, h, number } from "../dom.js";
 
 const MAX_WEEKS = 80;
 const MIN_FOR_MEDIAN = 7;
