@@ -22,6 +22,7 @@ from ._default import (
     rollback_backfill as rollback_backfill,
     rollback_run as rollback_run,
     show as show,
+    stale as stale,
     store_dataframe as store_dataframe,
     tables as tables,
     verify as verify,

@@ -121,6 +121,7 @@ rollback = default.rollback
 rollback_backfill = default.rollback_backfill
 rollback_run = default.rollback_run
 show = default.show
+stale = default.stale
 store_dataframe = default.store_dataframe
 tables = default.tables
 verify = default.verify

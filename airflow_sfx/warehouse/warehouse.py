@@ -19,7 +19,7 @@ from airflow_sfx.core.paths import PartitionStyle
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
-from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.table import TableRef, identifier
 from airflow_sfx.core.validation import by_partition, listed, switches, whole
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.integrity.verify import VerifyReport
     from airflow_sfx.warehouse.pins.holds import Hold
     from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
+    from airflow_sfx.warehouse.pins.stale import StaleBatch
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport
     from airflow_sfx.warehouse.undo.rollback_run import RunRollback
@@ -750,18 +751,19 @@ class Warehouse:
 
         return audit_unit(self.store, self.metastore, Unit(dag_id, run_id))
 
-    def readers(self, pin: BatchPin) -> list[DownstreamBatch]:
+    def readers(self, pin: BatchPin, *, any_depth: bool = False) -> list[DownstreamBatch]:
         """List the batches that were made from a pin's batches.
 
         Args:
             pin: The pin.
+            any_depth: Whether to include batches that were made from those batches, and so on.
 
         Returns:
             The batches that were stored with any of the pin's batches among their inputs, newest
             first, each once. Tasks record their inputs automatically.
 
         Raises:
-            InvalidName: The argument is not a pin.
+            InvalidName: ``pin`` is not a pin, or ``any_depth`` is not a bool.
 
         Example:
             >>> frame = pd.DataFrame({"n": [3]})
@@ -769,9 +771,48 @@ class Warehouse:
             >>> [downstream.pin == total for downstream in warehouse.readers(good)]
             [True]
         """
-        from airflow_sfx.warehouse.pins.lineage import downstream_of
+        from airflow_sfx.warehouse.pins.lineage import all_downstream_of, downstream_of
 
-        return downstream_of(self.store, require_pin(pin))
+        switches(any_depth=any_depth)
+        search = all_downstream_of if any_depth else downstream_of
+        return search(self.store, require_pin(pin))
+
+    def stale(self, db: str | None = None, table: str | None = None) -> list[StaleBatch]:
+        """List the current batches that were made from batches that are no longer current.
+
+        An input may be at any depth: what was made from a stale batch is stale as well. An input
+        ends when it is rolled back, dropped, erased or replaced. Not stale is a batch that itself
+        replaced its input, and a partition made from a table without partitions that another run
+        of the same DAG has written anew since.
+
+        Args:
+            db: The database, or None for all.
+            table: The table, or None for all of the database.
+
+        Returns:
+            The stale batches, sorted by table and partition, each with the input that ended.
+
+        Raises:
+            InvalidName: A name breaks a rule, or a table is named without a database.
+
+        Example:
+            >>> frame = pd.DataFrame({"n": [3]})
+            >>> total = warehouse.store_dataframe(frame, "sales", "sums", inputs=[good])
+            >>> [(one.table, one.cause.value) for one in warehouse.stale("sales", "sums")]
+            [('sales.sums', 'replaced')]
+        """
+        from airflow_sfx.warehouse.pins.stale import stale_batches
+
+        if db is None and table is not None:
+            raise InvalidName(f"stale(table={table!r:.80}) has no database: pass db=, too")
+        wanted = (
+            str(TableRef(db, table)) if db and table else identifier(db, "database") if db else ""
+        )
+        return [
+            one
+            for one in stale_batches(self.store, self.metastore)
+            if not wanted or wanted in (one.table, one.table.partition(".")[0])
+        ]
 
     def rollback(
         self,

@@ -1,16 +1,21 @@
 """Downstream batches: an index of the batches that were made from a batch.
 
-A manifest names its inputs; these records lead the other way.
+A manifest names its inputs; these records lead the other way. The name of a record's object has
+what decides whether the record matters, so that a listing leaves few records to be read.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from urllib.parse import unquote
 
-from airflow_sfx.core.batch_id import moment_of
+from airflow_sfx.core.batch_id import is_batch_id, moment_of
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.paths import path_step
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -18,6 +23,11 @@ from airflow_sfx.core.serde import Record, Time, check_time, decode, decoding, e
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
+
+_INDEX = "_sfx/readers"
+_SEVERAL = "several"
+"""The place of an input in the name of a record whose input has several batches."""
+_PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,37 @@ class DownstreamBatch:
     producer: Producer
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The name of a record: which batch was made, and from which batch.
+
+    Args:
+        path: The path of the record.
+        source: The table of the input, or None if its name is too long for a path.
+        made_table: The digest of the written table's name, or empty if unknown.
+        made_id: The batch ID that was written, or empty.
+        read_id: The batch ID of the input, or empty if it has several batches, or is unknown.
+        read_partition: The digest of the input's partition, or empty.
+    """
+
+    path: str
+    source: TableRef | None
+    made_table: str = ""
+    made_id: str = ""
+    read_id: str = ""
+    read_partition: str = ""
+
+
+def digest(name: str) -> str:
+    """Return the short form of a table's or a partition's name in the names of records.
+
+    Example:
+        >>> digest("sales.items")
+        '75bbdd7830e04e37'
+    """
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 def record_downstream(
     store: ObjectStore, inputs: Sequence[BatchPin], made: BatchPin, producer: Producer
 ) -> None:
@@ -46,12 +87,14 @@ def record_downstream(
         made: The pin of what was made.
         producer: Who wrote it.
     """
+    if not made.entries:
+        return
     now = datetime.now(UTC)
-    ours = [one for one in inputs if one.location.startswith(f"{store.uri}/")]
+    ours = [one for one in inputs if one.entries and one.location.startswith(f"{store.uri}/")]
     text = {"made": made.to_json(), "at": now.isoformat(), "producer": producer.to_json()}
     records = [
         (
-            f"{_directory(one.ref)}/{now.date()}/{uuid.uuid4().hex}.json",
+            f"{_directory(one.ref)}/{now.date()}/{_name(one, made)}.json",
             encode({**text, "read": one.to_json()}).encode(),
         )
         for one in ours
@@ -59,10 +102,27 @@ def record_downstream(
     put_all(store, records)
 
 
+def _name(read: BatchPin, made: BatchPin) -> str:
+    single = read.entries[0] if len(read.entries) == 1 else None
+    source = f"{single[1]}-{digest(single[0])}" if single else f"{_SEVERAL}-"
+    made_id = made.entries[0][1]
+    return f"{made_id}-{digest(str(made.ref))}-{source}-{uuid.uuid4().hex[:16]}"
+
+
+def _edge(path: str, source: TableRef | None) -> Edge:
+    parts = path.rpartition("/")[2].removesuffix(".json").split("-")
+    if len(parts) != _PARTS or not is_batch_id(parts[0]):
+        return Edge(path, source)  # of an earlier version
+    made_id, made_table, read_id, read_partition, _ = parts
+    if not is_batch_id(read_id):
+        return Edge(path, source, made_table, made_id)
+    return Edge(path, source, made_table, made_id, read_id, read_partition)
+
+
 def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
     """Return what was made from any of a pin's batches, newest first.
 
-    The records since the day of the pin's oldest batch are read.
+    The records since the day of the pin's oldest batch are listed.
 
     Args:
         store: The warehouse's object store.
@@ -74,23 +134,69 @@ def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
     directory, since = _directory(pin.ref), moment_of(min(pin.batches.values())).date()
     days = [day for day in store.list_directories(directory) if date.fromisoformat(day) >= since]
     listed = map_concurrently(
-        lambda day: [info.path for info in store.list(f"{directory}/{day}")],
+        lambda day: [_edge(info.path, pin.ref) for info in store.list(f"{directory}/{day}")],
         days,
         store.concurrency,
     )
-    paths = [path for paths in listed for path in paths]
-    found = map_concurrently(lambda path: _read(store, path, pin), paths, store.concurrency)
-    return sorted((one for one in found if one), key=lambda one: one.at, reverse=True)
+    wanted = {(digest(name), batch_id) for name, batch_id in pin.entries}
+    edges = [
+        edge
+        for edges in listed
+        for edge in edges
+        if not edge.read_id or (edge.read_partition, edge.read_id) in wanted
+    ]
+    found = [
+        made
+        for read, made in read_edges(store, edges)
+        if not read.batches.items().isdisjoint(pin.batches.items())
+    ]
+    return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-def _read(store: ObjectStore, path: str, pin: BatchPin) -> DownstreamBatch | None:
+def all_downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
+    """Return what was made from a pin's batches at any depth, newest first.
+
+    Args:
+        store: The warehouse's object store.
+        pin: The batches.
+
+    Returns:
+        The downstream batches, each once.
+    """
+    found: dict[BatchPin, DownstreamBatch] = {}
+    due = [pin]
+    while due:
+        layers = map_concurrently(lambda one: downstream_of(store, one), due, store.concurrency)
+        new = {one.pin: one for layer in layers for one in layer if one.pin not in found}
+        found |= new
+        due = [one for one in new if one != pin]
+    return sorted(found.values(), key=lambda one: one.at, reverse=True)
+
+
+def all_edges(store: ObjectStore) -> list[Edge]:
+    """List all records of a warehouse, without reading them."""
+
+    def of_table(step: str) -> list[Edge]:
+        source = None
+        with contextlib.suppress(InvalidName):  # shortened, as `path_step` does
+            source = TableRef.parse(unquote(step))
+        return [_edge(info.path, source) for info in store.list(f"{_INDEX}/{step}")]
+
+    listed = map_concurrently(of_table, store.list_directories(_INDEX), store.concurrency)
+    return [edge for edges in listed for edge in edges]
+
+
+def read_edges(store: ObjectStore, edges: Iterable[Edge]) -> list[tuple[BatchPin, DownstreamBatch]]:
+    """Read records: for each the input and what was made from it."""
+    return map_concurrently(lambda edge: _read(store, edge.path), edges, store.concurrency)
+
+
+def _read(store: ObjectStore, path: str) -> tuple[BatchPin, DownstreamBatch]:
     record = decode(store.get(path), _DownstreamRecord, path)
     with decoding(path):
-        read = BatchPin.from_json(record.read)
-        if read.batches.items().isdisjoint(pin.batches.items()):
-            return None
         made = BatchPin.from_json(record.made)
-        return DownstreamBatch(made, check_time(record.at, "at"), record.producer)
+        downstream = DownstreamBatch(made, check_time(record.at, "at"), record.producer)
+        return BatchPin.from_json(record.read), downstream
 
 
 class _DownstreamRecord(Record):
@@ -101,4 +207,4 @@ class _DownstreamRecord(Record):
 
 
 def _directory(ref: TableRef) -> str:
-    return f"_sfx/readers/{path_step(str(ref))}"
+    return f"{_INDEX}/{path_step(str(ref))}"

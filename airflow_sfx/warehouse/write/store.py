@@ -204,12 +204,15 @@ def conclude(
         return before
     manifests = batches.seal(staged=not publishes, checks=results)
     target.ensure(table, columns, options.evolve)
-    pin = table.pin(batches.batches)
+    sealed = pin = table.pin(batches.batches)
+    # Before the commit: if this process dies after it, the batches are found from their inputs.
+    _record_inputs(table, options.inputs, pin, author)
     if not publishes:
         record_staged(table, pin)
     else:
         pin = _publish(table, batches, manifests, author)
-    _record_inputs(table, options.inputs, pin, author)
+    if pin != sealed:
+        _record_inputs(table, options.inputs, pin, author)
     if failed:
         raise _check_failed(pin, failed)
     return pin

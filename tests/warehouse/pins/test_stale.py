@@ -1,0 +1,150 @@
+"""What was made from a batch that is no longer current is stale, at any depth."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.warehouse.pins.input_ends import Cause
+from airflow_sfx.warehouse.pins.stale import StaleBatch
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+
+def store(
+    warehouse: Warehouse, table: str, *inputs: sfx.BatchPin, day: str | None = "1", **more: object
+) -> sfx.BatchPin:
+    return warehouse.store_dataframe(
+        pd.DataFrame({"n": [1]}), "shop", table, [day] if day else None, inputs=inputs, **more
+    )
+
+
+def run(number: int, dag: str = "nightly") -> sfx.Producer:
+    return sfx.Producer(dag_id=dag, run_id=f"r{number}", task_id="load", try_number=1)
+
+
+def found(warehouse: Warehouse, *names: str) -> list[tuple[str, str, str]]:
+    return [(one.table, one.partition, one.cause.value) for one in warehouse.stale(*names)]
+
+
+def test_what_was_made_from_a_rolled_back_batch_is_stale_at_any_depth(warehouse) -> None:
+    good = store(warehouse, "orders")
+    bad = store(warehouse, "orders")
+    items = store(warehouse, "items", bad)
+    report = store(warehouse, "report", items)
+    other = store(warehouse, "orders", day="2")
+    store(warehouse, "items", other, day="2")
+    assert found(warehouse) == []
+    boss = sfx.Producer(user="boss")
+    assert warehouse.rollback("shop", "orders", ["1"], reason="zeros", producer=boss) == good
+    first, second = warehouse.stale()
+    (entry,) = warehouse.history("shop", "orders", ["1"], limit=1)
+    assert first == StaleBatch(
+        "shop.items", "1", items.batch_id, bad, Cause.ROLLED_BACK, entry.at, boss, "zeros"
+    )
+    assert (second.table, second.batch_id, second.input) == ("shop.report", report.batch_id, bad)
+    assert second.path == (items,)
+    again = store(warehouse, "items", good)
+    (left,) = warehouse.stale()
+    assert (left.table, left.input, left.cause, left.path) == (
+        "shop.report",
+        items,
+        Cause.REPLACED,
+        (),
+    )
+    store(warehouse, "report", again)
+    assert found(warehouse) == []
+
+
+def test_a_correction_makes_stale_and_another_partition_does_not(warehouse) -> None:
+    first = store(warehouse, "orders")
+    store(warehouse, "items", first)
+    store(warehouse, "orders", day="2")
+    assert found(warehouse) == []
+    store(warehouse, "orders")
+    assert found(warehouse) == [("shop.items", "1", "replaced")]
+    assert found(warehouse, "shop") == found(warehouse, "shop", "items") == found(warehouse)
+    assert found(warehouse, "shop", "orders") == found(warehouse, "sho") == []
+
+
+def test_of_several_inputs_the_gravest_end_counts(warehouse) -> None:
+    before = store(warehouse, "orders", day="2")
+    corrected, bad = store(warehouse, "orders"), store(warehouse, "orders", day="2")
+    pins = warehouse.pin("shop", "orders")
+    store(warehouse, "total", pins, day=None)
+    assert {corrected.batch_id, bad.batch_id} == set(pins.batches.values())
+    store(warehouse, "orders")
+    assert found(warehouse) == [("shop.total", "", "replaced")]
+    assert warehouse.rollback("shop", "orders", ["2"]) == before
+    (one,) = warehouse.stale()
+    assert (one.cause, one.input) == (Cause.ROLLED_BACK, bad)
+
+
+def test_a_batch_that_replaced_its_own_input_is_not_stale_but_keeps_its_inputs(warehouse) -> None:
+    for day in ("1", "2"):
+        store(warehouse, "orders", day=day)
+        store(warehouse, "orders", day=day)
+    total = store(warehouse, "total", warehouse.pin("shop", "orders", ["1"]), day=None)
+    day2 = warehouse.pin("shop", "orders", ["2"])
+    store(warehouse, "total", total, day2, day=None)
+    assert found(warehouse) == []
+    bad = warehouse.pin("shop", "orders", ["1"])
+    warehouse.rollback("shop", "orders", ["1"])
+    (one,) = warehouse.stale()
+    assert (one.table, one.input) == ("shop.total", bad)
+
+
+def test_a_table_that_each_night_writes_anew_does_not_make_partitions_stale(warehouse) -> None:
+    prices = store(warehouse, "prices", day=None, producer=run(1))
+    store(warehouse, "items", prices)
+    store(warehouse, "summary", prices, day=None)
+    store(warehouse, "prices", day=None, producer=run(2))
+    assert found(warehouse) == [("shop.summary", "", "replaced")]
+    corrected = warehouse.pin("shop", "prices")
+    store(warehouse, "items", corrected, day="2")
+    store(warehouse, "prices", day=None, producer=run(2))  # cleared
+    assert ("shop.items", "2", "replaced") in found(warehouse)
+    warehouse.rollback("shop", "prices", to=prices.batch_id)
+    assert ("shop.items", "1", "replaced") not in found(warehouse)
+
+
+def test_what_was_staged_did_not_end_but_its_inputs_may_have(warehouse) -> None:
+    store(warehouse, "orders")
+    bad = store(warehouse, "orders")
+    staged = store(warehouse, "items", bad, publish=False)
+    store(warehouse, "report", staged)
+    assert found(warehouse) == []
+    warehouse.rollback("shop", "orders", ["1"])
+    (one,) = warehouse.stale()
+    assert (one.table, one.input) == ("shop.report", bad)
+
+
+def test_a_writer_that_dies_after_its_commit_leaves_its_batch_listed(
+    embedded_uri, monkeypatch
+) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    store(warehouse, "orders")
+    bad = store(warehouse, "orders")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("airflow_sfx.warehouse.log.commit.emit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store(warehouse, "items", bad)
+    monkeypatch.undo()
+    warehouse.rollback("shop", "orders", ["1"])
+    assert found(warehouse) == [("shop.items", "1", "rolled back")]
+
+
+def test_downstream_batches_are_found_at_any_depth(warehouse) -> None:
+    source = store(warehouse, "orders")
+    items = store(warehouse, "items", source)
+    report = store(warehouse, "report", items)
+    assert [one.pin for one in warehouse.readers(source)] == [items]
+    assert [one.pin for one in warehouse.readers(source, any_depth=True)] == [report, items]
+
+
+def test_a_table_without_a_database_is_refused(embedded_uri) -> None:
+    with pytest.raises(sfx.InvalidName, match="no database"):
+        sfx.connect(embedded_uri).stale(table="items")
