@@ -22,6 +22,7 @@ from airflow_sfx.cli.commands import (
     audit,
     batches,
     hold,
+    lineage,
     maintenance,
     retention,
     rollback,
@@ -93,7 +94,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help starts faster
     help="Inspect, compare, verify and undo the batches of a warehouse.",
 )
-for _commands in (tables, audit, batches, rollback, maintenance, hold, retention, stack):
+for _commands in (tables, audit, batches, lineage, rollback, maintenance, hold, retention, stack):
     _commands.register(app)
 
 

@@ -58,7 +58,11 @@ COMMANDS: dict[str, list[list[str]]] = {
     "tables": [[]],
     "show": [[TABLE]],
     "history": [[TABLE], [TABLE, PARTITION]],
-    "readers": [[TABLE, PARTITION, "--batch", "previous"]],
+    "readers": [
+        [TABLE, PARTITION, "--batch", "previous"],
+        [TABLE, PARTITION, "--batch", "previous", "--all", "--stale"],
+    ],
+    "stale": [[], [HEARD], [TABLE]],
     "head": [[TABLE], [TABLE, PARTITION]],
     "audit": [[], [TABLE, "--files"], ["--json-lines"], [TABLE, "--actor", HEARD]],
     "pin": [[TABLE]],

@@ -1,13 +1,16 @@
-"""Commands that read tables: tables, show, history, readers, head."""
+"""Commands that read tables: tables, show, history, head."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from airflow_sfx.cli import output
+from airflow_sfx.cli.commands.lineage import stale_input
 from airflow_sfx.cli.options import (
     Batch,
     Json,
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (tables, show, history, readers, head):
+    for command in (tables, show, history, head):
         app.command()(command)
 
 
@@ -36,11 +39,14 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     settings: Settings = context.obj
     with waiting(f"listing the tables of {settings.warehouse.uri}"):
         states, others = _states(settings)
+        stale = Counter(one.table for one in settings.warehouse.stale())
     place = settings.warehouse.store.local_path("")
     if place and not states and not others:  # a mistyped path is an empty warehouse
         output.say(f"the warehouse in {place.rstrip('/')} is empty: it has no tables", err=True)
     if as_json:
-        print_json([_summary(state) for state in states])
+        print_json(
+            [{**_summary(one), "stale": stale[f"{one.database}.{one.table}"]} for one in states]
+        )
         return
     rows = [
         (
@@ -50,13 +56,13 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
             output.size(state.bytes),
             output.moment(_changed_at(state)),
             len(state.staged) or None,
+            stale[f"{state.database}.{state.table}"] or None,
         )
         for state in states
     ]
-    headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged")
-    output.table(
-        settings.warehouse.uri, headings, rows, right=("partitions", "rows", "size", "staged")
-    )
+    headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged", "stale")
+    right = ("partitions", "rows", "size", "staged", "stale")
+    output.table(settings.warehouse.uri, headings, rows, right=right)
     if others:
         output.say(f"tables of other engines or warehouses: {', '.join(map(str, others))}")
 
@@ -66,8 +72,9 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
     settings: Settings = context.obj
     chosen = settings.table(table)
     state = settings.warehouse.show(*chosen.names)
+    stale = {one.partition: one for one in settings.warehouse.stale(*chosen.names)}
     if as_json:
-        print_json(state)
+        print_json({**_members(state), "stale": list(stale.values())})
         return
     keys = [
         (one.name, one.type, f"partition key, {one.kind.description}".rstrip(", "))
@@ -84,15 +91,17 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
             output.number(p.rows),
             output.size(p.bytes),
             output.moment(p.at),
+            stale_input(stale.get(p.partition)),
         )
         for p in state.partitions
     ]
     typer.echo()
     output.table(
         "current batches",
-        ("partition", "batch", "rows", "size", "since (UTC)"),
+        ("partition", "batch", "rows", "size", "since (UTC)", "stale"),
         rows,
         right=("rows", "size"),
+        below=("stale",),
     )
     if state.staged:
         staged = [
@@ -137,45 +146,6 @@ def history(
     ]
     headings = ("partition", "no", "change", "batch", "previous", "at (UTC)", "who", "why")
     output.table(f"history of {chosen.ref}", headings, rows, right=("no",), below=("who", "why"))
-
-
-def readers(
-    context: typer.Context,
-    table: TableArgument,
-    partition: Partitions = None,
-    batch: Annotated[
-        str, typer.Option("--batch", metavar="ID", help="Batch ID, current or previous.")
-    ] = "current",
-    as_json: Json = False,
-) -> None:
-    """List downstream batches, newest first: those made from these batches."""
-    settings: Settings = context.obj
-    chosen = settings.table(table, partition)
-    pin = chosen.pinned(batch)
-    found = settings.warehouse.readers(pin)
-    if as_json:
-        print_json(found)
-        return
-    rows = [
-        (
-            str(one.pin.ref),
-            name or "(whole table)",
-            batch_id,
-            output.moment(one.at),
-            output.who(one.producer),
-        )
-        for one in found
-        for name, batch_id in one.pin.entries
-    ]
-    if rows:
-        output.table(
-            f"downstream batches of {pin}",
-            ("table", "partition", "batch", "at (UTC)", "who"),
-            rows,
-            below=("who",),
-        )
-    else:
-        output.say(f"no downstream batches of {pin}")
 
 
 def head(
@@ -240,6 +210,10 @@ def _summary(state: TableState) -> dict[str, object]:
         "changed_at": _changed_at(state),
         "staged": len(state.staged),
     }
+
+
+def _members(state: TableState) -> dict[str, object]:
+    return {one.name: getattr(state, one.name) for one in fields(state)}
 
 
 def _changed_at(state: TableState) -> datetime | None:

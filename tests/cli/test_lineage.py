@@ -1,0 +1,69 @@
+"""`sfx stale` and `sfx readers` after an undo."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.conftest import SOLD
+
+TABLE, DAY = "sales.sold_items", "20161031"
+
+
+@pytest.fixture
+def undone(warehouse) -> str:
+    """A report and a total of the bad night, which is then rolled back; return its batch ID."""
+    bad = warehouse.pin("sales", "sold_items", [DAY])
+    report = warehouse.store_dataframe(SOLD, "sales", "report", [DAY], inputs=[bad])
+    warehouse.store_dataframe(SOLD, "sales", "total", inputs=[report])
+    warehouse.rollback("sales", "sold_items", [DAY], reason="zeros")
+    return bad.batch_id
+
+
+def test_stale_names_the_input_and_exits_with_1(command, undone) -> None:
+    done = command("stale")
+    assert done.returncode == 1
+    lines = " ".join(done.stdout.split())
+    assert f"{TABLE} {DAY}@{undone} rolled back" in lines
+    assert "zeros" in lines
+    found = json.loads(command("stale", "sales", "--json").stdout)
+    assert [one["table"] for one in found] == ["sales.report", "sales.total"]
+    assert found[1]["cause"] == "rolled back"
+    assert found[1]["path"][0]["table"] == "report"
+
+
+def test_stale_exits_with_0_for_a_table_without_stale_batches(command, undone) -> None:
+    done = command("stale", TABLE)
+    assert (done.returncode, done.stdout.strip()) == (0, "no stale batches")
+
+
+def test_tables_and_show_mark_stale_batches_and_exit_with_0(command, undone) -> None:
+    counts = {one["table"]: one["stale"] for one in json.loads(command("tables", "--json").stdout)}
+    assert counts == {"sold_items": 0, "report": 1, "total": 1}
+    assert "stale" in command("tables").stdout
+    shown = command("show", "sales.report")
+    assert shown.returncode == 0
+    assert "rolled back" in shown.stdout
+    (one,) = json.loads(command("show", "sales.report", "--json").stdout)["stale"]
+    assert (one["partition"], one["input"]["batches"]) == (DAY, {DAY: undone})
+
+
+def test_readers_of_a_bad_batch_list_what_is_stale_at_any_depth(command, undone) -> None:
+    bad = (TABLE, DAY, "--batch", undone)
+    assert len(json.loads(command("readers", *bad, "--json").stdout)) == 1
+    every = command("readers", *bad, "--all", "--json")
+    assert every.returncode == 0
+    tables = [(one["pin"]["table"], len(one["stale"])) for one in json.loads(every.stdout)]
+    assert tables == [("total", 1), ("report", 1)]
+    stale = command("readers", *bad, "--all", "--stale")
+    assert stale.returncode == 1
+    assert "stale downstream batches" in stale.stdout
+
+
+def test_readers_exit_with_0_where_nothing_is_stale(command, warehouse) -> None:
+    pin = warehouse.pin("sales", "sold_items", [DAY])
+    warehouse.store_dataframe(SOLD, "sales", "report", [DAY], inputs=[pin])
+    done = command("readers", TABLE, DAY, "--all", "--stale")
+    assert done.returncode == 0
+    assert "no stale downstream batches" in done.stdout
