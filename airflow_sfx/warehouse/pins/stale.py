@@ -119,12 +119,13 @@ class _Tables:
 
     def load(self, refs: Iterable[TableRef]) -> None:
         """Read tables, several at a time."""
-        due = sorted(set(refs) - self._known.keys())
+        due = sorted({ref for ref in refs if ref not in self._known})
         self._known.update(zip(due, map_concurrently(self._read, due, _CALLS), strict=True))
 
     def get(self, ref: TableRef) -> _Known | None:
         """Return a table, or None if this warehouse does not have it."""
-        self.load([ref])
+        if ref not in self._known:
+            self.load([ref])
         return self._known[ref]
 
     def is_current(self, item: Item) -> bool:
@@ -171,27 +172,28 @@ class _Search:
 
     def start(self, edges: list[Edge]) -> None:
         """Read the records of current batches whose inputs may have ended, and these ends."""
+        self.tables.load(edge.source for edge in edges if edge.source)
+        due = [edge for edge in edges if not self._comes_later(edge)]
+        if not due:
+            return
         by_digest = {digest(str(ref)): ref for ref in self.tables.names()}
-        made = {edge: by_digest.get(edge.made_table) for edge in edges}
-        self.tables.load(
-            {one.source for one in edges if one.source} | {*filter(None, made.values())}
-        )
-        due = []
-        for edge, ref in made.items():
-            known = self.tables.get(ref) if ref else None
-            if known and edge.made_id not in known.ids:
-                continue
-            source = self.tables.get(edge.source) if edge.source else None
-            if (
-                source
-                and edge.read_id
-                and source.by_digest.get(edge.read_partition) == edge.read_id
-            ):
-                self.later[source.table.ref, edge.read_partition, edge.read_id].append(edge)
-            else:
-                due.append(edge)
-        self._add(due)
+        made = {edge: by_digest.get(edge.made_table) for edge in due}
+        self.tables.load(filter(None, made.values()))
+        known = {edge: self.tables.get(ref) if ref else None for edge, ref in made.items()}
+        self._add(edge for edge, table in known.items() if not table or edge.made_id in table.ids)
         self._find_ends()
+
+    def _comes_later(self, edge: Edge) -> bool:
+        """Keep a record whose input is current, in case that is stale itself."""
+        source = self.tables.get(edge.source) if edge.source else None
+        if (
+            not source
+            or not edge.read_id
+            or source.by_digest.get(edge.read_partition) != edge.read_id
+        ):
+            return False
+        self.later[source.table.ref, edge.read_partition, edge.read_id].append(edge)
+        return True
 
     def run(self) -> list[StaleBatch]:
         """Go downstream from the ends, from those of the gravest cause first."""

@@ -205,13 +205,10 @@ def conclude(
     manifests = batches.seal(staged=not publishes, checks=results)
     target.ensure(table, columns, options.evolve)
     sealed = pin = table.pin(batches.batches)
-    # Before the commit: if this process dies after it, the batches are found from their inputs.
-    _record_inputs(table, options.inputs, pin, author)
+    _record_inputs(table, options.inputs, sealed, author)  # else lost if this dies after its commit
     if not publishes:
         record_staged(table, pin)
-    else:
-        pin = _publish(table, batches, manifests, author)
-    if pin != sealed:
+    elif (pin := _publish(table, batches, manifests, author)) != sealed:
         _record_inputs(table, options.inputs, pin, author)
     if failed:
         raise _check_failed(pin, failed)
