@@ -20,6 +20,8 @@ VARIABLE = "SFX_WAREHOUSE"
 CONNECTION = "AIRFLOW_CONN_SFX_DEFAULT"
 """The environment variable that defines Airflow's connection ``sfx_default``."""
 
+_NOTHING_SET = f"the default, as {VARIABLE} and the Airflow connection sfx_default are not set"
+
 
 def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None = None) -> Warehouse:
     """Open a warehouse.
@@ -46,11 +48,7 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
         []
     """
     if uri is not None:
-        return _connect.connect(
-            uri,
-            producer=current_producer if producer is None else producer,
-            backfill_runs=backfill_runs,
-        )
+        return connect_named(uri, "", producer)
     named = os.environ.get(VARIABLE)
     if not named and _knows_connections():
         from airflow_sfx.hooks.sfx import default_warehouse
@@ -58,8 +56,35 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
         found = default_warehouse(producer)
         if found is not None:
             return found
-    default = named or _connect.DEFAULT_URI
-    return _opened(default) if producer is None else connect(default, producer=producer)
+    default, source = (named, VARIABLE) if named else (_connect.DEFAULT_URI, _NOTHING_SET)
+    if producer is None:
+        return _opened(default, source)
+    return connect_named(default, source, producer)
+
+
+def connect_named(
+    uri: str, source: str, producer: Callable[[], Producer] | None = None
+) -> Warehouse:
+    """Open a warehouse as `connect` does, with what names it for messages.
+
+    Args:
+        uri: The URI.
+        source: What names it, such as ``--warehouse``; empty for nothing.
+        producer: As for `connect`.
+
+    Returns:
+        The warehouse.
+
+    Raises:
+        InvalidName: The URI does not name a warehouse.
+        WarehouseUnavailable: The warehouse cannot be opened.
+    """
+    return _connect.connect(
+        uri,
+        producer=current_producer if producer is None else producer,
+        source=source,
+        backfill_runs=backfill_runs,
+    )
 
 
 def warehouse_of(sfx_conn_id: str | None) -> Warehouse:
@@ -90,8 +115,8 @@ def _knows_connections() -> bool:
 
 
 @lru_cache(maxsize=8)
-def _opened(uri: str) -> Warehouse:
-    return connect(uri)
+def _opened(uri: str, source: str) -> Warehouse:
+    return connect_named(uri, source)
 
 
 def _current() -> Connection:

@@ -127,7 +127,9 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    context.obj = Settings(warehouse or None)
+    # SFX_WAREHOUSE is read by `connect`, which names it in messages
+    named = context.get_parameter_source("warehouse")
+    context.obj = Settings(warehouse if named and named.name == "COMMANDLINE" else None)
 
 
 def run() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.core.batch_id import is_batch_id
-from airflow_sfx.core.errors import BatchNotFound, InvalidName
+from airflow_sfx.core.errors import BatchNotFound, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey, unescape
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
@@ -57,17 +57,28 @@ class Settings:
     """Global options of the command line.
 
     Args:
-        uri: The URI of the warehouse, or None for the default warehouse.
+        uri: The URI that ``--warehouse`` names, or None for the default warehouse.
     """
 
     uri: str | None
 
-    @cached_property
+    @property
     def warehouse(self) -> Warehouse:
-        """The warehouse, connected on first use."""
-        from airflow_sfx._default import connect
+        """The warehouse, connected on first use, which must exist.
 
-        return connect(self.uri)
+        Raises:
+            WarehouseUnavailable: The warehouse's directory does not exist.
+        """
+        if absence := self.new_warehouse.store.absence():
+            raise WarehouseUnavailable(f"there is no warehouse: {absence}")
+        return self.new_warehouse
+
+    @cached_property
+    def new_warehouse(self) -> Warehouse:
+        """The warehouse, for commands that store a first batch."""
+        from airflow_sfx._default import connect, connect_named
+
+        return connect_named(self.uri, "--warehouse") if self.uri else connect()
 
     def table(self, text: str, partitions: Sequence[str] | None = None) -> Chosen:
         """Return the table and the partitions that arguments name.

@@ -77,8 +77,10 @@ WHERE excluded.sequence >= partitions.sequence
 class EmbeddedMetastore(Metastore):
     """A `Metastore` in a SQLite file.
 
+    Without the file it has no tables, and the first write creates it.
+
     Args:
-        path: The file, which is created if it does not exist.
+        path: The file.
         root: The warehouse's URI. Locations below it are stored relative to it, so that the
             warehouse may be moved, or be reached by several paths.
 
@@ -92,19 +94,8 @@ class EmbeddedMetastore(Metastore):
         self._path = path
         self._root = root
         self._connections = Connections(self._connect)
-        with self._reading() as db:
-            version = _version(db)
-        if version > _SCHEMA_VERSION:
-            raise WarehouseUnavailable(
-                f"{path} has the format {version}, which this version cannot read: install a later"
-                " airflow_sfx"
-            )
-        if version < _SCHEMA_VERSION:
-            with self._transaction() as db:
-                if _version(db) < _SCHEMA_VERSION:
-                    for statement in _SCHEMA.split(";"):
-                        db.execute(statement)
-                    db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        self._created = False
+        self._is_created()
 
     def databases(self) -> list[str]:
         """Return the names of all databases, sorted."""
@@ -274,8 +265,31 @@ class EmbeddedMetastore(Metastore):
         partition = Partition(tuple(json.loads(values)))
         return PartitionInfo(partition, self._location(stored), sequence, batch_id, rows, size, at)
 
+    def _is_created(self) -> bool:
+        """Return whether the file exists and has the tables."""
+        if not self._created and os.path.exists(self._path) and os.path.getsize(self._path):
+            with self._opened() as db:
+                version = _version(db)
+            if version > _SCHEMA_VERSION:
+                raise WarehouseUnavailable(
+                    f"{self._path} has the format {version}, which this version cannot read:"
+                    " install a later airflow_sfx"
+                )
+            self._created = version == _SCHEMA_VERSION
+        return self._created
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
+        if self._is_created():
+            with self._opened() as connection:
+                yield connection
+            return
+        with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as nothing:
+            _create(nothing)
+            yield nothing
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._is_read_only():
                 with contextlib.closing(self._open_read_only()) as connection:
@@ -288,9 +302,11 @@ class EmbeddedMetastore(Metastore):
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection:
+        with self._opened() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
+                if _version(connection) < _SCHEMA_VERSION:
+                    _create(connection)
                 yield connection
             except BaseException:
                 # Not when the connection is closed, as a cursor may keep it open and others wait.
@@ -355,6 +371,12 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
     raise busy
 
 
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
 def _version(db: sqlite3.Connection) -> int:
     found: int = db.execute("PRAGMA user_version").fetchone()[0]
     return found
@@ -383,7 +405,7 @@ def _open(uri: Uri, access: S3Access | None, source: str) -> Opened:
             "the warehouse's URI has no absolute path: use embedded:///absolute/path, with three"
             " slashes"
         )
-    store = open_store(f"file://{quote(path)}")
+    store = open_store(f"file://{quote(path)}", source=source)
     metastore = EmbeddedMetastore(f"{path}/{CATALOG_FILE}", store.uri)
     shown = re.sub("[%#?]", lambda found: quote(found.group()), path)  # the rest stays readable
     return Opened(metastore, store, f"embedded://{shown}")

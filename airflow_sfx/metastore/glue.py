@@ -394,7 +394,7 @@ def _open(uri: Uri, access: S3Access | None, source: str) -> Opened:
         glue_endpoint=uri.options.get("glue_endpoint_url") or given.glue_endpoint,
         glue_catalog=uri.options.get("catalog_id") or given.glue_catalog,
     )
-    store = open_store(location_of(uri), given)
+    store = open_store(location_of(uri), given, source)
     metastore = GlueMetastore(partial(_client, given, region), store.uri, given.glue_catalog)
     return Opened(metastore, store, f"glue://{region}?location={store.uri}")
 

@@ -43,16 +43,36 @@ class ObjectStore(ABC):
         visibility_seconds: For how long an object that is known to exist may stay invisible; 0 if
             the store always shows it at once.
         access: How S3 is reached from here; None for the settings of the AWS environment.
+        source: What names the root, for messages: ``SFX_WAREHOUSE``; empty for nothing.
     """
 
     concurrency: int = 1
     visibility_seconds: float = 0.0
     access: S3Access | None = None
+    source: str = ""
 
     @property
     @abstractmethod
     def uri(self) -> str:
         """The root, without secrets: ``file:///path`` or ``s3://bucket/prefix``."""
+
+    def absence(self) -> str:
+        """Return that the root does not exist yet, and the remedy; empty if it exists.
+
+        Only a directory may be missing: the first write creates it.
+        """
+        return ""
+
+    def require_bucket(self) -> None:  # noqa: B027
+        """Raise `WarehouseUnavailable` if the root is in a bucket that does not exist.
+
+        Some servers create a bucket with the first object written to it.
+        """
+
+    @property
+    def named_by(self) -> str:
+        """What names the root, in parentheses, to follow its URI in messages."""
+        return f" (from {self.source})" if self.source else ""
 
     @abstractmethod
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.io.uris import login_refused, parse_uri
+from airflow_sfx.core.io.uris import Uri, login_refused, parse_uri
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.local import LocalStore
 from airflow_sfx.storage.s3_access import S3Access
@@ -17,26 +17,32 @@ _FILE = re.compile("file:(?:///|/(?!/))")
 _UNREADABLE = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
-def open_store(uri: str, access: S3Access | None = None) -> ObjectStore:
-    """Open the object store of a URI.
+def open_store(uri: str, access: S3Access | None = None, source: str = "") -> ObjectStore:
+    """Open the object store of a URI, without creating anything.
 
     Args:
         uri: ``file:///path``, ``memory:///`` (which ends with the returned object), or
             ``s3://bucket/prefix``.
         access: How S3 is reached; None for the settings of the AWS environment.
+        source: What names the URI, for messages; empty for nothing.
 
     Returns:
         The store, rooted at the URI's path.
 
     Raises:
         InvalidName: The URI does not name a supported store.
-        WarehouseUnavailable: The directory cannot be created, or there are no credentials.
+        WarehouseUnavailable: The path is that of a file, or there are no credentials.
 
     Example:
         >>> open_store("memory:///").uri
         'memory://'
     """
-    parts = parse_uri(uri, "the URI of a storage")
+    store = _store_of(parse_uri(uri, "the URI of a storage"), access)
+    store.source = source
+    return store
+
+
+def _store_of(parts: Uri, access: S3Access | None) -> ObjectStore:
     if parts.scheme == "file" and not parts.authority and parts.path.startswith("/"):
         return LocalStore(unquote(parts.path))
     if parts.scheme == "memory":
@@ -103,4 +109,4 @@ def _bucket(bucket: str, access: S3Access | None) -> ObjectStore:
 
 @lru_cache(maxsize=64)
 def _directory(path: str) -> ObjectStore:
-    return LocalStore(path, make=False)
+    return LocalStore(path)

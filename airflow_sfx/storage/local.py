@@ -38,11 +38,10 @@ class LocalStore(ObjectStore):
     """An object store in a directory of this machine.
 
     Args:
-        root: The directory's absolute path.
-        make: Whether to create the directory if it does not exist.
+        root: The directory's absolute path. The first write creates it.
 
     Raises:
-        WarehouseUnavailable: The directory cannot be created or read.
+        WarehouseUnavailable: The path is that of a file, or may not be accessed.
 
     Example:
         >>> import tempfile
@@ -51,15 +50,23 @@ class LocalStore(ObjectStore):
         (True, False, b'1')
     """
 
-    def __init__(self, root: str, *, make: bool = True) -> None:
+    def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
-        if make:
-            self._call("create", "", lambda: os.makedirs(self._root, exist_ok=True))
+        self._call("open", "", partial(_require_directory, self._root))
 
     @property
     def uri(self) -> str:
         """The root as a URI."""
         return f"file://{self._root}"
+
+    def absence(self) -> str:
+        """Return a sentence if the directory does not exist."""
+        if os.path.isdir(self._root):
+            return ""
+        return (
+            f"the directory {self._root}{self.named_by} does not exist: correct the warehouse's"
+            " URI, or store a first batch, which creates it"
+        )
 
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
         """Write a file below a directory that the caller has claimed, and return no ETag.
@@ -302,7 +309,7 @@ class LocalStore(ObjectStore):
 
     def opener(self) -> Callable[[], ObjectStore]:
         """Return what opens the directory in another process of this machine."""
-        return partial(LocalStore, self._root, make=False)
+        return partial(LocalStore, self._root)
 
     def local_path(self, path: str) -> str | None:
         """Return the file's path."""
@@ -322,6 +329,12 @@ class LocalStore(ObjectStore):
 
     def _call(self, verb: str, path: str, action: Callable[[], T]) -> T:
         return storage_errors((OSError,), verb, f"{self.uri}/{path}", action)
+
+
+def _require_directory(path: str) -> None:
+    """Raise an error if a path is not that of a directory, or of nothing yet."""
+    with contextlib.suppress(FileNotFoundError):
+        os.scandir(path).close()
 
 
 def _make_directory(directory: str) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONFLICT_SECONDS = 12.0
+_NO_BUCKET = "<Code>NoSuchBucket</Code>"
+"""Part of the response to a read or a listing; obstore has no type for it."""
 
 
 class _ObstoreThreads(ForkAware):
@@ -70,6 +72,10 @@ class RemoteStore(ObjectStore):
     def uri(self) -> str:
         """The root as a URI without secrets."""
         return self._uri
+
+    def require_bucket(self) -> None:
+        """Read an object, as the response to a read names a missing bucket."""
+        self.view_part(CLAIM, 0, 1)
 
     def _client(self, sent: int = 0) -> ObstoreStore:
         """Return the backend to use for a request that sends so many bytes."""
@@ -216,7 +222,9 @@ class RemoteStore(ObjectStore):
         def attempt() -> T | None:
             try:
                 return action()
-            except (NotFoundError, FileNotFoundError):
+            except (NotFoundError, FileNotFoundError) as error:
+                if _NO_BUCKET in str(error):
+                    raise
                 return None
 
         return self._call(verb, path, attempt)
@@ -226,7 +234,22 @@ class RemoteStore(ObjectStore):
 
         where = f"{self._uri}/{path}"
         _THREADS.use(where)
-        return storage_errors((BaseError, OSError), verb, where, action)
+        return storage_errors((BaseError, OSError), verb, where, partial(self._in_bucket, action))
+
+    def _in_bucket(self, action: Callable[[], T]) -> T:
+        """Run an action, and name a bucket that does not exist."""
+        from obstore.exceptions import BaseError
+
+        try:
+            return action()
+        except (BaseError, OSError) as error:
+            if _NO_BUCKET not in str(error):
+                raise
+            bucket = self._uri.removeprefix("s3://").partition("/")[0]
+        raise WarehouseUnavailable(
+            f"there is no bucket {bucket!r}, in which {self._uri}{self.named_by} lies: correct the"
+            " location, or create the bucket"
+        )
 
 
 class InMemoryStore(RemoteStore):

@@ -525,6 +525,9 @@ class Warehouse:
         Returns:
             The tables, sorted by name.
 
+        Raises:
+            WarehouseUnavailable: The warehouse's bucket does not exist.
+
         Example:
             >>> [str(table) for table in warehouse.tables()]
             ['sales.sold_items']
@@ -543,6 +546,10 @@ class Warehouse:
                 len(left_out),
                 ", ".join(map(repr, left_out[:8])),
             )
+        if not found:
+            self.store.require_bucket()
+            if absence := self.store.absence():
+                _log.warning("Listing no tables: %s", absence)
         return found
 
     def show(self, db: str, table: str) -> TableState:

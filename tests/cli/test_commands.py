@@ -372,10 +372,13 @@ def test_adopt_under_another_key_than_the_directories_have_says_what_to_do(
 def test_an_empty_warehouse_says_where_it_lies_since_its_path_may_be_mistyped(
     command, tmp_path
 ) -> None:
+    (tmp_path / "typo").mkdir()
     for arguments, out in (((), None), (("--json",), [])):
         done = command("--warehouse", f"embedded://{tmp_path}/typo", "tables", *arguments)
         assert done.returncode == 0
-        assert done.stderr == f"the warehouse in {tmp_path}/typo is empty: it has no tables\n"
+        assert done.stderr == (
+            f"the warehouse file://{tmp_path}/typo (from --warehouse) has no tables\n"
+        )
         assert out is None or json.loads(done.stdout) == out
     assert command("tables").stderr == ""
 

@@ -156,8 +156,9 @@ def adopt(
         else str(Path(directory).expanduser().absolute())
     )
     wanted = _values_of_all(settings, ref, partition) if partition else None
+    warehouse = settings.warehouse if directory is None else settings.new_warehouse
     with counting(f"reading the files of {ref}") as progress:
-        pin = settings.warehouse.adopt(
+        pin = warehouse.adopt(
             ref.database,
             ref.table,
             place,

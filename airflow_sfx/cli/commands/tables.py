@@ -40,9 +40,9 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     with waiting(f"listing the tables of {settings.warehouse.uri}"):
         states, others = _states(settings)
         stale = Counter(one.table for one in settings.warehouse.stale())
-    place = settings.warehouse.store.local_path("")
-    if place and not states and not others:  # a mistyped path is an empty warehouse
-        output.say(f"the warehouse in {place.rstrip('/')} is empty: it has no tables", err=True)
+    if not states and not others:  # the URI may be mistyped
+        store = settings.warehouse.store
+        output.say(f"the warehouse {store.uri}{store.named_by} has no tables", err=True)
     if as_json:
         print_json(
             [{**_summary(one), "stale": stale[f"{one.database}.{one.table}"]} for one in states]

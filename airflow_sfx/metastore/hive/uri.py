@@ -31,7 +31,7 @@ def _open(uri: Uri, access: S3Access | None, source: str) -> Opened:
     from airflow_sfx.metastore.hive.metastore import HiveMetastore
 
     address = Address.parse(uri.authority, uri.options, source)
-    store = open_store(location_of(uri), access_of(uri, access))
+    store = open_store(location_of(uri), access_of(uri, access), source)
     return Opened(
         HiveMetastore(address, store.uri), store, f"hive://{address}?location={store.uri}"
     )

@@ -366,6 +366,8 @@ class Target:
         key_kinds: Mapping[str, str] = MappingProxyType({}),
     ) -> Table:
         """Return the table as it is or will be created, with its paths."""
+        if self.existing is None:
+            self.store.require_bucket()
         root = TableLayout.default_root(self.ref)
         parameters = {STYLE_PARAMETER: self.style}
         new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)

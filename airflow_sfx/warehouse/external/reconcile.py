@@ -33,6 +33,7 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import beside_our_batches, foreign_changes
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import converged_heads
+from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, adopted_from
 
 SETTLE_SECONDS = 2.0
@@ -144,9 +145,9 @@ def adopt_present(
         SchemaMismatch: Files are not Parquet files, or do not fit the table.
     """
     if target.existing is None:
+        missing = table_not_found(target.ref, target.store, target.metastore)
         raise TableNotFound(
-            f"there is no table {target.ref} in the metastore: pass the directory to adopt",
-            table=str(target.ref),
+            f"{missing}. To make a table of files, pass their directory", table=str(target.ref)
         )
     refuse_format(str(target.ref), target.existing.format)
     ours = STYLE_PARAMETER in target.existing.parameters

@@ -16,7 +16,6 @@ from airflow_sfx.core.errors import (
     InvalidName,
     PartitionNotFound,
     SfxError,
-    TableNotFound,
 )
 from airflow_sfx.core.io.locations import is_below
 from airflow_sfx.core.manifest import Manifest
@@ -28,6 +27,7 @@ from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.tombstones import retirement_of
 
 STYLE_PARAMETER = "sfx.partition_style"
@@ -121,24 +121,7 @@ class Table:
         """
         info = metastore.get_table(ref)
         if info is None:
-            known = [f"{ref.database}.{name}" for name in metastore.tables(ref.database)]
-            lost = TableLayout(TableLayout.default_root(ref), ()).ledgers
-            if store.list_directories(lost):
-                raise TableNotFound(
-                    f"the metastore of the warehouse {store.uri} has lost the table {ref}, whose"
-                    f" history and files exist: `sfx repair {ref}` restores it",
-                    table=str(ref),
-                )
-            near = (
-                f"The database has {', '.join(known[:8])}"
-                if known
-                else "The database has no tables"
-            )
-            raise TableNotFound(
-                f"there is no table {ref} in the warehouse {store.uri}. {near}; `sfx tables`"
-                " lists all",
-                table=str(ref),
-            )
+            raise table_not_found(ref, store, metastore)
         return cls.of(info, store, metastore)
 
     @classmethod
