@@ -27,6 +27,7 @@ from airflow_sfx.cli.commands import (
     retention,
     rollback,
     stack,
+    staged,
     tables,
 )
 from airflow_sfx.cli.options import Settings
@@ -94,7 +95,19 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help starts faster
     help="Inspect, compare, verify and undo the batches of a warehouse.",
 )
-for _commands in (tables, audit, batches, lineage, rollback, maintenance, hold, retention, stack):
+_FAMILIES = (
+    tables,
+    audit,
+    batches,
+    lineage,
+    rollback,
+    staged,
+    maintenance,
+    hold,
+    retention,
+    stack,
+)
+for _commands in _FAMILIES:
     _commands.register(app)
 
 

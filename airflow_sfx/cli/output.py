@@ -15,7 +15,9 @@ from itertools import zip_longest
 
 import typer
 
+from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.warehouse import words
 from airflow_sfx.warehouse.json_values import plain
 from airflow_sfx.warehouse.words import (
     counted as counted,  # noqa: PLC0414  the commands use them as output.counted
@@ -122,6 +124,11 @@ def change(before: object, after: object) -> str | None:
     if before == after:
         return None if before is None else f"{before}"
     return f"{'-' if before is None else before} → {'-' if after is None else after}"
+
+
+def why(entry: LedgerEntry) -> str:
+    """Return the reason of a change, with the batches that it expired or discarded."""
+    return words.why(entry.reason, entry.retired, entry.discarded)
 
 
 def who(producer: Producer) -> str:

@@ -32,6 +32,7 @@ class Operation(StrEnum):
     FOREIGN_CHANGE = "foreign_change"
     RETIRE = "retire"
     ERASE = "erase"
+    DISCARD = "discard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Change:
             own directory.
         retired: Earlier batches that must not be referred to any more.
         despite_pins: Whether their files are deleted even if a hold protects them.
+        discarded: Staged batches that are not to be published any more.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -65,6 +67,7 @@ class Change:
     location: str = ""
     retired: tuple[str, ...] = ()
     despite_pins: bool = False
+    discarded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ class LedgerEntry:
         parent: The number of the entry in effect before this one, or 0 for the first.
         origin: The number of the entry that first made ``batch_id`` current.
         previous_origin: The same for ``previous``, or 0 for no batch.
-        newest: The greatest batch ID of the partition so far; the next one is greater.
+        newest: The greatest batch ID of the partition so far, published or discarded; the next one
+            is greater.
         attempts: The newest attempt of each task instance that changed the partition recently.
         rows: The number of rows of ``batch_id``.
         bytes: The size of ``batch_id`` in bytes.
@@ -94,6 +98,8 @@ class LedgerEntry:
         retired: Earlier batches that must not be referred to any more; their files are deleted
             later.
         despite_pins: Whether their files are deleted even if a hold protects them.
+        discarded: Staged batches that are not published any more; their files stay until they
+            expire.
 
     Example:
         >>> from datetime import UTC
@@ -127,6 +133,7 @@ class LedgerEntry:
     location: str
     retired: tuple[str, ...] = ()
     despite_pins: bool = False
+    discarded: tuple[str, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -135,12 +142,14 @@ class LedgerEntry:
 
     def to_text(self) -> str:
         """Encode the entry as JSON."""
-        retired: dict[str, object] = {"retired": list(self.retired)} if self.retired else {}
+        rare: dict[str, object] = {"retired": list(self.retired)} if self.retired else {}
         if self.despite_pins:
-            retired["despite_pins"] = True
+            rare["despite_pins"] = True
+        if self.discarded:
+            rare["discarded"] = list(self.discarded)
         return encode(
             {
-                **retired,
+                **rare,
                 "partition": self.partition,
                 "sequence": self.sequence,
                 "operation": self.operation.value,
@@ -182,7 +191,8 @@ class LedgerEntry:
 def _check(entry: LedgerEntry) -> None:
     """Check batch IDs, the time, and that entry numbers lead back."""
     check_time(entry.at, "at")
-    for batch_id in (entry.batch_id, entry.previous, entry.newest or None, *entry.retired):
+    newest = entry.newest or None
+    for batch_id in (entry.batch_id, entry.previous, newest, *entry.retired, *entry.discarded):
         if batch_id is not None:
             check_batch_id(batch_id)
     if entry.parent >= entry.sequence:
@@ -272,13 +282,14 @@ def next_entry(
         parent=head.sequence if head else 0,
         origin=(change.origin or sequence) if change.batch_id else 0,
         previous_origin=head.origin if head else 0,
-        newest=max(head.newest if head else "", change.batch_id or ""),
+        newest=max(head.newest if head else "", change.batch_id or "", *change.discarded),
         attempts=_attempts(head, producer, table, change.partition),
         rows=change.rows,
         bytes=change.bytes,
         location=change.location,
         retired=change.retired,
         despite_pins=change.despite_pins,
+        discarded=change.discarded,
     )
 
 

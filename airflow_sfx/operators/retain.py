@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 class RetainBatchesOperator(TableOperator, BaseOperator):
     """Expires old batches of a table and vacuums the files of earlier ones.
 
-    Files are deleted when the grace time of their batch has passed. Current, staged, adopted and
-    held batches stay, and so do batches that a DAG run pinned with `PinBatchesOperator`. The log
-    has the plan, the XCom has the counts.
+    Files are deleted when the grace time of their batch has passed. Current, adopted and held
+    batches stay, and so do those that a DAG run pinned with `PinBatchesOperator`, and staged ones
+    without ``staged_older_than``. The log has the plan, the XCom has the counts.
 
     Args:
         table: ``database.table`` (templated); several with ``.partial(…).expand(table=[…])``.
         keep_last: How many batches of each partition stay, including the current one.
         older_than: How long a batch must have been out of use before it expires.
+        staged_older_than: How long ago a staged batch must have been written to expire without
+            being published, or None to keep staged batches.
         grace: How long the files of an expired batch stay. It must exceed the duration of any task
             that reads a pin.
         dry_run: Only report what would be done. Start with this.
@@ -55,6 +57,7 @@ class RetainBatchesOperator(TableOperator, BaseOperator):
         table: str,
         keep_last: int,
         older_than: timedelta,
+        staged_older_than: timedelta | None = None,
         grace: timedelta = timedelta(days=1),
         dry_run: bool = True,
         reason: str = "",
@@ -71,6 +74,7 @@ class RetainBatchesOperator(TableOperator, BaseOperator):
             )
         self.keep_last = keep_last
         self.older_than = older_than
+        self.staged_older_than = staged_older_than
         self.grace = grace
         self.only_report = dry_run  # BaseOperator has a method named dry_run
 
@@ -93,6 +97,7 @@ class RetainBatchesOperator(TableOperator, BaseOperator):
             ref.table,
             keep_last=self.keep_last,
             older_than=self.older_than,
+            staged_older_than=self.staged_older_than,
             grace=self.grace,
             dry_run=self.only_report,
             reason=self.reason,

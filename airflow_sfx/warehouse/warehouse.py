@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.history.describe import TableState
     from airflow_sfx.warehouse.history.history import HistoryPage
     from airflow_sfx.warehouse.history.overview import TableOverview
+    from airflow_sfx.warehouse.history.staged import StagedBatch
     from airflow_sfx.warehouse.integrity.repair import Repair
     from airflow_sfx.warehouse.integrity.verify import VerifyReport
     from airflow_sfx.warehouse.pins.holds import Hold
@@ -247,7 +248,8 @@ class Warehouse:
             pin: The pin of the staged batches, which `store_dataframe` with ``publish=False``
                 returned.
             reason: The reason, recorded in the history.
-            force: Whether to publish even if a batch that was written later is current.
+            force: Whether to publish even if a batch that was written later is current, or the
+                batch was discarded.
             expected: The batch IDs that must be current, by partition name, with None for a
                 partition without a current batch; or None for no such condition.
             producer: Who publishes, or None for the identity of the running task or process.
@@ -258,8 +260,8 @@ class Warehouse:
         Raises:
             BatchNotFound: A batch does not exist.
             InconsistentBatch: A batch was never completed.
-            CommitConflict: A batch that was written later is current, or the current batch is not
-                the ``expected`` one.
+            CommitConflict: A batch that was written later is current, the batch was discarded, or
+                the current batch is not the ``expected`` one.
             InvalidName: The pin is of another warehouse, or ``force`` or ``expected`` has a wrong
                 type.
 
@@ -279,6 +281,42 @@ class Warehouse:
         table = self._table_of(pin)
         author = self._author(producer, reason)
         return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)
+
+    def discard(
+        self, pin: BatchPin, *, reason: str = "", producer: Producer | None = None
+    ) -> BatchPin:
+        """End staged batches, all of them in one commit: they are not to be published.
+
+        The history records it. No file is deleted: `retain` expires discarded batches, and until
+        then `publish` with ``force`` makes one current all the same. A batch that is discarded
+        already stays so.
+
+        Args:
+            pin: The pin of the staged batches.
+            reason: The reason, recorded in the history.
+            producer: Who discards them, or None for the identity of the running task or process.
+
+        Returns:
+            The pin.
+
+        Raises:
+            BatchNotFound: A batch is not staged, or has expired.
+            CommitConflict: A batch was published.
+            InvalidName: The pin is of another warehouse.
+
+        Example:
+            >>> frame = pd.DataFrame({"n": [4]})
+            >>> staged = warehouse.store_dataframe(
+            ...     frame, "sales", "sold_items", ["20161101"], publish=False
+            ... )
+            >>> discarded = warehouse.discard(staged, reason="half of the rows are missing")
+            >>> warehouse.show("sales", "sold_items").staged
+            ()
+        """
+        from airflow_sfx.warehouse.write.discard import discard_pin
+
+        table = self._table_of(pin)
+        return discard_pin(table, Ledger(table), pin, self._author(producer, reason))
 
     @overload
     def load_dataframe(
@@ -574,6 +612,33 @@ class Warehouse:
 
         opened = self._open(db, table)
         return table_state(opened, Ledger(opened))
+
+    def staged(
+        self, db: str, table: str, partitions: Sequence[object] | None = None
+    ) -> list[StagedBatch]:
+        """List the staged batches that were not published, with their failed checks.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: The partitions, or None for all.
+
+        Returns:
+            The batches, newest first: those that wait, those that a later batch has overtaken, and
+            discarded ones whose files are not deleted yet.
+
+        Raises:
+            TableNotFound: The table does not exist.
+
+        Example:
+            >>> [one.state.value for one in warehouse.staged("sales", "sold_items")]
+            []
+        """
+        from airflow_sfx.warehouse.history.staged import list_staged
+
+        opened = self._open(db, table)
+        wanted = opened.wanted(partitions)
+        return list_staged(opened, Ledger(opened), wanted)
 
     def overview(
         self, db: str, table: str, partitions: Sequence[object] | None = None
@@ -1326,6 +1391,7 @@ class Warehouse:
         *,
         keep_last: int,
         older_than: timedelta,
+        staged_older_than: timedelta | None = None,
         grace: timedelta = timedelta(days=1),
         dry_run: bool = True,
         reason: str = "",
@@ -1341,7 +1407,9 @@ class Warehouse:
             db: The database.
             table: The table.
             keep_last: The number of batches to keep of each partition, including the current one.
-            older_than: The minimum time since a batch was last current.
+            older_than: The minimum time since a batch was last current, or was discarded.
+            staged_older_than: The minimum time since a staged batch was written, after which it
+                expires without being published; or None to keep staged batches.
             grace: How long the files of an expired batch stay: longer than any task reads a pin
                 that it does not hold.
             dry_run: Whether to only report what would be done.
@@ -1367,7 +1435,8 @@ class Warehouse:
 
         switches(dry_run=dry_run)
         opened = self._open(db, table)
-        rule, author = Rule(keep_last, older_than, grace), self._author(producer, reason)
+        rule = Rule(keep_last, older_than, grace, staged_older_than)
+        author = self._author(producer, reason)
         return retain(opened, Ledger(opened), rule, author, dry_run=dry_run, now=datetime.now(UTC))
 
     def erase(

@@ -6,6 +6,7 @@ The page has the same in ``plugin/web/static/words.js``; a test compares the two
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.ledger import Operation
@@ -92,6 +93,19 @@ def age(at: datetime | None, now: datetime) -> str | None:
         return None
     passed = now - at
     return "just now" if passed < timedelta(minutes=1) else f"{duration(passed)} ago"
+
+
+def why(reason: str, retired: Sequence[str], discarded: Sequence[str]) -> str:
+    """Return the reason of a change, with the batches that it ended.
+
+    Example:
+        >>> why("monthly", ["20161101002256"], []), why("", [], ["20161101002256"])
+        ('monthly; expires 20161101002256', 'discards 20161101002256')
+    """
+    ended = (("expires", retired), ("discards", discarded))
+    return "; ".join(
+        [*filter(None, [reason]), *(f"{verb} {', '.join(ids)}" for verb, ids in ended if ids)]
+    )
 
 
 def operation(of: Operation) -> str:

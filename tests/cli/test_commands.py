@@ -273,6 +273,41 @@ def test_publish_makes_a_staged_batch_current(command, warehouse) -> None:
     assert warehouse.pin("sales", "sold_items") == staged
 
 
+def test_discard_ends_a_staged_batch_which_force_publishes_all_the_same(command, warehouse) -> None:
+    staged = warehouse.store_dataframe(SOLD, "sales", "sold_items", [DAY], publish=False)
+    assert command("discard", TABLE, DAY, "--batch", "20010101000000", "--yes").returncode == 1
+    assert command("discard", TABLE, DAY, "--batch", staged.batch_id).returncode == 2, "it asks"
+    done = command("discard", TABLE, DAY, "--batch", staged.batch_id, "--yes", "--reason", "bad")
+    assert done.stdout == f"{TABLE}: {staged.batch_id} is discarded in {DAY}\n"
+    assert f"bad; discards {staged.batch_id}" in command("history", TABLE).stdout
+    assert "staged" not in command("show", TABLE).stdout
+    refused = command("publish", TABLE, staged.batch_id, "--yes")
+    assert (refused.returncode, "was discarded" in refused.stderr) == (1, True)
+    assert command("publish", TABLE, staged.batch_id, "--yes", "--force").returncode == 0
+    assert warehouse.pin("sales", "sold_items") == staged
+
+
+def test_staged_batches_are_shown_with_failed_checks_and_retained_by_their_age(
+    command, warehouse
+) -> None:
+    with pytest.raises(sfx.CheckFailed) as caught:
+        checks = [lambda frame: "half of it is missing"]
+        warehouse.store_dataframe(SOLD, "sales", "sold_items", [DAY], checks=checks)
+    shown = command("show", TABLE).stdout
+    assert "waiting" in shown
+    assert "half of it is missing" in shown
+    warehouse.store_dataframe(SOLD, "sales", "sold_items", [DAY])
+    assert "overtaken" in command("show", TABLE).stdout
+    assert json.loads(command("tables", "--json").stdout)[0]["staged"] == 0
+    rule = ("--keep-last", "9", "--older-than", "99d", "--staged-older-than", "0d")
+    assert "1 batch" in command("retain", TABLE, *rule).stdout
+    assert command("retain", TABLE, *rule, "--apply", "--yes").returncode == 0
+    operations = [one.operation.value for one in warehouse.history("sales", "sold_items", [DAY])]
+    assert operations[:2] == ["retire", "discard"]
+    assert warehouse.load_dataframe(warehouse.pin("sales", "sold_items")) is not None
+    assert caught.value.batch_id not in command("show", TABLE).stdout
+
+
 def test_audit_tells_what_changed_and_by_whom(command) -> None:
     (report,) = json.loads(command("audit", TABLE, "--json").stdout)
     assert [entry["sequence"] for entry in report["entries"]] == [2, 1]

@@ -108,6 +108,28 @@ RETIRED = LedgerEntry(
     despite_pins=True,
 )
 
+DISCARDED = LedgerEntry(
+    partition="a",
+    sequence=1,
+    operation=Operation.DISCARD,
+    batch_id=None,
+    previous=None,
+    at=AT,
+    producer=Producer(),
+    reason="",
+    commit="2016-11-01/z",
+    group=False,
+    parent=0,
+    origin=0,
+    previous_origin=0,
+    newest="20161101002256",
+    attempts={},
+    rows=0,
+    bytes=0,
+    location="",
+    discarded=("20161101002256",),
+)
+
 
 def stored(uri: str) -> dict[str, bytes]:
     """The records of an embedded warehouse, by their paths."""
@@ -149,6 +171,7 @@ def records(uri: str) -> dict[str, str]:
         "manifest": MANIFEST.to_text(),
         "entry": ENTRY.to_text(),
         "entry that retires": RETIRED.to_text(),
+        "entry that discards": DISCARDED.to_text(),
         "pin": PIN.to_json(),
         "hold": _to_text(hold),
         "released hold": _to_text(released),

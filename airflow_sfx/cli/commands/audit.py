@@ -164,7 +164,7 @@ def _print(reports: list[AuditReport]) -> None:
             entry.previous,
             output.moment(entry.at),
             output.who(entry.producer),
-            entry.reason,
+            output.why(entry),
         )
         for entry, table in found
     ]

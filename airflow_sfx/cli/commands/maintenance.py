@@ -1,4 +1,4 @@
-"""Commands that publish, repair and adopt batches."""
+"""Commands that repair and adopt tables."""
 
 from __future__ import annotations
 
@@ -15,57 +15,18 @@ from airflow_sfx.cli.options import (
     Settings,
     TableArgument,
     Values,
-    Yes,
     key_of,
     table_of,
     values_of,
 )
-from airflow_sfx.cli.output import ask, counting, print_json
-from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.cli.output import counting, print_json
 from airflow_sfx.core.table import TableRef
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (publish, repair, adopt):
+    for command in (repair, adopt):
         app.command()(command)
-
-
-def publish(
-    context: typer.Context,
-    table: TableArgument,
-    batch: Annotated[str, typer.Argument(metavar="BATCH", help="ID of the staged batch.")],
-    force: Annotated[
-        bool, typer.Option("--force", help="Publish even over a newer batch.")
-    ] = False,
-    reason: Reason = "",
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Publish a staged batch in all its partitions."""
-    settings: Settings = context.obj
-    chosen = settings.table(table)
-    state = settings.warehouse.show(*chosen.names)
-    staged = [entry for pin in state.staged for entry in pin.entries]
-    names = {name: found for name, found in staged if found == check_batch_id(batch)}
-    if not names:
-        raise BatchNotFound(
-            f"{chosen.ref} has no staged batch {batch}; staged:"
-            f" {', '.join(sorted({found for _, found in staged})) or 'none'}",
-            table=str(chosen.ref),
-            batch_id=batch,
-        )
-    places = ", ".join(sorted(names)) if chosen.keyed else "the whole table"
-    ask(f"Publish {batch} of {chosen.ref} in {places}?", yes=yes)
-    done = settings.warehouse.publish(
-        BatchPin.of(chosen.ref, state.location, names), reason=reason, force=force
-    )
-    if as_json:
-        print_json(done)
-    else:
-        output.say(f"{chosen.ref}: {batch} is current in {places}")
 
 
 def repair(

@@ -61,6 +61,14 @@ def retain(
             help="How long ago a batch must have been replaced: 90d, 12w, 36h.",
         ),
     ],
+    staged_older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--staged-older-than",
+            metavar="TIME",
+            help="How long ago a staged batch must have been written: 30d (default: keep them).",
+        ),
+    ] = None,
     grace: Grace = "1d",
     dry_run: DryRun = True,
     reason: Reason = "",
@@ -69,11 +77,12 @@ def retain(
 ) -> None:
     """Expire old batches, and delete their files after a grace period.
 
-    Current, staged, adopted and held batches are kept. Also deletes orphan files that are more than
-    a day old. Without --apply, nothing is changed.
+    Current, adopted and held batches are kept, and staged ones without --staged-older-than. Also
+    deletes orphan files that are more than a day old. Without --apply, nothing is changed.
     """
     settings: Settings = context.obj
     age, grace_period = duration(older_than), duration(grace)
+    staged_age = None if staged_older_than is None else duration(staged_older_than)
     chosen = settings.table(table)
 
     def run(dry: bool) -> RetentionReport:
@@ -82,6 +91,7 @@ def retain(
                 *chosen.names,
                 keep_last=keep_last,
                 older_than=age,
+                staged_older_than=staged_age,
                 grace=grace_period,
                 reason=reason,
                 dry_run=dry,
@@ -213,12 +223,13 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
             one.rows,
             output.size(one.bytes),
             output.moment(one.replaced_at),
+            "staged" if one.staged else None,
         )
         for one in report.retired[:_SHOWN]
     ]
     if rows:
         output.table(
-            report.table, ("partition", "batch", "rows", "size", "replaced at (UTC)"), rows
+            report.table, ("partition", "batch", "rows", "size", "replaced at (UTC)", "state"), rows
         )
     if len(report.retired) > _SHOWN:
         output.say(f"and {len(report.retired) - _SHOWN} more")

@@ -11,6 +11,7 @@ import typer
 
 from airflow_sfx.cli import output
 from airflow_sfx.cli.commands.lineage import stale_input
+from airflow_sfx.cli.commands.staged import show_staged
 from airflow_sfx.cli.options import (
     Batch,
     Json,
@@ -103,12 +104,9 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
         right=("rows", "size"),
         below=("stale",),
     )
-    if state.staged:
-        staged = [
-            (name or "(whole table)", batch) for pin in state.staged for name, batch in pin.entries
-        ]
+    if state.staged or state.overtaken:
         typer.echo()
-        output.table("staged batches, not published", ("partition", "batch"), staged)
+        show_staged("staged batches, not published", settings.warehouse.staged(*chosen.names))
 
 
 def history(
@@ -140,7 +138,7 @@ def history(
             e.previous,
             output.moment(e.at),
             output.who(e.producer),
-            e.reason,
+            output.why(e),
         )
         for e in found
     ]

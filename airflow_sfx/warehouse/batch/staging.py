@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass
 
 from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import decoding
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import (
     Tombstone,
@@ -20,6 +23,21 @@ from airflow_sfx.warehouse.table.tombstones import (
 )
 
 _TAKEN_BACK = "-taken-back"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBatches:
+    """The staged batches of a table that were not published, one pin for each call.
+
+    Args:
+        waiting: Those that wait to be published, oldest first.
+        overtaken: Those written before the batch that is current now, oldest first.
+        discarded: Those that were discarded, oldest first; the files of some may be deleted.
+    """
+
+    waiting: list[BatchPin]
+    overtaken: list[BatchPin]
+    discarded: list[BatchPin]
 
 
 def record_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
@@ -43,14 +61,14 @@ def record_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
         raise
 
 
-def staged_pins(
+def staged_batches(
     table: Table,
     ledger: Ledger,
     pointers: Mapping[str, PartitionInfo],
     names: Container[str] | None = None,
     known: Sequence[Tombstone] | None = None,
-) -> list[BatchPin]:
-    """Return the staged batches that have not been published since, oldest first.
+) -> StagedBatches:
+    """Return the staged batches that were not published, without expired ones.
 
     Args:
         table: The table.
@@ -60,22 +78,40 @@ def staged_pins(
         known: The tombstones in force, or None to read them.
 
     Returns:
-        One pin for each call that staged batches, of those that are still staged.
+        The batches.
     """
     pins = recorded_pins(table)
     known = (list_tombstones(table) if known is None else known) if pins else ()
     gone = refused_by(known)
-    waiting = [
-        {
-            name: batch
-            for name, batch in pin.batches.items()
-            if (names is None or name in names)
-            and (name, batch) not in gone
-            and not _published(ledger, name, batch, pointers)
-        }
-        for pin in pins
+    due = [
+        (number, name, batch_id)
+        for number, pin in enumerate(pins)
+        for name, batch_id in pin.entries
+        if (names is None or name in names) and (name, batch_id) not in gone
     ]
-    return [table.pin(batches) for batches in waiting if batches]
+    kinds = map_concurrently(
+        lambda one: _kind(ledger, one[1], one[2], pointers.get(one[1])),
+        due,
+        table.store.concurrency,
+    )
+    found: dict[str, dict[int, dict[str, str]]] = {"waiting": {}, "overtaken": {}, "discarded": {}}
+    for (number, name, batch_id), kind in zip(due, kinds, strict=True):
+        if kind:
+            found[kind].setdefault(number, {})[name] = batch_id
+    return StagedBatches(
+        **{kind: [table.pin(one) for one in some.values()] for kind, some in found.items()}
+    )
+
+
+def _kind(ledger: Ledger, name: str, batch_id: str, pointer: PartitionInfo | None) -> str:
+    """Return which of the `StagedBatches` has a batch, or an empty text if published."""
+    current = pointer.batch_id if pointer else None
+    if current == batch_id:
+        return ""  # the usual case, without reading the ledger
+    end = ending(ledger, name, batch_id, ledger.head(name, pointer.sequence if pointer else 0))
+    if end is not None:
+        return "discarded" if end.operation is Operation.DISCARD else ""
+    return "overtaken" if current is not None and current > batch_id else "waiting"
 
 
 def recorded_pins(table: Table) -> list[BatchPin]:
@@ -98,26 +134,34 @@ def _pin(table: Table, data: bytes, path: str) -> BatchPin:
 def waiting(
     table: Table, ledger: Ledger, batches: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """Return those of the batches that are staged and have not been published."""
+    """Return those of the batches that are staged and neither published nor discarded."""
     recorded = {item for pin in recorded_pins(table) for item in pin.entries if item in batches}
     pointers = (
         table.pointers([table.layout.partition(name) for name in {name for name, _ in recorded}])
         if recorded
         else {}
     )
-    return {(name, one) for name, one in recorded if not _published(ledger, name, one, pointers)}
+    return {
+        (name, one)
+        for name, one in recorded
+        if _kind(ledger, name, one, pointers.get(name)) in ("waiting", "overtaken")
+    }
 
 
-def _published(
-    ledger: Ledger, name: str, batch_id: str, pointers: Mapping[str, PartitionInfo]
-) -> bool:
-    pointer = pointers.get(name)
-    if pointer is not None and pointer.batch_id == batch_id:
-        return True  # the usual case, without reading the ledger
-    for entry in ledger.newest_first(name, ledger.head(name, pointer.sequence if pointer else 0)):
-        if entry.batch_id == batch_id:
-            return True
+def ending(ledger: Ledger, name: str, batch_id: str, head: Head) -> LedgerEntry | None:
+    """Return the last entry that published or discarded a staged batch, or None.
+
+    Args:
+        ledger: The table's ledgers.
+        name: The partition's name.
+        batch_id: The batch.
+        head: The partition's head. If the batch is newer than all others of the partition, nothing
+            else is read.
+    """
+    for entry in ledger.newest_first(name, head):
+        if entry.batch_id == batch_id or batch_id in entry.discarded:
+            return entry
         # IDs may be ahead of the clock, and the entry's time is not reliable.
         if entry.newest < batch_id:
-            return False
-    return False
+            return None
+    return None

@@ -8,7 +8,7 @@ from datetime import datetime
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column, ColumnKind
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.batch.staging import staged_pins
+from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.resolve import pointers_now
 from airflow_sfx.warehouse.table.table import Table, key_kinds_in
@@ -25,6 +25,7 @@ def table_state(table: Table, ledger: Ledger) -> TableState:
         The current state.
     """
     pointers, _ = pointers_now(table, ledger)
+    staged = staged_batches(table, ledger, pointers)
     kinds = key_kinds_in(table.info.parameters)
     return TableState(
         table.ref.database,
@@ -33,7 +34,8 @@ def table_state(table: Table, ledger: Ledger) -> TableState:
         table.info.columns,
         tuple(Column(key.name, key.type, _kind(kinds.get(key.name))) for key in table.info.keys),
         tuple(_state(name, info) for name, info in pointers.items() if info.batch_id),
-        tuple(staged_pins(table, ledger, pointers)),
+        tuple(staged.waiting),
+        tuple(staged.overtaken),
     )
 
 
@@ -82,7 +84,8 @@ class TableState:
         columns: Its columns, without the partition keys.
         keys: Its partition keys, as columns.
         partitions: Its partitions with a current batch, sorted by name.
-        staged: Its staged batches.
+        staged: Its staged batches that wait to be published.
+        overtaken: Its staged batches that were written before the batch that is current now.
     """
 
     database: str
@@ -92,6 +95,7 @@ class TableState:
     keys: tuple[Column, ...]
     partitions: tuple[PartitionState, ...]
     staged: tuple[BatchPin, ...]
+    overtaken: tuple[BatchPin, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,7 @@ from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.batch.staging import recorded_pins, staged_pins
+from airflow_sfx.warehouse.batch.staging import recorded_pins, staged_batches
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
 from airflow_sfx.warehouse.table.table import Table
@@ -39,7 +39,7 @@ class PartitionOverview:
         rows: The rows of the current batch, or None if unknown.
         bytes: The bytes of the current batch, or None if unknown.
         at: When it became current, in UTC, or None if unknown.
-        staged: The newest staged batch, or None.
+        staged: The newest staged batch that waits to be published, or None.
     """
 
     partition: str
@@ -74,7 +74,7 @@ class TableOverview:
     Args:
         table: The table.
         pointers: The metastore's pointers, by partition name.
-        staged: The newest staged batch, by partition name.
+        staged: The newest staged batch that waits to be published, by partition name.
     """
 
     table: Table
@@ -94,8 +94,9 @@ class TableOverview:
         """
         pointers = table.pointers(wanted)
         names = None if wanted is None else {table.layout.name(partition) for partition in wanted}
+        found = staged_batches(table, Ledger(table), pointers, names)
         waiting: dict[str, str] = {}
-        for pin in staged_pins(table, Ledger(table), pointers, names):
+        for pin in found.waiting:
             waiting |= pin.batches
         return cls(table, pointers, waiting)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +29,11 @@ from airflow_sfx.metastore.base import Move, PartitionInfo
 from airflow_sfx.storage.concurrency import put_all
 from airflow_sfx.warehouse.log.events import Committed, emit
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import expected_location, with_co_committed
+from airflow_sfx.warehouse.log.metastore_sync import (
+    expected_location,
+    needs_pointer,
+    with_co_committed,
+)
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.run_index import run_index_entries
 from airflow_sfx.warehouse.table.table import Table
@@ -128,17 +133,23 @@ def _try(
     author: Author,
 ) -> bool:
     """Put entries into effect and move pointers; False after a conflict."""
-    with table.metastore.moving(
-        table.ref, [table.layout.partition(entry.partition) for entry in entries]
-    ) as move:
+    pointed = [entry for entry in entries if needs_pointer(entry)]
+    with _moving(table, pointed) as move:
         _record(table, entries, author)
         if not _place(ledger, entries):
             return False
         if not others:
-            move_pointers(table, ledger, entries, move)
+            move_pointers(table, ledger, pointed, move)
             return True
-    move_pointers(table, ledger, [*entries, *others])
+    move_pointers(table, ledger, [*pointed, *others])
     return True
+
+
+def _moving(table: Table, entries: Sequence[LedgerEntry]) -> AbstractContextManager[Move | None]:
+    if not entries:
+        return nullcontext()
+    names = [table.layout.partition(entry.partition) for entry in entries]
+    return table.metastore.moving(table.ref, names)
 
 
 def _left_behind(

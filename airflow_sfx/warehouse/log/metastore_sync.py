@@ -23,7 +23,17 @@ def expected_location(table: Table, entry: LedgerEntry) -> str:
 
 def is_out_of_sync(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
     """Return whether the metastore is behind the entry in effect."""
+    if not needs_pointer(entry) and (pointer is None or pointer.batch_id is None):
+        return False
     return (pointer.sequence if pointer else 0) < entry.sequence
+
+
+def needs_pointer(entry: LedgerEntry) -> bool:
+    """Return whether the metastore is to show an entry.
+
+    An entry about staged batches alone does not add its partition to the metastore.
+    """
+    return entry.moved or entry.batch_id is not None or bool(entry.location)
 
 
 def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[str, int]:

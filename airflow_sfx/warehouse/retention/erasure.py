@@ -16,7 +16,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.validation import positive_duration
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.batch.staging import staged_pins
+from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
@@ -38,6 +38,7 @@ from airflow_sfx.warehouse.retention.vacuum import (
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Replacement, Tombstone
+from airflow_sfx.warehouse.write.discard import discard
 
 _SEARCH_CONCURRENCY = 4  # each thread has one file in memory
 
@@ -180,9 +181,7 @@ def erase(
             news = (
                 {}
                 if dry_run
-                else _replace(
-                    table, ledger, of_partition, known.staged, erasure, author, columns, now
-                )
+                else _replace(table, ledger, of_partition, known, erasure, author, columns, now)
             )
             done = [one for one in of_partition if dry_run or one.manifest.batch_id in news]
             found += [
@@ -225,7 +224,8 @@ class _Batches:
     Args:
         current: The current batch of each partition that has one, by partition name.
         names: The partitions that have a history.
-        staged: The batches that are staged.
+        staged: The batches that are staged, and those that were discarded.
+        discarded: Those of them that were discarded.
         retained: The batches that can be loaded or published: current, earlier and staged.
         mentioned: All batches that the log or a tombstone names.
     """
@@ -233,6 +233,7 @@ class _Batches:
     current: Mapping[str, str]
     names: Collection[str]
     staged: Collection[tuple[str, str]]
+    discarded: Collection[tuple[str, str]]
     retained: list[tuple[str, str]]
     mentioned: set[tuple[str, str]]
 
@@ -262,35 +263,35 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
         return [item for item in found if item[1] not in gone], all_ids
 
     parts = map_concurrently(of_partition, sorted(heads), table.store.concurrency)
-    staged = _staged(table, ledger, tombstones.refused_by(known))
+    staged, discarded = _staged(table, ledger, tombstones.refused_by(known))
     retained = [*(item for found, _ in parts for item in found), *staged]
     mentioned = {*named_by_tombstones(table, known), *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
     known_names = {name for name, head in heads.items() if head.entry}
-    return _Batches(current, known_names, set(staged), list(dict.fromkeys(retained)), mentioned)
+    retained = list(dict.fromkeys(retained))
+    return _Batches(current, known_names, set(staged), discarded, retained, mentioned)
 
 
 def _staged(
     table: Table, ledger: Ledger, noted: Container[tuple[str, str]]
-) -> list[tuple[str, str]]:
-    """Return the staged batches that no log entry has expired.
+) -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
+    """Return the staged batches that no log entry has expired, and which of them are discarded.
 
     A tombstone alone may be forged, so it hides no batch from the search. If a partition has no log
     entries, a batch that a tombstone names and that is deleted is left out.
     """
-    items = [
-        item
-        for pin in staged_pins(table, ledger, table.pointers(None), known=())
-        for item in pin.entries
-    ]
+    found = staged_batches(table, ledger, table.pointers(None), known=())
+    pins = (*found.waiting, *found.overtaken, *found.discarded)
+    items = [item for pin in pins for item in pin.entries]
     known = verdicts(table, ledger, items)
 
     def is_deleted(item: tuple[str, str]) -> bool:
         return item in noted and table.store.head(table.layout.manifest(*item)) is None
 
-    return [
+    left = [
         item for item in items if item[1] not in known[item[0]].retired and not is_deleted(item)
     ]
+    return left, {item for pin in found.discarded for item in pin.entries}.intersection(left)
 
 
 def _refuse_unknown(table: Table, columns: list[str], there: set[str]) -> None:
@@ -306,7 +307,7 @@ def _replace(
     table: Table,
     ledger: Ledger,
     matches: list[RowMatch],
-    staged: Collection[tuple[str, str]],
+    known: _Batches,
     erasure: Erasure,
     author: Author,
     columns: list[str],
@@ -314,8 +315,8 @@ def _replace(
 ) -> dict[str, Manifest]:
     """Write a partition's batches without the rows, and expire the old ones.
 
-    Returns the new batches by old IDs. Batches that another erasure replaced first are left out;
-    their replacements are to be searched.
+    Replacements of discarded batches are discarded, too. Returns the new batches by old IDs.
+    Batches that another erasure replaced first are left out; their replacements are to be searched.
     """
     name = matches[0].manifest.partition
     news = {match.manifest.batch_id: without(table, ledger, match) for match in matches}
@@ -330,7 +331,9 @@ def _replace(
         f"{proof}: {author.reason}" if author.reason else proof,
         {
             name: {
-                old: Replacement(new.batch_id, new.rows, new.bytes, staged=(name, old) in staged)
+                old: Replacement(
+                    new.batch_id, new.rows, new.bytes, staged=(name, old) in known.staged
+                )
                 for old, new in news.items()
             }
         },
@@ -338,6 +341,12 @@ def _replace(
     )
     tombstones.refuse_expired_writes(table, [(name, new.batch_id) for new in news.values()])
     done = set(confirm(table, ledger, tombstones.write(table, tombstone)).get(name, ()))
+    ended = [
+        (name, new.batch_id)
+        for old, new in news.items()
+        if old in done and (name, old) in known.discarded
+    ]
+    discard(table, ledger, ended, author, unless_published=True)
     return {old: new for old, new in news.items() if old in done}
 
 

@@ -2,7 +2,8 @@
 
 Retention never touches the current batch, batches that were current within ``older_than``, the
 newest ``keep_last`` batches of a partition, held batches, batches that another engine pointed the
-metastore at, staged batches, and files that were adopted in place.
+metastore at, staged batches younger than ``staged_older_than``, and files that were adopted in
+place. A staged batch is discarded in the log before it expires.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.batch_id import moment_of
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, InvalidName
 from airflow_sfx.core.validation import positive_duration, whole
 from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
@@ -35,6 +38,8 @@ from airflow_sfx.warehouse.retention.vacuum import (
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Batches, Tombstone, Versions
+from airflow_sfx.warehouse.words import duration
+from airflow_sfx.warehouse.write.discard import discard
 
 GRACE = timedelta(days=1)
 
@@ -48,7 +53,9 @@ class RetiredBatch:
         batch_id: The batch.
         rows: The number of rows.
         bytes: The number of bytes.
-        replaced_at: When it was last current, in UTC.
+        replaced_at: When it was last current, or was discarded, in UTC; of a staged batch that was
+            not discarded, when it was written.
+        staged: Whether it was staged and never published.
     """
 
     partition: str
@@ -56,6 +63,7 @@ class RetiredBatch:
     rows: int
     bytes: int
     replaced_at: datetime
+    staged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,8 @@ class Rule:
             least 1.
         older_than: The minimum time since a batch was last current.
         grace: How long its files stay after it expired.
+        staged_older_than: The minimum time since a staged batch was written, or None to keep
+            staged batches.
 
     Raises:
         InvalidName: A number or a time is too small, or a time is too long.
@@ -114,6 +124,7 @@ class Rule:
     keep_last: int
     older_than: timedelta
     grace: timedelta = GRACE
+    staged_older_than: timedelta | None = None
 
     def __post_init__(self) -> None:
         if whole(self.keep_last, "keep_last") < 1:
@@ -123,6 +134,19 @@ class Rule:
             )
         for name, value in (("older_than", self.older_than), ("grace", self.grace)):
             positive_duration(value, name)
+        if self.staged_older_than is not None:
+            positive_duration(self.staged_older_than, "staged_older_than")
+
+    def ends(self, batch_id: str, discarded: datetime, now: datetime) -> bool:
+        """Return whether a discarded batch expires."""
+        return now - discarded > self.older_than or self.overdue(batch_id, now)
+
+    def overdue(self, batch_id: str, now: datetime) -> bool:
+        """Return whether a batch has been staged for too long; its ID may be ahead of the clock."""
+        return (
+            self.staged_older_than is not None
+            and now - min(now, moment_of(batch_id)) >= self.staged_older_than
+        )
 
 
 def retain(
@@ -144,9 +168,18 @@ def retain(
     if not dry_run:
         reconcile_all(table, ledger, author)
     known = tombstones.list_tombstones(table)
+    pinned = held(table, now)
+    overdue = _overdue(table, ledger, rule, now, known)
+    if not dry_run and overdue:
+        _discard(table, ledger, [item for item in overdue if item not in pinned], rule, author)
     parts = _partitions(table, ledger, rule, now, tombstones.versions(known))
     found = [one for part in parts.values() for one in part.out]
-    pinned = held(table, now)
+    there = {(one.partition, one.batch_id) for one in found}
+    found += [
+        RetiredBatch(name, one, *_figures(table, name, one), moment_of(one), staged=True)
+        for name, one in overdue
+        if (name, one) not in there and (dry_run or (name, one) in pinned)
+    ]
     if not dry_run and any(one.retired is None for one in known):
         mine = {(one.partition, one.batch_id) for one in found} - pinned
         complete(table, ledger, chosen=mine, erasures=False, now=now)
@@ -193,6 +226,36 @@ def retain(
     )
 
 
+def _overdue(
+    table: Table, ledger: Ledger, rule: Rule, now: datetime, known: Sequence[Tombstone]
+) -> list[Item]:
+    """Return the staged batches that have not been discarded and have waited for too long."""
+    if rule.staged_older_than is None:
+        return []
+    found = staged_batches(table, ledger, table.pointers(None), known=known)
+    items = [item for pin in (*found.waiting, *found.overtaken) for item in pin.entries]
+    return [item for item in items if rule.overdue(item[1], now)]
+
+
+def _discard(
+    table: Table, ledger: Ledger, items: Sequence[Item], rule: Rule, author: Author
+) -> None:
+    """Discard overdue batches, except those that are published meanwhile."""
+    assert rule.staged_older_than is not None
+    why = f"staged for more than {duration(rule.staged_older_than)}"
+    reason = f"{why}: {author.reason}" if author.reason else why
+    discard(table, ledger, items, Author(author.producer, reason), unless_published=True)
+
+
+def _figures(table: Table, name: str, batch_id: str) -> tuple[int, int]:
+    """Return a batch's rows and bytes, or zeros if its manifest cannot be read."""
+    try:
+        manifest = table.manifest(name, batch_id)
+    except (BatchNotFound, InconsistentBatch):
+        return 0, 0
+    return manifest.rows, manifest.bytes
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """The history of a partition, as far as retention needs it.
@@ -230,10 +293,14 @@ def _of_partition(
     newest: dict[str, RetiredBatch | None] = {}
     named: list[Item] = []
     gone: set[str] = set()
+    ended: dict[str, datetime] = {}
     until = now
     for entry in ledger.newest_first(name, head):
         gone.update(entry.retired)
         named += named_by(table, entry)
+        for one in entry.discarded:
+            if one not in gone and one not in newest and rule.ends(one, entry.at, now):
+                ended[one] = entry.at
         if entry.batch_id:
             new = instead.get((name, entry.batch_id)) if entry.batch_id in gone else None
             here = new or entry
@@ -251,7 +318,11 @@ def _of_partition(
         until = entry.at
     kept = [one for one in newest if one not in gone]
     out_of_use = [last for one in kept[rule.keep_last :] if (last := newest[one]) is not None]
-    return _Part(out_of_use, named)
+    discarded = [
+        RetiredBatch(name, one, *_figures(table, name, one), at, staged=True)
+        for one, at in ended.items()
+    ]
+    return _Part([*out_of_use, *discarded], named)
 
 
 def _by_partition(chosen: Sequence[RetiredBatch]) -> Batches:

@@ -26,7 +26,7 @@ class Verdict:
     """What a partition's log says about some batches.
 
     Args:
-        named: The batches that were current and have not expired since.
+        named: The batches that were current or discarded and have not expired since.
         retired: The expired batches, and whether to delete their files even if a hold keeps them.
     """
 
@@ -71,8 +71,7 @@ def _verdict(ledger: Ledger, name: str, head: Head, wanted: set[str]) -> Verdict
     named: set[str] = set()
     retired: dict[str, bool] = {}
     for entry in ledger.newest_first(name, head):
-        if entry.batch_id in wanted and entry.batch_id not in retired:
-            named.add(entry.batch_id)
+        named |= {one for one in (entry.batch_id, *entry.discarded) if one in wanted} - set(retired)
         for one in entry.retired:
             if one in wanted and one not in named:
                 retired.setdefault(one, entry.despite_pins)

@@ -95,10 +95,12 @@ def _partition_names(table: Table) -> list[str]:
 def named_by(table: Table, entry: LedgerEntry) -> list[Item]:
     """Return the batches that a log entry names.
 
-    These are its batch, those that it expires, and the batch whose directory holds the files.
+    These are its batch, those that it expires or discards, and the batch whose directory holds the
+    files.
     """
     home = _home(table, entry.partition, entry.location)
-    return [(entry.partition, one) for one in (entry.batch_id, *entry.retired, home) if one]
+    ids = (entry.batch_id, *entry.retired, *entry.discarded, home)
+    return [(entry.partition, one) for one in ids if one]
 
 
 def _home(table: Table, name: str, location: str) -> str:

@@ -19,6 +19,7 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
+from airflow_sfx.warehouse.write.discard import refuse_discarded
 
 
 def publish_pin(
@@ -39,7 +40,7 @@ def publish_pin(
         ledger: The table's log.
         pin: The batches.
         author: Who publishes, and why.
-        force: Whether to publish over a batch that was written later.
+        force: Whether to publish over a batch that was written later, and a discarded batch.
         expected: The batches that must be current, or None for no condition.
 
     Returns:
@@ -48,8 +49,8 @@ def publish_pin(
     Raises:
         BatchNotFound: A partition has no such batch.
         InconsistentBatch: A batch was never completed.
-        CommitConflict: A batch that was written later is current and ``force`` is not set, or the
-            current batch is not the expected one.
+        CommitConflict: A batch that was written later is current, or the batch was discarded, and
+            ``force`` is not set; or the current batch is not the expected one.
     """
     if not pin.entries:
         return pin
@@ -63,6 +64,8 @@ def publish_pin(
             current = heads[name].batch_id
             if current == manifest.batch_id:
                 continue
+            if not force:
+                refuse_discarded(table, ledger, (name, manifest.batch_id), heads[name])
             if current is not None and current > manifest.batch_id and not force:
                 raise CommitConflict(
                     f"{table.describe(name)} has the batch {current}, written after"
