@@ -2,11 +2,12 @@
 
 One night is corrected, and one mistaken correction is undone.
 
-All files are in the folder ``.demo`` of the repository, which each run recreates: an Airflow
+All files are in the folder ``.demo`` of the repository, which each run creates anew: an Airflow
 (scheduler, triggerer, DAG processor, API server and PostgreSQL, all from Python packages) and a
-warehouse of files. With ``--stack`` (``make demo STACK=1``) the warehouse is on an S3 server and a
-Hive Metastore, which are started from Python packages and keep running. With ``--ui`` (``make demo
-UI=1``) Airflow keeps running until Ctrl-C, so that you can explore it in the browser.
+warehouse of files. A folder that was used since the last run is kept: it is moved aside. With
+``--stack`` (``make demo STACK=1``) the warehouse is on an S3 server and a Hive Metastore, which are
+started from Python packages and keep running. With ``--ui`` (``make demo UI=1``) Airflow keeps
+running until Ctrl-C, so that you can explore it in the browser.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import airflow_sfx as sfx
 from airflow_sfx.stack import down, up
+from dags_examples import demo_folder
 from dags_examples.local_airflow import PASSWORD, USER, LocalAirflow, local_airflow
 
 REPO = Path(__file__).resolve().parent.parent
@@ -62,9 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     on_stack = "--stack" in arguments
     began = time.monotonic()
-    down(STACK)
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir()
+    if not fresh_home():
+        return 1
     for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "SFX_"))]:
         del os.environ[name]
     os.environ.update(start_stack() if on_stack else FILES)
@@ -76,14 +78,34 @@ def main(arguments: Sequence[str]) -> int:
             show_inputs(NIGHTS[1])
             show_delays("UA")
             if "--ui" in arguments:
+                demo_folder.record(HOME)  # what people do from here on is theirs
                 wait_for_people(airflow, on_stack=on_stack)
     except RuntimeError as error:
         console.print("[bold red]✗[/] the demo failed:\n")
         console.print(str(error), markup=False, soft_wrap=True)
         return 1
+    if "--ui" not in arguments:
+        demo_folder.record(HOME)
     show_next(on_stack=on_stack)
     console.print(f"\n[bold green]Done[/] in {time.monotonic() - began:.0f} s.")
     return 0
+
+
+def fresh_home() -> bool:
+    """Create the demo's folder, and return whether no other demo uses it."""
+    try:
+        demo_folder.check_unused(HOME)
+    except RuntimeError as error:
+        console.print(f"[bold red]✗[/] {escape(str(error))}", soft_wrap=True)
+        return False
+    down(STACK)
+    if (moved := demo_folder.recreate(HOME)) is not None:
+        console.print(
+            f"[yellow]![/] {HOME.name} was used since the last demo: it is kept as"
+            f" {escape(str(moved))}\n",
+            soft_wrap=True,
+        )
+    return True
 
 
 def wait_for_people(airflow: LocalAirflow, *, on_stack: bool) -> None:

@@ -4,7 +4,7 @@ Its processes are scheduler, triggerer, DAG processor and API server.
 
 The demo and the tests start it in a folder of its own, on free ports, and stop it again. To explore
 it by hand, ``python -m dags_examples.local_airflow HOME DAGS`` starts it and prints the URL of its
-UI.
+UI. Started again, it has the warehouse, the connections and, if it is free, the port that it had.
 
 Its database is a PostgreSQL from a Python package: on SQLite, Airflow's processes block each other.
 """
@@ -41,6 +41,8 @@ PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 START_SECONDS, STOP_SECONDS = 180.0, 20.0
 PAGE = 100
 FINISHED = ("success", "failed")
+_OF_DAGS = ("SFX_", "SHOP_")
+"""Prefixes of variables that DAGs of the examples read."""
 
 
 class LocalAirflow:
@@ -62,7 +64,7 @@ class LocalAirflow:
     ) -> None:
         self.home, self.dags, self.users = home, dags, dict(users)
         self.log = home / "airflow.log"
-        self.port, *others = _free_ports(3)
+        self.port, *others = _free_ports(3, _port_before(home))
         self.url = f"http://127.0.0.1:{self.port}"
         self._database = get_server(home / "postgres")
         settings = _settings(home, dags, self.database, self.url, self.port, others)
@@ -365,21 +367,49 @@ def _exports(environment: Mapping[str, str]) -> str:
 
     They contain no keys of S3.
     """
-    names = [name for name in sorted(environment) if name.startswith(("AIRFLOW_", "SFX_"))]
+    names = [name for name in sorted(environment) if name.startswith(("AIRFLOW_", *_OF_DAGS))]
     return "".join(f"export {name}={shlex.quote(environment[name])}\n" for name in names)
 
 
-def _free_ports(count: int) -> list[int]:
+def _settings_before(home: Path) -> dict[str, str]:
+    """Return the settings that `_exports` wrote when this Airflow was started before."""
+    try:
+        words = shlex.split((home / "environment").read_text())
+    except OSError:
+        return {}
+    return dict(word.split("=", 1) for word in words if word != "export")
+
+
+def kept_settings(home: Path) -> dict[str, str]:
+    """Return the warehouse, the connections and what else the DAGs of an Airflow had before."""
+    names = (*_OF_DAGS, "AIRFLOW_CONN_", "AIRFLOW_VAR_", "AIRFLOW__SFX__")
+    return {name: text for name, text in _settings_before(home).items() if name.startswith(names)}
+
+
+def _port_before(home: Path) -> int:
+    """Return the port of this Airflow when it was started before, so that its links still work."""
+    return int(_settings_before(home).get("AIRFLOW__API__PORT", 0))
+
+
+def _free_ports(count: int, preferred: int) -> list[int]:
+    """Return ports that are free, the preferred one first if it is."""
     with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in found]
+        servers = []
+        with contextlib.suppress(OSError):
+            servers = [stack.enter_context(socket.create_server(("127.0.0.1", preferred)))]
+        while len(servers) < count:
+            servers.append(stack.enter_context(socket.create_server(("127.0.0.1", 0))))
+        return [one.getsockname()[1] for one in servers]
 
 
 def main(home: str, dags: str) -> None:
     """Start an Airflow, print its URL, and stop it at Ctrl-C."""
-    with local_airflow(Path(home).resolve(), Path(dags).resolve(), os.environ) as running:
+    folder = Path(home).resolve()
+    environment = kept_settings(folder) | os.environ
+    with local_airflow(folder, Path(dags).resolve(), environment) as running:
         print(  # noqa: T201
-            f"Airflow runs at {running.url}, user {USER}, password {PASSWORD}. Ctrl-C ends it.",
+            f"Airflow runs at {running.url}, user {USER}, password {PASSWORD}, with the warehouse"
+            f" {environment.get('SFX_WAREHOUSE', 'of a new user')}. Ctrl-C ends it.",
             flush=True,
         )
         with contextlib.suppress(KeyboardInterrupt):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName
@@ -69,6 +69,18 @@ class BatchPin:
                 raise InvalidName(
                     f"{name!r} in a pin of {self.database}.{self.table} is not a partition's name"
                 )
+
+    if not TYPE_CHECKING:  # for type checkers, a pin has its own attributes only
+
+        def __getattr__(self, name: str) -> object:
+            """Say what a pin is to whoever uses it as a DataFrame."""
+            raise AttributeError(
+                f"a BatchPin has no attribute {name!r}: it names batches and has no rows. Load them"
+                " with sfx.load_dataframe(pin), or annotate the parameter of the task as a"
+                " DataFrame",
+                name=name,
+                obj=self,
+            )
 
     @classmethod
     def of(cls, ref: TableRef, location: str, batches: Mapping[str, str]) -> BatchPin:

@@ -127,22 +127,24 @@ class StoreBatchOperator(WriteOperator, PythonOperator):
             TypeError: The function did not return a DataFrame; nothing was stored.
             CheckFailed: A check failed; the batch is staged and the partition unchanged.
         """
-        from airflow_sfx.operators.base.pin_arguments import load_arguments
+        from airflow_sfx.operators.base.pin_arguments import load_arguments, naming_pins
 
         destination, warehouse = self.destination(context), self.warehouse()
+        function = self.python_callable
         self.op_args, self.op_kwargs, inputs = load_arguments(
-            self.python_callable, list(self.op_args), self.op_kwargs, warehouse.load_dataframe
+            function, list(self.op_args), self.op_kwargs, warehouse.load_dataframe
         )
-        self.python_callable = _returning(self.python_callable)
-        frame = PythonOperator.execute(self, context)
-        if not _is_frame(frame):
-            raise TypeError(
-                f"the function of the task {self.task_id} returned {_described(frame)}: the task"
-                " stores the result, so return a pandas or polars DataFrame, a pyarrow Table or an"
-                " iterator of them"
-            )
-        options = {"inputs": inputs, "checks": self.checks, "types": self.types}
-        return self.store(context, warehouse, frame, destination, **options)
+        self.python_callable = _returning(function)
+        with naming_pins(function, self.op_args, self.op_kwargs, self.log):
+            frame = PythonOperator.execute(self, context)
+            if not _is_frame(frame):
+                raise TypeError(
+                    f"the function of the task {self.task_id} returned {_described(frame)}: the"
+                    " task stores the result, so return a pandas or polars DataFrame, a pyarrow"
+                    " Table or an iterator of them"
+                )
+            options = {"inputs": inputs, "checks": self.checks, "types": self.types}
+            return self.store(context, warehouse, frame, destination, **options)
 
 
 def _returning(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,13 +6,17 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.hooks.nested_pins import is_lazy, pins_in
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
 
 FrameKind = Literal["pandas", "polars", "arrow"]
 
@@ -121,6 +125,43 @@ def load_arguments(
     loaded_args = [resolve(index, value) for index, value in enumerate(args)]
     loaded_kwargs = {name: resolve(name, value) for name, value in kwargs.items()}
     return loaded_args, loaded_kwargs, tuple(inputs)
+
+
+@contextmanager
+def naming_pins(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], log: Logger
+) -> Iterator[None]:
+    """Name the parameters that got a pin because they have no annotation.
+
+    The log names them, and so does an error in the block, which may come from using a pin as a
+    frame.
+
+    Args:
+        function: The task's function.
+        args: Its positional arguments, as `load_arguments` returns them.
+        kwargs: Its named arguments, likewise.
+        log: The task's log.
+    """
+    bare = {
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.annotation is parameter.empty
+    }
+    given = [*((_name_of(function, index), one) for index, one in enumerate(args)), *kwargs.items()]
+    found = [
+        f"the parameter {name!r} has no annotation, so it got the pin and not the rows: annotate it"
+        f" ({name}: pandas.DataFrame) to get the rows, or as airflow_sfx.BatchPin"
+        for name, value in given
+        if name in bare and any(pins_in(value))
+    ]
+    for note in found:
+        log.info("%s", note)
+    try:
+        yield
+    except Exception as error:
+        for note in found:
+            error.add_note(note)
+        raise
 
 
 def _name_of(function: Callable[..., Any], key: int | str) -> str:

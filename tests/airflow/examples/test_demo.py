@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+import airflow_sfx as sfx
 from airflow_sfx.stack import down
+from dags_examples import demo_folder
 from tests.airflow.conftest import airflow_environment
 
 REPO = Path(__file__).resolve().parents[3]
@@ -53,7 +56,14 @@ def test_the_demo_tells_its_story(demo):
     assert len(re.findall(r"late correction: \{", told)) == 2
     assert len(re.findall(r"rollback", told)) == 1
     assert (folder / ".demo" / "airflow" / "airflow.log").stat().st_size > 10_000
+
+
+def test_the_demo_keeps_what_it_did_not_make(demo):
+    folder, told = demo
     assert not (folder / ".demo" / "left-over").exists()
+    (kept,) = folder.glob(".demo-*")
+    assert (kept / "left-over").read_text() == "of the last time"
+    assert str(kept) in told.replace("\n", "")
 
 
 def test_the_demo_s_numbers_are_the_real_ones(demo):
@@ -83,6 +93,65 @@ def test_the_commands_to_try_next_work(demo):
     )
     assert done.returncode == 0, done.stderr
     assert "mean_delay" in done.stdout
+
+
+def test_a_restarted_airflow_has_its_warehouse_and_address_and_the_next_demo_keeps_it(demo):
+    folder, _ = demo
+    home = folder / ".demo"
+    address = re.compile(r"Airflow runs at (http://\S+), .* the warehouse (\S+)\. ")
+    before = shlex.split((home / "airflow" / "environment").read_text())
+    environment = airflow_environment(folder / "other", folder)
+    del environment["SFX_WAREHOUSE"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "dags_examples.local_airflow", home / "airflow", home / "dags"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as running:
+        try:
+            (found,) = (found for line in running.stdout if (found := address.match(line)))
+            url, warehouse = found.groups()
+            assert f"AIRFLOW__API__BASE_URL={url}" in before
+            assert warehouse == f"embedded://{home}/warehouse"
+            login = {"username": "admin", "password": "admin"}
+            token = httpx.post(f"{url}/auth/token", json=login).json()["access_token"]
+            asked = {"headers": {"Authorization": f"Bearer {token}"}, "timeout": 60}
+            tables = httpx.get(f"{url}/sfx/api/tables", **asked).json()
+            assert "carrier_delays" in json.dumps(tables)
+            with pytest.raises(RuntimeError, match="an Airflow runs in"):
+                demo_folder.check_unused(home)
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.stdout.read()
+    demo_folder.check_unused(home)
+    moved = demo_folder.recreate(home)
+    try:
+        assert not list(home.iterdir())
+        assert sfx.connect(f"embedded://{moved}/warehouse").pin("nyc", "carrier_delays")
+    finally:
+        home.rmdir()
+        moved.rename(home)
+
+
+def test_an_untouched_folder_of_the_demo_is_deleted_and_a_used_one_kept(tmp_path):
+    folder = tmp_path / ".demo"
+    assert demo_folder.recreate(folder) is None
+    (folder / "airflow" / "postgres").mkdir(parents=True)
+    (folder / "airflow" / "postgres" / "wal").write_text("1")
+    (folder / "dags").mkdir()
+    (folder / "dags" / "one.py").write_text("1")
+    demo_folder.record(folder)
+    (folder / "airflow" / "postgres" / "wal").write_text("changed by PostgreSQL itself")
+    assert demo_folder.recreate(folder) is None
+    assert not list(folder.iterdir())
+
+    demo_folder.record(folder)
+    (folder / "my_own.py").write_text("1")
+    moved = demo_folder.recreate(folder)
+    assert (moved / "my_own.py").exists()
+    assert not list(folder.iterdir())
 
 
 def test_a_failing_demo_shows_the_log_and_fails(open_folders):
