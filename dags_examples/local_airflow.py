@@ -403,7 +403,9 @@ def _free_ports(count: int, preferred: int) -> list[int]:
 
 
 def main(home: str, dags: str) -> None:
-    """Start an Airflow, print its URL, and stop it at Ctrl-C."""
+    """Start an Airflow, print its URL, and stop it at Ctrl-C or SIGTERM."""
+    for sign in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(sign, signal.default_int_handler)
     folder = Path(home).resolve()
     environment = kept_settings(folder) | os.environ
     with local_airflow(folder, Path(dags).resolve(), environment) as running:

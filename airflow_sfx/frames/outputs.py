@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.pandas.frame import arrow_to_pandas
+from airflow_sfx.frames.pandas.metadata import unnamed_index_columns
 from airflow_sfx.frames.parquet.reader import SourceFile, iter_batches, read_table
 from airflow_sfx.frames.types.polars import polars_table
 
@@ -67,7 +68,7 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
         ) from error
     polars_errors = (Exception, pl.exceptions.PanicException)  # panics are not Exceptions
     try:
-        made = pl.from_arrow(polars_table(table))
+        made = pl.from_arrow(polars_table(named_columns(table)))
     except SchemaMismatch:
         raise
     except polars_errors as error:
@@ -76,6 +77,27 @@ def to_output(table: pa.Table, as_: Output) -> pd.DataFrame | pl.DataFrame | pa.
         )
         raise _conversion_error("polars", failing, error) from error
     return made if isinstance(made, pl.DataFrame) else made.to_frame()
+
+
+def named_columns(table: pa.Table) -> pa.Table:
+    """Leave out the columns of an index without a name, which only pandas can restore.
+
+    Args:
+        table: The table, with the frame's metadata.
+
+    Returns:
+        The table; unchanged if it has no other columns.
+
+    Example:
+        >>> import pandas as pd
+        >>> from airflow_sfx.frames.pandas.frame import pandas_to_arrow
+        >>> frame = pd.DataFrame({"price": [5.0, 0.0, 7.0, 8.0]})
+        >>> named_columns(pandas_to_arrow(frame[frame.price > 0])).column_names
+        ['price']
+    """
+    nameless = unnamed_index_columns(table.schema)
+    kept = [name for name in table.column_names if name not in nameless]
+    return table.select(kept) if kept else table
 
 
 def _failing_column(table: pa.Table, convert: Callable[[pa.Table], object], errors: Errors) -> str:

@@ -20,7 +20,11 @@ from airflow_sfx.hooks.templates import (
     is_settled,
 )
 from airflow_sfx.sensors._base import BatchSensor
-from airflow_sfx.triggers.conditions import PartitionCondition, run_partitions
+from airflow_sfx.triggers.conditions import (
+    PartitionCondition,
+    run_partitions,
+    waits_for_table,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -90,6 +94,7 @@ class BatchPartitionSensor(CheckedTemplates, BatchSensor):
         self._of_run = given is None
         self.newer_than = newer_than
         self._as_written = self.partitions
+        self._looked_for_table = False
         self.end_from_trigger = end_from_trigger
         self.start_from_trigger = start_from_trigger
         # An instance of a mapped task starts on a worker in any case.
@@ -125,6 +130,10 @@ class BatchPartitionSensor(CheckedTemplates, BatchSensor):
                 len(condition.partitions),
                 ", ".join("/".join(one.values) or "the table" for one in missing[:8]),
             )
+            if not self._looked_for_table:
+                self._looked_for_table = True
+                if warehouse.metastore.get_table(ref) is None:
+                    self.log.warning("%s", waits_for_table(ref, warehouse.uri))
             return PokeReturnValue(is_done=False)
         pin = warehouse.pin(ref.database, ref.table, partitions or None)
         self.log.info("Found %s", pin)

@@ -13,6 +13,7 @@ from airflow_sfx.core.partition import Partition, partition_value
 from airflow_sfx.serde.partition_key import partition_of_key
 
 if TYPE_CHECKING:
+    from airflow_sfx.core.table import TableRef
     from airflow_sfx.metastore.base import PartitionInfo
 
 
@@ -24,6 +25,14 @@ def run_partitions(keys: Sequence[object]) -> list[object]:
         [['20161031'], ['2016', 'US']]
     """
     return [list(partition_of_key(str(key)).values) for key in keys]
+
+
+def waits_for_table(ref: TableRef, uri: str) -> str:
+    """Return the message for a table that does not exist, which may be a misspelt name."""
+    return (
+        f"there is no table {ref} in {uri} yet: waiting until it exists. If it should, check the"
+        " name and the connection"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.triggers._warehouses import forget, opened_warehouse
+from airflow_sfx.triggers.conditions import waits_for_table
 
 if TYPE_CHECKING:
     from airflow_sfx.metastore.base import PartitionInfo
@@ -95,6 +96,7 @@ class TablePoll:
         self._woken = asyncio.Event()
         self._keys: tuple[PartitionKey, ...] | None = None
         self._polls_with_keys = 0
+        self._reported_absence = False
 
     def join(self, waiter: _Waiter) -> None:
         """Add a waiter; the first one starts the polling."""
@@ -162,11 +164,15 @@ class TablePoll:
         return [waiter for waiter in waiters if not waiter.done.done()]
 
     def _pointers(self, partitions: list[Partition]) -> Pointers:
-        metastore = opened_warehouse(self._conn_id).metastore
+        warehouse = opened_warehouse(self._conn_id)
+        metastore = warehouse.metastore
         if self._keys is None or self._polls_with_keys >= _POLLS_PER_KEYS:
             table = metastore.get_table(self._ref)
             self._keys = None if table is None else table.keys
             self._polls_with_keys = 0
+            if table is None and not self._reported_absence:
+                _log.warning("%s", waits_for_table(self._ref, warehouse.uri))
+                self._reported_absence = True
         self._polls_with_keys += 1
         if self._keys is None:
             return {}

@@ -320,11 +320,13 @@ def shared_polls(uri, waiters, seconds):
     with (
         patch.dict(os.environ, {"SFX_WAREHOUSE": uri}),
         patch.multiple(metastore, **{n: counting(n) for n in originals}),
+        patch.object(polling, "_log") as log,
     ):
         before, done = asyncio.run(all_of_them())
     return {
         "served": sum(one is None for one in done),
         "refused": [f"{type(one).__name__}: {one}" for one in done if one is not None],
+        "no table": sum("no table" in str(call) for call in log.warning.call_args_list),
         "asked before": before,
         "asked after": dict(asked),
     }

@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import pty
+import re
 import shlex
 import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -360,6 +362,43 @@ def test_audit_exits_with_1_where_something_else_moved_a_partition_and_adopt_tak
     assert warehouse.load_dataframe("sales", "sold_items", [DAY])["item"].tolist() == ["tie"]
 
 
+def test_the_remedies_that_audit_names_work(command, warehouse) -> None:
+    sold = pd.DataFrame({"item": ["tie"], "price": [1.0]})
+    names = ("whole", "added", "text", "lost", "first")
+    for name in names:
+        days = [] if name == "whole" else ["2016 10"]
+        for _ in range(1 if name == "first" else 2):
+            warehouse.store_dataframe(sold, "sales", name, days)
+
+    def folder(name: str) -> Path:
+        (where,) = warehouse.locations(warehouse.pin("sales", name))
+        return Path(unquote(where.removeprefix("file://")))
+
+    for name in ("whole", "added"):
+        sold.to_parquet(folder(name) / "more.parquet", index=False)
+    (folder("text") / "more.csv").write_text("item,price")
+    for name in ("lost", "first"):
+        next(folder(name).glob("*.parquet")).unlink()
+
+    for name in names[:-1]:
+        told = command("audit", f"sales.{name}", "--json")
+        assert told.returncode == 1
+        (foreign,) = json.loads(told.stdout)[0]["foreign"]
+        run = re.findall(r"`sfx (.*?)`", foreign["remedy"])
+        assert [text.split()[0] for text in run] == {
+            "whole": ["adopt", "rollback"],
+            "added": ["adopt", "rollback"],
+            "text": ["rollback"],
+            "lost": ["rollback"],
+        }[name]
+        words = shlex.split(run[0])
+        done = command(*words, *(["--yes"] if words[0] == "rollback" else []))
+        assert done.returncode == 0, done.stderr
+        assert command("audit", f"sales.{name}").returncode == 0
+    (foreign,) = json.loads(command("audit", "sales.first", "--json").stdout)[0]["foreign"]
+    assert foreign["remedy"] == "restore the files from a backup"
+
+
 def test_audit_says_why_a_partition_of_another_engine_can_be_no_batch(command, tmp_path) -> None:
     with (
         contextlib.closing(
@@ -679,6 +718,20 @@ def test_a_batch_that_is_not_there_is_not_said_to_be_as_it_was(command) -> None:
     assert done.returncode == 1
     assert "has no batch 20010101000000" in done.stderr
     assert "match the manifests" not in done.stdout
+
+
+def test_the_sentence_of_verify_agrees_with_its_exit_status(command, warehouse) -> None:
+    good = command("verify", TABLE)
+    assert (good.returncode, "match the manifests" in good.stdout) == (0, True)
+    pin = warehouse.store_dataframe(SOLD, "sales", "sold_items", ["20161101"])
+    (where,) = warehouse.locations(pin)
+    next(Path(where.removeprefix("file://")).glob("*.parquet")).unlink()
+    bad = command("verify", TABLE)
+    assert bad.returncode == 1
+    assert bad.stdout.startswith("sales.sold_items: in the other partitions, 1 file")
+    assert "does not match the manifests: 1 problem" in bad.stderr
+    alone = command("verify", TABLE, "20161101")
+    assert (alone.returncode, alone.stdout) == (1, "")
 
 
 def test_help_does_not_load_what_only_the_work_needs() -> None:

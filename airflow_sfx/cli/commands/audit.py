@@ -177,6 +177,7 @@ def _print(reports: list[AuditReport]) -> None:
             one.location,
             one.batch_id,
             one.refused or "; ".join(one.files) or "added or moved the partition",
+            one.remedy if not one.refused else None,
         )
         for r in reports
         for one in r.foreign
@@ -184,11 +185,10 @@ def _print(reports: list[AuditReport]) -> None:
     if foreign:
         typer.echo()
         output.table(
-            "changes by other engines, not in the history; `sfx adopt DB.TABLE --partition"
-            " PARTITION` adds them",
-            ("table", "partition", "location", "batch in the history", "change"),
+            "changes by other engines, not in the history",
+            ("table", "partition", "location", "batch in the history", "change", "remedy"),
             foreign,
-            below=("change",),
+            below=("change", "remedy"),
         )
     if any(not report.files and not report.untold for report in reports):
         output.say("files were not compared: add --files to compare them", err=True)

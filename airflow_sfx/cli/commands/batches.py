@@ -61,16 +61,20 @@ def verify(
         print_json(
             {"pin": wanted, "files": files, "rows": rows, "bytes": size, "problems": problems}
         )
-    elif files or not problems:
+    else:
         counts = (
             f"{output.counted(files, 'file')}, {output.counted(rows, 'row')}, {output.size(size)}"
         )
-        output.say(f"{wanted.ref}: {counts}: match the manifests")
+        if not problems:
+            output.say(f"{wanted.ref}: {counts}: match the manifests")
+        elif files:
+            output.say(f"{wanted.ref}: in the other partitions, {counts} match the manifests")
     for problem in problems:
         output.say(problem, err=True)
     if problems:
         remedy = "roll back to batches that verify, or restore the objects"
-        output.say(f"{wanted.ref}: {output.counted(len(problems), 'problem')}: {remedy}", err=True)
+        found = output.counted(len(problems), "problem")
+        output.say(f"{wanted.ref} does not match the manifests: {found}: {remedy}", err=True)
         raise typer.Exit(1)
 
 

@@ -41,10 +41,12 @@ class FileProblem:
     Args:
         kind: The kind of difference.
         text: A sentence that describes it.
+        is_parquet: Whether the file has the name of a Parquet file, which can be adopted.
     """
 
     kind: FileProblemKind
     text: str
+    is_parquet: bool = True
 
     def __str__(self) -> str:
         return self.text
@@ -108,7 +110,7 @@ def _problems(table: Table, name: str, batch_id: str, *, added: bool) -> list[Fi
     ]
     if added:
         found += [
-            FileProblem(FileProblemKind.ADDED, f"{where}/{path} was added")
+            FileProblem(FileProblemKind.ADDED, f"{where}/{path} was added", is_parquet(path))
             for path in _added(manifest, there)
         ]
     return found

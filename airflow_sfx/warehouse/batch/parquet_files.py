@@ -271,18 +271,17 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
     from airflow_sfx.frames.types.hive import columns_of
     from airflow_sfx.frames.types.logical import LogicalSchema
 
-    schemas: dict[str, pa.Schema] = {}  # the first file with each schema
-    for uri, file in files.items():
-        if not any(file.schema.equals(known) for known in schemas.values()):
-            _refuse_capitals(uri, file.schema)
-            schemas[uri] = file.schema
-    try:
-        schema = unify([LogicalSchema(one) for one in schemas.values()]).schema
-    except SchemaMismatch as error:
-        raise SchemaMismatch(
-            f"{', '.join(schemas)} do not have the same columns: {error}"
-        ) from error
-    columns_of(schema)  # refuses a type that no table can have
+    schemas = _usual_last(files)
+    usual = next(reversed(schemas))
+    for uri, one in schemas.items():
+        _refuse_capitals(uri, one)
+        try:
+            columns_of(one)  # refuses a type that no table can have
+            unify([LogicalSchema(one), LogicalSchema(schemas[usual])])
+        except SchemaMismatch as error:
+            beside = f" beside {usual} and the files like it" if uri != usual else ""
+            raise SchemaMismatch(f"{uri} does not fit{beside}: {error}") from error
+    schema = unify([LogicalSchema(one) for one in schemas.values()]).schema
     schema = _with_finest_times(files, schema)
     for uri, one in schemas.items():
         for field in one:
@@ -298,6 +297,16 @@ def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:
                     " it lies: load the files and store them as a new table"
                 )
     return schema
+
+
+def _usual_last(files: Mapping[str, Inspected]) -> dict[str, pa.Schema]:
+    """Return the schemas of files by the first file that has each, the most frequent last."""
+    counts: dict[str, int] = {}
+    for uri, file in files.items():
+        known = (one for one in counts if files[one].schema.equals(file.schema))
+        first = next(known, uri)
+        counts[first] = counts.get(first, 0) + 1
+    return {uri: files[uri].schema for uri in sorted(counts, key=counts.__getitem__)}
 
 
 def _with_finest_times(files: Mapping[str, Inspected], schema: pa.Schema) -> pa.Schema:

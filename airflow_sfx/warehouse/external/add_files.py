@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.io.locations import is_below
@@ -33,9 +32,6 @@ from airflow_sfx.warehouse.log.metastore_sync import hints
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Admit = Callable[[Table, Mapping[str, Head]], None]
 """Raises if files must not be added to partitions with these heads."""
@@ -90,9 +86,12 @@ def add_files(
             " instead"
         )
     schema = common_schema(inspected)
-    refuse_key_columns(schema, keys, target)
+    refuse_key_columns(inspected, keys, target)
     logical = LogicalSchema(schema, marks=assumed_marks(schema))
-    columns = target.fit(keys, table_columns(logical), evolve="safe")
+    try:
+        columns = target.fit(keys, table_columns(logical), evolve="safe")
+    except SchemaMismatch as error:
+        raise _of_file(target, keys, inspected, error) from error
 
     target = replace(
         target, places=tuple(_roots(target.open(keys, columns), root, places.values()))
@@ -167,14 +166,40 @@ def inspect_places(
     return {f"{place.uri}/{name}": one for (place, name), one in zip(work, found, strict=True)}
 
 
-def refuse_key_columns(schema: pa.Schema, keys: Sequence[PartitionKey], target: Target) -> None:
-    """Raise `SchemaMismatch` if files have a partition key as a column."""
-    for key in keys:
-        if key.name in schema.names:
-            raise SchemaMismatch(
-                f"the files of {target.ref} have the partition key {key.name!r} as a column: write"
-                " them without it, or load them and store them as a new table"
-            )
+def refuse_key_columns(
+    inspected: Mapping[str, Inspected], keys: Sequence[PartitionKey], target: Target
+) -> None:
+    """Raise `SchemaMismatch` if a file has a partition key as a column."""
+    for uri, file in inspected.items():
+        for key in keys:
+            if key.name in file.schema.names:
+                raise SchemaMismatch(
+                    f"{uri} has the partition key {key.name!r} as a column: write the files of"
+                    f" {target.ref} without it, or load them and store them as a new table"
+                )
+
+
+def _of_file(
+    target: Target,
+    keys: tuple[PartitionKey, ...],
+    inspected: Mapping[str, Inspected],
+    error: SchemaMismatch,
+) -> SchemaMismatch:
+    """Return the error of the first file that does not fit the table, or the error of them all."""
+    from airflow_sfx.frames.schema.kinds import table_columns
+    from airflow_sfx.frames.schema.time_marks import assumed_marks
+    from airflow_sfx.frames.types.logical import LogicalSchema
+
+    have = target.existing.columns if target.existing else ()
+    for uri, file in inspected.items():
+        logical = LogicalSchema(file.schema, marks=assumed_marks(file.schema))
+        names = {name.lower() for name in file.schema.names}
+        others = tuple(one for one in have if one.name.lower() not in names)  # in other files
+        try:
+            target.fit(keys, (*table_columns(logical), *others), evolve="safe")
+        except SchemaMismatch as alone:
+            return SchemaMismatch(f"{uri} does not fit {target.ref}: {alone}")
+    return error
 
 
 def _heads(table: Table, partitions: Mapping[Partition, Place]) -> dict[str, Head]:

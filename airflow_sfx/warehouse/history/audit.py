@@ -6,7 +6,7 @@ Only the commits of the days in question are read.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,14 +18,14 @@ from airflow_sfx.core.paths import new_commit_id
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import check_time, decode, decoding
 from airflow_sfx.core.validation import named, whole, zoned
-from airflow_sfx.metastore.base import Metastore
+from airflow_sfx.metastore.base import Metastore, PartitionInfo
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.concurrency import MANY, map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
-from airflow_sfx.warehouse.integrity.repair import DROP_OR_RENAME
+from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_files, of_moved
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
-from airflow_sfx.warehouse.log.records import CommitRecord, made_at
+from airflow_sfx.warehouse.log.records import CommitRecord, Head, made_at
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.table.table import Table
 
@@ -133,7 +133,10 @@ def _foreign(table: Table, ledger: Ledger, files: bool | None) -> tuple[list[For
     suspected = suspects(table, pointers)
     heads = ledger.heads({name: info.sequence for name, info in suspected.items()})
     moved = foreign_changes(table, suspected, heads)
-    found = [Foreign(name, info.location, heads[name].batch_id) for name, info in moved.items()]
+    found = [
+        Foreign(name, info.location, heads[name].batch_id, remedy=of_moved(table.ref, name))
+        for name, info in moved.items()
+    ]
     compared = files if files is not None else len(pointers) <= COMPARED_AT_MOST
     if compared:
         current = [
@@ -141,18 +144,44 @@ def _foreign(table: Table, ledger: Ledger, files: bool | None) -> tuple[list[For
             for name, info in pointers.items()
             if info.batch_id and name not in moved
         ]
-        found += [
-            Foreign(
-                name, pointers[name].location, pointers[name].batch_id, tuple(map(str, problems))
-            )
-            for name, problems in changed_files(table, current).items()
-        ]
+        found += _changed(table, ledger, pointers, current)
     return found + _refused(table), compared
+
+
+def _changed(
+    table: Table,
+    ledger: Ledger,
+    pointers: Mapping[str, PartitionInfo],
+    batches: Iterable[tuple[str, str]],
+) -> list[Foreign]:
+    """Return the batches whose files differ from their manifests."""
+    changed = changed_files(table, batches)
+    heads = ledger.heads({name: pointers[name].sequence for name in changed})
+    return [
+        Foreign(
+            name,
+            pointers[name].location,
+            pointers[name].batch_id,
+            tuple(map(str, problems)),
+            remedy=of_files(table.ref, name, problems, _before(heads[name])),
+        )
+        for name, problems in changed.items()
+    ]
+
+
+def _before(head: Head) -> str | None:
+    return head.entry.previous if head.entry else None
 
 
 def _refused(table: Table) -> list[Foreign]:
     return [
-        Foreign(one.name, one.location, None, refused=f"{one.rule}; {DROP_OR_RENAME}")
+        Foreign(
+            one.name,
+            one.location,
+            None,
+            refused=f"{one.rule}; {DROP_OR_RENAME}",
+            remedy=DROP_OR_RENAME,
+        )
         for one in table.metastore.unsupported_partitions(table.ref)
     ]
 
@@ -367,6 +396,7 @@ class Foreign:
             created or moved.
         refused: Why loads leave the partition out: the value, the rule that it breaks, and the
             remedy. Empty if its values are supported.
+        remedy: What to do, with the commands that do it.
     """
 
     partition: str
@@ -374,6 +404,7 @@ class Foreign:
     batch_id: str | None
     files: tuple[str, ...] = ()
     refused: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

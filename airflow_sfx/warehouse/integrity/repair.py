@@ -10,6 +10,7 @@ from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.paths import CLAIM, MANIFEST
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
+from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_moved
 from airflow_sfx.warehouse.log.commit import move_pointers
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
@@ -91,10 +92,7 @@ def _columns(table: Table) -> list[Repair]:
 
 
 def _foreign(table: Table, name: str, info: PartitionInfo, head: Head) -> Repair:
-    partition = f" {name}" if name else ""
-    remedy = (
-        f"`sfx adopt {table.ref}{partition and ' --partition'}{partition}` adds it to the history"
-    )
+    remedy = of_moved(table.ref, name)
     if head.entry is None:
         return Repair(name, f"another engine made the partition, at {info.location}; {remedy}", "")
     expected = expected_location(table, head.entry)
@@ -162,10 +160,6 @@ def has_files(table: Table, directory: str) -> bool:
         info.path.rpartition("/")[2] != CLAIM
         for info in table.store.list(directory, unfinished=True)
     )
-
-
-DROP_OR_RENAME = "loads leave it out; drop or rename the partition in the engine that made it"
-"""The remedy for a partition whose values are not supported."""
 
 
 @dataclass(frozen=True, slots=True)

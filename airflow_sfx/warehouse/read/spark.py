@@ -66,11 +66,12 @@ def load_spark(
     import pyarrow as pa
 
     from airflow_sfx.frames.evolution.unify import unify
+    from airflow_sfx.frames.outputs import named_columns
     from airflow_sfx.frames.parquet.reader import empty_table
     from airflow_sfx.frames.schema.physical import physical_type
 
     session, from_arrow = _spark()
-    whole = empty_table(sources, **options).schema
+    whole = named_columns(empty_table(sources, **options)).schema
     kinds = [physical_type(field.type) for field in whole]
     schema = pa.schema(list(zip(map(str.lower, whole.names), kinds, strict=True)))
     names = dict(zip(schema.names, whole.names, strict=True))

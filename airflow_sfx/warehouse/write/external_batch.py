@@ -159,7 +159,7 @@ class ExternalBatch:
             )
         inspected = inspect_places(self._table.store, {self._partition: place})
         schema = common_schema(inspected)
-        refuse_key_columns(schema, self._keys, self._target)
+        refuse_key_columns(inspected, self._keys, self._target)
         logical = LogicalSchema(schema, marks=assumed_marks(schema))
         columns = self._target.fit(self._keys, table_columns(logical), evolve=evolve)
         table = self._target.open(self._keys, columns)

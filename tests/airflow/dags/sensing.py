@@ -55,6 +55,18 @@ def waiting_in_vain():
 
 
 @dag(schedule=None)
+def waiting_for_no_table():
+    BatchPartitionSensor(
+        task_id="wait",
+        table="waiting.misspelt",
+        partitions=["never"],
+        deferrable=False,
+        poke_interval=0.5,
+        timeout=2,
+    )
+
+
+@dag(schedule=None)
 def waiting_on_nothing():
     BatchPartitionSensor(
         task_id="wait",

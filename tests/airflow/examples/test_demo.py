@@ -111,7 +111,7 @@ def test_a_restarted_airflow_has_its_warehouse_and_address_and_the_next_demo_kee
         text=True,
     ) as running:
         try:
-            (found,) = (found for line in running.stdout if (found := address.match(line)))
+            found = next(found for line in running.stdout if (found := address.match(line)))
             url, warehouse = found.groups()
             assert f"AIRFLOW__API__BASE_URL={url}" in before
             assert warehouse == f"embedded://{home}/warehouse"

@@ -156,3 +156,20 @@ def test_a_check_of_columns_does_not_take_it_for_one(warehouse) -> None:
     checks = [has_columns({"Item": "string", "price": "double"})]
     for one in (PLAIN, FILTERED, LEVELS):
         assert warehouse.store_dataframe(one, "sales", "nightly", ["a"], checks=checks)
+
+
+@pytest.mark.parametrize("night", [FILTERED, LEVELS, LABELS], ids=["filtered", "levels", "labels"])
+def test_libraries_without_an_index_do_not_show_it_and_pandas_restores_it(warehouse, night) -> None:
+    pin = warehouse.store_dataframe(night, "sales", "nightly", ["a"])
+    frame = warehouse.load_dataframe(pin, as_="polars")
+    assert frame.columns == ["Item", "price"]
+    for piece in warehouse.load_dataframe(pin, as_="polars", batches=True):
+        assert piece.columns == ["Item", "price"]
+    again = warehouse.store_dataframe(frame, "sales", "again", ["a"])
+    assert columns(warehouse, "again") == ["Item", "price"]
+    assert warehouse.load_dataframe(again)["Item"].tolist() == night["Item"].tolist()
+    whole = warehouse.load_dataframe(pin, as_="arrow")  # keeps it, and how to restore it
+    pd.testing.assert_frame_equal(
+        warehouse.load_dataframe(warehouse.store_dataframe(whole, "sales", "arrow", ["a"])), night
+    )
+    pd.testing.assert_frame_equal(warehouse.load_dataframe(pin), night)

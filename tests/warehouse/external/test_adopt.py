@@ -228,6 +228,30 @@ def test_what_is_no_directory_of_parquet_files_is_refused(warehouse, legacy, tmp
         warehouse.adopt("sales", "items", str(legacy))
 
 
+@pytest.mark.parametrize("odd", [{"n": ["a text"]}, {"n": [1], "N": [1]}, {"n": [{"in": 1}]}])
+def test_the_one_file_that_does_not_fit_the_others_is_named(warehouse, legacy, odd) -> None:
+    write(legacy / "day=20161029/part-0.parquet", **odd)  # read before the files that agree
+    with pytest.raises(sfx.SchemaMismatch, match=r"day=20161029/part-0\.parquet "):
+        warehouse.adopt("sales", "items", str(legacy))
+
+
+def test_the_one_file_that_does_not_fit_the_table_is_named(warehouse, legacy) -> None:
+    warehouse.store_dataframe(
+        pd.DataFrame({"n": [1], "m": ["a"]}), "sales", "items", ["20161001"], partition_keys=["day"]
+    )
+    write(legacy / "day=20161101/part-1.parquet", n=[1], m=[1.5])
+    with pytest.raises(
+        sfx.SchemaMismatch, match=r"day=20161101/part-1\.parquet does not fit sales\.items: .*'m'"
+    ):
+        warehouse.adopt("sales", "items", str(legacy))
+
+
+def test_the_one_file_that_has_a_partition_key_is_named(warehouse, legacy) -> None:
+    write(legacy / "day=20161101/part-1.parquet", n=[1], day=["20161101"])
+    with pytest.raises(sfx.SchemaMismatch, match=r"part-1\.parquet has the partition key 'day' as"):
+        warehouse.adopt("sales", "items", str(legacy))
+
+
 def test_a_partition_that_has_a_batch_is_not_adopted_and_none_of_the_others_is(
     warehouse, legacy
 ) -> None:

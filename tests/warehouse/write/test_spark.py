@@ -108,6 +108,14 @@ def test_batches_are_loaded_as_a_spark_frame_however_they_were_stored(warehouse,
     assert sorted(row["sold"] for row in rows) == [1, 3]
 
 
+def test_an_index_without_a_name_is_no_column_of_a_spark_frame(warehouse, spark) -> None:
+    night = pd.DataFrame({"n": [5, 0, 7, 8]})
+    pin = warehouse.store_dataframe(night[night["n"] > 0], "spark", "nameless", [DAY])
+    found = warehouse.load_dataframe(pin, as_="spark")
+    assert found.columns == ["n"]
+    assert sorted(row.n for row in found.collect()) == [5, 7, 8]
+
+
 def test_filters_of_a_spark_frame_compare_as_everywhere(warehouse, spark) -> None:
     berlin = pd.to_datetime(["2016-10-31 01:00", "2016-10-31 02:00"]).tz_localize("Europe/Berlin")
     frame = pd.DataFrame({"n": [1, 2], "at": berlin, "took": pd.to_timedelta([1, 2], unit="s")})
