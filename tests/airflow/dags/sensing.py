@@ -102,6 +102,7 @@ def consistent():
 waiting()
 waiting_in_the_triggerer()
 waiting_in_vain()
+waiting_for_no_table()
 waiting_on_nothing()
 waiting_for_a_warehouse()
 consistent()
