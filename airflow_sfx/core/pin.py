@@ -73,7 +73,7 @@ class BatchPin:
     if not TYPE_CHECKING:  # for type checkers, a pin has its own attributes only
 
         def __getattr__(self, name: str) -> object:
-            """Say what a pin is to whoever uses it as a DataFrame."""
+            """Name what a pin is to code that uses it as a DataFrame."""
             raise AttributeError(
                 f"a BatchPin has no attribute {name!r}: it names batches and has no rows. Load them"
                 " with sfx.load_dataframe(pin), or annotate the parameter of the task as a"
