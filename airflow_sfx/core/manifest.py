@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord
+from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord, TableFit
 from airflow_sfx.core.serde import (
     Count,
     Record,
@@ -97,6 +99,7 @@ class Manifest:
         replaced: The batch that was current when it was written, or None for the first one.
         staged: Whether it was written to be published later.
         checks: The results of the checks before publishing.
+        fit: How the frame was fitted to the table.
 
     Example:
         >>> import tempfile, pandas as pd, airflow_sfx as sfx
@@ -123,6 +126,7 @@ class Manifest:
     location: str = ""
     staged: bool = False
     checks: tuple[CheckResult, ...] = ()
+    fit: TableFit = field(default_factory=TableFit)
 
     @property
     def rows(self) -> int:
@@ -170,6 +174,7 @@ class Manifest:
                 "checks": [
                     {"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks
                 ],
+                **({"fit": fit} if (fit := self.fit.to_json()) else {}),
             }
         )[:-1]
         return f'{body}{_CHECKSUM}{_digest(body)}"}}'
@@ -227,6 +232,7 @@ class _ManifestRecord(Record):
     inputs: tuple[str, ...]
     checks: tuple[CheckResult, ...]
     replaced: str | None = None
+    fit: TableFit = msgspec.field(default_factory=TableFit)
 
     def manifest(self) -> Manifest:
         """Check the members further, and make the manifest of them."""
@@ -248,6 +254,7 @@ class _ManifestRecord(Record):
             location=self.location,
             staged=self.staged,
             checks=self.checks,
+            fit=self.fit,
         )
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import product
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import identifier
@@ -187,6 +188,44 @@ def unescape(text: str) -> str:
         'a/b=c'
     """
     return _PERCENT.sub(lambda found: chr(int(found.group(1), 16)), text)
+
+
+_SEPARATORS = ("-", "", "/", "_", ".")
+_DAY = re.compile(r"(\d{4})([-/_.]?)(\d{2})\2(\d{2})(?:[ T]00:00:00)?")
+
+
+def as_day(value: str) -> str:
+    """Return a partition value that is a day as ``2016-10-31``, and others unchanged.
+
+    Example:
+        >>> as_day("20161031"), as_day("2016/10/31"), as_day("20161331"), as_day("EU")
+        ('2016-10-31', '2016-10-31', '20161331', 'EU')
+    """
+    return _day(value) or value
+
+
+def _day(value: str) -> str | None:
+    found = _DAY.fullmatch(value)
+    try:
+        return date(int(found[1]), int(found[3]), int(found[4])).isoformat() if found else None
+    except ValueError:
+        return None
+
+
+def other_spellings(partition: Partition) -> list[Partition]:
+    """Return the partitions that are the same days as another, spelt in another way.
+
+    Example:
+        >>> [str(one) for one in other_spellings(Partition(("20161031",)))][:2]
+        ['2016-10-31', '2016%2F10%2F31']
+    """
+    choices: list[list[str]] = []
+    for value in partition.values:
+        day = _day(value)
+        spelt = [day.replace("-", one) for one in _SEPARATORS] if day else []
+        midnight = [f"{day} 00:00:00"] if day else []
+        choices.append([value, *(one for one in (*spelt, *midnight) if one != value)])
+    return [Partition(values) for values in product(*choices) if values != partition.values]
 
 
 def partition_keys(

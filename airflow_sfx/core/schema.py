@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -61,6 +62,8 @@ class ColumnKind:
         parts: The kinds of the column's parts by path: the column itself is ``""``, a list's items
             are ``[]``, a map's keys ``{key}`` and values ``{value}``, a struct's field ``.name``.
         marks: What is known of its times.
+        declared: Whether a caller declared the column's type with ``types=``, so that no frame
+            widens it.
 
     Example:
         >>> ColumnKind((("", "duration"),), TimeMarks("us")).description
@@ -69,10 +72,11 @@ class ColumnKind:
 
     parts: tuple[tuple[str, str], ...] = ()
     marks: TimeMarks = field(default_factory=TimeMarks)
+    declared: bool = False
 
     def __bool__(self) -> bool:
         """Return whether the kind is not empty."""
-        return bool(self.parts) or self.marks != TimeMarks()
+        return bool(self.parts) or self.marks != TimeMarks() or self.declared
 
     @property
     def by_path(self) -> dict[str, str]:
@@ -121,7 +125,8 @@ class ColumnKind:
 
     def to_text(self) -> str:
         """Encode the kind as JSON."""
-        return compact({"parts": dict(self.parts), **self.marks.to_json()})
+        declared = {"declared": True} if self.declared else {}
+        return compact({"parts": dict(self.parts), **self.marks.to_json(), **declared})
 
     @classmethod
     def from_text(cls, text: str) -> ColumnKind:
@@ -139,7 +144,7 @@ class ColumnKind:
             text, _KindRecord, f"a column's record in the table's parameters, {text!r:.80},"
         )
         marks = TimeMarks(record.unit, record.finer, record.beyond)
-        return cls(tuple(sorted(record.parts.items())), marks)
+        return cls(tuple(sorted(record.parts.items())), marks, record.declared)
 
 
 class _KindRecord(Record):
@@ -147,6 +152,7 @@ class _KindRecord(Record):
     unit: Unit = ""
     finer: bool = False
     beyond: bool = False
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,45 @@ class Column:
     def plain(self) -> Column:
         """The column without its kind, as engines see it."""
         return replace(self, kind=ColumnKind())
+
+    def declared(self, given: bool) -> Column:
+        """Return the column with its type declared or not."""
+        if self.kind.declared == given:
+            return self
+        return replace(self, kind=replace(self.kind, declared=given))
+
+
+@dataclass(frozen=True, slots=True)
+class TableFit:
+    """How a frame was fitted to its table, where the two differ.
+
+    Args:
+        casts: The Hive types that the frame had, by column, where its values were cast to the
+            table's type.
+        wider: The Hive types of the files' columns, by column, where they are wider than the
+            frame's, because the table's are.
+        declared: The columns whose types the caller declared.
+        evolve: Which changes of the table's columns the caller allowed.
+
+    Example:
+        >>> TableFit({"n": "double"}).to_json()
+        {'casts': {'n': 'double'}}
+    """
+
+    casts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    wider: Mapping[str, str] = field(default_factory=dict, hash=False)
+    declared: tuple[str, ...] = ()
+    evolve: Evolve = "safe"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the members of the JSON object, without those that are absent."""
+        found: dict[str, object] = {
+            "casts": dict(self.casts),
+            "wider": dict(self.wider),
+            "declared": list(self.declared),
+            "evolve": "" if self.evolve == "safe" else self.evolve,
+        }
+        return {name: value for name, value in found.items() if value}
 
 
 def _remedy(finer: bool) -> str:

@@ -17,6 +17,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import TimeMarks
 from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyField
 from airflow_sfx.frames.column_names import check_names
+from airflow_sfx.frames.evolution.exact_cast import LostValue, cast_exactly
 from airflow_sfx.frames.pandas.interval_labels import joined_labels, label_type
 from airflow_sfx.frames.pandas.metadata import (
     column_specs,
@@ -25,6 +26,7 @@ from airflow_sfx.frames.pandas.metadata import (
 )
 from airflow_sfx.frames.schema.time_marks import marks_of
 from airflow_sfx.frames.types.casts import convert_chunks, widen_array
+from airflow_sfx.frames.types.families import is_number
 from airflow_sfx.frames.types.logical import (
     LogicalSchema,
     dictionaries_of,
@@ -140,11 +142,12 @@ class FrameStream:
             return column
         if fill_open(column.type, field.type) == field.type:
             return convert_chunks(column, field.type, widen_array)
-        if types.is_decimal(column.type) and types.is_decimal(field.type):
-            try:
-                return column.cast(field.type)
-            except pa.ArrowInvalid:
-                pass
+        empty = column.null_count == len(column) and not types.is_dictionary(field.type)
+        if empty or (is_number(column.type) and is_number(field.type)):
+            made = cast_exactly(column, field.type, nan_as_null=True)
+            if not isinstance(made, LostValue):
+                return made
+            raise _type_mismatch(field.name, field.type, column.type, number, made)
         raise _type_mismatch(field.name, field.type, column.type, number)
 
     def _category(self, column: AnyColumn, field: AnyField, number: int) -> AnyColumn:
@@ -310,10 +313,13 @@ def _dtype_text(spec: Any) -> str:
     return f"{spec['kind']} of {inside}" if inside else str(spec["kind"])
 
 
-def _type_mismatch(name: str, first: pa.DataType, now: pa.DataType, number: int) -> SchemaMismatch:
+def _type_mismatch(
+    name: str, first: pa.DataType, now: pa.DataType, number: int, lost: LostValue | None = None
+) -> SchemaMismatch:
+    what = f", where row {lost.row} has {lost.text}" if lost else ""
     return SchemaMismatch(
         f"column {name!r} is {first} in the first frame of the iterator and {now} in frame"
-        f" {number}: give all frames "
+        f" {number}{what}: give all frames "
         f'the same types, for example with df["{name}"].astype(...) on each (a column of integers'
         " with missing values "
         "becomes float in pandas unless it is Int64), or name the type with types="

@@ -12,6 +12,7 @@ import pyarrow as pa
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.frames.column_names import check_names
 from airflow_sfx.frames.evolution.declared_types import Declared, with_declared
+from airflow_sfx.frames.evolution.table_types import TableTypes
 from airflow_sfx.frames.input_stream import FrameStream
 from airflow_sfx.frames.pandas.frame import pandas_to_arrow
 from airflow_sfx.frames.pandas.metadata import METADATA, pandas_metadata_of
@@ -101,7 +102,11 @@ def is_spark(data: object) -> bool:
 
 
 def to_source(
-    data: object, *, partition_by: Sequence[str] = (), declared: Declared = MappingProxyType({})
+    data: object,
+    *,
+    partition_by: Sequence[str] = (),
+    declared: Declared = MappingProxyType({}),
+    types: TableTypes | None = None,
 ) -> FrameSource:
     """Convert the caller's data to Arrow, and check that it can be stored.
 
@@ -112,6 +117,7 @@ def to_source(
         partition_by: The columns by which the rows will be divided. A non-default RangeIndex then
             becomes a column, so that each row keeps its label.
         declared: Declared types of columns, as `declared_types` returns them.
+        types: Casts the other columns to the types of the table; or None.
 
     Returns:
         The frame as Arrow.
@@ -131,11 +137,11 @@ __arrow_c_stream__, or an iterator of these
     """
     table = _table_of(data, range_as_column=bool(partition_by))
     if table is not None:
-        return FrameSource(table=_checked(_typed(table, declared)))
+        return FrameSource(table=_checked(_typed(table, declared, types)))
     items = _stream_items(data)
     if items is None:
         raise _not_a_frame(data)
-    stream = FrameStream(_typed(item, declared) for item in items)
+    stream = FrameStream(_typed(item, declared, types) for item in items)
     _check(stream.schema)
     return FrameSource(stream=stream)
 
@@ -268,9 +274,10 @@ def _from_polars(data: Any) -> pa.Table:
         ) from error
 
 
-def _typed(table: pa.Table, declared: Declared) -> pa.Table:
+def _typed(table: pa.Table, declared: Declared, types: TableTypes | None) -> pa.Table:
     check_texts(table)
-    return with_declared(table, declared)
+    table = with_declared(table, declared)
+    return table if types is None else types.fitted(table)
 
 
 def _checked(table: pa.Table) -> pa.Table:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
@@ -66,6 +67,31 @@ def key_columns(schema: pa.Schema, keys: Sequence[str], *, typed: bool = True) -
             f"the frame has only the key columns {found}: it must have another column to store"
         )
     return tuple(found)
+
+
+def midnight_columns(table: pa.Table, columns: Sequence[str]) -> frozenset[str]:
+    """Return the columns of times of which all are midnight, and which are days therefore.
+
+    Args:
+        table: The frame.
+        columns: The names of its key columns.
+
+    Example:
+        >>> times = pa.array([0, 86_400], pa.timestamp("s"))
+        >>> midnight_columns(pa.table({"day": times, "n": [1, 2]}), ["day", "n"])
+        frozenset({'day'})
+    """
+    return frozenset(name for name in columns if _all_midnight(table.column(name)))
+
+
+def _all_midnight(column: Any) -> bool:
+    column = decode_column(column)
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not types.is_timestamp(column.type) or column.type.tz is not None or not len(column):
+        return False
+    midnights = pc.equal(pc.floor_temporal(column, unit="day"), column)
+    return bool(pc.all(midnights, skip_nulls=True).as_py())
 
 
 def split_by(table: pa.Table, keys: Sequence[str]) -> list[Part]:

@@ -166,7 +166,8 @@ class Warehouse:
         self.metastore.get_ready()  # connects in the background, during the imports below
 
         from airflow_sfx.frames.inputs import is_spark
-        from airflow_sfx.warehouse.write.store import StoreOptions, store_frame
+        from airflow_sfx.warehouse.write.store import store_frame
+        from airflow_sfx.warehouse.write.store_plan import StoreOptions
 
         if partitions is not None and partition_by is not None:
             raise InvalidName("partitions= and partition_by= were both given: pass one of them")

@@ -233,8 +233,11 @@ def test_periods_as_categories_are_collected_on_the_way() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "why"),
     [
-        (pd.Series([1]), pd.Series([1.5]), r"'c' is int64 in the first .* double in frame 2"),
-        (pd.Series([1]), pd.Series([np.nan]), "missing values"),
+        (
+            pd.Series([1]),
+            pd.Series([np.nan, 1.5]),
+            r"'c' is int64 in the first .* double in frame 2, where row 1 has 1.5: .*missing val",
+        ),
         (pd.Series(["a"]), pd.Series([1]), "large_string .* int64"),
         (objects("a"), pd.Series(["a"]), "string .* large_string"),
         (objects("a"), pd.Series(["a"], dtype="string[python]"), "another pandas dtype"),
@@ -312,6 +315,20 @@ def test_a_later_frame_of_other_columns_is_refused(second: dict[str, list[int]])
     source = to_source(iter([pa.table({"a": [1], "b": [1]}), pa.table(second)]))
     with pytest.raises(SchemaMismatch, match="frame 2 of the iterator has other columns"):
         list(source.batches())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "values"),
+    [
+        (pd.Series([1]), pd.Series([2.0, np.nan]), [1, 2, None]),
+        (pd.Series([1.5]), pd.Series([2]), [1.5, 2.0]),
+        (pd.Series(["a"]), pd.Series([np.nan]), ["a", None]),
+        (pd.Series([1]), pd.Series([np.nan]), [1, None]),
+    ],
+)
+def test_a_later_frame_is_cast_where_no_value_is_lost(first, second, values) -> None:
+    source = to_source(iter([pd.DataFrame({"c": first}), pd.DataFrame({"c": second})]))
+    assert pa.Table.from_batches(list(source.batches()))["c"].to_pylist() == values
 
 
 def test_a_later_frame_of_nothing_fits() -> None:

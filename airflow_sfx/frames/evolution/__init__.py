@@ -4,4 +4,6 @@
 - `unify`: the schema that the rows of several batches fit.
 - `project`: rows of one batch in the unified schema.
 - `declared_types`: columns whose Hive types the caller declares.
+- `exact_cast`: casts that lose no value.
+- `table_types`: columns cast to the types of their table, where no value is lost.
 """

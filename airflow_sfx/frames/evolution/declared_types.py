@@ -9,13 +9,12 @@ import pyarrow as pa
 from pyarrow import types
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
-from airflow_sfx.frames._typing import AnyArray, AnyColumn, AnyType
+from airflow_sfx.frames._typing import AnyColumn, AnyType
 from airflow_sfx.frames.column_names import unknown_column
+from airflow_sfx.frames.evolution.exact_cast import LostValue, cast_exactly
 from airflow_sfx.frames.pandas.metadata import Spec, column_specs, without_specs
-from airflow_sfx.frames.types.casts import widen_array
 from airflow_sfx.frames.types.families import is_number
 from airflow_sfx.frames.types.hive import arrow_type, hive_type
-from airflow_sfx.frames.types.lossless import first_lossy_row, value_text
 from airflow_sfx.frames.types.open_types import open_paths
 
 Declared = Mapping[str, AnyType]
@@ -125,19 +124,13 @@ def _is_already(kind: AnyType, wanted: AnyType) -> bool:
 
 
 def _cast(column: AnyColumn, kind: AnyType, name: str) -> AnyColumn:
-    chunks: list[AnyArray] = []
-    row = 0
-    for chunk in column.chunks:
-        lossy = first_lossy_row(chunk, kind, parse=True)
-        if lossy is not None:
-            raise SchemaMismatch(
-                f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as in types=: row"
-                f" {row + lossy} has {value_text(chunk, lossy)}, which"
-                f" {_why_lost(column.type, kind)}"
-            )
-        chunks.append(widen_array(chunk, kind))
-        row += len(chunk)
-    return pa.chunked_array(chunks, type=kind)
+    made = cast_exactly(column, kind, parse=True)
+    if isinstance(made, LostValue):
+        raise SchemaMismatch(
+            f"column {name!r} ({column.type}) cannot be {hive_type(kind)} as in types=: row"
+            f" {made.row} has {made.text}, which {_why_lost(column.type, kind)}"
+        )
+    return made
 
 
 def _why_lost(given: AnyType, wanted: AnyType) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,12 +18,31 @@ from airflow_sfx.frames.types.open_types import fill_open, open_paths, with_open
 from airflow_sfx.frames.types.widening import widen
 
 
+@dataclass(frozen=True, slots=True)
+class MergeNotes:
+    """What messages say about columns, by name in lower case.
+
+    Args:
+        brought: The batch that brought a column of the table.
+        lost: The value of the frame that the table's type does not hold.
+    """
+
+    brought: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, column: Column) -> str:
+        """Return which batch brought a column, as a relative clause, or empty text."""
+        batch = self.brought.get(column.name.lower())
+        return f", which {batch} brought," if batch else ""
+
+
 def merge_columns(
     table_columns: Sequence[Column],
     frame_columns: Sequence[Column],
     *,
     evolve: Evolve,
     table_name: str,
+    notes: MergeNotes | None = None,
 ) -> tuple[Column, ...]:
     """Merge a frame's columns into a table's, by case-insensitive names.
 
@@ -35,6 +55,7 @@ def merge_columns(
             cannot widen by the frame's. Columns of unnamed index levels, which a frame has or not
             depending on its rows, are never a difference.
         table_name: The table's name, for messages.
+        notes: What messages say beyond the columns.
 
     Returns:
         The table's columns in their order, followed by new ones.
@@ -47,6 +68,7 @@ def merge_columns(
         ...               evolve="safe", table_name="sales.sold_items")
         (Column(name='n', type='bigint'), Column(name='s', type='string'))
     """
+    notes = notes or MergeNotes()
     incoming = {column.name.lower(): column for column in frame_columns}
     merged = []
     for column in table_columns:
@@ -54,15 +76,16 @@ def merge_columns(
         if mine is None:
             if evolve != "any" and not is_unnamed_level_name(column.name):
                 raise SchemaMismatch(
-                    f"{table_name} has the column {column.name!r} ({column.type}) and the frame has"
-                    ' not: add it to the frame, or pass evolve="any" to let it read as null',
+                    f"{table_name} has the column {column.name!r} ({column.type}){notes.of(column)}"
+                    " and the frame has not: add it to the frame, or pass"
+                    ' evolve="any" to let it read as null',
                     table=table_name,
                 )
             merged.append(column)
-        elif (mine.type, mine.kind) == (column.type, column.kind):
-            merged.append(column)
+        elif mine.declared(column.kind.declared) == replace(column, name=mine.name):
+            merged.append(column.declared(column.kind.declared or mine.kind.declared))
         else:
-            merged.append(_merged(column, mine, evolve, table_name))
+            merged.append(_merged(column, mine, evolve, table_name, notes))
     if incoming and evolve == "none":
         added = next(iter(incoming.values()))
         raise SchemaMismatch(
@@ -73,7 +96,9 @@ def merge_columns(
     return (*merged, *incoming.values())
 
 
-def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Column:
+def _merged(
+    table: Column, frame: Column, evolve: Evolve, table_name: str, notes: MergeNotes
+) -> Column:
     """Return the table's column after the frame's values are stored in it."""
     mine, theirs = _open_type(table), _open_type(frame)
     wider = None
@@ -83,22 +108,19 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
         and (evolve != "none" or _differ_only_where_open(mine, theirs))
     ):
         wider = widen(mine, theirs)
+    if table.kind.declared and not frame.kind.declared and wider != mine:
+        wider = None
     where = None if wider is None else conflicting_path(table, frame, (mine, theirs))
     if evolve == "any" and (wider is None or where is not None):
         return Column(table.name, frame.type, frame.kind)
     if wider is None or mine is None:
-        why = "" if evolve == "none" else ", and neither holds every value of the other"
-        raise SchemaMismatch(
-            f"{table_name} has the column {table.name!r} as {table.type} and the frame as"
-            f' {frame.type}{why}: convert the frame\'s column, or pass evolve="any" to give the'
-            " table the frame's type",
-            table=table_name,
-        )
+        raise _mismatch(table, frame, evolve, table_name, notes)
     if where is not None:
         raise SchemaMismatch(
-            f"{table_name} has the column {table.name!r} as {describe_part(table, where)} and the"
-            f" frame as {describe_part(frame, where)}, and values of the one cannot be read as the"
-            " other: convert the frame's column, or store it under another name",
+            f"{table_name} has the column {table.name!r} as {describe_part(table, where)}"
+            f"{notes.of(table)} and the frame as {describe_part(frame, where)}, and values of the"
+            " one cannot be read as the other: convert the frame's column, or store it under"
+            " another name",
             table=table_name,
         )
     parts = {
@@ -108,7 +130,26 @@ def _merged(table: Column, frame: Column, evolve: Evolve, table_name: str) -> Co
     return Column(
         table.name,
         _type_of(table.type, mine, wider),
-        ColumnKind(tuple(sorted(parts.items())), marks),
+        ColumnKind(tuple(sorted(parts.items())), marks, table.kind.declared or frame.kind.declared),
+    )
+
+
+def _mismatch(
+    table: Column, frame: Column, evolve: Evolve, table_name: str, notes: MergeNotes
+) -> SchemaMismatch:
+    """Return the error for a frame's column that the table's type does not hold."""
+    why = notes.lost.get(table.name.lower(), "")
+    if why:
+        why = f", and {why}"
+    elif table.kind.declared:
+        why = ", and types= has declared the table's"
+    elif evolve != "none":
+        why = ", and neither holds every value of the other"
+    return SchemaMismatch(
+        f"{table_name} has the column {table.name!r} as {table.type}{notes.of(table)} and the frame"
+        f' as {frame.type}{why}: convert the frame\'s column, or pass evolve="any" to give the'
+        " table the frame's type",
+        table=table_name,
     )
 
 

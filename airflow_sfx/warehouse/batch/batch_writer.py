@@ -22,7 +22,7 @@ from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.schema import Column, ColumnStatistics
+from airflow_sfx.core.schema import Column, ColumnStatistics, TableFit
 from airflow_sfx.storage.concurrency import (
     DEFAULT_CONCURRENCY,
     MANY,
@@ -72,12 +72,14 @@ class BatchContent:
         columns: Its columns with Hive types, without the partition keys.
         producer: Who writes.
         inputs: What it was made from.
+        fit: Gives how the frame was fitted to the table; asked when all has been written.
     """
 
     schema: Callable[[], str]
     columns: tuple[Column, ...]
     producer: Producer
     inputs: tuple[BatchPin, ...] = ()
+    fit: Callable[[], TableFit] = TableFit
 
 
 @dataclass(slots=True)
@@ -287,9 +289,9 @@ class BatchWriter:
         """
         refuse_expired_writes(self._table, self.batches.items())  # all files are there, and known
         self._align()
-        schema = self._content.schema()
+        schema, fit = self._content.schema(), self._content.fit()
         manifests = [
-            self._manifest(name, draft, schema=schema, staged=staged, checks=checks)
+            self._manifest(name, draft, schema=schema, fit=fit, staged=staged, checks=checks)
             for name, draft in self._drafts.items()
         ]
         self._put_manifests(manifests, synced=staged)
@@ -397,6 +399,7 @@ class BatchWriter:
         draft: _Draft,
         *,
         schema: str,
+        fit: TableFit,
         staged: bool,
         checks: tuple[CheckResult, ...],
     ) -> Manifest:
@@ -418,6 +421,7 @@ class BatchWriter:
             location=draft.location,
             staged=staged,
             checks=checks,
+            fit=fit,
         )
 
     def _put_manifests(self, manifests: Sequence[Manifest], *, synced: bool) -> None:

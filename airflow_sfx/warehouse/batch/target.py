@@ -20,8 +20,8 @@ from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef, refuse_hyphen
 from airflow_sfx.metastore.base import Metastore, TableInfo
-from airflow_sfx.metastore.table_properties import refuse_long
 from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.log.table_columns import UNHELD, with_columns
 from airflow_sfx.warehouse.table.table import (
     STYLE_PARAMETER,
     Table,
@@ -161,6 +161,7 @@ class Target:
         by: Sequence[str],
         named: Sequence[str] | Mapping[str, str] | None,
         schema: pa.Schema | None,
+        days: Collection[str] = (),
     ) -> tuple[tuple[PartitionKey, ...], Mapping[str, str]]:
         """Return the table's keys if ``partition_by=`` names columns of the frame.
 
@@ -169,6 +170,7 @@ class Target:
             named: The ``partition_keys=`` of the call.
             schema: The frame's schema; None of a frame without rows, of whose columns nothing is
                 written.
+            days: The columns whose times are all midnight: in a new table, their keys are dates.
 
         Returns:
             The keys, and by name what they are that their Hive types do not say.
@@ -180,8 +182,17 @@ class Target:
         from airflow_sfx.frames.schema.partition_values import kinds_of_keys
         from airflow_sfx.frames.types.hive import key_type_of
 
+        if self.existing is not None or isinstance(named, Mapping):
+            days = ()  # the keys have their types
         columns = tuple(
-            PartitionKey(name, "string" if schema is None else key_type_of(schema.field(name).type))
+            PartitionKey(
+                name,
+                "string"
+                if schema is None
+                else "date"
+                if name in days
+                else key_type_of(schema.field(name).type),
+            )
             for name in by
         )
         if named is None:
@@ -234,7 +245,9 @@ class Target:
         self, key: PartitionKey, column: PartitionKey, have: str | None, mine: str | None
     ) -> None:
         """Raise an error for a column whose values or kind the table's key would change."""
-        if have == mine and (column.type == key.type or {key.type, column.type} <= INTEGER_TYPES):
+        alike = column.type == key.type or {key.type, column.type} <= INTEGER_TYPES
+        midnights = (key.type, column.type) == ("date", "timestamp")  # each value is checked later
+        if have == mine and (alike or midnights):
             return
         if have or (mine and key.type != "string"):
             remedy = "convert the column, or store it in a table of its own"
@@ -261,104 +274,6 @@ class Target:
             return self.existing.keys
         return partition_keys(named, count)
 
-    def fit(
-        self,
-        keys: tuple[PartitionKey, ...],
-        columns: tuple[Column, ...],
-        *,
-        evolve: Evolve,
-        nameless: Collection[str] = (),
-    ) -> tuple[Column, ...]:
-        """Return the table's columns after storing the frame.
-
-        Args:
-            keys: The table's partition keys.
-            columns: The frame's columns.
-            evolve: How the table's may change.
-            nameless: The columns of an index without a name. Files have them, so that loading
-                restores the frame; the table does not, because other frames may lack them.
-
-        Returns:
-            The columns.
-
-        Raises:
-            SchemaMismatch: The frame does not fit, or the metastore cannot store a column's kind.
-            InvalidName: A column has the name of a partition key.
-        """
-        have = self.existing.columns if self.existing else ()
-        known = {column.name.lower() for column in have}
-        columns = tuple(
-            one for one in columns if one.name not in nameless or one.name.lower() in known
-        )
-        if not columns:
-            raise SchemaMismatch(
-                f"the frame has no columns but the partition keys: {self.ref} needs at least one"
-                " more"
-            )
-        names = {column.name.lower() for column in columns}
-        for key in keys:
-            if key.name in names:
-                raise InvalidName(
-                    f"the frame has a column named {key.name!r}, which is a partition key of"
-                    f" {self.ref}: drop the column, or pass partition_by=[{key.name!r}] instead of"
-                    " partitions="
-                )
-        fitting = self._merged(have, columns, evolve) if have else columns
-        if self.metastore.for_engines:
-            refuse_long(fitting, str(self.ref))
-        return fitting
-
-    def _merged(
-        self, have: tuple[Column, ...], columns: tuple[Column, ...], evolve: Evolve
-    ) -> tuple[Column, ...]:
-        from airflow_sfx.frames.evolution.evolve import merge_columns
-
-        try:
-            return merge_columns(have, columns, evolve=evolve, table_name=str(self.ref))
-        except SchemaMismatch:
-            learned = self._learned(columns)
-            if learned is None:
-                raise
-        return merge_columns(learned, columns, evolve=evolve, table_name=str(self.ref))
-
-    def _learned(self, columns: Sequence[Column]) -> tuple[Column, ...] | None:
-        """Return the columns with kinds from batches, for tables of old versions.
-
-        The kinds are recorded in the metastore. Returns None if that would not help a frame of
-        these columns.
-        """
-        if self.existing is None or self.adopted:
-            return None
-        special = {column.name.lower() for column in columns if column.kind.parts}
-        silent = {
-            column.name.lower()
-            for column in self.existing.columns
-            if not column.kind and (column.name.lower() in special or self._may_be_open(column))
-        }
-        if not silent:
-            return None
-        from airflow_sfx.warehouse.log.restore import kinds_in_batches
-
-        kinds = kinds_in_batches(Table.of(self.existing, self.store, self.metastore), silent)
-        if not kinds:
-            return None
-
-        def with_kinds(now: TableInfo) -> TableInfo:
-            columns = (
-                replace(one, kind=kinds.get(one.name.lower(), one.kind)) if not one.kind else one
-                for one in now.columns
-            )
-            return replace(now, columns=tuple(columns))
-
-        return self.metastore.update_table(self.ref, with_kinds).columns
-
-    def _may_be_open(self, column: Column) -> bool:
-        """Return whether an earlier version may have made a column without values text.
-
-        Its files have it as text, too: engines would fail at them once the table says another type.
-        """
-        return not self.metastore.for_engines and "string" in column.type.lower()
-
     def open(
         self,
         keys: tuple[PartitionKey, ...],
@@ -376,6 +291,37 @@ class Target:
         known = replace(info, parameters={**info.parameters, **recorded})
         return Table.of(known, self.store, self.metastore)
 
+    def create(self, table: Table) -> TableInfo:
+        """Create the table for a batch that is not current, unless it exists.
+
+        Its columns are asked of no frame before a batch becomes current.
+
+        Args:
+            table: The table, from `open`.
+
+        Raises:
+            InvalidName: Another writer has created the table with other keys or another layout.
+        """
+        if self.existing is not None:
+            return self.existing
+        parameters = {**table.info.parameters, UNHELD: "true"}
+        return self._created(table, replace(table.info, parameters=parameters))
+
+    def _created(self, table: Table, new: TableInfo) -> TableInfo:
+        info = self.metastore.create_table(new)
+        parameters = {name: value for name, value in info.parameters.items() if name != UNHELD}
+        if (info.keys, info.location, parameters) != (
+            table.info.keys,
+            table.info.location,
+            table.info.parameters,
+        ):
+            raise InvalidName(
+                f"another writer has just created {self.ref} with the keys"
+                f" {[key.name for key in info.keys]}: check it and store again; nothing was"
+                " published"
+            )
+        return info
+
     def ensure(self, table: Table, columns: tuple[Column, ...], evolve: Evolve) -> None:
         """Create the table or fit its columns to the frame, merging other changes.
 
@@ -389,38 +335,17 @@ class Target:
             SchemaMismatch: Another writer has changed the columns, and the frame does not fit any
                 more.
         """
-        info = replace(self.existing, parameters=table.info.parameters) if self.existing else None
-        info = info or self.metastore.create_table(table.info)
-        if (info.keys, info.location, info.parameters) != (
-            table.info.keys,
-            table.info.location,
-            table.info.parameters,
-        ):
-            raise InvalidName(
-                f"another writer has just created {self.ref} with the keys"
-                f" {[key.name for key in info.keys]}: check it and store again; nothing was"
-                " published"
-            )
-        recorded = self.existing is None or self.existing.parameters == info.parameters
-        if info.columns == columns and recorded and not self.adopted:
+        info = self.existing or self._created(table, table.info)
+        wanted = {name: one for name, one in table.info.parameters.items() if name != UNHELD}
+        if info.columns == columns and info.parameters == wanted and not self.adopted:
             return
 
-        from airflow_sfx.frames.evolution.evolve import merge_columns
-
         def change(now: TableInfo) -> TableInfo:
-            mine = {column.name.lower() for column in columns}
-            theirs = tuple(column for column in now.columns if column.name.lower() not in mine)
-            kind: Evolve = "any" if evolve == "any" else "safe"
-            merged = merge_columns(
-                now.columns, columns + theirs, evolve=kind, table_name=str(self.ref)
-            )
-            self._refuse_other_units(columns, merged)
-            return replace(
-                now,
-                columns=merged,
-                location=info.location,
-                parameters={**now.parameters, **info.parameters},
-            )
+            base = self.existing.columns if self.existing and not self.adopted else ()
+            merged = with_columns(now, base=base, columns=columns, evolve=evolve)
+            self._refuse_other_units(columns, merged.columns)
+            parameters = {**merged.parameters, **wanted}
+            return replace(merged, location=info.location, parameters=parameters)
 
         self.metastore.update_table(self.ref, change)
 

@@ -17,6 +17,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.fitting import fit
 from airflow_sfx.warehouse.batch.parquet_files import (
     Inspected,
     Place,
@@ -89,7 +90,7 @@ def add_files(
     refuse_key_columns(inspected, keys, target)
     logical = LogicalSchema(schema, marks=assumed_marks(schema))
     try:
-        columns = target.fit(keys, table_columns(logical), evolve="safe")
+        columns = fit(target, keys, table_columns(logical), evolve="safe")
     except SchemaMismatch as error:
         raise _of_file(target, keys, inspected, error) from error
 
@@ -196,7 +197,7 @@ def _of_file(
         names = {name.lower() for name in file.schema.names}
         others = tuple(one for one in have if one.name.lower() not in names)  # in other files
         try:
-            target.fit(keys, (*table_columns(logical), *others), evolve="safe")
+            fit(target, keys, (*table_columns(logical), *others), evolve="safe")
         except SchemaMismatch as alone:
             return SchemaMismatch(f"{uri} does not fit {target.ref}: {alone}")
     return error

@@ -9,6 +9,7 @@ updates it.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable, sentence
+from airflow_sfx.core.errors import (
+    CommitConflict,
+    InvalidName,
+    SfxError,
+    WarehouseUnavailable,
+    sentence,
+)
 from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry, time_after
 from airflow_sfx.core.manifest import Manifest
@@ -41,6 +48,7 @@ from airflow_sfx.warehouse.table.table import Table
 LEASE_SECONDS = 3
 LEASE_PARTITIONS_A_SECOND = 100
 _RETRY_SECONDS = 300.0
+_log = logging.getLogger(__name__)
 _MAY_STILL_ARRIVE = (
     "If the request still arrives there, the change takes effect: see `sfx history`."
 )
@@ -78,9 +86,18 @@ class Author:
 
 
 def commit(
-    table: Table, ledger: Ledger, heads: Mapping[str, Head], plan: Plan, author: Author
+    table: Table,
+    ledger: Ledger,
+    heads: Mapping[str, Head],
+    plan: Plan,
+    author: Author,
+    *,
+    columns: Callable[[], None] | None = None,
 ) -> list[LedgerEntry]:
     """Commit changes of partitions, all of them or none.
+
+    The table's columns change with them: before the entries are created, the table gets those of
+    the batches that become current; after an undo, it loses those that only the undone ones had.
 
     Args:
         table: The table.
@@ -88,6 +105,8 @@ def commit(
         heads: The heads of the partitions as last seen, by partition name.
         plan: Returns the changes for given heads.
         author: The author, with the reason.
+        columns: Gives the table the columns of the batches, before they become current; by default
+            only those of rollbacks are given.
 
     Returns:
         The entries that took effect, in the order of the plan; none if the plan is empty.
@@ -108,6 +127,8 @@ def commit(
         if not changes:
             return []
         entries = _entries(table, changes, heads, author)
+        if attempt == 1 or columns is None:
+            _give_columns(table, changes, columns)
         if _try(
             table,
             ledger,
@@ -116,6 +137,7 @@ def commit(
             author,
         ):
             emit(_committed(table, entries, time.monotonic() - began, attempt - 1))
+            _take_columns(table, entries)
             return entries
     raise CommitConflict(
         f"other writers changed {table.describe(changes[0].partition)} first, again and again for"
@@ -123,6 +145,40 @@ def commit(
         table=str(table.ref),
         partition=changes[0].partition,
     )
+
+
+def _give_columns(
+    table: Table, changes: Sequence[Change], columns: Callable[[], None] | None
+) -> None:
+    if columns is not None:
+        columns()
+        return
+    back = [
+        (one.partition, one.batch_id)
+        for one in changes
+        if one.operation is Operation.ROLLBACK and one.batch_id
+    ]
+    if back:
+        from airflow_sfx.warehouse.log.table_columns import cover_rollback
+
+        cover_rollback(table, back)
+
+
+def _take_columns(table: Table, entries: Sequence[LedgerEntry]) -> None:
+    """Take columns that only undone batches had; what fails here is left to the next store."""
+    undone = [entry for entry in entries if entry.operation is Operation.ROLLBACK]
+    if not undone:
+        return
+    from airflow_sfx.warehouse.log.table_columns import release
+
+    try:
+        release(table, undone)
+    except SfxError as error:
+        _log.warning(
+            "%s was rolled back, but its columns stay as they are until the next store: %s",
+            table.ref,
+            error,
+        )
 
 
 def _try(

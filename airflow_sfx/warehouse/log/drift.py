@@ -14,6 +14,7 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.table.table import Table
 
 RECHECK_SECONDS = 2.0
@@ -47,7 +48,9 @@ class DriftWatch:
             names: The partitions' names.
         """
         self._checked_at = min(self._checked_at, time.monotonic())
-        pointers, heads = self._read(names, sure=self._reconcile is None)
+        pointers, heads = self._read(
+            names, sure=self._reconcile is None, check=self._reconcile is not None
+        )
         if self._reconcile and foreign_changes(self._table, pointers, heads):
             pointers, heads = self._read(names, sure=True)
             self._reconcile(foreign_changes(self._table, pointers, heads), heads)
@@ -86,9 +89,23 @@ class DriftWatch:
         return self._heads != heads and bool(foreign_changes(self._table, self._seen, heads))
 
     def _read(
-        self, names: Sequence[str], *, sure: bool
+        self, names: Sequence[str], *, sure: bool, check: bool = False
     ) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
-        """Return pointers and heads; unless ``sure``, the heads that the pointers name."""
-        pointers = self._table.pointers([self._table.layout.partition(name) for name in names])
+        """Return pointers and heads; unless ``sure``, the heads that the pointers name.
+
+        With ``check``, new partitions are rejected that are days of others in another spelling.
+        """
+        partitions = [self._table.layout.partition(name) for name in names]
+        others = spellings(self._table, partitions) if check else []
+        found = self._table.pointers([*partitions, *others])
+        pointers = {name: found[name] for name in names if name in found}
         read = self._ledger.heads if sure else self._ledger.likely_heads
-        return pointers, read(hints(names, pointers))
+        heads = read(hints(names, pointers))
+        if check:
+            new = [
+                partition
+                for name, partition in zip(names, partitions, strict=True)
+                if name not in pointers and heads[name].entry is None
+            ]
+            refuse_same_days(self._table, new, {*found, *self._heads})
+        return pointers, heads

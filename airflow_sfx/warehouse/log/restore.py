@@ -71,9 +71,17 @@ def restore_table(
 
 
 def batch_columns(manifest: Manifest) -> tuple[Column, ...]:
-    """Return the columns that a batch adds to a table, without an unnamed index."""
+    """Return the columns that a batch adds to a table, without an unnamed index.
+
+    Their types are those of its files.
+    """
     names = {column.name for column in manifest.columns}
-    return tuple(column for column in columns_in(manifest.schema) if column.name in names)
+    wider, declared = manifest.fit.wider, set(manifest.fit.declared)
+    return tuple(
+        replace(column, type=wider.get(column.name, column.type)).declared(column.name in declared)
+        for column in columns_in(manifest.schema)
+        if column.name in names
+    )
 
 
 def kinds_in_batches(table: Table, names: Collection[str]) -> dict[str, ColumnKind]:

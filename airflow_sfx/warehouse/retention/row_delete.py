@@ -17,7 +17,7 @@ from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.read.load import BatchFiles
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.write.store import encoded
+from airflow_sfx.warehouse.write.store_plan import encoded
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,9 +9,10 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.schema import Evolve
+from airflow_sfx.core.schema import Evolve, TableFit
 from airflow_sfx.core.validation import switches
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.fitting import fit
 from airflow_sfx.warehouse.batch.parquet_files import place_of
 from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
@@ -19,8 +20,10 @@ from airflow_sfx.warehouse.external.add_files import inspect_places, refuse_key_
 from airflow_sfx.warehouse.external.reconcile import reconcile
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.write.publish import publish_pin
-from airflow_sfx.warehouse.write.store import StoreOptions, conclude
+from airflow_sfx.warehouse.write.store import conclude
+from airflow_sfx.warehouse.write.store_plan import StoreOptions
 
 _DATA = "data"
 """Below the claimed directory, as some programs reject a directory that already exists."""
@@ -122,11 +125,12 @@ class ExternalBatch:
         from airflow_sfx.frames.schema.codec import schema_from_text
         from airflow_sfx.frames.schema.kinds import table_columns
 
-        columns = self._target.fit(
-            self._keys, table_columns(schema_from_text(sealed.schema)), evolve=evolve
+        columns = fit(
+            self._target, self._keys, table_columns(schema_from_text(sealed.schema)), evolve=evolve
         )
-        table = self._target.open(self._keys, columns)
-        self._target.ensure(table, columns, evolve)
+        target = self._target
+        target.create(target.open(self._keys, columns))
+        table = Table.find(target.ref, target.store, target.metastore)
         pin = table.pin({self._name: sealed.batch_id})
         if publish:
             return publish_pin(table, Ledger(table), pin, self._author)
@@ -161,11 +165,17 @@ class ExternalBatch:
         schema = common_schema(inspected)
         refuse_key_columns(inspected, self._keys, self._target)
         logical = LogicalSchema(schema, marks=assumed_marks(schema))
-        columns = self._target.fit(self._keys, table_columns(logical), evolve=evolve)
+        columns = fit(self._target, self._keys, table_columns(logical), evolve=evolve)
         table = self._target.open(self._keys, columns)
         text = schema_to_text(logical)
         self._batches.describe(
-            BatchContent(lambda: text, columns_of(schema), self._author.producer, self._inputs)
+            BatchContent(
+                lambda: text,
+                columns_of(schema),
+                self._author.producer,
+                self._inputs,
+                lambda: TableFit(evolve=evolve),
+            )
         )
         self._batches.take_over(self._name, place.uri, [one.found for one in inspected.values()])
         options = StoreOptions(publish=publish, inputs=self._inputs, evolve=evolve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from airflow_sfx.core.errors import CommitConflict
 from airflow_sfx.core.ledger import Change
@@ -17,6 +18,7 @@ from airflow_sfx.warehouse.log.commit import (
 )
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.table_columns import cover
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
 from airflow_sfx.warehouse.write.discard import refuse_discarded
@@ -51,6 +53,8 @@ def publish_pin(
         InconsistentBatch: A batch was never completed.
         CommitConflict: A batch that was written later is current, or the batch was discarded, and
             ``force`` is not set; or the current batch is not the expected one.
+        SchemaMismatch: A column of a batch has a type that the table's, which changed since the
+            batch was staged, does not hold.
     """
     if not pin.entries:
         return pin
@@ -82,5 +86,6 @@ def publish_pin(
         )
         return changes
 
-    commit(table, ledger, heads, plan, author)
+    give_columns = partial(cover, table, list(manifests.values()), strict=True)
+    commit(table, ledger, heads, plan, author, columns=give_columns)
     return pin

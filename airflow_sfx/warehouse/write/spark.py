@@ -25,17 +25,20 @@ from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord, 
 from airflow_sfx.core.serde import parse
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter, FoundFile
+from airflow_sfx.warehouse.batch.fitting import fit, fit_of, table_types
 from airflow_sfx.warehouse.batch.run_checks import refuse_checks_of_stream
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import reconcile
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.write.store import StoreOptions, conclude, nothing_stored
+from airflow_sfx.warehouse.write.store import conclude, nothing_stored
+from airflow_sfx.warehouse.write.store_plan import StoreOptions, typed_partition
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_sfx.frames.evolution.declared_types import Declared
+    from airflow_sfx.frames.evolution.table_types import TableTypes
     from airflow_sfx.frames.parquet.writer import Encoder
 
 _FACTS = (
@@ -65,27 +68,35 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     from airflow_sfx.frames.evolution.declared_types import declared_types
     from airflow_sfx.frames.inputs import to_source
     from airflow_sfx.frames.parquet.writer import Encoder
-    from airflow_sfx.frames.partitioning import key_columns
+    from airflow_sfx.frames.partitioning import key_columns, midnight_columns
     from airflow_sfx.frames.schema.codec import schema_to_text
     from airflow_sfx.frames.schema.kinds import table_columns
     from airflow_sfx.frames.types.hive import columns_of
 
     refuse_checks_of_stream(options.checks)
     declared = declared_types(options.declared)
-    logical = to_source(_without_rows(data), declared=declared).logical
+    types = table_types(target, set(declared)).for_spark()
+    logical = to_source(_without_rows(data), declared=declared, types=types).logical
     schema = logical.schema
     by = key_columns(schema, options.partition_by) if options.partition_by else ()
     if by:
-        partition = None
-        keys, key_kinds = target.keys_of_columns(by, options.partition_keys, schema)
+        partition, values = None, _key_values(data, by, declared)
+        days = midnight_columns(values, by)
+        keys, key_kinds = target.keys_of_columns(by, options.partition_keys, schema, days)
     else:
         keys, partition = target.partition(options.partitions, options.partition_keys)
         key_kinds = {}
     frame_columns = tuple(column for column in columns_of(schema) if column.name not in by)
 
+    def typed() -> tuple[Column, ...]:
+        return tuple(
+            column.declared(column.name.lower() in declared)
+            for column in table_columns(logical)
+            if column.name not in by
+        )
+
     def fitted() -> tuple[Column, ...]:
-        typed = tuple(column for column in table_columns(logical) if column.name not in by)
-        return target.fit(keys, typed, evolve=options.evolve)
+        return fit(target, keys, typed(), evolve=options.evolve)
 
     columns = fitted()
     Encoder(schema, keys=by, columns=columns)  # raises here, not on every executor
@@ -96,11 +107,12 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         frame_columns,
         author.producer,
         options.inputs,
+        lambda: fit_of(types, typed(), columns, set(declared), options.evolve),
     )
     batches = BatchWriter(
         table, ledger, content, reconcile=partial(reconcile, table, ledger, author)
     )
-    partitions = [partition] if partition is not None else _partitions(data, by, keys, declared)
+    partitions = [partition] if partition is not None else _partitions(values, by, keys)
     if not partitions:
         return nothing_stored(table)
     batches.claim([table.layout.name(one) for one in partitions])
@@ -108,7 +120,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         name: table.layout.batch_dir(name, batch_id) for name, batch_id in batches.batches.items()
     }
     task = _WriteTask(
-        table.store.opener(), table.layout, schema, by, columns, directories, declared
+        table.store.opener(), table.layout, schema, by, keys, columns, directories, declared, types
     )
     # Numbers instead of names, as Spark reads a dot in a name as struct access.
     numbered = data.toDF(*map(str, range(len(schema.names))))
@@ -164,22 +176,22 @@ def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _partitions(
-    data: Any, by: Sequence[str], keys: Sequence[PartitionKey], declared: Declared
-) -> list[Partition]:
-    """Return the partitions of the frame's rows."""
+def _key_values(data: Any, by: Sequence[str], declared: Declared) -> pa.Table:
+    """Return the key values of the frame's rows, each combination once."""
     from airflow_sfx.frames.evolution.declared_types import with_declared
-    from airflow_sfx.frames.partitioning import split_by
 
     of_keys = {name: declared[name] for name in map(str.lower, by) if name in declared}
-    values = with_declared(data.select(*map(_quoted, by)).distinct().toArrow(), of_keys)
+    return with_declared(data.select(*map(_quoted, by)).distinct().toArrow(), of_keys)
+
+
+def _partitions(
+    values: pa.Table, by: Sequence[str], keys: Sequence[PartitionKey]
+) -> list[Partition]:
+    from airflow_sfx.frames.partitioning import split_by
+
     # A column to divide, as the frame may have key columns only.
     with_rows = values.append_column("", [[None] * len(values)])
-    found = [Partition(one) for one, _ in split_by(with_rows, by)]
-    for partition in found:
-        for key, value in zip(keys, partition.values, strict=True):
-            key.check(value)
-    return found
+    return [typed_partition(one, keys) for one, _ in split_by(with_rows, by)]
 
 
 def _by_partition(rows: Iterable[Any]) -> dict[str, list[FoundFile]]:
@@ -209,10 +221,12 @@ class _WriteTask:
     layout: TableLayout
     schema: pa.Schema
     by: Sequence[str]
+    keys: Sequence[PartitionKey]
     columns: tuple[Column, ...]
     directories: Mapping[str, str]
     """The claimed directory of each partition, by name."""
     declared: Declared
+    types: TableTypes
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import TaskContext
@@ -240,7 +254,8 @@ class _WriteTask:
             for batch in batches
             if len(batch)
         )
-        typed = (with_declared(table, self.declared).cast(self.schema) for table in named)
+        declared = (with_declared(table, self.declared) for table in named)
+        typed = (self.types.fitted(table).cast(self.schema) for table in declared)
         if not self.by:
             (name,) = self.directories
             for table in gather(batch for one in typed for batch in one.to_batches()):
@@ -249,9 +264,9 @@ class _WriteTask:
         splitter = StreamSplitter(self.by, memory_bytes=_HELD_BYTES)
         for table in typed:
             for values, rows in splitter.feed(table):
-                yield self.layout.name(Partition(values)), rows
+                yield self.layout.name(typed_partition(values, self.keys)), rows
         for values, rows in splitter.finish():
-            yield self.layout.name(Partition(values)), rows
+            yield self.layout.name(typed_partition(values, self.keys)), rows
 
     def _write(
         self, store: ObjectStore, encoder: Encoder, name: str, path: str, rows: pa.Table

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.core.schema import ColumnKind
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.frames.builders import objects
@@ -99,7 +100,7 @@ def test_values_are_cast_where_none_is_lost(warehouse, name) -> None:
     pin = warehouse.store_dataframe(pa.table({"c": values}), "db", "t", types={"C": hive})
     (column,) = warehouse.show("db", "t").columns
     assert column.type == hive
-    assert not column.kind
+    assert column.kind == ColumnKind(declared=True)
     assert warehouse.load_dataframe(pin, as_="arrow").column("c").to_pylist() == expected
 
 

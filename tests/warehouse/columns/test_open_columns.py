@@ -388,11 +388,13 @@ def test_text_that_an_earlier_version_stored_stays_text(embedded) -> None:
         embedded.store_dataframe(pa.table({"c": [5]}), "db", "t", ["3"])
 
 
-def test_text_whose_values_were_replaced_by_none_stays_text(embedded) -> None:
-    embedded.store_dataframe(pa.table({"c": ["x"]}), "db", "t", ["1"])
+def test_text_that_no_current_batch_has_gives_way_to_another_type(embedded) -> None:
+    text = embedded.store_dataframe(pa.table({"c": ["x"]}), "db", "t", ["1"])
     embedded.store_dataframe(pa.table({"c": pa.nulls(1)}), "db", "t", ["1"])
-    with pytest.raises(sfx.SchemaMismatch, match="as string"):
-        embedded.store_dataframe(pa.table({"c": [5]}), "db", "t", ["2"])
+    embedded.store_dataframe(pa.table({"c": [5]}), "db", "t", ["2"])
+    whole = embedded.load_dataframe("db", "t", as_="arrow")
+    assert sorted(whole.column("c").to_pylist(), key=str) == [5, None]
+    assert embedded.load_dataframe(text, as_="arrow").column("c").to_pylist() == ["x"]
 
 
 def test_where_engines_read_files_that_have_it_as_text_only_evolve_any_gives_another_type(

@@ -1,0 +1,324 @@
+"""The columns of a table, which are those of its current batches.
+
+A batch changes them when it becomes current: those that it adds or widens are stored in the
+metastore before its log entry is created, as engines need them to read it. A writer that dies in
+between leaves a column that no current batch has. Such a column is asked of no frame: where a frame
+does not fit the columns in the metastore, it is compared with those of the current batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.schema import OPEN, Column, Evolve
+from airflow_sfx.metastore.base import TableInfo
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.metastore_sync import all_heads, can_compare
+from airflow_sfx.warehouse.log.restore import batch_columns
+from airflow_sfx.warehouse.table.table import Table
+
+UNHELD = "sfx.columns_unheld"
+"""The parameter of a table whose columns no current batch has, such as those of a staged one."""
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class HeldColumns:
+    """The columns that current batches have.
+
+    Args:
+        columns: The columns, in the order in which batches brought them.
+        brought: For messages, the batch that brought a column, by name in lower case.
+    """
+
+    columns: tuple[Column, ...] = ()
+    brought: Mapping[str, str] = field(default_factory=dict)
+
+
+def demanded_columns(info: TableInfo | None) -> tuple[Column, ...]:
+    """Return the columns that a frame is compared with first: those in the metastore."""
+    return () if info is None or UNHELD in info.parameters else info.columns
+
+
+def held_columns(table: Table) -> HeldColumns:
+    """Return the columns of all current batches, by reading their manifests.
+
+    Args:
+        table: The table.
+
+    Returns:
+        The columns. A batch whose manifest is missing has none.
+    """
+    batches = _current_batches(table)
+    return _held(table, [one for one in _manifests(table, batches) if one is not None])
+
+
+def _held(table: Table, manifests: Sequence[Manifest]) -> HeldColumns:
+    from airflow_sfx.frames.evolution.evolve import merge_columns
+
+    columns: tuple[Column, ...] = ()
+    shapes: set[_Shape] = set()
+    known: dict[str, tuple[str, Manifest]] = {}
+    for manifest in manifests:
+        own = _own_columns(table, manifest)
+        shapes |= set(map(_shape, own))
+        columns = merge_columns(columns, own, evolve="any", table_name=str(table.ref))
+        types = {column.name.lower(): column.type for column in columns}
+        for column in own:
+            name = column.name.lower()
+            kept = known.get(name)
+            if kept is None or (kept[0] != types[name] and column.type == types[name]):
+                known[name] = column.type, manifest
+    # IDs do not always show which batch changed a type last; the table does.
+    have = {one.name.lower(): one for one in table.info.columns if _shape(one) in shapes}
+    columns = tuple(have.get(one.name.lower(), one) for one in columns)
+    brought = {name: _batch(manifest) for name, (_, manifest) in known.items()}
+    return HeldColumns(columns, brought)
+
+
+def _own_columns(table: Table, manifest: Manifest) -> tuple[Column, ...]:
+    """Return the columns of a batch, open ones as text if its files have them so."""
+    from airflow_sfx.frames.schema.codec import schema_from_text
+
+    columns = batch_columns(manifest)
+    if not table.metastore.for_engines or schema_from_text(manifest.schema).open_names:
+        return columns
+    return tuple(one.plain if OPEN in one.kind.by_path.values() else one for one in columns)
+
+
+def _batch(manifest: Manifest) -> str:
+    of = f" of the partition {manifest.partition}" if manifest.partition else ""
+    return f"the batch {manifest.batch_id}{of}"
+
+
+def with_columns(
+    now: TableInfo, *, base: Sequence[Column], columns: Sequence[Column], evolve: Evolve = "safe"
+) -> TableInfo:
+    """Return a table with other columns, merging changes that other writers made meanwhile.
+
+    Args:
+        now: The table in the metastore.
+        base: The columns that the writer found there.
+        columns: The columns that it decided on, given these.
+        evolve: Which changes of columns that others changed are allowed.
+
+    Raises:
+        SchemaMismatch: Another writer has given a column a type that does not fit.
+    """
+    from airflow_sfx.frames.evolution.evolve import merge_columns
+
+    parameters = {name: value for name, value in now.parameters.items() if name != UNHELD}
+    if UNHELD in now.parameters:
+        return replace(now, columns=tuple(columns), parameters=parameters)
+    before = {column.name.lower(): column for column in base}
+    others = {
+        column.name.lower(): column
+        for column in now.columns
+        if before.get(column.name.lower()) != column
+    }
+    mine = {column.name.lower() for column in columns}
+    merged: list[Column] = []
+    for column in columns:
+        changed = others.get(column.name.lower())
+        if changed is None:
+            merged.append(column)
+        else:
+            kind: Evolve = "any" if evolve == "any" else "safe"
+            merged += merge_columns([changed], [column], evolve=kind, table_name=str(now.ref))
+    added = [column for name, column in others.items() if name not in mine]
+    return replace(now, columns=(*merged, *added), parameters=parameters)
+
+
+def cover(table: Table, manifests: Sequence[Manifest], *, strict: bool) -> None:
+    """Give the table the columns of batches that are about to become current.
+
+    Args:
+        table: The table.
+        manifests: The batches.
+        strict: Whether to reject a batch whose column has a type that does not fit the table's;
+            otherwise the table's type stays, as an undo must not depend on it.
+
+    Raises:
+        SchemaMismatch: A batch does not fit the table.
+    """
+    have = table.info.columns
+    wanted = _wanted(table, manifests, strict=strict)
+    if wanted == have and UNHELD not in table.info.parameters:
+        return
+    table.metastore.update_table(table.ref, partial(with_columns, base=have, columns=wanted))
+
+
+def _wanted(table: Table, manifests: Sequence[Manifest], *, strict: bool) -> tuple[Column, ...]:
+    columns = demanded_columns(table.info)
+    held: HeldColumns | None = None
+    for manifest in _distinct(manifests):
+        try:
+            columns = _with_batch(table, columns, manifest)
+        except SchemaMismatch:
+            held = held or held_columns(table)
+            columns = _covered(table, held, columns, manifest, strict=strict)
+    return columns
+
+
+def _covered(
+    table: Table,
+    held: HeldColumns,
+    columns: tuple[Column, ...],
+    manifest: Manifest,
+    *,
+    strict: bool,
+) -> tuple[Column, ...]:
+    """Merge a batch that does not fit the metastore's columns with those of current batches."""
+    known = {column.name.lower(): column for column in held.columns}
+    current = [known.get(column.name.lower()) for column in columns]
+    fitting = tuple(column for column in current if column is not None)
+    try:
+        return _with_batch(table, fitting, manifest, held)
+    except SchemaMismatch:
+        if strict:
+            raise
+    have = {column.name.lower() for column in columns}
+    added = (one for one in batch_columns(manifest) if one.name.lower() not in have)
+    return (*columns, *added)
+
+
+def _with_batch(
+    table: Table,
+    columns: Sequence[Column],
+    manifest: Manifest,
+    held: HeldColumns | None = None,
+) -> tuple[Column, ...]:
+    from airflow_sfx.frames.evolution.evolve import MergeNotes, merge_columns
+
+    own = batch_columns(manifest)
+    names = {column.name.lower() for column in own}
+    absent = tuple(column for column in columns if column.name.lower() not in names)
+    evolve: Evolve = "any" if manifest.fit.evolve == "any" else "safe"
+    return merge_columns(
+        columns,
+        own + absent,
+        evolve=evolve,
+        table_name=str(table.ref),
+        notes=MergeNotes(held.brought if held else {}),
+    )
+
+
+def _distinct(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Return one manifest for each set of columns."""
+    return list({(one.schema, one.fit.evolve, str(one.fit)): one for one in manifests}.values())
+
+
+def cover_rollback(table: Table, batches: Iterable[tuple[str, str]]) -> None:
+    """Give the table the columns of batches that an undo makes current again.
+
+    Args:
+        table: The table.
+        batches: The batches, as partition name and batch ID.
+    """
+    cover(table, [one for one in _manifests(table, list(batches)) if one], strict=False)
+
+
+def release(table: Table, entries: Sequence[LedgerEntry]) -> None:
+    """Take columns from a table that only batches had which are not current any more.
+
+    Only if a batch that was current has a column, or a type, that its successor lacks, are the
+    manifests of other batches read: the newest first, until each such column is found.
+
+    Args:
+        table: The table.
+        entries: The changes, which are in effect.
+    """
+    left = _left(table, entries)
+    info = table.metastore.get_table(table.ref) if left else None
+    if info is None:
+        return
+    due = left & {_shape(column) for column in info.columns}
+    found = _search(table, due) if due else None
+    if not found:
+        return
+    columns = [found.get(one.name.lower(), one) for one in info.columns]
+    kept = tuple(column for column in columns if column is not None)
+    if not kept:
+        table.metastore.update_table(table.ref, _unheld)
+    elif kept != info.columns:
+        table.metastore.update_table(
+            table.ref, partial(with_columns, base=info.columns, columns=kept)
+        )
+
+
+def _unheld(now: TableInfo) -> TableInfo:
+    return replace(now, parameters={**now.parameters, UNHELD: "true"})
+
+
+_Shape = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+def _shape(column: Column) -> _Shape:
+    """Return what a column is, whoever spelt its name: name, type and kinds of its parts."""
+    return column.name.lower(), column.type, column.kind.parts
+
+
+def _left(table: Table, entries: Sequence[LedgerEntry]) -> set[_Shape]:
+    """Return the columns that the batches before had and those after do not have."""
+    before = [(one.partition, one.previous) for one in entries if one.previous]
+    after = [(one.partition, one.batch_id) for one in entries if one.batch_id]
+    left: set[_Shape] = set()
+    olds, news = (
+        {one.partition: one for one in _manifests(table, batches) if one}
+        for batches in (before, after)
+    )
+    for name, old in olds.items():
+        kept = set(map(_shape, batch_columns(news[name]))) if name in news else set()
+        left |= set(map(_shape, batch_columns(old))) - kept
+    return left
+
+
+def _search(table: Table, due: set[_Shape]) -> dict[str, Column | None] | None:
+    """Return columns as current batches have them, None for those that none has.
+
+    Columns that a batch has as the table has them are left out.
+    """
+    sought, batches = set(due), _current_batches(table)[::-1]
+    read: list[Manifest] = []
+    for start in range(0, len(batches), _AT_ONCE):
+        for manifest in _manifests(table, batches[start : start + _AT_ONCE]):
+            if manifest is None:
+                return None  # nothing is known of its columns
+            read.append(manifest)
+            sought -= set(map(_shape, batch_columns(manifest)))
+        if not sought:
+            return {}
+    held = {one.name.lower(): one for one in _held(table, read[::-1]).columns}
+    return {name: held.get(name) for name, *_ in sought}
+
+
+def _current_batches(table: Table) -> list[tuple[str, str]]:
+    """Return the current batches as partition name and batch ID, oldest first."""
+    pointers = table.pointers(None)
+    found = {name: info.batch_id for name, info in pointers.items()}
+    if can_compare(table, found):
+        found = {name: head.batch_id for name, head in all_heads(table, Ledger(table)).items()}
+    return sorted(
+        ((name, batch_id) for name, batch_id in found.items() if batch_id),
+        key=lambda item: (item[1], item[0]),
+    )
+
+
+def _manifests(table: Table, batches: Sequence[tuple[str, str]]) -> list[Manifest | None]:
+    """Return manifests, None for those that do not exist or are damaged."""
+
+    def read(item: tuple[str, str]) -> Manifest | None:
+        data = table.store.get(table.layout.manifest(*item))
+        try:
+            return None if data is None else table.read_manifest(*item, data)
+        except InconsistentBatch:
+            return None
+
+    return map_concurrently(read, batches, table.store.concurrency)
