@@ -261,7 +261,7 @@ _Shape = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 def _shape(column: Column) -> _Shape:
-    """Return what a column is, whoever spelt its name: name, type and kinds of its parts."""
+    """Return what a column is, however its name is spelt: name, type and kinds of its parts."""
     return column.name.lower(), column.type, column.kind.parts
 
 
