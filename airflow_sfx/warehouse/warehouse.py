@@ -28,6 +28,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.events import check_pin
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.run_index import Unit
+from airflow_sfx.warehouse.results import Rows
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table
 
 if TYPE_CHECKING:
@@ -556,7 +557,7 @@ class Warehouse:
 
         return pinned_table_statements(self._table_of(pin), pin, TableRef.parse(name), s3_scheme)
 
-    def tables(self) -> list[TableRef]:
+    def tables(self) -> Rows[TableRef]:
         """List all tables, including those that other engines created.
 
         Tables whose names are not supported are skipped with a warning.
@@ -589,7 +590,7 @@ class Warehouse:
             self.store.require_bucket()
             if absence := self.store.absence():
                 _log.warning("Listing no tables: %s", absence)
-        return found
+        return Rows(found)
 
     def show(self, db: str, table: str) -> TableState:
         """Describe a table: its columns, its partitions and its staged batches.
@@ -616,7 +617,7 @@ class Warehouse:
 
     def staged(
         self, db: str, table: str, partitions: Sequence[object] | None = None
-    ) -> list[StagedBatch]:
+    ) -> Rows[StagedBatch]:
         """List the staged batches that were not published, with their failed checks.
 
         Args:
@@ -639,7 +640,7 @@ class Warehouse:
 
         opened = self._open(db, table)
         wanted = opened.wanted(partitions)
-        return list_staged(opened, Ledger(opened), wanted)
+        return Rows(list_staged(opened, Ledger(opened), wanted))
 
     def overview(
         self, db: str, table: str, partitions: Sequence[object] | None = None
@@ -675,7 +676,7 @@ class Warehouse:
         partition: Sequence[object] | None = None,
         *,
         limit: int | None = 100,
-    ) -> list[LedgerEntry]:
+    ) -> Rows[LedgerEntry]:
         """List the changes of one partition or of a whole table, newest first.
 
         Args:
@@ -706,8 +707,10 @@ class Warehouse:
         opened = self._open(db, table)
         wanted = opened.wanted(partition, "partition")
         if wanted is None:
-            return table_history(opened, Ledger(opened), limit)
-        return partition_history(opened, Ledger(opened), _partition_name(wanted, opened), limit)
+            return Rows(table_history(opened, Ledger(opened), limit))
+        return Rows(
+            partition_history(opened, Ledger(opened), _partition_name(wanted, opened), limit)
+        )
 
     def history_page(
         self,
@@ -805,7 +808,7 @@ class Warehouse:
         wanted = AuditFilter(since, until, actor, dag_id, run_id, limit)
         return audit_table(opened, Ledger(opened), wanted, foreign=foreign, files=files)
 
-    def audit_run(self, *, dag_id: str, run_id: str) -> list[AuditReport]:
+    def audit_run(self, *, dag_id: str, run_id: str) -> Rows[AuditReport]:
         """List the changes that one DAG run made in all tables.
 
         Args:
@@ -822,9 +825,9 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.history.audit import audit_unit
 
-        return audit_unit(self.store, self.metastore, Unit(dag_id, run_id))
+        return Rows(audit_unit(self.store, self.metastore, Unit(dag_id, run_id)))
 
-    def readers(self, pin: BatchPin, *, any_depth: bool = False) -> list[DownstreamBatch]:
+    def readers(self, pin: BatchPin, *, any_depth: bool = False) -> Rows[DownstreamBatch]:
         """List the batches that were made from a pin's batches.
 
         Args:
@@ -848,9 +851,9 @@ class Warehouse:
 
         switches(any_depth=any_depth)
         search = all_downstream_of if any_depth else downstream_of
-        return search(self.store, require_pin(pin))
+        return Rows(search(self.store, require_pin(pin)))
 
-    def stale(self, db: str | None = None, table: str | None = None) -> list[StaleBatch]:
+    def stale(self, db: str | None = None, table: str | None = None) -> Rows[StaleBatch]:
         """List the current batches that were made from batches that are no longer current.
 
         An input may be at any depth: what was made from a stale batch is stale as well. An input
@@ -881,11 +884,11 @@ class Warehouse:
         wanted = (
             str(TableRef(db, table)) if db and table else identifier(db, "database") if db else ""
         )
-        return [
+        return Rows(
             one
             for one in stale_batches(self.store, self.metastore)
             if not wanted or wanted in (one.table, one.table.partition(".")[0])
-        ]
+        )
 
     def rollback(
         self,
@@ -951,7 +954,7 @@ class Warehouse:
         producer: Producer | None = None,
         dry_run: bool = False,
         expected: Sequence[RunRollback] | None = None,
-    ) -> list[RunRollback]:
+    ) -> Rows[RunRollback]:
         """Roll back everything that one DAG run published.
 
         Partitions that were changed after the run are left as they are.
@@ -1001,7 +1004,7 @@ class Warehouse:
         reason: str = "",
         producer: Producer | None = None,
         dry_run: bool = False,
-    ) -> list[RunRollback]:
+    ) -> Rows[RunRollback]:
         """Roll back everything that the runs of one backfill published.
 
         Partitions that other runs changed afterwards are left as they are.
@@ -1111,7 +1114,7 @@ class Warehouse:
         *,
         adopted_from: Sequence[str] = (),
         progress: Progress | None = None,
-    ) -> list[Repair]:
+    ) -> Rows[Repair]:
         """Complete what failed writers left unfinished, and report what needs a person.
 
         Nothing is deleted. If the metastore has lost the table, it is restored from its history.
@@ -1151,7 +1154,7 @@ class Warehouse:
         elif places:
             allow_directories(self._open(db, table), places)
         opened = opened or self._open(db, table)
-        return made + repair_table(opened, Ledger(opened), progress)
+        return Rows(made + repair_table(opened, Ledger(opened), progress))
 
     def hold(
         self,
@@ -1225,7 +1228,7 @@ class Warehouse:
 
         return release(self._open(db, table), name, self._author(producer, reason))
 
-    def holding(self, db: str, table: str) -> list[Hold]:
+    def holding(self, db: str, table: str) -> Rows[Hold]:
         """List the holds in force: neither expired nor released.
 
         Args:
@@ -1245,7 +1248,7 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.pins.holds import holding
 
-        return holding(self._open(db, table), datetime.now(UTC))
+        return Rows(holding(self._open(db, table), datetime.now(UTC)))
 
     def pin_and_hold(
         self,
@@ -1298,7 +1301,7 @@ class Warehouse:
         author = self._author(producer, reason)
         return hold(opened, name, pin, author, until=until, renew=renew)
 
-    def holds(self, db: str, table: str, name: str | None = None) -> list[Hold]:
+    def holds(self, db: str, table: str, name: str | None = None) -> Rows[Hold]:
         """List the holds of a table, including expired and released ones.
 
         Args:
@@ -1321,9 +1324,9 @@ class Warehouse:
 
         opened = self._open(db, table)
         if name is None:
-            return holds(opened)
+            return Rows(holds(opened))
         found = newest(opened, name)
-        return [found] if found else []
+        return Rows([found] if found else [])
 
     def take(
         self, pin: BatchPin, *, consumer: str, run: str, newest: bool = False
@@ -1724,15 +1727,17 @@ class Warehouse:
         *,
         dry_run: bool,
         expected: Sequence[RunRollback] | None = None,
-    ) -> list[RunRollback]:
+    ) -> Rows[RunRollback]:
         from airflow_sfx.warehouse.undo.rollback_run import roll_back_run
 
         switches(dry_run=dry_run)
         author = self._author(
             producer, f"undo of {unit}" if isinstance(reason, str) and not reason else reason
         )
-        return roll_back_run(
-            self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected
+        return Rows(
+            roll_back_run(
+                self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected
+            )
         )
 
 

@@ -15,6 +15,7 @@ from airflow_sfx.core.schema import ColumnStatistics
 from airflow_sfx.core.validation import listed
 from airflow_sfx.warehouse.diff.distribution import Distribution, mean
 from airflow_sfx.warehouse.read.load import BatchFiles, load_batches
+from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class ColumnDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchDiff:
+class BatchDiff(Tabular):
     """The differences between two pins.
 
     Args:
@@ -129,6 +130,10 @@ class BatchDiff:
     examples: tuple[RowExample, ...] = ()
     frame_before: str | None = None
     frame_after: str | None = None
+
+    def table_rows(self) -> Sequence[object]:
+        """Return the columns."""
+        return self.columns
 
     @property
     def columns_added(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
 from airflow_sfx.warehouse.log.records import CommitRecord, Head, made_at
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of
+from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 
 _DECISION = ".decision.json"
@@ -408,7 +409,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditReport:
+class AuditReport(Tabular):
     """The changes of a table.
 
     Args:
@@ -425,3 +426,7 @@ class AuditReport:
     foreign: tuple[Foreign, ...]
     files: bool = False
     untold: str = ""
+
+    def table_rows(self) -> Sequence[object]:
+        """Return the changes."""
+        return self.entries

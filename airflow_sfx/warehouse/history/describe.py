@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.resolve import pointers_now
+from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table, key_kinds_in
 
 
@@ -74,7 +76,7 @@ class PartitionState:
 
 
 @dataclass(frozen=True, slots=True)
-class TableState:
+class TableState(Tabular):
     """The current state of a table.
 
     Args:
@@ -96,6 +98,10 @@ class TableState:
     partitions: tuple[PartitionState, ...]
     staged: tuple[BatchPin, ...]
     overtaken: tuple[BatchPin, ...] = ()
+
+    def table_rows(self) -> Sequence[object]:
+        """Return the partitions."""
+        return self.partitions
 
     @property
     def rows(self) -> int:

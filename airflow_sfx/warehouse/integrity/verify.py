@@ -13,6 +13,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
 from airflow_sfx.warehouse.batch.data_files import batch_files
+from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 
 _CONCURRENCY = 4  # each thread has one file in memory
@@ -101,7 +102,7 @@ def _added_files(table: Table, manifest: Manifest) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyReport:
+class VerifyReport(Tabular):
     """What `verify` read; it raises `InconsistentBatch` if it finds a problem.
 
     Args:

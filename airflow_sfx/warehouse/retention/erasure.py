@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
+from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.retention.ledger_verdicts import verdicts
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
@@ -70,7 +71,7 @@ class ErasedBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class ErasureReport:
+class ErasureReport(Tabular):
     """What an erasure would do, or did.
 
     Args:

@@ -21,6 +21,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
@@ -67,7 +68,7 @@ class RetiredBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class RetentionReport:
+class RetentionReport(Tabular):
     """What retention would do, or did.
 
     Args:
