@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -33,6 +34,9 @@ from airflow_sfx.core.table import TableRef
 
 FORMAT_VERSION = 1
 _CHECKSUM = ',"checksum":"'
+
+Severity: TypeAlias = Literal["fail", "warn"]
+"""What a failed check does: reject the batch, or be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class CheckResult:
         name: The check, for example ``rows_between(1, 500)``.
         passed: Whether the frame passed.
         detail: A description of the failure, or empty.
+        severity: ``fail`` if the batch must pass to be published, ``warn`` if a failure is only
+            recorded.
 
     Example:
         >>> CheckResult("not_null('carrier')", passed=True, detail="").passed
@@ -76,6 +82,21 @@ class CheckResult:
     name: str
     passed: bool
     detail: str
+    severity: Severity = "fail"
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the result keeps the batch from being published."""
+        return not self.passed and self.severity == "fail"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the members of the JSON object; without the usual severity."""
+        data: dict[str, object] = {
+            "name": self.name,
+            "passed": self.passed,
+            "detail": self.detail,
+        }
+        return data if self.severity == "fail" else data | {"severity": self.severity}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +192,7 @@ class Manifest:
                 ),
                 "producer": self.producer.to_json(),
                 "inputs": [pin.to_json() for pin in self.inputs],
-                "checks": [
-                    {"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks
-                ],
+                "checks": [one.to_json() for one in self.checks],
                 **({"fit": fit} if (fit := self.fit.to_json()) else {}),
             }
         )[:-1]

@@ -27,6 +27,7 @@ PartitionStyle = Literal["value", "hive"]
 
 MANIFEST = "_manifest.json"
 CLAIM = "_claim.json"
+FIGURES = "_figures.json"
 _OWN = "_sfx"
 EMPTY = f"{_OWN}/empty"
 """A table's directory without files, below the table's directory."""
@@ -134,6 +135,15 @@ class TableLayout:
     def manifest(self, name: str, batch_id: str) -> str:
         """Return the path of the manifest of a batch."""
         return f"{self.batch_dir(name, batch_id)}/{MANIFEST}"
+
+    def figures(self, name: str, batch_id: str) -> str:
+        """Return the path of the figures that were counted of a batch, after it was written."""
+        return f"{self.batch_dir(name, batch_id)}/{FIGURES}"
+
+    @property
+    def checks(self) -> str:
+        """The directory of the records of the table's declared checks."""
+        return f"{self.root}/_sfx/checks"
 
     @property
     def ledgers(self) -> str:

@@ -237,15 +237,33 @@ class ColumnStatistics:
         minimum: The smallest value, or None if all are null or it is not known. Long text is cut
             and marked with ``…``.
         maximum: The greatest value, likewise.
+        total: The sum of its numbers, or of its true values; nulls and NaN are left out. None if it
+            has no numbers, or an infinite one, or if it is not known.
+        nans: The number of NaN values, as far as ``total`` is known.
 
     Example:
-        >>> ColumnStatistics(1, 2, 30).to_json()
-        {'nulls': 1, 'min': 2, 'max': 30}
+        >>> ColumnStatistics(1, 2, 30, 32.0).to_json()
+        {'nulls': 1, 'min': 2, 'max': 30, 'sum': 32.0}
     """
 
     null_count: int
     minimum: Bound | None = None
     maximum: Bound | None = None
+    total: float | None = None
+    nans: int = 0
+
+    def mean(self, rows: int) -> float | None:
+        """Return the mean of the numbers, or None if it is not known.
+
+        Args:
+            rows: The number of rows, nulls included.
+
+        Example:
+            >>> ColumnStatistics(1, 2, 30, 32.0).mean(3)
+            16.0
+        """
+        numbers = rows - self.null_count - self.nans
+        return self.total / numbers if self.total is not None and numbers > 0 else None
 
     def to_json(self) -> dict[str, object]:
         """Return the members of the JSON object, without those that are absent."""
@@ -254,6 +272,10 @@ class ColumnStatistics:
             data["min"] = self.minimum
         if self.maximum is not None:
             data["max"] = self.maximum
+        if self.total is not None:
+            data["sum"] = self.total
+        if self.nans:
+            data["nans"] = self.nans
         return data
 
     @classmethod
@@ -262,9 +284,9 @@ class ColumnStatistics:
 
         Example:
             >>> ColumnStatistics.of(StatisticsRecord(1, 2, 30))
-            ColumnStatistics(null_count=1, minimum=2, maximum=30)
+            ColumnStatistics(null_count=1, minimum=2, maximum=30, total=None, nans=0)
         """
-        return cls(record.nulls, record.min, record.max)
+        return cls(record.nulls, record.min, record.max, record.sum, record.nans)
 
 
 class StatisticsRecord(Record):
@@ -273,3 +295,5 @@ class StatisticsRecord(Record):
     nulls: Count
     min: Bound | None = None
     max: Bound | None = None
+    sum: float | None = None
+    nans: Count = 0

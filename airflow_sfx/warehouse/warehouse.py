@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.pins.holds import Hold
     from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
     from airflow_sfx.warehouse.pins.stale import StaleBatch
+    from airflow_sfx.warehouse.quality.check_current import CheckedBatch
+    from airflow_sfx.warehouse.quality.metrics import TableMetrics
+    from airflow_sfx.warehouse.quality.set_checks import CheckDeclaration
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport
     from airflow_sfx.warehouse.undo.rollback_run import RunRollback
@@ -1142,6 +1145,7 @@ class Warehouse:
         from airflow_sfx.warehouse.external.reconcile import allow_directories
         from airflow_sfx.warehouse.integrity.repair import Repair, repair_table
         from airflow_sfx.warehouse.log.restore import restore_table
+        from airflow_sfx.warehouse.quality.set_checks import put_in_force
 
         ref, made = TableRef(db, table), []
         places = [_as_uri(one) for one in listed(adopted_from, "adopted_from")]
@@ -1154,7 +1158,12 @@ class Warehouse:
         elif places:
             allow_directories(self._open(db, table), places)
         opened = opened or self._open(db, table)
-        return Rows(made + repair_table(opened, Ledger(opened), progress))
+        made += repair_table(opened, Ledger(opened), progress)
+        if put_in_force(opened):
+            made.append(
+                Repair("", "the newest declaration of its checks was not in force", "put it there")
+            )
+        return Rows(made)
 
     def hold(
         self,
@@ -1526,6 +1535,173 @@ class Warehouse:
         from airflow_sfx.warehouse.diff.diff import diff_batches
 
         return diff_batches(self._table_of(before), before, self._table_of(after), after, keys=keys)
+
+    def metrics(
+        self,
+        db: str,
+        table: str,
+        *,
+        columns: Sequence[str] | None = None,
+        partitions: Sequence[object] | None = None,
+        like: Sequence[object] | None = None,
+        last: int = 91,
+        read: bool = False,
+    ) -> TableMetrics:
+        """Return the figures of a table over its partitions, each with its usual band.
+
+        The figures are rows, and of each column nulls, distinct values, mean, sum, least and
+        greatest. The band is computed from the 91 partitions before, of days from the same weekday;
+        see `airflow_sfx.warehouse.quality.band`. The figures of a table without partitions are
+        those of its earlier batches, and those of a table with several keys are one series for each
+        value of the keys that are not the day.
+
+        Args:
+            db: The database.
+            table: The table.
+            columns: The columns, or None for all.
+            partitions: The partitions, or None for the last ones.
+            like: The values of a partition whose series is wanted, or None for all series.
+            last: How many partitions of each series, if ``partitions`` is None.
+            read: Whether to count what manifests lack: distinct values, and the means of batches
+                that were adopted or that older versions wrote. This reads each batch once, as the
+                result is kept beside its manifest. Batches of more than 50 million rows are left
+                out.
+
+        Returns:
+            The metrics, oldest first, with their ``anomalies`` and ``to_pandas()``.
+
+        Raises:
+            TableNotFound: The table does not exist.
+            PartitionNotFound: A partition has no current batch.
+            InvalidName: A column is unknown, or ``last`` is not positive.
+
+        Example:
+            >>> found = warehouse.metrics("sales", "sold_items", columns=["n"])
+            >>> found.partitions[-1].columns["n"].mean
+            3.0
+        """
+        from airflow_sfx.warehouse.quality.metrics import table_metrics
+
+        switches(read=read)
+        if whole(last, "last") < 1:
+            raise InvalidName(f"last={last} is not a number of partitions: pass one from 1")
+        opened = self._open(db, table)
+        similar = opened.wanted(like, "like") if like is not None else None
+        return table_metrics(
+            opened,
+            Ledger(opened),
+            None if columns is None else listed(columns, "columns"),
+            None if partitions is None else opened.wanted(partitions),
+            like=None if similar is None else _partition_name(similar, opened),
+            last=last,
+            read=read,
+        )
+
+    def set_checks(
+        self,
+        db: str,
+        table: str,
+        checks: Iterable[object],
+        *,
+        warn: Iterable[object] = (),
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> CheckDeclaration:
+        """Declare the checks of a table, which every writer runs on each of its batches.
+
+        They replace those that were declared before, and are stored with the table as names and
+        parameters. Declaring the same checks again changes nothing, so a DAG file may do so in each
+        run. Writers run them on the frame in memory, or on the columns of the written files that a
+        check needs; what they found is in the manifest. `adopt` and `erase` do not run them.
+
+        Args:
+            db: The database.
+            table: The table.
+            checks: Checks of `airflow_sfx.checks`, or those of an earlier declaration: all that a
+                batch must pass to be published. Empty for none.
+            warn: Checks whose failure is recorded and logged, and rejects nothing.
+            reason: The reason, recorded in their history.
+            producer: Who declares them, or None for the identity of the running task or process.
+
+        Returns:
+            The declaration that is in force.
+
+        Raises:
+            TableNotFound: The table does not exist yet: pass ``checks=`` with its first batch.
+            InvalidName: A check is not one of the package, or too long to be stored.
+
+        Example:
+            >>> declared = warehouse.set_checks("sales", "sold_items", [sfx.checks.not_null("n")])
+            >>> declared.number, [one["check"] for one in declared.checks]
+            (1, ['not_null'])
+        """
+        from airflow_sfx.warehouse.quality.declared import declare
+        from airflow_sfx.warehouse.quality.set_checks import set_checks
+
+        declared = declare(listed(checks, "checks"), listed(warn, "warn"))
+        return set_checks(self._open(db, table), declared, self._author(producer, reason))
+
+    def declared_checks(self, db: str, table: str) -> list[CheckDeclaration]:
+        """Return who declared which checks of a table, newest first.
+
+        Args:
+            db: The database.
+            table: The table.
+
+        Returns:
+            The declarations. One is in force; if it is not the newest, its writer died, and
+            `repair` puts the newest in force.
+
+        Raises:
+            TableNotFound: The table does not exist.
+
+        Example:
+            >>> [one.in_force for one in warehouse.declared_checks("sales", "sold_items")]
+            [True]
+        """
+        from airflow_sfx.warehouse.quality.set_checks import declarations
+
+        return declarations(self._open(db, table))
+
+    def check(
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        checks: Iterable[object] | None = None,
+        progress: Progress | None = None,
+    ) -> list[CheckedBatch]:
+        """Run checks on the current batches of a table; nothing is changed.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: The partitions, or None for all.
+            checks: Checks of `airflow_sfx.checks` to try, or None for those of the table.
+            progress: Called with the number of batches checked so far and in total, or None.
+
+        Returns:
+            What the checks found in each batch.
+
+        Raises:
+            InvalidName: The table has no checks.
+            PartitionNotFound: A partition has no current batch.
+
+        Example:
+            >>> found = warehouse.check("sales", "sold_items", ["20161101"])
+            >>> [result.passed for result in found[0].results]
+            [True]
+        """
+        from airflow_sfx.warehouse.quality.check_current import check_current
+        from airflow_sfx.warehouse.quality.declared import declare
+        from airflow_sfx.warehouse.quality.set_checks import declared_checks
+
+        opened = self._open(db, table)
+        wanted = None if partitions is None else opened.wanted(partitions)
+        given = None if checks is None else declare(listed(checks, "checks"), ())
+        due = declared_checks(opened) if given is None else given
+        return check_current(opened, Ledger(opened), wanted, due, progress)
 
     def verify(self, pin: BatchPin) -> VerifyReport:
         """Read every file of a pin and check it against the manifest.

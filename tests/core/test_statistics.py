@@ -19,6 +19,7 @@ from airflow_sfx.core.serde import decode
         ColumnStatistics(0, False, True),
         ColumnStatistics(1, "a", "ä…"),
         ColumnStatistics(7),
+        ColumnStatistics(0, 1, 2, 3.0, nans=4),
         ColumnStatistics(0, None, "b"),
     ],
 )

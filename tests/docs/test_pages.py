@@ -49,7 +49,14 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "examples"),
-    [("warehouse", 50), ("retention", 18), ("errors", 8), ("engines", 6), ("moving", 12)],
+    [
+        ("warehouse", 50),
+        ("retention", 18),
+        ("errors", 8),
+        ("engines", 6),
+        ("moving", 12),
+        ("quality", 14),
+    ],
 )
 def test_a_page_of_python_sessions_runs_as_shown(name: str, examples: int, new_user: Path) -> None:
     assert run_sessions(ROOT / f"docs/{name}.md") >= examples

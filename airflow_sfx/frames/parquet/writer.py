@@ -18,7 +18,9 @@ from airflow_sfx.frames.parquet.statistics import (
     LeafColumn,
     leaf_columns_of,
     merge_statistics,
+    number_columns_of,
     statistics_of,
+    with_totals,
 )
 from airflow_sfx.frames.schema.physical import PhysicalTable, convert, physical_schema, units_of
 from airflow_sfx.frames.types.logical import with_shared_dictionaries
@@ -69,7 +71,7 @@ class Encoder:
         >>> table = pa.table({"n": [3, 1, None]})
         >>> sink = pa.BufferOutputStream()
         >>> Encoder(table.schema).write(table, sink).statistics["n"]
-        ColumnStatistics(null_count=1, minimum=1, maximum=3)
+        ColumnStatistics(null_count=1, minimum=1, maximum=3, total=4.0, nans=0)
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Encoder:
         self._lock = threading.Lock()
         self._traits: _Traits | None = None
         self._leaf_columns: Mapping[str, LeafColumn] | None = None
+        self._numbers: Mapping[str, int] = {}
         if sample is not None:
             self._traits = _Traits.of(
                 convert(self._stored(sample), self._coarse, self._fine, self._units).table
@@ -164,8 +167,10 @@ class Encoder:
         ) as writer:
             writer.write_table(physical.table)
         if self._leaf_columns is None:
+            self._numbers = number_columns_of(physical.table.schema, self._names)
             self._leaf_columns = leaf_columns_of(collected[0], self._names)
-        facts = statistics_of(collected[0], self._names, self._leaf_columns)
+        known = statistics_of(collected[0], self._names, self._leaf_columns)
+        facts = with_totals(known, physical.table, self._numbers)
         return ParquetFacts(len(table), sink.tell() - before, facts, physical.int96)
 
     def _physical(self, table: pa.Table) -> PhysicalTable:

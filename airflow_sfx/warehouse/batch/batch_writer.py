@@ -22,7 +22,7 @@ from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.schema import Column, ColumnStatistics, TableFit
+from airflow_sfx.core.schema import Column, TableFit
 from airflow_sfx.storage.concurrency import (
     DEFAULT_CONCURRENCY,
     MANY,
@@ -30,7 +30,7 @@ from airflow_sfx.storage.concurrency import (
     put_all,
     run_both,
 )
-from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter
+from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter, FoundFile
 from airflow_sfx.warehouse.log.drift import DriftWatch, Reconcile
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
@@ -39,24 +39,6 @@ from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 
 _LARGE_FILE = 1 << 20
 """From this size in bytes, a thread that computes the checksum during the upload pays off."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """An existing file that becomes part of a batch unchanged.
-
-    Args:
-        file: As the manifest will name it.
-        statistics: What its columns hold.
-    """
-
-    file: DataFile
-    statistics: Mapping[str, ColumnStatistics]
-
-    @property
-    def rows(self) -> int:
-        """The number of its rows."""
-        return self.file.rows
 
 
 Chunk = tuple[str, Any]
@@ -90,6 +72,7 @@ class _Draft:
     files: list[DataFile] = field(default_factory=list)
     encoded: list[EncodedFile | FoundFile] = field(default_factory=list)
     location: str = ""
+    results: tuple[CheckResult, ...] = ()
 
 
 class BatchWriter:
@@ -274,6 +257,19 @@ class BatchWriter:
 
         self.register(name, map_concurrently(copied, files))
 
+    def drafts(self) -> list[Manifest]:
+        """Return the manifests of the batches as they would be sealed now."""
+        schema, fit = self._content.schema(), self._content.fit()
+        return [
+            self._manifest(name, draft, schema=schema, fit=fit, staged=True, checks=())
+            for name, draft in self._drafts.items()
+        ]
+
+    def add_results(self, results: Mapping[str, tuple[CheckResult, ...]]) -> None:
+        """Add what checks of single batches found, by partition, to their manifests."""
+        for name, found in results.items():
+            self._drafts[name].results += found
+
     def seal(self, *, staged: bool, checks: tuple[CheckResult, ...] = ()) -> list[Manifest]:
         """Complete the batches by writing their manifests.
 
@@ -420,7 +416,7 @@ class BatchWriter:
             replaced=self.heads[name].batch_id,
             location=draft.location,
             staged=staged,
-            checks=checks,
+            checks=checks + draft.results,
             fit=fit,
         )
 

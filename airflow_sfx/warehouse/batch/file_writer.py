@@ -42,6 +42,24 @@ Put = Callable[[str, int, EncodedFile], DataFile]
 
 
 @dataclass(frozen=True, slots=True)
+class FoundFile:
+    """An existing file that becomes part of a batch unchanged.
+
+    Args:
+        file: As the manifest will name it.
+        statistics: What its columns hold.
+    """
+
+    file: DataFile
+    statistics: Mapping[str, ColumnStatistics]
+
+    @property
+    def rows(self) -> int:
+        """The number of its rows."""
+        return self.file.rows
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A written file.
 

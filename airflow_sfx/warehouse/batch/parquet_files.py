@@ -18,9 +18,9 @@ from airflow_sfx.core.io.uris import parse_uri, refuse_login
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.factory import open_place
-from airflow_sfx.warehouse.batch.batch_writer import FoundFile
 from airflow_sfx.warehouse.batch.data_files import link_out
 from airflow_sfx.warehouse.batch.file_listing import is_hidden, is_parquet
+from airflow_sfx.warehouse.batch.file_writer import FoundFile
 from airflow_sfx.warehouse.batch.table_formats import refuse_logged
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.table_columns import UNHELD, with_columns
 from airflow_sfx.warehouse.table.table import (
+    CHECKS_PARAMETER,
     STYLE_PARAMETER,
     Table,
     adopted_from,
@@ -340,11 +341,16 @@ class Target:
         if info.columns == columns and info.parameters == wanted and not self.adopted:
             return
 
+        # Checks may have been declared anew since the table was read.
+        written = {
+            name: one for name, one in wanted.items() if not name.startswith(CHECKS_PARAMETER)
+        }
+
         def change(now: TableInfo) -> TableInfo:
             base = self.existing.columns if self.existing and not self.adopted else ()
             merged = with_columns(now, base=base, columns=columns, evolve=evolve)
             self._refuse_other_units(columns, merged.columns)
-            parameters = {**merged.parameters, **wanted}
+            parameters = {**merged.parameters, **written}
             return replace(merged, location=info.location, parameters=parameters)
 
         self.metastore.update_table(self.ref, change)

@@ -168,4 +168,4 @@ class TableOverview:
 
     def _failed(self, names: Sequence[str]) -> set[str]:
         manifests = self.table.manifests({name: self.staged[name] for name in names})
-        return {one.partition for one in manifests if any(not check.passed for check in one.checks)}
+        return {one.partition for one in manifests if any(check.blocks for check in one.checks)}

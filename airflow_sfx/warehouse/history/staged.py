@@ -112,7 +112,7 @@ def _staged(
         return StagedBatch(
             name, batch_id, state, current, at, None, None, (), str(read), Producer()
         )
-    failed = tuple(one for one in read.checks if not one.passed)
+    failed = tuple(one for one in read.checks if one.blocks)
     return StagedBatch(
         name,
         batch_id,

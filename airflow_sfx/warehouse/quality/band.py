@@ -85,7 +85,11 @@ class Band:
 
 
 def usual_band(
-    before: Sequence[Figure], day: date | None = None, *, least_change: float = 0.0
+    before: Sequence[Figure],
+    day: date | None = None,
+    *,
+    least_change: float = 0.0,
+    width: float = WIDTH,
 ) -> Band | None:
     """Return the band of the figures before another one.
 
@@ -93,6 +97,7 @@ def usual_band(
         before: The earlier figures, oldest first; the last `WINDOW` of them count.
         day: The day of the other figure, or None.
         least_change: How much a figure may always differ, besides `LEAST_CHANGE`.
+        width: Half of the band's width, in standard deviations.
 
     Returns:
         The band, or None if there are fewer than `LEAST_FIGURES` known figures.
@@ -113,7 +118,7 @@ def usual_band(
     deviation = _deviation([value - middle for value in used])
     if weekday:
         deviation = max(deviation, _deviation_of_days(weeks) * abs(middle))
-    reach = max(WIDTH * deviation, LEAST_CHANGE * abs(middle), least_change)
+    reach = max(width * deviation, LEAST_CHANGE * abs(middle), least_change)
     low, high = middle - reach, middle + reach
     if day is not None and not weekday:
         low, high = min(low, *values), max(high, *values)

@@ -58,14 +58,51 @@ def load_batches(
         InconsistentBatch: Stored objects do not match the manifest.
         SchemaMismatch: A column is unknown or a filter does not fit.
     """
-    from airflow_sfx.frames.evolution.unify import with_missing_columns
-    from airflow_sfx.frames.outputs import to_output
-    from airflow_sfx.frames.parquet.reader import empty_table, iter_batches, read_table
-    from airflow_sfx.frames.predicates.expressions import names_in, read_filters
+    from airflow_sfx.frames.predicates.expressions import read_filters
 
     filters = read_filters(filters)
     manifests = table.manifests(dict(batches))
     emit(Loaded(table.pin(dict(batches))))
+    return load_manifests(
+        table,
+        manifests,
+        columns=columns,
+        filters=filters,
+        as_=as_,
+        stream=stream,
+        with_keys=with_keys,
+    )
+
+
+def load_manifests(
+    table: Table,
+    manifests: Sequence[Manifest],
+    *,
+    columns: Sequence[str] | None,
+    filters: Any,
+    as_: Any,
+    stream: bool,
+    with_keys: bool = False,
+) -> Any:
+    """Read batches by their manifests, which need not be stored yet; see `load_batches`.
+
+    Args:
+        table: The table.
+        manifests: The batches' manifests.
+        columns: The columns to read, or None for all columns of the batches.
+        filters: The rows to keep, as `read_filters` returns them, or None for all.
+        as_: The kind of frame.
+        stream: Whether to return an iterator.
+        with_keys: Whether the partition keys become columns in any case.
+
+    Returns:
+        The frame or the iterator.
+    """
+    from airflow_sfx.frames.evolution.unify import with_missing_columns
+    from airflow_sfx.frames.outputs import to_output
+    from airflow_sfx.frames.parquet.reader import empty_table, iter_batches, read_table
+    from airflow_sfx.frames.predicates.expressions import names_in
+
     plain = columns is None and filters is None
     files = BatchFiles(table, manifests, whole=plain and not stream)
     if manifests:
@@ -97,7 +134,7 @@ def load_batches(
                 'batches=True cannot be combined with as_="spark": pass one of them, as a Spark'
                 " DataFrame is read in pieces anyway"
             )
-        return load_spark(table, manifests, files.sources, options)
+        return load_spark(table, list(manifests), files.sources, options)
     if not stream:
         return to_output(read_table(files.open(files.sources), **options), as_)
 

@@ -37,6 +37,11 @@ _ADOPTED_FROM = "sfx.adopted_from."
 They are in the metastore, because a person who may write the data only must not change them. The
 locations in manifests are checked against them.
 """
+CHECKS_PARAMETER = "sfx.check"
+"""How the parameters of a table begin that hold its declared checks.
+
+A store does not write them: they may have been declared anew since it read the table.
+"""
 _KEY_KIND = "sfx.key."
 """Parameters of a table with the kinds of partition keys that Hive types do not express."""
 _DIGITS = 16

@@ -22,7 +22,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.write.publish import publish_pin
-from airflow_sfx.warehouse.write.store import conclude
+from airflow_sfx.warehouse.write.store import check_failed, conclude, failures
 from airflow_sfx.warehouse.write.store_plan import StoreOptions
 
 _DATA = "data"
@@ -106,6 +106,7 @@ class ExternalBatch:
             BatchNotFound: The batch was open for more than a day and an erasure has expired it: its
                 files may be deleted.
             SchemaMismatch: Files are not Parquet files, or do not fit one another or the table.
+            CheckFailed: A check that lives with the table failed. The batch is staged.
         """
         switches(publish=publish)
         sealed = self._sealed() if self._tried else None
@@ -132,6 +133,9 @@ class ExternalBatch:
         target.create(target.open(self._keys, columns))
         table = Table.find(target.ref, target.store, target.metastore)
         pin = table.pin({self._name: sealed.batch_id})
+        if failed := failures(sealed.checks, {}):
+            record_staged(table, pin)
+            raise check_failed(pin, failed)
         if publish:
             return publish_pin(table, Ledger(table), pin, self._author)
         record_staged(table, pin)

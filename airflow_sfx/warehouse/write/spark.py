@@ -24,13 +24,14 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord, TimeMarks
 from airflow_sfx.core.serde import parse
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter, FoundFile
+from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.file_writer import FoundFile
 from airflow_sfx.warehouse.batch.fitting import fit, fit_of, table_types
-from airflow_sfx.warehouse.batch.run_checks import refuse_checks_of_stream
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import reconcile
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.quality.run_checks import refuse_checks_of_stream
 from airflow_sfx.warehouse.write.store import conclude, nothing_stored
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, typed_partition
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import CheckFailed, WarehouseUnavailable
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
@@ -14,16 +16,20 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, TableFit
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
-from airflow_sfx.warehouse.batch.run_checks import run_checks
 from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, move_pointers, publish_change
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.pins.lineage import record_downstream
+from airflow_sfx.warehouse.quality.run_checks import results_of_table, run_checks
+from airflow_sfx.warehouse.quality.subjects import CheckContext
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, plan_store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +65,12 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     known = [table.layout.name(partition) for partition in plan.partitions]
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
     batches.write(chunks, plan.encode, small=plan.small, claim=known)
-    results = run_checks(data, options.checks, batches.replaced)
+    written = partial(CheckContext.of, table, ledger, batches.drafts, plan.frame)
+    results = run_checks(data, options.checks, batches.replaced, written)
     if not batches.batches:
         return nothing_stored(table, results)
-    if results:
-        batches.watch.expire()
-    return conclude(target, table, batches, plan.final_columns(), results, options, author)
+    columns = plan.final_columns()
+    return conclude(target, table, batches, columns, results, options, author, plan.frame)
 
 
 def nothing_stored(table: Table, results: Sequence[CheckResult] = ()) -> BatchPin:
@@ -103,17 +109,21 @@ def conclude(
     results: tuple[CheckResult, ...],
     options: StoreOptions,
     author: Author,
+    frame: pa.Table | None = None,
 ) -> BatchPin:
     """Seal written batches, and publish them if requested and all checks passed.
+
+    Runs the checks that live with the table, too, for every writer.
 
     Args:
         target: The table.
         table: The opened table.
         batches: The batches.
         columns: The table's columns after the store.
-        results: The results of the checks.
+        results: The results of the call's checks.
         options: How to store.
         author: Who writes, and why.
+        frame: The rows of the only batch if they are in memory, or None.
 
     Returns:
         The pin of what was written, or of what an earlier attempt of the same task instance
@@ -122,7 +132,10 @@ def conclude(
     Raises:
         CheckFailed: A check failed; the batch is staged.
     """
-    failed = [result for result in results if not result.passed]
+    of_table = results_of_table(table, batches, results, frame)
+    if results or of_table:
+        batches.watch.expire()
+    failed = failures(results, of_table)
     publishes = options.publish and not failed
     if publishes and (before := published_before(table, batches, author.producer)):
         return before
@@ -138,7 +151,7 @@ def conclude(
     if pin != sealed:
         _record_inputs(table, options.inputs, pin, author)
     if failed:
-        raise _check_failed(pin, failed)
+        raise check_failed(pin, failed)
     log_casts(table, manifests[0].fit, columns)
     return pin
 
@@ -190,11 +203,23 @@ def _publish(
     return table.pin(batches.batches)
 
 
+def failures(
+    results: Sequence[CheckResult], of_table: Mapping[str, Sequence[CheckResult]]
+) -> list[CheckResult]:
+    """Return the results that keep batches from being published, with their partitions."""
+    found = [result for result in results if result.blocks]
+    for name, judged in of_table.items():
+        where = f"{name}: " if len(of_table) > 1 else ""
+        found += [replace(one, name=f"{where}{one.name}") for one in judged if one.blocks]
+    return found
+
+
 def _summary(failed: Sequence[CheckResult]) -> str:
     return "; ".join(f"{result.name}: {result.detail or 'failed'}" for result in failed)
 
 
-def _check_failed(pin: BatchPin, failed: Sequence[CheckResult]) -> CheckFailed:
+def check_failed(pin: BatchPin, failed: Sequence[CheckResult]) -> CheckFailed:
+    """Return the error for batches that are staged because checks failed."""
     name, batch_id = pin.entries[0]
     where = f" partition {name}" if name else ""
     if len(pin.entries) > 1:

@@ -15,8 +15,9 @@ from airflow_sfx.core.schema import Column, Evolve, TableFit
 from airflow_sfx.core.validation import listed
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile
 from airflow_sfx.warehouse.batch.fitting import fit, fit_of, table_types
-from airflow_sfx.warehouse.batch.run_checks import check_checks, refuse_checks_of_stream
 from airflow_sfx.warehouse.batch.target import Target
+from airflow_sfx.warehouse.quality.run_checks import check_checks, refuse_checks_of_stream
+from airflow_sfx.warehouse.table.table import CHECKS_PARAMETER
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,6 +110,7 @@ class StorePlan:
         small: Whether the files are small.
         encode: Encodes rows as a Parquet file.
         schema_text: Returns the frame's schema as text; for a stream, after it has been read.
+        frame: The rows, if the table has checks, and they are in memory and of one partition.
     """
 
     keys: tuple[PartitionKey, ...]
@@ -122,6 +124,7 @@ class StorePlan:
     small: bool
     encode: Callable[[pa.Table], EncodedFile]
     schema_text: Callable[[], str]
+    frame: pa.Table | None
 
 
 def plan_store(target: Target, data: object, options: StoreOptions) -> StorePlan:
@@ -193,7 +196,13 @@ def plan_store(target: Target, data: object, options: StoreOptions) -> StorePlan
         small=source.table is not None and source.table.nbytes < _SMALL_FILE * len(partitions),
         encode=partial(encoded, encoder),
         schema_text=lambda: schema_to_text(source.logical.with_units_of(merged)),
+        frame=None if by or not _has_checks(target) else source.table,
     )
+
+
+def _has_checks(target: Target) -> bool:
+    parameters = target.existing.parameters if target.existing else {}
+    return any(name.startswith(CHECKS_PARAMETER) for name in parameters)
 
 
 def _divided(

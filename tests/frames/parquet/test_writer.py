@@ -30,10 +30,10 @@ def facts_of(table: pa.Table) -> ParquetFacts:
 @pytest.mark.parametrize(
     ("array", "expected"),
     [
-        (pa.array([3, None, 1]), ColumnStatistics(1, 1, 3)),
-        (pa.array([2.5, float("nan"), -1.0]), ColumnStatistics(0, -1.0, 2.5)),
+        (pa.array([3, None, 1]), ColumnStatistics(1, 1, 3, 4.0)),
+        (pa.array([2.5, float("nan"), -1.0]), ColumnStatistics(0, -1.0, 2.5, 1.5, nans=1)),
         (pa.array([1.0, float("inf")]), ColumnStatistics(0, 1.0, None)),
-        (pa.array([True, False]), ColumnStatistics(0, False, True)),
+        (pa.array([True, False]), ColumnStatistics(0, False, True, 1.0)),
         (pa.array(["b", "a", None]), ColumnStatistics(1, "a", "b")),
         (pa.array(["x" * 100]), ColumnStatistics(0, "x" * 63 + "…", "x" * 63 + "…")),
         (pa.array([None, None], pa.int8()), ColumnStatistics(2)),
@@ -42,12 +42,22 @@ def facts_of(table: pa.Table) -> ParquetFacts:
             pa.array([0], pa.timestamp("us")),
             ColumnStatistics(0, "1970-01-01T00:00:00", "1970-01-01T00:00:00"),
         ),
-        (pa.array([Decimal("1.50")]), ColumnStatistics(0, "1.50", "1.50")),
-        (pa.array([2**64 - 1], pa.uint64()), ColumnStatistics(0, str(2**64 - 1), str(2**64 - 1))),
+        (pa.array([Decimal("1.50")]), ColumnStatistics(0, "1.50", "1.50", 1.5)),
+        (
+            pa.array([2**64 - 1], pa.uint64()),
+            ColumnStatistics(0, str(2**64 - 1), str(2**64 - 1), float(2**64)),
+        ),
+        (pa.array([2**62, 2**62, 2**62]), ColumnStatistics(0, 2**62, 2**62, 3.0 * 2**62)),
+        (pa.array([2**62, 2**62, None]), ColumnStatistics(1, 2**62, 2**62, 2.0 * 2**62)),
+        (pa.array([True, None]), ColumnStatistics(1, True, True, 1.0)),
+        (pa.array([1e308, 1e308]), ColumnStatistics(0, 1e308, 1e308)),
+        (pa.array([float("nan"), None]), ColumnStatistics(1, nans=1)),
         (pa.array(["b", None, "a", "b"]).dictionary_encode(), ColumnStatistics(1, "a", "b")),
     ],
 )
-def test_statistics_come_from_the_footer(array: pa.Array, expected: ColumnStatistics) -> None:
+def test_statistics_come_from_the_footer_and_sums_from_the_values(
+    array: pa.Array, expected: ColumnStatistics
+) -> None:
     facts = facts_of(pa.table({"Name": array}))
     assert facts.statistics == {"Name": expected}
     assert facts.rows == len(array)
@@ -78,8 +88,11 @@ def test_statistics_of_several_files_are_those_of_all_rows(files: list[list[int 
         assert merged == {}
     else:
         nulls = len(everything) - len(values)
+        total = float(sum(values)) if values else None
         assert merged == {
-            "n": ColumnStatistics(nulls, min(values, default=None), max(values, default=None))
+            "n": ColumnStatistics(
+                nulls, min(values, default=None), max(values, default=None), total
+            )
         }
 
 
@@ -87,6 +100,9 @@ def test_a_bound_that_one_file_does_not_know_is_not_known() -> None:
     known = ParquetFacts(2, 0, {"t": ColumnStatistics(0, "1970", "1971")})
     unknown = ParquetFacts(2, 0, {"t": ColumnStatistics(0)})
     nulls = ParquetFacts(2, 0, {"t": ColumnStatistics(2)})
+    summed = ParquetFacts(3, 0, {"t": ColumnStatistics(0, "1970", "1971", 9.0)})
+    assert merge_statistics([known, summed], [])["t"].total is None
+    assert merge_statistics([summed, nulls, summed], [])["t"].mean(8) == 3
     assert merge_statistics([known, unknown], []) == {"t": ColumnStatistics(0)}
     assert merge_statistics([known, nulls], []) == {"t": ColumnStatistics(2, "1970", "1971")}
     assert merge_statistics([known, ParquetFacts(2, 0, {})], []) == {}

@@ -1,21 +1,31 @@
-"""Run the checks of a frame before its batch is published."""
+"""Run checks before a batch is published: of the call, and of the table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.manifest import CheckResult, Manifest
+from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
+from airflow_sfx.warehouse.quality.declared import DeclaredCheck, checks_in
+from airflow_sfx.warehouse.quality.subjects import BatchSubject, CheckContext
+from airflow_sfx.warehouse.table.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SHOWN_FAILURES = 8
+_log = logging.getLogger(__name__)
 
 
 def run_checks(
     frame: object,
     checks: Sequence[Callable[[Any], object]],
     before: Callable[[], Sequence[Manifest]],
+    context: Callable[[], CheckContext] | None = None,
 ) -> tuple[CheckResult, ...]:
     """Apply checks to a frame.
 
@@ -24,9 +34,11 @@ def run_checks(
         checks: Callables that take the frame. None and True mean that it passed; False, or a text
             that says what is wrong, that it failed; so does a failed ``assert``, whose message is
             the text. Nothing else is an answer. Any other exception is the check's own failure and
-            is not caught. One that has a method ``compare`` is given the frame and the manifests of
+            is not caught. One that has a method ``with_context`` is given the context and returns
+            the callable. One that has a method ``compare`` is given the frame and the manifests of
             the batches that are current. A pandera schema or model validates the frame.
         before: Gives those manifests.
+        context: Gives the context, or None for a frame that is not stored.
 
     Returns:
         What each found, in order.
@@ -35,7 +47,71 @@ def run_checks(
         >>> run_checks([1, 2], [lambda rows: len(rows) > 5], list)[0].passed
         False
     """
-    return tuple(_run(frame, check, before) for check in checks)
+    return tuple(_run(frame, check, before, context) for check in checks)
+
+
+def results_of_table(
+    table: Table,
+    batches: BatchWriter,
+    done: Sequence[CheckResult] = (),
+    frame: pa.Table | None = None,
+) -> Mapping[str, tuple[CheckResult, ...]]:
+    """Run the checks that live with a table on written batches, and keep what they found.
+
+    Args:
+        table: The table.
+        batches: The written batches, which are not sealed yet.
+        done: The results of the call's own checks.
+        frame: The rows of the only batch if they are in memory; else they are read from its files,
+            the columns that a check needs.
+
+    Returns:
+        The results by partition; empty without declared checks.
+    """
+    declared = checks_in(table.info.parameters, str(table.ref))
+    if not declared:
+        return {}
+    context = CheckContext.of(table, batches.ledger, batches.drafts, frame)
+    results = run_declared(context.batches, declared, done)
+    batches.add_results(results)
+    for name, found in results.items():
+        for one in found:
+            if not one.passed and one.severity == "warn":
+                _log.warning("%s: %s: %s", table.describe(name), one.name, one.detail)
+    return results
+
+
+def run_declared(
+    subjects: Sequence[BatchSubject],
+    declared: Sequence[DeclaredCheck],
+    done: Sequence[CheckResult] = (),
+) -> Mapping[str, tuple[CheckResult, ...]]:
+    """Run the checks of a table on each of its batches.
+
+    Args:
+        subjects: The batches.
+        declared: The table's checks.
+        done: The results of the call's own checks, which are not run again.
+
+    Returns:
+        What each check found, by partition. A check that does not fit the batch, such as of a
+        column that it lacks, has failed.
+    """
+    # A check that all partitions pass together need not be passed by each of them.
+    names = {result.name for result in done} if len(subjects) == 1 else set()
+    due = [one for one in declared if one.check.name not in names]
+    return {
+        subject.manifest.partition: tuple(_judged(subject, one) for one in due)
+        for subject in subjects
+    }
+
+
+def _judged(subject: BatchSubject, declared: DeclaredCheck) -> CheckResult:
+    try:
+        wrong = declared.check.judge(subject)
+    except SchemaMismatch as error:
+        wrong = str(error)
+    return CheckResult(declared.check.name, not wrong, wrong or "", declared.severity)
 
 
 def check_checks(checks: Sequence[object]) -> None:
@@ -61,7 +137,10 @@ def refuse_checks_of_stream(checks: Sequence[Callable[[Any], object]]) -> None:
 
 
 def _run(
-    frame: object, check: Callable[[Any], object], before: Callable[[], Sequence[Manifest]]
+    frame: object,
+    check: Callable[[Any], object],
+    before: Callable[[], Sequence[Manifest]],
+    context: Callable[[], CheckContext] | None,
 ) -> CheckResult:
     name = str(
         getattr(check, "name", None) or getattr(check, "__name__", None) or type(check).__name__
@@ -71,6 +150,8 @@ def _run(
             answer: object = _validated(frame, check)
         elif hasattr(check, "compare"):
             answer = check.compare(frame, before())
+        elif context is not None and hasattr(check, "with_context"):
+            answer = check.with_context(context())(frame)
         else:
             answer = check(frame)
     except AssertionError as error:

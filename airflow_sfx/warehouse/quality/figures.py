@@ -1,0 +1,246 @@
+"""The figures of a batch: from its manifest, or counted from its files.
+
+Counting reads the files once; what was counted is kept beside the manifest. Nothing is counted on
+a write path.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, WarehouseUnavailable
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.schema import Bound, ColumnStatistics
+from airflow_sfx.core.serde import Count, Record, compact, decode
+from airflow_sfx.warehouse.quality.band import Band
+from airflow_sfx.warehouse.read.load import load_manifests
+from airflow_sfx.warehouse.table.table import Table
+
+if TYPE_CHECKING:
+    from airflow_sfx.frames._typing import AnyColumn
+
+Metric: TypeAlias = Literal["rows", "nulls", "distinct", "mean", "sum", "least", "greatest"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+"""All metrics. The nulls are a part of the rows, between 0 and 1."""
+
+LEAST_CHANGES: Mapping[Metric, float] = {"rows": 1, "nulls": 0.01, "distinct": 1}
+"""How much a metric may always differ: one row, one distinct value, 1 % of nulls."""
+
+COUNTS: tuple[Metric, ...] = ("rows", "nulls", "distinct")
+"""The metrics that are never negative."""
+
+MOST_ROWS = 50_000_000
+"""The most rows of a batch whose distinct values are counted."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The figures of a batch that its manifest lacks.
+
+    Args:
+        distinct: The numbers of distinct values without nulls, by column; nested columns are
+            absent.
+        totals: The sums and the numbers of NaN values of columns whose manifest has no sum.
+    """
+
+    distinct: Mapping[str, int] = field(default_factory=dict)
+    totals: Mapping[str, tuple[float | None, int]] = field(default_factory=dict)
+
+
+class _CountedRecord(Record):
+    distinct: dict[str, Count]
+    totals: dict[str, tuple[float | None, Count]]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFigures:
+    """The figures of a column of a batch; None for those that are unknown.
+
+    Args:
+        nulls: The number of nulls.
+        distinct: The number of distinct values, without nulls.
+        mean: The mean of its numbers, or the part of true values; without nulls and NaN.
+        sum: Their sum.
+        least: The smallest value; long text is cut.
+        greatest: The greatest value.
+    """
+
+    nulls: int | None = None
+    distinct: int | None = None
+    mean: float | None = None
+    sum: float | None = None
+    least: Bound | None = None
+    greatest: Bound | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest, column: str, counted: Counted | None) -> ColumnFigures:
+        """Return the figures of a column.
+
+        Args:
+            manifest: The batch's manifest.
+            column: The column.
+            counted: What was counted of the batch, or None.
+        """
+        known = manifest.statistics.get(column)
+        distinct = counted.distinct.get(column) if counted else None
+        if known is None:
+            return cls(distinct=distinct)
+        if known.total is None and counted and column in counted.totals:
+            total, nans = counted.totals[column]
+            known = ColumnStatistics(
+                known.null_count, known.minimum, known.maximum, total=total, nans=nans
+            )
+        return cls(
+            known.null_count,
+            distinct,
+            known.mean(manifest.rows),
+            known.total,
+            known.minimum,
+            known.maximum,
+        )
+
+    def value(self, metric: Metric, rows: int) -> float | None:
+        """Return a metric as a number, or None if it is unknown or not a number.
+
+        Args:
+            metric: The metric.
+            rows: The batch's number of rows.
+
+        Example:
+            >>> ColumnFigures(nulls=1, least="2.50").value("nulls", 4)
+            0.25
+        """
+        if metric == "rows":
+            return rows
+        if metric == "nulls":
+            return None if self.nulls is None else self.nulls / max(1, rows)
+        found = getattr(self, metric)
+        return _number(found) if metric in ("least", "greatest") else found
+
+
+def _number(bound: Bound | None) -> float | None:
+    """Return a bound as a number; decimals are text, as other values are."""
+    if not isinstance(bound, str):
+        return bound
+    try:
+        number = Decimal(bound)
+    except InvalidOperation:
+        return None
+    return float(number) if number.is_finite() and "-" not in bound[1:] else None
+
+
+def described(metric: Metric, column: str, value: float, band: Band) -> str:
+    """Describe a figure outside of its usual band.
+
+    Example:
+        >>> described("mean", "price", 0.4, Band(36, 40, 44, 4, weekday=True))
+        "the mean of 'price' is 0.4, usually 36 to 44 (median 40 of 4 on this weekday)"
+    """
+    names = {"nulls": "part of nulls", "distinct": "number of distinct values"}
+    what = "number of rows" if metric == "rows" else f"{names.get(metric, metric)} of {column!r}"
+    when = " on this weekday" if band.weekday else ""
+    low = max(band.low, 0) if metric in COUNTS else band.low
+    return (
+        f"the {what} is {value:.6g}, usually {low:.6g} to {band.high:.6g} (median"
+        f" {band.middle:.6g} of {band.figures}{when})"
+    )
+
+
+def checked_metric(metric: object) -> Metric:
+    """Return the argument if it is a metric.
+
+    Raises:
+        InvalidName: It is not.
+    """
+    for one in METRICS:
+        if metric == one:
+            return one
+    raise InvalidName(f"{metric!r:.80} is not a metric: pass one of {', '.join(METRICS)}")
+
+
+def counted_figures(table: Table, manifest: Manifest) -> Counted | None:
+    """Return what was counted of a batch earlier, or None."""
+    path = table.layout.figures(manifest.partition, manifest.batch_id)
+    data = table.store.get(path)
+    if data is None:
+        return None
+    try:
+        record = decode(data, _CountedRecord, path)
+    except InconsistentBatch as error:
+        _log.warning("%s; the figures are counted again", error)
+        return None
+    return Counted(record.distinct, record.totals)
+
+
+def count_figures(table: Table, manifest: Manifest) -> Counted | None:
+    """Count the distinct values of a batch, and the sums that its manifest lacks.
+
+    What is counted is kept beside the manifest, if the object store allows it. Reads one column at
+    a time.
+
+    Args:
+        table: The table.
+        manifest: The batch's manifest.
+
+    Returns:
+        What was counted, or None for a batch of more than `MOST_ROWS` rows.
+    """
+    from airflow_sfx.frames.parquet.statistics import total_of
+
+    if manifest.rows > MOST_ROWS:
+        return None
+    distinct: dict[str, int] = {}
+    totals: dict[str, tuple[float | None, int]] = {}
+    for column in manifest.columns:
+        read = load_manifests(
+            table, [manifest], columns=[column.name], filters=None, as_="arrow", stream=False
+        )
+        values = read.column(column.name)
+        count = distinct_values(values)
+        if count is not None:
+            distinct[column.name] = count
+        known = manifest.statistics.get(column.name)
+        if known is not None and known.total is None and _has_numbers(values):
+            totals[column.name] = total_of(values, values.null_count)
+    counted = Counted(distinct, totals)
+    path = table.layout.figures(manifest.partition, manifest.batch_id)
+    text = compact({"distinct": distinct, "totals": totals})
+    try:
+        table.store.put_if_absent(path, text.encode())
+    except (WarehouseUnavailable, OSError) as error:  # such as for a role that may read only
+        _log.info("The figures of %s are not kept: %s", path, error)
+    return counted
+
+
+def distinct_values(values: AnyColumn) -> int | None:
+    """Return the number of distinct values without nulls, or None for nested columns.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> distinct_values(pa.chunked_array([[1, 1, None, 2]]))
+        2
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain: Any = values
+    if pa.types.is_dictionary(plain.type):
+        plain = plain.cast(plain.type.value_type)
+    if pa.types.is_null(plain.type):
+        return 0
+    try:
+        return int(pc.count_distinct(plain, mode="only_valid").as_py())
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return None
+
+
+def _has_numbers(values: AnyColumn) -> bool:
+    from airflow_sfx.frames.parquet.statistics import is_number
+
+    return is_number(values.type) and values.null_count < len(values)

@@ -1,0 +1,135 @@
+"""The batches whose figures make a series: which partitions, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import islice
+
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
+from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.resolve import heads_to_read, pointers_now
+from airflow_sfx.warehouse.quality.band import day_of
+from airflow_sfx.warehouse.table.table import Table
+
+Batch = tuple[str, str]
+"""A partition's name and a batch ID."""
+
+_ENTRIES_PER_BATCH = 4
+"""How many changes of a table without partitions are read for each batch that is wanted."""
+
+
+def day_of_partition(table: Table, name: str) -> date | None:
+    """Return the day that a partition is of, or None."""
+    found = day_of(table.layout.partition(name).values) if name else None
+    return found[1] if found else None
+
+
+def all_series(table: Table) -> list[list[str]]:
+    """Return the partitions of a table by series, in their order.
+
+    The partitions of a table with several keys are one series for each value of the keys that are
+    not the day.
+    """
+    return list(_by_series(table, table.names()).values())
+
+
+def series_of(table: Table, name: str) -> list[str]:
+    """Return the partitions of the series of a partition, which need not exist, in their order."""
+    names = {*table.names(), name}
+    return _by_series(table, names)[_other_values(table.layout.partition(name).values)]
+
+
+def _by_series(table: Table, names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+    values = {name: table.layout.partition(name).values for name in names}
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(values, key=lambda one: [_order(value) for value in values[one]]):
+        found.setdefault(_other_values(values[name]), []).append(name)
+    return found
+
+
+def _order(value: str) -> tuple[int, int, str]:
+    """Return the sort key of a value: numbers by their size, before other text."""
+    is_number = value.isascii() and value.isdecimal()
+    return (0, int(value), value) if is_number else (1, 0, value)
+
+
+def _other_values(values: Sequence[str]) -> tuple[str, ...]:
+    found = day_of(values)
+    if found is None:
+        return ()
+    return tuple(value for place, value in enumerate(values) if place != found[0])
+
+
+def batches_before(
+    table: Table, ledger: Ledger, name: str, batch_id: str | None, most: int
+) -> list[Batch]:
+    """Return the batches that come before one in its series, oldest first.
+
+    Args:
+        table: The table.
+        ledger: Its log.
+        name: The partition's name.
+        batch_id: The batch; for a table without partitions, those before it count.
+        most: How many batches to return at most.
+    """
+    if not table.info.keys:
+        found = current_line(table, ledger, 1 + most)
+        return [one for one in found if batch_id is None or one[1] < batch_id][-most:]
+    like = series_of(table, name)
+    return current(table, ledger, like[: like.index(name)][-most:])
+
+
+def current(table: Table, ledger: Ledger, names: Sequence[str]) -> list[Batch]:
+    """Return the current batches of partitions that have one, in the order of the names."""
+    if not names:
+        return []
+    partitions: list[Partition] = [table.layout.partition(name) for name in names]
+    pointers, ahead = pointers_now(table, ledger, partitions)
+    found = {name: pointer.batch_id for name, pointer in pointers.items()}
+    found.update({name: head.batch_id for name, head in ahead.items()})
+    return [(name, batch_id) for name in names if (batch_id := found.get(name))]
+
+
+def current_line(table: Table, ledger: Ledger, most: int) -> list[Batch]:
+    """Return the batches that were current in a table without partitions, oldest first.
+
+    Batches that a rollback replaced are left out.
+    """
+    pointers = table.pointers([Partition()])
+    head = heads_to_read(table, ledger, [""], pointers)[""]
+    newest_first = islice(ledger.newest_first("", head), _ENTRIES_PER_BATCH * most)
+    return [("", batch_id) for batch_id in _line(reversed(list(newest_first)))][-most:]
+
+
+def _line(entries: Iterable[LedgerEntry]) -> list[str]:
+    line: list[str] = []
+    for entry in entries:
+        if entry.operation is Operation.RETIRE:
+            line = [one for one in line if one not in entry.retired]
+        elif entry.operation is Operation.ERASE and line:
+            line[-1:] = [entry.batch_id] if entry.batch_id else []
+        elif entry.batch_id in line:  # a rollback: what came after it was replaced
+            del line[line.index(entry.batch_id) + 1 :]
+        elif entry.batch_id is None:
+            line.clear()
+        else:
+            line.append(entry.batch_id)
+    return line
+
+
+def readable_manifests(table: Table, batches: Sequence[Batch]) -> list[Manifest]:
+    """Return the manifests of batches, without those that expired or are damaged."""
+
+    def read(item: Batch) -> Manifest | None:
+        try:
+            return table.manifest(*item)
+        except (BatchNotFound, InconsistentBatch):
+            return None
+
+    found = map_concurrently(read, batches, table.store.concurrency)
+    return [manifest for manifest in found if manifest is not None]
