@@ -132,11 +132,11 @@ def why(entry: LedgerEntry) -> str:
 
 
 def who(producer: Producer) -> str:
-    """Return the producer: the task instance, or the user and host."""
+    """Return the producer: the task instance and its backfill, or the user and host."""
     if producer.dag_id:
-        return " ".join(
-            part for part in (producer.dag_id, producer.task_id, producer.run_id) if part
-        )
+        backfill = f"(backfill {producer.backfill_id})" if producer.backfill_id else None
+        parts = (producer.dag_id, producer.task_id, producer.run_id, backfill)
+        return " ".join(part for part in parts if part)
     return "@".join(part for part in (producer.user, producer.host) if part)
 
 

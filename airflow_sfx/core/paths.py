@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -236,6 +237,9 @@ def path_step(text: str) -> str:
     return f"{encoded[:120]}~{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+_COMMIT_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{6}\.[0-9]{6}-[0-9a-f]{1,64}")
+
+
 def new_commit_id(moment: datetime, nonce: str) -> str:
     """Return a name for a commit, which sorts by time within a day's directory.
 
@@ -251,3 +255,13 @@ def new_commit_id(moment: datetime, nonce: str) -> str:
         '2016-11-02/234252.000005-9f'
     """
     return f"{moment.astimezone(UTC):%Y-%m-%d/%H%M%S.%f}-{nonce}"
+
+
+def is_commit_id(text: str) -> bool:
+    """Return whether a text is the name of a commit, as `new_commit_id` makes them.
+
+    Example:
+        >>> is_commit_id("2016-11-02/234252.000005-9f"), is_commit_id("../secret")
+        (True, False)
+    """
+    return isinstance(text, str) and _COMMIT_ID.fullmatch(text) is not None

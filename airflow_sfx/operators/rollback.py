@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
 from airflow_sfx.hooks.templates import checks_names
 from airflow_sfx.operators.base.operators import ChangeOperator, TableOperator
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sfx.operators.base.notifications import Notify
+    from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
+    from airflow_sfx.warehouse.undo.scope import Attempt
 
 
 class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
@@ -32,6 +35,8 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         run_id: The run to undo (templated).
         backfill_id: The backfill to undo: its number in Airflow, or the name that its runs'
             configuration gave it (templated).
+        attempt: With a run or a backfill: ``all``, or ``last`` to undo only what its last attempt
+            changed, if its tasks were cleared and ran again (templated).
         reason: The reason for the history (templated).
         cascade: Whether the rollback is an asset event that starts other DAGs (templated).
         notify: Lists of Airflow's notifiers for ``publish``, ``rollback``, ``failed_check`` and
@@ -51,7 +56,7 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
     """
 
     names = (*TableOperator.names, "to", "undone_dag_id", "undone_run_id", "undone_backfill_id")
-    template_fields: Sequence[str] = (*names, "cascade")
+    template_fields: Sequence[str] = (*names, "attempt", "cascade")
 
     @checks_names
     def __init__(
@@ -63,6 +68,7 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         dag_id: str | None = None,
         run_id: str | None = None,
         backfill_id: str | None = None,
+        attempt: str = "all",
         reason: str = "",
         cascade: bool | str = True,
         notify: Notify | None = None,
@@ -89,6 +95,7 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         self.undone_dag_id = dag_id
         self.undone_run_id = run_id
         self.undone_backfill_id = backfill_id
+        self.attempt = attempt
 
     def run(self, context: Context) -> BatchPin | list[BatchPin]:
         """Roll back the partition, the run or the backfill.
@@ -116,6 +123,9 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
             reason=self.reason,
             producer=self.producer(context),
         )
+        (batch_id,) = pin.batches.values()
+        there = self.warehouse().plan_rollback(ref.database, ref.table, partitions, to=batch_id)
+        self._log_steps(str(ref), there)
         self.linked = pin
         self.log.info("Now current: %s", pin)
         self.emit(context, [pin], "rollback")
@@ -123,14 +133,20 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
 
     def _undo(self, dag_id: str, context: Context) -> list[BatchPin]:
         warehouse, producer = self.warehouse(), self.producer(context)
+        attempt = cast("Attempt", self.attempt)
         if self.undone_run_id is not None:
             undone = warehouse.rollback_run(
-                dag_id=dag_id, run_id=self.undone_run_id, reason=self.reason, producer=producer
+                dag_id=dag_id,
+                run_id=self.undone_run_id,
+                attempt=attempt,
+                reason=self.reason,
+                producer=producer,
             )
         else:
             undone = warehouse.rollback_backfill(
                 dag_id=dag_id,
                 backfill_id=str(self.undone_backfill_id),
+                attempt=attempt,
                 reason=self.reason,
                 producer=producer,
             )
@@ -139,6 +155,23 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
                 self.log.warning("%s: left alone: %s", one.table, one.gone)
             else:
                 self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
+                self._log_steps(one.table, one.steps)
         pins = [one.pin for one in undone if one.pin is not None]
         self.emit(context, pins, "rollback")
         return pins
+
+    def _log_steps(self, table: str, steps: Sequence[RollbackStep]) -> None:
+        """Log which batch each partition went to, when it was published, and by whom."""
+        for step in steps:
+            place = f"{table} {step.partition}".rstrip()
+            if step.batch_id is None:
+                self.log.info("%s: to no batch", place)
+                continue
+            who = step.producer or Producer()
+            self.log.info(
+                "%s: to the batch %s, published at %s by %s",
+                place,
+                step.batch_id,
+                step.at,
+                " ".join(filter(None, (who.dag_id, who.run_id, who.task_id))) or who.user,
+            )

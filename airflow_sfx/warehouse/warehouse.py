@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.quality.set_checks import CheckDeclaration
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport
-    from airflow_sfx.warehouse.undo.rollback_run import RunRollback
+    from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
+    from airflow_sfx.warehouse.undo.scope import Attempt, Scope
     from airflow_sfx.warehouse.write.external_batch import ExternalBatch
 
 _log = logging.getLogger(__name__)
@@ -830,6 +831,28 @@ class Warehouse:
 
         return Rows(audit_unit(self.store, self.metastore, Unit(dag_id, run_id)))
 
+    def audit_backfill(
+        self, *, dag_id: str, backfill_id: str, run_ids: Sequence[str] | None = None
+    ) -> Rows[AuditReport]:
+        """List the changes that the runs of one backfill made in all tables.
+
+        Args:
+            dag_id: The DAG.
+            backfill_id: The backfill's number or name, as for `rollback_backfill`.
+            run_ids: The runs of the backfill, as for `rollback_backfill`.
+
+        Returns:
+            One report for each table that the backfill changed, as from `audit_run`.
+
+        Example:
+            >>> warehouse.audit_backfill(dag_id="nightly", backfill_id="7")
+            []
+        """
+        from airflow_sfx.warehouse.history.audit import audit_unit
+
+        unit = self._backfill(dag_id, backfill_id, run_ids)
+        return Rows(audit_unit(self.store, self.metastore, unit))
+
     def readers(self, pin: BatchPin, *, any_depth: bool = False) -> Rows[DownstreamBatch]:
         """List the batches that were made from a pin's batches.
 
@@ -941,18 +964,55 @@ class Warehouse:
         opened = self._open(db, table)
         wanted = opened.wanted(partitions)
         if wanted is None:
-            raise InvalidName(
-                f"rollback of {opened.ref} does not name a partition: pass partitions=, such as"
-                " ['20161031']"
-            )
+            raise _without_partition("rollback", opened)
         author = self._author(producer, reason)
         return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
+
+    def plan_rollback(
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        to: str | None = None,
+    ) -> Rows[RollbackStep]:
+        """Return which batch each partition would go to, without changing anything.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: The partitions, or None for a table without partitions.
+            to: The batch ID to roll back to, or None for the previous batch.
+
+        Returns:
+            One step for each partition: the batch that it leaves, and the one that it would return
+            to, with its time, producer and rows.
+
+        Raises:
+            TableNotFound: The table does not exist.
+            PartitionNotFound: A partition has no batch.
+            BatchNotFound: There is no earlier batch, or ``to`` was never current in the partition.
+            InvalidName: ``to`` is not a batch ID.
+
+        Example:
+            >>> (step,) = warehouse.plan_rollback("sales", "sold_items", ["20161031"])
+            >>> step.previous == oops.batch_id, step.batch_id == good.batch_id
+            (True, True)
+        """
+        from airflow_sfx.warehouse.undo.rollback import plan_rollback
+
+        opened = self._open(db, table)
+        wanted = opened.wanted(partitions)
+        if wanted is None:
+            raise _without_partition("plan_rollback", opened)
+        return Rows(plan_rollback(opened, Ledger(opened), wanted, to=to))
 
     def rollback_run(
         self,
         *,
         dag_id: str,
         run_id: str,
+        attempt: Attempt = "all",
         reason: str = "",
         producer: Producer | None = None,
         dry_run: bool = False,
@@ -965,6 +1025,9 @@ class Warehouse:
         Args:
             dag_id: The DAG.
             run_id: The DAG run.
+            attempt: ``all`` for what was current before the run, or ``last`` to undo only what the
+                run changed when it last ran. They differ for a run whose tasks were cleared and ran
+                again under the same run ID; ``attempts`` of the reports counts them.
             reason: The reason, recorded in the history.
             producer: Who rolls back, or None for the identity of the running task or process.
             dry_run: Whether to only report what would be rolled back, and what would prevent it.
@@ -972,8 +1035,9 @@ class Warehouse:
                 differ. None for no such condition.
 
         Returns:
-            One report for each table, of what was done or would be. A table that no longer exists
-            is left alone, and its report gives the reason.
+            One report for each table, of what was done or would be: its ``steps`` say which batch
+            each partition goes to. A table that no longer exists is left alone, and its report
+            gives the reason.
 
         Raises:
             BatchNotFound: The run changed nothing in this warehouse, or a target batch has expired;
@@ -981,7 +1045,7 @@ class Warehouse:
             InconsistentBatch: A table's history or a target batch is damaged; nothing was rolled
                 back.
             CommitConflict: The plan differs from ``expected``; nothing was rolled back.
-            InvalidName: ``dry_run`` is not a bool.
+            InvalidName: ``dry_run`` is not a bool, or ``attempt`` neither ``all`` nor ``last``.
 
         Example:
             >>> run = sfx.Producer(
@@ -994,8 +1058,8 @@ class Warehouse:
             >>> [report.pin == oops for report in reports]
             [True]
         """
-        return self._roll_back_unit(
-            Unit(dag_id, run_id), reason, producer, dry_run=dry_run, expected=expected
+        return self._undo(
+            self._scope(Unit(dag_id, run_id), attempt), reason, producer, dry_run, expected
         )
 
     def rollback_backfill(
@@ -1004,9 +1068,11 @@ class Warehouse:
         dag_id: str,
         backfill_id: str,
         run_ids: Sequence[str] | None = None,
+        attempt: Attempt = "all",
         reason: str = "",
         producer: Producer | None = None,
         dry_run: bool = False,
+        expected: Sequence[RunRollback] | None = None,
     ) -> Rows[RunRollback]:
         """Roll back everything that the runs of one backfill published.
 
@@ -1018,9 +1084,11 @@ class Warehouse:
                 runs gave it: ``{"sfx_backfill_id": "march again"}``.
             run_ids: The runs of the backfill, or None for those that Airflow's database lists, if
                 it is reachable. Runs whose history names the backfill are always included.
+            attempt: ``all`` or ``last``, as for `rollback_run`.
             reason: The reason, recorded in the history.
             producer: Who rolls back, or None for the identity of the running task or process.
             dry_run: Whether to only report what would be rolled back, and what would prevent it.
+            expected: As for `rollback_run`.
 
         Returns:
             One report for each table, of what was done or would be. A table that no longer exists
@@ -1047,9 +1115,57 @@ class Warehouse:
             >>> [report.pin == oops for report in reports]
             [True]
         """
-        known = self.connection.backfill_runs(dag_id, backfill_id) if run_ids is None else run_ids
-        unit = Unit(dag_id, backfill_id=backfill_id, run_ids=listed(known, "run_ids"))
-        return self._roll_back_unit(unit, reason, producer, dry_run=dry_run)
+        unit = self._backfill(dag_id, backfill_id, run_ids)
+        return self._undo(self._scope(unit, attempt), reason, producer, dry_run, expected)
+
+    def rollback_commit(
+        self,
+        db: str,
+        table: str,
+        commit: str,
+        *,
+        reason: str = "",
+        producer: Producer | None = None,
+        dry_run: bool = False,
+        expected: Sequence[RunRollback] | None = None,
+    ) -> Rows[RunRollback]:
+        """Roll back everything that one commit changed; an undo is itself undone in this way.
+
+        Each partition returns to the batch that was current before the commit, all in one commit.
+        Partitions that were changed afterwards are left as they are. If the commit is part of the
+        rollback of a run, a backfill or a commit, all tables of that rollback are rolled back.
+
+        Args:
+            db: The database.
+            table: The table.
+            commit: The commit's ID, which history entries have as ``commit``.
+            reason: The reason, recorded in the history.
+            producer: Who rolls back, or None for the identity of the running task or process.
+            dry_run: Whether to only report what would be rolled back, and what would prevent it.
+            expected: As for `rollback_run`.
+
+        Returns:
+            One report for each table, of what was done or would be.
+
+        Raises:
+            TableNotFound: The table does not exist.
+            BatchNotFound: The table has no such commit, or a target batch has expired; nothing was
+                rolled back.
+            InconsistentBatch: A history or a target batch is damaged; nothing was rolled back.
+            CommitConflict: The plan differs from ``expected``; nothing was rolled back.
+            InvalidName: It is not the ID of a commit, or the commit expired or erased batches.
+
+        Example:
+            >>> undo = warehouse.rollback("sales", "sold_items", ["20161031"])
+            >>> entry = warehouse.history("sales", "sold_items", ["20161031"])[0]
+            >>> (report,) = warehouse.rollback_commit("sales", "sold_items", entry.commit)
+            >>> report.pin == oops
+            True
+        """
+        from airflow_sfx.warehouse.undo.scope import scope_of_commit
+
+        scope = scope_of_commit(self.store, self.metastore, TableRef(db, table), commit)
+        return self._undo(scope, reason, producer, dry_run, expected)
 
     def adopt(
         self,
@@ -1895,26 +2011,29 @@ class Warehouse:
 
         return with_empty_table_as_ours(target, info)
 
-    def _roll_back_unit(
+    def _backfill(self, dag_id: str, backfill_id: str, run_ids: Sequence[str] | None) -> Unit:
+        known = self.connection.backfill_runs(dag_id, backfill_id) if run_ids is None else run_ids
+        return Unit(dag_id, backfill_id=backfill_id, run_ids=listed(known, "run_ids"))
+
+    def _scope(self, unit: Unit, attempt: Attempt) -> Scope:
+        from airflow_sfx.warehouse.undo.scope import scope_of_unit
+
+        return scope_of_unit(self.store, self.metastore, unit, attempt)
+
+    def _undo(
         self,
-        unit: Unit,
+        scope: Scope,
         reason: str,
         producer: Producer | None,
-        *,
         dry_run: bool,
-        expected: Sequence[RunRollback] | None = None,
+        expected: Sequence[RunRollback] | None,
     ) -> Rows[RunRollback]:
         from airflow_sfx.warehouse.undo.rollback_run import roll_back_run
 
         switches(dry_run=dry_run)
-        author = self._author(
-            producer, f"undo of {unit}" if isinstance(reason, str) and not reason else reason
-        )
-        return Rows(
-            roll_back_run(
-                self.store, self.metastore, unit, author, dry_run=dry_run, expected=expected
-            )
-        )
+        given = f"undo of {scope}" if isinstance(reason, str) and not reason else reason
+        author = self._author(producer, given)
+        return Rows(roll_back_run(scope, author, dry_run=dry_run, expected=expected))
 
 
 def require_pin(given: BatchPin) -> BatchPin:
@@ -1928,6 +2047,12 @@ def require_pin(given: BatchPin) -> BatchPin:
             f"{given!r:.80} is not a BatchPin: pass what store_dataframe or pin returned"
         )
     return given
+
+
+def _without_partition(call: str, table: Table) -> InvalidName:
+    return InvalidName(
+        f"{call} of {table.ref} does not name a partition: pass partitions=, such as ['20161031']"
+    )
 
 
 def _partition_name(partitions: Sequence[Partition], table: Table) -> str:

@@ -1,27 +1,24 @@
-"""`sfx rollback`: make earlier batches current, or undo a run or backfill."""
+"""`sfx rollback`: make earlier batches current, or undo a run, a backfill or a commit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.options import Chosen, Json, Reason, Settings, Yes
+from airflow_sfx.cli.options import Chosen, Json, Reason, Settings, Yes, table_of
 from airflow_sfx.cli.output import ask, print_json
-from airflow_sfx.core.errors import BatchNotFound, PartitionNotFound
-from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
-from airflow_sfx.warehouse.log.run_index import Unit
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.undo.rollback_run import RunRollback
-    from airflow_sfx.warehouse.warehouse import Warehouse
+    from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
+    from airflow_sfx.warehouse.undo.scope import Attempt
 
 _SHOWN = 20
 _NONE = "no batch"
-_HISTORY_LIMITS = (100, None)  # most targets are recent; else the whole history is read
 
 
 def register(app: typer.Typer) -> None:
@@ -66,6 +63,27 @@ def rollback(
             help="Undo what the runs of a backfill published, in all tables.",
         ),
     ] = None,
+    commit: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--commit",
+            metavar="DB.TABLE COMMIT",
+            help=(
+                "Undo all that a commit changed, as `sfx audit` lists it; the commit of an undo"
+                " undoes the undo, in all tables."
+            ),
+        ),
+    ] = None,
+    last_attempt: Annotated[
+        bool,
+        typer.Option(
+            "--last-attempt",
+            help=(
+                "With --run or --backfill: undo only what the last attempt changed, if tasks were"
+                " cleared and ran again."
+            ),
+        ),
+    ] = False,
     reason: Reason = "",
     yes: Yes = False,
     as_json: Json = False,
@@ -73,153 +91,158 @@ def rollback(
     """Make earlier batches current again.
 
     No data is read, written or deleted. The history records the rollback. Undo it with --to
-    BATCH; repeating it goes back one more batch.
+    BATCH, or with --commit as a whole; repeating it goes back one more batch.
     """
     settings: Settings = context.obj
-    if run is not None or backfill is not None:
-        if table is not None or to is not None or (run is not None and backfill is not None):
+    units = [one for one in (run, backfill, commit) if one is not None]
+    if units:
+        if table is not None or to is not None or len(units) > 1:
             raise typer.BadParameter(
-                "--run and --backfill undo a whole run or backfill, in all tables: use one of them,"
-                " without tables, partitions or --to"
+                "--run, --backfill and --commit undo a whole run, backfill or commit: use one of"
+                " them, without tables, partitions or --to"
             )
-        unit = Unit(*run) if run is not None else _backfill(*(backfill or ("", "")))
-        _rollback_unit(settings.warehouse, unit, reason, yes=yes, as_json=as_json)
+        if commit is not None and last_attempt:
+            raise typer.BadParameter("a commit has no attempts: omit --last-attempt")
+        undo = _undo_of(settings, run, backfill, commit, last_attempt)
+        _rollback_unit(undo, reason, yes=yes, as_json=as_json)
         return
-    if table is None:
+    if table is None or last_attempt:
         raise typer.BadParameter(
-            "name a table and its partitions, a run with --run DAG_ID RUN_ID, or a backfill with"
-            " --backfill DAG_ID BACKFILL_ID"
+            "name a table and its partitions, a run with --run DAG_ID RUN_ID, a backfill with"
+            " --backfill DAG_ID BACKFILL_ID, or a commit with --commit DB.TABLE COMMIT;"
+            " --last-attempt is for a run or a backfill"
         )
     chosen = settings.table(table, partition)
     if chosen.partitions is None and chosen.keyed:
         raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
-    now = _now(chosen, to)
-    ask("Roll back?", yes=yes, shown=lambda: _show(chosen, now, to))
+    steps = settings.warehouse.plan_rollback(*chosen.names, _values(chosen), to=to)
+    now = {step.partition: step.previous for step in steps}
+    ask("Roll back?", yes=yes, shown=lambda: _show_steps(str(chosen.ref), steps))
     done = settings.warehouse.rollback(
-        *chosen.names, chosen.partitions, to=to, reason=reason, expected=now
+        *chosen.names, _values(chosen), to=to, reason=reason, expected=now
     )
     if as_json:
         print_json(done)
         return
     for name, batch in done.entries:
-        output.say(f"{_place(chosen, name)}: {now[name] or _NONE} → {batch}")
+        output.say(f"{chosen.ref} {name}".rstrip() + f": {now[name] or _NONE} → {batch}")
 
 
-def _backfill(dag_id: str, backfill_id: str) -> Unit:
-    from airflow_sfx.hooks.backfill_runs import backfill_runs
-
-    return Unit(dag_id, backfill_id=backfill_id, run_ids=tuple(backfill_runs(dag_id, backfill_id)))
-
-
-def _now(chosen: Chosen, to: str | None) -> dict[str, str | None]:
-    """Return current batches by partition; None is possible with ``to``."""
-    if to is None:
-        return dict(chosen.current().batches)
-    layout = chosen.opened.layout
-    found: dict[str, str | None] = {}
-    for partition in chosen.opened.wanted(chosen.partitions) or [Partition()]:
-        name = layout.name(partition)
-        try:
-            pin = chosen.warehouse.pin(*chosen.names, [partition.values] if chosen.keyed else None)
-        except PartitionNotFound:  # an undo removed its only batch
-            found[name] = None
-        else:
-            found[name] = pin.batches[name]
-    return found
+def _values(chosen: Chosen) -> list[tuple[str, ...]] | None:
+    """Return each named partition's values once, or None for a table without keys."""
+    if not chosen.keyed:
+        return None
+    wanted = chosen.opened.wanted(chosen.partitions) or [Partition()]
+    return [partition.values for partition in wanted]
 
 
-def _place(chosen: Chosen, name: str) -> str:
-    return f"{chosen.ref} {name}".rstrip()
+def _show_steps(table: str, steps: Sequence[RollbackStep]) -> None:
+    """Print from which batch to which each partition goes."""
+    for step in steps[:_SHOWN]:
+        output.say(f"{table} {step.partition}".rstrip(), err=True)
+        output.say(f"  from  {step.previous or _NONE}", err=True)
+        output.say(f"  to    {_target(step)}", err=True)
+    if len(steps) > _SHOWN:
+        rest = steps[_SHOWN:]
+        emptied = sum(step.batch_id is None for step in rest)
+        more = f"and {output.counted(len(rest), 'more partition')}"
+        output.say(f"{more}, {emptied:,} of them to no batch" if emptied else more, err=True)
 
 
-def _show(chosen: Chosen, now: Mapping[str, str | None], to: str | None) -> None:
-    """Print each partition's current and target batch."""
-    for name in list(now)[:_SHOWN]:
-        made, target = _steps(chosen, name, to)
-        output.say(_place(chosen, name), err=True)
-        for what, entry in (("from", made), ("to", target)):
-            if entry is None:
-                output.say(f"  {what:<4}  {_NONE}", err=True)
-                continue
-            rows = output.counted(entry.rows, "row")
-            who = f"{output.moment(entry.at)} by {output.who(entry.producer) or 'unknown'}"
-            change = f"{output.operation(entry.operation)} {who}"
-            output.say(f"  {what:<4}  {entry.batch_id}  {rows}, {change}", err=True)
-    if len(now) > _SHOWN:
-        output.say(f"and {len(now) - _SHOWN} more partitions", err=True)
+def _target(step: RollbackStep) -> str:
+    """Return the batch that a partition goes to, with its time and producer."""
+    if step.batch_id is None or step.producer is None:
+        return _NONE
+    who = output.who(step.producer) or "unknown"
+    rows = output.counted(step.rows, "row")
+    return f"{step.batch_id}  {rows}, published {output.moment(step.at)} by {who}"
 
 
-def _steps(chosen: Chosen, name: str, to: str | None) -> tuple[LedgerEntry | None, LedgerEntry]:
-    """Return the entries that published the current batch and the target."""
-    values = [chosen.opened.layout.partition(name).values] if name else None
-    for limit in _HISTORY_LIMITS:
-        entries = chosen.warehouse.history(*chosen.names, values, limit=limit)
-        by_number = {entry.sequence: entry for entry in entries}
-        made = by_number.get(entries[0].origin)
-        if made is None and entries[0].batch_id is not None:
-            continue
-        if to is None:
-            target = by_number.get(made.previous_origin) if made is not None else None
-        else:
-            target = next((e for e in entries if e.batch_id == to and e.origin == e.sequence), None)
-        if target is not None:
-            return made, target
-    raise BatchNotFound(
-        f"{chosen.opened.describe(name)}"
-        f" {f'never had the batch {to}' if to else 'has no earlier batch'}: `sfx history"
-        f" {chosen.ref} {name}` lists its batches",
-        table=str(chosen.ref),
-        partition=name,
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """An undo of a run, a backfill or a commit.
+
+    Args:
+        name: What is undone, for the question and the title.
+        last: How to undo its last attempt alone, as an option; empty if that is chosen.
+        call: Undoes it; called with the reason and whether to only report.
+    """
+
+    name: str
+    last: str
+    call: Callable[[str, bool], list[RunRollback]]
+
+
+def _undo_of(
+    settings: Settings,
+    run: tuple[str, str] | None,
+    backfill: tuple[str, str] | None,
+    commit: tuple[str, str] | None,
+    last_attempt: bool,
+) -> _Undo:
+    warehouse = settings.warehouse
+    if commit is not None:
+        ref = table_of(commit[0])
+        return _Undo(
+            f"the commit {commit[1]} of {ref}",
+            "",
+            lambda reason, dry_run: warehouse.rollback_commit(
+                ref.database, ref.table, commit[1], reason=reason, dry_run=dry_run
+            ),
+        )
+    attempt: Attempt = "last" if last_attempt else "all"
+    which, last = ("the last attempt of ", "") if last_attempt else ("", "--last-attempt")
+    if run is not None:
+        return _Undo(
+            f"{which}the run {run[1]} of {run[0]}",
+            last,
+            lambda reason, dry_run: warehouse.rollback_run(
+                dag_id=run[0], run_id=run[1], attempt=attempt, reason=reason, dry_run=dry_run
+            ),
+        )
+    dag_id, number = backfill or ("", "")
+    return _Undo(
+        f"{which}the backfill {number} of {dag_id}",
+        last,
+        lambda reason, dry_run: warehouse.rollback_backfill(
+            dag_id=dag_id, backfill_id=number, attempt=attempt, reason=reason, dry_run=dry_run
+        ),
     )
 
 
-def _rollback_unit(
-    warehouse: Warehouse, unit: Unit, reason: str, *, yes: bool, as_json: bool
-) -> None:
+def _rollback_unit(undo: _Undo, reason: str, *, yes: bool, as_json: bool) -> None:
     ask(
-        f"Undo everything that {unit} published?",
+        f"Undo everything that {undo.name} changed?",
         yes=yes,
-        shown=lambda: _show_unit(warehouse, unit),
+        shown=lambda: _show_unit(undo),
     )
-    reports = _undo(warehouse, unit, reason)
+    reports = undo.call(reason, False)
     if as_json:
         print_json(reports)
         return
     rows = [
-        (report.table, name, batch or "no batch, as before", "rolled back")
+        (report.table, step.partition, step.batch_id or "no batch, as before", "rolled back")
         for report in reports
-        for name, batch in report.rolled_back.items()
+        for step in report.steps
     ] + [
         (report.table, name, batch, "unchanged: changed since, or already undone")
         for report in reports
         for name, batch in report.kept.items()
     ]
     rows += [(report.table, "", "", f"skipped: {report.gone}") for report in reports if report.gone]
-    output.table(str(unit), ("table", "partition", "current batch", "result"), rows)
+    output.table(undo.name, ("table", "partition", "current batch", "result"), rows)
 
 
-def _undo(
-    warehouse: Warehouse, unit: Unit, reason: str = "", *, dry_run: bool = False
-) -> list[RunRollback]:
-    if unit.run_id is not None:
-        return warehouse.rollback_run(
-            dag_id=unit.dag_id, run_id=unit.run_id, reason=reason, dry_run=dry_run
-        )
-    return warehouse.rollback_backfill(
-        dag_id=unit.dag_id,
-        backfill_id=unit.backfill_id or "",
-        run_ids=unit.run_ids,
-        reason=reason,
-        dry_run=dry_run,
-    )
-
-
-def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
-    """Print which partitions roll back or stay, and what prevents the undo."""
-    for report in _undo(warehouse, unit, dry_run=True):
+def _show_unit(undo: _Undo) -> None:
+    """Print which partitions roll back to which batch or stay, and what prevents the undo."""
+    reports = undo.call("", True)
+    for report in reports:
         names = [name or "the table" for name in report.rolled_back]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        lines = [f"rolls back: {', '.join(names[:_SHOWN])}{more}"] if names else []
+        if names:
+            output.say(f"{report.table}: rolls back: {', '.join(names[:_SHOWN])}{more}", err=True)
+            _show_steps(report.table, report.steps)
+        lines = []
         if report.kept:
             kept = output.counted(len(report.kept), "partition")
             lines.append(f"changed since, or already undone: {kept}")
@@ -227,3 +250,10 @@ def _show_unit(warehouse: Warehouse, unit: Unit) -> None:
         lines += [f"cannot be undone: {why}" for why in report.blocked]
         for line in lines:
             output.say(f"{report.table}: {line}", err=True)
+    attempts = max((report.attempts for report in reports), default=1)
+    if attempts > 1 and undo.last:
+        output.say(
+            f"It ran {attempts} times: this goes back to before the first. {undo.last} undoes only"
+            " the last time.",
+            err=True,
+        )

@@ -45,7 +45,7 @@ from airflow_sfx.warehouse.history.audit import AuditReport
 from airflow_sfx.warehouse.history.overview import PartitionOverview, TableOverview
 from airflow_sfx.warehouse.json_values import plain
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.undo.rollback_run import RunRollback
+from airflow_sfx.warehouse.undo.rollback_report import RunRollback
 
 MAX_LIMIT = 1000
 """Greatest size of a page."""

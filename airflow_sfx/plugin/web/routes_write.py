@@ -28,7 +28,7 @@ from airflow_sfx.plugin.web.security import (
     in_page_threads,
 )
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.undo.rollback_run import RunRollback
+from airflow_sfx.warehouse.undo.rollback_report import RunRollback
 
 router = APIRouter(dependencies=[*READ_ACCESS, *WRITE_ACCESS], tags=["change"])
 

@@ -146,6 +146,7 @@ class ProducerDocument(BaseModel):
         logical_date: The run's logical date.
         partition_key: The run's partition key.
         run_type: `scheduled`, `manual`, `backfill` or `asset_triggered`.
+        backfill_id: The number or the name of the run's backfill.
         user: The user.
         host: The machine.
     """
@@ -160,6 +161,7 @@ class ProducerDocument(BaseModel):
     logical_date: str | None = None
     partition_key: str | None = None
     run_type: str | None = None
+    backfill_id: str | None = None
     user: str | None = None
     host: str | None = None
 

@@ -28,6 +28,8 @@ _WHO = (
     "run_type",
     "logical_date",
     "partition_key",
+    "backfill_id",
+    "reprocess",
 )
 _WHAT = ("partition", "sequence", "batch_id", "previous", "at", "reason", "rows", "bytes", "commit")
 _NUMBERS = ("map_index", "try_number")

@@ -67,6 +67,7 @@ class Author:
     Args:
         producer: The author.
         reason: Why, in the author's words.
+        undo: The ID that the commits of one undo in several tables share, or empty.
 
     Raises:
         InvalidName: The reason or a part of the producer cannot be stored.
@@ -74,6 +75,7 @@ class Author:
 
     producer: Producer
     reason: str = ""
+    undo: str = ""
 
     def __post_init__(self) -> None:
         storable_text(self.reason, "reason=")
@@ -382,11 +384,14 @@ def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> Non
         "producer": author.producer.to_json(),
         "reason": author.reason,
         "changes": [
-            [entry.partition, entry.sequence, entry.batch_id, entry.previous] for entry in entries
+            [entry.partition, entry.sequence, entry.batch_id, entry.previous, entry.rows]
+            for entry in entries
         ],
+        **({"undo": author.undo} if author.undo else {}),
     }
     written = (table.layout.commit(first.commit), encode(record).encode())
-    put_all(table.store, [written, *run_index_entries(table, first.commit, author.producer)])
+    index = run_index_entries(table, first.commit, author.producer, author.undo)
+    put_all(table.store, [written, *index])
 
 
 def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:

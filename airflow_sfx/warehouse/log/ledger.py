@@ -22,15 +22,17 @@ from datetime import UTC, datetime, timedelta
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.io.decompression import decompress
 from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.core.serde import (
-    check_time,
-    decode,
-    decoding,
-    encode,
-)
+from airflow_sfx.core.serde import check_time, decode, decoding, encode
 from airflow_sfx.storage.concurrency import MANY, map_concurrently, put_all
 from airflow_sfx.storage.consistency import wait_until_visible
-from airflow_sfx.warehouse.log.records import CommitRecord, Decision, Head, made_at, partition_of
+from airflow_sfx.warehouse.log.records import (
+    CommitRecord,
+    Decision,
+    Head,
+    made_at,
+    partition_of,
+    read_commit,
+)
 from airflow_sfx.warehouse.table.table import Table
 
 _POLL_SECONDS = (0.002, 0.05)
@@ -47,6 +49,7 @@ class Ledger:
     """
 
     def __init__(self, table: Table) -> None:
+        self._opened = table
         self._store = table.store
         self._layout = table.layout
         self._table = str(table.ref)
@@ -287,9 +290,9 @@ class Ledger:
 
     def members(self, commit: str) -> dict[str, int]:
         """Return the entry numbers of a commit by partition; none without a record."""
+        record = read_commit(self._opened, commit)
         path = self._layout.commit(commit)
-        data = wait_until_visible(self._store, lambda: self._store.get(path))
-        return {} if data is None else dict(self.changes(decode(data, CommitRecord, path), path))
+        return {} if record is None else dict(self.changes(record, path))
 
     def changes(self, record: CommitRecord, path: str) -> list[tuple[str, int]]:
         """Return the partitions' names and the entries' numbers of a commit.

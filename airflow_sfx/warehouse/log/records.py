@@ -9,6 +9,8 @@ from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Integer, Number, Record, Time, decode
 from airflow_sfx.storage.base import ObjectInfo
+from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.warehouse.table.table import Table
 
 _ROUNDED = timedelta(seconds=1)
 """S3 rounds modification times to seconds."""
@@ -50,12 +52,14 @@ class PartitionChange(Record, array_like=True):
         sequence: The number of its entry.
         batch_id: Its batch afterwards, or None.
         previous: Its batch before, or None.
+        rows: The rows of its batch afterwards, or None if an earlier version wrote the record.
     """
 
     partition: str
     sequence: Number
     batch_id: str | None = None
     previous: str | None = None
+    rows: Count | None = None
 
 
 class CommitRecord(Record):
@@ -67,6 +71,9 @@ class CommitRecord(Record):
         producer: Who commits.
         changes: What it changes, one for each partition.
         wait_seconds: For how long others wait in any case before they decide it.
+        operation: The kind of change.
+        reason: Why, in the words of its author.
+        undo: The ID that the commits of one undo in several tables share, or empty.
     """
 
     at: Time
@@ -74,6 +81,9 @@ class CommitRecord(Record):
     producer: Producer
     changes: tuple[PartitionChange, ...]
     wait_seconds: Count | None = None
+    operation: str = ""
+    reason: str = ""
+    undo: str = ""
 
 
 class Decision(Record):
@@ -84,6 +94,13 @@ class Decision(Record):
 
 class _Partition(Record):
     partition: str
+
+
+def read_commit(table: Table, commit: str) -> CommitRecord | None:
+    """Return the record of a commit, or None if there is none."""
+    path = table.layout.commit(commit)
+    data = wait_until_visible(table.store, lambda: table.store.get(path))
+    return None if data is None else decode(data, CommitRecord, path)
 
 
 def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:

@@ -1,8 +1,9 @@
-"""The index of commits by DAG run and backfill, across all tables of a warehouse."""
+"""The index of commits by DAG run, backfill and undo, across all tables of a warehouse."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_sfx.core.errors import InvalidName
@@ -82,23 +83,33 @@ class Unit:
         return producer.backfill_id == self.backfill_id
 
 
-def run_index_entries(table: Table, commit: str, producer: Producer) -> list[tuple[str, bytes]]:
-    """Return the entries of a commit in the index of its run and backfill.
+def run_index_entries(
+    table: Table, commit: str, producer: Producer, undo: str = ""
+) -> list[tuple[str, bytes]]:
+    """Return the entries of a commit in the index of its run, its backfill and its undo.
+
+    Args:
+        table: The table.
+        commit: The commit.
+        producer: Who commits.
+        undo: The ID that the commits of one undo share, or empty.
 
     Returns:
-        Paths and contents; none outside of a run.
+        Paths and contents; none outside of a run and an undo.
     """
-    if producer.dag_id is None or producer.run_id is None:
+    directories = [_of_undo(undo)] if undo else []
+    if producer.dag_id is not None and producer.run_id is not None:
+        directories += Unit(producer.dag_id, producer.run_id).directories
+        if producer.backfill_id is not None:
+            directories += Unit(producer.dag_id, backfill_id=producer.backfill_id).directories
+    if not directories:
         return []
-    units = [Unit(producer.dag_id, producer.run_id)]
-    if producer.backfill_id is not None:
-        units.append(Unit(producer.dag_id, backfill_id=producer.backfill_id))
     entry = encode({"table": str(table.ref), "commit": commit}).encode()
     label = str(table.ref)
     if len(label) > _LONGEST_NAME:
         label = f"{label[: _LONGEST_NAME // 2]}~{hashlib.sha256(label.encode()).hexdigest()[:32]}"
     name = f"{label}~{commit.replace('/', '~')}.json"
-    return [(f"{directory}/{name}", entry) for unit in units for directory in unit.directories]
+    return [(f"{directory}/{name}", entry) for directory in directories]
 
 
 def commits_of(store: ObjectStore, unit: Unit) -> dict[TableRef, list[str]]:
@@ -111,9 +122,22 @@ def commits_of(store: ObjectStore, unit: Unit) -> dict[TableRef, list[str]]:
     Returns:
         The commits of each table, in the order in which they began.
     """
+    return _commits_in(store, unit.directories)
+
+
+def commits_of_undo(store: ObjectStore, undo: str) -> dict[TableRef, list[str]]:
+    """Return the commits of one undo by table, as `commits_of`."""
+    return _commits_in(store, [_of_undo(undo)])
+
+
+def _of_undo(undo: str) -> str:
+    return f"_sfx/undos/{path_step(undo)}"
+
+
+def _commits_in(store: ObjectStore, directories: Sequence[str]) -> dict[TableRef, list[str]]:
     listed = map_concurrently(
         lambda directory: [info.path for info in store.list(directory)],
-        unit.directories,
+        directories,
         store.concurrency,
     )
     paths = sorted(path for paths in listed for path in paths)

@@ -15,6 +15,7 @@ from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit, refuse_unexpected
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.retention.vacuum import complete
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import (
@@ -25,6 +26,7 @@ from airflow_sfx.warehouse.table.tombstones import (
     refuse_retired,
     versions,
 )
+from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
 
 
 def roll_back(
@@ -77,18 +79,72 @@ def roll_back(
         current.update({name: head.batch_id for name, head in heads.items()})
         seen = _tombstones(table, ledger)
         instead = versions(seen.active)
-        wanted = map_concurrently(
-            lambda name: _change(table, ledger, name, heads[name], to, instead),
-            due,
-            table.store.concurrency,
-        )
-        return granted(table, [change for change in wanted if change], seen)
+        targets = _targets(table, ledger, due, heads, to, instead)
+        changes = [back_to(name, made) for name, made in targets.items()]
+        return granted(table, changes, seen)
 
     heads = heads_to_change(table, ledger, names, author)
     current |= {
         entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)
     }
     return table.pin({name: current[name] or "" for name in names})
+
+
+def plan_rollback(
+    table: Table, ledger: Ledger, partitions: Sequence[Partition], *, to: str | None = None
+) -> list[RollbackStep]:
+    """Return what `roll_back` would do, without changing anything.
+
+    Args:
+        table: The table.
+        ledger: The table's log.
+        partitions: The partitions.
+        to: The batch ID to roll back to, or None for the batch before.
+
+    Returns:
+        One step for each partition, in their order. In a partition whose current batch is ``to``
+        already, ``batch_id`` is ``previous``.
+
+    Raises:
+        PartitionNotFound: A partition has no batch.
+        BatchNotFound: There is no earlier batch, or the partition never had ``to``.
+        InvalidName: ``to`` is not a batch ID.
+        InconsistentBatch: The target batch's manifest or a log entry is missing.
+    """
+    if to is not None:
+        check_batch_id(to)
+    names = [table.layout.name(partition) for partition in partitions]
+    heads = heads_to_read(table, ledger, names, table.pointers(partitions))
+    seen = read_tombstones(table)
+    targets = _targets(table, ledger, names, heads, to, versions(seen.active))
+    changes = granted(table, [back_to(name, made) for name, made in targets.items()], seen)
+    batches = {change.partition: change.batch_id for change in changes}
+    return [
+        RollbackStep.of(
+            name,
+            heads[name].batch_id,
+            batches.get(name, heads[name].batch_id),
+            targets.get(name) or current_origin(ledger, name, heads[name]),
+        )
+        for name in names
+    ]
+
+
+def _targets(
+    table: Table,
+    ledger: Ledger,
+    names: Sequence[str],
+    heads: Mapping[str, Head],
+    to: str | None,
+    instead: Versions,
+) -> dict[str, LedgerEntry]:
+    """Return the entries to return to, without partitions that are there already."""
+    found = map_concurrently(
+        lambda name: _target(table, ledger, name, heads[name], to, instead),
+        names,
+        table.store.concurrency,
+    )
+    return {name: made for name, made in zip(names, found, strict=True) if made is not None}
 
 
 def _tombstones(table: Table, ledger: Ledger) -> Tombstones:
@@ -152,9 +208,9 @@ def _instead(change: Change, new: Replacement | None) -> Change:
     return replace(change, batch_id=new.batch_id, rows=new.rows, bytes=new.bytes, location="")
 
 
-def _change(
+def _target(
     table: Table, ledger: Ledger, name: str, head: Head, to: str | None, instead: Versions
-) -> Change | None:
+) -> LedgerEntry | None:
     if head.entry is None or (head.batch_id is None and to is None):
         raise table.missing(name)
     if to is not None:
@@ -162,11 +218,7 @@ def _change(
             to,
             *(old for (place, old), new in instead.items() if place == name and new.batch_id == to),
         }
-        return (
-            None
-            if head.batch_id in same
-            else back_to(name, _find(table, ledger, name, head, to, same))
-        )
+        return None if head.batch_id in same else _find(table, ledger, name, head, to, same)
     source = origin_of(ledger, name, head.entry)
     if source is None or not source.previous_origin:
         raise BatchNotFound(
@@ -176,7 +228,7 @@ def _change(
             partition=name,
             batch_id=head.batch_id,
         )
-    return back_to(name, ledger.named(name, source.previous_origin))
+    return ledger.named(name, source.previous_origin)
 
 
 def _find(
@@ -192,6 +244,11 @@ def _find(
         partition=name,
         batch_id=batch_id,
     )
+
+
+def current_origin(ledger: Ledger, name: str, head: Head) -> LedgerEntry | None:
+    """Return the entry that first published the current batch, or None."""
+    return origin_of(ledger, name, head.entry) if head.entry is not None else None
 
 
 def origin_of(ledger: Ledger, name: str, entry: LedgerEntry) -> LedgerEntry | None:

@@ -1,4 +1,4 @@
-"""Rolling back everything that a DAG run or a backfill published.
+"""Rolling back everything that a DAG run, a backfill or a commit changed.
 
 Each table is one commit; there are no commits across tables. So all tables are checked first, and a
 problem in one of them stops the rollback of all.
@@ -6,23 +6,18 @@ problem in one of them stops the rollback of all.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_sfx.core.errors import (
     BatchNotFound,
     CommitConflict,
-    ForeignChange,
     InconsistentBatch,
     SfxError,
-    TableNotFound,
     sentence,
 )
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
-from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.base import Metastore
-from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
@@ -30,32 +25,35 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import heads_to_read
-from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Tombstones, read_tombstones
-from airflow_sfx.warehouse.undo.rollback import back_to, granted, origin_of, rolled_back_before
+from airflow_sfx.warehouse.undo.rollback import (
+    back_to,
+    current_origin,
+    granted,
+    origin_of,
+    rolled_back_before,
+)
+from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
+from airflow_sfx.warehouse.undo.scope import Scope, TableCommits
 
 _MAX_NAMED = 20
 """How many of the partitions that cannot be rolled back an error describes."""
 
 
 def roll_back_run(
-    store: ObjectStore,
-    metastore: Metastore,
-    unit: Unit,
+    scope: Scope,
     author: Author,
     *,
     dry_run: bool = False,
     expected: Sequence[RunRollback] | None = None,
 ) -> list[RunRollback]:
-    """Roll back everything that one DAG run or backfill published.
+    """Roll back everything that one DAG run, backfill or commit changed.
 
     Partitions that others changed afterwards are left as they are.
 
     Args:
-        store: The warehouse's object store.
-        metastore: The warehouse's metastore.
-        unit: The run or the backfill.
+        scope: The changes to undo.
         author: Who rolls back, and why.
         dry_run: Whether to only report what would be done, and what would prevent it.
         expected: The reports of a dry run, or None for no condition.
@@ -64,27 +62,20 @@ def roll_back_run(
         What was done to each changed table, or would be.
 
     Raises:
-        BatchNotFound: The unit changed nothing in this warehouse, or a target batch has expired;
-            nothing was rolled back.
+        BatchNotFound: A target batch has expired; nothing was rolled back.
         InconsistentBatch: A log or a target batch is damaged; nothing was rolled back.
         CommitConflict: The plan differs from what was expected.
     """
-    commits = commits_of(store, unit)
-    if not commits:
-        raise BatchNotFound(
-            f"{unit} has changed nothing in {store.uri}: check both names; `sfx history` shows"
-            " which run wrote a batch"
-        )
-    undoing = _Undo(unit, author)
-    parts = [undoing.plan(ref, ids, store, metastore) for ref, ids in commits.items()]
+    undoing = _Undo(scope, replace(author, undo=uuid.uuid4().hex))
+    parts = [undoing.plan(one) for one in scope.tables]
     if dry_run:
         return [part.report for part in parts]
     if expected is not None:
         wanted = {one.table: one.rolled_back for one in expected}
-        _refuse_other(unit, wanted, {part.report.table: part.report.rolled_back for part in parts})
+        _refuse_other(scope, wanted, {part.report.table: part.report.rolled_back for part in parts})
     problems = [problem for part in parts for problem in part.problems]
     if problems:
-        raise _refusal(unit, problems)
+        raise _refusal(scope, problems)
     done: list[RunRollback] = []
     for part in parts:
         try:
@@ -101,12 +92,14 @@ class _Plan:
 
     Args:
         changes: The changes.
+        made: The entries that made the batches that are then current, by partition.
         taken: The partitions that an earlier attempt of the same task has already rolled back, with
             their batches.
         problems: Why partitions cannot be rolled back.
     """
 
     changes: list[Change] = field(default_factory=list)
+    made: dict[str, LedgerEntry] = field(default_factory=dict)
     taken: dict[str, str | None] = field(default_factory=dict)
     problems: list[SfxError] = field(default_factory=list)
 
@@ -126,7 +119,7 @@ class _Part:
         report: What would be done.
         problems: What prevents it.
         table: The table, or None if it no longer exists.
-        names: The partitions that the unit changed.
+        names: The partitions that the changes are of.
         heads: The heads that the plan was made for, or None if it must be made again.
         plan: The plan.
     """
@@ -141,35 +134,34 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Undo:
-    """The rollback of a unit.
+    """The rollback of some changes.
 
     Args:
-        unit: The run or the backfill.
-        author: Who rolls it back, and why.
+        scope: The changes.
+        author: Who rolls them back, and why.
     """
 
-    unit: Unit
+    scope: Scope
     author: Author
 
-    def plan(
-        self, ref: TableRef, commits: Sequence[str], store: ObjectStore, metastore: Metastore
-    ) -> _Part:
+    def plan(self, one: TableCommits) -> _Part:
         """Plan the rollback of a table, and find what prevents it."""
+        table, attempts = one.table, self.scope.attempts
+        if table is None:
+            return _Part(RunRollback(str(one.ref), None, {}, {}, gone=one.gone, attempts=attempts))
         try:
-            table = Table.find(ref, store, metastore)
-        except (TableNotFound, ForeignChange) as error:  # dropped, or made anew by another engine
-            return _Part(RunRollback(str(ref), None, {}, {}, gone=str(error)))
-        try:
-            return self._plan_of_commits(table, commits)
+            if one.damage is not None:
+                raise one.damage
+            return self._plan_of_partitions(table, self.scope.names(one))
         except InconsistentBatch as error:
-            error.table = str(ref)
-            return _Part(RunRollback(str(ref), None, {}, {}, blocked=(str(error),)), [error], table)
+            error.table = str(one.ref)
+            report = RunRollback(
+                str(one.ref), None, {}, {}, blocked=(str(error),), attempts=attempts
+            )
+            return _Part(report, [error], table)
 
-    def _plan_of_commits(self, table: Table, commits: Sequence[str]) -> _Part:
+    def _plan_of_partitions(self, table: Table, names: Sequence[str]) -> _Part:
         ledger = Ledger(table)
-        names = sorted(
-            {name for found in map_concurrently(ledger.members, commits) for name in found}
-        )
         pointers = table.pointers([table.layout.partition(name) for name in names])
         heads = heads_to_read(table, ledger, names, pointers)
         moved = foreign_changes(table, pointers, heads)
@@ -177,9 +169,8 @@ class _Undo:
             table, ledger, {name: head for name, head in heads.items() if name not in moved}
         )
         # External changes are reconciled before the rollback, which is then planned again.
-        return _Part(
-            _report(table, heads, plan), plan.problems, table, names, None if moved else heads, plan
-        )
+        report = self._report(table, heads, plan)
+        return _Part(report, plan.problems, table, names, None if moved else heads, plan)
 
     def execute(self, part: _Part, *, exactly: bool) -> RunRollback:
         """Roll back a table, exactly as planned if ``exactly``."""
@@ -195,10 +186,10 @@ class _Undo:
                 found = self._plan_of_heads(table, ledger, heads)
             seen = heads
             if found.problems:
-                raise _refusal(self.unit, found.problems)
+                raise _refusal(self.scope, found.problems)
             if exactly:
                 _refuse_other(
-                    self.unit,
+                    self.scope,
                     {part.report.table: part.report.rolled_back},
                     {part.report.table: found.rolled_back},
                 )
@@ -211,7 +202,7 @@ class _Undo:
             plan,
             self.author,
         )
-        return _report(table, seen, found)
+        return self._report(table, seen, found)
 
     def _plan_of_heads(self, table: Table, ledger: Ledger, heads: Mapping[str, Head]) -> _Plan:
         plan = _Plan()
@@ -219,9 +210,12 @@ class _Undo:
         def change_of(item: tuple[str, Head]) -> Change | None:
             name, head = item
             try:
-                change = _before_unit(ledger, name, head, self.unit)
+                change, made = _before(ledger, name, head, self.scope)
                 if change is None and self._taken(ledger, name, head):
                     plan.taken[name] = head.batch_id
+                    made = current_origin(ledger, name, head)
+                if made is not None:
+                    plan.made[name] = made
             except (BatchNotFound, InconsistentBatch) as error:
                 error.table = str(table.ref)
                 plan.problems.append(error)
@@ -239,9 +233,26 @@ class _Undo:
     def _taken(self, ledger: Ledger, name: str, head: Head) -> bool:
         """Return whether an earlier attempt of the task rolled the partition back."""
         done = rolled_back_before(ledger, name, head, self.author)
-        if done is None or not done.previous_origin:
+        if done is None or not done.parent:
             return False
-        return _made(self.unit, ledger.named(name, done.previous_origin))
+        before = Head(done.parent, ledger.named(name, done.parent))
+        return _undone_by(ledger, name, before, self.scope) is not None
+
+    def _report(self, table: Table, heads: Mapping[str, Head], plan: _Plan) -> RunRollback:
+        done = plan.rolled_back
+        there = {name: batch_id for name, batch_id in done.items() if batch_id}
+        return RunRollback(
+            str(table.ref),
+            table.pin(there) if there else None,
+            done,
+            {name: one.batch_id for name, one in heads.items() if name not in done and one.entry},
+            blocked=tuple(map(str, plan.problems)),
+            steps=tuple(
+                RollbackStep.of(name, heads[name].batch_id, batch_id, plan.made.get(name))
+                for name, batch_id in done.items()
+            ),
+            attempts=self.scope.attempts,
+        )
 
 
 def _granted(
@@ -266,28 +277,42 @@ def _granted(
         ]
 
 
-def _before_unit(ledger: Ledger, name: str, head: Head, unit: Unit) -> Change | None:
-    """Return the rollback to what was current before the unit's first change.
+def _before(
+    ledger: Ledger, name: str, head: Head, scope: Scope
+) -> tuple[Change | None, LedgerEntry | None]:
+    """Return the rollback to what was current before the changes, and the entry that made it.
 
-    None if the current batch is not the unit's.
+    Without a rollback if what is current is not of the changes. Without an entry if the partition
+    had no batch before.
+    """
+    source = _undone_by(ledger, name, head, scope)
+    if source is None:
+        return None, None
+    while scope.made(source):
+        if not source.previous_origin:
+            location = _place_before(ledger, name, source)
+            gone = Change(name, Operation.ROLLBACK, None, location=location)
+            return _unless_there(head, gone), None
+        source = ledger.named(name, source.previous_origin)
+    return _unless_there(head, back_to(name, source)), source
+
+
+def _undone_by(ledger: Ledger, name: str, head: Head, scope: Scope) -> LedgerEntry | None:
+    """Return the entry of the changes that what is current comes from, or None.
+
+    That is the one that last moved the partition, such as a rollback that is itself undone, or the
+    one that first published the current batch.
     """
     if head.entry is None:
         return None
-    source = origin_of(ledger, name, head.entry)
-    if source is None or not _made(unit, source):
-        return None
-    while _made(unit, source):
-        if not source.previous_origin:
-            return Change(
-                name, Operation.ROLLBACK, None, location=_place_before(ledger, name, source)
-            )
-        source = ledger.named(name, source.previous_origin)
-    return back_to(name, source)
+    for entry in (ledger.last_move(name, head), origin_of(ledger, name, head.entry)):
+        if entry is not None and scope.made(entry):
+            return entry
+    return None
 
 
-def _made(unit: Unit, entry: LedgerEntry) -> bool:
-    """Return whether the unit itself made a change, and did not only reconcile it."""
-    return unit.made(entry.producer) and entry.operation is not Operation.FOREIGN_CHANGE
+def _unless_there(head: Head, change: Change) -> Change | None:
+    return None if change.batch_id == head.batch_id else change
 
 
 def _place_before(ledger: Ledger, name: str, source: LedgerEntry) -> str:
@@ -295,18 +320,8 @@ def _place_before(ledger: Ledger, name: str, source: LedgerEntry) -> str:
     return ledger.named(name, source.parent).location if source.parent else ""
 
 
-def _report(table: Table, heads: Mapping[str, Head], plan: _Plan) -> RunRollback:
-    done = plan.rolled_back
-    kept = {name: head.batch_id for name, head in heads.items() if name not in done and head.entry}
-    there = {name: batch_id for name, batch_id in done.items() if batch_id}
-    blocked = tuple(map(str, plan.problems))
-    return RunRollback(
-        str(table.ref), table.pin(there) if there else None, done, kept, blocked=blocked
-    )
-
-
 def _refuse_other(
-    unit: Unit,
+    scope: Scope,
     expected: Mapping[str, Mapping[str, str | None]],
     found: Mapping[str, Mapping[str, str | None]],
 ) -> None:
@@ -315,18 +330,18 @@ def _refuse_other(
         return
     changed = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     raise CommitConflict(
-        f"{unit} was not rolled back: partitions of {', '.join(changed)} have changed since the"
+        f"{scope} was not rolled back: partitions of {', '.join(changed)} have changed since the"
         " plan was made. Plan it again",
         table=changed[0],
     )
 
 
-def _refusal(unit: Unit, problems: Sequence[SfxError]) -> SfxError:
-    """Return the error for a unit that cannot be rolled back as a whole."""
+def _refusal(scope: Scope, problems: Sequence[SfxError]) -> SfxError:
+    """Return the error for changes that cannot be rolled back as a whole."""
     reasons = sorted(map(str, problems))
     more = f"; and {len(reasons) - _MAX_NAMED} more" if len(reasons) > _MAX_NAMED else ""
     message = (
-        f"{unit} cannot be rolled back as a whole, and nothing was changed:"
+        f"{scope} cannot be rolled back as a whole, and nothing was changed:"
         f" {'; '.join(reasons[:_MAX_NAMED])}{more}. Restore what is missing, or store those"
         " partitions again and roll back the rest. `sfx rollback DB.TABLE PARTITION` rolls back one"
         " partition"
@@ -351,29 +366,3 @@ def _add_done(error: SfxError, done: Sequence[RunRollback]) -> None:
                 " continue."
             ),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class RunRollback:
-    """What rolling back a DAG run did to one table.
-
-    Args:
-        pin: The current batches of the partitions that were rolled back, or None if none has a
-            batch.
-        table: The table as ``database.table``.
-        rolled_back: The partitions that were rolled back, with the batch that each has now; None
-            for no batch, as before the run.
-        kept: The partitions that were left as they are because they changed after the run, with
-            their batches.
-        gone: Why the whole table was left alone: it is no longer in the metastore, or another
-            engine made it anew. Empty otherwise.
-        blocked: What prevents the rollback, one sentence each; only in a dry run, as otherwise the
-            call fails.
-    """
-
-    table: str
-    pin: BatchPin | None
-    rolled_back: dict[str, str | None]
-    kept: dict[str, str | None]
-    gone: str = ""
-    blocked: tuple[str, ...] = ()

@@ -1,0 +1,227 @@
+"""What an undo covers: a DAG run, a backfill, the last attempt of one, or a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from airflow_sfx.core.errors import (
+    BatchNotFound,
+    ForeignChange,
+    InconsistentBatch,
+    InvalidName,
+    TableNotFound,
+)
+from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.paths import is_commit_id
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import Metastore
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.records import CommitRecord, read_commit
+from airflow_sfx.warehouse.log.run_index import Unit, commits_of, commits_of_undo
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.undo.attempts import attempts_of
+
+Attempt = Literal["all", "last"]
+"""Which attempts of a run an undo covers."""
+
+_NOT_UNDONE = {Operation.FOREIGN_CHANGE, Operation.RETIRE, Operation.ERASE}
+"""Changes that bring no batch of their author's, or that must not be reversed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableCommits:
+    """The commits of an undo in one table.
+
+    Args:
+        ref: The table.
+        table: The open table, or None if it no longer exists.
+        gone: Why it cannot be opened; empty otherwise.
+        records: The record of each commit, by its ID; without those that were removed.
+        damage: Why the records cannot be read, or None.
+    """
+
+    ref: TableRef
+    table: Table | None = None
+    gone: str = ""
+    records: Mapping[str, CommitRecord] = field(default_factory=dict)
+    damage: InconsistentBatch | None = None
+
+    @classmethod
+    def of(
+        cls, ref: TableRef, commits: Sequence[str], store: ObjectStore, metastore: Metastore
+    ) -> TableCommits:
+        """Open a table, and read the records of commits."""
+        try:
+            table = Table.find(ref, store, metastore)
+        except (TableNotFound, ForeignChange) as error:  # dropped, or made anew by another engine
+            return cls(ref, gone=str(error))
+        try:
+            read = map_concurrently(lambda one: read_commit(table, one), commits, store.concurrency)
+        except InconsistentBatch as error:
+            return cls(ref, table, damage=error)
+        records = {one: found for one, found in zip(commits, read, strict=True) if found}
+        return cls(ref, table, records=records)
+
+    def names(self, commits: Sequence[str] | None = None) -> list[str]:
+        """Return the partitions that the commits changed, or were about to change, sorted."""
+        assert self.table is not None
+        ledger, layout = Ledger(self.table), self.table.layout
+        return sorted(
+            {
+                name
+                for commit, record in self.records.items()
+                if commits is None or commit in commits
+                for name, _ in ledger.changes(record, layout.commit(commit))
+            }
+        )
+
+    def took_effect(self, commit: str) -> bool:
+        """Return whether a commit took effect, and is not one that died or met a conflict."""
+        assert self.table is not None
+        ledger, changes = Ledger(self.table), self.records[commit].changes
+        if len(changes) > 1:
+            return bool(ledger.took_effect(commit))
+        entry = ledger.read(changes[0].partition, changes[0].sequence) if changes else None
+        return entry is not None and entry.commit == commit
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The changes that an undo covers.
+
+    Args:
+        name: What they are, for messages: ``the run r1 of nightly``.
+        tables: The commits in each table.
+        unit: The run or the backfill, or None for a commit.
+        only: The commits, or None for all of the unit.
+        attempts: How many attempts the unit has made.
+    """
+
+    name: str
+    tables: Sequence[TableCommits]
+    unit: Unit | None = None
+    only: frozenset[str] | None = None
+    attempts: int = 1
+
+    def __str__(self) -> str:
+        return self.name
+
+    def made(self, entry: LedgerEntry) -> bool:
+        """Return whether an entry is one of the changes, and can be undone."""
+        return (
+            entry.operation not in _NOT_UNDONE
+            and (self.unit is None or self.unit.made(entry.producer))
+            and (self.only is None or entry.commit in self.only)
+        )
+
+    def names(self, one: TableCommits) -> list[str]:
+        """Return the partitions of a table that the changes are of."""
+        return one.names(None if self.only is None else sorted(self.only))
+
+
+def scope_of_unit(
+    store: ObjectStore, metastore: Metastore, unit: Unit, attempt: Attempt = "all"
+) -> Scope:
+    """Find the changes of a DAG run or a backfill.
+
+    Args:
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
+        unit: The run or the backfill.
+        attempt: Whether to cover all attempts, or the last one alone.
+
+    Returns:
+        The changes.
+
+    Raises:
+        BatchNotFound: The unit changed nothing in this warehouse.
+        InvalidName: The attempt is neither ``all`` nor ``last``.
+        InconsistentBatch: The last attempt cannot be found, as a record is damaged.
+    """
+    if attempt not in ("all", "last"):
+        raise InvalidName(
+            f"attempt={attempt!r:.80} is neither 'all' nor 'last': pass 'last' to undo only what"
+            " the last attempt of a run changed"
+        )
+    commits = commits_of(store, unit)
+    if not commits:
+        raise BatchNotFound(
+            f"{unit} has changed nothing in {store.uri}: check both names; `sfx history` shows"
+            " which run wrote a batch"
+        )
+    tables = [TableCommits.of(ref, ids, store, metastore) for ref, ids in commits.items()]
+    attempts = _attempts(tables)
+    if attempt == "all":
+        return Scope(str(unit), tables, unit, attempts=max(1, len(attempts)))
+    for one in tables:
+        if one.damage is not None:
+            raise one.damage
+    last = frozenset(attempts[0]) if attempts else frozenset()
+    return Scope(
+        f"the last attempt of {unit}",
+        [one for one in tables if last & one.records.keys()],
+        unit,
+        last,
+        len(attempts),
+    )
+
+
+def _attempts(tables: Sequence[TableCommits]) -> list[list[str]]:
+    """Return the commits of each attempt that took effect, newest attempt first."""
+    records = [(one, id_, record) for one in tables for id_, record in one.records.items()]
+    attempts = attempts_of((id_, record.producer) for _, id_, record in records)
+    if len(attempts) < 2:  # noqa: PLR2004  nearly always: then nothing more is read
+        return attempts
+    effects = map_concurrently(lambda item: item[0].took_effect(item[1]), records)
+    return attempts_of(
+        (id_, record.producer)
+        for (_, id_, record), effect in zip(records, effects, strict=True)
+        if effect
+    )
+
+
+def scope_of_commit(store: ObjectStore, metastore: Metastore, ref: TableRef, commit: str) -> Scope:
+    """Find the changes of one commit; of an undo, those in all of its tables.
+
+    Args:
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
+        ref: The table.
+        commit: The commit.
+
+    Returns:
+        The changes.
+
+    Raises:
+        TableNotFound: The table does not exist.
+        BatchNotFound: The table has no such commit.
+        InvalidName: It is not the ID of a commit, or its changes cannot be undone.
+    """
+    if not is_commit_id(commit):
+        raise InvalidName(
+            f"{commit!r:.80} is not the ID of a commit: pass one as `sfx audit {ref}` lists them,"
+            " such as 2016-11-02/234252.000005-9f0c"
+        )
+    table = Table.find(ref, store, metastore)
+    record = read_commit(table, commit)
+    if record is None:
+        raise BatchNotFound(
+            f"{ref} has no commit {commit}: `sfx audit {ref}` lists its commits", table=str(ref)
+        )
+    if record.operation in _NOT_UNDONE:
+        raise InvalidName(
+            f"the commit {commit} of {ref} is of the kind {record.operation!r}, which cannot be"
+            " undone: roll back to a batch that still exists with `sfx rollback DB.TABLE PARTITION"
+            " --to BATCH`"
+        )
+    if not record.undo:
+        tables = [TableCommits(ref, table, records={commit: record})]
+        return Scope(f"the commit {commit} of {ref}", tables, only=frozenset([commit]))
+    commits = commits_of_undo(store, record.undo)
+    tables = [TableCommits.of(one, ids, store, metastore) for one, ids in commits.items()]
+    only = frozenset(one for ids in commits.values() for one in ids)
+    return Scope(f"the undo of {record.at:%Y-%m-%d %H:%M:%S}", tables, only=only)
