@@ -257,11 +257,19 @@ def new_commit_id(moment: datetime, nonce: str) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d/%H%M%S.%f}-{nonce}"
 
 
-def is_commit_id(text: str) -> bool:
-    """Return whether a text is the name of a commit, as `new_commit_id` makes them.
+def require_commit_id(text: str) -> str:
+    """Return a text if it is the name of a commit, as `new_commit_id` makes them.
+
+    Raises:
+        InvalidName: It is not.
 
     Example:
-        >>> is_commit_id("2016-11-02/234252.000005-9f"), is_commit_id("../secret")
-        (True, False)
+        >>> require_commit_id("2016-11-02/234252.000005-9f")
+        '2016-11-02/234252.000005-9f'
     """
-    return isinstance(text, str) and _COMMIT_ID.fullmatch(text) is not None
+    if not isinstance(text, str) or _COMMIT_ID.fullmatch(text) is None:
+        raise InvalidName(
+            f"{text!r:.80} is not the ID of a commit: pass one as `sfx audit` lists them, such as"
+            " 2016-11-02/234252.000005-9f0c"
+        )
+    return text

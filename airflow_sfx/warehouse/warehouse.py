@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from airflow_sfx.core.errors import ForeignChange, InvalidName
 from airflow_sfx.core.io.uris import clean_uri
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.options import As, Check, Keys, LoadOptions
 from airflow_sfx.core.partition import Partition
-from airflow_sfx.core.paths import PartitionStyle
+from airflow_sfx.core.paths import PartitionStyle, require_commit_id
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
@@ -773,9 +773,11 @@ class Warehouse:
         actor: str | None = None,
         dag_id: str | None = None,
         run_id: str | None = None,
+        operation: str | None = None,
         limit: int | None = None,
         foreign: bool = True,
         files: bool | None = None,
+        by_commit: bool = False,
     ) -> AuditReport:
         """List a table's changes, their authors, and changes made by other engines.
 
@@ -787,30 +789,65 @@ class Warehouse:
             actor: Changes by this user only, or None for all users.
             dag_id: Changes by this DAG only, or None for all.
             run_id: Changes by this DAG run only, or None for all.
+            operation: Changes of this kind only, such as ``rollback``, or None for all.
             limit: The maximum number of changes, newest first, or None for all.
             foreign: Whether to look for changes made by other engines too, which reads the pointers
                 of all partitions.
             files: Whether to compare the files of current batches with their manifests too, or None
                 to do so for tables of up to 1,000 partitions.
+            by_commit: Whether the report has ``commits``, one for all partitions that changed
+                together, instead of ``entries``. This is faster for commits of many partitions;
+                `audit_commit` lists their entries.
 
         Returns:
             The changes, newest first, and the partitions that other engines moved or wrote.
 
         Raises:
             TableNotFound: The table does not exist.
-            InvalidName: A time has no time zone, or the limit is not a positive whole number.
+            InvalidName: A time has no time zone, the limit is not a positive whole number, or there
+                is no such operation.
 
         Example:
             >>> report = warehouse.audit("sales", "sold_items")
             >>> [entry.batch_id for entry in report.entries] == [oops.batch_id, good.batch_id]
             True
         """
-        from airflow_sfx.warehouse.history.audit import AuditFilter, audit_table
+        from airflow_sfx.warehouse.history.audit import audit_table
+        from airflow_sfx.warehouse.history.audit_filter import AuditFilter
 
-        switches(foreign=foreign, **({} if files is None else {"files": files}))
+        compare = {} if files is None else {"files": files}
+        switches(foreign=foreign, by_commit=by_commit, **compare)
+        kind = None if operation is None else operation_of(operation)
+        wanted = AuditFilter(since, until, actor, dag_id, run_id, limit, kind)
         opened = self._open(db, table)
-        wanted = AuditFilter(since, until, actor, dag_id, run_id, limit)
-        return audit_table(opened, Ledger(opened), wanted, foreign=foreign, files=files)
+        return audit_table(
+            opened, Ledger(opened), wanted, foreign=foreign, files=files, by_commit=by_commit
+        )
+
+    def audit_commit(self, db: str, table: str, commit: str) -> AuditReport:
+        """List the changes of one commit, one for each partition.
+
+        Args:
+            db: The database.
+            table: The table.
+            commit: The commit's ID, which history entries have as ``commit``.
+
+        Returns:
+            The changes by partition; none if the table has no such commit.
+
+        Raises:
+            TableNotFound: The table does not exist.
+            InvalidName: It is not the ID of a commit.
+
+        Example:
+            >>> (newest, *_) = warehouse.audit("sales", "sold_items", by_commit=True).commits
+            >>> report = warehouse.audit_commit("sales", "sold_items", newest.commit)
+            >>> [entry.batch_id for entry in report.entries] == [oops.batch_id]
+            True
+        """
+        from airflow_sfx.warehouse.history.audit import audit_commit
+
+        return audit_commit(self._open(db, table), require_commit_id(commit))
 
     def audit_run(self, *, dag_id: str, run_id: str) -> Rows[AuditReport]:
         """List the changes that one DAG run made in all tables.
@@ -1897,8 +1934,9 @@ class Warehouse:
             >>> changes["batch_id"].tolist()[-1] == oops.batch_id
             True
         """
-        from airflow_sfx.warehouse.history.audit import AuditFilter, audit_table
+        from airflow_sfx.warehouse.history.audit import audit_table
         from airflow_sfx.warehouse.history.audit_export import export_changes, whole_days
+        from airflow_sfx.warehouse.history.audit_filter import AuditFilter
 
         target, wanted = TableRef(db, table), whole_days(AuditFilter(since, until))
         reports = []
@@ -2047,6 +2085,21 @@ def require_pin(given: BatchPin) -> BatchPin:
             f"{given!r:.80} is not a BatchPin: pass what store_dataframe or pin returned"
         )
     return given
+
+
+def operation_of(text: str) -> Operation:
+    """Return the operation of this name.
+
+    Raises:
+        InvalidName: There is no such operation.
+    """
+    try:
+        return Operation(text)
+    except ValueError:
+        raise InvalidName(
+            f"operation={text!r:.80} is not a kind of change: pass one of"
+            f" {', '.join(one.value for one in Operation)}"
+        ) from None
 
 
 def _without_partition(call: str, table: Table) -> InvalidName:

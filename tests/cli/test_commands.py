@@ -234,6 +234,49 @@ def test_what_undoing_a_run_would_do_is_shown_before_it_asks(warehouse) -> None:
     assert len(warehouse.history("sales", "sold_items", [DAY])) == 2
 
 
+def test_the_plan_of_an_undo_names_each_batch_its_time_and_producer(command, warehouse) -> None:
+    again = sfx.Producer(
+        dag_id="nightly", run_id="manual__1", task_id="load", try_number=2, backfill_id="7"
+    )
+    warehouse.store_dataframe(SOLD.assign(price=1.0), "sales", "sold_items", [DAY], producer=again)
+    _, bad, good = warehouse.history("sales", "sold_items", [DAY])
+    undo = ("rollback", "--run", "nightly", "manual__1")
+    done = on_a_terminal(warehouse, b"n\n", *undo)
+    assert f"to    {good.batch_id}  2 rows, published {good.at:%Y-%m-%d %H:%M:%S} by" in done.stderr
+    assert "It ran 2 times" in done.stderr
+    done = on_a_terminal(warehouse, b"y\n", *undo, "--last-attempt")
+    assert f"to    {bad.batch_id}  2 rows, published" in done.stderr
+    assert "by nightly load manual__1" in done.stderr
+    assert warehouse.pin("sales", "sold_items").batch_id == bad.batch_id
+    assert "(backfill 7)" in command("history", TABLE, DAY).stdout
+    refused = command("rollback", TABLE, DAY, "--last-attempt", "--yes")
+    assert (refused.returncode, "for a run or a backfill" in refused.stderr) == (2, True)
+
+
+def test_a_commit_of_many_partitions_is_one_line_and_undone_as_one(command, warehouse) -> None:
+    days = [f"201701{day:02d}" for day in range(1, 31)]
+    frame = pd.DataFrame({"n": 1, "day": days})
+    warehouse.store_dataframe(frame, "sales", "many", partition_by=["day"], reason="a year")
+    commit = warehouse.history("sales", "many", days[:1])[0].commit
+    (line,) = [one for one in command("audit").stdout.splitlines() if "sales.many" in one]
+    assert "30 partitions" in line
+    assert commit in line
+    each = command("audit", "--table", "sales.many", "--by-partition").stdout
+    opened = command("audit", "sales.many", "--commit", commit).stdout
+    assert each.count(commit) == opened.count(commit) == 30
+    assert "sales.many" not in command("audit", "--operation", "rollback").stdout
+    assert "sales.many" not in command("audit", "--user", "somebody").stdout
+    done = command("rollback", "--commit", "sales.many", commit, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "no batch, as before" in done.stdout
+    undo = warehouse.history("sales", "many", days[:1])[0].commit
+    assert undo in command("audit", "--operation", "rollback").stdout
+    assert command("rollback", "--commit", "sales.many", undo, "--yes").returncode == 0
+    assert len(warehouse.pin("sales", "many").batches) == 30
+    assert command("audit", "--commit", commit).returncode == 2
+    assert command("audit", "--operation", "fly").returncode == 2
+
+
 def test_verify_of_a_broken_file_exits_with_one_and_names_it(command, warehouse) -> None:
     pin = warehouse.pin("sales", "sold_items")
     path = warehouse.store.local_path(

@@ -11,12 +11,21 @@ import typer
 from airflow_sfx.cli import output
 from airflow_sfx.cli.options import Json, Settings, moment_of, table_of
 from airflow_sfx.cli.output import print_json, waiting
-from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
+from airflow_sfx.core.errors import (
+    BatchNotFound,
+    ForeignChange,
+    InconsistentBatch,
+    TableNotFound,
+)
+from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.history.audit import AuditReport
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
+
+_KINDS = ", ".join(one.value for one in Operation)
+_WHOLE = "(whole table)"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +47,13 @@ def audit(
         ),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="End time, exclusive.")] = None,
-    actor: Annotated[
-        str | None, typer.Option(metavar="USER", help="Only changes by this user.")
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", metavar="DB.TABLE", help="Another table to audit."),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", "--actor", metavar="USER", help="Only changes by this user."),
     ] = None,
     dag: Annotated[
         str | None, typer.Option(metavar="DAG_ID", help="Only changes by this DAG.")
@@ -47,6 +61,23 @@ def audit(
     run: Annotated[
         str | None, typer.Option(metavar="RUN_ID", help="Only changes by this DAG run.")
     ] = None,
+    operation: Annotated[
+        Operation | None,
+        typer.Option(metavar="KIND", help=f"Only changes of this kind: {_KINDS}."),
+    ] = None,
+    commit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMIT", help="List the partitions that this commit of a table changed."
+        ),
+    ] = None,
+    by_partition: Annotated[
+        bool,
+        typer.Option(
+            "--by-partition",
+            help="List each partition's change, as JSON does (default: one line for a commit).",
+        ),
+    ] = False,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -77,20 +108,26 @@ def audit(
 ) -> None:
     """List changes, who made them, and changes by other engines.
 
-    Exits with 1 if another engine has changed a table, or if the history of a table cannot be
-    read.
+    What changed together is one line, with its commit: --commit lists its partitions, and `sfx
+    rollback --commit` undoes it. Exits with 1 if another engine has changed a table, or if the
+    history of a table cannot be read.
     """
     settings: Settings = context.obj
     first, last = moment_of(since), moment_of(until)
+    tables = [*(tables or ()), *(table or ())]
+    if commit is not None:
+        _show_commit(settings.warehouse, tables, commit, as_json=as_json)
+        return
     if into is not None:
-        if tables or actor or dag or run or limit:
+        if tables or user or dag or run or operation or limit:
             raise typer.BadParameter(
-                "--into exports whole days of all tables: omit tables, --actor, --dag, --run and"
-                " --limit"
+                "--into exports whole days of all tables: omit tables, --user, --dag, --run,"
+                " --operation and --limit"
             )
         _export(settings.warehouse, table_of(into), first, last)
         return
     compare = files if files is not None or tables else False
+    by_commit = not (by_partition or as_json or json_lines)
 
     def audit_of(ref: TableRef) -> AuditReport:
         return settings.warehouse.audit(
@@ -98,11 +135,13 @@ def audit(
             ref.table,
             since=first,
             until=last,
-            actor=actor,
+            actor=user,
             dag_id=dag,
             run_id=run,
+            operation=operation,
             limit=limit,
             files=compare,
+            by_commit=by_commit,
         )
 
     refs = [table_of(text) for text in tables] if tables else settings.warehouse.tables()
@@ -138,6 +177,23 @@ def _reports(
     return reports
 
 
+def _show_commit(
+    warehouse: Warehouse, tables: Sequence[str], commit: str, *, as_json: bool
+) -> None:
+    if len(tables) != 1:
+        raise typer.BadParameter(f"name the one table that has the commit {commit}")
+    ref = table_of(tables[0])
+    report = warehouse.audit_commit(ref.database, ref.table, commit)
+    if not report.entries:
+        raise BatchNotFound(
+            f"{ref} has no commit {commit}: `sfx audit {ref}` lists its commits", table=str(ref)
+        )
+    if as_json:
+        print_json(report.entries)
+    else:
+        _print_changes([report])
+
+
 def _export(
     warehouse: Warehouse, target: TableRef, since: datetime | None, until: datetime | None
 ) -> None:
@@ -150,26 +206,7 @@ def _export(
 
 
 def _print(reports: list[AuditReport]) -> None:
-    found = sorted(
-        ((e, r.table) for r in reports for e in r.entries),
-        key=lambda pair: pair[0].at,
-        reverse=True,
-    )
-    rows = [
-        (
-            table,
-            entry.partition or "(whole table)",
-            output.operation(entry.operation),
-            entry.batch_id,
-            entry.previous,
-            output.moment(entry.at),
-            output.who(entry.producer),
-            output.why(entry),
-        )
-        for entry, table in found
-    ]
-    headings = ("table", "partition", "change", "batch", "previous", "at (UTC)", "who", "why")
-    output.table("changes, newest first", headings, rows, below=("who", "why"))
+    _print_changes(reports)
     foreign = [
         (
             r.table,
@@ -192,3 +229,46 @@ def _print(reports: list[AuditReport]) -> None:
         )
     if any(not report.files and not report.untold for report in reports):
         output.say("files were not compared: add --files to compare them", err=True)
+
+
+def _print_changes(reports: Sequence[AuditReport]) -> None:
+    """Print the entries, and the commits, newest first."""
+    found = [
+        (
+            entry.at,
+            report.table,
+            entry.partition or _WHOLE,
+            output.operation(entry.operation),
+            entry.batch_id,
+            entry.previous,
+            output.moment(entry.at),
+            output.who(entry.producer),
+            output.why(entry),
+            entry.commit,
+        )
+        for report in reports
+        for entry in report.entries
+    ]
+    found += [
+        (
+            one.at,
+            one.table,
+            one.partition or _WHOLE
+            if one.partition is not None
+            else output.counted(one.partitions, "partition"),
+            output.operation(one.operation),
+            one.batch_id if one.batches < 2 else output.counted(one.batches, "batch"),  # noqa: PLR2004
+            one.previous,
+            output.moment(one.at),
+            output.who(one.producer),
+            one.reason,
+            one.commit,
+        )
+        for report in reports
+        for one in report.commits
+    ]
+    rows = [row for _, *row in sorted(found, key=lambda row: row[0], reverse=True)]
+    headings = ("table", "partition", "change", "batch", "previous", "at (UTC)", "who", "why")
+    output.table(
+        "changes, newest first", (*headings, "commit"), rows, below=("who", "why", "commit")
+    )

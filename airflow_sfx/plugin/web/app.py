@@ -25,7 +25,7 @@ from airflow_sfx.core.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
-from airflow_sfx.plugin.web import routes_read, routes_write
+from airflow_sfx.plugin.web import routes_read, routes_undo, routes_write
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
 from airflow_sfx.plugin.web.schemas import Problem, described
 from airflow_sfx.plugin.web.security import READ_ACCESS
@@ -76,8 +76,13 @@ def create_app() -> FastAPI:
         403: {"description": "Not permitted"},
         **{status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()},
     }
-    app.include_router(routes_read.router, prefix="/api", responses=problems)
-    app.include_router(routes_write.router, prefix="/api", responses=problems)
+    for router in (
+        routes_read.router,
+        routes_undo.reading,
+        routes_write.router,
+        routes_undo.changing,
+    ):
+        app.include_router(router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _problem)
     app.add_exception_handler(TooManyComparisons, _busy)
     app.add_exception_handler(HTTPException, _redirect_to_login)

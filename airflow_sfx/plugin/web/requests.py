@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_sfx.plugin.web.schemas import MAX_NAME, UndoDocument
+from airflow_sfx.plugin.web.history_schemas import UndoDocument
+from airflow_sfx.plugin.web.schemas import MAX_NAME
+from airflow_sfx.warehouse.undo.scope import Attempt
 
 
 class ChangeRequest(BaseModel):
@@ -43,19 +45,56 @@ class Publish(ChangeRequest):
     batch_id: str
 
 
-class UndoRun(BaseModel):
+class UndoRequest(BaseModel):
+    """An undo of several partitions as one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expected: list[UndoDocument]
+    reason: str = Field("", max_length=2000)
+
+
+class UndoRun(UndoRequest):
     """An undo of everything that a DAG run published.
 
     Args:
         dag_id: The DAG.
         run_id: The DAG run.
+        attempt: `all`, or `last` for the last attempt of the run alone.
         expected: The response of `GET /api/runs/undo` that the requester saw.
         reason: The reason, recorded in the history.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     dag_id: str = Field(max_length=250)
     run_id: str = Field(max_length=250)
-    expected: list[UndoDocument]
-    reason: str = Field("", max_length=2000)
+    attempt: Attempt = "all"
+
+
+class UndoBackfill(UndoRequest):
+    """An undo of everything that the runs of a backfill published.
+
+    Args:
+        dag_id: The DAG.
+        backfill_id: The number or the name of the backfill.
+        attempt: `all`, or `last` for the last attempt of its runs alone.
+        expected: The response of `GET /api/backfills/undo` that the requester saw.
+        reason: The reason, recorded in the history.
+    """
+
+    dag_id: str = Field(max_length=250)
+    backfill_id: str = Field(max_length=250)
+    attempt: Attempt = "all"
+
+
+class UndoCommit(UndoRequest):
+    """An undo of one commit; of an undo, in all its tables.
+
+    Args:
+        table: The table, as `database.table`.
+        commit: The commit.
+        expected: The response of `GET /api/commits/undo` that the requester saw.
+        reason: The reason, recorded in the history.
+    """
+
+    table: str = Field(max_length=MAX_NAME)
+    commit: str = Field(max_length=MAX_NAME)

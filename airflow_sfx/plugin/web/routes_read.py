@@ -19,16 +19,16 @@ from airflow_sfx.core.errors import (
     PartitionNotFound,
     TableNotFound,
 )
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.plugin.web.cache import TableCache
 from airflow_sfx.plugin.web.comparison_queue import MEMORY, ComparisonQueue
+from airflow_sfx.plugin.web.history_schemas import CommitsDocument
 from airflow_sfx.plugin.web.schemas import (
     MAX_NAME,
     BatchDocument,
-    ChangesDocument,
     DiffDocument,
     HistoryDocument,
     PartitionDocument,
@@ -36,16 +36,15 @@ from airflow_sfx.plugin.web.schemas import (
     Problem,
     TableDocument,
     TableNames,
-    UndoDocument,
 )
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.diff.diff import diff_batches
 from airflow_sfx.warehouse.history.audit import AuditReport
+from airflow_sfx.warehouse.history.commits import TableCommit
 from airflow_sfx.warehouse.history.overview import PartitionOverview, TableOverview
 from airflow_sfx.warehouse.json_values import plain
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.undo.rollback_report import RunRollback
 
 MAX_LIMIT = 1000
 """Greatest size of a page."""
@@ -247,7 +246,7 @@ def compare(
     return {**fields, "before": before, "after": after, "identical": found.identical}
 
 
-@router.get("/changes", response_model=ChangesDocument)
+@router.get("/changes", response_model=CommitsDocument)
 @in_page_threads
 def changes(
     since: Annotated[AwareDatetime, Query(description="Start time.")],
@@ -261,10 +260,11 @@ def changes(
     ] = None,
     dag_id: Name | None = None,
     run_id: Name | None = None,
+    operation: Operation | None = None,
     limit: Limit = 50,
     offset: ChangesOffset = 0,
 ) -> dict[str, Any]:
-    """List the changes of a span of time, across tables."""
+    """List the commits of a span of time, across tables."""
     warehouse = snapshots.warehouse()
     tables = [TableRef.parse(table)] if table else warehouse.tables()
 
@@ -280,8 +280,10 @@ def changes(
                 actor=actor,
                 dag_id=dag_id,
                 run_id=run_id,
+                operation=operation,
                 limit=enough,
                 foreign=False,
+                by_commit=True,
             )
         except (ForeignChange, TableNotFound):  # of another engine, or dropped since
             if table:
@@ -293,7 +295,7 @@ def changes(
         return AuditReport(str(ref), (), ())
 
     reports: list[AuditReport] = []
-    found: list[tuple[str, LedgerEntry]] = []
+    found: list[TableCommit] = []
     end, span = zoned(until, "until") if until else datetime.now(UTC), FIRST_SPAN
     # a month may have a million changes, and a page shows fifty
     while end > since and len(found) < enough:
@@ -301,53 +303,14 @@ def changes(
         begin = since if end - since <= span else end - span
         of_span = map_concurrently(partial(of_table, begin=begin, end=end), tables)
         reports += of_span
-        found += _newest_first(of_span)
+        of_span_commits = [one for report in of_span for one in report.commits]
+        found += sorted(of_span_commits, key=lambda one: (one.commit, one.table), reverse=True)
         end, span = begin, 4 * span
-    return {"total": None, **_page(found, limit, offset), "untold": _unreadable(reports)}
-
-
-@router.get("/runs", response_model=ChangesDocument)
-@in_page_threads
-def run(
-    dag_id: Name,
-    run_id: Name,
-    task_id: Annotated[
-        str | None, Query(max_length=250, description="Only changes by this task.")
-    ] = None,
-    limit: Limit = 50,
-    offset: ChangesOffset = 0,
-) -> dict[str, Any]:
-    """List the changes of a DAG run, across tables."""
-    reports = snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id)
-    shown = [
-        one
-        for one in _newest_first(reports)
-        if task_id is None or one[1].producer.task_id == task_id
-    ]
-    return {"total": len(shown), **_page(shown, limit, offset), "untold": _unreadable(reports)}
-
-
-@router.get("/runs/undo", response_model=list[UndoDocument], response_model_exclude_defaults=True)
-@in_page_threads
-def undo(dag_id: Name, run_id: Name) -> list[UndoDocument]:
-    """Preview what undoing a DAG run would do, by table."""
-    return undo_documents(
-        snapshots.warehouse().rollback_run(dag_id=dag_id, run_id=run_id, dry_run=True)
-    )
-
-
-def undo_documents(reports: Sequence[RunRollback]) -> list[UndoDocument]:
-    """Return the reports of an undo as bodies of the API."""
-    return [
-        UndoDocument(
-            table=one.table,
-            rolled_back=one.rolled_back,
-            kept=one.kept,
-            gone=one.gone,
-            blocked=list(one.blocked),
-        )
-        for one in reports
-    ]
+    return {
+        "more": len(found) > offset + limit,
+        "changes": plain(found[offset : offset + limit]),
+        "untold": unreadable(reports),
+    }
 
 
 def partition_values(table: Table, name: str) -> list[tuple[str, ...]] | None:
@@ -382,18 +345,19 @@ def _partition(one: PartitionOverview, usual: float | None) -> dict[str, Any]:
     return {**fields, "ratio": one.rows / usual if usual and one.rows is not None else None}
 
 
-def _newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry]]:
+def newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry]]:
+    """Return the entries of all tables, each with its table, newest first."""
     found = [(report.table, entry) for report in reports for entry in report.entries]
     return sorted(found, key=lambda one: (one[1].commit, one[0], one[1].partition), reverse=True)
 
 
-def _unreadable(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
+def unreadable(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
     """Return the tables whose history cannot be read, with their messages."""
     why = {report.table: report.untold for report in reports if report.untold}
     return [{"table": name, "message": message} for name, message in sorted(why.items())]
 
 
-def _page(found: Sequence[tuple[str, LedgerEntry]], limit: int, offset: int) -> dict[str, Any]:
+def page_of(found: Sequence[tuple[str, LedgerEntry]], limit: int, offset: int) -> dict[str, Any]:
     """Return a page of changes."""
     page = [(table, plain(entry)) for table, entry in found[offset : offset + limit]]
     return {

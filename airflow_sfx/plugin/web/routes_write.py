@@ -1,4 +1,4 @@
-"""Routes that change what is current: rollback, publish, undo.
+"""Routes that change what is current in a partition: rollback, publish.
 
 Each request states what the requester saw as current, and is rejected if that has changed.
 """
@@ -11,15 +11,13 @@ from fastapi import APIRouter, Depends
 
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.table import TableRef
-from airflow_sfx.plugin.web.requests import Publish, Rollback, UndoRun
+from airflow_sfx.plugin.web.requests import Publish, Rollback
 from airflow_sfx.plugin.web.routes_read import (
     partition_values,
     pinned,
     snapshots,
-    undo_documents,
 )
-from airflow_sfx.plugin.web.schemas import Done, UndoDocument
+from airflow_sfx.plugin.web.schemas import Done
 from airflow_sfx.plugin.web.security import (
     CHANGE_PARAMETERS,
     READ_ACCESS,
@@ -28,7 +26,6 @@ from airflow_sfx.plugin.web.security import (
     in_page_threads,
 )
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.undo.rollback_report import RunRollback
 
 router = APIRouter(dependencies=[*READ_ACCESS, *WRITE_ACCESS], tags=["change"])
 
@@ -69,31 +66,6 @@ def publish(db: str, table: str, body: Publish, producer: Author) -> dict[str, A
     finally:
         snapshots.forget(opened.ref)
     return _done(opened, body.partition, done)
-
-
-@router.post(
-    "/runs/rollback",
-    response_model=list[UndoDocument],
-    response_model_exclude_defaults=True,
-    openapi_extra=CHANGE_PARAMETERS,
-)
-@in_page_threads
-def rollback_run(body: UndoRun, producer: Author) -> list[UndoDocument]:
-    """Undo what a DAG run published, except partitions changed since."""
-    refs = [TableRef.parse(one.table) for one in body.expected]
-    expected = [RunRollback(one.table, None, one.rolled_back, one.kept) for one in body.expected]
-    try:
-        done = snapshots.warehouse().rollback_run(
-            dag_id=body.dag_id,
-            run_id=body.run_id,
-            reason=body.reason,
-            expected=expected,
-            producer=producer,
-        )
-    finally:
-        for ref in refs:
-            snapshots.forget(ref)
-    return undo_documents(done)
 
 
 def _done(table: Table, partition: str, pin: BatchPin) -> dict[str, Any]:

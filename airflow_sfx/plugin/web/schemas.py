@@ -181,6 +181,7 @@ class ChangeDocument(BaseModel):
         bytes: Bytes of `batch_id`.
         retired: The batches that expired with this change.
         producer: Who made the change.
+        commit: The commit that the change is part of.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -196,6 +197,7 @@ class ChangeDocument(BaseModel):
     bytes: int
     retired: list[str]
     producer: ProducerDocument
+    commit: str
 
 
 class HistoryDocument(BaseModel):
@@ -218,63 +220,6 @@ class HistoryDocument(BaseModel):
     more: bool
     retired: list[str]
     replaced: dict[str, str]
-
-
-class TableChangeDocument(ChangeDocument):
-    """An entry of a history, with its table: see also `ChangeDocument`.
-
-    Args:
-        table: The table, as `database.table`.
-    """
-
-    table: str
-
-
-class UnreadableTable(BaseModel):
-    """A table whose history cannot be read: it is gone, or damaged.
-
-    Args:
-        table: The table.
-        message: Why its history cannot be read.
-    """
-
-    table: str
-    message: str
-
-
-class ChangesDocument(BaseModel):
-    """A page of changes across tables, newest first.
-
-    Args:
-        total: Number of changes, or null if unknown.
-        more: Whether there are older changes.
-        changes: The changes on this page.
-        untold: Tables whose history cannot be read; all others are included.
-    """
-
-    total: int | None
-    more: bool
-    changes: list[TableChangeDocument]
-    untold: list[UnreadableTable] = []
-
-
-class UndoDocument(BaseModel):
-    """What undoing a DAG run does to a table.
-
-    Args:
-        table: The table.
-        rolled_back: The partitions that roll back, with the batch that is then current, or null
-            for none.
-        kept: The partitions that stay, as they were changed after the run, with their batch.
-        gone: Why the whole table is skipped; empty if it is not.
-        blocked: What prevents the undo.
-    """
-
-    table: str
-    rolled_back: dict[str, str | None]
-    kept: dict[str, str | None]
-    gone: str = ""
-    blocked: list[str] = []
 
 
 class FileDocument(BaseModel):

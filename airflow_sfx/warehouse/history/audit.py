@@ -8,20 +8,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, InvalidName, TableNotFound
+from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.paths import new_commit_id
-from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import check_time, decode, decoding
-from airflow_sfx.core.validation import named, whole, zoned
 from airflow_sfx.metastore.base import Metastore, PartitionInfo
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.concurrency import MANY, map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
+from airflow_sfx.warehouse.history.audit_filter import AuditFilter
+from airflow_sfx.warehouse.history.commits import PlannedCommit, TableCommit, chunks
 from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_files, of_moved
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
@@ -43,58 +43,6 @@ _Record = tuple[str, int, str]
 """A change that a commit planned: partition name, entry number and commit ID."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """A selection of changes; None selects all.
-
-    Args:
-        since: Changes from this time on, with a time zone; kept in UTC.
-        until: Changes before this time, with a time zone; kept in UTC.
-        actor: The user.
-        dag_id: The DAG.
-        run_id: The DAG run.
-        limit: The maximum number of changes of a table, newest first.
-
-    Raises:
-        InvalidName: A time has no time zone, a name is empty, or the limit is invalid.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    actor: str | None = None
-    dag_id: str | None = None
-    run_id: str | None = None
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.limit is not None and whole(self.limit, "limit") < 1:
-            raise InvalidName(f"limit={self.limit} is below 1: pass 1 or more, or leave it out")
-        for name, text in (("actor", self.actor), ("dag_id", self.dag_id), ("run_id", self.run_id)):
-            if text is not None:
-                named(text, name)
-        for name, value in (("since", self.since), ("until", self.until)):
-            if value is not None:
-                object.__setattr__(self, name, zoned(value, name))
-
-    def covers(self, day: date) -> bool:
-        """Return whether changes of a day in UTC can be selected."""
-        first = self.since.date() if self.since else date.min
-        last = self.until.date() if self.until else date.max
-        return first <= day <= last
-
-    def selects(self, at: datetime, producer: Producer) -> bool:
-        """Return whether a change is selected."""
-        asked = (
-            (self.actor, producer.user),
-            (self.dag_id, producer.dag_id),
-            (self.run_id, producer.run_id),
-        )
-        in_time = (self.since is None or at >= self.since) and (
-            self.until is None or at < self.until
-        )
-        return in_time and all(wanted is None or wanted == found for wanted, found in asked)
-
-
 def audit_table(
     table: Table,
     ledger: Ledger,
@@ -102,6 +50,7 @@ def audit_table(
     *,
     foreign: bool = True,
     files: bool | None = False,
+    by_commit: bool = False,
 ) -> AuditReport:
     """List a table's changes, and changes by other engines that are not in its log.
 
@@ -112,6 +61,7 @@ def audit_table(
         foreign: Whether to look for changes by other engines too.
         files: Whether to compare the files of current batches too, with two requests for each
             partition, or None to do so for tables of up to `COMPARED_AT_MOST` partitions.
+        by_commit: Whether to list the commits instead of their entries.
 
     Returns:
         The entries that took effect, and the changes by other engines that are not in the log.
@@ -120,13 +70,71 @@ def audit_table(
         InconsistentBatch: A log entry is damaged or missing.
     """
     if not foreign:
-        return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), ())
+        return _report(table, ledger, wanted, by_commit=by_commit)
     # The metastore is read in parallel with the object store.
     with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:
         others = pool.submit(_foreign, table, ledger, files)
-        changes = _changes(table, ledger, wanted)
+        report = _report(table, ledger, wanted, by_commit=by_commit)
         found, compared = others.result()
-        return AuditReport(str(table.ref), tuple(changes), tuple(found), compared)
+        return replace(report, foreign=tuple(found), files=compared)
+
+
+def _report(table: Table, ledger: Ledger, wanted: AuditFilter, *, by_commit: bool) -> AuditReport:
+    if by_commit:
+        commits = tuple(_list_commits(table, ledger, wanted))
+        return AuditReport(str(table.ref), (), (), commits=commits)
+    return AuditReport(str(table.ref), tuple(_changes(table, ledger, wanted)), ())
+
+
+def _list_commits(table: Table, ledger: Ledger, wanted: AuditFilter) -> list[TableCommit]:
+    """Return the selected commits that took effect, newest first."""
+    selected = (one for one in _commits(table, ledger, wanted) if wanted.selects(one))
+    found: list[TableCommit] = []
+    at_once = _MOST_COMMITS_AT_ONCE if wanted.limit is None else _COMMITS_AT_ONCE
+    for some in chunks(selected, at_once, _MOST_COMMITS_AT_ONCE):
+        found += _in_effect_by_commit(table, ledger, some)
+        if wanted.limit is not None and len(found) >= wanted.limit:
+            break
+    return found[: wanted.limit]
+
+
+def _in_effect_by_commit(
+    table: Table, ledger: Ledger, some: Sequence[PlannedCommit]
+) -> list[TableCommit]:
+    alone = [one for one in some if len(one.changes) == 1]
+    entries = _in_effect(table, ledger, [change for one in alone for change in one.changes])
+    entry_of = {entry.commit: entry for entry in entries}
+
+    def took_effect(one: PlannedCommit) -> bool:
+        if len(one.changes) == 1:
+            return one.commit in entry_of
+        return bool(ledger.took_effect(one.commit))
+
+    effects = map_concurrently(took_effect, some, table.store.concurrency)
+    listed = [
+        TableCommit.of(str(table.ref), one.commit, one.at, one.record)
+        for one, effect in zip(some, effects, strict=True)
+        if effect
+    ]
+    return [
+        one.with_entry(entry_of[one.commit]) if one.commit in entry_of else one for one in listed
+    ]
+
+
+def audit_commit(table: Table, commit: str) -> AuditReport:
+    """List the entries of one commit.
+
+    Args:
+        table: The table.
+        commit: The commit.
+
+    Returns:
+        The entries that took effect, by partition.
+    """
+    entries = _of_commits(table, Ledger(table), [commit])
+    return AuditReport(
+        str(table.ref), tuple(sorted(entries, key=lambda entry: entry.partition)), ()
+    )
 
 
 def _foreign(table: Table, ledger: Ledger, files: bool | None) -> tuple[list[Foreign], bool]:
@@ -222,18 +230,14 @@ def _of_commits(table: Table, ledger: Ledger, commits: Sequence[str]) -> list[Le
 
 
 def _changes(table: Table, ledger: Ledger, wanted: AuditFilter) -> list[LedgerEntry]:
-    commits = (
-        records
-        for at, producer, records in _commits(table, ledger, wanted)
-        if wanted.selects(at, producer)
-    )
+    commits = (one.changes for one in _commits(table, ledger, wanted) if wanted.selects(one))
     if wanted.limit is not None:
         return _newest(table, ledger, commits, wanted.limit)
     return _in_effect(table, ledger, [record for records in commits for record in records])
 
 
 def _newest(
-    table: Table, ledger: Ledger, commits: Iterable[list[_Record]], limit: int
+    table: Table, ledger: Ledger, commits: Iterable[Sequence[_Record]], limit: int
 ) -> list[LedgerEntry]:
     """Return the newest entries that took effect, reading no more than needed."""
 
@@ -335,10 +339,8 @@ def _is_commit(path: str) -> bool:
     return path.endswith(_ENDING) and not path.endswith(_DECISION)
 
 
-def _commits(
-    table: Table, ledger: Ledger, wanted: AuditFilter
-) -> Iterator[tuple[datetime, Producer, list[_Record]]]:
-    """Yield time, producer and planned changes of the selected commits, newest first."""
+def _commits(table: Table, ledger: Ledger, wanted: AuditFilter) -> Iterator[PlannedCommit]:
+    """Yield the commits of the selected days, newest first."""
     store, now = table.store, datetime.now(UTC)
     infos = _records(table, wanted, now)
     at_once = len(infos) if wanted.limit is None else _COMMITS_AT_ONCE
@@ -355,11 +357,8 @@ def _commits(
             commit = path.removeprefix(f"{table.layout.commits}/").removesuffix(_ENDING)
             with decoding(path):
                 at = check_time(record.at, "at")
-            yield (
-                made_at(at, info, now),
-                record.producer,
-                [(*one, commit) for one in ledger.changes(record, path)],
-            )
+            changes = [(*one, commit) for one in ledger.changes(record, path)]
+            yield PlannedCommit(commit, made_at(at, info, now), record, changes)
 
 
 def _records(table: Table, wanted: AuditFilter, now: datetime) -> list[ObjectInfo]:
@@ -417,6 +416,7 @@ class AuditReport(Tabular):
         entries: The selected changes, newest first.
         foreign: The changes by other engines that are not in the history.
         files: Whether the files of current batches were compared with their manifests.
+        commits: The selected commits instead of the entries, if those were asked for.
         untold: Why the changes cannot be listed: the table no longer exists, or its history is
             damaged. Only if several tables were read; otherwise empty.
     """
@@ -426,7 +426,8 @@ class AuditReport(Tabular):
     foreign: tuple[Foreign, ...]
     files: bool = False
     untold: str = ""
+    commits: tuple[TableCommit, ...] = ()
 
     def table_rows(self) -> Sequence[object]:
-        """Return the changes."""
-        return self.entries
+        """Return the changes, or the commits."""
+        return self.entries or self.commits

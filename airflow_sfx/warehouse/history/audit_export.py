@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.history.audit import AuditFilter, AuditReport
+from airflow_sfx.warehouse.history.audit import AuditReport
+from airflow_sfx.warehouse.history.audit_filter import AuditFilter
 
 if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin

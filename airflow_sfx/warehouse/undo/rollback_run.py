@@ -95,12 +95,14 @@ class _Plan:
         made: The entries that made the batches that are then current, by partition.
         taken: The partitions that an earlier attempt of the same task has already rolled back, with
             their batches.
+        left: The batches that were current in those before that attempt.
         problems: Why partitions cannot be rolled back.
     """
 
     changes: list[Change] = field(default_factory=list)
     made: dict[str, LedgerEntry] = field(default_factory=dict)
     taken: dict[str, str | None] = field(default_factory=dict)
+    left: dict[str, str | None] = field(default_factory=dict)
     problems: list[SfxError] = field(default_factory=list)
 
     @property
@@ -211,8 +213,10 @@ class _Undo:
             name, head = item
             try:
                 change, made = _before(ledger, name, head, self.scope)
-                if change is None and self._taken(ledger, name, head):
+                done = None if change else self._done(ledger, name, head)
+                if done is not None:
                     plan.taken[name] = head.batch_id
+                    plan.left[name] = done.previous
                     made = current_origin(ledger, name, head)
                 if made is not None:
                     plan.made[name] = made
@@ -230,13 +234,13 @@ class _Undo:
         plan.changes.extend(_granted(table, wanted, read_tombstones(table), plan.problems))
         return plan
 
-    def _taken(self, ledger: Ledger, name: str, head: Head) -> bool:
-        """Return whether an earlier attempt of the task rolled the partition back."""
+    def _done(self, ledger: Ledger, name: str, head: Head) -> LedgerEntry | None:
+        """Return the rollback of these changes by an earlier attempt of the task, or None."""
         done = rolled_back_before(ledger, name, head, self.author)
         if done is None or not done.parent:
-            return False
+            return None
         before = Head(done.parent, ledger.named(name, done.parent))
-        return _undone_by(ledger, name, before, self.scope) is not None
+        return done if _undone_by(ledger, name, before, self.scope) else None
 
     def _report(self, table: Table, heads: Mapping[str, Head], plan: _Plan) -> RunRollback:
         done = plan.rolled_back
@@ -248,7 +252,12 @@ class _Undo:
             {name: one.batch_id for name, one in heads.items() if name not in done and one.entry},
             blocked=tuple(map(str, plan.problems)),
             steps=tuple(
-                RollbackStep.of(name, heads[name].batch_id, batch_id, plan.made.get(name))
+                RollbackStep.of(
+                    name,
+                    plan.left.get(name, heads[name].batch_id),
+                    batch_id,
+                    plan.made.get(name),
+                )
                 for name, batch_id in done.items()
             ),
             attempts=self.scope.attempts,

@@ -14,7 +14,7 @@ from airflow_sfx.core.errors import (
     TableNotFound,
 )
 from airflow_sfx.core.ledger import LedgerEntry, Operation
-from airflow_sfx.core.paths import is_commit_id
+from airflow_sfx.core.paths import require_commit_id
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
@@ -201,11 +201,7 @@ def scope_of_commit(store: ObjectStore, metastore: Metastore, ref: TableRef, com
         BatchNotFound: The table has no such commit.
         InvalidName: It is not the ID of a commit, or its changes cannot be undone.
     """
-    if not is_commit_id(commit):
-        raise InvalidName(
-            f"{commit!r:.80} is not the ID of a commit: pass one as `sfx audit {ref}` lists them,"
-            " such as 2016-11-02/234252.000005-9f0c"
-        )
+    require_commit_id(commit)
     table = Table.find(ref, store, metastore)
     record = read_commit(table, commit)
     if record is None:

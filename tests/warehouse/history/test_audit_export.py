@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.history.audit import AuditFilter
 from airflow_sfx.warehouse.history.audit_export import whole_days
+from airflow_sfx.warehouse.history.audit_filter import AuditFilter
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 

@@ -135,6 +135,8 @@ export function airflow(text, path) {
   );
 }
 
+const backfillLink = (dagId, id) => link(`backfill ${id}`, "backfill", dagId, id);
+
 export function who(producer) {
   if (!producer.dag_id || !producer.run_id)
     return [producer.user, producer.host].filter(Boolean).join("@") || text(null);
@@ -144,12 +146,16 @@ export function who(producer) {
   const run = `${AIRFLOW}/dags/${dagId}/runs/${runId}`;
   const mapped = producer.map_index >= 0 ? `/mapped/${producer.map_index}` : "";
   const task = `${run}/tasks/${taskId}${mapped}?try_number=${producer.try_number ?? 1}`;
-  if (!producer.task_id) return airflow(producer.dag_id, run);
+  const backfill = producer.backfill_id
+    ? [" · ", backfillLink(producer.dag_id, producer.backfill_id)]
+    : null;
+  if (!producer.task_id) return h("span", {}, airflow(producer.dag_id, run), backfill);
   return h(
     "span",
     {},
     airflow(producer.dag_id, run),
     " · ",
     airflow(`${producer.task_id} (log)`, task),
+    backfill,
   );
 }

@@ -5,13 +5,14 @@ import { startView } from "./api.js";
 import { address, h, link, WHOLE } from "./dom.js";
 import { busy, showError } from "./status.js";
 import { batch } from "./views/batch.js";
-import { changes, run } from "./views/changes.js";
+import { changes } from "./views/changes.js";
 import { diff } from "./views/diff.js";
 import { partition } from "./views/partition.js";
 import { table } from "./views/table.js";
 import { tables } from "./views/tables.js";
+import { backfill, commit, run } from "./views/unit.js";
 
-const VIEWS = { tables, changes, table, partition, batch, diff };
+const VIEWS = { tables, changes, commit, backfill, table, partition, batch, diff };
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
 
 let latest = 0;

@@ -103,6 +103,7 @@ function actions(name, key, one, current, history) {
     const rollback = () => attempt(() => change(name, key, current, after, "rollback"));
     found.push(h("button", { onclick: rollback }, "Roll back to this…"));
   }
+  found.push(link("Commit", "commit", name, one.commit));
   return h("span", { class: "actions" }, found);
 }
 
@@ -118,8 +119,8 @@ async function change(name, key, current, to, what) {
   ]);
   const described = (id, one) =>
     one && !one.error
-      ? [id, number(one.rows), size(one.bytes), moment(one.created_at)]
-      : [id ?? "no batch", NONE, NONE, NONE];
+      ? [id, number(one.rows), size(one.bytes), moment(one.created_at), who(one.producer)]
+      : [id ?? "no batch", NONE, NONE, NONE, NONE];
   const request = {
     partition: key,
     expected: current,
@@ -133,7 +134,7 @@ async function change(name, key, current, to, what) {
     details: [
       rows(
         "current batch",
-        ["time", "batch", "#rows", "#size", "written"],
+        ["time", "batch", "#rows", "#size", "written", "by"],
         [
           ["now", ...described(current, old)],
           ["then", ...described(to, wanted)],

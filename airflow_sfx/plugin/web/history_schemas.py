@@ -1,0 +1,136 @@
+"""Response bodies of the JSON API: changes across tables, commits and undos."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from airflow_sfx.plugin.web.schemas import ChangeDocument, ProducerDocument
+
+
+class TableChangeDocument(ChangeDocument):
+    """An entry of a history, with its table: see also `ChangeDocument`.
+
+    Args:
+        table: The table, as `database.table`.
+    """
+
+    table: str
+
+
+class UnreadableTable(BaseModel):
+    """A table whose history cannot be read: it is gone, or damaged.
+
+    Args:
+        table: The table.
+        message: Why its history cannot be read.
+    """
+
+    table: str
+    message: str
+
+
+class ChangesDocument(BaseModel):
+    """A page of changes of partitions across tables, newest first.
+
+    Args:
+        total: Number of changes, or null if unknown.
+        more: Whether there are older changes.
+        changes: The changes on this page.
+        untold: Tables whose history cannot be read; all others are included.
+    """
+
+    total: int | None
+    more: bool
+    changes: list[TableChangeDocument]
+    untold: list[UnreadableTable] = []
+
+
+class CommitDocument(BaseModel):
+    """A commit of a table: what changed in its partitions together.
+
+    Args:
+        table: The table, as `database.table`.
+        commit: The ID of the commit.
+        operation: The kind of change, as in `ChangeDocument`.
+        at: When the change was committed.
+        producer: Who made the change.
+        reason: The reason given.
+        partitions: Number of partitions that it changed.
+        partition: The only partition that it changed, or null if there are more.
+        batch_id: The batch of all these partitions since then, or null for none or several.
+        batches: Number of different batches.
+        previous: The batch that was current in all of them before, or null for none or several.
+        rows: Rows of these batches, or null if unknown.
+    """
+
+    table: str
+    commit: str
+    operation: str
+    at: datetime
+    producer: ProducerDocument
+    reason: str
+    partitions: int
+    partition: str | None
+    batch_id: str | None
+    batches: int
+    previous: str | None
+    rows: int | None
+
+
+class CommitsDocument(BaseModel):
+    """A page of commits across tables, newest first.
+
+    Args:
+        more: Whether there are older commits.
+        changes: The commits on this page.
+        untold: Tables whose history cannot be read; all others are included.
+    """
+
+    more: bool
+    changes: list[CommitDocument]
+    untold: list[UnreadableTable] = []
+
+
+class StepDocument(BaseModel):
+    """What an undo does to one partition.
+
+    Args:
+        partition: The partition.
+        previous: The batch that it leaves, or null for none.
+        batch_id: The batch that it goes to, or null for none.
+        at: When that batch was published.
+        producer: Who published it.
+        rows: Its rows.
+    """
+
+    partition: str
+    previous: str | None
+    batch_id: str | None
+    at: datetime | None
+    producer: ProducerDocument | None
+    rows: int
+
+
+class UndoDocument(BaseModel):
+    """What the undo of a DAG run, a backfill or a commit does to a table.
+
+    Args:
+        table: The table.
+        rolled_back: The partitions that roll back, with the batch that is then current, or null
+            for none.
+        kept: The partitions that stay, as they were changed since, with their batch.
+        gone: Why the whole table is skipped; empty if it is not.
+        blocked: What prevents the undo.
+        steps: The partitions that roll back, with the batch that each goes to.
+        attempts: How often the run has run: more than 1 if its tasks were cleared and ran again.
+    """
+
+    table: str
+    rolled_back: dict[str, str | None]
+    kept: dict[str, str | None]
+    gone: str = ""
+    blocked: list[str] = []
+    steps: list[StepDocument] = []
+    attempts: int = 1

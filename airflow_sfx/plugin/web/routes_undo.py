@@ -1,0 +1,205 @@
+"""Routes of what is undone as one: DAG runs, backfills and commits.
+
+An undo states the plan that the requester saw, and is rejected if it would do anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.plugin.web.history_schemas import ChangesDocument, UndoDocument
+from airflow_sfx.plugin.web.requests import UndoBackfill, UndoCommit, UndoRequest, UndoRun
+from airflow_sfx.plugin.web.routes_read import (
+    ChangesOffset,
+    Limit,
+    Name,
+    newest_first,
+    page_of,
+    snapshots,
+    unreadable,
+)
+from airflow_sfx.plugin.web.routes_write import Author
+from airflow_sfx.plugin.web.schemas import MAX_NAME
+from airflow_sfx.plugin.web.security import (
+    CHANGE_PARAMETERS,
+    READ_ACCESS,
+    WRITE_ACCESS,
+    cancel_on_disconnect,
+    in_page_threads,
+)
+from airflow_sfx.warehouse.history.audit import AuditReport
+from airflow_sfx.warehouse.json_values import plain
+from airflow_sfx.warehouse.undo.rollback_report import RunRollback
+from airflow_sfx.warehouse.undo.scope import Attempt
+
+reading = APIRouter(dependencies=[*READ_ACCESS, Depends(cancel_on_disconnect)], tags=["read"])
+changing = APIRouter(dependencies=[*READ_ACCESS, *WRITE_ACCESS], tags=["change"])
+
+UNDO: dict[str, Any] = {
+    "response_model": list[UndoDocument],
+    "response_model_exclude_defaults": True,
+}
+
+OfAttempt = Annotated[
+    Attempt, Query(description="`last`: only what the last attempt of the run changed.")
+]
+OfTable = Annotated[str, Query(max_length=MAX_NAME, description="The table, `database.table`.")]
+Commit = Annotated[str, Query(max_length=MAX_NAME, description="The ID of the commit.")]
+
+
+@reading.get("/runs", response_model=ChangesDocument)
+@in_page_threads
+def run(
+    dag_id: Name,
+    run_id: Name,
+    task_id: Annotated[
+        str | None, Query(max_length=250, description="Only changes by this task.")
+    ] = None,
+    limit: Limit = 50,
+    offset: ChangesOffset = 0,
+) -> dict[str, Any]:
+    """List the changes of a DAG run, across tables."""
+    reports = snapshots.warehouse().audit_run(dag_id=dag_id, run_id=run_id)
+    return _listed(reports, limit, offset, task_id)
+
+
+@reading.get("/backfills", response_model=ChangesDocument)
+@in_page_threads
+def backfill(
+    dag_id: Name, backfill_id: Name, limit: Limit = 50, offset: ChangesOffset = 0
+) -> dict[str, Any]:
+    """List the changes of the runs of a backfill, across tables."""
+    reports = snapshots.warehouse().audit_backfill(dag_id=dag_id, backfill_id=backfill_id)
+    return _listed(reports, limit, offset)
+
+
+@reading.get("/commits", response_model=ChangesDocument)
+@in_page_threads
+def commit(
+    table: OfTable, commit: Commit, limit: Limit = 50, offset: ChangesOffset = 0
+) -> dict[str, Any]:
+    """List the changes of one commit, by partition."""
+    ref = TableRef.parse(table)
+    report = snapshots.warehouse().audit_commit(ref.database, ref.table, commit)
+    found = [(report.table, entry) for entry in report.entries]
+    return {"total": len(found), **page_of(found, limit, offset)}
+
+
+@reading.get("/runs/undo", **UNDO)
+@in_page_threads
+def undo_run(dag_id: Name, run_id: Name, attempt: OfAttempt = "all") -> list[UndoDocument]:
+    """Preview what undoing a DAG run would do, by table."""
+    return _documents(
+        snapshots.warehouse().rollback_run(
+            dag_id=dag_id, run_id=run_id, attempt=attempt, dry_run=True
+        )
+    )
+
+
+@reading.get("/backfills/undo", **UNDO)
+@in_page_threads
+def undo_backfill(
+    dag_id: Name, backfill_id: Name, attempt: OfAttempt = "all"
+) -> list[UndoDocument]:
+    """Preview what undoing a backfill would do, by table."""
+    return _documents(
+        snapshots.warehouse().rollback_backfill(
+            dag_id=dag_id, backfill_id=backfill_id, attempt=attempt, dry_run=True
+        )
+    )
+
+
+@reading.get("/commits/undo", **UNDO)
+@in_page_threads
+def undo_commit(table: OfTable, commit: Commit) -> list[UndoDocument]:
+    """Preview what undoing a commit would do, by table."""
+    ref = TableRef.parse(table)
+    return _documents(
+        snapshots.warehouse().rollback_commit(ref.database, ref.table, commit, dry_run=True)
+    )
+
+
+@changing.post("/runs/rollback", openapi_extra=CHANGE_PARAMETERS, **UNDO)
+@in_page_threads
+def rollback_run(body: UndoRun, producer: Author) -> list[UndoDocument]:
+    """Undo what a DAG run published, except partitions changed since."""
+    return _undone(
+        body,
+        lambda expected: snapshots.warehouse().rollback_run(
+            dag_id=body.dag_id,
+            run_id=body.run_id,
+            attempt=body.attempt,
+            reason=body.reason,
+            expected=expected,
+            producer=producer,
+        ),
+    )
+
+
+@changing.post("/backfills/rollback", openapi_extra=CHANGE_PARAMETERS, **UNDO)
+@in_page_threads
+def rollback_backfill(body: UndoBackfill, producer: Author) -> list[UndoDocument]:
+    """Undo what the runs of a backfill published, except partitions changed since."""
+    return _undone(
+        body,
+        lambda expected: snapshots.warehouse().rollback_backfill(
+            dag_id=body.dag_id,
+            backfill_id=body.backfill_id,
+            attempt=body.attempt,
+            reason=body.reason,
+            expected=expected,
+            producer=producer,
+        ),
+    )
+
+
+@changing.post("/commits/rollback", openapi_extra=CHANGE_PARAMETERS, **UNDO)
+@in_page_threads
+def rollback_commit(body: UndoCommit, producer: Author) -> list[UndoDocument]:
+    """Undo a commit, except partitions changed since; an undo in all its tables."""
+    ref = TableRef.parse(body.table)
+    return _undone(
+        body,
+        lambda expected: snapshots.warehouse().rollback_commit(
+            ref.database,
+            ref.table,
+            body.commit,
+            reason=body.reason,
+            expected=expected,
+            producer=producer,
+        ),
+    )
+
+
+def _listed(
+    reports: Sequence[AuditReport], limit: int, offset: int, task_id: str | None = None
+) -> dict[str, Any]:
+    """Return a page of the changes of all tables, of one task if it is named."""
+    shown = [
+        one
+        for one in newest_first(reports)
+        if task_id is None or one[1].producer.task_id == task_id
+    ]
+    return {"total": len(shown), **page_of(shown, limit, offset), "untold": unreadable(reports)}
+
+
+def _undone(
+    body: UndoRequest, undo: Callable[[list[RunRollback]], list[RunRollback]]
+) -> list[UndoDocument]:
+    """Undo as the requester saw it, and forget what the page knows of the tables."""
+    refs = [TableRef.parse(one.table) for one in body.expected]
+    expected = [RunRollback(one.table, None, one.rolled_back, one.kept) for one in body.expected]
+    try:
+        done = undo(expected)
+    finally:
+        for ref in refs:
+            snapshots.forget(ref)
+    return _documents(done)
+
+
+def _documents(reports: Sequence[RunRollback]) -> list[UndoDocument]:
+    return [UndoDocument.model_validate(plain(one)) for one in reports]

@@ -1,0 +1,67 @@
+"""A selection of a table's changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.validation import named, whole, zoned
+from airflow_sfx.warehouse.history.commits import PlannedCommit
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """A selection of changes; None selects all.
+
+    Args:
+        since: Changes from this time on, with a time zone; kept in UTC.
+        until: Changes before this time, with a time zone; kept in UTC.
+        actor: The user.
+        dag_id: The DAG.
+        run_id: The DAG run.
+        limit: The maximum number of changes of a table, newest first.
+        operation: The kind of change.
+
+    Raises:
+        InvalidName: A time has no time zone, a name is empty, or the limit is invalid.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str | None = None
+    dag_id: str | None = None
+    run_id: str | None = None
+    limit: int | None = None
+    operation: Operation | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and whole(self.limit, "limit") < 1:
+            raise InvalidName(f"limit={self.limit} is below 1: pass 1 or more, or leave it out")
+        for name, text in (("actor", self.actor), ("dag_id", self.dag_id), ("run_id", self.run_id)):
+            if text is not None:
+                named(text, name)
+        for name, value in (("since", self.since), ("until", self.until)):
+            if value is not None:
+                object.__setattr__(self, name, zoned(value, name))
+
+    def covers(self, day: date) -> bool:
+        """Return whether changes of a day in UTC can be selected."""
+        first = self.since.date() if self.since else date.min
+        last = self.until.date() if self.until else date.max
+        return first <= day <= last
+
+    def selects(self, one: PlannedCommit) -> bool:
+        """Return whether a commit is selected."""
+        producer, at = one.record.producer, one.at
+        asked = (
+            (self.actor, producer.user),
+            (self.dag_id, producer.dag_id),
+            (self.run_id, producer.run_id),
+            (self.operation, one.record.operation),
+        )
+        in_time = (self.since is None or at >= self.since) and (
+            self.until is None or at < self.until
+        )
+        return in_time and all(wanted is None or wanted == found for wanted, found in asked)
