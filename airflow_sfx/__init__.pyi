@@ -15,6 +15,7 @@ from ._default import (
     load_dataframe as load_dataframe,
     manifests as manifests,
     metrics as metrics,
+    night as night,
     pin as pin,
     pin_and_hold as pin_and_hold,
     pinned_table_sql as pinned_table_sql,

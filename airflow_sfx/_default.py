@@ -139,6 +139,7 @@ hold = default.hold
 load_dataframe = default.load_dataframe
 manifests = default.manifests
 metrics = default.metrics
+night = default.night
 pin = default.pin
 pin_and_hold = default.pin_and_hold
 pinned_table_sql = default.pinned_table_sql

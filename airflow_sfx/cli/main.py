@@ -24,6 +24,7 @@ from airflow_sfx.cli.commands import (
     hold,
     lineage,
     maintenance,
+    night,
     retention,
     rollback,
     stack,
@@ -97,6 +98,7 @@ app = typer.Typer(
 )
 _FAMILIES = (
     tables,
+    night,
     audit,
     batches,
     lineage,

@@ -20,7 +20,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.table import TableRef, identifier
-from airflow_sfx.core.validation import by_partition, listed, switches, whole
+from airflow_sfx.core.validation import by_partition, listed, switches, whole, zoned
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.connection import Connection
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.history.staged import StagedBatch
     from airflow_sfx.warehouse.integrity.repair import Repair
     from airflow_sfx.warehouse.integrity.verify import VerifyReport
+    from airflow_sfx.warehouse.night.report import NightReport
     from airflow_sfx.warehouse.pins.holds import Hold
     from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
     from airflow_sfx.warehouse.pins.stale import StaleBatch
@@ -1004,6 +1005,37 @@ class Warehouse:
             raise _without_partition("rollback", opened)
         author = self._author(producer, reason)
         return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
+
+    def night(self, since: datetime | None = None, *, full: bool | None = None) -> NightReport:
+        """Report what needs attention after a night, in all tables.
+
+        That is: batches that a check refused, staged batches, rollbacks, tables that are late
+        against their usual time, batches with unusually few or many rows, stale batches, and
+        changes by other engines. What was put right since is not listed.
+
+        Args:
+            since: The beginning of the night, with a time zone, or None for 24 hours ago.
+            full: Whether to look for stale batches, and for changes by other engines that are not
+                in the history yet. It reads the pointers of all tables. None does so in warehouses
+                of up to 100 tables.
+
+        Returns:
+            The report: ``items``, gravest first, and ``needs_attention``.
+
+        Raises:
+            InvalidName: The time has no time zone.
+
+        Example:
+            >>> report = warehouse.night()
+            >>> report.tables, report.changed, [item.concern.value for item in report.items]
+            (1, 1, [])
+        """
+        from airflow_sfx.warehouse.night.night import NIGHT, night_of
+
+        switches(**({} if full is None else {"full": full}))
+        now = datetime.now(UTC)
+        begin = now - NIGHT if since is None else zoned(since, "since")
+        return night_of(self.store, self.metastore, self.tables(), begin, now, full=full)
 
     def plan_rollback(
         self,

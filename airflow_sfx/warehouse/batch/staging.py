@@ -5,13 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import decoding
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.storage.concurrency import map_concurrently, put_all
+from airflow_sfx.warehouse.log.event_index import stage_event
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
@@ -53,7 +55,8 @@ def record_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
             has expired one.
     """
     path = f"{table.layout.staged}/{max(pin.batches.values())}-{by or uuid.uuid4().hex}.json"
-    table.store.put_if_absent(path, pin.to_json().encode())
+    event = stage_event(table, datetime.now(UTC), pin.batches)
+    put_all(table.store, [(path, pin.to_json().encode()), event])
     try:
         refuse_expired_writes(table, pin.entries)
     except BatchNotFound:  # the record exists already, and must not be found later

@@ -73,7 +73,7 @@ def audit_table(
         return _report(table, ledger, wanted, by_commit=by_commit)
     # The metastore is read in parallel with the object store.
     with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:
-        others = pool.submit(_foreign, table, ledger, files)
+        others = pool.submit(changes_by_others, table, ledger, files)
         report = _report(table, ledger, wanted, by_commit=by_commit)
         found, compared = others.result()
         return replace(report, foreign=tuple(found), files=compared)
@@ -137,7 +137,19 @@ def audit_commit(table: Table, commit: str) -> AuditReport:
     )
 
 
-def _foreign(table: Table, ledger: Ledger, files: bool | None) -> tuple[list[Foreign], bool]:
+def changes_by_others(
+    table: Table, ledger: Ledger, files: bool | None
+) -> tuple[list[Foreign], bool]:
+    """Return the changes by other engines that are not in a table's log.
+
+    Args:
+        table: The table.
+        ledger: The table's log.
+        files: Whether to compare files too, as for `audit_table`.
+
+    Returns:
+        The changes, and whether files were compared.
+    """
     pointers = table.pointers(None if table.info.keys else table.wanted(None))
     suspected = suspects(table, pointers)
     heads = ledger.heads({name: info.sequence for name, info in suspected.items()})

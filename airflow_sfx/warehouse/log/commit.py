@@ -34,6 +34,7 @@ from airflow_sfx.core.serde import encode
 from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, PartitionInfo
 from airflow_sfx.storage.concurrency import put_all
+from airflow_sfx.warehouse.log.event_index import commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
@@ -391,7 +392,9 @@ def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> Non
     }
     written = (table.layout.commit(first.commit), encode(record).encode())
     index = run_index_entries(table, first.commit, author.producer, author.undo)
-    put_all(table.store, [written, *index])
+    rows = [entry.rows for entry in entries]
+    event = commit_event(table, first.operation.value, first.at, rows, first.commit)
+    put_all(table.store, [written, event, *index])
 
 
 def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:

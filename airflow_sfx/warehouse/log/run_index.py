@@ -105,11 +105,21 @@ def run_index_entries(
     if not directories:
         return []
     entry = encode({"table": str(table.ref), "commit": commit}).encode()
-    label = str(table.ref)
-    if len(label) > _LONGEST_NAME:
-        label = f"{label[: _LONGEST_NAME // 2]}~{hashlib.sha256(label.encode()).hexdigest()[:32]}"
-    name = f"{label}~{commit.replace('/', '~')}.json"
+    name = f"{short_label(str(table.ref))}~{commit.replace('/', '~')}.json"
     return [(f"{directory}/{name}", entry) for directory in directories]
+
+
+def short_label(table: str) -> str:
+    """Return a table's name for a file name; a long one cut, with a digest.
+
+    Example:
+        >>> short_label("sales.sold_items"), len(short_label("sales." + "x" * 200))
+        ('sales.sold_items', 93)
+    """
+    if len(table) <= _LONGEST_NAME:
+        return table
+    digest = hashlib.sha256(table.encode()).hexdigest()[:32]
+    return f"{table[: _LONGEST_NAME // 2]}~{digest}"
 
 
 def commits_of(store: ObjectStore, unit: Unit) -> dict[TableRef, list[str]]:

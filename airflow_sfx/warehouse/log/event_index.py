@@ -1,0 +1,153 @@
+"""The index of what happened in a warehouse, by day: one small object for each commit.
+
+The names of its objects say what a list of a night needs, so that 1,000 tables take a few requests
+to list, not one or more for each table.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.serde import Record, decode, decoding, encode
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.run_index import short_label
+from airflow_sfx.warehouse.table.table import Table
+
+STAGE = "stage"
+"""The kind of event of a staged batch; those of commits are operations."""
+
+_ROOT = "_sfx/events"
+_NAME = re.compile(
+    r"(\d{6}\.\d{6})~([a-z_]+)~(\d+)~(\d+)~(\d+)~([^~]+)(~[0-9a-f]+)?~[0-9a-f]+\.json",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A commit, or a call that staged batches, as the index has it.
+
+    Args:
+        at: When it began, in UTC.
+        kind: The operation, or `STAGE`.
+        partitions: The number of partitions.
+        least: The rows of the smallest of their batches.
+        most: The rows of the largest of their batches.
+        table: The table as ``database.table``.
+        path: The object that names the commit or the batches.
+    """
+
+    at: datetime
+    kind: str
+    partitions: int
+    least: int
+    most: int
+    table: str
+    path: str
+
+
+class EventRecord(Record):
+    """What an object of the index holds.
+
+    Args:
+        table: The table.
+        commit: The commit, or empty.
+        batches: The staged batch of each partition, or None.
+    """
+
+    table: str
+    commit: str = ""
+    batches: dict[str, str] | None = None
+
+
+def commit_event(
+    table: Table, kind: str, at: datetime, rows: Sequence[int], commit: str
+) -> tuple[str, bytes]:
+    """Return the path and the content of the event of a commit.
+
+    Args:
+        table: The table.
+        kind: The operation.
+        at: When it began.
+        rows: The rows of each partition's batch.
+        commit: The commit.
+    """
+    content = {"table": str(table.ref), "commit": commit}
+    return _path(table, kind, at, rows), encode(content).encode()
+
+
+def stage_event(table: Table, at: datetime, batches: dict[str, str]) -> tuple[str, bytes]:
+    """Return the path and the content of the event of staged batches."""
+    content = {"table": str(table.ref), "batches": batches}
+    return _path(table, STAGE, at, [0] * len(batches)), encode(content).encode()
+
+
+def _path(table: Table, kind: str, at: datetime, rows: Sequence[int]) -> str:
+    day, time = f"{at.astimezone(UTC):%Y-%m-%d %H%M%S.%f}".split()
+    figures = f"{len(rows)}~{min(rows, default=0)}~{max(rows, default=0)}"
+    label = short_label(str(table.ref))
+    return f"{_ROOT}/{day}/{time}~{kind}~{figures}~{label}~{secrets.token_hex(4)}.json"
+
+
+def events_of(store: ObjectStore, days: Sequence[date]) -> list[Event]:
+    """List the events of some days.
+
+    Args:
+        store: The warehouse's object store.
+        days: The days, in UTC.
+
+    Returns:
+        The events, oldest first. Commits that did not take effect are among them.
+    """
+    listed = map_concurrently(
+        lambda day: [info.path for info in store.list(f"{_ROOT}/{day.isoformat()}")],
+        days,
+        store.concurrency,
+    )
+    found = [
+        event
+        for day, paths in zip(days, listed, strict=True)
+        for path in paths
+        if (event := _event(day.isoformat(), path)) is not None
+    ]
+    cut = [place for place, event in enumerate(found) if "~" in event.table]
+    named = map_concurrently(
+        lambda place: read_event(store, found[place]).table, cut, store.concurrency
+    )
+    for place, table in zip(cut, named, strict=True):
+        found[place] = replace(found[place], table=table)
+    return sorted(found, key=lambda event: event.at)
+
+
+def _event(day: str, path: str) -> Event | None:
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    if match is None:
+        return None
+    time, kind, partitions, least, most, label, digest = match.groups()
+    try:
+        at = datetime.strptime(f"{day} {time}+0000", "%Y-%m-%d %H%M%S.%f%z")
+    except ValueError:
+        return None
+    return Event(at, kind, int(partitions), int(least), int(most), f"{label}{digest or ''}", path)
+
+
+def read_event(store: ObjectStore, event: Event) -> EventRecord:
+    """Return what an event's object holds.
+
+    Raises:
+        InconsistentBatch: It was altered or removed.
+    """
+    record = decode(store.get(event.path), EventRecord, event.path)
+    with decoding(event.path):
+        try:
+            TableRef.parse(record.table)
+        except InvalidName as error:
+            raise InvalidName(f"{record.table!r:.80} is not a table") from error
+    return record

@@ -1,0 +1,1 @@
+"""What needs attention after a night, across all tables."""

@@ -1,0 +1,211 @@
+"""What needs attention after a night, from the events of all tables.
+
+Only the index of events is read for tables in which all is as usual: some 50 requests for 1,000
+tables. Tables with an event that may need attention are opened to see whether it still does.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
+from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import Metastore
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.history.audit import changes_by_others
+from airflow_sfx.warehouse.log.event_index import STAGE, Event, events_of
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.night.looks import Candidate, look_at
+from airflow_sfx.warehouse.night.report import Concern, NightItem, NightReport, UnreadableTable
+from airflow_sfx.warehouse.night.rules import HISTORY, Rows, late, rows_band
+from airflow_sfx.warehouse.pins.stale import StaleBatch, stale_batches
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.words import counted, moment
+
+NIGHT = timedelta(days=1)
+"""How long a night is, if it is not said when it began."""
+
+FULL_TABLES = 100
+"""Up to how many tables a night is full by default."""
+
+_PUBLISHES = {Operation.PUBLISH.value, Operation.ADOPT.value}
+_LOOKED_AT = {Operation.ROLLBACK.value, Operation.FOREIGN_CHANGE.value, STAGE}
+_CALLS = 16
+"""How many tables are looked at at once."""
+
+_Found = tuple[list[NightItem], UnreadableTable | None]
+
+
+def night_of(
+    store: ObjectStore,
+    metastore: Metastore,
+    tables: Sequence[TableRef],
+    since: datetime,
+    now: datetime,
+    *,
+    full: bool | None = None,
+) -> NightReport:
+    """Report what needs attention in all tables.
+
+    Args:
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
+        tables: The tables of the warehouse.
+        since: The beginning of the night, in UTC.
+        now: The time now, in UTC.
+        full: Whether to look for stale batches and foreign changes too, or None to do so in
+            warehouses of up to `FULL_TABLES` tables.
+
+    Returns:
+        The report.
+    """
+    refs = {str(ref): ref for ref in tables}
+    full = len(refs) <= FULL_TABLES if full is None else full
+    events: dict[str, list[Event]] = defaultdict(list)
+    for event in events_of(store, _days(min(since, now - HISTORY), now)):
+        if event.table in refs:
+            events[event.table].append(event)
+    items: list[NightItem] = []
+    due: dict[str, list[Candidate]] = {}
+    for table, some in events.items():
+        items += _late(table, some, since, now)
+        if candidates := _candidates(some, since):
+            due[table] = candidates
+    found = _at_each([refs[table] for table in due], store, metastore, due)
+    if full:
+        found += _foreign(tables, store, metastore)
+        items += _stale(stale_batches(store, metastore))
+    items += [item for some, _ in found for item in some]
+    published = {
+        table
+        for table, some in events.items()
+        if any(one.kind in _PUBLISHES and one.at >= since for one in some)
+    }
+    unreadable = {one.table: one for _, one in found if one is not None}
+    return NightReport(
+        since,
+        now,
+        len(refs),
+        len(published),
+        tuple(sorted(_once(items), key=_order)),
+        tuple(unreadable[table] for table in sorted(unreadable)),
+        full,
+    )
+
+
+def _days(first: datetime, now: datetime) -> list[date]:
+    """Return the days in question, and the next one, as a writer's clock may be ahead."""
+    count = (now.date() - first.date()).days + 1
+    return [first.date() + timedelta(days=number) for number in range(count + 1)]
+
+
+def _late(table: str, events: Sequence[Event], since: datetime, now: datetime) -> list[NightItem]:
+    missing = late([one.at for one in events if one.kind in _PUBLISHES], since, now)
+    if missing is None:
+        return []
+    detail = f"usually published by {moment(missing.usual)} UTC, last at {moment(missing.last)} UTC"
+    return [NightItem(Concern.LATE, table, None, 0, None, "", missing.deadline, None, detail)]
+
+
+def _candidates(events: Sequence[Event], since: datetime) -> list[Candidate]:
+    """Return the events of a table's night that may need attention, with the usual rows."""
+    found = []
+    before: list[Rows] = []
+    for event in events:
+        publish = event.kind in _PUBLISHES
+        if event.at >= since:
+            if event.kind in _LOOKED_AT:
+                found.append(Candidate(event))
+            elif publish:
+                band = rows_band(before, event.at)
+                if band and not (band.holds(event.least) and band.holds(event.most)):
+                    found.append(Candidate(event, band))
+        if publish:
+            before.append(Rows(event.at, event.least, event.most))
+    return found
+
+
+def _at_each(
+    refs: Sequence[TableRef],
+    store: ObjectStore,
+    metastore: Metastore,
+    due: Mapping[str, Sequence[Candidate]],
+) -> list[_Found]:
+    def look(ref: TableRef) -> _Found:
+        try:
+            return look_at(Table.find(ref, store, metastore), due[str(ref)]), None
+        except (TableNotFound, ForeignChange):  # dropped meanwhile, or of another engine
+            return [], None
+        except InconsistentBatch as error:
+            return [], UnreadableTable(str(ref), str(error))
+
+    return map_concurrently(look, refs, _CALLS)
+
+
+def _foreign(tables: Sequence[TableRef], store: ObjectStore, metastore: Metastore) -> list[_Found]:
+    def look(ref: TableRef) -> _Found:
+        try:
+            table = Table.find(ref, store, metastore)
+            found, _ = changes_by_others(table, Ledger(table), files=False)
+        except (TableNotFound, ForeignChange):
+            return [], None
+        except InconsistentBatch as error:
+            return [], UnreadableTable(str(ref), str(error))
+        if not found:
+            return [], None
+        one = found[0] if len(found) == 1 else None
+        detail = (
+            (one.refused or f"another engine moved it to {one.location}")
+            if one
+            else f"another engine added or moved {counted(len(found), 'partition')}"
+        )
+        item = NightItem(
+            Concern.FOREIGN_CHANGE,
+            str(ref),
+            one.partition if one else None,
+            len(found),
+            one.batch_id if one else None,
+            "",
+            None,
+            None,
+            detail,
+        )
+        return [item], None
+
+    return map_concurrently(look, tables, _CALLS)
+
+
+def _stale(batches: Iterable[StaleBatch]) -> list[NightItem]:
+    """Return one item for the stale batches of a table that have the same ended input."""
+    groups: dict[tuple[str, str, str], list[StaleBatch]] = defaultdict(list)
+    for batch in batches:
+        groups[batch.table, str(batch.input.ref), batch.cause.value].append(batch)
+    return [
+        NightItem(
+            Concern.STALE,
+            table,
+            some[0].partition if len(some) == 1 else None,
+            len(some),
+            some[0].batch_id if len(some) == 1 else None,
+            "",
+            max((one.since for one in some if one.since), default=None),
+            some[0].producer,
+            f"made from {source}, which was {cause}",
+        )
+        for (table, source, cause), some in groups.items()
+    ]
+
+
+def _once(items: Iterable[NightItem]) -> Iterable[NightItem]:
+    """Return the items without repetitions, such as of a commit that was tried twice."""
+    return {
+        (one.concern, one.table, one.partition, one.partitions, one.batch_id): one for one in items
+    }.values()
+
+
+def _order(item: NightItem) -> tuple[int, str, str]:
+    return list(Concern).index(item.concern), item.table, item.partition or ""
