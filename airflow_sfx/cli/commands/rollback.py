@@ -1,4 +1,4 @@
-"""`sfx rollback`: make earlier batches current, or undo a run, a backfill or a commit."""
+"""`sfx rollback`: make earlier batches current, or undo a run or a commit."""
 
 from __future__ import annotations
 

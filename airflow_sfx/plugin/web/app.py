@@ -25,7 +25,7 @@ from airflow_sfx.core.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
-from airflow_sfx.plugin.web import routes_read, routes_undo, routes_write
+from airflow_sfx.plugin.web import routes_night, routes_read, routes_undo, routes_write
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
 from airflow_sfx.plugin.web.schemas import Problem, described
 from airflow_sfx.plugin.web.security import READ_ACCESS
@@ -78,6 +78,7 @@ def create_app() -> FastAPI:
     }
     for router in (
         routes_read.router,
+        routes_night.router,
         routes_undo.reading,
         routes_write.router,
         routes_undo.changing,

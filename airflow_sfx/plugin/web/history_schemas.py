@@ -134,3 +134,52 @@ class UndoDocument(BaseModel):
     blocked: list[str] = []
     steps: list[StepDocument] = []
     attempts: int = 1
+
+
+class NightItemDocument(BaseModel):
+    """Something that needs attention.
+
+    Args:
+        concern: `refused`, `foreign change`, `stale`, `late`, `unusually small`, `unusually large`,
+            `rolled back` or `staged`.
+        table: The table, as `database.table`.
+        partition: The partition, or null for several, or for a table that is late.
+        partitions: Number of partitions; 0 for a table that is late.
+        batch_id: The batch of that partition, or null.
+        commit: The commit that it happened in; empty if it is not one commit.
+        at: When it happened, or null if unknown.
+        producer: Who did it, or null if unknown.
+        detail: What was found.
+    """
+
+    concern: str
+    table: str
+    partition: str | None
+    partitions: int
+    batch_id: str | None
+    commit: str
+    at: datetime | None
+    producer: ProducerDocument | None
+    detail: str
+
+
+class NightDocument(BaseModel):
+    """What needs attention after a night.
+
+    Args:
+        since: The beginning of the night.
+        until: When the report was made.
+        tables: Number of tables of the warehouse.
+        changed: Number of tables that were published in the night.
+        items: What needs attention, gravest first.
+        unreadable: Tables that could not be looked at.
+        full: Whether stale batches and foreign changes were looked for in all tables.
+    """
+
+    since: datetime
+    until: datetime
+    tables: int
+    changed: int
+    items: list[NightItemDocument]
+    unreadable: list[UnreadableTable]
+    full: bool

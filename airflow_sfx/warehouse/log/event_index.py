@@ -1,4 +1,4 @@
-"""The index of what happened in a warehouse, by day: one small object for each commit.
+"""The index of what happened in a warehouse, by day: an object for each commit.
 
 The names of its objects say what a list of a night needs, so that 1,000 tables take a few requests
 to list, not one or more for each table.

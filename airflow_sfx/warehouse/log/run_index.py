@@ -1,4 +1,4 @@
-"""The index of commits by DAG run, backfill and undo, across all tables of a warehouse."""
+"""The index of commits by run, backfill and undo, across all tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the night: when a table is late, and which batches are unusually small or large.
+"""The rules of the night: when a table is late, and which rows are unusual.
 
 Late: a table has usual times if it was published on `LEAST_DAYS` days or more. A day of a table
 begins in the longest part of the day in which it is never published, so that nights are not cut at

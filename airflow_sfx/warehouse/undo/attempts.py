@@ -1,4 +1,4 @@
-"""The attempts of a DAG run: its commits from one time that its tasks ran to the next.
+"""The attempts of a DAG run: its commits, from each time that its tasks ran.
 
 A run whose tasks are cleared runs again under the same run ID. A new attempt begins where a task
 instance commits again with a newer attempt of its own.

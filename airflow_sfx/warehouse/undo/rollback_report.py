@@ -1,4 +1,4 @@
-"""What a rollback does, or did: the report of a table, and its step in each partition."""
+"""What a rollback does: the report of a table, and its step in each partition."""
 
 from __future__ import annotations
 

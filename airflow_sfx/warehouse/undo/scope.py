@@ -1,4 +1,4 @@
-"""What an undo covers: a DAG run, a backfill, the last attempt of one, or a commit."""
+"""What an undo covers: a DAG run, a backfill, its last attempt, or a commit."""
 
 from __future__ import annotations
 

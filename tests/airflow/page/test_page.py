@@ -74,6 +74,8 @@ def test_the_page_is_in_airflows_menu_and_looks_like_it(story, as_user) -> None:
     page = as_user(color_scheme="dark")
     page.goto("/plugin/batch-history")
     frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="The night")).to_be_visible(timeout=30_000)
+    frame.get_by_role("link", name="Tables").click()
     expect(frame.get_by_role("heading", name="Tables")).to_be_visible(timeout=30_000)
     search(frame, "story.")  # other tests have made tables, too, more than a page of them
     expect(frame.get_by_role("link", name="story.flights")).to_be_visible()
@@ -84,7 +86,7 @@ def test_the_page_is_in_airflows_menu_and_looks_like_it(story, as_user) -> None:
 
 
 def test_the_story_of_a_bad_night(story, as_user) -> None:
-    page = go(as_user("op"))
+    page = go(as_user("op"), "#/tables")
     search(page, "story.fl")
     page.get_by_role("link", name="story.flights").click()
     bad = page.get_by_role("link", name=f"{BAD}, current, 12 rows")

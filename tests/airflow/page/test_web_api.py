@@ -30,6 +30,7 @@ READS = [
     TABLE,
     *(f"{TABLE}/{name}" for name in ("partitions", "partition", "history", "batch", "diff")),
     "changes",
+    "night",
     *("runs", "runs/undo", "backfills", "backfills/undo", "commits", "commits/undo"),
 ]
 HEADER = {"X-SFX-Request": "test"}

@@ -7,12 +7,13 @@ import { busy, showError } from "./status.js";
 import { batch } from "./views/batch.js";
 import { changes } from "./views/changes.js";
 import { diff } from "./views/diff.js";
+import { night } from "./views/night.js";
 import { partition } from "./views/partition.js";
 import { table } from "./views/table.js";
 import { tables } from "./views/tables.js";
 import { backfill, commit, run } from "./views/unit.js";
 
-const VIEWS = { tables, changes, commit, backfill, table, partition, batch, diff };
+const VIEWS = { night, tables, changes, commit, backfill, table, partition, batch, diff };
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
 
 let latest = 0;
@@ -34,7 +35,7 @@ async function show(error = "", success = "") {
     const ofRun = query.has("run_id") && !(view in VIEWS);
     content = ofRun
       ? await run(query.get("dag_id"), query.get("run_id"), query.get("task_id"), ...steps)
-      : await (VIEWS[view] ?? tables)(...steps);
+      : await (VIEWS[view] ?? night)(...steps);
     if (turn === latest) showError(error);
   } catch (failure) {
     if (turn !== latest) return;
@@ -67,7 +68,7 @@ function decoded(step) {
 function path(view, steps, query) {
   const crumbs = query.has("run_id")
     ? [h("a", { href: "#" }, "This run")]
-    : [link("Tables", "tables")];
+    : [link("Night", "night"), " · ", link("Tables", "tables")];
   if (!query.has("run_id")) crumbs.push(" · ", link("Changes", "changes"));
   if (OF_A_TABLE.includes(view)) crumbs.push(" / ", link(steps[0], "table", steps[0]));
   if (OF_A_TABLE.indexOf(view) > 0)
@@ -77,7 +78,7 @@ function path(view, steps, query) {
   }
   const here = crumbs.filter(
     (one) =>
-      one instanceof HTMLElement && one.getAttribute("href") === (location.hash || "#/tables"),
+      one instanceof HTMLElement && one.getAttribute("href") === (location.hash || "#/night"),
   );
   for (const one of here) one.setAttribute("aria-current", "page");
   return crumbs;
