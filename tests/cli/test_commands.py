@@ -25,7 +25,7 @@ from tests.docs.pages import ROOT, blocks
 TABLE, DAY = "sales.sold_items", "20161031"
 
 
-@pytest.mark.parametrize(("page", "least"), [("cli", 20), ("undo", 8)])
+@pytest.mark.parametrize(("page", "least"), [("cli", 20), ("undo", 8), ("night", 3)])
 def test_a_page_of_commands_runs_as_shown(command, page, least) -> None:
     lines = [
         line for text in blocks(ROOT / f"docs/{page}.md", "console") for line in text.splitlines()
@@ -251,6 +251,23 @@ def test_the_plan_of_an_undo_names_each_batch_its_time_and_producer(command, war
     assert "(backfill 7)" in command("history", TABLE, DAY).stdout
     refused = command("rollback", TABLE, DAY, "--last-attempt", "--yes")
     assert (refused.returncode, "for a run or a backfill" in refused.stderr) == (2, True)
+
+
+def test_the_night_exits_with_1_if_something_needs_attention(command, warehouse) -> None:
+    quiet = command("night", "--since", "10m")
+    assert quiet.returncode == 0, quiet.stderr
+    assert "1 of 1 table published; nothing needs attention" in quiet.stdout
+    warehouse.rollback("sales", "sold_items", [DAY], reason="zero prices")
+    done = command("night")
+    assert done.returncode == 1
+    (line,) = [one for one in done.stdout.splitlines() if one.startswith("rolled back")]
+    assert "zero prices" in line
+    assert f"sfx history {TABLE} {DAY}" in line
+    (item,) = json.loads(command("night", "--since", "2d", "--json").stdout)["items"]
+    assert (item["concern"], item["partition"]) == ("rolled back", DAY)
+    assert command("night", "--since", "soon").returncode == 2
+    fast = command("night", "--no-full")
+    assert "were not looked for: add --full" in fast.stderr
 
 
 def test_a_commit_of_many_partitions_is_one_line_and_undone_as_one(command, warehouse) -> None:

@@ -64,6 +64,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     ],
     "stale": [[], [HEARD], [TABLE]],
     "head": [[TABLE], [TABLE, PARTITION]],
+    "night": [[]],
     "audit": [[], [TABLE, "--files"], ["--json-lines"], [TABLE, "--actor", HEARD]],
     "pin": [[TABLE]],
     "verify": [[TABLE], [f"nothing.there{HEARD}"]],

@@ -17,7 +17,7 @@ const PERIODS = { 12: "last 12 hours", 24: "last day", 48: "last 2 days", 168: "
 const HEADINGS = ["what", "table", "partition", "batch", "when", "who", "detail"];
 const SHOWN = 200;
 
-// What the events tell is shown first; stale batches and foreign changes take a look at all tables.
+// Events are shown first; stale batches and foreign changes take a look at all tables.
 export async function night(hours = "24") {
   const period = PERIODS[hours] ? hours : "24";
   const since = new Date(Date.now() - Number(period) * 3_600_000).toISOString();
