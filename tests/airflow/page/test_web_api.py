@@ -352,7 +352,7 @@ def test_a_backfill_its_last_attempt_and_an_undo_are_undone_as_shown(shop, clien
 def test_a_commit_of_many_partitions_is_one_line_and_opened_on_demand(shop, client) -> None:
     frame = pd.DataFrame({"day": [f"d{number:03d}" for number in range(60)], "n": 1})
     ada = sfx.Producer(user="ada of the many")
-    shop.store_dataframe(frame, "shop", "many", partition_by=["day"], producer=ada)
+    shop.store_dataframe(frame, "shop", "thousands", partition_by=["day"], producer=ada)
     asked = {"since": "2013-01-01T00:00:00Z", "actor": ada.user}
     with client("viewer") as viewer:
         (one,) = viewer.get("changes", params=asked).json()["changes"]
@@ -362,7 +362,7 @@ def test_a_commit_of_many_partitions_is_one_line_and_opened_on_demand(shop, clie
             1,
             60,
         )
-        opened = {"table": "shop.many", "commit": one["commit"], "limit": 50}
+        opened = {"table": "shop.thousands", "commit": one["commit"], "limit": 50}
         page = viewer.get("commits", params=opened).json()
         assert (page["total"], len(page["changes"]), page["more"]) == (60, 50, True)
         for kind, count in (("publish", 1), ("rollback", 0)):
