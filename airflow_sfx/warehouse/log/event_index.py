@@ -25,7 +25,7 @@ STAGE = "stage"
 
 _ROOT = "_sfx/events"
 _NAME = re.compile(
-    r"(\d{6}\.\d{6})~([a-z_]+)~(\d+)~(\d+)~(\d+)~([^~]+)(~[0-9a-f]+)?~[0-9a-f]+\.json",
+    r"(\d\d)(\d\d)(\d\d\.\d{6})~([a-z_]+)~(\d+)~(\d+)~(\d+)~([^~]+)(~[0-9a-f]+)?~[0-9a-f]+\.json",
     re.ASCII,
 )
 
@@ -130,9 +130,9 @@ def _event(day: str, path: str) -> Event | None:
     match = _NAME.fullmatch(path.rpartition("/")[2])
     if match is None:
         return None
-    time, kind, partitions, least, most, label, digest = match.groups()
+    hour, minute, second, kind, partitions, least, most, label, digest = match.groups()
     try:
-        at = datetime.strptime(f"{day} {time}+0000", "%Y-%m-%d %H%M%S.%f%z")
+        at = datetime.fromisoformat(f"{day}T{hour}:{minute}:{second}+00:00")
     except ValueError:
         return None
     return Event(at, kind, int(partitions), int(least), int(most), f"{label}{digest or ''}", path)

@@ -1,6 +1,6 @@
 """What needs attention after a night, from the events of all tables.
 
-Only the index of events is read for tables in which all is as usual: some 50 requests for 1,000
+Only the index of events is read for tables in which all is as usual: some 20 requests for 1,000
 tables. Tables with an event that may need attention are opened to see whether it still does.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
 from airflow_sfx.core.ledger import Operation
@@ -21,7 +21,7 @@ from airflow_sfx.warehouse.log.event_index import STAGE, Event, events_of
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.night.looks import Candidate, look_at
 from airflow_sfx.warehouse.night.report import Concern, NightItem, NightReport, UnreadableTable
-from airflow_sfx.warehouse.night.rules import HISTORY, Rows, late, rows_band
+from airflow_sfx.warehouse.night.rules import Rows, days_to_read, late, rows_band
 from airflow_sfx.warehouse.pins.stale import StaleBatch, stale_batches
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.words import counted, moment
@@ -66,7 +66,7 @@ def night_of(
     refs = {str(ref): ref for ref in tables}
     full = len(refs) <= FULL_TABLES if full is None else full
     events: dict[str, list[Event]] = defaultdict(list)
-    for event in events_of(store, _days(min(since, now - HISTORY), now)):
+    for event in events_of(store, days_to_read(since, now)):
         if event.table in refs:
             events[event.table].append(event)
     items: list[NightItem] = []
@@ -95,12 +95,6 @@ def night_of(
         tuple(unreadable[table] for table in sorted(unreadable)),
         full,
     )
-
-
-def _days(first: datetime, now: datetime) -> list[date]:
-    """Return the days in question, and the next one, as a writer's clock may be ahead."""
-    count = (now.date() - first.date()).days + 1
-    return [first.date() + timedelta(days=number) for number in range(count + 1)]
 
 
 def _late(table: str, events: Sequence[Event], since: datetime, now: datetime) -> list[NightItem]:

@@ -20,8 +20,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from airflow_sfx.warehouse.quality.band import WINDOW, Band, Figure, usual_band
 
-HISTORY = timedelta(days=35)
-"""How far back the events are read that say what is usual."""
+RECENT_DAYS = 8
+"""How many days before the night are read, to know what is usual."""
 
 LEAST_DAYS = 5
 """On how many days a table must have been published before it can be late."""
@@ -29,13 +29,38 @@ LEAST_DAYS = 5
 GRACE = timedelta(hours=1)
 """How long after its usual time a table is not late yet."""
 
-_WEEKS = 4
+WEEKS = 4
+"""Of how many weeks before the days of the night are read, to know what is usual that weekday."""
+
 _LEAST_WEEKS = 1
 _OF_WEEKS = 0.5
 _OF_DAYS = 0.8
 _MAD_SCALE = 1.4826
 _SPREADS = 3
 _DAY = timedelta(days=1)
+
+
+def days_to_read(since: datetime, now: datetime) -> list[date]:
+    """Return the days whose events say what happened in a night, and what is usual.
+
+    These are the days of the night, the `RECENT_DAYS` before, and the same weekdays of `WEEKS`
+    weeks; and tomorrow, as a writer's clock may be ahead.
+
+    Args:
+        since: The beginning of the night, in UTC.
+        now: The time now, in UTC.
+
+    Example:
+        >>> now = datetime(2016, 11, 30, 6, tzinfo=UTC)
+        >>> [one.day for one in days_to_read(now - timedelta(days=1), now)][-11:]
+        [21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 1]
+    """
+    # A table's own day may begin in the day before.
+    first, last = since.date() - _DAY, now.date()
+    night = [first + number * _DAY for number in range((last - first).days + 2)]
+    recent = [first - number * _DAY for number in range(1, RECENT_DAYS)]
+    weeks = [day - timedelta(weeks=number) for day in night for number in range(1, WEEKS + 1)]
+    return sorted({*night, *recent, *weeks})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +134,7 @@ def _missing(firsts: dict[date, timedelta], day: date, start: timedelta) -> _Exp
 
 def _is_expected(before: dict[date, timedelta], day: date) -> bool:
     oldest = min(before)
-    weeks = [day - timedelta(weeks=number) for number in range(1, _WEEKS + 1)]
+    weeks = [day - timedelta(weeks=number) for number in range(1, WEEKS + 1)]
     weeks = [one for one in weeks if one >= oldest]
     if len(weeks) >= _LEAST_WEEKS:
         return sum(one in before for one in weeks) >= _OF_WEEKS * len(weeks)

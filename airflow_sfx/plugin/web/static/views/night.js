@@ -16,18 +16,27 @@ import {
 const PERIODS = { 12: "last 12 hours", 24: "last day", 48: "last 2 days", 168: "last week" };
 const HEADINGS = ["what", "table", "partition", "batch", "when", "who", "detail"];
 const SHOWN = 200;
+const FULL_TABLES = 100;
+const REST = "stale batches and foreign changes";
 
-// Events are shown first; stale batches and foreign changes take a look at all tables.
+// Events are shown first; stale batches and foreign changes take a look at all tables, and in large
+// warehouses only if they are asked for.
 export async function night(hours = "24") {
   const period = PERIODS[hours] ? hours : "24";
   const since = new Date(Date.now() - Number(period) * 3_600_000).toISOString();
   const found = await get("night", { since, full: false });
-  const list = h("section", { "aria-busy": true, "aria-label": "What needs attention" });
-  list.replaceChildren(...listed(found, "Looking for stale batches and foreign changes…"));
-  get("night", { since, full: true })
-    .then((full) => list.replaceChildren(...listed(full, "")))
-    .catch((error) => list.append(h("p", { class: "notice" }, error.message)))
-    .finally(() => list.setAttribute("aria-busy", "false"));
+  const list = h("section", { "aria-label": "What needs attention" });
+  const look = () => {
+    list.setAttribute("aria-busy", "true");
+    list.replaceChildren(...listed(found, h("p", { class: "empty" }, `Looking for ${REST}…`)));
+    get("night", { since, full: true })
+      .then((full) => list.replaceChildren(...listed(full, null)))
+      .catch((error) => list.append(h("p", { class: "notice" }, error.message)))
+      .finally(() => list.setAttribute("aria-busy", "false"));
+  };
+  const button = h("button", { onclick: look }, `Look for ${REST}`);
+  if (found.tables <= FULL_TABLES) look();
+  else list.replaceChildren(...listed(found, h("p", {}, button)));
   const choose = (event) => {
     location.hash = address("night", event.target.value);
   };
@@ -41,7 +50,7 @@ export async function night(hours = "24") {
   ];
 }
 
-function listed(found, waiting) {
+function listed(found, rest) {
   const items = found.items.length;
   const published = `${number(found.changed)} of ${counted(found.tables, "table")} published`;
   const open = items || found.unreadable.length;
@@ -53,9 +62,9 @@ function listed(found, waiting) {
       { class: "now" },
       `${published}. `,
       open ? h("strong", {}, `${counted(items, "thing")} to look at.`) : "",
-      open || waiting ? null : h("strong", {}, "Nothing needs attention."),
+      open || rest ? null : h("strong", {}, "Nothing needs attention."),
     ),
-    waiting ? h("p", { class: "empty" }, waiting) : null,
+    rest,
     ...found.unreadable.map((one) =>
       h("p", { class: "notice" }, `${one.table} could not be looked at: ${one.message}`),
     ),
