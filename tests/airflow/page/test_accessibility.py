@@ -156,10 +156,10 @@ def test_changes_of_a_time_are_listed_across_tables(shop, as_user) -> None:
 
 def test_changes_of_a_commit_are_one_line_filtered_and_opened(shop, as_user) -> None:
     many = pd.DataFrame({"part": [f"{number:04d}" for number in range(140)], "n": 1})
-    ada = sfx.Producer(user="ada")
-    shop.store_dataframe(many, "all", "thousands", partition_by=["part"], producer=ada)
+    cleo = sfx.Producer(user="cleo")
+    shop.store_dataframe(many, "all", "thousands", partition_by=["part"], producer=cleo)
     page = go(as_user("op"), "#/changes")
-    page.get_by_role("textbox", name="Person").fill("ada")
+    page.get_by_role("textbox", name="Person").fill("cleo")
     page.keyboard.press("Enter")
     row = page.get_by_role("row").filter(has_text="all.thousands")
     expect(row).to_have_count(1)
@@ -236,7 +236,7 @@ def test_the_night_is_the_first_view_and_leads_to_what_needs_attention(shop, as_
     small.locator("a.concern").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("all.nightly 20130210")
-    page.get_by_role("link", name="Night").click()
+    page.get_by_role("link", name="Night", exact=True).click()
     page.get_by_role("combobox", name="Period").select_option("last week")
     expect(page).to_have_url(re.compile("#/night/168$"))
     assert page.faults == []

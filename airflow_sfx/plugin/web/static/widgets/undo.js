@@ -40,7 +40,11 @@ async function ask(path, unit, what, { last = false } = {}) {
         .filter((one) => one.gone)
         .map((one) => h("p", {}, `${one.table} is skipped: ${one.gone}`)),
       blocked.length
-        ? h("p", { class: "notice" }, `This cannot be undone: ${joined(blocked, "; ")}.`)
+        ? h(
+            "p",
+            { class: "notice" },
+            `This ${path.slice(0, -1)} cannot be undone: ${joined(blocked, "; ")}.`,
+          )
         : null,
     ],
     act: (reason) => post(`${path}/rollback`, { ...request, expected, reason }),
