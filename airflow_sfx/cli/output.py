@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -26,6 +27,9 @@ from airflow_sfx.warehouse.words import (
     operation as operation,  # noqa: PLC0414  the commands use them as output.operation
     size as size,  # noqa: PLC0414  the commands use them as output.size
 )
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.history.commits import TableCommit
 
 _COLUMN_GAP = "  "
 
@@ -126,7 +130,7 @@ def change(before: object, after: object) -> str | None:
     return f"{'-' if before is None else before} → {'-' if after is None else after}"
 
 
-def why(entry: LedgerEntry) -> str:
+def why(entry: LedgerEntry | TableCommit) -> str:
     """Return the reason of a change, with the batches that it expired or discarded."""
     return words.why(entry.reason, entry.retired, entry.discarded)
 

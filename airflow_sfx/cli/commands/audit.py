@@ -261,7 +261,7 @@ def _print_changes(reports: Sequence[AuditReport]) -> None:
             one.previous,
             output.moment(one.at),
             output.who(one.producer),
-            one.reason,
+            output.why(one),
             one.commit,
         )
         for report in reports

@@ -33,6 +33,8 @@ class TableCommit:
         batches: The number of different batches, without those that are None.
         previous: The batch that was current in all these partitions before, or None likewise.
         rows: The rows of these batches, or None if unknown.
+        retired: The batches that it expired, if it changed one partition only.
+        discarded: The staged batches that it discarded, likewise.
     """
 
     table: str
@@ -47,6 +49,8 @@ class TableCommit:
     batches: int
     previous: str | None
     rows: int | None
+    retired: tuple[str, ...] = ()
+    discarded: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, table: str, commit: str, at: datetime, record: CommitRecord) -> TableCommit:
@@ -71,8 +75,8 @@ class TableCommit:
         )
 
     def with_entry(self, entry: LedgerEntry) -> TableCommit:
-        """Return the commit with the rows of its only entry."""
-        return replace(self, rows=entry.rows)
+        """Return the commit with what its only entry has besides."""
+        return replace(self, rows=entry.rows, retired=entry.retired, discarded=entry.discarded)
 
 
 def chunks(

@@ -9,7 +9,7 @@ from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.batch.staging import staged_pins
+from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.event_index import STAGE, Event, EventRecord, read_event
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import CommitRecord, PartitionChange, read_commit
@@ -160,7 +160,7 @@ def _of_staged(
     names = {name for name, _ in batches}
     waiting = [
         (name, batch)
-        for pin in staged_pins(table, Ledger(table), pointers, names)
+        for pin in staged_batches(table, Ledger(table), pointers, names).waiting
         for name, batch in pin.entries
         if (name, batch) in batches
     ]

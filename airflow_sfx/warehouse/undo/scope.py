@@ -28,7 +28,12 @@ from airflow_sfx.warehouse.undo.attempts import attempts_of
 Attempt = Literal["all", "last"]
 """Which attempts of a run an undo covers."""
 
-_NOT_UNDONE = {Operation.FOREIGN_CHANGE, Operation.RETIRE, Operation.ERASE}
+_NOT_UNDONE = {
+    Operation.FOREIGN_CHANGE,
+    Operation.RETIRE,
+    Operation.ERASE,
+    Operation.DISCARD,
+}
 """Changes that bring no batch of their author's, or that must not be reversed."""
 
 

@@ -17,7 +17,7 @@ import {
 
 const PAGE = 50;
 const PERIODS = { 1: "last hour", 24: "last day", 168: "last week", 720: "last 30 days" };
-const KINDS = ["publish", "rollback", "adopt", "foreign_change", "retire", "erase"];
+const KINDS = ["publish", "rollback", "adopt", "foreign_change", "retire", "erase", "discard"];
 const FILTERS = { table: "Table", actor: "Person", dag_id: "DAG", run_id: "Run" };
 const HEADINGS = ["table", "partition", "change", "batch", "#rows", "when", "who", "why", "commit"];
 

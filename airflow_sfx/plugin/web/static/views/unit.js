@@ -18,7 +18,7 @@ import { undoButton } from "../widgets/undo.js";
 import { unreadable } from "./changes.js";
 
 const PAGE = 50;
-const FINAL = ["retire", "erase", "foreign_change"];
+const FINAL = ["retire", "erase", "foreign_change", "discard"];
 
 export async function run(dagId, runId, taskId, offset = "0") {
   const unit = { dag_id: dagId, run_id: runId };
