@@ -111,14 +111,15 @@ def _in_effect_by_commit(
         return bool(ledger.took_effect(one.commit))
 
     effects = map_concurrently(took_effect, some, table.store.concurrency)
-    listed = [
-        TableCommit.of(str(table.ref), one.commit, one.at, one.record)
-        for one, effect in zip(some, effects, strict=True)
-        if effect
-    ]
+    listed = [_described(table, one) for one, effect in zip(some, effects, strict=True) if effect]
     return [
         one.with_entry(entry_of[one.commit]) if one.commit in entry_of else one for one in listed
     ]
+
+
+def _described(table: Table, one: PlannedCommit) -> TableCommit:
+    with decoding(table.layout.commit(one.commit)):
+        return TableCommit.of(str(table.ref), one.commit, one.at, one.record)
 
 
 def audit_commit(table: Table, commit: str) -> AuditReport:

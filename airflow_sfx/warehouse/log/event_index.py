@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.serde import Record, decode, decoding, encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.base import ObjectStore
@@ -118,9 +118,7 @@ def events_of(store: ObjectStore, days: Sequence[date]) -> list[Event]:
         if (event := _event(day.isoformat(), path)) is not None
     ]
     cut = [place for place, event in enumerate(found) if "~" in event.table]
-    named = map_concurrently(
-        lambda place: read_event(store, found[place]).table, cut, store.concurrency
-    )
+    named = map_concurrently(lambda place: _whole_name(store, found[place]), cut, store.concurrency)
     for place, table in zip(cut, named, strict=True):
         found[place] = replace(found[place], table=table)
     return sorted(found, key=lambda event: event.at)
@@ -136,6 +134,14 @@ def _event(day: str, path: str) -> Event | None:
     except ValueError:
         return None
     return Event(at, kind, int(partitions), int(least), int(most), f"{label}{digest or ''}", path)
+
+
+def _whole_name(store: ObjectStore, event: Event) -> str:
+    """Return the table of an event whose name is cut; the cut name if it cannot be read."""
+    try:
+        return read_event(store, event).table
+    except InconsistentBatch:
+        return event.table
 
 
 def read_event(store: ObjectStore, event: Event) -> EventRecord:

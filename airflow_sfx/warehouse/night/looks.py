@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.paths import require_commit_id
+from airflow_sfx.core.serde import decoding
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
@@ -67,7 +70,14 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
 
     def read(candidate: Candidate) -> _Seen:
         record = read_event(table.store, candidate.event)
+        with decoding(candidate.event.path):
+            for name, batch_id in (record.batches or {}).items():
+                table.layout.partition(name)
+                check_batch_id(batch_id)
+            path = table.layout.commit(require_commit_id(record.commit)) if record.commit else ""
         commit = read_commit(table, record.commit) if record.commit else None
+        if commit is not None:
+            Ledger(table).changes(commit, path)  # checks the partitions' names
         return _Seen(candidate, record, commit)
 
     seen = map_concurrently(read, candidates, table.store.concurrency)

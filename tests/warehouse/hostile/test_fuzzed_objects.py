@@ -43,6 +43,11 @@ CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin, sfx.BatchPin], object]] = {
     "history of one": lambda w, old, new: w.history("sales", "items", [DAYS[0]], limit=None),
     "audit": lambda w, old, new: w.audit("sales", "items"),
     "audit newest": lambda w, old, new: w.audit("sales", "items", foreign=False, limit=2),
+    "audit commits": lambda w, old, new: w.audit("sales", "items", by_commit=True),
+    "plan an undo": lambda w, old, new: w.rollback_run(
+        dag_id="nightly", run_id="r1", attempt="last", dry_run=True
+    ),
+    "night": lambda w, old, new: w.night(),
     "audit run": lambda w, old, new: w.audit_run(dag_id="nightly", run_id="r1"),
     "diff": lambda w, old, new: w.diff(old, new),
     "verify": lambda w, old, new: w.verify(new),
@@ -64,6 +69,7 @@ KINDS = {
     "retired": "sales.db/items/_sfx/retired/*/*.json",
     "readers": "_sfx/readers/*/*/*.json",
     "runs": "_sfx/runs/*/*/*.json",
+    "events": "_sfx/events/*/*.json",
     "consumed": "sales.db/items/_sfx/consumed/*/*/*.json",
 }
 
