@@ -19,7 +19,7 @@ const PAGE = 50;
 const PERIODS = { 1: "last hour", 24: "last day", 168: "last week", 720: "last 30 days" };
 const KINDS = ["publish", "rollback", "adopt", "foreign_change", "retire", "erase", "discard"];
 const FILTERS = { table: "Table", actor: "Person", dag_id: "DAG", run_id: "Run" };
-const HEADINGS = ["table", "partition", "change", "batch", "#rows", "when", "who", "why", "commit"];
+const HEADINGS = ["table", "partition", "change", "batch", "#rows", "when", "who", "why", "more"];
 
 export async function changes(hours = "24", offset = "0", ...filters) {
   const period = PERIODS[hours] ? hours : "24";
