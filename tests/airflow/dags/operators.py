@@ -107,10 +107,21 @@ def undo():
     )
 
 
-@dag(schedule=None, params={"dag": Param("", type="string"), "run": Param("", type="string")})
+@dag(
+    schedule=None,
+    params={
+        "dag": Param("", type="string"),
+        "run": Param("", type="string"),
+        "attempt": Param("all", type="string"),
+    },
+)
 def undo_run():
     RollbackBatchOperator(
-        task_id="undo", dag_id="{{ params.dag }}", run_id="{{ params.run }}", reason="a bad run"
+        task_id="undo",
+        dag_id="{{ params.dag }}",
+        run_id="{{ params.run }}",
+        attempt="{{ params.attempt }}",
+        reason="a bad run",
     )
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pyspark
 import pytest
 
@@ -37,7 +38,9 @@ def test_a_staged_batch_is_verified_published_and_pinned_for_the_next_task(class
 
 def test_a_rollback_goes_to_the_batch_before_and_to_any_by_name(classic, airflow, warehouse):
     moved, published = warehouse.history("classic", "numbers", [DAY])[:2]
-    airflow.succeed("undo")
+    log = airflow.succeed("undo").log
+    assert f"to the batch {published.batch_id}, published at {published.at}" in log
+    assert f"by classic {published.producer.run_id} publish" in log
     assert warehouse.pin("classic", "numbers", [DAY]).batch_id == published.batch_id
     entry = warehouse.history("classic", "numbers", [DAY])[0]
     assert (entry.operation.value, entry.reason, entry.producer.dag_id) == (
@@ -56,6 +59,20 @@ def test_a_run_is_undone_as_one(classic, airflow, warehouse):
     for table in ("total", "numbers"):
         with pytest.raises(sfx.PartitionNotFound):
             warehouse.pin("classic", table, ["20130102"])
+
+
+def test_only_the_last_attempt_of_a_run_is_undone(airflow, warehouse):
+    pins = []
+    for number in (1, 2):
+        producer = sfx.Producer(dag_id="cleared", run_id="r1", task_id="load", try_number=number)
+        frame = pd.DataFrame({"n": [number]})
+        pins.append(warehouse.store_dataframe(frame, "cleared", "items", producer=producer))
+    conf = {"dag": "cleared", "run": "r1"}
+    log = airflow.succeed("undo_run", conf={**conf, "attempt": "last"}).log
+    assert warehouse.pin("cleared", "items") == pins[0]
+    assert f"cleared.items: to the batch {pins[0].batch_id}, published at" in log
+    log = airflow.succeed("undo_run", conf=conf).log
+    assert "cleared.items: to no batch" in log
 
 
 def test_a_rollback_without_a_target_is_refused_when_the_dag_is_parsed(airflow):
