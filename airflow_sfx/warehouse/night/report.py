@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.warehouse.results import Tabular
 
 
 class Concern(StrEnum):
@@ -63,7 +65,7 @@ class UnreadableTable:
 
 
 @dataclass(frozen=True, slots=True)
-class NightReport:
+class NightReport(Tabular):
     """What needs attention after a night.
 
     Args:
@@ -84,6 +86,10 @@ class NightReport:
     items: tuple[NightItem, ...]
     unreadable: tuple[UnreadableTable, ...]
     full: bool
+
+    def table_rows(self) -> Sequence[object]:
+        """Return what needs attention."""
+        return self.items
 
     @property
     def needs_attention(self) -> bool:
