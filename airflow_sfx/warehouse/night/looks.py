@@ -182,7 +182,7 @@ def _manifests(table: Table, batches: Sequence[tuple[str, str]]) -> list[Manifes
 
 
 def _staged(table: Table, one: Manifest) -> NightItem:
-    failed = [check for check in one.checks if not check.passed]
+    failed = [check for check in one.checks if check.blocks]
     return NightItem(
         Concern.REFUSED if failed else Concern.STAGED,
         str(table.ref),

@@ -302,6 +302,12 @@ def test_ten_thousand_partitions_are_turned_in_pages(scheduler, as_user) -> None
     page.get_by_role("link", name="Older").click()
     expect(page.get_by_text("367–732 of 10,000")).to_be_visible()
     assert took, "the page asked the API"
+    for where, heading in (("", "The night"), ("#/changes", "Changes")):
+        page.goto("about:blank")
+        began = time.monotonic()
+        page.goto(f"/sfx/{where}")
+        expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=30_000)
+        print(f"{heading}: shown in {time.monotonic() - began:.2f} s")
     print("10,000 partitions: API answers in ms:", sorted(round(one) for one in took))
 
 

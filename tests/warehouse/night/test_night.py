@@ -60,6 +60,13 @@ def test_refused_and_staged_batches_are_listed_until_they_are_published(warehous
     assert ("staged", "s.orders", "c") not in found(warehouse)
 
 
+def test_a_check_that_only_warns_refuses_nothing(warehouse) -> None:
+    put(warehouse, 100)
+    warehouse.set_checks("s", "orders", [], warn=[rows_between(50, 200)])
+    put(warehouse, 3, "b", publish=False)
+    assert found(warehouse) == [("staged", "s.orders", "b")]
+
+
 def test_rollbacks_are_listed_once_a_commit_until_the_partition_is_made_again(warehouse) -> None:
     days = pd.DataFrame({"day": list("abc"), "n": 1})
     for number in (1, 2):
