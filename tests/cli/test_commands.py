@@ -287,6 +287,7 @@ def test_a_commit_of_many_partitions_is_one_line_and_undone_as_one(command, ware
     assert done.returncode == 0, done.stderr
     assert "no batch, as before" in done.stdout
     undo = warehouse.history("sales", "many", days[:1])[0].commit
+    assert f"sfx rollback --commit sales.many {undo}" in done.stderr
     assert undo in command("audit", "--operation", "rollback").stdout
     assert command("rollback", "--commit", "sales.many", undo, "--yes").returncode == 0
     assert len(warehouse.pin("sales", "many").batches) == 30

@@ -231,6 +231,9 @@ def _rollback_unit(undo: _Undo, reason: str, *, yes: bool, as_json: bool) -> Non
     ]
     rows += [(report.table, "", "", f"skipped: {report.gone}") for report in reports if report.gone]
     output.table(undo.name, ("table", "partition", "current batch", "result"), rows)
+    done = next((report for report in reports if report.commit), None)
+    if done is not None:
+        output.say(f"undo it with: sfx rollback --commit {done.table} {done.commit}", err=True)
 
 
 def _show_unit(undo: _Undo) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sfx.core.ledger import LedgerEntry
@@ -60,6 +60,8 @@ class RunRollback:
             leaves, and when and by whom the batch that it returns to was made.
         attempts: How often the run changed the warehouse: more than 1 if its tasks were cleared and
             ran again under the same run ID. ``attempt="last"`` rolls back the last time alone.
+        commit: The commit that rolled the table back, which `Warehouse.rollback_commit` undoes, in
+            all tables; empty in a dry run, and if nothing was rolled back.
     """
 
     table: str
@@ -70,3 +72,4 @@ class RunRollback:
     blocked: tuple[str, ...] = ()
     steps: tuple[RollbackStep, ...] = ()
     attempts: int = 1
+    commit: str = field(default="", compare=False)

@@ -197,14 +197,10 @@ class _Undo:
                 )
             return found.changes
 
-        commit(
-            table,
-            ledger,
-            heads_to_change(table, ledger, part.names, self.author),
-            plan,
-            self.author,
-        )
-        return self._report(table, seen, found)
+        heads = heads_to_change(table, ledger, part.names, self.author)
+        entries = commit(table, ledger, heads, plan, self.author)
+        report = self._report(table, seen, found)
+        return replace(report, commit=entries[0].commit if entries else "")
 
     def _plan_of_heads(self, table: Table, ledger: Ledger, heads: Mapping[str, Head]) -> _Plan:
         plan = _Plan()

@@ -137,9 +137,10 @@ def test_the_last_attempt_of_a_backfill_is_undone_alone(warehouse) -> None:
 
 
 def test_an_undo_is_undone_as_one_in_all_its_tables(warehouse, twice) -> None:
-    warehouse.rollback_run(**RUN)
+    undone = warehouse.rollback_run(**RUN)
     put(warehouse, "sums", "b", 9)
     undo = warehouse.history("s", "orders", ["a"])[0].commit
+    assert [one.commit for one in undone if one.table == "s.orders"] == [undo]
     planned = warehouse.rollback_commit("s", "orders", undo, dry_run=True)
     assert {one.table: sorted(one.rolled_back) for one in planned} == {
         "s.late": ["a"],
