@@ -9,6 +9,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
+from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.log.event_index import commit_event, events_of
 from airflow_sfx.warehouse.night.report import Concern
 from airflow_sfx.warehouse.table.table import Table
@@ -103,6 +104,25 @@ def test_unusual_rows_are_listed_while_the_batch_is_current(warehouse) -> None:
     assert (item.batch_id, item.detail) == (small.batch_id, "4 rows, usually 90 to 110")
     put(warehouse, 99, "i")
     assert found(warehouse) == [("unusually large", "s.orders", "j")]
+
+
+def test_what_a_writer_that_died_had_begun_is_not_listed(warehouse, monkeypatch) -> None:
+    for day in "abcdefgh":
+        put(warehouse, 100, day)
+    put(warehouse, 99, "a")
+
+    def die(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(commit, "_place", die)
+        for action in (
+            lambda: put(warehouse, 4, "i"),
+            lambda: warehouse.rollback("s", "orders", ["a"]),
+        ):
+            with pytest.raises(KeyboardInterrupt):
+                action()
+    assert found(warehouse) == []
 
 
 def test_a_table_that_did_not_come_is_late(warehouse) -> None:
