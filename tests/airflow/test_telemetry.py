@@ -160,4 +160,5 @@ def test_what_was_read_and_changed_is_in_the_log_with_its_fields(observed) -> No
 
 
 def test_a_task_links_to_the_history_of_its_batch(observed) -> None:
-    assert observed.links == {"Batch history": f"{observed.url}/sfx/#/partition/observed.items/p"}
+    page = f"{observed.url}/plugin/batch-history"
+    assert observed.links == {"Batch history": f"{page}#/partition/observed.items/p"}

@@ -41,4 +41,5 @@ class BatchHistoryLink(BaseOperatorLink):
         names = [] if pin is None else [name for name, _ in pin.entries]
         steps = ("partition", table, names[0]) if len(names) == 1 else ("table", table)
         path = "/".join(quote(step, safe="") for step in steps)
-        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/sfx/#/{path}"
+        airflow = conf.get("api", "base_url", fallback="").rstrip("/")
+        return f"{airflow}/plugin/batch-history#/{path}"

@@ -25,7 +25,13 @@ from airflow_sfx.core.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
-from airflow_sfx.plugin.web import routes_night, routes_read, routes_undo, routes_write
+from airflow_sfx.plugin.web import (
+    routes_night,
+    routes_read,
+    routes_staged,
+    routes_undo,
+    routes_write,
+)
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
 from airflow_sfx.plugin.web.schemas import Problem, described
 from airflow_sfx.plugin.web.security import READ_ACCESS
@@ -80,8 +86,10 @@ def create_app() -> FastAPI:
         routes_read.router,
         routes_night.router,
         routes_undo.reading,
+        routes_staged.reading,
         routes_write.router,
         routes_undo.changing,
+        routes_staged.changing,
     ):
         app.include_router(router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _problem)

@@ -40,9 +40,27 @@ class Publish(ChangeRequest):
         expected: The batch that the requester saw as current, or null for none.
         reason: The reason, recorded in the history.
         batch_id: The staged batch.
+        force: Whether to publish it even if a later one is current, or it was discarded.
     """
 
     batch_id: str
+    force: bool = False
+
+
+class Discard(BaseModel):
+    """A discard of a staged batch.
+
+    Args:
+        partition: The partition; empty for a table without partition keys.
+        batch_id: The staged batch.
+        reason: The reason, recorded in the history.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    partition: str = Field(max_length=MAX_NAME)
+    batch_id: str
+    reason: str = Field("", max_length=2000)
 
 
 class UndoRequest(BaseModel):

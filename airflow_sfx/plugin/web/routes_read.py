@@ -23,12 +23,12 @@ from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import zoned
+from airflow_sfx.plugin.web.batch_schemas import BatchDocument
 from airflow_sfx.plugin.web.cache import TableCache
 from airflow_sfx.plugin.web.comparison_queue import MEMORY, ComparisonQueue
 from airflow_sfx.plugin.web.history_schemas import CommitsDocument
 from airflow_sfx.plugin.web.schemas import (
     MAX_NAME,
-    BatchDocument,
     DiffDocument,
     HistoryDocument,
     PartitionDocument,
@@ -185,12 +185,15 @@ def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> di
     pin = pinned(found.table, partition, batch_id)
     (manifest,) = snapshots.warehouse().manifests(pin)
     held = snapshots.warehouse().holding(db, table)
+    waiting = snapshots.warehouse().staged(db, table, partition_values(found.table, partition))
+    staged = next((one for one in waiting if one.batch_id == batch_id), None)
     return {
         "table": str(found.table.ref),
         "partition": partition,
         "batch_id": batch_id,
         "current": found.pin(partition) == pin,
-        "staged": found.staged.get(partition) == batch_id,
+        "staged": staged is not None,
+        "staged_as": plain(staged),
         "replaced": manifest.replaced,
         "created_at": manifest.created_at,
         "rows": manifest.rows,

@@ -1,4 +1,4 @@
-"""Routes that change what is current in a partition: rollback, publish.
+"""Routes that change what is current in a partition: rollback.
 
 Each request states what the requester saw as current, and is rejected if that has changed.
 """
@@ -11,10 +11,9 @@ from fastapi import APIRouter, Depends
 
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.plugin.web.requests import Publish, Rollback
+from airflow_sfx.plugin.web.requests import Rollback
 from airflow_sfx.plugin.web.routes_read import (
     partition_values,
-    pinned,
     snapshots,
 )
 from airflow_sfx.plugin.web.schemas import Done
@@ -38,7 +37,7 @@ def rollback(db: str, table: str, body: Rollback, producer: Author) -> dict[str,
     """Make an earlier batch of a partition current again; no data is deleted."""
     opened = snapshots.open(db, table)
     try:
-        done = snapshots.warehouse().rollback(
+        pin = snapshots.warehouse().rollback(
             db,
             table,
             partition_values(opened, body.partition),
@@ -49,24 +48,9 @@ def rollback(db: str, table: str, body: Rollback, producer: Author) -> dict[str,
         )
     finally:
         snapshots.forget(opened.ref)
-    return _done(opened, body.partition, done)
+    return done(opened, body.partition, pin)
 
 
-@router.post("/tables/{db}/{table}/publish", response_model=Done, openapi_extra=CHANGE_PARAMETERS)
-@in_page_threads
-def publish(db: str, table: str, body: Publish, producer: Author) -> dict[str, Any]:
-    """Publish a staged batch of a partition."""
-    opened = snapshots.open(db, table)
-    pin = pinned(opened, body.partition, body.batch_id)
-    expected = {body.partition: body.expected}
-    try:
-        done = snapshots.warehouse().publish(
-            pin, reason=body.reason, expected=expected, producer=producer
-        )
-    finally:
-        snapshots.forget(opened.ref)
-    return _done(opened, body.partition, done)
-
-
-def _done(table: Table, partition: str, pin: BatchPin) -> dict[str, Any]:
+def done(table: Table, partition: str, pin: BatchPin) -> dict[str, Any]:
+    """Return the response to a change."""
     return {"table": str(table.ref), "partition": partition, "batch_id": pin.batches[partition]}

@@ -14,8 +14,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from airflow_sfx.core.manifest import CheckResult
-from airflow_sfx.core.schema import ColumnStatistics
 from airflow_sfx.warehouse.diff.diff import ColumnDiff
 from airflow_sfx.warehouse.history.overview import PartitionOverview
 
@@ -172,7 +170,7 @@ class ChangeDocument(BaseModel):
     Args:
         partition: The partition.
         sequence: The number of the entry, starting at 1.
-        operation: `publish`, `rollback`, `adopt`, `foreign_change`, `retire` or `erase`.
+        operation: `publish`, `rollback`, `adopt`, `foreign_change`, `retire`, `erase` or `discard`.
         batch_id: The batch that is current since this change, or null for none.
         previous: The batch that was current before, or null for none.
         at: When the change was committed.
@@ -180,6 +178,7 @@ class ChangeDocument(BaseModel):
         rows: Rows of `batch_id`.
         bytes: Bytes of `batch_id`.
         retired: The batches that expired with this change.
+        discarded: The staged batches that were discarded with this change.
         producer: Who made the change.
         commit: The commit that the change is part of.
     """
@@ -196,6 +195,7 @@ class ChangeDocument(BaseModel):
     rows: int
     bytes: int
     retired: list[str]
+    discarded: list[str]
     producer: ProducerDocument
     commit: str
 
@@ -220,106 +220,6 @@ class HistoryDocument(BaseModel):
     more: bool
     retired: list[str]
     replaced: dict[str, str]
-
-
-class FileDocument(BaseModel):
-    """A data file of a batch.
-
-    Args:
-        path: The path, relative to the batch.
-        size: The size.
-        rows: The number of rows.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    path: str
-    size: int
-    rows: int
-
-
-class PinDocument(BaseModel):
-    """A pin: exact batches of a table.
-
-    Args:
-        table: The table.
-        batches: The batch of each partition.
-    """
-
-    table: str
-    batches: dict[str, str]
-
-
-class HoldDocument(BaseModel):
-    """A hold of a batch.
-
-    Args:
-        name: The name of the hold.
-        at: When it began.
-        until: When it ends, or null for never.
-        reason: The reason given.
-    """
-
-    name: str
-    at: datetime
-    until: datetime | None
-    reason: str
-
-
-class DownstreamDocument(PinDocument):
-    """Downstream batches: batches of a table that were made from this batch.
-
-    Args:
-        table: The table.
-        batches: The batch of each partition.
-        at: When they were made.
-        producer: Who made them.
-    """
-
-    at: datetime
-    producer: ProducerDocument
-
-
-class BatchDocument(BaseModel):
-    """A batch: its manifest, downstream batches and holds.
-
-    Args:
-        table: The table.
-        partition: The partition.
-        batch_id: The batch.
-        current: Whether it is the current batch.
-        staged: Whether it is staged.
-        replaced: The batch that was current when it was written, or null for none.
-        created_at: When it was written.
-        rows: The number of rows.
-        bytes: The size of its files.
-        columns: Its columns.
-        statistics: The statistics of each column.
-        files: Its data files.
-        checks: The results of the checks before publishing.
-        inputs: The batches that it was made from.
-        producer: Who wrote it.
-        read_by: The downstream batches.
-        held_by: The holds of the batch.
-    """
-
-    table: str
-    partition: str
-    batch_id: str
-    current: bool
-    staged: bool
-    replaced: str | None
-    created_at: datetime
-    rows: int
-    bytes: int
-    columns: list[ColumnDocument]
-    statistics: dict[str, ColumnStatistics]
-    files: list[FileDocument]
-    checks: list[CheckResult]
-    inputs: list[PinDocument]
-    producer: ProducerDocument
-    read_by: list[DownstreamDocument]
-    held_by: list[HoldDocument]
 
 
 class DiffDocument(BaseModel):

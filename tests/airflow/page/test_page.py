@@ -90,7 +90,7 @@ def test_the_story_of_a_bad_night(story, as_user) -> None:
     search(page, "story.fl")
     page.get_by_role("link", name="story.flights").click()
     bad = page.get_by_role("link", name=f"{BAD}, current, 12 rows")
-    expect(bad).to_have_class(re.compile("cell current rows-0 "))
+    expect(bad).to_have_class(re.compile("cell current shade-0$"))
     picture(page, "table")
     bad.click()
     expect(page.get_by_role("row", name="correction")).to_be_visible()

@@ -21,6 +21,7 @@ TABLE = "tables/shop/items"
 CHANGES = [
     (f"{TABLE}/rollback", {"partition": "20130101", "expected": "20130101000000"}),
     (f"{TABLE}/publish", {"partition": "20130101", "expected": None, "batch_id": "20130101000000"}),
+    (f"{TABLE}/discard", {"partition": "20130101", "batch_id": "20130101000000"}),
     ("runs/rollback", {"dag_id": "nightly", "run_id": "r1", "expected": []}),
     ("backfills/rollback", {"dag_id": "nightly", "backfill_id": "7", "expected": []}),
     ("commits/rollback", {"table": "shop.items", "commit": "2013-01-01/1-9f", "expected": []}),
@@ -29,6 +30,7 @@ READS = [
     "tables",
     TABLE,
     *(f"{TABLE}/{name}" for name in ("partitions", "partition", "history", "batch", "diff")),
+    f"{TABLE}/staged",
     "changes",
     "night",
     *("runs", "runs/undo", "backfills", "backfills/undo", "commits", "commits/undo"),

@@ -1,5 +1,6 @@
 // Elements. Text is set as text: nothing from data is parsed as HTML.
 
+import { AIRFLOW } from "./address.js";
 import { number, operation as operationWord, text, time } from "./words.js";
 
 export { age, counted, number, size, text, WHOLE } from "./words.js";
@@ -113,9 +114,6 @@ export function paging(total, offset, length, to, [before, after], more = offset
     more ? h("a", { href: to(String(offset + length)) }, after) : null,
   );
 }
-
-// The path of Airflow, which may not be the root of its host.
-const AIRFLOW = location.pathname.replace(/\/sfx\/.*$/, "");
 
 // A link to a page of Airflow. In a frame of Airflow, it navigates Airflow by its router, as the
 // frame must not replace the page around it.

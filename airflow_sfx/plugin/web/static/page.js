@@ -1,6 +1,7 @@
 // Shows the view that the fragment of the address names; in the tab of a DAG run or a task, its
 // changes.
 
+import { adopt, follow, mirror } from "./address.js";
 import { startView } from "./api.js";
 import { address, h, link, WHOLE } from "./dom.js";
 import { busy, showError } from "./status.js";
@@ -12,6 +13,7 @@ import { partition } from "./views/partition.js";
 import { table } from "./views/table.js";
 import { tables } from "./views/tables.js";
 import { backfill, commit, run } from "./views/unit.js";
+import { copyLink } from "./widgets/copy.js";
 
 const VIEWS = { night, tables, changes, commit, backfill, table, partition, batch, diff };
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
@@ -46,10 +48,11 @@ async function show(error = "", success = "") {
     showError(error || failure.message);
   }
   if (turn !== latest) return;
-  document.getElementById("path").replaceChildren(...path(view, steps, query));
-  main.replaceChildren(...content.filter(Boolean));
+  mirror();
+  document.getElementById("path").replaceChildren(...path(view, steps, query), copyLink());
+  main.replaceChildren(...content.flat(Infinity).filter(Boolean));
   // to the newest days
-  for (const one of main.querySelectorAll(".calendar.dated")) one.scrollLeft = one.scrollWidth;
+  for (const one of main.querySelectorAll(".year")) one.scrollLeft = one.scrollWidth;
   document.title = [main.querySelector("h1")?.textContent, "Batch history"]
     .filter(Boolean)
     .join(" – ");
@@ -108,6 +111,8 @@ function followColourMode() {
 }
 
 followColourMode();
+adopt();
+follow();
 document.addEventListener("showagain", ({ detail }) => show(detail.error, detail.success));
 addEventListener("hashchange", async () => {
   document.getElementById("dialog").close();

@@ -6,7 +6,6 @@ export const NONE = "-";
 
 const OPERATIONS = { retire: "expire" };
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-const PLURALS = { batch: "batches" };
 const DIGITS = 6;
 const LEAST = 1e-4; // smaller numbers have an exponent
 const SPANS = [
@@ -28,7 +27,7 @@ export function number(value) {
 }
 
 export const counted = (count, noun) =>
-  `${number(count)} ${count === 1 ? noun : (PLURALS[noun] ?? `${noun}s`)}`;
+  `${number(count)} ${noun}${count === 1 ? "" : noun.endsWith("ch") ? "es" : "s"}`;
 
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return NONE;
@@ -53,5 +52,15 @@ export function age(at, now = Date.now()) {
   const seconds = Math.max(0, (now - new Date(at)) / 1000);
   return seconds < 60 ? "just now" : `${duration(seconds)} ago`;
 }
+
+// The reason of a change, with the batches that it ended.
+export const why = (reason, retired, discarded) =>
+  [
+    reason,
+    retired.length ? `expires ${retired.join(", ")}` : "",
+    discarded.length ? `discards ${discarded.join(", ")}` : "",
+  ]
+    .filter(Boolean)
+    .join("; ");
 
 export const operation = (name) => OPERATIONS[name] ?? name.replaceAll("_", " ");

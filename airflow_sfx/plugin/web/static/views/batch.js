@@ -2,11 +2,18 @@
 
 import { get } from "../api.js";
 import { h, link, moment, named, number, size, table as rows, text, who } from "../dom.js";
+import { failures, results } from "../widgets/checks.js";
 import { lineage } from "../widgets/lineage.js";
+import { buttons } from "../widgets/staged.js";
 
 export async function batch(name, key, id) {
   const one = await get(`tables/${named(name)}/batch`, { partition: key, batch_id: id });
-  const state = one.current ? "current" : one.staged ? "staged" : "replaced or rolled back";
+  const staged = one.staged_as;
+  const state = one.current
+    ? "current"
+    : staged
+      ? `staged, ${staged.state}`
+      : "replaced or rolled back";
   const facts = [
     ["state", state],
     ["rows", number(one.rows)],
@@ -19,12 +26,8 @@ export async function batch(name, key, id) {
     const { null_count, minimum, maximum } = one.statistics[column.name] ?? {};
     return [column.name, column.type, number(null_count), text(minimum), text(maximum)];
   });
-  const checks = one.checks.map((check) => [
-    check.name,
-    check.passed ? "passed" : "failed",
-    check.detail,
-  ]);
   const files = one.files.map((file) => [file.path, number(file.rows), size(file.size)]);
+  const failed = failures(one.checks);
   return [
     h("h1", {}, `${name} ${key} ${id}`),
     h(
@@ -32,10 +35,12 @@ export async function batch(name, key, id) {
       { class: "facts" },
       facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
     ),
+    failed ? h("div", { class: "notice bad" }, failed) : null,
+    staged ? h("p", {}, buttons(name, staged)) : null,
     one.replaced
       ? h("p", {}, link(`Compare with ${one.replaced}`, "diff", name, key, one.replaced, id))
       : null,
-    checks.length ? rows("checks before publishing", ["check", "result", "detail"], checks) : null,
+    results(one.checks),
     lineage(one),
     rows("columns", ["column", "type", "#nulls", "minimum", "maximum"], columns),
     rows("files", ["file", "#rows", "#size"], files),

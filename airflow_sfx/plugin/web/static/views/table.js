@@ -1,7 +1,9 @@
-// A table: its totals, and a calendar of its partitions.
+// A table: its totals, its staged batches, and its partitions as a calendar or a list.
 
+import { mirror } from "../address.js";
 import { get } from "../api.js";
-import { calendar, compare, legend } from "../widgets/calendar.js";
+import { calendar, coloured, FEW, legend, list, METRICS } from "../widgets/calendar.js";
+import { stagedTable } from "../widgets/staged.js";
 import {
   address,
   age,
@@ -16,6 +18,7 @@ import {
 } from "../dom.js";
 
 const CELLS = 366;
+const STAGED = 20;
 
 const FACTS = {
   "last change": (one) => age(one.newest),
@@ -28,7 +31,7 @@ const FACTS = {
 
 // The totals take a read of all partitions, so the calendar is shown first. Until they arrive, the
 // usual rows are those of the partitions shown.
-export async function table(name, search = "", offset = "0") {
+export async function table(name, search = "", offset = "0", colours = "rows") {
   const path = `tables/${named(name)}`;
   const found = await get(`${path}/partitions`, { search, offset, limit: CELLS, usual: false });
   if (found.partitions.length === 1 && !found.partitions[0].partition) {
@@ -37,7 +40,21 @@ export async function table(name, search = "", offset = "0") {
   }
   const facts = Object.fromEntries(Object.keys(FACTS).map((term) => [term, h("dd", {}, "…")]));
   const details = h("details", {}, h("summary", {}, "Columns"));
-  const cells = calendar(name, found.partitions);
+  const few = found.total <= FEW;
+  const usual = {};
+  let metric = colours in METRICS ? colours : "rows";
+  const cells = few ? list(name, found.partitions) : calendar(name, found.partitions, metric);
+  const choose = (one) => {
+    metric = one;
+    coloured(cells, metric, usual);
+    history.replaceState(history.state, "", address("table", name, search, offset, metric));
+    mirror();
+  };
+  const staged = h("div", {});
+  get(`${path}/staged`, { limit: STAGED }).then(
+    (all) => staged.replaceChildren(...[stagedTable(name, all)].filter(Boolean)),
+    (error) => staged.replaceChildren(`Staged batches: ${error.message}`),
+  );
   const totals = h(
     "dl",
     { class: "facts", "aria-busy": true },
@@ -49,7 +66,8 @@ export async function table(name, search = "", offset = "0") {
         for (const [term, write] of Object.entries(FACTS))
           facts[term].replaceChildren(write(totalsOf));
         details.append(columns(totalsOf));
-        compare(cells, totalsOf.usual_rows);
+        usual.rows = totalsOf.usual_rows;
+        if (!few) coloured(cells, metric, usual);
       },
       (error) => facts["last change"].replaceChildren(error.message),
     )
@@ -58,7 +76,7 @@ export async function table(name, search = "", offset = "0") {
     h("h1", {}, name),
     totals,
     searching("Search partitions", search, (text) => address("table", name, text)),
-    legend(cells),
+    few ? null : legend(metric, choose),
     found.total
       ? cells
       : h(
@@ -66,10 +84,14 @@ export async function table(name, search = "", offset = "0") {
           { class: "empty" },
           search ? "No partition name contains this text." : "The table has no partitions yet.",
         ),
-    paging(found.total, Number(offset), CELLS, (at) => address("table", name, search, at), [
-      "Newer",
-      "Older",
-    ]),
+    paging(
+      found.total,
+      Number(offset),
+      CELLS,
+      (at) => address("table", name, search, at, metric),
+      ["Newer", "Older"],
+    ),
+    staged,
     details,
   ];
 }

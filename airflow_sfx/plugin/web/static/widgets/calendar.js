@@ -1,10 +1,14 @@
-// A calendar with one cell per partition: the colour shows its rows or its age, the sign its state.
+// The partitions of a table: a calendar of days with one cell each, a row of cells for partitions
+// that are no days, or a list if there are few. Colours show a chosen metric, signs the state.
 
-import { address, age, h, number } from "../dom.js";
+import { address, age, h, link, moment, number, size, table as rows, WHOLE } from "../dom.js";
 
-const MAX_WEEKS = 80;
+export const FEW = 24; // so many partitions are a list
+
+const MAX_YEARS = 6;
 const MIN_FOR_MEDIAN = 7;
 const DAY = 86_400_000;
+const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const SIGNS = {
   current: "",
   "rolled back": "↺",
@@ -14,167 +18,195 @@ const SIGNS = {
 };
 const RATIOS = [0.5, 0.8, 1.25, 2];
 const AGES = [-365, -30, -7, -1];
-const SHADES = {
-  rows: ["under half", "fewer rows", "usual rows", "more rows", "over double"],
-  age: ["over a year", "under a year", "under a month", "under a week", "under a day"],
+const HEADINGS = ["partition", "state", "batch", "#rows", "#size", "changed", "staged"];
+const relative = ["under half", "fewer than usual", "usual", "more than usual", "over double"];
+
+// What colours can show: the value of a partition, its text, and the names of the five shades. A
+// value is compared with the usual one, unless the metric has bounds of its own.
+export const METRICS = {
+  rows: { of: (one) => one.rows, text: (value) => `${number(value)} rows`, shades: relative },
+  size: { of: (one) => one.bytes, text: size, shades: relative },
+  age: {
+    of: (one) => (one.at === null ? null : -(Date.now() - new Date(one.at)) / DAY),
+    bounds: AGES,
+    shades: ["over a year", "under a year", "under a month", "under a week", "under a day"],
+  },
 };
 
-let chosen = "rows";
-
-// Days are laid out as a calendar, with one column per week from Monday on; other partitions, and
-// days too far apart, in a row.
-export function calendar(name, partitions) {
-  const days = partitions.map((one) => day(one.partition));
-  const first = days.every(Boolean) ? Math.min(...days) : NaN;
-  const monday = first - ((new Date(first).getUTCDay() + 6) % 7) * DAY;
-  const dated = (Math.max(...days) - monday) / DAY < MAX_WEEKS * 7;
-  const cells = partitions.map((one) => cell(name, one, dated));
-  const partitionOf = new Map(cells.map((element, index) => [element, partitions[index]]));
-  const months = [];
-  cells.forEach((one, index) => {
-    if (!dated) return;
-    const place = Math.round((days[index] - monday) / DAY);
-    one.style.gridArea = `${(place % 7) + 1} / ${Math.floor(place / 7) + 1}`;
-    const month = days[index].toLocaleString("en", {
-      month: "short",
-      year: "numeric",
-      timeZone: "UTC",
-    });
-    if (days[index].getUTCDate() <= 7 && months.at(-1)?.textContent !== month) {
-      months.push(h("span", { class: "month", "aria-hidden": true }, month));
-      months.at(-1).style.gridColumn = Math.floor(place / 7) + 1;
-    }
-  });
-  if (dated) cells.reverse(); // from old to new
-  if (cells.length) cells[0].tabIndex = 0;
-  const attributes = {
-    class: dated ? "calendar dated" : "calendar",
-    "data-colours": chosen,
-    role: "group",
-    "aria-label": "Partitions; move with the arrow keys",
-    onkeydown: move,
-  };
-  const drawing = h("div", attributes, cells, months);
-  const counted = partitions
-    .map((one) => one.rows)
-    .filter((rows) => rows !== null)
-    .sort((a, b) => a - b);
-  drawing.partitionOf = partitionOf;
-  compare(
-    drawing,
-    counted.length >= MIN_FOR_MEDIAN ? counted[Math.floor(counted.length / 2)] : null,
-  );
+// Partitions as cells, coloured by a metric. `usual` has the usual value of a metric, of all
+// partitions; without it, that of the partitions shown.
+export function calendar(name, partitions, metric, usual = {}) {
+  const groups = new Map();
+  for (const one of partitions) {
+    const [kind, time] = day(one.partition);
+    if (!groups.has(kind)) groups.set(kind, []);
+    groups.get(kind).push({ one, time, cell: cell(name, one) });
+  }
+  const parts = [...groups].map(([kind, members]) => part(kind, members, groups.size > 1));
+  const drawing = h("div", { class: "partitions" }, parts);
+  drawing.cells = [...groups.values()].flat().map(({ one, cell: element }) => [element, one]);
+  coloured(drawing, metric, usual);
   return drawing;
 }
 
-// Colours and labels each cell by its rows relative to the usual rows, or null if unknown.
-export function compare(drawing, usual) {
-  for (const [element, one] of drawing.partitionOf) {
-    const ratio = usual && one.rows !== null ? one.rows / usual : null;
-    const label = [one.partition, one.state, `${number(one.rows)} rows`, `changed ${age(one.at)}`];
-    if (ratio !== null) label.push(`${Math.round(ratio * 100)} % of the usual rows`);
-    const days = one.at === null ? null : -(Date.now() - new Date(one.at)) / DAY;
-    const shades = `rows-${rank(ratio, RATIOS)} age-${rank(days, AGES)}`;
-    element.className = `cell ${one.state.replaceAll(" ", "-")} ${shades}`;
+// Colours and labels the cells by a metric.
+export function coloured(drawing, metric, usual = {}) {
+  const { of, bounds, text } = METRICS[metric];
+  const typical = usual[metric] ?? median(drawing.cells.map(([, one]) => of(one)));
+  for (const [element, one] of drawing.cells) {
+    const value = of(one);
+    const known = value !== null && (bounds || typical);
+    const shade = known ? rank(bounds ? value : value / typical, bounds ?? RATIOS) : "unknown";
+    const label = [one.partition, one.state, `${number(one.rows)} rows`];
+    if (text && metric !== "rows") label.push(`${metric} ${text(value)}`);
+    label.push(`changed ${age(one.at)}`);
+    if (known && !bounds) {
+      label.push(`${Math.round((value / typical) * 100)} % of the usual ${metric}`);
+    }
+    element.className = `cell ${one.state.replaceAll(" ", "-")} shade-${shade}`;
     element.setAttribute("aria-label", label.join(", "));
     element.title = label.join("\n");
   }
 }
 
-function cell(name, one, dated) {
-  const attributes = { href: address("partition", name, one.partition), tabindex: -1 };
+// Partitions as a list.
+export function list(name, partitions) {
+  const body = partitions.map((one) => [
+    link(one.partition || WHOLE, "partition", name, one.partition),
+    h("span", { class: `state ${one.state.replaceAll(" ", "-")}` }, one.state),
+    one.batch_id ? link(one.batch_id, "batch", name, one.partition, one.batch_id) : "no batch",
+    number(one.rows),
+    size(one.bytes),
+    moment(one.at),
+    one.staged ? link(one.staged, "batch", name, one.partition, one.staged) : "",
+  ]);
+  return rows("partitions", HEADINGS, body);
+}
+
+// The legend of colours and signs, with the choice of what colours show.
+export function legend(metric, choose) {
+  const shades = h("span", { class: "shades" });
+  const paint = (chosen) =>
+    shades.replaceChildren(
+      ...METRICS[chosen].shades.map((text, index) => entry(`current shade-${index}`, "", text)),
+    );
+  const choice = (one) => {
+    const onchange = () => {
+      paint(one);
+      choose(one);
+    };
+    const attributes = { type: "radio", name: "colours", checked: one === metric, onchange };
+    return h("label", {}, h("input", attributes), one);
+  };
+  paint(metric);
   return h(
-    "a",
-    attributes,
-    SIGNS[one.state],
-    dated ? null : h("span", { class: "name" }, one.partition),
+    "div",
+    { class: "legend" },
+    h("fieldset", {}, h("legend", {}, "Colours show"), Object.keys(METRICS).map(choice)),
+    shades,
+    Object.entries(SIGNS)
+      .filter(([, sign]) => sign)
+      .map(([text, sign]) => entry(`${text.replaceAll(" ", "-")} shade-2`, sign, text)),
   );
 }
 
-const rank = (value, bounds) =>
-  value === null ? "unknown" : bounds.filter((bound) => value > bound).length;
+const entry = (kind, sign, text) =>
+  h("span", {}, h("span", { class: `cell ${kind}`, "aria-hidden": true }, sign), text);
 
-function day(name) {
-  const parts = /^(\d{4})-?(\d\d)-?(\d\d)$/.exec(name);
-  return parts
-    ? new Date(Date.UTC(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3])))
-    : null;
+function cell(name, one) {
+  const attributes = { href: address("partition", name, one.partition), tabindex: -1 };
+  return h("a", attributes, SIGNS[one.state]);
 }
 
-function move(event) {
-  const cells = [...event.currentTarget.querySelectorAll(".cell")];
-  const weeks = event.currentTarget.classList.contains("dated") ? 7 : 1;
+// Days of one spelling, by year; partitions that are no days, or days too far apart, by name.
+function part(kind, members, titled) {
+  const years = new Set(members.map(({ time }) => new Date(time).getUTCFullYear()));
+  const dated = kind && years.size <= MAX_YEARS;
+  const ordered = dated ? members.sort((a, b) => a.time - b.time) : members;
+  const cells = ordered.map((member) => member.cell);
+  if (!dated) {
+    for (const { one, cell: element } of members)
+      element.append(h("span", { class: "name" }, one.partition));
+  }
+  cells[dated ? cells.length - 1 : 0].tabIndex = 0;
+  const label = `Partitions${kind ? ` named as ${kind}` : ""}; move with the arrow keys`;
+  const drawing = h(
+    "div",
+    {
+      class: dated ? "calendar dated" : "calendar",
+      role: "group",
+      "aria-label": label,
+      onkeydown: (event) => move(event, cells, dated ? 7 : 1),
+    },
+    dated ? [...years].sort((a, b) => b - a).map((one) => year(one, ordered)) : cells,
+  );
+  if (!titled) return drawing;
+  return [h("h2", {}, kind ? `Days named as ${kind}` : "Other partitions"), drawing];
+}
+
+// A year: a column for each week, from Monday on.
+function year(number_, members) {
+  const first = Date.UTC(number_, 0, 1);
+  const monday = first - ((new Date(first).getUTCDay() + 6) % 7) * DAY;
+  const week = (time) => Math.floor((time - monday) / (7 * DAY));
+  const mine = members.filter(({ time }) => new Date(time).getUTCFullYear() === number_);
+  for (const { time, cell: element } of mine) {
+    const weekday = Math.round((time - monday) / DAY) % 7;
+    element.style.gridArea = `${weekday + 2} / ${week(time) + 2}`;
+  }
+  const months = new Set(mine.map(({ time }) => new Date(time).getUTCMonth()));
+  const names = [...months].map((month) => {
+    const begin = Date.UTC(number_, month, 1);
+    const text = new Date(begin).toLocaleString("en", { month: "short", timeZone: "UTC" });
+    const label = h("span", { class: "month" }, text);
+    label.style.gridColumn = week(begin + 6 * DAY) + 2;
+    return label;
+  });
+  const days = WEEKDAYS.map((text, index) => {
+    const label = h("span", { class: "weekday" }, text);
+    label.style.gridRow = index + 2;
+    return label;
+  });
+  return h(
+    "div",
+    { class: "year" },
+    h("span", { class: "number" }, String(number_)),
+    h("span", { "aria-hidden": true, class: "labels" }, names, days),
+    mine.map((member) => member.cell),
+  );
+}
+
+const rank = (value, bounds) => bounds.filter((bound) => value > bound).length;
+
+function median(values) {
+  const known = values.filter((value) => value !== null).sort((a, b) => a - b);
+  return known.length >= MIN_FOR_MEDIAN ? known[Math.floor(known.length / 2)] : null;
+}
+
+// How a day is spelled, and when it is; an empty text and null for other names.
+function day(name) {
+  const parts = /^(\d{4})(-?)(\d\d)\2(\d\d)$/.exec(name);
+  if (!parts) return ["", null];
+  const [year_, month, date] = [Number(parts[1]), Number(parts[3]) - 1, Number(parts[4])];
+  const time = Date.UTC(year_, month, date);
+  const real = new Date(time).getUTCMonth() === month && new Date(time).getUTCDate() === date;
+  return real ? [parts[2] ? "2016-11-18" : "20161118", time] : ["", null];
+}
+
+function move(event, cells, week) {
   const steps = {
-    ArrowRight: weeks,
-    ArrowLeft: -weeks,
-    ArrowDown: weeks === 7 ? 1 : 7,
-    ArrowUp: weeks === 7 ? -1 : -7,
+    ArrowRight: week,
+    ArrowLeft: -week,
+    ArrowDown: week === 7 ? 1 : 7,
+    ArrowUp: week === 7 ? -1 : -7,
     Home: -cells.length,
     End: cells.length,
   };
   if (!(event.key in steps)) return;
   event.preventDefault();
-  const next =
-    cells[
-      Math.min(
-        cells.length - 1,
-        Math.max(0, cells.indexOf(document.activeElement) + steps[event.key]),
-      )
-    ];
+  const now = cells.indexOf(document.activeElement);
+  const next = cells[Math.min(cells.length - 1, Math.max(0, now + steps[event.key]))];
   for (const one of cells) one.tabIndex = -1;
   next.tabIndex = 0;
   next.focus();
-}
-
-// The legend of colours and signs, with the choice of what colours show.
-export function legend(cells) {
-  const shades = h("span", { class: "shades" });
-  const paint = () => {
-    cells.dataset.colours = chosen;
-    shades.replaceChildren(
-      ...SHADES[chosen].map((text, index) =>
-        h(
-          "span",
-          {},
-          h("span", { class: `cell current shade-${index}`, "aria-hidden": true }),
-          text,
-        ),
-      ),
-    );
-  };
-  const choice = (name) =>
-    h(
-      "label",
-      {},
-      h("input", {
-        type: "radio",
-        name: "colours",
-        checked: name === chosen,
-        onchange: () => {
-          chosen = name;
-          paint();
-        },
-      }),
-      name,
-    );
-  paint();
-  const states = Object.entries(SIGNS).filter(([, sign]) => sign);
-  return h(
-    "div",
-    { class: "legend" },
-    h("fieldset", {}, h("legend", {}, "Colours show"), Object.keys(SHADES).map(choice)),
-    shades,
-    states.map(([text, sign]) =>
-      h(
-        "span",
-        {},
-        h(
-          "span",
-          { class: `cell ${text.replaceAll(" ", "-")} shade-2`, "aria-hidden": true },
-          sign,
-        ),
-        text,
-      ),
-    ),
-  );
 }

@@ -15,9 +15,19 @@ export async function attempt(action) {
   busy(false);
 }
 
+const NOTE = "No data is deleted, and you can undo this in the same way.";
+
 // Opens the dialog: `details` are shown below the question, `act` makes the change with the reason
 // given, and `success` is the message after it.
-export function confirm({ question, verb, details, act, success, possible = true }) {
+export function confirm({
+  question,
+  verb,
+  details,
+  act,
+  success,
+  note = NOTE,
+  possible = true,
+}) {
   const dialog = document.getElementById("dialog");
   const reason = h("input", {
     name: "reason",
@@ -31,7 +41,7 @@ export function confirm({ question, verb, details, act, success, possible = true
     { method: "dialog" },
     h("h2", { id: "question" }, question),
     details,
-    h("p", {}, "No data is deleted, and you can undo this in the same way."),
+    h("p", {}, note),
     possible ? reason : null,
     h(
       "p",
