@@ -70,6 +70,7 @@ def staged_batches(
     pointers: Mapping[str, PartitionInfo],
     names: Container[str] | None = None,
     known: Sequence[Tombstone] | None = None,
+    pins: Sequence[BatchPin] | None = None,
 ) -> StagedBatches:
     """Return the staged batches that were not published, without expired ones.
 
@@ -79,11 +80,12 @@ def staged_batches(
         pointers: The metastore's pointers by partition name.
         names: The partitions, or None for all.
         known: The tombstones in force, or None to read them.
+        pins: All batches that were ever staged, or None to read them.
 
     Returns:
         The batches.
     """
-    pins = recorded_pins(table)
+    pins = recorded_pins(table) if pins is None else pins
     known = (list_tombstones(table) if known is None else known) if pins else ()
     gone = refused_by(known)
     due = [

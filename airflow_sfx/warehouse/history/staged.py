@@ -13,7 +13,7 @@ from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.batch.staging import staged_batches
+from airflow_sfx.warehouse.batch.staging import recorded_pins, staged_batches
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.table.table import Table
 
@@ -69,9 +69,14 @@ def list_staged(
     Returns:
         The batches, without discarded ones whose files are deleted.
     """
-    pointers = table.pointers(partitions)
-    names = None if partitions is None else {table.layout.name(one) for one in partitions}
-    found = staged_batches(table, ledger, pointers, names)
+    pins = recorded_pins(table)
+    names = {name for pin in pins for name in pin.batches}
+    if partitions is not None:
+        names &= {table.layout.name(one) for one in partitions}
+    if not names:
+        return []
+    pointers = table.pointers([table.layout.partition(name) for name in sorted(names)])
+    found = staged_batches(table, ledger, pointers, names, pins=pins)
     items = [
         (state, item)
         for state, pins in (

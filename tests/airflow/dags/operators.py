@@ -38,21 +38,23 @@ def total_of(frame: pd.DataFrame, factor: int):
 
 @dag(schedule=None)
 def given_up():
-    """Two nights, the first without a pin: listed, expired, deleted."""
-    first, second = (
+    """Two nights, the first without a pin, and a staged batch: listed, expired, deleted."""
+    first, second, staged = (
         StoreBatchOperator(
             task_id=f"store_{number}",
             python_callable=frame_of,
             op_args=[number],
             table="kept.numbers",
             partitions=[],
+            publish=number != 3,
         )
-        for number in (1, 2)
+        for number in (1, 2, 3)
     )
     rule = {
         "table": "kept.numbers",
         "keep_last": 1,
         "older_than": timedelta(0),
+        "staged_older_than": timedelta(0),
         "grace": timedelta(0),
     }
     told = RetainBatchesOperator(task_id="told", **rule)
@@ -60,7 +62,7 @@ def given_up():
         task_id="retired", **rule, dry_run=False, reason="by {{ dag.dag_id }}"
     )
     deleted = RetainBatchesOperator(task_id="deleted", **rule, dry_run=False)
-    first >> second >> told >> retired >> deleted
+    first >> second >> staged >> told >> retired >> deleted
 
 
 given_up()

@@ -106,15 +106,19 @@ def test_old_batches_are_told_retired_and_deleted(airflow, warehouse):
         "pinned": 0,
     }
     told, retired, deleted = (run.xcoms[task] for task in ("told", "retired", "deleted"))
-    assert told == {**plain, "dry_run": True, "retired": 1, "bytes": told["bytes"]}
+    assert told == {**plain, "dry_run": True, "retired": 2, "bytes": told["bytes"]}
     assert told["bytes"] > 0
     assert retired == {**told, "dry_run": False}
-    assert deleted == {**plain, "deleted": 1}
-    entry, _, first = warehouse.history("kept", "numbers")
+    assert deleted == {**plain, "deleted": 2}
+    entry, ended, _, first = warehouse.history("kept", "numbers")
     assert (entry.operation.value, entry.reason, entry.producer.dag_id) == (
         "retire",
         "by given_up",
         "given_up",
+    )
+    assert (ended.operation.value, ended.reason) == (
+        "discard",
+        "staged for more than 0 seconds: by given_up",
     )
     with pytest.raises(sfx.BatchNotFound, match=r"was retired on .* \(by given_up\)"):
         warehouse.load_dataframe("kept", "numbers", batch_id=first.batch_id)

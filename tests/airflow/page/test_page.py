@@ -138,7 +138,8 @@ def test_a_batch_shows_its_schema_checks_and_origin(story, as_user) -> None:
 
 def test_a_failed_check_is_seen_and_may_be_published_all_the_same(story, as_user) -> None:
     page = go(as_user("op"), "#/partition/story.flights/20131231")
-    expect(page.get_by_text("A check failed.")).to_be_visible()
+    failed = page.get_by_role("list", name="Failed checks")
+    expect(failed).to_contain_text("rows_between(50, 200) failed: 3 rows, not between 50 and 200")
     page.get_by_role("button", name="Publish…").click()
     page.get_by_role("dialog").get_by_role("button", name="Publish").click()
     expect(page.get_by_text("Current:")).to_be_visible()

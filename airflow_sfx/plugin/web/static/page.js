@@ -114,7 +114,8 @@ followColourMode();
 adopt();
 follow();
 document.addEventListener("showagain", ({ detail }) => show(detail.error, detail.success));
-addEventListener("hashchange", async () => {
+// Not hashchange: browsers fire it only where the query stays the same, which has the view, too.
+addEventListener("popstate", async () => {
   document.getElementById("dialog").close();
   await show();
   document.getElementById("main").focus({ preventScroll: true });
