@@ -43,7 +43,8 @@ def test_airflows_own_address_names_the_view_and_is_reloaded(items, as_user) -> 
     page = as_user()
     page.goto("/plugin/batch-history")
     frame = page.frame_locator("iframe")
-    expect(heading(frame)).to_have_text("Tables", timeout=30_000)
+    frame.get_by_role("link", name="Tables").click(timeout=30_000)
+    expect(heading(frame)).to_have_text("Tables")
     frame.get_by_role("searchbox").fill("links.")
     frame.get_by_role("button", name="Search").click()
     frame.get_by_role("link", name="links.items").click()
@@ -116,7 +117,7 @@ def test_a_phone_shows_every_button_without_scrolling_sideways(items, as_user) -
     staged = items.show("links", "items").staged[0].batch_id
     run = "?dag_id=none&run_id=none"
     for where in (
-        *("", "#/changes", "#/table/links.items", VIEW),
+        *("", "#/tables", "#/changes", "#/table/links.items", VIEW),
         *(f"#/batch/links.items/{DAY}/{staged}", run),
     ):
         page.goto("about:blank")
