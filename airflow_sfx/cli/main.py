@@ -91,7 +91,6 @@ app = typer.Typer(
     name="sfx",
     cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help starts faster
     help="Inspect, compare, verify and undo the batches of a warehouse.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from airflow_sfx.cli.completion import complete_partition, complete_table
 from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.errors import BatchNotFound, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey, unescape
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 TableArgument = Annotated[
-    str, typer.Argument(metavar="DB.TABLE", help="The table, such as sales.sold_items.")
+    str,
+    typer.Argument(
+        metavar="DB.TABLE",
+        help="The table, such as sales.sold_items.",
+        autocompletion=complete_table,
+    ),
 ]
 Partitions = Annotated[
     list[str] | None,
@@ -32,6 +38,7 @@ Partitions = Annotated[
             "Partitions as listed: 20161031, or 2016/US for two keys; type a slash in a value as"
             " %2F (default: all)."
         ),
+        autocompletion=complete_partition,
     ),
 ]
 Batch = Annotated[

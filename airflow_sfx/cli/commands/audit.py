@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
+from airflow_sfx.cli.completion import complete_table
 from airflow_sfx.cli.options import Json, Settings, moment_of, table_of
 from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.core.errors import (
@@ -37,7 +38,11 @@ def audit(
     context: typer.Context,
     tables: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DB.TABLE", help="Tables to audit (default: all tables)."),
+        typer.Argument(
+            metavar="DB.TABLE",
+            help="Tables to audit (default: all tables).",
+            autocompletion=complete_table,
+        ),
     ] = None,
     since: Annotated[
         str | None,

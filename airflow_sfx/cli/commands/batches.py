@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
+from airflow_sfx.cli.completion import complete_partition
 from airflow_sfx.cli.options import Batch, Json, Partitions, Settings, TableArgument
 from airflow_sfx.cli.output import counting, print_json, visible_json, waiting
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
@@ -89,6 +90,7 @@ def diff(
                 "The partition, if the table has partitions, and two batches: IDs, `current` or"
                 " `previous` (default: previous current)."
             ),
+            autocompletion=complete_partition,
         ),
     ] = None,
     key: Annotated[
