@@ -33,6 +33,7 @@ from airflow_sfx.cli.commands import (
 )
 from airflow_sfx.cli.options import Settings
 from airflow_sfx.cli.output import VisibleFormatter, clean, visible
+from airflow_sfx.cli.starter import init
 from airflow_sfx.core.errors import SfxError
 
 
@@ -107,6 +108,7 @@ _FAMILIES = (
     hold,
     retention,
     stack,
+    init,
 )
 for _commands in _FAMILIES:
     _commands.register(app)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +14,10 @@ import typer
 from airflow_sfx.cli import output
 from airflow_sfx.cli.commands.lineage import stale_input
 from airflow_sfx.cli.commands.staged import show_staged
+from airflow_sfx.cli.follow import new_changes
 from airflow_sfx.cli.options import (
     Batch,
+    Chosen,
     Json,
     Partitions,
     Settings,
@@ -23,6 +27,7 @@ from airflow_sfx.cli.options import (
 )
 from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.core.errors import ForeignChange
+from airflow_sfx.core.partition import Partition
 
 if TYPE_CHECKING:
     from airflow_sfx.core.table import TableRef
@@ -114,11 +119,17 @@ def history(
     table: TableArgument,
     partition: Partitions = None,
     limit: Annotated[int, typer.Option(min=0, help="Maximum number of changes; 0 for all.")] = 100,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new changes as they come, until Ctrl-C.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the changes of a table, newest first."""
     settings: Settings = context.obj
     chosen = settings.table(table, partition)
+    if follow:
+        _follow(chosen, as_json=as_json)
+        return
     wanted: list[list[Values] | None] = [[values] for values in chosen.partitions or ()]
     entries = [
         entry
@@ -144,6 +155,29 @@ def history(
     ]
     headings = ("partition", "no", "change", "batch", "previous", "at (UTC)", "who", "why")
     output.table(f"history of {chosen.ref}", headings, rows, right=("no",), below=("who", "why"))
+
+
+def _follow(chosen: Chosen, *, as_json: bool) -> None:
+    """Print a line for each change from now on."""
+    layout = chosen.opened.layout
+    names = {layout.name(Partition(values)) for values in chosen.partitions or ()}
+    with suppress(KeyboardInterrupt):
+        changes = new_changes(chosen.warehouse, *chosen.names, names or None)
+        output.say(f"waiting for changes of {chosen.ref}; Ctrl-C ends it", err=True)
+        for entry in changes:
+            if as_json:
+                print_json(entry, indent=None)
+            else:
+                what = (
+                    output.moment(entry.at),
+                    entry.partition or "(whole table)",
+                    output.operation(entry.operation),
+                    f"{entry.previous or 'no batch'} → {entry.batch_id or 'no batch'}",
+                    output.who(entry.producer),
+                    entry.reason,
+                )
+                output.say("  ".join(str(part) for part in what if part))
+            sys.stdout.flush()
 
 
 def head(

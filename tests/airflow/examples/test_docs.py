@@ -64,3 +64,16 @@ def test_the_page_on_testing_works(airflow, tmp_path):
     ):
         (tmp_path / name).write_text(block)
     run(["bash", "-euc", "".join(commands)], airflow, tmp_path)
+
+
+def test_the_starter_runs_as_it_says(airflow, tmp_path):
+    """``sfx init``, and the commands that it prints, with the package's fixture."""
+    folder = tmp_path / "my dags"
+    told = run([sys.executable, "-m", "airflow_sfx.cli", "init", str(folder)], airflow, tmp_path)
+    lines = [line.strip() for line in told.partition("Run it:")[2].splitlines()]
+    script = "\n".join(lines).replace("-m pytest", "-m pytest -p airflow_sfx.testing -q")
+    shown = run(["bash", "-euc", script], airflow, tmp_path)
+    assert "1 passed" in shown
+    assert "items of" not in shown.splitlines()[-1]
+    assert "revenue of 2026-10-31" in shown
+    assert (folder / ".warehouse/shop.db/revenue/20261031").is_dir()
