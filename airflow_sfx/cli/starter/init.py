@@ -52,6 +52,6 @@ def init(
         "airflow dags test nightly_revenue 2026-10-31",
         "sfx history shop.revenue",
     )
-    output.say("\nRun it:\n")
+    typer.echo("\nRun it:\n")
     for line in lines:
         output.say(f"    {line}")
