@@ -30,6 +30,8 @@ from ._default import (
     rollback_run as rollback_run,
     set_checks as set_checks,
     show as show,
+    sql as sql,
+    sql_pins as sql_pins,
     staged as staged,
     stale as stale,
     store_dataframe as store_dataframe,

@@ -27,6 +27,7 @@ from airflow_sfx.cli.commands import (
     night,
     retention,
     rollback,
+    sql,
     stack,
     staged,
     tables,
@@ -107,6 +108,7 @@ _FAMILIES = (
     maintenance,
     hold,
     retention,
+    sql,
     stack,
     init,
 )

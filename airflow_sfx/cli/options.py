@@ -44,6 +44,13 @@ Partitions = Annotated[
 Batch = Annotated[
     str | None, typer.Option("--batch", metavar="ID", help="Batch ID (default: the current batch).")
 ]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Read what was current then: 2016-11-01T12:00Z, 2016-11-01, or 36h ago.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded in the history.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

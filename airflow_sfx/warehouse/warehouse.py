@@ -463,6 +463,128 @@ class Warehouse:
             with_keys=not partial,
         )
 
+    @overload
+    def sql(
+        self,
+        query: str,
+        *,
+        pins: BatchPin | Iterable[BatchPin] = ...,
+        as_of: datetime | None = ...,
+        as_: Literal["pandas"] = ...,
+    ) -> pd.DataFrame: ...
+    @overload
+    def sql(
+        self,
+        query: str,
+        *,
+        pins: BatchPin | Iterable[BatchPin] = ...,
+        as_of: datetime | None = ...,
+        as_: Literal["polars"],
+    ) -> pl.DataFrame: ...
+    @overload
+    def sql(
+        self,
+        query: str,
+        *,
+        pins: BatchPin | Iterable[BatchPin] = ...,
+        as_of: datetime | None = ...,
+        as_: Literal["arrow"],
+    ) -> pa.Table: ...
+    def sql(
+        self,
+        query: str,
+        *,
+        pins: BatchPin | Iterable[BatchPin] = (),
+        as_of: datetime | None = None,
+        as_: Literal["pandas", "polars", "arrow"] = "pandas",
+    ) -> Any:
+        """Run one SELECT on batches, with DuckDB.
+
+        Each table is read as it was at one moment before the query began, or as the pins or the
+        time name it. Partition keys are columns. DuckDB has access to nothing else: no files, no
+        network, no other tables.
+
+        Args:
+            query: The query, in DuckDB's SQL, which names tables as ``DB.TABLE``.
+            pins: Pins of the tables to read other batches of than the current ones.
+            as_of: A time with a time zone: read the batches of the tables without pins that were
+                current then. None reads the current ones.
+            as_: The kind of frame: ``pandas``, ``polars`` or ``arrow``.
+
+        Returns:
+            The result.
+
+        Raises:
+            TableNotFound: A table does not exist, or is named without its database.
+            PartitionNotFound: A table has no batch.
+            SchemaMismatch: The query is not valid, does not fit the tables or cannot be computed;
+                or DuckDB is not installed (``pip install 'airflow-sfx[sql]'``).
+            InvalidName: The query is not one SELECT, or reads outside of the warehouse; or a pin is
+                of a table that the query does not name.
+            CommitConflict: The tables kept changing, so that there was no one moment.
+
+        Example:
+            >>> warehouse.sql("select sum(n) as total from sales.sold_items")["total"].tolist()
+            [-7]
+            >>> warehouse.sql("select n from sales.sold_items", pins=good)["n"].tolist()
+            [1, 2]
+        """
+        from airflow_sfx.warehouse.read.query import run_query
+        from airflow_sfx.warehouse.read.relation import Relation
+
+        found = self.sql_pins(query, pins=pins, as_of=as_of)
+        by_table: dict[TableRef, BatchPin] = {pin.ref: pin for pin in found}
+
+        def make(ref: TableRef, prefix: str) -> Relation:
+            return Relation(self._table_of(by_table[ref]), by_table[ref].batches, prefix)
+
+        return run_query(query, list(by_table), make, as_)
+
+    def sql_pins(
+        self,
+        query: str,
+        *,
+        pins: BatchPin | Iterable[BatchPin] = (),
+        as_of: datetime | None = None,
+    ) -> list[BatchPin]:
+        """Pin what `sql` would read, to read it again or to record it as inputs.
+
+        Args:
+            query: As for `sql`.
+            pins: As for `sql`.
+            as_of: As for `sql`.
+
+        Returns:
+            One pin for each table of the query.
+
+        Raises:
+            TableNotFound: As for `sql`.
+            PartitionNotFound: As for `sql`.
+            SchemaMismatch: As for `sql`.
+            InvalidName: As for `sql`.
+            CommitConflict: As for `sql`.
+
+        Example:
+            >>> query = "select sum(n) as total from sales.sold_items"
+            >>> pins = warehouse.sql_pins(query)
+            >>> total = warehouse.sql(query, pins=pins)
+            >>> pin = warehouse.store_dataframe(total, "sales", "totals", inputs=pins)
+            >>> warehouse.manifests(pin)[0].inputs == tuple(pins) == (oops,)
+            True
+        """
+        from airflow_sfx.warehouse.read.moment import one_pin_each, same_moment
+        from airflow_sfx.warehouse.read.query import tables_of
+
+        refs = tables_of(query)
+        given = one_pin_each([pins] if isinstance(pins, BatchPin) else listed(pins, "pins"), refs)
+        opened = {ref: self._open(ref.database, ref.table) for ref in refs if ref not in given}
+        now = same_moment(
+            list(opened),
+            lambda ref: self._pin(opened[ref], None, as_of),
+            again=as_of is None,
+        )
+        return [given.get(ref) or now[ref] for ref in refs]
+
     def pin(
         self,
         db: str,

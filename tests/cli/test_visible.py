@@ -65,6 +65,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "stale": [[], [HEARD], [TABLE]],
     "head": [[TABLE], [TABLE, PARTITION]],
     "night": [[]],
+    "sql": [[f"from {TABLE}"], [f"from {TABLE}", "--csv"]],
     "audit": [[], [TABLE, "--files"], ["--json-lines"], [TABLE, "--actor", HEARD]],
     "pin": [[TABLE]],
     "verify": [[TABLE], [f"nothing.there{HEARD}"]],

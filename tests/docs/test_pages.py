@@ -56,6 +56,7 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
         ("engines", 6),
         ("moving", 12),
         ("quality", 14),
+        ("sql", 12),
     ],
 )
 def test_a_page_of_python_sessions_runs_as_shown(name: str, examples: int, new_user: Path) -> None:

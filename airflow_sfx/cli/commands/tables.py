@@ -16,6 +16,7 @@ from airflow_sfx.cli.commands.lineage import stale_input
 from airflow_sfx.cli.commands.staged import show_staged
 from airflow_sfx.cli.follow import new_changes
 from airflow_sfx.cli.options import (
+    AsOf,
     Batch,
     Chosen,
     Json,
@@ -185,13 +186,7 @@ def head(
     table: TableArgument,
     partition: Partitions = None,
     batch: Batch = None,
-    as_of: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Read what was current then: 2016-11-01T12:00Z, 2016-11-01, or 36h ago.",
-        ),
-    ] = None,
+    as_of: AsOf = None,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="Number of rows.")] = 10,
     as_json: Json = False,
 ) -> None:

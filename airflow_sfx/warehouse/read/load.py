@@ -98,9 +98,58 @@ def load_manifests(
     Returns:
         The frame or the iterator.
     """
-    from airflow_sfx.frames.evolution.unify import with_missing_columns
     from airflow_sfx.frames.outputs import to_output
     from airflow_sfx.frames.parquet.reader import empty_table, iter_batches, read_table
+
+    files, options = plan_load(
+        table, manifests, columns=columns, filters=filters, stream=stream, with_keys=with_keys
+    )
+    if isinstance(as_, str) and as_ == "spark":
+        from airflow_sfx.warehouse.read.spark import load_spark
+
+        if stream:
+            raise InvalidName(
+                'batches=True cannot be combined with as_="spark": pass one of them, as a Spark'
+                " DataFrame is read in pieces anyway"
+            )
+        return load_spark(table, list(manifests), files.sources, options)
+    if not stream:
+        return to_output(read_table(files.open(files.sources), **options), as_)
+
+    def frames() -> Iterator[Any]:
+        empty = True
+        for piece in iter_batches(files.sources, opened=files.open, **options):
+            empty = False
+            yield to_output(piece, as_)
+        if empty:  # a frame with columns and no rows, so that the caller can concatenate or store
+            yield to_output(empty_table(files.sources, **options), as_)
+
+    return frames()
+
+
+def plan_load(
+    table: Table,
+    manifests: Sequence[Manifest],
+    *,
+    columns: Sequence[str] | None,
+    filters: Any,
+    stream: bool,
+    with_keys: bool,
+) -> tuple[BatchFiles, dict[str, Any]]:
+    """Return the files of batches, and the arguments with which to read them.
+
+    Args:
+        table: The table.
+        manifests: The batches' manifests.
+        columns: As for `load_batches`.
+        filters: As for `load_manifests`.
+        stream: As for `load_batches`.
+        with_keys: As for `load_batches`.
+
+    Raises:
+        SchemaMismatch: A column is unknown or a filter does not fit.
+    """
+    from airflow_sfx.frames.evolution.unify import with_missing_columns
     from airflow_sfx.frames.predicates.expressions import names_in
 
     plain = columns is None and filters is None
@@ -126,27 +175,7 @@ def load_manifests(
         "lead": full,
         "key_types": _key_types(table),
     }
-    if isinstance(as_, str) and as_ == "spark":
-        from airflow_sfx.warehouse.read.spark import load_spark
-
-        if stream:
-            raise InvalidName(
-                'batches=True cannot be combined with as_="spark": pass one of them, as a Spark'
-                " DataFrame is read in pieces anyway"
-            )
-        return load_spark(table, list(manifests), files.sources, options)
-    if not stream:
-        return to_output(read_table(files.open(files.sources), **options), as_)
-
-    def frames() -> Iterator[Any]:
-        empty = True
-        for piece in iter_batches(files.sources, opened=files.open, **options):
-            empty = False
-            yield to_output(piece, as_)
-        if empty:  # a frame with columns and no rows, so that the caller can concatenate or store
-            yield to_output(empty_table(files.sources, **options), as_)
-
-    return frames()
+    return files, options
 
 
 def _of_table(table: Table) -> LogicalSchema:

@@ -1,0 +1,152 @@
+"""Tables in types that DuckDB supports, with every value unchanged.
+
+DuckDB lacks some of Arrow's types. Its intervals have microseconds, and leave as months, days and
+nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import types
+
+from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.frames._typing import AnyColumn, AnyType
+from airflow_sfx.frames.types.casts import convert_chunks, widen_array
+from airflow_sfx.frames.types.families import is_list
+
+_MAX_PRECISION = 38
+_MICROSECONDS_A_DAY = 86_400_000_000
+
+
+def duckdb_type(kind: AnyType, span: str = "us") -> AnyType:  # noqa: PLR0911  a table of types
+    """Return the Arrow type to convert a column to, so that DuckDB reads it exactly.
+
+    Args:
+        kind: The column's Arrow type.
+        span: The unit of durations.
+
+    Returns:
+        A type that holds the same values; the type itself if DuckDB supports it.
+
+    Example:
+        >>> duckdb_type(pa.float16()), duckdb_type(pa.dictionary(pa.int8(), pa.string()))
+        (DataType(float), DataType(string))
+    """
+    wide: Any = kind
+    if types.is_float16(kind):
+        return pa.float32()
+    if types.is_decimal256(kind):
+        return pa.decimal128(min(wide.precision, _MAX_PRECISION), wide.scale)
+    if types.is_duration(kind):
+        return pa.duration(span)
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return duckdb_type(wide.value_type, span)
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind if kind == pa.uuid() else duckdb_type(wide.storage_type, span)
+    if types.is_map(kind):
+        return pa.map_(duckdb_type(wide.key_type, span), duckdb_type(wide.item_type, span))
+    if types.is_struct(kind):
+        fields = [wide.field(i) for i in range(wide.num_fields)]
+        return pa.struct([field.with_type(duckdb_type(field.type, span)) for field in fields])
+    if types.is_fixed_size_list(kind):
+        return pa.list_(duckdb_type(wide.value_type, span), wide.list_size)
+    if is_list(kind):
+        return pa.list_(duckdb_type(wide.value_type, span))
+    return kind
+
+
+def to_duckdb(column: AnyColumn, name: str) -> AnyColumn:
+    """Convert a column to the type that `duckdb_type` returns.
+
+    Args:
+        column: The column.
+        name: Its name, for messages.
+
+    Raises:
+        SchemaMismatch: DuckDB cannot hold a value.
+
+    Example:
+        >>> to_duckdb(pa.chunked_array([pa.array([2000], pa.duration("ns"))]), "s").type
+        DurationType(duration[us])
+    """
+    target = duckdb_type(column.type)
+    if target == column.type and not _has_spans(target):
+        return column
+    try:
+        if isinstance(column.type, pa.BaseExtensionType):
+            kind: Any = column.type
+            chunks: list[Any] = column.chunks
+            column = pa.chunked_array([one.storage for one in chunks], type=kind.storage_type)
+        # in nanoseconds, as DuckDB returns intervals with them, which may not fit
+        column = convert_chunks(column, duckdb_type(column.type, "ns"), widen_array)
+        return convert_chunks(column, target, widen_array)
+    except pa.ArrowException as error:
+        raise SchemaMismatch(
+            f"SQL cannot hold the column {name!r} ({column.type}): {error}. Do not select it, or"
+            " use load_dataframe"
+        ) from error
+
+
+def from_duckdb(table: pa.Table, wide: Sequence[bool]) -> pa.Table:
+    """Return a result of DuckDB in types of frames, with distinct names.
+
+    Intervals without months become durations, and integers of 128 bits, as sums are, become
+    ``int64`` if they fit.
+
+    Args:
+        table: The result.
+        wide: Whether each column has integers of 128 bits.
+
+    Example:
+        >>> interval = pa.array([(0, 1, 5_000)], pa.month_day_nano_interval())
+        >>> from_duckdb(pa.table({"i": interval}), [False]).column("i").to_pylist()
+        [datetime.timedelta(days=1, microseconds=5)]
+    """
+    columns = []
+    for column, integers in zip(table.columns, wide, strict=True):
+        if column.type == pa.month_day_nano_interval():
+            columns.append(_as_durations(column))
+        elif integers:
+            columns.append(_as_integers(column))
+        else:
+            columns.append(column)
+    return pa.Table.from_arrays(columns, names=_distinct(table.column_names))
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Number names that occur again: ``n``, ``n_1``."""
+    found: list[str] = []
+    for name in names:
+        new, number = name, 0
+        while new in found:
+            number += 1
+            new = f"{name}_{number}"
+        found.append(new)
+    return found
+
+
+def _as_integers(column: AnyColumn) -> AnyColumn:
+    try:
+        return column.cast(pa.decimal128(_MAX_PRECISION, 0)).cast(pa.int64())
+    except pa.ArrowException:  # too large
+        return column
+
+
+def _as_durations(column: AnyColumn) -> AnyColumn:
+    values: list[Any] = column.to_pylist()
+    if any(one is not None and one.months for one in values):
+        return column
+    spans = [
+        None if one is None else one.days * _MICROSECONDS_A_DAY + one.nanoseconds // 1000
+        for one in values
+    ]
+    return pa.chunked_array([pa.array(spans, pa.duration("us"))])
+
+
+def _has_spans(kind: Any) -> bool:
+    if types.is_nested(kind):
+        return any(_has_spans(kind.field(i).type) for i in range(kind.num_fields))
+    return bool(types.is_duration(kind))
