@@ -55,6 +55,35 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded in the history.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run/--apply", help="Print the plan only, or carry it out.")
+]
+Grace = Annotated[
+    str,
+    typer.Option(
+        "--grace",
+        metavar="TIME",
+        help="Grace period before the files of expired batches are deleted: 12h, 7d, 0d.",
+    ),
+]
+KeepLast = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-last",
+        metavar="N",
+        min=1,
+        help="Number of batches to keep per partition, including the current one.",
+    ),
+]
+OlderThan = Annotated[
+    str | None,
+    typer.Option(
+        "--older-than",
+        metavar="TIME",
+        help="How long ago a batch must have been replaced: 90d, 12w, 36h.",
+    ),
+]
+
 Values = tuple[str, ...]
 
 _UNITS = {

@@ -1,6 +1,7 @@
 from .pin import PinBatchesOperator as PinBatchesOperator
 from .publish import PublishBatchOperator as PublishBatchOperator
 from .retain import RetainBatchesOperator as RetainBatchesOperator
+from .retain_policies import RetainByPoliciesOperator as RetainByPoliciesOperator
 from .rollback import RollbackBatchOperator as RollbackBatchOperator
 from .spark import SparkBatchOperator as SparkBatchOperator
 from .sql import SqlToBatchOperator as SqlToBatchOperator

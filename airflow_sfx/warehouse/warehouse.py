@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from airflow_sfx.core.errors import ForeignChange, InvalidName
+from airflow_sfx.core.errors import ForeignChange, InvalidName, TableNotFound
 from airflow_sfx.core.io.uris import clean_uri
 from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.manifest import Manifest
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.quality.set_checks import CheckDeclaration
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport
+    from airflow_sfx.warehouse.retention.policies import Policy, PolicyReport
     from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
     from airflow_sfx.warehouse.undo.scope import Attempt, Scope
     from airflow_sfx.warehouse.write.external_batch import ExternalBatch
@@ -1544,27 +1545,31 @@ class Warehouse:
 
         return release(self._open(db, table), name, self._author(producer, reason))
 
-    def holding(self, db: str, table: str) -> Rows[Hold]:
+    def holding(self, db: str | None = None, table: str | None = None) -> Rows[Hold]:
         """List the holds in force: neither expired nor released.
 
         Args:
-            db: The database.
-            table: The table.
+            db: The database, or None for all.
+            table: The table, or None for all of the database.
 
         Returns:
             The holds, oldest first.
 
         Raises:
             TableNotFound: The table does not exist.
+            InvalidName: A table is given without its database.
 
         Example:
             >>> held = warehouse.hold(good, "annual accounts")
             >>> [hold.name for hold in warehouse.holding("sales", "sold_items")]
             ['annual accounts']
+            >>> warehouse.holding() == warehouse.holding("sales") == [held]
+            True
         """
-        from airflow_sfx.warehouse.pins.holds import holding
+        from airflow_sfx.warehouse.pins.holds import holding, of_tables
 
-        return Rows(holding(self._open(db, table), datetime.now(UTC)))
+        now = datetime.now(UTC)
+        return Rows(of_tables(self._opened(db, table), lambda opened: holding(opened, now)))
 
     def pin_and_hold(
         self,
@@ -1617,32 +1622,37 @@ class Warehouse:
         author = self._author(producer, reason)
         return hold(opened, name, pin, author, until=until, renew=renew)
 
-    def holds(self, db: str, table: str, name: str | None = None) -> Rows[Hold]:
-        """List the holds of a table, including expired and released ones.
+    def holds(
+        self, db: str | None = None, table: str | None = None, name: str | None = None
+    ) -> Rows[Hold]:
+        """List the holds of a table or of all, including expired and released ones.
 
         Args:
-            db: The database.
-            table: The table.
+            db: The database, or None for all.
+            table: The table, or None for all of the database.
             name: The name of the hold, or None for all.
 
         Returns:
-            The holds, oldest first. With a name, only its newest hold, or none.
+            The holds, oldest first. With a name, only its newest hold of each table, if any.
 
         Raises:
             TableNotFound: The table does not exist.
+            InvalidName: A table is given without its database.
 
         Example:
             >>> held = warehouse.hold(good, "annual accounts", reason="signed by the auditor")
-            >>> warehouse.holds("sales", "sold_items") == [held]
+            >>> warehouse.holds("sales", "sold_items") == warehouse.holds() == [held]
             True
         """
-        from airflow_sfx.warehouse.pins.holds import holds, newest
+        from airflow_sfx.warehouse.pins.holds import holds, newest, of_tables
 
-        opened = self._open(db, table)
-        if name is None:
-            return Rows(holds(opened))
-        found = newest(opened, name)
-        return Rows([found] if found else [])
+        def find(opened: Table) -> list[Hold]:
+            if name is None:
+                return holds(opened)
+            found = newest(opened, name)
+            return [found] if found else []
+
+        return Rows(of_tables(self._opened(db, table), find))
 
     def take(
         self, pin: BatchPin, *, consumer: str, run: str, newest: bool = False
@@ -1759,6 +1769,132 @@ class Warehouse:
         author = self._author(producer, reason)
         return retain(opened, Ledger(opened), rule, author, dry_run=dry_run, now=datetime.now(UTC))
 
+    def set_retention(
+        self,
+        pattern: str,
+        *,
+        keep_last: int,
+        older_than: timedelta,
+        staged_older_than: timedelta | None = None,
+        grace: timedelta = timedelta(days=1),
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> Policy:
+        """Set the retention policy of all tables whose names match a pattern.
+
+        It is stored in the warehouse, and deletes nothing until `retain_all` runs. Of several
+        policies that match a table, the most specific one counts.
+
+        Args:
+            pattern: The tables: ``shop.orders``, or with ``*`` for any characters, as ``shop.*``.
+            keep_last: As for `retain`.
+            older_than: As for `retain`.
+            staged_older_than: As for `retain`.
+            grace: As for `retain`.
+            reason: The reason, recorded in the policy.
+            producer: Who, or None for the identity of the running task or process.
+
+        Returns:
+            The policy.
+
+        Raises:
+            InvalidName: The pattern is not one of tables, or ``keep_last`` or a time is too small.
+
+        Example:
+            >>> from datetime import timedelta
+            >>> policy = warehouse.set_retention(
+            ...     "sales.*", keep_last=30, older_than=timedelta(days=90)
+            ... )
+            >>> [(one.pattern, one.rule.keep_last) for one in warehouse.policies()]
+            [('sales.*', 30)]
+        """
+        from airflow_sfx.warehouse.retention.expire import Rule
+        from airflow_sfx.warehouse.retention.policies import set_policy
+
+        rule = Rule(keep_last, older_than, grace, staged_older_than)
+        return set_policy(self.store, pattern, rule, self._author(producer, reason))
+
+    def end_retention(
+        self, pattern: str, *, reason: str = "", producer: Producer | None = None
+    ) -> Policy:
+        """End a retention policy.
+
+        Args:
+            pattern: The pattern of the policy.
+            reason: The reason, recorded in the policy.
+            producer: Who, or None for the identity of the running task or process.
+
+        Returns:
+            The version of the policy that ends it.
+
+        Raises:
+            InvalidName: There is no such policy.
+
+        Example:
+            >>> from datetime import timedelta
+            >>> policy = warehouse.set_retention(
+            ...     "sales.*", keep_last=30, older_than=timedelta(days=90)
+            ... )
+            >>> warehouse.end_retention("sales.*").rule, warehouse.policies()
+            (None, [])
+        """
+        from airflow_sfx.warehouse.retention.policies import set_policy
+
+        return set_policy(self.store, pattern, None, self._author(producer, reason))
+
+    def policies(self) -> Rows[Policy]:
+        """List the retention policies in force, the most specific first.
+
+        Returns:
+            The policies.
+
+        Example:
+            >>> warehouse.policies()
+            []
+        """
+        from airflow_sfx.warehouse.retention.policies import policies
+
+        return Rows(policies(self.store))
+
+    def retain_all(
+        self, *, dry_run: bool = True, reason: str = "", producer: Producer | None = None
+    ) -> Rows[PolicyReport]:
+        """Run `retain` on all tables that have a retention policy.
+
+        Args:
+            dry_run: Whether to only report what would be done.
+            reason: The reason, recorded in the history.
+            producer: Who, or None for the identity of the running task or process.
+
+        Returns:
+            One report for each table, also for those without a policy and those that could not be
+            retained.
+
+        Raises:
+            InconsistentBatch: A policy is damaged; nothing was done.
+            InvalidName: ``dry_run`` is not a bool.
+
+        Example:
+            >>> from datetime import timedelta
+            >>> policy = warehouse.set_retention(
+            ...     "sales.*", keep_last=1, older_than=timedelta(0)
+            ... )
+            >>> (plan,) = warehouse.retain_all()
+            >>> plan.table, plan.pattern, len(plan.report.retired), plan.report.dry_run
+            ('sales.sold_items', 'sales.*', 1, True)
+        """
+        from airflow_sfx.warehouse.retention.expire import Rule, retain
+        from airflow_sfx.warehouse.retention.policies import policies, retain_by_policies
+
+        switches(dry_run=dry_run)
+        author, known = self._author(producer, reason), policies(self.store)
+
+        def run(ref: TableRef, rule: Rule) -> RetentionReport:
+            table, now = self._open(ref.database, ref.table), datetime.now(UTC)
+            return retain(table, Ledger(table), rule, author, dry_run=dry_run, now=now)
+
+        return Rows(retain_by_policies(self.tables(), known, run))
+
     def erase(
         self,
         db: str,
@@ -1767,6 +1903,7 @@ class Warehouse:
         where: str,
         grace: timedelta = timedelta(days=1),
         despite_pins: bool = False,
+        downstream: bool = False,
         dry_run: bool = True,
         reason: str = "",
         producer: Producer | None = None,
@@ -1786,6 +1923,9 @@ class Warehouse:
                 BETWEEN and IS NULL of columns and literals, with AND, OR and NOT.
             grace: How long the files with the rows stay, for tasks that are reading them.
             despite_pins: Whether to delete held batches too.
+            downstream: Whether to erase the rows from the tables, too, that have batches made, at
+                any depth, from batches with such rows, and all columns of the condition. Other such
+                tables are reported: they may hold values derived from the rows.
             dry_run: Whether to only report what would be done.
             reason: The reason, recorded in the history: the number of a request, but not a name.
             producer: Who erases, or None for the identity of the running task or process.
@@ -1807,17 +1947,32 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.retention.erasure import Erasure, erase
 
-        switches(despite_pins=despite_pins, dry_run=dry_run)
+        switches(despite_pins=despite_pins, downstream=downstream, dry_run=dry_run)
         if not isinstance(where, str):
             raise InvalidName(
                 f"where={where!r:.80} is not text: pass an SQL condition, such as where='client_id"
                 " = 42'"
             )
-        opened = self._open(db, table)
         author = self._author(producer, reason)
         erasure = Erasure(where, grace, despite_pins)
-        return erase(
-            opened, Ledger(opened), erasure, author, dry_run=dry_run, now=datetime.now(UTC)
+
+        def run(ref: TableRef, dry: bool) -> ErasureReport:
+            opened = self._open(ref.database, ref.table)
+            return erase(
+                opened, Ledger(opened), erasure, author, dry_run=dry, now=datetime.now(UTC)
+            )
+
+        if not downstream:
+            return run(TableRef(db, table), dry_run)
+        from airflow_sfx.frames.predicates.sql import columns_of
+        from airflow_sfx.warehouse.retention.downstream import erase_with_downstream
+
+        return erase_with_downstream(
+            self._open(db, table),
+            columns_of(where),
+            run,
+            lambda ref: self._open(ref.database, ref.table),
+            dry_run=dry_run,
         )
 
     def diff(self, before: BatchPin, after: BatchPin, *, keys: Sequence[str] = ()) -> BatchDiff:
@@ -2108,6 +2263,22 @@ class Warehouse:
     def _open(self, db: str, table: str) -> Table:
         connection = self.connection
         return Table.find(TableRef(db, table), connection.store, connection.metastore)
+
+    def _opened(self, db: str | None, table: str | None) -> list[Table]:
+        """Open a table, or all of a database or of the warehouse."""
+        if table is not None:
+            if db is None:
+                raise InvalidName(
+                    f"the table {table!r} was given without its database: pass both, or none for"
+                    " all tables"
+                )
+            return [self._open(db, table)]
+        found = []
+        for ref in self.tables():
+            if db in (None, ref.database):
+                with suppress(ForeignChange, TableNotFound):  # of another engine, or just dropped
+                    found.append(self._open(ref.database, ref.table))
+        return found
 
     def _author(self, producer: Producer | None, reason: str) -> Author:
         """Return who makes a change and why; the process's own identity by default."""

@@ -803,3 +803,68 @@ def test_help_does_not_load_what_only_the_work_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_policies_are_set_listed_and_run_over_all_tables(command, warehouse) -> None:
+    rule = ("--keep-last", "1", "--older-than", "0d")
+    done = command("retain", "--policy", "sales.*", *rule, "--reason", "rule 7")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in command("policies").stdout.splitlines() if "rule 7" in line]
+    assert line.split()[:3] == ["sales.*", "1", "0d"]
+    plan = command("retain")
+    assert f"{TABLE}  sales.*       1" in plan.stdout
+    assert "Nothing was done: add --apply" in plan.stdout
+    assert command("retain", "--apply").returncode == 2, "there is no terminal to ask on"
+    (report,) = json.loads(command("retain", "--apply", "--yes", "--json").stdout)
+    assert (report["pattern"], len(report["report"]["retired"])) == ("sales.*", 1)
+    assert command("retain", "--policy", "sales.*", "--end").returncode == 0
+    assert json.loads(command("policies", "--json").stdout) == []
+    for wrong in (
+        ("retain", *rule),
+        ("retain", TABLE, "--keep-last", "1"),
+        ("retain", TABLE, "--policy", "sales.*", *rule),
+        ("retain", "--policy", "sales.*", *rule, "--apply"),
+        ("retain", TABLE, "--end"),
+    ):
+        assert command(*wrong).returncode == 2, wrong
+
+
+def test_the_holds_of_all_tables_are_one_list(command, warehouse) -> None:
+    warehouse.hold(warehouse.pin("sales", "sold_items"), "accounts")
+    warehouse.hold(warehouse.store_dataframe(SOLD, "web", "views"), "lawsuit")
+    lines = command("holds").stdout.splitlines()
+    assert [line.split()[:2] for line in lines[2:]] == [
+        [TABLE, "accounts"],
+        ["web.views", "lawsuit"],
+    ]
+
+
+def test_an_erasure_names_what_was_made_from_the_rows(command, warehouse) -> None:
+    pin = warehouse.pin("sales", "sold_items")
+    warehouse.store_dataframe(SOLD, "sales", "copies", inputs=[pin])
+    warehouse.store_dataframe(pd.DataFrame({"n": [2]}), "sales", "totals", inputs=[pin])
+    erase = ("erase", TABLE, "--where", "item = 'hat'", "--grace", "0d", "--downstream")
+    plan = command(*erase)
+    assert "sales.copies: 1 batch made from such batches" in plan.stdout
+    assert "sales.totals: 1 batch made from such batches" in plan.stderr
+    assert "no column item: decide whether they have derived values" in plan.stderr
+    done = command(*erase, "--apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert warehouse.load_dataframe("sales", "copies")["item"].tolist() == ["shoe"]
+    assert warehouse.load_dataframe(*TABLE.split("."))["item"].tolist() == ["shoe"]
+
+
+def test_sql_prints_a_table_json_or_csv(command) -> None:
+    query = "select item, sum(price) as total from sales.sold_items group by item order by item"
+    assert command("sql", query).stdout.splitlines()[0] == "2 rows"
+    assert json.loads(command("sql", query, "--json").stdout) == [
+        {"item": "hat", "total": 0.0},
+        {"item": "shoe", "total": 0.0},
+    ]
+    assert command("sql", query, "--csv").stdout == "item,total\nhat,0.0\nshoe,0.0\n"
+    assert command("sql", f"{query} limit 0").stderr == "no rows\n"
+    assert command("sql", query, "--as-of", "2016-01-01").returncode == 1
+    refused = command("sql", "select * from read_text('/etc/passwd')")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("InvalidName: the query reads or writes outside")
+    assert command("sql", query, "--csv", "--json").returncode == 2

@@ -86,7 +86,8 @@ COMMANDS: dict[str, list[list[str]]] = {
         [TABLE, PARTITION, "--name", f"mine {SEEN}", "--reason", HEARD],
         [TABLE, PARTITION, "--name", HEARD],
     ],
-    "holds": [[TABLE]],
+    "holds": [[TABLE], []],
+    "policies": [[]],
     "release": [
         [TABLE, "--name", f"report {SEEN}", "--reason", HEARD],
         [TABLE, "--name", f"none {SEEN}"],
@@ -95,6 +96,9 @@ COMMANDS: dict[str, list[list[str]]] = {
         [TABLE, "--keep-last", "1", "--older-than", "0d"],
         [TABLE, "--keep-last", "1", "--older-than", "0d", "--apply", "--yes", "--reason", HEARD],
         [TABLE, "--keep-last", HEARD],
+        ["--policy", "sales.*", "--keep-last", "9", "--older-than", "9d", "--reason", HEARD],
+        ["--policy", HEARD, "--keep-last", "9", "--older-than", "9d"],
+        [],
     ],
     "erase": [
         [TABLE, "--where", "n = 1"],

@@ -66,16 +66,23 @@ def hold(
     )
 
 
-def holds(context: typer.Context, table: TableArgument, as_json: Json = False) -> None:
-    """List the holds of a table."""
+def holds(
+    context: typer.Context,
+    table: Annotated[
+        str | None, typer.Argument(metavar="DB.TABLE", help="The table (default: all).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the holds of a table, or of all tables."""
     settings: Settings = context.obj
-    chosen = settings.table(table)
-    found = settings.warehouse.holding(*chosen.names)
+    names = (None, None) if table is None else settings.table(table).names
+    found = settings.warehouse.holding(*names)
     if as_json:
         print_json(found)
         return
     rows = [
         (
+            str(one.pin.ref),
             one.name,
             ", ".join(f"{name} {batch}".strip() for name, batch in one.pin.entries[:3]),
             len(one.pin.batches),
@@ -86,8 +93,8 @@ def holds(context: typer.Context, table: TableArgument, as_json: Json = False) -
         )
         for one in found
     ]
-    headings = ("name", "batches", "total", "since (UTC)", "until (UTC)", "who", "why")
-    output.table(str(chosen.ref), headings, rows, right=("total",), below=("who", "why"))
+    headings = ("table", "name", "batches", "total", "since (UTC)", "until (UTC)", "who", "why")
+    output.table("holds", headings, rows, right=("total",), below=("who", "why"))
 
 
 def release(context: typer.Context, table: TableArgument, name: Name, reason: Reason = "") -> None:

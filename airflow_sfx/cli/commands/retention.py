@@ -6,61 +6,51 @@ Both print a plan and change nothing without ``--apply``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.options import Json, Reason, Settings, TableArgument, Yes, duration
+from airflow_sfx.cli.options import (
+    DryRun,
+    Grace,
+    Json,
+    KeepLast,
+    OlderThan,
+    Reason,
+    Settings,
+    TableArgument,
+    Yes,
+    duration,
+)
 from airflow_sfx.cli.output import ask, print_json, waiting
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport
+    from airflow_sfx.warehouse.retention.policies import PolicyReport
 
 Report = TypeVar("Report")
 
-_SHOWN = 50
 
-DryRun = Annotated[
-    bool, typer.Option("--dry-run/--apply", help="Print the plan only, or carry it out.")
-]
-Grace = Annotated[
-    str,
-    typer.Option(
-        "--grace",
-        metavar="TIME",
-        help="Grace period before the files of expired batches are deleted: 12h, 7d, 0d.",
-    ),
-]
+_SHOWN = 50
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (retain, erase):
+    for command in (retain, policies, erase):
         app.command()(command)
 
 
 def retain(
     context: typer.Context,
-    table: TableArgument,
-    keep_last: Annotated[
-        int,
-        typer.Option(
-            "--keep-last",
-            metavar="N",
-            min=1,
-            help="Number of batches to keep per partition, including the current one.",
-        ),
-    ],
-    older_than: Annotated[
-        str,
-        typer.Option(
-            "--older-than",
-            metavar="TIME",
-            help="How long ago a batch must have been replaced: 90d, 12w, 36h.",
-        ),
-    ],
+    table: Annotated[
+        str | None,
+        typer.Argument(metavar="DB.TABLE", help="The table (default: all, by their policies)."),
+    ] = None,
+    keep_last: KeepLast = None,
+    older_than: OlderThan = None,
     staged_older_than: Annotated[
         str | None,
         typer.Option(
@@ -70,6 +60,13 @@ def retain(
         ),
     ] = None,
     grace: Grace = "1d",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN", help="Set the policy of these tables, such as 'shop.*', instead."
+        ),
+    ] = None,
+    end: Annotated[bool, typer.Option("--end", help="End the policy instead.")] = False,
     dry_run: DryRun = True,
     reason: Reason = "",
     yes: Yes = False,
@@ -78,11 +75,44 @@ def retain(
     """Expire old batches, and delete their files after a grace period.
 
     Current, adopted and held batches are kept, and staged ones without --staged-older-than. Also
-    deletes orphan files that are more than a day old. Without --apply, nothing is changed.
+    deletes orphan files that are more than a day old. Without --apply, nothing is changed. Without
+    a table, all tables are retained by their policies.
     """
     settings: Settings = context.obj
+    if end and policy is None:
+        raise typer.BadParameter("--end needs --policy, which names the policy to end")
+    if policy is not None and (table is not None or not dry_run):
+        raise typer.BadParameter(
+            "--policy only stores a rule: omit the table and --apply, and run `sfx retain` next"
+        )
+    if end:
+        ended = settings.warehouse.end_retention(policy or "", reason=reason)
+        output.say(f"the policy {ended.pattern} has ended")
+        return
+    if table is None and policy is None:
+        if keep_last is not None or older_than is not None:
+            raise typer.BadParameter("--keep-last and --older-than need a table or --policy")
+        _retain_all(settings, reason, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
+    if keep_last is None or older_than is None:
+        raise typer.BadParameter("pass both --keep-last and --older-than")
     age, grace_period = duration(older_than), duration(grace)
     staged_age = None if staged_older_than is None else duration(staged_older_than)
+    if policy is not None:
+        made = settings.warehouse.set_retention(
+            policy,
+            keep_last=keep_last,
+            older_than=age,
+            staged_older_than=staged_age,
+            grace=grace_period,
+            reason=reason,
+        )
+        if as_json:
+            print_json(made)
+        else:
+            output.say(f"the policy {made.pattern} is set: `sfx retain` shows what it would do")
+        return
+    assert table is not None
     chosen = settings.table(table)
 
     def run(dry: bool) -> RetentionReport:
@@ -111,6 +141,80 @@ def retain(
         _show_plan(report)
 
 
+def _retain_all(
+    settings: Settings, reason: str, *, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    def run(dry: bool) -> list[PolicyReport]:
+        with waiting("reading the histories of all tables"):
+            return settings.warehouse.retain_all(reason=reason, dry_run=dry)
+
+    reports = _carried_out(
+        run,
+        "Expire and delete these batches?",
+        has_work=_any_has_work,
+        show=_show_policies,
+        dry_run=dry_run,
+        yes=yes,
+    )
+    if as_json:
+        print_json(reports)
+    else:
+        _show_policies(reports)
+        if dry_run:
+            _say_what_next(work=_any_has_work(reports), asking=False)
+    if any(one.problem for one in reports):
+        raise typer.Exit(1)
+
+
+def _any_has_work(plan: list[PolicyReport]) -> bool:
+    return any(one.report is not None and _has_work(one.report) for one in plan)
+
+
+def _show_policies(reports: list[PolicyReport]) -> None:
+    rows = []
+    for one in reports:
+        done = one.report
+        counts = (
+            (len(done.retired), output.size(done.bytes), len(done.deleted), done.waiting)
+            if done
+            else (None, None, None, None)
+        )
+        held = done.pinned if done else None
+        rows.append((one.table, one.pattern or "(none)", *counts, held, one.problem))
+    headings = ("table", "policy", "expire", "size", "delete", "waiting", "held", "problem")
+    right = headings[2:7]
+    output.table("retention by policies", headings, rows, right=right, below=("problem",))
+
+
+def policies(context: typer.Context, as_json: Json = False) -> None:
+    """List the retention policies, the most specific first."""
+    settings: Settings = context.obj
+    found = settings.warehouse.policies()
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            one.pattern,
+            one.rule.keep_last,
+            _days(one.rule.older_than),
+            _days(one.rule.staged_older_than),
+            _days(one.rule.grace),
+            output.moment(one.at),
+            output.who(one.producer),
+            one.reason,
+        )
+        for one in found
+        if one.rule is not None
+    ]
+    headings = ("tables", "keep", "older than", "staged", "grace", "since (UTC)", "who", "why")
+    output.table("retention policies", headings, rows, right=("keep",), below=("who", "why"))
+
+
+def _days(span: timedelta | None) -> str | None:
+    return None if span is None else f"{span / timedelta(days=1):g}d"
+
+
 def erase(
     context: typer.Context,
     table: TableArgument,
@@ -123,6 +227,10 @@ def erase(
     grace: Grace = "1d",
     despite_pins: Annotated[
         bool, typer.Option("--despite-pins", help="Also delete batches that are held.")
+    ] = False,
+    downstream: Annotated[
+        bool,
+        typer.Option("--downstream", help="Also from tables made from batches with such rows."),
     ] = False,
     dry_run: DryRun = True,
     reason: Reason = "",
@@ -145,6 +253,7 @@ def erase(
                 where=where,
                 grace=grace_period,
                 despite_pins=despite_pins,
+                downstream=downstream,
                 reason=reason,
                 dry_run=dry,
             )
@@ -153,18 +262,40 @@ def erase(
         run,
         f"Erase these rows of {chosen.ref} permanently?",
         has_work=_has_rows,
-        show=lambda plan: _show_erasure(plan, asking=True),
+        show=lambda plan: _show_all_erasures(plan, asking=True),
         dry_run=dry_run,
         yes=yes,
     )
     if as_json:
         print_json(report)
     else:
-        _show_erasure(report)
-    if not dry_run and (
-        report.waiting or report.orphans or any(one.outside for one in report.batches)
-    ):
+        _show_all_erasures(report)
+    if not dry_run and any(_remains(one) for one in _erasures(report)):
         raise typer.Exit(1)
+
+
+def _erasures(report: ErasureReport) -> list[ErasureReport]:
+    """Return the reports of downstream tables, and the table's own."""
+    return [*(one.report for one in report.downstream if one.report is not None), report]
+
+
+def _remains(report: ErasureReport) -> bool:
+    return bool(report.waiting or report.orphans or any(one.outside for one in report.batches))
+
+
+def _show_all_erasures(report: ErasureReport, *, asking: bool = False) -> None:
+    for one in report.downstream:
+        made = f"{one.table}: {output.counted(len(one.batches), 'batch')} made from such batches"
+        if one.report is not None:
+            output.say(made)
+            _show_erasure(one.report, asking=True)
+        else:
+            why = one.problem or (
+                f"no column {', '.join(one.missing)}: decide whether they have derived values"
+            )
+            named = ", ".join(f"{name} {batch}".strip() for name, batch in one.batches[:_SHOWN])
+            output.say(f"{made} ({named}), {why}", err=True)
+    _show_erasure(report, asking=asking)
 
 
 def _carried_out(
@@ -190,7 +321,10 @@ def _has_work(plan: RetentionReport) -> bool:
 
 def _has_rows(plan: ErasureReport) -> bool:
     """Return whether there are rows to erase, or files of them to delete."""
-    return bool(plan.batches or plan.deleted or plan.waiting or plan.orphans or plan.unfinished)
+    return any(
+        one.batches or one.deleted or one.waiting or one.orphans or one.unfinished
+        for one in _erasures(plan)
+    )
 
 
 def _say_what_next(*, work: bool, asking: bool) -> None:

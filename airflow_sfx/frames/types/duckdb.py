@@ -6,7 +6,8 @@ nanoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from airflow_sfx.frames.types.casts import convert_chunks, widen_array
 from airflow_sfx.frames.types.families import is_list
 
 _MAX_PRECISION = 38
-_MICROSECONDS_A_DAY = 86_400_000_000
+_INTERVAL = pa.month_day_nano_interval()
 
 
 def duckdb_type(kind: AnyType, span: str = "us") -> AnyType:  # noqa: PLR0911  a table of types
@@ -73,7 +74,7 @@ def to_duckdb(column: AnyColumn, name: str) -> AnyColumn:
         DurationType(duration[us])
     """
     target = duckdb_type(column.type)
-    if target == column.type and not _has_spans(target):
+    if target == column.type and not _contains(target, types.is_duration):
         return column
     try:
         if isinstance(column.type, pa.BaseExtensionType):
@@ -107,7 +108,7 @@ def from_duckdb(table: pa.Table, wide: Sequence[bool]) -> pa.Table:
     """
     columns = []
     for column, integers in zip(table.columns, wide, strict=True):
-        if column.type == pa.month_day_nano_interval():
+        if _contains(column.type, lambda kind: kind == _INTERVAL):
             columns.append(_as_durations(column))
         elif integers:
             columns.append(_as_integers(column))
@@ -136,17 +137,46 @@ def _as_integers(column: AnyColumn) -> AnyColumn:
 
 
 def _as_durations(column: AnyColumn) -> AnyColumn:
-    values: list[Any] = column.to_pylist()
-    if any(one is not None and one.months for one in values):
+    """Return a column with durations for its intervals, unless one has months."""
+    try:
+        values = [_with_timedeltas(value) for value in column.to_pylist()]
+    except _Months:
         return column
-    spans = [
-        None if one is None else one.days * _MICROSECONDS_A_DAY + one.nanoseconds // 1000
-        for one in values
-    ]
-    return pa.chunked_array([pa.array(spans, pa.duration("us"))])
+    return pa.chunked_array([pa.array(values, _type_of_durations(column.type))])
 
 
-def _has_spans(kind: Any) -> bool:
+class _Months(Exception):
+    """An interval has months, and is not a duration."""
+
+
+def _with_timedeltas(value: Any) -> Any:
+    if isinstance(value, pa.MonthDayNano):
+        if value.months:
+            raise _Months
+        return timedelta(days=value.days, microseconds=value.nanoseconds // 1000)
+    if isinstance(value, dict):
+        return {key: _with_timedeltas(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_timedeltas(one) for one in value]
+    if isinstance(value, tuple):  # of a map
+        return tuple(_with_timedeltas(one) for one in value)
+    return value
+
+
+def _type_of_durations(kind: Any) -> Any:
+    if kind == _INTERVAL:
+        return pa.duration("us")
+    if types.is_map(kind):
+        return pa.map_(_type_of_durations(kind.key_type), _type_of_durations(kind.item_type))
+    if types.is_struct(kind):
+        fields = [kind.field(i) for i in range(kind.num_fields)]
+        return pa.struct([field.with_type(_type_of_durations(field.type)) for field in fields])
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_type_of_durations(kind.value_type), kind.list_size)
+    return pa.list_(_type_of_durations(kind.value_type)) if is_list(kind) else kind
+
+
+def _contains(kind: Any, wanted: Callable[[Any], bool]) -> bool:
     if types.is_nested(kind):
-        return any(_has_spans(kind.field(i).type) for i in range(kind.num_fields))
-    return bool(types.is_duration(kind))
+        return any(_contains(kind.field(i).type, wanted) for i in range(kind.num_fields))
+    return wanted(kind)

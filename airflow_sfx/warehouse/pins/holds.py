@@ -7,7 +7,7 @@ released.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -227,6 +227,20 @@ def holds(table: Table) -> list[Hold]:
         table.store.concurrency,
     )
     return sorted(found, key=lambda one: (one.at, one.name, one.number))
+
+
+def of_tables(tables: Sequence[Table], find: Callable[[Table], list[Hold]]) -> list[Hold]:
+    """Return the holds of several tables, oldest first.
+
+    Args:
+        tables: The tables.
+        find: Returns the holds of one.
+    """
+    found = map_concurrently(find, tables, tables[0].store.concurrency if tables else 1)
+    return sorted(
+        (one for some in found for one in some),
+        key=lambda one: (one.at, str(one.pin.ref), one.name, one.number),
+    )
 
 
 def _read(table: Table, name: str, number: int) -> Hold | None:

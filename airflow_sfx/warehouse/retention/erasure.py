@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
@@ -40,6 +41,9 @@ from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Replacement, Tombstone
 from airflow_sfx.warehouse.write.discard import discard
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.retention.downstream import DownstreamErasure
 
 _SEARCH_CONCURRENCY = 4  # each thread has one file in memory
 
@@ -90,6 +94,7 @@ class ErasureReport(Tabular):
         ignored: Batches that a tombstone names and the log does not; see `RetentionReport`.
         unfinished: Objects that writers began more than a day ago and did not finish, which are
             deleted.
+        downstream: The tables with batches made from those that held rows, if they were asked for.
     """
 
     table: str
@@ -103,6 +108,7 @@ class ErasureReport(Tabular):
     delete_after: datetime
     ignored: tuple[tuple[str, str], ...] = ()
     unfinished: tuple[str, ...] = ()
+    downstream: tuple[DownstreamErasure, ...] = ()
 
     @property
     def erased(self) -> int:

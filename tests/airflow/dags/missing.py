@@ -34,6 +34,7 @@ ARGUMENTS = {
     "PublishBatchOperator": {"pin": "nothing"},
     "VerifyBatchOperator": {"pin": "nothing"},
     "RetainBatchesOperator": {"table": "missing.items", "keep_last": 1, "older_than": timedelta(0)},
+    "RetainByPoliciesOperator": {},
     "BatchPartitionSensor": {"table": "missing.items", "partitions": ["p"], "timeout": 5},
     "BatchConsistencySensor": {"pin": "nothing"},
 }

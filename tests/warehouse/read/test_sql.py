@@ -68,7 +68,8 @@ def test_a_table_may_be_scanned_several_times_and_columns_may_have_one_name(shop
 def test_a_query_reads_the_batches_of_pins_or_of_a_time(shop) -> None:
     before = shop.pin("shop", "orders")
     moment = datetime.now(UTC)
-    shop.store_dataframe(pd.DataFrame({"sold": [-99]}), "shop", "orders", [DAYS[0]])
+    bad = pd.DataFrame({"item": ["hat"], "sold": [-99], "note": ["x"]})
+    shop.store_dataframe(bad, "shop", "orders", [DAYS[0]])
     query = "select sum(sold) as sold from shop.orders"
     assert shop.sql(query)["sold"].tolist() == [-76]
     assert shop.sql(query, pins=before)["sold"].tolist() == [33]

@@ -1,0 +1,103 @@
+"""Erasure in what was made from the batches that held the rows, at any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from airflow_sfx.core.errors import SfxError
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.pins.lineage import all_downstream_of
+from airflow_sfx.warehouse.retention.erasure import ErasureReport
+from airflow_sfx.warehouse.table.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class DownstreamErasure:
+    """A table with batches made, at any depth, from batches that held rows to erase.
+
+    Args:
+        table: The table as ``database.table``.
+        batches: These batches, as partition name and batch ID.
+        missing: The columns of the condition that the table lacks: whether the batches hold values
+            derived from the rows cannot be decided, and nothing is erased.
+        report: The erasure of the table, or None if nothing was erased or searched.
+        problem: Why a dry run could not search the table; otherwise empty.
+    """
+
+    table: str
+    batches: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...] = ()
+    report: ErasureReport | None = None
+    problem: str = ""
+
+
+def erase_with_downstream(
+    source: Table,
+    columns: Sequence[str],
+    erase: Callable[[TableRef, bool], ErasureReport],
+    find: Callable[[TableRef], Table],
+    *,
+    dry_run: bool,
+) -> ErasureReport:
+    """Erase rows from the tables made from a table, and then from the table itself.
+
+    The table comes last: until then, a repeated call finds again what was made from its batches.
+
+    Args:
+        source: The table.
+        columns: The columns of the condition.
+        erase: Erases the rows from a table; called with the table and whether it is a dry run.
+        find: Opens a table.
+        dry_run: Whether to only report what would be done.
+
+    Returns:
+        The report of the table, with those of the others.
+
+    Raises:
+        SfxError: A table could not be opened or erased from; the first table is as it was.
+    """
+    plan = erase(source.ref, True)
+    found = []
+    for ref, batches in _made_from(source.store, source, plan).items():
+        one = DownstreamErasure(str(ref), batches)
+        try:
+            info = find(ref).info
+            names = {one.name.lower() for one in info.columns}
+            names.update(key.name for key in info.keys)
+            missing = tuple(name for name in columns if name not in names)
+            report = None if missing else erase(ref, dry_run)
+            found.append(replace(one, missing=missing, report=report))
+        except SfxError as error:
+            if not dry_run:
+                raise
+            found.append(replace(one, problem=str(error)))
+    done = plan if dry_run else erase(source.ref, False)
+    return replace(done, downstream=tuple(found))
+
+
+def _made_from(
+    store: ObjectStore, source: Table, plan: ErasureReport
+) -> Mapping[TableRef, tuple[tuple[str, str], ...]]:
+    """Return the batches of other tables made from those with rows, newest tables first."""
+    made: dict[BatchPin, None] = {}
+    for pin in _pins(source, plan):
+        made.update({one.pin: None for one in all_downstream_of(store, pin)})
+    found: dict[TableRef, dict[tuple[str, str], None]] = {}
+    for pin in sorted(made, key=lambda one: max(one.batches.values()), reverse=True):
+        if pin.ref != source.ref:
+            found.setdefault(pin.ref, {}).update(dict.fromkeys(pin.entries))
+    return {ref: tuple(batches) for ref, batches in found.items()}
+
+
+def _pins(source: Table, plan: ErasureReport) -> Iterator[BatchPin]:
+    """Yield pins of all batches with rows; a pin has one batch of a partition."""
+    left = [(one.partition, one.batch_id) for one in plan.batches]
+    while left:
+        batches: dict[str, str] = {}
+        for name, batch_id in left:
+            batches.setdefault(name, batch_id)
+        yield source.pin(batches)
+        left = [item for item in left if item not in batches.items()]
