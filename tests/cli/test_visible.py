@@ -10,6 +10,7 @@ import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pandas as pd
 import pytest
@@ -49,6 +50,8 @@ def nasty(tmp_path) -> Iterator[sfx.Warehouse]:
     store("belt", HEARD)
     store("shoe", HEARD, HEARD, inputs=[first])
     store("staged", day=f"staged{SEEN}", publish=False)
+    rule = {"keep_last": 9, "older_than": timedelta(days=9)}
+    warehouse.set_retention("sales.*", **rule, reason=HEARD, producer=writer)
     with pytest.raises(sfx.CheckFailed):
         store("bad", day=f"bad{SEEN}", checks=[lambda frame: HEARD])
     return warehouse

@@ -1,4 +1,4 @@
-"""SQL over batches, by DuckDB, which reads nothing but what this package gives it."""
+"""SQL over batches, by DuckDB, which can read nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table's batches as DuckDB scans them: streams of Arrow, as often as a query needs them.
+"""A table's batches as DuckDB scans them: streams of Arrow.
 
 The stored files are read by this package, with its credentials, its checks of files, and its types.
 """
