@@ -33,6 +33,7 @@ from airflow_sfx.plugin.web import (
     routes_write,
 )
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
+from airflow_sfx.plugin.web.quality.routes import router as metrics_router
 from airflow_sfx.plugin.web.schemas import Problem, described
 from airflow_sfx.plugin.web.security import READ_ACCESS
 
@@ -85,6 +86,7 @@ def create_app() -> FastAPI:
     for router in (
         routes_read.router,
         routes_night.router,
+        metrics_router,
         routes_undo.reading,
         routes_staged.reading,
         routes_write.router,

@@ -10,14 +10,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import Bound, ColumnStatistics
 from airflow_sfx.core.serde import Count, Record, compact, decode
 from airflow_sfx.warehouse.quality.band import Band
-from airflow_sfx.warehouse.read.load import load_manifests
+from airflow_sfx.warehouse.read.load import BatchFiles, load_manifests
 from airflow_sfx.warehouse.table.table import Table
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def counted_figures(table: Table, manifest: Manifest) -> Counted | None:
     return Counted(record.distinct, record.totals)
 
 
-def count_figures(table: Table, manifest: Manifest) -> Counted | None:
+def count_figures(table: Table, manifest: Manifest, memory: int | None = None) -> Counted | None:
     """Count the distinct values of a batch, and the sums that its manifest lacks.
 
     What is counted is kept beside the manifest, if the object store allows it. Reads one column at
@@ -187,13 +187,15 @@ def count_figures(table: Table, manifest: Manifest) -> Counted | None:
     Args:
         table: The table.
         manifest: The batch's manifest.
+        memory: The most memory in bytes, estimated from the files' footers; or None for no limit.
 
     Returns:
-        What was counted, or None for a batch of more than `MOST_ROWS` rows.
+        What was counted, or None for a batch of more than `MOST_ROWS` rows, or one that needs more
+        memory.
     """
     from airflow_sfx.frames.parquet.statistics import total_of
 
-    if manifest.rows > MOST_ROWS:
+    if manifest.rows > MOST_ROWS or (memory is not None and _memory_of(table, manifest) > memory):
         return None
     distinct: dict[str, int] = {}
     totals: dict[str, tuple[float | None, int]] = {}
@@ -218,6 +220,12 @@ def count_figures(table: Table, manifest: Manifest) -> Counted | None:
     return counted
 
 
+def _memory_of(table: Table, manifest: Manifest) -> int:
+    from airflow_sfx.frames.parquet.memory_estimate import memory_to_compare
+
+    return sum(map(memory_to_compare, BatchFiles(table, [manifest], whole=False).footers()))
+
+
 def distinct_values(values: AnyColumn) -> int | None:
     """Return the number of distinct values without nulls, or None for nested columns.
 
@@ -229,13 +237,12 @@ def distinct_values(values: AnyColumn) -> int | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    plain: Any = values
-    if pa.types.is_dictionary(plain.type):
-        plain = plain.cast(plain.type.value_type)
-    if pa.types.is_null(plain.type):
+    if pa.types.is_null(values.type):
         return 0
     try:
-        return int(pc.count_distinct(plain, mode="only_valid").as_py())
+        if pa.types.is_dictionary(values.type):  # its plain values may be much larger
+            return len(pc.unique(values.unify_dictionaries()).drop_null())
+        return int(pc.count_distinct(values, mode="only_valid").as_py())
     except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return None
 

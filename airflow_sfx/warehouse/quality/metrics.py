@@ -168,22 +168,30 @@ class TableMetrics:
     @cached_property
     def anomalies(self) -> tuple[Anomaly, ...]:
         """The figures outside of their bands: rows, and nulls, distinct and mean of columns."""
-        wanted: list[tuple[str, Metric]] = [("", "rows")]
-        wanted += [(column, metric) for column in self.columns for metric in JUDGED]
-        found = [
-            _anomaly(point, column, metric)
-            for column, metric in wanted
-            for point in self.series(column, metric)
-            if point.anomalous
-        ]
         order = {(one.partition, one.batch_id): at for at, one in enumerate(self.partitions)}
+        found = self._unusual(self._series)
         return tuple(sorted(found, key=lambda one: order[(one.partition, one.batch_id)]))
 
-    @property
+    @cached_property
     def newest_anomalies(self) -> tuple[Anomaly, ...]:
         """The anomalies of the newest batch of each series."""
-        newest = {_id(one.batches[-1]) for one in self._series if one.batches}
-        return tuple(one for one in self.anomalies if f"{one.partition}/{one.batch_id}" in newest)
+        newest = [
+            _Series(one.batches, one.shown & {_id(one.batches[-1])})
+            for one in self._series
+            if one.batches
+        ]
+        return tuple(self._unusual(newest))
+
+    def _unusual(self, series: Sequence[_Series]) -> list[Anomaly]:
+        wanted: list[tuple[str, Metric]] = [("", "rows")]
+        wanted += [(column, metric) for column in self.columns for metric in JUDGED]
+        return [
+            _anomaly(point, column, metric)
+            for column, metric in wanted
+            for one in series
+            for point in _line(one, column, metric)
+            if point.anomalous
+        ]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a frame with a row for each column of each partition.
@@ -260,6 +268,7 @@ def table_metrics(
     like: str | None,
     last: int,
     read: bool,
+    memory: int | None = None,
 ) -> TableMetrics:
     """Return the metrics of a table; see `Warehouse.metrics`.
 
@@ -271,9 +280,10 @@ def table_metrics(
         like: A partition of the only series that is wanted, or None.
         last: How many partitions of each series.
         read: Whether to count what manifests lack.
+        memory: The most memory in bytes that counting may take, or None for no limit.
     """
     found = [
-        _read_series(table, before, shown, columns, read=read)
+        _read_series(table, before, shown, columns, read=read, memory=memory)
         for before, shown in _chosen(table, ledger, wanted, like, last)
     ]
     shown = [one for series in found for one in series.batches if _id(one) in series.shown]
@@ -316,6 +326,7 @@ def _read_series(
     columns: Sequence[str] | None,
     *,
     read: bool,
+    memory: int | None,
 ) -> _Series:
     known = {column.name.lower() for column in table.info.columns}
 
@@ -326,7 +337,8 @@ def _read_series(
             return None  # `verify` reports it
         counted = counted_figures(table, manifest)
         if counted is None and read:
-            counted = count_figures(table, manifest)
+            each = None if memory is None else memory // _COUNTED_AT_ONCE
+            counted = count_figures(table, manifest, each)
         # without the columns of an index without a name, which a table does not have
         names = [one.name for one in manifest.columns if one.name.lower() in known]
         return PartitionMetrics(

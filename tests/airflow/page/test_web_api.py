@@ -31,6 +31,7 @@ READS = [
     TABLE,
     *(f"{TABLE}/{name}" for name in ("partitions", "partition", "history", "batch", "diff")),
     f"{TABLE}/staged",
+    f"{TABLE}/metrics",
     "changes",
     "night",
     *("runs", "runs/undo", "backfills", "backfills/undo", "commits", "commits/undo"),

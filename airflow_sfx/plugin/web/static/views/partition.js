@@ -6,6 +6,7 @@ import { rollBack } from "../widgets/change.js";
 import { attempt } from "../widgets/confirm.js";
 import { stagedNotice } from "../widgets/staged.js";
 import { why } from "../words.js";
+import { metrics } from "./metrics.js";
 
 const PAGE = "50";
 const HEADINGS = ["change", "batch", "#rows", "#size", "when", "who", "why", "actions"];
@@ -58,6 +59,7 @@ export async function partition(name, key = "", before = "") {
         ? link("Older changes", "partition", name, key, String(changes.at(-1).sequence))
         : null,
     ),
+    key ? null : metrics(name),
   ];
 }
 

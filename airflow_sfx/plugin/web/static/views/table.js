@@ -16,6 +16,7 @@ import {
   size,
   table as rows,
 } from "../dom.js";
+import { metrics } from "./metrics.js";
 
 const CELLS = 366;
 const STAGED = 20;
@@ -92,6 +93,7 @@ export async function table(name, search = "", offset = "0", colours = "rows") {
       ["Newer", "Older"],
     ),
     staged,
+    found.total ? metrics(name) : null,
     details,
   ];
 }
