@@ -14,12 +14,12 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.warehouse.quality.subjects import FrameSubject, Subject
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_sfx.core.manifest import Manifest
+    from airflow_sfx.warehouse.quality.subjects import Subject
 
 
 class BuiltInCheck(ABC):
@@ -58,6 +58,8 @@ class BuiltInCheck(ABC):
 
     def __call__(self, frame: object) -> str | None:
         """Return what is wrong with a frame, or None."""
+        from airflow_sfx.warehouse.quality.subjects import FrameSubject
+
         return self.judge(FrameSubject(frame))
 
 
@@ -297,6 +299,8 @@ class rows_like_before(BuiltInCheck):
         Returns:
             What is wrong, or None.
         """
+        from airflow_sfx.warehouse.quality.subjects import FrameSubject
+
         return self._compare(FrameSubject(frame).rows, before)
 
     def _compare(self, rows: int, before: Sequence[Manifest]) -> str | None:

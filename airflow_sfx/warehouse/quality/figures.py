@@ -10,28 +10,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import InconsistentBatch, InvalidName, WarehouseUnavailable
+from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import Bound, ColumnStatistics
 from airflow_sfx.core.serde import Count, Record, compact, decode
-from airflow_sfx.warehouse.quality.band import Band
+from airflow_sfx.warehouse.quality.metric import Metric
 from airflow_sfx.warehouse.read.load import BatchFiles, load_manifests
 from airflow_sfx.warehouse.table.table import Table
 
 if TYPE_CHECKING:
     from airflow_sfx.frames._typing import AnyColumn
-
-Metric: TypeAlias = Literal["rows", "nulls", "distinct", "mean", "sum", "least", "greatest"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
-"""All metrics. The nulls are a part of the rows, between 0 and 1."""
-
-LEAST_CHANGES: Mapping[Metric, float] = {"rows": 1, "nulls": 0.01, "distinct": 1}
-"""How much a metric may always differ: one row, one distinct value, 1 % of nulls."""
-
-COUNTS: tuple[Metric, ...] = ("rows", "nulls", "distinct")
-"""The metrics that are never negative."""
 
 MOST_ROWS = 50_000_000
 """The most rows of a batch whose distinct values are counted."""
@@ -133,35 +123,6 @@ def _number(bound: Bound | None) -> float | None:
     except InvalidOperation:
         return None
     return float(number) if number.is_finite() and "-" not in bound[1:] else None
-
-
-def described(metric: Metric, column: str, value: float, band: Band) -> str:
-    """Describe a figure outside of its usual band.
-
-    Example:
-        >>> described("mean", "price", 0.4, Band(36, 40, 44, 4, weekday=True))
-        "the mean of 'price' is 0.4, usually 36 to 44 (median 40 of 4 on this weekday)"
-    """
-    names = {"nulls": "part of nulls", "distinct": "number of distinct values"}
-    what = "number of rows" if metric == "rows" else f"{names.get(metric, metric)} of {column!r}"
-    when = " on this weekday" if band.weekday else ""
-    low = max(band.low, 0) if metric in COUNTS else band.low
-    return (
-        f"the {what} is {value:.6g}, usually {low:.6g} to {band.high:.6g} (median"
-        f" {band.middle:.6g} of {band.figures}{when})"
-    )
-
-
-def checked_metric(metric: object) -> Metric:
-    """Return the argument if it is a metric.
-
-    Raises:
-        InvalidName: It is not.
-    """
-    for one in METRICS:
-        if metric == one:
-            return one
-    raise InvalidName(f"{metric!r:.80} is not a metric: pass one of {', '.join(METRICS)}")
 
 
 def counted_figures(table: Table, manifest: Manifest) -> Counted | None:

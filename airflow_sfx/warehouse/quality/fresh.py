@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.warehouse.quality.checks import BuiltInCheck, names_of
-from airflow_sfx.warehouse.quality.subjects import Subject, decoded
+
+if TYPE_CHECKING:
+    from airflow_sfx.warehouse.quality.subjects import Subject
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _EPOCH, _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)
@@ -70,6 +72,8 @@ class fresh(BuiltInCheck):
     def judge(self, subject: Subject) -> str | None:
         """Return what is wrong, or None."""
         import pyarrow.compute as pc
+
+        from airflow_sfx.warehouse.quality.subjects import decoded
 
         column = decoded(subject.table([self.column]), self.column)
         newest: Any = pc.max(_times(column, self.column))

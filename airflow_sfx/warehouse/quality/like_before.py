@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.validation import listed
 from airflow_sfx.warehouse.quality.band import WIDTH, Band, Figure, usual_band
 from airflow_sfx.warehouse.quality.checks import BuiltInCheck, is_positive
-from airflow_sfx.warehouse.quality.figures import (
-    LEAST_CHANGES,
-    ColumnFigures,
-    Counted,
-    Metric,
-    checked_metric,
-    described,
-    distinct_values,
-)
-from airflow_sfx.warehouse.quality.subjects import BatchSubject, CheckContext, Subject, decoded
+from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, Metric, checked_metric, described
+
+if TYPE_CHECKING:
+    from airflow_sfx.core.manifest import Manifest
+    from airflow_sfx.warehouse.quality.figures import ColumnFigures
+    from airflow_sfx.warehouse.quality.subjects import BatchSubject, CheckContext, Subject
 
 
 class like_before(BuiltInCheck):  # in lower case, as checks read like functions
@@ -91,6 +87,9 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
 
     def judge(self, subject: Subject) -> str | None:
         """Return what is wrong, or None."""
+        from airflow_sfx.warehouse.quality.figures import ColumnFigures
+        from airflow_sfx.warehouse.quality.subjects import BatchSubject
+
         if not isinstance(subject, BatchSubject):
             return None
         counts = "distinct" in self.metrics
@@ -106,6 +105,13 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
         return "; ".join(one for one in wrong if one) or None
 
     def _own(self, subject: BatchSubject, *, counts: bool) -> ColumnFigures:
+        from airflow_sfx.warehouse.quality.figures import (
+            ColumnFigures,
+            Counted,
+            distinct_values,
+        )
+        from airflow_sfx.warehouse.quality.subjects import decoded
+
         manifest = subject.manifest
         if self.column not in manifest.statistics or counts:
             values = decoded(subject.table([self.column]), self.column)

@@ -14,14 +14,8 @@ from airflow_sfx.core.partition import Partition
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.quality.band import WINDOW, Band, Figure, bands
-from airflow_sfx.warehouse.quality.figures import (
-    LEAST_CHANGES,
-    ColumnFigures,
-    Metric,
-    count_figures,
-    counted_figures,
-    described,
-)
+from airflow_sfx.warehouse.quality.figures import ColumnFigures, count_figures, counted_figures
+from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, Metric, described
 from airflow_sfx.warehouse.quality.series import (
     Batch,
     all_series,

@@ -19,7 +19,7 @@ from airflow_sfx.plugin.web.routes_read import TOO_MANY_COMPARISONS, comparisons
 from airflow_sfx.plugin.web.schemas import MAX_NAME
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.quality.figures import METRICS
+from airflow_sfx.warehouse.quality.metric import METRICS
 from airflow_sfx.warehouse.quality.metrics import PartitionMetrics, TableMetrics, table_metrics
 from airflow_sfx.warehouse.quality.series import all_series
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from airflow_sfx.core.manifest import Severity
-from airflow_sfx.warehouse.quality.figures import Metric
+from airflow_sfx.warehouse.quality.metric import Metric
 from airflow_sfx.warehouse.quality.metrics import Anomaly
 
 
