@@ -59,7 +59,7 @@ async def metrics(
 def found(db: str, table: str, column: str, like: str, last: int, *, read: bool) -> MetricsDocument:
     """Return the metrics of a column."""
     opened = snapshots.open(db, table)
-    series = [one[-1] for one in all_series(opened)] if opened.info.keys else []
+    series = [one[-1] for one in all_series(opened)] if len(opened.info.keys) > 1 else []
     chosen = like or (series[0] if series else "")
     if chosen:
         opened.layout.partition(chosen)

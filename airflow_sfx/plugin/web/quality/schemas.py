@@ -52,7 +52,7 @@ class MetricsDocument(BaseModel):
         table: The table, as `database.table`.
         column: The column.
         columns: All columns of the table.
-        series: The newest partition of each series; more than one for a table of several keys.
+        series: The newest partition of each series of a table of several keys; else empty.
         partitions: The partitions, as named in pins.
         batches: Their current batches.
         lines: The metrics.
