@@ -2103,7 +2103,7 @@ class Warehouse:
         declared = declare(listed(checks, "checks"), listed(warn, "warn"))
         return set_checks(self._open(db, table), declared, self._author(producer, reason))
 
-    def declared_checks(self, db: str, table: str) -> list[CheckDeclaration]:
+    def declared_checks(self, db: str, table: str) -> Rows[CheckDeclaration]:
         """Return who declared which checks of a table, newest first.
 
         Args:
@@ -2123,7 +2123,7 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.quality.set_checks import declarations
 
-        return declarations(self._open(db, table))
+        return Rows(declarations(self._open(db, table)))
 
     def check(
         self,
@@ -2133,7 +2133,7 @@ class Warehouse:
         *,
         checks: Iterable[object] | None = None,
         progress: Progress | None = None,
-    ) -> list[CheckedBatch]:
+    ) -> Rows[CheckedBatch]:
         """Run checks on the current batches of a table; nothing is changed.
 
         Args:
@@ -2163,7 +2163,7 @@ class Warehouse:
         wanted = None if partitions is None else opened.wanted(partitions)
         given = None if checks is None else declare(listed(checks, "checks"), ())
         due = declared_checks(opened) if given is None else given
-        return check_current(opened, Ledger(opened), wanted, due, progress)
+        return Rows(check_current(opened, Ledger(opened), wanted, due, progress))
 
     def verify(self, pin: BatchPin) -> VerifyReport:
         """Read every file of a pin and check it against the manifest.

@@ -14,7 +14,7 @@ from airflow_sfx.core.validation import switches
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.fitting import fit
 from airflow_sfx.warehouse.batch.parquet_files import place_of
-from airflow_sfx.warehouse.batch.staging import record_staged
+from airflow_sfx.warehouse.batch.staging import record_staged, recorded_pins
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.add_files import inspect_places, refuse_key_columns
 from airflow_sfx.warehouse.external.reconcile import reconcile
@@ -134,7 +134,8 @@ class ExternalBatch:
         table = Table.find(target.ref, target.store, target.metastore)
         pin = table.pin({self._name: sealed.batch_id})
         if failed := failures(sealed.checks, {}):
-            record_staged(table, pin)
+            if pin not in recorded_pins(table):
+                record_staged(table, pin)
             raise check_failed(pin, failed)
         if publish:
             return publish_pin(table, Ledger(table), pin, self._author)

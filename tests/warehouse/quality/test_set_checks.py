@@ -106,6 +106,7 @@ def test_files_of_another_program_are_checked(table: Warehouse) -> None:
         for _ in range(2):  # a close that is tried again must not publish
             with pytest.raises(sfx.CheckFailed, match="column 'price' has 1 null"):
                 batch.close()
+    assert len(table.show("shop", "items").staged) == 1
     assert table.load_dataframe("shop", "items", ["a"])["price"].notna().all()
 
 
