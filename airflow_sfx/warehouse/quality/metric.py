@@ -19,6 +19,16 @@ COUNTS: tuple[Metric, ...] = ("rows", "nulls", "distinct")
 """The metrics that are never negative."""
 
 
+def low_of(metric: Metric, band: Band) -> float:
+    """Return the smallest usual figure, which is not below what the metric can be.
+
+    Example:
+        >>> low_of("rows", Band(-2, 3, 8, 7, weekday=False))
+        0
+    """
+    return max(band.low, 0) if metric in COUNTS else band.low
+
+
 def described(metric: Metric, column: str, value: float, band: Band) -> str:
     """Describe a figure outside of its usual band.
 
@@ -29,7 +39,7 @@ def described(metric: Metric, column: str, value: float, band: Band) -> str:
     names = {"nulls": "part of nulls", "distinct": "number of distinct values"}
     what = "number of rows" if metric == "rows" else f"{names.get(metric, metric)} of {column!r}"
     when = " on this weekday" if band.weekday else ""
-    low = max(band.low, 0) if metric in COUNTS else band.low
+    low = low_of(metric, band)
     return (
         f"the {what} is {value:.6g}, usually {low:.6g} to {band.high:.6g} (median"
         f" {band.middle:.6g} of {band.figures}{when})"

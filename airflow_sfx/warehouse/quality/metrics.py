@@ -15,7 +15,7 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.quality.band import WINDOW, Band, Figure, bands
 from airflow_sfx.warehouse.quality.figures import ColumnFigures, count_figures, counted_figures
-from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, Metric, described
+from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, Metric, described, low_of
 from airflow_sfx.warehouse.quality.series import (
     Batch,
     all_series,
@@ -246,7 +246,7 @@ def _anomaly(point: SeriesPoint, column: str, metric: Metric) -> Anomaly:
         column,
         metric,
         value,
-        band.low,
+        low_of(metric, band),
         band.middle,
         band.high,
         described(metric, column, value, band),

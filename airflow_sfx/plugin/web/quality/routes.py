@@ -19,7 +19,7 @@ from airflow_sfx.plugin.web.routes_read import TOO_MANY_COMPARISONS, comparisons
 from airflow_sfx.plugin.web.schemas import MAX_NAME
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.quality.metric import METRICS
+from airflow_sfx.warehouse.quality.metric import METRICS, low_of
 from airflow_sfx.warehouse.quality.metrics import PartitionMetrics, TableMetrics, table_metrics
 from airflow_sfx.warehouse.quality.series import all_series
 
@@ -102,7 +102,7 @@ def _lines(result: TableMetrics, column: str) -> list[LineDocument]:
         line = LineDocument(
             metric=metric,
             values=[point.value for point in points],
-            lows=[None if band is None else band.low for band in bands],
+            lows=[None if band is None else low_of(metric, band) for band in bands],
             middles=[None if band is None else band.middle for band in bands],
             highs=[None if band is None else band.high for band in bands],
             anomalous=[point.anomalous for point in points],

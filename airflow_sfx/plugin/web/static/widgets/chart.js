@@ -5,7 +5,7 @@ import { h, svg, table } from "../dom.js";
 import { number, text } from "../words.js";
 
 const [WIDTH, HEIGHT] = [640, 120];
-const [TOP, RIGHT, BOTTOM, LEFT] = [8, 8, 18, 8];
+const [TOP, RIGHT, BOTTOM, LEFT] = [8, 8, 24, 8];
 const PERCENT = 100;
 
 const format = (line) => (value) =>
