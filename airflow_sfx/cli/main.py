@@ -21,6 +21,7 @@ from airflow_sfx._version import __version__
 from airflow_sfx.cli.commands import (
     audit,
     batches,
+    columns,
     hold,
     lineage,
     maintenance,
@@ -106,6 +107,7 @@ _FAMILIES = (
     lineage,
     rollback,
     staged,
+    columns,
     maintenance,
     quality,
     hold,

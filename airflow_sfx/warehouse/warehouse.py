@@ -147,7 +147,9 @@ class Warehouse:
             evolve: Allowed changes of the table's schema: ``safe`` allows added columns and widened
                 types, ``any`` every change, ``none`` no change.
             types: Hive types by column, as ``{"price": "decimal(10,2)"}``, that override the types
-                of the frame. Values are cast, and a cast that would lose a value is rejected.
+                of the frame. Values are cast, and a cast that would lose a value is rejected. The
+                table remembers them. Other columns are cast to the table's types where no value
+                is lost.
             producer: Who writes, or None for the identity of the running task or process.
 
         Returns:
@@ -461,7 +463,7 @@ class Warehouse:
             filters=filters,
             as_=as_,
             stream=batches,
-            with_keys=not partial,
+            with_keys=not partial or len(found) > 1,
         )
 
     @overload
@@ -1358,6 +1360,93 @@ class Warehouse:
 
         scope = scope_of_commit(self.store, self.metastore, TableRef(db, table), commit)
         return self._undo(scope, reason, producer, dry_run, expected)
+
+    def drop_column(
+        self,
+        db: str,
+        table: str,
+        column: str,
+        *,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Drop a column of a table: current batches are written again without it.
+
+        All become current in one commit. The batches before stay, with the column: rolling back
+        brings it back. A later frame that has the column adds it again.
+
+        Args:
+            db: The database.
+            table: The table.
+            column: The column; names are case-insensitive.
+            reason: The reason, recorded in the history.
+            producer: Who drops it, or None for the identity of the running task or process.
+
+        Returns:
+            The pin of the new batches; without batches if no current batch has the column.
+
+        Raises:
+            SchemaMismatch: The table has no such column, it is the only one, or holds an index.
+            InvalidName: The column is a partition key.
+            CommitConflict: Another writer changed the table meanwhile; nothing was changed.
+
+        Example:
+            >>> frame = pd.DataFrame({"n": [3], "note": ["x"]})
+            >>> pin = warehouse.store_dataframe(frame, "sales", "notes", ["20161101"])
+            >>> warehouse.load_dataframe(warehouse.drop_column("sales", "notes", "note"))
+               n
+            0  3
+        """
+        from airflow_sfx.warehouse.write.column_changes import ColumnChange, change_column
+
+        opened, author = self._open(db, table), self._author(producer, reason)
+        return change_column(opened, Ledger(opened), ColumnChange(column), author)
+
+    def rename_column(
+        self,
+        db: str,
+        table: str,
+        column: str,
+        to: str,
+        *,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Rename a column of a table: current batches are written again under the new name.
+
+        All become current in one commit. The batches before stay, with the old name: their pins
+        read as ever. Rename back, or roll back, to undo it.
+
+        Args:
+            db: The database.
+            table: The table.
+            column: The column; names are case-insensitive.
+            to: Its new name.
+            reason: The reason, recorded in the history.
+            producer: Who renames it, or None for the identity of the running task or process.
+
+        Returns:
+            The pin of the new batches; without batches if no current batch has the column.
+
+        Raises:
+            SchemaMismatch: The table has no such column, or it holds an index.
+            InvalidName: The column is a partition key, or the new name is taken or not valid.
+            CommitConflict: Another writer changed the table meanwhile; nothing was changed.
+
+        Example:
+            >>> frame = pd.DataFrame({"prcie": [3]})
+            >>> pin = warehouse.store_dataframe(frame, "sales", "prices", ["20161101"])
+            >>> pin = warehouse.rename_column("sales", "prices", "prcie", "price")
+            >>> warehouse.load_dataframe(pin)
+               price
+            0      3
+        """
+        from airflow_sfx.frames.column_names import check_names
+        from airflow_sfx.warehouse.write.column_changes import ColumnChange, change_column
+
+        check_names([to])
+        opened, author = self._open(db, table), self._author(producer, reason)
+        return change_column(opened, Ledger(opened), ColumnChange(column, to), author)
 
     def adopt(
         self,

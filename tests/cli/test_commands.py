@@ -336,6 +336,20 @@ def test_publish_makes_a_staged_batch_current(command, warehouse) -> None:
     assert warehouse.pin("sales", "sold_items") == staged
 
 
+def test_columns_are_renamed_and_dropped_after_asking(command, warehouse) -> None:
+    frame = pd.DataFrame({"n": [1], "note": ["x"]})
+    warehouse.store_dataframe(frame, "shop", "notes", [DAY])
+    assert command("rename-column", "shop.notes", "note", "remark").returncode == 2, "it asks"
+    done = command("rename-column", "shop.notes", "note", "remark", "--yes", "--reason", "one word")
+    assert done.stdout == "shop.notes is with note as remark: 1 new batch\n"
+    assert "rename the column note to remark: one word" in command("history", "shop.notes").stdout
+    done = command("drop-column", "shop.notes", "remark", "--yes", "--json")
+    assert json.loads(done.stdout)["table"] == "notes"
+    refused = command("drop-column", "shop.notes", "remark", "--yes")
+    assert (refused.returncode, "no column 'remark'" in refused.stderr) == (1, True)
+    assert list(warehouse.load_dataframe("shop", "notes", [DAY]).columns) == ["n"]
+
+
 def test_discard_ends_a_staged_batch_which_force_publishes_all_the_same(command, warehouse) -> None:
     staged = warehouse.store_dataframe(SOLD, "sales", "sold_items", [DAY], publish=False)
     assert command("discard", TABLE, DAY, "--batch", "20010101000000", "--yes").returncode == 1

@@ -70,7 +70,7 @@ def shown() -> dict[str, list[Path]]:
     rows = {}
     for what, links in ROW.findall(PAGE.read_text()):
         pages = [(PAGE.parent / target).resolve() for target in re.findall(r"\]\(([^)#]+)", links)]
-        rows.update(dict.fromkeys(re.findall(r"`((?:sfx )?@?[\w.]+)", what), pages))
+        rows.update(dict.fromkeys(re.findall(r"`((?:sfx )?@?[\w.-]+)", what), pages))
     return rows
 
 

@@ -1,0 +1,279 @@
+"""Drop or rename a column: current batches are written again, in one commit.
+
+Files name their columns, and engines read them by these names: a table that only its metastore
+renamed would read null from old files. So each current batch that has the column gets a successor
+without it, or with its new name. The history has the change; rolling back undoes it, and pins of
+the batches before keep what they were. Nothing is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.errors import CommitConflict, InconsistentBatch, InvalidName, SchemaMismatch
+from airflow_sfx.core.ledger import Change
+from airflow_sfx.core.manifest import Manifest
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.schema import Column
+from airflow_sfx.metastore.base import TableInfo
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.external.reconcile import heads_to_change
+from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.metastore_sync import all_heads
+from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.restore import batch_columns
+from airflow_sfx.warehouse.read.load import BatchFiles
+from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
+from airflow_sfx.warehouse.write.store_plan import encoded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_sfx.frames.types.logical import LogicalSchema
+
+_CONCURRENCY = 4  # each thread has one file in memory
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """A change of one column in all current batches.
+
+    Args:
+        column: The column.
+        to: Its new name; empty to drop it.
+    """
+
+    column: str
+    to: str = ""
+
+    def __str__(self) -> str:
+        """Describe the change for the history."""
+        what = f"to {self.to}" if self.to else ""
+        return f"{'rename' if self.to else 'drop'} the column {self.column} {what}".rstrip()
+
+
+def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Author) -> BatchPin:
+    """Drop or rename a column of a table.
+
+    Args:
+        table: The table.
+        ledger: The table's log.
+        change: The change.
+        author: Who changes it, and why.
+
+    Returns:
+        The pin of the batches that replace current ones; without batches if none has the column.
+
+    Raises:
+        SchemaMismatch: The table has no such column, it is the only one, or holds an index.
+        InvalidName: The column is a partition key, or the new name is taken or not valid.
+        CommitConflict: Another writer changed the table meanwhile; nothing was changed.
+    """
+    everything = _current(table, ledger)
+    _check(table, everything, change)
+    described = f"{change}: {author.reason}" if author.reason else str(change)
+    author = Author(author.producer, described)
+    current = [manifest for manifest in everything if _has(manifest, change.column)]
+    for manifest in current:
+        _refuse_batch(table, manifest, change)
+    if not current:
+        table.metastore.update_table(table.ref, partial(_changed, change, ()))
+        return table.pin({})
+    heads = heads_to_change(table, ledger, [one.partition for one in current], author)
+    write = partial(_written, table, ledger, change, author)
+    sealed = map_concurrently(write, current, _CONCURRENCY)
+    expected = {one.partition: one.batch_id for one in current}
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        refuse_unexpected(table, heads, expected)
+        refuse_expired_writes(table, [(one.partition, one.batch_id) for one in sealed])
+        return [publish_change(manifest) for manifest in sealed]
+
+    def columns() -> None:
+        now = _current(table, ledger)
+        left = [one for one in now if _has(one, change.column) and one not in current]
+        if left:
+            raise CommitConflict(
+                f"{table.describe(left[0].partition)} got the batch {left[0].batch_id} with the"
+                f" column {change.column!r} meanwhile: nothing was changed; try again",
+                table=str(table.ref),
+                partition=left[0].partition,
+                batch_id=left[0].batch_id,
+            )
+        table.metastore.update_table(
+            table.ref, partial(_changed, change, batch_columns(sealed[-1]))
+        )
+
+    commit(table, ledger, heads, plan, author, columns=columns)
+    return table.pin({one.partition: one.batch_id for one in sealed})
+
+
+def _check(table: Table, current: Sequence[Manifest], change: ColumnChange) -> None:
+    from airflow_sfx.frames.column_names import check_names, unknown_column
+
+    # A writer that died may have changed the metastore's columns, but no batch.
+    held = {one.name.lower(): one.name for manifest in current for one in manifest.columns}
+    names = {one.name.lower(): one.name for one in table.info.columns} | held
+    keys = [key.name for key in table.info.keys]
+    for name in (change.column, *([change.to] if change.to else [])):
+        if not isinstance(name, str):
+            raise InvalidName(f"{name!r:.80} is not a column's name: names are text")
+        if name.lower() in keys:
+            raise InvalidName(
+                f"{name!r} is a partition key of {table.ref}: partition keys are for ever; store"
+                " the rows in a table with other keys"
+            )
+    if change.column.lower() not in names:
+        raise unknown_column(change.column, names.values())
+    if change.to:
+        check_names([change.to])
+        if change.to.lower() in held:
+            raise InvalidName(
+                f"{table.ref} has the column {held[change.to.lower()]!r} already: choose another"
+                " name, or drop that column first"
+            )
+    elif len(names) == 1:
+        raise SchemaMismatch(
+            f"{change.column!r} is the only column of {table.ref}: a table needs at least one"
+        )
+
+
+def _current(table: Table, ledger: Ledger) -> list[Manifest]:
+    """Return the manifests of all current batches."""
+    heads = all_heads(table, ledger)
+    return table.manifests({name: head.batch_id for name, head in heads.items() if head.batch_id})
+
+
+def _has(manifest: Manifest, column: str) -> bool:
+    return any(one.name.lower() == column.lower() for one in manifest.columns)
+
+
+def _refuse_batch(table: Table, manifest: Manifest, change: ColumnChange) -> None:
+    from airflow_sfx.frames.evolution.column_changes import is_index_column
+    from airflow_sfx.frames.schema.codec import schema_from_text
+
+    if is_index_column(schema_from_text(manifest.schema), change.column):
+        why = "holds the index of its frame: store it again after reset_index()"
+    elif not change.to and len(manifest.columns) == 1:
+        why = "is its only one: store the batch again with another one first"
+    else:
+        return
+    raise SchemaMismatch(
+        f"the column {change.column!r} of {table.describe(manifest.partition)}, batch"
+        f" {manifest.batch_id}, {why}",
+        table=str(table.ref),
+        partition=manifest.partition,
+        batch_id=manifest.batch_id,
+    )
+
+
+def _changed(change: ColumnChange, written: Sequence[Column], now: TableInfo) -> TableInfo:
+    """Return the table with the change, in the columns as they are now.
+
+    Args:
+        change: The change.
+        written: The columns of a batch with the change; none if no batch has the column.
+        now: The table in the metastore.
+    """
+    name, to = change.column.lower(), change.to.lower()
+    renames = bool(to) and any(one.name.lower() == name for one in now.columns)
+    columns: list[Column] = []
+    for one in now.columns:
+        if one.name.lower() == name and to:
+            columns.append(replace(one, name=change.to))
+        elif one.name.lower() != name and not (renames and one.name.lower() == to):
+            columns.append(one)
+    known = {one.name.lower() for one in columns}
+    columns += [one for one in written if one.name.lower() == to and to not in known]
+    return replace(now, columns=tuple(columns or now.columns))
+
+
+def _written(
+    table: Table, ledger: Ledger, change: ColumnChange, author: Author, old: Manifest
+) -> Manifest:
+    """Write a batch again with the change, a piece at a time; no log entry names it yet."""
+    from airflow_sfx.frames.parquet.writer import Encoder, gather
+    from airflow_sfx.frames.schema.codec import schema_from_text, schema_to_text
+
+    before = schema_from_text(old.schema)
+    name = before.resolve(change.column) or change.column
+    after = _schema(before, name, change)
+    columns = _columns(old.columns, name, change)
+    fit = replace(
+        old.fit,
+        casts=_by_name(old.fit.casts, name, change),
+        wider=_by_name(old.fit.wider, name, change),
+        declared=tuple(_by_name(dict.fromkeys(old.fit.declared, ""), name, change)),
+    )
+    in_files = [replace(one, type=fit.wider.get(one.name, one.type)) for one in columns]
+    units = {one.lower(): after.unit(one) for one in after.schema.names}
+    keys = [key for key in table.layout.keys if after.resolve(key) is not None]
+    encoder = Encoder(after.schema, keys=keys, columns=in_files, units=units)
+    text = schema_to_text(after)
+    batches = BatchWriter(
+        table,
+        ledger,
+        BatchContent(lambda: text, columns, author.producer, old.inputs, lambda: fit),
+    )
+    pieces = gather(_pieces(table, old, before, after))
+    batches.write(
+        ((old.partition, rows) for rows in pieces), partial(encoded, encoder), small=False
+    )
+    (new,) = batches.seal(staged=False, checks=old.checks)
+    if new.rows != old.rows:
+        raise InconsistentBatch(
+            f"{new.rows} rows were read of the batch {old.batch_id} of"
+            f" {table.describe(old.partition)}, whose manifest has {old.rows}: nothing was changed;"
+            " check it with `sfx verify`",
+            table=str(table.ref),
+            partition=old.partition,
+            batch_id=old.batch_id,
+        )
+    return new
+
+
+def _pieces(
+    table: Table, old: Manifest, before: LogicalSchema, after: LogicalSchema
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    from airflow_sfx.frames.parquet.reader import iter_batches
+
+    files = BatchFiles(table, [old], whole=False)
+    key_types = {key.name: key.type for key in table.info.keys}
+    every = len(before.schema) == len(after.schema)
+    names = [name for name in before.schema.names if every or after.resolve(name) is not None]
+    # A batch without rows also has a file.
+    yield pa.RecordBatch.from_arrays(
+        [pa.nulls(0, field.type) for field in after.schema], schema=after.schema
+    )
+    for piece in iter_batches(files.sources, opened=files.open, lead=before, key_types=key_types):
+        arrays = [piece.column(name) for name in names]
+        yield from pa.Table.from_arrays(arrays, schema=after.schema).to_batches()
+
+
+def _schema(before: LogicalSchema, name: str, change: ColumnChange) -> LogicalSchema:
+    from airflow_sfx.frames.evolution.column_changes import with_column_renamed, without_column
+
+    if change.to:
+        return with_column_renamed(before, name, change.to)
+    return without_column(before, name)
+
+
+def _columns(columns: Sequence[Column], name: str, change: ColumnChange) -> tuple[Column, ...]:
+    kept = (one for one in columns if change.to or one.name != name)
+    return tuple(replace(one, name=change.to) if one.name == name else one for one in kept)
+
+
+def _by_name(facts: Mapping[str, str], name: str, change: ColumnChange) -> dict[str, str]:
+    from airflow_sfx.frames.evolution.column_changes import renamed
+
+    if change.to:
+        return renamed(facts, name, change.to)
+    return {key: value for key, value in facts.items() if key != name}
