@@ -91,6 +91,7 @@ def test_the_story_of_a_bad_night(story, as_user) -> None:
     page.get_by_role("link", name="story.flights").click()
     bad = page.get_by_role("link", name=f"{BAD}, current, 12 rows")
     expect(bad).to_have_class(re.compile("cell current shade-0$"))
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     picture(page, "table")
     bad.click()
     expect(page.get_by_role("row", name="correction")).to_be_visible()

@@ -42,7 +42,8 @@ export function calendar(name, partitions, metric, usual = {}) {
     if (!groups.has(kind)) groups.set(kind, []);
     groups.get(kind).push({ one, time, cell: cell(name, one) });
   }
-  const parts = [...groups].map(([kind, members]) => part(kind, members, groups.size > 1));
+  const ordered = [...groups].sort(([a], [b]) => !a - !b); // days first
+  const parts = ordered.map(([kind, members]) => part(kind, members, groups.size > 1));
   const drawing = h("div", { class: "partitions" }, parts);
   drawing.cells = [...groups.values()].flat().map(({ one, cell: element }) => [element, one]);
   coloured(drawing, metric, usual);
@@ -144,22 +145,24 @@ function part(kind, members, titled) {
   return [h("h2", {}, kind ? `Days named as ${kind}` : "Other partitions"), drawing];
 }
 
-// A year: a column for each week, from Monday on.
+// A year: a column for each week, from Monday on, since the first week with a partition.
 function year(number_, members) {
-  const first = Date.UTC(number_, 0, 1);
+  const mine = members.filter(({ time }) => new Date(time).getUTCFullYear() === number_);
+  const first = mine[0].time;
   const monday = first - ((new Date(first).getUTCDay() + 6) % 7) * DAY;
   const week = (time) => Math.floor((time - monday) / (7 * DAY));
-  const mine = members.filter(({ time }) => new Date(time).getUTCFullYear() === number_);
   for (const { time, cell: element } of mine) {
     const weekday = Math.round((time - monday) / DAY) % 7;
     element.style.gridArea = `${weekday + 2} / ${week(time) + 2}`;
   }
-  const months = new Set(mine.map(({ time }) => new Date(time).getUTCMonth()));
-  const names = [...months].map((month) => {
-    const begin = Date.UTC(number_, month, 1);
+  const months = [...new Set(mine.map(({ time }) => new Date(time).getUTCMonth()))]
+    .map((month) => Date.UTC(number_, month, 1))
+    .map((begin) => [begin, Math.max(0, week(begin + 6 * DAY)) + 2])
+    .filter(([, column], index, all) => index + 1 === all.length || all[index + 1][1] > column + 1);
+  const names = months.map(([begin, column]) => {
     const text = new Date(begin).toLocaleString("en", { month: "short", timeZone: "UTC" });
     const label = h("span", { class: "month" }, text);
-    label.style.gridColumn = week(begin + 6 * DAY) + 2;
+    label.style.gridColumn = column;
     return label;
   });
   const days = WEEKDAYS.map((text, index) => {
