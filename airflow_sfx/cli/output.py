@@ -107,7 +107,7 @@ def clean(value: object) -> str:
         >>> clean("two\nlines"), clean(None)
         ('two\\nlines', '-')
     """
-    return "-" if value is None or value == "" else visible(str(value))
+    return words.NONE if value is None or value == "" else visible(str(value))
 
 
 def say(text: str, *, err: bool = False) -> None:

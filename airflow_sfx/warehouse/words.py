@@ -11,6 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.ledger import Operation
 
+WHOLE = "(whole table)"
+"""The partition of a table without partition keys."""
+
+NONE = "-"
+"""A value that is not known, or not there."""
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _DIGITS = 6
 _LEAST = 1e-4

@@ -13,6 +13,7 @@ from airflow_sfx.cli.output import ask, print_json
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse import words
 
 if TYPE_CHECKING:
     from airflow_sfx.cli.options import Chosen
@@ -121,7 +122,7 @@ def show_staged(title: str, found: Collection[StagedBatch]) -> None:
     """Print staged batches, what became of them, and the checks that failed."""
     rows = [
         (
-            one.partition or "(whole table)",
+            one.partition or words.WHOLE,
             one.batch_id,
             one.state.value,
             one.current,

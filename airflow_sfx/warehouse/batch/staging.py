@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import decoding
 from airflow_sfx.metastore.base import PartitionInfo
@@ -115,7 +115,7 @@ def _kind(ledger: Ledger, name: str, batch_id: str, pointer: PartitionInfo | Non
         return ""  # the usual case, without reading the ledger
     end = ending(ledger, name, batch_id, ledger.head(name, pointer.sequence if pointer else 0))
     if end is not None:
-        return "discarded" if end.operation is Operation.DISCARD else ""
+        return "discarded" if batch_id in end.discarded else ""
     return "overtaken" if current is not None and current > batch_id else "waiting"
 
 

@@ -54,8 +54,8 @@ class PartitionOverview:
 def partition_names(table: Table) -> list[str]:
     """Return the names of a table's partitions, without reading their states.
 
-    This is faster than `TableOverview.names` for many partitions, but includes partitions whose
-    only batch was staged and no longer is.
+    This is faster than `TableOverview.names` for many partitions. Of partitions that the metastore
+    does not have, those with a staged batch that was not discarded are included.
 
     Args:
         table: The table.
@@ -63,8 +63,13 @@ def partition_names(table: Table) -> list[str]:
     Returns:
         The names, sorted.
     """
-    staged = {name for pin in recorded_pins(table) for name in pin.batches}
-    return sorted({*table.names(), *staged})
+    there = set(table.names())
+    pins = recorded_pins(table)
+    others = {name for pin in pins for name in pin.batches} - there
+    if not others:
+        return sorted(there)
+    found = staged_batches(table, Ledger(table), {}, others, pins=pins)
+    return sorted(there.union(*(pin.batches for pin in (*found.waiting, *found.overtaken))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,9 +88,9 @@ def discard(
         changes = []
         for name, ids in wanted.items():
             ends = {one: ending(ledger, name, one, heads[name]) for one in ids}
-            published = [end for end in ends.values() if end and end.batch_id in ids]
+            published = [one for one, end in ends.items() if end and one not in end.discarded]
             if published and not unless_published:
-                raise _published(table, published[0])
+                raise _published(table, name, published[0])
             if due := tuple(one for one, end in ends.items() if end is None):
                 changes.append(_change(name, heads[name], due))
         return changes
@@ -126,14 +126,13 @@ def refuse_discarded(table: Table, ledger: Ledger, item: Item, head: Head) -> No
         )
 
 
-def _published(table: Table, end: LedgerEntry) -> CommitConflict:
+def _published(table: Table, name: str, batch_id: str) -> CommitConflict:
     return CommitConflict(
-        f"the batch {end.batch_id} of {table.describe(end.partition)} was published on"
-        f" {moment(end.at)} UTC: it is no longer staged, and nothing was discarded. To take it"
-        " back, roll back",
+        f"the batch {batch_id} of {table.describe(name)} was published: it is no longer staged, and"
+        " nothing was discarded. To take a publish back, roll back",
         table=str(table.ref),
-        partition=end.partition,
-        batch_id=end.batch_id,
+        partition=name,
+        batch_id=batch_id,
     )
 
 

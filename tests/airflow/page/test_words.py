@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 import airflow_sfx
+from airflow_sfx.cli import output
 from airflow_sfx.core.ledger import Operation
 from airflow_sfx.warehouse import words
 
@@ -50,6 +51,19 @@ def on_page(page: Page, name: str, values: list, *more: object) -> list[str]:
         "([name, values, more]) => values.map((one) => window.words[name](one, ...more))",
         [name, values, list(more)],
     )
+
+
+def test_what_is_not_there_has_the_same_sign(page) -> None:
+    found = page.evaluate("() => [window.words.WHOLE, window.words.NONE]")
+    assert found == [words.WHOLE, words.NONE]
+    assert output.clean(None) == words.NONE
+
+
+def test_reasons_name_the_same_batches(page) -> None:
+    ids = ["20161101002256", "20161102234252"]
+    cases = [("monthly", [], []), ("", ids, []), ("bad", ids, ids[:1])]
+    found = page.evaluate("(cases) => cases.map((one) => window.words.why(...one))", cases)
+    assert found == [words.why(*one) for one in cases]
 
 
 def test_bytes_have_the_same_units(page) -> None:

@@ -12,6 +12,7 @@ import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
 from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.history.overview import partition_names
 from airflow_sfx.warehouse.history.staged import StagedState
 from airflow_sfx.warehouse.retention.expire import RetentionReport
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -99,10 +100,21 @@ def test_a_partition_that_only_a_discarded_batch_had_is_not_in_the_metastore(war
     (entry,) = warehouse.history("sales", "items", ["2016-10-31"])
     assert (entry.operation, entry.batch_id) == (Operation.DISCARD, None)
     assert warehouse.repair("sales", "items") == []
+    assert partition_names(warehouse.overview("sales", "items").table) == [DAY]
     with pytest.raises(sfx.PartitionNotFound):
         warehouse.pin("sales", "items", [NEXT])
     later = put(warehouse, 3, NEXT)
     assert warehouse.pin("sales", "items", [NEXT]) == later
+
+
+def test_a_published_batch_is_not_taken_for_discarded_as_another_one_was(warehouse) -> None:
+    published, discarded = (put(warehouse, mark, publish=False) for mark in (1, 2))
+    warehouse.publish(published)
+    warehouse.discard(discarded)
+    put(warehouse, 3)
+    assert states(warehouse) == {discarded.batch_id: StagedState.DISCARDED}
+    with pytest.raises(sfx.CommitConflict, match=f"{published.batch_id} .* was published"):
+        warehouse.discard(published)
 
 
 def test_only_staged_batches_are_discarded(warehouse) -> None:

@@ -191,9 +191,10 @@ function day(name) {
   const parts = /^(\d{4})(-?)(\d\d)\2(\d\d)$/.exec(name);
   if (!parts) return ["", null];
   const [year_, month, date] = [Number(parts[1]), Number(parts[3]) - 1, Number(parts[4])];
-  const time = Date.UTC(year_, month, date);
-  const real = new Date(time).getUTCMonth() === month && new Date(time).getUTCDate() === date;
-  return real ? [parts[2] ? "2016-11-18" : "20161118", time] : ["", null];
+  const time = new Date(Date.UTC(year_, month, date)); // a day that is none becomes another one
+  const real =
+    time.getUTCFullYear() === year_ && time.getUTCMonth() === month && time.getUTCDate() === date;
+  return real ? [parts[2] ? "2016-11-18" : "20161118", time.getTime()] : ["", null];
 }
 
 function move(event, cells, week) {
