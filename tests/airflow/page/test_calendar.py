@@ -10,25 +10,31 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import airflow_sfx as sfx
+from airflow_sfx.core.partition import Partition
+from airflow_sfx.metastore.base import PartitionInfo
 from tests.airflow.pages import go, picture
 
 DAYS = [date(2015, 12, 20) + timedelta(number) for number in range(40)]
-NAMES = [
-    *(f"{day:%Y%m%d}" for day in DAYS),
-    *(f"{day:%Y-%m-%d}" for day in DAYS[:3]),
-    *("20160231", "north", "south"),
-]
+OURS = [*(f"{day:%Y%m%d}" for day in DAYS), "20160231", "north", "south"]
+FOREIGN = [f"{day:%Y-%m-%d}" for day in DAYS[:3]]
+NAMES = [*OURS, *FOREIGN]
 
 
 @pytest.fixture(scope="module")
 def mixed(scheduler) -> sfx.Warehouse:
-    """A table with days of two spellings, a date that is none, and names."""
+    """A table with days, a date that is none, names, and days that another engine spells so."""
     warehouse = sfx.connect(scheduler.environment["SFX_WAREHOUSE"])
     rows = pd.DataFrame(
-        [(name, number) for name in NAMES for number in range(3 if name == "north" else 9)],
+        [(name, number) for name in OURS for number in range(3 if name == "north" else 9)],
         columns=["day", "n"],
     )
     warehouse.store_dataframe(rows, "calendar", "mixed", partition_by=["day"])
+    table = warehouse.overview("calendar", "mixed").table
+    added = [
+        PartitionInfo(Partition((name,)), f"{table.location}/foreign/{name}", 0, None)
+        for name in FOREIGN
+    ]
+    warehouse.metastore.repoint(table.ref, added)
     few = pd.DataFrame({"day": NAMES[:3], "n": 1})
     warehouse.store_dataframe(few, "calendar", "few", partition_by=["day"])
     return warehouse

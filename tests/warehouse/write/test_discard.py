@@ -93,11 +93,11 @@ def test_a_discard_is_remembered_behind_later_changes(warehouse) -> None:
 
 def test_a_partition_that_only_a_discarded_batch_had_is_not_in_the_metastore(warehouse) -> None:
     put(warehouse, 1)
-    typo = put(warehouse, 2, "2016-10-31", NEXT, publish=False)
+    typo = put(warehouse, 2, "2016-10-30", NEXT, publish=False)
     warehouse.discard(typo, reason="the wrong name")
     assert list(warehouse.overview("sales", "items").pointers) == [DAY]
     assert [one.partition for one in warehouse.show("sales", "items").partitions] == [DAY]
-    (entry,) = warehouse.history("sales", "items", ["2016-10-31"])
+    (entry,) = warehouse.history("sales", "items", ["2016-10-30"])
     assert (entry.operation, entry.batch_id) == (Operation.DISCARD, None)
     assert warehouse.repair("sales", "items") == []
     assert partition_names(warehouse.overview("sales", "items").table) == [DAY]
