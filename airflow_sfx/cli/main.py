@@ -19,21 +19,19 @@ from typer.core import TyperGroup
 
 from airflow_sfx._version import __version__
 from airflow_sfx.cli.commands import (
-    audit,
     batches,
     columns,
     hold,
     lineage,
     maintenance,
-    night,
     quality,
     retention,
-    rollback,
     sql,
     stack,
     staged,
     tables,
 )
+from airflow_sfx.cli.commands.changes import audit, night, rollback
 from airflow_sfx.cli.options import Settings
 from airflow_sfx.cli.output import VisibleFormatter, clean, visible
 from airflow_sfx.cli.starter import init

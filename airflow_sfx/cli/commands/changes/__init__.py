@@ -1,0 +1,1 @@
+"""The commands that list changes across tables, and undo them."""
