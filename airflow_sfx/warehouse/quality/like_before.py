@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.validation import listed
-from airflow_sfx.warehouse.quality.band import WIDTH, Band, Figure, usual_band
 from airflow_sfx.warehouse.quality.checks import BuiltInCheck, is_positive
-from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, Metric, checked_metric, described
 
 if TYPE_CHECKING:
     from airflow_sfx.core.manifest import Manifest
     from airflow_sfx.warehouse.quality.figures import ColumnFigures
+    from airflow_sfx.warehouse.quality.metric import Metric
     from airflow_sfx.warehouse.quality.subjects import BatchSubject, CheckContext, Subject
+
+
+_DEFAULT: tuple[Metric, ...] = ("mean", "nulls")
 
 
 class like_before(BuiltInCheck):  # in lower case, as checks read like functions
@@ -30,7 +32,7 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
         metrics: What to compare: ``rows``, ``nulls`` (as a part of the rows), ``mean``, ``sum``,
             ``least``, ``greatest``, and ``distinct``, which reads the files of earlier batches
             once.
-        width: How many standard deviations a figure may differ by.
+        width: How many standard deviations a figure may differ by, or None for 3.5.
 
     Raises:
         InvalidName: The column is not text, a metric is unknown, or the width is not positive.
@@ -43,17 +45,15 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
     def __init__(
         self,
         column: str,
-        metrics: Sequence[Metric] = ("mean", "nulls"),
-        width: float = WIDTH,
+        metrics: Sequence[Metric] = _DEFAULT,
+        width: float | None = None,
     ) -> None:
         if not isinstance(column, str) or not column:
             raise InvalidName(f"like_before({column!r:.80}) does not name a column: pass its name")
-        if not is_positive(width):
-            raise InvalidName(
-                f"width={width!r:.80} is not a positive number: pass one, such as {WIDTH}"
-            )
+        if width is not None and not is_positive(width):
+            raise InvalidName(f"width={width!r:.80} is not a positive number: pass one, such as 5")
         self.column, self.width = column, width
-        self.metrics = tuple(checked_metric(one) for one in listed(metrics, "metrics"))
+        self.metrics = _checked(listed(metrics, "metrics"))
         if not self.metrics:
             raise InvalidName("metrics= is empty: name what to compare, such as mean")
 
@@ -61,16 +61,16 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
     def name(self) -> str:
         """The call that made the check, as text."""
         given = [repr(self.column)]
-        if self.metrics != ("mean", "nulls"):
+        if self.metrics != _DEFAULT:
             given.append(f"metrics={list(self.metrics)!r}")
-        if self.width != WIDTH:
+        if self.width is not None:
             given.append(f"width={self.width}")
         return f"like_before({', '.join(given)})"
 
     @property
     def parameters(self) -> dict[str, object]:
         """The parameters as JSON values."""
-        width = {} if self.width == WIDTH else {"width": self.width}
+        width = {} if self.width is None else {"width": self.width}
         return {"column": self.column, "metrics": list(self.metrics), **width}
 
     def with_context(self, context: CheckContext) -> Callable[[object], str | None]:
@@ -127,17 +127,28 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
         own: ColumnFigures,
         before: Sequence[tuple[Manifest, ColumnFigures]],
     ) -> str | None:
+        from airflow_sfx.warehouse.quality.band import WIDTH, Figure, usual_band
+        from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, described
+
         value = own.value(metric, subject.rows)
         figures = [
             Figure(figure.value(metric, manifest.rows), subject.day_of(manifest))
             for manifest, figure in before
         ]
-        band: Band | None = usual_band(
+        band = usual_band(
             figures,
             subject.day_of(subject.manifest),
             least_change=LEAST_CHANGES.get(metric, 0),
-            width=self.width,
+            width=self.width or WIDTH,
         )
         if value is None or band is None or band.holds(value):
             return None
         return described(metric, self.column, value, band)
+
+
+def _checked(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    if metrics == _DEFAULT:  # as in most DAG files, which are parsed often
+        return metrics
+    from airflow_sfx.warehouse.quality.metric import checked_metric
+
+    return tuple(checked_metric(one) for one in metrics)
