@@ -142,8 +142,11 @@ def total_of(numbers: AnyColumn, nulls: int) -> tuple[float | None, int]:
 
     count = len(numbers)
     if count <= _FEW:  # as in the many small files of a partitioned frame: Arrow's calls are slower
-        known = [value for value in numbers.to_pylist() if value is not None and value == value]  # noqa: PLR0124
-        few = float(sum(known)) if known else math.nan
+        known = numbers.to_pylist()
+        few = float(sum(known)) if known and not nulls else math.nan
+        if math.isnan(few):
+            known = [one for one in known if one is not None and one == one]  # noqa: PLR0124
+            few = float(sum(known)) if known else math.nan
         return (few if math.isfinite(few) else None), count - nulls - len(known)
     if not nulls and not types.is_decimal(numbers.type):
         with np.errstate(all="ignore"):
