@@ -96,7 +96,7 @@ def check_current(
         line, at = item
         manifest = table.manifest(*line[at])
         earlier = partial(manifests, line[max(0, at - WINDOW) : at])
-        subject = BatchSubject(table, ledger, manifest, earlier=earlier)
+        subject = BatchSubject(table, manifest, earlier)
         return CheckedBatch(*line[at], run_declared([subject], checks)[manifest.partition])
 
     return map_concurrently(with_progress(check, len(due), progress), due, _AT_ONCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cached_property
 from itertools import islice
 
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
@@ -65,23 +66,55 @@ def _other_values(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(value for place, value in enumerate(values) if place != found[0])
 
 
-def batches_before(
-    table: Table, ledger: Ledger, name: str, batch_id: str | None, most: int
-) -> list[Batch]:
-    """Return the batches that come before one in its series, oldest first.
+class EarlierBatches:
+    """The batches to compare several partitions with, read once for all of them.
 
     Args:
         table: The table.
         ledger: Its log.
-        name: The partition's name.
-        batch_id: The batch; for a table without partitions, those before it count.
-        most: How many batches to return at most.
+        names: The partitions, which need not exist.
+        most: How many earlier batches of each.
     """
-    if not table.info.keys:
-        found = current_line(table, ledger, 1 + most)
-        return [one for one in found if batch_id is None or one[1] < batch_id][-most:]
-    like = series_of(table, name)
-    return current(table, ledger, like[: like.index(name)][-most:])
+
+    def __init__(self, table: Table, ledger: Ledger, names: Sequence[str], most: int) -> None:
+        self._table, self._ledger = table, ledger
+        self._names, self._most = names, most
+
+    def of(self, name: str, batch_id: str) -> list[Manifest]:
+        """Return the manifests of the batches before one, oldest first.
+
+        Those are the current batches of the partitions before it in its series; of a table without
+        partitions, the earlier batches.
+
+        Args:
+            name: The partition's name, one of those that were given.
+            batch_id: The batch.
+        """
+        if not self._table.info.keys:
+            line = current_line(self._table, self._ledger, 1 + self._most)
+            before = [one for one in line if one[1] < batch_id]
+            return readable_manifests(self._table, before[-self._most :])
+        known = self._manifests
+        return [known[one] for one in self._before[name] if one in known]
+
+    @cached_property
+    def _before(self) -> dict[str, list[str]]:
+        """The partitions before each one."""
+        series = _by_series(self._table, {*self._table.names(), *self._names}).values()
+        due = set(self._names)
+        return {
+            name: one[max(0, at - self._most) : at]
+            for one in series
+            for at, name in enumerate(one)
+            if name in due
+        }
+
+    @cached_property
+    def _manifests(self) -> dict[str, Manifest]:
+        """The manifests of the current batches of all of these, by partition."""
+        names = list(dict.fromkeys(name for one in self._before.values() for name in one))
+        batches = current(self._table, self._ledger, names)
+        return {one.partition: one for one in readable_manifests(self._table, batches)}
 
 
 def current(table: Table, ledger: Ledger, names: Sequence[str]) -> list[Batch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, SchemaMismatch
@@ -14,9 +15,8 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.quality.band import WINDOW
 from airflow_sfx.warehouse.quality.figures import Counted, count_figures, counted_figures
 from airflow_sfx.warehouse.quality.series import (
-    batches_before,
+    EarlierBatches,
     day_of_partition,
-    readable_manifests,
 )
 from airflow_sfx.warehouse.table.table import Table
 
@@ -106,21 +106,19 @@ class BatchSubject:
 
     Args:
         table: The table.
-        ledger: Its log.
         manifest: The batch's manifest, which need not be stored yet.
+        earlier: Gives the manifests of the batches to compare with, oldest first.
         frame: The batch's rows, if they are in memory; other columns are read from its files.
-        earlier: Gives the manifests of the earlier batches, if the caller knows them.
     """
 
     def __init__(
         self,
         table: Table,
-        ledger: Ledger,
         manifest: Manifest,
+        earlier: Callable[[], Sequence[Manifest]],
         frame: pa.Table | None = None,
-        earlier: Callable[[], Sequence[Manifest]] | None = None,
     ) -> None:
-        self._table, self._ledger, self._frame = table, ledger, frame
+        self._table, self._frame = table, frame
         self._earlier = earlier
         self.manifest = manifest
 
@@ -180,12 +178,7 @@ class BatchSubject:
         They are the current batches of earlier partitions, at most `WINDOW`; of a table without
         partitions, its earlier batches.
         """
-        if self._earlier is not None:
-            return self._earlier()
-        batches = batches_before(
-            self._table, self._ledger, self.manifest.partition, self.manifest.batch_id, WINDOW
-        )
-        return readable_manifests(self._table, batches)
+        return self._earlier()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +211,12 @@ class CheckContext:
             drafts: Gives the manifests of the batches, as far as they are known.
             frame: The rows of the only batch if they are in memory, or None.
         """
-        subjects = (BatchSubject(table, ledger, one, frame) for one in drafts())
+        manifests = drafts()
+        before = EarlierBatches(table, ledger, [one.partition for one in manifests], WINDOW)
+        subjects = (
+            BatchSubject(table, one, partial(before.of, one.partition, one.batch_id), frame)
+            for one in manifests
+        )
         return cls(table.ref, tuple(subjects))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +11,8 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import like_before
+from airflow_sfx.warehouse.quality import series
+from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 from .shop import day, night, nights
@@ -51,6 +55,25 @@ def test_many_nights_in_one_call_are_compared_each_with_those_before(warehouse: 
             pd.concat(frames), "shop", "orders", partition_by=["day"], checks=CHECKS
         )
     assert f"{day(30)}:" not in str(refused.value)
+
+
+def test_the_earlier_batches_of_many_nights_are_read_once(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights(warehouse, 20)
+    reads: list[int] = []
+
+    def counted(table: Table, batches: Sequence[series.Batch]) -> list[sfx.Manifest]:
+        reads.append(len(batches))
+        return readable(table, batches)
+
+    readable = series.readable_manifests
+    monkeypatch.setattr(series, "readable_manifests", counted)
+    frames = [night(number).assign(day=day(number)) for number in range(20, 30)]
+    warehouse.store_dataframe(
+        pd.concat(frames), "shop", "orders", partition_by=["day"], checks=CHECKS
+    )
+    assert reads == [20]
 
 
 def test_nulls_and_rows_are_compared_too(warehouse: Warehouse) -> None:
