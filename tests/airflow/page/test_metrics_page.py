@@ -59,10 +59,10 @@ def test_an_unusual_night_is_named_drawn_and_opened_with_the_keyboard(orders, as
     expect(drawing.locator("polygon.band")).to_have_count(1)
     picture(page, "metrics")
     figure = section.get_by_role("figure").filter(has_text="revenue: mean")
-    expect(figure.get_by_role("status")).to_contain_text(f"{DAYS[30]}: 0.")
+    expect(figure.locator(".readout")).to_contain_text(f"{DAYS[30]}: 0.")
     mean.focus()
     page.keyboard.press("ArrowLeft")
-    expect(figure.get_by_role("status")).to_contain_text(f"{DAYS[29]}: ")
+    expect(figure.locator(".readout")).to_contain_text(f"{DAYS[29]}: ")
     page.keyboard.press("End")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=f"metrics.orders {DAYS[30]}")).to_be_visible()
@@ -86,7 +86,7 @@ def test_another_column_is_chosen_and_its_distinct_values_are_counted(orders, as
     expect(section.get_by_text("kind: mean")).to_have_count(0)
     section.get_by_role("button", name="Count distinct values of 31 batches").click()
     distinct = section.get_by_role("figure").filter(has_text="kind: distinct values")
-    expect(distinct.get_by_role("status")).to_contain_text(f"{DAYS[30]}: 2, usually 1 to 3")
+    expect(distinct.locator(".readout")).to_contain_text(f"{DAYS[30]}: 2, usually 1 to 3")
     expect(section.get_by_role("button", name="Count distinct values")).to_have_count(0)
 
 

@@ -26,7 +26,7 @@ export function metrics(name) {
       section.replaceChildren(h("h2", {}, "Metrics"), ...content(name, found, chosen, show));
     } catch (error) {
       if (error.name === "AbortError" || !section.isConnected) return;
-      section.replaceChildren(h("h2", {}, "Metrics"), h("p", { role: "alert" }, error.message));
+      section.replaceChildren(h("h2", {}, "Metrics"), h("p", { class: "notice" }, error.message));
     } finally {
       section.setAttribute("aria-busy", "false");
     }

@@ -36,7 +36,7 @@ export function chart(title, line, partitions, open) {
   drawing.setAttribute("aria-label", summary(title, line, partitions, shown));
   const cursor = mark("cursor", 0, 0);
   drawing.append(cursor);
-  const readout = h("output", { class: "readout", "aria-live": "polite" });
+  const readout = h("span", { class: "readout", "aria-live": "polite" });
   let at = last;
   const point = (place) => {
     at = Math.min(last, Math.max(0, place));
