@@ -1,3 +1,3 @@
-from .announce import announce as announce
+from .announce import announce as announce, login as login
 from .asset import batch_asset as batch_asset
 from .consumers import missed_pins as missed_pins, pins_from_events as pins_from_events

@@ -62,6 +62,44 @@ def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publi
         ) from error
 
 
+def login(api_url: str, user: str, password: str) -> str:
+    """Return a token of Airflow's API for a user.
+
+    Args:
+        api_url: Airflow's address, ``http://host:8080``.
+        user: The user's name.
+        password: The password; it is sent but not stored.
+
+    Returns:
+        The token, which expires.
+
+    Raises:
+        InvalidName: The address has a login, or is not an address.
+        WarehouseUnavailable: Airflow cannot be reached, or rejects the login.
+
+    Example:
+        >>> login("http://127.0.0.1:1", "ada", "secret")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.WarehouseUnavailable: the login of ada at ...
+    """
+    import httpx
+
+    server_url(api_url, "the address of Airflow's API")
+    try:
+        answer = httpx.post(
+            f"{api_url.rstrip('/')}/auth/token",
+            json={"username": user, "password": password},
+            timeout=_SECONDS,
+        ).raise_for_status()
+        return str(answer.json()["access_token"])
+    except (httpx.HTTPError, KeyError, ValueError) as error:
+        raise WarehouseUnavailable(
+            f"the login of {user} at Airflow's API {api_url} failed: {error}; check the name, the"
+            " password and the address"
+        ) from error
+
+
 def _asset(client: Any, uri: str) -> int:
     found = (
         client.get("/assets", params={"uri_pattern": uri, "limit": 100})

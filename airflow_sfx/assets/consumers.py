@@ -15,6 +15,9 @@ from airflow_sfx.assets.event_payload import read
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.anchors import anchor, configured_until
+from airflow_sfx.hooks.task_context import producer_of
+from airflow_sfx.serde.partition_key import partition_of_key
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
@@ -27,20 +30,23 @@ def pins_from_events(
 ) -> BatchPin:
     """Return the pin of the newest event of each key that started a run.
 
+    A run without asset events, which was triggered by hand, gets what is current: the partition of
+    its key, or all. It holds them, so that cleared tasks read the same again. So does a run that
+    `Warehouse.repin` asked to pin anew.
+
     Args:
         context: The task's context, ``airflow.sdk.get_current_context()``.
         table: ``database.table``, whose asset the DAG is scheduled on.
         once: Whether each change is for one run of this task only: if Airflow sends an event twice,
             the second run is skipped. Retries and cleared tasks of the first run read it again.
-        sfx_conn_id: The connection of the warehouse, or None for the default warehouse. Used with
-            ``once``.
+        sfx_conn_id: The connection of the warehouse, or None for the default warehouse.
 
     Returns:
         The pin.
 
     Raises:
-        InvalidName: No event of the table started the run, or one has no pin or the pin of another
-            table.
+        InvalidName: The events that started the run are all of other tables, or one has no pin or
+            the pin of another table.
         AirflowSkipException: Another run has claimed these changes already.
 
     Example:
@@ -52,6 +58,11 @@ def pins_from_events(
                 return pins_from_events(get_current_context(), "sales.sold_items", once=True)
     """
     ref = TableRef.parse(table)
+    warehouse = warehouse_of(sfx_conn_id)
+    run = context["dag_run"]
+    by_hand = not list(context["triggering_asset_events"])
+    if by_hand or warehouse.repin_requested(dag_id=run.dag_id, run_id=run.run_id):
+        return _current(context, ref, warehouse, once=once)
     entries: dict[str, str] = {}
     location = ""
     for event in _newest(context, ref):
@@ -70,7 +81,30 @@ def pins_from_events(
         entries |= pin.batches
         location = pin.location
     found = BatchPin.of(ref, location, entries)
-    return _claimed(context, found, warehouse_of(sfx_conn_id)) if once else found
+    return _claimed(context, found, warehouse) if once else found
+
+
+def _current(
+    context: Mapping[str, Any], ref: TableRef, warehouse: Warehouse, *, once: bool
+) -> BatchPin:
+    """Return the current batches of a run's partition, or of all, and hold them for the run."""
+    key = context["dag_run"].partition_key
+    held = anchor(
+        warehouse,
+        producer_of(context),
+        ref,
+        None if key is None else [partition_of_key(key).values],
+        until=configured_until(),
+        reason="a run without asset events, or one that was asked to pin anew",
+    )
+    _log.info("No event: current is %s, pinned %s", held.pin, held.at)
+    if once:  # the runs that claimed these changes before do not matter: a person asked for this
+        warehouse.take(held.pin, consumer=_consumer(context), run=context["run_id"], newest=True)
+    return held.pin
+
+
+def _consumer(context: Mapping[str, Any]) -> str:
+    return f"{context['ti'].dag_id}/{context['ti'].task_id}"
 
 
 def missed_pins(
@@ -140,8 +174,7 @@ def _newest(context: Mapping[str, Any], ref: TableRef) -> list[Any]:
 
 def _claimed(context: Mapping[str, Any], pin: BatchPin, warehouse: Warehouse) -> BatchPin:
     """Return the part of a pin whose changes this run has claimed."""
-    ti = context["ti"]
-    others = warehouse.take(pin, consumer=f"{ti.dag_id}/{ti.task_id}", run=context["run_id"])
+    others = warehouse.take(pin, consumer=_consumer(context), run=context["run_id"])
     left = {name: batch_id for name, batch_id in pin.batches.items() if name not in others}
     if not left:
         raise AirflowSkipException(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Asset, get_current_context
@@ -56,7 +56,12 @@ def add_outlet(arguments: dict[str, Any], table: str) -> None:
 
 
 def emit(
-    context: Context, pins: Iterable[BatchPin], operation: str, *, cascade: bool | str = True
+    context: Context,
+    pins: Iterable[BatchPin],
+    operation: str,
+    *,
+    cascade: bool | str = True,
+    stale: Sequence[str] = (),
 ) -> None:
     """Send one event per partition of what became current, when the task succeeds.
 
@@ -70,13 +75,14 @@ def emit(
         operation: ``publish`` or ``rollback``.
         cascade: Whether consumers get the events; the run's configuration can turn them off, too,
             with ``{"sfx_cascade": false}``.
+        stale: The tables with batches that a rollback left stale, named in its events.
     """
     announced = _announced(context)
     for pin in pins:
         if not pin.entries or _is_false(cascade) or _is_quiet(context):
             announced.pop(asset_uri(pin.ref), None)
         else:
-            _announce(context, pin, operation)
+            _announce(context, pin, operation, stale)
     task = context["task"]
     task.outlets = [
         one
@@ -106,7 +112,7 @@ def send_outlet_events(work: Committed | Loaded) -> None:
         _announce(context, work.pin, work.operation)
 
 
-def _announce(context: Context, pin: BatchPin, operation: str) -> None:
+def _announce(context: Context, pin: BatchPin, operation: str, stale: Sequence[str] = ()) -> None:
     """Fill in the event of a table, with the partitions of all the task's changes."""
     outlet = _outlet_of(context, pin)
     if outlet is None:
@@ -127,7 +133,7 @@ def _announce(context: Context, pin: BatchPin, operation: str) -> None:
         context["task"].outlets = [one for one in context["task"].outlets if one is not outlet]
         return
     event = context["outlet_events"][outlet]
-    event.extra = {EXTRA: written(pin, operation)}
+    event.extra = {EXTRA: {**written(pin, operation), **({"stale": list(stale)} if stale else {})}}
     keys = [event_key(partition_of_name(name)) for name in pin.batches if name]
     if keys:
         event.add_partitions(keys)

@@ -22,7 +22,6 @@ from airflow_sfx.cli.commands import (
     batches,
     columns,
     hold,
-    lineage,
     maintenance,
     quality,
     retention,
@@ -32,6 +31,7 @@ from airflow_sfx.cli.commands import (
     tables,
 )
 from airflow_sfx.cli.commands.changes import audit, night, rollback
+from airflow_sfx.cli.commands.lifecycle import announce, ends, lineage
 from airflow_sfx.cli.options import Settings
 from airflow_sfx.cli.output import VisibleFormatter, clean, visible
 from airflow_sfx.cli.starter import init
@@ -106,6 +106,8 @@ _FAMILIES = (
     rollback,
     staged,
     columns,
+    ends,
+    announce,
     maintenance,
     quality,
     hold,

@@ -124,7 +124,7 @@ class Settings:
         return connect_named(self.uri, "--warehouse") if self.uri else connect()
 
     def table(self, text: str, partitions: Sequence[str] | None = None) -> Chosen:
-        """Return the table and the partitions that arguments name.
+        """Return the table and the partitions that arguments name; it may be a dropped one.
 
         Raises:
             typer.BadParameter: The text is not a table name.
@@ -133,7 +133,8 @@ class Settings:
         """
         from airflow_sfx.warehouse.table.table import Table
 
-        opened = Table.find(table_of(text), self.warehouse.store, self.warehouse.metastore)
+        ref, warehouse = table_of(text), self.warehouse
+        opened = Table.find_ended(ref, warehouse.store, warehouse.metastore)
         keys = [key.name for key in opened.info.keys]
         return Chosen(
             self.warehouse,

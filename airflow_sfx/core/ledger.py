@@ -33,6 +33,7 @@ class Operation(StrEnum):
     RETIRE = "retire"
     ERASE = "erase"
     DISCARD = "discard"
+    DROP = "drop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Change:
         retired: Earlier batches that must not be referred to any more.
         despite_pins: Whether their files are deleted even if a hold protects them.
         discarded: Staged batches that are not to be published any more.
+        dropped: Whether a change to no batch also removes the partition from the metastore.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -68,6 +70,7 @@ class Change:
     retired: tuple[str, ...] = ()
     despite_pins: bool = False
     discarded: tuple[str, ...] = ()
+    dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ class LedgerEntry:
         despite_pins: Whether their files are deleted even if a hold protects them.
         discarded: Staged batches that are not published any more; their files stay until they
             expire.
+        dropped: Whether the partition has no batch because it was dropped: the metastore does not
+            have it.
 
     Example:
         >>> from datetime import UTC
@@ -134,6 +139,7 @@ class LedgerEntry:
     retired: tuple[str, ...] = ()
     despite_pins: bool = False
     discarded: tuple[str, ...] = ()
+    dropped: bool = False
 
     @property
     def moved(self) -> bool:
@@ -147,6 +153,8 @@ class LedgerEntry:
             rare["despite_pins"] = True
         if self.discarded:
             rare["discarded"] = list(self.discarded)
+        if self.dropped:
+            rare["dropped"] = True
         return encode(
             {
                 **rare,
@@ -290,7 +298,18 @@ def next_entry(
         retired=change.retired,
         despite_pins=change.despite_pins,
         discarded=change.discarded,
+        dropped=_is_dropped(head, change),
     )
+
+
+def _is_dropped(head: LedgerEntry | None, change: Change) -> bool:
+    """Return whether a partition is dropped after a change; expiring its batches leaves it so."""
+    if change.batch_id is not None or change.location:
+        return False
+    if change.dropped or change.operation is Operation.DROP:
+        return True
+    stays = change.operation in (Operation.RETIRE, Operation.ERASE, Operation.DISCARD)
+    return stays and head is not None and head.dropped
 
 
 def _attempts(

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
@@ -49,6 +50,8 @@ class PartitionInfo:
         bytes: The size of the batch in bytes; None if unknown.
         at: When the batch became current, ISO 8601 in UTC; empty if unknown. Moving the pointer to
             the same batch does not change it.
+        gone: Whether the partition is dropped: moving the pointer removes it from the metastore.
+            The pointer of a table without keys moves to its location instead.
     """
 
     partition: Partition
@@ -58,6 +61,7 @@ class PartitionInfo:
     rows: int | None = None
     bytes: int | None = None
     at: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,26 @@ class Metastore(ABC):
             TableNotFound: The table does not exist.
         """
 
+    @abstractmethod
+    def drop_table(self, ref: TableRef) -> None:
+        """Remove a table and its partitions, unless it does not exist; no file is deleted."""
+
+    def rename_table(self, ref: TableRef, info: TableInfo) -> None:
+        """Give a table another name and parameters in one transaction; its files stay.
+
+        Args:
+            ref: The table's present name.
+            info: The renamed table.
+
+        Raises:
+            TableNotFound: The table does not exist.
+            InvalidName: The new name is taken, or the metastore cannot rename tables.
+        """
+        raise InvalidName(
+            f"this metastore cannot rename tables: leave {ref} as it is, or store its data as"
+            f" {info.ref}"
+        )
+
     def complete_columns(self, ref: TableRef) -> bool:
         """Complete a change of columns in several steps whose writer died.
 
@@ -186,13 +210,15 @@ class Metastore(ABC):
         """Move the pointers of partitions at one moment, and add missing partitions.
 
         A pointer never moves to a lower ``sequence``, so that a late writer cannot move one back.
+        Pointers that are ``gone`` remove their partitions, if they exist.
 
         Args:
             ref: The table.
             pointers: The new pointers.
 
         Returns:
-            Whether this was atomic. If False, a later writer may have moved a pointer between the
+            Whether this was atomic, and added no partition that may have been dropped meanwhile. If
+            False, a later writer may have moved a pointer between the
             comparison and the move, and the caller compares the pointers with the log again.
         """
 
@@ -209,3 +235,20 @@ class Metastore(ABC):
             A context manager of a function that moves pointers as `repoint` does, once.
         """
         return nullcontext(partial(self.repoint, ref))
+
+
+def refuse_taken(ref: TableRef, there: object) -> None:
+    """Raise an error if the new name of a table is taken.
+
+    Args:
+        ref: The table's present name.
+        there: What has the new name, or None.
+
+    Raises:
+        InvalidName: The new name is taken.
+    """
+    if there is not None:
+        raise InvalidName(
+            f"{ref} cannot be renamed: another table has that name already; choose another name, or"
+            " drop or rename that table first"
+        )

@@ -21,7 +21,13 @@ from airflow_sfx.core.io.uris import Uri
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
+from airflow_sfx.metastore.base import (
+    Metastore,
+    PartitionInfo,
+    TableInfo,
+    UnsupportedPartition,
+    refuse_taken,
+)
 from airflow_sfx.metastore.embedded_connections import Connections
 from airflow_sfx.metastore.opener import Opened, Opener
 from airflow_sfx.metastore.table_properties import parameters_of, with_kinds, without_kinds
@@ -62,6 +68,9 @@ CREATE TABLE IF NOT EXISTS partitions (
     PRIMARY KEY (table_id, partition_values)
 ) WITHOUT ROWID;
 """
+
+_DROP = "DELETE FROM partitions WHERE table_id = ? AND partition_values = ? AND sequence <= ?"
+_COUNT = "SELECT count(*) FROM partitions WHERE table_id = ? AND partition_values = ?"
 
 _REPOINT = """
 INSERT INTO partitions (table_id, partition_values, location, sequence, batch_id, rows, bytes, at)
@@ -147,6 +156,25 @@ class EmbeddedMetastore(Metastore):
             )
             return changed
 
+    def drop_table(self, ref: TableRef) -> None:
+        """Remove a table and its partitions in one transaction."""
+        with self._transaction() as db:
+            found = self._table(db, ref)
+            if found is not None:
+                db.execute("DELETE FROM partitions WHERE table_id = ?", (found[0],))
+                db.execute("DELETE FROM tables WHERE id = ?", (found[0],))
+
+    def rename_table(self, ref: TableRef, info: TableInfo) -> None:
+        """Give a table another name and parameters in one transaction."""
+        with self._transaction() as db:
+            table_id, _ = self._existing(db, ref)
+            refuse_taken(ref, self._table(db, info.ref))
+            *_, parameters = _table_texts(info)
+            db.execute(
+                "UPDATE tables SET database=?, name=?, parameters=? WHERE id=?",
+                (info.ref.database, info.ref.table, parameters, table_id),
+            )
+
     def get_partitions(
         self,
         ref: TableRef,
@@ -219,9 +247,16 @@ class EmbeddedMetastore(Metastore):
                     p.at,
                 )
                 for p in pointers
+                if not p.gone
+            )
+            known = all(
+                p.sequence <= 1 or db.execute(_COUNT, (table_id, _key(p.partition))).fetchone()[0]
+                for p in pointers
             )
             db.executemany(_REPOINT, moves)
-        return True
+            gone = ((table_id, _key(p.partition), p.sequence) for p in pointers if p.gone)
+            db.executemany(_DROP, gone)
+        return known
 
     def _stored(self, location: str) -> str:
         """Return a location as it is stored: relative to the warehouse if below it."""

@@ -45,6 +45,7 @@ from airflow_sfx.storage.s3_access import S3Access
 
 READ_CHUNK = 1000
 WRITE_CHUNK = 100
+DROP_CHUNK = 25
 """The number of partitions that Glue accepts in one call."""
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 """HTTP statuses after which a call is retried: the first, and from the second on."""
@@ -153,6 +154,11 @@ class GlueMetastore(Metastore):
         )
         return sorted(filter(None, rejected), key=lambda one: one.name)
 
+    def drop_table(self, ref: TableRef) -> None:
+        """Remove a table with its partitions, unless it does not exist."""
+        with contextlib.suppress(_Absent):
+            self._call("delete_table", DatabaseName=ref.database, Name=ref.table)
+
     def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
         """Move the pointers of partitions, a hundred at a time.
 
@@ -177,10 +183,13 @@ class GlueMetastore(Metastore):
         there = {
             tuple(one["Values"]): one for one in self._named(ref, [p.partition for p in pointers])
         }
-        missing, due = [], []
+        missing, due, gone = [], [], []
         for pointer in pointers:
             found = there.get(pointer.partition.values)
-            if found is None:
+            if pointer.gone:
+                if found and pointer.sequence >= objects.pointer_of_partition(found).sequence:
+                    gone.append({"Values": found["Values"]})
+            elif found is None:
                 missing.append(objects.partition_input(table, None, pointer))
             elif follows(pointer, objects.pointer_of_partition(found)):
                 due.append(objects.partition_input(table, found, pointer))
@@ -197,6 +206,11 @@ class GlueMetastore(Metastore):
                 for one in due[start : start + WRITE_CHUNK]
             ]
             errors += self._call("batch_update_partition", **names, Entries=entries).get(
+                "Errors", []
+            )
+        for start in range(0, len(gone), DROP_CHUNK):
+            chunk = gone[start : start + DROP_CHUNK]
+            errors += self._call("batch_delete_partition", **names, PartitionsToDelete=chunk).get(
                 "Errors", []
             )
         for error in errors:

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.hooks.anchors import anchor, configured_until
 from airflow_sfx.hooks.templates import checks_names, is_settled
 from airflow_sfx.operators.base.operators import TableOperator
 
@@ -28,9 +29,10 @@ _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "none", "")
 class PinBatchesOperator(TableOperator, BaseOperator):
     """Pins and holds batches for the rest of the run.
 
-    A cleared task pins the same ones again: the hold is recorded beside the table with the run and
-    the task, and outlives the XCom. The XCom is the pin; of several tables it is a dictionary of
-    pins, and each is also an XCom of its own under its name: ``pins.output["flights"]``.
+    A cleared task pins the same ones again, unless ``repin`` or `Warehouse.repin` asks for new
+    ones: the hold is recorded beside the table with the run and the task, and outlives the XCom.
+    The XCom is the pin; of several tables it is a dictionary of pins, and each is also an XCom of
+    its own under its name: ``pins.output["flights"]``.
 
     Args:
         table: ``database.table`` (templated); not with ``tables``.
@@ -115,16 +117,15 @@ class PinBatchesOperator(TableOperator, BaseOperator):
 
     def _pin(self, ref: TableRef, partitions: Sequence[Any] | None, context: Context) -> BatchPin:
         producer = self.producer(context)
-        hold = self.warehouse().pin_and_hold(
-            ref.database,
-            ref.table,
+        hold = anchor(
+            self.warehouse(),
+            producer,
+            ref,
             partitions,
-            name=f"{producer.dag_id}/{producer.run_id}/{producer.task_id}/{producer.map_index}",
             as_of=_moment(self.at, context, self.task_id),
             until=self._until(),
             renew=_is_true(self.repin, self.task_id),
             reason=self.reason,
-            producer=producer,
         )
         again = hold.producer.attempt != producer.attempt
         self.log.info(
@@ -138,11 +139,9 @@ class PinBatchesOperator(TableOperator, BaseOperator):
     def _until(self) -> datetime | None:
         if self.hold_for is None:
             return None
-        if self.hold_for != "configured":
-            return datetime.now(UTC) + self.hold_for
-        from airflow.sdk.configuration import conf
-
-        return datetime.now(UTC) + timedelta(days=conf.getint("sfx", "hold_days", fallback=90))
+        if self.hold_for == "configured":
+            return configured_until()
+        return datetime.now(UTC) + self.hold_for
 
 
 def _moment(at: At, context: Context, task_id: str) -> datetime | None:

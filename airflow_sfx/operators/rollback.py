@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, SfxError
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.hooks.templates import checks_names
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_sfx.operators.base.notifications import Notify
     from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
     from airflow_sfx.warehouse.undo.scope import Attempt
+
+_MAX_LOGGED = 20
 
 
 class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
@@ -128,7 +130,7 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         self._log_steps(str(ref), there)
         self.linked = pin
         self.log.info("Now current: %s", pin)
-        self.emit(context, [pin], "rollback")
+        self.emit(context, [pin], "rollback", self._stale([pin]))
         return pin
 
     def _undo(self, dag_id: str, context: Context) -> list[BatchPin]:
@@ -157,7 +159,7 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
                 self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
                 self._log_steps(one.table, one.steps)
         pins = [one.pin for one in undone if one.pin is not None]
-        self.emit(context, pins, "rollback")
+        self.emit(context, pins, "rollback", self._stale(pins))
         return pins
 
     def _log_steps(self, table: str, steps: Sequence[RollbackStep]) -> None:
@@ -175,3 +177,21 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
                 step.at,
                 " ".join(filter(None, (who.dag_id, who.run_id, who.task_id))) or who.user,
             )
+
+    def _stale(self, pins: Sequence[BatchPin]) -> list[str]:
+        """Return the tables with batches made from what was rolled back, and log them."""
+        undone = {(pin.ref, name) for pin in pins for name in pin.batches}
+        try:
+            found = [
+                one
+                for one in self.warehouse().stale()
+                if any((one.input.ref, name) in undone for name in one.input.batches)
+            ]
+        except SfxError as error:  # the rollback is done
+            self.log.warning("Cannot list what the rollback left stale: %s", error)
+            return []
+        for one in found[:_MAX_LOGGED]:
+            self.log.warning(
+                "Stale: %s %s %s, made from %s", one.table, one.partition, one.batch_id, one.input
+            )
+        return sorted({one.table for one in found})

@@ -29,7 +29,9 @@ from airflow_sfx.warehouse.log.events import check_pin
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.run_index import Unit
 from airflow_sfx.warehouse.results import Rows
-from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table
+from airflow_sfx.warehouse.table.names import dropped_record
+from airflow_sfx.warehouse.table.renamed import table_at
+from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, former_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -289,6 +291,8 @@ class Warehouse:
         switches(force=force)
         by_partition(expected)
         table = self._table_of(pin)
+        if table.is_dropped:
+            self._open(table.ref.database, table.ref.table)  # raises the error that says so
         author = self._author(producer, reason)
         return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)
 
@@ -834,7 +838,7 @@ class Warehouse:
             raise InvalidName(
                 f"limit={limit} is negative: pass the maximum number of entries, or None for all"
             )
-        opened = self._open(db, table)
+        opened = self._open_ended(db, table)
         wanted = opened.wanted(partition, "partition")
         if wanted is None:
             return Rows(table_history(opened, Ledger(opened), limit))
@@ -880,7 +884,7 @@ class Warehouse:
         for name, number in (("limit", limit), ("before", before)):
             if number is not None:
                 whole(number, name)
-        opened = self._open(db, table)
+        opened = self._open_ended(db, table)
         return history_page(
             opened,
             Ledger(opened),
@@ -945,7 +949,7 @@ class Warehouse:
         switches(foreign=foreign, by_commit=by_commit, **compare)
         kind = None if operation is None else operation_of(operation)
         wanted = AuditFilter(since, until, actor, dag_id, run_id, limit, kind)
-        opened = self._open(db, table)
+        opened = self._open_ended(db, table)
         return audit_table(
             opened, Ledger(opened), wanted, foreign=foreign, files=files, by_commit=by_commit
         )
@@ -1039,8 +1043,9 @@ class Warehouse:
         from airflow_sfx.warehouse.pins.lineage import all_downstream_of, downstream_of
 
         switches(any_depth=any_depth)
-        search = all_downstream_of if any_depth else downstream_of
-        return Rows(search(self.store, require_pin(pin)))
+        if any_depth:
+            return Rows(all_downstream_of(self.store, require_pin(pin), self._names_of))
+        return Rows(downstream_of(self.store, require_pin(pin), self._names_of(pin)))
 
     def stale(self, db: str | None = None, table: str | None = None) -> Rows[StaleBatch]:
         """List the current batches that were made from batches that are no longer current.
@@ -1098,7 +1103,9 @@ class Warehouse:
         Args:
             db: The database.
             table: The table.
-            partitions: The partitions, or None for a table without partitions.
+            partitions: The partitions, or None for a table without partitions. A dropped partition
+                gets back its batch. None for a dropped table restores it with the partitions that
+                were dropped with it.
             to: The batch ID to roll back to, or None for the previous batch. Repeated calls go one
                 batch further back each.
             reason: The reason, recorded in the history.
@@ -1110,7 +1117,7 @@ class Warehouse:
             The pin of the batches that are current now.
 
         Raises:
-            TableNotFound: The table does not exist.
+            TableNotFound: The table does not exist, and was not dropped.
             PartitionNotFound: A partition has no batch.
             BatchNotFound: There is no earlier batch, or ``to`` was never current in the partition.
             CommitConflict: The current batch is not the ``expected`` one.
@@ -1121,15 +1128,68 @@ class Warehouse:
             >>> pin == good
             True
         """
+        from airflow_sfx.warehouse.ends.drop import restore_table
         from airflow_sfx.warehouse.undo.rollback import roll_back
 
         seen = expected.batches if isinstance(expected, BatchPin) else by_partition(expected)
-        opened = self._open(db, table)
+        author = self._author(producer, reason)
+        opened = self._open_ended(db, table)
         wanted = opened.wanted(partitions)
+        if wanted is None or opened.is_dropped:
+            record = dropped_record(self.store, opened.ref)
+            if record is not None:
+                chosen = None if partitions is None else wanted
+                return restore_table(
+                    record, self.store, self.metastore, chosen, author, to=to, expected=seen
+                )
         if wanted is None:
             raise _without_partition("rollback", opened)
-        author = self._author(producer, reason)
         return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
+
+    def drop(
+        self,
+        db: str,
+        table: str,
+        partitions: Sequence[object] | None = None,
+        *,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Drop partitions, or a table with all of its partitions.
+
+        Other engines do not see them any more. No file is deleted: pins of the batches can be
+        loaded, the history goes on, and `rollback` brings back what was dropped, until `retain`
+        expires it. A store into a dropped partition or table creates it again, without the others.
+
+        Args:
+            db: The database.
+            table: The table.
+            partitions: The partitions, or None for the table.
+            reason: The reason, recorded in the history.
+            producer: Who drops, or None for the identity of the running task or process.
+
+        Returns:
+            The pin of the batches that were current; without batches if there were none.
+
+        Raises:
+            TableNotFound: The table does not exist.
+            PartitionNotFound: A partition does not exist.
+
+        Example:
+            >>> dropped = warehouse.drop("sales", "sold_items", ["20161031"], reason="a test")
+            >>> dropped == oops, warehouse.show("sales", "sold_items").partitions
+            (True, ())
+            >>> warehouse.rollback("sales", "sold_items", ["20161031"]) == oops
+            True
+        """
+        from airflow_sfx.warehouse.ends.drop import drop_partitions, drop_table
+
+        author = self._author(producer, reason)
+        opened = self._open(db, table)
+        if partitions is None:
+            return drop_table(opened, Ledger(opened), author)
+        wanted = opened.wanted(partitions) or []
+        return drop_partitions(opened, Ledger(opened), wanted, author)
 
     def night(self, since: datetime | None = None, *, full: bool | None = None) -> NightReport:
         """Report what needs attention after a night, in all tables.
@@ -1448,6 +1508,48 @@ class Warehouse:
         opened, author = self._open(db, table), self._author(producer, reason)
         return change_column(opened, Ledger(opened), ColumnChange(column, to), author)
 
+    def rename(
+        self,
+        db: str,
+        table: str,
+        to_db: str,
+        to_table: str,
+        *,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> TableRef:
+        """Give a table another name, in the metastore and for engines as well.
+
+        Its directory, batches, history, holds and staged batches stay. Pins of the old name load as
+        before, and the old name is free for a new table. A dropped table can be renamed, too.
+
+        Args:
+            db: The database.
+            table: The table.
+            to_db: The database that it moves to, created if it does not exist.
+            to_table: Its new name.
+            reason: The reason, recorded with both names.
+            producer: Who renames, or None for the identity of the running task or process.
+
+        Returns:
+            The new name.
+
+        Raises:
+            TableNotFound: The table does not exist, and was not dropped.
+            InvalidName: The new name is taken or breaks a rule, or the metastore cannot rename
+                tables, as Glue cannot.
+
+        Example:
+            >>> renamed = warehouse.rename("sales", "sold_items", "sales", "items_sold")
+            >>> str(renamed), warehouse.load_dataframe(good)["n"].tolist()
+            ('sales.items_sold', [1, 2])
+        """
+        from airflow_sfx.warehouse.ends.rename import rename_table
+
+        to, author = TableRef(to_db, to_table), self._author(producer, reason)
+        rename_table(TableRef(db, table), to, self.store, self.metastore, author)
+        return to
+
     def adopt(
         self,
         db: str,
@@ -1632,7 +1734,7 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.pins.holds import release
 
-        return release(self._open(db, table), name, self._author(producer, reason))
+        return release(self._open_ended(db, table), name, self._author(producer, reason))
 
     def holding(self, db: str | None = None, table: str | None = None) -> Rows[Hold]:
         """List the holds in force: neither expired nor released.
@@ -1710,6 +1812,52 @@ class Warehouse:
         pin = self._pin(opened, partitions, as_of)
         author = self._author(producer, reason)
         return hold(opened, name, pin, author, until=until, renew=renew)
+
+    def repin(
+        self, *, dag_id: str, run_id: str, reason: str = "", producer: Producer | None = None
+    ) -> datetime:
+        """Let a DAG run pin anew when it is cleared, what is current then.
+
+        Otherwise its cleared tasks pin the batches of the first time, and read those of the asset
+        events that started it. Clear the tasks in Airflow afterwards.
+
+        Args:
+            dag_id: The DAG.
+            run_id: The run.
+            reason: The reason, recorded with the request.
+            producer: Who asks, or None for the identity of the running task or process.
+
+        Returns:
+            The time of the request, in UTC; each task pins anew once after it.
+
+        Raises:
+            InvalidName: The DAG or the run has no name.
+
+        Example:
+            >>> warehouse.repin(dag_id="nightly", run_id="manual__1", reason="prices undone").tzinfo
+            datetime.timezone.utc
+        """
+        from airflow_sfx.warehouse.pins.repin import request_repin
+
+        return request_repin(self.store, dag_id, run_id, self._author(producer, reason))
+
+    def repin_requested(self, *, dag_id: str, run_id: str) -> datetime | None:
+        """Return when a DAG run was last asked to pin anew, if it was.
+
+        Args:
+            dag_id: The DAG.
+            run_id: The run.
+
+        Returns:
+            The time, in UTC, or None.
+
+        Example:
+            >>> warehouse.repin_requested(dag_id="nightly", run_id="manual__1") is None
+            True
+        """
+        from airflow_sfx.warehouse.pins.repin import repin_requested
+
+        return repin_requested(self.store, dag_id, run_id)
 
     def holds(
         self, db: str | None = None, table: str | None = None, name: str | None = None
@@ -1853,7 +2001,7 @@ class Warehouse:
         from airflow_sfx.warehouse.retention.expire import Rule, retain
 
         switches(dry_run=dry_run)
-        opened = self._open(db, table)
+        opened = self._open_ended(db, table)
         rule = Rule(keep_last, older_than, grace, staged_older_than)
         author = self._author(producer, reason)
         return retain(opened, Ledger(opened), rule, author, dry_run=dry_run, now=datetime.now(UTC))
@@ -2046,7 +2194,7 @@ class Warehouse:
         erasure = Erasure(where, grace, despite_pins)
 
         def run(ref: TableRef, dry: bool) -> ErasureReport:
-            opened = self._open(ref.database, ref.table)
+            opened = self._open_ended(ref.database, ref.table)
             return erase(
                 opened, Ledger(opened), erasure, author, dry_run=dry, now=datetime.now(UTC)
             )
@@ -2057,10 +2205,10 @@ class Warehouse:
         from airflow_sfx.warehouse.retention.downstream import erase_with_downstream
 
         return erase_with_downstream(
-            self._open(db, table),
+            self._open_ended(db, table),
             columns_of(where),
             run,
-            lambda ref: self._open(ref.database, ref.table),
+            lambda ref: self._open_ended(ref.database, ref.table),
             dry_run=dry_run,
         )
 
@@ -2340,7 +2488,7 @@ class Warehouse:
         reports = []
         for ref in self.tables():
             with suppress(ForeignChange):  # a table of another engine has no history
-                opened = self._open(ref.database, ref.table)
+                opened = self._open_ended(ref.database, ref.table)
                 reports.append(audit_table(opened, Ledger(opened), wanted))
         return export_changes(
             self.store_dataframe, reports, target, reason or "export of the audit trail"
@@ -2361,7 +2509,7 @@ class Warehouse:
                     f"the table {table!r} was given without its database: pass both, or none for"
                     " all tables"
                 )
-            return [self._open(db, table)]
+            return [self._open_ended(db, table)]
         found = []
         for ref in self.tables():
             if db in (None, ref.database):
@@ -2369,15 +2517,30 @@ class Warehouse:
                     found.append(self._open(ref.database, ref.table))
         return found
 
+    def _open_ended(self, db: str, table: str) -> Table:
+        """Open a table, also one that was dropped."""
+        connection = self.connection
+        return Table.find_ended(TableRef(db, table), connection.store, connection.metastore)
+
     def _author(self, producer: Producer | None, reason: str) -> Author:
         """Return who makes a change and why; the process's own identity by default."""
         return Author(self.connection.producer() if producer is None else producer, reason)
 
+    def _names_of(self, pin: BatchPin) -> list[TableRef]:
+        """Return the names that the table of a pin has and had."""
+        with suppress(TableNotFound, ForeignChange):  # dropped or made anew by another engine
+            table = table_at(pin.ref, pin.location, self.store, self.metastore)
+            return [table.ref, *map(TableRef.parse, sorted(former_names(table.info)))]
+        return [pin.ref]
+
     def _table_of(self, pin: BatchPin) -> Table:
-        """Open the pin's table, after checking that the pin is of this warehouse."""
+        """Open the pin's table, after checking that the pin is of this warehouse.
+
+        A table that was dropped or renamed since is opened, too: its batches are as they were.
+        """
         require_pin(pin)
         check_pin(pin)
-        table = self._open(pin.database, pin.table)
+        table = table_at(pin.ref, pin.location, self.store, self.metastore)
         if not table.is_at(pin.location):
             raise InvalidName(
                 f"the pin of {pin.ref} points at {clean_uri(pin.location)}, but the table of this"

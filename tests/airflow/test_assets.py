@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
@@ -170,3 +174,79 @@ def test_an_event_that_comes_twice_is_taken_once_and_one_that_never_came_is_foun
     assert "20130106" not in log
     again = events.succeed("event_catch_up")
     assert "missed nothing" in events.task_log("event_catch_up", again, "missed")
+
+
+def test_a_run_that_is_triggered_by_hand_reads_what_is_current(events, scheduled_warehouse):
+    def store(n: int) -> sfx.BatchPin:
+        frame = pd.DataFrame({"n": [n]})
+        return scheduled_warehouse.store_dataframe(frame, "events", "items", ["20130110"])
+
+    def newest() -> str:
+        return seen(scheduled_warehouse, "event_reader_once", "20130110")[0]
+
+    store(1)
+    first = store(2)
+    run_id = events.succeed("event_reader_once", partition_key="20130110")
+    assert newest() == first.batch_id
+    later = store(3)
+    events.clear("event_reader_once", run_id, ["note"])
+    assert events.finish("event_reader_once", run_id) == "success"
+    assert newest() == first.batch_id, "a cleared task reads what it read the first time"
+    scheduled_warehouse.repin(dag_id="event_reader_once", run_id=run_id)
+    events.clear("event_reader_once", run_id, ["note"])
+    assert events.finish("event_reader_once", run_id) == "success"
+    assert newest() == later.batch_id
+    again = events.succeed("event_reader_once", partition_key="20130110")
+    assert again != run_id
+    assert newest() == later.batch_id, "a run by hand is not skipped"
+
+
+def test_a_run_that_is_asked_to_pin_anew_does_not_read_its_event(events, scheduled_warehouse):
+    events.succeed("event_source", partition_key="20130111")
+    (run,) = started(events, "event_reader", "20130111")
+    frame = pd.DataFrame({"n": [9]})
+    now = scheduled_warehouse.store_dataframe(frame, "events", "items", ["20130111"])
+    scheduled_warehouse.repin(dag_id="event_reader", run_id=run["dag_run_id"])
+    events.clear("event_reader", run["dag_run_id"], ["note"])
+    assert events.finish("event_reader", run["dag_run_id"]) == "success"
+    assert seen(scheduled_warehouse, "event_reader", "20130111")[0] == now.batch_id
+
+
+def test_announce_starts_the_consumers_after_an_undo_by_command(events, scheduled_warehouse):
+    first = scheduled_warehouse.store_dataframe(
+        pd.DataFrame({"n": [1]}), "events", "items", ["20130112"]
+    )
+    events.succeed("event_source", partition_key="20130112", conf={"n": 2})
+    started(events, "event_reader_once", "20130112")
+    assert scheduled_warehouse.rollback("events", "items", ["20130112"]) == first
+    assert [one.table for one in scheduled_warehouse.stale("seen", "event_reader_once")]
+    environment = {
+        **os.environ,
+        "SFX_WAREHOUSE": scheduled_warehouse.uri,
+        "SFX_AIRFLOW_URL": events.url,
+        "SFX_AIRFLOW_TOKEN": events.token,
+    }
+    command = [sys.executable, "-m", "airflow_sfx.cli", "announce", "events.items", "20130112"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sent 1 asset event of events.items 20130112" in done.stdout
+    started(events, "event_reader_once", "20130112", 2)
+    assert seen(scheduled_warehouse, "event_reader_once", "20130112")[0] == first.batch_id
+    ours = [
+        one
+        for one in scheduled_warehouse.stale("seen", "event_reader_once")
+        if one.partition == "20130112"
+    ]
+    assert ours == []
+
+
+def test_the_event_of_a_rollback_names_the_tables_that_it_leaves_stale(events, scheduled_warehouse):
+    for n in (1, 2):
+        events.succeed("event_source", partition_key="20130113", conf={"n": n})
+        started(events, "event_reader_once", "20130113", n)
+    events.succeed("event_rollback", conf={"day": "20130113"})
+    sent = events.get("assets/events", source_dag_id="event_rollback", limit=100)["asset_events"]
+    (extra,) = [one["extra"]["sfx"] for one in sent if one["partition_key"] == "20130113"]
+    assert "seen.event_reader_once" in extra["stale"]

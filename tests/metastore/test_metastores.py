@@ -12,14 +12,14 @@ from functools import partial
 
 import pytest
 
-from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
 from airflow_sfx.metastore.embedded import EmbeddedMetastore
 from airflow_sfx.metastore.glue import GlueMetastore
-from airflow_sfx.metastore.hive import metastore as hive
+from airflow_sfx.metastore.hive import reader as hive
 from airflow_sfx.metastore.hive.address import Address
 from airflow_sfx.metastore.hive.metastore import HiveMetastore
 from tests.metastore.backend import PLACE
@@ -513,3 +513,54 @@ def test_what_is_no_database_or_of_a_later_version_is_refused(tmp_path) -> None:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(WarehouseUnavailable, match="later airflow_sfx"):
         EmbeddedMetastore(f"{later}/metastore.sqlite", "file:///w")
+
+
+def test_a_pointer_that_is_gone_removes_its_partition(metastore: Metastore) -> None:
+    metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 1), pointer("b", 5)])
+    metastore.repoint(
+        REF,
+        [replace(pointer("a", 2), gone=True), replace(pointer("b", 4), gone=True), pointer("c", 1)],
+    )
+    assert [one.values[0] for one in metastore.list_partitions(REF)] == ["b", "c"], (
+        "a late writer removes nothing"
+    )
+    metastore.repoint(REF, [replace(pointer("none", 9), gone=True)])
+
+
+def test_who_adds_a_partition_with_a_history_looks_at_the_log_again(metastore: Metastore) -> None:
+    metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 1)])
+    assert not metastore.repoint(REF, [pointer("b", 2), pointer("a", 2)])
+
+
+def test_a_table_is_dropped_with_its_partitions(metastore: Metastore) -> None:
+    metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 1)])
+    metastore.drop_table(REF)
+    metastore.drop_table(REF)
+    assert metastore.get_table(REF) is None
+    metastore.create_table(INFO)
+    assert metastore.list_partitions(REF) == []
+
+
+def test_a_table_is_renamed_with_its_partitions(metastore: Metastore) -> None:
+    info = metastore.create_table(INFO)
+    metastore.repoint(REF, [pointer("a", 1)])
+    before = metastore.get_partitions(REF)
+    new = replace(
+        info,
+        ref=TableRef("archive", "old_items"),
+        parameters={**info.parameters, "sfx.former_names": str(REF)},
+    )
+    if isinstance(metastore, GlueMetastore):
+        with pytest.raises(InvalidName, match="cannot rename tables"):
+            metastore.rename_table(REF, new)
+        return
+    metastore.rename_table(REF, new)
+    assert metastore.get_table(REF) is None
+    assert metastore.get_table(new.ref) == new
+    assert metastore.get_partitions(new.ref) == before
+    metastore.create_table(INFO)
+    with pytest.raises(InvalidName, match="another table has that name"):
+        metastore.rename_table(REF, new)

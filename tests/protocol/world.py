@@ -143,6 +143,9 @@ class TwoStepMetastore(Metastore):
         self._world.table = change(self._world.table)
         return self._world.table
 
+    def drop_table(self, ref: TableRef) -> None:
+        self._world.table, self._world.pointers = None, {}
+
     def get_partitions(
         self,
         ref: TableRef,
@@ -167,6 +170,8 @@ class TwoStepMetastore(Metastore):
                 if not follows(pointer, there[pointer.partition]):
                     continue
             self._world.pointers[pointer.partition] = pointer
+            if pointer.gone:
+                del self._world.pointers[pointer.partition]
         return False
 
     def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from airflow_sfx.metastore.hive import metastore as hive
+from airflow_sfx.metastore.hive import reader as hive
 from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.storage.base import ObjectInfo
 from airflow_sfx.storage.object_store import RemoteStore

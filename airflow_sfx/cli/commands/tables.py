@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.commands.lineage import stale_input
+from airflow_sfx.cli.commands.lifecycle.lineage import stale_input
 from airflow_sfx.cli.commands.staged import show_staged
 from airflow_sfx.cli.follow import new_changes
 from airflow_sfx.cli.options import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hmsclient.genthrift.hive_metastore import ttypes
@@ -15,6 +15,7 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.serde import decoding
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
+from airflow_sfx.metastore.partition_names import hive_name
 from airflow_sfx.metastore.table_properties import (
     COLUMNS,
     INPUT_FORMAT,
@@ -141,6 +142,34 @@ def moved(target: Any, pointer: PartitionInfo, columns: Sequence[Any]) -> Any:
     target.sd.cols = list(columns)
     target.parameters = pointing(target.parameters or {}, pointer)
     return target
+
+
+def renamed(table: Any, info: TableInfo) -> Any:
+    """Give a Hive table another name and parameters, and return it."""
+    table.dbName, table.tableName = info.ref.database, info.ref.table
+    table.parameters = table_parameters(info, {**(table.parameters or {}), **_PURGE})
+    return table
+
+
+def names_of_gone(
+    keys: Sequence[PartitionKey],
+    pointers: Sequence[PartitionInfo],
+    there: Mapping[tuple[str, ...], Any],
+) -> list[str]:
+    """Return the names of partitions that are dropped, as far as the metastore has them.
+
+    Args:
+        keys: The table's partition keys.
+        pointers: The new pointers.
+        there: The metastore's partitions by their values.
+    """
+    return [
+        hive_name(keys, pointer.partition.values)
+        for pointer in pointers
+        if pointer.gone
+        and (found := there.get(pointer.partition.values)) is not None
+        and pointer.sequence >= pointer_of_partition(found).sequence
+    ]
 
 
 def expected_parameter(table: Any) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hmsclient.genthrift.hive_metastore import ttypes
-from thrift.Thrift import TApplicationException, TException
+from thrift.Thrift import TException
 
 from airflow_sfx.core.errors import InvalidName, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.io.retry import attempts
@@ -22,12 +22,14 @@ from airflow_sfx.metastore.base import (
     PartitionInfo,
     TableInfo,
     UnsupportedPartition,
+    refuse_taken,
 )
 from airflow_sfx.metastore.hive import convert as objects, requests
 from airflow_sfx.metastore.hive.address import Address
 from airflow_sfx.metastore.hive.client import HiveClients, Interrupted, bounded
 from airflow_sfx.metastore.hive.locks import HiveLocks
-from airflow_sfx.metastore.partition_names import hive_name, values_of
+from airflow_sfx.metastore.hive.reader import CHUNK, HiveReader
+from airflow_sfx.metastore.partition_names import values_of
 from airflow_sfx.metastore.table_properties import ROOT, VERSION, follows
 from airflow_sfx.metastore.unsupported_partitions import (
     supported,
@@ -37,21 +39,11 @@ from airflow_sfx.metastore.unsupported_partitions import (
 
 T = TypeVar("T")
 
-CHUNK = 1000
-"""The number of partitions that one call reads or adds."""
-ALL_AT_ONCE = 32_767
-"""From this number of partitions on, a table is read by several calls, not at one moment."""
-SECONDS_A_PARTITION = 0.02
 CROSSED_AT_MOST = 5
 """How often to retry when the metastore reports that what was just read does not exist."""
-_UNCOUNTED = 10_000
-"""The number of partitions for which a call gets time before they are counted.
-
-Counting them would take a tenth of the time of reading them.
-"""
 
 
-class HiveMetastore(Metastore):
+class HiveMetastore(HiveReader, Metastore):
     """A `Metastore` in a Hive Metastore of Hive 2.3 or later.
 
     One ``alter_partitions``, which is one transaction of the metastore, moves several partitions.
@@ -63,10 +55,9 @@ class HiveMetastore(Metastore):
     """
 
     def __init__(self, address: Address, location: str) -> None:
-        self._clients = HiveClients(address)
+        super().__init__(HiveClients(address))
         self._locks = HiveLocks(self._clients)
         self._location = location
-        self._old_get_table = True
 
     def get_ready(self) -> None:
         """Open a connection in the background, as its first call is slow."""
@@ -127,6 +118,32 @@ class HiveMetastore(Metastore):
 
         with self._locks.held(ref, None):
             return objects.info_of(self._change_table(ref, alter))
+
+    def drop_table(self, ref: TableRef) -> None:
+        """Remove a table and its partitions; its files stay."""
+        with self._locks.held(ref, None):
+            for _ in self._while_interrupted():
+                with contextlib.suppress(Interrupted):
+                    with contextlib.suppress(ttypes.NoSuchObjectException):
+                        self._call_once(requests.drop_table(ref), seconds=10 * timeouts().answer)
+                    return
+
+    def rename_table(self, ref: TableRef, info: TableInfo) -> None:
+        """Give a table another name; as it is external, no file moves."""
+
+        def alter(table: Any) -> bool:
+            refuse_taken(ref, self._table(info.ref))
+            expected = objects.expected_parameter(table)
+            return self._alter_table(objects.renamed(table, info), expected, cascade=True, was=ref)
+
+        self._make_database(info.ref.database)
+        with self._locks.held(ref, None):
+            try:
+                self._change_table(ref, alter)
+            except TableNotFound:  # renamed already, and the response was lost
+                there = self.get_table(info.ref)
+                if there is None or there.location != info.location:
+                    raise
 
     def complete_columns(self, ref: TableRef) -> bool:
         """Complete a change of columns whose writer died between its two steps."""
@@ -193,8 +210,8 @@ class HiveMetastore(Metastore):
         """Move the pointers of partitions at one moment; see `Metastore.repoint`."""
         name = None if len(pointers) > 1 else str(pointers[0].partition)
         with self._locks.held(ref, name) as held:
-            self._move_all(ref, pointers)
-        return held.lasted
+            sure = self._move_all(ref, pointers)
+        return sure and held.lasted
 
     @contextlib.contextmanager
     def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> Iterator[Move]:
@@ -209,19 +226,25 @@ class HiveMetastore(Metastore):
 
             def move(pointers: Sequence[PartitionInfo]) -> bool:
                 with lock() as held:
-                    self._move_all(ref, pointers)
-                return held.lasted
+                    sure = self._move_all(ref, pointers)
+                return sure and held.lasted
 
             yield move
 
-    def _move_all(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> None:
+    def _move_all(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+        """Move pointers; return False if one was added that may have been dropped meanwhile."""
+        added: list[PartitionInfo] = []
+
         def move(table: Any) -> bool:
             if objects.is_cut(table):  # by a writer that died between two steps
                 self._complete(table)
                 return False
-            return (self._move if table.partitionKeys else self._move_table)(table, pointers)
+            if not table.partitionKeys:
+                return self._move_table(table, pointers)
+            return self._move(table, pointers, added)
 
         self._change_table(ref, move)
+        return all(pointer.sequence <= 1 for pointer in added)
 
     def _change_table(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
         """Read and change a table until that succeeds, and return the changed table.
@@ -240,13 +263,16 @@ class HiveMetastore(Metastore):
                     raise self._clients.unavailable(str(error.message)) from error
         raise AssertionError  # the loop ends by returning or raising
 
-    def _move(self, table: Any, pointers: Sequence[PartitionInfo]) -> bool:
+    def _move(
+        self, table: Any, pointers: Sequence[PartitionInfo], added: list[PartitionInfo]
+    ) -> bool:
         ref, keys = TableRef(table.dbName, table.tableName), objects.info_of(table).keys
         there = {
             tuple(one.values): one
             for one in self._named(ref, keys, [p.partition for p in pointers])
         }
-        missing = [pointer for pointer in pointers if pointer.partition.values not in there]
+        missing = [p for p in pointers if not p.gone and p.partition.values not in there]
+        added.extend(missing)
         empty = f"{objects.info_of(table).location}/{EMPTY}"
         for chunk in bounded(missing, CHUNK):
             new = [objects.new_partition(table, pointer, empty) for pointer in chunk]
@@ -258,12 +284,15 @@ class HiveMetastore(Metastore):
         due = [
             objects.moved(there[pointer.partition.values], pointer, table.sd.cols)
             for pointer in pointers
-            if follows(pointer, objects.pointer_of_partition(there[pointer.partition.values]))
+            if not pointer.gone
+            and follows(pointer, objects.pointer_of_partition(there[pointer.partition.values]))
         ]
-        if not due:
-            return True
+        gone = objects.names_of_gone(keys, pointers, there)
         try:
-            self._call_once(requests.alter_partitions(table, due), count=len(due))
+            if due:
+                self._call_once(requests.alter_partitions(table, due), count=len(due))
+            for names in bounded(gone, CHUNK):
+                self._call_once(requests.drop_partitions(table, names), count=len(names))
         except Interrupted:
             return False
         return True
@@ -286,7 +315,14 @@ class HiveMetastore(Metastore):
             objects.changed_table(cut, objects.info_of(cut)), expected, cascade=True
         )
 
-    def _alter_table(self, table: Any, expected: tuple[str, str] | None, *, cascade: bool) -> bool:
+    def _alter_table(
+        self,
+        table: Any,
+        expected: tuple[str, str] | None,
+        *,
+        cascade: bool,
+        was: TableRef | None = None,
+    ) -> bool:
         """Write a table unless another writer changed it since it was read.
 
         The call writes the whole table, so that one condition guards its columns and its pointer.
@@ -295,6 +331,7 @@ class HiveMetastore(Metastore):
             table: The changed table, with the version that was read.
             expected: The result of `objects.expected_parameter` for the table that was read.
             cascade: Whether to change the columns of all partitions as well.
+            was: Its present name if it is renamed, or None.
 
         Returns:
             False if the table must be read again.
@@ -302,7 +339,7 @@ class HiveMetastore(Metastore):
         table.parameters[VERSION] = objects.next_version(table)
         try:
             self._call_once(
-                requests.alter_table(table, expected, cascade=cascade),
+                requests.alter_table(table, expected, cascade=cascade, was=was),
                 seconds=10 * timeouts().answer if cascade else None,
             )
         except Interrupted:
@@ -312,72 +349,6 @@ class HiveMetastore(Metastore):
                 return False
             raise
         return True
-
-    def _table(self, ref: TableRef) -> Any | None:
-        def get(client: Any) -> Any:
-            if self._old_get_table:
-                try:
-                    return client.get_table(ref.database, ref.table)
-                except TApplicationException as error:
-                    if error.type != TApplicationException.UNKNOWN_METHOD:
-                        raise
-                    self._old_get_table = False  # Hive 4 has only get_table_req
-            return client.get_table_req(
-                ttypes.GetTableRequest(dbName=ref.database, tblName=ref.table)
-            ).table
-
-        try:
-            return self._call(get)
-        except ttypes.NoSuchObjectException:
-            return None
-
-    def _existing(self, ref: TableRef) -> Any:
-        table = self._table(ref)
-        if table is None:
-            raise TableNotFound(
-                f"the table {ref} does not exist: store it first, or see what there is with `sfx"
-                " tables`",
-                table=str(ref),
-            )
-        return table
-
-    def _all(self, ref: TableRef) -> list[Any]:
-        def get(most: int) -> list[Any]:
-            found: list[Any] = self._call(requests.get_partitions(ref, most), count=_UNCOUNTED)
-            return found
-
-        try:
-            found = get(ALL_AT_ONCE)
-        except requests.RequestLimit:
-            found = get(-1)
-        if len(found) < ALL_AT_ONCE:
-            return found
-        names = self._names(ref)
-        return found if len(names) == len(found) else self._by_names(ref, names)
-
-    def _names(self, ref: TableRef) -> list[str]:
-        names: list[str] = self._call(
-            lambda client: client.get_partition_names(ref.database, ref.table, -1)
-        )
-        return names
-
-    def _named(
-        self, ref: TableRef, keys: Sequence[PartitionKey], partitions: Sequence[Partition]
-    ) -> list[Any]:
-        """Read partitions by their values.
-
-        Databases that ignore spaces at the end of a text return other partitions as well.
-        """
-        names = [hive_name(keys, partition.values) for partition in partitions]
-        wanted = {partition.values for partition in partitions}
-        return [one for one in self._by_names(ref, names) if tuple(one.values) in wanted]
-
-    def _by_names(self, ref: TableRef, names: Sequence[str]) -> list[Any]:
-        return [
-            partition
-            for chunk in bounded(names, CHUNK)
-            for partition in self._call(requests.get_named_partitions(ref, chunk), count=len(chunk))
-        ]
 
     def _make_database(self, name: str) -> None:
         new = ttypes.Database(name=name, locationUri=f"{self._location}/{name}.db", parameters={})
@@ -412,16 +383,3 @@ class HiveMetastore(Metastore):
         for _ in attempts(timeouts().total, first=0.02, longest=1.0):
             yield
         raise self._clients.unavailable("connections broke repeatedly")
-
-    def _call(self, action: Callable[[Any], Any], *, count: int = 0) -> Any:
-        with requests.server_errors(self._clients):
-            return self._clients.call(
-                action, seconds=timeouts().answer + count * SECONDS_A_PARTITION
-            )
-
-    def _call_once(
-        self, action: Callable[[Any], Any], *, count: int = 0, seconds: float | None = None
-    ) -> Any:
-        given = timeouts().answer if seconds is None else seconds
-        with requests.server_errors(self._clients):
-            return self._clients.call_once(action, seconds=given + count * SECONDS_A_PARTITION)

@@ -71,15 +71,39 @@ def alter_partitions(table: Any, parts: Sequence[Any]) -> Action:
     )
 
 
-def alter_table(table: Any, expected: tuple[str, str] | None, *, cascade: bool) -> Action:
-    """Write a table on the condition that a parameter has the expected value."""
+def drop_partitions(table: Any, names: Sequence[str]) -> Action:
+    """Drop partitions of a table by their names in one transaction; their files stay."""
+    request = ttypes.DropPartitionsRequest(
+        dbName=table.dbName,
+        tblName=table.tableName,
+        parts=ttypes.RequestPartsSpec(names=list(names)),
+        deleteData=False,
+        ifExists=True,
+        needResult=False,
+    )
+    return lambda client: client.drop_partitions_req(request)
+
+
+def drop_table(ref: TableRef) -> Action:
+    """Drop a table with its partitions; their files stay."""
+    return lambda client: client.drop_table(ref.database, ref.table, False)
+
+
+def alter_table(
+    table: Any, expected: tuple[str, str] | None, *, cascade: bool, was: TableRef | None = None
+) -> Action:
+    """Write a table on the condition that a parameter has the expected value.
+
+    If it ``was`` called otherwise, this renames it.
+    """
+    name = (was.database, was.table) if was else (table.dbName, table.tableName)
     properties = dict(_QUIET)
     if cascade:
         properties["CASCADE"] = "true"
     if expected is not None:
         properties |= dict(zip(_EXPECTED, expected, strict=True))
     return lambda client: client.alter_table_with_environment_context(
-        table.dbName, table.tableName, table, ttypes.EnvironmentContext(properties)
+        *name, table, ttypes.EnvironmentContext(properties)
     )
 
 

@@ -229,15 +229,22 @@ class ChangeOperator(WarehouseOperator):
         self.cascade = cascade
         self.notify = checked(notify, self.task_id)
 
-    def emit(self, context: Context, pins: Iterable[BatchPin], operation: str) -> None:
+    def emit(
+        self,
+        context: Context,
+        pins: Iterable[BatchPin],
+        operation: str,
+        stale: Sequence[str] = (),
+    ) -> None:
         """Send the asset events of a change when the task succeeds.
 
         Args:
             context: The task's context.
             pins: The batches that are current now; none if nothing was published.
             operation: ``publish`` or ``rollback``.
+            stale: The tables with batches that a rollback left stale.
         """
-        emit(context, pins, operation, cascade=self.cascade)
+        emit(context, pins, operation, cascade=self.cascade, stale=stale)
 
 
 class WriteOperator(ChangeOperator, TableOperator):

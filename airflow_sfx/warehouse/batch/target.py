@@ -21,6 +21,7 @@ from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef, refuse_hyphen
 from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.batch.new_table import UsedName, record_use, used_name
 from airflow_sfx.warehouse.log.table_columns import UNHELD, with_columns
 from airflow_sfx.warehouse.table.table import (
     CHECKS_PARAMETER,
@@ -47,6 +48,7 @@ class Target:
         existing: The table in the metastore, or None for a new table.
         adopted: Whether another engine made the table, so that ``existing`` is its new state.
         places: Directories outside of the table's own, as URIs, whose files become batches.
+        used: Where a new table goes if another one had its name before, or None.
     """
 
     ref: TableRef
@@ -56,13 +58,16 @@ class Target:
     existing: TableInfo | None
     adopted: bool = False
     places: tuple[str, ...] = ()
+    used: UsedName | None = None
 
     @classmethod
     def of(
         cls, ref: TableRef, store: ObjectStore, metastore: Metastore, style: PartitionStyle
     ) -> Target:
         """Look up the table in the metastore."""
-        return cls(ref, store, metastore, style, metastore.get_table(ref))
+        existing = metastore.get_table(ref)
+        used = used_name(store, ref) if existing is None else None
+        return cls(ref, store, metastore, used.style(style) if used else style, existing, used=used)
 
     def keys(
         self, named: Sequence[str] | Mapping[str, str] | None, found: Sequence[PartitionKey]
@@ -82,6 +87,8 @@ class Target:
         """
         if self.existing is None:
             self._refuse_new_hyphens(found)
+            if self.used is not None:
+                self.used.refuse_other_keys(self.ref, found)
             return tuple(found)
         have = [key.name for key in self.existing.keys]
         if named is not None or len(found) != len(have):
@@ -284,9 +291,9 @@ class Target:
         """Return the table as it is or will be created, with its paths."""
         if self.existing is None:
             self.store.require_bucket()
-        root = TableLayout.default_root(self.ref)
-        parameters = {STYLE_PARAMETER: self.style}
-        new = TableInfo(self.ref, f"{self.store.uri}/{root}", columns, keys, parameters)
+        used = self.used or UsedName(f"{self.store.uri}/{TableLayout.default_root(self.ref)}")
+        parameters = {**used.parameters, STYLE_PARAMETER: self.style}
+        new = TableInfo(self.ref, used.location, columns, keys, parameters)
         info = self.existing or new
         recorded = {**adopted_from(self.places), **key_kind_parameters(key_kinds)}
         known = replace(info, parameters={**info.parameters, **recorded})
@@ -321,6 +328,8 @@ class Target:
                 f" {[key.name for key in info.keys]}: check it and store again; nothing was"
                 " published"
             )
+        if self.used is not None:
+            record_use(self.store, info)
         return info
 
     def ensure(self, table: Table, columns: tuple[Column, ...], evolve: Evolve) -> None:

@@ -341,6 +341,7 @@ def _pointer(table: Table, entry: LedgerEntry) -> PartitionInfo:
         rows=entry.rows,
         bytes=entry.bytes,
         at=entry.at.isoformat(),
+        gone=entry.dropped,
     )
 
 

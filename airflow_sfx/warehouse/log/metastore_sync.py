@@ -23,6 +23,8 @@ def expected_location(table: Table, entry: LedgerEntry) -> str:
 
 def is_out_of_sync(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
     """Return whether the metastore is behind the entry in effect."""
+    if entry.dropped and pointer is None:
+        return False
     if not needs_pointer(entry) and (pointer is None or pointer.batch_id is None):
         return False
     return (pointer.sequence if pointer else 0) < entry.sequence

@@ -20,11 +20,13 @@ from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.table.names import gone_error, layout_root, newest_record
 from airflow_sfx.warehouse.table.table import (
     STYLE_PARAMETER,
     Table,
     adopted_from,
     key_kind_parameters,
+    lasting_parameters,
 )
 
 
@@ -47,9 +49,13 @@ def restore_table(
         of it.
 
     Raises:
+        TableNotFound: The table was dropped or renamed.
         InconsistentBatch: A current batch lies in a directory that is not among the places.
     """
-    bare = TableLayout(TableLayout.default_root(ref), ())
+    record = newest_record(store, ref)
+    if record is not None and record.is_gone:
+        raise gone_error(ref, record)
+    bare = TableLayout(layout_root(store, ref, record), ())
     some = _some_manifest(store, bare)
     if some is None:
         return None
@@ -59,9 +65,9 @@ def restore_table(
     )
     location = f"{store.uri}/{bare.root}"
     columns = batch_columns(manifest)
-    info = TableInfo(
-        ref, location, columns, manifest.keys, {STYLE_PARAMETER: style, **adopted_from(places)}
-    )
+    known = lasting_parameters(record.info.parameters) if record else {}
+    own = {**known, STYLE_PARAMETER: style, **adopted_from(places)}
+    info = TableInfo(ref, location, columns, manifest.keys, own)
     manifests = _current_manifests(Table.of(info, store, metastore))
     for current in manifests:
         columns = merge_columns(columns, batch_columns(current), evolve="any", table_name=str(ref))

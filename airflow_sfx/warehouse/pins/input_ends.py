@@ -44,7 +44,11 @@ class InputEnd:
     refreshed: bool = False
 
 
-_CAUSES = {Operation.ROLLBACK: Cause.ROLLED_BACK, Operation.ERASE: Cause.ERASED}
+_CAUSES = {
+    Operation.ROLLBACK: Cause.ROLLED_BACK,
+    Operation.DROP: Cause.DROPPED,
+    Operation.ERASE: Cause.ERASED,
+}
 
 
 def ends_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from urllib.parse import unquote
@@ -119,7 +119,9 @@ def _edge(path: str, source: TableRef | None) -> Edge:
     return Edge(path, source, made_table, made_id, read_id, read_partition)
 
 
-def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
+def downstream_of(
+    store: ObjectStore, pin: BatchPin, names: Collection[TableRef] = ()
+) -> list[DownstreamBatch]:
     """Return what was made from any of a pin's batches, newest first.
 
     The records since the day of the pin's oldest batch are listed.
@@ -127,14 +129,20 @@ def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
     Args:
         store: The warehouse's object store.
         pin: The batches.
+        names: The names that the table has and had, or none for that of the pin.
 
     Returns:
         The downstream batches.
     """
-    directory, since = _directory(pin.ref), moment_of(min(pin.batches.values())).date()
-    days = [day for day in store.list_directories(directory) if date.fromisoformat(day) >= since]
+    since = moment_of(min(pin.batches.values())).date()
+    days = [
+        f"{directory}/{day}"
+        for directory in map(_directory, names or [pin.ref])
+        for day in store.list_directories(directory)
+        if date.fromisoformat(day) >= since
+    ]
     listed = map_concurrently(
-        lambda day: [_edge(info.path, pin.ref) for info in store.list(f"{directory}/{day}")],
+        lambda day: [_edge(info.path, pin.ref) for info in store.list(day)],
         days,
         store.concurrency,
     )
@@ -153,12 +161,17 @@ def downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-def all_downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch]:
+def all_downstream_of(
+    store: ObjectStore,
+    pin: BatchPin,
+    names: Callable[[BatchPin], Collection[TableRef]] = lambda _: (),
+) -> list[DownstreamBatch]:
     """Return what was made from a pin's batches at any depth, newest first.
 
     Args:
         store: The warehouse's object store.
         pin: The batches.
+        names: Returns the names that the table of a pin has and had; none for that of the pin.
 
     Returns:
         The downstream batches, each once.
@@ -166,7 +179,7 @@ def all_downstream_of(store: ObjectStore, pin: BatchPin) -> list[DownstreamBatch
     found: dict[BatchPin, DownstreamBatch] = {}
     due = [pin]
     while due:
-        layers = map_concurrently(lambda one: downstream_of(store, one), due, store.concurrency)
+        layers = [downstream_of(store, one, names(one)) for one in due]
         new = {one.pin: one for layer in layers for one in layer if one.pin not in found}
         found |= new
         due = [one for one in new if one != pin]

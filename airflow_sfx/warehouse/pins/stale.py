@@ -28,6 +28,8 @@ from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.pins.input_ends import Cause, InputEnd, ends_of
 from airflow_sfx.warehouse.pins.lineage import Edge, all_edges, digest, read_edges
+from airflow_sfx.warehouse.table.names import renamed_tables
+from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
 
 _CALLS = 16
@@ -128,6 +130,20 @@ class _Tables:
             self.load([ref])
         return self._known[ref]
 
+    def now_named(self, pin: BatchPin) -> TableRef:
+        """Return what the table of a pin is called now."""
+        if pin.ref not in self.renamed:
+            return pin.ref
+        try:
+            return table_at(pin.ref, pin.location, self._store, self._metastore).ref
+        except (TableNotFound, ForeignChange):
+            return pin.ref
+
+    @cached_property
+    def renamed(self) -> frozenset[TableRef]:
+        """The names that tables had before they were renamed."""
+        return renamed_tables(self._store)
+
     def is_current(self, item: Item) -> bool:
         """Return whether a batch is current."""
         known = self.get(item[0])
@@ -136,8 +152,8 @@ class _Tables:
 
     def _read(self, ref: TableRef) -> _Known | None:
         try:
-            table = Table.find(ref, self._store, self._metastore)
-        except (TableNotFound, ForeignChange):  # dropped, or made anew by another engine
+            table = Table.find_ended(ref, self._store, self._metastore)
+        except (TableNotFound, ForeignChange):  # dropped, or made anew, by another engine
             return None
         return _Known(table, table.pointers(None))
 
@@ -172,20 +188,26 @@ class _Search:
 
     def start(self, edges: list[Edge]) -> None:
         """Read the records of current batches whose inputs may have ended, and these ends."""
-        self.tables.load(edge.source for edge in edges if edge.source)
+        renamed = {digest(str(ref)) for ref in self.tables.renamed}
+        sources = {edge.source for edge in edges if edge.source} - self.tables.renamed
+        self.tables.load(sources)
         due = [edge for edge in edges if not self._comes_later(edge)]
         if not due:
             return
         by_digest = {digest(str(ref)): ref for ref in self.tables.names()}
         made = {edge: by_digest.get(edge.made_table) for edge in due}
         self.tables.load(filter(None, made.values()))
-        known = {edge: self.tables.get(ref) if ref else None for edge, ref in made.items()}
+        known = {
+            edge: self.tables.get(ref) if ref and edge.made_table not in renamed else None
+            for edge, ref in made.items()
+        }
         self._add(edge for edge, table in known.items() if not table or edge.made_id in table.ids)
         self._find_ends()
 
     def _comes_later(self, edge: Edge) -> bool:
         """Keep a record whose input is current, in case that is stale itself."""
-        source = self.tables.get(edge.source) if edge.source else None
+        known = edge.source is not None and edge.source not in self.tables.renamed
+        source = self.tables.get(edge.source) if edge.source and known else None
         if (
             not source
             or not edge.read_id
@@ -211,15 +233,15 @@ class _Search:
     def _add(self, edges: Iterable[Edge]) -> None:
         """Read records, and keep those that made a current batch."""
         records = [(read, one.pin) for read, one in read_edges(self.store, edges)]
-        self.tables.load({pin.ref for record in records for pin in record})
+        names = {pin: self.tables.now_named(pin) for record in records for pin in record}
+        self.tables.load(names.values())
         for read, pin in records:
-            self.locations.setdefault(read.ref, read.location)
-            made = [item for item in _items(pin) if self.tables.is_current(item)]
+            self.locations.setdefault(names[read], read.location)
+            every = self._items(pin)
+            made = [item for item in every if self.tables.is_current(item)]
             if not made:
                 continue
-            work = _Work(
-                made, set(_items(read)), frozenset((pin.ref, name) for name in pin.batches)
-            )
+            work = _Work(made, set(self._items(read)), frozenset(item[:2] for item in every))
             # A batch that continues its own partition replaces its input, which is no fault.
             own = {item for item in work.reads if work.is_own(item)}
             work.reads -= own
@@ -257,9 +279,15 @@ class _Search:
         except (BatchNotFound, InconsistentBatch):  # expired: what it was made from is not known
             return []
         ours = [pin for pin in manifest.inputs if pin.location.startswith(f"{self.store.uri}/")]
+        found = []
         for pin in ours:
-            self.locations.setdefault(pin.ref, pin.location)
-        return [input_ for pin in ours for input_ in _items(pin)]
+            self.locations.setdefault(self.tables.now_named(pin), pin.location)
+            found += self._items(pin)
+        return found
+
+    def _items(self, pin: BatchPin) -> list[Item]:
+        ref = self.tables.now_named(pin)
+        return [(ref, name, batch_id) for name, batch_id in pin.entries]
 
     def _find_ends(self) -> None:
         """Find how the inputs that are not current ended."""
@@ -339,7 +367,3 @@ class _Search:
         known = self.tables.get(ref)
         location = known.table.location if known else self.locations[ref]
         return BatchPin.of(ref, location, {name: batch_id})
-
-
-def _items(pin: BatchPin) -> Iterator[Item]:
-    return ((pin.ref, name, batch_id) for name, batch_id in pin.entries)

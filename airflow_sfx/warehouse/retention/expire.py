@@ -318,7 +318,12 @@ def _of_partition(
                 )
         until = entry.at
     kept = [one for one in newest if one not in gone]
-    out_of_use = [last for one in kept[rule.keep_last :] if (last := newest[one]) is not None]
+    dropped = head.entry is not None and head.entry.dropped
+    out_of_use = [
+        last
+        for one in kept[0 if dropped else rule.keep_last :]
+        if (last := newest[one]) is not None
+    ]
     discarded = [
         RetiredBatch(name, one, *_figures(table, name, one), at, staged=True)
         for one, at in ended.items()

@@ -10,6 +10,7 @@ from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.table.names import gone_error, layout_root, newest_record
 
 _AT_MOST = 8
 """How many names a message lists."""
@@ -30,7 +31,10 @@ def table_not_found(ref: TableRef, store: ObjectStore, metastore: Metastore) -> 
         WarehouseUnavailable: The warehouse's bucket does not exist.
     """
     store.require_bucket()
-    lost = TableLayout(TableLayout.default_root(ref), ()).ledgers
+    record = newest_record(store, ref)
+    if record is not None and record.is_gone:
+        return gone_error(ref, record)
+    lost = TableLayout(layout_root(store, ref, record), ()).ledgers
     if store.list_directories(lost):
         return TableNotFound(
             f"the metastore of the warehouse {store.uri} has lost the table {ref}, whose"

@@ -16,6 +16,7 @@ from airflow_sfx.core.errors import (
     InvalidName,
     PartitionNotFound,
     SfxError,
+    TableNotFound,
 )
 from airflow_sfx.core.io.locations import is_below
 from airflow_sfx.core.manifest import Manifest
@@ -27,6 +28,8 @@ from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.warehouse.table.absent import AbsentMetastore
+from airflow_sfx.warehouse.table.names import dropped_record
 from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.tombstones import retirement_of
 
@@ -42,6 +45,8 @@ CHECKS_PARAMETER = "sfx.check"
 
 A store does not write them: they may have been declared anew since it read the table.
 """
+FORMER_NAMES = "sfx.former_names"
+"""The parameter of a renamed table with its earlier names, separated by commas."""
 _KEY_KIND = "sfx.key."
 """Parameters of a table with the kinds of partition keys that Hive types do not express."""
 _DIGITS = 16
@@ -78,6 +83,25 @@ def key_kinds_in(parameters: Mapping[str, str]) -> dict[str, str]:
         for name, kind in parameters.items()
         if name.startswith(_KEY_KIND)
     }
+
+
+def lasting_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that outlive a table: layout, earlier names, adopted directories.
+
+    Example:
+        >>> lasting_parameters({"sfx.key.month": "period[M]", "sfx.partition_style": "value"})
+        {'sfx.partition_style': 'value'}
+    """
+    return {
+        name: text
+        for name, text in parameters.items()
+        if name in (STYLE_PARAMETER, FORMER_NAMES) or name.startswith(_ADOPTED_FROM)
+    }
+
+
+def former_names(info: TableInfo) -> frozenset[str]:
+    """Return the names that a table had before, which its older batches have in their manifests."""
+    return frozenset(filter(None, info.parameters.get(FORMER_NAMES, "").split(",")))
 
 
 def adopted_from(places: Iterable[str]) -> dict[str, str]:
@@ -130,6 +154,22 @@ class Table:
         return cls.of(info, store, metastore)
 
     @classmethod
+    def find_ended(cls, ref: TableRef, store: ObjectStore, metastore: Metastore) -> Table:
+        """Open an existing or a dropped table, whose history and batches are as they were.
+
+        Raises:
+            TableNotFound: There never was such a table, or it was renamed.
+            ForeignChange: As for `find`.
+        """
+        try:
+            return cls.find(ref, store, metastore)
+        except TableNotFound:
+            record = dropped_record(store, ref)
+            if record is None:
+                raise
+        return cls.of(record.info, store, AbsentMetastore())
+
+    @classmethod
     def of(cls, info: TableInfo, store: ObjectStore, metastore: Metastore) -> Table:
         """Open a table as the metastore describes it."""
         if STYLE_PARAMETER not in info.parameters:
@@ -156,6 +196,11 @@ class Table:
             location.removeprefix(base), tuple(key.name for key in info.keys), style
         )
         return cls(info, store, metastore, layout)
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the metastore does not have the table because it was dropped."""
+        return isinstance(self.metastore, AbsentMetastore)
 
     @property
     def ref(self) -> TableRef:
@@ -296,7 +341,8 @@ class Table:
         except InconsistentBatch as error:
             error.table, error.partition, error.batch_id = str(self.ref), name, batch_id
             raise
-        if (manifest.ref, manifest.partition, manifest.batch_id) != (self.ref, name, batch_id):
+        named = manifest.ref == self.ref or str(manifest.ref) in former_names(self.info)
+        if not named or (manifest.partition, manifest.batch_id) != (name, batch_id):
             raise InconsistentBatch(
                 f"{path} is the manifest of {manifest.ref} {manifest.partition}"
                 f" {manifest.batch_id}: it was moved or copied",

@@ -211,7 +211,7 @@ def _instead(change: Change, new: Replacement | None) -> Change:
 def _target(
     table: Table, ledger: Ledger, name: str, head: Head, to: str | None, instead: Versions
 ) -> LedgerEntry | None:
-    if head.entry is None or (head.batch_id is None and to is None):
+    if head.entry is None or (head.batch_id is None and to is None and not head.entry.dropped):
         raise table.missing(name)
     if to is not None:
         same = {
@@ -219,8 +219,8 @@ def _target(
             *(old for (place, old), new in instead.items() if place == name and new.batch_id == to),
         }
         return None if head.batch_id in same else _find(table, ledger, name, head, to, same)
-    source = origin_of(ledger, name, head.entry)
-    if source is None or not source.previous_origin:
+    before = _dropped(ledger, name, head) or origin_of(ledger, name, head.entry)
+    if before is None or not before.previous_origin:
         raise BatchNotFound(
             f"{table.describe(name)} has no batch before {head.batch_id}, its first: there is"
             " nothing to roll back to",
@@ -228,7 +228,14 @@ def _target(
             partition=name,
             batch_id=head.batch_id,
         )
-    return ledger.named(name, source.previous_origin)
+    return ledger.named(name, before.previous_origin)
+
+
+def _dropped(ledger: Ledger, name: str, head: Head) -> LedgerEntry | None:
+    """Return the entry that dropped a partition, or None if it is not dropped."""
+    if head.entry is None or not head.entry.dropped:
+        return None
+    return ledger.last_move(name, head)
 
 
 def _find(

@@ -295,8 +295,14 @@ def _before(
         return None, None
     while scope.made(source):
         if not source.previous_origin:
-            location = _place_before(ledger, name, source)
-            gone = Change(name, Operation.ROLLBACK, None, location=location)
+            before = ledger.named(name, source.parent) if source.parent else None
+            gone = Change(
+                name,
+                Operation.ROLLBACK,
+                None,
+                location=before.location if before else "",  # of another engine's files
+                dropped=before is not None and before.dropped,
+            )
             return _unless_there(head, gone), None
         source = ledger.named(name, source.previous_origin)
     return _unless_there(head, back_to(name, source)), source
@@ -318,11 +324,6 @@ def _undone_by(ledger: Ledger, name: str, head: Head, scope: Scope) -> LedgerEnt
 
 def _unless_there(head: Head, change: Change) -> Change | None:
     return None if change.batch_id == head.batch_id else change
-
-
-def _place_before(ledger: Ledger, name: str, source: LedgerEntry) -> str:
-    """Return the partition's location before its first batch, or an empty text."""
-    return ledger.named(name, source.parent).location if source.parent else ""
 
 
 def _refuse_other(

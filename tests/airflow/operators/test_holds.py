@@ -77,6 +77,22 @@ def test_a_task_that_is_asked_to_pins_anew(scheduler, scheduled_warehouse):
     assert held(scheduled_warehouse, run_id) == [first, later]
 
 
+def test_a_cleared_run_pins_anew_once_it_was_asked_to(scheduler, scheduled_warehouse):
+    store(scheduled_warehouse, 1)
+    scheduler.ready("pinning")
+    run_id = scheduler.trigger("pinning", "2013-02-04")
+    scheduler.finish("pinning", run_id)
+    first = current(scheduled_warehouse)
+    later = store(scheduled_warehouse, 4)
+    scheduled_warehouse.repin(dag_id="pinning", run_id=run_id, reason="prices were undone")
+    run_again(scheduler, run_id)
+    assert held(scheduled_warehouse, run_id) == [first, later]
+    assert later.batch_id in scheduler.task_log("pinning", run_id, "seen", 2)
+    store(scheduled_warehouse, 5)
+    run_again(scheduler, run_id)
+    assert held(scheduled_warehouse, run_id) == [first, later]
+
+
 def test_a_durable_pin_says_who_pinned_for_which_run_and_until_when(airflow, warehouse):
     store(warehouse, 1)
     run = airflow.run("pinning")

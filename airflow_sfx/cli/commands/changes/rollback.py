@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from airflow_sfx.cli import output
 from airflow_sfx.cli.options import Chosen, Json, Reason, Settings, Yes, table_of
 from airflow_sfx.cli.output import ask, print_json
 from airflow_sfx.core.partition import Partition
+from airflow_sfx.core.pin import BatchPin
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
@@ -113,6 +114,11 @@ def rollback(
             " --last-attempt is for a run or a backfill"
         )
     chosen = settings.table(table, partition)
+    if chosen.opened.is_dropped:
+        ask(f"Restore {chosen.ref}?", yes=yes, shown=lambda: _say_dropped(chosen))
+        done = settings.warehouse.rollback(*chosen.names, chosen.partitions, to=to, reason=reason)
+        _report(chosen, done, {}, as_json=as_json)
+        return
     if chosen.partitions is None and chosen.keyed:
         raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
     steps = settings.warehouse.plan_rollback(*chosen.names, _values(chosen), to=to)
@@ -121,11 +127,24 @@ def rollback(
     done = settings.warehouse.rollback(
         *chosen.names, _values(chosen), to=to, reason=reason, expected=now
     )
+    _report(chosen, done, now, as_json=as_json)
+
+
+def _report(
+    chosen: Chosen, done: BatchPin, before: Mapping[str, str | None], *, as_json: bool
+) -> None:
     if as_json:
         print_json(done)
         return
     for name, batch in done.entries:
-        output.say(f"{chosen.ref} {name}".rstrip() + f": {now[name] or _NONE} → {batch}")
+        output.say(f"{chosen.ref} {name}".rstrip() + f": {before.get(name) or _NONE} → {batch}")
+
+
+def _say_dropped(chosen: Chosen) -> None:
+    (newest,) = chosen.warehouse.history(*chosen.names, limit=1)
+    who = output.who(newest.producer) or "unknown"
+    why = f": {newest.reason}" if newest.reason else ""
+    output.say(f"{chosen.ref} was dropped {output.moment(newest.at)} by {who}{why}", err=True)
 
 
 def _values(chosen: Chosen) -> list[tuple[str, ...]] | None:

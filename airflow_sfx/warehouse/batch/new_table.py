@@ -1,0 +1,84 @@
+"""Where a new table goes whose name another table had before.
+
+A table that was dropped is created again where it was, so that its history goes on and shows the
+drop; its partitions stay dropped. A table that was renamed keeps its directory, and a new one of
+its old name gets another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.partition import PartitionKey
+from airflow_sfx.core.paths import PartitionStyle, TableLayout
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import TableInfo
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.table.names import NameEvent, new_record, record_name, records_of
+from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, lasting_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class UsedName:
+    """A name that another table had before.
+
+    Args:
+        location: The directory of a new table of that name, as a URI.
+        parameters: Its parameters from before; none if the name belonged to a renamed table.
+        keys: The keys that a new table must have, or None for any.
+    """
+
+    location: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[PartitionKey, ...] | None = None
+
+    def style(self, default: PartitionStyle) -> PartitionStyle:
+        """Return how partitions' directories are named: as before, if there were any."""
+        before = self.parameters.get(STYLE_PARAMETER)
+        return default if before is None else "hive" if before == "hive" else "value"
+
+    def refuse_other_keys(self, ref: TableRef, keys: Sequence[PartitionKey]) -> None:
+        """Raise an error for keys that do not fit the dropped table's history.
+
+        Raises:
+            InvalidName: The dropped table had other keys.
+        """
+        if self.keys is None or [one.name for one in keys] == [one.name for one in self.keys]:
+            return
+        had = ", ".join(one.name for one in self.keys) or "none"
+        raise InvalidName(
+            f"{ref} was dropped and had the partition keys {had}; the new table has"
+            f" {', '.join(one.name for one in keys) or 'none'}. Rename the dropped table first,"
+            f" which frees its name: `sfx rename {ref} {ref}_old`"
+        )
+
+
+def used_name(store: ObjectStore, ref: TableRef) -> UsedName | None:
+    """Return where a new table of a name goes, or None for a name that was never used.
+
+    Args:
+        store: The warehouse's object store.
+        ref: The name, which the metastore does not have.
+    """
+    records = records_of(store, ref)
+    if not records:
+        return None
+    newest = records[0]
+    if newest.event is not NameEvent.RENAMED:
+        info = newest.info
+        return UsedName(info.location, lasting_parameters(info.parameters), info.keys)
+    taken = {record.info.location for record in records}
+    root = location = f"{store.uri}/{TableLayout.default_root(ref)}"
+    number = 1
+    while location in taken:
+        number += 1
+        location = f"{root}.{number}"  # no name of a table has a dot
+    return UsedName(location)
+
+
+def record_use(store: ObjectStore, info: TableInfo) -> None:
+    """Record that a table was created whose name was used before; its history has by whom."""
+    record_name(store, new_record(NameEvent.CREATED, info, Producer(), ""))

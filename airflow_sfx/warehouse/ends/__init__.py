@@ -1,0 +1,1 @@
+"""Ends of partitions, tables and names: drop, restore, rename."""

@@ -1,0 +1,58 @@
+"""Find tables by the names that they had."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+
+from airflow_sfx.core.errors import ForeignChange, TableNotFound
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import Metastore
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.table.absent import AbsentMetastore
+from airflow_sfx.warehouse.table.names import records_of
+from airflow_sfx.warehouse.table.table import Table
+
+
+def table_at(
+    ref: TableRef,
+    location: str,
+    store: ObjectStore,
+    metastore: Metastore,
+    seen: Collection[TableRef] = (),
+) -> Table:
+    """Open the table that had a name and a directory, whatever it is called now.
+
+    Args:
+        ref: A name that the table has, or had.
+        location: The table's directory as a URI.
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
+        seen: Names that were followed already.
+
+    Returns:
+        The table, which may be a dropped one. If none is at the location, the one that has the name
+        now.
+
+    Raises:
+        TableNotFound: No table has the name, and none of those that had it is at the location.
+        ForeignChange: Another engine made the table of that name.
+    """
+    found: Table | None = None
+    error: TableNotFound | ForeignChange | None = None
+    try:
+        found = Table.find_ended(ref, store, metastore)
+    except (TableNotFound, ForeignChange) as failed:
+        error = failed
+    if found is not None and found.is_at(location):
+        return found
+    for record in records_of(store, ref):
+        if record.to is None or record.to in seen:
+            continue
+        if Table.of(record.info, store, AbsentMetastore()).is_at(location):
+            with contextlib.suppress(TableNotFound, ForeignChange):
+                return table_at(record.to, location, store, metastore, {*seen, ref})
+    if found is None:
+        assert error is not None
+        raise error
+    return found

@@ -1,0 +1,157 @@
+"""A renamed table keeps its files, its history and the pins of its old name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.builders import put
+
+OLD, NEW = TableRef("sales", "items"), TableRef("archive", "old_items")
+
+
+def rename(warehouse: Warehouse, **more: object) -> None:
+    assert warehouse.rename("sales", "items", "archive", "old_items", **more) == NEW
+
+
+def numbers(warehouse: Warehouse, ref: TableRef) -> list[int]:
+    return sorted(warehouse.load_dataframe(ref.database, ref.table)["n"])
+
+
+def test_a_renamed_table_keeps_everything(warehouse) -> None:
+    first, _ = put(warehouse, 1), put(warehouse, 2)
+    staged = put(warehouse, 9, "b", publish=False)
+    warehouse.hold(first, "accounts")
+    total = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "total", inputs=[first])
+    before = {info.path for info in warehouse.store.list("sales.db")}
+    rename(warehouse, reason="archived")
+    assert warehouse.tables() == [NEW, TableRef("sales", "total")]
+    assert before == {info.path for info in warehouse.store.list("sales.db")}
+    assert numbers(warehouse, NEW) == [2]
+    assert warehouse.load_dataframe(first)["n"].tolist() == [1]
+    assert warehouse.verify(first).rows == 1
+    assert len(warehouse.history("archive", "old_items", ["a"])) == 2
+    assert [one.name for one in warehouse.holding("archive", "old_items")] == ["accounts"]
+    assert [one.pin for one in warehouse.readers(first)] == [total]
+    with pytest.raises(sfx.TableNotFound, match=r"was renamed to archive.old_items .*archived"):
+        warehouse.load_dataframe("sales", "items", ["a"])
+    back = warehouse.rollback("archive", "old_items", ["a"])
+    assert (back.ref, back.batches) == (NEW, first.batches)
+    assert [one.pin for one in warehouse.readers(back)] == [total]
+    assert warehouse.publish(staged) == staged
+    assert numbers(warehouse, NEW) == [1, 9]
+    assert warehouse.repair("archive", "old_items") == []
+
+
+def test_the_old_name_is_free_for_a_new_table(warehouse) -> None:
+    old = put(warehouse, 1)
+    rename(warehouse)
+    frame = pd.DataFrame({"other": ["x"], "area": ["y"], "year": ["2016"]})
+    new = warehouse.store_dataframe(frame, "sales", "items", partition_by=["year", "area"])
+    assert new.location != old.location
+    assert warehouse.load_dataframe(new)["other"].tolist() == ["x"]
+    assert warehouse.load_dataframe(old)["n"].tolist() == [1]
+    assert len(warehouse.history("sales", "items")) == 1
+    rename_again = ("sales", "items", "archive", "old_items")
+    with pytest.raises(sfx.InvalidName, match="another table has that name"):
+        warehouse.rename(*rename_again)
+    warehouse.rename("sales", "items", "archive", "second")
+    third = put(warehouse, 3)
+    assert len({old.location, new.location, third.location}) == 3
+    assert warehouse.load_dataframe(new)["other"].tolist() == ["x"]
+    assert warehouse.load_dataframe(old)["n"].tolist() == [1]
+
+
+def test_a_table_can_have_its_old_name_again(warehouse) -> None:
+    pin = put(warehouse, 1)
+    rename(warehouse)
+    warehouse.rename("archive", "old_items", "sales", "items")
+    assert warehouse.pin("sales", "items") == pin
+    assert warehouse.load_dataframe(pin)["n"].tolist() == [1]
+    put(warehouse, 2)
+    assert numbers(warehouse, OLD) == [2]
+
+
+def test_a_dropped_table_is_renamed_to_free_its_name(warehouse) -> None:
+    old = put(warehouse, 1)
+    warehouse.drop("sales", "items")
+    rename(warehouse)
+    frame = pd.DataFrame({"n": [5]})
+    warehouse.store_dataframe(frame, "sales", "items", ["2016", "x"], partition_keys=["y", "a"])
+    assert warehouse.load_dataframe(old)["n"].tolist() == [1]
+    assert warehouse.rollback("archive", "old_items").batches == old.batches
+    assert numbers(warehouse, NEW) == [1]
+    assert numbers(warehouse, OLD) == [5]
+
+
+def test_what_was_made_from_a_renamed_table_is_found_stale(warehouse) -> None:
+    put(warehouse, 1)
+    bad = put(warehouse, 2)
+    warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "total", inputs=[bad])
+    rename(warehouse)
+    assert warehouse.stale() == []
+    put(warehouse, 7)
+    warehouse.rollback("archive", "old_items", ["a"])
+    (one,) = warehouse.stale()
+    assert (one.table, one.input.ref, one.input.batches) == ("sales.total", NEW, bad.batches)
+
+
+def test_a_rename_that_dies_is_completed_by_the_same_call(uri, monkeypatch) -> None:
+    warehouse = sfx.connect(uri)
+    pin = put(warehouse, 1)
+    kind = type(warehouse.metastore)
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "rename_table", dies)
+        with pytest.raises(KeyboardInterrupt):
+            rename(warehouse)
+    assert numbers(warehouse, OLD) == [1]
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_sfx.warehouse.ends.rename._record_old", dies)
+        with pytest.raises(KeyboardInterrupt):
+            rename(warehouse)
+    assert numbers(warehouse, NEW) == [1]
+    rename(warehouse)
+    assert warehouse.load_dataframe(pin)["n"].tolist() == [1]
+
+
+def test_a_renamed_table_that_the_metastore_lost_is_restored(warehouse) -> None:
+    put(warehouse, 1)
+    rename(warehouse)
+    put_again = pd.DataFrame({"n": [2]})
+    warehouse.store_dataframe(put_again, "archive", "old_items", ["b"])
+    warehouse.metastore.drop_table(NEW)
+    with pytest.raises(sfx.TableNotFound, match="lost the table archive.old_items"):
+        warehouse.load_dataframe("archive", "old_items")
+    warehouse.repair("archive", "old_items")
+    assert numbers(warehouse, NEW) == [1, 2]
+
+
+def test_batches_of_a_renamed_table_expire(embedded_uri) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    old = put(warehouse, 1)
+    put(warehouse, 2)
+    rename(warehouse)
+    rule = {"keep_last": 1, "older_than": timedelta(0), "grace": timedelta(0), "dry_run": False}
+    report = warehouse.retain("archive", "old_items", **rule)
+    assert [one.batch_id for one in report.retired] == [old.batch_id]
+    with pytest.raises(sfx.BatchNotFound, match="was retired"):
+        warehouse.hold(old, "too late")
+
+
+@pytest.mark.parametrize("to", [("sales", "items"), ("sales", "no-hyphen"), ("a b", "c")])
+def test_a_wrong_new_name_is_refused(embedded_uri, to) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    put(warehouse, 1)
+    with pytest.raises(sfx.InvalidName):
+        warehouse.rename("sales", "items", *to)
+    with pytest.raises(sfx.TableNotFound):
+        warehouse.rename("sales", "nothing", "sales", "other")
