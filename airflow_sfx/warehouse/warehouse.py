@@ -29,7 +29,7 @@ from airflow_sfx.warehouse.log.events import check_pin
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.run_index import Unit
 from airflow_sfx.warehouse.results import Rows
-from airflow_sfx.warehouse.table.names import dropped_record
+from airflow_sfx.warehouse.table.names import dropped_record, dropped_tables
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, former_names
 
@@ -725,6 +725,21 @@ class Warehouse:
             if absence := self.store.absence():
                 _log.warning("Listing no tables: %s", absence)
         return Rows(found)
+
+    def dropped_tables(self) -> list[TableRef]:
+        """List the dropped tables, which `rollback` restores.
+
+        Returns:
+            The tables, sorted by name; without those whose names other tables have now.
+
+        Example:
+            >>> pin = warehouse.drop("sales", "sold_items")
+            >>> [str(table) for table in warehouse.dropped_tables()]
+            ['sales.sold_items']
+            >>> warehouse.rollback("sales", "sold_items") == pin
+            True
+        """
+        return dropped_tables(self.store, self.metastore)
 
     def show(self, db: str, table: str) -> TableState:
         """Describe a table: its columns, its partitions and its staged batches.
@@ -2486,7 +2501,7 @@ class Warehouse:
 
         target, wanted = TableRef(db, table), whole_days(AuditFilter(since, until))
         reports = []
-        for ref in self.tables():
+        for ref in [*self.tables(), *self.dropped_tables()]:
             with suppress(ForeignChange):  # a table of another engine has no history
                 opened = self._open_ended(ref.database, ref.table)
                 reports.append(audit_table(opened, Ledger(opened), wanted))

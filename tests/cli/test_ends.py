@@ -39,6 +39,9 @@ def test_a_table_is_dropped_and_comes_back(command, warehouse) -> None:
     shown = command("show", TABLE)
     assert (shown.returncode, "was dropped" in shown.stderr) == (1, True)
     assert command("history", TABLE).returncode == 0
+    audit = json.loads(command("audit", "--json").stdout)
+    assert [one["table"] for one in audit] == ["sales.report", TABLE]
+    assert audit[1]["entries"][0]["operation"] == "drop"
     assert command("stale").returncode == 1
     done = command("rollback", TABLE, "--yes", "--json")
     assert json.loads(done.stdout)["batches"] == {DAY: pin.batch_id}

@@ -149,7 +149,9 @@ def audit(
             by_commit=by_commit,
         )
 
-    refs = [table_of(text) for text in tables] if tables else settings.warehouse.tables()
+    refs = [table_of(text) for text in tables or ()]
+    if not refs:
+        refs = [*settings.warehouse.tables(), *settings.warehouse.dropped_tables()]
     with waiting(f"reading the history of {output.counted(len(refs), 'table')}"):
         reports = _reports(audit_of, refs, named=bool(tables))
     if json_lines:
