@@ -98,6 +98,22 @@ class StagedDocument(BaseModel):
     producer: ProducerDocument
 
 
+class RowsDocument(BaseModel):
+    """The first rows of a batch, with values as text.
+
+    Args:
+        columns: The columns.
+        types: The Hive type of each column.
+        rows: The values of each row, by column; null for a null.
+        more: Whether the batch has more rows.
+    """
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[str | None]]
+    more: bool
+
+
 class BatchDocument(BaseModel):
     """A batch: its manifest, downstream batches and holds.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,7 +24,8 @@ from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import zoned
-from airflow_sfx.plugin.web.batch_schemas import BatchDocument
+from airflow_sfx.frames.pandas.metadata import unnamed_index_columns
+from airflow_sfx.plugin.web.batch_schemas import BatchDocument, RowsDocument
 from airflow_sfx.plugin.web.cache import TableCache
 from airflow_sfx.plugin.web.comparison_queue import MEMORY, ComparisonQueue
 from airflow_sfx.plugin.web.history_schemas import CommitsDocument
@@ -40,6 +42,7 @@ from airflow_sfx.plugin.web.schemas import (
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.diff.diff import diff_batches
+from airflow_sfx.warehouse.diff.rows import row_of
 from airflow_sfx.warehouse.history.audit import AuditReport
 from airflow_sfx.warehouse.history.commits import TableCommit
 from airflow_sfx.warehouse.history.overview import PartitionOverview, TableOverview
@@ -48,6 +51,12 @@ from airflow_sfx.warehouse.table.table import Table
 
 MAX_LIMIT = 1000
 """Greatest size of a page."""
+
+MAX_ROWS = 100
+"""Greatest number of rows of a batch."""
+
+MAX_CELL = 1000
+"""Greatest number of characters of a value."""
 
 MAX_NAMES_OFFSET = 10_000_000
 """Greatest offset of tables and partitions: more than there are."""
@@ -217,6 +226,43 @@ def batch(db: str, table: str, batch_id: Batch, partition: Partition = "") -> di
         ],
         "held_by": [plain(one) for one in held if one.pin.batches.get(partition) == batch_id],
     }
+
+
+@router.get("/tables/{db}/{table}/rows", response_model=RowsDocument)
+@in_page_threads
+def rows(
+    db: str,
+    table: str,
+    batch_id: Batch,
+    partition: Partition = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_ROWS)] = 20,
+) -> dict[str, Any]:
+    """Get the first rows of a batch, with long values cut off."""
+    pin = pinned(snapshots.open(db, table), partition, batch_id)
+    (manifest,) = snapshots.warehouse().manifests(pin)
+    found = next(snapshots.warehouse().load_dataframe(pin, as_="arrow", batches=True))
+    types = {column.name.lower(): column.type for column in manifest.columns}
+    hidden = unnamed_index_columns(found.schema)
+    found = found.select([name for name in found.column_names if name not in hidden])
+    shown = [
+        [_cell(value) for _, value in row_of(found, number)]
+        for number in range(min(limit, len(found)))
+    ]
+    return {
+        "columns": found.column_names,
+        "types": [types.get(name.lower(), "") for name in found.column_names],
+        "rows": shown,
+        "more": manifest.rows > len(shown),
+    }
+
+
+def _cell(value: object) -> str | None:
+    """Return a value as text, or None for a null."""
+    if value is None:
+        return None
+    simple = str(value) if isinstance(value, float) else plain(value)
+    text = simple if isinstance(simple, str) else json.dumps(simple, ensure_ascii=False)
+    return text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}…"
 
 
 @router.get(

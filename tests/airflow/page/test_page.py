@@ -137,6 +137,20 @@ def test_a_batch_shows_its_schema_checks_and_origin(story, as_user) -> None:
     picture(page, "batch")
 
 
+def test_a_batch_shows_its_first_rows_when_asked(story, as_user) -> None:
+    frame = pd.DataFrame({"item": ["<b>hat</b>", None], "sold": [3, 4]})
+    pin = story.store_dataframe(frame, "story", "rows", ["a"])
+    page = go(as_user("viewer"), f"#/batch/story.rows/a/{pin.batch_id}")
+    region = page.get_by_role("region", name="rows")
+    expect(region.get_by_role("table")).to_have_count(0)
+    region.get_by_role("button", name="Show rows").click()
+    rows = region.get_by_role("table", name="2 rows")
+    expect(rows.get_by_role("columnheader", name="item (string)")).to_be_visible()
+    expect(rows.get_by_role("cell", name="<b>hat</b>", exact=True)).to_be_visible()
+    expect(rows.get_by_role("row")).to_have_count(3)
+    assert page.faults == []
+
+
 def test_a_failed_check_is_seen_and_may_be_published_all_the_same(story, as_user) -> None:
     page = go(as_user("op"), "#/partition/story.flights/20131231")
     failed = page.get_by_role("list", name="Failed checks")

@@ -32,6 +32,7 @@ READS = [
     *(f"{TABLE}/{name}" for name in ("partitions", "partition", "history", "batch", "diff")),
     f"{TABLE}/staged",
     f"{TABLE}/metrics",
+    f"{TABLE}/rows",
     "changes",
     "night",
     *("runs", "runs/undo", "backfills", "backfills/undo", "commits", "commits/undo"),
@@ -615,3 +616,33 @@ def test_who_turns_pages_does_not_wait_while_a_table_is_looked_at_anew(shop, mon
     assert len(looks) == 4, (
         "what could not be looked at anew is asked for, and whoever asks is told"
     )
+
+
+def test_the_first_rows_of_a_batch_are_text_with_limits(shop, client) -> None:
+    frame = pd.DataFrame(
+        {
+            "item": ["<b>hat</b>", None, "x" * 5000],
+            "price": [19.5, float("nan"), 2.0],
+            "at": pd.to_datetime(["2013-01-01T12:00", None, "2013-01-02T00:00"]),
+            "sizes": [[1, 2], None, []],
+            "raw": [b"ab", None, b""],
+        },
+        index=[5, 7, 9],
+    )
+    pin = shop.store_dataframe(frame, "shop", "rows", ["a"])
+    path = {"partition": "a", "batch_id": pin.batch_id}
+    with client("viewer") as viewer:
+        found = viewer.get("tables/shop/rows/rows", params=path).json()
+        assert found["columns"] == ["item", "price", "at", "sizes", "raw"]
+        assert found["types"][:2] == ["string", "double"]
+        assert found["rows"][0] == ["<b>hat</b>", "19.5", "2013-01-01T12:00:00", "[1, 2]", "6162"]
+        assert found["rows"][1] == [None] * 5
+        assert found["rows"][2][0] == "x" * 1000 + "…"
+        assert found["more"] is False
+        one = viewer.get("tables/shop/rows/rows", params={**path, "limit": 1}).json()
+        assert (len(one["rows"]), one["more"]) == (1, True)
+        for limit in (0, 101):
+            refused = viewer.get("tables/shop/rows/rows", params={**path, "limit": limit})
+            assert refused.status_code == 422
+        path["batch_id"] = "20130101000000"
+        assert viewer.get("tables/shop/rows/rows", params=path).status_code == 404

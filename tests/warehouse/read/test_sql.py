@@ -267,13 +267,12 @@ def test_select_all_is_what_a_load_gives(
     assert found.column_names == loaded.column_names
     assert len(found) == len(loaded)
     for name in loaded.column_names:
-        assert as_sql_has(of_arrow(found.column(name))) == as_sql_has(of_arrow(loaded.column(name)))
+        values = of_arrow(loaded.column(name))
+        if loaded.schema.field(name).type == pa.uuid():
+            values = [one and ("text", str(uuid.UUID(bytes=one[1]))) for one in values]
+        # as text, as NaN is equal to nothing
+        assert list(map(repr, of_arrow(found.column(name)))) == list(map(repr, values))
         assert fits(found.schema.field(name).type, loaded.schema.field(name).type)
-
-
-def as_sql_has(values: list[Any]) -> list[Any]:
-    """NaN, which DuckDB keeps, beside other values."""
-    return [repr(value) for value in values]
 
 
 def fits(found: Any, logical: Any) -> bool:

@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { h, link, moment, named, number, size, table as rows, text, who } from "../dom.js";
 import { failures, results } from "../widgets/checks.js";
 import { lineage } from "../widgets/lineage.js";
+import { firstRows } from "../widgets/rows.js";
 import { buttons } from "../widgets/staged.js";
 
 export async function batch(name, key, id) {
@@ -42,6 +43,7 @@ export async function batch(name, key, id) {
       : null,
     results(one.checks),
     lineage(one),
+    firstRows(name, key, one),
     rows("columns", ["column", "type", "#nulls", "minimum", "maximum"], columns),
     rows("files", ["file", "#rows", "#size"], files),
   ];
