@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 NIGHTS = tuple(f"2026-11-{day:02d}" for day in range(1, 11))
-REFUSED, CENTS = NIGHTS[5], NIGHTS[8]
+REFUSED, CENTS = NIGHTS[5], NIGHTS[-1]
 AGAIN = 2
 """The number of the second delivery that two nights have."""
 COUNTRIES = ("DE", "FR", "NO", "PT")

@@ -46,7 +46,7 @@ def nightly_shop():
 
     A night that the shop delivers again is loaded again:
 
-        airflow dags trigger nightly_shop --logical-date 2026-11-09T12:00 --conf '{"delivery": 2}'
+        airflow dags trigger nightly_shop --logical-date 2026-11-10T12:00 --conf '{"delivery": 2}'
     """
     options = {"partition_keys": ["day"], "reason": "delivery {{ params.delivery }} of {{ ds }}"}
 
