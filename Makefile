@@ -27,8 +27,8 @@ $(VENV)/.stack-installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[demo,stack]'
 	@touch $@ $(VENV)/.demo-installed
 
-demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Run three nights of flights on Airflow; STACK=1: S3 and Hive, UI=1: keep the UI
-	$(BIN)/python -m dags_examples.demo $(if $(STACK),--stack) $(if $(UI),--ui)
+demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Run three nights of flights on Airflow; STACK=1: S3 and Hive, UI=1: keep the UI, SHOP=1: a shop's ten nights
+	$(BIN)/python -m $(if $(SHOP),dags_examples.shop,dags_examples.demo $(if $(STACK),--stack) $(if $(UI),--ui))
 
 # Tests of the page use the system's Chromium. Airflow's Spark provider needs curl.
 $(VENV)/.tools-installed: | $(BIN)/python
@@ -70,4 +70,4 @@ docs: $(VENV)/.dev-installed  ## Build the API reference into site/
 	$(BIN)/pdoc --docformat google --no-show-source --output-directory $(SITE) $(PAGES)
 
 clean:  ## Remove what the other commands created
-	rm -rf $(VENV) .demo site build *.egg-info
+	rm -rf $(VENV) .demo .demo-shop site build *.egg-info

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     on_stack = "--stack" in arguments
     began = time.monotonic()
-    if not fresh_home():
+    if not fresh_home(HOME):
         return 1
     for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "SFX_"))]:
         del os.environ[name]
@@ -91,17 +91,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def fresh_home() -> bool:
-    """Create the demo's folder, and return whether no other demo uses it."""
+def fresh_home(folder: Path) -> bool:
+    """Create the folder of a demo, and return whether no other demo uses it."""
     try:
-        demo_folder.check_unused(HOME)
+        demo_folder.check_unused(folder)
     except RuntimeError as error:
         console.print(f"[bold red]✗[/] {escape(str(error))}", soft_wrap=True)
         return False
-    down(STACK)
-    if (moved := demo_folder.recreate(HOME)) is not None:
+    down(folder / STACK.name)
+    if (moved := demo_folder.recreate(folder)) is not None:
         console.print(
-            f"[yellow]![/] {HOME.name} was used since the last demo: it is kept as"
+            f"[yellow]![/] {folder.name} was used since the last demo: it is kept as"
             f" {escape(str(moved))}\n",
             soft_wrap=True,
         )

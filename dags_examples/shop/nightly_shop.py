@@ -34,7 +34,7 @@ def delivered(name: str, ds: str, params: dict) -> pd.DataFrame:
 @dag(
     schedule="@daily",
     start_date=datetime(2026, 11, 1),
-    end_date=datetime(2026, 11, 10),
+    end_date=datetime(2026, 11, 11),
     catchup=False,
     params={
         "delivery": Param(1, type="integer", description="Which delivery of the night to load")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import airflow_sfx as sfx
+from airflow_sfx.stack.hive_metastore import spark_settings
 from tests.docs.pages import ROOT, blocks, run_commands, run_sessions
 from tests.metastore.hive_server import drop_databases
 
@@ -67,6 +69,34 @@ def test_the_page_of_spark_runs_as_shown(new_user: Path, java_home: Path, monkey
     monkeypatch.setenv("JAVA_HOME", str(java_home))
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     assert run_sessions(ROOT / "docs/spark.md") == 8
+
+
+def test_the_session_for_s3_and_hive_stores_loads_and_queries(
+    stack, mounted_bucket, java_home: Path, tmp_path: Path
+) -> None:
+    """As shown, but for Hadoop's S3 client, which is not on PyPI: the bucket is mounted."""
+    drop_databases(f"127.0.0.1:{stack.metastore_port}")
+    (text,) = [block for block in blocks(ROOT / "docs/spark.md", "python") if "SETTINGS" in block]
+    mounted = spark_settings(stack, mounted_bucket)
+    text, replaced = re.subn(
+        r"    \"spark\.jars\.packages.*\n    \"spark\.hadoop\.fs\.s3\.impl.*\n",
+        f"    **{mounted!r},\n    'spark.ui.enabled': 'false',\n",
+        text,
+    )
+    assert replaced == 1
+    text = text.replace("metastore:9083", f"127.0.0.1:{stack.metastore_port}")
+    text = text.replace("s3://bucket/warehouse", f"s3://warehouse/{uuid.uuid4().hex}")
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        env={**os.environ, "JAVA_HOME": str(java_home), "PYSPARK_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert re.findall(r"\|(20161\d+)\|\s*(\d+)\|", done.stdout).count(("20161031", "3")) == 2
+    assert ("20161101", "12") in re.findall(r"\|(20161\d+)\|\s*(\d+)\|", done.stdout)
 
 
 @pytest.fixture
