@@ -43,7 +43,7 @@ def test_airflows_own_address_names_the_view_and_is_reloaded(items, as_user) -> 
     page = as_user()
     page.goto("/plugin/batch-history")
     frame = page.frame_locator("iframe")
-    frame.get_by_role("link", name="Tables").click(timeout=30_000)
+    frame.get_by_role("link", name="Tables").click(timeout=60_000)
     expect(heading(frame)).to_have_text("Tables")
     frame.get_by_role("searchbox").fill("links.")
     frame.get_by_role("button", name="Search").click()
