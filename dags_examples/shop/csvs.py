@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+CSVS = "SHOP_CSVS"
+"""The variable of the environment that names the folder of the CSVs."""
 NIGHTS = tuple(f"2026-11-{day:02d}" for day in range(1, 11))
 REFUSED, CENTS = NIGHTS[5], NIGHTS[-1]
 AGAIN = 2

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Param, dag, task
+from csvs import CSVS
 
 from airflow_sfx.checks import not_null, rows_between, unique
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CSVS = "SHOP_CSVS"
-"""The variable of the environment that names the folder of the CSVs."""
 
 
 def no_negative_price(frame: pd.DataFrame) -> str | None:

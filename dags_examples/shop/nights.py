@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dags_examples.shop.csvs import AGAIN, CENTS, NIGHTS, REFUSED, write_csvs
-from dags_examples.shop.nightly_shop import CSVS
+from dags_examples.shop.csvs import AGAIN, CENTS, CSVS, NIGHTS, REFUSED, write_csvs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
