@@ -179,7 +179,9 @@ def test_an_event_that_comes_twice_is_taken_once_and_one_that_never_came_is_foun
 def test_a_run_that_is_triggered_by_hand_reads_what_is_current(events, scheduled_warehouse):
     def store(n: int) -> sfx.BatchPin:
         frame = pd.DataFrame({"n": [n]})
-        return scheduled_warehouse.store_dataframe(frame, "events", "items", ["20130110"])
+        return scheduled_warehouse.store_dataframe(
+            frame, "events", "items", ["20130110"], partition_keys=["day"]
+        )
 
     def newest() -> str:
         return seen(scheduled_warehouse, "event_reader_once", "20130110")[0]
@@ -205,7 +207,9 @@ def test_a_run_that_is_asked_to_pin_anew_does_not_read_its_event(events, schedul
     events.succeed("event_source", partition_key="20130111")
     (run,) = started(events, "event_reader", "20130111")
     frame = pd.DataFrame({"n": [9]})
-    now = scheduled_warehouse.store_dataframe(frame, "events", "items", ["20130111"])
+    now = scheduled_warehouse.store_dataframe(
+        frame, "events", "items", ["20130111"], partition_keys=["day"]
+    )
     scheduled_warehouse.repin(dag_id="event_reader", run_id=run["dag_run_id"])
     events.clear("event_reader", run["dag_run_id"], ["note"])
     assert events.finish("event_reader", run["dag_run_id"]) == "success"
@@ -214,7 +218,7 @@ def test_a_run_that_is_asked_to_pin_anew_does_not_read_its_event(events, schedul
 
 def test_announce_starts_the_consumers_after_an_undo_by_command(events, scheduled_warehouse):
     first = scheduled_warehouse.store_dataframe(
-        pd.DataFrame({"n": [1]}), "events", "items", ["20130112"]
+        pd.DataFrame({"n": [1]}), "events", "items", ["20130112"], partition_keys=["day"]
     )
     events.succeed("event_source", partition_key="20130112", conf={"n": 2})
     started(events, "event_reader_once", "20130112")
