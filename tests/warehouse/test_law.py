@@ -123,7 +123,7 @@ def exact(value: Any) -> Any:
     """Return a value with equal numbers of different types as the same number."""
     if not isinstance(value, tuple):
         return value
-    if value[0] in ("number", "decimal"):
+    if value[:1] in (("number",), ("decimal",)):
         return "number", Decimal(str(value[1]))
     return tuple(map(exact, value))
 

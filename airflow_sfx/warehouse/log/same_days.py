@@ -12,7 +12,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import Partition, as_day, other_spellings
 from airflow_sfx.warehouse.table.table import Table
 
-_MOST_SPELT = 64
+_MOST_SPELT = 16
 """The most partitions whose other spellings are looked up together with them."""
 
 

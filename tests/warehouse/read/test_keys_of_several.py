@@ -35,6 +35,20 @@ def test_a_pin_of_several_partitions_brings_the_keys(embedded, as_) -> None:
         ) == ["20161031", "20161101"]
 
 
+def test_a_parameter_of_a_task_that_gets_a_pin_of_several_partitions_has_the_keys(
+    embedded,
+) -> None:
+    from airflow_sfx.operators.base.pin_arguments import load_arguments
+
+    def report(orders: pd.DataFrame) -> pd.DataFrame:
+        return orders
+
+    pin = embedded.pin("shop", "orders")
+    (orders,), _, inputs = load_arguments(report, [pin], {}, embedded.load_dataframe)
+    assert sorted(orders["day"]) == ["20161031", "20161101"]
+    assert inputs == (pin,)
+
+
 def test_a_pin_of_one_partition_is_the_frame(embedded) -> None:
     pin = embedded.pin("shop", "orders", ["20161031"])
     pd.testing.assert_frame_equal(embedded.load_dataframe(pin), FRAME)
