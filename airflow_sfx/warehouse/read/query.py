@@ -139,14 +139,17 @@ def _limit(db: Any, query: str, relations: Sequence[Relation]) -> None:
     ((_, text),) = db.execute(f"EXPLAIN (FORMAT JSON) {query}").fetchall()
     plan = json.loads(text)
     scans = list(_scans(plan, None))
+    known = {name for relation in relations for name in relation.schema.names}
+    # a scan of unknown form may read any column
+    if any(not columns or not known.issuperset(columns) for columns, _ in scans):
+        return
     for relation in relations:
         mine = [
             (columns, condition)
             for columns, condition in scans
             if any(name in relation.schema.names for name in columns)
         ]
-        # a scan of unknown form may read any column
-        if not mine or any(not columns for columns, _ in scans):
+        if not mine:
             continue
         files = _files(db, relation, mine[0][1]) if len(mine) == 1 else None
         relation.read_only({name for columns, _ in mine for name in columns}, files)
@@ -159,6 +162,8 @@ def _scans(nodes: Any, above: Any) -> Iterator[tuple[list[str], str]]:
         if _SCAN in str(node.get("name")):
             columns = facts.get("Projections", [])
             columns = [columns] if isinstance(columns, str) else list(columns)
+            # a field of a struct is named `column.field`; the names of relations have no dots
+            columns = [str(name).partition(".")[0] for name in columns]
             condition = ""
             if above is not None and above.get("name") == "FILTER":
                 condition = str(above.get("extra_info", {}).get("Expression", ""))
@@ -181,7 +186,7 @@ def _files(db: Any, relation: Relation, condition: str) -> Collection[int] | Non
         part.sql(dialect="duckdb")
         for part in (parsed.flatten() if isinstance(parsed, exp.And) else [parsed])
         if all(isinstance(node, _PLAIN + _VALUES) for node in part.walk())
-        and {column.name for column in part.find_all(exp.Column)} <= set(keys.column_names[1:])
+        and {column.sql() for column in part.find_all(exp.Column)} <= set(keys.column_names[1:])
     ]
     if not parts:
         return None

@@ -134,6 +134,37 @@ def test_a_query_opens_only_the_files_of_partitions_and_the_columns_that_it_need
         assert found["sold"].tolist() == [whole.sold[mask].sum()], condition
 
 
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("select n, s.a as a, s.b.c as c from d.t order by n", [(1, 1, "x"), (2, 2, "y")]),
+        ("select n from d.t where s.a = 2", [(2,)]),
+        ("select count(*) as n from d.t where s.b.c = 'y' and day = '2'", [(1,)]),
+        ("select s from d.t where s.a = 1", [({"a": 1, "b": {"c": "x"}},)]),
+        ("select l[1] as first, n from d.t where day = '1'", [(1, 1)]),
+        ("select m['k'] as k, n from d.t where n = 2", [(2, 2)]),
+        ("select u, n from d.t, unnest(l) as x(u) where n = 2", [(2, 2)]),
+        ("select max(s.a) over () as most, day from d.t where n = 1", [(1, "1")]),
+    ],
+)
+def test_parts_of_nested_columns_are_read(local, query, rows) -> None:
+    nested = pa.schema(
+        [
+            ("n", pa.int64()),
+            ("s", pa.struct([("a", pa.int64()), ("b", pa.struct([("c", pa.string())]))])),
+            ("l", pa.list_(pa.int64())),
+            ("m", pa.map_(pa.string(), pa.int64())),
+        ]
+    )
+    for n, text in ((1, "x"), (2, "y")):
+        row = {"n": n, "s": {"a": n, "b": {"c": text}}, "l": [n], "m": [("k", n)]}
+        local.store_dataframe(
+            pa.Table.from_pylist([row], nested), "d", "t", [str(n)], partition_keys=["day"]
+        )
+    found = local.sql(query, as_="arrow").to_pylist()
+    assert [tuple(row.values()) for row in found] == rows
+
+
 def test_a_batch_without_rows_and_a_condition_that_no_partition_meets_give_no_rows(shop) -> None:
     shop.store_dataframe(pd.DataFrame({"n": pd.Series([], dtype="int64")}), "shop", "empty")
     assert shop.sql("from shop.empty").dtypes.to_dict() == {"n": "int64"}
