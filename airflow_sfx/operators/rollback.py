@@ -57,8 +57,15 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         'nightly'
     """
 
-    names = (*TableOperator.names, "to", "undone_dag_id", "undone_run_id", "undone_backfill_id")
-    template_fields: Sequence[str] = (*names, "attempt", "cascade")
+    names = (
+        *TableOperator.names,
+        "to",
+        "undone_dag_id",
+        "undone_run_id",
+        "undone_backfill_id",
+        "attempt",
+    )
+    template_fields: Sequence[str] = (*names, "cascade")
 
     @checks_names
     def __init__(

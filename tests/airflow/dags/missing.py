@@ -48,6 +48,7 @@ FIELDS = {
     "undone_dag_id": {"table": None, "partitions": None, **UNIT},
     "undone_run_id": {"table": None, "partitions": None, **UNIT},
     "undone_backfill_id": {"table": None, "partitions": None, **UNIT, "run_id": None},
+    "attempt": {"table": None, "partitions": None, **UNIT},
 }
 """What else is said, or left out, where a field is."""
 TEMPLATES = {
