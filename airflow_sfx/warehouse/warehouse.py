@@ -1079,6 +1079,7 @@ class Warehouse:
 
         Raises:
             InvalidName: A name breaks a rule, or a table is named without a database.
+            TableNotFound: The table does not exist.
 
         Example:
             >>> frame = pd.DataFrame({"n": [3]})
@@ -1090,9 +1091,11 @@ class Warehouse:
 
         if db is None and table is not None:
             raise InvalidName(f"stale(table={table!r:.80}) has no database: pass db=, too")
-        wanted = (
-            str(TableRef(db, table)) if db and table else identifier(db, "database") if db else ""
-        )
+        wanted = ""
+        if db is not None and table is not None:
+            wanted = str(self._open(db, table).ref)
+        elif db is not None:
+            wanted = identifier(db, "database")
         return Rows(
             one
             for one in stale_batches(self.store, self.metastore)

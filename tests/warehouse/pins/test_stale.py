@@ -148,3 +148,8 @@ def test_downstream_batches_are_found_at_any_depth(warehouse) -> None:
 def test_a_table_without_a_database_is_refused(embedded_uri) -> None:
     with pytest.raises(sfx.InvalidName, match="no database"):
         sfx.connect(embedded_uri).stale(table="items")
+
+
+def test_a_table_that_does_not_exist_has_no_answer(embedded_uri) -> None:
+    with pytest.raises(sfx.TableNotFound, match="no table sales\\.slod"):
+        sfx.connect(embedded_uri).stale("sales", "slod")
