@@ -93,9 +93,11 @@ class Metastore(ABC):
     Attributes:
         for_engines: Whether engines find tables here, and read their files with the column types
             stored here.
+        can_rename: Whether tables can be renamed here.
     """
 
     for_engines: bool = True
+    can_rename: bool = False
 
     def get_ready(self) -> None:  # noqa: B027  most metastores have nothing to prepare
         """Prepare the next call, which raises any fault, in the background."""
@@ -154,10 +156,7 @@ class Metastore(ABC):
             TableNotFound: The table does not exist.
             InvalidName: The new name is taken, or the metastore cannot rename tables.
         """
-        raise InvalidName(
-            f"this metastore cannot rename tables: leave {ref} as it is, or store its data as"
-            f" {info.ref}"
-        )
+        raise no_rename(ref, info.ref)
 
     def complete_columns(self, ref: TableRef) -> bool:
         """Complete a change of columns in several steps whose writer died.
@@ -235,6 +234,13 @@ class Metastore(ABC):
             A context manager of a function that moves pointers as `repoint` does, once.
         """
         return nullcontext(partial(self.repoint, ref))
+
+
+def no_rename(ref: TableRef, to: TableRef) -> InvalidName:
+    """Return the error for a metastore that cannot rename tables."""
+    return InvalidName(
+        f"this metastore cannot rename tables: leave {ref} as it is, or store its data as {to}"
+    )
 
 
 def refuse_taken(ref: TableRef, there: object) -> None:

@@ -98,6 +98,7 @@ class EmbeddedMetastore(Metastore):
     """
 
     for_engines = False
+    can_rename = True
 
     def __init__(self, path: str, root: str) -> None:
         self._path = path

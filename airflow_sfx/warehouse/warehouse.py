@@ -1154,7 +1154,7 @@ class Warehouse:
         opened = self._open_ended(db, table)
         wanted = opened.wanted(partitions)
         if wanted is None or opened.is_dropped:
-            record = dropped_record(self.store, opened.ref)
+            record = dropped_record(self.store, self.metastore, opened.ref)
             if record is not None:
                 chosen = None if partitions is None else wanted
                 return restore_table(

@@ -54,6 +54,8 @@ class HiveMetastore(HiveReader, Metastore):
         location: The URI below which to create tables.
     """
 
+    can_rename = True
+
     def __init__(self, address: Address, location: str) -> None:
         super().__init__(HiveClients(address))
         self._locks = HiveLocks(self._clients)

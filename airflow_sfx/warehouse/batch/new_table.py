@@ -15,9 +15,15 @@ from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.base import TableInfo
+from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.warehouse.table.names import NameEvent, new_record, record_name, records_of
+from airflow_sfx.warehouse.table.names import (
+    NameEvent,
+    new_record,
+    newest_record,
+    record_name,
+    records_of,
+)
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, lasting_parameters
 
 
@@ -56,21 +62,21 @@ class UsedName:
         )
 
 
-def used_name(store: ObjectStore, ref: TableRef) -> UsedName | None:
+def used_name(store: ObjectStore, metastore: Metastore, ref: TableRef) -> UsedName | None:
     """Return where a new table of a name goes, or None for a name that was never used.
 
     Args:
         store: The warehouse's object store.
+        metastore: The warehouse's metastore.
         ref: The name, which the metastore does not have.
     """
-    records = records_of(store, ref)
-    if not records:
+    newest = newest_record(store, metastore, ref)
+    if newest is None:
         return None
-    newest = records[0]
     if newest.event is not NameEvent.RENAMED:
         info = newest.info
         return UsedName(info.location, lasting_parameters(info.parameters), info.keys)
-    taken = {record.info.location for record in records}
+    taken = {record.info.location for record in records_of(store, ref)}
     root = location = f"{store.uri}/{TableLayout.default_root(ref)}"
     number = 1
     while location in taken:

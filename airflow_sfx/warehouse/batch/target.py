@@ -66,7 +66,7 @@ class Target:
     ) -> Target:
         """Look up the table in the metastore."""
         existing = metastore.get_table(ref)
-        used = used_name(store, ref) if existing is None else None
+        used = used_name(store, metastore, ref) if existing is None else None
         return cls(ref, store, metastore, used.style(style) if used else style, existing, used=used)
 
     def keys(

@@ -86,7 +86,7 @@ def drop_table(table: Table, ledger: Ledger, author: Author) -> BatchPin:
     Returns:
         The pin of the batches that were current; without batches if there were none.
     """
-    died = newest_record(table.store, table.ref)
+    died = newest_record(table.store, table.metastore, table.ref)
     record_name(
         table.store, new_record(NameEvent.DROPPING, table.info, author.producer, author.reason)
     )

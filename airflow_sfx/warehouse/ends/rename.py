@@ -1,10 +1,15 @@
 """Rename a table: its directory, its batches and its history stay where they are.
 
 The metastore renames the table in one transaction, and adds the old name to its former names, which
-the manifests of older batches have. Before that, a record of the new name says where the table is,
-and afterwards one of the old name says what it is called now; pins of the old name follow it. If a
-process dies before the metastore has renamed the table, it has its old name. If it dies afterwards,
-the same call writes the record that is missing.
+the manifests of older batches have. A record of the old name says before that which name the table
+is given; afterwards one of the new name says where the table is, and one of the old name what it is
+called now. Pins of the old name follow it.
+
+A dropped table is in no metastore: the record of the new name renames it.
+
+If a process dies before the table is renamed, it has its old name, and the first record counts for
+nothing. If it dies afterwards, the table has its new name only, and the same call writes what is
+missing.
 """
 
 from __future__ import annotations
@@ -13,15 +18,17 @@ from dataclasses import replace
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.table import TableRef, refuse_hyphen
-from airflow_sfx.metastore.base import Metastore, TableInfo, refuse_taken
+from airflow_sfx.metastore.base import Metastore, TableInfo, no_rename, refuse_taken
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     dropped_record,
+    is_same_table,
     new_record,
     newest_record,
     record_name,
+    records_of,
 )
 from airflow_sfx.warehouse.table.table import FORMER_NAMES, Table, former_names
 
@@ -46,18 +53,24 @@ def rename_table(
     if ref == to:
         raise InvalidName(f"{ref} has that name already: pass another one")
     refuse_hyphen(to.table, "table")
-    if _is_done(ref, to, store, metastore, author):
+    if _complete(ref, to, store, metastore, author):
         return
     table = Table.find_ended(ref, store, metastore)
-    refuse_taken(ref, metastore.get_table(to) or dropped_record(store, to))
+    refuse_taken(ref, metastore.get_table(to) or dropped_record(store, metastore, to))
     new = _renamed(table.info, to)
+    begun = new_record(NameEvent.RENAMING, table.info, author.producer, author.reason, to=to)
     if table.is_dropped:
-        dropped = dropped_record(store, ref)
+        dropped = dropped_record(store, metastore, ref)
         assert dropped is not None
+        # As old as the drop, because the record of the new name is.
+        record_name(store, replace(begun, at=dropped.at))
         record_name(store, replace(dropped, info=new))
     else:
-        record_name(store, new_record(NameEvent.CREATED, new, author.producer, author.reason))
+        if not metastore.can_rename:
+            raise no_rename(ref, to)
+        record_name(store, begun)
         metastore.rename_table(ref, new)
+        _record_new(new, store, author)
     _record_old(ref, table.info, to, store, author)
 
 
@@ -66,17 +79,28 @@ def _renamed(info: TableInfo, to: TableRef) -> TableInfo:
     return replace(info, ref=to, parameters={**info.parameters, FORMER_NAMES: names})
 
 
-def _is_done(
+def _complete(
     ref: TableRef, to: TableRef, store: ObjectStore, metastore: Metastore, author: Author
 ) -> bool:
-    """Complete a rename whose process died after the metastore had renamed the table."""
-    there = metastore.get_table(to)
-    if there is None or str(ref) not in former_names(there) or metastore.get_table(ref):
+    """Write what is missing of a rename that took place; return whether it did."""
+    record = newest_record(store, metastore, ref)
+    if record is None or record.to != to or metastore.get_table(ref):
         return False
-    record = newest_record(store, ref)
-    if record is None or record.to != to:
-        _record_old(ref, replace(there, ref=ref), to, store, author)
+    there = metastore.get_table(to)
+    dropped = None if there else dropped_record(store, metastore, to)
+    info = there or (dropped.info if dropped else None)
+    if info is None or not is_same_table(info, record.info):  # renamed again since
+        return False
+    known = newest_record(store, metastore, to)
+    if there and (known is None or known.is_gone or not is_same_table(known.info, there)):
+        _record_new(there, store, author)
+    if records_of(store, ref)[0].event is not NameEvent.RENAMED:
+        _record_old(ref, record.info, to, store, author)
     return True
+
+
+def _record_new(info: TableInfo, store: ObjectStore, author: Author) -> None:
+    record_name(store, new_record(NameEvent.CREATED, info, author.producer, author.reason))
 
 
 def _record_old(

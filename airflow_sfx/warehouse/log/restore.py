@@ -52,7 +52,7 @@ def restore_table(
         TableNotFound: The table was dropped or renamed.
         InconsistentBatch: A current batch lies in a directory that is not among the places.
     """
-    record = newest_record(store, ref)
+    record = newest_record(store, metastore, ref)
     if record is not None and record.is_gone:
         raise gone_error(ref, record)
     bare = TableLayout(layout_root(store, ref, record), ())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from urllib.parse import unquote
@@ -31,12 +31,14 @@ _NAMES = "_sfx/names"
 class NameEvent(StrEnum):
     """What happened to a table of a name.
 
-    A table that is being dropped exists until it is `DROPPED`.
+    A table that is being dropped exists until it is `DROPPED`. One that is being renamed has its
+    old name until the metastore, or a record of the new name, has it under the new one.
     """
 
     CREATED = "created"
     DROPPING = "dropping"
     DROPPED = "dropped"
+    RENAMING = "renaming"
     RENAMED = "renamed"
 
 
@@ -50,7 +52,7 @@ class NameRecord:
         at: When, in UTC.
         producer: Who did it.
         reason: Why, in the words of the author.
-        to: The new name of a renamed table, or None.
+        to: The new name of a table that was or is being renamed, or None.
         commit: The commit that dropped its partitions, or empty.
     """
 
@@ -103,16 +105,46 @@ def records_of(store: ObjectStore, ref: TableRef) -> list[NameRecord]:
     )
 
 
-def newest_record(store: ObjectStore, ref: TableRef) -> NameRecord | None:
-    """Return the newest record of a name, or None."""
-    paths = _paths(store, ref)
-    return _read(store, ref, paths[-1]) if paths else None
+def newest_record(store: ObjectStore, metastore: Metastore, ref: TableRef) -> NameRecord | None:
+    """Return the newest record of a name, or None.
+
+    A rename whose process died is `RENAMED` if the table has its new name, and ignored if not.
+
+    Args:
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
+        ref: The name.
+    """
+    for path in reversed(_paths(store, ref)):
+        record = _read(store, ref, path)
+        if record.event is not NameEvent.RENAMING:
+            return record
+        if _took_place(store, metastore, record):
+            return replace(record, event=NameEvent.RENAMED)
+    return None
 
 
-def dropped_record(store: ObjectStore, ref: TableRef) -> NameRecord | None:
+def dropped_record(store: ObjectStore, metastore: Metastore, ref: TableRef) -> NameRecord | None:
     """Return how a table was dropped that the metastore does not have, or None."""
-    record = newest_record(store, ref)
+    record = newest_record(store, metastore, ref)
     return record if record is not None and record.event is NameEvent.DROPPED else None
+
+
+def is_same_table(one: TableInfo, other: TableInfo) -> bool:
+    """Return whether two tables have one directory, whatever their names are."""
+    return unquote(one.location) == unquote(other.location)
+
+
+def _took_place(store: ObjectStore, metastore: Metastore, begun: NameRecord) -> bool:
+    """Return whether a rename that was begun has given the table its new name."""
+    assert begun.to is not None
+    there = metastore.get_table(begun.to)
+    if there is not None and is_same_table(there, begun.info):
+        return True
+    return any(
+        record.at >= begun.at and is_same_table(record.info, begun.info)
+        for record in records_of(store, begun.to)
+    )
 
 
 def dropped_tables(store: ObjectStore, metastore: Metastore) -> list[TableRef]:
@@ -123,7 +155,7 @@ def dropped_tables(store: ObjectStore, metastore: Metastore) -> list[TableRef]:
             ref = TableRef.parse(unquote(step))
         except InvalidName:  # shortened, as `path_step` does
             continue
-        if dropped_record(store, ref) and metastore.get_table(ref) is None:
+        if dropped_record(store, metastore, ref) and metastore.get_table(ref) is None:
             found.append(ref)
     return sorted(found)
 

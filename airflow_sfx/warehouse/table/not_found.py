@@ -31,7 +31,7 @@ def table_not_found(ref: TableRef, store: ObjectStore, metastore: Metastore) -> 
         WarehouseUnavailable: The warehouse's bucket does not exist.
     """
     store.require_bucket()
-    record = newest_record(store, ref)
+    record = newest_record(store, metastore, ref)
     if record is not None and record.is_gone:
         return gone_error(ref, record)
     lost = TableLayout(layout_root(store, ref, record), ()).ledgers

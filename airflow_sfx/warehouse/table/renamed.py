@@ -51,7 +51,9 @@ def table_at(
             continue
         if Table.of(record.info, store, AbsentMetastore()).is_at(location):
             with contextlib.suppress(TableNotFound, ForeignChange):
-                return table_at(record.to, location, store, metastore, {*seen, ref})
+                there = table_at(record.to, location, store, metastore, {*seen, ref})
+                if there.is_at(location):  # else it was never given that name
+                    return there
     if found is None:
         assert error is not None
         raise error

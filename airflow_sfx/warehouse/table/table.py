@@ -164,7 +164,7 @@ class Table:
         try:
             return cls.find(ref, store, metastore)
         except TableNotFound:
-            record = dropped_record(store, ref)
+            record = dropped_record(store, metastore, ref)
             if record is None:
                 raise
         return cls.of(record.info, store, AbsentMetastore())

@@ -9,6 +9,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.table import names
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.builders import put
 
@@ -121,6 +122,118 @@ def test_a_rename_that_dies_is_completed_by_the_same_call(uri, monkeypatch) -> N
     assert numbers(warehouse, NEW) == [1]
     rename(warehouse)
     assert warehouse.load_dataframe(pin)["n"].tolist() == [1]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, sfx.WarehouseUnavailable])
+def test_a_table_of_a_name_that_a_rename_did_not_give_has_its_own_place(
+    uri, fault, monkeypatch
+) -> None:
+    warehouse = sfx.connect(uri)
+    old = put(warehouse, 1)
+
+    def fails(*_: object, **__: object) -> None:
+        raise fault("the metastore is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(warehouse.metastore), "rename_table", fails)
+        with pytest.raises(fault):
+            rename(warehouse)
+    new = warehouse.store_dataframe(pd.DataFrame({"n": [99]}), "archive", "old_items", ["a"])
+    assert new.location != old.location
+    assert (numbers(warehouse, OLD), numbers(warehouse, NEW)) == ([1], [99])
+    with pytest.raises(sfx.InvalidName, match="another table has that name"):
+        rename(warehouse)
+    warehouse.metastore.drop_table(OLD)
+    with pytest.raises(sfx.TableNotFound, match="lost the table sales.items"):
+        warehouse.load_dataframe("sales", "items")
+    warehouse.repair("sales", "items")
+    assert numbers(warehouse, OLD) == [1]
+
+
+def test_a_metastore_that_cannot_rename_refuses_before_anything_is_recorded(
+    embedded_uri, monkeypatch
+) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    put(warehouse, 1)
+    before = [info.path for info in warehouse.store.list("")]
+    monkeypatch.setattr(type(warehouse.metastore), "can_rename", False)
+    with pytest.raises(sfx.InvalidName, match="this metastore cannot rename tables"):
+        rename(warehouse)
+    assert [info.path for info in warehouse.store.list("")] == before
+    warehouse.drop("sales", "items")
+    rename(warehouse)
+    warehouse.rollback("archive", "old_items")
+    assert numbers(warehouse, NEW) == [1]
+
+
+@pytest.mark.parametrize("step", ["_record_new", "_record_old"])
+def test_the_old_name_is_free_when_a_rename_dies_after_it_took_place(
+    uri, step, monkeypatch
+) -> None:
+    warehouse = sfx.connect(uri)
+    old = put(warehouse, 1)
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"airflow_sfx.warehouse.ends.rename.{step}", dies)
+        with pytest.raises(KeyboardInterrupt):
+            rename(warehouse)
+    with pytest.raises(sfx.TableNotFound, match="was renamed to archive.old_items"):
+        warehouse.load_dataframe("sales", "items")
+    with pytest.raises(sfx.TableNotFound, match="was renamed to archive.old_items"):
+        warehouse.repair("sales", "items")
+    assert warehouse.load_dataframe(old)["n"].tolist() == [1]
+    assert put(warehouse, 2).location != old.location
+    assert (numbers(warehouse, OLD), numbers(warehouse, NEW)) == ([2], [1])
+
+
+@pytest.mark.parametrize("step", ["first", "new", "old"])
+def test_a_rename_of_a_dropped_table_that_dies_is_completed_by_the_same_call(
+    uri, step, monkeypatch
+) -> None:
+    warehouse = sfx.connect(uri)
+    old = put(warehouse, 1)
+    warehouse.drop("sales", "items")
+    due = {"first": 0, "new": 1, "old": 2}[step]
+    record, calls = names.record_name, iter(range(3))
+
+    def write(*given: object) -> None:
+        if next(calls) == due:
+            raise KeyboardInterrupt
+        record(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_sfx.warehouse.ends.rename.record_name", write)
+        with pytest.raises(KeyboardInterrupt):
+            rename(warehouse)
+    if step == "old":
+        with pytest.raises(sfx.TableNotFound, match="was renamed to archive.old_items"):
+            warehouse.rollback("sales", "items")
+    rename(warehouse)
+    rename(warehouse)
+    new = put(warehouse, 2)
+    assert new.location != old.location
+    assert warehouse.rollback("archive", "old_items").batches == old.batches
+    assert (numbers(warehouse, OLD), numbers(warehouse, NEW)) == ([2], [1])
+
+
+def test_the_name_of_a_dropped_table_is_free_after_its_rename_took_place(uri, monkeypatch) -> None:
+    warehouse = sfx.connect(uri)
+    old = put(warehouse, 1)
+    warehouse.drop("sales", "items")
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_sfx.warehouse.ends.rename._record_old", dies)
+        with pytest.raises(KeyboardInterrupt):
+            rename(warehouse)
+    assert put(warehouse, 2).location != old.location
+    assert warehouse.rollback("archive", "old_items").batches == old.batches
+    assert (numbers(warehouse, OLD), numbers(warehouse, NEW)) == ([2], [1])
 
 
 def test_a_renamed_table_that_the_metastore_lost_is_restored(warehouse) -> None:
