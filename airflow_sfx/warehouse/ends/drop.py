@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -31,8 +33,8 @@ from airflow_sfx.warehouse.table.names import (
     record_name,
 )
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.table.tombstones import read_tombstones, refused_by
-from airflow_sfx.warehouse.undo.rollback import roll_back
+from airflow_sfx.warehouse.table.tombstones import refuse_retired, versions
+from airflow_sfx.warehouse.undo.rollback import completed_tombstones, roll_back
 
 
 def drop_partitions(
@@ -182,13 +184,22 @@ def restore_table(
 
 
 def _dropped_with(table: Table, ledger: Ledger, record: NameRecord) -> Collection[str]:
-    heads = all_heads(table, ledger)
-    refused = refused_by(read_tombstones(table).active)
-    return [
-        entry.partition
-        for entry in ledger.last_moves(heads)
-        if entry.commit == record.commit
-        and entry.operation is Operation.DROP
-        and entry.previous
-        and (entry.partition, entry.previous) not in refused
+    seen = completed_tombstones(table, ledger)
+    instead = versions(seen.active)  # erasures have replaced batches since
+
+    def is_there(entry: LedgerEntry) -> bool:
+        name, batch_id = entry.partition, entry.previous or ""
+        new = instead.get((name, batch_id))
+        try:
+            refuse_retired(table, [(name, new.batch_id if new else batch_id)], seen)
+        except BatchNotFound:
+            return False
+        return True
+
+    dropped = [
+        entry
+        for entry in ledger.last_moves(all_heads(table, ledger))
+        if entry.commit == record.commit and entry.operation is Operation.DROP and entry.previous
     ]
+    there = map_concurrently(is_there, dropped, table.store.concurrency)
+    return [entry.partition for entry, kept in zip(dropped, there, strict=True) if kept]

@@ -77,7 +77,7 @@ def roll_back(
         }
         refuse_unexpected(table, heads, still)
         current.update({name: head.batch_id for name, head in heads.items()})
-        seen = _tombstones(table, ledger)
+        seen = completed_tombstones(table, ledger)
         instead = versions(seen.active)
         targets = _targets(table, ledger, due, heads, to, instead)
         changes = [back_to(name, made) for name, made in targets.items()]
@@ -147,7 +147,7 @@ def _targets(
     return {name: made for name, made in zip(names, found, strict=True) if made is not None}
 
 
-def _tombstones(table: Table, ledger: Ledger) -> Tombstones:
+def completed_tombstones(table: Table, ledger: Ledger) -> Tombstones:
     """Read the tombstones, after completing erasures that are not in the log yet.
 
     Until then, the replacements of their batches are not known.

@@ -183,6 +183,33 @@ def test_retention_expires_what_was_dropped(warehouse) -> None:
     assert warehouse.rollback("sales", "items").entries == ()
 
 
+def test_a_table_comes_back_without_the_partitions_whose_files_are_deleted(warehouse) -> None:
+    put(warehouse, 1)
+    held = put(warehouse, 2, "b")
+    warehouse.hold(held, "accounts")
+    warehouse.drop("sales", "items")
+    now = {"keep_last": 1, "older_than": timedelta(0), "grace": timedelta(0), "dry_run": False}
+    for _ in range(2):  # the second call deletes the files
+        warehouse.retain("sales", "items", **now)
+    assert not [path for path in paths(warehouse) if "part-" in path and "/a/" in path]
+    assert warehouse.rollback("sales", "items") == held
+    assert numbers(warehouse) == {"b": 2}
+
+
+def test_a_restored_table_has_its_partitions_without_the_rows_erased_since(warehouse) -> None:
+    old = warehouse.store_dataframe(pd.DataFrame({"n": [1, 2]}), "sales", "items", ["a"])
+    put(warehouse, 3, "b")
+    warehouse.drop("sales", "items")
+    for number in (1, 9):  # the second one replaces nothing
+        warehouse.erase("sales", "items", where=f"n = {number}", dry_run=False)
+    warehouse.erase("sales", "items", where="n = 3", dry_run=False)
+    back = warehouse.rollback("sales", "items")
+    assert list(back.batches) == ["a", "b"]
+    assert back.batches["a"] != old.batch_id
+    assert warehouse.load_dataframe("sales", "items", ["a"])["n"].tolist() == [2]
+    assert warehouse.load_dataframe("sales", "items", ["b"]).empty
+
+
 def test_a_later_attempt_does_not_fail_for_what_an_earlier_one_dropped(embedded_uri) -> None:
     warehouse = sfx.connect(embedded_uri)
     pin = put(warehouse, 1)
