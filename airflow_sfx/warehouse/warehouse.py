@@ -1043,8 +1043,9 @@ class Warehouse:
             any_depth: Whether to include batches that were made from those batches, and so on.
 
         Returns:
-            The batches that were stored with any of the pin's batches among their inputs, newest
-            first, each once. Tasks record their inputs automatically.
+            The batches that were stored with any of the pin's batches among their inputs, or
+            rewritten from one without rows or with other columns, newest first, each once. Tasks
+            record their inputs automatically.
 
         Raises:
             InvalidName: ``pin`` is not a pin, or ``any_depth`` is not a bool.
@@ -2227,6 +2228,7 @@ class Warehouse:
             columns_of(where),
             run,
             lambda ref: self._open_ended(ref.database, ref.table),
+            self._names_of,
             dry_run=dry_run,
         )
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from airflow_sfx.core.batch_id import is_batch_id, moment_of
@@ -24,10 +25,16 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
 
+if TYPE_CHECKING:
+    from airflow_sfx.core.manifest import Manifest
+    from airflow_sfx.warehouse.table.table import Table
+
 _INDEX = "_sfx/readers"
 _SEVERAL = "several"
 """The place of an input in the name of a record whose input has several batches."""
 _PARTS = 5
+_REWRITTEN = "-rewritten"
+"""How the name of a record ends whose input is the batch that the made one replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Edge:
         made_id: The batch ID that was written, or empty.
         read_id: The batch ID of the input, or empty if it has several batches, or is unknown.
         read_partition: The digest of the input's partition, or empty.
+        rewritten: Whether the made batch is the input, rewritten without rows or a column.
     """
 
     path: str
@@ -64,6 +72,7 @@ class Edge:
     made_id: str = ""
     read_id: str = ""
     read_partition: str = ""
+    rewritten: bool = False
 
 
 def digest(name: str) -> str:
@@ -87,19 +96,46 @@ def record_downstream(
         made: The pin of what was made.
         producer: Who wrote it.
     """
-    if not made.entries:
-        return
+    if made.entries:
+        put_all(store, _records(store, inputs, made, producer))
+
+
+def record_rewritten(table: Table, rewritten: Iterable[tuple[Manifest, Manifest]]) -> None:
+    """Record batches that replace others: as made from their inputs, and from the replaced ones.
+
+    Call it before the commit: what another process makes from the batches can be followed.
+
+    Args:
+        table: The table.
+        rewritten: Each replaced batch, and the one with its other rows or columns.
+    """
+    records: list[tuple[str, bytes]] = []
+    for old, new in rewritten:
+        made = table.pin({new.partition: new.batch_id})
+        before = table.pin({old.partition: old.batch_id})
+        records += _records(table.store, new.inputs, made, new.producer)
+        records += _records(table.store, [before], made, new.producer, end=_REWRITTEN)
+    put_all(table.store, records)
+
+
+def _records(
+    store: ObjectStore,
+    inputs: Sequence[BatchPin],
+    made: BatchPin,
+    producer: Producer,
+    end: str = "",
+) -> list[tuple[str, bytes]]:
+    """Return the paths and contents of the records of a batch."""
     now = datetime.now(UTC)
     ours = [one for one in inputs if one.entries and one.location.startswith(f"{store.uri}/")]
     text = {"made": made.to_json(), "at": now.isoformat(), "producer": producer.to_json()}
-    records = [
+    return [
         (
-            f"{_directory(one.ref)}/{now.date()}/{_name(one, made)}.json",
+            f"{_directory(one.ref)}/{now.date()}/{_name(one, made)}{end}.json",
             encode({**text, "read": one.to_json()}).encode(),
         )
         for one in ours
     ]
-    put_all(store, records)
 
 
 def _name(read: BatchPin, made: BatchPin) -> str:
@@ -110,13 +146,15 @@ def _name(read: BatchPin, made: BatchPin) -> str:
 
 
 def _edge(path: str, source: TableRef | None) -> Edge:
-    parts = path.rpartition("/")[2].removesuffix(".json").split("-")
+    name = path.rpartition("/")[2].removesuffix(".json")
+    rewritten = name.endswith(_REWRITTEN)
+    parts = name.removesuffix(_REWRITTEN).split("-")
     if len(parts) != _PARTS or not is_batch_id(parts[0]):
         return Edge(path, source)  # of an earlier version
     made_id, made_table, read_id, read_partition, _ = parts
     if not is_batch_id(read_id):
         return Edge(path, source, made_table, made_id)
-    return Edge(path, source, made_table, made_id, read_id, read_partition)
+    return Edge(path, source, made_table, made_id, read_id, read_partition, rewritten)
 
 
 def downstream_of(
@@ -184,6 +222,34 @@ def all_downstream_of(
         found |= new
         due = [one for one in new if one != pin]
     return sorted(found.values(), key=lambda one: one.at, reverse=True)
+
+
+def replaced_batches(
+    store: ObjectStore, batches: Collection[tuple[str, str]], names: Collection[TableRef]
+) -> list[tuple[str, str]]:
+    """Return the batches of a table that were rewritten, in any number of steps, as these.
+
+    Args:
+        store: The warehouse's object store.
+        batches: Partition names and batch IDs.
+        names: The names that the table has and had.
+
+    Returns:
+        The replaced batches, which may have expired.
+    """
+    before: dict[tuple[str, str], list[str]] = {}
+    for directory in map(_directory, names):
+        for edge in (_edge(info.path, None) for info in store.list(directory)):
+            if edge.rewritten:
+                before.setdefault((edge.read_partition, edge.made_id), []).append(edge.read_id)
+    found: dict[tuple[str, str], None] = {}
+    due = list(batches)
+    while due:
+        name, batch_id = due.pop()
+        new = [(name, old) for old in before.get((digest(name), batch_id), ())]
+        due += [item for item in new if item not in found]
+        found |= dict.fromkeys(new)
+    return list(found)
 
 
 def all_edges(store: ObjectStore) -> list[Edge]:

@@ -77,7 +77,8 @@ def stale_batches(store: ObjectStore, metastore: Metastore) -> list[StaleBatch]:
     Returns:
         The stale batches, each once, sorted by table and partition.
     """
-    edges = all_edges(store)
+    # A batch that replaces another one is recorded with the inputs of that, too.
+    edges = [edge for edge in all_edges(store) if not edge.rewritten]
     if not edges:
         return []
     search = _Search(_Tables(store, metastore), store)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_sfx.core.errors import SfxError
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.warehouse.pins.lineage import all_downstream_of
+from airflow_sfx.warehouse.pins.lineage import all_downstream_of, replaced_batches
 from airflow_sfx.warehouse.retention.erasure import ErasureReport
 from airflow_sfx.warehouse.table.table import Table
 
@@ -39,6 +38,7 @@ def erase_with_downstream(
     columns: Sequence[str],
     erase: Callable[[TableRef, bool], ErasureReport],
     find: Callable[[TableRef], Table],
+    names: Callable[[BatchPin], Collection[TableRef]],
     *,
     dry_run: bool,
 ) -> ErasureReport:
@@ -51,6 +51,7 @@ def erase_with_downstream(
         columns: The columns of the condition.
         erase: Erases the rows from a table; called with the table and whether it is a dry run.
         find: Opens a table.
+        names: Returns the names that the table of a pin has and had.
         dry_run: Whether to only report what would be done.
 
     Returns:
@@ -61,13 +62,13 @@ def erase_with_downstream(
     """
     plan = erase(source.ref, True)
     found = []
-    for ref, batches in _made_from(source.store, source, plan).items():
+    for ref, batches in _made_from(source, plan, names).items():
         one = DownstreamErasure(str(ref), batches)
         try:
             info = find(ref).info
-            names = {one.name.lower() for one in info.columns}
-            names.update(key.name for key in info.keys)
-            missing = tuple(name for name in columns if name not in names)
+            there = {one.name.lower() for one in info.columns}
+            there.update(key.name for key in info.keys)
+            missing = tuple(name for name in columns if name not in there)
             report = None if missing else erase(ref, dry_run)
             found.append(replace(one, missing=missing, report=report))
         except SfxError as error:
@@ -79,25 +80,30 @@ def erase_with_downstream(
 
 
 def _made_from(
-    store: ObjectStore, source: Table, plan: ErasureReport
+    source: Table, plan: ErasureReport, names: Callable[[BatchPin], Collection[TableRef]]
 ) -> Mapping[TableRef, tuple[tuple[str, str], ...]]:
-    """Return the batches of other tables made from those with rows, newest tables first."""
+    """Return the batches of other tables made from those with rows, newest tables first.
+
+    What was made from a batch before rows or a column of it were removed is followed, too.
+    """
+    held = [(one.partition, one.batch_id) for one in plan.batches]
+    if not held:
+        return {}
+    own = names(source.pin(dict(held)))
     made: dict[BatchPin, None] = {}
-    for pin in _pins(source, plan):
-        made.update({one.pin: None for one in all_downstream_of(store, pin)})
+    for pin in _pins(source, {*held, *replaced_batches(source.store, held, own)}):
+        made.update({one.pin: None for one in all_downstream_of(source.store, pin, names)})
     found: dict[TableRef, dict[tuple[str, str], None]] = {}
     for pin in sorted(made, key=lambda one: max(one.batches.values()), reverse=True):
-        if pin.ref != source.ref:
+        if pin.ref not in own:
             found.setdefault(pin.ref, {}).update(dict.fromkeys(pin.entries))
     return {ref: tuple(batches) for ref, batches in found.items()}
 
 
-def _pins(source: Table, plan: ErasureReport) -> Iterator[BatchPin]:
-    """Yield pins of all batches with rows; a pin has one batch of a partition."""
-    left = [(one.partition, one.batch_id) for one in plan.batches]
+def _pins(source: Table, batches: Iterable[tuple[str, str]]) -> Iterator[BatchPin]:
+    """Yield pins of all batches; a pin has one batch of a partition."""
+    left = sorted(batches)
     while left:
-        batches: dict[str, str] = {}
-        for name, batch_id in left:
-            batches.setdefault(name, batch_id)
-        yield source.pin(batches)
-        left = [item for item in left if item not in batches.items()]
+        chosen = dict(left)
+        yield source.pin(chosen)
+        left = [item for item in left if item not in chosen.items()]

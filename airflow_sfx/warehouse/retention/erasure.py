@@ -21,6 +21,7 @@ from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
+from airflow_sfx.warehouse.pins.lineage import record_rewritten
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.retention.ledger_verdicts import verdicts
 from airflow_sfx.warehouse.retention.orphan_files import (
@@ -327,6 +328,7 @@ def _replace(
     """
     name = matches[0].manifest.partition
     news = {match.manifest.batch_id: without(table, ledger, match) for match in matches}
+    record_rewritten(table, [(match.manifest, news[match.manifest.batch_id]) for match in matches])
     rows = sum(match.rows for match in matches)
     proof = f"erased {rows} rows of {len(matches)} batches, chosen by {', '.join(columns)}"
     tombstone = Tombstone(

@@ -27,6 +27,7 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.restore import batch_columns
+from airflow_sfx.warehouse.pins.lineage import record_rewritten
 from airflow_sfx.warehouse.read.load import BatchFiles
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
@@ -88,6 +89,7 @@ def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Au
     heads = heads_to_change(table, ledger, [one.partition for one in current], author)
     write = partial(_written, table, ledger, change, author)
     sealed = map_concurrently(write, current, _CONCURRENCY)
+    record_rewritten(table, zip(current, sealed, strict=True))
     expected = {one.partition: one.batch_id for one in current}
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:

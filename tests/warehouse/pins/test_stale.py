@@ -153,3 +153,24 @@ def test_a_table_without_a_database_is_refused(embedded_uri) -> None:
 def test_a_table_that_does_not_exist_has_no_answer(embedded_uri) -> None:
     with pytest.raises(sfx.TableNotFound, match="no table sales\\.slod"):
         sfx.connect(embedded_uri).stale("sales", "slod")
+
+
+@pytest.mark.parametrize("change", ["rename", "drop", "erase"])
+def test_a_rewritten_batch_is_stale_when_its_input_ends(warehouse, change: str) -> None:
+    store(warehouse, "orders")
+    bad = store(warehouse, "orders")
+    rows = pd.DataFrame({"n": [1, 2], "m": [1, 2]})
+    warehouse.store_dataframe(rows, "shop", "items", ["1"], inputs=[bad])
+    if change == "rename":
+        warehouse.rename_column("shop", "items", "m", "k")
+    elif change == "drop":
+        warehouse.drop_column("shop", "items", "m")
+    else:
+        warehouse.erase("shop", "items", where="n = 2", dry_run=False)
+    items = warehouse.pin("shop", "items")
+    store(warehouse, "report", items)
+    assert found(warehouse) == []
+    warehouse.rollback("shop", "orders", ["1"])
+    first, second = warehouse.stale()
+    assert (first.batch_id, first.input, first.cause) == (items.batch_id, bad, Cause.ROLLED_BACK)
+    assert (second.table, second.path) == ("shop.report", (items,))
