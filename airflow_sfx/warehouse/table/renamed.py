@@ -58,3 +58,34 @@ def table_at(
         assert error is not None
         raise error
     return found
+
+
+def tables_named(
+    ref: TableRef, store: ObjectStore, metastore: Metastore
+) -> tuple[list[Table], TableNotFound | ForeignChange | None]:
+    """Open all tables that have or had a name, whatever they are called now.
+
+    Args:
+        ref: The name.
+        store: The warehouse's object store.
+        metastore: The warehouse's metastore.
+
+    Returns:
+        The tables, which may be dropped ones, each once, that of the name first; and why none has
+        the name now, or None.
+    """
+    found: list[Table] = []
+    missing: TableNotFound | ForeignChange | None = None
+    try:
+        found.append(Table.find_ended(ref, store, metastore))
+    except (TableNotFound, ForeignChange) as error:
+        missing = error
+    for record in records_of(store, ref):
+        if record.to is None:
+            continue
+        with contextlib.suppress(TableNotFound, ForeignChange):
+            location = Table.of(record.info, store, AbsentMetastore()).location
+            table = table_at(record.to, location, store, metastore, {ref})
+            if table.is_at(location) and not any(one.is_at(location) for one in found):
+                found.append(table)
+    return found, missing

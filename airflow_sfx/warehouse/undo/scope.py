@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from airflow_sfx.core.errors import (
     BatchNotFound,
-    ForeignChange,
     InconsistentBatch,
     InvalidName,
-    TableNotFound,
 )
 from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.paths import require_commit_id
@@ -22,6 +20,8 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import CommitRecord, read_commit
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of, commits_of_undo
+from airflow_sfx.warehouse.table.not_found import table_not_found
+from airflow_sfx.warehouse.table.renamed import tables_named
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.undo.attempts import attempts_of
 
@@ -42,7 +42,7 @@ class TableCommits:
     """The commits of an undo in one table.
 
     Args:
-        ref: The table.
+        ref: The table, by its present name.
         table: The open table, or None if it no longer exists.
         gone: Why it cannot be opened; empty otherwise.
         records: The record of each commit, by its ID; without those that were removed.
@@ -56,20 +56,27 @@ class TableCommits:
     damage: InconsistentBatch | None = None
 
     @classmethod
-    def of(
-        cls, ref: TableRef, commits: Sequence[str], store: ObjectStore, metastore: Metastore
-    ) -> TableCommits:
-        """Open a table, and read the records of commits."""
+    def of(cls, table: Table, commits: Sequence[str]) -> TableCommits:
+        """Read the records of commits."""
+        many = table.store.concurrency
         try:
-            table = Table.find(ref, store, metastore)
-        except (TableNotFound, ForeignChange) as error:  # dropped, or made anew by another engine
-            return cls(ref, gone=str(error))
-        try:
-            read = map_concurrently(lambda one: read_commit(table, one), commits, store.concurrency)
+            read = map_concurrently(lambda one: read_commit(table, one), commits, many)
         except InconsistentBatch as error:
-            return cls(ref, table, damage=error)
+            return cls(table.ref, table, damage=error)
         records = {one: found for one, found in zip(commits, read, strict=True) if found}
-        return cls(ref, table, records=records)
+        return cls(table.ref, table, records=records)
+
+    @property
+    def has_some(self) -> bool:
+        """Whether the table has some of the commits, or may have."""
+        return bool(self.records) or self.damage is not None
+
+    def and_of(self, other: TableCommits | None) -> TableCommits:
+        """Add the commits that the table made under another name."""
+        if other is None:
+            return self
+        records = {**other.records, **self.records}
+        return replace(self, records=records, damage=self.damage or other.damage)
 
     def names(self, commits: Sequence[str] | None = None) -> list[str]:
         """Return the partitions that the commits changed, or were about to change, sorted."""
@@ -158,7 +165,7 @@ def scope_of_unit(
             f"{unit} has changed nothing in {store.uri}: check both names; `sfx history` shows"
             " which run wrote a batch"
         )
-    tables = [TableCommits.of(ref, ids, store, metastore) for ref, ids in commits.items()]
+    tables = _tables_of(commits, store, metastore)
     attempts = _attempts(tables)
     if attempt == "all":
         return Scope(str(unit), tables, unit, attempts=max(1, len(attempts)))
@@ -173,6 +180,29 @@ def scope_of_unit(
         last,
         len(attempts),
     )
+
+
+def _tables_of(
+    commits: Mapping[TableRef, Sequence[str]], store: ObjectStore, metastore: Metastore
+) -> list[TableCommits]:
+    """Open the tables that made commits, which may have other names now, each once."""
+    found: dict[str, TableCommits] = {}
+    for ref, ids in commits.items():
+        tables, missing = tables_named(ref, store, metastore)
+        parts = [TableCommits.of(table, ids) for table in tables]
+        holding = [one for one in parts if one.has_some]
+        if not holding:  # the records were removed
+            holding = parts[:1] or [TableCommits(ref, gone=str(missing))]
+        for one in holding:
+            place = one.table.location if one.table else str(ref)
+            found[place] = one.and_of(found.get(place))
+    return [_unless_dropped(one, store, metastore) for one in found.values()]
+
+
+def _unless_dropped(one: TableCommits, store: ObjectStore, metastore: Metastore) -> TableCommits:
+    if one.table is None or not one.table.is_dropped:
+        return one
+    return TableCommits(one.ref, gone=str(table_not_found(one.ref, store, metastore)))
 
 
 def _attempts(tables: Sequence[TableCommits]) -> list[list[str]]:
@@ -223,6 +253,6 @@ def scope_of_commit(store: ObjectStore, metastore: Metastore, ref: TableRef, com
         tables = [TableCommits(ref, table, records={commit: record})]
         return Scope(f"the commit {commit} of {ref}", tables, only=frozenset([commit]))
     commits = commits_of_undo(store, record.undo)
-    tables = [TableCommits.of(one, ids, store, metastore) for one, ids in commits.items()]
+    tables = _tables_of(commits, store, metastore)
     only = frozenset(one for ids in commits.values() for one in ids)
     return Scope(f"the undo of {record.at:%Y-%m-%d %H:%M:%S}", tables, only=only)

@@ -150,6 +150,43 @@ def test_a_table_of_a_name_that_a_rename_did_not_give_has_its_own_place(
     assert numbers(warehouse, OLD) == [1]
 
 
+def test_a_run_is_undone_in_a_renamed_table_and_in_the_new_one_of_its_name(warehouse) -> None:
+    run = {"dag_id": "nightly", "run_id": "bad"}
+    bad = sfx.Producer(**run, task_id="load")
+    first = put(warehouse, 1)
+    put(warehouse, -1, producer=bad)
+    rename(warehouse)
+    frame = pd.DataFrame({"n": [-2]})
+    warehouse.store_dataframe(frame, "archive", "old_items", ["b"], producer=bad)
+    assert {one.table for one in warehouse.rollback_run(**run, dry_run=True)} == {str(NEW)}
+    put(warehouse, 5)
+    assert [one.table for one in warehouse.rollback_run(**run, dry_run=True)] == [str(NEW)]
+    put(warehouse, -5, producer=bad)
+    done = {one.table: one for one in warehouse.rollback_run(**run)}
+    assert {name: list(one.rolled_back) for name, one in done.items()} == {
+        str(OLD): ["a"],
+        str(NEW): ["a", "b"],
+    }
+    assert (numbers(warehouse, OLD), numbers(warehouse, NEW)) == ([5], [1])
+    assert warehouse.pin("archive", "old_items", ["a"]).batches == first.batches
+    warehouse.rename("sales", "items", "archive", "second")
+    warehouse.rollback_commit("archive", "old_items", done[str(NEW)].commit)
+    assert numbers(warehouse, NEW) == [-2, -1]
+    assert numbers(warehouse, TableRef("archive", "second")) == [-5]
+
+
+def test_an_undo_leaves_a_renamed_table_alone_that_was_dropped(warehouse) -> None:
+    run = {"dag_id": "nightly", "run_id": "bad"}
+    put(warehouse, -1, producer=sfx.Producer(**run, task_id="load"))
+    rename(warehouse)
+    warehouse.drop("archive", "old_items")
+    put(warehouse, 5)
+    (told,) = warehouse.rollback_run(**run)
+    assert (told.table, told.rolled_back) == (str(NEW), {})
+    assert "archive.old_items was dropped" in told.gone
+    assert numbers(warehouse, OLD) == [5]
+
+
 def test_a_metastore_that_cannot_rename_refuses_before_anything_is_recorded(
     embedded_uri, monkeypatch
 ) -> None:
