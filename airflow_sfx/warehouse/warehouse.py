@@ -2180,8 +2180,8 @@ class Warehouse:
             grace: How long the files with the rows stay, for tasks that are reading them.
             despite_pins: Whether to delete held batches too.
             downstream: Whether to erase the rows from the tables, too, that have batches made, at
-                any depth, from batches with such rows, and all columns of the condition. Other such
-                tables are reported: they may hold values derived from the rows.
+                any depth, from batches with such rows, and with all columns of the condition. Other
+                such batches are reported: they may hold values derived from the rows.
             dry_run: Whether to only report what would be done.
             reason: The reason, recorded in the history: the number of a request, but not a name.
             producer: Who erases, or None for the identity of the running task or process.
@@ -2227,7 +2227,7 @@ class Warehouse:
             self._open_ended(db, table),
             columns_of(where),
             run,
-            lambda ref: self._open_ended(ref.database, ref.table),
+            lambda pin: table_at(pin.ref, pin.location, self.store, self.metastore),
             self._names_of,
             dry_run=dry_run,
         )
@@ -2547,7 +2547,7 @@ class Warehouse:
         return Author(self.connection.producer() if producer is None else producer, reason)
 
     def _names_of(self, pin: BatchPin) -> list[TableRef]:
-        """Return the names that the table of a pin has and had."""
+        """Return the names that the table of a pin has and had, the present one first."""
         with suppress(TableNotFound, ForeignChange):  # dropped or made anew by another engine
             table = table_at(pin.ref, pin.location, self.store, self.metastore)
             return [table.ref, *map(TableRef.parse, sorted(former_names(table.info)))]

@@ -289,9 +289,10 @@ def _show_all_erasures(report: ErasureReport, *, asking: bool = False) -> None:
         if one.report is not None:
             output.say(made)
             _show_erasure(one.report, asking=True)
-        else:
+        if one.report is None or one.missing:
+            some = "some have " if one.report else ""
             why = one.problem or (
-                f"no column {', '.join(one.missing)}: decide whether they have derived values"
+                f"{some}no column {', '.join(one.missing)}: decide whether they have derived values"
             )
             named = ", ".join(f"{name} {batch}".strip() for name, batch in one.batches[:_SHOWN])
             output.say(f"{made} ({named}), {why}", err=True)

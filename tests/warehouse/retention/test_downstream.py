@@ -76,3 +76,46 @@ def test_what_was_made_from_a_table_under_its_old_name_is_followed(warehouse) ->
     warehouse.rename("shop", "orders", "shop", "sold")
     assert erased(erase(warehouse, "sold")) == {"shop.items": 1}
     assert ids(warehouse, "items") == [2, 3]
+
+
+def test_a_table_that_was_renamed_since_is_erased_from(warehouse) -> None:
+    orders = store(warehouse, "orders")
+    items = store(warehouse, "items", orders)
+    warehouse.rename("shop", "items", "shop", "things")
+    store(warehouse, "late", warehouse.pin("shop", "things"))
+    store(warehouse, "things", orders)
+    for dry_run in (True, False):
+        report = erase(warehouse, dry_run=dry_run)
+        assert erased(report) == {"shop.things": 2, "shop.late": 1}
+        (things,) = (one for one in report.downstream if one.table == "shop.things")
+        assert items.entries[0] in things.batches
+    assert ids(warehouse, "things") == ids(warehouse, "late") == [2, 3]
+
+
+def test_a_table_that_took_the_old_name_of_the_source_is_erased_from(warehouse) -> None:
+    orders = store(warehouse, "orders")
+    warehouse.rename("shop", "orders", "shop", "sold")
+    store(warehouse, "orders", orders)
+    assert erased(erase(warehouse, "sold")) == {"shop.orders": 1}
+    assert ids(warehouse, "orders") == [2, 3]
+
+
+def test_a_batch_is_erased_from_whose_column_the_table_no_longer_has(warehouse) -> None:
+    orders = store(warehouse, "orders")
+    store(warehouse, "items", rows=ROWS[["v"]])
+    rolled_back = store(warehouse, "items", orders)
+    warehouse.rollback("shop", "items", ["a"])
+    (made,) = erase(warehouse).downstream
+    assert (made.missing, made.report.erased) == ((), 1)
+    with pytest.raises(sfx.BatchNotFound, match="retired"):
+        warehouse.load_dataframe(rolled_back)
+
+
+def test_batches_without_a_column_of_the_condition_are_reported(warehouse) -> None:
+    store(warehouse, "items", store(warehouse, "orders"))
+    warehouse.rename_column("shop", "items", "id", "number")
+    (made,) = erase(warehouse).downstream
+    assert len(made.batches) == 2
+    assert made.missing == ("id",), "the current batch has the rows under another name"
+    assert made.report.erased == 1
+    assert warehouse.load_dataframe("shop", "items")["number"].tolist() == [1, 2, 3]
