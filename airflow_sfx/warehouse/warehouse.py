@@ -20,7 +20,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.table import TableRef, identifier
-from airflow_sfx.core.validation import by_partition, listed, switches, whole, zoned
+from airflow_sfx.core.validation import by_partition, listed, named, switches, whole, zoned
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.connection import Connection
@@ -2309,7 +2309,9 @@ class Warehouse:
         return table_metrics(
             opened,
             Ledger(opened),
-            None if columns is None else listed(columns, "columns"),
+            None
+            if columns is None
+            else [named(one, "columns") for one in listed(columns, "columns")],
             None if partitions is None else opened.wanted(partitions),
             like=None if similar is None else _partition_name(similar, opened),
             last=last,

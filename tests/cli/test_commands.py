@@ -357,7 +357,7 @@ def test_discard_ends_a_staged_batch_which_force_publishes_all_the_same(command,
     done = command("discard", TABLE, DAY, "--batch", staged.batch_id, "--yes", "--reason", "bad")
     assert done.stdout == f"{TABLE}: {staged.batch_id} is discarded in {DAY}\n"
     assert f"bad; discards {staged.batch_id}" in command("history", TABLE).stdout
-    assert "staged" not in command("show", TABLE).stdout
+    assert "staged batches" not in command("show", TABLE).stdout
     refused = command("publish", TABLE, staged.batch_id, "--yes")
     assert (refused.returncode, "was discarded" in refused.stderr) == (1, True)
     assert command("publish", TABLE, staged.batch_id, "--yes", "--force").returncode == 0

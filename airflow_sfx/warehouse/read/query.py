@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch, SfxError, TableNotFound
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.validation import storable_text
 from airflow_sfx.frames.outputs import to_output
 from airflow_sfx.frames.types.duckdb import from_duckdb
 from airflow_sfx.warehouse.read.relation import Relation
@@ -42,8 +43,7 @@ def tables_of(query: str) -> list[TableRef]:
         >>> [str(one) for one in tables_of("with a as (from shop.orders) select * from a")]
         ['shop.orders']
     """
-    if not isinstance(query, str):
-        raise InvalidName(f"{query!r:.80} is not text: pass a query, such as 'from shop.orders'")
+    storable_text(query, "the query ")
     duckdb = _duckdb()
     with contextlib.closing(duckdb.connect(":memory:")) as db:
         (text,) = db.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchone()

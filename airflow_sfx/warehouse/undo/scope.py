@@ -154,7 +154,7 @@ def scope_of_unit(
         InvalidName: The attempt is neither ``all`` nor ``last``.
         InconsistentBatch: The last attempt cannot be found, as a record is damaged.
     """
-    if attempt not in ("all", "last"):
+    if not isinstance(attempt, str) or attempt not in ("all", "last"):
         raise InvalidName(
             f"attempt={attempt!r:.80} is neither 'all' nor 'last': pass 'last' to undo only what"
             " the last attempt of a run changed"
