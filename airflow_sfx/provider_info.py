@@ -40,6 +40,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_sfx.operators.publish",
                     "airflow_sfx.operators.pin",
                     "airflow_sfx.operators.retain",
+                    "airflow_sfx.operators.retain_policies",
                     "airflow_sfx.operators.rollback",
                     "airflow_sfx.operators.spark",
                     "airflow_sfx.operators.sql",

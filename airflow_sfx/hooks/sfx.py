@@ -123,6 +123,8 @@ class SfxHook(BaseHook):
         """
         try:
             warehouse = self.get_conn()
+            if absence := warehouse.store.absence():
+                return False, absence
             databases = warehouse.metastore.databases()
         except (SfxError, OSError) as error:
             return False, str(error)

@@ -47,7 +47,7 @@ def test_reasons_with_characters_that_end_a_line_of_unicode_are_read_back(tmp_pa
     assert {entry.reason for entry in entries} == {reason}
 
 
-@pytest.mark.parametrize("more", [[], [None, None, "a later version's"]])
+@pytest.mark.parametrize("more", [[], [None, None, 2, "a later version's"]])
 def test_a_commit_record_of_another_version_is_read(tmp_path, more) -> None:
     text = json.dumps(
         {
