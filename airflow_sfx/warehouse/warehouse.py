@@ -1009,7 +1009,7 @@ class Warehouse:
             >>> warehouse.audit_run(dag_id="nightly", run_id="manual__1")
             []
         """
-        from airflow_sfx.warehouse.history.audit import audit_unit
+        from airflow_sfx.warehouse.history.audit_unit import audit_unit
 
         return Rows(audit_unit(self.store, self.metastore, Unit(dag_id, run_id)))
 
@@ -1030,7 +1030,7 @@ class Warehouse:
             >>> warehouse.audit_backfill(dag_id="nightly", backfill_id="7")
             []
         """
-        from airflow_sfx.warehouse.history.audit import audit_unit
+        from airflow_sfx.warehouse.history.audit_unit import audit_unit
 
         unit = self._backfill(dag_id, backfill_id, run_ids)
         return Rows(audit_unit(self.store, self.metastore, unit))

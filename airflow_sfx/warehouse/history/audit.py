@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.paths import new_commit_id
 from airflow_sfx.core.serde import check_time, decode, decoding
-from airflow_sfx.metastore.base import Metastore, PartitionInfo
-from airflow_sfx.storage.base import ObjectInfo, ObjectStore
+from airflow_sfx.metastore.base import PartitionInfo
+from airflow_sfx.storage.base import ObjectInfo
 from airflow_sfx.storage.concurrency import MANY, map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
 from airflow_sfx.warehouse.history.audit_filter import AuditFilter
@@ -26,7 +25,6 @@ from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_files, o
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
 from airflow_sfx.warehouse.log.records import CommitRecord, Head, made_at
-from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 
@@ -132,7 +130,7 @@ def audit_commit(table: Table, commit: str) -> AuditReport:
     Returns:
         The entries that took effect, by partition.
     """
-    entries = _of_commits(table, Ledger(table), [commit])
+    entries = entries_of(table, Ledger(table), [commit])
     return AuditReport(
         str(table.ref), tuple(sorted(entries, key=lambda entry: entry.partition)), ()
     )
@@ -208,31 +206,8 @@ def _refused(table: Table) -> list[Foreign]:
     ]
 
 
-def audit_unit(store: ObjectStore, metastore: Metastore, unit: Unit) -> list[AuditReport]:
-    """List the changes of one DAG run or backfill, for each table that it changed.
-
-    Args:
-        store: The warehouse's object store.
-        metastore: The warehouse's metastore.
-        unit: The run or the backfill.
-
-    Returns:
-        The entries of each table that took effect, newest first; for a table that cannot be read,
-        the reason.
-    """
-    found = []
-    for ref, commits in commits_of(store, unit).items():
-        try:
-            table = Table.find(ref, store, metastore)
-            found.append(
-                AuditReport(str(ref), tuple(_of_commits(table, Ledger(table), commits)), ())
-            )
-        except (TableNotFound, ForeignChange, InconsistentBatch) as error:
-            found.append(AuditReport(str(ref), (), (), untold=str(error)))
-    return [report for report in found if report.entries or report.untold]
-
-
-def _of_commits(table: Table, ledger: Ledger, commits: Sequence[str]) -> list[LedgerEntry]:
+def entries_of(table: Table, ledger: Ledger, commits: Sequence[str]) -> list[LedgerEntry]:
+    """Return the entries of commits that took effect, newest first."""
     members = map_concurrently(ledger.members, commits, table.store.concurrency)
     records = [
         (*change, commit)

@@ -149,11 +149,12 @@ class _Undo:
     def plan(self, one: TableCommits) -> _Part:
         """Plan the rollback of a table, and find what prevents it."""
         table, attempts = one.table, self.scope.attempts
-        if table is None:
-            return _Part(RunRollback(str(one.ref), None, {}, {}, gone=one.gone, attempts=attempts))
         try:
             if one.damage is not None:
                 raise one.damage
+            if table is None:
+                report = RunRollback(str(one.ref), None, {}, {}, gone=one.gone, attempts=attempts)
+                return _Part(report)
             return self._plan_of_partitions(table, self.scope.names(one))
         except InconsistentBatch as error:
             error.table = str(one.ref)

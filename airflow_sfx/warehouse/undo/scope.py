@@ -188,7 +188,11 @@ def _tables_of(
     """Open the tables that made commits, which may have other names now, each once."""
     found: dict[str, TableCommits] = {}
     for ref, ids in commits.items():
-        tables, missing = tables_named(ref, store, metastore)
+        try:
+            tables, missing = tables_named(ref, store, metastore)
+        except InconsistentBatch as error:  # a record of the name is damaged
+            found[str(ref)] = TableCommits(ref, damage=error)
+            continue
         parts = [TableCommits.of(table, ids) for table in tables]
         holding = [one for one in parts if one.has_some]
         if not holding:  # the records were removed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -161,6 +162,8 @@ def test_a_run_is_undone_in_a_renamed_table_and_in_the_new_one_of_its_name(wareh
     assert {one.table for one in warehouse.rollback_run(**run, dry_run=True)} == {str(NEW)}
     put(warehouse, 5)
     assert [one.table for one in warehouse.rollback_run(**run, dry_run=True)] == [str(NEW)]
+    (audited,) = warehouse.audit_run(**run)
+    assert (audited.table, len(audited.entries)) == (str(NEW), 2)
     put(warehouse, -5, producer=bad)
     done = {one.table: one for one in warehouse.rollback_run(**run)}
     assert {name: list(one.rolled_back) for name, one in done.items()} == {
@@ -173,6 +176,22 @@ def test_a_run_is_undone_in_a_renamed_table_and_in_the_new_one_of_its_name(wareh
     warehouse.rollback_commit("archive", "old_items", done[str(NEW)].commit)
     assert numbers(warehouse, NEW) == [-2, -1]
     assert numbers(warehouse, TableRef("archive", "second")) == [-5]
+
+
+def test_a_damaged_record_of_a_name_stops_an_undo_and_is_shown(embedded_uri) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    run = {"dag_id": "nightly", "run_id": "bad"}
+    put(warehouse, -1, producer=sfx.Producer(**run, task_id="load"))
+    rename(warehouse)
+    path = names._paths(warehouse.store, OLD)[-1]
+    Path(warehouse.store.local_path(path) or "").write_text("{")
+    (audited,) = warehouse.audit_run(**run)
+    (told,) = warehouse.rollback_run(**run, dry_run=True)
+    assert path in audited.untold
+    assert path in told.blocked[0]
+    with pytest.raises(sfx.InconsistentBatch, match="nothing was changed"):
+        warehouse.rollback_run(**run)
+    assert numbers(warehouse, NEW) == [-1]
 
 
 def test_an_undo_leaves_a_renamed_table_alone_that_was_dropped(warehouse) -> None:
