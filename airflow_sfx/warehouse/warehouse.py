@@ -2297,7 +2297,7 @@ class Warehouse:
         Example:
             >>> found = warehouse.metrics("sales", "sold_items", columns=["n"])
             >>> found.partitions[-1].columns["n"].mean
-            3.0
+            -3.5
         """
         from airflow_sfx.warehouse.quality.metrics import table_metrics
 
@@ -2377,6 +2377,7 @@ class Warehouse:
             TableNotFound: The table does not exist.
 
         Example:
+            >>> declared = warehouse.set_checks("sales", "sold_items", [sfx.checks.not_null("n")])
             >>> [one.in_force for one in warehouse.declared_checks("sales", "sold_items")]
             [True]
         """
@@ -2410,7 +2411,8 @@ class Warehouse:
             PartitionNotFound: A partition has no current batch.
 
         Example:
-            >>> found = warehouse.check("sales", "sold_items", ["20161101"])
+            >>> checks = [sfx.checks.not_null("n")]
+            >>> found = warehouse.check("sales", "sold_items", ["20161031"], checks=checks)
             >>> [result.passed for result in found[0].results]
             [True]
         """

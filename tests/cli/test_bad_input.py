@@ -96,10 +96,12 @@ def test_a_walk_through_all_commands_with_words_of_every_kind_ends_as_documented
                 words += data.draw(
                     st.lists(word(one.name), min_size=least, max_size=1 if one.nargs == 1 else 2)
                 )
-            elif one.name not in ("help", "watch") and data.draw(st.integers(0, 4)) == 0:
+            elif one.name not in ("help", "watch", "follow") and data.draw(st.integers(0, 4)) == 0:
                 words.append(one.opts[0])
                 if not one.is_flag:
                     words.append(data.draw(word(one.name)))
+        if path[0] == "init":
+            words = ["init", f"{tmp_path}/starter/{''.join(words[1:])}"]
         if path[0] == "stack":
             words += ["--dir", str(tmp_path / "stack")]
         done = CliRunner().invoke(group, words, input="", env={"SFX_WAREHOUSE": warehouse.uri})

@@ -87,6 +87,15 @@ COMMANDS: dict[str, list[list[str]]] = {
     "announce": [[TABLE], [TABLE, f"none{SEEN}", "--airflow", f"http://127.0.0.1:1/{SEEN}"]],
     "repin": [["nightly", f"run {SEEN}", "--reason", HEARD], [HEARD, HEARD]],
     "publish": [[TABLE, "{staged}", "--reason", HEARD]],
+    "discard": [
+        [TABLE, f"none{SEEN}", "--batch", "{staged}", "--yes"],
+        [TABLE, "--batch", "{staged}", "--yes", "--reason", HEARD],
+    ],
+    "drop-column": [[TABLE, HEARD, "--yes"], [TABLE, "n", "--yes", "--reason", HEARD]],
+    "rename-column": [[TABLE, COLUMN, f"a{HEARD}", "--yes"], [TABLE, COLUMN, "item", "--yes"]],
+    "metrics": [[TABLE], [TABLE, COLUMN], [TABLE, f"none {SEEN}"]],
+    "check": [[TABLE], [TABLE, "--set", f"/nowhere/{HEARD}"], [TABLE, f"none{SEEN}"]],
+    "init": [[f"/proc/nowhere/{SEEN}"]],
     "repair": [[TABLE]],
     "adopt": [[TABLE, f"/nowhere/{HEARD}"]],
     "hold": [
@@ -129,7 +138,11 @@ def unseen(text: str) -> set[str]:
 
 def test_every_command_is_tried() -> None:
     """A new command is added here."""
-    names = {one.name or one.callback.__name__ for one in app.registered_commands if one.callback}
+    names = {
+        one.name or one.callback.__name__.replace("_", "-")
+        for one in app.registered_commands
+        if one.callback
+    }
     assert names | {group.name for group in app.registered_groups} == {
         name for name in COMMANDS if " " not in name
     }

@@ -37,10 +37,8 @@ def init(
     for path in texts:
         if path.exists() or path.is_symlink():
             raise InvalidName(f"{path} exists already: name another folder, or move the file")
-    place.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
-        with path.open("x") as file:  # never over a file that another program has just made
-            file.write(text)
+        _write(path, text)
         output.say(f"wrote {path}")
     here = shlex.quote(str(place))
     lines = (
@@ -55,3 +53,14 @@ def init(
     typer.echo("\nRun it:\n")
     for line in lines:
         output.say(f"    {line}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x") as file:  # never over a file that another program has just made
+            file.write(text)
+    except (OSError, ValueError) as error:  # a null character is a ValueError
+        raise InvalidName(
+            f"{path} cannot be written ({error}): name a folder that you may write to"
+        ) from error
