@@ -46,9 +46,11 @@ def test_a_batch_published_and_replaced_waits_no_more_however_far_its_id_is_ahea
         put(warehouse, value)
     published, waiting = put(warehouse, 6, publish=False), put(warehouse, 7, publish=False)
     warehouse.publish(published)
+    assert warehouse.show("sales", "items").staged == (waiting,)
     for value in (8, 9):
         put(warehouse, value)
-    assert warehouse.show("sales", "items").staged == (waiting,)
+    state = warehouse.show("sales", "items")
+    assert (state.staged, state.overtaken) == ((), (waiting,))
 
 
 def test_publishing_twice_changes_nothing_the_second_time(warehouse) -> None:
