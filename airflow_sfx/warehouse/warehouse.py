@@ -1331,6 +1331,7 @@ class Warehouse:
             >>> [report.pin == oops for report in reports]
             [True]
         """
+        switches(dry_run=dry_run)
         return self._undo(
             self._scope(Unit(dag_id, run_id), attempt), reason, producer, dry_run, expected
         )
@@ -1388,6 +1389,7 @@ class Warehouse:
             >>> [report.pin == oops for report in reports]
             [True]
         """
+        switches(dry_run=dry_run)
         unit = self._backfill(dag_id, backfill_id, run_ids)
         return self._undo(self._scope(unit, attempt), reason, producer, dry_run, expected)
 
@@ -1435,6 +1437,7 @@ class Warehouse:
             >>> report.pin == oops
             True
         """
+        switches(dry_run=dry_run)
         from airflow_sfx.warehouse.undo.scope import scope_of_commit
 
         scope = scope_of_commit(self.store, self.metastore, TableRef(db, table), commit)
@@ -2669,7 +2672,6 @@ class Warehouse:
     ) -> Rows[RunRollback]:
         from airflow_sfx.warehouse.undo.rollback_run import roll_back_run
 
-        switches(dry_run=dry_run)
         given = f"undo of {scope}" if isinstance(reason, str) and not reason else reason
         author = self._author(producer, given)
         return Rows(roll_back_run(scope, author, dry_run=dry_run, expected=expected))
