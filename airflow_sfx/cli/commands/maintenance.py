@@ -21,6 +21,7 @@ from airflow_sfx.cli.options import (
 )
 from airflow_sfx.cli.output import counting, print_json
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.words import WHOLE
 
 
 def register(app: typer.Typer) -> None:
@@ -55,10 +56,7 @@ def repair(
     if as_json:
         print_json(found)
     elif found:
-        rows = [
-            (one.partition or "(whole table)", one.found, one.done or "not repaired")
-            for one in found
-        ]
+        rows = [(one.partition or WHOLE, one.found, one.done or "not repaired") for one in found]
         output.table(f"{ref}", ("partition", "problem", "repair"), rows)
     else:
         output.say(f"{ref}: nothing to repair")

@@ -19,13 +19,12 @@ from airflow_sfx.cli.options import (
 )
 from airflow_sfx.cli.output import print_json
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
     from airflow_sfx.core.schema import Bound
     from airflow_sfx.warehouse.quality.check_current import CheckedBatch
     from airflow_sfx.warehouse.quality.metrics import PartitionMetrics, TableMetrics
-
-_WHOLE = "(whole table)"
 
 
 def register(app: typer.Typer) -> None:
@@ -89,7 +88,7 @@ def _print_metrics(found: TableMetrics) -> None:
         right=("rows", "nulls", "distinct", "mean", "least", "greatest"),
     )
     for one in found.newest_anomalies:
-        output.say(f"{one.partition or _WHOLE}: {one.text}", err=True)
+        output.say(f"{one.partition or WHOLE}: {one.text}", err=True)
 
 
 def _rows(
@@ -98,7 +97,7 @@ def _rows(
     of_rows = unusual.get((one.partition, one.batch_id, ""), [])
     return [
         (
-            one.partition or _WHOLE,
+            one.partition or WHOLE,
             name,
             output.number(one.rows),
             output.number(figures.nulls),
@@ -203,7 +202,7 @@ def _check(chosen: Chosen, *, as_json: bool) -> None:
 
 def _print_results(chosen: Chosen, found: Sequence[CheckedBatch]) -> None:
     rows = [
-        (one.partition or _WHOLE, one.batch_id, result.name, result.severity, result.detail)
+        (one.partition or WHOLE, one.batch_id, result.name, result.severity, result.detail)
         for one in found
         for result in one.results
         if not result.passed

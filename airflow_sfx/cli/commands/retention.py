@@ -25,6 +25,7 @@ from airflow_sfx.cli.options import (
     duration,
 )
 from airflow_sfx.cli.output import ask, print_json, waiting
+from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
@@ -353,7 +354,7 @@ def _say_unfinished(report: RetentionReport | ErasureReport) -> None:
 def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
     rows = [
         (
-            one.partition or "(whole table)",
+            one.partition or WHOLE,
             one.batch_id,
             one.rows,
             output.size(one.bytes),
@@ -395,7 +396,7 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
 def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
     rows = [
         (
-            one.partition or "(whole table)",
+            one.partition or WHOLE,
             one.batch_id,
             one.erased,
             one.rows,

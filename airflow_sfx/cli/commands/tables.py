@@ -29,6 +29,7 @@ from airflow_sfx.cli.options import (
 from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.core.errors import ForeignChange
 from airflow_sfx.core.partition import Partition
+from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
     from airflow_sfx.core.table import TableRef
@@ -93,7 +94,7 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
     )
     rows = [
         (
-            p.partition or "(whole table)",
+            p.partition or WHOLE,
             p.batch_id,
             output.number(p.rows),
             output.size(p.bytes),
@@ -143,7 +144,7 @@ def history(
         return
     rows = [
         (
-            e.partition or "(whole table)",
+            e.partition or WHOLE,
             e.sequence,
             output.operation(e.operation),
             e.batch_id,
@@ -171,7 +172,7 @@ def _follow(chosen: Chosen, *, as_json: bool) -> None:
             else:
                 what = (
                     output.moment(entry.at),
-                    entry.partition or "(whole table)",
+                    entry.partition or WHOLE,
                     output.operation(entry.operation),
                     f"{entry.previous or 'no batch'} → {entry.batch_id or 'no batch'}",
                     output.who(entry.producer),

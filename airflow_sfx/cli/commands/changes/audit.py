@@ -21,12 +21,12 @@ from airflow_sfx.core.errors import (
 from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.history.audit import AuditReport
+from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _KINDS = ", ".join(one.value for one in Operation)
-_WHOLE = "(whole table)"
 
 
 def register(app: typer.Typer) -> None:
@@ -217,7 +217,7 @@ def _print(reports: list[AuditReport]) -> None:
     foreign = [
         (
             r.table,
-            one.partition or "(whole table)",
+            one.partition or WHOLE,
             one.location,
             one.batch_id,
             one.refused or "; ".join(one.files) or "added or moved the partition",
@@ -244,7 +244,7 @@ def _print_changes(reports: Sequence[AuditReport]) -> None:
         (
             entry.at,
             report.table,
-            entry.partition or _WHOLE,
+            entry.partition or WHOLE,
             output.operation(entry.operation),
             entry.batch_id,
             entry.previous,
@@ -260,7 +260,7 @@ def _print_changes(reports: Sequence[AuditReport]) -> None:
         (
             one.at,
             one.table,
-            one.partition or _WHOLE
+            one.partition or WHOLE
             if one.partition is not None
             else output.counted(one.partitions, "partition"),
             output.operation(one.operation),

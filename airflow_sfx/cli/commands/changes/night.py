@@ -9,6 +9,7 @@ import typer
 from airflow_sfx.cli import output
 from airflow_sfx.cli.options import Json, Settings, moment_of
 from airflow_sfx.cli.output import print_json, waiting
+from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.night.report import NightItem, NightReport
@@ -95,7 +96,7 @@ def _print(report: NightReport) -> None:
 
 def _place(item: NightItem) -> str | None:
     if item.partition is not None:
-        return item.partition or "(whole table)"
+        return item.partition or WHOLE
     return output.counted(item.partitions, "partition") if item.partitions else None
 
 

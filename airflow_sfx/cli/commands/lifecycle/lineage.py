@@ -9,6 +9,7 @@ import typer
 from airflow_sfx.cli import output
 from airflow_sfx.cli.options import Json, Partitions, Settings, TableArgument, table_of
 from airflow_sfx.cli.output import print_json, waiting
+from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.pins.stale import StaleBatch
@@ -62,7 +63,7 @@ def readers(
         rows = [
             (
                 str(one.pin.ref),
-                name or "(whole table)",
+                name or WHOLE,
                 batch_id,
                 output.moment(one.at),
                 output.who(one.producer),
@@ -110,7 +111,7 @@ def stale(
         rows = [
             (
                 one.table,
-                one.partition or "(whole table)",
+                one.partition or WHOLE,
                 one.batch_id,
                 stale_input(one),
                 output.moment(one.since),
