@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dag(schedule="@daily", start_date=datetime(2013, 1, 1), catchup=False, tags=["sfx", "example"])
+@dag(
+    schedule="@daily",
+    start_date=datetime(2013, 1, 1),
+    catchup=False,
+    tags=["sfx", "example"],
+    # Airflow fails a task that its trigger resumes before the scheduler has noted that it waits
+    # (apache/airflow#71580), so a sensor in the triggerer needs a second attempt.
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+)
 def late_weather():
     """Store the night's wind as soon as `nyc.weather` has a batch of it."""
     arrived = BatchPartitionSensor(

@@ -230,7 +230,7 @@ def test_a_query_reaches_no_file_no_variable_and_no_setting(local, tmp_path, que
         ("from nowhere.orders", sfx.TableNotFound, "There is no database nowhere.* shop"),
         ("from other.shop.orders", sfx.TableNotFound, "'other.shop.orders'"),
         ("", sfx.InvalidName, "not one SELECT"),
-        (None, sfx.InvalidName, "is not text"),
+        (None, sfx.InvalidName, "NoneType, not text"),
     ],
 )
 def test_a_query_that_cannot_be_run_says_why(local, query, kind, message) -> None:
