@@ -447,7 +447,7 @@ def page_of_warehouses(uris):
     from fastapi.testclient import TestClient
 
     from airflow_sfx.plugin.web.app import create_app
-    from airflow_sfx.plugin.web.routes_read import snapshots
+    from airflow_sfx.plugin.web.cache import snapshots
     from airflow_sfx.plugin.web.security import READ_ACCESS
 
     app = create_app()
@@ -477,7 +477,7 @@ def said_of_connections(connections):
 
     from airflow_sfx.hooks.sfx import SfxHook
     from airflow_sfx.plugin.web.app import create_app
-    from airflow_sfx.plugin.web.routes_read import snapshots
+    from airflow_sfx.plugin.web.cache import snapshots
     from airflow_sfx.plugin.web.security import READ_ACCESS
 
     given = {

@@ -25,16 +25,19 @@ from airflow_sfx.core.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
-from airflow_sfx.plugin.web import (
-    routes_night,
-    routes_read,
-    routes_staged,
-    routes_undo,
-    routes_write,
-)
+from airflow_sfx.plugin.web.cache import snapshots
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
-from airflow_sfx.plugin.web.quality.routes import router as metrics_router
-from airflow_sfx.plugin.web.schemas import Problem, described
+from airflow_sfx.plugin.web.documents.tables import Problem, described
+from airflow_sfx.plugin.web.routes import (
+    batches,
+    changes,
+    metrics,
+    night,
+    staged,
+    tables,
+    undo,
+    write,
+)
 from airflow_sfx.plugin.web.security import READ_ACCESS
 
 _STATUS: dict[type[SfxError], int] = {
@@ -84,14 +87,16 @@ def create_app() -> FastAPI:
         **{status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()},
     }
     for router in (
-        routes_read.router,
-        routes_night.router,
-        metrics_router,
-        routes_undo.reading,
-        routes_staged.reading,
-        routes_write.router,
-        routes_undo.changing,
-        routes_staged.changing,
+        tables.router,
+        batches.router,
+        changes.router,
+        night.router,
+        metrics.router,
+        undo.reading,
+        staged.reading,
+        write.router,
+        undo.changing,
+        staged.changing,
     ):
         app.include_router(router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _problem)
@@ -155,7 +160,7 @@ async def _redirect_to_login(request: Request, error: Exception) -> Response:
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     """Return an error of the warehouse as a response."""
     if isinstance(error, WarehouseUnavailable):
-        routes_read.snapshots.reopen()
+        snapshots.reopen()
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 

@@ -173,3 +173,7 @@ class TableCache:
         Takes no lock: its holder may wait for a server, and this runs in the event loop.
         """
         self._warehouse = None
+
+
+snapshots = TableCache()
+"""The cache of this process."""

@@ -64,3 +64,7 @@ class ComparisonQueue:
         return TooManyComparisons(
             f"{AT_ONCE} comparisons of other users are running: try again later", 503
         )
+
+
+comparisons = ComparisonQueue()
+"""The queue of this process."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from airflow_sfx.plugin.web.schemas import ChangeDocument, ProducerDocument
+from airflow_sfx.plugin.web.documents.tables import ChangeDocument, ProducerDocument
 
 
 class TableChangeDocument(ChangeDocument):

@@ -279,3 +279,9 @@ class Problem(BaseModel):
 
     error: str
     message: str
+
+
+TOO_MANY_COMPARISONS: dict[int | str, dict[str, Any]] = {
+    429: {"model": Problem, "description": "Another comparison of the same user is running"}
+}
+"""The response of routes that compare, in the API's description."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_sfx.plugin.web.history_schemas import UndoDocument
-from airflow_sfx.plugin.web.schemas import MAX_NAME
+from airflow_sfx.plugin.web.documents.history import UndoDocument
+from airflow_sfx.plugin.web.documents.tables import MAX_NAME
 from airflow_sfx.warehouse.undo.scope import Attempt
 
 

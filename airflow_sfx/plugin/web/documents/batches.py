@@ -1,4 +1,4 @@
-"""Response bodies about one batch; see `schemas`."""
+"""Response bodies about one batch; see `tables`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from airflow_sfx.core.manifest import CheckResult
 from airflow_sfx.core.schema import ColumnStatistics
-from airflow_sfx.plugin.web.schemas import ColumnDocument, ProducerDocument
+from airflow_sfx.plugin.web.documents.tables import ColumnDocument, ProducerDocument
 from airflow_sfx.warehouse.history.staged import StagedState
 
 

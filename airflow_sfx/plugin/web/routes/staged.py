@@ -9,11 +9,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from airflow_sfx.core.errors import CommitConflict
-from airflow_sfx.plugin.web.batch_schemas import StagedDocument
-from airflow_sfx.plugin.web.requests import Discard, Publish
-from airflow_sfx.plugin.web.routes_read import Limit, Offset, partition_values, pinned, snapshots
-from airflow_sfx.plugin.web.routes_write import Author, done
-from airflow_sfx.plugin.web.schemas import MAX_NAME, Done, Problem
+from airflow_sfx.plugin.web.cache import snapshots
+from airflow_sfx.plugin.web.documents.batches import StagedDocument
+from airflow_sfx.plugin.web.documents.requests import Discard, Publish
+from airflow_sfx.plugin.web.documents.tables import MAX_NAME, Done, Problem
+from airflow_sfx.plugin.web.routes.parameters import Limit, Offset, partition_values, pinned
+from airflow_sfx.plugin.web.routes.write import Author, done
 from airflow_sfx.plugin.web.security import (
     CHANGE_PARAMETERS,
     READ_ACCESS,

@@ -9,14 +9,14 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Depends, Query
 
 from airflow_sfx.core.manifest import CheckResult
-from airflow_sfx.plugin.web.comparison_queue import MEMORY
-from airflow_sfx.plugin.web.quality.schemas import (
+from airflow_sfx.plugin.web.cache import snapshots
+from airflow_sfx.plugin.web.comparison_queue import MEMORY, comparisons
+from airflow_sfx.plugin.web.documents.metrics import (
     CheckSeriesDocument,
     LineDocument,
     MetricsDocument,
 )
-from airflow_sfx.plugin.web.routes_read import TOO_MANY_COMPARISONS, comparisons, snapshots
-from airflow_sfx.plugin.web.schemas import MAX_NAME
+from airflow_sfx.plugin.web.documents.tables import MAX_NAME, TOO_MANY_COMPARISONS
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.quality.metric import METRICS, low_of

@@ -11,19 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.plugin.web.history_schemas import ChangesDocument, UndoDocument
-from airflow_sfx.plugin.web.requests import UndoBackfill, UndoCommit, UndoRequest, UndoRun
-from airflow_sfx.plugin.web.routes_read import (
-    ChangesOffset,
-    Limit,
-    Name,
-    newest_first,
-    page_of,
-    snapshots,
-    unreadable,
-)
-from airflow_sfx.plugin.web.routes_write import Author
-from airflow_sfx.plugin.web.schemas import MAX_NAME
+from airflow_sfx.plugin.web.cache import snapshots
+from airflow_sfx.plugin.web.documents.history import ChangesDocument, UndoDocument
+from airflow_sfx.plugin.web.documents.requests import UndoBackfill, UndoCommit, UndoRequest, UndoRun
+from airflow_sfx.plugin.web.documents.tables import MAX_NAME
+from airflow_sfx.plugin.web.routes.changes import newest_first, page_of, unreadable
+from airflow_sfx.plugin.web.routes.parameters import ChangesOffset, Limit, Name
+from airflow_sfx.plugin.web.routes.write import Author
 from airflow_sfx.plugin.web.security import (
     CHANGE_PARAMETERS,
     READ_ACCESS,

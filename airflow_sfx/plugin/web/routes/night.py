@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
-from airflow_sfx.plugin.web.history_schemas import NightDocument
-from airflow_sfx.plugin.web.routes_read import snapshots
+from airflow_sfx.plugin.web.cache import snapshots
+from airflow_sfx.plugin.web.documents.history import NightDocument
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.warehouse.json_values import plain
 

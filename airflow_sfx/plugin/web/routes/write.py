@@ -11,12 +11,10 @@ from fastapi import APIRouter, Depends
 
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.plugin.web.requests import Rollback
-from airflow_sfx.plugin.web.routes_read import (
-    partition_values,
-    snapshots,
-)
-from airflow_sfx.plugin.web.schemas import Done
+from airflow_sfx.plugin.web.cache import snapshots
+from airflow_sfx.plugin.web.documents.requests import Rollback
+from airflow_sfx.plugin.web.documents.tables import Done
+from airflow_sfx.plugin.web.routes.parameters import partition_values
 from airflow_sfx.plugin.web.security import (
     CHANGE_PARAMETERS,
     READ_ACCESS,
