@@ -2,6 +2,9 @@
 
 A column of integers is ``double`` in a frame with a blank, and a column without values has any
 type. What fits the table's type as it is, or widens it, is not cast.
+
+In pandas, a column of a CSV that is blank in every row is ``float64``, whatever it holds on other
+days. If the table has no type for it either, the column is stored as an open one.
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import OPEN, Column
 from airflow_sfx.frames._typing import AnyType
 from airflow_sfx.frames.evolution.exact_cast import LostValue, cast_exactly
-from airflow_sfx.frames.pandas.metadata import column_specs, without_specs
+from airflow_sfx.frames.pandas.metadata import (
+    as_blank,
+    column_specs,
+    index_columns,
+    pandas_metadata_of,
+    without_specs,
+)
 from airflow_sfx.frames.schema.kinds import kinds_by_path
 from airflow_sfx.frames.types.families import is_list, is_number
 from airflow_sfx.frames.types.hive import arrow_type, hive_type
@@ -43,8 +52,9 @@ class TableTypes:
     """
 
     def __init__(self, columns: Sequence[Column], given: Collection[str] = ()) -> None:
+        self._given = frozenset(given)
         self._columns = {
-            one.name.lower(): one for one in columns if one.name.lower() not in set(given)
+            one.name.lower(): one for one in columns if one.name.lower() not in self._given
         }
         self._by_type = False
         self.casts: dict[str, str] = {}
@@ -61,6 +71,7 @@ class TableTypes:
 
     def fitted(self, table: pa.Table) -> pa.Table:
         """Return a frame, or a part of one, with columns cast as far as no value is lost."""
+        table = self._with_open_blanks(table)
         specs, changed = column_specs(table.schema), []
         for position, field in enumerate(table.schema):
             column = self._columns.get(field.name.lower())
@@ -94,6 +105,28 @@ class TableTypes:
         if not changed:
             return table
         return table.replace_schema_metadata(without_specs(table.schema, changed).metadata)
+
+    def _with_open_blanks(self, table: pa.Table) -> pa.Table:
+        """Return a table of pandas whose blank columns are open where the table has no type."""
+        if self._by_type or not len(table) or pandas_metadata_of(table.schema) is None:
+            return table
+        kept = {*column_specs(table.schema), *index_columns(table.schema)}
+        blank = [
+            name
+            for name, column in zip(table.column_names, table.columns, strict=True)
+            if column.type == pa.float64() and column.null_count == len(column)
+            if name not in kept and self._has_no_type(name.lower())
+        ]
+        for name in blank:
+            position = table.schema.get_field_index(name)
+            table = table.set_column(position, name, pa.nulls(len(table)))
+        return table.replace_schema_metadata(as_blank(table.schema, blank).metadata)
+
+    def _has_no_type(self, name: str) -> bool:
+        column = self._columns.get(name)
+        if column is None:
+            return name not in self._given
+        return column.kind.by_path.get("") == OPEN
 
 
 def _target(column: Column, own: AnyType, *, empty: bool, special: bool) -> AnyType | None:

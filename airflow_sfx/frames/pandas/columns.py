@@ -112,6 +112,8 @@ def decode_values(column: AnyColumn, spec: Spec | None) -> Any:  # noqa: PLR0911
     kind = None if spec is None else spec["kind"]
     if spec is None or kind == "plain" or not _fits(column.type, spec):
         return plain_values(column)
+    if kind == "blank":
+        return column.cast(pa.float64()).to_numpy()
     if kind == "masked":
         return masked_values(column)
     if kind == "object":

@@ -22,6 +22,9 @@ Spec = dict[str, Any]
 """What restores a column's dtype beyond its Arrow type; a JSON object."""
 
 
+BLANK: Spec = {"kind": "blank", "type": "null"}
+"""The spec of a column of floats that is blank in every row, and is stored as an open one."""
+
 METADATA = b"airflow_sfx"
 """The key of the pandas metadata in a schema's metadata."""
 
@@ -171,3 +174,23 @@ def without_specs(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
         return schema
     specs = {name: spec for name, spec in pandas_metadata["columns"].items() if name not in names}
     return with_pandas_metadata(schema, {**pandas_metadata, "columns": specs})
+
+
+def as_blank(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
+    """Return a schema whose pandas metadata restores open columns as floats.
+
+    Args:
+        schema: A table's schema.
+        names: The columns' names, as the schema has them.
+
+    Returns:
+        The schema.
+
+    Example:
+        >>> column_specs(as_blank(pa.schema([("n", pa.null())]), ["n"]))
+        {'n': {'kind': 'blank', 'type': 'null'}}
+    """
+    if not names:
+        return schema
+    specs = {**column_specs(schema), **dict.fromkeys(names, BLANK)}
+    return with_pandas_metadata(schema, {**(pandas_metadata_of(schema) or {}), "columns": specs})

@@ -232,12 +232,14 @@ class has_columns(BuiltInCheck):
 
     def judge(self, subject: Subject) -> str | None:
         """Return what is wrong, or None."""
-        from airflow_sfx.frames.pandas.metadata import unnamed_index_columns
+        from airflow_sfx.frames.pandas.metadata import BLANK, column_specs, unnamed_index_columns
 
-        schema = subject.schema
+        schema, specs = subject.schema, column_specs(subject.schema)
         nameless = unnamed_index_columns(schema)
         found = {
-            field.name: _type_name(field.type) for field in schema if field.name not in nameless
+            field.name: "double" if specs.get(field.name) == BLANK else _type_name(field.type)
+            for field in schema
+            if field.name not in nameless
         }
         wrong = [f"column {name!r} is missing" for name in self.columns if name not in found]
         wrong += [

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.checks import has_columns
 from airflow_sfx.frames.schema.codec import schema_to_text
 from airflow_sfx.frames.types.logical import LogicalSchema
 from airflow_sfx.metastore.glue import GlueMetastore
@@ -91,9 +92,56 @@ def test_a_column_without_values_takes_the_type_of_the_first_value_on_each_metas
         assert warehouse.load_dataframe("db", table).shape == (6, 3)
 
 
+def blank() -> pd.DataFrame:
+    """A column of a CSV that is blank in every row, as pandas reads it."""
+    return pd.DataFrame({"c": [float("nan")] * 2, "n": [1, 2]})
+
+
+def test_a_column_that_pandas_read_as_blank_takes_the_type_of_the_first_value_on_each_metastore(
+    warehouse,
+) -> None:
+    for name in ("text", "numbers", "fractions", "days"):
+        later, hive = LATER[name]
+        pins = [warehouse.store_dataframe(blank(), "db", name, [str(n)]) for n in range(2)]
+        assert warehouse.show("db", name).columns[0].kind.description == "open"
+        assert warehouse.load_dataframe("db", name)["c"].dtype == "float64"
+        warehouse.store_dataframe(later, "db", name, ["2"])
+        assert types_of(warehouse, name) == {"c": hive, "n": "bigint"}
+        warehouse.store_dataframe(blank(), "db", name, ["3"])
+        for pin in pins:
+            pd.testing.assert_frame_equal(warehouse.load_dataframe(pin), blank())
+        both = warehouse.load_dataframe("db", name, as_="arrow").column("c").to_pylist()
+        assert both == [*[None] * 4, *later.column("c").to_pylist(), None, None]
+
+
+def test_a_blank_column_keeps_a_type_that_is_declared_or_known(embedded) -> None:
+    embedded.store_dataframe(blank(), "db", "declared", types={"c": "double"})
+    embedded.store_dataframe(blank().assign(c=1.5), "db", "known", ["1"])
+    pin = embedded.store_dataframe(blank(), "db", "known", ["2"])
+    for table in ("declared", "known"):
+        assert types_of(embedded, table)["c"] == "double"
+    assert embedded.load_dataframe(pin, as_="arrow").schema.field("c").type == pa.float64()
+    rows = embedded.store_dataframe(blank().head(0), "db", "no_rows")
+    assert embedded.load_dataframe(rows, as_="arrow").schema.field("c").type == pa.float64()
+
+
+def test_a_blank_column_is_one_of_floats_for_checks_streams_and_after_a_rename(embedded) -> None:
+    columns = {"c": "double", "n": "int64"}
+    embedded.store_dataframe(blank(), "db", "t", checks=[has_columns(columns)])
+    embedded.set_checks("db", "t", [has_columns(columns)])
+    embedded.store_dataframe(blank(), "db", "t")
+    embedded.rename_column("db", "t", "c", "note")
+    assert embedded.load_dataframe("db", "t")["note"].dtype == "float64"
+    text = blank().assign(c=["a", None])
+    embedded.store_dataframe(iter([blank(), text, blank()]), "db", "stream")
+    found = embedded.load_dataframe("db", "stream", as_="arrow").column("c").to_pylist()
+    assert found == [None, None, "a", None, None, None]
+
+
 def test_spark_sql_reads_old_and_new_partitions_of_a_column_that_was_open(on_stack, spark) -> None:
     for name, (later, _) in LATER.items():
-        on_stack.store_dataframe(nothing(), "open", name, ["1"])
+        first = blank() if name in ("text", "days") else nothing()
+        on_stack.store_dataframe(first, "open", name, ["1"])
         assert {row["c"] for row in spark.sql(f"select * from open.{name}").collect()} == {None}
         on_stack.store_dataframe(later, "open", name, ["2"])
         on_stack.store_dataframe(nothing(), "open", name, ["3"])
