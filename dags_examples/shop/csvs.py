@@ -1,10 +1,13 @@
 """The shop's CSVs: orders, customers and items of ten nights, the same in every run.
 
-Two deliveries are bad. That of `REFUSED` has blank and negative prices, which a check refuses; the
-shop delivers that night again. That of `CENTS` delivers a night a second time with prices in cents
-where euros are meant, which passes every check of the DAG.
+Two deliveries are bad. The first one of `REFUSED` has blank and negative prices. The second one of
+`CENTS` has prices in cents where euros are meant, which passes every check of the DAG.
 
-    python -m dags_examples.shop.csvs FOLDER
+Others are what CSVs are like, and change no type of a table: `UNCOUNTED` has a blank among the
+stocks, so that pandas reads floats; `POINT_ZERO` has quantities such as ``2.0``; and on the nights
+of `NO_GIFTS`, the first one among them, the column of gift notes is blank in every row.
+
+    python -m dags_examples.shop.csvs FOLDER [NIGHT...]
 """
 
 from __future__ import annotations
@@ -19,9 +22,8 @@ from pathlib import Path
 CSVS = "SHOP_CSVS"
 """The variable of the environment that names the folder of the CSVs."""
 NIGHTS = tuple(f"2026-11-{day:02d}" for day in range(1, 11))
-REFUSED, CENTS = NIGHTS[5], NIGHTS[-1]
-AGAIN = 2
-"""The number of the second delivery that two nights have."""
+UNCOUNTED, REFUSED, POINT_ZERO, CENTS = NIGHTS[4], NIGHTS[5], NIGHTS[6], NIGHTS[-1]
+NO_GIFTS = (NIGHTS[0], NIGHTS[7])
 COUNTRIES = ("DE", "FR", "NO", "PT")
 ITEMS = {"shirt": 40.0, "scarf": 25.0, "hat": 19.5, "shoe": 80.0, "belt": 32.0, "coat": 149.0}
 ORDERS, FIRST_CUSTOMERS, NEW_CUSTOMERS = 240, 60, 3
@@ -29,18 +31,11 @@ ORDERS, FIRST_CUSTOMERS, NEW_CUSTOMERS = 240, 60, 3
 Row = dict[str, object]
 
 
-def write_csvs(folder: Path) -> None:
-    """Write the CSVs of all deliveries, as ``2026-11-01/1/orders.csv``."""
-    for night in NIGHTS:
-        write_delivery(folder, night, 1)
-    for night in (REFUSED, CENTS):
-        write_delivery(folder, night, AGAIN)
-
-
-def write_delivery(folder: Path, night: str, number: int) -> None:
-    """Write the CSVs of one delivery of a night."""
+def write_delivery(folder: Path, night: str) -> None:
+    """Write the next delivery of a night: the first one is ``2026-11-01/1/orders.csv``."""
+    number = len(list(folder.glob(f"{night}/*"))) + 1
     target = folder / night / str(number)
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True)
     for name, rows in (
         ("orders", orders(night, number)),
         ("customers", customers(night)),
@@ -65,15 +60,19 @@ def orders(night: str, number: int) -> list[Row]:
                 "item": item,
                 "quantity": 1 + int(chance.expovariate(1.5)),
                 "price": ITEMS[item],
+                "gift": "to my love" if not line % 20 and night not in NO_GIFTS else None,
                 "ordered_at": f"{night}T{chance.randrange(24):02d}:{chance.randrange(60):02d}:00Z",
             }
         )
+    if night == POINT_ZERO:
+        for row in found:
+            row["quantity"] = f"{row['quantity']}.0"
     if (night, number) == (REFUSED, 1):
         for row in found[:5]:
             row["price"] = None
         for row in found[5:7]:
             row["price"] = -1.0
-    if (night, number) == (CENTS, AGAIN):
+    if night == CENTS and number > 1:
         for row in found:
             row["price"] = round(float(str(row["price"])) / 100, 4)
     return found
@@ -98,16 +97,20 @@ def customers(night: str) -> list[Row]:
 def items(night: str) -> list[Row]:
     """Return the items of a night, with their stock."""
     chance = random.Random(f"items of {night}")
-    return [
+    found: list[Row] = [
         {"item": item, "price": price, "stock": chance.randrange(50, 500)}
         for item, price in ITEMS.items()
     ]
+    if night == UNCOUNTED:
+        found[0]["stock"] = None
+    return found
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the CSVs into the folder that is named."""
-    (folder,) = arguments
-    write_csvs(Path(folder))
+    """Write the next delivery of each night that is named, or of all, into a folder."""
+    folder, *nights = arguments
+    for night in nights or NIGHTS:
+        write_delivery(Path(folder), night)
 
 
 if __name__ == "__main__":

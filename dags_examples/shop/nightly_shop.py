@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import dag, task
 from csvs import CSVS
 
 from airflow_sfx.checks import not_null, rows_between, unique
@@ -22,11 +22,12 @@ def no_negative_price(frame: pd.DataFrame) -> str | None:
     return f"{negative} prices are negative" if negative else None
 
 
-def delivered(name: str, ds: str, params: dict) -> pd.DataFrame:
-    """Return a CSV of a night's delivery."""
+def delivered(name: str, ds: str) -> pd.DataFrame:
+    """Return a CSV of a night's latest delivery."""
     import pandas as pd
 
-    return pd.read_csv(Path(os.environ[CSVS]) / ds / str(params["delivery"]) / f"{name}.csv")
+    latest = max(Path(os.environ[CSVS], ds).iterdir(), key=lambda folder: int(folder.name))
+    return pd.read_csv(latest / f"{name}.csv")
 
 
 @dag(
@@ -34,19 +35,14 @@ def delivered(name: str, ds: str, params: dict) -> pd.DataFrame:
     start_date=datetime(2026, 11, 1),
     end_date=datetime(2026, 11, 11),
     catchup=False,
-    params={
-        "delivery": Param(1, type="integer", description="Which delivery of the night to load")
-    },
     tags=["sfx", "example"],
 )
 def nightly_shop():
     """Load a night's orders, customers and items, and sum up what was sold.
 
-    A night that the shop delivers again is loaded again:
-
-        airflow dags trigger nightly_shop --logical-date 2026-11-10T12:00 --conf '{"delivery": 2}'
+    If the shop delivers a night again, clear the tasks of its run: they load the latest delivery.
     """
-    options = {"partition_keys": ["day"], "reason": "delivery {{ params.delivery }} of {{ ds }}"}
+    options = {"partition_keys": ["day"], "reason": "the night of {{ ds }}"}
 
     @task.batch(
         table="shop.orders",
@@ -58,16 +54,16 @@ def nightly_shop():
         ],
         **options,
     )
-    def orders(ds: str, params: dict) -> pd.DataFrame:
-        return delivered("orders", ds, params)
+    def orders(ds: str) -> pd.DataFrame:
+        return delivered("orders", ds)
 
     @task.batch(table="shop.customers", checks=[unique("customer"), not_null("country")], **options)
-    def customers(ds: str, params: dict) -> pd.DataFrame:
-        return delivered("customers", ds, params)
+    def customers(ds: str) -> pd.DataFrame:
+        return delivered("customers", ds)
 
     @task.batch(table="shop.items", checks=[unique("item"), not_null("price")], **options)
-    def items(ds: str, params: dict) -> pd.DataFrame:
-        return delivered("items", ds, params)
+    def items(ds: str) -> pd.DataFrame:
+        return delivered("items", ds)
 
     @task.batch(table="shop.sales", checks=[rows_between(1, 100)], **options)
     def sales(orders: pd.DataFrame, customers: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:

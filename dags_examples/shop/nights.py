@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dags_examples.shop.csvs import AGAIN, CENTS, CSVS, NIGHTS, REFUSED, write_csvs
+from dags_examples.local_airflow import FINISHED
+from dags_examples.shop.csvs import CENTS, CSVS, NIGHTS, REFUSED, write_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,9 @@ def settings(home: Path) -> Mapping[str, str]:
 
 
 def deliver(home: Path) -> None:
-    """Write the CSVs of all nights to the folder that `settings` names."""
-    write_csvs(home / "csvs")
+    """Write the first CSVs of all nights to the folder that `settings` names."""
+    for night in NIGHTS:
+        write_delivery(home / "csvs", night)
 
 
 def load_nights(airflow: LocalAirflow) -> None:
@@ -32,22 +34,34 @@ def load_nights(airflow: LocalAirflow) -> None:
     airflow.ready(NIGHTLY, REPORT)
     span = ("--from-date", NIGHTS[0], "--to-date", NIGHTS[-1], "--max-active-runs", "4")
     airflow.command("backfill", "create", "--dag-id", NIGHTLY, *span)
-    states = _ended(airflow, NIGHTLY, len(NIGHTS))
-    refused = [night for night, state in states.items() if state == "failed"]
+    _wait(airflow, NIGHTLY, len(NIGHTS))
+    refused = [night for night, run in _by_night(airflow).items() if run["state"] == "failed"]
     if refused != [REFUSED]:
         raise RuntimeError(f"the nights {refused} failed, not {REFUSED}: see {airflow.log}")
-    _ended(airflow, REPORT, len(NIGHTS) - 1)
+    _wait(airflow, REPORT, len(NIGHTS) - 1)
 
 
-def load_again(airflow: LocalAirflow) -> str:
-    """Load the second deliveries: one is right, one has cents where euros are meant.
+def load_cents(airflow: LocalAirflow) -> str:
+    """Load the second delivery of the last night, with cents where euros are meant.
 
     Returns:
-        The ID of the run that loaded the cents.
+        The ID of the run. It ran twice.
     """
-    for night in (REFUSED, CENTS):
-        run_id = airflow.succeed(NIGHTLY, f"{night}T12:00:00Z", conf={"delivery": AGAIN})
-    _ended(airflow, REPORT, len(NIGHTS) + 1)
+    write_delivery(Path(airflow.environment[CSVS]), CENTS)
+    return run_again(airflow, CENTS)
+
+
+def run_again(airflow: LocalAirflow, night: str) -> str:
+    """Clear a night's orders and sales, and wait until they and the report are made again.
+
+    Returns:
+        The ID of the run.
+    """
+    reports = _ended(airflow, REPORT)
+    run_id = str(_by_night(airflow)[night]["dag_run_id"])
+    airflow.clear(NIGHTLY, run_id, ["orders"], downstream=True)
+    airflow.succeeded(NIGHTLY, run_id)
+    _wait(airflow, REPORT, reports + 1)
     return run_id
 
 
@@ -56,14 +70,20 @@ def partition(night: str) -> str:
     return night.replace("-", "")
 
 
-def _ended(airflow: LocalAirflow, dag_id: str, runs: int) -> dict[str, str]:
-    """Wait until a DAG has had a number of runs, and return the state of each night's run."""
-    states: dict[str, str] = {}
+def _runs(airflow: LocalAirflow, dag_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = airflow.get(f"dags/{dag_id}/dagRuns", limit=100)["dag_runs"]
+    return found
 
-    def ended() -> bool:
-        found = airflow.get(f"dags/{dag_id}/dagRuns", limit=100)["dag_runs"]
-        states.update({str(run["logical_date"])[:10]: run["state"] for run in found})
-        return len([run for run in found if run["state"] in ("success", "failed")]) == runs
 
-    airflow.until(ended, f"{runs} runs of {dag_id} have ended", seconds=SECONDS)
-    return states
+def _by_night(airflow: LocalAirflow) -> dict[str, dict[str, Any]]:
+    return {run["logical_date"][:10]: run for run in _runs(airflow, NIGHTLY)}
+
+
+def _ended(airflow: LocalAirflow, dag_id: str) -> int:
+    return len([run for run in _runs(airflow, dag_id) if run["state"] in FINISHED])
+
+
+def _wait(airflow: LocalAirflow, dag_id: str, runs: int) -> None:
+    """Wait until a number of runs of a DAG have ended."""
+    what = f"{runs} runs of {dag_id} have ended"
+    airflow.until(lambda: _ended(airflow, dag_id) >= runs, what, seconds=SECONDS)

@@ -20,6 +20,17 @@ def blocks(page: Path, language: str) -> list[str]:
     return [text for kind, text in _BLOCK.findall(page.read_text()) if kind == language]
 
 
+def steps(page: Path) -> list[str]:
+    """Return the page's Python sessions and its `$ ` commands, in their order."""
+    found: list[str] = []
+    for kind, text in _BLOCK.findall(page.read_text()):
+        if kind == "console":
+            found += [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+        elif kind == "python" and text.startswith(">>>"):
+            found.append(text)
+    return found
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub writes them."""
     text = _BLOCK.sub("", page.read_text())

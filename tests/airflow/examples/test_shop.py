@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from urllib.parse import quote
@@ -13,9 +14,10 @@ import airflow_sfx as sfx
 from airflow_sfx.assets.announce import announce
 from dags_examples.local_airflow import LocalAirflow, local_airflow
 from dags_examples.shop import nights
-from dags_examples.shop.csvs import CENTS, NIGHTS, REFUSED
-from tests.airflow.conftest import airflow_environment
+from dags_examples.shop.csvs import CENTS, NIGHTS, NO_GIFTS, POINT_ZERO, REFUSED, UNCOUNTED
+from tests.airflow.conftest import REPO, airflow_environment
 from tests.airflow.pages import go, picture
+from tests.docs.pages import DOCTESTS, steps
 
 pytestmark = pytest.mark.timeout(1_200)
 BAD, LATE = nights.partition(CENTS), nights.partition(REFUSED)
@@ -41,14 +43,19 @@ def warehouse(running: LocalAirflow):
 
 @pytest.fixture(scope="module")
 def mistaken(running: LocalAirflow) -> str:
-    """The run that loaded prices in cents, the last of the second deliveries."""
-    return nights.load_again(running)
+    """The run that was cleared, and loaded prices in cents the second time."""
+    return nights.load_cents(running)
 
 
-def command(running: LocalAirflow, *words: str) -> subprocess.CompletedProcess:
+def run(running: LocalAirflow, step: str, **variables: str) -> subprocess.CompletedProcess:
+    """Run a command or a Python session of a page."""
+    session = step.startswith(">>>")
     return subprocess.run(
-        [sys.executable, "-m", "airflow_sfx.cli", *words],
-        env=running.environment,
+        [sys.executable, "-c", DOCTESTS, "README.md"] if session else step,
+        shell=not session,
+        input=step if session else None,
+        cwd=REPO,
+        env=running.environment | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -74,17 +81,35 @@ def test_the_first_morning_names_the_night_that_a_check_refused(running, warehou
     picture(page, "shop-refused")
     refused.locator("a.concern").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"shop.orders {LATE}")
-    told = command(running, "night", "--since", "60m")
-    assert told.returncode == 1
-    assert LATE in told.stdout
+    failed = page.get_by_role("list", name="Failed checks")
+    expect(failed).to_contain_text("no_negative_price failed: 2 prices are negative")
     assert page.faults == []
 
 
-def test_the_second_deliveries_pass_the_checks_and_one_is_a_hundredth(warehouse, mistaken) -> None:
-    for table in TABLES:
-        assert sorted(warehouse.pin("shop", table).batches) == list(map(nights.partition, NIGHTS))
-    (entry,) = warehouse.history("shop", "orders", [LATE])
-    assert entry.reason == f"delivery 2 of {REFUSED}"
+def test_numbers_as_the_csvs_bring_them_change_no_type_of_a_table(running, warehouse) -> None:
+    table = {
+        f"{name}.{column.name}": column.type
+        for name in TABLES
+        for column in warehouse.show("shop", name).columns
+    }
+    assert table["orders.quantity"] == table["items.stock"] == table["sales.stock"] == "bigint"
+    assert table["orders.gift"] == "string"
+    casts = {
+        (name, night): warehouse.manifests(pin)[0].fit.casts
+        for name, night in (("orders", POINT_ZERO), ("items", UNCOUNTED), ("sales", UNCOUNTED))
+        if (pin := warehouse.pin("shop", name, [nights.partition(night)]))
+    }
+    assert casts == {
+        ("orders", POINT_ZERO): {"quantity": "double"},
+        ("items", UNCOUNTED): {"stock": "double"},
+        ("sales", UNCOUNTED): {"stock": "double"},
+    }
+    gifts = warehouse.load_dataframe("shop", "orders", columns=["gift", "day"]).groupby("day")
+    without = {day for day, given in gifts["gift"].count().items() if not given}
+    assert without == set(map(nights.partition, NO_GIFTS))
+
+
+def test_the_second_delivery_passes_the_checks_and_is_a_hundredth(warehouse, mistaken) -> None:
     now, before = warehouse.history("shop", "report", [BAD])
     assert revenue(warehouse, batch_id=now.batch_id) == pytest.approx(
         revenue(warehouse, batch_id=before.batch_id) / 100
@@ -94,32 +119,48 @@ def test_the_second_deliveries_pass_the_checks_and_one_is_a_hundredth(warehouse,
 def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
     running, warehouse, window, mistaken
 ) -> None:
-    after, before = (one.batch_id for one in warehouse.history("shop", "sales", [BAD]))
+    _, before = (one.batch_id for one in warehouse.history("shop", "sales", [BAD]))
     right = warehouse.history("shop", "report", [BAD])[1].batch_id
 
-    # The batch, and what differs from the one that it replaced.
-    page = filled(window(running), f"#/batch/shop.sales/{BAD}/{after}")
-    page.get_by_role("link", name=f"Compare with {before}").click()
+    # The table's metrics mark the night, and lead to its batch and what differs from the last one.
+    page = filled(window(running))
+    page.get_by_role("link", name="Tables").click()
+    page.get_by_role("link", name="shop.sales").click()
+    metrics = page.get_by_role("region", name="Metrics")
+    metrics.get_by_role("combobox", name="Column").select_option("revenue")
+    unusual = metrics.get_by_role("list", name="Unusual in the newest batch")
+    expect(unusual).to_contain_text(f"{BAD}: the mean of 'revenue' is 7.")
+    mean = metrics.get_by_role("group", name="revenue: mean; move with the arrow keys")
+    expect(mean.locator("circle.anomaly")).to_have_count(1)
+    picture(page, "shop-metrics")
+    mean.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(f"^shop.sales {BAD}"))
+    page.get_by_role("link", name=re.compile("^Compare")).first.click()
     changed = page.get_by_role("row").filter(has_text="revenue").first
     expect(changed).to_contain_text("→")
     picture(page, "shop-diff")
 
-    # The run is undone as one, in all tables.
+    # The run ran twice: its last attempt is undone as one, in all tables.
     go(page, f"?dag_id={nights.NIGHTLY}&run_id={quote(mistaken)}")
     page.get_by_role("button", name="Undo this run…").click()
-    dialog = page.get_by_role("dialog", name="Undo everything that run")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("It ran 2 times")).to_be_visible()
+    dialog.get_by_role("button", name="Undo only the last attempt…").click()
+    expect(dialog.get_by_text("Only what the last attempt changed is undone.")).to_be_visible()
     expect(dialog.get_by_role("row").filter(has_text="shop.sales")).to_contain_text(before)
     page.keyboard.type("prices in cents")
     picture(page, "shop-undo")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text("Undone: 4 partitions rolled back.")
+    expect(page.get_by_role("status")).to_have_text("Undone: 2 partitions rolled back.")
 
     # The night names what was made from the bad batch and is still current.
     filled(page, "#/night")
     stale = page.get_by_role("row").filter(has_text="shop.report").filter(has_text="stale")
     expect(stale).to_contain_text("shop.sales", timeout=30_000)
     picture(page, "shop-stale")
-    assert command(running, "stale").returncode == 1
+    assert run(running, "sfx stale").returncode == 1
 
     # Its consumer starts again, from what is current.
     made = len(warehouse.history("shop", "report", [BAD]))
@@ -130,7 +171,7 @@ def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
         seconds=300,
     )
     assert revenue(warehouse) == pytest.approx(revenue(warehouse, batch_id=right))
-    assert command(running, "stale").returncode == 0
+    assert run(running, "sfx stale").returncode == 0
 
     # The link shows another person the same.
     filled(page, f"#/partition/shop.report/{BAD}")
@@ -143,3 +184,37 @@ def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
     expect(frame.get_by_role("heading", level=1)).to_have_text(f"shop.report {BAD}", timeout=30_000)
     expect(frame.get_by_role("row").filter(has_text=right)).not_to_have_count(0)
     assert page.faults == other.faults == []
+
+
+STATUSES = {
+    "sfx night --since 60m": [1, 0],
+    "sfx metrics": [1],
+    "sfx stale": [1, 0],
+    "sfx erase": [0, 1],
+}
+"""The exit statuses of commands each time that they are shown, where they are not 0."""
+
+
+def test_every_step_of_the_readme_works_in_order(running, warehouse, mistaken) -> None:
+    """The night is loaded in cents once more, as the walk has undone it."""
+    variables = {
+        "RUN_ID": nights.run_again(running, CENTS),
+        "SFX_AIRFLOW_URL": running.url,
+    }
+    left = {name: list(expected) for name, expected in STATUSES.items()}
+    for step in steps(nights.DAGS / "README.md"):
+        expected = next((one.pop(0) for name, one in left.items() if step.startswith(name)), 0)
+        done = []
+
+        def as_expected(step=step, expected=expected, done=done) -> bool:
+            done[:] = [run(running, step, **variables)]
+            return done[0].returncode == expected
+
+        if step.startswith(("sfx night", "sfx stale")) and not expected:
+            # Tasks that were started by the command before make it so.
+            running.until(as_expected, f"{step} exits with 0", seconds=240)
+        else:
+            assert as_expected(), (step, *done)
+    assert not any(left.values())
+    assert sorted(warehouse.pin("shop", "report").batches) == list(map(nights.partition, NIGHTS))
+    assert not (warehouse.load_dataframe("shop", "customers")["customer"] == 17).any()
