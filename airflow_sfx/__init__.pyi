@@ -54,6 +54,7 @@ from .core.errors import (
     ForeignChange as ForeignChange,
     InconsistentBatch as InconsistentBatch,
     InvalidName as InvalidName,
+    ModelRefused as ModelRefused,
     PartitionNotFound as PartitionNotFound,
     SchemaMismatch as SchemaMismatch,
     SfxError as SfxError,

@@ -13,6 +13,7 @@
     │   └── StaleAttempt       a newer attempt of the same task instance committed first
     ├── InconsistentBatch      stored objects are not what the manifest says
     ├── ForeignChange          another engine changed the metastore or the files
+    ├── ModelRefused           a model artifact is damaged, hostile, or needs trust to load
     └── WarehouseUnavailable   the object store or the metastore cannot be read or written
 
 Every error names the value, the rule and the remedy in its message, and carries its facts as
@@ -143,6 +144,10 @@ class WarehouseUnavailable(SfxError):
     """The object store or the metastore is unavailable or misconfigured."""
 
 
+class ModelRefused(SfxError):
+    """A model artifact is damaged, is not one, or runs code that the caller did not allow."""
+
+
 ERRORS: Mapping[str, type[SfxError]] = {
     kind.__name__: kind
     for kind in (
@@ -157,6 +162,7 @@ ERRORS: Mapping[str, type[SfxError]] = {
         StaleAttempt,
         InconsistentBatch,
         ForeignChange,
+        ModelRefused,
         WarehouseUnavailable,
     )
 }

@@ -1,0 +1,1 @@
+"""Model artifacts and their registry."""

@@ -1,0 +1,1 @@
+"""Model artifacts: one zip, the same bytes for the same content."""
