@@ -37,7 +37,7 @@ $(VENV)/.tools-installed: | $(BIN)/python
 	@touch $@
 
 test: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Run all tests
-	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.dev-installed  ## Check style, types, the direction of imports and words
 	$(BIN)/ruff check .
