@@ -13,11 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, StaleAttempt
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Number, Text, Time, check_time, decode, encode
+
+if TYPE_CHECKING:
+    from airflow_sfx.core.manifest import Manifest
 
 REMEMBERED_ATTEMPTS = 32
 """How many task instances an entry remembers, so that older attempts of them are rejected."""
@@ -54,6 +58,7 @@ class Change:
         despite_pins: Whether their files are deleted even if a hold protects them.
         discarded: Staged batches that are not to be published any more.
         dropped: Whether a change to no batch also removes the partition from the metastore.
+        manifest: The manifest of a new batch, for the index of events; or None.
 
     Example:
         >>> Change("20161031", Operation.PUBLISH, "20161101002256").origin
@@ -71,6 +76,7 @@ class Change:
     despite_pins: bool = False
     discarded: tuple[str, ...] = ()
     dropped: bool = False
+    manifest: Manifest | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

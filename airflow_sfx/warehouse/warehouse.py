@@ -1213,15 +1213,17 @@ class Warehouse:
     def night(self, since: datetime | None = None, *, full: bool | None = None) -> NightReport:
         """Report what needs attention after a night, in all tables.
 
-        That is: batches that a check refused, staged batches, rollbacks, tables that are late
-        against their usual time, batches with unusually few or many rows, stale batches, and
-        changes by other engines. What was put right since is not listed.
+        That is: batches that a check refused, or only warned of, staged batches, rollbacks, tables
+        that are late against their usual time, batches with unusually few or many rows or with
+        unusual values, as `metrics` finds them, stale batches, and changes by other engines. What
+        was put right since is not listed.
 
         Args:
             since: The beginning of the night, with a time zone, or None for 24 hours ago.
-            full: Whether to look for stale batches, and for changes by other engines that are not
-                in the history yet. It reads the pointers of all tables. None does so in warehouses
-                of up to 100 tables.
+            full: Whether to look for stale batches, for changes by other engines that are not in
+                the history yet, and at the figures of all batches that were published. It reads the
+                pointers of all tables, and manifests. Otherwise, figures are read where the index
+                of events has unusual ones. None does so in warehouses of up to 100 tables.
 
         Returns:
             The report: ``items``, gravest first, and ``needs_attention``.

@@ -34,7 +34,8 @@ from airflow_sfx.core.serde import encode
 from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, PartitionInfo
 from airflow_sfx.storage.concurrency import put_all
-from airflow_sfx.warehouse.log.event_index import commit_event
+from airflow_sfx.warehouse.log.event_facts import EventFacts
+from airflow_sfx.warehouse.log.event_index import REWRITE, commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
@@ -96,6 +97,7 @@ def commit(
     author: Author,
     *,
     columns: Callable[[], None] | None = None,
+    rewrites: bool = False,
 ) -> list[LedgerEntry]:
     """Commit changes of partitions, all of them or none.
 
@@ -110,6 +112,8 @@ def commit(
         author: The author, with the reason.
         columns: Gives the table the columns of the batches, before they become current; by default
             only those of rollbacks are given.
+        rewrites: Whether the new batches have the rows of current ones in another form, so that the
+            night does not take them for a night's work.
 
     Returns:
         The entries that took effect, in the order of the plan; none if the plan is empty.
@@ -132,13 +136,9 @@ def commit(
         entries = _entries(table, changes, heads, author)
         if attempt == 1 or columns is None:
             _give_columns(table, changes, columns)
-        if _try(
-            table,
-            ledger,
-            entries,
-            _left_behind(table, ledger, heads, seen) if attempt > 1 else [],
-            author,
-        ):
+        others = _left_behind(table, ledger, heads, seen) if attempt > 1 else []
+        record = partial(_record, table, entries, author, changes, REWRITE if rewrites else "")
+        if _try(table, ledger, entries, others, record):
             emit(_committed(table, entries, time.monotonic() - began, attempt - 1))
             _take_columns(table, entries)
             return entries
@@ -189,12 +189,20 @@ def _try(
     ledger: Ledger,
     entries: list[LedgerEntry],
     others: list[LedgerEntry],
-    author: Author,
+    record: Callable[[], None],
 ) -> bool:
-    """Put entries into effect and move pointers; False after a conflict."""
+    """Put entries into effect and move pointers; False after a conflict.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        entries: The entries.
+        others: Entries in effect whose pointers must move, too.
+        record: Writes the commit's record, and its entries in the indexes.
+    """
     pointed = [entry for entry in entries if needs_pointer(entry)]
     with _moving(table, pointed) as move:
-        _record(table, entries, author)
+        record()
         if not _place(ledger, entries):
             return False
         if not others:
@@ -290,6 +298,7 @@ def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH)
         rows=manifest.rows,
         bytes=manifest.bytes,
         location=manifest.location,
+        manifest=manifest,
     )
 
 
@@ -372,8 +381,14 @@ def _entries(
     ]
 
 
-def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> None:
-    """Write the commit record and its entry in the index of runs."""
+def _record(
+    table: Table,
+    entries: Sequence[LedgerEntry],
+    author: Author,
+    changes: Sequence[Change] = (),
+    kind: str = "",
+) -> None:
+    """Write the commit record and its entries in the indexes, in that of events as a kind."""
     first, lease = entries[0], LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND
     # The clock of the previous entry's writer may be ahead of this one.
     ahead = int((first.at - datetime.now(UTC)).total_seconds())
@@ -394,7 +409,8 @@ def _record(table: Table, entries: Sequence[LedgerEntry], author: Author) -> Non
     written = (table.layout.commit(first.commit), encode(record).encode())
     index = run_index_entries(table, first.commit, author.producer, author.undo)
     rows = [entry.rows for entry in entries]
-    event = commit_event(table, first.operation.value, first.at, rows, first.commit)
+    facts = EventFacts.of(entries, changes)
+    event = commit_event(table, kind or first.operation.value, first.at, rows, first.commit, facts)
     put_all(table.store, [written, event, *index])
 
 

@@ -17,15 +17,23 @@ from airflow_sfx.core.serde import Record, decode, decoding, encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.log.event_facts import EventFacts
 from airflow_sfx.warehouse.log.run_index import short_label
 from airflow_sfx.warehouse.table.table import Table
 
 STAGE = "stage"
-"""The kind of event of a staged batch; those of commits are operations."""
+"""The kind of event of a staged batch; those of commits are operations, or `REWRITE`."""
+
+REWRITE = "rewrite"
+"""The kind of event of a commit of batches with the rows of others, such as without a column."""
 
 _ROOT = "_sfx/events"
+_LONGEST = 220
+"""The longest name of an event; a file's has up to 255 bytes, with what is
+added while it is written."""
 _NAME = re.compile(
-    r"(\d\d)(\d\d)(\d\d\.\d{6})~([a-z_]+)~(\d+)~(\d+)~(\d+)~([^~]+)(~[0-9a-f]+)?~[0-9a-f]+\.json",
+    r"(\d\d)(\d\d)(\d\d\.\d{6})~([a-z_]+)~(\d+)~(\d+)~(\d+)~([^~]+)(~[0-9a-f]+)?"
+    r"(?:~([\d-]*\.w?\.[\w-]*))?~[0-9a-f]+\.json",
     re.ASCII,
 )
 
@@ -42,6 +50,7 @@ class Event:
         most: The rows of the largest of their batches.
         table: The table as ``database.table``.
         path: The object that names the commit or the batches.
+        text: What its name says besides, as `EventFacts` has it; empty without.
     """
 
     at: datetime
@@ -51,6 +60,12 @@ class Event:
     most: int
     table: str
     path: str
+    text: str = ""
+
+    @property
+    def facts(self) -> EventFacts:
+        """What its name says besides."""
+        return EventFacts.from_text(self.text)
 
 
 class EventRecord(Record):
@@ -68,19 +83,25 @@ class EventRecord(Record):
 
 
 def commit_event(
-    table: Table, kind: str, at: datetime, rows: Sequence[int], commit: str
+    table: Table,
+    kind: str,
+    at: datetime,
+    rows: Sequence[int],
+    commit: str,
+    facts: EventFacts | None = None,
 ) -> tuple[str, bytes]:
     """Return the path and the content of the event of a commit.
 
     Args:
         table: The table.
-        kind: The operation.
+        kind: The operation, or `REWRITE`.
         at: When it began.
         rows: The rows of each partition's batch.
         commit: The commit.
+        facts: What else the name is to say, or None.
     """
     content = {"table": str(table.ref), "commit": commit}
-    return _path(table, kind, at, rows), encode(content).encode()
+    return _path(table, kind, at, rows, facts or EventFacts()), encode(content).encode()
 
 
 def stage_event(table: Table, at: datetime, batches: dict[str, str]) -> tuple[str, bytes]:
@@ -89,11 +110,19 @@ def stage_event(table: Table, at: datetime, batches: dict[str, str]) -> tuple[st
     return _path(table, STAGE, at, [0] * len(batches)), encode(content).encode()
 
 
-def _path(table: Table, kind: str, at: datetime, rows: Sequence[int]) -> str:
+def _path(
+    table: Table,
+    kind: str,
+    at: datetime,
+    rows: Sequence[int],
+    facts: EventFacts = EventFacts(),  # noqa: B008  it is frozen
+) -> str:
     day, time = f"{at.astimezone(UTC):%Y-%m-%d %H%M%S.%f}".split()
     figures = f"{len(rows)}~{min(rows, default=0)}~{max(rows, default=0)}"
     label = short_label(str(table.ref))
-    return f"{_ROOT}/{day}/{time}~{kind}~{figures}~{label}~{secrets.token_hex(4)}.json"
+    begin, end = f"{time}~{kind}~{figures}~{label}", f"{secrets.token_hex(4)}.json"
+    text = facts.to_text(_LONGEST - len(f"{begin}~~{end}")) if facts != EventFacts() else ""
+    return f"{_ROOT}/{day}/{'~'.join(filter(None, (begin, text, end)))}"
 
 
 def events_of(store: ObjectStore, days: Sequence[date]) -> list[Event]:
@@ -128,12 +157,13 @@ def _event(day: str, path: str) -> Event | None:
     match = _NAME.fullmatch(path.rpartition("/")[2])
     if match is None:
         return None
-    hour, minute, second, kind, partitions, least, most, label, digest = match.groups()
+    hour, minute, second, kind, partitions, least, most, label, digest, text = match.groups()
     try:
         at = datetime.fromisoformat(f"{day}T{hour}:{minute}:{second}+00:00")
     except ValueError:
         return None
-    return Event(at, kind, int(partitions), int(least), int(most), f"{label}{digest or ''}", path)
+    table = f"{label}{digest or ''}"
+    return Event(at, kind, int(partitions), int(least), int(most), table, path, text or "")
 
 
 def _whole_name(store: ObjectStore, event: Event) -> str:

@@ -13,29 +13,18 @@ from airflow_sfx.core.serde import decoding
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
-from airflow_sfx.warehouse.log.event_index import STAGE, Event, EventRecord, read_event
+from airflow_sfx.warehouse.log.event_index import STAGE, EventRecord, read_event
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import CommitRecord, PartitionChange, read_commit
+from airflow_sfx.warehouse.night.candidates import Candidate
+from airflow_sfx.warehouse.night.figures import Judgement, in_one_sentence, judged
 from airflow_sfx.warehouse.night.report import Concern, NightItem
-from airflow_sfx.warehouse.quality.band import Band
+from airflow_sfx.warehouse.quality.series import Batch
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.words import counted, number
 
 _MANY = 1000
 """From how many partitions on the pointers of the whole table are read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An event that may need attention.
-
-    Args:
-        event: The event.
-        band: The usual rows of a publish; None for other events.
-    """
-
-    event: Event
-    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +73,38 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
     names = {name for one in seen for name in one.names}
     wanted = [table.layout.partition(name) for name in names] if len(names) < _MANY else None
     pointers = table.pointers(wanted)
-    items = [item for one in seen for item in _of_commit(table, one, pointers)]
-    staged = {(name, batch) for one in seen for name, batch in (one.record.batches or {}).items()}
+    due = {
+        change.partition
+        for one in seen
+        if one.candidate.judged
+        for change in _current(one, pointers)
+    }
+    judgements = judged(table, due)
+    items = [item for one in seen for item in _of_commit(table, one, pointers, judgements)]
+    staged = [one for one in seen if one.record.batches]
     return items + (_of_staged(table, staged, pointers) if staged else [])
 
 
-def _of_commit(table: Table, one: _Seen, pointers: Mapping[str, PartitionInfo]) -> list[NightItem]:
-    commit, event = one.commit, one.candidate.event
-    if commit is None or event.kind == STAGE:
-        return []
-    current = [
+def _current(one: _Seen, pointers: Mapping[str, PartitionInfo]) -> list[PartitionChange]:
+    """Return the changes of a candidate's commit that are still so."""
+    return [
         change
-        for change in commit.changes
+        for change in (one.commit.changes if one.commit else ())
         if (pointer := pointers.get(change.partition)) is not None
         and pointer.batch_id == change.batch_id
     ]
+
+
+def _of_commit(
+    table: Table,
+    one: _Seen,
+    pointers: Mapping[str, PartitionInfo],
+    judgements: Mapping[Batch, Judgement],
+) -> list[NightItem]:
+    commit, event = one.commit, one.candidate.event
+    if commit is None or event.kind == STAGE:
+        return []
+    current = _current(one, pointers)
 
     def item(concern: Concern, changes: Sequence[PartitionChange], detail: str) -> list[NightItem]:
         if not changes:
@@ -115,6 +121,7 @@ def _of_commit(table: Table, one: _Seen, pointers: Mapping[str, PartitionInfo]) 
                 event.at,
                 commit.producer,
                 detail,
+                undo=commit.undo,
             )
         ]
 
@@ -123,7 +130,7 @@ def _of_commit(table: Table, one: _Seen, pointers: Mapping[str, PartitionInfo]) 
         return item(Concern.FOREIGN_CHANGE, current, by_others)
     if event.kind == Operation.ROLLBACK.value:
         return item(Concern.ROLLED_BACK, [one for one in current if _is_back(one)], commit.reason)
-    return _of_rows(one, current, item)
+    return _of_publish(one.candidate, current, judgements, item)
 
 
 def _is_back(change: PartitionChange) -> bool:
@@ -133,29 +140,86 @@ def _is_back(change: PartitionChange) -> bool:
     return change.previous is not None and change.batch_id < change.previous
 
 
-def _of_rows(
-    one: _Seen,
+_ItemOf = Callable[[Concern, Sequence[PartitionChange], str], list[NightItem]]
+
+
+def _of_publish(
+    candidate: Candidate,
     current: Sequence[PartitionChange],
-    item: Callable[[Concern, Sequence[PartitionChange], str], list[NightItem]],
+    judgements: Mapping[Batch, Judgement],
+    item: _ItemOf,
 ) -> list[NightItem]:
-    """Return items for batches that are smaller or larger than usual."""
-    band, event = one.candidate.band, one.candidate.event
-    if band is None:
-        return []
-    alone = event.least if event.partitions == 1 else None
-    rows = [(change, alone if change.rows is None else change.rows) for change in current]
-    small = [(change, count) for change, count in rows if count is not None and count < band.low]
-    large = [(change, count) for change, count in rows if count is not None and count > band.high]
-    usual = f"usually {number(max(0, round(band.low)))} to {number(round(band.high))}"
-    return [
-        found
-        for concern, some in ((Concern.SMALL, small), (Concern.LARGE, large))
-        for found in item(
-            concern,
-            [change for change, _ in some],
-            f"{_span([count for _, count in some])}, {usual}" if some else "",
-        )
+    """Return items for batches with unusual rows, unusual values or failed checks."""
+    none = Judgement()
+    found = [
+        (change, judgements.get((change.partition, change.batch_id or ""), none))
+        for change in current
     ]
+    rows = {
+        change.partition: unusual
+        for change, one in found
+        if (unusual := _unusual_rows(candidate, change, one)) is not None
+    }
+
+    def of(concern: Concern, texts: Mapping[str, str]) -> list[NightItem]:
+        changes = [change for change in current if change.partition in texts]
+        return item(concern, changes, in_one_sentence(list(texts.items())))
+
+    columns = {
+        change.partition: "; ".join(anomaly.text for anomaly in one.columns)
+        for change, one in found
+        if one.columns and change.partition not in rows  # whose figures follow from its rows
+    }
+    warned = {
+        change.partition: "; ".join(f"{check.name}: {check.detail}" for check in one.warned)
+        for change, one in found
+        if one.warned
+    }
+    return [
+        *of(Concern.UNUSUAL, columns),
+        *_of_rows(Concern.SMALL, current, rows, item),
+        *_of_rows(Concern.LARGE, current, rows, item),
+        *of(Concern.WARNED, warned),
+    ]
+
+
+_Unusual = tuple[Concern, int, float, float]
+"""Whether rows are too few or too many, the rows, and the least and the most usual ones."""
+
+
+def _unusual_rows(
+    candidate: Candidate, change: PartitionChange, judgement: Judgement
+) -> _Unusual | None:
+    """Return whether a batch's rows are outside of their band: by the day of its partition, if any.
+
+    Other partitions, and the first ones, are compared with the table's commits before.
+    """
+    band, event = None if judgement.decides else candidate.band, candidate.event
+    alone = event.least if event.partitions == 1 else None
+    rows = alone if change.rows is None else change.rows
+    if band is not None and rows is not None and not band.holds(rows):
+        return Concern.SMALL if rows < band.low else Concern.LARGE, rows, band.low, band.high
+    one = judgement.rows
+    if one is None:
+        return None
+    concern = Concern.SMALL if one.value < one.low else Concern.LARGE
+    return concern, round(one.value), one.low, one.high
+
+
+def _of_rows(
+    concern: Concern,
+    current: Sequence[PartitionChange],
+    rows: Mapping[str, _Unusual],
+    item: _ItemOf,
+) -> list[NightItem]:
+    """Return the item for the batches of a commit that are smaller, or larger, than usual."""
+    changes = [one for one in current if rows.get(one.partition, ("",))[0] is concern]
+    if not changes:
+        return []
+    some = [rows[one.partition] for one in changes]
+    low, high = min(one[2] for one in some), max(one[3] for one in some)
+    usual = f"usually {number(max(0, round(low)))} to {number(round(high))}"
+    return item(concern, changes, f"{_span([one[1] for one in some])}, {usual}")
 
 
 def _span(counts: Sequence[int]) -> str:
@@ -164,34 +228,50 @@ def _span(counts: Sequence[int]) -> str:
 
 
 def _of_staged(
-    table: Table, batches: set[tuple[str, str]], pointers: Mapping[str, PartitionInfo]
+    table: Table, seen: Sequence[_Seen], pointers: Mapping[str, PartitionInfo]
 ) -> list[NightItem]:
-    """Return one item for each staged batch that waits, with the check that failed."""
-    names = {name for name, _ in batches}
-    waiting = [
-        (name, batch)
+    """Return an item for the batches of a call that wait, and one for those with failed checks."""
+    names = {name for one in seen for name in one.record.batches or {}}
+    waiting = {
+        entry
         for pin in staged_batches(table, Ledger(table), pointers, names).waiting
-        for name, batch in pin.entries
-        if (name, batch) in batches
+        for entry in pin.entries
+    }
+    due = [
+        (one, entry)
+        for one in seen
+        for entry in sorted((one.record.batches or {}).items())
+        if entry in waiting
     ]
-    return [_staged(table, one) for one in _manifests(table, waiting)]
+    manifests = map_concurrently(
+        lambda item: table.manifest(*item[1]), due, table.store.concurrency
+    )
+    calls: dict[tuple[str, Concern], list[Manifest]] = {}
+    for (one, _), manifest in zip(due, manifests, strict=True):
+        concern = Concern.REFUSED if _blocking(manifest) else Concern.STAGED
+        calls.setdefault((one.candidate.event.path, concern), []).append(manifest)
+    return [_staged(table, concern, some) for (_, concern), some in calls.items()]
 
 
-def _manifests(table: Table, batches: Sequence[tuple[str, str]]) -> list[Manifest]:
-    return map_concurrently(lambda item: table.manifest(*item), batches, table.store.concurrency)
+def _blocking(one: Manifest) -> str:
+    """Return what the failed checks say that keep a batch from being published."""
+    return "; ".join(f"{check.name}: {check.detail}" for check in one.checks if check.blocks)
 
 
-def _staged(table: Table, one: Manifest) -> NightItem:
-    failed = [check for check in one.checks if check.blocks]
+def _staged(table: Table, concern: Concern, some: Sequence[Manifest]) -> NightItem:
+    first = some[0]
+    if concern is Concern.REFUSED:
+        detail = in_one_sentence([(one.partition, _blocking(one)) for one in some])
+    else:
+        detail = f"{counted(sum(one.rows for one in some), 'row')}, not published"
     return NightItem(
-        Concern.REFUSED if failed else Concern.STAGED,
+        concern,
         str(table.ref),
-        one.partition,
-        1,
-        one.batch_id,
+        first.partition if len(some) == 1 else None,
+        len(some),
+        first.batch_id if len(some) == 1 else None,
         "",
-        one.created_at,
-        one.producer,
-        "; ".join(f"{check.name}: {check.detail}" for check in failed)
-        or f"{counted(one.rows, 'row')}, not published",
+        first.created_at,
+        first.producer,
+        detail,
     )

@@ -7,21 +7,22 @@ tables. Tables with an event that may need attention are opened to see whether i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
-from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.history.audit import changes_by_others
-from airflow_sfx.warehouse.log.event_index import STAGE, Event, events_of
+from airflow_sfx.warehouse.log.event_index import Event, events_of
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.night.looks import Candidate, look_at
+from airflow_sfx.warehouse.night.candidates import PUBLISH, Candidate, candidates
+from airflow_sfx.warehouse.night.looks import look_at
 from airflow_sfx.warehouse.night.report import Concern, NightItem, NightReport, UnreadableTable
-from airflow_sfx.warehouse.night.rules import Rows, days_to_read, late, rows_band
+from airflow_sfx.warehouse.night.rules import days_to_read, late
 from airflow_sfx.warehouse.pins.stale import StaleBatch, stale_batches
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.words import counted, moment
@@ -32,8 +33,6 @@ NIGHT = timedelta(days=1)
 FULL_TABLES = 100
 """Up to how many tables a night is full by default."""
 
-_PUBLISHES = {Operation.PUBLISH.value, Operation.ADOPT.value}
-_LOOKED_AT = {Operation.ROLLBACK.value, Operation.FOREIGN_CHANGE.value, STAGE}
 _CALLS = 16
 """How many tables are looked at at once."""
 
@@ -57,8 +56,8 @@ def night_of(
         tables: The tables of the warehouse.
         since: The beginning of the night, in UTC.
         now: The time now, in UTC.
-        full: Whether to look for stale batches and foreign changes too, or None to do so in
-            warehouses of up to `FULL_TABLES` tables.
+        full: Whether to look for stale batches and foreign changes too, and at the figures of all
+            that was published; or None to do so in warehouses of up to `FULL_TABLES` tables.
 
     Returns:
         The report.
@@ -73,54 +72,36 @@ def night_of(
     due: dict[str, list[Candidate]] = {}
     for table, some in events.items():
         items += _late(table, some, since, now)
-        if candidates := _candidates(some, since):
-            due[table] = candidates
-    found = _at_each([refs[table] for table in due], store, metastore, due)
+        if found := candidates(some, since, full=full):
+            due[table] = found
+    looked = _at_each([refs[table] for table in due], store, metastore, due)
     if full:
-        found += _foreign(tables, store, metastore)
+        looked += _foreign(tables, store, metastore)
         items += _stale(stale_batches(store, metastore))
-    items += [item for some, _ in found for item in some]
+    items += [item for some, _ in looked for item in some]
     published = {
         table
         for table, some in events.items()
-        if any(one.kind in _PUBLISHES and one.at >= since for one in some)
+        if any(one.kind == PUBLISH and one.at >= since for one in some)
     }
-    unreadable = {one.table: one for _, one in found if one is not None}
+    unreadable = {one.table: one for _, one in looked if one is not None}
     return NightReport(
         since,
         now,
         len(refs),
         len(published),
-        tuple(sorted(_once(items), key=_order)),
+        tuple(sorted(_undos_as_one(_once(items)), key=_order)),
         tuple(unreadable[table] for table in sorted(unreadable)),
         full,
     )
 
 
 def _late(table: str, events: Sequence[Event], since: datetime, now: datetime) -> list[NightItem]:
-    missing = late([one.at for one in events if one.kind in _PUBLISHES], since, now)
+    missing = late([one.at for one in events if one.kind == PUBLISH], since, now)
     if missing is None:
         return []
     detail = f"usually published by {moment(missing.usual)} UTC, last at {moment(missing.last)} UTC"
     return [NightItem(Concern.LATE, table, None, 0, None, "", missing.deadline, None, detail)]
-
-
-def _candidates(events: Sequence[Event], since: datetime) -> list[Candidate]:
-    """Return the events of a table's night that may need attention, with the usual rows."""
-    found = []
-    before: list[Rows] = []
-    for event in events:
-        publish = event.kind in _PUBLISHES
-        if event.at >= since:
-            if event.kind in _LOOKED_AT:
-                found.append(Candidate(event))
-            elif publish:
-                band = rows_band(before, event.at)
-                if band and not (band.holds(event.least) and band.holds(event.most)):
-                    found.append(Candidate(event, band))
-        if publish:
-            before.append(Rows(event.at, event.least, event.most))
-    return found
 
 
 def _at_each(
@@ -199,6 +180,29 @@ def _once(items: Iterable[NightItem]) -> Iterable[NightItem]:
     return {
         (one.concern, one.table, one.partition, one.partitions, one.batch_id): one for one in items
     }.values()
+
+
+def _undos_as_one(items: Iterable[NightItem]) -> Iterator[NightItem]:
+    """Yield the items, those of one undo in several tables as one."""
+    undos: dict[tuple[Concern, str], list[NightItem]] = defaultdict(list)
+    for item in items:
+        if item.undo:
+            undos[item.concern, item.undo].append(item)
+        else:
+            yield item
+    for some in undos.values():
+        first = min(some, key=_order)
+        yield (
+            first
+            if len(some) == 1
+            else replace(
+                first,
+                partition=None,
+                partitions=sum(one.partitions for one in some),
+                batch_id=None,
+                tables=len({one.table for one in some}),
+            )
+        )
 
 
 def _order(item: NightItem) -> tuple[int, str, str]:

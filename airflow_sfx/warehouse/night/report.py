@@ -18,8 +18,10 @@ class Concern(StrEnum):
     FOREIGN_CHANGE = "foreign change"
     STALE = "stale"
     LATE = "late"
+    UNUSUAL = "unusual values"
     SMALL = "unusually small"
     LARGE = "unusually large"
+    WARNED = "warned"
     ROLLED_BACK = "rolled back"
     STAGED = "staged"
 
@@ -30,7 +32,7 @@ class NightItem:
 
     Args:
         concern: Why.
-        table: The table as ``database.table``.
+        table: The table as ``database.table``; of several, the first by name.
         partition: The partition, or None for several, or for the whole of a table that is late.
         partitions: The number of partitions; 0 for a table that is late.
         batch_id: The batch of that partition, or None.
@@ -38,6 +40,8 @@ class NightItem:
         at: When it happened, in UTC, or None if unknown.
         producer: Who did it, or None if unknown.
         detail: What was found, in one sentence.
+        tables: The number of tables: more than 1 for an undo in several.
+        undo: The ID that the commits of one undo share, or empty.
     """
 
     concern: Concern
@@ -49,6 +53,8 @@ class NightItem:
     at: datetime | None
     producer: Producer | None
     detail: str
+    tables: int = 1
+    undo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,8 @@ class NightReport(Tabular):
         changed: The number of tables that were published in the night.
         items: What needs attention, gravest first.
         unreadable: The tables that could not be looked at; the others are complete.
-        full: Whether stale batches and foreign changes that are not in the history yet were looked
-            for, which reads the pointers of all tables.
+        full: Whether stale batches, foreign changes that are not in the history yet, and unusual
+            values in all that was published were looked for, which reads all tables.
     """
 
     since: datetime

@@ -9,6 +9,7 @@ or later if its times vary: three times their spread (the scaled median absolute
 
 Small or large: the rows of a batch are outside of the band of the batches before, as
 `airflow_sfx.warehouse.quality.band` computes it from medians, by weekday once there are four weeks.
+Batches that were rolled back are not among those before.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from airflow_sfx.warehouse.quality.band import WINDOW, Band, Figure, usual_band
+from airflow_sfx.warehouse.quality.band import Band, Figure, UsualFigures, anomalous_after
 
 RECENT_DAYS = 8
 """How many days before the night are read, to know what is usual."""
@@ -180,6 +181,11 @@ class Rows:
     least: int
     most: int
 
+    @property
+    def middle(self) -> float:
+        """The middle between the two."""
+        return (self.least + self.most) / 2
+
 
 def rows_band(before: Sequence[Rows], at: datetime) -> Band | None:
     """Return the usual rows of a batch, from the commits before it.
@@ -198,5 +204,22 @@ def rows_band(before: Sequence[Rows], at: datetime) -> Band | None:
         >>> band.holds(95), band.holds(80)
         (True, False)
     """
-    figures = [Figure((one.least + one.most) / 2, one.at.date()) for one in before[-WINDOW:]]
-    return usual_band(figures, at.date())
+    usual = UsualFigures()
+    for one in before:
+        usual.add(Figure(one.middle, one.at.date()))
+    return usual.band(at.date())
+
+
+def unusual_rows(before: Sequence[Rows], rows: Rows) -> Band | None:
+    """Return the usual rows if a commit has a batch with other ones, or None.
+
+    Args:
+        before: The commits before, as for `rows_band`.
+        rows: The commit.
+    """
+    known = [(one.middle, one.at.date()) for one in before]
+    for value in {rows.least, rows.most}:
+        band = anomalous_after(known, value, rows.at.date())
+        if band is not None:
+            return band
+    return None

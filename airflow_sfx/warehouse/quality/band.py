@@ -12,6 +12,11 @@ relative to the median of its weekday, as four figures alone are often near to o
 chance. With 10 % of noise, one good figure in 70 lies outside after four weeks, and one in 400
 after three months. Before there are four figures of a weekday, a day is compared with all days, and
 what they had is usual, too: weekends may differ.
+
+A clear anomaly is left out of the bands after it: it would make them wide for weeks. One just
+outside of its band counts, as most are good figures, without which the band would be too narrow.
+Where `LEAST_FIGURES` of the last `RECENT` figures are clear anomalies, the series has a new level:
+the band begins anew with them.
 """
 
 from __future__ import annotations
@@ -30,6 +35,12 @@ WINDOW = 91
 
 LEAST_FIGURES = 7
 """From how many earlier figures on there is a band."""
+
+CLEAR = 1.25
+"""How far from the middle a clear anomaly is, where the band ends at 1."""
+
+RECENT = 14
+"""Among how many figures `LEAST_FIGURES` clear anomalies are a new level: two weeks of days."""
 
 LEAST_WEEKS = 4
 """From how many earlier figures of the same weekday on days are compared by weekday."""
@@ -83,6 +94,11 @@ class Band:
         """Return whether a figure is usual."""
         return self.low <= value <= self.high
 
+    def is_clear_of(self, value: float) -> bool:
+        """Return whether a figure is a clear anomaly."""
+        below, above = self.middle - self.low, self.high - self.middle
+        return not self.middle - CLEAR * below <= value <= self.middle + CLEAR * above
+
 
 def usual_band(
     before: Sequence[Figure],
@@ -106,23 +122,103 @@ def usual_band(
         >>> usual_band([Figure(value) for value in (10, 11, 9, 10, 12, 10, 10)])
         Band(low=9.0, middle=10, high=11.0, figures=7, weekday=False)
     """
-    known = [(one.value, one.day) for one in before[-WINDOW:] if one.value is not None]
+    known = _known(before)
     if len(known) < LEAST_FIGURES:
         return None
     values = [value for value, _ in known]
-    weeks = _by_weekday(known)
-    same = weeks.get(day.weekday(), []) if day is not None else []
-    weekday = len(same) >= LEAST_WEEKS
-    used = same if weekday else values
+    same = _same_weekday(known, day)
+    weekday = bool(same)
+    used = same or values
     middle = statistics.median(used)
     deviation = _deviation([value - middle for value in used])
     if weekday:
-        deviation = max(deviation, _deviation_of_days(weeks) * abs(middle))
+        deviation = max(deviation, _deviation_of_days(_by_weekday(known)) * abs(middle))
     reach = max(width * deviation, LEAST_CHANGE * abs(middle), least_change)
     low, high = middle - reach, middle + reach
     if day is not None and not weekday:
         low, high = min(low, *values), max(high, *values)
     return Band(low, middle, high, len(used), weekday)
+
+
+class UsualFigures:
+    """A series as it comes, and the usual band of its figures without clear anomalies.
+
+    Args:
+        least_change: As for `usual_band`.
+        width: As for `usual_band`.
+
+    Example:
+        >>> usual = UsualFigures()
+        >>> for value in (10, 11, 9, 10, 12, 10, 10, 1, 2):
+        ...     usual.add(Figure(value))
+        >>> usual.band()
+        Band(low=9.0, middle=10, high=11.0, figures=7, weekday=False)
+    """
+
+    def __init__(self, *, least_change: float = 0.0, width: float = WIDTH) -> None:
+        self._least_change, self._width = least_change, width
+        self._figures: list[Figure] = []
+        self._left_out: list[int] = []
+        self._begin = 0
+
+    def band(self, day: date | None = None) -> Band | None:
+        """Return the usual band of the next figure, or None if there are too few figures."""
+        return usual_band(self._counting(), day, least_change=self._least_change, width=self._width)
+
+    def anomalous(self, figure: Figure) -> Band | None:
+        """Return the band that the next figure lies outside of, or None if it is usual."""
+        if figure.value is None:
+            return None
+        if _is_near(_known(self._counting()), figure.value, figure.day, self._least_change):
+            return None
+        band = self.band(figure.day)
+        return None if band is None or band.holds(figure.value) else band
+
+    def add(self, figure: Figure) -> None:
+        """Add the next figure."""
+        place, band = len(self._figures), self.anomalous(figure)
+        self._figures.append(figure)
+        if band is not None and figure.value is not None and band.is_clear_of(figure.value):
+            self._left_out.append(place)
+            recent = [one for one in self._left_out if one > place - RECENT]
+            if len(recent) >= LEAST_FIGURES:
+                self._begin, self._left_out = recent[0], []
+
+    def _counting(self) -> list[Figure]:
+        begin = max(self._begin, len(self._figures) - WINDOW)
+        found = self._figures[begin:]
+        for place in reversed(self._left_out):
+            if place >= begin:
+                del found[place - begin]
+        return found
+
+
+def anomalous_after(
+    before: Sequence[tuple[float, date | None]],
+    value: float,
+    day: date | None,
+    *,
+    least_change: float = 0.0,
+) -> Band | None:
+    """Return the usual band that a figure lies outside of, or None if it is usual.
+
+    Args:
+        before: The known figures before it with their days, oldest first.
+        value: The figure.
+        day: Its day, or None.
+        least_change: As for `usual_band`.
+
+    Example:
+        >>> before = [(value, None) for value in (10, 11, 9, 10, 12, 10, 10)]
+        >>> anomalous_after(before, 10.5, None), anomalous_after(before, 1, None).low
+        (None, 9.0)
+    """
+    if _is_near(before, value, day, least_change):
+        return None
+    usual = UsualFigures(least_change=least_change)
+    for one in before:
+        usual.add(Figure(*one))
+    return usual.anomalous(Figure(value, day))
 
 
 def bands(
@@ -135,9 +231,11 @@ def bands(
         least_change: As for `usual_band`.
         since: The place of the first figure whose band is wanted.
     """
-    for place in range(since, len(figures)):
-        before = figures[max(0, place - WINDOW) : place]
-        yield usual_band(before, figures[place].day, least_change=least_change)
+    usual = UsualFigures(least_change=least_change)
+    for place, figure in enumerate(figures):
+        if place >= since:
+            yield usual.band(figure.day)
+        usual.add(figure)
 
 
 def day_of(values: Sequence[str]) -> tuple[int, date] | None:
@@ -161,6 +259,32 @@ def day_of(values: Sequence[str]) -> tuple[int, date] | None:
             except ValueError:
                 continue
     return None
+
+
+def _known(before: Sequence[Figure]) -> list[tuple[float, date | None]]:
+    return [(one.value, one.day) for one in before[-WINDOW:] if one.value is not None]
+
+
+def _same_weekday(known: Sequence[tuple[float, date | None]], day: date | None) -> list[float]:
+    """Return the figures of the day's weekday, or none if they are too few."""
+    if day is None:
+        return []
+    wanted = day.weekday()
+    found = [value for value, of in known if of is not None and of.weekday() == wanted]
+    return found if len(found) >= LEAST_WEEKS else []
+
+
+def _is_near(
+    known: Sequence[tuple[float, date | None]], value: float, day: date | None, least_change: float
+) -> bool:
+    """Return whether a figure is usual without a look at the deviation, or there is no band.
+
+    Most figures are, and this costs less than their band.
+    """
+    if len(known) < LEAST_FIGURES:
+        return True
+    middle = statistics.median(_same_weekday(known, day) or [one for one, _ in known])
+    return abs(value - middle) <= max(LEAST_CHANGE * abs(middle), least_change)
 
 
 def _by_weekday(known: Sequence[tuple[float, date | None]]) -> dict[int, list[float]]:

@@ -23,9 +23,10 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
     """Require figures of a column as in the earlier batches of the table.
 
     Each partition that the call writes is compared with the current batches of up to 91 partitions
-    before it: days with the same weekday; see `airflow_sfx.warehouse.quality.band` for the rule. Of
-    a table without partitions, the earlier batches are those that were current. Passes while there
-    are fewer than seven earlier batches, and for a frame by itself.
+    before it: days with the same weekday, without clear anomalies; the rule is in
+    `airflow_sfx.warehouse.quality.band`. Of a table without partitions, the earlier batches are
+    those that were current. Passes while there are fewer than seven earlier batches, and for a
+    frame by itself.
 
     Args:
         column: The column.
@@ -127,20 +128,14 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
         own: ColumnFigures,
         before: Sequence[tuple[Manifest, ColumnFigures]],
     ) -> str | None:
-        from airflow_sfx.warehouse.quality.band import WIDTH, Figure, usual_band
+        from airflow_sfx.warehouse.quality.band import WIDTH, Figure, UsualFigures
         from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, described
 
         value = own.value(metric, subject.rows)
-        figures = [
-            Figure(figure.value(metric, manifest.rows), subject.day_of(manifest))
-            for manifest, figure in before
-        ]
-        band = usual_band(
-            figures,
-            subject.day_of(subject.manifest),
-            least_change=LEAST_CHANGES.get(metric, 0),
-            width=self.width or WIDTH,
-        )
+        usual = UsualFigures(least_change=LEAST_CHANGES.get(metric, 0), width=self.width or WIDTH)
+        for manifest, figure in before:
+            usual.add(Figure(figure.value(metric, manifest.rows), subject.day_of(manifest)))
+        band = usual.band(subject.day_of(subject.manifest))
         if value is None or band is None or band.holds(value):
             return None
         return described(metric, self.column, value, band)

@@ -112,7 +112,7 @@ def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Au
             table.ref, partial(_changed, change, batch_columns(sealed[-1]))
         )
 
-    commit(table, ledger, heads, plan, author, columns=columns)
+    commit(table, ledger, heads, plan, author, columns=columns, rewrites=True)
     return table.pin({one.partition: one.batch_id for one in sealed})
 
 

@@ -14,6 +14,8 @@ from airflow_sfx.warehouse.log.event_index import commit_event, events_of
 from airflow_sfx.warehouse.night.report import Concern
 from airflow_sfx.warehouse.table.table import Table
 
+from ..quality import shop
+
 
 def put(
     warehouse: sfx.Warehouse, rows: int, day: str = "a", table: str = "orders", **more: object
@@ -94,7 +96,7 @@ def test_unusual_rows_are_listed_while_the_batch_is_current(warehouse) -> None:
     for day in "abcdefgh":
         put(warehouse, 100, day)
     small = put(warehouse, 4, "i")
-    many = pd.DataFrame({"day": ["j"] * 400 + ["k"] * 100, "n": 1})
+    many = pd.DataFrame({"day": ["j"] * 400 + ["k"] * 100, "n": [*range(400), *range(100)]})
     warehouse.store_dataframe(many, "s", "orders", partition_by=["day"])
     assert found(warehouse) == [
         ("unusually small", "s.orders", "i"),
@@ -190,3 +192,116 @@ def test_a_long_name_of_a_table_is_found_whole(warehouse) -> None:
 def test_a_time_without_a_zone_is_refused(warehouse) -> None:
     with pytest.raises(sfx.InvalidName):
         warehouse.night(since=datetime(2016, 11, 1))
+
+
+def shop_nights(warehouse: sfx.Warehouse, count: int, table: str = "orders") -> None:
+    for number in range(count):
+        warehouse.store_dataframe(shop.night(number), "shop", table, [shop.day(number)])
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_hundredth_of_the_revenue_is_listed_with_its_figures(warehouse, full: bool) -> None:
+    shop_nights(warehouse, 12)
+    assert not warehouse.night(full=full).needs_attention
+    bad = warehouse.store_dataframe(shop.night(12, 0.01), "shop", "orders", [shop.day(12)])
+    (item,) = warehouse.night(full=full).items
+    assert (item.concern, item.partition, item.batch_id) == (
+        Concern.UNUSUAL,
+        shop.day(12),
+        bad.batch_id,
+    )
+    (anomaly,) = warehouse.metrics("shop", "orders").newest_anomalies
+    assert item.detail == anomaly.text
+    assert item.detail.startswith("the mean of 'revenue' is 0.5")
+    warehouse.store_dataframe(shop.night(12), "shop", "orders", [shop.day(12)])
+    assert not warehouse.night(full=full).needs_attention
+
+
+def test_nulls_are_seen_by_the_index_and_history_of_one_commit_in_full(warehouse) -> None:
+    shop.nights(warehouse, 30)
+    frame = shop.night(30)
+    half = frame.assign(revenue=frame.revenue.where(frame.id % 2 == 0))
+    warehouse.store_dataframe(half, "shop", "orders", [shop.day(30)])
+    assert found(warehouse, full=False) == [], "the index has one commit before"
+    assert found(warehouse, full=True) == [("unusual values", "shop.orders", shop.day(30))]
+    shop_nights(warehouse, 9, "visits")
+    warehouse.store_dataframe(half.head(60), "shop", "visits", [shop.day(9)])
+    assert found(warehouse, full=False) == [("unusual values", "shop.visits", shop.day(9))]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_failed_check_that_only_warns_is_listed(warehouse, full: bool) -> None:
+    put(warehouse, 100)
+    warehouse.set_checks("s", "orders", [], warn=[rows_between(50, 200)])
+    pin = put(warehouse, 3, "b")
+    (item,) = warehouse.night(full=full).items
+    assert (item.concern, item.batch_id, item.detail) == (
+        Concern.WARNED,
+        pin.batch_id,
+        "rows_between(50, 200): 3 rows, not between 50 and 200",
+    )
+
+
+def test_columns_written_again_and_adopted_files_are_no_night(warehouse, tmp_path) -> None:
+    shop_nights(warehouse, 9)
+    many = pd.concat([shop.night(9)] * 50)
+    warehouse.store_dataframe(many, "shop", "orders", [shop.day(9)])
+    before = found(warehouse)
+    assert before == [("unusually large", "shop.orders", shop.day(9))]
+    warehouse.rename_column("shop", "orders", "kind", "sort")
+    warehouse.drop_column("shop", "orders", "sort")
+    assert found(warehouse) == [], "it is another batch now"
+    warehouse.repair("shop", "orders")
+    for day in "abcdefgh":
+        put(warehouse, 100, day)
+    directory = tmp_path / "old" / "day=x"
+    directory.mkdir(parents=True)
+    pd.DataFrame({"n": [1]}).to_parquet(directory / "part-0.parquet")
+    warehouse.adopt("s", "old", directory.parent.as_uri())
+    assert found(warehouse) == []
+    assert warehouse.night().changed == 2
+
+
+def test_the_undo_of_a_run_in_many_tables_is_one_line(warehouse) -> None:
+    producer = sfx.Producer(dag_id="nightly", run_id="r", task_id="t")
+    for table in ("a", "b", "c"):
+        put(warehouse, 2, table=table)
+        for day in ("a", "b")[: 1 + (table == "b")]:
+            put(warehouse, 1, day, table=table, producer=producer)
+    warehouse.rollback_run(dag_id="nightly", run_id="r", reason="zeros")
+    (item,) = warehouse.night().items
+    assert (item.concern, item.table, item.tables, item.partitions) == (
+        Concern.ROLLED_BACK,
+        "s.a",
+        3,
+        4,
+    )
+    assert (item.partition, item.batch_id, item.detail) == (None, None, "zeros")
+    put(warehouse, 3, table="a")
+    (item,) = warehouse.night().items
+    assert (item.table, item.tables, item.partitions) == ("s.b", 2, 3)
+
+
+def test_the_staged_partitions_of_one_call_are_one_line(warehouse) -> None:
+    days = pd.DataFrame({"day": list("abc"), "n": 1})
+    warehouse.store_dataframe(days, "s", "orders", partition_by=["day"], publish=False)
+    (item,) = warehouse.night().items
+    assert (item.partition, item.partitions, item.detail) == (None, 3, "3 rows, not published")
+
+
+def test_an_undo_names_the_batches_that_it_ended(warehouse) -> None:
+    put(warehouse, 100)
+    bad = put(warehouse, 1000)
+    warehouse.rollback("s", "orders", ["a"])
+    *_, undo = events_of(warehouse.store, [datetime.now(UTC).date()])
+    assert (undo.kind, undo.facts.batches) == ("rollback", (bad.batch_id,))
+
+
+def test_a_name_without_room_has_fewer_columns(warehouse) -> None:
+    wide = pd.DataFrame({f"c{number}": [1.0, None] for number in range(60)})
+    pin = warehouse.store_dataframe(wide, "s", "t" * 110, ["a"])
+    (event,) = events_of(warehouse.store, [datetime.now(UTC).date()])
+    assert len(event.path.rpartition("/")[2]) <= 255
+    assert event.facts.batches == (pin.batch_id,)
+    assert 0 < len(event.facts.figures) < 60
+    assert {(one.least, one.nulls) for one in event.facts.figures.values()} == {(1.0, 0.5)}

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_sfx.warehouse.log.event_index import Event
+from airflow_sfx.warehouse.night.candidates import candidates
 from airflow_sfx.warehouse.night.rules import Rows, late, rows_band
 
 MONDAY = datetime(2016, 11, 7, tzinfo=UTC)
@@ -99,3 +101,18 @@ def test_weekends_have_their_own_rows_and_a_few_nights_have_no_band() -> None:
         assert band is not None
         assert (band.weekday, band.holds(usual), band.holds(55)) == (True, True, False)
     assert rows_band(before[:6], MONDAY + 6 * DAY) is None
+
+
+def test_a_batch_that_was_rolled_back_is_not_usual() -> None:
+    def event(day: int, rows: int, kind: str = "publish", batch: str = "") -> Event:
+        return Event(MONDAY + day * DAY, kind, 1, rows, rows, "s.orders", "", f"{batch}..")
+
+    bad = "20161109000000"
+    before = [event(day, 1000 if day == 2 else 100, batch=bad * (day == 2)) for day in range(8)]
+    night = [event(8, 1000)]
+    since = MONDAY + 8 * DAY
+    assert candidates([*before, *night], since, full=False) == []
+    undone = event(7, 100, "rollback", bad)
+    (found,) = candidates([*before, undone, *night], since, full=False)
+    assert found.band is not None
+    assert found.band.high == pytest.approx(110)

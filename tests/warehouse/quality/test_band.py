@@ -133,3 +133,27 @@ def test_a_small_part_of_nulls_can_be_usual() -> None:
 )
 def test_a_day_is_found_in_the_values_of_a_partition(values: list[str], found: object) -> None:
     assert day_of(values) == found
+
+
+def test_a_bad_day_leaves_the_bands_of_the_weeks_after_as_they_are() -> None:
+    for bad in (9, 17, 31, 33):
+        figures = shop(10)
+        figures[bad] = Figure(figures[bad].value * 0.01, figures[bad].day)  # type: ignore[operator]
+        without = [*figures[:bad], Figure(None, figures[bad].day), *figures[bad + 1 :]]
+        assert list(bands(figures))[bad + 1 :] == list(bands(without))[bad + 1 :]
+        for after in range(max(36, bad + 1), bad + 29):
+            band = list(bands(figures[: after + 1]))[-1]
+            assert band is not None
+            assert not band.holds(LEVELS[after % 7] * 0.01), (bad, after)
+
+
+def test_a_new_level_is_usual_after_two_weeks() -> None:
+    figures = shop(6)
+    grown = [Figure(3 * one.value, one.day) for one in shop(12)[42:]]  # type: ignore[operator]
+    found = list(bands([*figures, *grown]))[42:]
+    unusual = [
+        band is not None and not band.holds(one.value or 0)
+        for one, band in zip(grown, found, strict=True)
+    ]
+    assert all(unusual[:5])
+    assert sum(unusual[14:]) <= 1

@@ -20,6 +20,8 @@ _SEE = {
     "foreign change": "sfx audit {table}",
     "stale": "sfx stale {table}",
     "late": "sfx history {table} --limit 5",
+    "unusual values": "sfx metrics {table}",
+    "warned": "sfx check {table}",
 }
 """The command that shows more, by concern; for others, the commit or the history."""
 
@@ -43,14 +45,14 @@ def night(
         typer.Option(
             "--full/--no-full",
             help=(
-                "Look for stale batches and changes by other engines, too, in all tables (default:"
-                " in warehouses of up to 100 tables)."
+                "Look for stale batches, changes by other engines and unusual values, too, in all"
+                " tables (default: in warehouses of up to 100 tables)."
             ),
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List what needs attention: refused, late, unusual, stale, rolled back or staged.
+    """List what needs attention: refused, late, unusual, warned, stale, rolled back or staged.
 
     Exits with 1 if anything does.
     """
@@ -71,7 +73,7 @@ def _print(report: NightReport) -> None:
     rows = [
         (
             item.concern.value,
-            item.table,
+            _tables(item),
             _place(item),
             item.batch_id,
             output.moment(item.at),
@@ -90,8 +92,15 @@ def _print(report: NightReport) -> None:
         output.say(f"cannot look at {one.table}: {one.message}", err=True)
     if not report.full:
         output.say(
-            "stale batches and changes by other engines were not looked for: add --full", err=True
+            "stale batches, changes by other engines, and unusual values that the index does not"
+            " show were not looked for: add --full",
+            err=True,
         )
+
+
+def _tables(item: NightItem) -> str:
+    others = item.tables - 1
+    return f"{item.table} and {output.counted(others, 'other table')}" if others else item.table
 
 
 def _place(item: NightItem) -> str | None:

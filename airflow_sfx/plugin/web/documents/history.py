@@ -140,9 +140,9 @@ class NightItemDocument(BaseModel):
     """Something that needs attention.
 
     Args:
-        concern: `refused`, `foreign change`, `stale`, `late`, `unusually small`, `unusually large`,
-            `rolled back` or `staged`.
-        table: The table, as `database.table`.
+        concern: `refused`, `foreign change`, `stale`, `late`, `unusual values`, `unusually small`,
+            `unusually large`, `warned`, `rolled back` or `staged`.
+        table: The table, as `database.table`; of several, the first by name.
         partition: The partition, or null for several, or for a table that is late.
         partitions: Number of partitions; 0 for a table that is late.
         batch_id: The batch of that partition, or null.
@@ -150,6 +150,8 @@ class NightItemDocument(BaseModel):
         at: When it happened, or null if unknown.
         producer: Who did it, or null if unknown.
         detail: What was found.
+        tables: Number of tables: more than 1 for an undo in several.
+        undo: The ID that the commits of one undo share, or empty.
     """
 
     concern: str
@@ -161,6 +163,8 @@ class NightItemDocument(BaseModel):
     at: datetime | None
     producer: ProducerDocument | None
     detail: str
+    tables: int = 1
+    undo: str = ""
 
 
 class NightDocument(BaseModel):
@@ -173,7 +177,8 @@ class NightDocument(BaseModel):
         changed: Number of tables that were published in the night.
         items: What needs attention, gravest first.
         unreadable: Tables that could not be looked at.
-        full: Whether stale batches and foreign changes were looked for in all tables.
+        full: Whether stale batches, foreign changes and unusual values were looked for in all
+            tables.
     """
 
     since: datetime

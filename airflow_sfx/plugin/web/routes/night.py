@@ -22,7 +22,10 @@ def night(
         AwareDatetime | None, Query(description="Beginning of the night; default 24 hours ago.")
     ] = None,
     full: Annotated[
-        bool, Query(description="Look for stale batches and foreign changes, in all tables.")
+        bool,
+        Query(
+            description="Look for stale batches, foreign changes and unusual values, in all tables."
+        ),
     ] = False,
 ) -> Any:
     """List what needs attention after a night, across tables."""

@@ -17,7 +17,7 @@ const PERIODS = { 12: "last 12 hours", 24: "last day", 48: "last 2 days", 168: "
 const HEADINGS = ["what", "table", "partition", "batch", "when", "who", "detail"];
 const SHOWN = 200;
 const FULL_TABLES = 100;
-const REST = "stale batches and foreign changes";
+const REST = "stale batches, foreign changes and unusual values";
 
 // Events are shown first; stale batches and foreign changes take a look at all tables, and in large
 // warehouses only if they are asked for.
@@ -83,7 +83,9 @@ function row(item) {
       { class: `concern ${item.concern.replaceAll(" ", "-")}`, href: target(item) },
       item.concern,
     ),
-    link(item.table, "table", item.table),
+    item.tables > 1
+      ? [link(item.table, "table", item.table), ` and ${counted(item.tables - 1, "other table")}`]
+      : link(item.table, "table", item.table),
     key === null
       ? item.partitions
         ? counted(item.partitions, "partition")
