@@ -1,5 +1,8 @@
 # The public names, each once: type checkers read them here, and so does the package itself.
-from . import checks as checks
+from . import (
+    checks as checks,
+    components as components,
+)
 from ._default import (
     adopt as adopt,
     audit as audit,

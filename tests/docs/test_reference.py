@@ -34,7 +34,8 @@ ERRORS = {
     for name in sfx.__all__
     if inspect.isclass(value := getattr(sfx, name)) and issubclass(value, Exception)
 }
-PYTHON = [name for name in sfx.__all__ if name not in ERRORS | {"__version__", "checks"}]
+APART = ERRORS | {"__version__", "checks", "components"}
+PYTHON = [name for name in sfx.__all__ if name not in APART]
 ROOMS = (
     airflow_sfx.checks,
     airflow_sfx.hooks,
@@ -44,10 +45,7 @@ ROOMS = (
 )
 NAMES = [*PYTHON, *(name for room in ROOMS for name in room.__all__), "@task.batch"]
 CALLED = [
-    getattr(room, name)
-    for room in (sfx, *ROOMS)
-    for name in room.__all__
-    if name not in ERRORS | {"__version__", "checks"}
+    getattr(room, name) for room in (sfx, *ROOMS) for name in room.__all__ if name not in APART
 ]
 CALLED += [
     method

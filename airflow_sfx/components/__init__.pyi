@@ -1,0 +1,10 @@
+from .kinds.sparse import SparseMatrix as SparseMatrix
+from .packing import (
+    pack as pack,
+    unpack as unpack,
+)
+from .sizes import (
+    Sizes as Sizes,
+    describe as describe,
+    sizes as sizes,
+)

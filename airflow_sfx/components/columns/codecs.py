@@ -1,0 +1,91 @@
+"""Compression of bytes: deflate for small ones, zstd for large ones.
+
+Deflate is in the standard library, so a small component is unpacked without pyarrow.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from airflow_sfx.core.errors import ModelRefused
+
+STORED, DEFLATE, ZSTD = 0, 1, 2
+"""How bytes are compressed: not at all, raw deflate, or one frame of zstd."""
+
+_SMALL = 1 << 16
+_MEDIUM = 1 << 18
+_LARGE = 1 << 22
+
+
+def zstd(data: bytes, level: int | None = None) -> bytes:
+    """Compress bytes with zstd; by default the larger they are, the lower is the level."""
+    import pyarrow as pa
+
+    if level is None:
+        level = 19 if len(data) <= _MEDIUM else 9 if len(data) <= _LARGE else 3
+    found: bytes = pa.Codec("zstd", compression_level=level).compress(data, asbytes=True)
+    return found
+
+
+def smallest(data: bytes) -> tuple[int, bytes]:
+    """Return how bytes are best compressed, and the result."""
+    found = [(STORED, data)]
+    if len(data) <= _SMALL:
+        packer = zlib.compressobj(9, wbits=-15)
+        found.append((DEFLATE, packer.compress(data) + packer.flush()))
+    if len(data) > _SMALL // 16:
+        found.append((ZSTD, zstd(data)))
+    return min(found, key=lambda one: len(one[1]))
+
+
+def decompress(data: bytes | memoryview, codec: int, size: int) -> bytes | memoryview:
+    """Return the bytes that were compressed, and never more than their size.
+
+    Args:
+        data: The compressed bytes.
+        codec: One of `STORED`, `DEFLATE` and `ZSTD`.
+        size: How many bytes there must be.
+
+    Raises:
+        ModelRefused: They are not that many, or not compressed so.
+    """
+    if codec == STORED:
+        found: bytes | memoryview = data
+    elif codec == DEFLATE:
+        found = _inflate(data, size)
+    else:
+        found = _unzstd(data, size)
+    if len(found) != size:
+        raise ModelRefused(
+            f"a packed component has {len(found)} bytes where {size} are declared: it is damaged;"
+            " get it again from where it was packed"
+        )
+    return found
+
+
+def _inflate(data: bytes | memoryview, size: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=-15)
+    try:
+        found = unpacker.decompress(data, size + 1)
+    except zlib.error as error:
+        raise _damaged("deflate", error) from error
+    return found
+
+
+def _unzstd(data: bytes | memoryview, size: int) -> bytes:
+    import pyarrow as pa
+
+    if size == 0:
+        return b""
+    try:
+        found: bytes = pa.Codec("zstd").decompress(data, decompressed_size=size, asbytes=True)
+    except (OSError, ValueError) as error:
+        raise _damaged("zstd", error) from error
+    return found
+
+
+def _damaged(codec: str, error: Exception) -> ModelRefused:
+    return ModelRefused(
+        f"a packed component has bytes that are not {codec}: {error}; it is damaged; get it again"
+        " from where it was packed"
+    )
