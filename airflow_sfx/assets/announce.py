@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_sfx.assets.event_payload import EXTRA, asset_uri, written
+from airflow_sfx.assets.event_payload import asset_uri, events_of
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.io.uris import server_url
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.serde.partition_key import event_key, partition_of_name
 
 _SECONDS = 60
 
@@ -20,7 +19,7 @@ def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publi
         pin: The batches that are current now.
         api_url: Airflow's address, ``http://host:8080``.
         token: A token of its API, from ``POST /auth/token``; it is sent but not stored.
-        operation: ``publish`` or ``rollback``.
+        operation: ``publish``, ``rollback`` or ``announce``.
 
     Returns:
         The IDs of the events.
@@ -43,14 +42,13 @@ def announce(pin: BatchPin, api_url: str, token: str, *, operation: str = "publi
 
     server_url(api_url, "the address of Airflow's API")
     uri = asset_uri(pin.ref)
-    extra = {EXTRA: written(pin, operation)}
     headers = {"Authorization": f"Bearer {token}"}
     try:
         with httpx.Client(
             base_url=f"{api_url.rstrip('/')}/api/v2", headers=headers, timeout=_SECONDS
         ) as client:
             asset = _asset(client, uri)
-            return [_send(client, asset, name, extra) for name in pin.batches]
+            return [_send(client, asset, key, extra) for key, extra in events_of(pin, operation)]
     except httpx.HTTPStatusError as error:
         answer = error.response.text[:300]
         raise WarehouseUnavailable(
@@ -115,8 +113,8 @@ def _asset(client: Any, uri: str) -> int:
     )
 
 
-def _send(client: Any, asset: int, name: str, extra: dict[str, Any]) -> int:
+def _send(client: Any, asset: int, key: str | None, extra: dict[str, Any]) -> int:
     body: dict[str, Any] = {"asset_id": asset, "extra": extra}
-    if name:
-        body["partition_key"] = event_key(partition_of_name(name))
+    if key is not None:
+        body["partition_key"] = key
     return int(client.post("/assets/events", json=body).raise_for_status().json()["id"])

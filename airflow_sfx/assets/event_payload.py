@@ -64,6 +64,28 @@ def written(pin: BatchPin, operation: str) -> dict[str, Any]:
     return {**head, **where, "batch_id": ids.pop(), "partitions": len(pin.entries)}
 
 
+def events_of(
+    pin: BatchPin, operation: str, **more: object
+) -> list[tuple[str | None, dict[str, Any]]]:
+    """Return the asset events of a pin, one for each partition.
+
+    Args:
+        pin: The batches that are current now.
+        operation: ``publish``, ``rollback`` or ``announce``.
+        more: Other members of the value of `EXTRA`.
+
+    Returns:
+        The partition key of each event, None for a table without partitions, and its extra.
+
+    Example:
+        >>> pin = BatchPin("sales", "items", "s3://b/sales.db/items", (("1", "20161101002256"),))
+        >>> [(key, extra["sfx"]["operation"]) for key, extra in events_of(pin, "publish")]
+        [('1', 'publish')]
+    """
+    extra = {EXTRA: {**written(pin, operation), **more}}
+    return [(event_key(partition_of_name(name)) if name else None, extra) for name in pin.batches]
+
+
 def read(extra: Mapping[str, Any], key: str | None) -> tuple[str, BatchPin]:
     """Return an event's operation and the checked pin of its partition.
 

@@ -6,6 +6,8 @@ It is tested on `TESTED_VERSIONS`.
 - A run does not know the number of its backfill, so the scheduler writes it into the run's
   configuration. ``[sfx] backfill_conf = False`` turns that off.
 - An `Asset` whose URI is in its final form needs no lookup of the handlers of all providers.
+- The page writes asset events as Airflow's REST API does, in the process of the API server; no
+  interface names the DAGs that they start.
 - An argument of a mapped task group does not say which value it stands for.
 """
 
@@ -17,9 +19,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from airflow.models.asset import AssetModel
     from airflow.models.dagrun import DagRun
     from airflow.sdk import Asset
     from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
 
 TESTED_VERSIONS = ("3.3.2",)
 
@@ -113,6 +120,93 @@ def write_backfill(mapper: Any, connection: Connection, run: DagRun) -> None:
         }
     except Exception:  # the run continues; its history then lacks the backfill's number
         _log.exception("Cannot write the backfill of the run %s into its configuration", run.run_id)
+
+
+def consumers_of_asset(uri: str) -> list[tuple[str, bool]] | None:
+    """Return the DAGs that are scheduled on an asset, from Airflow's database.
+
+    Args:
+        uri: The asset's URI.
+
+    Returns:
+        The ID of each DAG and whether it is paused, or None if Airflow does not know the asset.
+    """
+    from airflow.models.asset import (
+        DagScheduleAssetNameReference,
+        DagScheduleAssetReference,
+        DagScheduleAssetUriReference,
+    )
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select, union
+
+    with create_session() as session:
+        asset = _active_asset(session, uri)
+        if asset is None:
+            return None
+        scheduled = union(
+            select(DagScheduleAssetReference.dag_id).where(
+                DagScheduleAssetReference.asset_id == asset.id
+            ),
+            select(DagScheduleAssetNameReference.dag_id).where(
+                DagScheduleAssetNameReference.name == asset.name
+            ),
+            select(DagScheduleAssetUriReference.dag_id).where(
+                DagScheduleAssetUriReference.uri == uri
+            ),
+        )
+        found = session.execute(
+            select(DagModel.dag_id, DagModel.is_paused)
+            .where(DagModel.dag_id.in_(scheduled), DagModel.is_stale.is_(False))
+            .order_by(DagModel.dag_id)
+        )
+        return [(dag_id, paused) for dag_id, paused in found]
+
+
+def write_asset_events(
+    uri: str, events: Sequence[tuple[str | None, dict[str, Any]]], user: BaseUser
+) -> bool:
+    """Write asset events into Airflow's database as its REST API does, all or none.
+
+    Args:
+        uri: The asset's URI.
+        events: The partition key of each event, or None, and its extra.
+        user: The user who sends them.
+
+    Returns:
+        Whether Airflow knows the asset: if not, nothing was written.
+    """
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.assets.manager import asset_manager
+    from airflow.sdk.configuration import conf
+    from airflow.utils.session import create_session
+
+    teams: set[str] = set()
+    if conf.getboolean("core", "multi_team", fallback=False):
+        teams = get_auth_manager().get_authorized_teams(user=user)
+    with create_session() as session:
+        asset = _active_asset(session, uri)
+        if asset is None:
+            return False
+        for key, extra in events:
+            asset_manager.register_asset_change(
+                asset=asset,
+                extra={**extra, "from_rest_api": True},
+                partition_key=key,
+                source_is_api=True,
+                api_user_teams=teams,
+                session=session,
+            )
+    return True
+
+
+def _active_asset(session: Session, uri: str) -> AssetModel | None:
+    from airflow.models.asset import AssetModel
+    from sqlalchemy import select
+
+    return session.scalar(
+        select(AssetModel).where(AssetModel.uri == uri, AssetModel.active.has()).limit(1)
+    )
 
 
 def asset_of_final_uri(name: str, uri: str, **options: Any) -> Asset:

@@ -12,6 +12,8 @@ from tests.docs.pages import ROOT, anchors
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docker").rglob("*.md")]
 )
+_PICTURE = re.compile(r"\]\(pictures/([\w-]+)\.png\)")
+_DRAWN = re.compile(r"picture\(page, \"([\w-]+)\"\)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -26,6 +28,16 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert found.is_relative_to(ROOT), f"{target} is outside of the repository"
         if anchor:
             assert anchor in anchors(found), f"{target}: its headings are {sorted(anchors(found))}"
+
+
+def test_every_picture_is_small_shown_by_a_page_and_drawn_by_a_test() -> None:
+    pictures = list((ROOT / "docs/pictures").glob("*.png"))
+    texts = [page.read_text() for page in (ROOT / "docs").glob("*.md")]
+    tests = [test.read_text() for test in (ROOT / "tests/airflow").rglob("test_*.py")]
+    names = {one.stem for one in pictures}
+    assert {name for text in texts for name in _PICTURE.findall(text)} == names
+    assert names - {name for test in tests for name in _DRAWN.findall(test)} == set()
+    assert [one.name for one in pictures if one.stat().st_size > 150_000] == []
 
 
 def test_every_page_can_be_reached_from_the_index() -> None:

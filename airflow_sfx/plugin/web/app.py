@@ -29,11 +29,14 @@ from airflow_sfx.plugin.web.cache import snapshots
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
 from airflow_sfx.plugin.web.documents.tables import Problem, described
 from airflow_sfx.plugin.web.routes import (
+    announce,
     batches,
     changes,
+    holds,
     metrics,
     night,
     staged,
+    stale,
     tables,
     undo,
     write,
@@ -94,9 +97,14 @@ def create_app() -> FastAPI:
         metrics.router,
         undo.reading,
         staged.reading,
+        stale.router,
+        announce.reading,
+        holds.reading,
         write.router,
         undo.changing,
         staged.changing,
+        announce.changing,
+        holds.changing,
     ):
         app.include_router(router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _problem)

@@ -167,6 +167,11 @@ class TableCache:
             self._invalidations += 1
             self._cached.pop(ref, None)
 
+    @property
+    def invalidations(self) -> int:
+        """How many changes the page has made."""
+        return self._invalidations
+
     def reopen(self) -> None:
         """Connect again on the next request: the connection may be corrected.
 

@@ -126,6 +126,11 @@ def event_reader_of_many():
     note("events.many")
 
 
+@dag(schedule=PartitionedAssetTimetable(assets=batch_asset("stale.prices")))
+def event_reader_of_prices():
+    note("stale.prices")
+
+
 @dag(schedule=[batch_asset("events.totals")])
 def event_reader_without_keys():
     note("events.totals", once=True)
@@ -159,6 +164,7 @@ event_reader()
 event_reader_once()
 event_reader_of_two_keys()
 event_reader_of_many()
+event_reader_of_prices()
 event_reader_without_keys()
 event_reader_of_keys_that_never_come()
 event_catch_up()

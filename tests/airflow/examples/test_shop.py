@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import airflow_sfx as sfx
-from airflow_sfx.assets.announce import announce
 from dags_examples.local_airflow import LocalAirflow, local_airflow
 from dags_examples.shop import nights
 from dags_examples.shop.csvs import CENTS, NIGHTS, NO_GIFTS, POINT_ZERO, REFUSED, UNCOUNTED
@@ -78,11 +77,12 @@ def test_the_first_morning_names_the_night_that_a_check_refused(running, warehou
     expect(page.get_by_role("heading", level=1)).to_have_text("The night")
     refused = page.get_by_role("row").filter(has_text="shop.orders").filter(has_text="refused")
     expect(refused).to_contain_text("column 'price' has 5 nulls")
-    picture(page, "shop-refused")
+    picture(page, "shop-night")
     refused.locator("a.concern").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"shop.orders {LATE}")
     failed = page.get_by_role("list", name="Failed checks")
     expect(failed).to_contain_text("no_negative_price failed: 2 prices are negative")
+    picture(page, "shop-failed")
     assert page.faults == []
 
 
@@ -119,7 +119,7 @@ def test_the_second_delivery_passes_the_checks_and_is_a_hundredth(warehouse, mis
 def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
     running, warehouse, window, mistaken
 ) -> None:
-    _, before = (one.batch_id for one in warehouse.history("shop", "sales", [BAD]))
+    after, before = (one.batch_id for one in warehouse.history("shop", "sales", [BAD]))
     right = warehouse.history("shop", "report", [BAD])[1].batch_id
 
     # The table's metrics mark the night, and lead to its batch and what differs from the last one.
@@ -139,7 +139,7 @@ def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(f"^shop.sales {BAD}"))
     page.get_by_role("link", name=re.compile("^Compare")).first.click()
     changed = page.get_by_role("row").filter(has_text="revenue").first
-    expect(changed).to_contain_text("→")
+    expect(changed).to_contain_text("→", timeout=30_000)
     picture(page, "shop-diff")
 
     # The run ran twice: its last attempt is undone as one, in all tables.
@@ -155,16 +155,24 @@ def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("Undone: 2 partitions rolled back.")
 
-    # The night names what was made from the bad batch and is still current.
+    # The night names what was made from the bad batch and is still current, and the list why.
     filled(page, "#/night")
     stale = page.get_by_role("row").filter(has_text="shop.report").filter(has_text="stale")
     expect(stale).to_contain_text("shop.sales", timeout=30_000)
+    page.get_by_role("link", name="Stale", exact=True).click()
+    row = page.get_by_role("row").filter(has_text="shop.report").filter(has_text=BAD)
+    expect(row).to_contain_text(f"shop.sales {BAD} {after} rolled back", timeout=30_000)
+    expect(row).to_contain_text("prices in cents")
     picture(page, "shop-stale")
     assert run(running, "sfx stale").returncode == 1
 
     # Its consumer starts again, from what is current.
     made = len(warehouse.history("shop", "report", [BAD]))
-    announce(warehouse.pin("shop", "sales", [BAD]), running.url, running.token)
+    page.get_by_role("button", name=f"Announce shop.sales {BAD} again…").click()
+    again = page.get_by_role("dialog", name=f"Announce shop.sales {BAD} again?")
+    expect(again.get_by_role("listitem")).to_have_text(nights.REPORT)
+    again.get_by_role("button", name="Announce").click()
+    expect(page.get_by_role("status")).to_have_text("Announced: 1 asset event of shop.sales.")
     running.until(
         lambda: len(warehouse.history("shop", "report", [BAD])) > made,
         "the report is made again",

@@ -14,57 +14,10 @@ from playwright.sync_api import Page, expect
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
-from tests.airflow.pages import go, picture
+from tests.airflow.pages import AMISS, go, picture
 
 RUN = {"dag_id": "weekly", "run_id": "manual__2013-01-07T00:00:00+00:00"}
 DAYS = ["20130105", "20130106", "20130107"]
-
-AMISS = """
-() => {
-  const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
-  const luminance = (rgb) => {
-    const linear = (one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
-    const [r, g, b] = rgb.map((one) => linear(one / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let one = element; one; one = one.parentElement) {
-      const style = getComputedStyle(one);
-      const fill = () => getComputedStyle(one.querySelector("rect")).fill;
-      const found = channels(one.tagName === "g" ? fill() : style.backgroundColor);
-      if (found.length === 3 || found[3] === 1) return found.slice(0, 3);
-    }
-    return [255, 255, 255];
-  };
-  const amiss = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const hasText = (node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
-    const told = [...element.childNodes].some(hasText);
-    if (!element.checkVisibility() || element.closest("script, title")) continue;
-    if (told) {
-      const style = getComputedStyle(element);
-      const colour = element.tagName === "text" ? style.fill : style.color;
-      const text = luminance(channels(colour).slice(0, 3));
-      const ground = luminance(behind(element));
-      const contrast = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
-      const shown = element.outerHTML.slice(0, 120);
-      if (contrast < 4.5) amiss.push(`${contrast.toFixed(2)} contrast: ${shown}`);
-    }
-    const own = element.getAttribute("aria-label") || element.textContent.trim();
-    const named = own || element.closest("label");
-    const needsName = element.matches("a, button, input, select, [role=img], [tabindex='0']");
-    if (needsName && !named) amiss.push(`no name: ${element.outerHTML.slice(0, 120)}`);
-    const alike = element.id ? document.querySelectorAll(`#${element.id}`).length : 1;
-    if (alike > 1) amiss.push(`twice: ${element.id}`);
-    const empty = !told && !element.textContent.trim();
-    if (element.tagName === "TH" && empty) amiss.push("a heading without a text");
-  }
-  const heads = document.querySelectorAll("h1").length;
-  if (heads !== 1) amiss.push(`${heads} headings of the first level`);
-  if (document.documentElement.scrollWidth > innerWidth) amiss.push("wider than the window");
-  return amiss;
-}
-"""
 
 
 def of(day: str, rows: int) -> pd.DataFrame:
@@ -111,6 +64,8 @@ def views(warehouse: sfx.Warehouse) -> dict[str, str]:
         "the night": "",
         "tables": "#/tables",
         "changes": "#/changes",
+        "stale": "#/stale",
+        "holds": "#/holds",
         "a commit": f"#/commit/all.orders/{made.commit.replace('/', '%2F')}",
         "a backfill": f"#/backfill/{RUN['dag_id']}/7",
         "a table": "#/table/all.orders",

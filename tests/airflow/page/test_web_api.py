@@ -22,6 +22,8 @@ CHANGES = [
     (f"{TABLE}/rollback", {"partition": "20130101", "expected": "20130101000000"}),
     (f"{TABLE}/publish", {"partition": "20130101", "expected": None, "batch_id": "20130101000000"}),
     (f"{TABLE}/discard", {"partition": "20130101", "batch_id": "20130101000000"}),
+    (f"{TABLE}/announce", {"batches": {"20130101": "20130101000000"}}),
+    (f"{TABLE}/release", {"name": "a report", "number": 1}),
     ("runs/rollback", {"dag_id": "nightly", "run_id": "r1", "expected": []}),
     ("backfills/rollback", {"dag_id": "nightly", "backfill_id": "7", "expected": []}),
     ("commits/rollback", {"table": "shop.items", "commit": "2013-01-01/1-9f", "expected": []}),
@@ -33,7 +35,9 @@ READS = [
     f"{TABLE}/staged",
     f"{TABLE}/metrics",
     f"{TABLE}/rows",
+    f"{TABLE}/consumers",
     "changes",
+    *("stale", "holds"),
     "night",
     *("runs", "runs/undo", "backfills", "backfills/undo", "commits", "commits/undo"),
 ]

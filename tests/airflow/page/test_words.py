@@ -93,7 +93,8 @@ def test_times_and_spans_have_the_same_words(page) -> None:
     assert on_page(page, "duration", seconds) == [words.duration(span) for span in SPANS]
 
 
-def test_operations_have_the_same_words(page) -> None:
+def test_the_page_lists_all_kinds_of_changes_with_the_same_words(page) -> None:
+    assert page.evaluate("() => window.words.OPERATIONS") == [one.value for one in Operation]
     assert on_page(page, "operation", [one.value for one in Operation]) == [
         words.operation(one) for one in Operation
     ]

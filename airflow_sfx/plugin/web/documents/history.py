@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from airflow_sfx.core.ledger import Operation
 from airflow_sfx.plugin.web.documents.tables import ChangeDocument, ProducerDocument
 
 
@@ -53,7 +54,7 @@ class CommitDocument(BaseModel):
     Args:
         table: The table, as `database.table`.
         commit: The ID of the commit.
-        operation: The kind of change, as in `ChangeDocument`.
+        operation: The kind of change.
         at: When the change was committed.
         producer: Who made the change.
         reason: The reason given.
@@ -67,7 +68,7 @@ class CommitDocument(BaseModel):
 
     table: str
     commit: str
-    operation: str
+    operation: Operation
     at: datetime
     producer: ProducerDocument
     reason: str

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from airflow_sfx.plugin.web.documents.history import UndoDocument
 from airflow_sfx.plugin.web.documents.tables import MAX_NAME
 from airflow_sfx.warehouse.undo.scope import Attempt
+
+MAX_ANNOUNCED = 100
+"""Greatest number of partitions of an announcement."""
 
 
 class ChangeRequest(BaseModel):
@@ -60,6 +65,39 @@ class Discard(BaseModel):
 
     partition: str = Field(max_length=MAX_NAME)
     batch_id: str
+    reason: str = Field("", max_length=2000)
+
+
+class Announce(BaseModel):
+    """An announcement of current batches of a table.
+
+    Args:
+        batches: The batch of each partition that the requester saw as current.
+        reason: The reason, recorded in the asset events.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    batches: dict[
+        Annotated[str, StringConstraints(max_length=MAX_NAME)],
+        Annotated[str, StringConstraints(max_length=MAX_NAME)],
+    ] = Field(min_length=1, max_length=MAX_ANNOUNCED)
+    reason: str = Field("", max_length=2000)
+
+
+class Release(BaseModel):
+    """A release of a hold.
+
+    Args:
+        name: The name of the hold.
+        number: The newest version of the name's holds that the requester saw.
+        reason: The reason, recorded with the release.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=2000)
+    number: int
     reason: str = Field("", max_length=2000)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from airflow_sfx.core.ledger import Operation
 from airflow_sfx.warehouse.diff.diff import ColumnDiff
 from airflow_sfx.warehouse.history.overview import PartitionOverview
 
@@ -170,7 +171,7 @@ class ChangeDocument(BaseModel):
     Args:
         partition: The partition.
         sequence: The number of the entry, starting at 1.
-        operation: `publish`, `rollback`, `adopt`, `foreign_change`, `retire`, `erase` or `discard`.
+        operation: The kind of change.
         batch_id: The batch that is current since this change, or null for none.
         previous: The batch that was current before, or null for none.
         at: When the change was committed.
@@ -187,7 +188,7 @@ class ChangeDocument(BaseModel):
 
     partition: str
     sequence: int
-    operation: str
+    operation: Operation
     batch_id: str | None
     previous: str | None
     at: datetime

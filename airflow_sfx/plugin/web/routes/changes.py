@@ -17,7 +17,7 @@ from airflow_sfx.core.validation import zoned
 from airflow_sfx.plugin.web.cache import snapshots
 from airflow_sfx.plugin.web.documents.history import CommitsDocument
 from airflow_sfx.plugin.web.documents.tables import MAX_NAME
-from airflow_sfx.plugin.web.routes.parameters import ChangesOffset, Limit, Name
+from airflow_sfx.plugin.web.routes.parameters import ChangesOffset, Limit, Name, OneTable
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.history.audit import AuditReport
@@ -35,10 +35,7 @@ router = APIRouter(dependencies=[*READ_ACCESS, Depends(cancel_on_disconnect)], t
 def changes(
     since: Annotated[AwareDatetime, Query(description="Start time.")],
     until: Annotated[AwareDatetime | None, Query(description="End time, exclusive.")] = None,
-    table: Annotated[
-        str,
-        Query(max_length=MAX_NAME, description="Only changes of this table, as `database.table`."),
-    ] = "",
+    table: OneTable = "",
     actor: Annotated[
         str | None, Query(max_length=MAX_NAME, description="Only changes by this user.")
     ] = None,

@@ -29,6 +29,10 @@ Partition = Annotated[
     ),
 ]
 Batch = Annotated[str, Query(pattern=f"^{BATCH_ID_PATTERN}$", description="Batch ID.")]
+OneTable = Annotated[
+    str,
+    Query(max_length=MAX_NAME, description="Only those of this table, as `database.table`."),
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Offset = Annotated[int, Query(ge=0, le=MAX_NAMES_OFFSET)]
 ChangesOffset = Annotated[

@@ -1,5 +1,7 @@
 // Requests to the JSON API of the same origin.
 
+const [FIRST_WAIT, LONGEST_WAIT] = [500, 8000]; // milliseconds
+
 let currentView = new AbortController();
 
 // Cancels the requests of the previous view.
@@ -9,11 +11,24 @@ export function startView() {
 }
 
 export async function get(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
+  const given = Object.entries(query)
+    .flatMap(([name, value]) => [value].flat().map((one) => [name, one]))
+    .filter(([, value]) => value !== null && value !== undefined);
   const response = await send(`api/${path}?${new URLSearchParams(given)}`, {
     signal: currentView.signal,
   });
   return bodyOf(response);
+}
+
+// Requests again until the response is complete, as long as the view is shown.
+export async function getComplete(path, query) {
+  const view = currentView;
+  for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+    const found = await get(path, query);
+    if (found.complete) return found;
+    await new Promise((resume) => setTimeout(resume, wait));
+    view.signal.throwIfAborted();
+  }
 }
 
 export async function post(path, body) {

@@ -8,14 +8,29 @@ import { busy, showError } from "./status.js";
 import { batch } from "./views/batch.js";
 import { changes } from "./views/changes.js";
 import { diff } from "./views/diff.js";
+import { holds } from "./views/holds.js";
 import { night } from "./views/night.js";
 import { partition } from "./views/partition.js";
+import { stale } from "./views/stale.js";
 import { table } from "./views/table.js";
 import { tables } from "./views/tables.js";
 import { backfill, commit, run } from "./views/unit.js";
 import { copyLink } from "./widgets/copy.js";
 
-const VIEWS = { night, tables, changes, commit, backfill, table, partition, batch, diff };
+const VIEWS = {
+  night,
+  tables,
+  changes,
+  stale,
+  holds,
+  commit,
+  backfill,
+  table,
+  partition,
+  batch,
+  diff,
+};
+const WITHOUT_A_TABLE = ["night", "tables", "changes", "stale", "holds"];
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
 
 let latest = 0;
@@ -71,8 +86,10 @@ function decoded(step) {
 function path(view, steps, query) {
   const crumbs = query.has("run_id")
     ? [h("a", { href: "#" }, "This run")]
-    : [link("Night", "night"), " · ", link("Tables", "tables")];
-  if (!query.has("run_id")) crumbs.push(" · ", link("Changes", "changes"));
+    : WITHOUT_A_TABLE.flatMap((one) => [
+        " · ",
+        link(`${one[0].toUpperCase()}${one.slice(1)}`, one),
+      ]).slice(1);
   if (OF_A_TABLE.includes(view)) crumbs.push(" / ", link(steps[0], "table", steps[0]));
   if (OF_A_TABLE.indexOf(view) > 0)
     crumbs.push(" / ", link(steps[1] || WHOLE, "partition", steps[0], steps[1] ?? ""));

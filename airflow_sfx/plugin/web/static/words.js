@@ -4,7 +4,19 @@ export const WHOLE = "(whole table)";
 
 export const NONE = "-";
 
-const OPERATIONS = { retire: "expire" };
+// The kinds of changes, as they are named in the log.
+export const OPERATIONS = [
+  "publish",
+  "rollback",
+  "adopt",
+  "foreign_change",
+  "retire",
+  "erase",
+  "discard",
+  "drop",
+];
+
+const OTHER_WORDS = { retire: "expire" };
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 const DIGITS = 6;
 const LEAST = 1e-4; // smaller numbers have an exponent
@@ -63,4 +75,4 @@ export const why = (reason, retired, discarded) =>
     .filter(Boolean)
     .join("; ");
 
-export const operation = (name) => OPERATIONS[name] ?? name.replaceAll("_", " ");
+export const operation = (name) => OTHER_WORDS[name] ?? name.replaceAll("_", " ");

@@ -6,6 +6,7 @@ import { failures, results } from "../widgets/checks.js";
 import { lineage } from "../widgets/lineage.js";
 import { firstRows } from "../widgets/rows.js";
 import { buttons } from "../widgets/staged.js";
+import { ofPartition, staleNotice, whenStaleIsKnown } from "../widgets/stale.js";
 
 export async function batch(name, key, id) {
   const one = await get(`tables/${named(name)}/batch`, { partition: key, batch_id: id });
@@ -29,6 +30,11 @@ export async function batch(name, key, id) {
   });
   const files = one.files.map((file) => [file.path, number(file.rows), size(file.size)]);
   const failed = failures(one.checks);
+  const stale = h("div", {});
+  if (one.current)
+    whenStaleIsKnown(stale, ofPartition(name, key), ({ batches: [found] }) => {
+      if (found?.batch_id === id) stale.replaceChildren(staleNotice(found));
+    });
   return [
     h("h1", {}, `${name} ${key} ${id}`),
     h(
@@ -36,6 +42,7 @@ export async function batch(name, key, id) {
       { class: "facts" },
       facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
     ),
+    stale,
     failed ? h("div", { class: "notice bad" }, failed) : null,
     staged ? h("p", {}, buttons(name, staged)) : null,
     one.replaced
@@ -43,6 +50,7 @@ export async function batch(name, key, id) {
       : null,
     results(one.checks),
     lineage(one),
+    one.held_by.length ? h("p", {}, link("Holds of this table", "holds", name)) : null,
     firstRows(name, key, one),
     rows("columns", ["column", "type", "#nulls", "minimum", "maximum"], columns),
     rows("files", ["file", "#rows", "#size"], files),

@@ -14,10 +14,10 @@ import {
   WHOLE,
   who,
 } from "../dom.js";
+import { OPERATIONS } from "../words.js";
 
 const PAGE = 50;
 const PERIODS = { 1: "last hour", 24: "last day", 168: "last week", 720: "last 30 days" };
-const KINDS = ["publish", "rollback", "adopt", "foreign_change", "retire", "erase", "discard"];
 const FILTERS = { table: "Table", actor: "Person", dag_id: "DAG", run_id: "Run" };
 const HEADINGS = ["table", "partition", "change", "batch", "#rows", "when", "who", "why", "more"];
 
@@ -56,7 +56,7 @@ function selection(period, asked) {
       { name, "aria-label": label, onchange: (event) => event.target.form.requestSubmit() },
       options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
     );
-  const kinds = KINDS.map((kind) => [kind, operation(kind).textContent]);
+  const kinds = OPERATIONS.map((kind) => [kind, operation(kind).textContent]);
   return h(
     "form",
     {

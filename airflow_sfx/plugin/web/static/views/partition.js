@@ -2,9 +2,11 @@
 
 import { get } from "../api.js";
 import { h, link, moment, named, number, operation, size, table as rows, who } from "../dom.js";
+import { announceButton } from "../widgets/announce.js";
 import { rollBack } from "../widgets/change.js";
 import { attempt } from "../widgets/confirm.js";
 import { stagedNotice } from "../widgets/staged.js";
+import { ofPartition, staleNotice, stalePill, whenStaleIsKnown } from "../widgets/stale.js";
 import { why } from "../words.js";
 import { metrics } from "./metrics.js";
 
@@ -33,6 +35,14 @@ export async function partition(name, key = "", before = "") {
     why(one.reason, one.retired, one.discarded),
     actions(name, key, one, current, history),
   ]);
+  const stale = h("div", {});
+  const marks = h("span", {});
+  if (current)
+    whenStaleIsKnown(stale, ofPartition(name, key), ({ batches: [found] }) => {
+      if (found?.batch_id !== current) return;
+      marks.replaceChildren(stalePill(found));
+      stale.replaceChildren(staleNotice(found));
+    });
   const state =
     now.state && now.state !== "current"
       ? h("span", { class: `state ${now.state.replaceAll(" ", "-")}` }, now.state)
@@ -45,7 +55,10 @@ export async function partition(name, key = "", before = "") {
       current ? "Current: " : "No batch is current.",
       current ? h("strong", {}, current) : null,
       state,
+      marks,
+      current ? [" ", announceButton(name, [key], "Announce…")] : null,
     ),
+    stale,
     (waiting.batches ?? []).map((one) => stagedNotice(name, one)),
     waiting.error ? h("p", { class: "notice" }, `Staged batches: ${waiting.error.message}`) : null,
     body.length

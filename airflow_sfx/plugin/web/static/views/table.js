@@ -2,13 +2,15 @@
 
 import { mirror } from "../address.js";
 import { get } from "../api.js";
-import { calendar, coloured, FEW, legend, list, METRICS } from "../widgets/calendar.js";
+import { calendar, coloured, FEW, legend, list, marked, METRICS } from "../widgets/calendar.js";
 import { stagedTable } from "../widgets/staged.js";
+import { staleTable, whenStaleIsKnown } from "../widgets/stale.js";
 import {
   address,
   age,
   counted,
   h,
+  link,
   named,
   number,
   paging,
@@ -20,6 +22,8 @@ import { metrics } from "./metrics.js";
 
 const CELLS = 366;
 const STAGED = 20;
+const STALE = 20;
+const MOST_STALE = 1000; // of one request
 
 const FACTS = {
   "last change": (one) => age(one.newest),
@@ -61,6 +65,10 @@ export async function table(name, search = "", offset = "0", colours = "rows") {
     { class: "facts", "aria-busy": true },
     Object.entries(facts).map(([term, value]) => h("div", {}, h("dt", {}, term), value)),
   );
+  const stale = h("div", {});
+  const recolour = () => coloured(cells, metric, usual);
+  if (found.total)
+    staleOf(name, found, stale, (batches) => marked(cells, found.partitions, batches, recolour));
   get(path)
     .then(
       (totalsOf) => {
@@ -68,7 +76,7 @@ export async function table(name, search = "", offset = "0", colours = "rows") {
           facts[term].replaceChildren(write(totalsOf));
         details.append(columns(totalsOf));
         usual.rows = totalsOf.usual_rows;
-        if (!few) coloured(cells, metric, usual);
+        if (!few) recolour();
       },
       (error) => facts["last change"].replaceChildren(error.message),
     )
@@ -92,10 +100,31 @@ export async function table(name, search = "", offset = "0", colours = "rows") {
       (at) => address("table", name, search, at, metric),
       ["Newer", "Older"],
     ),
+    stale,
     staged,
     found.total ? metrics(name) : null,
     details,
   ];
+}
+
+// Lists the stale batches of the table, and marks those of this page.
+function staleOf(name, found, place, mark) {
+  whenStaleIsKnown(place, { table: name, limit: MOST_STALE }, (all) => {
+    if (!all.total) return;
+    const more = all.total > STALE ? link(`All ${number(all.total)} stale batches`, "stale", name) : null;
+    const shown = { ...all, batches: all.batches.slice(0, STALE) };
+    place.replaceChildren(...[...staleTable(shown), more].filter(Boolean));
+    if (all.total <= MOST_STALE) {
+      mark(all.batches);
+      return;
+    }
+    const names = found.partitions.map((one) => one.partition);
+    const [last, first] = [names[0], names.at(-1)];
+    get("stale", { table: name, first, last, limit: MOST_STALE }).then(
+      (ofPage) => mark(ofPage.batches),
+      () => {},
+    );
+  });
 }
 
 function columns(one) {

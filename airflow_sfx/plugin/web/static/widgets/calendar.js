@@ -2,6 +2,7 @@
 // that are no days, or a list if there are few. Colours show a chosen metric, signs the state.
 
 import { address, age, h, link, moment, number, size, table as rows, WHOLE } from "../dom.js";
+import { because, stalePill } from "./stale.js";
 
 export const FEW = 24; // so many partitions are a list
 
@@ -59,29 +60,51 @@ export function coloured(drawing, metric, usual = {}) {
     const known = value !== null && (bounds || typical);
     const shade = known ? rank(bounds ? value : value / typical, bounds ?? RATIOS) : "unknown";
     const label = [one.partition, one.state, `${number(one.rows)} rows`];
+    if (one.stale) label.splice(2, 0, `stale: ${because(one.stale)}`);
     if (text && metric !== "rows") label.push(`${metric} ${text(value)}`);
     label.push(`changed ${age(one.at)}`);
     if (known && !bounds) {
       label.push(`${Math.round((value / typical) * 100)} % of the usual ${metric}`);
     }
-    element.className = `cell ${one.state.replaceAll(" ", "-")} shade-${shade}`;
+    const stale = one.stale ? " stale" : "";
+    element.className = `cell ${one.state.replaceAll(" ", "-")}${stale} shade-${shade}`;
     element.setAttribute("aria-label", label.join(", "));
     element.title = label.join("\n");
   }
 }
 
-// Partitions as a list.
+// Partitions as a list. `states` has the cells of the list with the state, by partition.
 export function list(name, partitions) {
+  const states = new Map();
   const body = partitions.map((one) => [
     link(one.partition || WHOLE, "partition", name, one.partition),
-    h("span", { class: `state ${one.state.replaceAll(" ", "-")}` }, one.state),
+    state(states, one),
     one.batch_id ? link(one.batch_id, "batch", name, one.partition, one.batch_id) : "no batch",
     number(one.rows),
     size(one.bytes),
     moment(one.at),
     one.staged ? link(one.staged, "batch", name, one.partition, one.staged) : "",
   ]);
-  return rows("partitions", HEADINGS, body);
+  return Object.assign(rows("partitions", HEADINGS, body), { states });
+}
+
+function state(states, one) {
+  const pill = h("span", { class: `state ${one.state.replaceAll(" ", "-")}` }, one.state);
+  const cell = h("span", { class: "states" }, pill);
+  states.set(one.partition, cell);
+  return cell;
+}
+
+// Marks the stale batches in a calendar or a list.
+export function marked(drawing, partitions, stale, recolour) {
+  const found = new Map(stale.map((one) => [one.partition, one]));
+  for (const one of partitions) {
+    const item = found.get(one.partition);
+    if (item?.batch_id !== one.batch_id) continue;
+    one.stale = item;
+    drawing.states?.get(one.partition).append(stalePill(item));
+  }
+  if (!drawing.states) recolour();
 }
 
 // The legend of colours and signs, with the choice of what colours show.
@@ -108,6 +131,7 @@ export function legend(metric, choose) {
     Object.entries(SIGNS)
       .filter(([, sign]) => sign)
       .map(([text, sign]) => entry(`${text.replaceAll(" ", "-")} shade-2`, sign, text)),
+    entry("stale shade-2", "", "stale: an input is no longer current"),
   );
 }
 

@@ -27,6 +27,7 @@ export function confirm({
   success,
   note = NOTE,
   possible = true,
+  recorded = "in the history",
 }) {
   const dialog = document.getElementById("dialog");
   const reason = h("input", {
@@ -34,7 +35,7 @@ export function confirm({
     maxlength: 2000,
     autocomplete: "off",
     "aria-label": "Reason",
-    placeholder: "Reason, recorded in the history",
+    placeholder: `Reason, recorded ${recorded}`,
   });
   const form = h(
     "form",

@@ -1,0 +1,28 @@
+// All stale batches, of the warehouse or of one table.
+
+import { address, h, link, paging } from "../dom.js";
+import { staleTable, whenStaleIsKnown } from "../widgets/stale.js";
+
+const PAGE = 50;
+
+export async function stale(name = "", offset = "0") {
+  const list = h("section", { "aria-label": "Stale batches" }, h("p", { class: "empty" }, "…"));
+  const to = (at) => address("stale", name, at);
+  whenStaleIsKnown(list, { table: name, limit: PAGE, offset }, (found) =>
+    list.replaceChildren(...listed(found, Number(offset), to).flat().filter(Boolean)),
+  );
+  return [
+    h("h1", {}, name ? `Stale batches of ${name}` : "Stale batches"),
+    h("p", {}, "Current batches that were made, at any depth, from one that is no longer current."),
+    name ? h("p", {}, link("All tables", "stale")) : null,
+    list,
+  ];
+}
+
+function listed(found, offset, to) {
+  if (!found.total) return [h("p", { class: "empty" }, "No batch is stale.")];
+  return [
+    staleTable(found),
+    paging(found.total, offset, PAGE, to, ["Previous", "Next"]),
+  ];
+}
