@@ -45,6 +45,9 @@ class Outcome:
 class Run:
     """One execution under a schedule: the given choices first, then no preemption.
 
+    The actor that runs makes the decision before its step, so threads are switched only where
+    another one goes on.
+
     Args:
         actors: The actors by name.
         prefix: The choices to begin with: an actor's name, or ``crash NAME``.
@@ -59,7 +62,7 @@ class Run:
         self._names: dict[threading.Thread, str] = {}
         self._waiting: set[str] = set()
         self._alive = set(actors)
-        self._back = threading.Semaphore(0)
+        self._end = threading.Semaphore(0)
         self._threads = {
             name: threading.Thread(target=self._act, args=(name, actor), daemon=True)
             for name, actor in actors.items()
@@ -72,10 +75,11 @@ class Run:
             return
         if waits:
             self._waiting.add(name)
-        self._back.release()
-        self._turns[name].acquire()
-        if name in self.outcome.crashed:
-            raise Crashed
+        chosen = self._choose(name)
+        if chosen != name:
+            self._turns[chosen].release()
+            self._turns[name].acquire()
+        self._die_if_crashed(name)
 
     def sleep(self, seconds: float) -> None:
         """Replace ``time.sleep``: an actor yields to the others, other threads sleep."""
@@ -89,27 +93,28 @@ class Run:
         """Run to the end."""
         for thread in self._threads.values():
             thread.start()
-            self._back.acquire()
-        running = ""
-        while self._alive:
-            running = self._choose(running)
-            self._turns[running].release()
-            self._back.acquire()
+        self._turns[self._choose("")].release()
+        self._end.acquire()
         for thread in self._threads.values():
             thread.join()
         return self.outcome
 
     def _act(self, name: str, actor: Actor) -> None:
         self._names[threading.current_thread()] = name
+        self._turns[name].acquire()
         try:
-            self.step()
+            self._die_if_crashed(name)
             self.outcome.results[name] = actor()
         except Crashed:
             pass
         except BaseException as error:
             self.outcome.errors[name] = error
         self._alive.discard(name)
-        self._back.release()
+        (self._turns[self._choose(name)] if self._alive else self._end).release()
+
+    def _die_if_crashed(self, name: str) -> None:
+        if name in self.outcome.crashed:
+            raise Crashed
 
     def _choose(self, running: str) -> str:
         ready = sorted(self._alive - self._waiting) or sorted(self._alive)
