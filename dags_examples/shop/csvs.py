@@ -51,14 +51,14 @@ def orders(night: str, number: int) -> list[Row]:
     """Return the orders of a night, as a delivery has them."""
     chance, day = random.Random(night), NIGHTS.index(night)
     found: list[Row] = []
-    for line in range(ORDERS + chance.randrange(-20, 20)):
+    for line in range(ORDERS + chance.randrange(-10, 10)):
         item = chance.choice(list(ITEMS))
         found.append(
             {
                 "order": day * 1_000 + line,
                 "customer": 1 + chance.randrange(FIRST_CUSTOMERS + day * NEW_CUSTOMERS),
                 "item": item,
-                "quantity": 1 + int(chance.expovariate(1.5)),
+                "quantity": 1 + line % 3,
                 "price": ITEMS[item],
                 "gift": "to my love" if not line % 20 and night not in NO_GIFTS else None,
                 "ordered_at": f"{night}T{chance.randrange(24):02d}:{chance.randrange(60):02d}:00Z",

@@ -77,7 +77,7 @@ def test_the_first_morning_names_the_night_that_a_check_refused(running, warehou
     expect(page.get_by_role("heading", level=1)).to_have_text("The night")
     refused = page.get_by_role("row").filter(has_text="shop.orders").filter(has_text="refused")
     expect(refused).to_contain_text("column 'price' has 5 nulls")
-    picture(page, "shop-night")
+    picture(page, "shop-refused")
     refused.locator("a.concern").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"shop.orders {LATE}")
     failed = page.get_by_role("list", name="Failed checks")
@@ -122,14 +122,18 @@ def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
     after, before = (one.batch_id for one in warehouse.history("shop", "sales", [BAD]))
     right = warehouse.history("shop", "report", [BAD])[1].batch_id
 
-    # The table's metrics mark the night, and lead to its batch and what differs from the last one.
+    # The night names the values that are unusual; the table's metrics mark them.
     page = filled(window(running))
-    page.get_by_role("link", name="Tables").click()
-    page.get_by_role("link", name="shop.sales").click()
+    unusual = page.get_by_role("row").filter(has_text="shop.sales")
+    expect(unusual).to_contain_text("the mean of 'revenue' is 11.", timeout=30_000)
+    picture(page, "shop-night")
+    unusual.locator("a.concern").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"shop.sales {BAD}")
+    filled(page, "#/table/shop.sales")
     metrics = page.get_by_role("region", name="Metrics")
     metrics.get_by_role("combobox", name="Column").select_option("revenue")
-    unusual = metrics.get_by_role("list", name="Unusual in the newest batch")
-    expect(unusual).to_contain_text(f"{BAD}: the mean of 'revenue' is 7.")
+    newest = metrics.get_by_role("list", name="Unusual in the newest batch")
+    expect(newest).to_contain_text(f"{BAD}: the mean of 'revenue' is 11.")
     mean = metrics.get_by_role("group", name="revenue: mean; move with the arrow keys")
     expect(mean.locator("circle.anomaly")).to_have_count(1)
     picture(page, "shop-metrics")
@@ -168,10 +172,12 @@ def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
 
     # Its consumer starts again, from what is current.
     made = len(warehouse.history("shop", "report", [BAD]))
+    filled(page, "#/stale")
     page.get_by_role("button", name=f"Announce shop.sales {BAD} again…").click()
-    again = page.get_by_role("dialog", name=f"Announce shop.sales {BAD} again?")
-    expect(again.get_by_role("listitem")).to_have_text(nights.REPORT)
-    again.get_by_role("button", name="Announce").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(nights.REPORT)
+    dialog.get_by_role("textbox", name="Reason").fill("in euros again")
+    dialog.get_by_role("button", name="Announce").click()
     expect(page.get_by_role("status")).to_have_text("Announced: 1 asset event of shop.sales.")
     running.until(
         lambda: len(warehouse.history("shop", "report", [BAD])) > made,
@@ -194,13 +200,13 @@ def test_the_walk_from_the_bad_morning_to_the_link_in_a_channel(
     assert page.faults == other.faults == []
 
 
-STATUSES = {
-    "sfx night --since 60m": [1, 0],
-    "sfx metrics": [1],
-    "sfx stale": [1, 0],
-    "sfx erase": [0, 1],
+EXPECTED = {
+    "sfx night": [(1, "refused"), (1, "^(?!.*refused).*the mean of 'revenue' is 11")],
+    "sfx metrics": [(1, "20261110 .* mean\n")],
+    "sfx stale": [(1, "shop.report"), (0, "no stale batches")],
+    "sfx erase": [(0, "Nothing was done"), (1, "10 rows of 10 batches erased")],
 }
-"""The exit statuses of commands each time that they are shown, where they are not 0."""
+"""Exit status and output of commands each time that they are shown; other commands exit with 0."""
 
 
 def test_every_step_of_the_readme_works_in_order(running, warehouse, mistaken) -> None:
@@ -209,18 +215,20 @@ def test_every_step_of_the_readme_works_in_order(running, warehouse, mistaken) -
         "RUN_ID": nights.run_again(running, CENTS),
         "SFX_AIRFLOW_URL": running.url,
     }
-    left = {name: list(expected) for name, expected in STATUSES.items()}
+    left = {name: list(times) for name, times in EXPECTED.items()}
     for step in steps(nights.DAGS / "README.md"):
-        expected = next((one.pop(0) for name, one in left.items() if step.startswith(name)), 0)
+        times = next((times for name, times in left.items() if step.startswith(name)), [])
+        status, text = times.pop(0) if times else (0, "")
         done = []
 
-        def as_expected(step=step, expected=expected, done=done) -> bool:
+        def as_expected(step=step, status=status, text=text, done=done) -> bool:
             done[:] = [run(running, step, **variables)]
-            return done[0].returncode == expected
+            found = re.search(text, done[0].stdout, re.DOTALL)
+            return done[0].returncode == status and found is not None
 
-        if step.startswith(("sfx night", "sfx stale")) and not expected:
+        if step.startswith(("sfx night", "sfx stale")):
             # Tasks that were started by the command before make it so.
-            running.until(as_expected, f"{step} exits with 0", seconds=240)
+            running.until(as_expected, f"{step} is as expected", seconds=240)
         else:
             assert as_expected(), (step, *done)
     assert not any(left.values())
