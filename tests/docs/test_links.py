@@ -10,9 +10,16 @@ import pytest
 from tests.docs.pages import ROOT, anchors
 
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docker").rglob("*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *(
+            page
+            for folder in ("docs", "docker", "dags_examples")
+            for page in (ROOT / folder).rglob("*.md")
+        ),
+    ]
 )
-_PICTURE = re.compile(r"\]\(pictures/([\w-]+)\.png\)")
+_PICTURE = re.compile(r"\]\((?:\.\./\.\./docs/)?pictures/([\w-]+)\.png\)")
 _DRAWN = re.compile(r"picture\(page, \"([\w-]+)\"\)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -32,7 +39,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_picture_is_small_shown_by_a_page_and_drawn_by_a_test() -> None:
     pictures = list((ROOT / "docs/pictures").glob("*.png"))
-    texts = [page.read_text() for page in (ROOT / "docs").glob("*.md")]
+    texts = [page.read_text() for page in PAGES]
     tests = [test.read_text() for test in (ROOT / "tests/airflow").rglob("test_*.py")]
     names = {one.stem for one in pictures}
     assert {name for text in texts for name in _PICTURE.findall(text)} == names

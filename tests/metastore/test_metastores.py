@@ -355,7 +355,7 @@ def test_a_reader_never_sees_half_of_a_move(metastore: Metastore) -> None:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    for sequence in range(2, 30):
+    for sequence in range(2, 14):
         metastore.repoint(REF, [pointer(name, sequence, str(sequence)) for name in names])
     stop.set()
     thread.join()
