@@ -169,6 +169,17 @@ ERRORS: Mapping[str, type[SfxError]] = {
 """The classes by name, for errors that cross a process as text."""
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    Example:
+        >>> counted(1, "row"), counted(2000, "row"), counted(2, "batch")
+        ('1 row', '2,000 rows', '2 batches')
+    """
+    ending = "" if count == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
 def sentence(error: Exception) -> str:
     """Return an error's message as a full sentence.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import product
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, counted
 from airflow_sfx.core.table import identifier
 from airflow_sfx.core.validation import is_missing, listed
 
@@ -267,8 +267,8 @@ def partition_keys(
     keys = tuple(PartitionKey(name, type_) for name, type_ in pairs)
     if len(keys) != values:
         raise InvalidName(
-            f"{len(keys)} partition keys {[k.name for k in keys]} came with {values} partition"
-            " values"
+            f"{counted(len(keys), 'partition key')} {[k.name for k in keys]} came with"
+            f" {counted(values, 'partition value')}"
         )
     if len({key.name for key in keys}) != len(keys):
         raise InvalidName(f"a partition key comes twice in {[k.name for k in keys]}")
@@ -340,8 +340,8 @@ def partitions_of(
     for row in rows:
         if len(row) != keys:
             raise InvalidName(
-                f"{table} has {keys} partition key{'' if keys == 1 else 's'} and {row!r} has"
-                f" {len(row)} value{'' if len(row) == 1 else 's'}: pass one value per key"
+                f"{table} has {counted(keys, 'partition key')} and {row!r} has"
+                f" {counted(len(row), 'value')}: pass one value per key"
             )
     return tuple(
         dict.fromkeys(Partition(tuple(partition_value(value) for value in row)) for row in rows)

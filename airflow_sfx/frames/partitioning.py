@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch, counted
 from airflow_sfx.core.partition import partition_value
 from airflow_sfx.frames._typing import AnyArray, AnyColumn
 from airflow_sfx.frames.column_names import unknown_column
@@ -187,8 +187,8 @@ def _codes(column: AnyColumn, name: str) -> tuple[Any, list[str]]:
     column = decode_column(column)
     if column.null_count:
         raise InvalidName(
-            f"the partition key {name!r} is null in {column.null_count} rows, and a partition must"
-            " have a value: fill it, as with df.fillna, or leave those rows out"
+            f"the partition key {name!r} is null in {counted(column.null_count, 'row')}, and a"
+            " partition must have a value: fill it, as with df.fillna, or leave those rows out"
         )
     encoded: Any = column if types.is_dictionary(column.type) else column.dictionary_encode()
     one: Any = encoded.unify_dictionaries().combine_chunks()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_sfx.core.errors import InvalidName, SfxError, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, SfxError, WarehouseUnavailable, counted
 from airflow_sfx.hooks.connections import METASTORE_TYPE, connection_named, on_metastore, s3_access
 
 if TYPE_CHECKING:
@@ -131,10 +131,7 @@ class SfxHook(BaseHook):
         named = f": {', '.join(databases[:8])}" if databases else ""
         return (
             True,
-            (
-                f"{warehouse.uri} has {len(databases)}"
-                f" database{'' if len(databases) == 1 else 's'}{named}"
-            ),
+            (f"{warehouse.uri} has {counted(len(databases), 'database')}{named}"),
         )
 
     def _connection(self) -> Connection:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.errors import WarehouseUnavailable, counted
 from airflow_sfx.hooks.templates import checks_names
 from airflow_sfx.operators.base.operators import WarehouseOperator
 
@@ -96,6 +96,6 @@ class RetainByPoliciesOperator(WarehouseOperator, BaseOperator):
         failed = [f"{one.table}: {one.problem}" for one in reports if one.problem]
         if failed:
             raise WarehouseUnavailable(
-                f"{len(failed)} tables could not be retained: {'; '.join(failed)}"
+                f"{counted(len(failed), 'table')} could not be retained: {'; '.join(failed)}"
             )
         return counts

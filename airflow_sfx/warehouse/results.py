@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_sfx.core.errors import counted
 from airflow_sfx.core.pin import BatchPin
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Tabular:
         count = len(frame)
         shown = frame.head(_SHOWN).to_html(index=False, na_rep="", border=0) if count else ""
         more = f", of which {_SHOWN} are shown" if count > _SHOWN else ""
-        return f"<p>{count:,} row{'' if count == 1 else 's'}{more}</p>{shown}"
+        return f"<p>{counted(count, 'row')}{more}</p>{shown}"
 
 
 class Rows(list[_Item], Tabular):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from airflow_sfx.core.errors import counted as counted  # noqa: PLC0414  a word like the others
 from airflow_sfx.core.ledger import Operation
 
 WHOLE = "(whole table)"
@@ -60,17 +61,6 @@ def number(count: float | None) -> str | None:
     if count != int(count):
         count = float(f"{count:.{_DIGITS}g}")
     return f"{int(count):,}" if count == int(count) else f"{count:.{_DIGITS}g}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Example:
-        >>> counted(1, "row"), counted(2000, "row"), counted(2, "batch")
-        ('1 row', '2,000 rows', '2 batches')
-    """
-    ending = "" if count == 1 else "es" if noun.endswith("ch") else "s"
-    return f"{count:,} {noun}{ending}"
 
 
 def duration(span: timedelta) -> str:

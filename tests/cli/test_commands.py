@@ -341,7 +341,7 @@ def test_columns_are_renamed_and_dropped_after_asking(command, warehouse) -> Non
     warehouse.store_dataframe(frame, "shop", "notes", [DAY])
     assert command("rename-column", "shop.notes", "note", "remark").returncode == 2, "it asks"
     done = command("rename-column", "shop.notes", "note", "remark", "--yes", "--reason", "one word")
-    assert done.stdout == "shop.notes is with note as remark: 1 new batch\n"
+    assert done.stdout == "shop.notes: renamed the column note to remark, 1 new batch\n"
     assert "rename the column note to remark: one word" in command("history", "shop.notes").stdout
     done = command("drop-column", "shop.notes", "remark", "--yes", "--json")
     assert json.loads(done.stdout)["table"] == "notes"

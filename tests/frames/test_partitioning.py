@@ -83,10 +83,10 @@ def test_values_are_written_as_hive_writes_them(column: pa.Array, texts: list[st
 @pytest.mark.parametrize(
     ("column", "why"),
     [
-        (pa.array(["a", None]), "is null in 1 rows.*fillna"),
+        (pa.array(["a", None]), "is null in 1 row, .*fillna"),
         (
             pa.RunEndEncodedArray.from_arrays([1, 2], pa.array(["a", None])),
-            "is null in 1 rows.*fillna",
+            "is null in 1 row, .*fillna",
         ),
         (pa.array(["a", ""]), "cannot be empty"),
         (pa.array(["a", "b\nc"]), "control character"),

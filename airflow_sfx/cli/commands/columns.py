@@ -36,7 +36,7 @@ def drop_column(
     chosen = settings.table(table)
     ask(f"Write the current batches of {chosen.ref} again without {column}?", yes=yes)
     pin = settings.warehouse.drop_column(*chosen.names, column, reason=reason)
-    _report(pin, f"without {column}", as_json=as_json)
+    _report(pin, f"dropped the column {column}", as_json=as_json)
 
 
 def rename_column(
@@ -56,12 +56,12 @@ def rename_column(
     chosen = settings.table(table)
     ask(f"Write the current batches of {chosen.ref} again with {column} as {to}?", yes=yes)
     pin = settings.warehouse.rename_column(*chosen.names, column, to, reason=reason)
-    _report(pin, f"with {column} as {to}", as_json=as_json)
+    _report(pin, f"renamed the column {column} to {to}", as_json=as_json)
 
 
 def _report(pin: BatchPin, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json(pin)
         return
-    count = len(pin.batches)
-    output.say(f"{pin.ref} is {what}: {count} new batch{'' if count == 1 else 'es'}")
+    written = output.counted(len(pin.batches), "new batch")
+    output.say(f"{pin.ref}: {what}, {written}")

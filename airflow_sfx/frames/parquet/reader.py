@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, counted
 from airflow_sfx.core.io.resource_limits import resource_error
 from airflow_sfx.frames.parquet.plan import FileGroup, ReadPlan, files_text
 from airflow_sfx.frames.parquet.scan import Scan, SourceFile
@@ -205,8 +205,8 @@ def _check_rows(group: FileGroup, found: int) -> None:
         expected += file.rows
     if found != expected:
         raise InconsistentBatch(
-            f"{files_text(group.files)}: {found} rows were read and {expected} were written: they"
-            " are not the files that the manifest names"
+            f"{files_text(group.files)}: {counted(found, 'row')} read, and {expected:,} written:"
+            " they are not the files that the manifest names"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import InvalidName, SchemaMismatch
+from airflow_sfx.core.errors import InvalidName, SchemaMismatch, counted
 from airflow_sfx.core.partition import (
     INTEGER_TYPES,
     Partition,
@@ -100,8 +100,8 @@ class Target:
             if wanted != have:
                 raise InvalidName(
                     f"{self.ref} has {_listed('the partition key', have)} and this call"
-                    f" {_listed('the key', wanted)}: pass {len(have)} partition"
-                    f" value{'' if len(have) == 1 else 's'}"
+                    f" {_listed('the key', wanted)}: pass"
+                    f" {counted(len(have), 'partition value')}"
                     if have
                     else (
                         f"{self.ref} is not partitioned and this call has"
@@ -274,10 +274,10 @@ class Target:
         if self.existing is not None and named is None:
             if len(self.existing.keys) != count:
                 raise InvalidName(
-                    f"{self.ref} has {len(self.existing.keys)} partition keys"
+                    f"{self.ref} has {counted(len(self.existing.keys), 'partition key')}"
                     f" ({', '.join(key.name for key in self.existing.keys) or 'none'}) and the call"
-                    f" names {count} values: a store writes one partition, with one value a key;"
-                    " use partition_by= for many partitions"
+                    f" names {counted(count, 'value')}: a store writes one partition, with one"
+                    " value a key; use partition_by= for many partitions"
                 )
             return self.existing.keys
         return partition_keys(named, count)

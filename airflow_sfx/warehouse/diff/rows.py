@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.errors import SchemaMismatch, counted
 from airflow_sfx.core.io.cancellation import raise_if_cancelled
 
 if TYPE_CHECKING:
@@ -217,8 +217,9 @@ class _Both:
                 row = int(groups[f"{side}_min"][counts > 1][0]) - offset
                 shown = ", ".join(f"{key}={_value(table.column(key), row)!r:.60}" for key in keys)
                 raise SchemaMismatch(
-                    f"the key {', '.join(keys)} does not identify rows: {repeated} rows {side}"
-                    f" repeat it, such as {shown}. Name more key columns, or none to compare whole"
+                    f"the key {', '.join(keys)} does not identify rows:"
+                    f" {counted(repeated, 'row')} {side} {'repeats' if repeated == 1 else 'repeat'}"
+                    f" it, such as {shown}. Name more key columns, or none to compare whole"
                     " rows"
                 )
 

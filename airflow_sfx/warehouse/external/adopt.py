@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from airflow_sfx.core.errors import CommitConflict, InvalidName
+from airflow_sfx.core.errors import CommitConflict, InvalidName, counted
 from airflow_sfx.core.ledger import Operation
 from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, unescape
 from airflow_sfx.core.pin import BatchPin
@@ -90,9 +90,10 @@ def _keys(
     (depth,) = depths
     if named is not None:
         if len(named) != depth:
+            levels = "directory" if depth == 1 else "directories"
             raise InvalidName(
-                f"the files in {directory} are {depth} directories deep, but {len(named)} partition"
-                " keys were named: name one for each directory"
+                f"the files in {directory} are {depth} {levels} deep, but the call names"
+                f" {counted(len(named), 'partition key')}: name one for each directory"
             )
         return partition_keys(named, depth)
     written = {
@@ -105,7 +106,7 @@ def _keys(
     if len(names) != depth:
         raise InvalidName(
             f"the directories in {directory} are not all named key=value with the same keys: pass"
-            f" partition_keys= with {depth} name{'' if depth == 1 else 's'}, one for each directory"
+            f" partition_keys= with {counted(depth, 'name')}, one for each directory"
             " above the files"
         )
     return partition_keys(names, depth)

@@ -6,7 +6,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, counted
 from airflow_sfx.core.io.resource_limits import resource_error
 from airflow_sfx.core.manifest import DataFile, Manifest
 from airflow_sfx.core.pin import BatchPin
@@ -69,7 +69,7 @@ def _problem(table: Table, manifest: Manifest, file: DataFile) -> str | None:
     if data is None:
         return f"{store.uri}/{path} is missing"
     if len(data) != file.size:
-        return f"{store.uri}/{path} has {len(data)} bytes, not {file.size}"
+        return f"{store.uri}/{path} has {counted(len(data), 'byte')}, not {file.size:,}"
     if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
         return f"{store.uri}/{path} does not have the checksum that was written"
     try:
@@ -80,7 +80,11 @@ def _problem(table: Table, manifest: Manifest, file: DataFile) -> str | None:
         if short := resource_error(error, f"reading {store.uri}/{path}"):
             raise short from error
         return f"{store.uri}/{path} is not a Parquet file: {error}"
-    return None if rows == file.rows else f"{store.uri}/{path} has {rows} rows, not {file.rows}"
+    return (
+        None
+        if rows == file.rows
+        else f"{store.uri}/{path} has {counted(rows, 'row')}, not {file.rows:,}"
+    )
 
 
 def _added_files(table: Table, manifest: Manifest) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,7 +109,7 @@ class rows_between(BuiltInCheck):  # in lower case, as checks read like function
     Example:
         >>> import pandas as pd
         >>> rows_between(2, 1000)(pd.DataFrame({"n": [1]}))
-        '1 rows, not between 2 and 1000'
+        '1 row, not between 2 and 1000'
     """
 
     low: float
@@ -134,7 +134,7 @@ class rows_between(BuiltInCheck):  # in lower case, as checks read like function
         return (
             None
             if self.low <= rows <= self.high
-            else f"{rows} rows, not between {self.low} and {self.high}"
+            else f"{counted(rows, 'row')}, not between {self.low} and {self.high}"
         )
 
 
@@ -157,7 +157,7 @@ class not_null(_OfColumns):
         """Return what is wrong, or None."""
         counts = {column: subject.nulls(column) for column in self.columns}
         return (
-            "; ".join(f"column {c!r} has {n} null{'s' * (n > 1)}" for c, n in counts.items() if n)
+            "; ".join(f"column {c!r} has {counted(n, 'null')}" for c, n in counts.items() if n)
             or None
         )
 
@@ -185,7 +185,8 @@ class unique(_OfColumns):
 
         repeated = repeated_rows(subject.table(self.columns), self.columns)
         return (
-            f"{repeated} row{'s repeat' if repeated > 1 else ' repeats'} {', '.join(self.columns)}"
+            f"{counted(repeated, 'row')} {'repeat' if repeated > 1 else 'repeats'}"
+            f" {', '.join(self.columns)}"
             if repeated
             else None
         )
@@ -312,7 +313,8 @@ class rows_like_before(BuiltInCheck):
         if self.low * had <= rows and (rows <= self.high * had or self.high == float("inf")):
             return None
         return (
-            f"{rows} rows, and {had} before: not between {self.low} and {self.high} times as many"
+            f"{counted(rows, 'row')}, and {had:,} before: not between {self.low} and {self.high}"
+            " times as many"
         )
 
 

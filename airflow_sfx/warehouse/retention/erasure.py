@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.errors import SchemaMismatch, counted
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.validation import positive_duration
 from airflow_sfx.storage.concurrency import map_concurrently
@@ -330,7 +330,8 @@ def _replace(
     news = {match.manifest.batch_id: without(table, ledger, match) for match in matches}
     record_rewritten(table, [(match.manifest, news[match.manifest.batch_id]) for match in matches])
     rows = sum(match.rows for match in matches)
-    proof = f"erased {rows} rows of {len(matches)} batches, chosen by {', '.join(columns)}"
+    what = f"{counted(rows, 'row')} of {counted(len(matches), 'batch')}"
+    proof = f"erased {what}, chosen by {', '.join(columns)}"
     tombstone = Tombstone(
         tombstones.name_at(now, erasure=True),
         {name: tuple(news)},

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, counted
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -162,9 +162,9 @@ def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
     batches.write(chunks, partial(encoded, encoder), small=False)
     if rest.rows != old.rows - match.rows:
         raise InconsistentBatch(
-            f"{match.rows} of {old.rows} rows were to be erased, but {rest.rows} would be left: the"
-            " files have changed since they were searched. No batch of this partition was"
-            " replaced; check it with `sfx verify`, and erase again",
+            f"{match.rows} of {counted(old.rows, 'row')} were to be erased, but {rest.rows} would"
+            " be left: the files have changed since they were searched. No batch of this partition"
+            " was replaced; check it with `sfx verify`, and erase again",
             table=str(table.ref),
             partition=old.partition,
             batch_id=old.batch_id,

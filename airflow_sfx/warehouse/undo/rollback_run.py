@@ -15,6 +15,7 @@ from airflow_sfx.core.errors import (
     CommitConflict,
     InconsistentBatch,
     SfxError,
+    counted,
     sentence,
 )
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
@@ -365,7 +366,11 @@ def _refusal(scope: Scope, problems: Sequence[SfxError]) -> SfxError:
 
 def _add_done(error: SfxError, done: Sequence[RunRollback]) -> None:
     """Add the tables that were already rolled back to an error."""
-    before = [f"{one.table} ({len(one.rolled_back)} partitions)" for one in done if one.rolled_back]
+    before = [
+        f"{one.table} ({counted(len(one.rolled_back), 'partition')})"
+        for one in done
+        if one.rolled_back
+    ]
     if before:
         error.args = (
             (

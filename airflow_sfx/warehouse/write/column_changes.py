@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import CommitConflict, InconsistentBatch, InvalidName, SchemaMismatch
+from airflow_sfx.core.errors import (
+    CommitConflict,
+    InconsistentBatch,
+    InvalidName,
+    SchemaMismatch,
+    counted,
+)
 from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
@@ -230,8 +236,8 @@ def _written(
     (new,) = batches.seal(staged=False, checks=old.checks)
     if new.rows != old.rows:
         raise InconsistentBatch(
-            f"{new.rows} rows were read of the batch {old.batch_id} of"
-            f" {table.describe(old.partition)}, whose manifest has {old.rows}: nothing was changed;"
+            f"the batch {old.batch_id} of {table.describe(old.partition)} has"
+            f" {counted(new.rows, 'row')}, and its manifest {old.rows:,}: nothing was changed;"
             " check it with `sfx verify`",
             table=str(table.ref),
             partition=old.partition,

@@ -50,7 +50,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str, pieces: bool) -> N
 
 def test_a_file_with_other_rows_than_were_written_is_noticed() -> None:
     file = replace(stored(pd.DataFrame({"n": [1, 2]}))[0], rows=3, name="part-00000.parquet")
-    with pytest.raises(InconsistentBatch, match=r"part-00000.parquet: 2 rows were read and 3"):
+    with pytest.raises(InconsistentBatch, match=r"part-00000.parquet: 2 rows read, and 3 written"):
         read_table([file])
     with pytest.raises(InconsistentBatch, match="2 rows"):
         list(iter_batches([file]))

@@ -94,7 +94,9 @@ def test_directories_that_are_values_need_the_keys_names(warehouse, tmp_path) ->
     write(tmp_path / "values/2016/one.parquet", n=[1])
     with pytest.raises(sfx.InvalidName, match="partition_keys= with 1 name,"):
         warehouse.adopt("sales", "items", str(tmp_path / "values"))
-    with pytest.raises(sfx.InvalidName, match="1 directories deep, but 2 partition keys"):
+    with pytest.raises(
+        sfx.InvalidName, match="1 directory deep, but the call names 2 partition keys"
+    ):
         warehouse.adopt(
             "sales", "items", str(tmp_path / "values"), partition_keys=["year", "month"]
         )

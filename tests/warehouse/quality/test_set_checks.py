@@ -184,7 +184,7 @@ def test_rows_and_figures_are_compared_with_what_is_current(warehouse: Warehouse
     pin = warehouse.store_dataframe(night(30, 0.01), "shop", "orders", [day(30)])
     (manifest,) = warehouse.manifests(pin)
     assert [c.passed for c in manifest.checks] == [True, False]
-    with pytest.raises(sfx.CheckFailed, match="1 rows, and"):
+    with pytest.raises(sfx.CheckFailed, match="1 row, and"):
         warehouse.store_dataframe(night(30).head(1), "shop", "orders", [day(30)])
 
 

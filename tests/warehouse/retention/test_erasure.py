@@ -313,7 +313,7 @@ def test_a_partition_with_staged_batches_alone_has_none_after_an_erasure(
     erase(warehouse, reason="request 17")
     (entry,) = warehouse.history("sales", "items", [DAYS[1]])
     assert (entry.batch_id, entry.retired) == (None, (staged.batch_id,))
-    assert entry.reason == "erased 1 rows of 1 batches, chosen by client: request 17"
+    assert entry.reason == "erased 1 row of 1 batch, chosen by client: request 17"
     with pytest.raises(sfx.PartitionNotFound):
         warehouse.load_dataframe("sales", "items", [DAYS[1]])
     with pytest.raises(sfx.PartitionNotFound):

@@ -121,7 +121,7 @@ def test_a_missing_value_names_nothing_in_any_call(warehouse, frame, missing) ->
 )
 def test_rows_whose_partition_is_missing_are_refused(warehouse, days) -> None:
     with pytest.raises(
-        sfx.InvalidName, match="'day' is null in 1 rows, and a partition must have a value"
+        sfx.InvalidName, match="'day' is null in 1 row, and a partition must have a value"
     ):
         warehouse.store_dataframe(
             pd.DataFrame({"day": days, "n": [1, 2]}), "sales", "items", partition_by=["day"]

@@ -72,7 +72,7 @@ def test_publishing_a_batch_that_is_older_than_the_current_one_needs_force(wareh
 
 def test_a_failed_check_leaves_the_partition_as_it_was_and_the_batch_staged(warehouse) -> None:
     put(warehouse, 1)
-    with pytest.raises(sfx.CheckFailed, match=r"rows_between\(5, 9\): 1 rows") as caught:
+    with pytest.raises(sfx.CheckFailed, match=r"rows_between\(5, 9\): 1 row, not") as caught:
         put(warehouse, 2, checks=[sfx.checks.not_null("n"), sfx.checks.rows_between(5, 9)])
     assert current(warehouse) == [1]
     (staged,) = warehouse.show("sales", "items").staged

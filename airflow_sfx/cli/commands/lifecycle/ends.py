@@ -38,9 +38,8 @@ def drop(
     """
     settings: Settings = context.obj
     chosen = settings.table(table, partition)
-    what = (
-        f"{len(partition)} partitions of {chosen.ref}" if partition else f"the table {chosen.ref}"
-    )
+    count = output.counted(len(partition or ()), "partition")
+    what = f"{count} of {chosen.ref}" if partition else f"the table {chosen.ref}"
     if partition and len(partition) == 1:
         what = f"{chosen.ref} {partition[0]}"
     ask(f"Drop {what}?", yes=yes, shown=lambda: _show(chosen))

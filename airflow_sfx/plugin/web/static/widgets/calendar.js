@@ -1,7 +1,18 @@
 // The partitions of a table: a calendar of days with one cell each, a row of cells for partitions
 // that are no days, or a list if there are few. Colours show a chosen metric, signs the state.
 
-import { address, age, h, link, moment, number, size, table as rows, WHOLE } from "../dom.js";
+import {
+  address,
+  age,
+  counted,
+  h,
+  link,
+  moment,
+  number,
+  size,
+  table as rows,
+  WHOLE,
+} from "../dom.js";
 import { because, stalePill } from "./stale.js";
 
 export const FEW = 24; // so many partitions are a list
@@ -25,7 +36,7 @@ const relative = ["under half", "fewer than usual", "usual", "more than usual", 
 // What colours can show: the value of a partition, its text, and the names of the five shades. A
 // value is compared with the usual one, unless the metric has bounds of its own.
 export const METRICS = {
-  rows: { of: (one) => one.rows, text: (value) => `${number(value)} rows`, shades: relative },
+  rows: { of: (one) => one.rows, text: (value) => counted(value, "row"), shades: relative },
   size: { of: (one) => one.bytes, text: size, shades: relative },
   age: {
     of: (one) => (one.at === null ? null : -(Date.now() - new Date(one.at)) / DAY),
@@ -59,7 +70,7 @@ export function coloured(drawing, metric, usual = {}) {
     const value = of(one);
     const known = value !== null && (bounds || typical);
     const shade = known ? rank(bounds ? value : value / typical, bounds ?? RATIOS) : "unknown";
-    const label = [one.partition, one.state, `${number(one.rows)} rows`];
+    const label = [one.partition, one.state, counted(one.rows, "row")];
     if (one.stale) label.splice(2, 0, `stale: ${because(one.stale)}`);
     if (text && metric !== "rows") label.push(`${metric} ${text(value)}`);
     label.push(`changed ${age(one.at)}`);
