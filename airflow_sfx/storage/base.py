@@ -200,6 +200,15 @@ class ObjectStore(ABC):
                 names.
         """
 
+    def list_siblings(self, directory: str, names: Sequence[str]) -> Sequence[ObjectInfo]:
+        """List all objects below some directories of a directory, in as few requests as possible.
+
+        Args:
+            directory: The directory.
+            names: The names of the directories in it.
+        """
+        return [info for name in names for info in self.list(f"{directory}/{name}")]
+
     @abstractmethod
     def list_directories(self, directory: str) -> Sequence[str]:
         """Return the names of the directories directly below a directory, sorted."""

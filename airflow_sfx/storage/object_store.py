@@ -196,14 +196,54 @@ class RemoteStore(ObjectStore):
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
         """List all objects below a directory, at any depth."""
+        return self._listed(directory)
+
+    def _listed(self, directory: str, after: str | None = None) -> Iterator[ObjectInfo]:
         import obstore
 
-        stream = iter(obstore.list(self._client(), directory or None, chunk_size=1000))
+        stream = iter(
+            obstore.list(self._client(), directory or None, offset=after, chunk_size=1000)
+        )
         while (chunk := self._call("list", directory, lambda: next(stream, None))) is not None:
             for meta in chunk:
                 yield ObjectInfo(
                     meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"]
                 )
+
+    def list_siblings(self, directory: str, names: Sequence[str]) -> Sequence[ObjectInfo]:
+        """List all objects below some directories of a directory, in as few requests as possible.
+
+        A response has up to 1,000 objects, also of several directories. So few requests list many
+        small directories: the names are divided into ranges, which are listed at the same time.
+        """
+        ranges = _ranges(names, self.concurrency)
+        found = map_concurrently(
+            lambda at: self._list_range(directory, ranges[at], ranges[at - 1][-1] if at else None),
+            range(len(ranges)),
+            self.concurrency,
+        )
+        return [info for some in found for info in some]
+
+    def _list_range(
+        self, directory: str, names: Sequence[str], before: str | None
+    ) -> Sequence[ObjectInfo]:
+        """List the objects below directories that follow one another.
+
+        Args:
+            directory: The directory that they are in.
+            names: Their names.
+            before: The name before the first one, or None.
+        """
+        start, wanted, found = len(directory) + 1, set(names), []
+        last, last_key = max(names), f"{names[-1]}/"
+        after = f"{directory}/{before}/~" if before is not None else None
+        for info in self._listed(directory, after=after):
+            name = info.path[start:].partition("/")[0]
+            if name in wanted:
+                found.append(info)
+            elif name > last and f"{name}/" > last_key:
+                break
+        return found
 
     def list_directories(self, directory: str) -> Sequence[str]:
         """Return the names of the directories directly below a directory, sorted."""
@@ -290,3 +330,28 @@ def _read(get: Callable[[], GetResult]) -> tuple[memoryview, int]:
             failure = error
     assert failure is not None
     raise failure
+
+
+def _ranges(names: Sequence[str], count: int) -> list[list[str]]:
+    """Divide directories into ranges that follow one another, in the order of the keys below them.
+
+    Some servers list keys in the order of the directories' names, where `a` comes before `a-b`; the
+    ranges follow one another in this order, too.
+
+    Example:
+        >>> _ranges(["c", "a", "a-b", "b"], 4)
+        [['a-b', 'a'], ['b'], ['c']]
+    """
+    by_key, by_name = sorted(names, key=lambda name: f"{name}/"), sorted(names)
+    size = max(1, -(-len(names) // count))
+    ranges: list[list[str]] = []
+    some: list[str] = []
+    differ: set[str] = set()
+    for one, other in zip(by_key, by_name, strict=True):
+        differ ^= {one}
+        differ ^= {other}
+        some.append(one)
+        if len(some) >= size and not differ:
+            ranges.append(some)
+            some = []
+    return [*ranges, some] if some else ranges

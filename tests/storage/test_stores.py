@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -342,3 +343,20 @@ def test_a_directory_that_retention_removes_while_it_is_made_is_made_again(
     assert create(store)
     assert (tmp_path / "w" / "a" / "b" / "c" / "x").exists()
     assert len(made) > moment
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_directories_listed_together_have_the_objects_of_each(store, seed: int) -> None:
+    chance = random.Random(seed)
+    tables = [f"d.t{number}{end}" for number in range(60) for end in ("", "_x", "%2Ey", "-z", "+")]
+    names = chance.sample(tables, 90)
+    for name in names:
+        for number in range(chance.choice((1, 1, 2, 5))):
+            store.put_if_absent(f"index/{name}/2016-11-0{number + 1}/{number}", b"")
+    store.put_if_absent("indexes/d.t1/x", b"")
+    store.put_if_absent("index2", b"")
+    chosen = [*chance.sample(names, 70), "d.t1none"]
+    each = [info.path for name in chosen for info in store.list(f"index/{name}")]
+    together = [info.path for info in store.list_siblings("index", chosen)]
+    assert sorted(together) == sorted(each)
+    assert store.list_siblings("index", []) == []

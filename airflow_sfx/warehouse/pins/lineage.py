@@ -254,15 +254,16 @@ def replaced_batches(
 
 def all_edges(store: ObjectStore) -> list[Edge]:
     """List all records of a warehouse, without reading them."""
-
-    def of_table(step: str) -> list[Edge]:
-        source = None
+    sources: dict[str, TableRef | None] = {}
+    for step in store.list_directories(_INDEX):
+        sources[step] = None
         with contextlib.suppress(InvalidName):  # shortened, as `path_step` does
-            source = TableRef.parse(unquote(step))
-        return [_edge(info.path, source) for info in store.list(f"{_INDEX}/{step}")]
-
-    listed = map_concurrently(of_table, store.list_directories(_INDEX), store.concurrency)
-    return [edge for edges in listed for edge in edges]
+            sources[step] = TableRef.parse(unquote(step))
+    start = len(_INDEX) + 1
+    return [
+        _edge(info.path, sources[info.path[start : info.path.index("/", start)]])
+        for info in store.list_siblings(_INDEX, list(sources))
+    ]
 
 
 def read_edges(store: ObjectStore, edges: Iterable[Edge]) -> list[tuple[BatchPin, DownstreamBatch]]:

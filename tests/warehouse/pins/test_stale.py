@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+import obstore
 import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.pins import stale
 from airflow_sfx.warehouse.pins.input_ends import Cause
+from airflow_sfx.warehouse.pins.lineage import Edge, _edge, all_edges
 from airflow_sfx.warehouse.pins.stale import StaleBatch
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -174,3 +184,64 @@ def test_a_rewritten_batch_is_stale_when_its_input_ends(warehouse, change: str) 
     first, second = warehouse.stale()
     assert (first.batch_id, first.input, first.cause) == (items.batch_id, bad, Cause.ROLLED_BACK)
     assert (second.table, second.path) == ("shop.report", (items,))
+
+
+def listed_by_table(store: ObjectStore) -> list[Edge]:
+    """Return all records as one listing for each table gives them."""
+    found = []
+    for step in store.list_directories("_sfx/readers"):
+        source = None
+        with contextlib.suppress(sfx.InvalidName):
+            source = sfx.TableRef.parse(unquote(step))
+        found += [_edge(info.path, source) for info in store.list(f"_sfx/readers/{step}")]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_stale_batches_of_random_graphs_are_those_of_a_listing_for_each_table(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    pins: list[sfx.BatchPin] = []
+    names = ["a", "a_b", "a1", "b" * 120, "c"]
+    for _ in range(16):
+        inputs = chance.sample(pins, min(len(pins), chance.choice((0, 1, 1, 2))))
+        pins.append(store(warehouse, chance.choice(names), *inputs, day=chance.choice("12")))
+        if chance.random() < 0.3:
+            ended = chance.choice(pins)
+            with contextlib.suppress(sfx.SfxError):
+                warehouse.rollback(ended.database, ended.table, [next(iter(ended.batches))])
+    together = warehouse.stale()
+    assert sorted(map(str, all_edges(warehouse.store))) == sorted(
+        map(str, listed_by_table(warehouse.store))
+    )
+    monkeypatch.setattr(stale, "all_edges", listed_by_table)
+    assert warehouse.stale() == together
+
+
+def test_many_tables_take_few_requests_to_list(
+    stack_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, day = sfx.connect(stack_uri).store, "2016-11-02"
+    tables, each = 200, 3
+    names = [f"shop%2Et{number // 2}{'-x' * (number % 2)}" for number in range(tables)]
+    paths = [
+        f"_sfx/readers/{name}/{day}/20161102000000-{number:016x}-several--0.json"
+        for name in names
+        for number in range(each)
+    ]
+    map_concurrently(lambda path: store.put_if_absent(path, b"{}"), paths, 16)
+    responses = 0
+
+    def counted(*arguments: object, **options: object) -> Iterator[object]:
+        nonlocal responses
+        for chunk in original(*arguments, **options):
+            responses += 1
+            yield chunk
+
+    original = obstore.list
+    monkeypatch.setattr(obstore, "list", counted)
+    assert len(listed_by_table(store)) == tables * each
+    before, responses = responses, 0
+    assert len(all_edges(store)) == tables * each
+    assert (before, responses <= 16) == (tables, True)
