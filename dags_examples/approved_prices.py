@@ -34,7 +34,7 @@ def approved_prices():
     approval = ApprovalOperator(
         task_id="approve",
         subject="Publish the prices of {{ ti.xcom_pull(task_ids='prices') }}?",
-        body="All checks have passed. Nobody reads the batch before you approve.",
+        body="All checks have passed. The batch is not current before you approve.",
     )
     publish = PublishBatchOperator(
         task_id="publish", pin=verified.output, reason="approved by a person"

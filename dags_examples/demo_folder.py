@@ -18,7 +18,7 @@ RECORD = "left-by-the-demo.json"
 DATABASE = Path("airflow", "postgres")
 """The folder of PostgreSQL, which changes its files by itself.
 
-Whoever uses the database starts Airflow, whose log changes.
+To use the database, people start Airflow, whose log changes.
 """
 
 

@@ -164,8 +164,8 @@ class LocalAirflow:
             missing = set(dag_ids) - known
             errors = self.get("importErrors")["import_errors"] if missing else []
             if errors:
-                told = "\n".join(f"{one['filename']}: {one['stack_trace']}" for one in errors)
-                raise RuntimeError(f"{', '.join(sorted(missing))} cannot be imported:\n{told}")
+                traces = "\n".join(f"{one['filename']}: {one['stack_trace']}" for one in errors)
+                raise RuntimeError(f"{', '.join(sorted(missing))} cannot be imported:\n{traces}")
             return not missing
 
         self.until(there, f"the DAGs {', '.join(dag_ids)} are known", seconds=START_SECONDS)

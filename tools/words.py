@@ -15,6 +15,8 @@ CHECKED = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/*.md",
+    "dags_examples/**/*.md",
+    "dags_examples/**/*.py",
 )
 FORMS = {
     "give": "give|gives|given|giving|gave",
