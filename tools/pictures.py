@@ -19,13 +19,14 @@ PICTURES = ROOT / "docs/pictures"
 LARGEST = 150_000
 """Most bytes of a picture."""
 
-_SHOWN = re.compile(r"\]\(pictures/([\w-]+)\.png\)")
+_SHOWN = re.compile(r"\]\((?:\.\./\.\./docs/)?pictures/([\w-]+)\.png\)")
 _DRAWN = re.compile(r"picture\(page, \"([\w-]+)\"\)")
 
 
 def shown() -> set[str]:
     """Return the names of the pictures that the docs show."""
-    pages = (page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    folders = (ROOT / "docs", ROOT / "dags_examples")
+    pages = (page.read_text() for folder in folders for page in folder.rglob("*.md"))
     return {name for page in pages for name in _SHOWN.findall(page)}
 
 

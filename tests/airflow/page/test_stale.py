@@ -58,7 +58,7 @@ def test_stale_batches_are_marked_with_text_and_lead_to_what_made_them_so(story,
     row.get_by_role("link", name=f"seen.{MADE}").click()
 
     because = f"stale: stale.prices {BAD} {story.bad.batch_id} rolled back"
-    cell = page.get_by_role("link", name=f"{BAD}, current, {because}, 1 rows")
+    cell = page.get_by_role("link", name=f"{BAD}, current, {because}, 1 row")
     expect(cell).to_have_class(re.compile("cell current stale shade-"))
     expect(page.locator(".cell.stale:not([aria-hidden])")).to_have_count(1)
     expect(page.get_by_text("stale: an input is no longer current")).to_be_visible()

@@ -1,6 +1,6 @@
 // All stale batches, of the warehouse or of one table.
 
-import { address, h, link, paging } from "../dom.js";
+import { address, h, link, moment, paging } from "../dom.js";
 import { staleTable, whenStaleIsKnown } from "../widgets/stale.js";
 
 const PAGE = 50;
@@ -20,9 +20,11 @@ export async function stale(name = "", offset = "0") {
 }
 
 function listed(found, offset, to) {
-  if (!found.total) return [h("p", { class: "empty" }, "No batch is stale.")];
+  const searched = h("p", { class: "empty" }, "As of ", moment(found.at), ".");
+  if (!found.total) return [h("p", { class: "empty" }, "No batch is stale."), searched];
   return [
     staleTable(found),
+    searched,
     paging(found.total, offset, PAGE, to, ["Previous", "Next"]),
   ];
 }
