@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import unquote
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, TableNotFound
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
@@ -79,7 +80,7 @@ class UnsupportedPartition:
     rule: str
 
 
-Move = Callable[[Sequence[PartitionInfo]], bool]
+Move = Callable[[Sequence[PartitionInfo]], TableInfo | None]
 """Moves the pointers of partitions of one table; see `Metastore.repoint`."""
 
 
@@ -142,21 +143,35 @@ class Metastore(ABC):
         """
 
     @abstractmethod
-    def drop_table(self, ref: TableRef) -> None:
-        """Remove a table and its partitions, unless it does not exist; no file is deleted."""
+    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
+        """Remove a table and its partitions, unless it does not exist; no file is deleted.
 
-    def rename_table(self, ref: TableRef, info: TableInfo) -> None:
+        Args:
+            ref: The table.
+            at: Its location; a table of that name at another one stays. None for any.
+
+        Returns:
+            Whether it existed.
+        """
+
+    def rename_table(
+        self, ref: TableRef, to: TableRef, change: Callable[[TableInfo], TableInfo]
+    ) -> TableInfo:
         """Give a table another name and parameters in one transaction; its files stay.
 
         Args:
             ref: The table's present name.
-            info: The renamed table.
+            to: Its new name.
+            change: Returns the renamed table, given the present one; may be called again.
+
+        Returns:
+            The renamed table.
 
         Raises:
             TableNotFound: The table does not exist.
             InvalidName: The new name is taken, or the metastore cannot rename tables.
         """
-        raise no_rename(ref, info.ref)
+        raise no_rename(ref, to)
 
     def complete_columns(self, ref: TableRef) -> bool:
         """Complete a change of columns in several steps whose writer died.
@@ -205,7 +220,9 @@ class Metastore(ABC):
         """
 
     @abstractmethod
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
         """Move the pointers of partitions at one moment, and add missing partitions.
 
         A pointer never moves to a lower ``sequence``, so that a late writer cannot move one back.
@@ -214,26 +231,31 @@ class Metastore(ABC):
         Args:
             ref: The table.
             pointers: The new pointers.
+            at: The table's location, or None for any. The name may be another table's by now.
 
         Returns:
-            Whether this was atomic, and added no partition that may have been dropped meanwhile. If
-            False, a later writer may have moved a pointer between the
-            comparison and the move, and the caller compares the pointers with the log again.
+            The table as it was when they moved, if this was atomic and added no partition that may
+            have been dropped meanwhile. If None, a later writer may have moved a pointer between
+            the comparison and the move, and the caller compares the pointers with the log again.
+
+        Raises:
+            TableNotFound: No table has the name, or only one at another location.
         """
 
     def moving(
-        self, ref: TableRef, partitions: Sequence[Partition]
+        self, ref: TableRef, partitions: Sequence[Partition], *, at: str | None = None
     ) -> AbstractContextManager[Move]:
         """Prepare to move partitions while the block does what comes before.
 
         Args:
             ref: The table.
             partitions: The partitions whose pointers will move.
+            at: The table's location, or None for any.
 
         Returns:
             A context manager of a function that moves pointers as `repoint` does, once.
         """
-        return nullcontext(partial(self.repoint, ref))
+        return nullcontext(partial(self.repoint, ref, at=at))
 
 
 def no_rename(ref: TableRef, to: TableRef) -> InvalidName:
@@ -257,4 +279,27 @@ def refuse_taken(ref: TableRef, there: object) -> None:
         raise InvalidName(
             f"{ref} cannot be renamed: another table has that name already; choose another name, or"
             " drop or rename that table first"
+        )
+
+
+def is_at(info: TableInfo, location: str | None) -> bool:
+    """Return whether a table has a location, however that is spelt; None is any."""
+    return location is None or unquote(info.location) == unquote(location)
+
+
+def refuse_other_table(info: TableInfo, at: str | None) -> None:
+    """Raise an error if the table of a name is not the one that had it before.
+
+    Args:
+        info: The table that has the name.
+        at: The location of the table that is meant, or None for any.
+
+    Raises:
+        TableNotFound: It is at another location.
+    """
+    if not is_at(info, at):
+        raise TableNotFound(
+            f"{info.ref} is another table by now, at {info.location}: the one at {at} was dropped"
+            " or renamed",
+            table=str(info.ref),
         )

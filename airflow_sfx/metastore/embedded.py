@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import quote, unquote
 
 from airflow_sfx.core.errors import InvalidName, SfxError, TableNotFound, WarehouseUnavailable
-from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.io.uris import Uri
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.schema import Column
@@ -26,9 +25,11 @@ from airflow_sfx.metastore.base import (
     PartitionInfo,
     TableInfo,
     UnsupportedPartition,
+    is_at,
+    refuse_other_table,
     refuse_taken,
 )
-from airflow_sfx.metastore.embedded_connections import Connections
+from airflow_sfx.metastore.embedded_connections import Connections, write_ahead
 from airflow_sfx.metastore.opener import Opened, Opener
 from airflow_sfx.metastore.table_properties import parameters_of, with_kinds, without_kinds
 from airflow_sfx.metastore.unsupported_partitions import (
@@ -157,24 +158,30 @@ class EmbeddedMetastore(Metastore):
             )
             return changed
 
-    def drop_table(self, ref: TableRef) -> None:
+    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
         """Remove a table and its partitions in one transaction."""
         with self._transaction() as db:
             found = self._table(db, ref)
-            if found is not None:
-                db.execute("DELETE FROM partitions WHERE table_id = ?", (found[0],))
-                db.execute("DELETE FROM tables WHERE id = ?", (found[0],))
+            if found is None or not is_at(found[1], at):
+                return False
+            db.execute("DELETE FROM partitions WHERE table_id = ?", (found[0],))
+            db.execute("DELETE FROM tables WHERE id = ?", (found[0],))
+            return True
 
-    def rename_table(self, ref: TableRef, info: TableInfo) -> None:
+    def rename_table(
+        self, ref: TableRef, to: TableRef, change: Callable[[TableInfo], TableInfo]
+    ) -> TableInfo:
         """Give a table another name and parameters in one transaction."""
         with self._transaction() as db:
-            table_id, _ = self._existing(db, ref)
-            refuse_taken(ref, self._table(db, info.ref))
-            *_, parameters = _table_texts(info)
+            table_id, info = self._existing(db, ref)
+            refuse_taken(ref, self._table(db, to))
+            renamed = change(info)
+            *_, parameters = _table_texts(renamed)
             db.execute(
                 "UPDATE tables SET database=?, name=?, parameters=? WHERE id=?",
-                (info.ref.database, info.ref.table, parameters, table_id),
+                (to.database, to.table, parameters, table_id),
             )
+            return renamed
 
     def get_partitions(
         self,
@@ -232,10 +239,13 @@ class EmbeddedMetastore(Metastore):
         )
         return sorted(filter(None, rejected), key=lambda one: one.name)
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
         """Move the pointers of partitions in one transaction; see `Metastore.repoint`."""
         with self._transaction() as db:
-            table_id, _ = self._existing(db, ref)
+            table_id, info = self._existing(db, ref)
+            refuse_other_table(info, at)
             moves = (
                 (
                     table_id,
@@ -257,7 +267,7 @@ class EmbeddedMetastore(Metastore):
             db.executemany(_REPOINT, moves)
             gone = ((table_id, _key(p.partition), p.sequence) for p in pointers if p.gone)
             db.executemany(_DROP, gone)
-        return known
+        return info if known else None
 
     def _stored(self, location: str) -> str:
         """Return a location as it is stored: relative to the warehouse if below it."""
@@ -375,7 +385,7 @@ class EmbeddedMetastore(Metastore):
         connection = sqlite3.connect(
             self._path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
-        _write_ahead(connection)
+        write_ahead(connection, _LOCK_WAIT_SECONDS)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
@@ -385,26 +395,6 @@ class EmbeddedMetastore(Metastore):
             " file of a warehouse, that this user may write to it and its folder, and that the disk"
             " has free space; `sfx repair` completes interrupted changes"
         )
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch the file to a write-ahead log.
-
-    SQLite does not wait here while another process does the same.
-    """
-    busy: sqlite3.OperationalError | None = None
-    for _ in attempts(_LOCK_WAIT_SECONDS, first=0.02, longest=0.02):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                connection.close()
-                raise
-            busy = error
-    assert busy is not None
-    connection.close()
-    raise busy
 
 
 def _create(db: sqlite3.Connection) -> None:

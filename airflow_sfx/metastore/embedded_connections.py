@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from airflow_sfx.core.io.forks import ForkAware, register
+from airflow_sfx.core.io.retry import attempts
 
 
 class _ThreadConnection:
@@ -113,3 +114,27 @@ class _Gate(ForkAware):
 
 _GATE = _Gate()
 _ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
+def write_ahead(connection: sqlite3.Connection, wait_seconds: float) -> None:
+    """Switch the file to a write-ahead log.
+
+    SQLite does not wait here while another process does the same.
+
+    Args:
+        connection: A connection to the file, closed if this fails.
+        wait_seconds: How long to wait for other processes.
+    """
+    busy: sqlite3.OperationalError | None = None
+    for _ in attempts(wait_seconds, first=0.02, longest=0.02):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                connection.close()
+                raise
+            busy = error
+    assert busy is not None
+    connection.close()
+    raise busy

@@ -21,7 +21,14 @@ from airflow_sfx.core.io.uris import Uri
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore import glue_convert as objects
-from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
+from airflow_sfx.metastore.base import (
+    Metastore,
+    PartitionInfo,
+    TableInfo,
+    UnsupportedPartition,
+    is_at,
+    refuse_other_table,
+)
 from airflow_sfx.metastore.opener import (
     REGION,
     S3_OPTIONS,
@@ -154,19 +161,26 @@ class GlueMetastore(Metastore):
         )
         return sorted(filter(None, rejected), key=lambda one: one.name)
 
-    def drop_table(self, ref: TableRef) -> None:
+    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
         """Remove a table with its partitions, unless it does not exist."""
+        found = self.get_table(ref)
+        if found is None or not is_at(found, at):
+            return False
         with contextlib.suppress(_Absent):
             self._call("delete_table", DatabaseName=ref.database, Name=ref.table)
+        return True
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
         """Move the pointers of partitions, a hundred at a time.
 
         Returns:
-            False, as the moves are not atomic.
+            None, as the moves are not atomic.
         """
         for _ in self._attempts(ref):
             table = self._existing(ref)
+            refuse_other_table(objects.info_of(table), at)
             with contextlib.suppress(_Absent):  # dropped since it was read
                 done = (
                     self._move(table, pointers)
@@ -174,7 +188,7 @@ class GlueMetastore(Metastore):
                     else self._move_table(table, pointers)
                 )
                 if done:
-                    return False
+                    return None
         raise AssertionError  # the loop ends by returning or raising
 
     def _move(self, table: Mapping[str, Any], pointers: Sequence[PartitionInfo]) -> bool:

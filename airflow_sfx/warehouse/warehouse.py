@@ -2444,7 +2444,8 @@ class Warehouse:
 
         Raises:
             BatchNotFound: A batch does not exist.
-            InconsistentBatch: Files are missing, truncated or altered; ``problems`` lists them.
+            InconsistentBatch: Files are missing, truncated or altered, or the metastore lacks
+                columns of current batches; ``problems`` lists them.
 
         Example:
             >>> warehouse.verify(good).rows

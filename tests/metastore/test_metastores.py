@@ -555,12 +555,12 @@ def test_a_table_is_renamed_with_its_partitions(metastore: Metastore) -> None:
     )
     if isinstance(metastore, GlueMetastore):
         with pytest.raises(InvalidName, match="cannot rename tables"):
-            metastore.rename_table(REF, new)
+            metastore.rename_table(REF, new.ref, lambda _: new)
         return
-    metastore.rename_table(REF, new)
+    metastore.rename_table(REF, new.ref, lambda _: new)
     assert metastore.get_table(REF) is None
     assert metastore.get_table(new.ref) == new
     assert metastore.get_partitions(new.ref) == before
     metastore.create_table(INFO)
     with pytest.raises(InvalidName, match="another table has that name"):
-        metastore.rename_table(REF, new)
+        metastore.rename_table(REF, new.ref, lambda _: new)

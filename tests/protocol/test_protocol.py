@@ -69,7 +69,7 @@ def warehouse_of(world: World, kind: type[TwoStepMetastore] = TwoStepMetastore) 
 @pytest.fixture(scope="module")
 def beginning() -> World:
     """Both partitions have two batches."""
-    world = World({}, None, {})
+    world = World()
     for mark in (1, 2):
         warehouse_of(world).store_dataframe(
             frame(mark, DAYS), "model", "items", partition_by=["day"]

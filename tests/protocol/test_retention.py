@@ -198,7 +198,7 @@ def store_clients(world: World, clients: str, **options: object) -> None:
 @pytest.fixture
 def clients() -> World:
     """One partition: an earlier batch of three clients, and a current one of one."""
-    world = World({}, None, {})
+    world = World()
     for stored in ("xyz", "z"):
         store_clients(world, stored)
     return world
@@ -269,7 +269,7 @@ def job_of_days(*, publish: bool) -> Callable[[Warehouse], object]:
 def test_a_batch_that_took_days_is_whole_or_refused_beside_an_erasure(monkeypatch, publish) -> None:
     """The writers' clock stands still while years pass."""
     monkeypatch.setattr(tombstones, "datetime", datetime)
-    began = World({}, None, {})
+    began = World()
     warehouse_of(began).store_dataframe(frame(2, ("p",)), "model", "items", partition_by=["day"])
     came = set()
     actions = {

@@ -7,9 +7,10 @@ does, or a Hive Metastore without locks. The other has locks that may end at any
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
-from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.core.table import TableRef
@@ -19,10 +20,15 @@ from airflow_sfx.metastore.base import (
     PartitionInfo,
     TableInfo,
     UnsupportedPartition,
+    is_at,
+    refuse_other_table,
+    refuse_taken,
 )
 from airflow_sfx.metastore.table_properties import follows
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.concurrency import first_alone
+
+Pointers = dict[Partition, PartitionInfo]
 
 
 class World:
@@ -30,19 +36,29 @@ class World:
 
     def __init__(
         self,
-        objects: dict[str, bytes],
-        table: TableInfo | None,
-        pointers: dict[Partition, PartitionInfo],
+        objects: Mapping[str, bytes] = MappingProxyType({}),
+        tables: Mapping[TableRef, tuple[TableInfo, Pointers]] = MappingProxyType({}),
+        *,
+        tables_step: bool = False,
     ) -> None:
-        self.objects, self.table, self.pointers = dict(objects), table, dict(pointers)
+        self.objects = dict(objects)
+        self.tables = {ref: (info, dict(pointers)) for ref, (info, pointers) in tables.items()}
+        self.tables_step = tables_step
+        """Whether a look at a table, or its change, is a step of the explorer."""
         self.began: dict[str, bytes] = {}
         """The objects that were there before anybody acted."""
         self.lock: object = None
         """Who holds the metastore's lock."""
         self.step: Callable[..., None] = lambda **_: None
 
+    @property
+    def pointers(self) -> Pointers:
+        """The pointers of the only table."""
+        ((_, pointers),) = self.tables.values()
+        return pointers
+
     def copy(self) -> World:
-        made = World(self.objects, self.table, self.pointers)
+        made = World(self.objects, self.tables, tables_step=self.tables_step)
         made.began = self.objects
         return made
 
@@ -120,31 +136,53 @@ class DictStore(ObjectStore):
 
 
 class TwoStepMetastore(Metastore):
-    """A `Metastore` with one table, whose moves are a read and a later write."""
+    """A `Metastore` whose moves are a read and a later write."""
+
+    can_rename = True
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def databases(self) -> list[str]:
-        return [self._world.table.ref.database] if self._world.table else []
+        return sorted({ref.database for ref in self._world.tables})
 
     def tables(self, database: str) -> list[str]:
-        return [self._world.table.ref.table] if self._world.table else []
+        return sorted(ref.table for ref in self._world.tables if ref.database == database)
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
-        return self._world.table
+        self._step()
+        found = self._world.tables.get(ref)
+        return found[0] if found else None
 
     def create_table(self, info: TableInfo) -> TableInfo:
-        self._world.table = self._world.table or info
-        return self._world.table
+        self._step()
+        return self._world.tables.setdefault(info.ref, (info, {}))[0]
 
     def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
-        assert self._world.table is not None
-        self._world.table = change(self._world.table)
-        return self._world.table
+        self._step()
+        info, pointers = self._existing(ref)
+        changed = change(info)
+        self._world.tables[ref] = changed, pointers
+        return changed
 
-    def drop_table(self, ref: TableRef) -> None:
-        self._world.table, self._world.pointers = None, {}
+    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
+        self._step()
+        found = self._world.tables.get(ref)
+        if found is None or not is_at(found[0], at):
+            return False
+        del self._world.tables[ref]
+        return True
+
+    def rename_table(
+        self, ref: TableRef, to: TableRef, change: Callable[[TableInfo], TableInfo]
+    ) -> TableInfo:
+        self._step()
+        info, pointers = self._existing(ref)
+        refuse_taken(ref, self._world.tables.get(to))
+        renamed = change(info)
+        self._world.tables[to] = renamed, pointers
+        del self._world.tables[ref]
+        return renamed
 
     def get_partitions(
         self,
@@ -154,7 +192,8 @@ class TwoStepMetastore(Metastore):
         keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
         self._world.step()
-        found = dict(self._world.pointers)
+        _, pointers = self._world.tables.get(ref, (None, {}))
+        found = dict(pointers)
         return (
             found if partitions is None else {one: found[one] for one in partitions if one in found}
         )
@@ -162,17 +201,34 @@ class TwoStepMetastore(Metastore):
     def list_partitions(self, ref: TableRef) -> list[Partition]:
         return sorted(self.get_partitions(ref), key=lambda one: one.values)
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
+        self._move(ref, pointers, at)
+        return None
+
+    def _move(self, ref: TableRef, pointers: Sequence[PartitionInfo], at: str | None) -> TableInfo:
         there = self.get_partitions(ref, [pointer.partition for pointer in pointers])
         self._world.step()
+        info, known = self._existing(ref)
+        refuse_other_table(info, at)
         for pointer in pointers:
             with contextlib.suppress(KeyError):
                 if not follows(pointer, there[pointer.partition]):
                     continue
-            self._world.pointers[pointer.partition] = pointer
+            known[pointer.partition] = pointer
             if pointer.gone:
-                del self._world.pointers[pointer.partition]
-        return False
+                del known[pointer.partition]
+        return info
+
+    def _step(self) -> None:
+        if self._world.tables_step:
+            self._world.step()
+
+    def _existing(self, ref: TableRef) -> tuple[TableInfo, Pointers]:
+        if ref not in self._world.tables:
+            raise TableNotFound(f"there is no table {ref}", table=str(ref))
+        return self._world.tables[ref]
 
     def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
         return []
@@ -183,27 +239,31 @@ class LockingMetastore(TwoStepMetastore):
 
     WAITS = 2
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
-        with self._locked(ref) as move:
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
+        with self._locked(ref, at) as move:
             return move(pointers)
 
     def moving(
-        self, ref: TableRef, partitions: Sequence[Partition]
+        self, ref: TableRef, partitions: Sequence[Partition], *, at: str | None = None
     ) -> contextlib.AbstractContextManager[Move]:
         """Hold the lock while one partition's change is written, as `HiveMetastore` does."""
-        return self._locked(ref) if len(partitions) == 1 else super().moving(ref, partitions)
+        if len(partitions) == 1:
+            return self._locked(ref, at)
+        return super().moving(ref, partitions, at=at)
 
     @contextlib.contextmanager
-    def _locked(self, ref: TableRef) -> Iterator[Move]:
+    def _locked(self, ref: TableRef, at: str | None) -> Iterator[Move]:
         mine = object()
         held = self._take(mine)
 
-        def move(pointers: Sequence[PartitionInfo]) -> bool:
-            TwoStepMetastore.repoint(self, ref, pointers)
+        def move(pointers: Sequence[PartitionInfo]) -> TableInfo | None:
+            seen = self._move(ref, pointers, at)
             self._world.step()
             lasted = self._world.lock is mine
             self._give_back(mine)
-            return self.sure(held=held, lasted=lasted)
+            return seen if self.sure(held=held, lasted=lasted) else None
 
         try:
             yield move

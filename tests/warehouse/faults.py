@@ -71,9 +71,9 @@ class Mortal:
         return lambda *args, **options: self._countdown.around(member, *args, **options)
 
     @contextlib.contextmanager
-    def moving(self, *args: Any) -> Iterator[Move]:
+    def moving(self, *args: Any, **options: Any) -> Iterator[Move]:
         """Count the later move of pointers as a call as well."""
-        with self._real.moving(*args) as move:
+        with self._real.moving(*args, **options) as move:
             yield lambda pointers: self._countdown.around(move, pointers)
 
 

@@ -22,6 +22,8 @@ from airflow_sfx.metastore.base import (
     PartitionInfo,
     TableInfo,
     UnsupportedPartition,
+    is_at,
+    refuse_other_table,
     refuse_taken,
 )
 from airflow_sfx.metastore.hive import convert as objects, requests
@@ -121,31 +123,40 @@ class HiveMetastore(HiveReader, Metastore):
         with self._locks.held(ref, None):
             return objects.info_of(self._change_table(ref, alter))
 
-    def drop_table(self, ref: TableRef) -> None:
+    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
         """Remove a table and its partitions; its files stay."""
         with self._locks.held(ref, None):
             for _ in self._while_interrupted():
+                found = self.get_table(ref)
+                if found is None or not is_at(found, at):
+                    return False
                 with contextlib.suppress(Interrupted):
                     with contextlib.suppress(ttypes.NoSuchObjectException):
                         self._call_once(requests.drop_table(ref), seconds=10 * timeouts().answer)
-                    return
+                    return True
+        raise AssertionError  # the loop ends by returning or raising
 
-    def rename_table(self, ref: TableRef, info: TableInfo) -> None:
+    def rename_table(
+        self, ref: TableRef, to: TableRef, change: Callable[[TableInfo], TableInfo]
+    ) -> TableInfo:
         """Give a table another name; as it is external, no file moves."""
+        tried: TableInfo | None = None
 
         def alter(table: Any) -> bool:
-            refuse_taken(ref, self._table(info.ref))
-            expected = objects.expected_parameter(table)
-            return self._alter_table(objects.renamed(table, info), expected, cascade=True, was=ref)
+            nonlocal tried
+            refuse_taken(ref, self._table(to))
+            expected, tried = objects.expected_parameter(table), change(objects.info_of(table))
+            return self._alter_table(objects.renamed(table, tried), expected, cascade=True, was=ref)
 
-        self._make_database(info.ref.database)
+        self._make_database(to.database)
         with self._locks.held(ref, None):
             try:
-                self._change_table(ref, alter)
+                return objects.info_of(self._change_table(ref, alter))
             except TableNotFound:  # renamed already, and the response was lost
-                there = self.get_table(info.ref)
-                if there is None or there.location != info.location:
+                there = self.get_table(to)
+                if there is None or tried is None or not is_at(there, tried.location):
                     raise
+                return there
 
     def complete_columns(self, ref: TableRef) -> bool:
         """Complete a change of columns whose writer died between its two steps."""
@@ -208,36 +219,43 @@ class HiveMetastore(HiveReader, Metastore):
         rejected = (unsupported(keys, one.values, one.sd.location) for one in found)
         return sorted(filter(None, rejected), key=lambda one: one.name)
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
         """Move the pointers of partitions at one moment; see `Metastore.repoint`."""
         name = None if len(pointers) > 1 else str(pointers[0].partition)
         with self._locks.held(ref, name) as held:
-            sure = self._move_all(ref, pointers)
-        return sure and held.lasted
+            seen = self._move_all(ref, pointers, at)
+        return seen if held.lasted else None
 
     @contextlib.contextmanager
-    def moving(self, ref: TableRef, partitions: Sequence[Partition]) -> Iterator[Move]:
+    def moving(
+        self, ref: TableRef, partitions: Sequence[Partition], *, at: str | None = None
+    ) -> Iterator[Move]:
         """Acquire the lock of a single partition in the background.
 
         Several partitions are locked only when they move, as that lock blocks all other writers.
         """
         if len(partitions) > 1:
-            yield partial(self.repoint, ref)
+            yield partial(self.repoint, ref, at=at)
             return
         with self._locks.ahead(ref, str(partitions[0])) as lock:
 
-            def move(pointers: Sequence[PartitionInfo]) -> bool:
+            def move(pointers: Sequence[PartitionInfo]) -> TableInfo | None:
                 with lock() as held:
-                    sure = self._move_all(ref, pointers)
-                return sure and held.lasted
+                    seen = self._move_all(ref, pointers, at)
+                return seen if held.lasted else None
 
             yield move
 
-    def _move_all(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
-        """Move pointers; return False if one was added that may have been dropped meanwhile."""
+    def _move_all(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], at: str | None
+    ) -> TableInfo | None:
+        """Move pointers; return None if one was added that may have been dropped meanwhile."""
         added: list[PartitionInfo] = []
 
         def move(table: Any) -> bool:
+            refuse_other_table(objects.info_of(table), at)
             if objects.is_cut(table):  # by a writer that died between two steps
                 self._complete(table)
                 return False
@@ -245,8 +263,9 @@ class HiveMetastore(HiveReader, Metastore):
                 return self._move_table(table, pointers)
             return self._move(table, pointers, added)
 
-        self._change_table(ref, move)
-        return all(pointer.sequence <= 1 for pointer in added)
+        table = self._change_table(ref, move)
+        sure = all(pointer.sequence <= 1 for pointer in added)
+        return objects.info_of(table) if sure else None
 
     def _change_table(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:
         """Read and change a table until that succeeds, and return the changed table.

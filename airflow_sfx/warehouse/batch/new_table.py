@@ -8,15 +8,23 @@ its old name gets another.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import CommitConflict, InvalidName
+from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.log.commit import Author, commit
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.metastore_sync import all_heads, refuse_created
+from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.table.absent import AbsentMetastore
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     new_record,
@@ -24,7 +32,7 @@ from airflow_sfx.warehouse.table.names import (
     record_name,
     records_of,
 )
-from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, lasting_parameters
+from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, lasting_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +43,13 @@ class UsedName:
         location: The directory of a new table of that name, as a URI.
         parameters: Its parameters from before; none if the name belonged to a renamed table.
         keys: The keys that a new table must have, or None for any.
+        dropped: Who dropped the table that had the name before, or None.
     """
 
     location: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[PartitionKey, ...] | None = None
+    dropped: Author | None = None
 
     def style(self, default: PartitionStyle) -> PartitionStyle:
         """Return how partitions' directories are named: as before, if there were any."""
@@ -75,7 +85,9 @@ def used_name(store: ObjectStore, metastore: Metastore, ref: TableRef) -> UsedNa
         return None
     if newest.event is not NameEvent.RENAMED:
         info = newest.info
-        return UsedName(info.location, lasting_parameters(info.parameters), info.keys)
+        author = Author(newest.producer, newest.reason)
+        dropped = author if newest.event is NameEvent.DROPPED else None
+        return UsedName(info.location, lasting_parameters(info.parameters), info.keys, dropped)
     taken = {record.info.location for record in records_of(store, ref)}
     root = location = f"{store.uri}/{TableLayout.default_root(ref)}"
     number = 1
@@ -83,6 +95,35 @@ def used_name(store: ObjectStore, metastore: Metastore, ref: TableRef) -> UsedNa
         number += 1
         location = f"{root}.{number}"  # no name of a table has a dot
     return UsedName(location)
+
+
+def end_late_batches(table: Table, author: Author) -> list[LedgerEntry]:
+    """End batches of a dropped table that became current while it was being dropped.
+
+    Their writers found the table, or died before they looked. The batches would become current when
+    the table is created again.
+
+    Args:
+        table: The table as it was, with the metastore that does not have it any more. If that has
+            it again, nothing is changed.
+        author: Who ends them.
+
+    Returns:
+        The entries that ended them.
+    """
+    ended = replace(table, metastore=AbsentMetastore())
+    ledger = Ledger(ended)
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        current = [name for name, head in heads.items() if head.batch_id]
+        return [Change(name, Operation.DROP, None) for name in current]
+
+    made: list[LedgerEntry] = []
+    veto = partial(refuse_created, table)
+    with suppress(CommitConflict):
+        while entries := commit(ended, ledger, all_heads(ended, ledger), plan, author, veto=veto):
+            made += entries
+    return made
 
 
 def record_use(store: ObjectStore, info: TableInfo) -> None:

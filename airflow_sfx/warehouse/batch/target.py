@@ -19,9 +19,9 @@ from airflow_sfx.core.partition import (
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.schema import Column, Evolve
 from airflow_sfx.core.table import TableRef, refuse_hyphen
-from airflow_sfx.metastore.base import Metastore, TableInfo
+from airflow_sfx.metastore.base import Metastore, TableInfo, refuse_other_table
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.warehouse.batch.new_table import UsedName, record_use, used_name
+from airflow_sfx.warehouse.batch.new_table import UsedName, end_late_batches, record_use, used_name
 from airflow_sfx.warehouse.log.table_columns import UNHELD, with_columns
 from airflow_sfx.warehouse.table.table import (
     CHECKS_PARAMETER,
@@ -67,6 +67,8 @@ class Target:
         """Look up the table in the metastore."""
         existing = metastore.get_table(ref)
         used = used_name(store, metastore, ref) if existing is None else None
+        if used is not None and (existing := metastore.get_table(ref)) is not None:
+            used = None  # created while its records were read
         return cls(ref, store, metastore, used.style(style) if used else style, existing, used=used)
 
     def keys(
@@ -316,6 +318,8 @@ class Target:
         return self._created(table, replace(table.info, parameters=parameters))
 
     def _created(self, table: Table, new: TableInfo) -> TableInfo:
+        if self.used is not None and self.used.dropped is not None:
+            end_late_batches(table, self.used.dropped)
         info = self.metastore.create_table(new)
         parameters = {name: value for name, value in info.parameters.items() if name != UNHELD}
         if (info.keys, info.location, parameters) != (
@@ -356,6 +360,8 @@ class Target:
         }
 
         def change(now: TableInfo) -> TableInfo:
+            if not self.adopted:
+                refuse_other_table(now, info.location)
             base = self.existing.columns if self.existing and not self.adopted else ()
             merged = with_columns(now, base=base, columns=columns, evolve=evolve)
             self._refuse_other_units(columns, merged.columns)

@@ -6,7 +6,12 @@ process dies in between, the next operation on a partition, or a repair, removes
 
 A table is dropped by a record of its name that this begins, a commit that drops its partitions,
 another record, and its removal from the metastore, in this order. If a process dies in between, the
-table is whole or exists without partitions, and the same call drops it.
+table is whole or exists without partitions, and the same call drops it. A drop that is refused has
+recorded nothing.
+
+Other writers may commit at any time. After the table is gone from the metastore, the drop looks at
+the log once more and ends what came meanwhile; a writer that commits later does not find the table,
+and ends its own batches. If the table was renamed meanwhile, it is dropped under its new name.
 """
 
 from __future__ import annotations
@@ -17,9 +22,11 @@ from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.metastore.base import Metastore
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.batch.new_table import end_late_batches
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -28,9 +35,11 @@ from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     NameRecord,
+    dropped_record,
     new_record,
-    newest_record,
     record_name,
+    records_of,
+    renamed_to,
 )
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired, versions
@@ -88,29 +97,68 @@ def drop_table(table: Table, ledger: Ledger, author: Author) -> BatchPin:
     Returns:
         The pin of the batches that were current; without batches if there were none.
     """
-    died = newest_record(table.store, table.metastore, table.ref)
-    record_name(
-        table.store, new_record(NameEvent.DROPPING, table.info, author.producer, author.reason)
-    )
+    begun = _records_of_drop(table)
     dropped: list[LedgerEntry] = []
-    while entries := _drop_all(table, ledger, author):  # other writers may add partitions
+    heads = _heads_to_drop(table, ledger, author)
+    while entries := _drop_all(table, ledger, heads, author):  # other writers may add partitions
         dropped += entries
-    last = dropped or _dropped_before(table, ledger, died)
-    record_name(
-        table.store,
-        new_record(
-            NameEvent.DROPPED,
-            table.info,
-            author.producer,
-            author.reason,
-            commit=last[0].commit if last else "",
-        ),
-    )
-    table.metastore.drop_table(table.ref)
-    return _pin(table, {entry.partition: entry.previous for entry in last})
+        heads = _heads_to_drop(table, ledger, author)
+    if begun or not dropped:  # by a call that died, or by one at the same moment
+        dropped = _dropped_so_far(table, ledger, _records_of_drop(table))
+    _end_name(table, author, dropped[0].commit if dropped else "")
+    ended = [*dropped, *end_late_batches(table, author)]
+    return _pin(table, {entry.partition: entry.previous for entry in ended})
 
 
-def _drop_all(table: Table, ledger: Ledger, author: Author) -> list[LedgerEntry]:
+class _Dropping:
+    """The record that a table is being dropped, written `Beside` the commit that drops it."""
+
+    def __init__(self, table: Table, author: Author) -> None:
+        self._table, self._author = table, author
+
+    def before(self, entries: Sequence[LedgerEntry]) -> None:
+        """Record which commit drops the table."""
+        _record(NameEvent.DROPPING, self._table, self._author, entries[0].commit)
+
+    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+        """Leave the columns as they are: they are restored with the table."""
+
+
+def _record(event: NameEvent, table: Table, author: Author, commit: str) -> None:
+    made = new_record(event, table.info, author.producer, author.reason, commit=commit)
+    record_name(table.store, made)
+
+
+def _end_name(table: Table, author: Author, commit: str) -> None:
+    """Remove a table without partitions from the metastore, whatever it is called by now.
+
+    The record is written before, and again if another call has recorded the name since.
+    """
+    _record(NameEvent.DROPPED, table, author, commit)
+    if table.metastore.drop_table(table.ref, at=table.info.location):
+        if dropped_record(table.store, table.metastore, table.ref) is None:
+            _record(NameEvent.DROPPED, table, author, commit)
+        return
+    to = renamed_to(table.store, table.metastore, table.info)
+    there = table.metastore.get_table(to) if to is not None else None
+    if to is not None and there is not None:  # meanwhile
+        _record_renamed(table, to, author)
+        _end_name(Table.of(there, table.store, table.metastore), author, commit)
+
+
+def _record_renamed(table: Table, to: TableRef, author: Author) -> None:
+    made = new_record(NameEvent.RENAMED, table.info, author.producer, author.reason, to=to)
+    record_name(table.store, made)
+
+
+def _heads_to_drop(table: Table, ledger: Ledger, author: Author) -> Mapping[str, Head]:
+    names = known_names(table, ledger, table.pointers(None))
+    return heads_to_change(table, ledger, names, author)
+
+
+def _drop_all(
+    table: Table, ledger: Ledger, heads: Mapping[str, Head], author: Author
+) -> list[LedgerEntry]:
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         return [
             Change(name, Operation.DROP, None)
@@ -118,20 +166,45 @@ def _drop_all(table: Table, ledger: Ledger, author: Author) -> list[LedgerEntry]
             if head.entry and not head.entry.dropped
         ]
 
-    names = known_names(table, ledger, table.pointers(None))
-    return commit(table, ledger, heads_to_change(table, ledger, names, author), plan, author)
+    return commit(table, ledger, heads, plan, author, beside=_Dropping(table, author))
 
 
-def _dropped_before(table: Table, ledger: Ledger, died: NameRecord | None) -> list[LedgerEntry]:
-    """Return what a call dropped that died before the table was removed; else nothing."""
-    if died is None or died.event not in (NameEvent.DROPPING, NameEvent.DROPPED):
+def _records_of_drop(table: Table) -> list[NameRecord]:
+    """Return the records of the drop of a table, newest first; several calls may have begun it."""
+    found: list[NameRecord] = []
+    for record in records_of(table.store, table.ref):
+        if record.event in (NameEvent.DROPPING, NameEvent.DROPPED):
+            found.append(record)
+        elif record.event is not NameEvent.RENAMING:  # which may have come to nothing
+            break
+    return found
+
+
+def _dropped_so_far(
+    table: Table, ledger: Ledger, records: Sequence[NameRecord]
+) -> list[LedgerEntry]:
+    """Return the entries that dropped partitions with their table, of all calls."""
+    if not records:
         return []
     moves = ledger.last_moves(all_heads(table, ledger))
     drops = [one for one in moves if one.operation is Operation.DROP]
-    if died.event is NameEvent.DROPPED:
-        return [one for one in drops if one.commit == died.commit]
-    newest = max((one.commit for one in drops if one.at >= died.at), default="")
+    if any(record.commit for record in records):
+        return [one for one in drops if any(_is_part_of(one, record) for record in records)]
+    # An earlier version did not record the commit at first.
+    begun = records[0].at
+    newest = max((one.commit for one in drops if one.at >= begun), default="")
     return [one for one in drops if one.commit == newest]
+
+
+def _is_part_of(entry: LedgerEntry, record: NameRecord) -> bool:
+    """Return whether an entry dropped its partition with the table.
+
+    Batches of other writers that came meanwhile are dropped by later commits of the same call.
+    """
+    if not record.commit:
+        return False
+    same = (entry.producer, entry.reason) == (record.producer, record.reason)
+    return entry.commit == record.commit or (same and entry.commit > record.commit)
 
 
 def _pin(table: Table, batches: Mapping[str, str | None]) -> BatchPin:
@@ -170,9 +243,13 @@ def restore_table(
         PartitionNotFound: A named partition never had a batch.
         BatchNotFound: The batch of a named partition has expired.
     """
+    late = Author(record.producer, record.reason)  # who dropped the table, and died
+    end_late_batches(Table.of(record.info, store, metastore), late)
     table = Table.of(metastore.create_table(record.info), store, metastore)
     ledger = Ledger(table)
-    if partitions is None:
+    if partitions is None and to is not None and not table.info.keys:
+        partitions = [Partition()]
+    elif partitions is None:
         names = _dropped_with(table, ledger, record)
         partitions = [table.layout.partition(name) for name in names]
     pin = table.pin({})
@@ -196,10 +273,7 @@ def _dropped_with(table: Table, ledger: Ledger, record: NameRecord) -> Collectio
             return False
         return True
 
-    dropped = [
-        entry
-        for entry in ledger.last_moves(all_heads(table, ledger))
-        if entry.commit == record.commit and entry.operation is Operation.DROP and entry.previous
-    ]
+    records = [record, *_records_of_drop(table)]
+    dropped = [one for one in _dropped_so_far(table, ledger, records) if one.previous]
     there = map_concurrently(is_there, dropped, table.store.concurrency)
     return [entry.partition for entry, kept in zip(dropped, there, strict=True) if kept]

@@ -16,11 +16,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, TableNotFound
 from airflow_sfx.core.table import TableRef, refuse_hyphen
-from airflow_sfx.metastore.base import Metastore, TableInfo, no_rename, refuse_taken
+from airflow_sfx.metastore.base import (
+    Metastore,
+    TableInfo,
+    no_rename,
+    refuse_other_table,
+    refuse_taken,
+)
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.commit import Author
+from airflow_sfx.warehouse.log.metastore_sync import name_error
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     dropped_record,
@@ -57,20 +64,28 @@ def rename_table(
         return
     table = Table.find_ended(ref, store, metastore)
     refuse_taken(ref, metastore.get_table(to) or dropped_record(store, metastore, to))
-    new = _renamed(table.info, to)
     begun = new_record(NameEvent.RENAMING, table.info, author.producer, author.reason, to=to)
     if table.is_dropped:
         dropped = dropped_record(store, metastore, ref)
         assert dropped is not None
         # As old as the drop, because the record of the new name is.
         record_name(store, replace(begun, at=dropped.at))
-        record_name(store, replace(dropped, info=new))
+        record_name(store, replace(dropped, info=_renamed(table.info, to)))
     else:
         if not metastore.can_rename:
             raise no_rename(ref, to)
         record_name(store, begun)
-        metastore.rename_table(ref, new)
+
+        def change(now: TableInfo) -> TableInfo:
+            refuse_other_table(now, table.info.location)
+            return _renamed(now, to)
+
+        try:
+            new = metastore.rename_table(ref, to, change)
+        except TableNotFound as error:  # dropped or renamed meanwhile
+            raise name_error(table) from error
         _record_new(new, store, author)
+        _respect_drop(new, store, metastore)
     _record_old(ref, table.info, to, store, author)
 
 
@@ -101,6 +116,16 @@ def _complete(
 
 def _record_new(info: TableInfo, store: ObjectStore, author: Author) -> None:
     record_name(store, new_record(NameEvent.CREATED, info, author.producer, author.reason))
+
+
+def _respect_drop(info: TableInfo, store: ObjectStore, metastore: Metastore) -> None:
+    """Record again that a table was dropped if that happened while it got its name."""
+    if metastore.get_table(info.ref) is not None:
+        return
+    for record in records_of(store, info.ref):
+        if record.event is NameEvent.DROPPED and is_same_table(record.info, info):
+            record_name(store, record)
+            return
 
 
 def _record_old(

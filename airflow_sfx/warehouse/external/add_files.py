@@ -31,6 +31,7 @@ from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import hints
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 
@@ -112,14 +113,14 @@ def add_files(
         else:
             batches.take_over(name, place.uri, files)
     manifests = batches.seal(staged=False)
-    target.ensure(table, columns, "safe")
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         admit(table, heads)
         refuse_expired_writes(table, [(one.partition, one.batch_id) for one in manifests])
         return [publish_change(manifest, operation) for manifest in manifests]
 
-    commit(table, ledger, batches.heads, plan, author)
+    give = GivenColumns(manifests, lambda: target.ensure(table, columns, "safe"))
+    commit(table, ledger, batches.heads, plan, author, beside=give)
     return table.pin(batches.batches)
 
 

@@ -10,14 +10,15 @@ from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.paths import CLAIM, MANIFEST
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
+from airflow_sfx.warehouse.integrity.columns import complete_columns
 from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_moved
-from airflow_sfx.warehouse.log.commit import move_pointers
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     expected_location,
     foreign_changes,
     hints,
     is_out_of_sync,
+    move_pointers,
 )
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
@@ -66,6 +67,10 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
     found += [
         Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on")
         for e in behind
+    ]
+    found += [
+        Repair("", lacking, "added them to the metastore")
+        for lacking in complete_columns(table, settled)
     ]
     found += [_foreign(table, name, info, settled[name]) for name, info in foreign.items()]
     found += _outside(table, settled.values())

@@ -13,6 +13,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
 from airflow_sfx.warehouse.batch.data_files import batch_files
+from airflow_sfx.warehouse.integrity.columns import columns_behind
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 
@@ -31,7 +32,8 @@ def verify_pin(table: Table, pin: BatchPin) -> VerifyReport:
 
     Raises:
         BatchNotFound: A partition has no such batch.
-        InconsistentBatch: Files are missing, truncated, altered or added; ``problems`` lists them.
+        InconsistentBatch: Files are missing, truncated, altered or added, or the metastore lacks
+            columns of current batches; ``problems`` lists them.
     """
     manifests = table.manifests(pin.batches)
     work = [(manifest, file) for manifest in manifests for file in manifest.files]
@@ -45,6 +47,14 @@ def verify_pin(table: Table, pin: BatchPin) -> VerifyReport:
         for found in map_concurrently(lambda one: _added_files(table, one), manifests, _CONCURRENCY)
         for added in found
     ]
+    behind = columns_behind(table, manifests) if not table.is_dropped else []
+    if behind and not problems:
+        raise InconsistentBatch(
+            f"{behind[0]}: other engines do not read them, and `sfx repair {table.ref}` adds them",
+            problems=tuple(behind),
+            table=str(table.ref),
+        )
+    problems += behind
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004
         raise InconsistentBatch(

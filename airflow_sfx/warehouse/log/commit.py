@@ -9,19 +9,19 @@ updates it.
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 from airflow_sfx.core.errors import (
     CommitConflict,
     InvalidName,
-    SfxError,
+    TableNotFound,
     WarehouseUnavailable,
     sentence,
 )
@@ -32,15 +32,22 @@ from airflow_sfx.core.paths import new_commit_id
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import encode
 from airflow_sfx.core.validation import storable_text
-from airflow_sfx.metastore.base import Move, PartitionInfo
+from airflow_sfx.metastore.base import Move, TableInfo
 from airflow_sfx.storage.concurrency import put_all
 from airflow_sfx.warehouse.log.event_facts import EventFacts
 from airflow_sfx.warehouse.log.event_index import REWRITE, commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
-    expected_location,
+    Veto,
+    ended_error,
+    move_pointers,
+    name_error,
     needs_pointer,
+    refuse_created,
+    refuse_dropped,
+    table_since,
+    veto_of,
     with_co_committed,
 )
 from airflow_sfx.warehouse.log.records import Head
@@ -50,7 +57,8 @@ from airflow_sfx.warehouse.table.table import Table
 LEASE_SECONDS = 3
 LEASE_PARTITIONS_A_SECOND = 100
 _RETRY_SECONDS = 300.0
-_log = logging.getLogger(__name__)
+_NAMES_FOLLOWED = 8
+"""How often a table may be renamed while one batch becomes current."""
 _MAY_STILL_ARRIVE = (
     "If the request still arrives there, the change takes effect: see `sfx history`."
 )
@@ -60,6 +68,25 @@ Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
 
 Expected = Mapping[str, str | None]
 """The batch that must be current by partition name, or None for no batch."""
+
+
+class Beside(Protocol):
+    """What changes beside the entries of a commit, such as the table's columns."""
+
+    def before(self, entries: Sequence[LedgerEntry]) -> None:
+        """Change what must be changed before the entries are created; raise to refuse them.
+
+        Called again if another writer committed first.
+        """
+
+    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+        """Change what changes once the entries are in effect and the pointers moved.
+
+        Args:
+            entries: The entries.
+            table: The table, under the name that it has now.
+            seen: The table as it was when the pointers moved, or None if that must be read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +123,8 @@ def commit(
     plan: Plan,
     author: Author,
     *,
-    columns: Callable[[], None] | None = None,
+    beside: Beside | None = None,
+    veto: Veto | None = None,
     rewrites: bool = False,
 ) -> list[LedgerEntry]:
     """Commit changes of partitions, all of them or none.
@@ -110,8 +138,9 @@ def commit(
         heads: The heads of the partitions as last seen, by partition name.
         plan: Returns the changes for given heads.
         author: The author, with the reason.
-        columns: Gives the table the columns of the batches, before they become current; by default
-            only those of rollbacks are given.
+        beside: What changes beside the entries; by default, the columns of what is undone.
+        veto: Keeps entries from taking effect once they exist; by default, batches of partitions
+            that had none if the table was dropped.
         rewrites: Whether the new batches have the rows of current ones in another form, so that the
             night does not take them for a night's work.
 
@@ -122,6 +151,8 @@ def commit(
         CommitConflict: Other writers committed first for five minutes, or the plan rejects the
             heads.
         StaleAttempt: A newer attempt of the same task instance changed a partition.
+        TableNotFound: The table was dropped, or lost its name before anything changed. The message
+            says what became of the batches.
         WarehouseUnavailable: The object store or the metastore failed. The message says whether
             the ledger has the change.
     """
@@ -133,14 +164,18 @@ def commit(
         changes = plan(heads)
         if not changes:
             return []
-        entries = _entries(table, changes, heads, author)
-        if attempt == 1 or columns is None:
-            _give_columns(table, changes, columns)
+        refuse_dropped(table, changes, heads)
+        due = veto or veto_of(table, changes, heads)
+        entries = _entries(table, changes, heads, author, group=len(changes) > 1 or due is not None)
+        beside = beside or _undone_columns(table, changes)
+        _prepare(table, entries, beside)
         others = _left_behind(table, ledger, heads, seen) if attempt > 1 else []
         record = partial(_record, table, entries, author, changes, REWRITE if rewrites else "")
-        if _try(table, ledger, entries, others, record):
-            emit(_committed(table, entries, time.monotonic() - began, attempt - 1))
-            _take_columns(table, entries)
+        point = partial(_point, table, ledger, author)
+        if (now := _try(table, ledger, entries, others, record, point, due)) is not None:
+            emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
+            if beside is not None:
+                beside.after(entries, *now)
             return entries
     raise CommitConflict(
         f"other writers changed {table.describe(changes[0].partition)} first, again and again for"
@@ -150,38 +185,25 @@ def commit(
     )
 
 
-def _give_columns(
-    table: Table, changes: Sequence[Change], columns: Callable[[], None] | None
-) -> None:
-    if columns is not None:
-        columns()
-        return
-    back = [
-        (one.partition, one.batch_id)
-        for one in changes
-        if one.operation is Operation.ROLLBACK and one.batch_id
-    ]
-    if back:
-        from airflow_sfx.warehouse.log.table_columns import cover_rollback
+def _undone_columns(table: Table, changes: Sequence[Change]) -> Beside | None:
+    if not any(one.operation in (Operation.ROLLBACK, Operation.DROP) for one in changes):
+        return None
+    from airflow_sfx.warehouse.log.table_columns import UndoneColumns
 
-        cover_rollback(table, back)
+    return UndoneColumns(table)
 
 
-def _take_columns(table: Table, entries: Sequence[LedgerEntry]) -> None:
-    """Take columns that only undone batches had; what fails here is left to the next store."""
-    undone = [entry for entry in entries if entry.operation is Operation.ROLLBACK]
-    if not undone:
-        return
-    from airflow_sfx.warehouse.log.table_columns import release
-
+def _prepare(table: Table, entries: Sequence[LedgerEntry], beside: Beside | None) -> None:
     try:
-        release(table, undone)
-    except SfxError as error:
-        _log.warning(
-            "%s was rolled back, but its columns stay as they are until the next store: %s",
-            table.ref,
-            error,
-        )
+        if beside is not None:
+            beside.before(entries)
+    except TableNotFound as error:
+        raise name_error(table) from error
+
+
+_Now = tuple[Table, TableInfo | None]
+"""The table under its present name, and as it was when pointers moved or None."""
+_Point = Callable[..., _Now]
 
 
 def _try(
@@ -190,33 +212,74 @@ def _try(
     entries: list[LedgerEntry],
     others: list[LedgerEntry],
     record: Callable[[], None],
-) -> bool:
-    """Put entries into effect and move pointers; False after a conflict.
-
-    Args:
-        table: The table.
-        ledger: Its ledgers.
-        entries: The entries.
-        others: Entries in effect whose pointers must move, too.
-        record: Writes the commit's record, and its entries in the indexes.
-    """
+    point: _Point,
+    veto: Veto | None,
+) -> _Now | None:
+    """Put entries into effect, and move pointers with ``others``; None after a conflict."""
     pointed = [entry for entry in entries if needs_pointer(entry)]
     with _moving(table, pointed) as move:
         record()
-        if not _place(ledger, entries):
-            return False
+        if not _place(ledger, entries, veto):
+            return None
         if not others:
-            move_pointers(table, ledger, pointed, move)
-            return True
-    move_pointers(table, ledger, [*pointed, *others])
-    return True
+            return point(pointed, move)
+    return point([*pointed, *others])
+
+
+def _point(
+    table: Table,
+    ledger: Ledger,
+    author: Author,
+    entries: Sequence[LedgerEntry],
+    move: Move | None = None,
+) -> _Now:
+    """Move pointers; follow the table if it was renamed, and end its batches if it was dropped."""
+    there = table
+    for _ in range(_NAMES_FOLLOWED):
+        try:
+            return there, move_pointers(there, ledger, entries, move)
+        except TableNotFound:
+            there = table_since(table)
+            ledger, move = Ledger(there), None
+        if there.is_dropped:
+            with suppress(CommitConflict):  # created again: the batches are current there
+                _end(there, ledger, entries, author, partial(refuse_created, table))
+                return there, None
+            there = table
+    raise name_error(table)
+
+
+def _end(
+    table: Table, ledger: Ledger, entries: Sequence[LedgerEntry], author: Author, veto: Veto
+) -> None:
+    """End what became current in a table that had just been dropped.
+
+    The drop has ended what came before its last look. What came later is ended here, as it would
+    become current once the table is created again.
+
+    Raises:
+        TableNotFound: A batch had become current; says how it is restored.
+        CommitConflict: The table was created again meanwhile.
+    """
+    made = {one.partition: one.batch_id for one in entries if one.moved and one.batch_id}
+    if not made:
+        return
+
+    def plan(heads: Mapping[str, Head]) -> list[Change]:
+        current = [name for name, batch_id in made.items() if heads[name].batch_id == batch_id]
+        return [Change(name, Operation.DROP, None) for name in current]
+
+    heads = ledger.heads({one.partition: one.sequence for one in entries if one.partition in made})
+    late = Author(author.producer, "the table was dropped before the batch was current")
+    ended = commit(table, ledger, heads, plan, late, veto=veto)
+    raise ended_error(table, made, with_table=not ended)
 
 
 def _moving(table: Table, entries: Sequence[LedgerEntry]) -> AbstractContextManager[Move | None]:
     if not entries:
         return nullcontext()
     names = [table.layout.partition(entry.partition) for entry in entries]
-    return table.metastore.moving(table.ref, names)
+    return table.metastore.moving(table.ref, names, at=table.info.location)
 
 
 def _left_behind(
@@ -237,22 +300,6 @@ def _left_behind(
         for entry in with_co_committed(table, ledger, passed, seen)
         if entry.partition not in heads
     ]
-
-
-def _committed(
-    table: Table, entries: Sequence[LedgerEntry], seconds: float, conflicts: int
-) -> Committed:
-    current = {entry.partition: entry.batch_id for entry in entries if entry.batch_id}
-    return Committed(
-        pin=table.pin(current) if current else None,
-        table=str(table.ref),
-        operation=entries[0].operation.value,
-        partitions=len(entries),
-        rows=sum(entry.rows for entry in entries),
-        bytes=sum(entry.bytes for entry in entries),
-        seconds=seconds,
-        conflicts=conflicts,
-    )
 
 
 def refuse_unexpected(table: Table, heads: Mapping[str, Head], expected: Expected | None) -> None:
@@ -302,60 +349,13 @@ def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH)
     )
 
 
-def move_pointers(
-    table: Table, ledger: Ledger, entries: Sequence[LedgerEntry], move: Move | None = None
-) -> None:
-    """Point the metastore at the batches that entries made current, atomically.
-
-    If the metastore cannot order writers, a slow one may overwrite a later writer's pointer.
-    Therefore the ledgers are read again until they have no later entry.
-
-    Args:
-        table: The table.
-        ledger: Its ledgers.
-        entries: Entries in effect, of different partitions.
-        move: A prepared move for the first try, or None.
-
-    Raises:
-        WarehouseUnavailable: The metastore failed; the ledger has the change, and the next
-            operation completes it.
-    """
-    try:
-        repoint = partial(table.metastore.repoint, table.ref)
-        move = move or repoint
-        while entries and not move([_pointer(table, entry) for entry in entries]):
-            move = repoint
-            moved = {entry.partition: entry.sequence for entry in entries}
-            later = [head.entry for head in ledger.heads(moved).values()]
-            newer = [entry for entry in later if entry and entry.sequence > moved[entry.partition]]
-            entries = with_co_committed(table, ledger, newer, moved)
-    except WarehouseUnavailable as error:
-        names = ", ".join(entry.partition for entry in entries[:3])
-        raise WarehouseUnavailable(
-            f"the change of {table.ref} {names} is in the ledger, but the metastore could not be"
-            f" updated: {sentence(error)} The next operation on the partition completes it, or `sfx"
-            f" repair {table.ref}`",
-            table=str(table.ref),
-        ) from error
-
-
-def _pointer(table: Table, entry: LedgerEntry) -> PartitionInfo:
-    if not table.may_read(entry.location):  # other engines must not read there, either
-        raise table.outside(entry.partition, entry.batch_id, entry.location)
-    return PartitionInfo(
-        partition=table.layout.partition(entry.partition),
-        location=expected_location(table, entry),
-        sequence=entry.sequence,
-        batch_id=entry.batch_id,
-        rows=entry.rows,
-        bytes=entry.bytes,
-        at=entry.at.isoformat(),
-        gone=entry.dropped,
-    )
-
-
 def _entries(
-    table: Table, changes: Sequence[Change], heads: Mapping[str, Head], author: Author
+    table: Table,
+    changes: Sequence[Change],
+    heads: Mapping[str, Head],
+    author: Author,
+    *,
+    group: bool,
 ) -> list[LedgerEntry]:
     # All entries of a commit have one time, so that reads as of a time see all or none of them. It
     # is later than that of all preceding entries, whatever the clocks say, and so is the commit's
@@ -371,7 +371,7 @@ def _entries(
             change,
             sequence=heads[change.partition].last + 1,
             commit=commit_id,
-            group=len(changes) > 1,
+            group=group,
             at=at,
             producer=author.producer,
             reason=author.reason,
@@ -414,9 +414,9 @@ def _record(
     put_all(table.store, [written, event, *index])
 
 
-def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
+def _place(ledger: Ledger, entries: Sequence[LedgerEntry], veto: Veto | None) -> bool:
     """Append the entries and put them into effect; False if another writer was first."""
-    if len(entries) == 1:
+    if not entries[0].group:
         return _append_alone(ledger, entries[0])
     ordered = sorted(entries, key=lambda entry: entry.partition)
     try:
@@ -424,10 +424,14 @@ def _place(ledger: Ledger, entries: Sequence[LedgerEntry]) -> bool:
     except WarehouseUnavailable:
         ledger.decide(ordered[0].commit, committed=False)
         raise
+    refusal = veto() if placed and veto is not None else None
     try:
-        return ledger.decide(ordered[0].commit, committed=placed)
+        decided = ledger.decide(ordered[0].commit, committed=placed and refusal is None)
     except WarehouseUnavailable as error:
         raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_ARRIVE}") from error
+    if refusal is not None:
+        raise refusal
+    return decided
 
 
 def _append_alone(ledger: Ledger, entry: LedgerEntry) -> bool:

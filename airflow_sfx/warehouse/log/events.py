@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.pin import BatchPin
+
+if TYPE_CHECKING:
+    from airflow_sfx.core.ledger import LedgerEntry
+    from airflow_sfx.warehouse.table.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,23 @@ class Committed:
     bytes: int
     seconds: float
     conflicts: int
+
+    @classmethod
+    def of(
+        cls, table: Table, entries: Sequence[LedgerEntry], seconds: float, conflicts: int
+    ) -> Committed:
+        """Return the event of entries of a table that took effect."""
+        current = {entry.partition: entry.batch_id for entry in entries if entry.batch_id}
+        return cls(
+            pin=table.pin(current) if current else None,
+            table=str(table.ref),
+            operation=entries[0].operation.value,
+            partitions=len(entries),
+            rows=sum(entry.rows for entry in entries),
+            bytes=sum(entry.bytes for entry in entries),
+            seconds=seconds,
+            conflicts=conflicts,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,33 @@
-"""Comparison of the metastore's pointers with the ledgers."""
+"""Comparison of the metastore's pointers with the ledgers, and moves of pointers.
+
+A table may be dropped or renamed while a batch for it is written, even between the batch's log
+entry and the move of its pointer. Its name may be another table's by then. So a move names the
+directory of its table, and the metastore rejects it if the name has another one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
+from airflow_sfx.core.errors import (
+    CommitConflict,
+    ForeignChange,
+    SfxError,
+    TableNotFound,
+    WarehouseUnavailable,
+    sentence,
+)
 from airflow_sfx.core.io.locations import normalized
-from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.metastore.base import PartitionInfo
+from airflow_sfx.core.ledger import Change, LedgerEntry
+from airflow_sfx.metastore.base import Move, PartitionInfo, TableInfo, is_at
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.table.names import gone_error, newest_record
+from airflow_sfx.warehouse.table.not_found import table_not_found
+from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
 
 MOST_COMPARED = 64
@@ -213,3 +231,160 @@ def with_co_committed(
     pointers = table.pointers([table.layout.partition(name) for name in co_committed])
     _, late = heads_and_behind(table, ledger, co_committed, pointers)
     return [*behind, *late]
+
+
+Veto = Callable[[], SfxError | None]
+"""Returns why entries that exist must not take effect, or None."""
+
+
+def move_pointers(
+    table: Table, ledger: Ledger, entries: Sequence[LedgerEntry], move: Move | None = None
+) -> TableInfo | None:
+    """Point the metastore at the batches that entries made current, atomically.
+
+    If the metastore cannot order writers, a slow one may overwrite a later writer's pointer.
+    Therefore the ledgers are read again until they have no later entry.
+
+    Args:
+        table: The table.
+        ledger: Its ledgers.
+        entries: Entries in effect, of different partitions.
+        move: A prepared move for the first try, or None.
+
+    Returns:
+        The table as it was when the pointers moved, or None if only another look can show it.
+
+    Raises:
+        TableNotFound: The table was dropped or renamed meanwhile.
+        WarehouseUnavailable: The metastore failed; the ledger has the change, and the next
+            operation completes it.
+    """
+    seen: TableInfo | None = None
+    try:
+        repoint = partial(table.metastore.repoint, table.ref, at=table.info.location)
+        move = move or repoint
+        while entries and not (seen := move([_pointer(table, entry) for entry in entries])):
+            move = repoint
+            moved = {entry.partition: entry.sequence for entry in entries}
+            later = [head.entry for head in ledger.heads(moved).values()]
+            newer = [entry for entry in later if entry and entry.sequence > moved[entry.partition]]
+            entries = with_co_committed(table, ledger, newer, moved)
+    except WarehouseUnavailable as error:
+        names = ", ".join(entry.partition for entry in entries[:3])
+        raise WarehouseUnavailable(
+            f"the change of {table.ref} {names} is in the ledger, but the metastore could not be"
+            f" updated: {sentence(error)} The next operation on the partition completes it, or `sfx"
+            f" repair {table.ref}`",
+            table=str(table.ref),
+        ) from error
+    return seen
+
+
+def _pointer(table: Table, entry: LedgerEntry) -> PartitionInfo:
+    if not table.may_read(entry.location):  # other engines must not read there, either
+        raise table.outside(entry.partition, entry.batch_id, entry.location)
+    return PartitionInfo(
+        partition=table.layout.partition(entry.partition),
+        location=expected_location(table, entry),
+        sequence=entry.sequence,
+        batch_id=entry.batch_id,
+        rows=entry.rows,
+        bytes=entry.bytes,
+        at=entry.at.isoformat(),
+        gone=entry.dropped,
+    )
+
+
+def table_since(table: Table) -> Table:
+    """Open a table that lost its name, as it is now: renamed or dropped.
+
+    Raises:
+        TableNotFound: The metastore has lost it; the warehouse has its history.
+    """
+    try:
+        there = table_at(table.ref, table.location, table.store, table.metastore)
+    except (TableNotFound, ForeignChange) as error:
+        raise _lost(table) from error
+    if not there.is_at(table.location):
+        raise _lost(table)
+    return there
+
+
+def is_gone(table: Table) -> bool:
+    """Return whether a table was dropped, under its name or a later one."""
+    now = table.metastore.get_table(table.ref)
+    if now is not None and is_at(now, table.info.location):
+        return False
+    return table_since(table).is_dropped
+
+
+def refuse_created(table: Table) -> CommitConflict | None:
+    """Return an error if a table that was dropped was created again, or None."""
+    now = table.metastore.get_table(table.ref)
+    if now is None or not is_at(now, table.info.location):
+        return None
+    return CommitConflict(
+        f"{table.ref} was dropped, and created again at the same moment: nothing was changed; see"
+        f" `sfx history {table.ref}`",
+        table=str(table.ref),
+    )
+
+
+def _lost(table: Table) -> TableNotFound:
+    return TableNotFound(
+        f"the metastore lost the table {table.ref} while it was changed: its history in"
+        f" {table.location} has the change; `sfx repair {table.ref}` restores the table with it",
+        table=str(table.ref),
+    )
+
+
+def name_error(table: Table) -> TableNotFound:
+    """Return the error for a change of a table that lost its name before anything changed."""
+    record = newest_record(table.store, table.metastore, table.ref)
+    if record is not None and record.is_gone:
+        return gone_error(table.ref, record)
+    if table.metastore.get_table(table.ref) is None:
+        return table_not_found(table.ref, table.store, table.metastore)
+    return TableNotFound(
+        f"{table.ref} is another table by now, and the one in {table.location} was dropped or"
+        " renamed: nothing was changed; see `sfx tables`",
+        table=str(table.ref),
+    )
+
+
+def ended_error(table: Table, ended: Mapping[str, str], *, with_table: bool) -> TableNotFound:
+    """Return the error for batches of a table that was dropped while they became current.
+
+    Args:
+        table: The dropped table.
+        ended: The batches by partition name.
+        with_table: Whether restoring the table brings them back.
+    """
+    name, batch_id = next(iter(ended.items()))
+    more = f" and {len(ended) - 1} more" if len(ended) > 1 else ""
+    undo = f"sfx rollback {table.ref}"
+    if not with_table:
+        undo = " ".join(filter(None, (undo, name and shlex.quote(name), f"--to {batch_id}")))
+    return TableNotFound(
+        f"{table.ref} was dropped while the batch {batch_id} of {table.describe(name)}{more}"
+        f" was published: it is in the history, but not current. `{undo}` restores it",
+        table=str(table.ref),
+        partition=name,
+        batch_id=batch_id,
+    )
+
+
+def refuse_dropped(table: Table, changes: Sequence[Change], heads: Mapping[str, Head]) -> None:
+    """Raise an error if a change makes a batch of a dropped table current."""
+    if table.is_dropped and any(
+        one.batch_id not in (None, heads[one.partition].batch_id) for one in changes
+    ):
+        raise name_error(table)
+
+
+def veto_of(table: Table, changes: Sequence[Change], heads: Mapping[str, Head]) -> Veto | None:
+    """Return what keeps batches from partitions that had none, if the table was dropped."""
+    entries = [heads[one.partition].entry for one in changes if one.batch_id]
+    if any(entry is not None and entry.batch_id is None for entry in entries):
+        return lambda: name_error(table) if is_gone(table) else None
+    return None

@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
+from airflow_sfx.core.errors import InvalidName, TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.commit import move_pointers
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     MOST_COMPARED,
@@ -22,6 +21,8 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     hints,
     is_out_of_sync,
     known_names,
+    move_pointers,
+    name_error,
     with_co_committed,
 )
 from airflow_sfx.warehouse.log.records import Head
@@ -132,13 +133,16 @@ def converged_heads(
         Heads by partition name.
 
     Raises:
+        TableNotFound: The table was dropped or renamed meanwhile.
         WarehouseUnavailable: The metastore could not be updated.
     """
     heads, behind = heads_and_behind(table, ledger, names, pointers)
     if behind:
-        move_pointers(
-            table, ledger, with_co_committed(table, ledger, behind, hints(names, pointers))
-        )
+        late = with_co_committed(table, ledger, behind, hints(names, pointers))
+        try:
+            move_pointers(table, ledger, late)
+        except TableNotFound as error:  # all of them seem to be behind
+            raise name_error(table) from error
     return heads
 
 
@@ -155,7 +159,7 @@ def heads_to_read(
             move_pointers(
                 table, ledger, with_co_committed(table, ledger, behind, hints(names, pointers))
             )
-        except WarehouseUnavailable as error:
+        except (TableNotFound, WarehouseUnavailable) as error:
             _log.warning(
                 "Reading from the ledger; other engines still read the previous batches: %s", error
             )

@@ -4,19 +4,25 @@ A batch changes them when it becomes current: those that it adds or widens are s
 metastore before its log entry is created, as engines need them to read it. A writer that dies in
 between leaves a column that no current batch has. Such a column is asked of no frame: where a frame
 does not fit the columns in the metastore, it is compared with those of the current batches.
+
+An undo takes columns while other writers make batches current that have them, and neither waits for
+the other. After it took columns, an undo looks for batches that became current meanwhile. After its
+pointers moved, a writer looks at the columns, which the metastore returns with the move. Whoever
+comes last sees what the other did, and gives the columns back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
+from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch, SfxError
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import OPEN, Column, Evolve
-from airflow_sfx.metastore.base import TableInfo
+from airflow_sfx.metastore.base import TableInfo, is_at
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads, can_compare
@@ -27,6 +33,11 @@ UNHELD = "sfx.columns_unheld"
 """The parameter of a table whose columns no current batch has, such as those of a staged one."""
 
 _AT_ONCE = 64
+_log = logging.getLogger(__name__)
+
+
+Arrange = Callable[[TableInfo, TableInfo], TableInfo]
+"""Orders the columns of a table that lost some, given the table before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ def held_columns(table: Table) -> HeldColumns:
         The columns. A batch whose manifest is missing has none.
     """
     batches = _current_batches(table)
-    return _held(table, [one for one in _manifests(table, batches) if one is not None])
+    return _held(table, [one for one in readable_manifests(table, batches) if one is not None])
 
 
 def _held(table: Table, manifests: Sequence[Manifest]) -> HeldColumns:
@@ -148,11 +159,13 @@ def cover(table: Table, manifests: Sequence[Manifest], *, strict: bool) -> None:
     Raises:
         SchemaMismatch: A batch does not fit the table.
     """
+    if not manifests:
+        return
     have = table.info.columns
     wanted = _wanted(table, manifests, strict=strict)
     if wanted == have and UNHELD not in table.info.parameters:
         return
-    table.metastore.update_table(table.ref, partial(with_columns, base=have, columns=wanted))
+    table.update(partial(with_columns, base=have, columns=wanted))
 
 
 def _wanted(table: Table, manifests: Sequence[Manifest], *, strict: bool) -> tuple[Column, ...]:
@@ -215,42 +228,163 @@ def _distinct(manifests: Iterable[Manifest]) -> list[Manifest]:
     return list({(one.schema, one.fit.evolve, str(one.fit)): one for one in manifests}.values())
 
 
-def cover_rollback(table: Table, batches: Iterable[tuple[str, str]]) -> None:
-    """Give the table the columns of batches that an undo makes current again.
+def is_covered(table: Table, manifest: Manifest) -> bool:
+    """Return whether a table has the columns of a batch, in types that hold its values."""
+    have = {one.name.lower(): one.type for one in demanded_columns(table.info)}
+    own = batch_columns(manifest)
+    if all(have.get(one.name.lower()) == one.type for one in own):
+        return True
+    if any(one.name.lower() not in have for one in own):
+        return False
+    try:
+        merged = _with_batch(table, table.info.columns, manifest)
+    except SchemaMismatch:  # an undo did not depend on the type
+        return True
+    return all(have[one.name.lower()] == one.type for one in merged)
+
+
+def cover_again(table: Table, manifests: Sequence[Manifest], seen: TableInfo | None) -> None:
+    """Give a table the columns of current batches again that an undo took meanwhile.
+
+    The batches are current already, so that a failure is only logged.
+    """
+    try:
+        now = seen or table.metastore.get_table(table.ref)
+        if now is None or not is_at(now, table.info.location):
+            return  # it was dropped or renamed since
+        found = replace(table, info=now)
+        lost = [one for one in _distinct(manifests) if not is_covered(found, one)]
+        if lost:
+            cover(found, lost, strict=False)
+    except SfxError as error:
+        _log.warning(
+            "%s has its new batches, but the metastore lacks columns of them; `sfx repair %s` adds"
+            " them: %s",
+            table.ref,
+            table.ref,
+            error,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GivenColumns:
+    """The columns of batches that become current, given to the table `Beside` their commit.
+
+    Args:
+        manifests: The batches.
+        give: Gives the table their columns, unless they do not fit; called once.
+    """
+
+    manifests: Sequence[Manifest]
+    give: Callable[[], None]
+    _given: list[bool] = field(default_factory=list, init=False)
+
+    def before(self, entries: Sequence[LedgerEntry]) -> None:
+        """Give the columns."""
+        if not self._given:
+            self.give()
+            self._given.append(True)
+
+    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+        """Give columns back that an undo took meanwhile."""
+        cover_again(table, self.manifests, seen)
+
+
+class UndoneColumns:
+    """The columns of batches that an undo makes current or ends, `Beside` its commit.
 
     Args:
         table: The table.
-        batches: The batches, as partition name and batch ID.
     """
-    cover(table, [one for one in _manifests(table, list(batches)) if one], strict=False)
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._read: dict[tuple[str, str], Manifest | None] = {}
+
+    def before(self, entries: Sequence[LedgerEntry]) -> None:
+        """Give the table the columns of the batches that become current again."""
+        cover(self._table, self._current_after(entries), strict=False)
+
+    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+        """Take the columns that only the undone batches had.
+
+        What fails here is left to the next store.
+        """
+        cover_again(table, self._current_after(entries), seen)
+        try:
+            release(table, self._left(entries))
+        except SfxError as error:
+            _log.warning(
+                "%s was changed back, but its columns stay as they are until the next store: %s",
+                table.ref,
+                error,
+            )
+
+    def _current_after(self, entries: Sequence[LedgerEntry]) -> list[Manifest]:
+        return self._manifests([(one.partition, one.batch_id) for one in entries if one.batch_id])
+
+    def _left(self, entries: Sequence[LedgerEntry]) -> set[_Shape]:
+        """Return the columns that the batches before had and those after do not have."""
+        before = self._manifests([(one.partition, one.previous) for one in entries if one.previous])
+        kept = {one.partition: _shapes(one) for one in self._current_after(entries)}
+        left: set[_Shape] = set()
+        for one in before:
+            left |= _shapes(one) - kept.get(one.partition, set())
+        return left
+
+    def _manifests(self, batches: Sequence[tuple[str, str]]) -> list[Manifest]:
+        """Return the manifests that exist, each read once."""
+        new = [one for one in batches if one not in self._read]
+        self._read.update(zip(new, readable_manifests(self._table, new), strict=True))
+        return [found for one in batches if (found := self._read[one])]
 
 
-def release(table: Table, entries: Sequence[LedgerEntry]) -> None:
+def release_column(table: Table, name: str, arrange: Arrange | None = None) -> None:
+    """Take a column from a table, unless a current batch has it.
+
+    Args:
+        table: The table.
+        name: The column's name.
+        arrange: Orders the columns that stay, or None.
+    """
+    now = table.metastore.get_table(table.ref)
+    columns = now.columns if now is not None else ()
+    release(table, {_shape(one) for one in columns if one.name.lower() == name.lower()}, arrange)
+
+
+def release(table: Table, left: set[_Shape], arrange: Arrange | None = None) -> None:
     """Take columns from a table that only batches had which are not current any more.
 
-    Only if a batch that was current has a column, or a type, that its successor lacks, are the
-    manifests of other batches read: the newest first, until each such column is found.
+    Only if a column of the table is one of these are the manifests of current batches read: the
+    newest first, until each such column is found.
 
     Args:
         table: The table.
-        entries: The changes, which are in effect.
+        left: The columns that batches had, and their successors do not have.
+        arrange: Orders the columns that stay, or None.
     """
-    left = _left(table, entries)
     info = table.metastore.get_table(table.ref) if left else None
-    if info is None:
+    if info is None or not is_at(info, table.info.location):
         return
+    table = replace(table, info=info)
     due = left & {_shape(column) for column in info.columns}
-    found = _search(table, due) if due else None
+    batches = _current_batches(table) if due else []
+    found = _search(table, due, batches) if due else None
     if not found:
         return
     columns = [found.get(one.name.lower(), one) for one in info.columns]
     kept = tuple(column for column in columns if column is not None)
     if not kept:
-        table.metastore.update_table(table.ref, _unheld)
+        update = _unheld
     elif kept != info.columns:
-        table.metastore.update_table(
-            table.ref, partial(with_columns, base=info.columns, columns=kept)
-        )
+        update = partial(with_columns, base=info.columns, columns=kept)
+    else:
+        return
+    now = table.update(lambda now: arrange(now, update(now)) if arrange else update(now))
+    since = set(_current_batches(table)) - set(batches)
+    if since:
+        arrived = [one for one in readable_manifests(table, sorted(since)) if one]
+        cover_again(table, arrived, now)
 
 
 def _unheld(now: TableInfo) -> TableInfo:
@@ -265,34 +399,25 @@ def _shape(column: Column) -> _Shape:
     return column.name.lower(), column.type, column.kind.parts
 
 
-def _left(table: Table, entries: Sequence[LedgerEntry]) -> set[_Shape]:
-    """Return the columns that the batches before had and those after do not have."""
-    before = [(one.partition, one.previous) for one in entries if one.previous]
-    after = [(one.partition, one.batch_id) for one in entries if one.batch_id]
-    left: set[_Shape] = set()
-    olds, news = (
-        {one.partition: one for one in _manifests(table, batches) if one}
-        for batches in (before, after)
-    )
-    for name, old in olds.items():
-        kept = set(map(_shape, batch_columns(news[name]))) if name in news else set()
-        left |= set(map(_shape, batch_columns(old))) - kept
-    return left
+def _shapes(manifest: Manifest) -> set[_Shape]:
+    return set(map(_shape, batch_columns(manifest)))
 
 
-def _search(table: Table, due: set[_Shape]) -> dict[str, Column | None] | None:
+def _search(
+    table: Table, due: set[_Shape], current: Sequence[tuple[str, str]]
+) -> dict[str, Column | None] | None:
     """Return columns as current batches have them, None for those that none has.
 
     Columns that a batch has as the table has them are left out.
     """
-    sought, batches = set(due), _current_batches(table)[::-1]
+    sought, batches = set(due), current[::-1]
     read: list[Manifest] = []
     for start in range(0, len(batches), _AT_ONCE):
-        for manifest in _manifests(table, batches[start : start + _AT_ONCE]):
+        for manifest in readable_manifests(table, batches[start : start + _AT_ONCE]):
             if manifest is None:
                 return None  # nothing is known of its columns
             read.append(manifest)
-            sought -= set(map(_shape, batch_columns(manifest)))
+            sought -= _shapes(manifest)
         if not sought:
             return {}
     held = {one.name.lower(): one for one in _held(table, read[::-1]).columns}
@@ -311,7 +436,7 @@ def _current_batches(table: Table) -> list[tuple[str, str]]:
     )
 
 
-def _manifests(table: Table, batches: Sequence[tuple[str, str]]) -> list[Manifest | None]:
+def readable_manifests(table: Table, batches: Sequence[tuple[str, str]]) -> list[Manifest | None]:
     """Return manifests, None for those that do not exist or are damaged."""
 
     def read(item: tuple[str, str]) -> Manifest | None:

@@ -33,8 +33,9 @@ class AbsentMetastore(Metastore):
         """Reject the change."""
         raise _dropped(ref)
 
-    def drop_table(self, ref: TableRef) -> None:
+    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
         """Do nothing."""
+        return False
 
     def get_partitions(
         self,
@@ -54,11 +55,13 @@ class AbsentMetastore(Metastore):
         """Return no partitions."""
         return []
 
-    def repoint(self, ref: TableRef, pointers: Sequence[PartitionInfo]) -> bool:
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
         """Accept that partitions are gone, and reject other pointers."""
         if not all(pointer.gone for pointer in pointers):
             raise _dropped(ref)
-        return True
+        return None
 
 
 def _dropped(ref: TableRef) -> TableNotFound:

@@ -135,6 +135,15 @@ def is_same_table(one: TableInfo, other: TableInfo) -> bool:
     return unquote(one.location) == unquote(other.location)
 
 
+def renamed_to(store: ObjectStore, metastore: Metastore, info: TableInfo) -> TableRef | None:
+    """Return the name under which the metastore has a table that had another one, or None."""
+    for record in records_of(store, info.ref):
+        there = metastore.get_table(record.to) if record.to is not None else None
+        if there is not None and is_same_table(there, info):
+            return record.to
+    return None
+
+
 def _took_place(store: ObjectStore, metastore: Metastore, begun: NameRecord) -> bool:
     """Return whether a rename that was begun has given the table its new name."""
     assert begun.to is not None

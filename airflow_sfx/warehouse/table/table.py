@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -24,7 +24,7 @@ from airflow_sfx.core.partition import Partition, partitions_of
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo
+from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, refuse_other_table
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
@@ -267,6 +267,19 @@ class Table:
             partition=name,
             batch_id=batch_id,
         )
+
+    def update(self, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
+        """Change the table's columns and parameters in the metastore; see `update_table`.
+
+        Raises:
+            TableNotFound: The table was dropped or renamed; its name may be another table's.
+        """
+
+        def checked(now: TableInfo) -> TableInfo:
+            refuse_other_table(now, self.info.location)
+            return change(now)
+
+        return self.metastore.update_table(self.ref, checked)
 
     def wanted(
         self, partitions: Sequence[object] | None, argument: str = "partitions"

@@ -8,6 +8,7 @@ the batches before keep what they were. Nothing is deleted.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,9 +19,11 @@ from airflow_sfx.core.errors import (
     InconsistentBatch,
     InvalidName,
     SchemaMismatch,
+    SfxError,
+    StaleAttempt,
     counted,
 )
-from airflow_sfx.core.ledger import Change
+from airflow_sfx.core.ledger import Change, LedgerEntry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
@@ -33,6 +36,7 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.restore import batch_columns
+from airflow_sfx.warehouse.log.table_columns import cover_again, release_column
 from airflow_sfx.warehouse.pins.lineage import record_rewritten
 from airflow_sfx.warehouse.read.load import BatchFiles
 from airflow_sfx.warehouse.table.table import Table
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 
     from airflow_sfx.frames.types.logical import LogicalSchema
 
+_log = logging.getLogger(__name__)
 _CONCURRENCY = 4  # each thread has one file in memory
 
 
@@ -90,7 +95,10 @@ def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Au
     for manifest in current:
         _refuse_batch(table, manifest, change)
     if not current:
-        table.metastore.update_table(table.ref, partial(_changed, change, ()))
+        columns = _MetastoreColumns(table, ledger, change)
+        if change.to and not any(_has(manifest, change.to) for manifest in everything):
+            columns.add()
+        columns.take(table)
         return table.pin({})
     heads = heads_to_change(table, ledger, [one.partition for one in current], author)
     write = partial(_written, table, ledger, change, author)
@@ -103,23 +111,100 @@ def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Au
         refuse_expired_writes(table, [(one.partition, one.batch_id) for one in sealed])
         return [publish_change(manifest) for manifest in sealed]
 
-    def columns() -> None:
-        now = _current(table, ledger)
-        left = [one for one in now if _has(one, change.column) and one not in current]
+    columns = _MetastoreColumns(table, ledger, change, current, sealed)
+    try:
+        commit(table, ledger, heads, plan, author, beside=columns, rewrites=True)
+    except (CommitConflict, StaleAttempt):
+        if change.to:
+            release_column(table, change.to)
+        raise
+    return table.pin({one.partition: one.batch_id for one in sealed})
+
+
+@dataclass(frozen=True, slots=True)
+class _MetastoreColumns:
+    """The columns in the metastore, changed `Beside` the commit of the batches.
+
+    Engines can read all batches at any time: a new name is added before the batches have it, and
+    the old one is taken once no current batch has it. If the process dies in between, the table has
+    a column without values, and the same call completes the change.
+
+    Args:
+        table: The table.
+        ledger: The table's log.
+        change: The change.
+        current: The batches that have the column.
+        sealed: Their successors.
+    """
+
+    table: Table
+    ledger: Ledger
+    change: ColumnChange
+    current: Sequence[Manifest] = ()
+    sealed: Sequence[Manifest] = ()
+
+    def before(self, entries: Sequence[LedgerEntry]) -> None:
+        """Add the new name, unless another batch got the column meanwhile."""
+        now = _current(self.table, self.ledger)
+        left = [one for one in now if _has(one, self.change.column) and one not in self.current]
         if left:
             raise CommitConflict(
-                f"{table.describe(left[0].partition)} got the batch {left[0].batch_id} with the"
-                f" column {change.column!r} meanwhile: nothing was changed; try again",
-                table=str(table.ref),
+                f"{self.table.describe(left[0].partition)} got the batch {left[0].batch_id} with"
+                f" the column {self.change.column!r} meanwhile: nothing was changed; try again",
+                table=str(self.table.ref),
                 partition=left[0].partition,
                 batch_id=left[0].batch_id,
             )
-        table.metastore.update_table(
-            table.ref, partial(_changed, change, batch_columns(sealed[-1]))
-        )
+        self.add()
 
-    commit(table, ledger, heads, plan, author, columns=columns, rewrites=True)
-    return table.pin({one.partition: one.batch_id for one in sealed})
+    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+        """Take the old name."""
+        try:
+            cover_again(table, self.sealed, seen)
+            self.take(table)
+        except SfxError as error:
+            _log.warning(
+                "%s has its new batches, but still shows the column %s, without values; the same"
+                " call takes it: %s",
+                table.ref,
+                self.change.column,
+                error,
+            )
+
+    def add(self) -> None:
+        """Add the new name beside the old one."""
+        if self.change.to:
+            self.table.update(self._added)
+
+    def take(self, table: Table) -> None:
+        """Take the old name, unless a current batch has it; the new one gets its place."""
+        release_column(table, self.change.column, self._in_place)
+
+    def _added(self, now: TableInfo) -> TableInfo:
+        known = {one.name.lower(): one for one in now.columns}
+        written = {one.name.lower(): one for one in self._written()}
+        old, to = known.get(self.change.column.lower()), self.change.to.lower()
+        new = replace(old, name=self.change.to) if old is not None else written.get(to)
+        if new is None:
+            return now
+        others = tuple(one for one in now.columns if one.name.lower() != to)
+        return replace(now, columns=(*others, new))
+
+    def _written(self) -> Sequence[Column]:
+        return batch_columns(self.sealed[-1]) if self.sealed else ()
+
+    def _in_place(self, before: TableInfo, after: TableInfo) -> TableInfo:
+        """Return the table with the new name where the old one was."""
+        name, to = self.change.column.lower(), self.change.to.lower()
+        names = [one.name.lower() for one in before.columns]
+        new = [one for one in after.columns if one.name.lower() == to]
+        if not new or name not in names or any(one.name.lower() == name for one in after.columns):
+            return after
+        ahead = set(names[: names.index(name)])
+        others = [one for one in after.columns if one not in new]
+        first = [one for one in others if one.name.lower() in ahead]
+        rest = [one for one in others if one.name.lower() not in ahead]
+        return replace(after, columns=(*first, *new, *rest))
 
 
 def _check(table: Table, current: Sequence[Manifest], change: ColumnChange) -> None:
@@ -141,7 +226,7 @@ def _check(table: Table, current: Sequence[Manifest], change: ColumnChange) -> N
         raise unknown_column(change.column, names.values())
     if change.to:
         check_names([change.to])
-        if change.to.lower() in held:
+        if change.to.lower() in held and change.column.lower() in held:
             raise InvalidName(
                 f"{table.ref} has the column {held[change.to.lower()]!r} already: choose another"
                 " name, or drop that column first"
@@ -179,27 +264,6 @@ def _refuse_batch(table: Table, manifest: Manifest, change: ColumnChange) -> Non
         partition=manifest.partition,
         batch_id=manifest.batch_id,
     )
-
-
-def _changed(change: ColumnChange, written: Sequence[Column], now: TableInfo) -> TableInfo:
-    """Return the table with the change, in the columns as they are now.
-
-    Args:
-        change: The change.
-        written: The columns of a batch with the change; none if no batch has the column.
-        now: The table in the metastore.
-    """
-    name, to = change.column.lower(), change.to.lower()
-    renames = bool(to) and any(one.name.lower() == name for one in now.columns)
-    columns: list[Column] = []
-    for one in now.columns:
-        if one.name.lower() == name and to:
-            columns.append(replace(one, name=change.to))
-        elif one.name.lower() != name and not (renames and one.name.lower() == to):
-            columns.append(one)
-    known = {one.name.lower() for one in columns}
-    columns += [one for one in written if one.name.lower() == to and to not in known]
-    return replace(now, columns=tuple(columns or now.columns))
 
 
 def _written(

@@ -18,7 +18,7 @@ from airflow_sfx.warehouse.log.commit import (
 )
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
-from airflow_sfx.warehouse.log.table_columns import cover
+from airflow_sfx.warehouse.log.table_columns import GivenColumns, cover
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
 from airflow_sfx.warehouse.write.discard import refuse_discarded
@@ -86,6 +86,7 @@ def publish_pin(
         )
         return changes
 
-    give_columns = partial(cover, table, list(manifests.values()), strict=True)
-    commit(table, ledger, heads, plan, author, columns=give_columns)
+    batches = list(manifests.values())
+    columns = GivenColumns(batches, partial(cover, table, batches, strict=True))
+    commit(table, ledger, heads, plan, author, beside=columns)
     return pin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,9 +18,11 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
-from airflow_sfx.warehouse.log.commit import Author, commit, move_pointers, publish_change
+from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.metastore_sync import move_pointers
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.quality.run_checks import results_of_table, run_checks
 from airflow_sfx.warehouse.quality.subjects import CheckContext
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _log = logging.getLogger(__name__)
+_FLOATS = {"float", "double"}
 
 
 def store_frame(target: Target, data: object, options: StoreOptions, author: Author) -> BatchPin:
@@ -147,7 +150,7 @@ def conclude(
         record_staged(table, pin)
     else:
         give_columns = partial(target.ensure, table, columns, options.evolve)
-        pin = _publish(table, batches, manifests, author, give_columns)
+        pin = _publish(table, batches, manifests, author, GivenColumns(manifests, give_columns))
     if pin != sealed:
         _record_inputs(table, options.inputs, pin, author)
     if failed:
@@ -161,8 +164,14 @@ def log_casts(table: Table, fit: TableFit, columns: Sequence[Column]) -> None:
     if not fit.casts:
         return
     types = {column.name.lower(): column.type for column in columns}
-    casts = (f"{name} from {own} to {types[name.lower()]}" for name, own in fit.casts.items())
-    _log.info("%s: cast without losing a value: %s", table.ref, ", ".join(casts))
+    casts = [(name, own, types[name.lower()]) for name, own in fit.casts.items()]
+    exact = any({own, to} & _FLOATS == {own} for _, own, to in casts)
+    _log.info(
+        "%s: cast without losing a value: %s%s",
+        table.ref,
+        ", ".join(f"{name} from {own} to {to}" for name, own, to in casts),
+        " (NaN to null, and -0.0 to 0, which equals it)" if exact else "",
+    )
 
 
 def _record_inputs(
@@ -185,7 +194,7 @@ def _publish(
     batches: BatchWriter,
     manifests: list[Manifest],
     author: Author,
-    give_columns: Callable[[], None],
+    columns: GivenColumns,
 ) -> BatchPin:
     """Commit the batches, under a greater ID if another writer's ID came first."""
     sealed = manifests
@@ -199,7 +208,7 @@ def _publish(
         batches.watch.again(heads)
         return [publish_change(manifest) for manifest in sealed]
 
-    commit(table, batches.ledger, batches.heads, plan, author, columns=give_columns)
+    commit(table, batches.ledger, batches.heads, plan, author, beside=columns)
     return table.pin(batches.batches)
 
 

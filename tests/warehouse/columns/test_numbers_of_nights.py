@@ -64,6 +64,18 @@ def test_a_night_of_floats_without_fractions_fits_integers(warehouse, kind, capl
     assert sorted(whole.to_pylist(), key=str) == [1, 2, 2, None]
 
 
+def test_a_zero_without_its_sign_is_the_same_integer_and_keeps_it_as_a_float(
+    embedded, caplog
+) -> None:
+    store(embedded, "1", pa.table({"n": [1], "price": [1.0]}))
+    with caplog.at_level(logging.INFO, "airflow_sfx"):
+        pin = store(embedded, "2", pa.table({"n": [-0.0], "price": [-0.0]}))
+    found = embedded.load_dataframe(pin, as_="arrow").to_pydict()
+    assert str(found["n"]) == "[0]"
+    assert str(found["price"]) == "[-0.0]"
+    assert "n from double to bigint (NaN to null, and -0.0 to 0, which equals it)" in caplog.text
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_night_of_integers_fits_floats(embedded, kind) -> None:
     make = KINDS[kind]

@@ -1,0 +1,195 @@
+"""What others do to a table while a batch is written: undo, drop, rename it or its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.warehouse.log import commit, table_columns
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.builders import put
+
+REF = TableRef("sales", "items")
+Act = Callable[[], object]
+
+
+def store(warehouse: Warehouse, part: str, **data: Any) -> sfx.BatchPin:
+    frame = pd.DataFrame({name: [value] for name, value in data.items()})
+    return warehouse.store_dataframe(frame, "sales", "items", [part])
+
+
+def columns(warehouse: Warehouse) -> list[str]:
+    return [one.name for one in warehouse.show("sales", "items").columns]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Act, *, after: bool = False) -> None:
+    """Let others act once before, or after, a step of the next commit."""
+    real, acted = getattr(commit, step), []
+
+    def around(*given: Any) -> object:
+        if acted:
+            return real(*given)
+        acted.append(True)
+        if after:
+            done = real(*given)
+            act()
+            return done
+        act()
+        return real(*given)
+
+    monkeypatch.setattr(commit, step, around)
+
+
+def test_a_store_keeps_its_columns_beside_an_undo_of_the_batch_that_brought_them(
+    warehouse, monkeypatch
+) -> None:
+    store(warehouse, "a", n=1)
+    store(warehouse, "b", n=1)
+    store(warehouse, "b", n=1, note="x")
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "_place", lambda: warehouse.rollback("sales", "items", ["b"]))
+        pin = store(warehouse, "a", n=2, note="y")
+    assert columns(warehouse) == ["n", "note"]
+    assert warehouse.verify(pin).rows == 1
+    assert warehouse.repair("sales", "items") == []
+
+
+def test_columns_that_a_dead_writer_left_behind_are_found_and_repaired(
+    warehouse, monkeypatch
+) -> None:
+    store(warehouse, "a", n=1)
+    store(warehouse, "b", n=1)
+    store(warehouse, "b", n=1, note="x")
+    with monkeypatch.context() as patch:
+        patch.setattr(table_columns, "cover_again", lambda *_: None)
+        meanwhile(patch, "_place", lambda: warehouse.rollback("sales", "items", ["b"]))
+        pin = store(warehouse, "a", n=2, note="y")
+    assert columns(warehouse) == ["n"]
+    with pytest.raises(sfx.InconsistentBatch, match=r"lacks columns .*note.*`sfx repair"):
+        warehouse.verify(pin)
+    (done,) = warehouse.repair("sales", "items")
+    assert (done.found.endswith("note (string)"), done.done) == (
+        True,
+        "added them to the metastore",
+    )
+    assert columns(warehouse) == ["n", "note"]
+    assert warehouse.verify(pin).rows == 1
+
+
+def test_the_columns_of_a_dropped_partition_leave_the_table(warehouse) -> None:
+    store(warehouse, "a", n=1)
+    store(warehouse, "b", n=1, note="x")
+    warehouse.drop("sales", "items", ["b"])
+    assert columns(warehouse) == ["n"]
+    warehouse.rollback("sales", "items", ["b"])
+    assert columns(warehouse) == ["n", "note"]
+
+
+def test_an_undo_reads_each_manifest_once(embedded_uri, monkeypatch) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    store(warehouse, "a", n=1)
+    store(warehouse, "a", n=1, note="x")
+    read: list[str] = []
+    get = type(warehouse.store).get
+    monkeypatch.setattr(
+        type(warehouse.store), "get", lambda self, path: read.append(path) or get(self, path)
+    )
+    warehouse.rollback("sales", "items", ["a"])
+    manifests = [one for one in read if one.endswith("_manifest.json")]
+    assert len(set(manifests)) == 2
+    # The last look reads that of the current batch, which may have changed.
+    assert len(manifests) <= 3
+
+
+@pytest.mark.parametrize("act", ["drop", "rename"])
+def test_a_change_of_a_column_that_lost_its_race_leaves_what_engines_can_read(
+    warehouse, monkeypatch, act
+) -> None:
+    store(warehouse, "a", n=1, note="x")
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "_place", lambda: store(warehouse, "a", n=2, note="y"))
+        with pytest.raises(sfx.CommitConflict):
+            if act == "drop":
+                warehouse.drop_column("sales", "items", "note")
+            else:
+                warehouse.rename_column("sales", "items", "note", "text")
+    assert columns(warehouse) == ["n", "note"]
+    assert warehouse.repair("sales", "items") == []
+
+
+@pytest.mark.parametrize("step", ["_place", "move_pointers"])
+def test_a_store_into_a_table_that_is_dropped_meanwhile_says_what_became_of_it(
+    warehouse, monkeypatch, step
+) -> None:
+    put(warehouse, 1)
+    with monkeypatch.context() as patch:
+        meanwhile(patch, step, lambda: warehouse.drop("sales", "items"))
+        with pytest.raises(sfx.TableNotFound, match="was dropped while the batch") as error:
+            put(warehouse, 2, "new")
+    assert warehouse.tables() == []
+    batch = str(error.value.batch_id)
+    restored = warehouse.rollback("sales", "items")
+    if step == "_place":  # it came after the drop
+        assert f"--to {batch}` restores it" in str(error.value)
+        assert dict(warehouse.pin("sales", "items").entries).keys() == {"a"}
+        warehouse.rollback("sales", "items", ["new"], to=batch)
+    else:  # it was dropped with the table, and is restored with it
+        assert restored.batches["new"] == batch
+    assert sorted(warehouse.load_dataframe("sales", "items")["n"]) == [1, 2]
+    assert warehouse.repair("sales", "items") == []
+
+
+def test_a_store_does_not_build_on_the_drop_of_its_table(warehouse, monkeypatch) -> None:
+    put(warehouse, 1)
+    before = warehouse.pin("sales", "items")
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "_place", lambda: warehouse.drop("sales", "items"))
+        with pytest.raises(sfx.TableNotFound, match="was dropped"):
+            put(warehouse, 2)
+    assert warehouse.rollback("sales", "items") == before
+    assert len(warehouse.history("sales", "items", ["a"])) == 3
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["no new table", "a new table"])
+@pytest.mark.parametrize("step", ["_place", "move_pointers"])
+def test_a_store_follows_its_table_to_a_new_name(warehouse, monkeypatch, step, again) -> None:
+    put(warehouse, 1)
+
+    def act() -> None:
+        warehouse.rename("sales", "items", "sales", "moved")
+        if again:
+            store(warehouse, "a", other=9)
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, step, act)
+        pin = put(warehouse, 2)
+    assert warehouse.load_dataframe(pin)["n"].tolist() == [2]
+    assert warehouse.load_dataframe("sales", "moved")["n"].tolist() == [2]
+    assert warehouse.pin("sales", "moved").batches == pin.batches
+    if again:
+        assert warehouse.load_dataframe("sales", "items")["other"].tolist() == [9]
+        assert columns(warehouse) == ["other"]
+    for ref in warehouse.tables():
+        assert warehouse.repair(ref.database, ref.table) == []
+
+
+def test_a_store_of_new_columns_is_refused_by_another_table_of_its_name(
+    warehouse, monkeypatch
+) -> None:
+    put(warehouse, 1)
+
+    def act() -> None:
+        warehouse.rename("sales", "items", "sales", "moved")
+        store(warehouse, "a", other=9)
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "_prepare", act)
+        with pytest.raises(sfx.TableNotFound, match="is another table by now"):
+            store(warehouse, "a", n=2, extra="x")
+    assert columns(warehouse) == ["other"]
+    assert len(warehouse.history("sales", "moved", ["a"])) == 1
