@@ -27,7 +27,6 @@ from airflow_sfx.metastore.base import (
 )
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.metastore_sync import name_error
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     dropped_record,
@@ -83,7 +82,7 @@ def rename_table(
         try:
             new = metastore.rename_table(ref, to, change)
         except TableNotFound as error:  # dropped or renamed meanwhile
-            raise name_error(table) from error
+            raise table.name_error() from error
         _record_new(new, store, author)
         _respect_drop(new, store, metastore)
     _record_old(ref, table.info, to, store, author)

@@ -42,7 +42,6 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     Veto,
     ended_error,
     move_pointers,
-    name_error,
     needs_pointer,
     refuse_created,
     refuse_dropped,
@@ -198,7 +197,7 @@ def _prepare(table: Table, entries: Sequence[LedgerEntry], beside: Beside | None
         if beside is not None:
             beside.before(entries)
     except TableNotFound as error:
-        raise name_error(table) from error
+        raise table.name_error() from error
 
 
 _Now = tuple[Table, TableInfo | None]
@@ -246,7 +245,7 @@ def _point(
                 _end(there, ledger, entries, author, partial(refuse_created, table))
                 return there, None
             there = table
-    raise name_error(table)
+    raise table.name_error()
 
 
 def _end(

@@ -25,8 +25,6 @@ from airflow_sfx.metastore.base import Move, PartitionInfo, TableInfo, is_at
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
-from airflow_sfx.warehouse.table.names import gone_error, newest_record
-from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
 
@@ -338,20 +336,6 @@ def _lost(table: Table) -> TableNotFound:
     )
 
 
-def name_error(table: Table) -> TableNotFound:
-    """Return the error for a change of a table that lost its name before anything changed."""
-    record = newest_record(table.store, table.metastore, table.ref)
-    if record is not None and record.is_gone:
-        return gone_error(table.ref, record)
-    if table.metastore.get_table(table.ref) is None:
-        return table_not_found(table.ref, table.store, table.metastore)
-    return TableNotFound(
-        f"{table.ref} is another table by now, and the one in {table.location} was dropped or"
-        " renamed: nothing was changed; see `sfx tables`",
-        table=str(table.ref),
-    )
-
-
 def ended_error(table: Table, ended: Mapping[str, str], *, with_table: bool) -> TableNotFound:
     """Return the error for batches of a table that was dropped while they became current.
 
@@ -379,12 +363,12 @@ def refuse_dropped(table: Table, changes: Sequence[Change], heads: Mapping[str, 
     if table.is_dropped and any(
         one.batch_id not in (None, heads[one.partition].batch_id) for one in changes
     ):
-        raise name_error(table)
+        raise table.name_error()
 
 
 def veto_of(table: Table, changes: Sequence[Change], heads: Mapping[str, Head]) -> Veto | None:
     """Return what keeps batches from partitions that had none, if the table was dropped."""
     entries = [heads[one.partition].entry for one in changes if one.batch_id]
     if any(entry is not None and entry.batch_id is None for entry in entries):
-        return lambda: name_error(table) if is_gone(table) else None
+        return lambda: table.name_error() if is_gone(table) else None
     return None

@@ -22,7 +22,6 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     is_out_of_sync,
     known_names,
     move_pointers,
-    name_error,
     with_co_committed,
 )
 from airflow_sfx.warehouse.log.records import Head
@@ -142,7 +141,7 @@ def converged_heads(
         try:
             move_pointers(table, ledger, late)
         except TableNotFound as error:  # all of them seem to be behind
-            raise name_error(table) from error
+            raise table.name_error() from error
     return heads
 
 

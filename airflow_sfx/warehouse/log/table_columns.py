@@ -7,8 +7,8 @@ does not fit the columns in the metastore, it is compared with those of the curr
 
 An undo takes columns while other writers make batches current that have them, and neither waits for
 the other. After it took columns, an undo looks for batches that became current meanwhile. After its
-pointers moved, a writer looks at the columns, which the metastore returns with the move. Whoever
-comes last sees what the other did, and gives the columns back.
+pointers moved, a writer looks at the columns, which the metastore returns with the move. The later
+one sees what the other did, and gives the columns back.
 """
 
 from __future__ import annotations

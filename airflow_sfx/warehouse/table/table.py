@@ -29,7 +29,7 @@ from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
 from airflow_sfx.warehouse.table.absent import AbsentMetastore
-from airflow_sfx.warehouse.table.names import dropped_record
+from airflow_sfx.warehouse.table.names import dropped_record, gone_error, newest_record
 from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.tombstones import retirement_of
 
@@ -279,7 +279,23 @@ class Table:
             refuse_other_table(now, self.info.location)
             return change(now)
 
-        return self.metastore.update_table(self.ref, checked)
+        try:
+            return self.metastore.update_table(self.ref, checked)
+        except TableNotFound as error:
+            raise self.name_error() from error
+
+    def name_error(self) -> TableNotFound:
+        """Return the error for a change of a table that lost its name before anything changed."""
+        record = newest_record(self.store, self.metastore, self.ref)
+        if record is not None and record.is_gone:
+            return gone_error(self.ref, record)
+        if self.metastore.get_table(self.ref) is None:
+            return table_not_found(self.ref, self.store, self.metastore)
+        return TableNotFound(
+            f"{self.ref} is another table by now, and the one in {self.location} was dropped or"
+            " renamed: nothing was changed; see `sfx tables`",
+            table=str(self.ref),
+        )
 
     def wanted(
         self, partitions: Sequence[object] | None, argument: str = "partitions"
