@@ -130,10 +130,10 @@ def test_what_a_run_changed_is_told_of_all_tables_that_can_be_read(
 def test_what_was_done_before_storage_failed_is_said(warehouse, before, monkeypatch) -> None:
     place = commit._place
 
-    def full(ledger, entries):
+    def full(ledger, entries, veto):
         if "/b/" in entries[0].location or ledger._layout.root.endswith("/b"):
             raise sfx.WarehouseUnavailable("the disk is full.")
-        return place(ledger, entries)
+        return place(ledger, entries, veto)
 
     with monkeypatch.context() as failing:
         failing.setattr(commit, "_place", full)

@@ -190,7 +190,9 @@ def test_a_close_that_could_not_tell_the_metastore_is_done_again_without_doublin
         raise sfx.WarehouseUnavailable("the metastore is down")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(warehouse.metastore), "moving", lambda *_: contextlib.nullcontext(down))
+        broken.setattr(
+            type(warehouse.metastore), "moving", lambda *_, **__: contextlib.nullcontext(down)
+        )
         with pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"):
             batch.close()
     pin = batch.close()
