@@ -286,7 +286,7 @@ def allow_directories(table: Table, places: Sequence[str]) -> None:
     def change(now: TableInfo) -> TableInfo:
         return replace(now, parameters={**now.parameters, **adopted_from(places)})
 
-    table.metastore.update_table(table.ref, change)
+    table.update(change)
 
 
 def _record_location(

@@ -313,7 +313,10 @@ def is_gone(table: Table) -> bool:
     now = table.metastore.get_table(table.ref)
     if now is not None and is_at(now, table.info.location):
         return False
-    return table_since(table).is_dropped
+    try:
+        return table_since(table).is_dropped
+    except TableNotFound:  # by another engine
+        return True
 
 
 def refuse_created(table: Table) -> CommitConflict | None:

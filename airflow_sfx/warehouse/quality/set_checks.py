@@ -116,7 +116,7 @@ def put_in_force(table: Table, newest: CheckDeclaration | None = None) -> bool:
             return now  # a later declaration
         return replace(now, parameters=with_checks(now.parameters, number, checks))
 
-    table.metastore.update_table(table.ref, change)
+    table.update(change)
     return True
 
 
