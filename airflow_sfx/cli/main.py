@@ -61,7 +61,7 @@ def _errors_on_one_line() -> Iterator[None]:
         yield
     except SfxError as error:
         colour = "red" if sys.stderr.isatty() else None
-        typer.secho(f"{type(error).__name__}: {clean(error)}", fg=colour, err=True)
+        typer.secho(f"{type(error).__name__}: {clean(error.cli_message)}", fg=colour, err=True)
         raise typer.Exit(1) from error
     except BrokenPipeError:  # the reader closed the pipe, as `head` does
         _discard_output()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_sfx.cli.completion import complete_partition, complete_table
+from airflow_sfx.cli.completion import complete_batch, complete_partition, complete_table
 from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.core.errors import BatchNotFound, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey, unescape
@@ -42,7 +42,13 @@ Partitions = Annotated[
     ),
 ]
 Batch = Annotated[
-    str | None, typer.Option("--batch", metavar="ID", help="Batch ID (default: the current batch).")
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="ID",
+        help="Batch ID (default: the current batch).",
+        autocompletion=complete_batch,
+    ),
 ]
 AsOf = Annotated[
     str | None,
@@ -53,8 +59,6 @@ AsOf = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded in the history.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-
 DryRun = Annotated[
     bool, typer.Option("--dry-run/--apply", help="Print the plan only, or carry it out.")
 ]

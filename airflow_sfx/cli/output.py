@@ -1,4 +1,4 @@
-"""Output of the commands: text, tables, JSON, and the dialogue with a terminal.
+"""Output of the commands: text, tables, JSON, and progress on a terminal.
 
 Everything printed goes through `visible` or `visible_json`: names, reasons and values come from
 other people, and their characters must not control a terminal.
@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -144,6 +145,19 @@ def who(producer: Producer) -> str:
     return "@".join(part for part in (producer.user, producer.host) if part)
 
 
+def batch(
+    batch_id: str,
+    rows: int | None,
+    at: datetime | None,
+    producer: Producer,
+    *,
+    done: str = "written",
+) -> str:
+    """Return a batch with its rows, and when and by whom it was written or published."""
+    size_ = counted(rows, "row") if rows is not None else "unknown rows"
+    return f"{batch_id}  {size_}, {done} {moment(at)} by {who(producer) or 'unknown'}"
+
+
 # Tables.
 
 
@@ -154,8 +168,9 @@ def table(
     *,
     right: Sequence[str] = (),
     below: Sequence[str] = (),
+    none: str = "",
 ) -> None:
-    """Print a table.
+    """Print a table, or a sentence if it has no rows.
 
     On a terminal, a table that is too wide is split into blocks of columns. Elsewhere it has no
     colours, and one line per row.
@@ -166,6 +181,7 @@ def table(
         rows: The cells; None and empty text are shown as a dash.
         right: The headings of right-aligned columns.
         below: The headings of columns to print below each row if the terminal is too narrow.
+        none: The sentence for no rows; by default the title after "no".
     """
     from rich.console import Console
     from rich.padding import Padding
@@ -173,6 +189,9 @@ def table(
 
     columns, right, below = ([visible(name) for name in names] for names in (columns, right, below))
     cells = [[clean(cell) for cell in row] for row in rows]
+    if not cells:
+        say(none or f"no {title}")
+        return
     widths = _widths(columns, cells)
     if not sys.stdout.isatty():
         lines = [visible(title), *_lines(columns, cells, widths, right)]
@@ -266,27 +285,7 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
     )
 
 
-# The dialogue with a terminal.
-
-
-def ask(question: str, *, yes: bool, shown: Callable[[], None] = lambda: None) -> None:
-    """Ask for confirmation.
-
-    Args:
-        question: The question.
-        yes: Whether the user has confirmed already, with ``--yes``.
-        shown: Prints what the question is about.
-
-    Raises:
-        typer.BadParameter: There is no terminal to ask on.
-        typer.Abort: The user declined.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter(f"no terminal to ask {question!r}: pass --yes to confirm")
-    shown()
-    typer.confirm(visible(question), abort=True, err=True)
+# Progress on a terminal.
 
 
 @contextmanager

@@ -29,44 +29,20 @@ class SfxError(Exception):
     """The base of all errors of this package.
 
     Args:
-        message: What happened, to what, and what to do about it.
+        rule: What happened, to what, and which rule it breaks.
+        remedy: What the caller can do about it, in Python; empty if the rule says so.
+        cli_rule: The rule for the `sfx` command, without arguments of Python; empty if the rule is
+            right for both.
+        cli_remedy: The remedy for the `sfx` command, with its options; empty if the remedy is right
+            for both.
         table: The table as ``database.table``, or None if no table is concerned.
         partition: The partition's name as in a pin (``20161031``), or None.
         batch_id: The batch, or None.
 
     Example:
-        >>> SfxError("no", table="sales.sold_items").table
-        'sales.sold_items'
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        table: str | None = None,
-        partition: str | None = None,
-        batch_id: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.table = table
-        self.partition = partition
-        self.batch_id = batch_id
-
-
-class InvalidName(SfxError, ValueError):
-    """A name, path or partition value breaks a rule; nothing was written.
-
-    Args:
-        rule: The value, and the rule that it breaks.
-        remedy: What the caller can do about it; empty if the rule says so.
-        table: As for every error.
-        partition: As for every error.
-        batch_id: As for every error.
-
-    Example:
-        >>> error = InvalidName("'' is not a name", remedy="pass one")
-        >>> str(error), error.rule
-        ("'' is not a name: pass one", "'' is not a name")
+        >>> error = SfxError("it is current", remedy="pass force=True", cli_remedy="pass --force")
+        >>> str(error), error.cli_message
+        ('it is current: pass force=True', 'it is current: pass --force')
     """
 
     def __init__(
@@ -74,14 +50,32 @@ class InvalidName(SfxError, ValueError):
         rule: str,
         *,
         remedy: str = "",
+        cli_rule: str = "",
+        cli_remedy: str = "",
         table: str | None = None,
         partition: str | None = None,
         batch_id: str | None = None,
     ) -> None:
-        message = f"{rule}: {remedy}" if remedy else rule
-        super().__init__(message, table=table, partition=partition, batch_id=batch_id)
+        super().__init__(f"{rule}: {remedy}" if remedy else rule)
         self.rule = rule
         self.remedy = remedy
+        self.cli_rule = cli_rule
+        self.cli_remedy = cli_remedy
+        self.table = table
+        self.partition = partition
+        self.batch_id = batch_id
+
+    @property
+    def cli_message(self) -> str:
+        """The message as the `sfx` command prints it."""
+        if not self.cli_rule and not self.cli_remedy:
+            return str(self)
+        parts = (self.cli_rule or self.rule, self.cli_remedy or self.remedy)
+        return ": ".join(part for part in parts if part)
+
+
+class InvalidName(SfxError, ValueError):
+    """A name, path or partition value breaks a rule; nothing was written."""
 
 
 class TableNotFound(SfxError, LookupError):
@@ -116,8 +110,11 @@ class InconsistentBatch(SfxError):
     """Stored objects are missing, truncated or altered.
 
     Args:
-        message: As for every error.
+        rule: As for every error.
         problems: One sentence for each problem.
+        remedy: As for every error.
+        cli_rule: As for every error.
+        cli_remedy: As for every error.
         table: As for every error.
         partition: As for every error.
         batch_id: As for every error.
@@ -125,14 +122,25 @@ class InconsistentBatch(SfxError):
 
     def __init__(
         self,
-        message: str,
+        rule: str,
         *,
         problems: tuple[str, ...] = (),
+        remedy: str = "",
+        cli_rule: str = "",
+        cli_remedy: str = "",
         table: str | None = None,
         partition: str | None = None,
         batch_id: str | None = None,
     ) -> None:
-        super().__init__(message, table=table, partition=partition, batch_id=batch_id)
+        super().__init__(
+            rule,
+            remedy=remedy,
+            cli_rule=cli_rule,
+            cli_remedy=cli_remedy,
+            table=table,
+            partition=partition,
+            batch_id=batch_id,
+        )
         self.problems = problems
 
 

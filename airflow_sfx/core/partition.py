@@ -77,10 +77,16 @@ class PartitionKey:
             >>> PartitionKey("date", "date").check("2016-10-31")
         """
         if not _fits(value, self.type):
+            spelt = [one.values[0] for one in other_spellings(Partition((value,)))]
+            meant = next((one for one in spelt if _fits(one, self.type)), None)
             raise InvalidName(
-                f"{value!r} is not how Hive writes a {self.type}, the type of the partition key"
-                f" {self.name!r}: pass a value of that type, or name the key as a string when the"
-                " table is made"
+                f"{value!r} is not how Hive writes the type {self.type}, that of the partition key"
+                f" {self.name!r}",
+                remedy=f"did you mean {meant}?"
+                if meant
+                else (
+                    "pass a value of that type, or name the key as a string when the table is made"
+                ),
             )
 
 

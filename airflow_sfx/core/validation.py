@@ -208,6 +208,30 @@ def whole(number: int, argument: str) -> int:
     return number
 
 
+def at_least_one(number: int, argument: str) -> int:
+    """Check that a maximum is a whole number from 1.
+
+    Args:
+        number: The maximum.
+        argument: The argument's name, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        InvalidName: It is not a whole number, or is below 1.
+
+    Example:
+        >>> at_least_one(0, "limit")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: limit=0 is below 1: pass 1 or more, or None for all
+    """
+    if whole(number, argument) < 1:
+        raise InvalidName(f"{argument}={number} is below 1: pass 1 or more, or None for all")
+    return number
+
+
 def positive_duration(time: timedelta, argument: str) -> timedelta:
     """Check that an argument is a duration within the calendar.
 
@@ -233,7 +257,11 @@ def positive_duration(time: timedelta, argument: str) -> timedelta:
     if time < timedelta(0):
         raise InvalidName(f"{argument}={time} is negative: pass a duration of zero or more")
     if time > _LONGEST:
-        raise InvalidName(f"{argument}={time} is too long: pass at most {_LONGEST.days} days")
+        raise InvalidName(
+            f"{argument}={time} is too long",
+            remedy=f"pass at most {_LONGEST.days} days",
+            cli_rule=f"{time} is too long",
+        )
     return time
 
 
@@ -266,4 +294,9 @@ def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str 
 
 
 def _invalid(argument: str, value: object, problem: str, remedy: str) -> InvalidName:
-    return InvalidName(f"{argument}={value!r:.120} {problem}: {remedy}")
+    return InvalidName(
+        f"{argument}={value!r:.120} {problem}",
+        remedy=remedy,
+        cli_rule=f"{value!r:.120} {problem}",
+        cli_remedy="type another value",
+    )

@@ -45,8 +45,9 @@ which ignores case: rename one, as in df.rename(columns={'A': 'A_2'})
         problem = _name_problem(name)
         if problem:
             raise InvalidName(
-                f"the column name {name!r} {problem}: rename it, as in"
-                f" df.rename(columns={{{name!r}: 'plain'}})"
+                f"the column name {name!r} {problem}",
+                remedy=f"rename it, as in df.rename(columns={{{name!r}: 'plain'}})",
+                cli_remedy="choose another name",
             )
         other = seen.get(name.lower())
         if other == name:
@@ -56,7 +57,9 @@ which ignores case: rename one, as in df.rename(columns={'A': 'A_2'})
         if other is not None:
             raise InvalidName(
                 f"the columns {other!r} and {name!r} have the same name in Hive, which ignores"
-                f" case: rename one, as in df.rename(columns={{{name!r}: '{name}_2'}})"
+                " case",
+                remedy=f"rename one, as in df.rename(columns={{{name!r}: '{name}_2'}})",
+                cli_remedy="rename one",
             )
         seen[name.lower()] = name
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ TESTED_VERSIONS = ("3.3.2",)
 RUN_BACKFILL = "sfx_backfill"
 """The member of a run's configuration that names its backfill, as the scheduler has written it."""
 
+_HISTORY_ALONE = (
+    "Only the history is searched for the runs of the backfill %d, as Airflow's database cannot be"
+    " read: %s"
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +55,10 @@ def runs_of_backfill(dag_id: str, number: int) -> list[str]:
         no such backfill.
     """
     if importlib.util.find_spec("airflow") is None:
+        return []
+    problem = _no_database()
+    if problem:
+        _log.warning(_HISTORY_ALONE, number, problem)
         return []
     from airflow.models.backfill import Backfill, BackfillDagRun
     from airflow.models.dagrun import DagRun
@@ -65,13 +76,29 @@ def runs_of_backfill(dag_id: str, number: int) -> list[str]:
         with create_session() as session:
             return [str(run_id) for run_id in session.scalars(query)]
     except SQLAlchemyError as error:
-        _log.warning(
-            "Cannot read the runs of the backfill %d from Airflow's database, so only the history"
-            " is searched for them: %s",
-            number,
-            error,
-        )
+        _log.warning(_HISTORY_ALONE, number, _first_line(error))
         return []
+
+
+def _no_database() -> str:
+    """Return why Airflow has no database here, or empty text; importing Airflow may create one."""
+    if not any(name.startswith("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") for name in os.environ):
+        home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
+        config = Path(os.environ.get("AIRFLOW_CONFIG") or home / "airflow.cfg").expanduser()
+        if not config.is_file() and not (home / "airflow.db").is_file():
+            return f"AIRFLOW_HOME, {home}, has no airflow.cfg and no airflow.db"
+    from airflow.configuration import conf
+    from sqlalchemy.engine import make_url
+
+    url = make_url(conf.get("database", "sql_alchemy_conn"))
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+        return f"its file {url.database} does not exist"
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    """Return the reason of the database's driver, without the statement and its arguments."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
 
 
 def write_backfills_into_runs() -> None:

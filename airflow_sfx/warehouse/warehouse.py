@@ -20,7 +20,15 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.table import TableRef, identifier
-from airflow_sfx.core.validation import by_partition, listed, named, switches, whole, zoned
+from airflow_sfx.core.validation import (
+    at_least_one,
+    by_partition,
+    listed,
+    named,
+    switches,
+    whole,
+    zoned,
+)
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.connection import Connection
@@ -832,7 +840,7 @@ class Warehouse:
             db: The database.
             table: The table.
             partition: The partition's values, or None for all partitions, ordered by time.
-            limit: The maximum number of entries, or None for all.
+            limit: The maximum number of entries, from 1, or None for all.
 
         Returns:
             The entries.
@@ -840,7 +848,7 @@ class Warehouse:
         Raises:
             TableNotFound: The table does not exist.
             PartitionNotFound: The partition has never existed.
-            InvalidName: The limit is not a whole number, or is negative.
+            InvalidName: The limit is not a whole number, or is below 1.
 
         Example:
             >>> entries = warehouse.history("sales", "sold_items", ["20161031"])
@@ -849,10 +857,8 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.history.history import partition_history, table_history
 
-        if limit is not None and whole(limit, "limit") < 0:
-            raise InvalidName(
-                f"limit={limit} is negative: pass the maximum number of entries, or None for all"
-            )
+        if limit is not None:
+            at_least_one(limit, "limit")
         opened = self._open_ended(db, table)
         wanted = opened.wanted(partition, "partition")
         if wanted is None:
@@ -1256,7 +1262,8 @@ class Warehouse:
         Args:
             db: The database.
             table: The table.
-            partitions: The partitions, or None for a table without partitions.
+            partitions: The partitions, or None for a table without partitions. None for a dropped
+                table plans to restore it with the partitions that were dropped with it.
             to: The batch ID to roll back to, or None for the previous batch.
 
         Returns:
@@ -1264,7 +1271,7 @@ class Warehouse:
             to, with its time, producer and rows.
 
         Raises:
-            TableNotFound: The table does not exist.
+            TableNotFound: The table does not exist, and was not dropped.
             PartitionNotFound: A partition has no batch.
             BatchNotFound: There is no earlier batch, or ``to`` was never current in the partition.
             InvalidName: ``to`` is not a batch ID.
@@ -1274,10 +1281,16 @@ class Warehouse:
             >>> step.previous == oops.batch_id, step.batch_id == good.batch_id
             (True, True)
         """
+        from airflow_sfx.warehouse.ends.drop import plan_restore
         from airflow_sfx.warehouse.undo.rollback import plan_rollback
 
-        opened = self._open(db, table)
+        opened = self._open_ended(db, table)
         wanted = opened.wanted(partitions)
+        if opened.is_dropped:
+            record = dropped_record(self.store, self.metastore, opened.ref)
+            if record is not None:
+                chosen = None if partitions is None else wanted
+                return Rows(plan_restore(opened, record, chosen, to=to))
         if wanted is None:
             raise _without_partition("plan_rollback", opened)
         return Rows(plan_rollback(opened, Ledger(opened), wanted, to=to))
@@ -1452,6 +1465,7 @@ class Warehouse:
         column: str,
         *,
         reason: str = "",
+        dry_run: bool = False,
         producer: Producer | None = None,
     ) -> BatchPin:
         """Drop a column of a table: current batches are written again without it.
@@ -1464,10 +1478,12 @@ class Warehouse:
             table: The table.
             column: The column; names are case-insensitive.
             reason: The reason, recorded in the history.
+            dry_run: Whether to only return which batches would be written again.
             producer: Who drops it, or None for the identity of the running task or process.
 
         Returns:
-            The pin of the new batches; without batches if no current batch has the column.
+            The pin of the new batches, or of those that a dry run would write again; without
+            batches if no current batch has the column.
 
         Raises:
             SchemaMismatch: The table has no such column, it is the only one, or holds an index.
@@ -1483,8 +1499,10 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.write.column_changes import ColumnChange, change_column
 
+        switches(dry_run=dry_run)
         opened, author = self._open(db, table), self._author(producer, reason)
-        return change_column(opened, Ledger(opened), ColumnChange(column), author)
+        change = ColumnChange(column)
+        return change_column(opened, Ledger(opened), change, author, dry_run=dry_run)
 
     def rename_column(
         self,
@@ -1494,6 +1512,7 @@ class Warehouse:
         to: str,
         *,
         reason: str = "",
+        dry_run: bool = False,
         producer: Producer | None = None,
     ) -> BatchPin:
         """Rename a column of a table: current batches are written again under the new name.
@@ -1507,10 +1526,12 @@ class Warehouse:
             column: The column; names are case-insensitive.
             to: Its new name.
             reason: The reason, recorded in the history.
+            dry_run: Whether to only return which batches would be written again.
             producer: Who renames it, or None for the identity of the running task or process.
 
         Returns:
-            The pin of the new batches; without batches if no current batch has the column.
+            The pin of the new batches, or of those that a dry run would write again; without
+            batches if no current batch has the column.
 
         Raises:
             SchemaMismatch: The table has no such column, or it holds an index.
@@ -1528,9 +1549,11 @@ class Warehouse:
         from airflow_sfx.frames.column_names import check_names
         from airflow_sfx.warehouse.write.column_changes import ColumnChange, change_column
 
+        switches(dry_run=dry_run)
         check_names([to])
         opened, author = self._open(db, table), self._author(producer, reason)
-        return change_column(opened, Ledger(opened), ColumnChange(column, to), author)
+        change = ColumnChange(column, to)
+        return change_column(opened, Ledger(opened), change, author, dry_run=dry_run)
 
     def rename(
         self,
@@ -1540,6 +1563,7 @@ class Warehouse:
         to_table: str,
         *,
         reason: str = "",
+        dry_run: bool = False,
         producer: Producer | None = None,
     ) -> TableRef:
         """Give a table another name, in the metastore and for engines as well.
@@ -1553,6 +1577,7 @@ class Warehouse:
             to_db: The database that it moves to, created if it does not exist.
             to_table: Its new name.
             reason: The reason, recorded with both names.
+            dry_run: Whether to only check that the table can be renamed.
             producer: Who renames, or None for the identity of the running task or process.
 
         Returns:
@@ -1570,8 +1595,13 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.ends.rename import rename_table
 
-        to, author = TableRef(to_db, to_table), self._author(producer, reason)
-        rename_table(TableRef(db, table), to, self.store, self.metastore, author)
+        switches(dry_run=dry_run)
+        old, to, author = (
+            TableRef(db, table),
+            TableRef(to_db, to_table),
+            self._author(producer, reason),
+        )
+        rename_table(old, to, self.store, self.metastore, author, dry_run=dry_run)
         return to
 
     def adopt(
@@ -2710,7 +2740,9 @@ def operation_of(text: str) -> Operation:
 
 def _without_partition(call: str, table: Table) -> InvalidName:
     return InvalidName(
-        f"{call} of {table.ref} does not name a partition: pass partitions=, such as ['20161031']"
+        f"{call} of {table.ref} does not name a partition",
+        remedy="pass partitions=, such as ['20161031']",
+        cli_remedy=f"name partitions as `sfx show {table.ref}` lists them",
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,24 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
+
+_ARGUMENTS = {
+    name
+    for method in vars(sfx.Warehouse).values()
+    if inspect.isfunction(method)
+    for name in inspect.signature(method).parameters
+}
+_PYTHON = re.compile(
+    rf"\b({'|'.join(sorted(_ARGUMENTS))})=|\b(set_checks|{'|'.join(vars(sfx.Warehouse))})\("
+)
+_QUOTED = re.compile(r"'[^']*'|`[^`]*`|\"[^\"]*\"")
+
+
+def speaks_python(message: str) -> str:
+    """What a message says in Python, which a user of the command cannot type."""
+    plain = _QUOTED.sub("", " ".join(message.split()))
+    return next((found[0] for found in _PYTHON.finditer(plain)), "")
+
 
 Sfx = Callable[..., subprocess.CompletedProcess]
 SOLD = pd.DataFrame({"item": ["hat", "shoe"], "price": [19.5, 80.0]})
@@ -36,7 +56,7 @@ def warehouse(tmp_path) -> sfx.Warehouse:
 def command(warehouse) -> Sfx:
     def run(*arguments: str, **options: str) -> subprocess.CompletedProcess:
         environment = {**os.environ, "SFX_WAREHOUSE": warehouse.uri, "COLUMNS": "80"}
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "airflow_sfx.cli", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -46,5 +66,7 @@ def command(warehouse) -> Sfx:
             check=False,
             **options,
         )
+        assert not speaks_python(done.stderr), done.stderr
+        return done
 
     return run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import airflow_sfx as sfx
 from airflow_sfx.cli.main import app
-from tests.cli.conftest import SOLD
+from tests.cli.conftest import SOLD, speaks_python
 
 SFX = [sys.executable, "-m", "airflow_sfx.cli"]
 TYPED = [
@@ -110,6 +112,10 @@ def test_a_walk_through_all_commands_with_words_of_every_kind_ends_as_documented
             done.exc_info,
         )
         assert done.exit_code in (0, 1, 2), words
+        quoted = functools.reduce(
+            lambda text, one: text.replace(one, "") if "=" in one else text, words, done.stderr
+        )
+        assert not speaks_python(quoted), (words, done.stderr)
         assert not set(done.output) & {"\x00", "\u202e", "\x1b"}, words
 
     walk()
@@ -198,3 +204,22 @@ def test_times_that_python_has_no_object_for_are_shown(command, warehouse) -> No
             done = command(words[0], f"{pin.database}.{pin.table}", *words[1:])
             assert done.returncode == 0, done.stderr
             assert "9999-12-31" in done.stdout or words[0] == "diff"
+
+
+def test_a_backfill_is_looked_up_without_making_an_airflow(tmp_path) -> None:
+    uri = f"embedded://{tmp_path}/warehouse"
+    producer = sfx.Producer(dag_id="nightly", run_id="b1", backfill_id="7", try_number=1)
+    sfx.connect(uri).store_dataframe(SOLD, "a", "b", producer=producer)
+    words = ("-w", uri, "rollback", "--backfill", "nightly", "7", "--dry-run", "--json")
+    alone = ended(tmp_path, *words)
+    assert (alone.returncode, json.loads(alone.stdout)[0]["table"]) == (0, "a.b"), alone.stderr
+    first = alone.stderr.decode().splitlines()[0]
+    assert first.startswith("Only the history is searched for the runs of the backfill 7, as")
+    assert "has no airflow.cfg and no airflow.db" in first
+    assert [one.name for one in tmp_path.iterdir()] == ["warehouse"]
+    (tmp_path / "empty.db").touch()
+    place = f"sqlite:///{tmp_path}/empty.db"
+    other = ended(tmp_path, *words, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=place)
+    assert json.loads(other.stdout) == json.loads(alone.stdout), other.stdout
+    assert b"no such table" in other.stderr
+    assert b"SELECT" not in other.stderr

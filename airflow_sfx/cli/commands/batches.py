@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.completion import complete_partition
+from airflow_sfx.cli.completion import complete_column, complete_operand
 from airflow_sfx.cli.options import Batch, Json, Partitions, Settings, TableArgument
 from airflow_sfx.cli.output import counting, print_json, visible_json, waiting
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
@@ -90,12 +90,17 @@ def diff(
                 "The partition, if the table has partitions, and two batches: IDs, `current` or"
                 " `previous` (default: previous current)."
             ),
-            autocompletion=complete_partition,
+            autocompletion=complete_operand,
         ),
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", metavar="COLUMN", help="Column that identifies a row; repeatable."),
+        typer.Option(
+            "--key",
+            metavar="COLUMN",
+            help="Column that identifies a row; repeatable.",
+            autocompletion=complete_column,
+        ),
     ] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 1 if the batches differ.")

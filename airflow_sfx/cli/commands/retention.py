@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from airflow_sfx.cli import output
+from airflow_sfx.cli.confirm import Yes, approved
 from airflow_sfx.cli.options import (
     DryRun,
     Grace,
@@ -21,10 +22,9 @@ from airflow_sfx.cli.options import (
     Reason,
     Settings,
     TableArgument,
-    Yes,
     duration,
 )
-from airflow_sfx.cli.output import ask, print_json, waiting
+from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
@@ -128,18 +128,15 @@ def retain(
                 dry_run=dry,
             )
 
-    report = _carried_out(
+    _carry_out(
         run,
         f"Expire and delete these batches of {chosen.ref}?",
         has_work=_has_work,
-        show=lambda plan: _show_plan(plan, asking=True),
+        show=_show_plan,
         dry_run=dry_run,
         yes=yes,
+        as_json=as_json,
     )
-    if as_json:
-        print_json(report)
-    else:
-        _show_plan(report)
 
 
 def _retain_all(
@@ -149,20 +146,15 @@ def _retain_all(
         with waiting("reading the histories of all tables"):
             return settings.warehouse.retain_all(reason=reason, dry_run=dry)
 
-    reports = _carried_out(
+    reports = _carry_out(
         run,
         "Expire and delete these batches?",
         has_work=_any_has_work,
         show=_show_policies,
         dry_run=dry_run,
         yes=yes,
+        as_json=as_json,
     )
-    if as_json:
-        print_json(reports)
-    else:
-        _show_policies(reports)
-        if dry_run:
-            _say_what_next(work=_any_has_work(reports), asking=False)
     if any(one.problem for one in reports):
         raise typer.Exit(1)
 
@@ -259,18 +251,15 @@ def erase(
                 dry_run=dry,
             )
 
-    report = _carried_out(
+    report = _carry_out(
         run,
         f"Erase these rows of {chosen.ref} permanently?",
         has_work=_has_rows,
-        show=lambda plan: _show_all_erasures(plan, asking=True),
+        show=_show_all_erasures,
         dry_run=dry_run,
         yes=yes,
+        as_json=as_json,
     )
-    if as_json:
-        print_json(report)
-    else:
-        _show_all_erasures(report)
     if not dry_run and any(_remains(one) for one in _erasures(report)):
         raise typer.Exit(1)
 
@@ -284,12 +273,12 @@ def _remains(report: ErasureReport) -> bool:
     return bool(report.waiting or report.orphans or any(one.outside for one in report.batches))
 
 
-def _show_all_erasures(report: ErasureReport, *, asking: bool = False) -> None:
+def _show_all_erasures(report: ErasureReport) -> None:
     for one in report.downstream:
         made = f"{one.table}: {output.counted(len(one.batches), 'batch')} made from such batches"
         if one.report is not None:
             output.say(made)
-            _show_erasure(one.report, asking=True)
+            _show_erasure(one.report)
         if one.report is None or one.missing:
             some = "some have " if one.report else ""
             why = one.problem or (
@@ -297,10 +286,10 @@ def _show_all_erasures(report: ErasureReport, *, asking: bool = False) -> None:
             )
             named = ", ".join(f"{name} {batch}".strip() for name, batch in one.batches[:_SHOWN])
             output.say(f"{made} ({named}), {why}", err=True)
-    _show_erasure(report, asking=asking)
+    _show_erasure(report)
 
 
-def _carried_out(
+def _carry_out(
     run: Callable[[bool], Report],
     question: str,
     *,
@@ -308,12 +297,20 @@ def _carried_out(
     show: Callable[[Report], None],
     dry_run: bool,
     yes: bool,
+    as_json: bool,
 ) -> Report:
-    """Return the report of a run: dry unless it was approved, in advance or when asked."""
+    """Run, dry unless that was approved in advance or when asked; print and return the report."""
     report = run(dry_run or not yes)
     if not dry_run and not yes and has_work(report):
-        ask(question, yes=yes, shown=lambda: show(report))
-        return run(False)
+        approved(question, lambda: report, show, dry_run=False, yes=False, as_json=as_json)
+        report = run(False)
+    if as_json:
+        print_json(report)
+        return report
+    show(report)
+    if dry_run or not has_work(report):
+        nothing, more = "There is nothing to do", "Nothing was done: add --apply to do it"
+        output.say(more if has_work(report) else nothing)
     return report
 
 
@@ -327,14 +324,6 @@ def _has_rows(plan: ErasureReport) -> bool:
         one.batches or one.deleted or one.waiting or one.orphans or one.unfinished
         for one in _erasures(plan)
     )
-
-
-def _say_what_next(*, work: bool, asking: bool) -> None:
-    """Print whether the plan needs ``--apply``, unless the user is asked next."""
-    if not work:
-        output.say("There is nothing to do")
-    elif not asking:
-        output.say("Nothing was done: add --apply to do it")
 
 
 def _say_ignored(report: RetentionReport | ErasureReport) -> None:
@@ -351,7 +340,7 @@ def _say_unfinished(report: RetentionReport | ErasureReport) -> None:
         output.say(f"{unfinished} {would}deleted")
 
 
-def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
+def _show_plan(report: RetentionReport) -> None:
     rows = [
         (
             one.partition or WHOLE,
@@ -384,16 +373,14 @@ def _show_plan(report: RetentionReport, *, asking: bool = False) -> None:
         place = f"{report.table} {name}".rstrip()
         output.say(f"orphan directory {batch_id} of {place}: expires when it is a day old")
     _say_ignored(report)
-    if report.dry_run:
-        _say_what_next(work=_has_work(report), asking=asking)
-    elif report.retired:
+    if report.retired and not report.dry_run:
         output.say(
             f"Their files are deleted by the next `sfx retain` after"
             f" {output.moment(report.delete_after)} UTC"
         )
 
 
-def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
+def _show_erasure(report: ErasureReport) -> None:
     rows = [
         (
             one.partition or WHOLE,
@@ -436,9 +423,7 @@ def _show_erasure(report: ErasureReport, *, asking: bool = False) -> None:
         output.say(f"not searched: the orphan directory {batch_id} of {place}", err=True)
     _say_unfinished(report)
     _say_ignored(report)
-    if report.dry_run:
-        _say_what_next(work=_has_rows(report), asking=asking)
-    elif report.waiting:
+    if report.waiting and not report.dry_run:
         output.say(
             "Files with such rows remain: repeat the command after the grace period, or when the"
             " hold has ended"

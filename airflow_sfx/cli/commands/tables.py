@@ -70,7 +70,8 @@ def tables(context: typer.Context, as_json: Json = False) -> None:
     ]
     headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged", "stale")
     right = ("partitions", "rows", "size", "staged", "stale")
-    output.table(settings.warehouse.uri, headings, rows, right=right)
+    if rows:
+        output.table(settings.warehouse.uri, headings, rows, right=right)
     if others:
         output.say(f"tables of other engines or warehouses: {', '.join(map(str, others))}")
 
@@ -82,7 +83,8 @@ def show(context: typer.Context, table: TableArgument, as_json: Json = False) ->
     state = settings.warehouse.show(*chosen.names)
     stale = {one.partition: one for one in settings.warehouse.stale(*chosen.names)}
     if as_json:
-        print_json({**_members(state), "stale": list(stale.values())})
+        staged = settings.warehouse.staged(*chosen.names)
+        print_json({**_members(state), "stale": list(stale.values()), "staged_batches": staged})
         return
     keys = [
         (one.name, one.type, f"partition key, {one.kind.description}".rstrip(", "))
@@ -120,7 +122,8 @@ def history(
     context: typer.Context,
     table: TableArgument,
     partition: Partitions = None,
-    limit: Annotated[int, typer.Option(min=0, help="Maximum number of changes; 0 for all.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of changes.")] = 100,
+    every: Annotated[bool, typer.Option("--all", help="List all changes, however many.")] = False,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print new changes as they come, until Ctrl-C.")
     ] = False,
@@ -132,13 +135,14 @@ def history(
     if follow:
         _follow(chosen, as_json=as_json)
         return
+    most = None if every else limit
     wanted: list[list[Values] | None] = [[values] for values in chosen.partitions or ()]
     entries = [
         entry
         for values in wanted or [None]
-        for entry in settings.warehouse.history(*chosen.names, values, limit=limit or None)
+        for entry in settings.warehouse.history(*chosen.names, values, limit=most)
     ]
-    found = sorted(entries, key=lambda entry: entry.at, reverse=True)[: limit or None]
+    found = sorted(entries, key=lambda entry: entry.at, reverse=True)[:most]
     if as_json:
         print_json(found)
         return
@@ -156,7 +160,14 @@ def history(
         for e in found
     ]
     headings = ("partition", "no", "change", "batch", "previous", "at (UTC)", "who", "why")
-    output.table(f"history of {chosen.ref}", headings, rows, right=("no",), below=("who", "why"))
+    output.table(
+        f"history of {chosen.ref}",
+        headings,
+        rows,
+        right=("no",),
+        below=("who", "why"),
+        none=f"{chosen.ref} has no changes",
+    )
 
 
 def _follow(chosen: Chosen, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import OPEN, Column, ColumnKind, Evolve
 from airflow_sfx.frames.column_names import is_unnamed_level_name
+from airflow_sfx.frames.evolution.remedies import Source, of_absent, of_added, of_type
 from airflow_sfx.frames.schema.kinds import conflicting_path, describe_part
 from airflow_sfx.frames.types.hive import arrow_type, hive_type
 from airflow_sfx.frames.types.open_types import fill_open, open_paths, with_open_parts
@@ -25,10 +26,21 @@ class MergeNotes:
     Args:
         brought: The batch that brought a column of the table.
         lost: The value of the frame that the table's type does not hold.
+        of_files: Whether files have the columns that are merged into the table's.
+        batch_id: The staged batch that has them; empty for a frame, and for files.
     """
 
     brought: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
+    of_files: bool = False
+    batch_id: str = ""
+
+    @property
+    def source(self) -> Source:
+        """What has the columns that are merged into the table's."""
+        if self.batch_id:
+            return Source.STAGED
+        return Source.FILES if self.of_files else Source.FRAME
 
     def of(self, column: Column) -> str:
         """Return which batch brought a column, as a relative clause, or empty text."""
@@ -75,10 +87,12 @@ def merge_columns(
         mine = incoming.pop(column.name.lower(), None)
         if mine is None:
             if evolve != "any" and not is_unnamed_level_name(column.name):
+                known = {one.name.lower() for one in table_columns}
+                others = {name: one for name, one in incoming.items() if name not in known}
                 raise SchemaMismatch(
                     f"{table_name} has the column {column.name!r} ({column.type}){notes.of(column)}"
-                    " and the frame has not: add it to the frame, or pass"
-                    ' evolve="any" to let it read as null',
+                    f" and {notes.source.has} not",
+                    **of_absent(column, others, table_name, notes.source).arguments,
                     table=table_name,
                 )
             merged.append(column)
@@ -89,8 +103,8 @@ def merge_columns(
     if incoming and evolve == "none":
         added = next(iter(incoming.values()))
         raise SchemaMismatch(
-            f"the frame has the column {added.name!r} ({added.type}) and {table_name} has not:"
-            ' remove it, or pass evolve="safe" to add it',
+            f"{notes.source.has} the column {added.name!r} ({added.type}) and {table_name} has not",
+            **of_added(notes.source).arguments,
             table=table_name,
         )
     return (*merged, *incoming.values())
@@ -118,7 +132,8 @@ def _merged(
     if where is not None:
         raise SchemaMismatch(
             f"{table_name} has the column {table.name!r} as {describe_part(table, where)}"
-            f"{notes.of(table)} and the frame as {describe_part(frame, where)}, and values of the"
+            f"{notes.of(table)} and {notes.source.value} as {describe_part(frame, where)}, and"
+            " values of the"
             " one cannot be read as the other: convert the frame's column, or store it under"
             " another name",
             table=table_name,
@@ -145,10 +160,21 @@ def _mismatch(
         why = ", and types= has declared the table's"
     elif evolve != "none":
         why = ", and neither holds every value of the other"
+    mine, theirs = _open_type(table), _open_type(frame)
+    remedy = of_type(
+        table,
+        frame,
+        arrow=(mine, theirs),
+        wider=None if mine is None or theirs is None else widen(mine, theirs),
+        lost=table.name.lower() in notes.lost,
+        evolve=evolve,
+        source=notes.source,
+        staged=(table_name, notes.batch_id),
+    )
     return SchemaMismatch(
-        f"{table_name} has the column {table.name!r} as {table.type}{notes.of(table)} and the frame"
-        f' as {frame.type}{why}: convert the frame\'s column, or pass evolve="any" to give the'
-        " table the frame's type",
+        f"{table_name} has the column {table.name!r} as {table.type}{notes.of(table)} and"
+        f" {notes.source.value} as {frame.type}{why}",
+        **remedy.arguments,
         table=table_name,
     )
 

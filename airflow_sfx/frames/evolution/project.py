@@ -9,6 +9,7 @@ from pyarrow import types
 
 from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch
 from airflow_sfx.frames._typing import AnyColumn, AnyField
+from airflow_sfx.frames.evolution.remedies import APART, APART_CLI
 from airflow_sfx.frames.evolution.unify import scan_together
 from airflow_sfx.frames.schema.physical import file_name, from_physical, physical_type
 from airflow_sfx.frames.types.casts import convert_chunks, to_physical_array, widen_array
@@ -73,8 +74,9 @@ def _cast(values: AnyColumn, column: AnyField, target: LogicalSchema) -> AnyColu
     except (pa.ArrowException, InconsistentBatch) as error:
         raise SchemaMismatch(
             f"column {column.name!r} is {values.type} in one batch and {column.type} in a newer"
-            f" one, and cannot be converted ({error}): load the partitions one by one, or leave the"
-            " column out with columns="
+            f" one, and cannot be converted ({error})",
+            remedy=APART,
+            cli_remedy=APART_CLI,
         ) from error
 
 
@@ -88,6 +90,7 @@ def _reject_losses(values: AnyColumn, kind: Any, name: str) -> None:
         if row is not None:
             raise SchemaMismatch(
                 f"column {name!r} is {values.type} in one batch and {kind} in a newer one, which"
-                f" would lose or change {value_text(chunk, row)}: load the partitions one by one,"
-                " or leave the column out with columns="
+                f" would lose or change {value_text(chunk, row)}",
+                remedy=APART,
+                cli_remedy=APART_CLI,
             )

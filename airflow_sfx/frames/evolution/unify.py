@@ -14,6 +14,7 @@ from pyarrow import types
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.schema import Column, TimeMarks
 from airflow_sfx.frames._typing import AnyArray, AnyField, AnyType
+from airflow_sfx.frames.evolution.remedies import APART, APART_CLI
 from airflow_sfx.frames.pandas.interval_labels import joined_labels
 from airflow_sfx.frames.pandas.metadata import (
     Spec,
@@ -286,7 +287,9 @@ def _reject_other_kinds(group: Sequence[_Own]) -> None:
                 raise SchemaMismatch(
                     f"column {first.field.name!r} is {known[path] or 'plain values'} in one batch"
                     f" and {part or 'plain values'} in an older one, and neither can be read as the"
-                    " other: load the partitions one by one, or leave the column out with columns="
+                    " other",
+                    remedy=APART,
+                    cli_remedy=APART_CLI,
                 )
 
 
@@ -296,8 +299,9 @@ def _union(first: AnyArray, more: AnyArray, kind: AnyType, name: str) -> AnyArra
     except pa.ArrowException as error:
         raise SchemaMismatch(
             f"column {name!r} has categories of {first.type} in one batch and of {more.type} in"
-            f" another, and one of them is not {kind} ({error}): load the partitions one by one,"
-            " or leave the column out with columns="
+            f" another, and one of them is not {kind} ({error})",
+            remedy=APART,
+            cli_remedy=APART_CLI,
         ) from error
     added = more.filter(pc.invert(pc.is_in(more, value_set=first)))
     return pa.concat_arrays([first, added])

@@ -22,6 +22,7 @@ from airflow_sfx.core.io.resource_limits import resource_error
 from airflow_sfx.frames._typing import AnyField, AnyType
 from airflow_sfx.frames.column_names import unknown_column
 from airflow_sfx.frames.evolution.project import conform
+from airflow_sfx.frames.evolution.remedies import APART, APART_CLI
 from airflow_sfx.frames.evolution.unify import scan_together, unify
 from airflow_sfx.frames.pandas.metadata import index_columns
 from airflow_sfx.frames.parquet.scan import TEXT, Scan, SourceFile
@@ -193,8 +194,9 @@ class ReadPlan:
             except (pa.ArrowException, OSError) as found:
                 error = found  # the filter is not the cause
         return SchemaMismatch(
-            f"the batches have types that cannot be read together ({error}): load the partitions"
-            " one by one, or select the columns that you need with columns="
+            f"the batches have types that cannot be read together ({error})",
+            remedy=APART,
+            cli_remedy=APART_CLI,
         )
 
     def _read_fully(self, file: SourceFile) -> None:

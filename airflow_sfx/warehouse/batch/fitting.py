@@ -30,6 +30,7 @@ def fit(
     evolve: Evolve,
     nameless: Collection[str] = (),
     lost: Mapping[str, str] = MappingProxyType({}),
+    of_files: bool = False,
 ) -> tuple[Column, ...]:
     """Return the table's columns after storing the frame.
 
@@ -41,6 +42,7 @@ def fit(
         nameless: The columns of an index without a name. Files have them, so that loading
             restores the frame; the table does not, because other frames may lack them.
         lost: The values that prevented casts, for messages, by column in lower case.
+        of_files: Whether the columns are those of files, for messages, and not of a frame.
 
     Returns:
         The columns.
@@ -64,7 +66,7 @@ def fit(
                 f" {target.ref}: drop the column, or pass partition_by=[{key.name!r}] instead of"
                 " partitions="
             )
-    fitting = _merged(target, have, columns, evolve, lost) if have else columns
+    fitting = _merged(target, have, columns, evolve, lost, of_files) if have else columns
     if target.metastore.for_engines:
         refuse_long(fitting, str(target.ref))
     return fitting
@@ -76,6 +78,7 @@ def _merged(
     columns: tuple[Column, ...],
     evolve: Evolve,
     lost: Mapping[str, str],
+    of_files: bool,
 ) -> tuple[Column, ...]:
     from airflow_sfx.frames.evolution.evolve import MergeNotes, merge_columns
 
@@ -91,7 +94,7 @@ def _merged(
     held = _held(target)
     places = {column.name.lower(): place for place, column in enumerate(have)}
     ordered = sorted(held.columns, key=lambda one: places.get(one.name.lower(), len(places)))
-    return merge(ordered, columns, notes=MergeNotes(held.brought, lost))
+    return merge(ordered, columns, notes=MergeNotes(held.brought, lost, of_files))
 
 
 def _held(target: Target) -> HeldColumns:

@@ -264,6 +264,8 @@ class Target:
         else:
             how = "astype(str)" if key.type == "string" else f'types={{"{key.name}": "{key.type}"}}'
             remedy = f"convert the column, as with {how}"
+            if key.type == "string" and column.type in INTEGER_TYPES:
+                remedy += ", or read it as text where numbers have lost leading zeros"
         raise SchemaMismatch(
             f"the column {key.name!r} is {mine or column.type} and the partition key of {self.ref}"
             f" is {have or key.type}: {remedy}",

@@ -16,7 +16,7 @@ and ends its own batches. If the table was renamed meanwhile, it is dropped unde
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
@@ -42,8 +42,14 @@ from airflow_sfx.warehouse.table.names import (
     renamed_to,
 )
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.table.tombstones import refuse_retired, versions
-from airflow_sfx.warehouse.undo.rollback import completed_tombstones, roll_back
+from airflow_sfx.warehouse.table.tombstones import (
+    Tombstones,
+    read_tombstones,
+    refuse_retired,
+    versions,
+)
+from airflow_sfx.warehouse.undo.rollback import completed_tombstones, plan_rollback, roll_back
+from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
 
 
 def drop_partitions(
@@ -247,11 +253,9 @@ def restore_table(
     end_late_batches(Table.of(record.info, store, metastore), late)
     table = Table.of(metastore.create_table(record.info), store, metastore)
     ledger = Ledger(table)
-    if partitions is None and to is not None and not table.info.keys:
-        partitions = [Partition()]
-    elif partitions is None:
-        names = _dropped_with(table, ledger, record)
-        partitions = [table.layout.partition(name) for name in names]
+    partitions = _to_restore(
+        table, ledger, record, partitions, to, lambda: completed_tombstones(table, ledger)
+    )
     pin = table.pin({})
     if partitions:
         pin = roll_back(table, ledger, partitions, author, to=to, expected=expected)
@@ -260,8 +264,50 @@ def restore_table(
     return pin
 
 
-def _dropped_with(table: Table, ledger: Ledger, record: NameRecord) -> Collection[str]:
-    seen = completed_tombstones(table, ledger)
+def plan_restore(
+    table: Table,
+    record: NameRecord,
+    partitions: Sequence[Partition] | None,
+    *,
+    to: str | None = None,
+) -> list[RollbackStep]:
+    """Return what `restore_table` would do to each partition, without changing anything.
+
+    Args:
+        table: The table, opened as a dropped one.
+        record: How it was dropped.
+        partitions: As for `restore_table`.
+        to: As for `restore_table`.
+
+    Raises:
+        PartitionNotFound: A named partition never had a batch.
+        BatchNotFound: The batch of a named partition has expired.
+    """
+    ledger = Ledger(table)
+    due = _to_restore(table, ledger, record, partitions, to, lambda: read_tombstones(table))
+    return plan_rollback(table, ledger, due, to=to) if due else []
+
+
+def _to_restore(
+    table: Table,
+    ledger: Ledger,
+    record: NameRecord,
+    partitions: Sequence[Partition] | None,
+    to: str | None,
+    read: Callable[[], Tombstones],
+) -> Sequence[Partition]:
+    """Return the partitions to restore: those named, or dropped with the table."""
+    if partitions is not None:
+        return partitions
+    if to is not None and not table.info.keys:
+        return [Partition()]
+    names = _dropped_with(table, ledger, record, read())
+    return [table.layout.partition(name) for name in names]
+
+
+def _dropped_with(
+    table: Table, ledger: Ledger, record: NameRecord, seen: Tombstones
+) -> Collection[str]:
     instead = versions(seen.active)  # erasures have replaced batches since
 
     def is_there(entry: LedgerEntry) -> bool:

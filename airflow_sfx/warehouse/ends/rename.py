@@ -40,7 +40,13 @@ from airflow_sfx.warehouse.table.table import FORMER_NAMES, Table, former_names
 
 
 def rename_table(
-    ref: TableRef, to: TableRef, store: ObjectStore, metastore: Metastore, author: Author
+    ref: TableRef,
+    to: TableRef,
+    store: ObjectStore,
+    metastore: Metastore,
+    author: Author,
+    *,
+    dry_run: bool = False,
 ) -> None:
     """Give a table another name.
 
@@ -50,6 +56,7 @@ def rename_table(
         store: The warehouse's object store.
         metastore: The warehouse's metastore.
         author: Who renames it, and why.
+        dry_run: Whether to only check that it can be renamed.
 
     Raises:
         TableNotFound: The table does not exist, and was not dropped.
@@ -59,10 +66,14 @@ def rename_table(
     if ref == to:
         raise InvalidName(f"{ref} has that name already: pass another one")
     refuse_hyphen(to.table, "table")
-    if _complete(ref, to, store, metastore, author):
+    if not dry_run and _complete(ref, to, store, metastore, author):
         return
     table = Table.find_ended(ref, store, metastore)
     refuse_taken(ref, metastore.get_table(to) or dropped_record(store, metastore, to))
+    if not table.is_dropped and not metastore.can_rename:
+        raise no_rename(ref, to)
+    if dry_run:
+        return
     begun = new_record(NameEvent.RENAMING, table.info, author.producer, author.reason, to=to)
     if table.is_dropped:
         dropped = dropped_record(store, metastore, ref)
@@ -71,8 +82,6 @@ def rename_table(
         record_name(store, replace(begun, at=dropped.at))
         record_name(store, replace(dropped, info=_renamed(table.info, to)))
     else:
-        if not metastore.can_rename:
-            raise no_rename(ref, to)
         record_name(store, begun)
 
         def change(now: TableInfo) -> TableInfo:

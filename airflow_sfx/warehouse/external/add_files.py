@@ -91,7 +91,7 @@ def add_files(
     refuse_key_columns(inspected, keys, target)
     logical = LogicalSchema(schema, marks=assumed_marks(schema))
     try:
-        columns = fit(target, keys, table_columns(logical), evolve="safe")
+        columns = fit(target, keys, table_columns(logical), evolve="safe", of_files=True)
     except SchemaMismatch as error:
         raise _of_file(target, keys, inspected, error) from error
 
@@ -198,9 +198,14 @@ def _of_file(
         names = {name.lower() for name in file.schema.names}
         others = tuple(one for one in have if one.name.lower() not in names)  # in other files
         try:
-            fit(target, keys, (*table_columns(logical), *others), evolve="safe")
+            columns = (*table_columns(logical), *others)
+            fit(target, keys, columns, evolve="safe", of_files=True)
         except SchemaMismatch as alone:
-            return SchemaMismatch(f"{uri} does not fit {target.ref}: {alone}")
+            return SchemaMismatch(
+                f"{uri} does not fit {target.ref}: {alone.rule}",
+                remedy=alone.remedy,
+                cli_remedy=alone.cli_remedy,
+            )
     return error
 
 

@@ -104,10 +104,11 @@ def _keys(
     if not names and target.existing is not None:
         names = [key.name for key in target.existing.keys]
     if len(names) != depth:
+        names_needed = f"{counted(depth, 'name')}, one for each directory above the files"
         raise InvalidName(
-            f"the directories in {directory} are not all named key=value with the same keys: pass"
-            f" partition_keys= with {counted(depth, 'name')}, one for each directory"
-            " above the files"
+            f"the directories in {directory} are not all named key=value with the same keys",
+            remedy=f"pass partition_keys= with {names_needed}",
+            cli_remedy=f"name them by --key, {names_needed}",
         )
     return partition_keys(names, depth)
 
@@ -122,7 +123,9 @@ def _partitions(
             partition = _partition(steps, keys)
         except InvalidName as error:
             raise InvalidName(
-                f"the directory {_location(directory, steps)} is not a partition: {error}"
+                f"the directory {_location(directory, steps)} is not a partition: {error.rule}",
+                remedy=error.remedy,
+                cli_remedy=error.cli_remedy,
             ) from error
         other = found.setdefault(partition, steps)
         if other != steps:
@@ -139,8 +142,9 @@ def _partition(steps: Steps, keys: Sequence[PartitionKey]) -> Partition:
         name, equals, value = step.partition("=")
         if equals and name.lower() != key.name:
             raise InvalidName(
-                f"its key is {name!r}, not {key.name!r}: name the keys as the directories do, with"
-                " partition_keys= or --key, or rename the directories"
+                f"its key is {name!r}, not {key.name!r}",
+                remedy="name the keys as the directories do, with partition_keys=, or rename these",
+                cli_remedy="name the keys as the directories do, with --key, or rename these",
             )
         values.append(unescape(value if equals else step))
         key.check(values[-1])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import islice
 
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.paths import new_commit_id
 from airflow_sfx.core.serde import check_time, decode, decoding
 from airflow_sfx.metastore.base import PartitionInfo
@@ -99,20 +99,24 @@ def _list_commits(table: Table, ledger: Ledger, wanted: AuditFilter) -> list[Tab
 def _in_effect_by_commit(
     table: Table, ledger: Ledger, some: Sequence[PlannedCommit]
 ) -> list[TableCommit]:
-    alone = [one for one in some if len(one.changes) == 1]
-    entries = _in_effect(table, ledger, [change for one in alone for change in one.changes])
-    entry_of = {entry.commit: entry for entry in entries}
+    # The record of a commit lacks which batches a discard ended.
+    read = [one for one in some if len(one.changes) == 1 or _discards(one)]
+    entries_of: dict[str, list[LedgerEntry]] = {}
+    for entry in _in_effect(table, ledger, [change for one in read for change in one.changes]):
+        entries_of.setdefault(entry.commit, []).append(entry)
 
     def took_effect(one: PlannedCommit) -> bool:
         if len(one.changes) == 1:
-            return one.commit in entry_of
+            return one.commit in entries_of
         return bool(ledger.took_effect(one.commit))
 
     effects = map_concurrently(took_effect, some, table.store.concurrency)
     listed = [_described(table, one) for one, effect in zip(some, effects, strict=True) if effect]
-    return [
-        one.with_entry(entry_of[one.commit]) if one.commit in entry_of else one for one in listed
-    ]
+    return [one.with_entries(entries_of.get(one.commit, ())) for one in listed]
+
+
+def _discards(one: PlannedCommit) -> bool:
+    return one.record.operation == Operation.DISCARD
 
 
 def _described(table: Table, one: PlannedCommit) -> TableCommit:

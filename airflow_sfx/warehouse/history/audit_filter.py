@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.ledger import Operation
-from airflow_sfx.core.validation import named, whole, zoned
+from airflow_sfx.core.validation import at_least_one, named, zoned
 from airflow_sfx.warehouse.history.commits import PlannedCommit
 
 
@@ -37,8 +36,8 @@ class AuditFilter:
     operation: Operation | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None and whole(self.limit, "limit") < 1:
-            raise InvalidName(f"limit={self.limit} is below 1: pass 1 or more, or leave it out")
+        if self.limit is not None:
+            at_least_one(self.limit, "limit")
         for name, text in (("actor", self.actor), ("dag_id", self.dag_id), ("run_id", self.run_id)):
             if text is not None:
                 named(text, name)

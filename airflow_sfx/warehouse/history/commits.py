@@ -34,7 +34,7 @@ class TableCommit:
         previous: The batch that was current in all these partitions before, or None likewise.
         rows: The rows of these batches, or None if unknown.
         retired: The batches that it expired, if it changed one partition only.
-        discarded: The staged batches that it discarded, likewise.
+        discarded: The staged batches that it discarded.
     """
 
     table: str
@@ -74,9 +74,15 @@ class TableCommit:
             sum(rows) if len(rows) == len(changes) else None,
         )
 
-    def with_entry(self, entry: LedgerEntry) -> TableCommit:
-        """Return the commit with what its only entry has besides."""
-        return replace(self, rows=entry.rows, retired=entry.retired, discarded=entry.discarded)
+    def with_entries(self, entries: Sequence[LedgerEntry]) -> TableCommit:
+        """Return the commit with what its entries have besides, if they were read."""
+        if not entries:
+            return self
+        discarded = tuple(sorted({batch for one in entries for batch in one.discarded}))
+        if len(entries) > 1:
+            return replace(self, discarded=discarded)
+        (only,) = entries
+        return replace(self, rows=only.rows, retired=only.retired, discarded=discarded)
 
 
 def chunks(

@@ -267,7 +267,7 @@ def named_batch(
     check_batch_id(batch_id)
     if partitions is None:
         raise InvalidName(
-            f"batch_id={batch_id!r} came without partitions=: name the partitions of {table.ref}"
-            " that have it"
+            f"the batch ID {batch_id} came without partitions",
+            remedy=f"name the partitions of {table.ref} that have it",
         )
     return {table.layout.name(partition): batch_id for partition in partitions}

@@ -52,7 +52,9 @@ class Unit:
         for name, value in (("dag_id", self.dag_id), unit):
             if not isinstance(value, str) or not value:
                 raise InvalidName(
-                    f"{name}={value!r:.80} is empty or not text: pass the text that Airflow shows"
+                    f"{name}={value!r:.80} is empty or not text",
+                    remedy="pass the text that Airflow shows",
+                    cli_rule=f"{value!r:.80} is not the name of a DAG, a run or a backfill",
                 )
 
     def __str__(self) -> str:

@@ -69,6 +69,8 @@ def _has_text(table: Table) -> bool:
 def _same_day(table: Table, partition: Partition, known: Partition) -> InvalidName:
     return InvalidName(
         f"{table.ref} has the partition {known}, which is the same day as the new partition"
-        f" {partition}: pass {known}, as a table has one spelling of a day",
+        f" {partition}",
+        remedy=f"pass {known}, as a table has one spelling of a day",
         table=str(table.ref),
+        partition=table.layout.name(partition),
     )

@@ -219,7 +219,7 @@ def _with_batch(
         own + absent,
         evolve=evolve,
         table_name=str(table.ref),
-        notes=MergeNotes(held.brought if held else {}),
+        notes=MergeNotes(held.brought if held else {}, batch_id=manifest.batch_id),
     )
 
 

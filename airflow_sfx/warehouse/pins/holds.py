@@ -91,8 +91,10 @@ def hold(
         until = zoned(until, "until")
         if until <= datetime.now(UTC):
             raise InvalidName(
-                f"until={until.isoformat()} is in the past: pass a future time, or None for no"
-                " limit"
+                f"until={until.isoformat()} is in the past",
+                cli_rule=f"{until.isoformat()} is in the past",
+                remedy="pass a future time, or None for no limit",
+                cli_remedy="name a future time by --until, or omit it for no limit",
             )
     there = before = newest(table, name)
     while there is None or renew or not _holds(there, pin):

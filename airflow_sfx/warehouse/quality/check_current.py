@@ -72,8 +72,9 @@ def check_current(
     """
     if not checks:
         raise InvalidName(
-            f"{table.ref} has no checks: declare them with set_checks, or `sfx check {table.ref}"
-            " --set FILE.toml`"
+            f"{table.ref} has no checks",
+            remedy="declare them with set_checks, or pass checks=",
+            cli_remedy=f"declare them with `sfx check {table.ref} --set FILE.toml`",
         )
     lines = _lines(table, ledger)
     due = [(line, at) for line in lines for at in range(len(line))]

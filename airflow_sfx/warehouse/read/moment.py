@@ -38,8 +38,9 @@ def same_moment(
         if before == found:
             return found
     raise CommitConflict(
-        f"the tables {', '.join(map(str, refs))} kept changing while they were pinned: pass pins="
-        " or as_of="
+        f"the tables {', '.join(map(str, refs))} kept changing while they were pinned",
+        remedy="pass pins= or as_of=",
+        cli_remedy="pass --as-of",
     )
 
 

@@ -20,7 +20,7 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.core.io.locations import is_below
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.core.partition import Partition, partitions_of
+from airflow_sfx.core.partition import Partition, other_spellings, partitions_of
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
@@ -175,8 +175,14 @@ class Table:
         if STYLE_PARAMETER not in info.parameters:
             raise ForeignChange(
                 f"the table {info.ref} at {info.location} was made by another engine and has no"
-                f" history: adopt it first, with adopt({info.ref.database!r}, {info.ref.table!r})"
-                f" or `sfx adopt {info.ref}`; its files stay where they are",
+                " history",
+                remedy=(
+                    f"adopt it first, with adopt({info.ref.database!r}, {info.ref.table!r}) or"
+                    f" `sfx adopt {info.ref}`; its files stay where they are"
+                ),
+                cli_remedy=(
+                    f"adopt it first, with `sfx adopt {info.ref}`; its files stay where they are"
+                ),
                 table=str(info.ref),
             )
         base, location = f"{store.uri}/", info.location
@@ -306,7 +312,11 @@ class Table:
         """
         if not self.info.keys:
             if partitions is not None and len(partitions):
-                raise InvalidName(f"{self.ref} has no partition keys: leave {argument}= out")
+                raise InvalidName(
+                    f"{self.ref} has no partition keys",
+                    remedy=f"leave {argument}= out",
+                    cli_remedy="name no partition",
+                )
             return [Partition()]
         if partitions is None:
             return None
@@ -425,10 +435,15 @@ class Table:
     def missing(
         self, name: str, what: str = "does not exist or has no current batch"
     ) -> PartitionNotFound:
-        """The error for a partition that is not there."""
+        """The error for a partition that is not there, with the same day in another spelling."""
+        texts = bool(name) and all(key.type == "string" for key in self.info.keys)
+        others = other_spellings(self.layout.partition(name)) if texts else []
+        meant = next(iter(self.pointers(others)), None) if others else None
         return PartitionNotFound(
-            f"{self.describe(name)} {what}: store it first, or see what there is with `sfx show"
-            f" {self.ref}`",
+            f"{self.describe(name)} {what}",
+            remedy=f"did you mean {meant}? `sfx show {self.ref}` lists all partitions"
+            if meant
+            else f"store it first, or see what there is with `sfx show {self.ref}`",
             table=str(self.ref),
             partition=name,
         )

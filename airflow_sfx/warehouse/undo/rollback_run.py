@@ -372,9 +372,7 @@ def _add_done(error: SfxError, done: Sequence[RunRollback]) -> None:
         if one.rolled_back
     ]
     if before:
-        error.args = (
-            (
-                f"{sentence(error)} Already rolled back: {', '.join(before)}. Repeat the call to"
-                " continue."
-            ),
-        )
+        done_before = f" Already rolled back: {', '.join(before)}. Repeat the call to continue."
+        error.args = (f"{sentence(error)}{done_before}",)
+        if error.cli_remedy:
+            error.cli_remedy += f".{done_before}"

@@ -70,7 +70,9 @@ class ColumnChange:
         return f"{'rename' if self.to else 'drop'} the column {self.column} {what}".rstrip()
 
 
-def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Author) -> BatchPin:
+def change_column(
+    table: Table, ledger: Ledger, change: ColumnChange, author: Author, *, dry_run: bool = False
+) -> BatchPin:
     """Drop or rename a column of a table.
 
     Args:
@@ -78,9 +80,11 @@ def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Au
         ledger: The table's log.
         change: The change.
         author: Who changes it, and why.
+        dry_run: Whether to only check the change.
 
     Returns:
-        The pin of the batches that replace current ones; without batches if none has the column.
+        The pin of the batches that replace current ones, or that a dry run would replace; without
+        batches if none has the column.
 
     Raises:
         SchemaMismatch: The table has no such column, it is the only one, or holds an index.
@@ -94,6 +98,8 @@ def change_column(table: Table, ledger: Ledger, change: ColumnChange, author: Au
     current = [manifest for manifest in everything if _has(manifest, change.column)]
     for manifest in current:
         _refuse_batch(table, manifest, change)
+    if dry_run:
+        return table.pin({one.partition: one.batch_id for one in current})
     if not current:
         columns = _MetastoreColumns(table, ledger, change)
         if change.to and not any(_has(manifest, change.to) for manifest in everything):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from airflow_sfx.core.errors import CommitConflict
+from airflow_sfx.core.errors import CommitConflict, InvalidName
 from airflow_sfx.core.ledger import Change
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
@@ -18,6 +18,7 @@ from airflow_sfx.warehouse.log.commit import (
 )
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.log.table_columns import GivenColumns, cover
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
@@ -50,6 +51,7 @@ def publish_pin(
 
     Raises:
         BatchNotFound: A partition has no such batch.
+        InvalidName: A partition does not exist yet, and is a day of another in another spelling.
         InconsistentBatch: A batch was never completed.
         CommitConflict: A batch that was written later is current, or the batch was discarded, and
             ``force`` is not set; or the current batch is not the expected one.
@@ -60,6 +62,7 @@ def publish_pin(
         return pin
     manifests = {manifest.partition: manifest for manifest in table.manifests(pin.batches)}
     heads = heads_to_change(table, ledger, manifests, author)
+    _refuse_same_days(table, heads)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         refuse_unexpected(table, heads, expected)
@@ -73,9 +76,15 @@ def publish_pin(
             if current is not None and current > manifest.batch_id and not force:
                 raise CommitConflict(
                     f"{table.describe(name)} has the batch {current}, written after"
-                    f" {manifest.batch_id}: publishing the older one would hide the newer. Store"
-                    " again on top of the newer one, or pass force=True; to return to a batch that"
-                    f" was current before, use rollback(to={manifest.batch_id!r})",
+                    f" {manifest.batch_id}, and publishing the older one would hide the newer",
+                    remedy=(
+                        "store again on top of the newer one, or pass force=True; to return to a"
+                        f" batch that was current before, use rollback(to={manifest.batch_id!r})"
+                    ),
+                    cli_remedy=(
+                        "pass --force to publish it all the same; to return to a batch that was"
+                        f" current before, use `sfx rollback --to {manifest.batch_id}`"
+                    ),
                     table=str(table.ref),
                     partition=name,
                     batch_id=manifest.batch_id,
@@ -90,3 +99,19 @@ def publish_pin(
     columns = GivenColumns(batches, partial(cover, table, batches, strict=True))
     commit(table, ledger, heads, plan, author, beside=columns)
     return pin
+
+
+def _refuse_same_days(table: Table, heads: Mapping[str, Head]) -> None:
+    """Reject partitions that this publish would create beside the same day in another spelling."""
+    discard = f"`sfx discard {table.ref}`"
+    new = [table.layout.partition(name) for name, head in heads.items() if head.entry is None]
+    others = spellings(table, new)
+    try:
+        refuse_same_days(table, new, table.pointers(others) if others else ())
+    except InvalidName as error:
+        raise InvalidName(
+            error.rule,
+            remedy=f"store the frame in that partition, and end this batch with {discard}",
+            table=error.table,
+            partition=error.partition,
+        ) from error

@@ -163,7 +163,7 @@ def test_a_load_with_a_wrong_argument_is_refused(warehouse, frame, given, error,
 
 def test_a_wrong_limit_partition_or_key_is_refused_by_the_argument_s_name(warehouse, frame) -> None:
     pin = warehouse.store_dataframe(frame, "sales", "items", [DAY])
-    with pytest.raises(sfx.InvalidName, match="limit=-1 is negative"):
+    with pytest.raises(sfx.InvalidName, match="limit=-1 is below 1"):
         warehouse.history("sales", "items", [DAY], limit=-1)
     for limit in ("2", 2.0, True):
         for call in (warehouse.history, warehouse.history_page):

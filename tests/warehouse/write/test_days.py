@@ -103,7 +103,7 @@ def test_times_that_are_no_midnights_do_not_fit_days(embedded) -> None:
     embedded.store_dataframe(iter([DAYS]), "shop", "orders", partition_by=["day"])
     late = DAYS.assign(day=DAYS["day"] + pd.Timedelta(hours=5))
     with pytest.raises(
-        sfx.InvalidName, match="'2026-11-18 05:00:00' is not how Hive writes a date"
+        sfx.InvalidName, match="'2026-11-18 05:00:00' is not how Hive writes the type date"
     ):
         embedded.store_dataframe(late, "shop", "orders", partition_by=["day"])
     pin = embedded.store_dataframe(late, "shop", "hours", partition_by=["day"])
@@ -118,3 +118,41 @@ def test_spark_names_midnights_as_days(warehouse, spark) -> None:
     pin = warehouse.store_dataframe(frame, "shop", "orders", partition_by=["day"])
     assert list(pin.batches) == ["2026-11-18"]
     assert warehouse.load_dataframe(pin)["day"].tolist() == [pd.Timestamp("2026-11-18")]
+
+
+def test_a_staged_day_is_not_published_beside_another_spelling(warehouse) -> None:
+    staged = warehouse.store_dataframe(FRAME, "shop", "orders", ["2026-11-18"], publish=False)
+    warehouse.store_dataframe(FRAME, "shop", "orders", ["20261118"])
+    with pytest.raises(sfx.InvalidName, match="partition 20261118, which is the same day") as error:
+        warehouse.publish(staged)
+    assert "sfx discard shop.orders" in error.value.remedy
+    assert list(warehouse.pin("shop", "orders").batches) == ["20261118"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda one, day: one.load_dataframe("shop", "orders", [day]),
+        lambda one, day: one.history("shop", "orders", [day]),
+        lambda one, day: one.rollback("shop", "orders", [day]),
+        lambda one, day: one.drop("shop", "orders", [day]),
+        lambda one, day: one.pin("shop", "orders", [day]),
+    ],
+    ids=["load", "history", "rollback", "drop", "pin"],
+)
+def test_a_day_that_is_there_in_another_spelling_is_hinted_at(embedded, call) -> None:
+    embedded.store_dataframe(FRAME, "shop", "orders", ["20261118"])
+    with pytest.raises(sfx.PartitionNotFound, match=r"did you mean 20261118\?"):
+        call(embedded, "2026-11-18")
+    with pytest.raises(sfx.PartitionNotFound, match="store it first"):
+        call(embedded, "2026-11-19")
+
+
+def test_a_key_with_a_type_hints_at_its_spelling(embedded) -> None:
+    for key, spelt, other in (
+        ("date", "2026-11-18", "20261118"),
+        ("int", "20261118", "2026/11/18"),
+    ):
+        embedded.store_dataframe(FRAME, "shop", f"by_{key}", [spelt], partition_keys={"day": key})
+        with pytest.raises(sfx.InvalidName, match=rf"did you mean {spelt}\?"):
+            embedded.load_dataframe("shop", f"by_{key}", [other])

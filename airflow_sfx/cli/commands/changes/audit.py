@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,8 @@ from airflow_sfx.warehouse.history.audit import AuditReport
 from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
+    from airflow_sfx.core.ledger import LedgerEntry
+    from airflow_sfx.warehouse.history.commits import TableCommit
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _KINDS = ", ".join(one.value for one in Operation)
@@ -86,7 +89,7 @@ def audit(
     limit: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="List the newest N changes of each table (default: all)."
+            metavar="N", min=1, help="List the newest N changes of all tables (default: all)."
         ),
     ] = None,
     into: Annotated[
@@ -153,7 +156,7 @@ def audit(
     if not refs:
         refs = [*settings.warehouse.tables(), *settings.warehouse.dropped_tables()]
     with waiting(f"reading the history of {output.counted(len(refs), 'table')}"):
-        reports = _reports(audit_of, refs, named=bool(tables))
+        reports = _newest(_reports(audit_of, refs, named=bool(tables)), limit)
     if json_lines:
         for report in reports:
             for entry in report.entries:
@@ -182,6 +185,23 @@ def _reports(
                 continue  # a table of another engine or warehouse, which was not asked for
             reports.append(AuditReport(str(ref), (), (), untold=str(error)))
     return reports
+
+
+def _newest(reports: Sequence[AuditReport], limit: int | None) -> list[AuditReport]:
+    """Limit the changes of all reports together."""
+    changes: list[LedgerEntry | TableCommit] = []
+    for report in reports:
+        changes += [*report.entries, *report.commits]
+    newest = sorted(changes, key=lambda one: one.at, reverse=True)[:limit]
+    kept = {id(one) for one in newest}
+    return [
+        replace(
+            report,
+            entries=tuple(one for one in report.entries if id(one) in kept),
+            commits=tuple(one for one in report.commits if id(one) in kept),
+        )
+        for report in reports
+    ]
 
 
 def _show_commit(
@@ -277,5 +297,9 @@ def _print_changes(reports: Sequence[AuditReport]) -> None:
     rows = [row for _, *row in sorted(found, key=lambda row: row[0], reverse=True)]
     headings = ("table", "partition", "change", "batch", "previous", "at (UTC)", "who", "why")
     output.table(
-        "changes, newest first", (*headings, "commit"), rows, below=("who", "why", "commit")
+        "changes, newest first",
+        (*headings, "commit"),
+        rows,
+        below=("who", "why", "commit"),
+        none="no changes",
     )

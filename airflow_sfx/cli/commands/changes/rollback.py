@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.options import Chosen, Json, Reason, Settings, Yes, table_of
-from airflow_sfx.cli.output import ask, print_json
+from airflow_sfx.cli.completion import complete_batch, complete_partition, complete_table
+from airflow_sfx.cli.confirm import PlanOnly, Yes, approved
+from airflow_sfx.cli.options import Chosen, Json, Reason, Settings, table_of
+from airflow_sfx.cli.output import print_json
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
 
 if TYPE_CHECKING:
-    from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
     from airflow_sfx.warehouse.undo.scope import Attempt
 
 _SHOWN = 20
@@ -35,6 +39,7 @@ def rollback(
             metavar="DB.TABLE",
             help="The table; omit with --run or --backfill.",
             show_default=False,
+            autocompletion=complete_table,
         ),
     ] = None,
     partition: Annotated[
@@ -42,12 +47,16 @@ def rollback(
         typer.Argument(
             metavar="PARTITION",
             help="Partitions to roll back; required if the table has partition keys.",
+            autocompletion=complete_partition,
         ),
     ] = None,
     to: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="BATCH", help="Batch to make current (default: the previous one)."
+            "--to",
+            metavar="BATCH",
+            help="Batch to make current (default: the previous one).",
+            autocompletion=complete_batch,
         ),
     ] = None,
     run: Annotated[
@@ -86,6 +95,7 @@ def rollback(
         ),
     ] = False,
     reason: Reason = "",
+    dry_run: PlanOnly = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -105,7 +115,7 @@ def rollback(
         if commit is not None and last_attempt:
             raise typer.BadParameter("a commit has no attempts: omit --last-attempt")
         undo = _undo_of(settings, run, backfill, commit, last_attempt)
-        _rollback_unit(undo, reason, yes=yes, as_json=as_json)
+        _rollback_unit(undo, reason, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     if table is None or last_attempt:
         raise typer.BadParameter(
@@ -114,20 +124,26 @@ def rollback(
             " --last-attempt is for a run or a backfill"
         )
     chosen = settings.table(table, partition)
-    if chosen.opened.is_dropped:
-        ask(f"Restore {chosen.ref}?", yes=yes, shown=lambda: _say_dropped(chosen))
-        done = settings.warehouse.rollback(*chosen.names, chosen.partitions, to=to, reason=reason)
-        _report(chosen, done, {}, as_json=as_json)
-        return
-    if chosen.partitions is None and chosen.keyed:
+    dropped = chosen.opened.is_dropped
+    if chosen.partitions is None and chosen.keyed and not dropped:
         raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
-    steps = settings.warehouse.plan_rollback(*chosen.names, _values(chosen), to=to)
+    values = chosen.partitions if dropped else _values(chosen)
+    steps = settings.warehouse.plan_rollback(*chosen.names, values, to=to)
     now = {step.partition: step.previous for step in steps}
-    ask("Roll back?", yes=yes, shown=lambda: _show_steps(str(chosen.ref), steps))
-    done = settings.warehouse.rollback(
-        *chosen.names, _values(chosen), to=to, reason=reason, expected=now
-    )
-    _report(chosen, done, now, as_json=as_json)
+    goal = {step.partition: step.batch_id for step in steps}
+    if approved(
+        f"Restore {chosen.ref}?" if dropped else "Roll back?",
+        lambda: [RunRollback(str(chosen.ref), None, goal, {}, steps=tuple(steps))],
+        lambda plan: _show_steps(plan[0].table, plan[0].steps, _dropped(chosen) if dropped else ""),
+        dry_run=dry_run,
+        yes=yes,
+        as_json=as_json,
+    ):
+        expected = None if dropped else now
+        done = settings.warehouse.rollback(
+            *chosen.names, values, to=to, reason=reason, expected=expected
+        )
+        _report(chosen, done, now, as_json=as_json)
 
 
 def _report(
@@ -140,11 +156,12 @@ def _report(
         output.say(f"{chosen.ref} {name}".rstrip() + f": {before.get(name) or _NONE} → {batch}")
 
 
-def _say_dropped(chosen: Chosen) -> None:
+def _dropped(chosen: Chosen) -> str:
+    """Return when, by whom and why a table was dropped."""
     (newest,) = chosen.warehouse.history(*chosen.names, limit=1)
     who = output.who(newest.producer) or "unknown"
     why = f": {newest.reason}" if newest.reason else ""
-    output.say(f"{chosen.ref} was dropped {output.moment(newest.at)} by {who}{why}", err=True)
+    return f"{chosen.ref} was dropped {output.moment(newest.at)} by {who}{why}"
 
 
 def _values(chosen: Chosen) -> list[tuple[str, ...]] | None:
@@ -155,26 +172,26 @@ def _values(chosen: Chosen) -> list[tuple[str, ...]] | None:
     return [partition.values for partition in wanted]
 
 
-def _show_steps(table: str, steps: Sequence[RollbackStep]) -> None:
-    """Print from which batch to which each partition goes."""
+def _show_steps(table: str, steps: Sequence[RollbackStep], before: str = "") -> None:
+    """Print from which batch to which each partition goes, after a line about the table."""
+    if before:
+        output.say(before)
     for step in steps[:_SHOWN]:
-        output.say(f"{table} {step.partition}".rstrip(), err=True)
-        output.say(f"  from  {step.previous or _NONE}", err=True)
-        output.say(f"  to    {_target(step)}", err=True)
+        output.say(f"{table} {step.partition}".rstrip())
+        output.say(f"  from  {step.previous or _NONE}")
+        output.say(f"  to    {_target(step)}")
     if len(steps) > _SHOWN:
         rest = steps[_SHOWN:]
         emptied = sum(step.batch_id is None for step in rest)
         more = f"and {output.counted(len(rest), 'more partition')}"
-        output.say(f"{more}, {emptied:,} of them to no batch" if emptied else more, err=True)
+        output.say(f"{more}, {emptied:,} of them to no batch" if emptied else more)
 
 
 def _target(step: RollbackStep) -> str:
     """Return the batch that a partition goes to, with its time and producer."""
     if step.batch_id is None or step.producer is None:
         return _NONE
-    who = output.who(step.producer) or "unknown"
-    rows = output.counted(step.rows, "row")
-    return f"{step.batch_id}  {rows}, published {output.moment(step.at)} by {who}"
+    return output.batch(step.batch_id, step.rows, step.at, step.producer, done="published")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,21 +237,27 @@ def _undo_of(
             ),
         )
     dag_id, number = backfill or ("", "")
-    return _Undo(
-        f"{which}the backfill {number} of {dag_id}",
-        last,
-        lambda reason, dry_run: warehouse.rollback_backfill(
-            dag_id=dag_id, backfill_id=number, attempt=attempt, reason=reason, dry_run=dry_run
-        ),
-    )
+
+    def undo_backfill(reason: str, dry_run: bool) -> list[RunRollback]:
+        # Airflow, which is imported to look up the runs, sends logs to stdout
+        with redirect_stdout(sys.stderr):
+            return warehouse.rollback_backfill(
+                dag_id=dag_id, backfill_id=number, attempt=attempt, reason=reason, dry_run=dry_run
+            )
+
+    return _Undo(f"{which}the backfill {number} of {dag_id}", last, undo_backfill)
 
 
-def _rollback_unit(undo: _Undo, reason: str, *, yes: bool, as_json: bool) -> None:
-    ask(
+def _rollback_unit(undo: _Undo, reason: str, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    if not approved(
         f"Undo everything that {undo.name} changed?",
+        lambda: undo.call("", True),
+        lambda plan: _show_unit(undo, plan),
+        dry_run=dry_run,
         yes=yes,
-        shown=lambda: _show_unit(undo),
-    )
+        as_json=as_json,
+    ):
+        return
     reports = undo.call(reason, False)
     if as_json:
         print_json(reports)
@@ -255,14 +278,13 @@ def _rollback_unit(undo: _Undo, reason: str, *, yes: bool, as_json: bool) -> Non
         output.say(f"undo it with: sfx rollback --commit {done.table} {done.commit}", err=True)
 
 
-def _show_unit(undo: _Undo) -> None:
+def _show_unit(undo: _Undo, reports: Sequence[RunRollback]) -> None:
     """Print which partitions roll back to which batch or stay, and what prevents the undo."""
-    reports = undo.call("", True)
     for report in reports:
         names = [name or "the table" for name in report.rolled_back]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         if names:
-            output.say(f"{report.table}: rolls back: {', '.join(names[:_SHOWN])}{more}", err=True)
+            output.say(f"{report.table}: rolls back: {', '.join(names[:_SHOWN])}{more}")
             _show_steps(report.table, report.steps)
         lines = []
         if report.kept:
@@ -271,11 +293,10 @@ def _show_unit(undo: _Undo) -> None:
         lines += [f"skipped: {report.gone}"] if report.gone else []
         lines += [f"cannot be undone: {why}" for why in report.blocked]
         for line in lines:
-            output.say(f"{report.table}: {line}", err=True)
+            output.say(f"{report.table}: {line}")
     attempts = max((report.attempts for report in reports), default=1)
     if attempts > 1 and undo.last:
         output.say(
             f"It ran {attempts} times: this goes back to before the first. {undo.last} undoes only"
-            " the last time.",
-            err=True,
+            " the last time."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
+from airflow_sfx.cli.completion import complete_batch
 from airflow_sfx.cli.options import Json, Partitions, Settings, TableArgument, table_of
 from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.warehouse.words import WHOLE
@@ -26,7 +27,13 @@ def readers(
     table: TableArgument,
     partition: Partitions = None,
     batch: Annotated[
-        str, typer.Option("--batch", metavar="ID", help="Batch ID, current or previous.")
+        str,
+        typer.Option(
+            "--batch",
+            metavar="ID",
+            help="Batch ID, current or previous.",
+            autocompletion=complete_batch,
+        ),
     ] = "current",
     any_depth: Annotated[
         bool, typer.Option("--all", help="Also list what was made from those batches, and so on.")
