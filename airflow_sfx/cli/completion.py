@@ -112,7 +112,7 @@ def _named_partitions(ctx: Any, table: Table) -> list[Sequence[str]]:
     """Return the values of the partitions that the command line names so far."""
     from airflow_sfx.cli.options import values_of
 
-    named = ctx.params.get("partition") or (ctx.params.get("words") or ())[:1]
+    named = ctx.params.get("partition") or (ctx.params.get("words") or ())[:1] or ctx.args[1:]
     keys = [key.name for key in table.info.keys]
     return [values_of(one, keys) for one in named] if keys else []
 
@@ -121,7 +121,8 @@ def _of_table(
     ctx: Any, incomplete: str, names: Callable[[Warehouse, Table], Iterable[str]]
 ) -> list[str]:
     """Return names of something that the named table has."""
-    text = ctx.params.get("table")
+    # before the value of an option, arguments are not assigned to their parameters yet
+    text = ctx.params.get("table") or next(iter(ctx.args), "")
 
     def search(warehouse: Warehouse) -> Iterable[str]:
         from airflow_sfx.core.table import TableRef

@@ -23,12 +23,12 @@ _ARGUMENTS = {
 _PYTHON = re.compile(
     rf"\b({'|'.join(sorted(_ARGUMENTS))})=|\b(set_checks|{'|'.join(vars(sfx.Warehouse))})\("
 )
-_QUOTED = re.compile(r"'[^']*'|`[^`]*`|\"[^\"]*\"")
+_NOT_SAID = re.compile(r"\S+://\S+|'[^']*'|`[^`]*`|\"[^\"]*\"")  # URIs, and what is quoted
 
 
 def speaks_python(message: str) -> str:
     """What a message says in Python, which a user of the command cannot type."""
-    plain = _QUOTED.sub("", " ".join(message.split()))
+    plain = _NOT_SAID.sub("", " ".join(message.split()))
     return next((found[0] for found in _PYTHON.finditer(plain)), "")
 
 

@@ -119,9 +119,9 @@ def refuse_discarded(table: Table, ledger: Ledger, item: Item, head: Head) -> No
         why = f" ({end.reason})" if end.reason else ""
         raise CommitConflict(
             f"the batch {batch_id} of {table.describe(name)} was discarded on {moment(end.at)} UTC"
-            f" by {who}{why}, and nothing was published",
-            remedy="pass force=True to publish it all the same",
-            cli_remedy="pass --force to publish it all the same",
+            f" by {who}{why}",
+            remedy="nothing was published; pass force=True to publish it all the same",
+            cli_remedy="nothing was published; pass --force to publish it all the same",
             table=str(table.ref),
             partition=name,
             batch_id=batch_id,
