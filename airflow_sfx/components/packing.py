@@ -24,8 +24,17 @@ SMALL = 4096
 """From so many bytes on, a packed component is a Parquet file."""
 LIMIT = 2 << 30
 _PCO_GAIN = 0.85
-_READABLE = 1.2  # how much larger columns may be that other engines read
-_READABLE_TABLE = 2.0
+_READABLE = {
+    "bits": 1.05,
+    "vector": 1.05,
+    "matrix": 1.05,
+    "sparse01": 1.25,
+    "sparse": 1.25,
+    "map": 1.25,
+    "table": 1.35,
+    "json": 1.0,
+}
+"""How much larger columns may be that other engines read than bytes that they do not."""
 _OVERHEAD = 128
 _KEY, _SUM = "sfx.component/1", "sfx.crc32"
 _NO_SUM = "0" * 8
@@ -76,12 +85,11 @@ def forms(value: object, *, pco: bool = False, step: float | None = None) -> lis
     """Return a value in all forms that apply, the one to be kept first."""
     if tables.is_table(value):
         return _of_table(value)
-    found = [form for spec, parts in _split(value) for form in _of_spec(spec, parts, step)]
-    best = _best(found)
+    layouts = _split(value)
+    found = [form for spec, parts in layouts for form in _of_spec(spec, parts, step)]
+    best = _best(found, layouts[0][0].kind)
     if pco:
-        tried = [
-            form for spec, parts in _split(value) for form in _of_spec(spec, parts, step, pco=True)
-        ]
+        tried = [form for spec, parts in layouts for form in _of_spec(spec, parts, step, pco=True)]
         smallest = min(tried, key=lambda one: len(one.data))
         if len(smallest.data) <= _PCO_GAIN * len(best.data):
             best = smallest
@@ -89,8 +97,9 @@ def forms(value: object, *, pco: bool = False, step: float | None = None) -> lis
     return [best, *sorted((one for one in found if one is not best), key=lambda one: len(one.data))]
 
 
-def _best(found: Sequence[Form], ratio: float = _READABLE) -> Form:
+def _best(found: Sequence[Form], kind: str) -> Form:
     """Return the smallest form; columns that other engines read may be a little larger."""
+    ratio = _READABLE[kind]
     smallest = min(found, key=lambda one: len(one.data))
     if smallest.codec == "small":
         return smallest
@@ -120,7 +129,8 @@ def _of_spec(
 ) -> Iterator[Form]:
     """Yield the forms of a value in one layout."""
     suffix = "+pco" if pco else ""
-    columns = _prepared(parts, small.SmallLeaves(pcodec=pco), step)
+    quick, hard = (small.SmallLeaves(pcodec=pco, hard=hard) for hard in (False, True))
+    columns = _prepared(parts, quick, hard, step)
     header = Header(spec, [one.node for one in columns])
     packed = small.frame(
         msgspec.msgpack.encode(header.members()),
@@ -129,11 +139,11 @@ def _of_spec(
     if len(packed) < SMALL:
         yield Form(f"small{suffix}", packed)
         return
-    whole = parquet.ParquetLeaves().blob(packed, _WHOLE)
-    yield Form(f"parquet(packed){suffix}", _file([whole], 1, None))
+    columnar = parquet.ParquetLeaves(hard=True)
+    yield Form(f"parquet(packed){suffix}", _wrapped(packed))
     lengths = {len(part.values) for part in parts}
     if len(lengths) == 1 and not pco:
-        columns = _prepared(parts, parquet.ParquetLeaves(), step)
+        columns = _prepared(parts, parquet.ParquetLeaves(hard=False), columnar, step)
         header = Header(spec, [one.node for one in columns])
         if any(one.chunks for one in columns):
             yield Form("parquet", _file(columns, lengths.pop(), header))
@@ -155,29 +165,42 @@ def _of_table(value: object) -> list[Form]:
             f"the column {name!r} would not come back from Parquet as it is: cast it to a type that"
             " Parquet has"
         )
-    best = _best(found, _READABLE_TABLE)
+    best = _best(found, "table")
     return [best, *(one for one in found if one is not best)]
 
 
-def _prepared(parts: Sequence[Part], leaves: Leaves, step: float | None) -> list[Packed]:
-    return [
-        prepare(Task(part.values, part.name, leaves, step=step))
-        if isinstance(part.values, np.ndarray)
-        else leaves.texts(part.values, part.name)
-        for part in parts
-    ]
+def _prepared(
+    parts: Sequence[Part], quick: Leaves, hard: Leaves, step: float | None
+) -> list[Packed]:
+    """Return the columns in the ways that a quick trial found to be best."""
+    found = []
+    for part in parts:
+        if isinstance(part.values, np.ndarray):
+            tried = prepare(Task(part.values, part.name, quick, step=step))
+            script = iter(tried.ways)
+            found.append(prepare(Task(part.values, part.name, hard, step=step, script=script)))
+        else:
+            found.append(hard.texts(part.values, part.name))
+    return found
 
 
-def _file(columns: Sequence[Packed], rows: int, header: Header | None) -> bytes:
+def _wrapped(packed: bytes) -> bytes:
+    """Return a small component that is not small as the one value of a Parquet file."""
+    return parquet.write(_chunks([parquet.ParquetLeaves(hard=True).blob(packed, _WHOLE)]), 1, {})
+
+
+def _file(columns: Sequence[Packed], rows: int, header: Header) -> bytes:
     """Return a Parquet file with its checksum in its footer."""
-    chunks = [chunk for one in columns for chunk in one.chunks if isinstance(chunk, parquet.Chunk)]
-    return sealed(parquet.write(chunks, rows, _metadata(header)))
+    return sealed(parquet.write(_chunks(columns), rows, _metadata(header)))
 
 
-def _metadata(header: Header | None) -> dict[str, str]:
-    """Return what a footer says about the file; no header if it holds a small component."""
-    text = "" if header is None else msgspec.json.encode(header.members()).decode()
-    return {_KEY: text, _SUM: _NO_SUM}
+def _chunks(columns: Sequence[Packed]) -> list[parquet.Chunk]:
+    return [chunk for one in columns for chunk in one.chunks if isinstance(chunk, parquet.Chunk)]
+
+
+def _metadata(header: Header) -> dict[str, str]:
+    """Return what a footer says about the file."""
+    return {_KEY: msgspec.json.encode(header.members()).decode(), _SUM: _NO_SUM}
 
 
 def sealed(data: bytes) -> bytes:
@@ -218,6 +241,13 @@ def pack(value: object, *, pco: bool = False) -> bytes:
         [0.25, -1.5, 0.0]
     """
     return forms(value, pco=pco)[0].data
+
+
+def _check_sum(data: bytes) -> None:
+    place = _place_of_sum(data)
+    blank = data[:place] + _NO_SUM.encode() + data[place + len(_NO_SUM) :]
+    if f"{zlib.crc32(blank):08x}".encode() != data[place : place + len(_NO_SUM)]:
+        raise refused("has another checksum than its bytes")
 
 
 def unpack(data: bytes, *, limit: int = LIMIT) -> Any:
@@ -316,18 +346,17 @@ def opened(data: bytes, limit: int = LIMIT) -> Opened:
         return _open_small(data, limit, "")
     if data[:4] != parquet.MAGIC:
         raise refused("begins with neither SFXC nor PAR1")
-    place = _place_of_sum(data)
-    blank = zlib.crc32(data[:place] + _NO_SUM.encode() + data[place + len(_NO_SUM) :])
-    if f"{blank:08x}".encode() != data[place : place + len(_NO_SUM)]:
-        raise refused("has another checksum than its bytes")
     footer = read_footer(data)
     source = ParquetSource(data, footer)
+    if not footer.metadata and _WHOLE in footer.columns:
+        (inner,) = source.texts(nodes.Column(_WHOLE), 1, len(data))
+        if _wrapped(inner) != data:
+            raise refused("has other bytes around its value than were written")
+        return _open_small(inner, limit, "parquet(packed)")
+    _check_sum(data)
     text = footer.metadata.get(_KEY)
     if text is None:
-        raise refused("is a Parquet file of another program")
-    if not text:
-        (inner,) = source.texts(nodes.Column(_WHOLE), 1, len(data))
-        return _open_small(inner, limit, "parquet(packed)")
+        raise refused("is a Parquet file of another program, or of a later version")
     header = _header(text, msgspec.json.Decoder(Header))
     stored = Stored(header.nodes, source, Budget(limit))
     return Opened(header, "parquet", stored, footer, data)

@@ -12,29 +12,40 @@ from airflow_sfx.core.errors import ModelRefused
 STORED, DEFLATE, ZSTD = 0, 1, 2
 """How bytes are compressed: not at all, raw deflate, or one frame of zstd."""
 
-_SMALL = 1 << 16
+_SMALL = 1 << 14
 _MEDIUM = 1 << 18
 _LARGE = 1 << 22
 
 
-def zstd(data: bytes, level: int | None = None) -> bytes:
-    """Compress bytes with zstd; by default the larger they are, the lower is the level."""
+def zstd(data: bytes, *, hard: bool) -> bytes:
+    """Compress bytes with zstd, the less hard the more they are.
+
+    Args:
+        data: The bytes.
+        hard: Whether the result is kept; else it is only compared with others.
+    """
     import pyarrow as pa
 
-    if level is None:
-        level = 19 if len(data) <= _MEDIUM else 9 if len(data) <= _LARGE else 3
+    level = 9 if len(data) <= (_LARGE if hard else _SMALL) else 3
+    if hard and len(data) <= _MEDIUM:
+        level = 19
     found: bytes = pa.Codec("zstd", compression_level=level).compress(data, asbytes=True)
     return found
 
 
-def smallest(data: bytes) -> tuple[int, bytes]:
-    """Return how bytes are best compressed, and the result."""
+def smallest(data: bytes, *, hard: bool) -> tuple[int, bytes]:
+    """Return how bytes are best compressed, and the result.
+
+    Args:
+        data: The bytes.
+        hard: As for `zstd`.
+    """
     found = [(STORED, data)]
     if len(data) <= _SMALL:
         packer = zlib.compressobj(9, wbits=-15)
         found.append((DEFLATE, packer.compress(data) + packer.flush()))
-    if len(data) > _SMALL // 16:
-        found.append((ZSTD, zstd(data)))
+    if len(data) > _SMALL // 4:
+        found.append((ZSTD, zstd(data, hard=hard)))
     return min(found, key=lambda one: len(one[1]))
 
 

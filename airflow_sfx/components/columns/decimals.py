@@ -68,6 +68,37 @@ def find_decimals(values: Array) -> Decimals | None:
     return None
 
 
+def written(values: Array) -> bytes | None:
+    """Return floats as they are written, with commas between them.
+
+    Returns:
+        None if one of them is a NaN that would not be read as it was.
+
+    Example:
+        >>> written(np.array([0.1, 2.0, -0.0]))
+        b'0.1,2,-0'
+    """
+    each = values.tolist() if values.itemsize == 8 else values  # noqa: PLR2004
+    found = ",".join(str(one).removesuffix(".0") for one in each).encode()
+    back = as_read(found, values.dtype)
+    same = back.view(f"u{values.itemsize}") == values.view(f"u{values.itemsize}")
+    return found if bool(np.all(same)) else None
+
+
+def as_read(text: bytes, dtype: np.dtype[np.generic]) -> Array:
+    """Return the floats of a text.
+
+    Raises:
+        ValueError: It is not of numbers.
+
+    Example:
+        >>> as_read(b"0.1,2", np.dtype("f8")).tolist()
+        [0.1, 2.0]
+    """
+    with np.errstate(over="ignore"):
+        return np.array(text.split(b","), dtype="S").astype("f8").astype(dtype)
+
+
 def _scale(values: Array, places: int) -> tuple[Array, Array]:
     """Return values as integers, and which of them are not those decimals."""
     with np.errstate(all="ignore"):

@@ -13,7 +13,8 @@ import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 48))]
 Long = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-Form = Annotated[int, msgspec.Meta(ge=0, le=8)]
+Form = Annotated[int, msgspec.Meta(ge=0, le=5)]
+Codec = Annotated[int, msgspec.Meta(ge=0, le=2)]
 
 
 class Ints(msgspec.Struct, tag="i", array_like=True, frozen=True):
@@ -22,8 +23,7 @@ class Ints(msgspec.Struct, tag="i", array_like=True, frozen=True):
     Args:
         width: The bits of each, from 0 to 64.
         low: What is added to each.
-        form: Three times the layout (0 bits, 1 whole bytes, 2 all first bytes, then all second
-            bytes, and so on) plus the codec (0 stored, 1 deflate, 2 zstd).
+        form: The codec (0 stored, 1 deflate, 2 zstd), plus 3 if each takes whole bytes.
         size: The stored bytes.
     """
 
@@ -37,12 +37,24 @@ class Raw(msgspec.Struct, tag="r", array_like=True, frozen=True):
     """Values as they are in memory, little endian.
 
     Args:
-        form: As for `Ints`, but for the layout of bits.
+        form: The codec.
         size: The stored bytes.
     """
 
-    form: Form
+    form: Codec
     size: Count
+
+
+class Planes(msgspec.Struct, tag="b", array_like=True, frozen=True):
+    """Values split by bytes: all first bytes, then all second bytes, and so on.
+
+    Args:
+        low: What is added to each integer; 0 for floats.
+        parts: The codec and the stored bytes of the first bytes, of the second, and so on.
+    """
+
+    low: Long
+    parts: Annotated[list[tuple[Codec, Count]], msgspec.Meta(max_length=8)]
 
 
 class Column(msgspec.Struct, tag="c", array_like=True, frozen=True):
@@ -78,9 +90,23 @@ class Texts(msgspec.Struct, tag="t", array_like=True, frozen=True):
     """
 
     total: Count
-    form: Form
+    form: Codec
     size: Count
     lengths: Node
+
+
+class Digits(msgspec.Struct, tag="w", array_like=True, frozen=True):
+    """Floats as they are written, in the fewest digits, with commas between them.
+
+    Args:
+        total: The bytes of the text.
+        form: The codec.
+        size: The stored bytes.
+    """
+
+    total: Count
+    form: Codec
+    size: Count
 
 
 class Decimal(msgspec.Struct, tag="d", array_like=True, frozen=True):
@@ -190,9 +216,11 @@ class Pieces(msgspec.Struct, tag="m", array_like=True, frozen=True):
 Node: TypeAlias = (
     Ints
     | Raw
+    | Planes
     | Column
     | Pco
     | Texts
+    | Digits
     | Decimal
     | Step
     | Narrow

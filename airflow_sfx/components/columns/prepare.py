@@ -6,7 +6,7 @@ on the values alone, so the same values always have the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,18 +15,21 @@ import numpy as np
 from airflow_sfx.components.columns import nodes
 from airflow_sfx.components.columns._typing import Array
 from airflow_sfx.components.columns.bits import width_of
-from airflow_sfx.components.columns.decimals import find_decimals, scaled
+from airflow_sfx.components.columns.decimals import find_decimals, scaled, written
+from airflow_sfx.components.columns.distinct import distinct
 
 LONG = 1 << 16
 """A longer column is tried on samples."""
 _SHORT = 1 << 12
 """A longer column is not cut in pieces."""
 _SAMPLES = 4
+_CLOSE = 1.1
 _MOST_DISTINCT = 1 << 12
 _LEAST_CUT = 8
 _LEAST_GAIN = 64  # bits that a cut has to save
 _DEEPEST = 4
 _MOST_CUTS = 4
+_MOST_WRITTEN = 1 << 13
 _FEW = 256  # exceptions that a footer may hold
 
 
@@ -38,15 +41,22 @@ class Packed:
         node: How it is made again.
         chunks: What is stored of it: bytes, or columns of a Parquet file.
         size: What it takes, in bytes.
+        ways: The names of the ways that made it, the first first.
     """
 
     node: nodes.Node
     chunks: tuple[object, ...]
     size: int
+    ways: tuple[str, ...] = ()
 
     def within(self, node: nodes.Node, extra: int = 4) -> Packed:
         """Return this column as the child of a node."""
-        return Packed(node, self.chunks, self.size + extra)
+        return Packed(node, self.chunks, self.size + extra, self.ways)
+
+    def beside(self, other: Packed, node: nodes.Node) -> Packed:
+        """Return this column and another one as the children of a node."""
+        size = self.size + other.size + 6
+        return Packed(node, self.chunks + other.chunks, size, self.ways + other.ways)
 
 
 class Leaves(Protocol):
@@ -64,6 +74,9 @@ class Leaves(Protocol):
     def texts(self, texts: Sequence[bytes], name: str) -> Packed:
         """Store texts in UTF-8."""
 
+    def digits(self, text: bytes) -> Packed:
+        """Store the text of floats."""
+
     def pco(self, values: Array, name: str) -> Packed | None:
         """Store numbers by pcodec, or return None if that is not allowed."""
 
@@ -79,6 +92,7 @@ class Task:
         used: What has been done to it.
         step: A step of which all floats are multiples, or None.
         cuts: How often it was cut.
+        script: The names of the ways to go, in their order; None to try all.
     """
 
     values: Array
@@ -87,55 +101,62 @@ class Task:
     used: frozenset[str] = frozenset()
     step: float | None = None
     cuts: int = 0
+    script: Iterator[str] | None = None
 
     def but(self, values: Array, way: str, name: str | None = None) -> Task:
         """Return the task to prepare what a way made of the values."""
-        used = self.used | {way}
-        return Task(values, name or self.name, self.leaves, used, self.step, self.cuts)
-
-
-Way = Callable[[Task], Packed | None]
+        return replace(self, values=values, name=name or self.name, used=self.used | {way})
 
 
 def prepare(task: Task) -> Packed:
-    """Return the smallest form of a column."""
-    ways = list(_ways(task))
-    if len(task.values) > LONG and len(ways) > 1:
-        ways = _best_on_samples(task, ways)
-    found = [packed for way in ways if (packed := way(task)) is not None]
-    return min(found, key=lambda one: one.size) if found else _direct(task)
+    """Return the smallest form of a column, or that which the ways of a script make."""
+    names = list(_names(task))
+    if task.script is not None:
+        names = [next(task.script)]
+    elif len(task.values) > LONG and len(names) > 1:
+        names = _best_on_samples(task, names)
+    return min(_made(task, names), key=lambda one: one.size)
 
 
-def _best_on_samples(task: Task, ways: list[Way]) -> list[Way]:
-    """Return the two ways that are smallest on pieces of a long column."""
+def _made(task: Task, names: Iterable[str]) -> Iterator[Packed]:
+    """Yield what each way makes of a column, if it applies."""
+    for name in names:
+        packed = _WAYS[name](task)
+        if packed is not None:
+            yield replace(packed, ways=(name, *packed.ways))
+
+
+def _best_on_samples(task: Task, names: list[str]) -> list[str]:
+    """Return the way that is smallest on pieces of a long column, and one that is close."""
     length = LONG // _SAMPLES
     starts = np.linspace(0, len(task.values) - length, _SAMPLES).astype(int)
     sample = np.concatenate([task.values[start : start + length] for start in starts])
-    tried = replace(task, values=sample)
-    sizes = [(packed.size, way) for way in ways if (packed := way(tried)) is not None]
-    return [way for _, way in sorted(sizes, key=lambda one: one[0])[:2]]
+    made = sorted(_made(replace(task, values=sample), names), key=lambda one: one.size)
+    return [one.ways[0] for one in made[:2] if one.size < _CLOSE * made[0].size]
 
 
-def _ways(task: Task) -> Iterator[Way]:
-    """Yield the ways that can apply to a column."""
-    yield _direct
-    yield _pcodec
+def _names(task: Task) -> Iterator[str]:
+    """Yield the names of the ways that can apply to a column."""
+    yield "direct"
+    yield "pcodec"
     if len(task.values) == 0 or len(task.used) >= _DEEPEST:
         return
     if task.values.dtype.kind == "f":
         if task.step is not None:
-            yield _steps
-        yield from (_narrow, _decimal)
+            yield "steps"
+        yield from ("narrow", "decimal")
     elif not task.used & {"gaps", "index"}:
-        yield _gaps
+        yield "gaps"
     if not task.leaves.nested:
         return
     if not task.used & {"distinct", "index", "pieces"}:
-        yield _distinct
-    if "sparse" not in task.used:
-        yield _sparse
+        yield "distinct"
+    if task.values.dtype.kind == "f" and len(task.values) <= _MOST_WRITTEN:
+        yield "written"
+    if not task.used & {"sparse", "pieces"}:
+        yield "sparse"
     if len(task.values) <= _SHORT and task.cuts < _MOST_CUTS:
-        yield _pieces
+        yield "pieces"
 
 
 def _direct(task: Task) -> Packed:
@@ -180,6 +201,12 @@ def _decimal(task: Task) -> Packed | None:
     return child.within(nodes.Patched(where.tolist(), items, child.node), size)
 
 
+def _written(task: Task) -> Packed | None:
+    """Floats as text, in the fewest digits."""
+    text = written(task.values)
+    return None if text is None else task.leaves.digits(text)
+
+
 def _steps(task: Task) -> Packed | None:
     """Floats as multiples of the step of a precision."""
     step = task.step or 1.0
@@ -219,14 +246,14 @@ def _gaps(task: Task) -> Packed | None:
 def _distinct(task: Task) -> Packed | None:
     """Few distinct values, and the number of each."""
     items = _as_integers(task.values)
-    found, index = np.unique(items, return_inverse=True)
-    if len(found) > min(_MOST_DISTINCT, len(items) // 2):
+    coded = distinct(items, min(_MOST_DISTINCT, len(items) // 2))
+    if coded is None:
         return None
+    found, index = coded
     values = found.view(task.values.dtype)
     first = prepare(task.but(values, "distinct"))
     second = prepare(task.but(index.astype("i8"), "index"))
-    node = nodes.Distinct(len(found), first.node, second.node)
-    return Packed(node, first.chunks + second.chunks, first.size + second.size + 6)
+    return first.beside(second, nodes.Distinct(len(found), first.node, second.node))
 
 
 def _sparse(task: Task) -> Packed | None:
@@ -238,8 +265,7 @@ def _sparse(task: Task) -> Packed | None:
     values = task.values[positions]
     first = prepare(task.but(positions.astype("i8"), "sparse"))
     second = prepare(task.but(values, "sparse"))
-    node = nodes.Sparse(len(positions), first.node, second.node)
-    return Packed(node, first.chunks + second.chunks, first.size + second.size + 6)
+    return first.beside(second, nodes.Sparse(len(positions), first.node, second.node))
 
 
 def _pieces(task: Task) -> Packed | None:
@@ -248,11 +274,10 @@ def _pieces(task: Task) -> Packed | None:
     if cut is None:
         return None
     first, second = (
-        prepare(replace(task, values=some, cuts=task.cuts + 1))
+        prepare(replace(task, values=some, cuts=task.cuts + 1, used=task.used | {"pieces"}))
         for some in (task.values[:cut], task.values[cut:])
     )
-    node = nodes.Pieces(cut, first.node, second.node)
-    return Packed(node, first.chunks + second.chunks, first.size + second.size + 4)
+    return first.beside(second, nodes.Pieces(cut, first.node, second.node))
 
 
 def _cut(values: Array) -> int | None:
@@ -310,3 +335,17 @@ def _as_integers(values: Array) -> Array:
 
 def _same(one: Array, other: Array) -> bool:
     return bool(np.array_equal(_as_integers(one), _as_integers(other)))
+
+
+_WAYS: Mapping[str, Callable[[Task], Packed | None]] = {
+    "direct": _direct,
+    "pcodec": _pcodec,
+    "steps": _steps,
+    "narrow": _narrow,
+    "decimal": _decimal,
+    "written": _written,
+    "gaps": _gaps,
+    "distinct": _distinct,
+    "sparse": _sparse,
+    "pieces": _pieces,
+}

@@ -75,7 +75,14 @@ def restore(  # noqa: PLR0911
             return np.concatenate(
                 [child(first, number, dtype), child(second, count - number, dtype)]
             )
-        case nodes.Ints() | nodes.Raw() | nodes.Column() | nodes.Pco():
+        case (
+            nodes.Ints()
+            | nodes.Raw()
+            | nodes.Planes()
+            | nodes.Column()
+            | nodes.Pco()
+            | nodes.Digits()
+        ):
             return source.items(node, count, dtype) if floats else source.integers(node, count)
     raise refused(f"has a step {type(node).__name__} where it cannot be")
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from airflow_sfx.components.columns import bits, codecs, nodes
 from airflow_sfx.components.columns._typing import Array
+from airflow_sfx.components.columns.distinct import distinct
 from airflow_sfx.components.columns.prepare import Packed
 from airflow_sfx.components.containers.thrift import Long, Value, encode, varint
 
@@ -91,9 +92,16 @@ class Chunk:
 
 
 class ParquetLeaves:
-    """Store columns as those of a Parquet file, all of one length."""
+    """Store columns as those of a Parquet file, all of one length.
+
+    Args:
+        hard: Whether the result is kept, and not only compared with others.
+    """
 
     nested = False
+
+    def __init__(self, *, hard: bool) -> None:
+        self._hard = hard
 
     def integers(self, values: Array, name: str, places: int | None = None) -> Packed:
         """Store integers: none if all are equal, else in the type that they need."""
@@ -107,22 +115,31 @@ class ParquetLeaves:
                 kind = INT64
             converted = ((6, _DECIMAL), (7, places), (8, _DIGITS[kind]))
         if (low, high) == (0, 1) and places is None:
-            return _packed(Chunk(name, BOOLEAN, _bit_pages(values)))
-        return _packed(Chunk(name, kind, _best_pages(values.astype(ITEMS[kind])), converted))
+            return _packed(Chunk(name, BOOLEAN, _bit_pages(values, self._hard)))
+        return _packed(
+            Chunk(name, kind, _best_pages(values.astype(ITEMS[kind]), self._hard), converted)
+        )
 
     def items(self, values: Array, name: str) -> Packed:
         """Store floats, which have 4 or 8 bytes."""
         if values.itemsize < 4:  # noqa: PLR2004
-            chunk = Chunk(name, INT32, _best_pages(values.view("<u2").astype("<i4")))
+            wide = values.view("<u2").astype("<i4")
+            chunk = Chunk(name, INT32, _best_pages(wide, self._hard))
         else:
             kind = FLOAT if values.itemsize == 4 else DOUBLE  # noqa: PLR2004
-            chunk = Chunk(name, kind, _best_pages(values))
+            chunk = Chunk(name, kind, _best_pages(values, self._hard))
         return _packed(chunk)
 
     def texts(self, texts: Sequence[bytes], name: str) -> Packed:
         """Store texts in UTF-8."""
         data = b"".join(len(text).to_bytes(4, "little") + text for text in texts)
-        return _packed(Chunk(name, BINARY, (_page(data, len(texts)),), ((6, _UTF8),)))
+        return _packed(
+            Chunk(name, BINARY, (_page(data, len(texts), hard=self._hard),), ((6, _UTF8),))
+        )
+
+    def digits(self, text: bytes) -> Packed:
+        """Raise an error: a column of numbers holds numbers."""
+        raise NotImplementedError(text)
 
     def blob(self, data: bytes, name: str) -> Packed:
         """Store one value of bytes, which are compressed already."""
@@ -140,19 +157,21 @@ def _packed(chunk: Chunk) -> Packed:
     return Packed(nodes.Column(chunk.name), (chunk,), chunk.size)
 
 
-def _page(data: bytes, count: int, encoding: int = PLAIN, *, dictionary: bool = False) -> Page:
-    return Page(count, encoding, codecs.zstd(data), len(data), dictionary)
+def _page(
+    data: bytes, count: int, encoding: int = PLAIN, *, hard: bool, dictionary: bool = False
+) -> Page:
+    return Page(count, encoding, codecs.zstd(data, hard=hard), len(data), dictionary)
 
 
-def _best_pages(values: Array) -> tuple[Page, ...]:
+def _best_pages(values: Array, hard: bool) -> tuple[Page, ...]:
     """Return the smallest pages of a column."""
-    plain = tuple(_page(some.tobytes(), len(some)) for some in _parts(values))
+    plain = tuple(_page(some.tobytes(), len(some), hard=hard) for some in _parts(values))
     found = [plain]
-    if (pages := _dictionary_pages(values)) is not None:
+    if (pages := _dictionary_pages(values, hard)) is not None:
         found.append(pages)
     best = min(found, key=_size)
     if values.dtype.kind == "f":
-        split = tuple(_page(_planes(some), len(some), SPLIT) for some in _parts(values))
+        split = tuple(_page(_planes(some), len(some), SPLIT, hard=hard) for some in _parts(values))
         if _size(split) < _SPLIT_GAIN * _size(best):
             return split
     return best
@@ -171,20 +190,27 @@ def _planes(values: Array) -> bytes:
     return np.ascontiguousarray(values.view("u1").reshape(-1, values.itemsize).T).tobytes()
 
 
-def _bit_pages(values: Array) -> tuple[Page, ...]:
-    return tuple(_page(bits.pack(some.astype("u8"), 1), len(some)) for some in _parts(values))
+def _bit_pages(values: Array, hard: bool) -> tuple[Page, ...]:
+    return tuple(
+        _page(bits.pack(some.astype("u8"), 1), len(some), hard=hard) for some in _parts(values)
+    )
 
 
-def _dictionary_pages(values: Array) -> tuple[Page, ...] | None:
+def _dictionary_pages(values: Array, hard: bool) -> tuple[Page, ...] | None:
     """Return the distinct values and their indices, with bits or with whole bytes for each."""
-    found, index = np.unique(values.view(f"i{values.itemsize}"), return_inverse=True)
-    if len(found) > min(_MOST_DISTINCT, len(values) // 2):
+    most = min(_MOST_DISTINCT, len(values) // 2)
+    coded = distinct(values.view(f"i{values.itemsize}"), most)
+    if coded is None:
         return None
-    first = _page(found.tobytes(), len(found), dictionary=True)
+    found, index = coded
+    first = _page(found.tobytes(), len(found), hard=hard, dictionary=True)
     least = max(1, bits.width_of(len(found) - 1))
     widths = {least, -(-least // 8) * 8}
     tried = [
-        tuple(_page(_indices(some, width), len(some), RLE_DICTIONARY) for some in _parts(index))
+        tuple(
+            _page(_indices(some, width), len(some), RLE_DICTIONARY, hard=hard)
+            for some in _parts(index)
+        )
         for width in sorted(widths)
     ]
     return (first, *min(tried, key=_size))
@@ -216,17 +242,16 @@ def write(chunks: Sequence[Chunk], rows: int, metadata: Mapping[str, str]) -> by
             size += len(head) + page.size
             body += head + page.data
         described.append(_described(chunk, rows, starts, size, len(body) - begin))
-    schema: list[Value] = [{4: b"schema", 5: len(chunks)}, *map(_element, chunks)]
+    schema: list[Value] = [{4: b"sfx", 5: len(chunks)}, *map(_element, chunks)]
     total = len(body) - len(MAGIC)
-    footer = encode(
-        {
-            1: 1,
-            2: schema,
-            3: Long(rows),
-            4: [{1: described, 2: Long(total), 3: Long(rows)}],
-            5: [{1: key.encode(), 2: value.encode()} for key, value in metadata.items()],
-        }
-    )
+    pairs: list[Value] = [{1: key.encode(), 2: value.encode()} for key, value in metadata.items()]
+    fields: dict[int, Value] = {
+        1: 1,
+        2: schema,
+        3: Long(rows),
+        4: [{1: described, 2: Long(total), 3: Long(rows)}],
+    }
+    footer = encode(fields | ({5: pairs} if pairs else {}))
     return bytes(body) + footer + len(footer).to_bytes(4, "little") + MAGIC
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from airflow_sfx.components.columns import bits, codecs, nodes
 from airflow_sfx.components.columns._typing import Array
+from airflow_sfx.components.columns.decimals import as_read
 from airflow_sfx.components.columns.prepare import Packed, Task, prepare
 from airflow_sfx.components.columns.restore import refused, restore
 from airflow_sfx.components.containers.thrift import Reader, varint
@@ -22,7 +23,8 @@ from airflow_sfx.components.containers.thrift import Reader, varint
 MAGIC = b"SFXC"
 VERSION = 1
 _SUM = 4
-_BITS, _BYTES, _PLANES = 0, 1, 2
+_LONGEST = 32  # bytes of a float as text
+_WHOLE = 3  # added to the codec of integers that take whole bytes
 _PCO = "pcodec is not installed: pip install 'airflow-sfx[pco]'"
 
 
@@ -31,12 +33,14 @@ class SmallLeaves:
 
     Args:
         pcodec: Whether pcodec may be used.
+        hard: Whether the result is kept, and not only compared with others.
     """
 
     nested = True
 
-    def __init__(self, *, pcodec: bool = False) -> None:
+    def __init__(self, *, pcodec: bool, hard: bool) -> None:
         self._pcodec = pcodec
+        self._hard = hard
 
     def integers(self, values: Array, name: str, places: int | None = None) -> Packed:
         """Store integers in the layout that is smallest."""
@@ -45,35 +49,50 @@ class SmallLeaves:
         width = bits.width_of(int(values.max()) - low) if len(values) else 0
         with np.errstate(over="ignore"):
             rest = values.astype("u8") - np.int64(low).astype("u8")
-        found = [(_BITS, *codecs.smallest(bits.pack(rest, width)))]
+        codec, data = self._packed(bits.pack(rest, width))
+        found = [Packed(nodes.Ints(width, low, codec, len(data)), (data,), len(data) + 6)]
         bytes_each = (width + 7) // 8
-        if width > 1 and width % 8:
-            found.append((_BYTES, *codecs.smallest(_whole(rest, bytes_each).tobytes())))
-        if bytes_each > 1:
-            planes = np.ascontiguousarray(_whole(rest, bytes_each).T).tobytes()
-            found.append((_PLANES, *codecs.smallest(planes)))
-        layout, codec, data = min(found, key=lambda one: len(one[2]))
-        return Packed(nodes.Ints(width, low, 3 * layout + codec, len(data)), (data,), len(data) + 6)
+        if width > 1:
+            whole = rest.astype("<u8").view("u1").reshape(-1, 8)[:, :bytes_each]
+            if width % 8:
+                codec, data = self._packed(whole.tobytes())
+                node = nodes.Ints(width, low, codec + _WHOLE, len(data))
+                found.append(Packed(node, (data,), len(data) + 6))
+            if bytes_each > 1:
+                found.append(self._planes(whole, low))
+        return min(found, key=lambda one: one.size)
 
     def items(self, values: Array, name: str) -> Packed:
         """Store floats as they are, or byte by byte."""
         del name
-        data = values.tobytes()
-        planes = np.ascontiguousarray(values.view("u1").reshape(-1, values.itemsize).T).tobytes()
-        found = [
-            (layout, *codecs.smallest(one)) for layout, one in ((_BYTES, data), (_PLANES, planes))
-        ]
-        layout, codec, data = min(found, key=lambda one: len(one[2]))
-        return Packed(nodes.Raw(3 * layout + codec, len(data)), (data,), len(data) + 5)
+        codec, data = self._packed(values.tobytes())
+        plain = Packed(nodes.Raw(codec, len(data)), (data,), len(data) + 5)
+        planes = self._planes(values.view("u1").reshape(-1, values.itemsize), 0)
+        return min(plain, planes, key=lambda one: one.size)
+
+    def _planes(self, values: Array, low: int) -> Packed:
+        """Store the first bytes of all values, then the second bytes, and so on."""
+        parts = [self._packed(plane.tobytes()) for plane in values.T]
+        node = nodes.Planes(low, [(codec, len(data)) for codec, data in parts])
+        size = sum(len(data) + 4 for _, data in parts) + 4
+        return Packed(node, tuple(data for _, data in parts), size)
 
     def texts(self, texts: Sequence[bytes], name: str) -> Packed:
         """Store texts one after the other, and their lengths."""
         del name
         whole = b"".join(texts)
-        codec, data = codecs.smallest(whole)
+        codec, data = self._packed(whole)
         lengths = prepare(Task(np.array([len(text) for text in texts], dtype="i8"), "", self))
         node = nodes.Texts(len(whole), codec, len(data), lengths.node)
         return Packed(node, (data, *lengths.chunks), len(data) + lengths.size + 8)
+
+    def digits(self, text: bytes) -> Packed:
+        """Store the text of floats."""
+        codec, data = self._packed(text)
+        return Packed(nodes.Digits(len(text), codec, len(data)), (data,), len(data) + 6)
+
+    def _packed(self, data: bytes) -> tuple[int, bytes]:
+        return codecs.smallest(data, hard=self._hard)
 
     def pco(self, values: Array, name: str) -> Packed | None:
         """Store numbers by pcodec, if that is allowed."""
@@ -113,43 +132,53 @@ class SmallSource:
 
     def integers(self, node: nodes.Node, count: int) -> Array:
         """Return so many integers."""
-        if isinstance(node, nodes.Pco):
-            return self._numbers(node, count, np.dtype("<i8"))
-        if not isinstance(node, nodes.Ints):
-            raise refused(f"has {type(node).__name__} where integers must be")
-        layout, codec = divmod(node.form, 3)
-        bytes_each = (node.width + 7) // 8
-        size = bits.size_of(count, node.width) if layout == _BITS else count * bytes_each
-        data = codecs.decompress(self.take(node.size), codec, size)
-        if layout == _BITS:
-            found = bits.unpack(data, count, node.width)
-        else:
-            shape = (count, bytes_each) if layout == _BYTES else (bytes_each, count)
-            each = np.frombuffer(data, dtype="u1").reshape(shape)
-            wide = np.zeros((count, 8), dtype="u1")
-            wide[:, :bytes_each] = each if layout == _BYTES else each.T
-            found = wide.view("<u8")[:, 0]
+        match node:
+            case nodes.Pco():
+                return self._numbers(node, count, np.dtype("<i8"))
+            case nodes.Planes(low, _):
+                found = self._joined(node, count, 8).view("<u8")[:, 0]
+            case nodes.Ints(width, low, form, size) if form < _WHOLE:
+                length = bits.size_of(count, width)
+                found = bits.unpack(self._content(size, form, length), count, width)
+            case nodes.Ints(width, low, form, size):
+                bytes_each = (width + 7) // 8
+                data = self._content(size, form - _WHOLE, count * bytes_each)
+                wide = np.zeros((count, 8), dtype="u1")
+                wide[:, :bytes_each] = np.frombuffer(data, dtype="u1").reshape(count, bytes_each)
+                found = wide.view("<u8")[:, 0]
+            case _:
+                raise refused(f"has {type(node).__name__} where integers must be")
         with np.errstate(over="ignore"):
-            shifted: Array = (found + np.int64(node.low).astype("u8")).astype("i8")
+            shifted: Array = (found + np.int64(low).astype("u8")).astype("i8")
         return shifted
 
     def items(self, node: nodes.Node, count: int, dtype: np.dtype[np.generic]) -> Array:
         """Return so many floats."""
-        if isinstance(node, nodes.Pco):
-            return self._numbers(node, count, dtype)
-        if not isinstance(node, nodes.Raw) or node.form < 3:  # noqa: PLR2004
-            raise refused(f"has {type(node).__name__} where floats must be")
-        layout, codec = divmod(node.form, 3)
-        size = count * dtype.itemsize
-        data = codecs.decompress(self.take(node.size), codec, size)
-        if layout == _BYTES:
-            return np.frombuffer(data, dtype=dtype).copy()
-        planes = np.frombuffer(data, dtype="u1").reshape(dtype.itemsize, count)
-        return np.ascontiguousarray(planes.T).reshape(-1).view(dtype)
+        match node:
+            case nodes.Pco():
+                return self._numbers(node, count, dtype)
+            case nodes.Digits():
+                return self._written(node, count, dtype)
+            case nodes.Planes(_, parts) if len(parts) == dtype.itemsize:
+                return self._joined(node, count, dtype.itemsize).reshape(-1).view(dtype)
+            case nodes.Raw(codec, size):
+                data = self._content(size, codec, count * dtype.itemsize)
+                return np.frombuffer(data, dtype=dtype).copy()
+        raise refused(f"has {type(node).__name__} where floats must be")
+
+    def _content(self, size: int, codec: int, length: int) -> bytes | memoryview:
+        return codecs.decompress(self.take(size), codec, length)
+
+    def _joined(self, node: nodes.Planes, count: int, width: int) -> Array:
+        """Return values of so many bytes from their planes."""
+        found = np.zeros((count, width), dtype="u1")
+        for place, (codec, size) in enumerate(node.parts):
+            found[:, place] = np.frombuffer(self._content(size, codec, count), dtype="u1")
+        return found
 
     def texts(self, node: nodes.Node, count: int, most: int) -> list[bytes]:
         """Return so many texts, of at most so many bytes together."""
-        if not isinstance(node, nodes.Texts) or node.total > most or node.form > codecs.ZSTD:
+        if not isinstance(node, nodes.Texts) or node.total > most:
             raise refused("has texts that are not those of its header, or too long for limit=")
         whole = bytes(codecs.decompress(self.take(node.size), node.form, node.total))
         lengths = restore(node.lengths, count, np.dtype("<i8"), self)
@@ -159,6 +188,14 @@ class SmallSource:
         if (ends[-1] if ends else 0) != node.total:
             raise refused("has texts of other lengths than declared")
         return [whole[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+    def _written(self, node: nodes.Digits, count: int, dtype: np.dtype[np.generic]) -> Array:
+        if node.total > count * _LONGEST:
+            raise refused("has floats of too many digits")
+        text = bytes(codecs.decompress(self.take(node.size), node.form, node.total))
+        if text.count(b",") != count - 1:
+            raise refused("has another number of floats than declared")
+        return as_read(text, dtype)
 
     def _numbers(self, node: nodes.Pco, count: int, dtype: np.dtype[np.generic]) -> Array:
         pcodec = _pcodec()
@@ -203,11 +240,6 @@ def unframe(data: bytes) -> tuple[memoryview, memoryview]:
     if length > len(view):
         raise refused("has a header that is longer than it is")
     return view[:length], view[length:]
-
-
-def _whole(values: Array, bytes_each: int) -> Array:
-    found: Array = values.astype("<u8").view("u1").reshape(-1, 8)[:, :bytes_each]
-    return found
 
 
 def _pcodec() -> Any:

@@ -25,7 +25,7 @@ from airflow_sfx.core.errors import SchemaMismatch
 
 _TEXT = re.compile(r"([<>])U(\d{1,9})")
 _GREATEST_FLOAT = 1 << 53
-Form = Literal["C", "F", "s", "l", "m"]
+Form = Literal["C", "F", "s", "l", "m", "n"]
 Length = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 
 
@@ -36,7 +36,8 @@ class ArraySpec(msgspec.Struct, tag="a", array_like=True, frozen=True):
         dtype: The type of its values, as NumPy writes it; of a list, that of an array of them.
         shape: The lengths of its dimensions.
         form: ``C`` for an array whose last dimension varies fastest, ``F`` for one whose first
-            does, ``s`` for a scalar, ``l`` for a list, ``m`` for a list of integers and floats.
+            does, ``s`` for a scalar, ``l`` for a list, ``n`` for a list of fractions as floats and
+            whole numbers as integers, ``m`` for another list of floats and integers.
     """
 
     dtype: str
@@ -105,6 +106,8 @@ def split_list(value: list[object]) -> tuple[ArraySpec, list[Part]] | None:  # n
     if types == {int, float} and max(map(abs, integers)) <= _GREATEST_FLOAT:
         which = np.array([type(one) is float for one in flat], "<i8")
         values = np.array(flat, "<f8")
+        if not any(one.is_integer() for one in flat if type(one) is float):
+            return ArraySpec("<f8", shape, "n"), [Part("value", values)]
         return ArraySpec("<f8", shape, "m"), [Part("is_float", which), Part("value", values)]
     return None
 
@@ -116,7 +119,7 @@ def join_array(spec: ArraySpec, stored: Stored) -> object:
         ModelRefused: The columns do not fit what it is.
     """
     count = count_of(spec.shape)
-    if spec.form in ("l", "m"):
+    if spec.form in ("l", "m", "n"):
         stored.budget.take(count * 32)
         return _list(spec, stored, count)
     if _TEXT.fullmatch(spec.dtype):
@@ -151,6 +154,8 @@ def _list(spec: ArraySpec, stored: Stored, count: int) -> list[object]:
     flat: list[Any] = from_primitive(stored, int(mixed), count, type_of(spec.dtype)).tolist()
     if mixed:
         flat = [one if kept else _whole(one) for one, kept in zip(flat, is_float, strict=True)]
+    if spec.form == "n":
+        flat = [int(one) if one.is_integer() else one for one in flat]
     if len(spec.shape) == 1:
         return flat
     if len(spec.shape) != 2:  # noqa: PLR2004

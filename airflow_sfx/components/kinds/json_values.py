@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 
+from airflow_sfx.components.columns._typing import Array
 from airflow_sfx.components.columns.restore import refused
 from airflow_sfx.components.kinds.arrays import ArraySpec, join_array, split_list
 from airflow_sfx.components.kinds.parts import Part, Stored, decoded, encoded
@@ -17,9 +19,10 @@ from airflow_sfx.core.errors import SchemaMismatch
 DEEPEST = 100
 """The most levels of lists and objects."""
 _MARK = "\x00sfx"
-_LONG = 12
+_LONG, _MANY = 12, 12
 _MOST_DIGITS = 4000
 _IN_MEMORY = 24  # bytes of Python's objects for a byte of JSON, about
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 _NAN = struct.pack("<d", float("nan"))
 
 
@@ -28,9 +31,12 @@ class JsonSpec(msgspec.Struct, tag="j", array_like=True, frozen=True):
 
     Args:
         lists: The lists of numbers that are columns; in the document, an object names each.
+        members: The members of objects whose values are columns, of integers or of floats; in the
+            document, each value is null.
     """
 
     lists: list[ArraySpec]
+    members: list[tuple[str, Count, Literal["i", "f"]]]
 
     @property
     def kind(self) -> Literal["json"]:
@@ -45,14 +51,76 @@ def split_json(value: object) -> list[tuple[JsonSpec, list[Part]]]:
         SchemaMismatch: It is not JSON: it has another type, a key that is not text, or is too deep.
     """
     marked = _check(value)
-    found = [(JsonSpec([]), [Part("json", [_text(value)])])]
+    found = [(JsonSpec([], []), [Part("json", [_text(value)])])]
     if not marked:
+        members = _Members(value)
         specs: list[ArraySpec] = []
         parts: list[Part] = []
-        rest = _without_lists(value, specs, parts)
-        if specs:
-            found.append((JsonSpec(specs), [Part("json", [_text(rest)]), *parts]))
+        rest = _without_lists(members.without(value), specs, parts)
+        if specs or members.kept:
+            spec = JsonSpec(
+                specs, [(key, len(kept), kind) for key, kind, kept in members.columns()]
+            )
+            parts += [Part(key, _numbers(kept, kind)) for key, kind, kept in members.columns()]
+            found.append((spec, [Part("json", [_text(rest)]), *parts]))
     return found
+
+
+class _Members:
+    """The members of objects that have numbers of one type in many objects.
+
+    Args:
+        value: A JSON value.
+    """
+
+    def __init__(self, value: object) -> None:
+        found: dict[str, list[object]] = {}
+        for key, member in _all_members(value):
+            found.setdefault(key, []).append(member)
+        self.kept = {
+            key: members
+            for key, members in found.items()
+            if len(members) >= _MANY and _kind_of(members) is not None
+        }
+
+    def without(self, value: object) -> object:
+        """Return a value with null in place of those members."""
+        if type(value) is dict:
+            return {
+                key: None if key in self.kept else self.without(one) for key, one in value.items()
+            }
+        return [self.without(one) for one in value] if type(value) is list else value
+
+    def columns(self) -> Iterator[tuple[str, Literal["i", "f"], list[object]]]:
+        """Yield each member's name, type and values."""
+        for key, members in self.kept.items():
+            kind = _kind_of(members)
+            if kind is not None:
+                yield key, kind, members
+
+
+def _all_members(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the members of all objects, in the order of the document."""
+    if type(value) is dict:
+        for key, member in value.items():
+            yield key, member
+            yield from _all_members(member)
+    elif type(value) is list:
+        for one in value:
+            yield from _all_members(one)
+
+
+def _kind_of(members: list[object]) -> Literal["i", "f"] | None:
+    types = set(map(type, members))
+    if types == {float}:
+        return "f"
+    if types == {int} and all(-(1 << 63) <= one < 1 << 63 for one in members if type(one) is int):
+        return "i"
+    return None
+
+
+def _numbers(members: list[object], kind: Literal["i", "f"]) -> Array:
+    return np.array(members, dtype="<f8" if kind == "f" else "<i8")
 
 
 def _text(value: object) -> bytes:
@@ -145,7 +213,7 @@ def join_json(spec: JsonSpec, stored: Stored) -> object:
         value = json.loads(decoded(data))
     except (ValueError, RecursionError) as error:
         raise refused(f"has a document that is not JSON ({error})") from error
-    if not spec.lists:
+    if not spec.lists and not spec.members:
         return value
     lists: dict[int, object] = {}
     place = 0
@@ -154,14 +222,22 @@ def join_json(spec: JsonSpec, stored: Stored) -> object:
         rest = Stored(stored.nodes[place + 1 : place + 1 + width], stored.source, stored.budget)
         lists[place] = join_array(one, rest)
         place += width
-    found = _with_lists(value, lists, 0)
-    if lists:
+    members: dict[str, Iterator[object]] = {}
+    for key, count, kind in spec.members:
+        stored.budget.take(count * 32)
+        column = stored.column(place + 1, count, np.dtype("<f8" if kind == "f" else "<i8"))
+        members[key] = iter(column.tolist())
+        place += 1
+    found = _with_numbers(value, lists, members, 0)
+    if lists or any(next(left, _MARK) is not _MARK for left in members.values()):
         raise refused("has columns that its document does not name")
     return found
 
 
-def _with_lists(value: object, lists: dict[int, object], depth: int) -> object:
-    """Return a value with its lists of numbers; each is taken once."""
+def _with_numbers(
+    value: object, lists: dict[int, object], members: dict[str, Iterator[object]], depth: int
+) -> object:
+    """Return a value with its lists of numbers, and the members that are columns."""
     if depth > DEEPEST:
         raise refused(f"has a document of more than {DEEPEST} levels")
     if type(value) is dict:
@@ -170,7 +246,15 @@ def _with_lists(value: object, lists: dict[int, object], depth: int) -> object:
             if type(number) is not int or number not in lists:
                 raise refused("has a document that names a column that is not there")
             return lists.pop(number)
-        return {key: _with_lists(one, lists, depth + 1) for key, one in value.items()}
+        found: dict[str, object] = {}
+        for key, one in value.items():
+            if key in members:
+                found[key] = next(members[key], _MARK)
+                if found[key] is _MARK:
+                    raise refused("has a document that names a number that is not there")
+            else:
+                found[key] = _with_numbers(one, lists, members, depth + 1)
+        return found
     if type(value) is list:
-        return [_with_lists(one, lists, depth + 1) for one in value]
+        return [_with_numbers(one, lists, members, depth + 1) for one in value]
     return value

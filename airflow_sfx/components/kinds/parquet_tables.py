@@ -29,7 +29,8 @@ _DICTIONARIES = "sfx.dictionaries"
 _SCHEMA = "ARROW:schema"
 _ROWS_OF_GROUP = 1 << 20
 _SMALL = 1 << 18
-_SPLIT_GAIN = 0.95
+_OF_TEXTS = (parquet.PLAIN, parquet.RLE_DICTIONARY, 2)  # 2: plain indices, of a dictionary's page
+_ENCODING_GAIN = 0.95
 
 
 def write_table(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
@@ -44,21 +45,40 @@ def write_table(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     import pyarrow as pa
 
     plain, dictionaries = _without_dictionaries(table)
-    flat = [field.name for field in plain.schema if not pa.types.is_nested(field.type)]
-    floats = [field.name for field in plain.schema if pa.types.is_floating(field.type)]
-    found = [_written(plain, flat, [], {**metadata, **dictionaries})]
-    if floats:
-        rest = [name for name in flat if name not in floats]
-        split = _written(plain, rest, floats, {**metadata, **dictionaries})
-        if len(split) < _SPLIT_GAIN * len(found[0]):
-            return split
-    return found[0]
+    encodings = {
+        field.name: encoding
+        for number, field in enumerate(plain.schema)
+        if (encoding := _encoding(plain.select([number]))) is not None
+    }
+    flat = [
+        field.name
+        for field in plain.schema
+        if not pa.types.is_nested(field.type) and field.name not in encodings
+    ]
+    return _written(plain, flat, encodings, {**metadata, **dictionaries})
+
+
+def _encoding(column: pa.Table) -> str | None:
+    """Return the encoding by which a column of numbers is far smaller than by a dictionary."""
+    import pyarrow as pa
+
+    (field,) = column.schema
+    kind = field.type
+    if pa.types.is_floating(kind):
+        encoding = "BYTE_STREAM_SPLIT"
+    elif pa.types.is_integer(kind) or (pa.types.is_temporal(kind) and kind.bit_width in (32, 64)):
+        encoding = "DELTA_BINARY_PACKED"
+    else:
+        return None
+    usual = _written(column, [field.name], {}, {})
+    other = _written(column, [], {field.name: encoding}, {})
+    return encoding if len(other) < _ENCODING_GAIN * len(usual) else None
 
 
 def _written(
-    table: pa.Table, dictionary: list[str], split: list[str], metadata: dict[str, str]
+    table: pa.Table, dictionary: list[str], encodings: dict[str, str], metadata: dict[str, str]
 ) -> bytes:
-    """Return a table as a Parquet file, with some columns by dictionary or split by bytes."""
+    """Return a table as a Parquet file, with some columns by dictionary or in an encoding."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -70,7 +90,7 @@ def _written(
             compression="zstd",
             compression_level=19 if table.nbytes <= _SMALL else 9,
             use_dictionary=dictionary,  # type: ignore[arg-type]
-            use_byte_stream_split=split,
+            column_encoding=encodings or None,
             use_compliant_nested_type=False,
             write_statistics=False,
         ) as writer:
@@ -111,14 +131,17 @@ def _check_pages(data: bytes, footer: Footer, budget: Budget) -> list[str]:
     for name, described in footer.columns.items():
         counts = sizes = 0
         dictionary = False
+        binary = described[0].get(1) == parquet.BINARY
         for page in source.pages(name):
+            if binary and page.encoding not in _OF_TEXTS:
+                raise refused(f"has a column {name!r} in an encoding that is not used")
             counts += page.count
             sizes += page.size
             dictionary = dictionary or page.dictionary
         nested = WITHIN in name
         if dictionary and nested:
             raise refused(f"has a column {name!r} with a dictionary where none is used")
-        if described[0].get(1) == parquet.BINARY and not nested:
+        if binary and not nested:
             texts.append(name)
         budget.take(counts * 16 + sizes)
     return texts
