@@ -1,0 +1,1 @@
+"""Sizes of model components, beside those of general formats."""
