@@ -25,9 +25,9 @@ SMALL = 4096
 LIMIT = 2 << 30
 _PCO_GAIN = 0.85
 _READABLE = {
-    "bits": 1.05,
-    "vector": 1.05,
-    "matrix": 1.05,
+    "bits": 1.0,
+    "vector": 1.0,
+    "matrix": 1.0,
     "sparse01": 1.25,
     "sparse": 1.25,
     "map": 1.25,
@@ -35,7 +35,7 @@ _READABLE = {
     "json": 1.0,
 }
 """How much larger columns may be that other engines read than bytes that they do not."""
-_OVERHEAD = 128
+_OVERHEAD = 24
 _KEY, _SUM = "sfx.component/1", "sfx.crc32"
 _NO_SUM = "0" * 8
 _SUM_AT = re.compile(rb"sfx\.crc32\x18\x08([0-9a-f]{8})")
@@ -142,7 +142,8 @@ def _of_spec(
     columnar = parquet.ParquetLeaves(hard=True)
     yield Form(f"parquet(packed){suffix}", _wrapped(packed))
     lengths = {len(part.values) for part in parts}
-    if len(lengths) == 1 and not pco:
+    readable = not (isinstance(spec, json_values.JsonSpec) and spec.packed)
+    if len(lengths) == 1 and readable and not pco:
         columns = _prepared(parts, parquet.ParquetLeaves(hard=False), columnar, step)
         header = Header(spec, [one.node for one in columns])
         if any(one.chunks for one in columns):

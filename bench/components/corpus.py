@@ -34,7 +34,7 @@ def corpus(rows: int = ROWS) -> dict[str, Any]:
     """Return at least forty components by name."""
     frame = flights().sample(rows, random_state=0).dropna(subset=["arr_delay", "dep_delay"])
     numbers = frame[["distance", "hour", "month", "day", "dep_delay", "flight"]].to_numpy(float)
-    late = (frame["arr_delay"] > 15).to_numpy()  # noqa: PLR2004
+    late = (frame["arr_delay"] > 15).to_numpy()
     delay = frame["arr_delay"].to_numpy(float)
     found: dict[str, Any] = {}
     for part in (_linear, _trees, _boosted, _others):
@@ -157,5 +157,5 @@ def _lookups(frame: pd.DataFrame) -> Iterator[tuple[str, Any]]:
     table = frame[["carrier", "origin", "dest", "distance", "dep_delay"]].reset_index(drop=True)
     yield "rows of flights", table
     yield "airlines", {"UA": {"alliance": "Star", "hubs": ["EWR", "ORD"]}, "AA": {"hubs": ["JFK"]}}
-    yield "was late", (frame["arr_delay"] > 15).to_numpy()  # noqa: PLR2004
+    yield "was late", (frame["arr_delay"] > 15).to_numpy()
     yield "delays", frame["arr_delay"].to_numpy()

@@ -103,12 +103,12 @@ def same(one: Any, other: Any) -> bool:  # noqa: PLR0911
         return False
     if isinstance(one, np.ndarray):
         order = one.flags.f_contiguous, one.flags.c_contiguous
-        return (one.dtype, one.shape, *order) == (
+        kept = order == (other.flags.f_contiguous, other.flags.c_contiguous) or not any(order)
+        return kept and (one.dtype, one.shape, one.tobytes()) == (
             other.dtype,
             other.shape,
-            other.flags.f_contiguous,
-            other.flags.c_contiguous,
-        ) and one.tobytes() == other.tobytes()
+            other.tobytes(),
+        )
     if isinstance(one, np.generic):
         return one.dtype == other.dtype and one.tobytes() == other.tobytes()
     if sparse.issparse(one):

@@ -47,6 +47,7 @@ class SmallLeaves:
         del name, places
         low = int(values.min()) if len(values) else 0
         width = bits.width_of(int(values.max()) - low) if len(values) else 0
+        low = low if width < bits.WIDEST else 0
         with np.errstate(over="ignore"):
             rest = values.astype("u8") - np.int64(low).astype("u8")
         codec, data = self._packed(bits.pack(rest, width))

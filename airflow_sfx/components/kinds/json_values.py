@@ -21,7 +21,8 @@ DEEPEST = 100
 _MARK = "\x00sfx"
 _LONG, _MANY = 12, 12
 _MOST_DIGITS = 4000
-_IN_MEMORY = 24  # bytes of Python's objects for a byte of JSON, about
+_WIDE = 1
+_IN_MEMORY, _IN_MEMORY_PACKED = 24, 72  # bytes of Python's objects for a byte of the document
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 _NAN = struct.pack("<d", float("nan"))
 
@@ -33,10 +34,12 @@ class JsonSpec(msgspec.Struct, tag="j", array_like=True, frozen=True):
         lists: The lists of numbers that are columns; in the document, an object names each.
         members: The members of objects whose values are columns, of integers or of floats; in the
             document, each value is null.
+        packed: Whether the document is in MessagePack, which keeps numbers in fewer bytes.
     """
 
     lists: list[ArraySpec]
     members: list[tuple[str, Count, Literal["i", "f"]]]
+    packed: bool = False
 
     @property
     def kind(self) -> Literal["json"]:
@@ -51,7 +54,10 @@ def split_json(value: object) -> list[tuple[JsonSpec, list[Part]]]:
         SchemaMismatch: It is not JSON: it has another type, a key that is not text, or is too deep.
     """
     marked = _check(value)
-    found = [(JsonSpec([], []), [Part("json", [_text(value)])])]
+    found = [
+        (JsonSpec([], []), [Part("json", [_text(value)])]),
+        (JsonSpec([], [], packed=True), [Part("json", [_packed(value)])]),
+    ]
     if not marked:
         members = _Members(value)
         specs: list[ArraySpec] = []
@@ -125,6 +131,29 @@ def _numbers(members: list[object], kind: Literal["i", "f"]) -> Array:
 
 def _text(value: object) -> bytes:
     return encoded(json.dumps(value, ensure_ascii=False, separators=(",", ":")), "the JSON value")
+
+
+def _packed(value: object) -> bytes:
+    """Return a value in MessagePack; an integer of more than 64 bits is an extension."""
+    return msgspec.msgpack.encode(_with_wide(value))
+
+
+def _with_wide(value: object) -> object:
+    """Return a value with extensions of MessagePack in place of wide integers."""
+    if type(value) is dict:
+        return {key: _with_wide(one) for key, one in value.items()}
+    if type(value) is list:
+        return [_with_wide(one) for one in value]
+    if type(value) is int and not -(1 << 63) <= value < 1 << 64:
+        size = value.bit_length() // 8 + 1
+        return msgspec.msgpack.Ext(_WIDE, value.to_bytes(size, "little", signed=True))
+    return value
+
+
+def _wide(code: int, data: memoryview) -> int:
+    if code != _WIDE or len(data) > _MOST_DIGITS:
+        raise ValueError("an extension that is not used")
+    return int.from_bytes(data, "little", signed=True)
 
 
 def _check(value: object) -> bool:
@@ -208,10 +237,14 @@ def join_json(spec: JsonSpec, stored: Stored) -> object:
         ModelRefused: The document is not JSON, or names columns that are not there.
     """
     (data,) = stored.texts(0, 1)
-    stored.budget.take(len(data) * _IN_MEMORY)
+    stored.budget.take(len(data) * (_IN_MEMORY_PACKED if spec.packed else _IN_MEMORY))
     try:
-        value = json.loads(decoded(data))
-    except (ValueError, RecursionError) as error:
+        if spec.packed:
+            value = msgspec.msgpack.decode(data, ext_hook=_wide)
+            _check(value)
+        else:
+            value = json.loads(decoded(data))
+    except (ValueError, RecursionError, SchemaMismatch) as error:
         raise refused(f"has a document that is not JSON ({error})") from error
     if not spec.lists and not spec.members:
         return value
