@@ -14,6 +14,9 @@ import pytest
 
 from airflow_sfx.stack import Stack, down, s3_server, up
 from airflow_sfx.stack.hive_metastore import java_program, spark_settings
+from airflow_sfx.storage.s3 import S3Store
+
+_VISIBLE_WITHIN_SECONDS = 0.3
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +30,12 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
     names = {
         name: value for name, value in running.environment().items() if name.startswith("AWS_")
     }
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    yield running
-    for name, value in before.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in names.items():
+            patch.setenv(name, value)
+        # This server shows objects at once, so tests need not wait for those that are not there.
+        patch.setattr(S3Store, "visibility_seconds", _VISIBLE_WITHIN_SECONDS)
+        yield running
     down(folder)
 
 
