@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, StaleAttempt
+from airflow_sfx.core.io.html import html_table
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Number, Text, Time, check_time, decode, encode
 
@@ -151,6 +152,23 @@ class LedgerEntry:
     def moved(self) -> bool:
         """Whether this change made another batch current; retiring does not."""
         return self.batch_id != self.previous
+
+    def _repr_html_(self) -> str:
+        """Return the entry as a table for a notebook."""
+        who = (self.producer.dag_id, self.producer.run_id, self.producer.task_id)
+        rows: list[tuple[str, object]] = [
+            ("batch", self.batch_id),
+            ("previous", self.previous),
+            ("at (UTC)", f"{self.at:%Y-%m-%d %H:%M:%S}"),
+            ("who", " ".join(filter(None, who)) or self.producer.user),
+            ("why", self.reason),
+            ("rows", self.rows),
+            ("expires", ", ".join(self.retired)),
+            ("discards", ", ".join(self.discarded)),
+            ("commit", self.commit),
+        ]
+        place = self.partition or "(whole table)"
+        return html_table(f"{place}, change {self.sequence}: {self.operation.value}", rows)
 
     def to_text(self) -> str:
         """Encode the entry as JSON."""

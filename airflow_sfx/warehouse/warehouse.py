@@ -532,10 +532,10 @@ class Warehouse:
         Raises:
             TableNotFound: A table does not exist, or is named without its database.
             PartitionNotFound: A table has no batch.
-            SchemaMismatch: The query is not valid, does not fit the tables or cannot be computed;
-                or DuckDB is not installed (``pip install 'airflow-sfx[sql]'``).
-            InvalidName: The query is not one SELECT, or reads outside of the warehouse; or a pin is
-                of a table that the query does not name.
+            SchemaMismatch: The query does not fit the columns of the tables, or cannot be computed.
+            InvalidName: The query is not valid SQL, is not one SELECT, or reads outside of the
+                warehouse; or a pin is of a table that the query does not name.
+            WarehouseUnavailable: DuckDB is not installed (``pip install 'airflow-sfx[sql]'``).
             CommitConflict: The tables kept changing, so that there was no one moment.
 
         Example:

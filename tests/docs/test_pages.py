@@ -71,6 +71,16 @@ def test_the_page_of_spark_runs_as_shown(new_user: Path, java_home: Path, monkey
     assert run_sessions(ROOT / "docs/spark.md") == 8
 
 
+def test_the_page_of_spark_names_the_hadoop_of_this_spark() -> None:
+    import pyspark
+
+    release = ".".join(pyspark.__version__.split(".")[:2])
+    (jar,) = (Path(pyspark.__file__).parent / "jars").glob("hadoop-client-api-*.jar")
+    hadoop = jar.stem.removeprefix("hadoop-client-api-")
+    text = (ROOT / "docs/spark.md").read_text(encoding="utf-8")
+    assert f"| {release} | {hadoop} |" in text
+
+
 def test_the_session_for_s3_and_hive_stores_loads_and_queries(
     stack, mounted_bucket, java_home: Path, tmp_path: Path
 ) -> None:

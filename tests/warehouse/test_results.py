@@ -59,6 +59,17 @@ def test_results_become_frames_and_tables(warehouse, result, column, values):
     assert found._repr_html_().startswith(f"<p>{count} row{'s' * (count != 1)}</p>")
 
 
+def test_a_pin_an_entry_and_metrics_show_themselves(warehouse):
+    pin, (newest, *_) = warehouse.pin("shop", "sold"), warehouse.history("shop", "sold")
+    assert pin._repr_html_().startswith("<p>shop.sold: 2 batches</p><table><tr><th>1</th>")
+    assert pin.batches["2"] in pin._repr_html_()
+    shown = newest._repr_html_()
+    assert shown.startswith("<p>2, change 1: publish</p>")
+    assert "&lt;b&gt;second&lt;/b&gt;" in shown
+    assert "previous" not in shown
+    assert warehouse.metrics("shop", "sold")._repr_html_().startswith("<p>4 rows</p><table")
+
+
 def test_a_long_list_is_shown_in_part_and_given_whole(warehouse):
     warehouse.hold(warehouse.pin("shop", "sold"), name="report")
     shown = Rows(warehouse.holds("shop", "sold", "report") * 70)

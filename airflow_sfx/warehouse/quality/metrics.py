@@ -24,6 +24,7 @@ from airflow_sfx.warehouse.quality.series import (
     day_of_partition,
     series_of,
 )
+from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _id(one: PartitionMetrics) -> str:
 
 
 @dataclass(frozen=True)
-class TableMetrics:
+class TableMetrics(Tabular):
     """The metrics of a table over its partitions.
 
     Args:

@@ -12,7 +12,13 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from airflow_sfx.core.errors import InvalidName, SchemaMismatch, SfxError, TableNotFound
+from airflow_sfx.core.errors import (
+    InvalidName,
+    SchemaMismatch,
+    SfxError,
+    TableNotFound,
+    WarehouseUnavailable,
+)
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import storable_text
 from airflow_sfx.frames.outputs import to_output
@@ -26,6 +32,8 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.In, exp.B
 _PLAIN = (*_COMPARISONS, exp.And, exp.Or, exp.Not, exp.Paren, exp.Column, exp.Identifier)
 _VALUES = (exp.Literal, exp.Cast, exp.DataType, exp.Neg)
 _SCAN = "ARROW_SCAN"
+_LONGEST = 300
+"""The most characters of DuckDB's messages, whose suggestions may be many."""
 
 
 def tables_of(query: str) -> list[TableRef]:
@@ -35,8 +43,8 @@ def tables_of(query: str) -> list[TableRef]:
         query: The query.
 
     Raises:
-        InvalidName: It is not a text, or not one SELECT.
-        SchemaMismatch: It is not valid SQL, or DuckDB is not installed.
+        InvalidName: It is not a text, not valid SQL, or not one SELECT.
+        WarehouseUnavailable: DuckDB is not installed.
         TableNotFound: A table is named without its database.
 
     Example:
@@ -52,7 +60,7 @@ def tables_of(query: str) -> list[TableRef]:
         reason = document.get("error_message", "it is not a SELECT")
         if "SELECT" in str(reason):
             raise _not_a_select()
-        raise SchemaMismatch(f"the query is not valid SQL: {reason}")
+        raise InvalidName(f"the query is not valid SQL: {reason}")
     if len(document["statements"]) != 1:
         raise _not_a_select()
     names: set[str] = set()
@@ -90,9 +98,16 @@ def run_query(query: str, refs: Sequence[TableRef], make: Make, as_: Any) -> Any
         The result.
 
     Raises:
-        SchemaMismatch: The query does not fit the tables, or cannot be computed.
+        InvalidName: The query calls a function that does not exist, or reads outside.
+        SchemaMismatch: The query does not fit the tables, or cannot be computed; or the kind of
+            frame is unknown.
         SfxError: A scan failed.
     """
+    if as_ == "spark":
+        raise SchemaMismatch(
+            "as_='spark' is for load_dataframe: pass 'pandas', 'polars' or 'arrow', or query the"
+            " table with spark.sql"
+        )
     to_output(pa.table({}), as_)  # raises an error for an unknown kind before anything is read
     relations = {ref: make(ref, f"t{number}") for number, ref in enumerate(refs)}
     duckdb = _duckdb()
@@ -213,7 +228,15 @@ def _failed(duckdb: Any, error: Exception) -> SfxError:
             "the query reads or writes outside of the warehouse: SQL reads only the warehouse's"
             " tables; no files, networks, extensions or settings"
         )
-    return SchemaMismatch(f"the query cannot be run: {str(error).splitlines()[0]}")
+    kind = InvalidName if isinstance(error, duckdb.CatalogException) else SchemaMismatch
+    return kind(f"the query cannot be run: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Return DuckDB's message with its suggestions, without the query."""
+    message, _, _ = str(error).partition("\n\nLINE ")
+    text = " ".join(message.split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _not_a_select() -> InvalidName:
@@ -224,7 +247,9 @@ def _duckdb() -> Any:
     try:
         import duckdb
     except ImportError as error:
-        raise SchemaMismatch("DuckDB is not installed: pip install 'airflow-sfx[sql]'") from error
+        raise WarehouseUnavailable(
+            "DuckDB is not installed: pip install 'airflow-sfx[sql]'"
+        ) from error
     return duckdb
 
 

@@ -179,6 +179,8 @@ def test_other_kinds_of_frames(shop) -> None:
     assert shop.sql(query, as_="arrow").to_pydict() == {"item": ["hat", "shoe"], "sold": [2, 10]}
     with pytest.raises(sfx.SchemaMismatch, match="not a kind of frame"):
         shop.sql(query, as_="numpy")
+    with pytest.raises(sfx.SchemaMismatch, match=r"as_='spark' is for load_dataframe.* spark\.sql"):
+        shop.sql(query, as_="spark")
 
 
 @pytest.fixture
@@ -223,8 +225,10 @@ def test_a_query_reaches_no_file_no_variable_and_no_setting(local, tmp_path, que
 @pytest.mark.parametrize(
     ("query", "kind", "message"),
     [
-        ("selec n", sfx.SchemaMismatch, 'syntax error at or near "selec"'),
+        ("selec n", sfx.InvalidName, 'not valid SQL: syntax error at or near "selec"'),
         ("select nope from shop.orders", sfx.SchemaMismatch, '"nope" not found'),
+        ("select nn from shop.orders", sfx.SchemaMismatch, 'Candidate bindings: "n"'),
+        ("select summ(sold) from shop.orders", sfx.InvalidName, 'Did you mean "sum"'),
         ("select cast('a' as int) from shop.orders", sfx.SchemaMismatch, "Could not convert"),
         ("from orders", sfx.TableNotFound, "as DB.TABLE"),
         ("from nowhere.orders", sfx.TableNotFound, "There is no database nowhere.* shop"),
