@@ -103,7 +103,7 @@ def run_query(query: str, refs: Sequence[TableRef], make: Make, as_: Any) -> Any
             frame is unknown.
         SfxError: A scan failed.
     """
-    if as_ == "spark":
+    if isinstance(as_, str) and as_ == "spark":
         raise SchemaMismatch(
             "as_='spark' is for load_dataframe: pass 'pandas', 'polars' or 'arrow', or query the"
             " table with spark.sql"
