@@ -73,7 +73,10 @@ def verify(
     for problem in problems:
         output.say(problem, err=True)
     if problems:
-        remedy = "roll back to batches that verify, or restore the objects"
+        remedy = (
+            "roll back to batches that verify, or restore the objects; `sfx repair` adds columns"
+            " that the metastore lacks"
+        )
         found = output.counted(len(problems), "problem")
         output.say(f"{wanted.ref} does not match the manifests: {found}: {remedy}", err=True)
         raise typer.Exit(1)
