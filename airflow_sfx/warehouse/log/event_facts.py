@@ -1,4 +1,4 @@
-"""What the name of an event says beside its rows: batches, failed checks and figures of columns.
+"""Facts in the name of an event: batches, failed checks, figures of columns.
 
 The figures are rounded, as a name has little room: they say in which batches the night looks for
 anomalies, and the manifests' own figures decide. Columns for which there is no room are left out.

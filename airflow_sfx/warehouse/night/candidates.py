@@ -1,4 +1,4 @@
-"""Which events of a table's night may need attention, by the names of the table's events alone."""
+"""Events of a night that may need attention, by the names of events alone."""
 
 from __future__ import annotations
 
