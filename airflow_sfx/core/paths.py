@@ -240,6 +240,22 @@ def path_step(text: str) -> str:
 _COMMIT_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{6}\.[0-9]{6}-[0-9a-f]{1,64}")
 
 
+def commit_time(commit: str) -> datetime | None:
+    """Return when a commit began by its name, in UTC; None for other names.
+
+    Example:
+        >>> str(commit_time("2016-11-02/234252.000005-9f"))
+        '2016-11-02 23:42:52.000005+00:00'
+    """
+    if not _COMMIT_ID.fullmatch(commit):
+        return None
+    try:
+        at = datetime.strptime(commit.rpartition("-")[0], "%Y-%m-%d/%H%M%S.%f")
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC)
+
+
 def new_commit_id(moment: datetime, nonce: str) -> str:
     """Return a name for a commit, which sorts by time within a day's directory.
 

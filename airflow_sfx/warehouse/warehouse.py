@@ -1009,7 +1009,7 @@ class Warehouse:
 
         Returns:
             One report for each table that the run changed. A table that no longer exists or is
-            damaged has no entries, and ``untold`` gives the reason.
+            damaged has no entries, and ``unreadable`` gives the reason.
 
         Example:
             >>> warehouse.audit_run(dag_id="nightly", run_id="manual__1")
@@ -2385,6 +2385,8 @@ class Warehouse:
         Raises:
             TableNotFound: The table does not exist yet: pass ``checks=`` with its first batch.
             InvalidName: A check is not one of the package, or too long to be stored.
+            SchemaMismatch: A check needs a column that the table does not have. ``has_columns`` may
+                name columns that are to come.
 
         Example:
             >>> declared = warehouse.set_checks("sales", "sold_items", [sfx.checks.not_null("n")])

@@ -151,7 +151,7 @@ def test_an_audit_of_all_tables_names_those_that_are_damaged_and_tells_the_other
     assert found.returncode == 1
     told = {report["table"]: report for report in json.loads(found.stdout)}
     assert [
-        (name, len(one["entries"]), bool(one["untold"])) for name, one in sorted(told.items())
+        (name, len(one["entries"]), bool(one["unreadable"])) for name, one in sorted(told.items())
     ] == [
         ("sales.bad", 0, True),
         ("sales.sold_items", 2, False),
@@ -173,9 +173,9 @@ def test_an_audit_of_named_tables_tells_of_those_that_can_be_told(command, wareh
         "sales.nothing": 0,
         TABLE: 2,
     }
-    assert "is not JSON" in told["sales.bad"]["untold"]
-    assert "there is no table" in told["sales.nothing"]["untold"]
-    assert not told[TABLE]["untold"]
+    assert "is not JSON" in told["sales.bad"]["unreadable"]
+    assert "there is no table" in told["sales.nothing"]["unreadable"]
+    assert not told[TABLE]["unreadable"]
     for table in ("bad", "nothing"):
         assert f"cannot read the history of sales.{table}: " in done.stderr
     assert "a good night" in command("audit", TABLE, "sales.bad").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -67,3 +68,40 @@ def test_readers_exit_with_0_where_nothing_is_stale(command, warehouse) -> None:
     done = command("readers", TABLE, DAY, "--all", "--stale")
     assert done.returncode == 0
     assert "no stale downstream batches" in done.stdout
+
+
+def test_tables_show_when_a_table_was_emptied_and_dropped_partitions(command, warehouse) -> None:
+    def changed() -> datetime:
+        (one,) = (
+            one for one in json.loads(command("tables", "--json").stdout) if one["table"] == "ends"
+        )
+        return datetime.fromisoformat(one["changed_at"])
+
+    for day in ("1", "2"):
+        warehouse.store_dataframe(SOLD, "sales", "ends", [day], partition_keys=["day"])
+    (entry, *_) = warehouse.history("sales", "ends")
+    assert changed() == entry.at
+    warehouse.rollback_commit("sales", "ends", entry.commit)
+    (undone, *_) = warehouse.history("sales", "ends")
+    assert (undone.batch_id, changed()) == (None, undone.at)
+    warehouse.drop("sales", "ends", ["1"])
+    assert changed() == warehouse.history("sales", "ends", ["1"])[0].at > undone.at
+
+
+def test_a_damaged_table_is_shown_with_its_error_among_the_others(command, warehouse) -> None:
+    for _ in range(2):
+        bad = warehouse.store_dataframe(SOLD, "sales", "torn", ["1"], partition_keys=["day"])
+    warehouse.store_dataframe(SOLD, "sales", "sums", ["1"], inputs=[bad])
+    warehouse.rollback("sales", "torn", ["1"])
+    (path,) = (
+        info.path
+        for info in warehouse.store.list("sales.db/torn/_sfx/ledger")
+        if info.path.endswith("3.json")
+    )
+    warehouse.store.delete([path])
+    warehouse.store.put_if_absent(path, b"{")
+    done = command("tables", "--json")
+    assert done.returncode == 1
+    assert "sold_items" in [one["table"] for one in json.loads(done.stdout)]
+    assert path in done.stderr
+    assert "sales.torn" in command("tables").stdout

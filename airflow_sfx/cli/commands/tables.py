@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,7 +27,7 @@ from airflow_sfx.cli.options import (
     moment_of,
 )
 from airflow_sfx.cli.output import print_json, waiting
-from airflow_sfx.core.errors import ForeignChange
+from airflow_sfx.core.errors import ForeignChange, InconsistentBatch
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.warehouse.words import WHOLE
 
@@ -43,37 +43,56 @@ def register(app: typer.Typer) -> None:
 
 
 def tables(context: typer.Context, as_json: Json = False) -> None:
-    """List the tables with their partitions, rows and size."""
+    """List the tables with their partitions, rows and size.
+
+    Exits with 1 if a table is damaged; the others are complete.
+    """
     settings: Settings = context.obj
     with waiting(f"listing the tables of {settings.warehouse.uri}"):
-        states, others = _states(settings)
-        stale = Counter(one.table for one in settings.warehouse.stale())
-    if not states and not others:  # the URI may be mistyped
+        states, others, damaged = _states(settings)
+        stale, unknown = _stale(settings)
+    if not states and not others and not damaged:  # the URI may be mistyped
         store = settings.warehouse.store
         output.say(f"the warehouse {store.uri}{store.named_by} has no tables", err=True)
     if as_json:
-        print_json(
-            [{**_summary(one), "stale": stale[f"{one.database}.{one.table}"]} for one in states]
-        )
-        return
-    rows = [
+        found = [{**_summary(one), "stale": stale[f"{one.database}.{one.table}"]} for one in states]
+        found += [
+            {"database": ref.database, "table": ref.table, "error": error}
+            for ref, error in damaged.items()
+        ]
+        print_json(found)
+    else:
+        _print_tables(settings.warehouse.uri, states, stale, list(damaged))
+        if others:
+            output.say(f"tables of other engines or warehouses: {', '.join(map(str, others))}")
+    for ref, error in damaged.items():
+        output.say(f"cannot read {ref}: {error}", err=True)
+    if unknown:
+        output.say(f"cannot look for stale batches: {unknown}", err=True)
+    if damaged or unknown:
+        raise typer.Exit(1)
+
+
+def _print_tables(
+    title: str, states: Sequence[TableState], stale: Counter[str], damaged: Sequence[TableRef]
+) -> None:
+    rows: list[tuple[object, ...]] = [
         (
             f"{state.database}.{state.table}",
             output.number(len(state.partitions)),
             output.number(state.rows),
             output.size(state.bytes),
-            output.moment(_changed_at(state)),
+            output.moment(state.changed_at),
             len(state.staged) or None,
             stale[f"{state.database}.{state.table}"] or None,
         )
         for state in states
     ]
+    rows += [(str(ref), "damaged", None, None, None, None, None) for ref in damaged]
     headings = ("table", "partitions", "rows", "size", "changed (UTC)", "staged", "stale")
     right = ("partitions", "rows", "size", "staged", "stale")
     if rows:
-        output.table(settings.warehouse.uri, headings, rows, right=right)
-    if others:
-        output.say(f"tables of other engines or warehouses: {', '.join(map(str, others))}")
+        output.table(title, headings, rows, right=right)
 
 
 def show(context: typer.Context, table: TableArgument, as_json: Json = False) -> None:
@@ -227,15 +246,27 @@ def head(
         output.say(f"{chosen.ref}: no rows", err=True)
 
 
-def _states(settings: Settings) -> tuple[list[TableState], list[TableRef]]:
-    """Return this warehouse's tables, and those of other engines or warehouses."""
-    states, others = [], []
+def _states(
+    settings: Settings,
+) -> tuple[list[TableState], list[TableRef], dict[TableRef, str]]:
+    """Return this warehouse's tables, those of other engines, and the errors of damaged ones."""
+    states, others, damaged = [], [], {}
     for ref in settings.warehouse.tables():
         try:
             states.append(settings.warehouse.show(ref.database, ref.table))
         except ForeignChange:
             others.append(ref)
-    return states, others
+        except InconsistentBatch as error:
+            damaged[ref] = str(error)
+    return states, others, damaged
+
+
+def _stale(settings: Settings) -> tuple[Counter[str], str]:
+    """Return the number of stale batches by table, and why they are unknown."""
+    try:
+        return Counter(one.table for one in settings.warehouse.stale()), ""
+    except InconsistentBatch as error:
+        return Counter(), str(error)
 
 
 def _summary(state: TableState) -> dict[str, object]:
@@ -246,14 +277,10 @@ def _summary(state: TableState) -> dict[str, object]:
         "partitions": len(state.partitions),
         "rows": state.rows,
         "bytes": state.bytes,
-        "changed_at": _changed_at(state),
+        "changed_at": state.changed_at,
         "staged": len(state.staged),
     }
 
 
 def _members(state: TableState) -> dict[str, object]:
     return {one.name: getattr(state, one.name) for one in fields(state)}
-
-
-def _changed_at(state: TableState) -> datetime | None:
-    return max((partition.at for partition in state.partitions if partition.at), default=None)

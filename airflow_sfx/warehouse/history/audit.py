@@ -409,7 +409,7 @@ class AuditReport(Tabular):
         foreign: The changes by other engines that are not in the history.
         files: Whether the files of current batches were compared with their manifests.
         commits: The selected commits instead of the entries, if those were asked for.
-        untold: Why the changes cannot be listed: the table no longer exists, or its history is
+        unreadable: Why the changes cannot be listed: the table no longer exists, or its history is
             damaged. Only if several tables were read; otherwise empty.
     """
 
@@ -417,7 +417,7 @@ class AuditReport(Tabular):
     entries: tuple[LedgerEntry, ...]
     foreign: tuple[Foreign, ...]
     files: bool = False
-    untold: str = ""
+    unreadable: str = ""
     commits: tuple[TableCommit, ...] = ()
 
     def table_rows(self) -> Sequence[object]:

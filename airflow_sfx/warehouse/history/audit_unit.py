@@ -31,20 +31,20 @@ def audit_unit(store: ObjectStore, metastore: Metastore, unit: Unit) -> list[Aud
         try:
             tables, missing = tables_named(ref, store, metastore)
         except InconsistentBatch as error:  # a record of the name is damaged
-            found[str(ref)] = AuditReport(str(ref), (), (), untold=str(error))
+            found[str(ref)] = AuditReport(str(ref), (), (), unreadable=str(error))
             continue
         if not tables:
-            found[str(ref)] = AuditReport(str(ref), (), (), untold=str(missing))
+            found[str(ref)] = AuditReport(str(ref), (), (), unreadable=str(missing))
         for table in tables:
             known = found.setdefault(table.location, (table, []))
             if isinstance(known, tuple):
                 known[1].extend(commits)
     reports = [one if isinstance(one, AuditReport) else _report(*one) for one in found.values()]
-    return [report for report in reports if report.entries or report.untold]
+    return [report for report in reports if report.entries or report.unreadable]
 
 
 def _report(table: Table, commits: Sequence[str]) -> AuditReport:
     try:
         return AuditReport(str(table.ref), tuple(entries_of(table, Ledger(table), commits)), ())
     except InconsistentBatch as error:
-        return AuditReport(str(table.ref), (), (), untold=str(error))
+        return AuditReport(str(table.ref), (), (), unreadable=str(error))

@@ -10,6 +10,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column, ColumnKind
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.staging import staged_batches
+from airflow_sfx.warehouse.history.last_change import last_change
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.resolve import pointers_now
 from airflow_sfx.warehouse.results import Tabular
@@ -29,6 +30,7 @@ def table_state(table: Table, ledger: Ledger) -> TableState:
     pointers, _ = pointers_now(table, ledger)
     staged = staged_batches(table, ledger, pointers)
     kinds = key_kinds_in(table.info.parameters)
+    times = (datetime.fromisoformat(one.at) for one in pointers.values() if one.at)
     return TableState(
         table.ref.database,
         table.ref.table,
@@ -38,6 +40,7 @@ def table_state(table: Table, ledger: Ledger) -> TableState:
         tuple(_state(name, info) for name, info in pointers.items() if info.batch_id),
         tuple(staged.waiting),
         tuple(staged.overtaken),
+        last_change(table, ledger, max(times, default=None)),
     )
 
 
@@ -88,6 +91,7 @@ class TableState(Tabular):
         partitions: Its partitions with a current batch, sorted by name.
         staged: Its staged batches that wait to be published.
         overtaken: Its staged batches that were written before the batch that is current now.
+        changed_at: When other batches became current last, or none did, in UTC; or None.
     """
 
     database: str
@@ -98,6 +102,7 @@ class TableState(Tabular):
     partitions: tuple[PartitionState, ...]
     staged: tuple[BatchPin, ...]
     overtaken: tuple[BatchPin, ...] = ()
+    changed_at: datetime | None = None
 
     def table_rows(self) -> Sequence[object]:
         """Return the partitions."""

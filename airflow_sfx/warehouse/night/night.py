@@ -77,7 +77,9 @@ def night_of(
     looked = _at_each([refs[table] for table in due], store, metastore, due)
     if full:
         looked += _foreign(tables, store, metastore)
-        items += _stale(stale_batches(store, metastore))
+        damaged: dict[str, str] = {}
+        items += _stale(stale_batches(store, metastore, damaged))
+        looked += [([], UnreadableTable(*one)) for one in damaged.items()]
     items += [item for some, _ in looked for item in some]
     published = {
         table

@@ -8,7 +8,7 @@ inputs. From there the search goes downstream, nearest batches first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -67,21 +67,28 @@ class StaleBatch:
     path: tuple[BatchPin, ...] = ()
 
 
-def stale_batches(store: ObjectStore, metastore: Metastore) -> list[StaleBatch]:
+def stale_batches(
+    store: ObjectStore, metastore: Metastore, damaged: dict[str, str] | None = None
+) -> list[StaleBatch]:
     """Find the stale batches of a warehouse.
 
     Args:
         store: The warehouse's object store.
         metastore: Its metastore.
+        damaged: Gets the tables whose log cannot be read, with the reasons; what was made from
+            their batches is left out. None raises the error.
 
     Returns:
         The stale batches, each once, sorted by table and partition.
+
+    Raises:
+        InconsistentBatch: A log is damaged.
     """
     # A batch that replaces another one is recorded with the inputs of that, too.
     edges = [edge for edge in all_edges(store) if not edge.rewritten]
     if not edges:
         return []
-    search = _Search(_Tables(store, metastore), store)
+    search = _Search(_Tables(store, metastore), store, damaged)
     search.start(edges)
     return search.run()
 
@@ -178,6 +185,7 @@ class _Search:
 
     tables: _Tables
     store: ObjectStore
+    damaged: dict[str, str] | None = None
     works: list[_Work] = field(default_factory=list)
     by_read: dict[Item, list[_Work]] = field(default_factory=lambda: defaultdict(list))
     ends: dict[Item, InputEnd | None] = field(default_factory=dict)
@@ -314,10 +322,21 @@ class _Search:
         found: dict[Item, InputEnd | None] = {}
         for ref, batches in by_table.items():
             known = self.tables.get(ref)
-            ends = ends_of(known.table, known.pointers, batches) if known else {}
+            ends = self._ends_of(known, batches) if known else {}
             for one in batches:
                 found[ref, *one] = ends.get(one) if known else InputEnd(Cause.DROPPED)
         return found
+
+    def _ends_of(
+        self, known: _Known, batches: Sequence[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], InputEnd]:
+        try:
+            return ends_of(known.table, known.pointers, batches)
+        except InconsistentBatch as error:
+            if self.damaged is None:
+                raise
+            self.damaged[str(known.table.ref)] = str(error)
+            return {}
 
     def _directly_stale(self, work: _Work, cause: Cause) -> Iterator[Item]:
         ended = [

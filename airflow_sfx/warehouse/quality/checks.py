@@ -39,6 +39,11 @@ class BuiltInCheck(ABC):
     def parameters(self) -> dict[str, object]:
         """The parameters as JSON values, which `of` accepts."""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns without which every batch fails."""
+        return ()
+
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Self:
         """Create the check from its parameters.
@@ -79,6 +84,11 @@ class _OfColumns(BuiltInCheck):
         """The parameters as JSON values."""
         return {"columns": list(self.columns)}
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns."""
+        return self.columns
+
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Self:
         """Create the check from its parameters.
@@ -96,7 +106,29 @@ class _OfColumns(BuiltInCheck):
 
 
 @dataclass(frozen=True)
-class rows_between(BuiltInCheck):  # in lower case, as checks read like functions
+class _RowBounds(BuiltInCheck):
+    """A check with a lower and an upper bound."""
+
+    low: float
+    high: float = float("inf")
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
+
+    @property
+    def name(self) -> str:
+        """The call that made the check, as text."""
+        return f"{type(self).__name__}({self.low}, {self.high})"
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters as JSON values; without the upper bound, if there is none."""
+        return (
+            {"low": self.low} if self.high == float("inf") else {"low": self.low, "high": self.high}
+        )
+
+
+class rows_between(_RowBounds):  # in lower case, as checks read like functions
     """Require between ``low`` and ``high`` rows, both included.
 
     Args:
@@ -111,22 +143,6 @@ class rows_between(BuiltInCheck):  # in lower case, as checks read like function
         >>> rows_between(2, 1000)(pd.DataFrame({"n": [1]}))
         '1 row, not between 2 and 1000'
     """
-
-    low: float
-    high: float = float("inf")
-
-    def __post_init__(self) -> None:
-        _check_bounds(self.low, self.high)
-
-    @property
-    def name(self) -> str:
-        """The call that made the check, as text."""
-        return f"rows_between({self.low}, {self.high})"
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """The parameters as JSON values."""
-        return _bounds(self.low, self.high)
 
     def judge(self, subject: Subject) -> str | None:
         """Return what is wrong, or None."""
@@ -256,7 +272,7 @@ class has_columns(BuiltInCheck):
         return "; ".join(wrong) or None
 
 
-class rows_like_before(BuiltInCheck):
+class rows_like_before(_RowBounds):
     """Require about as many rows as in the replaced batch.
 
     A partition's first batch passes.
@@ -272,21 +288,6 @@ class rows_like_before(BuiltInCheck):
         >>> rows_like_before(0.5, 2.0).name
         'rows_like_before(0.5, 2.0)'
     """
-
-    def __init__(self, low: float, high: float = float("inf")) -> None:
-        _check_bounds(low, high)
-        self.low = low
-        self.high = high
-
-    @property
-    def name(self) -> str:
-        """The call that made the check, as text."""
-        return f"rows_like_before({self.low}, {self.high})"
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """The parameters as JSON values."""
-        return _bounds(self.low, self.high)
 
     def judge(self, subject: Subject) -> str | None:
         """Return what is wrong, or None."""
@@ -357,8 +358,3 @@ def _check_bounds(low: float, high: float) -> None:
             )
     if low > high:
         raise InvalidName(f"nothing is between {low} and {high}: pass the lower bound first")
-
-
-def _bounds(low: float, high: float) -> dict[str, object]:
-    """Return bounds as JSON values; without the upper one, if there is none."""
-    return {"low": low} if high == float("inf") else {"low": low, "high": high}

@@ -49,6 +49,11 @@ class fresh(BuiltInCheck):
         return f"fresh({self.column!r}, {self.within})"
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.column,)
+
+    @property
     def parameters(self) -> dict[str, object]:
         """The parameters as JSON values: ``within`` in hours."""
         return {"column": self.column, "within_hours": self.within / _HOUR}

@@ -69,6 +69,11 @@ class like_before(BuiltInCheck):  # in lower case, as checks read like functions
         return f"like_before({', '.join(given)})"
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.column,)
+
+    @property
     def parameters(self) -> dict[str, object]:
         """The parameters as JSON values."""
         width = {} if self.width is None else {"width": self.width}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Number, Record, Time, check_time, compact, decode, decoding
 from airflow_sfx.metastore.base import TableInfo
@@ -67,12 +68,31 @@ def set_checks(table: Table, checks: Sequence[DeclaredCheck], author: Author) ->
 
     Returns:
         The declaration that is in force.
+
+    Raises:
+        SchemaMismatch: A check names a column that the table does not have.
     """
     newest = _newest(table)
     if newest is None or newest.checks != tuple(one.to_json() for one in checks):
+        _refuse_unknown_columns(table, checks)
         newest = _record(table, newest.number if newest else 0, checks, author)
     put_in_force(table, newest)
     return replace(newest, in_force=True)
+
+
+def _refuse_unknown_columns(table: Table, checks: Sequence[DeclaredCheck]) -> None:
+    from airflow_sfx.frames.column_names import unknown_column
+
+    names = [*(one.name for one in table.info.columns), *table.layout.keys]
+    known = {name.lower() for name in names}
+    for declared in checks:
+        for column in declared.check.needs:
+            if column.lower() not in known:
+                why = unknown_column(column, names)
+                raise SchemaMismatch(
+                    f"the check {declared.check.name} does not fit {table.ref}: {why}",
+                    table=str(table.ref),
+                )
 
 
 def _record(

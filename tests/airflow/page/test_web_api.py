@@ -392,7 +392,7 @@ def test_a_damaged_table_of_a_run_is_named_and_keeps_it_from_being_undone(shop, 
     with client("op", **HEADER) as op:
         told = op.get("runs", params=run).json()
         assert [one["table"] for one in told["changes"]] == ["shop.torn_one"]
-        assert [one["table"] for one in told["untold"]] == ["shop.torn_two"]
+        assert [one["table"] for one in told["unreadable"]] == ["shop.torn_two"]
         seen = op.get("runs/undo", params=run).json()
         assert ["blocked" in one for one in seen] == [False, True]
         before = shop.pin("shop", "torn_one")

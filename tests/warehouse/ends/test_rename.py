@@ -187,7 +187,7 @@ def test_a_damaged_record_of_a_name_stops_an_undo_and_is_shown(embedded_uri) -> 
     Path(warehouse.store.local_path(path) or "").write_text("{")
     (audited,) = warehouse.audit_run(**run)
     (told,) = warehouse.rollback_run(**run, dry_run=True)
-    assert path in audited.untold
+    assert path in audited.unreadable
     assert path in told.blocked[0]
     with pytest.raises(sfx.InconsistentBatch, match="nothing was changed"):
         warehouse.rollback_run(**run)

@@ -305,3 +305,18 @@ def test_a_name_without_room_has_fewer_columns(warehouse) -> None:
     assert event.facts.batches == (pin.batch_id,)
     assert 0 < len(event.facts.figures) < 60
     assert {(one.least, one.nulls) for one in event.facts.figures.values()} == {(1.0, 0.5)}
+
+
+def test_a_damaged_log_of_an_input_hides_no_other_stale_batch(warehouse) -> None:
+    for table in ("damaged", "orders"):
+        put(warehouse, 1, table=table)
+        bad = put(warehouse, 2, table=table)
+        put(warehouse, 1, table=f"{table}_sums", inputs=[bad])
+        warehouse.rollback("s", table, ["a"])
+    path = "s.db/damaged/_sfx/ledger/a/000000000003.json"
+    assert warehouse.store.get(path) is not None
+    _remove(warehouse, path)
+    warehouse.store.put_if_absent(path, b"{")
+    report = warehouse.night(full=True)
+    assert ("stale", "s.orders_sums") in [(one.concern.value, one.table) for one in report.items]
+    assert "s.damaged" in [one.table for one in report.unreadable]

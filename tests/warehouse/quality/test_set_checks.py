@@ -360,3 +360,21 @@ def test_checks_are_read_from_a_file() -> None:
 def test_a_file_that_is_wrong_is_refused(text: str, message: str) -> None:
     with pytest.raises(sfx.InvalidName, match=message):
         checks_of_file(text, "f.toml")
+
+
+def test_a_check_of_a_column_that_the_table_does_not_have_is_refused(warehouse: Warehouse) -> None:
+    warehouse.store_dataframe(night(1), "shop", "orders", [day(1)], partition_keys=["day"])
+    for check in (not_null("revenu"), fresh("revenu", timedelta(1)), like_before("revenu")):
+        with pytest.raises(sfx.SchemaMismatch, match="shop.orders.*did you mean 'revenue'"):
+            warehouse.set_checks("shop", "orders", [], warn=[check])
+    assert not warehouse.declared_checks("shop", "orders")
+    warehouse.set_checks("shop", "orders", [unique("Day", "ID"), has_columns({"new": None})])
+
+
+def test_checks_of_rows_are_named_and_stored_alike() -> None:
+    for kind in (rows_between, rows_like_before):
+        assert kind(1, 2).name == f"{kind.__name__}(1, 2)"
+        assert (kind(1, 2).parameters, kind(1).parameters) == ({"low": 1, "high": 2}, {"low": 1})
+        assert kind.of(kind(1, 2).parameters).name == kind(1, 2).name
+        with pytest.raises(sfx.InvalidName, match="lower bound first"):
+            kind(2, 1)

@@ -123,8 +123,8 @@ def test_what_a_run_changed_is_told_of_all_tables_that_can_be_read(
     harm(warehouse, "b")
     a, b, c = warehouse.audit_run(**RUN)
     assert [len(one.entries) for one in (a, b, c)] == [1, 0, 1]
-    assert words in b.untold
-    assert a.untold == c.untold == ""
+    assert words in b.unreadable
+    assert a.unreadable == c.unreadable == ""
 
 
 def test_what_was_done_before_storage_failed_is_said(warehouse, before, monkeypatch) -> None:

@@ -165,9 +165,9 @@ def audit(
         print_json(reports)
     else:
         _print(reports)
-    unreadable = [report for report in reports if report.untold]
+    unreadable = [report for report in reports if report.unreadable]
     for report in unreadable:
-        output.say(f"cannot read the history of {report.table}: {report.untold}", err=True)
+        output.say(f"cannot read the history of {report.table}: {report.unreadable}", err=True)
     if unreadable or any(report.foreign for report in reports):
         raise typer.Exit(1)
 
@@ -183,7 +183,7 @@ def _reports(
         except (InconsistentBatch, TableNotFound, ForeignChange) as error:
             if isinstance(error, ForeignChange) and not named:
                 continue  # a table of another engine or warehouse, which was not asked for
-            reports.append(AuditReport(str(ref), (), (), untold=str(error)))
+            reports.append(AuditReport(str(ref), (), (), unreadable=str(error)))
     return reports
 
 
@@ -254,7 +254,7 @@ def _print(reports: list[AuditReport]) -> None:
             foreign,
             below=("change", "remedy"),
         )
-    if any(not report.files and not report.untold for report in reports):
+    if any(not report.files and not report.unreadable for report in reports):
         output.say("files were not compared: add --files to compare them", err=True)
 
 

@@ -39,13 +39,13 @@ class ChangesDocument(BaseModel):
         total: Number of changes, or null if unknown.
         more: Whether there are older changes.
         changes: The changes on this page.
-        untold: Tables whose history cannot be read; all others are included.
+        unreadable: Tables whose history cannot be read; all others are included.
     """
 
     total: int | None
     more: bool
     changes: list[TableChangeDocument]
-    untold: list[UnreadableTable] = []
+    unreadable: list[UnreadableTable] = []
 
 
 class CommitDocument(BaseModel):
@@ -86,12 +86,12 @@ class CommitsDocument(BaseModel):
     Args:
         more: Whether there are older commits.
         changes: The commits on this page.
-        untold: Tables whose history cannot be read; all others are included.
+        unreadable: Tables whose history cannot be read; all others are included.
     """
 
     more: bool
     changes: list[CommitDocument]
-    untold: list[UnreadableTable] = []
+    unreadable: list[UnreadableTable] = []
 
 
 class StepDocument(BaseModel):

@@ -72,7 +72,7 @@ def changes(
         except InconsistentBatch as error:
             if table:
                 raise
-            return AuditReport(str(ref), (), (), untold=str(error))
+            return AuditReport(str(ref), (), (), unreadable=str(error))
         return AuditReport(str(ref), (), ())
 
     reports: list[AuditReport] = []
@@ -90,7 +90,7 @@ def changes(
     return {
         "more": len(found) > offset + limit,
         "changes": plain(found[offset : offset + limit]),
-        "untold": unreadable(reports),
+        "unreadable": unreadable(reports),
     }
 
 
@@ -102,7 +102,7 @@ def newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry]
 
 def unreadable(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
     """Return the tables whose history cannot be read, with their messages."""
-    why = {report.table: report.untold for report in reports if report.untold}
+    why = {report.table: report.unreadable for report in reports if report.unreadable}
     return [{"table": name, "message": message} for name, message in sorted(why.items())]
 
 

@@ -178,7 +178,7 @@ def _listed(
         for one in newest_first(reports)
         if task_id is None or one[1].producer.task_id == task_id
     ]
-    return {"total": len(shown), **page_of(shown, limit, offset), "untold": unreadable(reports)}
+    return {"total": len(shown), **page_of(shown, limit, offset), "unreadable": unreadable(reports)}
 
 
 def _undone(

@@ -44,7 +44,7 @@ export async function changes(hours = "24", offset = "0", ...filters) {
 }
 
 export const unreadable = (found) =>
-  found.untold.map((one) =>
+  found.unreadable.map((one) =>
     h("p", { class: "notice" }, `The history of ${one.table} cannot be read: ${one.message}`),
   );
 

@@ -23,7 +23,7 @@ const FINAL = ["retire", "erase", "foreign_change", "discard"];
 export async function run(dagId, runId, taskId, offset = "0") {
   const unit = { dag_id: dagId, run_id: runId };
   const found = await get("runs", { ...unit, task_id: taskId, limit: PAGE, offset });
-  const other = found.untold.length ? "other " : "";
+  const other = found.unreadable.length ? "other " : "";
   const none = `This ${taskId ? "task" : "run"} has not changed any ${other}table.`;
   const undo = undoButton("Undo this run…", "runs", unit, `run ${runId} of ${dagId}`);
   const to = (at) => address("run", at);
