@@ -1069,6 +1069,30 @@ class Warehouse:
             return Rows(all_downstream_of(self.store, require_pin(pin), self._names_of))
         return Rows(downstream_of(self.store, require_pin(pin), self._names_of(pin)))
 
+    def stale_after(self, *pins: BatchPin) -> Rows[DownstreamBatch]:
+        """List the current batches that become stale if the batches of pins are rolled back.
+
+        Args:
+            pins: The batches that are to end, together.
+
+        Returns:
+            What was made from them at any depth and is current, nearest first. Partitions of the
+            pins themselves are left out.
+
+        Raises:
+            InvalidName: An argument is not a pin.
+
+        Example:
+            >>> frame = pd.DataFrame({"n": [4]})
+            >>> share = warehouse.store_dataframe(frame, "sales", "shares", inputs=[good])
+            >>> share in [downstream.pin for downstream in warehouse.stale_after(good)]
+            True
+        """
+        from airflow_sfx.warehouse.pins.stale_after import stale_after
+
+        ended = [require_pin(pin) for pin in pins]
+        return Rows(stale_after(self.store, ended, self._table_of, self._names_of))
+
     def stale(self, db: str | None = None, table: str | None = None) -> Rows[StaleBatch]:
         """List the current batches that were made from batches that are no longer current.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+import pandas as pd
 import pytest
 
 from tests.cli.conftest import SOLD
@@ -105,3 +106,17 @@ def test_a_damaged_table_is_shown_with_its_error_among_the_others(command, wareh
     assert "sold_items" in [one["table"] for one in json.loads(done.stdout)]
     assert path in done.stderr
     assert "sales.torn" in command("tables").stdout
+
+
+def test_rollback_names_what_becomes_stale(command, warehouse) -> None:
+    warehouse.store_dataframe(SOLD, "sales", "source", ["1"], partition_keys=["day"])
+    bad = warehouse.store_dataframe(SOLD, "sales", "source", ["1"])
+    made = warehouse.store_dataframe(SOLD, "sales", "made", ["1"], inputs=[bad])
+    many = pd.concat([SOLD.assign(day=f"{number:02}") for number in range(23)])
+    warehouse.store_dataframe(many, "sales", "shares", partition_by=["day"], inputs=[made])
+    done = command("rollback", "sales.source", "1", "--yes")
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert lines[0] == "becomes stale, as it was made from this: 24 batches"
+    assert lines[1] == f"  sales.made 1  {made.batch_id}"
+    assert (len(lines), lines[-1]) == (22, "  and 4 more batches")

@@ -62,6 +62,8 @@ class RunRollback:
             ran again under the same run ID. ``attempt="last"`` rolls back the last time alone.
         commit: The commit that rolled the table back, which `Warehouse.rollback_commit` undoes, in
             all tables; empty in a dry run, and if nothing was rolled back.
+        left: The batches that the partitions leave, or None for none. `Warehouse.stale_after` lists
+            what becomes stale by it.
     """
 
     table: str
@@ -73,3 +75,4 @@ class RunRollback:
     steps: tuple[RollbackStep, ...] = ()
     attempts: int = 1
     commit: str = field(default="", compare=False)
+    left: BatchPin | None = field(default=None, compare=False)

@@ -243,6 +243,8 @@ class _Undo:
     def _report(self, table: Table, heads: Mapping[str, Head], plan: _Plan) -> RunRollback:
         done = plan.rolled_back
         there = {name: batch_id for name, batch_id in done.items() if batch_id}
+        before = {name: plan.left.get(name, heads[name].batch_id) for name in done}
+        left = {name: batch_id for name, batch_id in before.items() if batch_id}
         return RunRollback(
             str(table.ref),
             table.pin(there) if there else None,
@@ -250,15 +252,11 @@ class _Undo:
             {name: one.batch_id for name, one in heads.items() if name not in done and one.entry},
             blocked=tuple(map(str, plan.problems)),
             steps=tuple(
-                RollbackStep.of(
-                    name,
-                    plan.left.get(name, heads[name].batch_id),
-                    batch_id,
-                    plan.made.get(name),
-                )
+                RollbackStep.of(name, before[name], batch_id, plan.made.get(name))
                 for name, batch_id in done.items()
             ),
             attempts=self.scope.attempts,
+            left=table.pin(left) if left else None,
         )
 
 

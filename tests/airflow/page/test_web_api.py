@@ -650,3 +650,17 @@ def test_the_first_rows_of_a_batch_are_text_with_limits(shop, client) -> None:
             assert refused.status_code == 422
         path["batch_id"] = "20130101000000"
         assert viewer.get("tables/shop/rows/rows", params=path).status_code == 404
+
+
+def test_the_plan_of_an_undo_names_what_becomes_stale(shop, client) -> None:
+    run = {"dag_id": "stale_after", "run_id": "r1"}
+    frame = pd.DataFrame({"n": [1]})
+    bad = shop.store_dataframe(frame, "shop", "grain", producer=sfx.Producer(**run, task_id="load"))
+    bread = shop.store_dataframe(frame, "shop", "bread", inputs=[bad])
+    with client("op", **HEADER) as op:
+        plan = op.get("runs/undo", params=run).json()
+        assert plan[0]["stale"] == [
+            {"table": "shop.bread", "partition": "", "batch_id": bread.batch_id}
+        ]
+        done = op.post("runs/rollback", json={**run, "expected": plan})
+        assert "stale" not in done.json()[0]

@@ -140,6 +140,7 @@ def calls(
         "pinned_table_sql": {"pin": first, "name": "scratch.items"},
         "publish": {"pin": staged},
         "readers": {"pin": first},
+        "stale_after": {},
         "release": {**table, "name": "report"},
         "repair": table,
         "retain": {**table, "keep_last": 9, "older_than": dt.timedelta(days=90)},

@@ -245,3 +245,23 @@ def test_many_tables_take_few_requests_to_list(
     before, responses = responses, 0
     assert len(all_edges(store)) == tables * each
     assert (before, responses <= 16) == (tables, True)
+
+
+def test_what_becomes_stale_is_known_before_the_undo(warehouse: Warehouse) -> None:
+    store(warehouse, "orders")
+    bad = store(warehouse, "orders", producer=run(1))
+    items = store(warehouse, "items", bad, producer=run(1))
+    store(warehouse, "old", items)
+    store(warehouse, "old")
+    report = store(warehouse, "report", items)
+    total = store(warehouse, "total", report, day=None)
+    store(warehouse, "other", store(warehouse, "orders", day="2"))
+    found = [one.pin for one in warehouse.stale_after(bad)]
+    assert found == [items, report, total]
+    planned = warehouse.rollback_run(dag_id="nightly", run_id="r1", dry_run=True)
+    left = [one.left for one in planned if one.left]
+    assert {one.pin for one in warehouse.stale_after(*left)} == {report, total}
+    assert warehouse.stale_after() == []
+    warehouse.rollback("shop", "orders", ["1"])
+    stale_now = {(one.table, one.partition, one.batch_id) for one in warehouse.stale()}
+    assert stale_now == {(str(pin.ref), *entry) for pin in found for entry in pin.entries}

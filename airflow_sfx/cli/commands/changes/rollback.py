@@ -21,6 +21,7 @@ from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.undo.scope import Attempt
+    from airflow_sfx.warehouse.warehouse import Warehouse
 
 _SHOWN = 20
 _NONE = "no batch"
@@ -115,7 +116,7 @@ def rollback(
         if commit is not None and last_attempt:
             raise typer.BadParameter("a commit has no attempts: omit --last-attempt")
         undo = _undo_of(settings, run, backfill, commit, last_attempt)
-        _rollback_unit(undo, reason, dry_run=dry_run, yes=yes, as_json=as_json)
+        _rollback_unit(settings.warehouse, undo, reason, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     if table is None or last_attempt:
         raise typer.BadParameter(
@@ -131,10 +132,11 @@ def rollback(
     steps = settings.warehouse.plan_rollback(*chosen.names, values, to=to)
     now = {step.partition: step.previous for step in steps}
     goal = {step.partition: step.batch_id for step in steps}
+    left = _left(chosen, steps)
     if approved(
         f"Restore {chosen.ref}?" if dropped else "Roll back?",
-        lambda: [RunRollback(str(chosen.ref), None, goal, {}, steps=tuple(steps))],
-        lambda plan: _show_steps(plan[0].table, plan[0].steps, _dropped(chosen) if dropped else ""),
+        lambda: [RunRollback(str(chosen.ref), None, goal, {}, steps=tuple(steps), left=left)],
+        lambda plan: _show_plan(chosen, plan[0], _dropped(chosen) if dropped else ""),
         dry_run=dry_run,
         yes=yes,
         as_json=as_json,
@@ -144,6 +146,8 @@ def rollback(
             *chosen.names, values, to=to, reason=reason, expected=expected
         )
         _report(chosen, done, now, as_json=as_json)
+        if yes:  # otherwise the plan has shown it
+            _show_stale(settings.warehouse, [left], err=True)
 
 
 def _report(
@@ -170,6 +174,37 @@ def _values(chosen: Chosen) -> list[tuple[str, ...]] | None:
         return None
     wanted = chosen.opened.wanted(chosen.partitions) or [Partition()]
     return [partition.values for partition in wanted]
+
+
+def _left(chosen: Chosen, steps: Sequence[RollbackStep]) -> BatchPin | None:
+    """Return the pin of the batches that partitions leave, or None if they leave none."""
+    left = {one.partition: one.previous for one in steps if one.previous != one.batch_id}
+    batches = {name: batch for name, batch in left.items() if batch}
+    return chosen.opened.pin(batches) if batches else None
+
+
+def _show_plan(chosen: Chosen, plan: RunRollback, before: str) -> None:
+    _show_steps(plan.table, plan.steps, before)
+    _show_stale(chosen.warehouse, [plan.left])
+
+
+def _show_stale(
+    warehouse: Warehouse, ended: Sequence[BatchPin | None], *, err: bool = False
+) -> None:
+    """Print what becomes stale by a rollback, as it was made from what is rolled back."""
+    found = [
+        (str(one.pin.ref), name, batch)
+        for one in warehouse.stale_after(*filter(None, ended))
+        for name, batch in one.pin.entries
+    ]
+    if not found:
+        return
+    count = output.counted(len(found), "batch")
+    output.say(f"becomes stale, as it was made from this: {count}", err=err)
+    for table, name, batch in found[:_SHOWN]:
+        output.say(f"  {table} {name}".rstrip() + f"  {batch}", err=err)
+    if len(found) > _SHOWN:
+        output.say(f"  and {output.counted(len(found) - _SHOWN, 'more batch')}", err=err)
 
 
 def _show_steps(table: str, steps: Sequence[RollbackStep], before: str = "") -> None:
@@ -248,17 +283,21 @@ def _undo_of(
     return _Undo(f"{which}the backfill {number} of {dag_id}", last, undo_backfill)
 
 
-def _rollback_unit(undo: _Undo, reason: str, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+def _rollback_unit(
+    warehouse: Warehouse, undo: _Undo, reason: str, *, dry_run: bool, yes: bool, as_json: bool
+) -> None:
     if not approved(
         f"Undo everything that {undo.name} changed?",
         lambda: undo.call("", True),
-        lambda plan: _show_unit(undo, plan),
+        lambda plan: _show_unit(warehouse, undo, plan),
         dry_run=dry_run,
         yes=yes,
         as_json=as_json,
     ):
         return
     reports = undo.call(reason, False)
+    if yes:  # otherwise the plan has shown it
+        _show_stale(warehouse, [report.left for report in reports], err=True)
     if as_json:
         print_json(reports)
         return
@@ -278,7 +317,7 @@ def _rollback_unit(undo: _Undo, reason: str, *, dry_run: bool, yes: bool, as_jso
         output.say(f"undo it with: sfx rollback --commit {done.table} {done.commit}", err=True)
 
 
-def _show_unit(undo: _Undo, reports: Sequence[RunRollback]) -> None:
+def _show_unit(warehouse: Warehouse, undo: _Undo, reports: Sequence[RunRollback]) -> None:
     """Print which partitions roll back to which batch or stay, and what prevents the undo."""
     for report in reports:
         names = [name or "the table" for name in report.rolled_back]
@@ -294,6 +333,7 @@ def _show_unit(undo: _Undo, reports: Sequence[RunRollback]) -> None:
         lines += [f"cannot be undone: {why}" for why in report.blocked]
         for line in lines:
             output.say(f"{report.table}: {line}")
+    _show_stale(warehouse, [report.left for report in reports])
     attempts = max((report.attempts for report in reports), default=1)
     if attempts > 1 and undo.last:
         output.say(

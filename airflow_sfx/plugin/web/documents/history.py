@@ -114,6 +114,20 @@ class StepDocument(BaseModel):
     rows: int
 
 
+class StaleAfterDocument(BaseModel):
+    """A current batch that becomes stale by an undo.
+
+    Args:
+        table: The table, as `database.table`.
+        partition: The partition.
+        batch_id: The batch.
+    """
+
+    table: str
+    partition: str
+    batch_id: str
+
+
 class UndoDocument(BaseModel):
     """What the undo of a DAG run, a backfill or a commit does to a table.
 
@@ -126,6 +140,8 @@ class UndoDocument(BaseModel):
         blocked: What prevents the undo.
         steps: The partitions that roll back, with the batch that each goes to.
         attempts: How often the run has run: more than 1 if its tasks were cleared and ran again.
+        stale: What becomes stale, as it was made from what is rolled back in any table: in a plan,
+            at the first table.
     """
 
     table: str
@@ -135,6 +151,7 @@ class UndoDocument(BaseModel):
     blocked: list[str] = []
     steps: list[StepDocument] = []
     attempts: int = 1
+    stale: list[StaleAfterDocument] = []
 
 
 class NightItemDocument(BaseModel):

@@ -12,7 +12,11 @@ from fastapi import APIRouter, Depends, Query
 
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.plugin.web.cache import snapshots
-from airflow_sfx.plugin.web.documents.history import ChangesDocument, UndoDocument
+from airflow_sfx.plugin.web.documents.history import (
+    ChangesDocument,
+    StaleAfterDocument,
+    UndoDocument,
+)
 from airflow_sfx.plugin.web.documents.requests import UndoBackfill, UndoCommit, UndoRequest, UndoRun
 from airflow_sfx.plugin.web.documents.tables import MAX_NAME
 from airflow_sfx.plugin.web.routes.changes import newest_first, page_of, unreadable
@@ -87,7 +91,7 @@ def commit(
 @in_page_threads
 def undo_run(dag_id: Name, run_id: Name, attempt: OfAttempt = "all") -> list[UndoDocument]:
     """Preview what undoing a DAG run would do, by table."""
-    return _documents(
+    return _planned(
         snapshots.warehouse().rollback_run(
             dag_id=dag_id, run_id=run_id, attempt=attempt, dry_run=True
         )
@@ -100,7 +104,7 @@ def undo_backfill(
     dag_id: Name, backfill_id: Name, attempt: OfAttempt = "all"
 ) -> list[UndoDocument]:
     """Preview what undoing a backfill would do, by table."""
-    return _documents(
+    return _planned(
         snapshots.warehouse().rollback_backfill(
             dag_id=dag_id, backfill_id=backfill_id, attempt=attempt, dry_run=True
         )
@@ -112,7 +116,7 @@ def undo_backfill(
 def undo_commit(table: OfTable, commit: Commit) -> list[UndoDocument]:
     """Preview what undoing a commit would do, by table."""
     ref = TableRef.parse(table)
-    return _documents(
+    return _planned(
         snapshots.warehouse().rollback_commit(ref.database, ref.table, commit, dry_run=True)
     )
 
@@ -193,6 +197,20 @@ def _undone(
         for ref in refs:
             snapshots.forget(ref)
     return _documents(done)
+
+
+def _planned(reports: Sequence[RunRollback]) -> list[UndoDocument]:
+    """Return the documents of a plan, with what becomes stale by it at the first table."""
+    documents = _documents(reports)
+    ended = [one.left for one in reports if one.left is not None]
+    found = snapshots.warehouse().stale_after(*ended) if ended else []
+    if documents:
+        documents[0].stale = [
+            StaleAfterDocument(table=str(one.pin.ref), partition=name, batch_id=batch)
+            for one in found
+            for name, batch in one.pin.entries
+        ]
+    return documents
 
 
 def _documents(reports: Sequence[RunRollback]) -> list[UndoDocument]:

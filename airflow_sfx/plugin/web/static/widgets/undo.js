@@ -5,6 +5,7 @@ import { counted, h, moment, number, table as rows, WHOLE, who } from "../dom.js
 import { attempt, confirm } from "./confirm.js";
 
 const MAX_LISTED = 100;
+const MAX_STALE = 20;
 
 // A button that plans the undo and asks. `path` is the kind of what is undone in the API, and
 // `unit` names it there.
@@ -21,7 +22,8 @@ async function ask(path, unit, what, { last = false } = {}) {
   const blocked = plan.flatMap((one) => one.blocked ?? []);
   const emptied = steps.filter(([, step]) => step.batch_id === null).length;
   const partitions = counted(steps.length, "partition");
-  const expected = plan.map(({ steps: _, ...one }) => one);
+  const expected = plan.map(({ steps: _, stale: __, ...one }) => one);
+  const stale = plan.flatMap((one) => one.stale ?? []);
   const changed = last ? `the last attempt of ${what}` : what;
   confirm({
     question: `Undo everything that ${changed} changed?`,
@@ -33,6 +35,7 @@ async function ask(path, unit, what, { last = false } = {}) {
       steps.length || blocked.length
         ? null
         : h("p", {}, "None of its batches is current: there is nothing to undo."),
+      becomesStale(stale),
       kept.length
         ? h("p", {}, `Not affected, as they were changed since, or already undone: ${joined(kept, ", ")}.`)
         : null,
@@ -91,6 +94,23 @@ function listed(partitions, steps, emptied) {
       body,
     ),
     more || none ? h("p", {}, more, none) : null,
+  ];
+}
+
+// What was made from the batches that are undone, which an undo leaves as it is.
+function becomesStale(stale) {
+  if (!stale.length) return null;
+  const rest = stale.length - MAX_STALE;
+  return [
+    h("p", {}, `${counted(stale.length, "batch")} made from this will be stale:`),
+    h(
+      "ul",
+      {},
+      stale
+        .slice(0, MAX_STALE)
+        .map((one) => h("li", {}, `${one.table} ${one.partition} ${one.batch_id}`)),
+      rest > 0 ? h("li", {}, `and ${number(rest)} more`) : null,
+    ),
   ];
 }
 
