@@ -18,7 +18,7 @@ from airflow_sfx.warehouse.pins.stale import StaleBatch
 TIMES, LEAST_SECONDS, MOST_SECONDS = 20, 2.0, 300.0
 """How long a result is fresh: a multiple of the search's time, between two limits.
 
-So the search takes a twentieth of the time at most, however large the warehouse is.
+So a search of up to 15 seconds takes a twentieth of the time at most.
 """
 
 PATIENCE_SECONDS = 1.0
