@@ -136,3 +136,24 @@ def test_one_partition_of_a_staged_batch_is_published(warehouse, command) -> Non
     assert [one.partition for one in warehouse.staged("sales", "sold_items")] == ["2"]
     missing = command("publish", TABLE, staged.batches["1"], "2", "3", "--yes")
     assert (missing.returncode, "partition 3 has no staged batch" in missing.stderr) == (1, True)
+
+
+def test_a_batch_id_that_two_calls_share_needs_the_partitions(warehouse, command) -> None:
+    def staged(day: str) -> str:
+        return warehouse.store_dataframe(SOLD, "sales", "sold_items", [day], publish=False).batch_id
+
+    # both in the same second, but for its end
+    days, shared = next(
+        ([f"a{n}", f"b{n}"], first)
+        for n in range(20)
+        if (first := staged(f"a{n}")) == staged(f"b{n}")
+    )
+    for words in (["publish", TABLE, shared], ["discard", TABLE, "--batch", shared]):
+        unclear = command(*words, "--yes")
+        assert unclear.returncode == 2
+        assert f"name the partitions that you mean, of {', '.join(days)}" in " ".join(
+            unclear.stderr.replace("│", " ").split()
+        )
+    assert command("discard", TABLE, days[1], "--batch", shared, "--yes").returncode == 0
+    assert command("publish", TABLE, shared, days[0], "--yes").returncode == 0
+    assert list(warehouse.pin("sales", "sold_items").batches) == ["20161031", days[0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cached_property
@@ -135,7 +136,9 @@ def current_line(table: Table, ledger: Ledger, most: int) -> list[Batch]:
     """
     pointers = table.pointers([Partition()])
     head = heads_to_read(table, ledger, [""], pointers)[""]
-    newest_first = islice(ledger.newest_first("", head), _ENTRIES_PER_BATCH * most)
+    newest_first = islice(
+        ledger.newest_first("", head), min(_ENTRIES_PER_BATCH * most, sys.maxsize)
+    )
     return [("", batch_id) for batch_id in _line(reversed(list(newest_first)))][-most:]
 
 
