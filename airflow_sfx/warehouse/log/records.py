@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.producer import Producer
@@ -96,10 +97,17 @@ class _Partition(Record):
     partition: str
 
 
-def read_commit(table: Table, commit: str) -> CommitRecord | None:
-    """Return the record of a commit, or None if there is none."""
+def read_commit(table: Table, commit: str, *, waits: bool = True) -> CommitRecord | None:
+    """Return the record of a commit, or None if there is none.
+
+    Args:
+        table: The table.
+        commit: The commit's ID.
+        waits: Whether to wait for a record that may not be visible yet.
+    """
     path = table.layout.commit(commit)
-    data = wait_until_visible(table.store, lambda: table.store.get(path))
+    read = partial(table.store.get, path)
+    data = wait_until_visible(table.store, read) if waits else read()
     return None if data is None else decode(data, CommitRecord, path)
 
 

@@ -56,11 +56,11 @@ class TableCommits:
     damage: InconsistentBatch | None = None
 
     @classmethod
-    def of(cls, table: Table, commits: Sequence[str]) -> TableCommits:
-        """Read the records of commits."""
+    def of(cls, table: Table, commits: Sequence[str], *, waits: bool = True) -> TableCommits:
+        """Read the records of commits, and wait for those that may not be visible yet."""
         many = table.store.concurrency
         try:
-            read = map_concurrently(lambda one: read_commit(table, one), commits, many)
+            read = map_concurrently(lambda one: read_commit(table, one, waits=waits), commits, many)
         except InconsistentBatch as error:
             return cls(table.ref, table, damage=error)
         records = {one: found for one, found in zip(commits, read, strict=True) if found}
@@ -193,7 +193,7 @@ def _tables_of(
         except InconsistentBatch as error:  # a record of the name is damaged
             found[str(ref)] = TableCommits(ref, damage=error)
             continue
-        parts = [TableCommits.of(table, ids) for table in tables]
+        parts = _parts(tables, ids)
         holding = [one for one in parts if one.has_some]
         if not holding:  # the records were removed
             holding = parts[:1] or [TableCommits(ref, gone=str(missing))]
@@ -201,6 +201,20 @@ def _tables_of(
             place = one.table.location if one.table else str(ref)
             found[place] = one.and_of(found.get(place))
     return [_unless_dropped(one, store, metastore) for one in found.values()]
+
+
+def _parts(tables: Sequence[Table], commits: Sequence[str]) -> list[TableCommits]:
+    """Read the commits of tables that have had the same name: each is of one of them."""
+    if len(tables) < 2:  # noqa: PLR2004
+        return [TableCommits.of(table, commits) for table in tables]
+    parts = [TableCommits.of(table, commits, waits=False) for table in tables]
+    known = {commit for part in parts for commit in part.records}
+    late = [commit for commit in commits if commit not in known]
+    if not late:
+        return parts
+    return [
+        part.and_of(TableCommits.of(table, late)) for part, table in zip(parts, tables, strict=True)
+    ]
 
 
 def _unless_dropped(one: TableCommits, store: ObjectStore, metastore: Metastore) -> TableCommits:

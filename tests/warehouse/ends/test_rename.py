@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -176,6 +177,23 @@ def test_a_run_is_undone_in_a_renamed_table_and_in_the_new_one_of_its_name(wareh
     warehouse.rollback_commit("archive", "old_items", done[str(NEW)].commit)
     assert numbers(warehouse, NEW) == [-2, -1]
     assert numbers(warehouse, TableRef("archive", "second")) == [-5]
+
+
+def test_an_undo_waits_for_no_record_that_is_in_the_other_table_of_its_name(
+    embedded_uri, monkeypatch
+) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    run = {"dag_id": "nightly", "run_id": "bad"}
+    for number in (1, 2):
+        put(warehouse, number)
+        put(warehouse, -number, producer=sfx.Producer(**run, task_id="load"))
+        if number == 1:
+            rename(warehouse)
+    monkeypatch.setattr(type(warehouse.store), "visibility_seconds", 60.0)
+    began = time.monotonic()
+    assert {one.table for one in warehouse.rollback_run(**run)} == {str(OLD), str(NEW)}
+    assert time.monotonic() - began < 30
+    assert (numbers(warehouse, OLD), numbers(warehouse, NEW)) == ([2], [1])
 
 
 def test_a_damaged_record_of_a_name_stops_an_undo_and_is_shown(embedded_uri) -> None:
