@@ -139,7 +139,7 @@ def test_what_was_done_before_storage_failed_is_said(warehouse, before, monkeypa
         failing.setattr(commit, "_place", full)
         with pytest.raises(
             sfx.WarehouseUnavailable,
-            match=r"is full\. Already rolled back: s\.a \(1 partitions\)\.",
+            match=r"is full\. Already rolled back: s\.a \(1 partition\)\.",
         ):
             warehouse.rollback_run(**RUN)
     assert [list(one.rolled_back) for one in warehouse.rollback_run(**RUN)] == [[], ["d"], ["d"]]
