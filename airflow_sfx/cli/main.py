@@ -21,6 +21,7 @@ from airflow_sfx._version import __version__
 from airflow_sfx.cli.commands import (
     batches,
     columns,
+    components,
     hold,
     maintenance,
     quality,
@@ -113,6 +114,7 @@ _FAMILIES = (
     hold,
     retention,
     sql,
+    components,
     stack,
     init,
 )

@@ -1,3 +1,8 @@
+from .budget import (
+    Choice as Choice,
+    PackedComponents as PackedComponents,
+    pack_all as pack_all,
+)
 from .kinds.sparse import SparseMatrix as SparseMatrix
 from .packing import (
     pack as pack,

@@ -18,6 +18,7 @@ from airflow_sfx.components.containers import parquet, small
 from airflow_sfx.components.containers.parquet_source import Footer, ParquetSource, read_footer
 from airflow_sfx.components.kinds import arrays, json_values, maps, parquet_tables, sparse, tables
 from airflow_sfx.components.kinds.parts import Budget, Part, Stored
+from airflow_sfx.components.precision import Approximate, Precision, approximate
 from airflow_sfx.core.errors import SchemaMismatch
 
 SMALL = 4096
@@ -81,15 +82,17 @@ class Form:
     data: bytes
 
 
-def forms(value: object, *, pco: bool = False, step: float | None = None) -> list[Form]:
+def forms(value: object, precision: Precision = "exact", *, pco: bool = False) -> list[Form]:
     """Return a value in all forms that apply, the one to be kept first."""
+    near = approximate(value, precision)
     if tables.is_table(value):
         return _of_table(value)
+    value = near.value
     layouts = _split(value)
-    found = [form for spec, parts in layouts for form in _of_spec(spec, parts, step)]
+    found = [form for spec, parts in layouts for form in _of_spec(spec, parts, near)]
     best = _best(found, layouts[0][0].kind)
     if pco:
-        tried = [form for spec, parts in layouts for form in _of_spec(spec, parts, step, pco=True)]
+        tried = [form for spec, parts in layouts for form in _of_spec(spec, parts, near, pco=True)]
         smallest = min(tried, key=lambda one: len(one.data))
         if len(smallest.data) <= _PCO_GAIN * len(best.data):
             best = smallest
@@ -125,13 +128,13 @@ def _split(value: object) -> list[tuple[Spec, list[Part]]]:
 
 
 def _of_spec(
-    spec: Spec, parts: Sequence[Part], step: float | None, *, pco: bool = False
+    spec: Spec, parts: Sequence[Part], near: Approximate, *, pco: bool = False
 ) -> Iterator[Form]:
     """Yield the forms of a value in one layout."""
     suffix = "+pco" if pco else ""
     quick, hard = (small.SmallLeaves(pcodec=pco, hard=hard) for hard in (False, True))
-    columns = _prepared(parts, quick, hard, step)
-    header = Header(spec, [one.node for one in columns])
+    columns = _prepared(parts, quick, hard, near.step)
+    header = Header(spec, [one.node for one in columns], near.precision, near.error)
     packed = small.frame(
         msgspec.msgpack.encode(header.members()),
         b"".join(chunk for one in columns for chunk in one.chunks if isinstance(chunk, bytes)),
@@ -144,8 +147,8 @@ def _of_spec(
     lengths = {len(part.values) for part in parts}
     readable = not (isinstance(spec, json_values.JsonSpec) and spec.packed)
     if len(lengths) == 1 and readable and not pco:
-        columns = _prepared(parts, parquet.ParquetLeaves(hard=False), columnar, step)
-        header = Header(spec, [one.node for one in columns])
+        columns = _prepared(parts, parquet.ParquetLeaves(hard=False), columnar, near.step)
+        header = Header(spec, [one.node for one in columns], near.precision, near.error)
         if any(one.chunks for one in columns):
             yield Form("parquet", _file(columns, lengths.pop(), header))
 
@@ -159,7 +162,7 @@ def _of_table(value: object) -> list[Form]:
     form = Form("parquet", sealed(whole))
     found = [form]
     if (flat := tables.split_table(table, pandas=pandas)) is not None:
-        found += _of_spec(*flat, None)
+        found += _of_spec(*flat, approximate(value, "exact"))
     back = opened(form.data, max(LIMIT, 64 * table.nbytes)).table()
     if (name := parquet_tables.same_tables(table, back)) is not None:
         raise SchemaMismatch(
@@ -217,14 +220,17 @@ def _place_of_sum(data: bytes) -> int:
     return found[-1].start(1)
 
 
-def pack(value: object, *, pco: bool = False) -> bytes:
-    """Pack a component of a model small, so that it is unpacked as it was to the bit.
+def pack(value: object, precision: Precision = "exact", *, pco: bool = False) -> bytes:
+    """Pack a component of a model small; by default it is unpacked as it was, to the bit.
 
     Args:
         value: An array or scalar of NumPy (bits, vector, matrix), a sparse matrix of scipy or a
             `SparseMatrix`, a dict from integers or texts to numbers (a map), a table of pyarrow or
             data frame of pandas, or a JSON value of lists, dicts, texts and numbers. A map comes
             back sorted by key, a sparse matrix with its entries sorted and duplicates added up.
+        precision: ``exact``; ``float32``, for floats as those of 4 bytes hold them; or
+            ``{"abs": 1e-4}``, for floats that differ by at most so much. Integers, texts, tables
+            and objects of JSON stay exact, and so do NaN and infinities. The type stays, too.
         pco: Whether to use pcodec where it saves 15 % or more. To unpack the result, the extra
             ``pco`` must be installed, and other engines cannot read it.
 
@@ -234,6 +240,7 @@ def pack(value: object, *, pco: bool = False) -> bytes:
 
     Raises:
         SchemaMismatch: The value is none of these, or cannot be kept exactly.
+        InvalidName: The precision is none of these.
 
     Example:
         >>> import numpy as np
@@ -241,7 +248,7 @@ def pack(value: object, *, pco: bool = False) -> bytes:
         >>> unpack(pack(weights)).tolist()
         [0.25, -1.5, 0.0]
     """
-    return forms(value, pco=pco)[0].data
+    return forms(value, precision, pco=pco)[0].data
 
 
 def _check_sum(data: bytes) -> None:

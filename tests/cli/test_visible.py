@@ -122,6 +122,7 @@ COMMANDS: dict[str, list[list[str]]] = {
         [TABLE, "--where", f"kind = 1 -- {HEARD}"],
         [TABLE, "--where", "n = 1", "--apply", "--yes", "--reason", HEARD],
     ],
+    "components": [[f"/nowhere/{SEEN}"]],
     "stack": [["status", "--dir", f"/nowhere/{SEEN}"]],
     f"no command {HEARD}": [[]],
 }

@@ -65,6 +65,12 @@ def test_a_page_of_python_sessions_runs_as_shown(name: str, examples: int, new_u
     assert run_sessions(ROOT / f"docs/{name}.md") >= examples
 
 
+def test_the_page_of_components_runs_as_shown(new_user: Path) -> None:
+    page = ROOT / "docs/components.md"
+    assert run_sessions(page) >= 18
+    assert len(run_commands(page)) == 2
+
+
 def test_the_page_of_spark_runs_as_shown(new_user: Path, java_home: Path, monkeypatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java_home))
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
@@ -148,6 +154,7 @@ def test_the_bucket_policy_denies_deletes_and_lets_batches_be_written(policed: s
 def test_no_page_has_a_block_that_is_not_run() -> None:
     here = {
         "README",
+        "components",
         "warehouse",
         "retention",
         "errors",

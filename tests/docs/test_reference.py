@@ -19,6 +19,7 @@ from typer.main import get_command
 import airflow_sfx as sfx
 import airflow_sfx.assets
 import airflow_sfx.checks
+import airflow_sfx.components
 import airflow_sfx.hooks
 import airflow_sfx.operators
 import airflow_sfx.sensors
@@ -38,6 +39,7 @@ APART = ERRORS | {"__version__", "checks", "components"}
 PYTHON = [name for name in sfx.__all__ if name not in APART]
 ROOMS = (
     airflow_sfx.checks,
+    airflow_sfx.components,
     airflow_sfx.hooks,
     airflow_sfx.operators,
     airflow_sfx.sensors,

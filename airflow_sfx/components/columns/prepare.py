@@ -193,11 +193,15 @@ def _decimal(task: Task) -> Packed | None:
     else:
         child = task.leaves.integers(found.integers, task.name, found.places)
     child = child.within(nodes.Decimal(found.places, child.node))
-    if not len(found.exceptions):
+    return _patched(task.values, found.exceptions, child)
+
+
+def _patched(values: Array, where: Array, child: Packed) -> Packed:
+    """Return a column with the values that its steps do not make."""
+    if not len(where):
         return child
-    where = found.exceptions
-    items = task.values[where].view(f"<i{task.values.itemsize}").tolist()
-    size = len(items) * (task.values.itemsize + 3)
+    items = _as_integers(values[where]).tolist()
+    size = len(items) * (values.itemsize + 3)
     return child.within(nodes.Patched(where.tolist(), items, child.node), size)
 
 
@@ -212,14 +216,14 @@ def _steps(task: Task) -> Packed | None:
     step = task.step or 1.0
     with np.errstate(all="ignore"):
         wide = np.rint(task.values.astype("f8") / step)
-        if not np.all(np.abs(wide) < 2.0**53):
-            return None
-        integers = wide.astype("i8")
+        inside = np.abs(wide) < 2.0**53
+        integers = np.where(inside, wide, 0.0).astype("i8")
         back = multiples(integers, step, task.values.dtype)
-    if not _same(back, task.values):
+    exceptions = np.flatnonzero(_as_integers(back) != _as_integers(task.values))
+    if len(exceptions) > (len(task.values) // 32 if task.leaves.nested else _FEW):
         return None
     child = prepare(task.but(integers, "decimal"))
-    return child.within(nodes.Step(step, child.node), 10)
+    return _patched(task.values, exceptions, child.within(nodes.Step(step, child.node), 10))
 
 
 def multiples(integers: Array, step: float, dtype: np.dtype[np.floating]) -> Array:

@@ -191,10 +191,9 @@ def join_sparse(spec: SparseSpec, stored: Stored) -> Any:
         values = np.ones(spec.count, dtype=dtype)
     else:
         values = from_primitive(stored, 1 if spec.flat else 2, spec.count, dtype)
-    if importlib.util.find_spec("scipy") is None:
-        rows, columns = (minor, major) if by_column else (major, minor)
-        return SparseMatrix((height, width), rows, columns, values, spec.format, spec.array)
-    return _to_scipy(spec, major, minor, values)
+    rows, columns = (minor, major) if by_column else (major, minor)
+    found = SparseMatrix((height, width), rows, columns, values, spec.format, spec.array)
+    return found if importlib.util.find_spec("scipy") is None else to_scipy(found)
 
 
 def _check(index: Array, length: int) -> None:
@@ -202,21 +201,24 @@ def _check(index: Array, length: int) -> None:
         raise refused("has entries outside of its sparse matrix")
 
 
-def _to_scipy(spec: SparseSpec, major: Array, minor: Array, values: Array) -> Any:
+def to_scipy(entries: SparseMatrix) -> Any:
     """Return a matrix of scipy, with indices of 32 bits where those suffice."""
     from scipy import sparse
 
-    small = max(*spec.shape, spec.count) < 1 << 31
+    small = max(*entries.shape, len(entries.values)) < 1 << 31
     kind = "<i4" if small else "<i8"
-    suffix = "array" if spec.array else "matrix"
-    if spec.format == "coo":
-        where = (major.astype(kind), minor.astype(kind))
-        return getattr(sparse, f"coo_{suffix}")((values, where), shape=spec.shape)
-    length = spec.shape[1] if spec.format == "csc" else spec.shape[0]
+    suffix = "array" if entries.array else "matrix"
+    if entries.format == "coo":
+        where = (entries.rows.astype(kind), entries.columns.astype(kind))
+        return getattr(sparse, f"coo_{suffix}")((entries.values, where), shape=entries.shape)
+    major, minor = entries.rows, entries.columns
+    if entries.format == "csc":
+        major, minor = minor, major
+    length = entries.shape[1] if entries.format == "csc" else entries.shape[0]
     starts = np.zeros(length + 1, dtype=kind)
     np.cumsum(np.bincount(major, minlength=length), out=starts[1:])
-    found = getattr(sparse, f"{spec.format}_{suffix}")(
-        (values, minor.astype(kind), starts), shape=spec.shape
+    found = getattr(sparse, f"{entries.format}_{suffix}")(
+        (entries.values, minor.astype(kind), starts), shape=entries.shape
     )
     found.has_canonical_format = True
     return found
