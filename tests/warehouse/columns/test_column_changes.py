@@ -177,3 +177,17 @@ def test_a_process_that_dies_at_any_call_leaves_all_names_old_or_new(new_embedde
             break
         assert code == KILLED
     assert outcomes == {False, True}
+
+
+def test_a_dry_run_names_the_batches_and_changes_nothing(embedded) -> None:
+    pin = embedded.store_dataframe(pd.DataFrame({"n": [1], "note": ["x"]}), "shop", "dry")
+    for plan in (
+        embedded.drop_column("shop", "dry", "note", dry_run=True),
+        embedded.rename_column("shop", "dry", "note", "remark", dry_run=True),
+    ):
+        assert plan == pin
+    assert embedded.drop_column("shop", "dry", "note") != pin
+    with pytest.raises(sfx.SchemaMismatch, match="there is no column 'nn'"):
+        embedded.drop_column("shop", "dry", "nn", dry_run=True)
+    with pytest.raises(sfx.InvalidName, match="dry_run=1 is neither True nor False"):
+        embedded.drop_column("shop", "dry", "n", dry_run=1)

@@ -106,6 +106,11 @@ def test_a_dropped_table_is_gone_and_comes_back_as_it_was(warehouse) -> None:
         Operation.PUBLISH,
     ]
     assert warehouse.audit("sales", "items").entries[0].operation is Operation.DROP
+    plan = warehouse.plan_rollback("sales", "items")
+    assert {one.partition: (one.previous, one.batch_id) for one in plan} == {
+        name: (None, batch) for name, batch in held.entries
+    }
+    assert warehouse.tables() == []
     assert warehouse.rollback("sales", "items") == held
     assert numbers(warehouse) == {"a": 2, "b": 3}
     assert warehouse.rollback("sales", "items", ["a"]) == old
@@ -117,6 +122,8 @@ def test_a_table_without_keys_is_dropped_and_comes_back(warehouse) -> None:
     assert warehouse.drop("sales", "total") == pin
     assert warehouse.tables() == []
     assert warehouse.load_dataframe(pin)["n"].tolist() == [1]
+    (step,) = warehouse.plan_rollback("sales", "total")
+    assert (step.previous, step.batch_id) == (None, pin.batch_id)
     assert warehouse.rollback("sales", "total") == pin
     assert warehouse.load_dataframe("sales", "total")["n"].tolist() == [1]
 
@@ -192,6 +199,7 @@ def test_a_table_comes_back_without_the_partitions_whose_files_are_deleted(wareh
     for _ in range(2):  # the second call deletes the files
         warehouse.retain("sales", "items", **now)
     assert not [path for path in paths(warehouse) if "part-" in path and "/a/" in path]
+    assert [one.partition for one in warehouse.plan_rollback("sales", "items")] == ["b"]
     assert warehouse.rollback("sales", "items") == held
     assert numbers(warehouse) == {"b": 2}
 

@@ -32,6 +32,10 @@ def test_a_renamed_table_keeps_everything(warehouse) -> None:
     warehouse.hold(first, "accounts")
     total = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "total", inputs=[first])
     before = {info.path for info in warehouse.store.list("sales.db")}
+    every = [info.path for info in warehouse.store.list("")]
+    rename(warehouse, reason="archived", dry_run=True)
+    assert [info.path for info in warehouse.store.list("")] == every
+    assert warehouse.metastore.get_table(NEW) is None
     rename(warehouse, reason="archived")
     assert warehouse.tables() == [NEW, TableRef("sales", "total")]
     assert before == {info.path for info in warehouse.store.list("sales.db")}
