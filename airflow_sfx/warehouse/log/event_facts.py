@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.core.manifest import Manifest
@@ -30,9 +31,8 @@ _UNKNOWN = 0x7FC0
 """The first half of a float that is not a number."""
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnFacts:
-    """Rounded figures of a column of the batches of a commit.
+class ColumnFacts(NamedTuple):
+    """Rounded figures of a column of the batches of a commit; there are many of them.
 
     Args:
         least: The least mean of a batch, or None if unknown.
@@ -163,6 +163,7 @@ def _halved(value: float | None) -> int:
     return min(bits + 0x8000 >> 16, 0xFFFF) if math.isfinite(value or 0) else _UNKNOWN
 
 
+@lru_cache(maxsize=1 << 16)
 def _whole(half: int) -> float | None:
     (value,) = struct.unpack(">f", struct.pack(">I", half << 16))
     return float(value) if math.isfinite(value) else None
