@@ -1,0 +1,1 @@
+"""What an artifact has beside the model: data, code, environment, card."""

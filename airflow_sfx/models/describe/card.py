@@ -1,0 +1,168 @@
+"""The card of a model, rendered from the rest of its artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.models.describe.golden import Deviation
+from airflow_sfx.models.describe.inputs import Input
+from airflow_sfx.models.record import ModelRecord
+from airflow_sfx.models.schema.signature import Signature
+
+CARD = "CARD.md"
+PARTS = ("purpose", "owner", "limits", "retrain", "successor")
+"""What only people can say, in the order of the card."""
+NOT_STATED = "Not stated."
+_TITLES = {
+    "purpose": "Purpose",
+    "owner": "Owner",
+    "limits": "Limits",
+    "retrain": "When to train it again",
+    "successor": "Successor",
+}
+
+
+def check_parts(parts: Mapping[str, str]) -> None:
+    """Raise an error for parts of a card that there are not.
+
+    Raises:
+        InvalidName: A part is unknown, or is not text.
+    """
+    for name, text in parts.items():
+        if name not in PARTS or not isinstance(text, str):
+            raise InvalidName(
+                f"card={{{name!r:.40}: {text!r:.40}}} is not a part of a card: pass text for any of"
+                f" {', '.join(PARTS)}"
+            )
+
+
+def card_of(
+    record: ModelRecord,
+    signature: Signature,
+    inputs: Sequence[Input],
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, object],
+    parts: Mapping[str, str],
+    sources: Iterable[str],
+    parity: Deviation | None,
+) -> str:
+    """Return the card as Markdown with a header in YAML, as the Hugging Face Hub reads it.
+
+    Args:
+        record: The model's record.
+        signature: What it takes and gives.
+        inputs: The batches that it was trained on.
+        metrics: Its metrics.
+        parameters: The parameters of its training.
+        parts: What people said, by part.
+        sources: The entries of the code.
+        parity: How much the portable scorer differs from the model, or None without one.
+    """
+    title = f"{record.name} {record.version}"
+    lines = [
+        "---",
+        f"library_name: {record.flavour}",
+        f"pipeline_tag: tabular-{record.task}",
+        "datasets:",
+        *(f"  - {uri}" for one in inputs for uri in one.uris),
+        "---",
+        "",
+        f"# {title}",
+        "",
+        f"A model of {record.flavour} for {record.task}"
+        + (f" of `{record.target}`." if record.target else "."),
+        "",
+    ]
+    for name in PARTS:
+        lines += [f"## {_TITLES[name]}", "", parts.get(name, NOT_STATED), ""]
+    lines += ["## Metrics", "", *_table(("metric", "value"), _rows(metrics)), ""]
+    lines += ["## Parameters", "", *_table(("parameter", "value"), _rows(parameters)), ""]
+    lines += [
+        "## Takes",
+        "",
+        *_table(
+            ("column", "type", "missing values", "range or categories"),
+            [
+                (one.name, one.type, "yes" if one.nullable else "no", _range(one))
+                for one in signature.inputs
+            ],
+        ),
+        "",
+        "## Trained on",
+        "",
+        *_table(
+            ("role", "batch", "rows of the role"),
+            [(one.role, uri, str(one.rows)) for one in inputs for uri in one.uris],
+        ),
+        "",
+        "## Scoring",
+        "",
+        _scoring(record, parity),
+        "",
+        *_train_again(record, inputs, sources),
+    ]
+    return "\n".join(lines)
+
+
+def _scoring(record: ModelRecord, parity: Deviation | None) -> str:
+    if record.scorer == "onnx" and parity is not None:
+        return (
+            f"By `model/model.onnx`. On {parity.rows} rows it differs from the model by at most"
+            f" {parity.greatest:.1e}, and in {parity.labels} classes; the tolerance is"
+            f" {record.tolerance:.0e}."
+        )
+    if record.scorer == "components":
+        return "By the coefficients in `components/`, with numpy alone."
+    why = f" {record.note}" if record.note else ""
+    return f"By the native model `{record.native}`.{why}"
+
+
+def _train_again(record: ModelRecord, inputs: Sequence[Input], sources: Iterable[str]) -> list[str]:
+    pins = [
+        f"    {one.role} = sfx.load_dataframe(BatchPin.from_json('{one.pin.to_json()}'))"
+        for one in inputs
+    ]
+    return [
+        "## Train it again",
+        "",
+        "1. Install what is in `env/requirements.lock`, with the Python of `env/platform.json`:",
+        "   `pip install -r env/requirements.lock`.",
+        "2. Load the batches, which the warehouse holds for this model:",
+        "",
+        "    import airflow_sfx as sfx",
+        "    from airflow_sfx import BatchPin",
+        *pins,
+        "",
+        f"3. Run the code in `code/` ({', '.join(sorted(sources)) or 'none was captured'}) with"
+        " `params.json`.",
+        f"4. Compare with `metrics.json` and `examples/`, or `sfx model verify {record.name}`.",
+        "",
+    ]
+
+
+def _range(one: object) -> str:
+    categories = getattr(one, "categories", None)
+    if categories is not None:
+        more = f" and {len(categories) - 8} more" if len(categories) > 8 else ""  # noqa: PLR2004
+        return ", ".join(map(str, categories[:8])) + more
+    least, greatest = getattr(one, "least", None), getattr(one, "greatest", None)
+    return "" if least is None else f"{least} to {greatest}"
+
+
+def _rows(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in sorted(values.items())]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return ["None."]
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(_cell(one) for one in row)} |" for row in rows),
+    ]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())[:200]

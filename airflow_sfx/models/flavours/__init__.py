@@ -1,0 +1,1 @@
+"""Flavours: one file for each library whose models are saved."""

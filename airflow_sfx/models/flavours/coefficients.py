@@ -1,0 +1,268 @@
+"""Coefficients of any linear model: terms, link and levels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from airflow_sfx.core.errors import InvalidName, ModelRefused, SchemaMismatch
+from airflow_sfx.models.flavours.base import Answers, Array, Flavour, Scorer, Task, Traits
+from airflow_sfx.models.schema.rows import Columns, columns_of
+from airflow_sfx.models.schema.signature import Feature, Signature, Value, signature_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Link = Literal["identity", "logit", "log", "probit", "cloglog", "inverse", "sqrt"]
+
+COEFFICIENTS = "components/coefficients.packed"
+"""The entry of the coefficients, which is all that scoring needs."""
+
+
+def _probit(eta: Array) -> Array:
+    from math import erf, sqrt
+
+    return np.array([(1 + erf(one / sqrt(2))) / 2 for one in eta.tolist()], dtype=np.float64)
+
+
+def _logistic(eta: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return np.where(eta >= 0, 1 / (1 + np.exp(-eta)), np.exp(eta) / (1 + np.exp(eta)))
+
+
+_INVERSE: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda eta: eta,
+    "logit": _logistic,
+    "log": np.exp,
+    "probit": _probit,
+    "cloglog": lambda eta: -np.expm1(-np.exp(eta)),
+    "inverse": lambda eta: 1 / eta,
+    "sqrt": np.square,
+}
+_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "log": np.log,
+    "log10": np.log10,
+    "log2": np.log2,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+}
+_CALL = re.compile(r"(\w+)\((.+)\)")
+_POWER = re.compile(r"(?:I\()?(.+?)\s*(?:\^|\*\*)\s*(\d+)\)?")
+_LEVEL = re.compile(r"(.+)\[(.*)\]")
+INTERCEPT = ("(Intercept)", "Intercept", "intercept", "const")
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """A generalised linear model by its coefficients.
+
+    Args:
+        terms: The coefficient of each term. A term is a column (``distance``), a level of a column
+            (``carrier[UA]``), a function of a column (``log(distance)``, ``distance^2``), or a
+            product of these (``distance:carrier[UA]``). R's spelling of a level, ``carrierUA``, is
+            understood if ``levels`` has the column.
+        intercept: The intercept.
+        link: The link function: ``identity``, ``logit``, ``log``, ``probit``, ``cloglog``,
+            ``inverse`` or ``sqrt``.
+        levels: All levels of each text column, the reference level among them. Other values are
+            rejected when the model is used.
+        classes: The two classes of a binary model, that of the probability last; empty for a
+            model that predicts a number.
+
+    Raises:
+        InvalidName: A coefficient is not a number, or a term or the link is unknown.
+
+    Example:
+        >>> late = Coefficients({"distance": 0.5, "carrier[UA]": 1.0}, -1.0, "logit",
+        ...     levels={"carrier": ["AA", "UA"]}, classes=(False, True))
+        >>> late.columns
+        ('distance', 'carrier')
+    """
+
+    terms: Mapping[str, float]
+    intercept: float = 0.0
+    link: Link = "identity"
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    classes: tuple[Value, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.link not in _INVERSE:
+            raise InvalidName(
+                f"link={self.link!r:.80} is not a link: pass one of {', '.join(_INVERSE)}"
+            )
+        for name, value in {**self.terms, "the intercept": self.intercept}.items():
+            if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
+                raise InvalidName(f"the coefficient of {name} is {value!r:.80}: pass a number")
+        if self.classes and len(self.classes) != 2:  # noqa: PLR2004
+            raise InvalidName(
+                f"{len(self.classes)} classes were given: pass two, that of the probability last"
+            )
+        for name in self.terms:
+            for factor in name.split(":"):
+                _parsed(factor, self.levels)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the terms use, in the order in which they appear."""
+        parsed = [
+            _parsed(factor, self.levels)[0] for name in self.terms for factor in name.split(":")
+        ]
+        return tuple(dict.fromkeys(parsed))
+
+    def to_json(self) -> dict[str, object]:
+        """Return the members of the model as JSON."""
+        return {
+            "terms": {name: float(value) for name, value in self.terms.items()},
+            "intercept": float(self.intercept),
+            "link": self.link,
+            "levels": {name: list(some) for name, some in self.levels.items()},
+            "classes": list(self.classes),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Coefficients:
+        """Return the model of its JSON members.
+
+        Raises:
+            InvalidName: They are not those of a model.
+        """
+        try:
+            return cls(
+                {str(name): value for name, value in data["terms"].items()},
+                data["intercept"],
+                data["link"],
+                {str(name): [str(one) for one in some] for name, some in data["levels"].items()},
+                tuple(data["classes"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidName(f"these are not coefficients: {error}") from error
+
+    def linear(self, columns: Columns) -> Array:
+        """Return the linear predictor of rows."""
+        total = np.full(columns.rows, float(self.intercept))
+        for name, coefficient in self.terms.items():
+            product = np.ones(columns.rows)
+            for factor in name.split(":"):
+                product = product * self._factor(factor, columns)
+            total = total + float(coefficient) * product
+        return total
+
+    def answers(self, columns: Columns) -> Answers:
+        """Return what the model says about rows."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            mean = _INVERSE[self.link](self.linear(columns))
+        if not self.classes:
+            return Answers(mean)
+        known = np.asarray(list(self.classes))
+        return Answers(known[(mean > 0.5).astype(int)], np.column_stack([1 - mean, mean]))  # noqa: PLR2004
+
+    def _factor(self, factor: str, columns: Columns) -> Array:
+        column, level, function = _parsed(factor, self.levels)
+        values = columns.arrays[column]
+        if level is not None:
+            self._refuse_unknown(column, values)
+            return np.array([_text(one) == level for one in values], dtype=np.float64)
+        if values.dtype == object:
+            values = np.array([np.nan if one is None else one for one in values])
+        with np.errstate(all="ignore"):
+            return function(values.astype(np.float64))
+
+    def _refuse_unknown(self, column: str, values: Array) -> None:
+        known = self.levels.get(column)
+        other = {_text(one) for one in values} - set(known) if known else set()
+        if other:
+            raise SchemaMismatch(
+                f"the column {column!r:.80} has the level {next(iter(other))!r:.80}, which the"
+                f" model does not know: it knows {', '.join((known or [])[:5])}"
+            )
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+
+def _parsed(
+    factor: str, levels: Mapping[str, Sequence[str]]
+) -> tuple[str, str | None, Callable[[Array], Array]]:
+    """Return the column of a factor, its level or None, and a function of its values."""
+    text = factor.strip()
+    if found := _LEVEL.fullmatch(text):
+        return found[1], found[2].removeprefix("T."), _same
+    for column, some in levels.items():
+        if text.startswith(column) and text.removeprefix(column) in some:
+            return column, text.removeprefix(column), _same
+    if (found := _CALL.fullmatch(text)) and found[1] in _FUNCTIONS:
+        return found[2].strip(), None, _FUNCTIONS[found[1]]
+    if found := _POWER.fullmatch(text):
+        power = int(found[2])
+        return found[1].strip(), None, lambda values: values**power
+    if "(" in text or not text:
+        raise InvalidName(
+            f"the term {factor!r:.80} is unknown: use a column, a level as carrier[UA], one of"
+            f" {', '.join(_FUNCTIONS)} of a column, a power as distance^2, or products with ':'"
+        )
+    return text, None, _same
+
+
+def _same(values: Array) -> Array:
+    return values
+
+
+class CoefficientsFlavour(Flavour):
+    """Models that are their coefficients."""
+
+    name = "coefficients"
+    modules = ()
+
+    def matches(self, model: object) -> bool:
+        """Return whether a model is coefficients."""
+        return isinstance(model, Coefficients)
+
+    def traits(self, model: Coefficients) -> Traits:
+        """Return what the coefficients say."""
+        task: Task = "classification" if model.classes else "regression"
+        return Traits(task, model.columns, model.classes, {"link": model.link})
+
+    def answers(self, model: Coefficients, frame: pd.DataFrame) -> Answers:
+        """Return the model's answers."""
+        names = [str(name) for name in frame.columns]
+        signature = Signature(signature_of(frame, names, None), ())
+        return model.answers(columns_of(signature, frame))
+
+    def components(self, model: Coefficients, features: Sequence[Feature]) -> dict[str, object]:
+        """Return the coefficients, which are the model."""
+        return {"coefficients": model.to_json()}
+
+    def load(
+        self, entries: Mapping[str, bytes], signature: Signature, trust: Sequence[str], where: str
+    ) -> Scorer | None:
+        """Return a scorer of the coefficients, which needs numpy only."""
+        from airflow_sfx.components import unpack
+
+        if COEFFICIENTS not in entries:
+            return None
+        try:
+            return _Scorer(Coefficients.from_json(unpack(entries[COEFFICIENTS])))
+        except InvalidName as error:
+            raise ModelRefused(
+                f"{where}: {error}: get the artifact again from where it was saved"
+            ) from error
+
+
+class _Scorer(Scorer):
+    def __init__(self, model: Coefficients) -> None:
+        self._model = model
+
+    @property
+    def native(self) -> object:
+        return self._model
+
+    def answers(self, columns: Columns) -> Answers:
+        return self._model.answers(columns)
