@@ -2,6 +2,7 @@
 from . import (
     checks as checks,
     components as components,
+    models as models,
 )
 from ._default import (
     adopt as adopt,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.hooks.backfill_runs import backfill_runs
 from airflow_sfx.hooks.task_context import current_producer
+from airflow_sfx.models.registry import ModelRegistry
 from airflow_sfx.warehouse import connect as _connect
 from airflow_sfx.warehouse.connection import Connection
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -125,6 +126,7 @@ def _current() -> Connection:
 
 
 default = Warehouse(_current)
+models = ModelRegistry(default)
 
 adopt = default.adopt
 audit = default.audit

@@ -123,6 +123,18 @@ COMMANDS: dict[str, list[list[str]]] = {
         [TABLE, "--where", "n = 1", "--apply", "--yes", "--reason", HEARD],
     ],
     "components": [[f"/nowhere/{SEEN}"]],
+    "model": [
+        ["list"],
+        ["list", f"no {SEEN}"],
+        ["show", f"no {SEEN}"],
+        ["show", f"no {SEEN}.zip"],
+        ["history", f"no@{SEEN}"],
+        ["verify", f"no {SEEN}"],
+        ["promote", f"no {SEEN}", "20161101002256", "--to", SEEN],
+        ["rollback", f"no@{SEEN}", "--yes"],
+        ["affected", TABLE, PARTITION],
+        ["save", f"/no {SEEN}.json", "no", "--input", f"train={TABLE}/{PARTITION}"],
+    ],
     "stack": [["status", "--dir", f"/nowhere/{SEEN}"]],
     f"no command {HEARD}": [[]],
 }

@@ -35,7 +35,7 @@ ERRORS = {
     for name in sfx.__all__
     if inspect.isclass(value := getattr(sfx, name)) and issubclass(value, Exception)
 }
-APART = ERRORS | {"__version__", "checks", "components"}
+APART = ERRORS | {"__version__", "checks", "components", "models"}
 PYTHON = [name for name in sfx.__all__ if name not in APART]
 ROOMS = (
     airflow_sfx.checks,

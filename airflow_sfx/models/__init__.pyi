@@ -1,0 +1,22 @@
+# The public names, for type checkers; the package loads them on first use.
+import airflow_sfx._default as _d
+
+from .flavours.coefficients import Coefficients as Coefficients
+from .flavours.function import FunctionModel as FunctionModel
+from .model import Model as Model
+from .pin import ModelPin as ModelPin
+from .registry import ModelRegistry as ModelRegistry
+
+affected = _d.models.affected
+aliases = _d.models.aliases
+fetch = _d.models.fetch
+history = _d.models.history
+list = _d.models.list
+load = _d.models.load
+plan_rollback = _d.models.plan_rollback
+promote = _d.models.promote
+resolve = _d.models.resolve
+rollback = _d.models.rollback
+save = _d.models.save
+verify = _d.models.verify
+versions = _d.models.versions

@@ -1,0 +1,142 @@
+"""The log of models: the warehouse's log, opened for the tables that are models."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_sfx.core.batch_id import check_batch_id
+from airflow_sfx.core.errors import InvalidName, PartitionNotFound
+from airflow_sfx.models.pin import DATABASE, ModelPin, alias_name, model_name
+from airflow_sfx.warehouse.connection import Connection
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from airflow_sfx.models.log.saving import Registry
+
+ANY: Any = object()
+"""No condition on what is current."""
+
+
+class ModelLog:
+    """The log of a warehouse's models, by names and aliases.
+
+    Args:
+        warehouse: The warehouse.
+    """
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._log = Warehouse(self._connection)
+
+    def plan_rollback(
+        self, name: str, alias: str = "production", *, to: str | ModelPin | None = None
+    ) -> ModelPin:
+        """Return the version that `rollback` would make current, without changing anything.
+
+        Args:
+            name: The model's name.
+            alias: The alias.
+            to: The version to return to, or None for the one before.
+
+        Returns:
+            The version.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+            BatchNotFound: The alias has no version before, or never had ``to``.
+
+        Example:
+            >>> sfx.models.plan_rollback("delays", "latest", to=delays) == delays
+            True
+        """
+        named, place = model_name(name).name, alias_name(alias)
+        back = None if to is None else self._version(named, to).version
+        with self._named(named, place):
+            (step,) = self._log.plan_rollback(DATABASE, named, [place], to=back)
+        return ModelPin(named, step.batch_id or "")
+
+    def _resolved(self, source: str | ModelPin, as_of: datetime | None = None) -> ModelPin:
+        """Return the version that a text names now, or named at a time."""
+        named = model_name(source)
+        if named.version is not None:
+            return ModelPin(named.name, named.version)
+        assert named.alias is not None
+        return ModelPin(named.name, self._current(named.name, named.alias, as_of))
+
+    def _aliases(self, name: str) -> dict[str, str]:
+        """Return the current version of each alias."""
+        ledger = Ledger(self._registry().table(name))
+        heads = ledger.heads(dict.fromkeys(ledger.names(), 0))
+        return {place: head.batch_id for place, head in heads.items() if head.batch_id}
+
+    def _connection(self) -> Connection:
+        """Return the connection of the data, with the metastore of models."""
+        from airflow_sfx.models.log.metastore import ModelMetastore
+
+        data = self._warehouse.connection
+        return replace(data, metastore=ModelMetastore(data.store), partition_style="value")
+
+    def _registry(self) -> Registry:
+        from airflow_sfx.models.log.saving import Registry
+
+        return Registry(self._warehouse, self._log)
+
+    def _current(self, name: str, alias: str, as_of: datetime | None) -> str:
+        with self._named(name, alias):
+            return self._log.pin(DATABASE, name, [alias], as_of=as_of).batches[alias]
+
+    def _version(self, name: str, version: str | ModelPin) -> ModelPin:
+        """Return a version of a model by what a caller named."""
+        if isinstance(version, str) and version.startswith("@"):
+            return self._resolved(f"{name}{version}")
+        if isinstance(version, str) and ("/" in version or "@" in version):
+            version = self._resolved(version)
+        if isinstance(version, ModelPin):
+            if version.name != name:
+                raise InvalidName(f"{version} is not a version of the model {name}: pass one of it")
+            return version
+        return ModelPin(name, check_batch_id(version))
+
+    def _expected(
+        self, name: str, alias: str, expected: str | ModelPin | None
+    ) -> dict[str, str | None] | None:
+        if expected is ANY:
+            return None
+        return {alias: None if expected is None else self._version(name, expected).version}
+
+    def _artifact(self, source: str | ModelPin | os.PathLike[str]) -> tuple[bytes, str]:
+        """Return the bytes of an artifact, and where it is from."""
+        from airflow_sfx.models.files import artifact_from_file
+        from airflow_sfx.models.log.promotion import artifact_of
+
+        if isinstance(source, os.PathLike) or (isinstance(source, str) and source.endswith(".zip")):
+            return artifact_from_file(Path(source)), str(source)
+        pin = self._resolved(source)
+        return artifact_of(self._registry().table(pin.name), pin), str(pin)
+
+    @contextlib.contextmanager
+    def _named(self, name: str, alias: str) -> Iterator[None]:
+        """Raise the log's errors with the words of models."""
+        try:
+            yield
+        except PartitionNotFound as error:
+            there = self._aliases(name)
+            if not there:
+                raise PartitionNotFound(
+                    f"there is no model {name!r}: save it first; the warehouse has"
+                    f" {', '.join(self._log.metastore.tables(DATABASE)) or 'none yet'}",
+                    table=f"{DATABASE}.{name}",
+                ) from error
+            raise PartitionNotFound(
+                f"the model {name!r} has no alias {alias!r} with a version: it has"
+                f" {', '.join(there)}; promote a version to it",
+                table=f"{DATABASE}.{name}",
+                partition=alias,
+            ) from error

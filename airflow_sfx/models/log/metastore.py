@@ -1,0 +1,100 @@
+"""The metastore of models, in which nothing is stored.
+
+The log decides what is current, and a metastore follows it for other engines. No engine reads
+models, so here every model is a table that always exists, without pointers: what is current then
+comes from the log alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.paths import TableLayout
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
+from airflow_sfx.models.pin import DATABASE
+from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.table.table import STYLE_PARAMETER
+
+ALIAS = PartitionKey("alias", "string")
+
+
+class ModelMetastore(Metastore):
+    """The tables of the database ``models``, one for each model, whose partitions are aliases.
+
+    Args:
+        store: The warehouse's object store.
+    """
+
+    for_engines = False
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def databases(self) -> list[str]:
+        """Return the database of models."""
+        return [DATABASE]
+
+    def tables(self, database: str) -> list[str]:
+        """Return the names of the models that were saved, sorted."""
+        if database != DATABASE:
+            return []
+        found = []
+        for name in self._store.list_directories(f"{DATABASE}.db"):
+            with contextlib.suppress(InvalidName):
+                ref = TableRef(DATABASE, name)
+                if ref.table == name and self._has_log(ref):
+                    found.append(name)
+        return found
+
+    def _has_log(self, ref: TableRef) -> bool:
+        root = TableLayout.default_root(ref)
+        return "ledger" in self._store.list_directories(f"{root}/_sfx")
+
+    def get_table(self, ref: TableRef) -> TableInfo | None:
+        """Return a model as a table, without a request: its log says whether it exists."""
+        if ref.database != DATABASE:
+            return None
+        location = f"{self._store.uri}/{TableLayout.default_root(ref)}"
+        return TableInfo(ref, location, (), (ALIAS,), {STYLE_PARAMETER: "value"})
+
+    def create_table(self, info: TableInfo) -> TableInfo:
+        """Return the table."""
+        return info
+
+    def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
+        """Return the table unchanged: a model has no columns."""
+        info = self.get_table(ref)
+        assert info is not None
+        return info
+
+    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
+        """Do nothing."""
+        return False
+
+    def get_partitions(
+        self,
+        ref: TableRef,
+        partitions: Iterable[Partition] | None = None,
+        *,
+        keys: Sequence[PartitionKey] | None = None,
+    ) -> dict[Partition, PartitionInfo]:
+        """Return no pointers."""
+        return {}
+
+    def list_partitions(self, ref: TableRef) -> list[Partition]:
+        """Return no partitions."""
+        return []
+
+    def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
+        """Return no partitions."""
+        return []
+
+    def repoint(
+        self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
+    ) -> TableInfo | None:
+        """Accept the pointers, of which nothing is stored."""
+        return self.get_table(ref)

@@ -1,0 +1,450 @@
+"""The registry of models: each call, written and documented once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.validation import storable_text, whole
+from airflow_sfx.models.log.base import ANY, ModelLog
+from airflow_sfx.models.pin import DATABASE, LATEST, ModelPin, alias_name, model_name
+from airflow_sfx.warehouse.results import Rows
+
+if TYPE_CHECKING:
+    from airflow_sfx.models.log.listing import AffectedModel, ModelVerification, ModelVersions
+    from airflow_sfx.models.model import Model
+
+PRODUCTION = "production"
+
+
+class ModelRegistry(ModelLog):
+    """The models of a warehouse.
+
+    A model is a table of the database ``models`` in the warehouse's log. A version is a batch, and
+    an alias, such as ``production``, is a partition. So history, rollback, holds and the rejection
+    of older attempts are the warehouse's own.
+
+    Args:
+        warehouse: The warehouse, whose batches the models were trained on.
+
+    Example:
+        >>> ModelRegistry(sfx.connect(f"embedded://{tempfile.mkdtemp()}")).list()
+        []
+    """
+
+    def save(
+        self,
+        model: object,
+        name: str,
+        *,
+        inputs: Mapping[str, BatchPin] | None = None,
+        target: str | None = None,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        card: Mapping[str, str] | None = None,
+        example: object | None = None,
+        tolerance: float = 1e-5,
+        pickle: bool = False,
+        reason: str = "",
+        producer: Producer | None = None,
+    ) -> ModelPin:
+        """Save a model as a new version, with its data, code, environment and card.
+
+        The training batches are held, so that the rows that the model saw can be loaded as long as
+        it exists. A model whose content is that of an earlier version is that version again.
+
+        Args:
+            model: A fitted estimator of scikit-learn, xgboost or lightgbm, an ONNX model,
+                `Coefficients`, or a `FunctionModel`.
+            name: The model's name.
+            inputs: The pins of its batches by role: ``train``, and others such as ``test``.
+            target: The column that it predicts.
+            params: The parameters of the training, besides the estimator's own.
+            metrics: Numbers by name, such as ``{"auc": 0.81}``.
+            card: What only people can say: ``purpose``, ``owner``, ``limits``, ``retrain``,
+                ``successor``.
+            example: Rows as the model gets them, if they are not those of the training batches.
+            tolerance: How much the portable scorer may differ from the model, relative to the size
+                of numbers above 1. Otherwise the native model is used, and the card says so.
+            pickle: Whether to save a scikit-learn model as a pickle, which who loads it has to
+                trust.
+            reason: The reason, recorded in the history.
+            producer: Who saves, or None for the identity of the running task or process.
+
+        Returns:
+            The version.
+
+        Raises:
+            ModelRefused: The model is of no known library, cannot be saved without a pickle, or
+                does not predict its training rows.
+            SchemaMismatch: The training rows lack a column of the model.
+            InvalidName: A name, a metric or a parameter cannot be stored.
+            StaleAttempt: A newer attempt of the same task instance has saved a version.
+
+        Example:
+            >>> model = sfx.models.Coefficients({"distance": 0.02})
+            >>> saved = sfx.models.save(model, "speeds", inputs={"train": flights}, reason="first")
+            >>> again = sfx.models.save(model, "speeds", inputs={"train": flights})
+            >>> saved == again
+            True
+        """
+        from airflow_sfx.models.build import Training, build
+        from airflow_sfx.models.describe.card import check_parts
+        from airflow_sfx.models.describe.code import caller
+        from airflow_sfx.models.describe.inputs import read_input
+        from airflow_sfx.models.log.saving import save_content
+        from airflow_sfx.models.training import check_inputs, training_frames
+
+        pin_name = model_name(name).name
+        storable_text(reason, "reason=")
+        check_parts(card or {})
+        pins = check_inputs(inputs or {}, example)
+        rows = {
+            role: sum(one.rows for one in self._warehouse.manifests(pin))
+            for role, pin in pins.items()
+        }
+        training = Training(
+            [
+                read_input(self._warehouse.store, role, pin, rows[role])
+                for role, pin in pins.items()
+            ],
+            training_frames(self._warehouse, pins, rows, example),
+            target,
+            dict(params or {}),
+            dict(metrics or {}),
+            dict(card or {}),
+            caller(),
+            tolerance,
+            pickle,
+        )
+        author = self._warehouse.connection.producer() if producer is None else producer
+        return save_content(self._registry(), pin_name, build(model, training), author, reason)
+
+    def load(
+        self,
+        source: str | ModelPin | os.PathLike[str],
+        *,
+        native: bool = False,
+        trust: Sequence[str] = (),
+    ) -> Model:
+        """Load a model, and check that it answers its golden rows as it did when it was saved.
+
+        By default, only what runs no code of the artifact is used: ONNX, coefficients, and the
+        native forms of xgboost and lightgbm.
+
+        Args:
+            source: ``delays@production``, ``delays/20161101002256``, ``delays`` for the version
+                that was saved last, a `ModelPin`, or the path of a zip.
+            native: Whether to load the library's own model.
+            trust: What code may run: ``sklearn`` and other packages whose classes a scikit-learn
+                model has, ``code`` for a function, ``pickle`` for a pickle.
+
+        Returns:
+            The model.
+
+        Raises:
+            ModelRefused: The artifact is damaged or hostile, would run code that ``trust`` does not
+                name, needs a library that is not installed, or answers its golden rows otherwise.
+            PartitionNotFound: There is no such model or alias.
+            BatchNotFound: There is no such version.
+
+        Example:
+            >>> model = sfx.models.load("delays@production")
+            >>> model.predict(pd.DataFrame({"distance": [1400.0, 200.0]})).tolist()
+            [28.0, 4.0]
+            >>> model.inputs["train"] == flights
+            True
+        """
+        from airflow_sfx.models.model import load_artifact
+
+        data, where = self._artifact(source)
+        return load_artifact(data, where, native=native, trust=trust)
+
+    def fetch(self, source: str | ModelPin | os.PathLike[str]) -> bytes:
+        r"""Return the zip file of a version.
+
+        Args:
+            source: As for `load`.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+            BatchNotFound: There is no such version.
+
+        Example:
+            >>> sfx.models.fetch("delays@production")[:4]
+            b'PK\x03\x04'
+        """
+        return self._artifact(source)[0]
+
+    def resolve(self, source: str | ModelPin, *, as_of: datetime | None = None) -> ModelPin:
+        """Return the version that a text names now, or named at a time.
+
+        Args:
+            source: ``delays@production``, ``delays/20161101002256``, ``delays``, or a `ModelPin`.
+            as_of: The time, with a time zone, or None for now.
+
+        Returns:
+            The version.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias, or it had no version then.
+            InvalidName: The time has no time zone.
+
+        Example:
+            >>> sfx.models.resolve("delays@production", as_of=datetime.now(UTC)) == delays
+            True
+        """
+        return self._resolved(source, as_of)
+
+    def promote(
+        self,
+        name: str,
+        version: str | ModelPin,
+        *,
+        to: str = PRODUCTION,
+        reason: str = "",
+        expected: str | ModelPin | None = ANY,
+        trust: Sequence[str] = (),
+        producer: Producer | None = None,
+    ) -> ModelPin:
+        """Make a version the current one of an alias, once it answers its golden rows.
+
+        Args:
+            name: The model's name.
+            version: The version, as text, a `ModelPin`, or ``@ALIAS`` for that of another alias.
+            to: The alias.
+            reason: The reason, recorded in the history.
+            expected: The version that the alias must have now, None for an alias without one; by
+                default no condition.
+            trust: As for `load`, for a model without a portable scorer.
+            producer: Who promotes, or None for the identity of the running task or process.
+
+        Returns:
+            The version.
+
+        Raises:
+            ModelRefused: The version is damaged, or answers its golden rows otherwise.
+            BatchNotFound: There is no such version.
+            CommitConflict: The alias has another version than the expected one.
+            StaleAttempt: A newer attempt of the same task instance has changed the alias.
+            InvalidName: The alias is ``latest``, or breaks the rule.
+
+        Example:
+            >>> sfx.models.promote("delays", delays, to="candidate", reason="auc 0.81") == delays
+            True
+        """
+        from airflow_sfx.models.log.promotion import put_in_alias
+        from airflow_sfx.models.model import load_artifact
+
+        alias = alias_name(to)
+        if alias == LATEST:
+            raise InvalidName(
+                f"{LATEST!r} is the version that was saved last: promote to another alias, such as"
+                f" {PRODUCTION!r}"
+            )
+        pin = self._version(model_name(name).name, version)
+        data, where = self._artifact(pin)
+        load_artifact(data, where, native=bool(trust), trust=trust)
+        registry = self._registry()
+        condition = self._expected(pin.name, alias, expected)
+        made = put_in_alias(registry.table(pin.name), alias, pin.version)
+        registry.models.publish(
+            made, reason=reason, force=True, expected=condition, producer=producer
+        )
+        return pin
+
+    def rollback(
+        self,
+        name: str,
+        alias: str = PRODUCTION,
+        *,
+        to: str | ModelPin | None = None,
+        reason: str = "",
+        expected: str | ModelPin | None = ANY,
+        producer: Producer | None = None,
+    ) -> ModelPin:
+        """Make the version current again that an alias had before.
+
+        Args:
+            name: The model's name.
+            alias: The alias.
+            to: The version to return to, which the alias must have had, or None for the one before.
+                Repeated calls go one further back each.
+            reason: The reason, recorded in the history.
+            expected: As for `promote`.
+            producer: Who rolls back, or None for the identity of the running task or process.
+
+        Returns:
+            The version that is current now.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+            BatchNotFound: The alias has no version before, or never had ``to``.
+            CommitConflict: The alias has another version than the expected one.
+
+        Example:
+            >>> newer = sfx.models.save(
+            ...     sfx.models.Coefficients({"distance": 0.5}), "delays", inputs={"train": flights}
+            ... )
+            >>> newer = sfx.models.promote("delays", newer, reason="nightly")
+            >>> sfx.models.rollback("delays", reason="predicts too much") == delays
+            True
+        """
+        named = model_name(name).name
+        place = alias_name(alias)
+        back = None if to is None else self._version(named, to).version
+        with self._named(named, place):
+            made = self._log.rollback(
+                DATABASE,
+                named,
+                [place],
+                to=back,
+                reason=reason,
+                expected=self._expected(named, place, expected),
+                producer=producer,
+            )
+        return ModelPin(named, made.batches[place])
+
+    def history(
+        self, name: str, alias: str = PRODUCTION, *, limit: int | None = 100
+    ) -> Rows[LedgerEntry]:
+        """List the changes of an alias, newest first: which version, when, by whom and why.
+
+        Args:
+            name: The model's name.
+            alias: The alias; ``latest`` lists the saves.
+            limit: The maximum number of entries, or None for all.
+
+        Returns:
+            The entries, whose ``batch_id`` is the version.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+
+        Example:
+            >>> entry = sfx.models.history("delays")[0]
+            >>> entry.operation.value, entry.batch_id == delays.version, entry.reason
+            ('publish', True, 'first')
+        """
+        named, place = model_name(name).name, alias_name(alias)
+        with self._named(named, place):
+            return self._log.history(DATABASE, named, [place], limit=limit)
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Return the current version of each alias of a model.
+
+        Args:
+            name: The model's name.
+
+        Returns:
+            The versions by alias, ``latest`` among them; empty if there is no such model.
+
+        Example:
+            >>> sorted(sfx.models.aliases("delays"))
+            ['latest', 'production']
+        """
+        return self._aliases(model_name(name).name)
+
+    def list(self) -> list[str]:
+        """Return the names of all models, sorted.
+
+        Returns:
+            The names.
+
+        Example:
+            >>> sfx.models.list()
+            ['delays']
+        """
+        return self._log.metastore.tables(DATABASE)
+
+    def versions(self, name: str, *, limit: int | None = 100) -> ModelVersions:
+        """List the versions of a model, newest first, with their metrics and aliases.
+
+        Args:
+            name: The model's name.
+            limit: The maximum number of versions, or None for all.
+
+        Returns:
+            The versions; ``to_pandas`` has a column for each metric, to store as a table.
+
+        Raises:
+            PartitionNotFound: There is no such model.
+            InvalidName: The limit is not a whole number, or is negative.
+
+        Example:
+            >>> [(one.pin == delays, one.aliases) for one in sfx.models.versions("delays")]
+            [(True, ('latest', 'production'))]
+            >>> sfx.models.versions("delays").to_pandas()["metric_mae"].tolist()
+            [4.5]
+        """
+        from airflow_sfx.models.log.listing import ModelVersions
+        from airflow_sfx.models.log.promotion import saves
+
+        named = model_name(name).name
+        if limit is not None and whole(limit, "limit") < 0:
+            raise InvalidName(f"limit={limit} is negative: pass a number, or None for all")
+        with self._named(named, LATEST):
+            found = saves(self._registry().table(named), named, self.aliases(named), limit)
+        return ModelVersions(found)
+
+    def affected(self, pin: BatchPin) -> Rows[AffectedModel]:
+        """List the versions that were trained on batches, or on what was made from them.
+
+        Args:
+            pin: The batches.
+
+        Returns:
+            The versions, newest first, with the aliases that they have now.
+
+        Raises:
+            InvalidName: The pin is of another warehouse.
+
+        Example:
+            >>> [(one.pin == delays, one.aliases) for one in sfx.models.affected(flights)]
+            [(True, ('latest', 'production'))]
+        """
+        from airflow_sfx.models.log.listing import AffectedModel
+
+        found: dict[ModelPin, AffectedModel] = {}
+        aliases: dict[str, dict[str, str]] = {}
+        for one in self._warehouse.readers(pin, any_depth=True):
+            version = one.pin.batches.get(LATEST)
+            if one.pin.database != DATABASE or version is None:
+                continue
+            made = ModelPin(one.pin.table, version)
+            if made.name not in aliases:
+                aliases[made.name] = self.aliases(made.name)
+            has = tuple(sorted(a for a, v in aliases[made.name].items() if v == version))
+            found.setdefault(made, AffectedModel(made, one.at, one.producer, has))
+        return Rows(found.values())
+
+    def verify(self, source: str | ModelPin, *, trust: Sequence[str] = ()) -> ModelVerification:
+        """Check a version: its artifact, its golden rows, and the batches that it was trained on.
+
+        Args:
+            source: As for `load`.
+            trust: As for `load`, for a model without a portable scorer.
+
+        Returns:
+            What was found; ``problems`` is empty if all is as it was saved.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+
+        Example:
+            >>> report = sfx.models.verify("delays@production")
+            >>> report.ok, report.golden_rows
+            (True, 3)
+        """
+        from airflow_sfx.models.log.verification import verify_version
+
+        return verify_version(self._warehouse, self, self.resolve(source), trust)

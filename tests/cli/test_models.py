@@ -1,0 +1,116 @@
+"""`sfx model`: every command on a warehouse with one model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+import airflow_sfx as sfx
+from airflow_sfx.cli.main import app
+from airflow_sfx.models.flavours.coefficients import Coefficients
+from airflow_sfx.models.registry import ModelRegistry
+
+FRAME = pd.DataFrame({"distance": [1400.0, 200.0, 740.0], "delay": [28.0, 4.0, 15.0]})
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> sfx.Warehouse:
+    made = sfx.connect(f"embedded://{tmp_path}/warehouse")
+    made.store_dataframe(FRAME, "air", "flights", ["20161031"])
+    return made
+
+
+def run(warehouse: sfx.Warehouse, *words: str, code: int = 0) -> Result:
+    done = CliRunner().invoke(app, ["--warehouse", warehouse.uri, "model", *words])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def saved(warehouse: sfx.Warehouse, tmp_path: Path, slope: float) -> str:
+    file = tmp_path / "coefficients.json"
+    file.write_text(json.dumps({"terms": {"distance": slope}}))
+    words = ("--input", "train=air.flights/20161031", "--metric", f"mae={slope}", "--json")
+    done = run(warehouse, "save", str(file), "delays", *words, "--target", "delay")
+    return str(json.loads(done.stdout)["version"])
+
+
+def test_a_model_is_saved_promoted_shown_and_rolled_back(warehouse, tmp_path) -> None:
+    first, second = (saved(warehouse, tmp_path, slope) for slope in (0.02, 0.03))
+    assert f"delays@production is {first}" in run(warehouse, "promote", "delays", first).stdout
+    run(warehouse, "promote", "delays", "@latest", "--expected", second, code=1)
+    run(warehouse, "promote", "delays", "@latest", "--expected", first, "--reason", "nightly")
+    rows = run(warehouse, "list", "delays").stdout.splitlines()
+    assert rows[2].split()[:5] == [second, "latest,", "production", "0.03", "coefficients"]
+    done = run(warehouse, "rollback", "delays", "--dry-run")
+    assert f"delays@production: {second} → {first}" in done.stdout
+    run(warehouse, "rollback", "delays", code=2)
+    done = run(warehouse, "rollback", "delays", "--yes", "--reason", "slow")
+    assert f"delays@production is {first} again" in done.stdout
+    history = json.loads(run(warehouse, "history", "delays", "--json").stdout)
+    assert [one["batch_id"] for one in history] == [first, second, first]
+    assert "nightly" in run(warehouse, "history", "delays@production").stdout
+    assert "is as it was saved" in run(warehouse, "verify", "delays@production").stdout
+    assert json.loads(run(warehouse, "list", "--json").stdout) == [
+        {"name": "delays", "aliases": {"latest": second, "production": first}}
+    ]
+
+
+def test_a_zip_is_shown_without_a_warehouse(warehouse, tmp_path) -> None:
+    version = saved(warehouse, tmp_path, 0.02)
+    file = tmp_path / "delays.zip"
+    run(warehouse, "show", "delays", "--into", str(file))
+    run(warehouse, "show", "delays", "--into", str(file), code=1)
+    for words in (["show", str(file)], ["show", str(file), "--card"]):
+        done = CliRunner().invoke(app, ["model", *words], env={"SFX_WAREHOUSE": "embedded:///no"})
+        assert done.exit_code == 0, done.output
+        assert version in done.stdout
+    done = CliRunner().invoke(app, ["model", "show", str(file), "--json"])
+    assert json.loads(done.stdout)["metrics"] == {"mae": 0.02}
+    file.write_bytes(file.read_bytes()[:-1])
+    done = CliRunner().invoke(app, ["model", "show", str(file)])
+    assert (done.exit_code, done.output.split(":")[0]) == (1, "ModelRefused")
+
+
+def test_affected_models_are_listed_with_their_aliases(warehouse, tmp_path) -> None:
+    assert "no model" in run(warehouse, "affected", "air.flights", "20161031").stdout
+    version = saved(warehouse, tmp_path, 0.02)
+    run(warehouse, "promote", "delays", version)
+    done = run(warehouse, "affected", "air.flights", "20161031", code=1)
+    assert f"{version}  latest, production" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["save", "x.pkl", "delays", "--input", "train=air.flights/20161031"], 1, "running code"),
+        (["save", "x.json", "delays", "--input", "air.flights"], 2, "NAME=VALUE"),
+        (
+            ["save", "x.json", "delays", "--input", "train=air.flights/20161031"],
+            1,
+            "cannot be read",
+        ),
+        (["show", "delays"], 1, "no model"),
+        (["show", "no.zip"], 1, "cannot be read"),
+        (["verify", "delays"], 1, "no model"),
+        (["rollback", "delays"], 1, "no model"),
+        (["history", "delays/20161101002256"], 1, "not an alias"),
+        (["promote", "delays", "latest"], 1, "not a batch ID"),
+    ],
+)
+def test_what_cannot_be_done_is_said(warehouse, words, code, says) -> None:
+    assert says in " ".join(run(warehouse, *words, code=code).output.split())
+
+
+def test_the_registry_of_the_command_is_that_of_python(warehouse, tmp_path) -> None:
+    version = saved(warehouse, tmp_path, 0.02)
+    models = ModelRegistry(warehouse)
+    assert models.resolve("delays").version == version
+    train = warehouse.pin("air", "flights", ["20161031"])
+    again = models.save(
+        Coefficients({"distance": 0.02}), "delays", inputs={"train": train}, target="delay"
+    )
+    assert again.name == "delays"
