@@ -1,4 +1,4 @@
-"""When a table last changed, also by an undo to no batch and a drop, which leave no pointer."""
+"""When a table last changed, also by an undo to no batch and by a drop."""
 
 from __future__ import annotations
 

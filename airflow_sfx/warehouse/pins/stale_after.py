@@ -1,4 +1,4 @@
-"""What an undo would leave stale: current batches that were made from those that it ends."""
+"""What an undo would leave stale: current batches made from those it ends."""
 
 from __future__ import annotations
 
