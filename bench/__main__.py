@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench import history, memory, scaling, scheduler, speed, stack
+from bench.components import rows
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -37,6 +38,8 @@ def main() -> None:
         "scheduler": scheduler.on_scheduler,
         "history": lambda folder: history.embedded(folder, options.runs),
         "history-stack": lambda folder: history.on_stack(folder, min(options.runs, 5)),
+        "components": lambda folder: rows.talk_rows(folder, options.runs),
+        "components-of-models": rows.corpus_sizes,
         "imports": lambda _: memory.import_times(options.runs),
     }
     results: dict[str, object] = (
