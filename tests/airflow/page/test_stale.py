@@ -92,6 +92,37 @@ def test_a_list_of_few_partitions_has_the_mark_too(story, as_user) -> None:
     assert page.faults == []
 
 
+def test_an_undo_names_what_becomes_stale_before_it_is_done(story, as_user, client) -> None:
+    warehouse = story.warehouse
+    run = {"dag_id": "priced", "run_id": "r1"}
+    producer = sfx.Producer(**run, task_id="load")
+    made = {}
+    for table, inputs in (("first", ()), ("second", ("first",)), ("third", ("second",))):
+        made[table] = warehouse.store_dataframe(
+            prices([BAD], 1.0),
+            "undone",
+            table,
+            partition_by=["day"],
+            inputs=[made[name] for name in inputs],
+            producer=None if table == "third" else producer,
+        )
+    third = f"undone.third {BAD} {made['third'].batch_id}"
+    page = go(as_user("viewer"), "?dag_id=priced&run_id=r1")
+    page.get_by_role("button", name="Undo this run…").click()
+    stale = page.get_by_role("dialog").get_by_role("list", name="Becomes stale")
+    expect(stale.get_by_role("listitem")).to_have_text([third])
+    with client("viewer") as viewer:
+        first = {"partition": BAD, "batch_id": made["first"].batch_id}
+        found = viewer.get("tables/undone/first/downstream", params=first).json()["batches"]
+        assert [one["table"] for one in found] == ["undone.second", "undone.third"]
+    warehouse.store_dataframe(prices([BAD], 2.0), "undone", "first", partition_by=["day"])
+    go(page, f"#/partition/undone.first/{BAD}")
+    page.get_by_role("button", name="Roll back to this…").click()
+    dialog = page.get_by_role("dialog", name=f"Roll back undone.first {BAD}?")
+    expect(dialog.get_by_text("Nothing becomes stale.")).to_be_visible()
+    assert page.faults == []
+
+
 def test_a_viewer_announces_nothing_and_the_dialog_fits_a_phone(
     scheduler, story, as_user, client
 ) -> None:

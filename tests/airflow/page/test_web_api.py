@@ -35,7 +35,7 @@ READS = [
     f"{TABLE}/staged",
     f"{TABLE}/metrics",
     f"{TABLE}/rows",
-    f"{TABLE}/consumers",
+    *(f"{TABLE}/{name}" for name in ("consumers", "downstream")),
     "changes",
     *("stale", "holds"),
     "night",

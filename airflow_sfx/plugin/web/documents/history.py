@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from airflow_sfx.core.ledger import Operation
-from airflow_sfx.plugin.web.documents.tables import ChangeDocument, ProducerDocument
+from airflow_sfx.plugin.web.documents.tables import BatchReference, ChangeDocument, ProducerDocument
 
 
 class TableChangeDocument(ChangeDocument):
@@ -114,20 +114,6 @@ class StepDocument(BaseModel):
     rows: int
 
 
-class StaleAfterDocument(BaseModel):
-    """A current batch that becomes stale by an undo.
-
-    Args:
-        table: The table, as `database.table`.
-        partition: The partition.
-        batch_id: The batch.
-    """
-
-    table: str
-    partition: str
-    batch_id: str
-
-
 class UndoDocument(BaseModel):
     """What the undo of a DAG run, a backfill or a commit does to a table.
 
@@ -151,7 +137,7 @@ class UndoDocument(BaseModel):
     blocked: list[str] = []
     steps: list[StepDocument] = []
     attempts: int = 1
-    stale: list[StaleAfterDocument] = []
+    stale: list[BatchReference] = []
 
 
 class NightItemDocument(BaseModel):

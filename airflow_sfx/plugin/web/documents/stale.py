@@ -6,22 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from airflow_sfx.plugin.web.documents.tables import ProducerDocument
+from airflow_sfx.plugin.web.documents.tables import BatchReference, ProducerDocument
 from airflow_sfx.warehouse.pins.input_ends import Cause
-
-
-class BatchReference(BaseModel):
-    """The address of a batch.
-
-    Args:
-        table: The table, as `database.table`.
-        partition: The partition.
-        batch_id: The batch.
-    """
-
-    table: str
-    partition: str
-    batch_id: str
 
 
 class StaleDocument(BatchReference):

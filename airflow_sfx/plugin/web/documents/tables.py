@@ -165,6 +165,20 @@ class ProducerDocument(BaseModel):
     host: str | None = None
 
 
+class BatchReference(BaseModel):
+    """The address of a batch.
+
+    Args:
+        table: The table, as `database.table`.
+        partition: The partition.
+        batch_id: The batch.
+    """
+
+    table: str
+    partition: str
+    batch_id: str
+
+
 class ChangeDocument(BaseModel):
     """An entry of a partition's history.
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.plugin.web.cache import snapshots
 from airflow_sfx.plugin.web.documents.stale import StalePage
 from airflow_sfx.plugin.web.documents.tables import MAX_NAME
+from airflow_sfx.plugin.web.routes.downstream import references
 from airflow_sfx.plugin.web.routes.parameters import Limit, Offset, OneTable
 from airflow_sfx.plugin.web.security import (
     METASTORE_RETRY_SECONDS,
@@ -70,16 +70,10 @@ def _stale(one: StaleBatch) -> dict[str, Any]:
         "table": one.table,
         "partition": one.partition,
         "batch_id": one.batch_id,
-        "input": _batch(one.input),
+        "input": references(one.input)[0],
         "cause": one.cause,
         "since": one.since,
         "producer": plain(one.producer),
         "reason": one.reason,
-        "path": [_batch(pin) for pin in one.path],
+        "path": [batch for pin in one.path for batch in references(pin)],
     }
-
-
-def _batch(pin: BatchPin) -> dict[str, str]:
-    """Return the address of a pin's only batch."""
-    ((partition, batch_id),) = pin.entries
-    return {"table": str(pin.ref), "partition": partition, "batch_id": batch_id}

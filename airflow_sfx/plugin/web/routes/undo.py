@@ -12,14 +12,11 @@ from fastapi import APIRouter, Depends, Query
 
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.plugin.web.cache import snapshots
-from airflow_sfx.plugin.web.documents.history import (
-    ChangesDocument,
-    StaleAfterDocument,
-    UndoDocument,
-)
+from airflow_sfx.plugin.web.documents.history import ChangesDocument, UndoDocument
 from airflow_sfx.plugin.web.documents.requests import UndoBackfill, UndoCommit, UndoRequest, UndoRun
-from airflow_sfx.plugin.web.documents.tables import MAX_NAME
+from airflow_sfx.plugin.web.documents.tables import MAX_NAME, BatchReference
 from airflow_sfx.plugin.web.routes.changes import newest_first, page_of, unreadable
+from airflow_sfx.plugin.web.routes.downstream import references
 from airflow_sfx.plugin.web.routes.parameters import ChangesOffset, Limit, Name
 from airflow_sfx.plugin.web.routes.write import Author
 from airflow_sfx.plugin.web.security import (
@@ -206,9 +203,7 @@ def _planned(reports: Sequence[RunRollback]) -> list[UndoDocument]:
     found = snapshots.warehouse().stale_after(*ended) if ended else []
     if documents:
         documents[0].stale = [
-            StaleAfterDocument(table=str(one.pin.ref), partition=name, batch_id=batch)
-            for one in found
-            for name, batch in one.pin.entries
+            BatchReference(**batch) for one in found for batch in references(one.pin)
         ]
     return documents
 

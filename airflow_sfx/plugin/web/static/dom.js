@@ -73,6 +73,13 @@ export const operation = (name) => h("span", { class: `operation ${name}` }, ope
 export const link = (text, ...steps) =>
   h("a", { href: address(...steps), class: text.length < SHORT ? "short" : null }, text);
 
+// A batch of any table.
+export const batchLink = (one) =>
+  link(batchName(one), "batch", one.table, one.partition, one.batch_id);
+
+export const batchName = (one) =>
+  [one.table, one.partition, one.batch_id].filter(Boolean).join(" ");
+
 export const address = (...steps) => `#/${steps.map(encodeURIComponent).join("/")}`;
 
 export function searching(label, text, to) {

@@ -1,12 +1,12 @@
 // The dialogs that change a partition: roll back, publish and discard.
 
 import { get, post } from "../api.js";
-import { h, link, moment, named, number, size, table as rows, who } from "../dom.js";
+import { h, moment, named, number, size, table as rows, who } from "../dom.js";
 import { NONE } from "../words.js";
 import { confirm } from "./confirm.js";
 import { failures } from "./checks.js";
+import { willBecomeStale } from "./downstream.js";
 
-const MAX_DOWNSTREAM = 20;
 const VERBS = { rollback: "Roll back", publish: "Publish", discard: "Discard" };
 const NOTES = {
   overtaken: (one) => `This replaces ${one.current}, which was written later.`,
@@ -73,12 +73,18 @@ async function replace(name, key, current, to, what, body, question, note) {
       old?.error
         ? h("p", { class: "notice" }, `The current batch cannot be read: ${old.error.message}`)
         : null,
-      old && !old.error ? [columns(old, wanted), holds(old), downstream(old)] : null,
+      old && !old.error ? [columns(old, wanted), holds(old)] : null,
+      current ? willBecomeStale(() => staleAfter(path, key, current)) : null,
     ],
     act: (reason) =>
       post(`${path}/${what}`, { partition: key, expected: current, ...body, reason }),
     success: `${what === "publish" ? "Published" : "Rolled back"}: ${to} is current.`,
   });
+}
+
+async function staleAfter(path, key, current) {
+  const query = { partition: key, batch_id: current };
+  return (await get(`${path}/downstream`, query)).batches;
 }
 
 function columns(old, wanted) {
@@ -105,25 +111,4 @@ function holds(old) {
       ? `Holds of the current batch, which stay: ${names.join(", ")}.`
       : "The current batch is not held.",
   );
-}
-
-function downstream(old) {
-  const items = old.read_by.flatMap((one) =>
-    Object.entries(one.batches).map(([key, id]) =>
-      h(
-        "li",
-        {},
-        link(`${one.table} ${key} ${id}`, "batch", one.table, key, id),
-        ", by ",
-        who(one.producer),
-      ),
-    ),
-  );
-  if (!items.length) return h("p", {}, "The current batch has no known downstream batches.");
-  const more =
-    items.length > MAX_DOWNSTREAM ? h("li", {}, `and ${items.length - MAX_DOWNSTREAM} more`) : null;
-  return [
-    h("p", {}, "Downstream batches of the current batch, which are not rolled back:"),
-    h("ul", {}, items.slice(0, MAX_DOWNSTREAM), more),
-  ];
 }

@@ -1,7 +1,18 @@
 // Stale batches: current ones that were made from a batch that is no longer current.
 
 import { getComplete } from "../api.js";
-import { address, counted, h, link, moment, table as rows, WHOLE, who } from "../dom.js";
+import {
+  address,
+  batchLink,
+  batchName,
+  counted,
+  h,
+  link,
+  moment,
+  table as rows,
+  WHOLE,
+  who,
+} from "../dom.js";
 import { MAX_ANNOUNCED, announceButton } from "./announce.js";
 
 const HEADINGS = ["table", "partition", "batch", "made from", "since", "who", "why", "through"];
@@ -24,12 +35,8 @@ const notKnown = (error) => h("p", { class: "notice" }, `Stale batches: ${error.
 // The stale batch of one partition.
 export const ofPartition = (name, key) => ({ table: name, first: key, last: key, limit: 1 });
 
-const nameOf = (one) => `${one.table} ${one.partition} ${one.batch_id}`.replace("  ", " ");
-
 // Why a batch is stale: its input, and how that ended.
-export const because = (one) => `${nameOf(one.input)} ${one.cause}`;
-
-const batchLink = (one) => link(nameOf(one), "batch", one.table, one.partition, one.batch_id);
+export const because = (one) => `${batchName(one.input)} ${one.cause}`;
 
 // A mark with a text, which leads to the input.
 export const stalePill = (one) =>

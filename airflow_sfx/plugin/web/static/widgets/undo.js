@@ -3,9 +3,9 @@
 import { get, post } from "../api.js";
 import { counted, h, moment, number, table as rows, WHOLE, who } from "../dom.js";
 import { attempt, confirm } from "./confirm.js";
+import { becomesStale } from "./downstream.js";
 
 const MAX_LISTED = 100;
-const MAX_STALE = 20;
 
 // A button that plans the undo and asks. `path` is the kind of what is undone in the API, and
 // `unit` names it there.
@@ -35,7 +35,7 @@ async function ask(path, unit, what, { last = false } = {}) {
       steps.length || blocked.length
         ? null
         : h("p", {}, "None of its batches is current: there is nothing to undo."),
-      becomesStale(stale),
+      steps.length ? becomesStale(stale) : null,
       kept.length
         ? h("p", {}, `Not affected, as they were changed since, or already undone: ${joined(kept, ", ")}.`)
         : null,
@@ -94,23 +94,6 @@ function listed(partitions, steps, emptied) {
       body,
     ),
     more || none ? h("p", {}, more, none) : null,
-  ];
-}
-
-// What was made from the batches that are undone, which an undo leaves as it is.
-function becomesStale(stale) {
-  if (!stale.length) return null;
-  const rest = stale.length - MAX_STALE;
-  return [
-    h("p", {}, `${counted(stale.length, "batch")} made from this will be stale:`),
-    h(
-      "ul",
-      {},
-      stale
-        .slice(0, MAX_STALE)
-        .map((one) => h("li", {}, `${one.table} ${one.partition} ${one.batch_id}`)),
-      rest > 0 ? h("li", {}, `and ${number(rest)} more`) : null,
-    ),
   ];
 }
 
