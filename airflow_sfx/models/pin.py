@@ -10,8 +10,6 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.serde import Record, encode, parse
 from airflow_sfx.core.table import identifier
 
-DATABASE = "models"
-"""The database whose tables are models."""
 LATEST = "latest"
 """The alias of the version that was saved last."""
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

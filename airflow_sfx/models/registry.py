@@ -13,8 +13,9 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.validation import storable_text, whole
 from airflow_sfx.models.log.base import ANY, ModelLog
-from airflow_sfx.models.pin import DATABASE, LATEST, ModelPin, alias_name, model_name
+from airflow_sfx.models.pin import LATEST, ModelPin, alias_name, model_name
 from airflow_sfx.warehouse.results import Rows
+from airflow_sfx.warehouse.table.log_only import DATABASE
 
 if TYPE_CHECKING:
     from airflow_sfx.models.log.listing import AffectedModel, ModelVerification, ModelVersions
@@ -72,8 +73,7 @@ class ModelRegistry(ModelLog):
             example: Rows as the model gets them, if they are not those of the training batches.
             tolerance: How much the portable scorer may differ from the model, relative to the size
                 of numbers above 1. Otherwise the native model is used, and the card says so.
-            pickle: Whether to save a scikit-learn model as a pickle, which who loads it has to
-                trust.
+            pickle: Whether to save a scikit-learn model as a pickle, which needs trust to load.
             reason: The reason, recorded in the history.
             producer: Who saves, or None for the identity of the running task or process.
 
@@ -390,7 +390,7 @@ class ModelRegistry(ModelLog):
         from airflow_sfx.models.log.promotion import saves
 
         named = model_name(name).name
-        if limit is not None and whole(limit, "limit") < 0:
+        if whole(0 if limit is None else limit, "limit") < 0:
             raise InvalidName(f"limit={limit} is negative: pass a number, or None for all")
         with self._named(named, LATEST):
             found = saves(self._registry().table(named), named, self.aliases(named), limit)

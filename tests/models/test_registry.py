@@ -288,3 +288,28 @@ def test_rows_of_every_kind_get_the_same_answers(models, train, pipeline, kind) 
         "columns": frame.to_dict("list"),
     }[kind]
     assert (models.load("late").predict(rows) == pipeline.predict(frame)).all()
+
+
+def test_the_models_of_a_run_are_rolled_back_with_its_data(models, warehouse) -> None:
+    def night(run: str, seed: int) -> tuple[sfx.BatchPin, ModelPin]:
+        by = {
+            task: sfx.Producer(dag_id="nightly", run_id=run, task_id=task, try_number=1)
+            for task in ("load", "train", "promote")
+        }
+        train = warehouse.store_dataframe(
+            flights(50, seed), "air", "flights", ["20161031"], producer=by["load"]
+        )
+        pin = saved(models, train, 0.1 * seed, producer=by["train"])
+        return train, models.promote("delays", pin, producer=by["promote"])
+
+    good, first = night("r1", 1)
+    night("r2", 2)
+    audited = warehouse.audit_run(dag_id="nightly", run_id="r2")
+    assert [report.table for report in audited] == ["air.flights", "models.delays"]
+    plan = warehouse.rollback_run(dag_id="nightly", run_id="r2", dry_run=True)
+    assert [one.gone for one in plan] == ["", ""]
+    warehouse.rollback_run(dag_id="nightly", run_id="r2", reason="bad weather")
+    assert warehouse.pin("air", "flights") == good
+    assert models.aliases("delays") == {"latest": first.version, "production": first.version}
+    assert models.history("delays")[0].reason == "bad weather"
+    assert models.verify("delays@production").ok

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, PartitionNotFound
-from airflow_sfx.models.pin import DATABASE, ModelPin, alias_name, model_name
+from airflow_sfx.models.pin import ModelPin, alias_name, model_name
 from airflow_sfx.warehouse.connection import Connection
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.table.log_only import DATABASE
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ class ModelLog:
 
     def _connection(self) -> Connection:
         """Return the connection of the data, with the metastore of models."""
-        from airflow_sfx.models.log.metastore import ModelMetastore
+        from airflow_sfx.warehouse.table.log_only import LogOnlyMetastore
 
         data = self._warehouse.connection
-        return replace(data, metastore=ModelMetastore(data.store), partition_style="value")
+        return replace(data, metastore=LogOnlyMetastore(data.store), partition_style="value")
 
     def _registry(self) -> Registry:
         from airflow_sfx.models.log.saving import Registry

@@ -19,12 +19,13 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Record, decode, encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.models.build import Content, finish
-from airflow_sfx.models.pin import DATABASE, LATEST, ModelPin
+from airflow_sfx.models.pin import LATEST, ModelPin
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.file_writer import FoundFile
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.pins.holds import Hold
 from airflow_sfx.warehouse.pins.lineage import record_downstream
+from airflow_sfx.warehouse.table.log_only import CONTENT, DATABASE
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -122,7 +123,7 @@ def _known(table: Table, digest: str) -> str | None:
 
 
 def _content_path(table: Table, digest: str) -> str:
-    return f"{table.layout.root}/_sfx/content/{digest}.json"
+    return f"{table.layout.root}/{CONTENT}/{digest}.json"
 
 
 class _ContentRecord(Record):

@@ -10,6 +10,7 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.table.absent import AbsentMetastore
+from airflow_sfx.warehouse.table.log_only import log_only_table
 from airflow_sfx.warehouse.table.names import records_of
 from airflow_sfx.warehouse.table.table import Table
 
@@ -80,6 +81,9 @@ def tables_named(
         found.append(Table.find_ended(ref, store, metastore))
     except (TableNotFound, ForeignChange) as error:
         missing = error
+        model = log_only_table(ref, store)
+        if model is not None:
+            return [model], None
     for record in records_of(store, ref):
         if record.to is None:
             continue

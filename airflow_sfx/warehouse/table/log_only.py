@@ -1,8 +1,7 @@
-"""The metastore of models, in which nothing is stored.
+"""Tables that are in the log only: the metastore has no entry of them.
 
-The log decides what is current, and a metastore follows it for other engines. No engine reads
-models, so here every model is a table that always exists, without pointers: what is current then
-comes from the log alone.
+Those of the database ``models`` are models. No engine reads them, so what is current comes from the
+log alone.
 """
 
 from __future__ import annotations
@@ -15,15 +14,34 @@ from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
-from airflow_sfx.models.pin import DATABASE
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.warehouse.table.table import STYLE_PARAMETER
+from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table
 
+DATABASE = "models"
+"""The database whose tables are in the log only, unless the metastore has one of the name."""
 ALIAS = PartitionKey("alias", "string")
+"""The partition key of a model."""
+CONTENT = "_sfx/content"
+"""Below a model's directory, the records of what its versions hold, which no other table has."""
 
 
-class ModelMetastore(Metastore):
-    """The tables of the database ``models``, one for each model, whose partitions are aliases.
+def log_only_table(ref: TableRef, store: ObjectStore) -> Table | None:
+    """Open a table that is in the log only, or None if there is none of the name.
+
+    Args:
+        ref: The table.
+        store: The warehouse's object store.
+    """
+    if ref.database != DATABASE:
+        return None
+    own = f"{TableLayout.default_root(ref)}/{CONTENT}"
+    if next(iter(store.list(own)), None) is None:
+        return None
+    return Table.find(ref, store, LogOnlyMetastore(store))
+
+
+class LogOnlyMetastore(Metastore):
+    """The models of a warehouse as tables, which always exist here and have no pointers.
 
     Args:
         store: The warehouse's object store.
