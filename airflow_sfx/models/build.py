@@ -136,7 +136,7 @@ def build(model: object, training: Training) -> Content:
         "params.json": _json("params", {**_finite(traits.parameters or {}), **training.params}),
         "metrics.json": _metrics(training.metrics),
         PINS: to_json(training.inputs),
-        PROFILE: _profile(flavour, model, training, signature),
+        PROFILE: profile_of(training.frames, _at_random(expected)),
     }
     code = code_of(training.modules)
     packages = packages_of({flavour.library[0], *_ALWAYS, *imports_of(code)} - {""})
@@ -230,13 +230,7 @@ def _compared(
 ) -> tuple[Signature, pd.DataFrame, Answers]:
     """Return the signature, and rows with the model's own answers to compare others with."""
     names = [one.name for one in features]
-    chosen = golden.choose(frame, names)
-    more = frame.drop(index=chosen.index) if frame.index.is_unique else frame
-    if len(more) > _COMPARED:
-        more = more.sample(_COMPARED, random_state=0)
-    import pandas as pd
-
-    rows = pd.concat([chosen, more]) if len(more) else chosen
+    rows = golden.choose(frame, names, more=_COMPARED)
     inputs = Signature(tuple(features), ())
     # The model sees what `predict` will make of the same rows.
     rows = frame_of(inputs, columns_of(inputs, rows))
@@ -261,6 +255,17 @@ def _examples(signature: Signature, rows: pd.DataFrame, expected: Answers) -> di
         golden.INPUT: compact(golden.to_json(columns.arrays)).encode(),
         golden.OUTPUT: compact(golden.to_json(answers)).encode(),
     }
+
+
+def _at_random(expected: Answers) -> Answers:
+    """Return the answers to the rows that were chosen at random, without golden ones."""
+    if len(expected.prediction) <= golden.ROWS:
+        return expected
+    probability = expected.probability
+    return Answers(
+        expected.prediction[golden.ROWS :],
+        None if probability is None else probability[golden.ROWS :],
+    )
 
 
 def _portable(
@@ -308,7 +313,7 @@ def _scorer(
 
 def _why(parity: Deviation | None, tolerance: float) -> str:
     if parity is None:
-        return "ONNX does not have all of its parts."
+        return "It could not be converted to ONNX."
     return (
         f"ONNX differs on {parity.rows} rows by up to {parity.greatest:.3g} and in"
         f" {parity.labels} classes, more than the tolerance of {tolerance:.0e}."
@@ -329,12 +334,6 @@ def _components(found: Mapping[str, object]) -> dict[str, bytes]:
         for name, content in packed.items()
     }
     return {**packed, f"{COMPONENTS}index.json": compact(index).encode()}
-
-
-def _profile(flavour: Flavour, model: Any, training: Training, signature: Signature) -> bytes:
-    frame = next(iter(training.frames.values()))[list(signature.names)]
-    rows = frame_of(signature, columns_of(signature, frame))
-    return profile_of(dict(training.frames), flavour.answers(model, rows))
 
 
 def _metrics(metrics: Mapping[str, float]) -> bytes:

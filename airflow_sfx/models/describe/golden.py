@@ -23,16 +23,17 @@ INPUT, OUTPUT = "examples/input.json", "examples/output.json"
 _SEED = 20161101
 
 
-def choose(frame: pd.DataFrame, names: Sequence[str], rows: int = ROWS) -> pd.DataFrame:
+def choose(frame: pd.DataFrame, names: Sequence[str], *, more: int = 0) -> pd.DataFrame:
     """Return rows with each column's least, greatest and missing values, and random ones.
 
     Args:
         frame: The training data.
         names: The columns that the model takes.
-        rows: At most how many rows.
+        more: How many further rows to return after the golden ones, at random.
 
     Returns:
-        The rows, in the order of the training data; the same for the same data.
+        The `ROWS` golden rows, fewer if there are not as many, in the order of the training data,
+        and then the others; the same for the same data.
     """
     from pandas.api import types
 
@@ -47,8 +48,9 @@ def choose(frame: pd.DataFrame, names: Sequence[str], rows: int = ROWS) -> pd.Da
             places[int(np.nanargmin(filled))] = None
             places[int(np.nanargmax(filled))] = None
     order = np.random.default_rng(_SEED).permutation(len(frame))
-    places.update(dict.fromkeys(map(int, order[:rows])))
-    return frame.iloc[sorted(list(places)[:rows])]
+    places.update(dict.fromkeys(map(int, order[:ROWS])))
+    first = sorted(list(places)[:ROWS])
+    return frame.iloc[[*first, *map(int, order[:more] if len(frame) > len(first) else ())]]
 
 
 def to_json(arrays: Mapping[str, Array]) -> dict[str, list[object]]:

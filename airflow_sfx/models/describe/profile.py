@@ -7,6 +7,7 @@ person.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +25,12 @@ _MOST_DISTINCT = 64
 OTHERS = "(others)"
 
 
-def profile_of(frames: dict[str, pd.DataFrame], answers: Answers) -> bytes:
+def profile_of(frames: Mapping[str, pd.DataFrame], answers: Answers) -> bytes:
     """Return the profile of frames as a Parquet file.
 
     Args:
         frames: The rows by role, such as ``train``.
-        answers: The model's answers to those of the first role.
+        answers: The model's answers to some of those of the first role.
 
     Returns:
         A file with one row for each role and column, and for the prediction.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +87,11 @@ def boosting_to_onnx(
         one.categories is not None for one in features
     ):
         return
-    tools = require("onnxmltools", "onnxmltools", "saving the model as ONNX")
+    try:
+        tools = importlib.import_module("onnxmltools")
+    except ImportError as error:  # the native model runs no code, either
+        _log.info("The model is saved without ONNX, as onnxmltools is not installed: %s", error)
+        return
     from onnxmltools.convert.common.data_types import FloatTensorType
 
     types = [(MATRIX, FloatTensorType([None, len(features)]))]
