@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import history, memory, scaling, scheduler, speed, stack
 from bench.components import rows
+from bench.serving import measure as serving
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -40,6 +41,8 @@ def main() -> None:
         "history-stack": lambda folder: history.on_stack(folder, min(options.runs, 5)),
         "components": lambda folder: rows.talk_rows(folder, options.runs),
         "components-of-models": rows.corpus_sizes,
+        "serving": lambda folder: serving.beside_bare(folder, options.runs),
+        "swaps": serving.swaps,
         "imports": lambda _: memory.import_times(options.runs),
     }
     results: dict[str, object] = (

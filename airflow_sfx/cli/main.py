@@ -27,6 +27,7 @@ from airflow_sfx.cli.commands import (
     model,
     quality,
     retention,
+    serve,
     sql,
     stack,
     staged,
@@ -117,6 +118,7 @@ _FAMILIES = (
     retention,
     sql,
     components,
+    serve,
     stack,
     init,
 )

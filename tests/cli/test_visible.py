@@ -135,6 +135,7 @@ COMMANDS: dict[str, list[list[str]]] = {
         ["affected", TABLE, PARTITION],
         ["save", f"/no {SEEN}.json", "no", "--input", f"train={TABLE}/{PARTITION}"],
     ],
+    "serve": [[f"delays{SEEN}", "--port", "0"], [f"/nowhere/{SEEN}.zip", "--port", "0"]],
     "stack": [["status", "--dir", f"/nowhere/{SEEN}"]],
     f"no command {HEARD}": [[]],
 }

@@ -105,8 +105,9 @@ class OnnxScorer(Scorer):
         if self._matrix:
             one = self._inputs[0]
             stacked = [_numbers(name, columns.arrays[name]) for name in self._names]
-            matrix = np.column_stack(stacked) if stacked else np.empty((columns.rows, 0))
-            return {one.name: matrix.astype(_TYPES[one.type])}
+            matrix: Array = np.array(stacked, dtype=_TYPES[one.type])
+            matrix = matrix.reshape(len(stacked), columns.rows)
+            return {one.name: np.ascontiguousarray(matrix.T)}
         return {
             one.name: _tensor(one.name, columns.arrays[one.name], one.type).reshape(
                 (-1, 1) if len(one.shape) > 1 else (-1,)
@@ -124,7 +125,7 @@ def _numbers(name: str, array: Array) -> Array:
                 " encode it before the model, or save a pipeline that does"
             )
         return np.array([np.nan if one is None else one for one in array], dtype=np.float64)
-    return array.astype(np.float64)
+    return array.astype(np.float64, copy=False)
 
 
 def _tensor(name: str, array: Array, kind: str) -> Array:

@@ -114,6 +114,10 @@ def _require(signature: Signature, names: Any, what: str) -> None:
 
 
 def _array(feature: Feature, values: Any, unseen: Unseen) -> Array:
+    if type(values) is list and feature.categories is None:
+        quick = _of_one_type(feature, values)
+        if quick is not None:
+            return quick
     found = np.asarray(_plain(values))
     if found.ndim != 1:
         raise _misfit(feature, "a list of lists", "pass one value a row")
@@ -136,6 +140,28 @@ def _array(feature: Feature, values: Any, unseen: Unseen) -> Array:
     return convert(feature, found, missing)
 
 
+def _of_one_type(feature: Feature, values: list[Any]) -> Array | None:
+    """Return a list whose values are all of the column's Python type; None for any other list.
+
+    The rows of a server are such lists, and what `_array` does for all others takes longer than
+    many a model.
+    """
+    kinds = set(map(type, values))
+    try:
+        if feature.kind == "number" and kinds <= {int, float}:
+            numbers = np.array(values, dtype=np.float64)
+            return numbers if feature.nullable or not np.isnan(numbers).any() else None
+        if feature.kind == "integer" and kinds == {int}:
+            return np.array(values, dtype=np.int64)
+    except OverflowError:
+        return None
+    if (feature.kind, kinds) in (("text", {str}), ("boolean", {bool})):
+        found = np.empty(len(values), dtype=object if feature.kind == "text" else np.bool_)
+        found[:] = values
+        return found
+    return None
+
+
 def _plain(values: Any) -> Any:
     """Return a column as an array or a list."""
     if hasattr(values, "to_numpy"):
@@ -149,7 +175,8 @@ def _plain(values: Any) -> Any:
 
 def _is_mixed(values: Any) -> bool:
     """Return whether a list must stay a list of Python objects: numpy would make text of all."""
-    return isinstance(values, list | tuple) and len({type(one) for one in values}) > 1
+    kinds = set(map(type, values)) if isinstance(values, list | tuple) else set()
+    return len(kinds) > 1 or bool(kinds & {list, dict})
 
 
 def _missing(found: Array) -> npt.NDArray[np.bool_]:
@@ -180,11 +207,11 @@ def _number(feature: Feature, value: Any) -> float:
     if value in ("Infinity", "-Infinity"):  # as golden rows have them
         return float(value.replace("Infinity", "inf"))
     if isinstance(value, str | bytes | bool | np.bool_):
-        raise _misfit(feature, f"{value!r:.80}", "pass numbers")
+        raise _misfit(feature, _shown(value), "pass numbers")
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise _misfit(feature, f"{value!r:.80}", "pass numbers") from error
+        raise _misfit(feature, _shown(value), "pass numbers") from error
 
 
 def _integers(feature: Feature, found: Array, missing: npt.NDArray[np.bool_]) -> Array:
@@ -204,7 +231,7 @@ def _integer(feature: Feature, value: Any) -> int:
             return number
     except (TypeError, ValueError, OverflowError):
         pass
-    raise _misfit(feature, f"{value!r:.80}", "pass whole numbers of 64 bits")
+    raise _misfit(feature, _shown(value), "pass whole numbers of 64 bits")
 
 
 def _booleans(feature: Feature, found: Array, missing: npt.NDArray[np.bool_]) -> Array:
@@ -217,7 +244,7 @@ def _booleans(feature: Feature, found: Array, missing: npt.NDArray[np.bool_]) ->
         elif isinstance(value, bool):
             result[place] = value
         else:
-            raise _misfit(feature, f"{value!r:.80}", "pass true or false")
+            raise _misfit(feature, _shown(value), "pass true or false")
     return result
 
 
@@ -229,7 +256,7 @@ def _texts(feature: Feature, found: Array, missing: npt.NDArray[np.bool_]) -> Ar
         elif isinstance(value, str):
             result[place] = value
         else:
-            raise _misfit(feature, f"{value!r:.80}", "pass text")
+            raise _misfit(feature, _shown(value), "pass text")
     return result
 
 
@@ -252,8 +279,8 @@ def _time(feature: Feature, value: Any) -> np.datetime64:
         if isinstance(moment, date):
             return np.datetime64(moment.isoformat(), "us")
     except (TypeError, ValueError) as error:
-        raise _misfit(feature, f"{value!r:.80}", "pass times in ISO 8601") from error
-    raise _misfit(feature, f"{value!r:.80}", "pass times in ISO 8601")
+        raise _misfit(feature, _shown(value), "pass times in ISO 8601") from error
+    raise _misfit(feature, _shown(value), "pass times in ISO 8601")
 
 
 def _of_categories(feature: Feature, found: Array, unseen: Unseen) -> Array:
@@ -264,18 +291,22 @@ def _of_categories(feature: Feature, found: Array, unseen: Unseen) -> Array:
         plain = value.item() if isinstance(value, np.generic) else value
         if plain is None or _is_missing(plain):
             result[place] = None
-        elif plain in known:
+        elif isinstance(plain, str | int | float) and plain in known:
             result[place] = plain
         elif unseen == "missing":
             result[place] = None
         else:
             raise _misfit(
                 feature,
-                f"{plain!r:.80}",
+                _shown(plain),
                 f"the model knows {len(known)} categories, such as"
                 f" {next(iter(known), None)!r:.40}; pass unseen='missing' to score it as missing",
             )
     return result
+
+
+def _shown(value: Any) -> str:
+    return f"{value.item() if isinstance(value, np.generic) else value!r:.80}"
 
 
 def _misfit(feature: Feature, what: str, remedy: str) -> SchemaMismatch:
