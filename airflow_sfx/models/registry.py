@@ -412,20 +412,9 @@ class ModelRegistry(ModelLog):
             >>> [(one.pin == delays, one.aliases) for one in sfx.models.affected(flights)]
             [(True, ('latest', 'production'))]
         """
-        from airflow_sfx.models.log.listing import AffectedModel
+        from airflow_sfx.models.log.listing import affected_models
 
-        found: dict[ModelPin, AffectedModel] = {}
-        aliases: dict[str, dict[str, str]] = {}
-        for one in self._warehouse.readers(pin, any_depth=True):
-            version = one.pin.batches.get(LATEST)
-            if one.pin.database != DATABASE or version is None:
-                continue
-            made = ModelPin(one.pin.table, version)
-            if made.name not in aliases:
-                aliases[made.name] = self.aliases(made.name)
-            has = tuple(sorted(a for a, v in aliases[made.name].items() if v == version))
-            found.setdefault(made, AffectedModel(made, one.at, one.producer, has))
-        return Rows(found.values())
+        return Rows(affected_models(self._warehouse, pin, self.aliases))
 
     def verify(self, source: str | ModelPin, *, trust: Sequence[str] = ()) -> ModelVerification:
         """Check a version: its artifact, its golden rows, and the batches that it was trained on.
