@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from airflow_sfx.components.columns._typing import Array
-from airflow_sfx.components.packing import opened, pack, unpack
+from airflow_sfx.components.opening import opened
+from airflow_sfx.components.packing import pack, unpack
 from airflow_sfx.components.precision import Precision, approximate, bound_of, floats_of
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 

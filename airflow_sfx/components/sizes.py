@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from airflow_sfx.components.forms import forms
 from airflow_sfx.components.kinds import sparse, tables
-from airflow_sfx.components.packing import LIMIT, Opened, forms, opened
+from airflow_sfx.components.opening import LIMIT, Opened, opened
 from airflow_sfx.components.precision import Precision
 
 _MOST_CELLS = 20_000_000

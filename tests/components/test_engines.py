@@ -103,7 +103,8 @@ def test_a_query_undoes_the_gaps(tmp_path: Path) -> None:
 )
 def test_what_pyarrow_reads_is_what_was_written(values: np.ndarray) -> None:
     """Of the Parquet form, also where another form is kept."""
-    from airflow_sfx.components.packing import forms, opened
+    from airflow_sfx.components.forms import forms
+    from airflow_sfx.components.opening import opened
 
     for form in forms(values):
         assert np.array_equal(opened(form.data).value(), values), form.codec

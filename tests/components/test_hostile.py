@@ -19,7 +19,7 @@ from scipy import sparse
 
 import airflow_sfx as sfx
 from airflow_sfx import components
-from airflow_sfx.components import packing
+from airflow_sfx.components import header
 from airflow_sfx.components.containers import small
 from tests.components.values import same
 
@@ -100,11 +100,11 @@ def resealed(data: bytes) -> bytes:
     """Return edited bytes with the checksum that they should have."""
     if data[:4] == small.MAGIC:
         return data[:-4] + zlib.crc32(data[:-4]).to_bytes(4, "little")
-    found = list(packing._SUM_AT.finditer(data))
+    found = list(header._SUM_AT.finditer(data))
     if not found:
         return data
     start = found[-1].start(1)
-    return packing.sealed(data[:start] + b"0" * 8 + data[start + 8 :])
+    return header.sealed(data[:start] + b"0" * 8 + data[start + 8 :])
 
 
 def framed(spec: object, *nodes: object, body: bytes = b"") -> bytes:

@@ -192,7 +192,7 @@ def test_a_small_component_is_unpacked_without_pyarrow() -> None:
         (np.ma.masked_array([1.0], mask=[True]), "not a plain array"),
         (np.zeros(2, dtype=np.longdouble), "at most 8 bytes"),
         ({"a": float("nan"), "b": "x", "c": b"x"}, "of type bytes"),
-        ({"a": np.frombuffer(b"\x01" + b"\0" * 5 + b"\xf8\x7f").tolist()[0]}, "a payload"),
+        ({"a": [np.frombuffer(b"\x01" + b"\0" * 5 + b"\xf8\x7f").item(), "x"]}, "a payload"),
         ({"\ud800": 1.0}, "surrogate"),
         ("\ud800", "surrogate"),
         (np.array(["\ud800"]), "surrogate"),

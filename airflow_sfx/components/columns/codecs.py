@@ -14,7 +14,8 @@ STORED, DEFLATE, ZSTD = 0, 1, 2
 
 _SMALL = 1 << 14
 _MEDIUM = 1 << 18
-_LARGE = 1 << 22
+LARGE = 1 << 22
+"""More bytes are never compressed hard."""
 
 
 def zstd(data: bytes, *, hard: bool) -> bytes:
@@ -26,7 +27,7 @@ def zstd(data: bytes, *, hard: bool) -> bytes:
     """
     import pyarrow as pa
 
-    level = 9 if len(data) <= (_LARGE if hard else _SMALL) else 3
+    level = 9 if len(data) <= (LARGE if hard else _SMALL) else 3
     if hard and len(data) <= _MEDIUM:
         level = 19
     found: bytes = pa.Codec("zstd", compression_level=level).compress(data, asbytes=True)

@@ -9,6 +9,7 @@ from airflow_sfx.components.columns._typing import Array
 _SHORT = 1 << 14
 _SAMPLE = 1 << 13
 _NARROW = 1 << 20
+_ALL = 0.95  # of a sample that is of no few values
 
 
 def distinct(values: Array, most: int) -> tuple[Array, Array] | None:
@@ -30,7 +31,8 @@ def distinct(values: Array, most: int) -> tuple[Array, Array] | None:
     """
     if len(values) > _SHORT:
         sample = values[:: len(values) // _SAMPLE]
-        if len(np.unique(sample)) > most:
+        found = np.unique(sample)
+        if len(found) > min(most, _ALL * len(sample)):
             return None
         low = int(values.min())
         if int(values.max()) - low < _NARROW:

@@ -231,3 +231,14 @@ Node: TypeAlias = (
     | Pieces
 )
 """Any step."""
+
+
+def within(node: Node) -> list[Node]:
+    """Return the steps that a step has.
+
+    Example:
+        >>> within(Gaps(0, Column("key_gap")))
+        [Column(name='key_gap', low=0)]
+    """
+    members = (getattr(node, name) for name in node.__struct_fields__)
+    return [one for one in members if isinstance(one, Node)]

@@ -74,8 +74,8 @@ class Leaves(Protocol):
     def texts(self, texts: Sequence[bytes], name: str) -> Packed:
         """Store texts in UTF-8."""
 
-    def digits(self, text: bytes) -> Packed:
-        """Store the text of floats."""
+    def digits(self, text: bytes) -> Packed | None:
+        """Store the text of floats, or return None if columns are of numbers."""
 
     def pco(self, values: Array, name: str) -> Packed | None:
         """Store numbers by pcodec, or return None if that is not allowed."""

@@ -12,7 +12,8 @@ from airflow_sfx.components.columns.decimals import scaled
 from airflow_sfx.components.columns.prepare import multiples
 from airflow_sfx.core.errors import ModelRefused
 
-_DEEPEST = 14
+DEEPEST = 14
+"""The most steps within each other."""
 _INTEGERS = np.dtype("<i8")
 
 
@@ -44,7 +45,7 @@ def restore(  # noqa: PLR0911
     Raises:
         ModelRefused: The steps do not fit each other or what is stored.
     """
-    if depth > _DEEPEST:
+    if depth > DEEPEST:
         raise refused("has steps within steps to no end")
 
     def child(one: nodes.Node, number: int, kind: np.dtype[np.generic] = _INTEGERS) -> Array:
