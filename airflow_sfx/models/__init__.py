@@ -34,6 +34,8 @@ _CLASSES = {
 _CALLS = (
     "affected",
     "aliases",
+    "diff",
+    "drift",
     "fetch",
     "history",
     "list",

@@ -9,6 +9,8 @@ from .registry import ModelRegistry as ModelRegistry
 
 affected = _d.models.affected
 aliases = _d.models.aliases
+diff = _d.models.diff
+drift = _d.models.drift
 fetch = _d.models.fetch
 history = _d.models.history
 list = _d.models.list

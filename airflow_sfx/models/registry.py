@@ -12,19 +12,20 @@ from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.validation import storable_text, whole
-from airflow_sfx.models.log.base import ANY, ModelLog
+from airflow_sfx.models.log.base import ANY
 from airflow_sfx.models.pin import LATEST, ModelPin, alias_name, model_name
+from airflow_sfx.models.questions.calls import ModelQuestions
 from airflow_sfx.warehouse.results import Rows
 from airflow_sfx.warehouse.table.log_only import DATABASE
 
 if TYPE_CHECKING:
-    from airflow_sfx.models.log.listing import AffectedModel, ModelVerification, ModelVersions
+    from airflow_sfx.models.log.listing import ModelVersions
     from airflow_sfx.models.model import Model
 
 PRODUCTION = "production"
 
 
-class ModelRegistry(ModelLog):
+class ModelRegistry(ModelQuestions):
     """The models of a warehouse.
 
     A model is a table of the database ``models`` in the warehouse's log. A version is a batch, and
@@ -395,45 +396,3 @@ class ModelRegistry(ModelLog):
         with self._named(named, LATEST):
             found = saves(self._registry().table(named), named, self.aliases(named), limit)
         return ModelVersions(found)
-
-    def affected(self, pin: BatchPin) -> Rows[AffectedModel]:
-        """List the versions that were trained on batches, or on what was made from them.
-
-        Args:
-            pin: The batches.
-
-        Returns:
-            The versions, newest first, with the aliases that they have now.
-
-        Raises:
-            InvalidName: The pin is of another warehouse.
-
-        Example:
-            >>> [(one.pin == delays, one.aliases) for one in sfx.models.affected(flights)]
-            [(True, ('latest', 'production'))]
-        """
-        from airflow_sfx.models.log.listing import affected_models
-
-        return Rows(affected_models(self._warehouse, pin, self.aliases))
-
-    def verify(self, source: str | ModelPin, *, trust: Sequence[str] = ()) -> ModelVerification:
-        """Check a version: its artifact, its golden rows, and the batches that it was trained on.
-
-        Args:
-            source: As for `load`.
-            trust: As for `load`, for a model without a portable scorer.
-
-        Returns:
-            What was found; ``problems`` is empty if all is as it was saved.
-
-        Raises:
-            PartitionNotFound: There is no such model or alias.
-
-        Example:
-            >>> report = sfx.models.verify("delays@production")
-            >>> report.ok, report.golden_rows
-            (True, 3)
-        """
-        from airflow_sfx.models.log.verification import verify_version
-
-        return verify_version(self._warehouse, self, self.resolve(source), trust)

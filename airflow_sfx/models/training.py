@@ -70,7 +70,7 @@ def training_frames(
     else:
         for role in _LOADED:
             if role in pins:
-                frames[role] = _loaded(warehouse, pins[role], rows[role])
+                frames[role] = load_rows(warehouse, pins[role], rows[role])
     if not len(frames[TRAIN]):
         raise InvalidName("there are no rows to describe the model by: pass some as example=frame")
     return frames
@@ -89,8 +89,14 @@ def _pandas(example: object) -> pd.DataFrame:
     )
 
 
-def _loaded(warehouse: Warehouse, pin: BatchPin, rows: int) -> pd.DataFrame:
-    """Return the rows of a pin, or every Nth of very many."""
+def load_rows(warehouse: Warehouse, pin: BatchPin, rows: int) -> pd.DataFrame:
+    """Return the rows of a pin, or every Nth of very many.
+
+    Args:
+        warehouse: The warehouse.
+        pin: The batches.
+        rows: How many rows they have.
+    """
     import pandas as pd
 
     if rows <= _MOST_ROWS:

@@ -83,6 +83,37 @@ def test_affected_models_are_listed_with_their_aliases(warehouse, tmp_path) -> N
     assert f"{version}  latest, production" in done.stdout
 
 
+def test_two_versions_and_two_files_are_compared(warehouse, tmp_path) -> None:
+    first, _ = (saved(warehouse, tmp_path, slope) for slope in (0.02, 0.03))
+    sides = [f"delays/{first}", "delays"]
+    lines = run(warehouse, "diff", *sides, "--on", "air.flights").stdout.splitlines()
+    assert any(line.split()[:5] == ["terms", "distance", "0.02", "0.03", "0.01"] for line in lines)
+    assert any("air.flights" in line and "23.4" in line for line in lines), "the new mean"
+    run(warehouse, "diff", *sides, "--exit-code", code=1)
+    files = [str(tmp_path / name) for name in ("a.zip", "b.zip")]
+    for side, file in zip(sides, files, strict=True):
+        run(warehouse, "show", side, "--into", file)
+    nowhere = {"SFX_WAREHOUSE": "embedded:///no"}
+    done = CliRunner().invoke(app, ["model", "diff", *files, "--json", "--exit-code"], env=nowhere)
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["terms"][0]["after"]) == (1, 0.03)
+    done = CliRunner().invoke(app, ["model", "diff", files[0], files[0], "--exit-code"])
+    assert "have the same content" in done.stdout
+    assert done.exit_code == 0, done.output
+
+
+def test_drift_is_shown_and_exits_with_1(warehouse, tmp_path) -> None:
+    saved(warehouse, tmp_path, 0.02)
+    assert "0 scored" not in run(warehouse, "drift", "delays", "air.flights", "20161031").stdout
+    longer = pd.DataFrame({"distance": [float(n) for n in range(5000, 5100)], "delay": 1.0})
+    warehouse.store_dataframe(longer, "air", "flights", ["20161101"])
+    words = ("drift", "delays", "air.flights", "20161101")
+    rows = [line.split() for line in run(warehouse, *words, code=1).stdout.splitlines()]
+    assert [row[1] for row in rows if row[0] in ("distance", "prediction")] == ["psi", "psi"]
+    found = json.loads(run(warehouse, *words, "--json", code=1).stdout)
+    assert found["columns"][0]["outside"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -96,6 +127,9 @@ def test_affected_models_are_listed_with_their_aliases(warehouse, tmp_path) -> N
         (["show", "delays"], 1, "no model"),
         (["show", "no.zip"], 1, "cannot be read"),
         (["verify", "delays"], 1, "no model"),
+        (["diff", "delays", "delays@production"], 1, "no model"),
+        (["diff", "no.zip", "no.zip"], 1, "cannot be read"),
+        (["drift", "delays", "air.flights"], 1, "no model"),
         (["rollback", "delays"], 1, "no model"),
         (["history", "delays/20161101002256"], 1, "not an alias"),
         (["promote", "delays", "latest"], 1, "not a batch ID"),

@@ -8,34 +8,35 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
+from airflow_sfx.cli.commands.model_questions import (
+    Source,
+    Trust,
+    diff,
+    drift,
+    pin_of,
+    registry_of,
+)
 from airflow_sfx.cli.confirm import PlanOnly, Yes, approved
 from airflow_sfx.cli.options import Json, Partitions, Reason, Settings, TableArgument
 from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.pin import BatchPin
 
 if TYPE_CHECKING:
     from airflow_sfx.models.model import Model
-    from airflow_sfx.models.registry import ModelRegistry
 
 _app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Save, promote, verify and roll back models.",
+    help="Save, compare, promote and roll back models.",
 )
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model.")]
-_Source = Annotated[
-    str, typer.Argument(metavar="MODEL", help="NAME@ALIAS, NAME/VERSION, or NAME for the latest.")
-]
-_Trust = Annotated[
-    list[str] | None,
-    typer.Option("--trust", metavar="PACKAGE", help="Code that may run, such as sklearn."),
-]
 _Pairs = list[str] | None
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
+    for command in (diff, drift):
+        _app.command()(command)
     app.add_typer(_app, name="model")
 
 
@@ -78,9 +79,9 @@ def save(
     from airflow_sfx.models.files import model_from_file
 
     settings: Settings = context.obj
-    pins = {role: _pin(settings, text) for role, text in _pairs(inputs, "--input").items()}
+    pins = {role: pin_of(settings, text) for role, text in _pairs(inputs, "--input").items()}
     metrics = {one: _number(text, one) for one, text in _pairs(metric, "--metric").items()}
-    pin = _registry(settings).save(
+    pin = registry_of(settings).save(
         model_from_file(file),
         name,
         inputs=pins,
@@ -107,7 +108,7 @@ def list_(
 ) -> None:
     """List the models, or the versions of one, newest first."""
     settings: Settings = context.obj
-    models = _registry(settings)
+    models = registry_of(settings)
     if name is None:
         found = [(one, models.aliases(one)) for one in models.list()]
         if as_json:
@@ -170,7 +171,7 @@ def show(
     if model.endswith(".zip"):
         data = artifact_from_file(Path(model))
     else:
-        data = _registry(context.obj).fetch(model)
+        data = registry_of(context.obj).fetch(model)
     if into is not None:
         write_artifact_file(into, data)
     found = described(data, model)
@@ -205,7 +206,7 @@ def history(
     """List which versions an alias had, newest first (default: production)."""
     settings: Settings = context.obj
     name, alias = _alias(model)
-    entries = _registry(settings).history(name, alias, limit=limit)
+    entries = registry_of(settings).history(name, alias, limit=limit)
     if as_json:
         print_json(entries)
         return
@@ -231,7 +232,7 @@ def history(
 
 @_app.command()
 def verify(
-    context: typer.Context, model: _Source, trust: _Trust = None, as_json: Json = False
+    context: typer.Context, model: Source, trust: Trust = None, as_json: Json = False
 ) -> None:
     """Check a version: its artifact, its golden rows, and its training batches.
 
@@ -239,7 +240,7 @@ def verify(
     """
     settings: Settings = context.obj
     with waiting(f"checking {model}"):
-        report = _registry(settings).verify(model, trust=trust or ())
+        report = registry_of(settings).verify(model, trust=trust or ())
     if as_json:
         print_json(report)
     elif report.ok:
@@ -266,7 +267,7 @@ def promote(
         str | None,
         typer.Option(metavar="VERSION", help="Version that the alias must have now, or none."),
     ] = None,
-    trust: _Trust = None,
+    trust: Trust = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
@@ -274,7 +275,7 @@ def promote(
     from airflow_sfx.models.log.base import ANY
 
     settings: Settings = context.obj
-    pin = _registry(settings).promote(
+    pin = registry_of(settings).promote(
         name,
         version,
         to=to,
@@ -305,7 +306,7 @@ def rollback(
     """Make the version current again that an alias had before (default: production)."""
     settings: Settings = context.obj
     name, alias = _alias(model)
-    models = _registry(settings)
+    models = registry_of(settings)
     now = models.resolve(f"{name}@{alias}")
     if not approved(
         f"Roll {name}@{alias} back?",
@@ -339,7 +340,7 @@ def affected(
     """
     settings: Settings = context.obj
     pin = settings.table(table, partition).pinned(batch)
-    found = _registry(settings).affected(pin)
+    found = registry_of(settings).affected(pin)
     if as_json:
         print_json(found)
     elif found:
@@ -360,12 +361,6 @@ def affected(
         output.say(f"no model was trained on {pin}")
     if found:
         raise typer.Exit(1)
-
-
-def _registry(settings: Settings) -> ModelRegistry:
-    from airflow_sfx.models.registry import ModelRegistry
-
-    return ModelRegistry(settings.warehouse)
 
 
 def _say_lines(text: str) -> None:
@@ -389,12 +384,6 @@ def _show(found: Model, size: int) -> None:
         *((f"takes {one.name}", one.type) for one in found.signature.inputs),
     ]
     output.table(str(found), ("what", "value"), rows)
-
-
-def _pin(settings: Settings, text: str) -> BatchPin:
-    table, slash, partition = text.partition("/")
-    chosen = settings.table(table, [partition] if slash else None)
-    return chosen.current()
 
 
 def _pairs(texts: _Pairs, option: str) -> dict[str, str]:

@@ -45,8 +45,7 @@ def profile_of(frames: Mapping[str, pd.DataFrame], answers: Answers) -> bytes:
         for name in frame.columns
     ]
     role = next(iter(frames), "train")
-    score = answers.prediction if answers.probability is None else answers.probability[:, -1]
-    found.append({"role": role, "column": "", **_column(pd.Series(score))})
+    found.append({"role": role, "column": "", **_column(pd.Series(answers.scores))})
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(found, _schema()), sink, compression="zstd", version="1.0")
     return sink.getvalue()

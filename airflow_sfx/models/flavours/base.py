@@ -40,6 +40,11 @@ class Answers:
         found = {"prediction": self.prediction}
         return found if self.probability is None else {**found, "probability": self.probability}
 
+    @property
+    def scores(self) -> Array:
+        """One value for each row: the probability of the last class, else the prediction."""
+        return self.prediction if self.probability is None else self.probability[:, -1]
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
 from airflow_sfx.core.errors import SfxError
 from airflow_sfx.core.pin import BatchPin
@@ -16,18 +15,15 @@ from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
 from airflow_sfx.warehouse.warehouse import Warehouse
 
-if TYPE_CHECKING:
-    from airflow_sfx.models.registry import ModelRegistry
-
 
 def verify_version(
-    warehouse: Warehouse, registry: ModelRegistry, pin: ModelPin, trust: Sequence[str]
+    warehouse: Warehouse, fetch: Callable[[], bytes], pin: ModelPin, trust: Sequence[str]
 ) -> ModelVerification:
     """Check a version.
 
     Args:
         warehouse: The warehouse of its data.
-        registry: The registry.
+        fetch: Returns its artifact.
         pin: The version.
         trust: What code may run, for a model without a portable scorer.
 
@@ -38,7 +34,7 @@ def verify_version(
     rows, difference, size = 0, 0.0, 0
     inputs: list[BatchPin] = []
     try:
-        data = registry.fetch(pin)
+        data = fetch()
         size = len(data)
         entries = read_artifact(data, str(pin))
         model = Model(entries, str(pin), native=bool(trust), trust=trust)

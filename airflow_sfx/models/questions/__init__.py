@@ -1,0 +1,1 @@
+"""Questions about models: what changed, what drifted, and why."""
