@@ -47,6 +47,9 @@ class Header(msgspec.Struct, array_like=True, frozen=True):
         return whole[:2] if self.precision is None else whole
 
 
+_OF_SMALL, _OF_PARQUET = msgspec.msgpack.Decoder(Header), msgspec.json.Decoder(Header)
+
+
 def encode(header: Header) -> bytes:
     """Return a header in MessagePack, for the small form."""
     return msgspec.msgpack.encode(header.members())
@@ -63,7 +66,7 @@ def decode(data: bytes | memoryview) -> Header:
     Raises:
         ModelRefused: It is not one.
     """
-    return _decoded(data, msgspec.msgpack.Decoder(Header))
+    return _decoded(data, _OF_SMALL)
 
 
 def of_metadata(pairs: Mapping[str, bytes]) -> Header:
@@ -74,7 +77,7 @@ def of_metadata(pairs: Mapping[str, bytes]) -> Header:
     """
     if _KEY not in pairs:
         raise refused("is a Parquet file of another program, or of a later version")
-    return _decoded(pairs[_KEY], msgspec.json.Decoder(Header))
+    return _decoded(pairs[_KEY], _OF_PARQUET)
 
 
 def _decoded(
