@@ -1,4 +1,4 @@
-"""Work that follows an answer, in a thread with a bounded queue: no client waits for it."""
+"""Work after an answer, in a thread with a bounded queue: no client waits for it."""
 
 from __future__ import annotations
 

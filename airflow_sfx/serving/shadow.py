@@ -1,4 +1,4 @@
-"""A version that answers beside the served one, not to the client: differences are counted."""
+"""Compares the answers of another version with those that clients got."""
 
 from __future__ import annotations
 

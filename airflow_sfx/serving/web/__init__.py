@@ -1,1 +1,1 @@
-"""The requests of a server: its ASGI application, rows and answers, limits, and OpenAPI."""
+"""Requests: the ASGI application, rows and answers, limits, OpenAPI."""

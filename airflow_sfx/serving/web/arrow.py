@@ -1,4 +1,4 @@
-"""Rows and answers as a stream of Arrow record batches, where pyarrow is installed.
+"""Rows and answers as streams of Arrow record batches, if pyarrow is installed.
 
 A body is bounded before it is read: compressed batches, which could unpack to any size, are
 refused, and a column of a dictionary is never written out.
