@@ -6,8 +6,10 @@ import logging
 import queue
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,13 +74,19 @@ class Background(ABC):
         while True:
             try:
                 one = self._queue.get(timeout=self.tick)
-                if one is None:
-                    return self.last()
-                self.process(one)
             except queue.Empty:
-                self.idle()
-            except Exception:  # of any model: the server goes on
-                _log.exception("%s failed", type(self).__name__)
+                self._attempt(self.idle)
+                continue
+            if one is None:
+                self._attempt(self.last)
+                return
+            self._attempt(partial(self.process, one))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # of any model: the server goes on
+            _log.exception("%s failed", type(self).__name__)
 
     @abstractmethod
     def process(self, answered: Answered) -> None:

@@ -98,7 +98,8 @@ class ModelApp:
         except Exception:
             _log.exception("The request %s failed", path)
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            body, headers = RefusedError(status, "the server failed: its log says why").body, ()
+            body = RefusedError(status, "the server failed: its log has the error").body
+            headers = (_TYPES[JSON],)
         known = path if path == "/predict" or path in self._routes else "other"
         self.metrics.count("requests", path=known, status=str(status.value))
         if path == "/predict":
