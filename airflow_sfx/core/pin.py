@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.io.html import html_table
 from airflow_sfx.core.serde import Record, encode, parse
 from airflow_sfx.core.table import TableRef
 
@@ -203,6 +202,8 @@ class BatchPin:
         """Return the batches as a table for a notebook."""
         count = len(self.entries)
         title = f"{self.ref}: {count:,} batch{'' if count == 1 else 'es'}"
+        from airflow_sfx.core.io.html import html_table  # no DAG file shows pins
+
         return html_table(title, [(name or "(whole table)", batch) for name, batch in self.entries])
 
     def __str__(self) -> str:
