@@ -165,12 +165,23 @@ def _of_one_type(feature: Feature, values: list[Any]) -> Array | None:
 def _plain(values: Any) -> Any:
     """Return a column as an array or a list."""
     if hasattr(values, "to_numpy"):
-        if hasattr(values, "combine_chunks"):
-            return values.to_numpy()
+        nulls = getattr(values, "null_count", 0)  # of Arrow and polars, which make NaN of them
+        if nulls() if callable(nulls) else nulls:
+            listed = values.to_pylist() if hasattr(values, "to_pylist") else values.to_list()
+            return _objects(listed)
         if hasattr(values, "dtype") and hasattr(values.dtype, "tz"):
             return values.to_numpy(dtype="datetime64[us]")
+        if hasattr(values, "hasnans") and not isinstance(values.dtype, np.dtype) and values.hasnans:
+            return values.to_numpy(dtype=object)  # pandas makes NaN of missing integers
         return values.to_numpy()
-    return np.array(values, dtype=object) if _is_mixed(values) else values
+    return _objects(values) if _is_mixed(values) else values
+
+
+def _objects(values: Sequence[Any]) -> Array:
+    """Return values as an array of Python objects, of one dimension whatever they are."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
 
 
 def _is_mixed(values: Any) -> bool:
