@@ -125,7 +125,7 @@ class Model:
     @cached_property
     def input_batches(self) -> list[Input]:
         """The batches by role, with the digests of their manifests and their rows."""
-        return from_json(self._entries[PINS], self._where)
+        return from_json(self._entries.get(PINS, b""), self._where)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -140,7 +140,7 @@ class Model:
     @property
     def card(self) -> str:
         """The card, as Markdown."""
-        return self._entries["CARD.md"].decode()
+        return self._entries.get("CARD.md", b"").decode()
 
     @property
     def components(self) -> Mapping[str, object]:

@@ -144,6 +144,7 @@ def hostile_artifacts(payload: Path) -> Iterator[tuple[str, bytes]]:
     yield "MODEL.json not first", rezip(listed[::-1])
     yield "an entry without a sum", rezip([*listed, ("SHA256SUMS", b"")], sums=False)
     yield "no sums", rezip(listed, sums=False)
+    yield "no MODEL.json", rezip(listed[1:])
     yield "a directory", rezip([*listed, ("zoo/", b"")])
     yield (
         "a symbolic link",

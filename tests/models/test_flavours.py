@@ -228,6 +228,20 @@ def test_nothing_in_an_artifact_grants_trust(tmp_path) -> None:
     assert not payload.exists()
 
 
+def test_an_artifact_without_a_part_is_refused_by_what_needs_it(pipeline) -> None:
+    entries = read_artifact(saved(pipeline, "late"), "x")
+    needed = {"signature.json", "examples/input.json", "examples/output.json", "model/model.onnx"}
+    for name in needed:
+        rest = {one: content for one, content in entries.items() if one != name}
+        with pytest.raises(
+            ModelRefused, match=name.rpartition("/")[2].partition(".")[0] + "|golden"
+        ):
+            load_artifact(write_artifact(rest), "x")
+    for name in set(entries) - needed - {"MODEL.json"}:
+        rest = {one: content for one, content in entries.items() if one != name}
+        load_artifact(write_artifact(rest), "x")
+
+
 def test_skops_loads_no_type_of_a_package_that_is_not_named() -> None:
     artifact = saved(sklearn_models()["forest"], "late")
     with pytest.raises(ModelRefused, match="runs code of sklearn"):

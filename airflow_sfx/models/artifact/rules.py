@@ -118,7 +118,7 @@ def check_names(names: Iterable[str], where: str) -> None:
             f"{where} has several entries named {twice!r:.80}: programs differ in which one they"
             " read; get the artifact again from where it was saved"
         )
-    if listed != in_order(listed):
+    if listed != in_order(listed) or {FIRST, LAST} - set(listed):
         raise ModelRefused(
             f"{where} does not begin with {FIRST}, end with {LAST} and have all others sorted in"
             " between: it was not written by airflow_sfx, or was changed since; save the model"
