@@ -56,5 +56,5 @@ def test_the_page_has_every_option_and_path() -> None:
     from airflow_sfx.cli.commands import serve
 
     text = PAGE.read_text()
-    options = set(serve.serve.__annotations__) - {"context", "model", "return", "trust"}
+    options = set(serve.serve.__annotations__) - {"context", "model", "return"}
     assert {name for name in options if f"--{name.replace('_', '-')}" not in text} == set()
