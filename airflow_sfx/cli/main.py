@@ -24,10 +24,8 @@ from airflow_sfx.cli.commands import (
     components,
     hold,
     maintenance,
-    model,
     quality,
     retention,
-    serve,
     sql,
     stack,
     staged,
@@ -35,6 +33,7 @@ from airflow_sfx.cli.commands import (
 )
 from airflow_sfx.cli.commands.changes import audit, night, rollback
 from airflow_sfx.cli.commands.lifecycle import announce, ends, lineage
+from airflow_sfx.cli.commands.models import model, serve
 from airflow_sfx.cli.options import Settings
 from airflow_sfx.cli.output import VisibleFormatter, clean, visible
 from airflow_sfx.cli.starter import init

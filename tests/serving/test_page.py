@@ -53,7 +53,7 @@ def matches(shown: str, found: str) -> bool:
 
 
 def test_the_page_has_every_option_and_path() -> None:
-    from airflow_sfx.cli.commands import serve
+    from airflow_sfx.cli.commands.models import serve
 
     text = PAGE.read_text()
     options = set(serve.serve.__annotations__) - {"context", "model", "return"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.commands.model_questions import (
+from airflow_sfx.cli.commands.models.model_questions import (
     Source,
     Trust,
     diff,

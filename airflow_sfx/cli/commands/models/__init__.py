@@ -1,0 +1,1 @@
+"""Commands about models: the registry, questions about versions, the server."""
