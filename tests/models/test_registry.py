@@ -313,3 +313,19 @@ def test_the_models_of_a_run_are_rolled_back_with_its_data(models, warehouse) ->
     assert models.aliases("delays") == {"latest": first.version, "production": first.version}
     assert models.history("delays")[0].reason == "bad weather"
     assert models.verify("delays@production").ok
+
+
+def test_an_erasure_downstream_names_the_models_and_goes_on(models, warehouse, train) -> None:
+    pin = saved(models, train, 0.1)
+    report = warehouse.erase(
+        "air",
+        "flights",
+        where="carrier = 'UA'",
+        downstream=True,
+        despite_pins=True,
+        dry_run=False,
+    )
+    assert report.batches
+    (named,) = report.downstream
+    assert (named.table, named.batches) == ("models.delays", (("latest", pin.version),))
+    assert (named.missing, named.report) == (("carrier",), None)

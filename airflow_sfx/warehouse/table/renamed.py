@@ -56,6 +56,8 @@ def table_at(
                 if there.is_at(location):  # else it was never given that name
                     return there
     if found is None:
+        found = log_only_table(ref, store)
+    if found is None:
         assert error is not None
         raise error
     return found
