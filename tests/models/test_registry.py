@@ -266,7 +266,7 @@ def test_rows_that_do_not_fit_are_refused_with_their_column(models, train) -> No
     for rows, says in (
         ([{"hour": 1}], "no column 'distance'"),
         ([{"distance": "far"}], r"'distance' \(double\) has 'far'"),
-        ({"distance": [[1.0]]}, "a list of lists"),
+        ({"distance": [[1.0]]}, r"has \[1\.0\]: pass numbers"),
         (7, "int is not a frame"),
     ):
         with pytest.raises(sfx.SchemaMismatch, match=says):
