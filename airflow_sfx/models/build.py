@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from airflow_sfx.models.artifact.rules import FIRST
 from airflow_sfx.models.artifact.writer import write_artifact
 from airflow_sfx.models.describe import golden
 from airflow_sfx.models.describe.card import CARD, card_of
-from airflow_sfx.models.describe.code import DIFF, GIT, code_of, imports_of
+from airflow_sfx.models.describe.code import DIFF, GIT, TRAIN, code_of, imports_of, trainer_of
 from airflow_sfx.models.describe.environment import (
     LOCK,
     PLATFORM,
@@ -65,6 +65,8 @@ class Training:
         modules: The modules that trained it.
         tolerance: How much the portable scorer may differ.
         pickle: Whether a pickle may be saved.
+        trained_by: The function that trained it, or None.
+        code: The entries of the code of an artifact, instead of capturing that of ``modules``.
     """
 
     inputs: Sequence[Input]
@@ -76,6 +78,8 @@ class Training:
     modules: Sequence[ModuleType] = ()
     tolerance: float = TOLERANCE
     pickle: bool = False
+    trained_by: Callable[..., object] | None = None
+    code: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def build(model: object, training: Training) -> Content:
         PINS: to_json(training.inputs),
         PROFILE: profile_of(training.frames, _at_random(expected)),
     }
-    code = code_of(training.modules)
+    code = _code(training)
     packages = packages_of({flavour.library[0], *_ALWAYS, *imports_of(code)} - {""})
     entries |= {**code, LOCK: lock_of(packages), PLATFORM: platform_json()}
     record = ModelRecord(
@@ -160,6 +164,16 @@ def build(model: object, training: Training) -> Content:
         metrics={name: float(value) for name, value in training.metrics.items()},
     )
     return Content(entries, record.digest, record, signature, packages, parity, training)
+
+
+def _code(training: Training) -> dict[str, bytes]:
+    if training.code is not None:
+        return dict(training.code)
+    code = code_of(training.modules)
+    if training.trained_by is not None:
+        _json("params", training.params)
+        code[TRAIN] = trainer_of(training.trained_by, training.modules, training.params)
+    return code
 
 
 def digest_of(entries: Mapping[str, bytes]) -> str:

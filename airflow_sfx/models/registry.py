@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,7 @@ class ModelRegistry(ModelQuestions):
         example: object | None = None,
         tolerance: float = 1e-5,
         pickle: bool = False,
+        trained_by: Callable[..., object] | None = None,
         reason: str = "",
         producer: Producer | None = None,
     ) -> ModelPin:
@@ -75,6 +76,9 @@ class ModelRegistry(ModelQuestions):
             tolerance: How much the portable scorer may differ from the model, relative to the size
                 of numbers above 1. Otherwise the native model is used, and the card says so.
             pickle: Whether to save a scikit-learn model as a pickle, which needs trust to load.
+            trained_by: The function that trained it, so that `reproduce` can call it again. It is
+                at the top of a module of the project, and is called with the frames by role and
+                with ``params``; it returns the model, or the model and its metrics.
             reason: The reason, recorded in the history.
             producer: Who saves, or None for the identity of the running task or process.
 
@@ -97,7 +101,7 @@ class ModelRegistry(ModelQuestions):
         """
         from airflow_sfx.models.build import Training, build
         from airflow_sfx.models.describe.card import check_parts
-        from airflow_sfx.models.describe.code import caller
+        from airflow_sfx.models.describe.code import caller, module_of
         from airflow_sfx.models.describe.inputs import read_input
         from airflow_sfx.models.log.saving import save_content
         from airflow_sfx.models.training import check_inputs, training_frames
@@ -105,6 +109,11 @@ class ModelRegistry(ModelQuestions):
         pin_name = model_name(name).name
         storable_text(reason, "reason=")
         check_parts(card or {})
+        modules = caller() if trained_by is None else [*caller(), module_of(trained_by)]
+        if trained_by is not None and example is not None:
+            raise InvalidName(
+                "trained_by= gets the training batches, not example=: pass one of the two"
+            )
         pins = check_inputs(inputs or {}, example)
         rows = {
             role: sum(one.rows for one in self._warehouse.manifests(pin))
@@ -120,9 +129,10 @@ class ModelRegistry(ModelQuestions):
             dict(params or {}),
             dict(metrics or {}),
             dict(card or {}),
-            caller(),
+            modules,
             tolerance,
             pickle,
+            trained_by,
         )
         author = self._warehouse.connection.producer() if producer is None else producer
         return save_content(self._registry(), pin_name, build(model, training), author, reason)

@@ -136,6 +136,8 @@ COMMANDS: dict[str, list[list[str]]] = {
         ["diff", f"no {SEEN}.zip", f"no {SEEN}.zip"],
         ["diff", f"no {SEEN}", "no"],
         ["drift", f"no {SEEN}", TABLE, PARTITION],
+        ["reproduce", f"no {SEEN}"],
+        ["why", f"no {SEEN}", "no", "--metric", HEARD],
         ["save", f"/no {SEEN}.json", "no", "--input", f"train={TABLE}/{PARTITION}"],
     ],
     "serve": [[f"delays{SEEN}", "--port", "0"], [f"/nowhere/{SEEN}.zip", "--port", "0"]],

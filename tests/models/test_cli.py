@@ -130,6 +130,8 @@ def test_drift_is_shown_and_exits_with_1(warehouse, tmp_path) -> None:
         (["diff", "delays", "delays@production"], 1, "no model"),
         (["diff", "no.zip", "no.zip"], 1, "cannot be read"),
         (["drift", "delays", "air.flights"], 1, "no model"),
+        (["reproduce", "delays"], 1, "no model"),
+        (["why", "delays", "delays", "--metric", "mae"], 1, "no model"),
         (["rollback", "delays"], 1, "no model"),
         (["history", "delays/20161101002256"], 1, "not an alias"),
         (["promote", "delays", "latest"], 1, "not a batch ID"),

@@ -10,14 +10,17 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import airflow_sfx
+from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.serde import compact
 
 GIT, DIFF = "code/git.json", "code/uncommitted.diff"
+TRAIN = "code/train.json"
+"""Names the function that trained the model, and its modules."""
 _MOST_MODULES = 200
 _LARGEST = 1 << 20
 _SECONDS = 5
@@ -37,7 +40,56 @@ def code_of(modules: Iterable[ModuleType]) -> dict[str, bytes]:
     Returns:
         The sources by entry, with the repository's commit and uncommitted changes of these files.
     """
-    paths: dict[Path, None] = {}
+    paths, entries = _captured(modules)
+    root = _root(paths.values())
+    for path in paths.values():
+        entries[_entry(path, root)] = path.read_bytes()
+    if paths:
+        entries |= _git(sorted({*paths.values()}))
+    return entries
+
+
+def trainer_of(
+    function: Callable[..., object], modules: Iterable[ModuleType], params: Mapping[str, object]
+) -> bytes:
+    """Return ``code/train.json``, which names the function that trained a model.
+
+    Args:
+        function: The function.
+        modules: The modules that trained the model, that of the function among them.
+        params: The parameters that it got.
+    """
+    paths, _ = _captured(modules)
+    root = _root(paths.values())
+    found = {
+        "module": function.__module__,
+        "function": function.__qualname__,
+        "modules": {name: _entry(path, root) for name, path in sorted(paths.items())},
+        "params": dict(params),
+    }
+    return compact(found).encode()
+
+
+def module_of(function: object) -> ModuleType:
+    """Return the module of a function that can train a model again.
+
+    Raises:
+        InvalidName: It is not a function at the top of a module of the project.
+    """
+    name = getattr(function, "__qualname__", "<")
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    top = name.isidentifier() and module is not None and module.__name__ != "__main__"
+    if not callable(function) or not top or module is None or _own(module) is None:
+        raise InvalidName(
+            f"trained_by={function!r:.80} cannot be called again from the saved code: define it"
+            " with def at the top of a module of the project that training imports"
+        )
+    return module
+
+
+def _captured(modules: Iterable[ModuleType]) -> tuple[dict[str, Path], dict[str, bytes]]:
+    """Return the files of the project's modules by module, and the cells of notebooks."""
+    paths: dict[str, Path] = {}
     due, seen = list(modules), set[str]()
     entries: dict[str, bytes] = {}
     while due and len(paths) < _MOST_MODULES:
@@ -49,14 +101,9 @@ def code_of(modules: Iterable[ModuleType]) -> dict[str, bytes]:
         if path is None:
             entries |= _notebook(module)
             continue
-        paths[path] = None
+        paths[module.__name__] = path
         due += _imported(module, path)
-    root = _root(paths)
-    for path in paths:
-        entries[_entry(path, root)] = path.read_bytes()
-    if paths:
-        entries |= _git(sorted(paths))
-    return entries
+    return paths, entries
 
 
 def imports_of(entries: dict[str, bytes]) -> set[str]:

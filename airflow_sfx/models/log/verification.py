@@ -41,7 +41,7 @@ def verify_version(
         if (model.name, model.version) != (pin.name, pin.version):
             problems.append(f"the artifact of {pin} is that of {model}: it was copied there")
         for one in model.input_batches:
-            found = list(_input_problems(warehouse, one))
+            found = list(input_problems(warehouse, one))
             problems += found
             if not found:
                 inputs.append(one.pin)
@@ -52,8 +52,13 @@ def verify_version(
     return ModelVerification(pin, tuple(problems), size, rows, difference, tuple(inputs))
 
 
-def _input_problems(warehouse: Warehouse, one: Input) -> Iterator[str]:
-    """Yield what is wrong with the batches of a role: gone, erased, or altered."""
+def input_problems(warehouse: Warehouse, one: Input) -> Iterator[str]:
+    """Yield what is wrong with the batches of a role: gone, erased, or altered.
+
+    Args:
+        warehouse: The warehouse.
+        one: The batches, as the artifact names them.
+    """
     for name, batch_id in one.pin.entries:
         single = BatchPin(one.pin.database, one.pin.table, one.pin.location, ((name, batch_id),))
         try:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_sfx.models.model import Model
     from airflow_sfx.models.questions.diff import ModelDiff
     from airflow_sfx.models.questions.drift import DriftReport
+    from airflow_sfx.models.questions.reproduce import Reproduction
+    from airflow_sfx.models.questions.why import ChangeExplanation
 
 Source = str | ModelPin | os.PathLike[str]
 
@@ -109,6 +111,90 @@ class ModelQuestions(ModelLog):
 
         require_pin(pin)
         return drift_of(self._described(source, trust), self._warehouse, pin, threshold)
+
+    def reproduce(self, source: Source, *, trust: Sequence[str] = ()) -> Reproduction:
+        """Train a version again from its batches and its code, and say what differs.
+
+        The version has to be saved with ``trained_by=``: a function at the top of a module of the
+        project, which is called with the frames by role and the parameters, and returns the model,
+        or the model and its metrics. All that it imports is installed, or is in the ``code/`` of
+        the artifact. It runs in a process of its own, with the packages that are installed here;
+        those that differ from the version's are listed. A function that draws random numbers has
+        to set their seed. Nothing is saved.
+
+        Args:
+            source: The version, as for `load`.
+            trust: ``["code"]``, as the artifact's own code runs.
+
+        Returns:
+            Whether the new model has the same content, and what differs.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+            ModelRefused: The caller does not trust the code, the version does not name its
+                function, a batch is gone or altered, or the code failed.
+
+        Example:
+            >>> sfx.models.reproduce(delays, trust=["code"])  # doctest: +ELLIPSIS
+            Traceback (most recent call last):
+            ...
+            airflow_sfx.core.errors.ModelRefused: ... does not name the function that trained it...
+        """
+        from airflow_sfx.models.questions.reproduce import reproduce_model
+
+        return reproduce_model(self._described(source), self._warehouse, trust)
+
+    def explain_change(
+        self,
+        before: Source,
+        after: Source,
+        metric: str,
+        *,
+        seeds: Sequence[int] = (0, 1, 2, 3, 4),
+        environments: tuple[str, str] | None = None,
+        trust: Sequence[str] = (),
+    ) -> ChangeExplanation:
+        """Say how much of a metric's change is due to data, to code and to the environment.
+
+        Models are trained of every mixture: the batches of one version with the code and the
+        parameters of the other, and so on. Each cause gets its Shapley share: the mean of what it
+        adds, over all orders in which the causes can come. The shares add up to the change.
+
+        Args:
+            before: The first version, saved with ``trained_by=``; see `reproduce`.
+            after: The second version.
+            metric: The metric. The functions return it with the model.
+            seeds: The seeds to train each mixture with. They seed ``random`` and numpy, and
+                replace the parameters ``seed`` and ``random_state``.
+            environments: The paths of two Pythons which have the packages of the versions' locks,
+                and this package; None trains all with the running one.
+            trust: ``["code"]``, as the artifacts' own code runs.
+
+        Returns:
+            The shares, with their range over the seeds.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+            ModelRefused: As for `reproduce`, or a function does not return the metric.
+            InvalidName: There are no seeds.
+
+        Example:
+            >>> sfx.models.explain_change(delays, delays, "mae")  # doctest: +ELLIPSIS
+            Traceback (most recent call last):
+            ...
+            airflow_sfx.core.errors.ModelRefused: ... does not name the function that trained it...
+        """
+        from airflow_sfx.models.questions.why import explain
+
+        return explain(
+            self._described(before),
+            self._described(after),
+            self._warehouse,
+            metric,
+            seeds=seeds,
+            environments=environments,
+            trust=trust,
+        )
 
     def affected(self, pin: BatchPin) -> Rows[AffectedModel]:
         """List the versions that were trained on batches, or on what was made from them.

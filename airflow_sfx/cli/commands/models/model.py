@@ -15,6 +15,8 @@ from airflow_sfx.cli.commands.models.model_questions import (
     drift,
     pin_of,
     registry_of,
+    reproduce,
+    why,
 )
 from airflow_sfx.cli.confirm import PlanOnly, Yes, approved
 from airflow_sfx.cli.options import Json, Partitions, Reason, Settings, TableArgument
@@ -35,7 +37,7 @@ _Pairs = list[str] | None
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (diff, drift):
+    for command in (diff, drift, reproduce, why):
         _app.command()(command)
     app.add_typer(_app, name="model")
 

@@ -1,4 +1,4 @@
-"""Commands that answer questions about versions: sfx model diff, drift."""
+"""Commands that answer questions: sfx model diff, drift, reproduce, why."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from airflow_sfx.core.pin import BatchPin
 if TYPE_CHECKING:
     from airflow_sfx.models.questions.diff import ModelDiff
     from airflow_sfx.models.questions.drift import DriftReport
+    from airflow_sfx.models.questions.reproduce import Reproduction
     from airflow_sfx.models.registry import ModelRegistry
 
 Source = Annotated[
@@ -99,6 +100,71 @@ def drift(
         raise typer.Exit(1)
 
 
+def reproduce(
+    context: typer.Context, model: Source, trust: Trust = None, as_json: Json = False
+) -> None:
+    """Train a version again from its batches and its code, and say what differs.
+
+    Runs the code of the version, which needs --trust code. Exits with 1 if the result differs.
+    """
+    settings: Settings = context.obj
+    with waiting(f"training {model}"):
+        found = registry_of(settings).reproduce(model, trust=trust or ())
+    if as_json:
+        print_json(found)
+    else:
+        _show_reproduction(found)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+def why(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help=_Side)],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help=_Side)],
+    metric: Annotated[str, typer.Option(metavar="NAME", help="The metric, such as auc.")],
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How many seeds to train each mixture with.")
+    ] = 5,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Twice: a Python with the packages of BEFORE, and one with those of AFTER.",
+        ),
+    ] = None,
+    trust: Trust = None,
+    as_json: Json = False,
+) -> None:
+    """Say how much of a metric's change is due to data, to code and to the environment.
+
+    Trains every mixture of the two versions. Runs their code, which needs --trust code.
+    """
+    settings: Settings = context.obj
+    pythons = python or []
+    if len(pythons) not in (0, 2):
+        raise typer.BadParameter("--python is the path of one Python: type it twice, or not at all")
+    with waiting(f"training the mixtures of {before} and {after}"):
+        found = registry_of(settings).explain_change(
+            before,
+            after,
+            metric,
+            seeds=range(seeds),
+            environments=(pythons[0], pythons[1]) if pythons else None,
+            trust=trust or (),
+        )
+    if as_json:
+        print_json(found)
+        return
+    output.table(
+        f"{metric}: {_number(found.value_before)} → {_number(found.value_after)},"
+        f" {output.counted(found.trainings, 'training')}",
+        ("cause", "share", "least", "greatest"),
+        [(one.cause, *map(_number, (one.share, one.least, one.greatest))) for one in found.shares],
+        right=("share", "least", "greatest"),
+    )
+
+
 def registry_of(settings: Settings) -> ModelRegistry:
     """Return the registry of the command's warehouse."""
     from airflow_sfx.models.registry import ModelRegistry
@@ -154,6 +220,14 @@ def _show_diff(found: ModelDiff, *, hunks: bool) -> None:
     for file in found.code if hunks else ():
         for line in file.hunks.splitlines():
             output.say(line)
+
+
+def _show_reproduction(found: Reproduction) -> None:
+    if found.same:
+        output.say(f"{found.model} was trained again with the same content")
+        return
+    output.say(f"{found.model} was trained again, and {', '.join(found.entries)} differ")
+    _show_diff(found.diff, hunks=False)
 
 
 def _show_drift(found: DriftReport) -> None:
