@@ -38,7 +38,7 @@ def test_answers_are_those_of_the_model_and_name_the_version(server, registry, d
         ([ROW, {**ROW, "hour": 17.5}], ("'hour'", "17.5", "pass whole numbers")),
         ([{**ROW, "hour": 1 << 70}], ("'hour'", "pass whole numbers of 64 bits")),
         ([{**ROW, "hour": None}], ("'hour'", "1 missing values")),
-        ([{**ROW, "hour": [1]}], ("'hour'", "list")),
+        ([{**ROW, "hour": [1]}], ("'hour'", "[1]")),
         ([{**ROW, "hour": [1]}, {**ROW, "hour": [1, 2]}], ("'hour'", "[1]")),
         ([{**ROW, "weekend": 1}], ("'weekend'", "pass true or false")),
         ([{**ROW, "carrier": 7}], ("'carrier'", "pass text")),

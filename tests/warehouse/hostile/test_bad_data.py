@@ -258,6 +258,8 @@ def test_every_public_call_is_tried(calls) -> None:
     others = {name for name in sfx.__all__ if isinstance(getattr(sfx, name), type)} | {
         "__version__",
         "checks",
+        "components",
+        "models",
     }
     assert {*sfx.__all__} - others <= calls.keys()
     methods = {
@@ -271,12 +273,14 @@ def test_every_public_call_is_tried(calls) -> None:
 def test_a_bad_argument_of_any_call_is_refused_or_taken(calls) -> None:
     faults, tried = [], 0
     for name, (call, good) in calls.items():
-        for argument in inspect.signature(call).parameters:
+        for argument, parameter in inspect.signature(call).parameters.items():
             for what, value in bad_arguments().items():
                 tried += 1
+                several = parameter.kind is parameter.VAR_POSITIONAL
+                given, named = ((value,), {}) if several else ((), {argument: value})
                 faults += fault(
                     f"{name}({argument}={what})",
-                    lambda: used(call(**{**good, argument: value})),  # noqa: B023
+                    lambda: used(call(*given, **{**good, **named})),  # noqa: B023
                 )
     assert not faults, "\n".join(faults)
     assert tried > 6000
