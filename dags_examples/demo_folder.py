@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -73,11 +74,13 @@ def _is_as_left(folder: Path) -> bool:
 
 def _files(folder: Path) -> list[list[object]]:
     """Return each file's path, size and time of change."""
-    return [
-        [str(path.relative_to(folder)), status.st_size, status.st_mtime_ns]
-        for path in sorted(_walk(folder))
-        if (status := path.lstat())
-    ]
+    found: list[list[object]] = []
+    for path in sorted(_walk(folder)):
+        # Airflow may still be running, and databases delete files of their own meanwhile.
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            found.append([str(path.relative_to(folder)), status.st_size, status.st_mtime_ns])
+    return found
 
 
 def _walk(folder: Path) -> Iterator[Path]:

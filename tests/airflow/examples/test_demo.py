@@ -154,6 +154,16 @@ def test_an_untouched_folder_of_the_demo_is_deleted_and_a_used_one_kept(tmp_path
     assert not list(folder.iterdir())
 
 
+def test_a_folder_is_recorded_while_its_databases_delete_files(tmp_path, monkeypatch):
+    folder, listed = tmp_path / ".demo", demo_folder._walk
+    demo_folder.recreate(folder)
+    (folder / "kept").write_text("1")
+    gone = folder / "metastore.sqlite-shm"
+    monkeypatch.setattr(demo_folder, "_walk", lambda where: [*listed(where), gone])
+    demo_folder.record(folder)
+    assert demo_folder.recreate(folder) is None
+
+
 def test_a_failing_demo_shows_the_log_and_fails(open_folders):
     tmp_path = open_folders("failing")
     shutil.copytree(REPO / "dags_examples", tmp_path / "dags_examples")
