@@ -1,4 +1,4 @@
-"""The metastore of a dropped table, which has neither the table nor partitions."""
+"""Metastores that have no partitions, as that of a dropped table."""
 
 from __future__ import annotations
 
@@ -10,28 +10,8 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
 
 
-class AbsentMetastore(Metastore):
-    """A `Metastore` without tables, even if another table has the name of a dropped one since."""
-
-    def databases(self) -> list[str]:
-        """Return no databases."""
-        return []
-
-    def tables(self, database: str) -> list[str]:
-        """Return no tables."""
-        return []
-
-    def get_table(self, ref: TableRef) -> TableInfo | None:
-        """Return None."""
-        return None
-
-    def create_table(self, info: TableInfo) -> TableInfo:
-        """Reject the table."""
-        raise _dropped(info.ref)
-
-    def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
-        """Reject the change."""
-        raise _dropped(ref)
+class WithoutPartitions(Metastore):
+    """A `Metastore` that has no partitions and drops nothing."""
 
     def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
         """Do nothing."""
@@ -54,6 +34,30 @@ class AbsentMetastore(Metastore):
     def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
         """Return no partitions."""
         return []
+
+
+class AbsentMetastore(WithoutPartitions):
+    """A `Metastore` without tables, even if another table has the name of a dropped one since."""
+
+    def databases(self) -> list[str]:
+        """Return no databases."""
+        return []
+
+    def tables(self, database: str) -> list[str]:
+        """Return no tables."""
+        return []
+
+    def get_table(self, ref: TableRef) -> TableInfo | None:
+        """Return None."""
+        return None
+
+    def create_table(self, info: TableInfo) -> TableInfo:
+        """Reject the table."""
+        raise _dropped(info.ref)
+
+    def update_table(self, ref: TableRef, change: Callable[[TableInfo], TableInfo]) -> TableInfo:
+        """Reject the change."""
+        raise _dropped(ref)
 
     def repoint(
         self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None

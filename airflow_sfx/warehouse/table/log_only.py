@@ -7,14 +7,15 @@ log alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.partition import Partition, PartitionKey
+from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, UnsupportedPartition
+from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.storage.base import ObjectStore
+from airflow_sfx.warehouse.table.absent import WithoutPartitions
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table
 
 DATABASE = "models"
@@ -40,7 +41,7 @@ def log_only_table(ref: TableRef, store: ObjectStore) -> Table | None:
     return Table.find(ref, store, LogOnlyMetastore(store))
 
 
-class LogOnlyMetastore(Metastore):
+class LogOnlyMetastore(WithoutPartitions):
     """The models of a warehouse as tables, which always exist here and have no pointers.
 
     Args:
@@ -88,28 +89,6 @@ class LogOnlyMetastore(Metastore):
         info = self.get_table(ref)
         assert info is not None
         return info
-
-    def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
-        """Do nothing."""
-        return False
-
-    def get_partitions(
-        self,
-        ref: TableRef,
-        partitions: Iterable[Partition] | None = None,
-        *,
-        keys: Sequence[PartitionKey] | None = None,
-    ) -> dict[Partition, PartitionInfo]:
-        """Return no pointers."""
-        return {}
-
-    def list_partitions(self, ref: TableRef) -> list[Partition]:
-        """Return no partitions."""
-        return []
-
-    def unsupported_partitions(self, ref: TableRef) -> list[UnsupportedPartition]:
-        """Return no partitions."""
-        return []
 
     def repoint(
         self, ref: TableRef, pointers: Sequence[PartitionInfo], *, at: str | None = None
