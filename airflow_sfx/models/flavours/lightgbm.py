@@ -18,7 +18,7 @@ from airflow_sfx.models.flavours.base import (
     require,
     values_of,
 )
-from airflow_sfx.models.schema.rows import Columns, frame_of
+from airflow_sfx.models.flavours.boosting import BoosterScorer, plain_parameters
 from airflow_sfx.models.schema.signature import Feature, Signature, Value
 
 if TYPE_CHECKING:
@@ -49,11 +49,7 @@ class LightgbmFlavour(Flavour):
             "classification" if classes else "regression",
             _names(model, booster),
             classes,
-            {
-                name: value
-                for name, value in sorted(parameters.items())
-                if isinstance(value, str | int | float | bool)
-            },
+            plain_parameters(parameters),
         )
 
     def answers(self, model: Any, frame: pd.DataFrame) -> Answers:
@@ -98,20 +94,7 @@ class LightgbmFlavour(Flavour):
                 f"{where}: lightgbm {lightgbm.__version__} does not load its model ({error}):"
                 " install the version of its env/requirements.lock"
             ) from error
-        return _Booster(booster, signature)
-
-
-class _Booster(Scorer):
-    def __init__(self, booster: Any, signature: Signature) -> None:
-        self._booster, self._signature = booster, signature
-
-    @property
-    def native(self) -> object:
-        return self._booster
-
-    def answers(self, columns: Columns) -> Answers:
-        frame = frame_of(self._signature, columns)
-        return _answers(self._booster, frame, self._signature.outputs[0].classes)
+        return BoosterScorer(booster, signature, _answers)
 
 
 def _booster(model: Any) -> Any:

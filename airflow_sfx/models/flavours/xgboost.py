@@ -18,7 +18,7 @@ from airflow_sfx.models.flavours.base import (
     require,
     values_of,
 )
-from airflow_sfx.models.schema.rows import Columns, frame_of
+from airflow_sfx.models.flavours.boosting import BoosterScorer, plain_parameters
 from airflow_sfx.models.schema.signature import Feature, Signature, Value
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ class XgboostFlavour(Flavour):
             "classification" if classes else "regression",
             None if names is None else tuple(names),
             classes,
-            {
-                name: value
-                for name, value in sorted(parameters.items())
-                if isinstance(value, str | int | float | bool)
-            },
+            plain_parameters(parameters),
         )
 
     def answers(self, model: Any, frame: pd.DataFrame) -> Answers:
@@ -103,21 +99,8 @@ class XgboostFlavour(Flavour):
                 f"{where}: xgboost {xgboost.__version__} does not load its model ({error}): install"
                 " the version of its env/requirements.lock"
             ) from error
-        return _Booster(booster, signature)
-
-
-class _Booster(Scorer):
-    def __init__(self, booster: Any, signature: Signature) -> None:
-        self._booster, self._signature = booster, signature
         booster.set_param({"nthread": 1})
-
-    @property
-    def native(self) -> object:
-        return self._booster
-
-    def answers(self, columns: Columns) -> Answers:
-        frame = frame_of(self._signature, columns)
-        return _answers(self._booster, frame, self._signature.outputs[0].classes)
+        return BoosterScorer(booster, signature, _answers)
 
 
 def _booster(model: Any) -> Any:
