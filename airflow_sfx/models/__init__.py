@@ -37,6 +37,7 @@ _CALLS = (
     "diff",
     "drift",
     "explain_change",
+    "export",
     "fetch",
     "history",
     "list",

@@ -12,6 +12,7 @@ aliases = _d.models.aliases
 diff = _d.models.diff
 drift = _d.models.drift
 explain_change = _d.models.explain_change
+export = _d.models.export
 fetch = _d.models.fetch
 history = _d.models.history
 list = _d.models.list

@@ -12,6 +12,7 @@ from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.validation import storable_text, whole
+from airflow_sfx.models.exports.calls import ModelExports
 from airflow_sfx.models.log.base import ANY
 from airflow_sfx.models.pin import LATEST, ModelPin, alias_name, model_name
 from airflow_sfx.models.questions.calls import ModelQuestions
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PRODUCTION = "production"
 
 
-class ModelRegistry(ModelQuestions):
+class ModelRegistry(ModelExports, ModelQuestions):
     """The models of a warehouse.
 
     A model is a table of the database ``models`` in the warehouse's log. A version is a batch, and

@@ -21,6 +21,7 @@ BEGUN = {
     "airflow_sfx.warehouse.warehouse": "airflow_sfx",
     "airflow_sfx.models.log.base": "airflow_sfx.models",
     "airflow_sfx.models.model": "airflow_sfx.models",
+    "airflow_sfx.models.exports.calls": "airflow_sfx.models",
     "airflow_sfx.models.questions.calls": "airflow_sfx.models",
     "airflow_sfx.models.registry": "airflow_sfx.models",
 }

@@ -75,6 +75,22 @@ def test_a_zip_is_shown_without_a_warehouse(warehouse, tmp_path) -> None:
     assert (done.exit_code, done.output.split(":")[0]) == (1, "ModelRefused")
 
 
+def test_a_version_and_a_zip_are_exported(warehouse, tmp_path) -> None:
+    saved(warehouse, tmp_path, 0.02)
+    done = run(warehouse, "export", "delays", "--to", "oci", str(tmp_path / "image"))
+    assert f"to {tmp_path}/image: oci" in done.stdout
+    run(warehouse, "show", "delays", "--into", str(tmp_path / "delays.zip"))
+    nowhere = {"SFX_WAREHOUSE": "embedded:///no"}
+    words = ["model", "export", str(tmp_path / "delays.zip"), str(tmp_path / "same"), "--to", "oci"]
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"], env=nowhere).stdout)
+    assert found["format"] == "oci"
+    assert set(found["files"]) == {
+        path.relative_to(tmp_path / "image").as_posix()
+        for path in (tmp_path / "image").rglob("*")
+        if path.is_file()
+    }
+
+
 def test_affected_models_are_listed_with_their_aliases(warehouse, tmp_path) -> None:
     assert "no model" in run(warehouse, "affected", "air.flights", "20161031").stdout
     version = saved(warehouse, tmp_path, 0.02)
@@ -131,6 +147,8 @@ def test_drift_is_shown_and_exits_with_1(warehouse, tmp_path) -> None:
         (["diff", "no.zip", "no.zip"], 1, "cannot be read"),
         (["drift", "delays", "air.flights"], 1, "no model"),
         (["reproduce", "delays"], 1, "no model"),
+        (["export", "delays", "new"], 1, "no model"),
+        (["export", "no.zip", "new"], 1, "cannot be read"),
         (["why", "delays", "delays", "--metric", "mae"], 1, "no model"),
         (["rollback", "delays"], 1, "no model"),
         (["history", "delays/20161101002256"], 1, "not an alias"),

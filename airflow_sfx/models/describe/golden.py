@@ -63,6 +63,18 @@ def to_json(arrays: Mapping[str, Array]) -> dict[str, list[object]]:
     return {name: [_plain(one) for one in array.tolist()] for name, array in _widened(arrays)}
 
 
+def as_records(answers: Answers) -> list[dict[str, object]]:
+    """Return answers as JSON has them: an object for each row.
+
+    Example:
+        >>> as_records(Answers(np.array([28.0, np.nan])))
+        [{'prediction': 28.0}, {'prediction': None}]
+    """
+    columns = to_json(answers.as_dict())
+    names = tuple(columns)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
 def _widened(arrays: Mapping[str, Array]) -> list[tuple[str, Array]]:
     return [
         (name, array.astype(str).astype(object) if array.dtype.kind == "M" else array)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.paths import MANIFEST
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import Count, Record, compact, decode, decoding
-from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.storage.concurrency import map_concurrently
+
+if TYPE_CHECKING:
+    from airflow_sfx.storage.base import ObjectStore
 
 PINS = "data/pins.json"
 
@@ -53,6 +55,8 @@ def read_input(store: ObjectStore, role: str, pin: BatchPin, rows: int) -> Input
     Raises:
         BatchNotFound: A manifest does not exist.
     """
+    from airflow_sfx.storage.concurrency import map_concurrently
+
     root = pin.location.removeprefix(f"{store.uri}/")
 
     def digest(entry: tuple[str, str]) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from airflow_sfx.core.errors import SchemaMismatch
-from airflow_sfx.models.describe.golden import to_json
+from airflow_sfx.models.describe.golden import as_records
 from airflow_sfx.serving.web.arrow import read_columns, write_answers
 from airflow_sfx.serving.web.openapi import ARROW, JSON
 from airflow_sfx.serving.web.refusal import RefusedError
@@ -155,9 +155,4 @@ def written(served: Served, answers: Answers, asked: Asked) -> bytes:
     """
     if asked.arrow:
         return write_answers(served.name, answers)
-    columns = to_json(answers.as_dict())
-    names = tuple(columns)
-    records = [
-        dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)
-    ]
-    return msgspec.json.encode({"model": served.name, "predictions": records})
+    return msgspec.json.encode({"model": served.name, "predictions": as_records(answers)})

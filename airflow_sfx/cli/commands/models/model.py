@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
+from airflow_sfx.cli.commands.models.model_export import Artifact, artifact_of, export
 from airflow_sfx.cli.commands.models.model_questions import (
     Source,
     Trust,
@@ -37,7 +38,7 @@ _Pairs = list[str] | None
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (diff, drift, reproduce, why):
+    for command in (diff, drift, export, reproduce, why):
         _app.command()(command)
     app.add_typer(_app, name="model")
 
@@ -151,12 +152,7 @@ def list_(
 @_app.command()
 def show(
     context: typer.Context,
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="NAME@ALIAS, NAME/VERSION, NAME for the latest, or FILE.zip."
-        ),
-    ],
+    model: Artifact,
     card: Annotated[bool, typer.Option("--card", help="Print the model's card.")] = False,
     into: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the artifact, a zip, to this file.")
@@ -167,13 +163,10 @@ def show(
 
     FILE.zip needs no warehouse. Nothing of the model is run.
     """
-    from airflow_sfx.models.files import artifact_from_file, write_artifact_file
+    from airflow_sfx.models.files import write_artifact_file
     from airflow_sfx.models.model import described
 
-    if model.endswith(".zip"):
-        data = artifact_from_file(Path(model))
-    else:
-        data = registry_of(context.obj).fetch(model)
+    data = artifact_of(context.obj, model)
     if into is not None:
         write_artifact_file(into, data)
     found = described(data, model)

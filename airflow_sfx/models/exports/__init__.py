@@ -1,0 +1,1 @@
+"""Exports of versions, for tools that know nothing of a warehouse."""

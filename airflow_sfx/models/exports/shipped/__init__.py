@@ -1,0 +1,1 @@
+"""What an export carries as code, and other tools run."""
