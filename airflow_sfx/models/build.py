@@ -31,6 +31,7 @@ from airflow_sfx.models.describe.inputs import PINS, Input, to_json
 from airflow_sfx.models.describe.profile import PROFILE, profile_of
 from airflow_sfx.models.describe.provenance import PROVENANCE, provenance_of
 from airflow_sfx.models.describe.sbom import SBOM, sbom_of
+from airflow_sfx.models.describe.train_again import train_again
 from airflow_sfx.models.flavours.base import Answers, Flavour, Native, Traits
 from airflow_sfx.models.flavours.coefficients import COEFFICIENTS
 from airflow_sfx.models.flavours.detect import flavour_of
@@ -215,7 +216,7 @@ def finish(content: Content, name: str, version: str, producer: Producer) -> byt
         metrics,
         params,
         training.card,
-        [one for one in sources if one.endswith(".py")],
+        train_again(record, training.inputs, content.entries),
         content.parity,
     )
     return write_artifact(

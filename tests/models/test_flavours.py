@@ -318,7 +318,7 @@ def test_an_artifact_names_its_code_environment_and_origin() -> None:
         sklearn_models()["linear"], modules=[sys.modules[price.__module__]], metrics={"mae": 4.5}
     )
     entries = model.entries
-    assert "def price(" in entries["code/pricing.py"].decode()
+    assert "def price(" in entries["code/tests/models/pricing.py"].decode()
     assert json.loads(entries["code/git.json"])["commit"]
     lock = entries["env/requirements.lock"].decode()
     assert "\nscikit-learn==" in lock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.models.describe.golden import Deviation
@@ -14,6 +14,7 @@ CARD = "CARD.md"
 PARTS = ("purpose", "owner", "limits", "retrain", "successor")
 """What only people can say, in the order of the card."""
 NOT_STATED = "Not stated."
+_MOST_NAMED = 10
 _TITLES = {
     "purpose": "Purpose",
     "owner": "Owner",
@@ -44,7 +45,7 @@ def card_of(
     metrics: Mapping[str, float],
     parameters: Mapping[str, object],
     parts: Mapping[str, str],
-    sources: Iterable[str],
+    again: Sequence[str],
     parity: Deviation | None,
 ) -> str:
     """Return the card as Markdown with a header in YAML, as the Hugging Face Hub reads it.
@@ -56,7 +57,7 @@ def card_of(
         metrics: Its metrics.
         parameters: The parameters of its training.
         parts: What people said, by part.
-        sources: The entries of the code.
+        again: The lines that say how to train it again.
         parity: How much the portable scorer differs from the model, or None without one.
     """
     title = f"{record.name} {record.version}"
@@ -65,7 +66,10 @@ def card_of(
         f"library_name: {record.flavour}",
         f"pipeline_tag: tabular-{record.task}",
         "datasets:",
-        *(f"  - {uri}" for one in inputs for uri in one.uris),
+        *(
+            f"  - {uri}"
+            for uri in dict.fromkeys(f"sfx://{one.pin.database}/{one.pin.table}" for one in inputs)
+        ),
         "---",
         "",
         f"# {title}",
@@ -93,14 +97,14 @@ def card_of(
         "",
         *_table(
             ("role", "batch", "rows of the role"),
-            [(one.role, uri, str(one.rows)) for one in inputs for uri in one.uris],
+            [(one.role, uri, str(one.rows)) for one in inputs for uri in _named(one)],
         ),
         "",
         "## Scoring",
         "",
         _scoring(record, parity),
         "",
-        *_train_again(record, inputs, sources),
+        *again,
     ]
     return "\n".join(lines)
 
@@ -118,27 +122,13 @@ def _scoring(record: ModelRecord, parity: Deviation | None) -> str:
     return f"By the native model `{record.native}`.{why}"
 
 
-def _train_again(record: ModelRecord, inputs: Sequence[Input], sources: Iterable[str]) -> list[str]:
-    pins = [
-        f"    {one.role} = sfx.load_dataframe(BatchPin.from_json('{one.pin.to_json()}'))"
-        for one in inputs
-    ]
-    return [
-        "## Train it again",
-        "",
-        "1. Install what is in `env/requirements.lock`, with the Python of `env/platform.json`:",
-        "   `pip install -r env/requirements.lock`.",
-        "2. Load the batches, which the warehouse holds for this model:",
-        "",
-        "    import airflow_sfx as sfx",
-        "    from airflow_sfx import BatchPin",
-        *pins,
-        "",
-        f"3. Run the code in `code/` ({', '.join(sorted(sources)) or 'none was captured'}) with"
-        " `params.json`.",
-        f"4. Compare with `metrics.json` and `examples/`, or `sfx model verify {record.name}`.",
-        "",
-    ]
+def _named(one: Input) -> list[str]:
+    """Return the batches of a role as URIs; the first and the last of many."""
+    uris = one.uris
+    if len(uris) <= _MOST_NAMED:
+        return uris
+    between = f"{len(uris) - 2} batches between them: see `data/pins.json`"
+    return [uris[0], between, uris[-1]]
 
 
 def _range(one: object) -> str:

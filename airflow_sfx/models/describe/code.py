@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-import os
 import re
 import subprocess
 import sys
@@ -32,7 +31,7 @@ def code_of(modules: Iterable[ModuleType]) -> dict[str, bytes]:
     """Return the entries of the project's own modules that some modules import.
 
     Modules of installed packages, of Python and of this package are left out: the environment
-    names them.
+    names them. Each is where Python finds it by its name if ``code/`` is on its path.
 
     Args:
         modules: The modules that trained the model.
@@ -41,9 +40,8 @@ def code_of(modules: Iterable[ModuleType]) -> dict[str, bytes]:
         The sources by entry, with the repository's commit and uncommitted changes of these files.
     """
     paths, entries = _captured(modules)
-    root = _root(paths.values())
-    for path in paths.values():
-        entries[_entry(path, root)] = path.read_bytes()
+    for name, entry in _entries(paths).items():
+        entries[entry] = paths[name].read_bytes()
     if paths:
         entries |= _git(sorted({*paths.values()}))
     return entries
@@ -60,11 +58,10 @@ def trainer_of(
         params: The parameters that it got.
     """
     paths, _ = _captured(modules)
-    root = _root(paths.values())
     found = {
         "module": function.__module__,
         "function": function.__qualname__,
-        "modules": {name: _entry(path, root) for name, path in sorted(paths.items())},
+        "modules": _entries(paths),
         "params": dict(params),
     }
     return compact(found).encode()
@@ -146,9 +143,11 @@ def _python() -> Path:
 
 
 def _imported(module: ModuleType, path: Path) -> Iterator[ModuleType]:
-    """Yield the loaded modules that a module's source imports."""
+    """Yield the packages that a module is in, and the loaded modules that its source imports."""
     package = module.__package__ or ""
-    for name in _names(path.read_bytes(), package):
+    steps = module.__name__.split(".")
+    parents = [".".join(steps[:count]) for count in range(1, len(steps))]
+    for name in [*parents, *_names(path.read_bytes(), package)]:
         if name in sys.modules:
             yield sys.modules[name]
 
@@ -169,14 +168,27 @@ def _names(content: bytes, package: str = "") -> Iterator[str]:
                 yield from (f"{base}.{one.name}" for one in node.names)
 
 
-def _root(paths: Iterable[Path]) -> Path:
-    parents = [str(path.parent) for path in paths]
-    return Path(os.path.commonpath(parents)) if parents else Path("/")
+def _entries(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Return the entry of each module, by its name."""
+    found: dict[str, str] = {}
+    files: dict[str, Path] = {}
+    for name, path in sorted(paths.items()):
+        steps = [_PLAIN.sub("_", step).strip(".") or "_" for step in _steps(name, path)]
+        number = 1
+        entry = "/".join(["code", *steps])
+        while files.setdefault(entry.lower(), path) != path:
+            number += 1
+            entry = "/".join(["code", *steps[:-1], f"{Path(steps[-1]).stem}_{number}.py"])
+        found[name] = entry
+    return found
 
 
-def _entry(path: Path, root: Path) -> str:
-    steps = [_PLAIN.sub("_", step).strip(".") or "_" for step in path.relative_to(root).parts]
-    return "/".join(["code", *steps[-8:]])
+def _steps(name: str, path: Path) -> list[str]:
+    """Return where Python looks for a module; a script is imported by no name."""
+    steps = name.split(".")
+    if path.name == "__init__.py":
+        return [*steps, path.name]
+    return [*steps[:-1], path.name] if path.stem == steps[-1] else [path.name]
 
 
 def _notebook(module: ModuleType) -> dict[str, bytes]:

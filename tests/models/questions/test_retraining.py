@@ -46,7 +46,8 @@ def trained(models: ModelRegistry, warehouse: sfx.Warehouse) -> Callable[..., Mo
 def test_a_version_is_trained_again_with_the_same_content(models, train, trained) -> None:
     pin = trained(train, depth=3, seed=7)
     entries = models.load(pin).entries
-    assert {"code/questions/retrained.py", "code/questions/scaling.py"} <= entries.keys()
+    sources = {f"code/tests/models/questions/{name}.py" for name in ("retrained", "scaling")}
+    assert sources <= entries.keys()
     recipe = json.loads(entries["code/train.json"])
     assert (recipe["module"], recipe["function"]) == ("tests.models.questions.retrained", "train")
     found = models.reproduce(pin, trust=TRUST)
