@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench docs images clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,10 +30,13 @@ $(VENV)/.stack-installed: setup.cfg pyproject.toml | $(BIN)/python
 demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Run three nights of flights on Airflow; STACK=1: S3 and Hive, UI=1: keep the UI, SHOP=1: a shop's ten nights
 	$(BIN)/python -m $(if $(SHOP),dags_examples.shop,dags_examples.demo $(if $(STACK),--stack) $(if $(UI),--ui))
 
-# Tests of the page use the system's Chromium. Airflow's Spark provider needs curl.
+# Tests of the page use the system's Chromium, those of containers Docker, whose base image
+# debootstrap makes. Airflow's Spark provider needs curl.
 $(VENV)/.tools-installed: | $(BIN)/python
 	command -v chromium chromium-browser google-chrome >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends chromium
 	command -v curl >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends curl
+	command -v dockerd >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends docker.io
+	command -v debootstrap >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends debootstrap
 	@touch $@
 
 test: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Run all tests
@@ -69,6 +72,9 @@ PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
 
 docs: $(VENV)/.dev-installed  ## Build the API reference into site/
 	$(BIN)/pdoc --docformat google --no-show-source --output-directory $(SITE) $(PAGES)
+
+images: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Build the images of docker/ on the running Docker daemon; BASE_IMAGE=: on a Debian of yours
+	$(BIN)/python tools/images.py $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
 clean:  ## Remove what the other commands created
 	rm -rf $(VENV) .demo .demo-shop site build *.egg-info

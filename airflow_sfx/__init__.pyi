@@ -58,6 +58,7 @@ from .core.errors import (
     ForeignChange as ForeignChange,
     InconsistentBatch as InconsistentBatch,
     InvalidName as InvalidName,
+    JobFailed as JobFailed,
     ModelRefused as ModelRefused,
     PartitionNotFound as PartitionNotFound,
     SchemaMismatch as SchemaMismatch,
@@ -71,5 +72,6 @@ from .core.manifest import Manifest as Manifest
 from .core.pin import BatchPin as BatchPin
 from .core.producer import Producer as Producer
 from .core.table import TableRef as TableRef
+from .jobs import job as job
 from .warehouse.pins.holds import Hold as Hold
 from .warehouse.warehouse import Warehouse as Warehouse

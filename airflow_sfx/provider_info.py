@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Batch warehouse (sfx)",
                 "python-modules": [
+                    "airflow_sfx.operators.container",
                     "airflow_sfx.operators.publish",
                     "airflow_sfx.operators.pin",
                     "airflow_sfx.operators.retain",
@@ -63,6 +64,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Batch warehouse (sfx)",
                 "python-modules": [
                     "airflow_sfx.triggers.consistency",
+                    "airflow_sfx.triggers.job",
                     "airflow_sfx.triggers.partition",
                 ],
             }
@@ -150,6 +152,10 @@ def get_provider_info() -> dict[str, Any]:
             }
         },
         "task-decorators": [
-            {"name": "batch", "class-name": "airflow_sfx.decorators.batch.batch_task"}
+            {"name": "batch", "class-name": "airflow_sfx.decorators.batch.batch_task"},
+            {
+                "name": "batch_container",
+                "class-name": "airflow_sfx.decorators.batch_container.batch_container_task",
+            },
         ],
     }

@@ -15,7 +15,7 @@ settings.register_profile(
 )
 settings.load_profile("shared machine")
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.services", "tests.containers"]
 
 _ALONE = (
     "tests/airflow/examples/test_examples.py",

@@ -23,6 +23,7 @@ from airflow_sfx.cli.commands import (
     columns,
     components,
     hold,
+    job,
     maintenance,
     quality,
     retention,
@@ -118,6 +119,7 @@ _FAMILIES = (
     sql,
     components,
     serve,
+    job,
     stack,
     init,
 )

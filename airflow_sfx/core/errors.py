@@ -13,6 +13,7 @@
     │   └── StaleAttempt       a newer attempt of the same task instance committed first
     ├── InconsistentBatch      stored objects are not what the manifest says
     ├── ForeignChange          another engine changed the metastore or the files
+    ├── JobFailed              a job's process or container failed, or gave no batch
     ├── ModelRefused           a model artifact is damaged, hostile, or needs trust to load
     └── WarehouseUnavailable   the object store or the metastore cannot be read or written
 
@@ -152,6 +153,37 @@ class WarehouseUnavailable(SfxError):
     """The object store or the metastore is unavailable or misconfigured."""
 
 
+class JobFailed(SfxError):
+    """The process or container of a job failed, or ended without a batch.
+
+    Args:
+        rule: As for every error.
+        exit_code: The exit code of the command, or None if it never ran or was lost.
+        reason: Why it ended, in the words of the runner; empty if it says nothing.
+        out_of_memory: Whether it used more memory than its limit.
+        last_lines: The last lines that it printed.
+        remedy: As for every error.
+        table: As for every error.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        exit_code: int | None = None,
+        reason: str = "",
+        out_of_memory: bool = False,
+        last_lines: tuple[str, ...] = (),
+        remedy: str = "",
+        table: str | None = None,
+    ) -> None:
+        super().__init__(rule, remedy=remedy, table=table)
+        self.exit_code = exit_code
+        self.reason = reason
+        self.out_of_memory = out_of_memory
+        self.last_lines = last_lines
+
+
 class ModelRefused(SfxError):
     """A model artifact is damaged, is not one, or runs code that the caller did not allow."""
 
@@ -170,6 +202,7 @@ ERRORS: Mapping[str, type[SfxError]] = {
         StaleAttempt,
         InconsistentBatch,
         ForeignChange,
+        JobFailed,
         ModelRefused,
         WarehouseUnavailable,
     )

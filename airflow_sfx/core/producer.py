@@ -33,6 +33,8 @@ class Producer:
         user: The operating system's user, or the person who asked for a rollback.
         host: The machine's name.
         packages: Versions that matter for what was written, such as ``{"pyarrow": "22.0.0"}``.
+        image: The image of the container that wrote, as the job named it.
+        peak_memory: The most memory that the job had used when it stored its batch, in bytes.
 
     Example:
         >>> Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=2).attempt
@@ -56,6 +58,8 @@ class Producer:
     user: str | None = None
     host: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict, hash=False)
+    image: str | None = None
+    peak_memory: int | None = None
 
     @property
     def attempt(self) -> tuple[str, str] | None:
@@ -107,7 +111,8 @@ class Producer:
             value = getattr(self, name)
             if value is not None:
                 storable_text(value, f"{name}=")
-        for name, number in (("map_index", self.map_index), ("try_number", self.try_number or 0)):
+        for name in _NUMBERS:
+            number = getattr(self, name) or 0
             if not isinstance(number, int):
                 raise InvalidName(
                     f"{name}={number!r:.80} is {type(number).__name__}, not a whole number"
@@ -140,5 +145,6 @@ class Producer:
 
 
 _MEMBERS = tuple(member.name for member in fields(Producer))
-_TEXTS = tuple(name for name in _MEMBERS if name not in ("map_index", "try_number", "packages"))
+_NUMBERS = ("map_index", "try_number", "peak_memory")
+_TEXTS = tuple(name for name in _MEMBERS if name not in (*_NUMBERS, "packages"))
 _UNMAPPED = ("map_index", -1)

@@ -1,3 +1,4 @@
+from .container import ContainerBatchOperator as ContainerBatchOperator
 from .pin import PinBatchesOperator as PinBatchesOperator
 from .publish import PublishBatchOperator as PublishBatchOperator
 from .retain import RetainBatchesOperator as RetainBatchesOperator

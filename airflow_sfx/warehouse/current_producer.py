@@ -12,6 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from airflow_sfx.core.producer import Producer
 
+ATTEMPT = "SFX_ATTEMPT_ID"
+"""The environment variable that names the attempt of a job in its process or container."""
+
 _BACKFILL = "backfill"
 _PACKAGES = {
     "airflow-sfx": "airflow_sfx",
@@ -27,7 +30,7 @@ def current_producer(environment: Mapping[str, str]) -> Producer:
     """Return the producer of what this process writes.
 
     In an Airflow task, the ``AIRFLOW_CTX_*`` variables name the task instance. Airflow sets them
-    for operators and functions alike.
+    for operators and functions alike. A job's runner sets them, too, and `ATTEMPT`.
 
     Args:
         environment: The process's environment variables.
@@ -51,6 +54,7 @@ def current_producer(environment: Mapping[str, str]) -> Producer:
         task_id=variable("TASK_ID"),
         map_index=int(index) if index else -1,
         try_number=int(attempt) if attempt else None,
+        attempt_id=environment.get(ATTEMPT) or None,
         logical_date=variable("LOGICAL_DATE"),
         # Runs that a backfill created, not runs that it ran again.
         run_type=_BACKFILL if run_id and run_id.startswith(f"{_BACKFILL}__") else None,

@@ -72,6 +72,15 @@ def test_the_page_of_components_runs_as_shown(new_user: Path) -> None:
     assert len(run_commands(page)) == 2
 
 
+def test_the_page_of_jobs_runs_as_shown(new_user: Path, monkeypatch) -> None:
+    monkeypatch.chdir(new_user)
+    page = ROOT / "docs/containers.md"
+    assert run_sessions(page) >= 5
+    assert len(run_commands(page)) == 1
+    totals = sfx.connect(f"embedded://{new_user}/.sfx/warehouse").load_dataframe("sales", "totals")
+    assert totals["price"].tolist() == [42.0, 160.0]
+
+
 def test_the_page_of_spark_runs_as_shown(new_user: Path, java_home: Path, monkeypatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java_home))
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)

@@ -26,6 +26,7 @@ import airflow_sfx.sensors
 import airflow_sfx.stack
 from airflow_sfx.cli.main import app
 from airflow_sfx.decorators.batch import batch_task
+from airflow_sfx.decorators.batch_container import batch_container_task
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs/reference.md"
@@ -35,7 +36,7 @@ ERRORS = {
     for name in sfx.__all__
     if inspect.isclass(value := getattr(sfx, name)) and issubclass(value, Exception)
 }
-APART = ERRORS | {"__version__", "checks", "components", "models"}
+APART = ERRORS | {"__version__", "checks", "components", "job", "models"}
 PYTHON = [name for name in sfx.__all__ if name not in APART]
 ROOMS = (
     airflow_sfx.checks,
@@ -45,7 +46,8 @@ ROOMS = (
     airflow_sfx.sensors,
     airflow_sfx.assets,
 )
-NAMES = [*PYTHON, *(name for room in ROOMS for name in room.__all__), "@task.batch"]
+NAMES = [*PYTHON, *(name for room in ROOMS for name in room.__all__)]
+NAMES += ["@task.batch", "@task.batch_container"]
 CALLED = [
     getattr(room, name) for room in (sfx, *ROOMS) for name in room.__all__ if name not in APART
 ]
@@ -60,7 +62,8 @@ CALLED += [
     for name, member in vars(value).items()
     if name[0] != "_" and isinstance(member, FunctionType | classmethod)
 ]
-CALLED += [batch_task, airflow_sfx.stack.up, airflow_sfx.stack.down, airflow_sfx.stack.status]
+CALLED += [batch_task, batch_container_task]
+CALLED += [airflow_sfx.stack.up, airflow_sfx.stack.down, airflow_sfx.stack.status]
 COMMANDS = sorted(get_command(app).commands)
 
 

@@ -15,6 +15,8 @@ from airflow_sfx.core.errors import CheckFailed, InvalidName
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.core.manifest import Manifest
+    from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.warehouse.log.events import Committed, Loaded
 
 EVENTS = ("publish", "rollback", "failed_check", "foreign_change")
@@ -87,6 +89,29 @@ def notifying(task: Any, context: Context) -> Iterator[None]:
         unsubscribe(collect)
         for batch in batches:
             _notify(task, context, batch)
+
+
+def notify_of_batch(
+    task: Any, context: Context, pin: BatchPin, manifests: Sequence[Manifest]
+) -> None:
+    """Call an operator's notifiers for a batch that another process published.
+
+    Args:
+        task: The operator, with ``notify``.
+        context: The task's context.
+        pin: The pin of the batch.
+        manifests: Its manifests.
+    """
+    batch = {
+        "event": "publish",
+        "table": str(pin.ref),
+        "batches": pin.batches,
+        "partitions": len(pin.batches),
+        "rows": sum(one.rows for one in manifests),
+        "bytes": sum(one.bytes for one in manifests),
+        "message": f"publish of {pin}",
+    }
+    _notify(task, context, batch)
 
 
 def _notify(task: Any, context: Context, batch: dict[str, Any]) -> None:

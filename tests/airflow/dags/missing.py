@@ -16,6 +16,7 @@ NO_NAMES = {
     *PythonOperator.template_fields,
     *SparkSubmitOperator.template_fields,
     *("sql", "parameters", "pin", "cascade", "repin"),
+    *("command", "image", "environment", "memory"),
 }
 """Templated, and no part of a name."""
 
@@ -28,6 +29,7 @@ WRITES = {"table": "missing.items", "partitions": ["p"], "reason": "why"}
 ARGUMENTS = {
     "StoreBatchOperator": {**WRITES, "python_callable": never},
     "SqlToBatchOperator": {**WRITES, "sql": "SELECT 1", "conn_id": "nowhere"},
+    "ContainerBatchOperator": {**WRITES, "command": ["never"], "runner": "process"},
     "SparkBatchOperator": {**WRITES, "application": "nothing.py", "conn_id": "nowhere"},
     "PinBatchesOperator": WRITES,
     "RollbackBatchOperator": WRITES,

@@ -1,0 +1,1 @@
+"""Runners: how the process or container of a job starts, is watched and ends."""

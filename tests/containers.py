@@ -1,0 +1,124 @@
+"""A real Docker daemon and the image `core`, shared by all test processes of a machine.
+
+The daemon's folder stays between runs, so that images are built once. Who uses it holds a lock,
+which the system releases when a process dies: the last one stops the daemon.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tools import images
+
+FOLDER = images.CACHE / "docker"
+SOCKET = FOLDER / "docker.sock"
+_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[str]:
+    """The URL of a running Docker daemon, which ``DOCKER_HOST`` names from then on."""
+    if os.geteuid() != 0:
+        pytest.skip("a Docker daemon needs root")
+    if not Path("/sys/fs/cgroup").is_dir() or not os.listdir("/sys/fs/cgroup"):
+        pytest.skip("a Docker daemon needs cgroups")
+    assert shutil.which("dockerd"), "there is no dockerd: make test installs docker.io"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    url = f"unix://{SOCKET}"
+    with (FOLDER / "users.lock").open("w") as users, pytest.MonkeyPatch.context() as patch:
+        with _alone():
+            if not _answers(url):
+                _start()
+            fcntl.flock(users, fcntl.LOCK_SH)
+        patch.setenv("DOCKER_HOST", url)
+        yield url
+        with _alone(), suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _stop()
+
+
+@pytest.fixture(scope="session")
+def core_image(docker_engine) -> str:
+    """The image ``core`` of these sources."""
+    tag = _digest()
+    with _alone("build.lock"):
+        if not _docker("images", "--quiet", f"sfx-core:{tag}").stdout.strip():
+            images.build(["core"], tag)
+    return f"sfx-core:{tag}"
+
+
+def _start() -> None:
+    options = ("--bridge=none", "--iptables=false", "--ip-masq=false", "--storage-driver=overlay2")
+    places = (f"--data-root={FOLDER}/data", f"--exec-root={FOLDER}/exec")
+    with (FOLDER / "dockerd.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["dockerd", *options, *places, f"--pidfile={_pid_file()}", f"--host=unix://{SOCKET}"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    give_up = time.monotonic() + _SECONDS
+    while not _answers(f"unix://{SOCKET}"):
+        last = (FOLDER / "dockerd.log").read_text(errors="replace")[-2000:]
+        assert process.poll() is None, last
+        assert time.monotonic() < give_up, last
+        time.sleep(0.1)
+
+
+def _stop() -> None:
+    with suppress(OSError, ValueError):
+        number = int(_pid_file().read_text())
+        os.kill(number, signal.SIGTERM)
+        give_up = time.monotonic() + _SECONDS
+        while Path(f"/proc/{number}/cmdline").exists() and time.monotonic() < give_up:
+            if b"dockerd" not in Path(f"/proc/{number}/cmdline").read_bytes():
+                break
+            time.sleep(0.1)
+    subprocess.run(["umount", FOLDER / "exec/netns/default"], check=False, capture_output=True)
+
+
+def _pid_file() -> Path:
+    return FOLDER / "dockerd.pid"
+
+
+def _answers(url: str) -> bool:
+    done = subprocess.run(
+        [images.docker_program(), "--host", url, "version"], capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+def _docker(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [images.docker_program(), *arguments], capture_output=True, text=True, check=True
+    )
+
+
+@contextmanager
+def _alone(name: str = "start.lock") -> Iterator[None]:
+    with (FOLDER / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _digest() -> str:
+    """A digest of what the image is made of."""
+    found = hashlib.sha256()
+    for folder in ("airflow_sfx", "docker"):
+        for path in sorted((images.ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found.update(str(path.relative_to(images.ROOT)).encode() + path.read_bytes())
+    found.update((images.ROOT / "setup.cfg").read_bytes())
+    return found.hexdigest()[:12]
