@@ -35,12 +35,7 @@ def artifact_path(table: Table, version: str) -> tuple[ObjectStore, str, Manifes
     try:
         manifest = table.manifest(LATEST, version)
     except BatchNotFound as error:
-        raise BatchNotFound(
-            f"the model {table.ref.table!r} has no version {version}: `sfx model list"
-            f" {table.ref.table}` lists those that it has",
-            table=str(table.ref),
-            batch_id=version,
-        ) from error
+        raise _no_version(table, version) from error
     if len(manifest.files) != 1:
         raise InconsistentBatch(
             f"the version {version} of the model {table.ref.table!r} has"
@@ -48,6 +43,15 @@ def artifact_path(table: Table, version: str) -> tuple[ObjectStore, str, Manifes
         )
     store, directory = batch_files(table, manifest)
     return store, f"{directory}/{manifest.files[0].path}".lstrip("/"), manifest
+
+
+def _no_version(table: Table, version: str) -> BatchNotFound:
+    return BatchNotFound(
+        f"the model {table.ref.table!r} has no version {version}: `sfx model list"
+        f" {table.ref.table}` lists those that it has",
+        table=str(table.ref),
+        batch_id=version,
+    )
 
 
 def artifact_of(table: Table, pin: ModelPin) -> bytes:
@@ -128,6 +132,29 @@ def saves(
         ModelVersion.of(ModelPin(name, version), found[version], record, aliases)
         for version, record in zip(versions, records, strict=True)
     ]
+
+
+def save_of(table: Table, pin: ModelPin, aliases: Mapping[str, str]) -> ModelVersion:
+    """Return one version, as `saves` lists it.
+
+    Args:
+        table: The model's table.
+        pin: The version.
+        aliases: The current version of each alias.
+
+    Raises:
+        BatchNotFound: There is no such version.
+    """
+    ledger = Ledger(table)
+    save: LedgerEntry | None = None
+    for entry in ledger.newest_first(LATEST, ledger.head(LATEST)):
+        if entry.newest < pin.version:  # of the time before the version
+            break
+        if entry.batch_id == pin.version:
+            save = entry  # the oldest one is its save
+    if save is None:
+        raise _no_version(table, pin.version)
+    return ModelVersion.of(pin, save, _record(table, pin), aliases)
 
 
 def _record(table: Table, pin: ModelPin) -> ModelRecord | None:

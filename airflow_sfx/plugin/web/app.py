@@ -19,6 +19,7 @@ from airflow_sfx.core.errors import (
     CommitConflict,
     ForeignChange,
     InvalidName,
+    ModelRefused,
     PartitionNotFound,
     SchemaMismatch,
     SfxError,
@@ -42,6 +43,11 @@ from airflow_sfx.plugin.web.routes import (
     undo,
     write,
 )
+from airflow_sfx.plugin.web.routes.models import (
+    changing as changing_models,
+    comparing as comparing_models,
+    reading as reading_models,
+)
 from airflow_sfx.plugin.web.security import READ_ACCESS
 
 _STATUS: dict[type[SfxError], int] = {
@@ -52,12 +58,13 @@ _STATUS: dict[type[SfxError], int] = {
     BatchNotFound: 404,
     CommitConflict: 409,
     ForeignChange: 409,
+    ModelRefused: 409,
     WarehouseUnavailable: 503,
 }
 _PROBLEMS = {
     400: "Invalid request",
     404: "Not found",
-    409: "Conflict with a change made meanwhile",
+    409: "Conflict with a change made meanwhile, or a model that was refused",
     500: "Damaged data",
     503: "Warehouse unavailable",
 }
@@ -102,11 +109,14 @@ def create_app() -> FastAPI:
         downstream.router,
         announce.reading,
         holds.reading,
+        reading_models.router,
+        comparing_models.router,
         write.router,
         undo.changing,
         staged.changing,
         announce.changing,
         holds.changing,
+        changing_models.router,
     ):
         app.include_router(router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _problem)

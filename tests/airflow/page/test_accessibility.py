@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
+from airflow_sfx.models.registry import ModelRegistry
 from tests.airflow.pages import AMISS, go, picture
 
 RUN = {"dag_id": "weekly", "run_id": "manual__2013-01-07T00:00:00+00:00"}
@@ -54,12 +55,23 @@ def shop(scheduler) -> sfx.Warehouse:
         warehouse.store_dataframe(
             of(DAYS[2], 3), "all", "orders", partition_by=["day"], checks=checks
         )
+    models = ModelRegistry(warehouse)
+    for slope in (1.0, 2.0):
+        saved = models.save(
+            sfx.models.Coefficients({"n": slope}),
+            "all_delays",
+            inputs={"train": source},
+            metrics={"mae": slope},
+            reason="nightly",
+        )
+        models.promote("all_delays", saved)
     return warehouse
 
 
 def views(warehouse: sfx.Warehouse) -> dict[str, str]:
     after, before = (one.batch_id for one in warehouse.history("all", "orders", [DAYS[1]])[1:3])
     made = warehouse.history("all", "orders", [DAYS[0]])[0]
+    versions = sorted(one.pin.version for one in ModelRegistry(warehouse).versions("all_delays"))
     return {
         "the night": "",
         "tables": "#/tables",
@@ -73,6 +85,11 @@ def views(warehouse: sfx.Warehouse) -> dict[str, str]:
         "a batch": f"#/batch/all.orders/{DAYS[0]}/{made.batch_id}",
         "two batches": f"#/diff/all.orders/{DAYS[1]}/{before}/{after}",
         "a run": f"?dag_id={RUN['dag_id']}&run_id={RUN['run_id'].replace('+', '%2B')}",
+        "models": "#/models",
+        "a model": "#/model/all_delays",
+        "an alias": "#/alias/all_delays/production",
+        "a version": f"#/version/all_delays/{versions[0]}",
+        "two versions": f"#/compare/all_delays/{'/'.join(versions)}",
         "nothing": "#/table/all.gone",
     }
 

@@ -18,6 +18,7 @@ from airflow_sfx.checks import rows_between
 from tests.airflow.conftest import REPO
 
 TABLE = "tables/shop/items"
+MODEL = "models/delays"
 CHANGES = [
     (f"{TABLE}/rollback", {"partition": "20130101", "expected": "20130101000000"}),
     (f"{TABLE}/publish", {"partition": "20130101", "expected": None, "batch_id": "20130101000000"}),
@@ -27,6 +28,8 @@ CHANGES = [
     ("runs/rollback", {"dag_id": "nightly", "run_id": "r1", "expected": []}),
     ("backfills/rollback", {"dag_id": "nightly", "backfill_id": "7", "expected": []}),
     ("commits/rollback", {"table": "shop.items", "commit": "2013-01-01/1-9f", "expected": []}),
+    (f"{MODEL}/promote", {"alias": "production", "version": "20130101000000", "expected": None}),
+    (f"{MODEL}/rollback", {"alias": "production", "expected": "20130101000000"}),
 ]
 READS = [
     "tables",
@@ -39,9 +42,11 @@ READS = [
     "changes",
     *("stale", "holds"),
     "night",
+    *("models", MODEL, *(f"{MODEL}/{name}" for name in ("history", "version", "diff"))),
     *("runs", "runs/undo", "backfills", "backfills/undo", "commits", "commits/undo"),
 ]
 HEADER = {"X-SFX-Request": "test"}
+NOWHERE = {"db": "no", "table": "such", "model": "none"}
 
 
 def of(day: str, rows: int) -> pd.DataFrame:
@@ -96,7 +101,10 @@ def test_a_person_who_opens_the_page_without_a_login_gets_to_airflows(client) ->
 def test_every_route_is_one_of_those_tested_and_describes_itself(scheduler, client) -> None:
     with client("viewer") as viewer:
         paths = viewer.get("../openapi.json").json()["paths"]
-    found = {path.removeprefix("/api/").format(db="shop", table="items") for path in paths}
+    found = {
+        path.removeprefix("/api/").format(db="shop", table="items", model="delays")
+        for path in paths
+    }
     assert found == {*READS, *(path for path, _ in CHANGES)}
     for path in paths.values():
         for operation in path.values():
@@ -111,7 +119,7 @@ def test_the_description_says_where_the_api_is_and_what_a_change_has_to_send(
         told = op.get("../openapi.json").json()
         (server,) = told["servers"]
         for path, operations in told["paths"].items():
-            address = f"{scheduler.url}{server['url']}{path.format(db='no', table='such')}"
+            address = f"{scheduler.url}{server['url']}{path.format(**NOWHERE)}"
             for method, operation in operations.items():
                 headers = {
                     one["name"]: "any"

@@ -101,6 +101,42 @@ class Release(BaseModel):
     reason: str = Field("", max_length=2000)
 
 
+class AliasRequest(BaseModel):
+    """A change of an alias of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alias: str = Field(max_length=MAX_NAME)
+    expected: str | None = Field(max_length=MAX_NAME)
+    reason: str = Field("", max_length=2000)
+
+
+class Promote(AliasRequest):
+    """A promotion of a version of a model.
+
+    Args:
+        alias: The alias.
+        expected: The version that the requester saw the alias have, or null for none.
+        reason: The reason, recorded in the history.
+        version: The version.
+    """
+
+    version: str = Field(max_length=MAX_NAME)
+
+
+class RollbackAlias(AliasRequest):
+    """A rollback of an alias of a model.
+
+    Args:
+        alias: The alias.
+        expected: The version that the requester saw the alias have, or null for none.
+        reason: The reason, recorded in the history.
+        to: The version to return to, or null for the one before.
+    """
+
+    to: str | None = Field(None, max_length=MAX_NAME)
+
+
 class UndoRequest(BaseModel):
     """An undo of several partitions as one."""
 

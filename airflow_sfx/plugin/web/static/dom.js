@@ -68,6 +68,9 @@ export function table(caption, headings, rows) {
 
 export const named = (name) => name.split(".").map(encodeURIComponent).join("/");
 
+// The path of a model in the API.
+export const modelPath = (name) => `models/${encodeURIComponent(name)}`;
+
 export const operation = (name) => h("span", { class: `operation ${name}` }, operationWord(name));
 
 export const link = (text, ...steps) =>

@@ -9,6 +9,11 @@ import { batch } from "./views/batch.js";
 import { changes } from "./views/changes.js";
 import { diff } from "./views/diff.js";
 import { holds } from "./views/holds.js";
+import { alias } from "./views/models/alias.js";
+import { compare } from "./views/models/compare.js";
+import { model } from "./views/models/model.js";
+import { models } from "./views/models/models.js";
+import { version } from "./views/models/version.js";
 import { night } from "./views/night.js";
 import { partition } from "./views/partition.js";
 import { stale } from "./views/stale.js";
@@ -29,9 +34,15 @@ const VIEWS = {
   partition,
   batch,
   diff,
+  models,
+  model,
+  alias,
+  version,
+  compare,
 };
-const WITHOUT_A_TABLE = ["night", "tables", "changes", "stale", "holds"];
+const ALONE = ["night", "tables", "models", "changes", "stale", "holds"];
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
+const OF_A_MODEL = ["model", "alias", "version", "compare"];
 
 let latest = 0;
 
@@ -56,6 +67,10 @@ async function show(error = "", success = "") {
     if (turn === latest) showError(error);
   } catch (failure) {
     if (turn !== latest) return;
+    if (failure.kind === "TableNotFound" && isModel(view, steps)) {
+      location.replace(addressOfModel(view, ...steps));
+      return;
+    }
     content = [
       h("h1", {}, "This view cannot be shown"),
       h("button", { onclick: () => show() }, "Try again"),
@@ -75,6 +90,19 @@ async function show(error = "", success = "") {
   busy(false);
 }
 
+// Models are tables of this database in the log, which no metastore has: links to their batches lead
+// to their versions.
+const MODELS = "models.";
+
+const isModel = (view, [name]) => OF_A_TABLE.includes(view) && name?.startsWith(MODELS);
+
+function addressOfModel(view, table, alias, ...versions) {
+  const name = table.slice(MODELS.length);
+  if (view === "partition" && alias) return address("alias", name, alias);
+  if (view === "batch") return address("version", name, ...versions);
+  return view === "diff" ? address("compare", name, ...versions) : address("model", name);
+}
+
 function decoded(step) {
   try {
     return decodeURIComponent(step);
@@ -86,7 +114,7 @@ function decoded(step) {
 function path(view, steps, query) {
   const crumbs = query.has("run_id")
     ? [h("a", { href: "#" }, "This run")]
-    : WITHOUT_A_TABLE.flatMap((one) => [
+    : ALONE.flatMap((one) => [
         " · ",
         link(`${one[0].toUpperCase()}${one.slice(1)}`, one),
       ]).slice(1);
@@ -96,6 +124,9 @@ function path(view, steps, query) {
   if (["batch", "diff"].includes(view)) {
     crumbs.push(" / ", h("a", { href: address(view, ...steps) }, steps.slice(2).join(" → ")));
   }
+  if (OF_A_MODEL.includes(view)) crumbs.push(" / ", link(steps[0], "model", steps[0]));
+  if (["alias", "version", "compare"].includes(view))
+    crumbs.push(" / ", h("a", { href: address(view, ...steps) }, steps.slice(1).join(" → ")));
   const here = crumbs.filter(
     (one) =>
       one instanceof HTMLElement && one.getAttribute("href") === (location.hash || "#/night"),

@@ -1,5 +1,5 @@
-// A line over partitions with its usual band, as SVG. The arrow keys move along it, Enter opens the
-// batch; a table of the same figures is below.
+// A line over partitions or versions as SVG, with its usual band if it has one. The arrow keys move
+// along it, Enter opens the batch or the version; a table of the same figures is below.
 
 import { h, svg, table } from "../dom.js";
 import { number, text } from "../words.js";
@@ -13,11 +13,17 @@ const format = (line) => (value) =>
     ? `${number(PERCENT * value)} %`
     : number(value);
 
-// Draws a line. `partitions` are the names, `open` is called with the place of a chosen one.
-export function chart(title, line, partitions, open) {
+const OF_PARTITIONS = { of: "partition", opens: "batch" };
+
+// Draws a line. `names` are those of its places, `open` is called with a chosen place, and the
+// nouns say what a place is and what is opened. A line has `values`, and `lows`, `highs` and
+// `anomalous` of its usual band, or `notes`: a text for each place to be marked.
+export function chart(title, line, names, open, { of, opens } = OF_PARTITIONS) {
   const shown = format(line);
-  const last = partitions.length - 1;
-  const bounds = [...line.values, ...line.lows, ...line.highs].filter((one) => one !== null);
+  const last = names.length - 1;
+  const bounds = [...line.values, ...(line.lows ?? []), ...(line.highs ?? [])].filter(
+    (one) => one !== null,
+  );
   const [low, high] = [Math.min(...bounds), Math.max(...bounds)];
   const x = (place) => LEFT + (last ? place / last : 0.5) * (WIDTH - LEFT - RIGHT);
   const y = (value) =>
@@ -25,15 +31,17 @@ export function chart(title, line, partitions, open) {
   const drawing = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", class: "chart" },
-    ...runs(line.lows).map((places) => band(places, line, x, y)),
+    ...runs(line.lows ?? []).map((places) => band(places, line, x, y)),
     ...runs(line.values).map((places) => path("line", places, line.values, x, y)),
     ...line.values.flatMap((value, place) =>
-      line.anomalous[place] ? [mark("anomaly", x(place), y(value))] : [],
+      value !== null && note(line, place)
+        ? [mark(line.notes ? "note" : "anomaly", x(place), y(value))]
+        : [],
     ),
-    label(LEFT, HEIGHT - 4, "start", partitions[0]),
-    label(WIDTH - RIGHT, HEIGHT - 4, "end", partitions[last]),
+    label(LEFT, HEIGHT - 4, "start", names[0]),
+    label(WIDTH - RIGHT, HEIGHT - 4, "end", names[last]),
   );
-  drawing.setAttribute("aria-label", summary(title, line, partitions, shown));
+  drawing.setAttribute("aria-label", summary(title, line, names, shown));
   const cursor = mark("cursor", 0, 0);
   drawing.append(cursor);
   const readout = h("span", { class: "readout", "aria-live": "polite" });
@@ -43,17 +51,17 @@ export function chart(title, line, partitions, open) {
     const value = line.values[at];
     cursor.setAttribute("cx", x(at));
     cursor.setAttribute("cy", value === null ? HEIGHT - BOTTOM : y(value));
-    readout.textContent = sentence(line, partitions, at, shown);
+    readout.textContent = sentence(line, names, at, shown);
   };
   point(last);
-  const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -partitions.length, End: partitions.length };
+  const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -names.length, End: names.length };
   const frame = h(
     "div",
     {
       class: "plot",
       tabindex: 0,
       role: "group",
-      "aria-label": `${title}; move with the arrow keys, open the batch with Enter`,
+      "aria-label": `${title}; move with the arrow keys, open the ${opens} with Enter`,
       onkeydown: (event) => {
         if (event.key === "Enter") open(at);
         if (!(event.key in steps)) return;
@@ -75,36 +83,43 @@ export function chart(title, line, partitions, open) {
     const details = h("details", {}, h("summary", {}, "As a table"));
     details.addEventListener("toggle", () => {
       if (details.querySelector("table")) return;
-      const rows = partitions.map((name, place) => [
+      const usual = (place) => [shown(line.lows[place]), shown(line.highs[place])];
+      const rows = names.map((name, place) => [
         name,
         shown(line.values[place]),
-        shown(line.lows[place]),
-        shown(line.highs[place]),
-        line.anomalous[place] ? "unusual" : "",
+        ...(line.lows ? usual(place) : []),
+        note(line, place),
       ]);
-      const headings = ["partition", `#${title}`, "#usually from", "#to", "unusual"];
-      details.append(table("newest first", headings, rows.reverse()));
+      const rest = line.lows ? ["#usually from", "#to", "unusual"] : ["aliases"];
+      details.append(table("newest first", [of, `#${title}`, ...rest], rows.reverse()));
     });
     return details;
   }
 }
 
-function summary(title, line, partitions, shown) {
-  const unusual = partitions.filter((_, place) => line.anomalous[place]);
+// Why a place is marked, or nothing.
+const note = (line, place) =>
+  line.notes ? line.notes[place] : line.anomalous[place] ? "unusual" : "";
+
+function summary(title, line, names, shown) {
+  const marked = names.filter((_, place) => note(line, place));
+  const band = marked.length ? `unusual: ${marked.join(", ")}` : "nothing unusual";
   return [
-    `${title} from ${partitions[0]} to ${partitions.at(-1)}`,
-    sentence(line, partitions, partitions.length - 1, shown),
-    unusual.length ? `unusual: ${unusual.join(", ")}` : "nothing unusual",
+    `${title} from ${names[0]} to ${names.at(-1)}`,
+    sentence(line, names, names.length - 1, shown),
+    ...(line.lows ? [band] : []),
   ].join("; ");
 }
 
-function sentence(line, partitions, place, shown) {
+function sentence(line, names, place, shown) {
+  const value = `${text(names[place])}: ${shown(line.values[place])}`;
+  const mark = note(line, place) ? `, ${note(line, place)}` : "";
+  if (!line.lows) return `${value}${mark}`;
   const usual =
     line.lows[place] === null
       ? "no usual band yet"
       : `usually ${shown(line.lows[place])} to ${shown(line.highs[place])}`;
-  const mark = line.anomalous[place] ? ", unusual" : "";
-  return `${text(partitions[place])}: ${shown(line.values[place])}, ${usual}${mark}`;
+  return `${value}, ${usual}${mark}`;
 }
 
 // The stretches of places with a value, as a line has gaps where figures are unknown.

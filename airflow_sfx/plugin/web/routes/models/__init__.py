@@ -1,0 +1,1 @@
+"""Routes of models: their versions, aliases and artifacts."""
