@@ -31,6 +31,7 @@ from airflow_sfx.warehouse.words import (
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.history.commits import TableCommit
+    from airflow_sfx.warehouse.pins.trained import TrainedVersion
 
 _COLUMN_GAP = "  "
 
@@ -156,6 +157,27 @@ def batch(
     """Return a batch with its rows, and when and by whom it was written or published."""
     size_ = counted(rows, "row") if rows is not None else "unknown rows"
     return f"{batch_id}  {size_}, {done} {moment(at)} by {who(producer) or 'unknown'}"
+
+
+_MODELS = 20
+"""How many models a text names."""
+
+
+def models(found: Iterable[TrainedVersion], what: str, *, err: bool = False) -> None:
+    """Print the versions of models that were trained on something; nothing without any.
+
+    Args:
+        found: The versions.
+        what: What they were trained on.
+        err: Whether to print them to stderr.
+    """
+    some = list(found)
+    if some:
+        say(f"models trained on {what}: {counted(len(some), 'version')}", err=err)
+    for one in some[:_MODELS]:
+        say(f"  {one}", err=err)
+    if len(some) > _MODELS:
+        say(f"  and {counted(len(some) - _MODELS, 'more version')}", err=err)
 
 
 # Tables.

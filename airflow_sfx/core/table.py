@@ -8,6 +8,9 @@ from functools import lru_cache
 
 from airflow_sfx.core.errors import InvalidName
 
+LATEST = "latest"
+"""The partition of a model's table whose batches are all of its versions, the last save current."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from airflow_sfx.core.batch_id import check_batch_id, is_batch_id
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.serde import Record, encode, parse
-from airflow_sfx.core.table import identifier
+from airflow_sfx.core.table import (
+    LATEST as LATEST,  # noqa: PLC0414  an alias, which those who name versions use
+    identifier,
+)
 
-LATEST = "latest"
-"""The alias of the version that was saved last."""
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 

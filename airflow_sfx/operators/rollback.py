@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_sfx.operators.base.notifications import Notify
+    from airflow_sfx.warehouse.pins.trained import TrainedVersion
     from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
     from airflow_sfx.warehouse.undo.scope import Attempt
 
@@ -135,6 +136,10 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         (batch_id,) = pin.batches.values()
         there = self.warehouse().plan_rollback(ref.database, ref.table, partitions, to=batch_id)
         self._log_steps(str(ref), there)
+        (entry,) = self.warehouse().history(ref.database, ref.table, partitions, limit=1)
+        if entry.previous and entry.previous != batch_id:
+            left = BatchPin.of(ref, pin.location, {entry.partition: entry.previous})
+            self._log_models(self.warehouse().models_trained_on(left))
         self.linked = pin
         self.log.info("Now current: %s", pin)
         self.emit(context, [pin], "rollback", self._stale([pin]))
@@ -165,9 +170,16 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
             else:
                 self.log.info("%s: rolled back %s, left %s", one.table, one.rolled_back, one.kept)
                 self._log_steps(one.table, one.steps)
+                self._log_models(one.models)
         pins = [one.pin for one in undone if one.pin is not None]
         self.emit(context, pins, "rollback", self._stale(pins))
         return pins
+
+    def _log_models(self, models: Sequence[TrainedVersion]) -> None:
+        """Log the versions of models that were trained on what was rolled back."""
+        for one in models:
+            if one.saved:
+                self.log.warning("The model %s was trained on what was rolled back", one)
 
     def _log_steps(self, table: str, steps: Sequence[RollbackStep]) -> None:
         """Log which batch each partition went to, when it was published, and by whom."""

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -60,13 +61,14 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.pins.holds import Hold
     from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
     from airflow_sfx.warehouse.pins.stale import StaleBatch
+    from airflow_sfx.warehouse.pins.trained import TrainedVersion
     from airflow_sfx.warehouse.quality.check_current import CheckedBatch
     from airflow_sfx.warehouse.quality.metrics import TableMetrics
     from airflow_sfx.warehouse.quality.set_checks import CheckDeclaration
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
-    from airflow_sfx.warehouse.retention.expire import RetentionReport
+    from airflow_sfx.warehouse.retention.expire import RetentionReport, Rule
     from airflow_sfx.warehouse.retention.policies import Policy, PolicyReport
-    from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
+    from airflow_sfx.warehouse.undo.rollback_report import RollbackPlan, RunRollback
     from airflow_sfx.warehouse.undo.scope import Attempt, Scope
     from airflow_sfx.warehouse.write.external_batch import ExternalBatch
 
@@ -1093,6 +1095,28 @@ class Warehouse:
         ended = [require_pin(pin) for pin in pins]
         return Rows(stale_after(self.store, ended, self._table_of, self._names_of))
 
+    def models_trained_on(self, *pins: BatchPin) -> Rows[TrainedVersion]:
+        """List the versions of models that were trained on batches, or on what was made from them.
+
+        Args:
+            pins: The batches.
+
+        Returns:
+            The versions, newest first, with the aliases that they have now; among them what a
+            writer left whose save did not complete, with ``saved=False``.
+
+        Raises:
+            InvalidName: An argument is not a pin.
+
+        Example:
+            >>> warehouse.models_trained_on(good)
+            []
+        """
+        from airflow_sfx.warehouse.pins.trained import versions_trained_on
+
+        ended = [require_pin(pin) for pin in pins]
+        return Rows(versions_trained_on(self.store, ended, self._names_of))
+
     def stale(self, db: str | None = None, table: str | None = None) -> Rows[StaleBatch]:
         """List the current batches that were made from batches that are no longer current.
 
@@ -1280,7 +1304,7 @@ class Warehouse:
         partitions: Sequence[object] | None = None,
         *,
         to: str | None = None,
-    ) -> Rows[RollbackStep]:
+    ) -> RollbackPlan:
         """Return which batch each partition would go to, without changing anything.
 
         Args:
@@ -1292,7 +1316,8 @@ class Warehouse:
 
         Returns:
             One step for each partition: the batch that it leaves, and the one that it would return
-            to, with its time, producer and rows.
+            to, with its time, producer and rows; and, as ``models``, the versions of models that
+            were trained on the batches that they leave.
 
         Raises:
             TableNotFound: The table does not exist, and was not dropped.
@@ -1306,7 +1331,9 @@ class Warehouse:
             (True, True)
         """
         from airflow_sfx.warehouse.ends.drop import plan_restore
+        from airflow_sfx.warehouse.pins.trained import models_of
         from airflow_sfx.warehouse.undo.rollback import plan_rollback
+        from airflow_sfx.warehouse.undo.rollback_report import RollbackPlan
 
         opened = self._open_ended(db, table)
         wanted = opened.wanted(partitions)
@@ -1314,10 +1341,13 @@ class Warehouse:
             record = dropped_record(self.store, self.metastore, opened.ref)
             if record is not None:
                 chosen = None if partitions is None else wanted
-                return Rows(plan_restore(opened, record, chosen, to=to))
+                return RollbackPlan(plan_restore(opened, record, chosen, to=to))
         if wanted is None:
             raise _without_partition("plan_rollback", opened)
-        return Rows(plan_rollback(opened, Ledger(opened), wanted, to=to))
+        steps = plan_rollback(opened, Ledger(opened), wanted, to=to)
+        left = {one.partition: one.previous for one in steps if one.previous != one.batch_id}
+        batches = [(name, batch) for name, batch in left.items() if batch]
+        return RollbackPlan(steps, models_of(opened, batches, self._names_of))
 
     def rollback_run(
         self,
@@ -2076,13 +2106,12 @@ class Warehouse:
             >>> [batch.batch_id == good.batch_id for batch in report.retired], report.dry_run
             ([True], True)
         """
-        from airflow_sfx.warehouse.retention.expire import Rule, retain
+        from airflow_sfx.warehouse.retention.expire import Rule
 
         switches(dry_run=dry_run)
         opened = self._open_ended(db, table)
         rule = Rule(keep_last, older_than, grace, staged_older_than)
-        author = self._author(producer, reason)
-        return retain(opened, Ledger(opened), rule, author, dry_run=dry_run, now=datetime.now(UTC))
+        return self._retain(opened, rule, self._author(producer, reason), dry_run=dry_run)
 
     def set_retention(
         self,
@@ -2198,15 +2227,13 @@ class Warehouse:
             >>> plan.table, plan.pattern, len(plan.report.retired), plan.report.dry_run
             ('sales.sold_items', 'sales.*', 1, True)
         """
-        from airflow_sfx.warehouse.retention.expire import Rule, retain
         from airflow_sfx.warehouse.retention.policies import policies, retain_by_policies
 
         switches(dry_run=dry_run)
         author, known = self._author(producer, reason), policies(self.store)
 
         def run(ref: TableRef, rule: Rule) -> RetentionReport:
-            table, now = self._open(ref.database, ref.table), datetime.now(UTC)
-            return retain(table, Ledger(table), rule, author, dry_run=dry_run, now=now)
+            return self._retain(self._open(ref.database, ref.table), rule, author, dry_run=dry_run)
 
         return Rows(retain_by_policies(self.tables(), known, run))
 
@@ -2260,6 +2287,7 @@ class Warehouse:
             >>> report.erased, warehouse.load_dataframe("sales", "sold_items")["n"].tolist()
             (1, [2])
         """
+        from airflow_sfx.warehouse.pins.trained import models_of
         from airflow_sfx.warehouse.retention.erasure import Erasure, erase
 
         switches(despite_pins=despite_pins, downstream=downstream, dry_run=dry_run)
@@ -2273,9 +2301,12 @@ class Warehouse:
 
         def run(ref: TableRef, dry: bool) -> ErasureReport:
             opened = self._open_ended(ref.database, ref.table)
-            return erase(
+            report = erase(
                 opened, Ledger(opened), erasure, author, dry_run=dry, now=datetime.now(UTC)
             )
+            batches = [(one.partition, one.batch_id) for one in report.batches]
+            models = models_of(opened, batches, self._names_of, and_before=True)
+            return replace(report, models=models)
 
         if not downstream:
             return run(TableRef(db, table), dry_run)
@@ -2729,11 +2760,29 @@ class Warehouse:
         dry_run: bool,
         expected: Sequence[RunRollback] | None,
     ) -> Rows[RunRollback]:
+        from airflow_sfx.warehouse.pins.trained import models_of
         from airflow_sfx.warehouse.undo.rollback_run import roll_back_run
 
         given = f"undo of {scope}" if isinstance(reason, str) and not reason else reason
         author = self._author(producer, given)
-        return Rows(roll_back_run(scope, author, dry_run=dry_run, expected=expected))
+        reports = roll_back_run(scope, author, dry_run=dry_run, expected=expected)
+        tables = {str(one.ref): one.table for one in scope.tables if one.table is not None}
+        return Rows(
+            replace(one, models=models_of(tables[one.table], one.left.entries, self._names_of))
+            if one.left is not None
+            else one
+            for one in reports
+        )
+
+    def _retain(
+        self, table: Table, rule: Rule, author: Author, *, dry_run: bool
+    ) -> RetentionReport:
+        from airflow_sfx.warehouse.pins.trained import models_of
+        from airflow_sfx.warehouse.retention.expire import retain
+
+        now = datetime.now(UTC)
+        report = retain(table, Ledger(table), rule, author, dry_run=dry_run, now=now)
+        return replace(report, models=models_of(table, report.batches, self._names_of))
 
 
 def require_pin(given: BatchPin) -> BatchPin:

@@ -177,6 +177,8 @@ def _show_policies(reports: list[PolicyReport]) -> None:
     headings = ("table", "policy", "expire", "size", "delete", "waiting", "held", "problem")
     right = headings[2:7]
     output.table("retention by policies", headings, rows, right=right, below=("problem",))
+    affected = dict.fromkeys(model for one in reports if one.report for model in one.report.models)
+    output.models(affected, "batches that expire or are deleted")
 
 
 def policies(context: typer.Context, as_json: Json = False) -> None:
@@ -287,6 +289,7 @@ def _show_all_erasures(report: ErasureReport) -> None:
             named = ", ".join(f"{name} {batch}".strip() for name, batch in one.batches[:_SHOWN])
             output.say(f"{made} ({named}), {why}", err=True)
     _show_erasure(report)
+    output.models(report.models, "batches with such rows")
 
 
 def _carry_out(
@@ -368,6 +371,7 @@ def _show_plan(report: RetentionReport) -> None:
         f" earlier {would}deleted; {waiting} expired earlier and not yet due, or held;"
         f" {report.pinned} kept by a hold"
     )
+    output.models(report.models, "batches that expire or are deleted")
     _say_unfinished(report)
     for name, batch_id in report.orphans[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.models.pin import LATEST, ModelPin
+from airflow_sfx.models.pin import ModelPin
 from airflow_sfx.models.record import ModelRecord
-from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
+from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Rows
-from airflow_sfx.warehouse.table.log_only import DATABASE
-from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,48 +103,20 @@ class AffectedModel:
         at: When it was saved, in UTC.
         producer: Who saved it.
         aliases: The aliases that it has now: ``production`` among them means that it is in use.
+        saved: Whether it is a version. Otherwise its save did not complete: the writer died, or was
+            overtaken by a newer attempt of its task.
     """
 
     pin: ModelPin
     at: datetime
     producer: Producer
     aliases: tuple[str, ...] = ()
+    saved: bool = True
 
-
-def affected_models(
-    warehouse: Warehouse, pin: BatchPin, aliases_of: Callable[[str], Mapping[str, str]]
-) -> list[AffectedModel]:
-    """Return the versions that were trained on batches, or on what was made from them.
-
-    Args:
-        warehouse: The warehouse.
-        pin: The batches.
-        aliases_of: Returns the current version of each alias of a model.
-
-    Returns:
-        The versions, newest first.
-    """
-    made: dict[ModelPin, DownstreamBatch] = {}
-    due, seen = [pin], {pin}
-    while due:
-        for one in warehouse.readers(due.pop()):
-            version = one.pin.batches.get(LATEST) if one.pin.database == DATABASE else None
-            if version is not None:
-                made.setdefault(ModelPin(one.pin.table, version), one)
-            elif one.pin not in seen:
-                seen.add(one.pin)
-                due.append(one.pin)
-    names = {model.name for model in made}
-    aliases = {name: aliases_of(name) for name in names}
-    return [
-        AffectedModel(
-            model,
-            one.at,
-            one.producer,
-            tuple(sorted(a for a, v in aliases[model.name].items() if v == model.version)),
-        )
-        for model, one in sorted(made.items(), key=lambda item: item[1].at, reverse=True)
-    ]
+    @classmethod
+    def of(cls, one: TrainedVersion) -> AffectedModel:
+        """Return a version that the warehouse's index has led to."""
+        return cls(ModelPin(one.model, one.version), one.at, one.producer, one.aliases, one.saved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,18 +203,19 @@ class ModelQuestions(ModelLog):
             pin: The batches.
 
         Returns:
-            The versions, newest first, with the aliases that they have now.
+            The versions, newest first, with the aliases that they have now; among them what a
+            writer left whose save did not complete, with ``saved=False``.
 
         Raises:
-            InvalidName: The pin is of another warehouse.
+            InvalidName: It is not a pin.
 
         Example:
             >>> [(one.pin == delays, one.aliases) for one in sfx.models.affected(flights)]
             [(True, ('latest', 'production'))]
         """
-        from airflow_sfx.models.log.listing import affected_models
+        from airflow_sfx.models.log.listing import AffectedModel
 
-        return Rows(affected_models(self._warehouse, pin, self._aliases))
+        return Rows(map(AffectedModel.of, self._warehouse.models_trained_on(pin)))
 
     def verify(self, source: str | ModelPin, *, trust: Sequence[str] = ()) -> ModelVerification:
         """Check a version: its artifact, its golden rows, and the batches that it was trained on.

@@ -162,8 +162,6 @@ def downstream_of(
 ) -> list[DownstreamBatch]:
     """Return what was made from any of a pin's batches, newest first.
 
-    The records since the day of the pin's oldest batch are listed.
-
     Args:
         store: The warehouse's object store.
         pin: The batches.
@@ -172,31 +170,50 @@ def downstream_of(
     Returns:
         The downstream batches.
     """
-    since = moment_of(min(pin.batches.values())).date()
-    days = [
-        f"{directory}/{day}"
-        for directory in map(_directory, names or [pin.ref])
-        for day in store.list_directories(directory)
-        if date.fromisoformat(day) >= since
-    ]
-    listed = map_concurrently(
-        lambda day: [_edge(info.path, pin.ref) for info in store.list(day)],
-        days,
-        store.concurrency,
-    )
-    wanted = {(digest(name), batch_id) for name, batch_id in pin.entries}
-    edges = [
-        edge
-        for edges in listed
-        for edge in edges
-        if not edge.read_id or (edge.read_partition, edge.read_id) in wanted
-    ]
+    edges = edges_from(store, pin.entries, names or [pin.ref])
     found = [
         made
         for read, made in read_edges(store, edges)
         if not read.batches.items().isdisjoint(pin.batches.items())
     ]
     return sorted(found, key=lambda one: one.at, reverse=True)
+
+
+def edges_from(
+    store: ObjectStore, batches: Collection[tuple[str, str]], names: Collection[TableRef]
+) -> list[Edge]:
+    """List the records of what was made from batches of a table, without reading them.
+
+    The records since the day of the oldest batch are listed. Of those with several batches as an
+    input, the names do not say which: they are among the result, whatever they are of.
+
+    Args:
+        store: The warehouse's object store.
+        batches: Partition names and batch IDs.
+        names: The names that the table has and had.
+
+    Returns:
+        The records.
+    """
+    since = moment_of(min(batch_id for _, batch_id in batches)).date()
+    days = [
+        (ref, f"{_directory(ref)}/{day}")
+        for ref in names
+        for day in store.list_directories(_directory(ref))
+        if date.fromisoformat(day) >= since
+    ]
+    listed = map_concurrently(
+        lambda item: [_edge(info.path, item[0]) for info in store.list(item[1])],
+        days,
+        store.concurrency,
+    )
+    wanted = {(digest(name), batch_id) for name, batch_id in batches}
+    return [
+        edge
+        for edges in listed
+        for edge in edges
+        if not edge.read_id or (edge.read_partition, edge.read_id) in wanted
+    ]
 
 
 def all_downstream_of(
@@ -254,16 +271,27 @@ def replaced_batches(
 
 def all_edges(store: ObjectStore) -> list[Edge]:
     """List all records of a warehouse, without reading them."""
-    sources: dict[str, TableRef | None] = {}
-    for step in store.list_directories(_INDEX):
-        sources[step] = None
-        with contextlib.suppress(InvalidName):  # shortened, as `path_step` does
-            sources[step] = TableRef.parse(unquote(step))
+    sources = _sources(store)
     start = len(_INDEX) + 1
     return [
         _edge(info.path, sources[info.path[start : info.path.index("/", start)]])
         for info in store.list_siblings(_INDEX, list(sources))
     ]
+
+
+def tables_with_downstream(store: ObjectStore) -> set[TableRef | None]:
+    """Return the tables with batches that others were made from, in one request."""
+    return set(_sources(store).values())
+
+
+def _sources(store: ObjectStore) -> dict[str, TableRef | None]:
+    """Return the table of each directory of the index; None for a name that was shortened."""
+    found: dict[str, TableRef | None] = {}
+    for step in store.list_directories(_INDEX):
+        found[step] = None
+        with contextlib.suppress(InvalidName):  # shortened, as `path_step` does
+            found[step] = TableRef.parse(unquote(step))
+    return found
 
 
 def read_edges(store: ObjectStore, edges: Iterable[Edge]) -> list[tuple[BatchPin, DownstreamBatch]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_sfx.core.errors import BatchNotFound, SfxError
@@ -10,6 +10,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.pins.lineage import all_downstream_of, replaced_batches
+from airflow_sfx.warehouse.pins.trained import pins_of
 from airflow_sfx.warehouse.retention.erasure import ErasureReport
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import list_tombstones, refused_by
@@ -134,7 +135,7 @@ def _made_from(
         return {}
     before = replaced_batches(source.store, held, names(source.pin(dict(held))))
     made: dict[BatchPin, None] = {}
-    for pin in _pins(source, {*held, *before}):
+    for pin in pins_of(source, {*held, *before}):
         made.update({one.pin: None for one in all_downstream_of(source.store, pin, names)})
     found: dict[TableRef, list[BatchPin]] = {}
     for pin in sorted(made, key=lambda one: max(one.batches.values()), reverse=True):
@@ -142,12 +143,3 @@ def _made_from(
         if ref != source.ref:
             found.setdefault(ref, []).append(pin)
     return found
-
-
-def _pins(source: Table, batches: Iterable[tuple[str, str]]) -> Iterator[BatchPin]:
-    """Yield pins of all batches; a pin has one batch of a partition."""
-    left = sorted(batches)
-    while left:
-        chosen = dict(left)
-        yield source.pin(chosen)
-        left = [item for item in left if item not in chosen.items()]

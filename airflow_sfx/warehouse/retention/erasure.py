@@ -22,6 +22,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.pins.lineage import record_rewritten
+from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.retention.ledger_verdicts import verdicts
 from airflow_sfx.warehouse.retention.orphan_files import (
@@ -96,6 +97,8 @@ class ErasureReport(Tabular):
         unfinished: Objects that writers began more than a day ago and did not finish, which are
             deleted.
         downstream: The tables with batches made from those that held rows, if they were asked for.
+        models: The versions of models that were trained on batches with such rows, or on what was
+            made from them.
     """
 
     table: str
@@ -110,6 +113,7 @@ class ErasureReport(Tabular):
     ignored: tuple[tuple[str, str], ...] = ()
     unfinished: tuple[str, ...] = ()
     downstream: tuple[DownstreamErasure, ...] = ()
+    models: tuple[TrainedVersion, ...] = ()
 
     @property
     def erased(self) -> int:

@@ -21,6 +21,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
 from airflow_sfx.warehouse.retention.orphan_files import (
@@ -87,6 +88,8 @@ class RetentionReport(Tabular):
             older than a day expire like other batches. Partition name and batch ID.
         unfinished: Objects that writers began more than a day ago and did not finish, which are
             deleted.
+        models: The versions of models that were trained on batches that expire or are deleted, or
+            on what was made from them.
     """
 
     table: str
@@ -99,6 +102,12 @@ class RetentionReport(Tabular):
     ignored: tuple[tuple[str, str], ...] = ()
     orphans: tuple[tuple[str, str], ...] = ()
     unfinished: tuple[str, ...] = ()
+    models: tuple[TrainedVersion, ...] = ()
+
+    @property
+    def batches(self) -> tuple[Item, ...]:
+        """The batches that expire or are deleted, as partition name and batch ID."""
+        return (*((one.partition, one.batch_id) for one in self.retired), *self.deleted)
 
     @property
     def bytes(self) -> int:

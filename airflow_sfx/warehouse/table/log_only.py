@@ -35,10 +35,36 @@ def log_only_table(ref: TableRef, store: ObjectStore) -> Table | None:
     """
     if ref.database != DATABASE:
         return None
-    own = f"{TableLayout.default_root(ref)}/{CONTENT}"
-    if next(iter(store.list(own)), None) is None:
+    if not has_content(store, ref):
         return None
     return Table.find(ref, store, LogOnlyMetastore(store))
+
+
+def has_content(store: ObjectStore, ref: TableRef) -> bool:
+    """Return whether a table of the database ``models`` is a model.
+
+    Args:
+        store: The warehouse's object store.
+        ref: The table.
+    """
+    return next(iter(store.list(f"{TableLayout.default_root(ref)}/{CONTENT}")), None) is not None
+
+
+def model_names(store: ObjectStore) -> list[str]:
+    """Return the names that have a directory of the database ``models``, in one request.
+
+    Args:
+        store: The warehouse's object store.
+
+    Returns:
+        The names, sorted: of models, and of tables of that database.
+    """
+    found = []
+    for name in store.list_directories(f"{DATABASE}.db"):
+        with contextlib.suppress(InvalidName):
+            if TableRef(DATABASE, name).table == name:
+                found.append(name)
+    return found
 
 
 class LogOnlyMetastore(WithoutPartitions):
@@ -61,13 +87,9 @@ class LogOnlyMetastore(WithoutPartitions):
         """Return the names of the models that were saved, sorted."""
         if database != DATABASE:
             return []
-        found = []
-        for name in self._store.list_directories(f"{DATABASE}.db"):
-            with contextlib.suppress(InvalidName):
-                ref = TableRef(DATABASE, name)
-                if ref.table == name and self._has_log(ref):
-                    found.append(name)
-        return found
+        return [
+            name for name in model_names(self._store) if self._has_log(TableRef(DATABASE, name))
+        ]
 
     def _has_log(self, ref: TableRef) -> bool:
         root = TableLayout.default_root(ref)

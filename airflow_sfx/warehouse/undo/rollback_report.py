@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.warehouse.pins.trained import TrainedVersion
+from airflow_sfx.warehouse.results import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,23 @@ class RollbackStep:
         return cls(partition, previous, batch_id, made.at, made.producer, made.rows)
 
 
+class RollbackPlan(Rows[RollbackStep]):
+    """What a rollback of a table would do: a step for each partition.
+
+    Args:
+        steps: The steps.
+        models: The versions of models that were trained on the batches that the partitions leave.
+    """
+
+    __slots__ = ("models",)
+
+    def __init__(
+        self, steps: Iterable[RollbackStep] = (), models: tuple[TrainedVersion, ...] = ()
+    ) -> None:
+        super().__init__(steps)
+        self.models = models
+
+
 @dataclass(frozen=True, slots=True)
 class RunRollback:
     """What rolling back a DAG run, a backfill or a commit did to one table.
@@ -64,6 +84,8 @@ class RunRollback:
             all tables; empty in a dry run, and if nothing was rolled back.
         left: The batches that the partitions leave, or None for none. `Warehouse.stale_after` lists
             what becomes stale by it.
+        models: The versions of models that were trained on the batches that the partitions leave,
+            or on what was made from them.
     """
 
     table: str
@@ -76,3 +98,4 @@ class RunRollback:
     attempts: int = 1
     commit: str = field(default="", compare=False)
     left: BatchPin | None = field(default=None, compare=False)
+    models: tuple[TrainedVersion, ...] = field(default=(), compare=False)

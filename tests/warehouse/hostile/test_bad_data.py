@@ -141,6 +141,7 @@ def calls(
         "publish": {"pin": staged},
         "readers": {"pin": first},
         "stale_after": {},
+        "models_trained_on": {},
         "release": {**table, "name": "report"},
         "repair": table,
         "retain": {**table, "keep_last": 9, "older_than": dt.timedelta(days=90)},

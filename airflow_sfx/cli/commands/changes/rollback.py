@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -20,6 +21,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.undo.rollback_report import RollbackStep, RunRollback
 
 if TYPE_CHECKING:
+    from airflow_sfx.warehouse.pins.trained import TrainedVersion
     from airflow_sfx.warehouse.undo.scope import Attempt
     from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -133,9 +135,12 @@ def rollback(
     now = {step.partition: step.previous for step in steps}
     goal = {step.partition: step.batch_id for step in steps}
     left = _left(chosen, steps)
+    plan = RunRollback(
+        str(chosen.ref), None, goal, {}, steps=tuple(steps), left=left, models=steps.models
+    )
     if approved(
         f"Restore {chosen.ref}?" if dropped else "Roll back?",
-        lambda: [RunRollback(str(chosen.ref), None, goal, {}, steps=tuple(steps), left=left)],
+        lambda: [plan],
         lambda plan: _show_plan(chosen, plan[0], _dropped(chosen) if dropped else ""),
         dry_run=dry_run,
         yes=yes,
@@ -145,16 +150,21 @@ def rollback(
         done = settings.warehouse.rollback(
             *chosen.names, values, to=to, reason=reason, expected=expected
         )
-        _report(chosen, done, now, as_json=as_json)
+        _report(chosen, done, now, steps.models, as_json=as_json)
         if yes:  # otherwise the plan has shown it
-            _show_stale(settings.warehouse, [left], err=True)
+            _show_affected(settings.warehouse, [plan], err=True)
 
 
 def _report(
-    chosen: Chosen, done: BatchPin, before: Mapping[str, str | None], *, as_json: bool
+    chosen: Chosen,
+    done: BatchPin,
+    before: Mapping[str, str | None],
+    models: Sequence[TrainedVersion],
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
-        print_json(done)
+        print_json({**json.loads(done.to_json()), "models": models})
         return
     for name, batch in done.entries:
         output.say(f"{chosen.ref} {name}".rstrip() + f": {before.get(name) or _NONE} → {batch}")
@@ -185,18 +195,22 @@ def _left(chosen: Chosen, steps: Sequence[RollbackStep]) -> BatchPin | None:
 
 def _show_plan(chosen: Chosen, plan: RunRollback, before: str) -> None:
     _show_steps(plan.table, plan.steps, before)
-    _show_stale(chosen.warehouse, [plan.left])
+    _show_affected(chosen.warehouse, [plan])
 
 
-def _show_stale(
-    warehouse: Warehouse, ended: Sequence[BatchPin | None], *, err: bool = False
+def _show_affected(
+    warehouse: Warehouse, reports: Sequence[RunRollback], *, err: bool = False
 ) -> None:
-    """Print what becomes stale by a rollback, as it was made from what is rolled back."""
+    """Print what becomes stale by a rollback, and the models that were trained on what it ends."""
+    ended = [report.left for report in reports if report.left is not None]
     found = [
         (str(one.pin.ref), name, batch)
-        for one in warehouse.stale_after(*filter(None, ended))
+        for one in warehouse.stale_after(*ended)
         for name, batch in one.pin.entries
     ]
+    output.models(
+        dict.fromkeys(one for report in reports for one in report.models), "this", err=err
+    )
     if not found:
         return
     count = output.counted(len(found), "batch")
@@ -297,7 +311,7 @@ def _rollback_unit(
         return
     reports = undo.call(reason, False)
     if yes:  # otherwise the plan has shown it
-        _show_stale(warehouse, [report.left for report in reports], err=True)
+        _show_affected(warehouse, reports, err=True)
     if as_json:
         print_json(reports)
         return
@@ -333,7 +347,7 @@ def _show_unit(warehouse: Warehouse, undo: _Undo, reports: Sequence[RunRollback]
         lines += [f"cannot be undone: {why}" for why in report.blocked]
         for line in lines:
             output.say(f"{report.table}: {line}")
-    _show_stale(warehouse, [report.left for report in reports])
+    _show_affected(warehouse, reports)
     attempts = max((report.attempts for report in reports), default=1)
     if attempts > 1 and undo.last:
         output.say(

@@ -343,7 +343,7 @@ def affected(
             (
                 one.pin.name,
                 one.pin.version,
-                ", ".join(one.aliases),
+                ", ".join(one.aliases) if one.saved else "(not saved)",
                 output.moment(one.at),
                 output.who(one.producer),
             )

@@ -1,0 +1,149 @@
+"""What removes or rolls back batches names the models that were trained on them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+import airflow_sfx as sfx
+from airflow_sfx.cli.main import app
+from airflow_sfx.core.errors import StaleAttempt
+from airflow_sfx.models.flavours.coefficients import Coefficients
+from airflow_sfx.models.pin import ModelPin
+from airflow_sfx.models.registry import ModelRegistry
+from airflow_sfx.storage.local import LocalStore
+from tests.models.conftest import flights
+
+NIGHTLY = sfx.Producer(dag_id="nightly", run_id="r2", task_id="load", try_number=1)
+
+
+def saved(models: ModelRegistry, train: sfx.BatchPin, slope: float = 0.1, **options) -> ModelPin:
+    model = Coefficients({"distance": slope})
+    return models.save(model, "delays", inputs={"train": train}, target="delay", **options)
+
+
+@pytest.fixture
+def bad(warehouse, train) -> sfx.BatchPin:
+    """The batch of a later run, in the place of ``train``."""
+    return warehouse.store_dataframe(
+        flights(50, 1), "air", "flights", ["20161031"], producer=NIGHTLY
+    )
+
+
+def named(versions) -> list[tuple[str, tuple[str, ...]]]:
+    return [(f"{one.model}/{one.version}", one.aliases) for one in versions]
+
+
+def run(warehouse: sfx.Warehouse, *words: str, code: int = 0):
+    done = CliRunner().invoke(app, ["--warehouse", warehouse.uri, *words])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_a_rollback_names_the_models_before_and_after(models, warehouse, train, bad) -> None:
+    saved(models, train)
+    pin = saved(models, bad, 0.2)
+    models.promote("delays", pin)
+    there = [(str(pin), ("latest", "production"))]
+    plan = warehouse.plan_rollback("air", "flights", ["20161031"])
+    assert named(plan.models) == there
+    assert [one.batch_id for one in plan] == [train.batch_id]
+    for dry in (True, False):
+        (report,) = warehouse.rollback_run(dag_id="nightly", run_id="r2", dry_run=dry)
+        assert named(report.models) == there
+
+
+def test_retention_and_erasure_name_the_models(models, warehouse, train, bad) -> None:
+    pin = saved(models, train)
+    models.promote("delays", pin, to="candidate")
+    there = [(str(pin), ("candidate", "latest"))]
+    made = warehouse.store_dataframe(flights(9), "air", "features", ["20161031"], inputs=[bad])
+    derived = saved(models, made, 0.3)
+    plan = warehouse.erase("air", "flights", where="carrier = 'UA'")
+    assert named(plan.models) == [(str(derived), ("latest",)), (str(pin), ("candidate",))]
+    saved(models, train)  # is the latest again
+    for hold in warehouse.holding("air", "flights"):
+        warehouse.release("air", "flights", hold.name)
+    for dry in (True, False):
+        rule = {"keep_last": 1, "older_than": timedelta(0), "dry_run": dry}
+        report = warehouse.retain("air", "flights", **rule)
+        assert [one.batch_id for one in report.retired] == [train.batch_id]
+        assert named(report.models) == there
+    done = warehouse.erase("air", "flights", where="carrier = 'UA'", dry_run=False)
+    assert named(done.models) == [(str(derived), ())]
+
+
+def test_an_erasure_names_models_of_batches_that_were_rewritten_before(
+    models, warehouse, train
+) -> None:
+    pin = saved(models, train)
+    warehouse.erase("air", "flights", where="carrier = 'UA'", despite_pins=True, dry_run=False)
+    again = warehouse.erase("air", "flights", where="carrier = 'DL'", despite_pins=True)
+    assert named(again.models) == [(str(pin), ("latest",))]
+
+
+def test_models_that_learn_from_a_models_predictions_are_found(models, warehouse, train) -> None:
+    pin = saved(models, train)
+    batch = sfx.BatchPin(
+        "models", "delays", f"{warehouse.store.uri}/models.db/delays", (("latest", pin.version),)
+    )
+    scores = warehouse.store_dataframe(flights(9), "air", "scores", ["20161031"], inputs=[batch])
+    table = warehouse.store_dataframe(flights(9), "models", "table", ["20161031"], inputs=[train])
+    warehouse.store_dataframe(flights(9), "models", "report", ["20161031"], inputs=[table])
+    student = models.save(Coefficients({"distance": 1.0}), "student", inputs={"train": scores})
+    assert [one.pin for one in models.affected(train)] == [student, pin]
+
+
+def test_the_command_line_names_them_in_text_and_in_json(models, warehouse, train, bad) -> None:
+    pin = saved(models, bad)
+    models.promote("delays", pin)
+    line = f"  {pin} (latest, production)"
+    place = ("air.flights", "20161031")
+    assert line in run(warehouse, "rollback", *place, "--dry-run").stdout
+    (plan,) = json.loads(run(warehouse, "rollback", *place, "--dry-run", "--json").stdout)
+    assert [one["version"] for one in plan["models"]] == [pin.version]
+    done = json.loads(run(warehouse, "rollback", *place, "--yes", "--json").stdout)
+    assert done["models"][0]["aliases"] == ["latest", "production"]
+    assert sfx.BatchPin.from_json(json.dumps(done)) == train
+    done = run(warehouse, "rollback", *place, "--to", bad.batch_id, "--yes")
+    assert "models trained on" not in done.output
+    unit = ("rollback", "--run", "nightly", "r2")
+    assert line in run(warehouse, *unit, "--dry-run").stdout
+    assert line in run(warehouse, *unit, "--yes").stderr
+    words = ("--where", "carrier = 'UA'")
+    assert line in run(warehouse, "erase", "air.flights", *words).stdout
+    erased = json.loads(run(warehouse, "erase", "air.flights", *words, "--json").stdout)
+    assert [one["model"] for one in erased["models"]] == ["delays"]
+
+
+def test_a_version_whose_save_did_not_complete_is_said_to_be_none(models, warehouse, bad) -> None:
+    task = {"dag_id": "nightly", "run_id": "r1", "task_id": "train"}
+    older, newer = (sfx.Producer(**task, try_number=number) for number in (1, 2))
+    second = saved(models, bad, 0.2, producer=newer)
+    with pytest.raises(StaleAttempt):
+        saved(models, bad, 0.3, producer=older)
+    found = models.affected(bad)
+    assert sorted((one.pin == second, one.saved) for one in found) == [(False, False), (True, True)]
+    assert [one.pin for one in models.versions("delays")] == [second]
+    assert named(warehouse.plan_rollback("air", "flights", ["20161031"]).models) == [
+        (str(second), ("latest",))
+    ]
+    shown = run(warehouse, "model", "affected", "air.flights", "20161031", code=1).stdout
+    assert "(not saved)" in shown
+
+
+def test_a_warehouse_without_models_is_looked_at_once(warehouse, train, monkeypatch) -> None:
+    asked: Counter[str] = Counter()
+    original = LocalStore.list_directories
+
+    def counted(self: LocalStore, directory: str):
+        asked[directory] += 1
+        return original(self, directory)
+
+    monkeypatch.setattr(LocalStore, "list_directories", counted)
+    assert warehouse.models_trained_on(train) == []
+    assert asked == {"models.db": 1}
