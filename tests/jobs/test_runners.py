@@ -109,6 +109,9 @@ def test_a_zombie_of_an_earlier_attempt_is_fenced(bench: Bench) -> None:
 
 
 def test_a_retry_of_a_batch_that_was_rolled_back_runs_again(process_bench: Bench) -> None:
+    process_bench.warehouse.store_dataframe(
+        SOLD, "shop", "totals", ["20161031"], partition_keys=["day"]
+    )
     first = process_bench.work(TOTALS)
     pin = run_job(process_bench.runner, first, process_bench.warehouse)
     assert process_bench.run(TOTALS, earlier=(first.job.id,)) == pin

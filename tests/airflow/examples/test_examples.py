@@ -17,6 +17,7 @@ import airflow_sfx as sfx
 from airflow_sfx.core.producer import Producer
 from dags_examples.local_airflow import LocalAirflow, local_airflow
 from tests.airflow.conftest import airflow_environment
+from tests.containers import SOCKET
 
 REPO = Path(__file__).resolve().parents[3]
 DAYS = [f"201301{day:02d}" for day in range(1, 31)]
@@ -56,7 +57,7 @@ def running(open_folders, shop):
     named = {
         f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()
     }
-    settings = named | {"AIRFLOW__SFX__HOLD_DAYS": "30"}
+    settings = named | {"AIRFLOW__SFX__HOLD_DAYS": "30", "DOCKER_HOST": f"unix://{SOCKET}"}
     with local_airflow(home / "home", dags, airflow_environment(home, dags) | settings) as started:
         yield started
 
@@ -235,6 +236,26 @@ def test_a_spark_job_reads_a_pinned_batch_and_its_output_is_published(
         for event in events
         if "pin" in event["extra"]["sfx"]
     )
+
+
+def test_a_function_and_a_command_run_in_containers_on_the_pinned_batch(
+    running, warehouse, backfill: str, core_image: str
+) -> None:
+    running.ready("container_job")
+    run_id = running.succeed("container_job", conf={"day": DAYS[0], "image": core_image})
+    pin = warehouse.pin("nyc", "flights", DAYS[:1])
+    flights = warehouse.load_dataframe(pin)
+    late = warehouse.load_dataframe("nyc", "late_carriers", DAYS[:1])
+    assert late["flights"].sum() == (flights["dep_delay"] >= 15).sum()
+    assert warehouse.load_dataframe("nyc", "destinations", DAYS[:1])["size"].min() >= 10
+    for table in ("late_carriers", "destinations"):
+        (manifest,) = warehouse.manifests(warehouse.pin("nyc", table, DAYS[:1]))
+        writer = manifest.producer
+        assert manifest.inputs == (pin,)
+        assert (writer.run_id, writer.image) == (run_id, core_image)
+        assert "apache-airflow" not in writer.packages
+    log = running.task_log("container_job", run_id, "late_carriers")
+    assert "memory=auto: the limit is" in log
 
 
 def test_what_a_task_pins_is_held_for_as_long_as_the_configuration_says(

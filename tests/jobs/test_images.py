@@ -1,0 +1,141 @@
+"""The images: what they have, what they have not, and that their requirements are complete."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+import airflow_sfx as sfx
+from tests.jobs.conftest import Bench
+from tools.images import IMAGES, ROOT, docker_program
+
+PACKAGE = Path(sfx.__file__).parent
+WITH_AIRFLOW = {
+    *("serde", "hooks", "assets", "triggers", "sensors", "operators", "decorators", "plugin"),
+    *("serving", "testing.py", "provider_info.py"),
+}
+"""The rooms that `core` does not use."""
+NOT_IN_CORE = {"models", "components"}
+"""They are in `core`; the libraries of models are in `job`."""
+EXTRAS = {"docker", "duckdb", "pandera", "pcodec", "polars", "pyspark", "requests", "zstandard"}
+"""Libraries that are imported on use, where a caller has them."""
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement.strip())[0].lower().replace("_", "-")
+
+
+def requirements(name: str) -> dict[str, str]:
+    lines = (ROOT / "docker/requirements" / name).read_text().splitlines()
+    return {name_of(line): line for line in lines if re.match(r"\w", line)}
+
+
+def imported() -> set[str]:
+    """The top-level modules that `core` imports, at once or on use."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        room, *rest = path.relative_to(PACKAGE).parts
+        if room in WITH_AIRFLOW | NOT_IN_CORE or rest == ["airflow.py"]:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(str(node.module).partition(".")[0])
+    return found - sys.stdlib_module_names - {"airflow_sfx", "airflow"}
+
+
+def test_core_has_what_the_library_imports_and_nothing_more() -> None:
+    owners = packages_distributions()
+    distributions = {
+        name_of(owner) for module in imported() - EXTRAS for owner in owners.get(module, [module])
+    }
+    assert distributions <= requirements("core.txt").keys(), (
+        "docker/requirements/core.in lacks some"
+    )
+    unused = requirements("core.in").keys() - distributions
+    assert unused == set(), "nothing imports some of docker/requirements/core.in"
+
+
+@pytest.mark.parametrize("image", ["core", "job"])
+def test_requirements_are_those_of_setup_cfg_locked_with_hashes(image: str) -> None:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    lists = [parser["options"]["install_requires"], *parser["options.extras_require"].values()]
+    known = {name_of(line): line for text in lists for line in text.strip().splitlines()}
+    asked = requirements(f"{image}.in")
+    for name in asked.keys() & known.keys():
+        assert asked[name].split("[")[0] in {known[name], known[name].split(";")[0].strip()}
+    text = (ROOT / f"docker/requirements/{image}.txt").read_text()
+    locked = requirements(f"{image}.txt")
+    assert asked.keys() <= locked.keys()
+    for block in re.split(r"\n(?=\w)", text.strip()):
+        assert re.search(r"^[\w.-]+==\S+ \\", block), block[:80]
+        assert "--hash=sha256:" in block, block[:80]
+
+
+def test_the_dockerfiles_name_no_site() -> None:
+    for image in IMAGES:
+        text = (ROOT / f"docker/{image}/Dockerfile").read_text()
+        assert re.findall(r"^FROM (\S+)", text, re.MULTILINE)[-1] == "${BASE_IMAGE}"
+        assert set(re.findall(r"https?://[^\s\"]+", text)) <= {"https://pypi.org/simple"}
+
+
+def inside(image: str, *command: str) -> subprocess.CompletedProcess:
+    options = ("--rm", "--network=none", "--read-only", "--tmpfs=/tmp")
+    return subprocess.run(
+        [docker_program(), "run", *options, image, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_core_runs_with_a_read_only_root_as_a_user_without_a_compiler(core_image: str) -> None:
+    code = (
+        "import os, pandas as pd, airflow_sfx as sfx;"
+        "w = sfx.connect('embedded:///tmp/w');"
+        "pin = w.store_dataframe(pd.DataFrame({'n': [1]}), 'a', 'b');"
+        "print(os.getuid(), w.load_dataframe(pin)['n'].tolist())"
+    )
+    done = inside(core_image, "python", "-c", code)
+    assert done.stdout.strip() == "50000 [1]", done.stderr
+    for module in ("airflow", "pip", "setuptools"):
+        assert inside(core_image, "python", "-c", f"import {module}").returncode == 1
+    tools = inside(core_image, "sh", "-c", "command -v gcc cc make pip ld")
+    assert (tools.returncode != 0, tools.stdout) == (True, "")
+    assert "sfx 0" in inside(core_image, "sfx", "--version").stdout
+    shown = subprocess.run(
+        [docker_program(), "image", "inspect", "--format={{.Size}}", core_image],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(shown.stdout) < 700 << 20
+
+
+def test_a_job_runs_as_the_owner_of_the_warehouse_and_cannot_write_elsewhere(
+    docker_bench: Bench,
+) -> None:
+    code = (
+        "import os, pathlib, airflow_sfx as sfx\n"
+        "given = pathlib.Path(os.environ['SFX_JOB'])\n"
+        "try:\n    pathlib.Path('/opt/sfx/new').write_text('x')\n"
+        "except OSError as error:\n    print(error)\n"
+        "print(oct(given.stat().st_mode & 0o777))\n"
+        "status = pathlib.Path('/proc/self/status').read_text().splitlines()\n"
+        "print(next(line for line in status if line.startswith('CapEff')))\n"
+    )
+    with pytest.raises(sfx.JobFailed, match="without a batch") as failed:
+        docker_bench.run(code)
+    lines = "\n".join(failed.value.last_lines)
+    assert "Read-only file system" in lines
+    assert "0o444" in lines
+    assert re.search(r"CapEff:\s+0+$", lines, re.MULTILINE)
