@@ -23,36 +23,43 @@ from tools import images
 
 FOLDER = images.CACHE / "docker"
 SOCKET = FOLDER / "docker.sock"
+URL = f"unix://{SOCKET}"
 _SECONDS = 60
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[str]:
-    """The URL of a running Docker daemon, which ``DOCKER_HOST`` names from then on."""
+def docker_daemon() -> Iterator[str]:
+    """The URL of a running Docker daemon."""
     if os.geteuid() != 0:
         pytest.skip("a Docker daemon needs root")
     if not Path("/sys/fs/cgroup").is_dir() or not os.listdir("/sys/fs/cgroup"):
         pytest.skip("a Docker daemon needs cgroups")
     assert shutil.which("dockerd"), "there is no dockerd: make test installs docker.io"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    url = f"unix://{SOCKET}"
-    with (FOLDER / "users.lock").open("w") as users, pytest.MonkeyPatch.context() as patch:
+    with (FOLDER / "users.lock").open("w") as users:
         with _alone():
-            if not _answers(url):
+            if not _answers(URL):
                 _start()
             fcntl.flock(users, fcntl.LOCK_SH)
-        patch.setenv("DOCKER_HOST", url)
-        yield url
+        yield URL
         with _alone(), suppress(BlockingIOError):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _stop()
 
 
+@pytest.fixture
+def docker_engine(docker_daemon, monkeypatch) -> str:
+    """The daemon, which ``DOCKER_HOST`` names for the length of a test."""
+    monkeypatch.setenv("DOCKER_HOST", docker_daemon)
+    return docker_daemon
+
+
 @pytest.fixture(scope="session")
-def core_image(docker_engine) -> str:
+def core_image(docker_daemon) -> str:
     """The image ``core`` of these sources."""
     tag = _digest()
-    with _alone("build.lock"):
+    with _alone("build.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", docker_daemon)
         if not _docker("images", "--quiet", f"sfx-core:{tag}").stdout.strip():
             images.build(["core"], tag)
     return f"sfx-core:{tag}"
@@ -63,14 +70,14 @@ def _start() -> None:
     places = (f"--data-root={FOLDER}/data", f"--exec-root={FOLDER}/exec")
     with (FOLDER / "dockerd.log").open("wb") as log:
         process = subprocess.Popen(
-            ["dockerd", *options, *places, f"--pidfile={_pid_file()}", f"--host=unix://{SOCKET}"],
+            ["dockerd", *options, *places, f"--pidfile={_pid_file()}", f"--host={URL}"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     give_up = time.monotonic() + _SECONDS
-    while not _answers(f"unix://{SOCKET}"):
+    while not _answers(URL):
         last = (FOLDER / "dockerd.log").read_text(errors="replace")[-2000:]
         assert process.poll() is None, last
         assert time.monotonic() < give_up, last

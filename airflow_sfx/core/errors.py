@@ -163,6 +163,7 @@ class JobFailed(SfxError):
         out_of_memory: Whether it used more memory than its limit.
         last_lines: The last lines that it printed.
         remedy: As for every error.
+        cli_rule: As for every error.
         table: As for every error.
     """
 
@@ -175,9 +176,10 @@ class JobFailed(SfxError):
         out_of_memory: bool = False,
         last_lines: tuple[str, ...] = (),
         remedy: str = "",
+        cli_rule: str = "",
         table: str | None = None,
     ) -> None:
-        super().__init__(rule, remedy=remedy, table=table)
+        super().__init__(rule, remedy=remedy, cli_rule=cli_rule, table=table)
         self.exit_code = exit_code
         self.reason = reason
         self.out_of_memory = out_of_memory

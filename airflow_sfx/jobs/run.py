@@ -242,6 +242,7 @@ def failure(work: Work, status: Status, lines: list[str], others: list[str]) -> 
         reason=status.reason,
         out_of_memory=status.out_of_memory,
         last_lines=tuple(lines),
+        cli_rule=text,
         table=work.job.output.table,
     )
 
@@ -275,7 +276,7 @@ def _gave_nothing(output: Output, others: list[str]) -> tuple[str, str]:
         )
     return (
         f"the job for {output} ended without a batch",
-        "store it by sfx.job.store(df), in R by sf_job_store(df)",
+        "store one by `sfx.job.store(df)`, in R by `sf_job_store(df)`",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _KEY = "sfx_job"
 """The key of the attempts that have not succeeded, in Airflow's state store of the task."""
+_MOST_ATTEMPTS = 20
 _PATIENCE_SECONDS = 3.0
 """How long a worker waits before it defers: short jobs end in that time."""
 
@@ -41,11 +42,13 @@ class Attempts:
 
     Args:
         ids: Their IDs, oldest first.
-        memory: The limit for the next one if the last was out of memory, in bytes; else None.
+        memory: The limit of memory of the last one, in bytes, or None for none.
+        out_of_memory: Whether that was not enough.
     """
 
     ids: tuple[str, ...] = ()
     memory: int | None = None
+    out_of_memory: bool = False
 
 
 class ContainerBatchOperator(WriteOperator, BaseOperator):
@@ -163,7 +166,11 @@ class ContainerBatchOperator(WriteOperator, BaseOperator):
         self.deferrable = runner != "process" if deferrable is None else deferrable
         self.types = types or {}
         self._started: str | None = None
-        self._opened()  # refuses a wrong runner or option when the DAG is parsed
+        # a wrong runner or option is refused when the DAG is parsed
+        if self._opened().needs_image and not image:
+            raise InvalidName(
+                f"the task {self.task_id} has no image: pass image='name:tag', or runner='process'"
+            )
 
     def run(self, context: Context) -> BatchPin:
         """Start the container, or find that of an earlier attempt, and wait for its end.
@@ -303,7 +310,8 @@ class ContainerBatchOperator(WriteOperator, BaseOperator):
             with suppress(JobFailed):
                 if self._runner.status(job_id).is_running:
                     self.log.info("The job of the attempt %s still runs: waiting for it", job_id)
-                    return self._work(replace(job, id=job_id))
+                    work = self._work(replace(job, id=job_id))
+                    return replace(work, memory=attempts.memory)
         return None
 
     def _start(self, context: Context, warehouse: Warehouse, job: Job, attempts: Attempts) -> Work:
@@ -312,11 +320,12 @@ class ContainerBatchOperator(WriteOperator, BaseOperator):
 
         memory = memory_size(None if self.memory in (AUTO, "") else self.memory)
         if self.memory == AUTO:
-            memory = max(memory_of_job(warehouse, job), attempts.memory or 0)
+            before = (attempts.memory or 0) * (2 if attempts.out_of_memory else 1)
+            memory = max(memory_of_job(warehouse, job), before)
             self.log.info("memory=auto: the limit is %d MiB", memory >> 20)
         work = replace(self._work(job), memory=memory)
         # before the start: whatever dies now, the next attempt looks for this job
-        _remember(context, Attempts((*job.earlier, job.id)))
+        _remember(context, Attempts((*job.earlier, job.id), memory))
         self._started = job.id
         self._runner.start(work)
         self.log.info("Started the job %s by the runner %s", job.id, self.runner)
@@ -343,9 +352,8 @@ class ContainerBatchOperator(WriteOperator, BaseOperator):
         try:
             pin = conclude(self._runner, work, warehouse, status, print_line=print_line)
         except JobFailed as error:
-            if error.out_of_memory and work.memory is not None:
-                ids = _attempts(context).ids or (work.job.id,)
-                _remember(context, Attempts(ids, 2 * work.memory))
+            if error.out_of_memory:
+                _remember(context, replace(_attempts(context), out_of_memory=True))
             raise
         finally:
             with suppress(JobFailed):
@@ -368,7 +376,8 @@ def _attempts(context: Context) -> Attempts:
     found = store.get(_KEY) if store is not None else None
     if not isinstance(found, Mapping):
         return Attempts()
-    return Attempts(tuple(map(str, found.get("ids", ()))), found.get("memory"))
+    ids, memory = tuple(map(str, found.get("ids", ()))), found.get("memory")
+    return Attempts(ids, memory, bool(found.get("out_of_memory")))
 
 
 def _remember(context: Context, attempts: Attempts | None) -> None:
@@ -381,7 +390,7 @@ def _remember(context: Context, attempts: Attempts | None) -> None:
         return
     from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-    value = {"ids": list(attempts.ids[-20:]), "memory": attempts.memory}
+    value = {**asdict(attempts), "ids": list(attempts.ids[-_MOST_ATTEMPTS:])}
     store.set(_KEY, value, retention=NEVER_EXPIRE)
 
 

@@ -140,6 +140,10 @@ COMMANDS: dict[str, list[list[str]]] = {
         ["why", f"no {SEEN}", "no", "--metric", HEARD],
         ["save", f"/no {SEEN}.json", "no", "--input", f"train={TABLE}/{PARTITION}"],
     ],
+    "job": [
+        ["run", "-", "--into", f"sales.x{HEARD}", "--", "true"],
+        ["run", "-", "--input", f"a={TABLE}/{PARTITION}", "--into", "sales.t", "--", "echo", HEARD],
+    ],
     "serve": [[f"delays{SEEN}", "--port", "0"], [f"/nowhere/{SEEN}.zip", "--port", "0"]],
     "stack": [["status", "--dir", f"/nowhere/{SEEN}"]],
     f"no command {HEARD}": [[]],

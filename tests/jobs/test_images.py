@@ -88,6 +88,13 @@ def test_the_dockerfiles_name_no_site() -> None:
         assert set(re.findall(r"https?://[^\s\"]+", text)) <= {"https://pypi.org/simple"}
 
 
+@pytest.fixture(autouse=True)
+def engine(request) -> None:
+    """Name the daemon to the commands of a test that uses an image."""
+    if "core_image" in request.fixturenames:
+        request.getfixturevalue("docker_engine")
+
+
 def inside(image: str, *command: str) -> subprocess.CompletedProcess:
     options = ("--rm", "--network=none", "--read-only", "--tmpfs=/tmp")
     return subprocess.run(

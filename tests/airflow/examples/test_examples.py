@@ -17,7 +17,7 @@ import airflow_sfx as sfx
 from airflow_sfx.core.producer import Producer
 from dags_examples.local_airflow import LocalAirflow, local_airflow
 from tests.airflow.conftest import airflow_environment
-from tests.containers import SOCKET
+from tests.containers import URL
 
 REPO = Path(__file__).resolve().parents[3]
 DAYS = [f"201301{day:02d}" for day in range(1, 31)]
@@ -57,7 +57,7 @@ def running(open_folders, shop):
     named = {
         f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()
     }
-    settings = named | {"AIRFLOW__SFX__HOLD_DAYS": "30", "DOCKER_HOST": f"unix://{SOCKET}"}
+    settings = named | {"AIRFLOW__SFX__HOLD_DAYS": "30", "DOCKER_HOST": URL}
     with local_airflow(home / "home", dags, airflow_environment(home, dags) | settings) as started:
         yield started
 
