@@ -46,7 +46,8 @@ from airflow_sfx.metastore.unsupported_partitions import (
     supported_of_table,
     unsupported,
 )
-from airflow_sfx.storage.aws_config import create_client, session_of
+from airflow_sfx.storage.aws_config import create_client
+from airflow_sfx.storage.aws_session import session_of
 from airflow_sfx.storage.factory import open_store
 from airflow_sfx.storage.s3_access import S3Access
 

@@ -19,6 +19,7 @@ from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.io.error_text import safe_cause, safe_message
 from airflow_sfx.core.io.uris import server_url
 from airflow_sfx.storage.aws_network import authorities_of, names_proxy, proxy_of
+from airflow_sfx.storage.aws_session import session_of, unusable
 from airflow_sfx.storage.s3_access import ObjectSettings, S3Access
 
 if TYPE_CHECKING:
@@ -163,24 +164,6 @@ def _refuse_encryption(encryption: str, what: str) -> None:
         raise InvalidName(f"{what} must be {', '.join(some)} or {last}. {_NO_CUSTOMER_KEYS}")
 
 
-def session_of(access: S3Access) -> Any:
-    """Return a boto3 session.
-
-    Args:
-        access: The settings, which may have a session.
-
-    Raises:
-        WarehouseUnavailable: The configuration cannot be read, or names a missing profile.
-    """
-    import boto3
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        return access.session() if access.session is not None else boto3.Session()
-    except BotoCoreError as error:
-        raise _unusable(error) from error
-
-
 def create_client(
     service: str,
     session: Any,
@@ -219,7 +202,7 @@ def create_client(
                 verify=access.verify,
             )
         except BotoCoreError as error:
-            raise _unusable(error) from error
+            raise unusable(error) from error
     if client is None:
         raise InvalidName(
             f"{what} is not the address of a server: write http://host:port or https://host"
@@ -286,13 +269,6 @@ class SessionCredentials:
             "token": found.token,
             "expires_at": now + KEEP_CREDENTIALS,
         }
-
-
-def _unusable(error: Exception) -> WarehouseUnavailable:
-    return WarehouseUnavailable(
-        f"the AWS configuration cannot be used: {error}. Check the environment, the profile and the"
-        " Airflow connection"
-    )
 
 
 def _no_credentials(error: Exception) -> WarehouseUnavailable:

@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.core.io.error_text import safe_cause, safe_message
-from airflow_sfx.storage.aws_config import s3_client, session_of
+from airflow_sfx.storage.aws_config import s3_client
+from airflow_sfx.storage.aws_session import session_of
 from airflow_sfx.storage.s3_access import S3Access
 
 

@@ -21,6 +21,8 @@ import pytest
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.core.io.timeouts import timeouts_of
 from airflow_sfx.storage.factory import open_store
+from airflow_sfx.storage.multipart import Uploads
+from airflow_sfx.storage.s3_access import S3Access
 from airflow_sfx.warehouse.connect import connect
 from tests.docs.pages import ROOT
 from tests.storage.recording_server import Asked, RecordingServer, make_authority, recording
@@ -752,3 +754,22 @@ def test_plain_keys_and_an_address_need_no_boto3(world: World) -> None:
     world.environment(**KEYS, **others, AWS_ENDPOINT_URL=world.plain.url)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_clients_of_one_process_read_what_describes_aws_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is megabytes of JSON, and each retention and erasure creates clients."""
+    from botocore.loaders import JSONFileLoader
+
+    world.environment(**KEYS, **REGION, AWS_ENDPOINT_URL=world.plain.url)
+    Uploads("data", S3Access())
+    read, load = [], JSONFileLoader.load_file
+
+    def counted(self: JSONFileLoader, path: str) -> object:
+        read.append(path)
+        return load(self, path)
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", counted)
+    Uploads("data", S3Access())
+    assert read == []
