@@ -354,18 +354,23 @@ class ContainerBatchOperator(WriteOperator, BaseOperator):
         except JobFailed as error:
             if error.out_of_memory:
                 _remember(context, replace(_attempts(context), out_of_memory=True))
-            raise
-        finally:
             with suppress(JobFailed):
                 self._runner.remove(work.job.id)
-        return self._succeed(context, warehouse, pin)
+            raise
+        return self._succeed(context, warehouse, pin, work.job.id)
 
-    def _succeed(self, context: Context, warehouse: Warehouse, pin: BatchPin) -> BatchPin:
+    def _succeed(
+        self, context: Context, warehouse: Warehouse, pin: BatchPin, *ended: str
+    ) -> BatchPin:
         from airflow_sfx.operators.base.notifications import notify_of_batch
 
         if self.publish and self.notify:
             notify_of_batch(self, context, pin, warehouse.manifests(pin))
         result = self.report(context, pin)
+        for job_id in {*_attempts(context).ids, *ended}:  # attempts that died have left some
+            with suppress(JobFailed):
+                self._runner.kill(job_id)
+                self._runner.remove(job_id)
         _remember(context, None)
         return result
 

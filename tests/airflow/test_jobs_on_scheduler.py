@@ -44,6 +44,9 @@ def test_killed_workers_leave_one_batch_and_memory_grows_with_the_next_attempt(
     assert "still runs: waiting for it" in log
     assert "An earlier attempt has given" in scheduler.task_log("jobs_killed", run_id, "found", 2)
     assert "was out of memory" in scheduler.task_log("jobs_killed", run_id, "grown", 1)
+    scheduler.clear("jobs_killed", run_id, ["found"])  # it has succeeded: it runs again
+    scheduler.succeeded("jobs_killed", run_id)
+    assert len(scheduled_warehouse.history("jobs", "found", ["p"])) == 2
 
 
 def deferred(scheduler: LocalAirflow, place: Path) -> str:
