@@ -34,6 +34,7 @@ class Bench:
     runner: Runner
     image: str
     python: str
+    database: str = "shop"
 
     def work(self, code: str, *, job_id: str = "", task: str = "total", **options: Any) -> Work:
         job_id = job_id or new_job_id()
@@ -46,7 +47,9 @@ class Bench:
             if name in options
         }
         chosen.setdefault("inputs", {"sales": self.sales})
-        output = Output("shop.totals", options.pop("partitions", ("20161031",)), ["day"])
+        output = Output(
+            f"{self.database}.totals", options.pop("partitions", ("20161031",)), ["day"]
+        )
         job = Job(job_id, self.warehouse.uri, output, producer=producer, **chosen)
         memory = memory_size(options.pop("memory", None))
         command = options.pop("command", (self.python, "-c", code))
