@@ -27,6 +27,7 @@ from airflow_sfx.cli.commands import (
     maintenance,
     quality,
     retention,
+    session,
     sql,
     stack,
     staged,
@@ -120,6 +121,7 @@ _FAMILIES = (
     components,
     serve,
     job,
+    session,
     stack,
     init,
 )

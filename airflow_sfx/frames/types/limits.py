@@ -59,7 +59,7 @@ def check_time_zones(field: AnyField) -> None:
     kinds: list[Any] = [field.type]
     while kinds:
         kind = _plain(kinds.pop())
-        if types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
+        if types.is_timestamp(kind) and kind.tz is not None and not is_zone(kind.tz):
             raise SchemaMismatch(
                 f"column {field.name!r} cannot be stored: its time zone {kind.tz!r:.60} is not in"
                 " the time zone database. Convert it to a known zone, such as UTC or Europe/Berlin"
@@ -120,7 +120,19 @@ def check_type_text(name: str, text: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Return whether a time zone is in the database.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        True if times can be stored in it.
+
+    Example:
+        >>> is_zone("Europe/Berlin"), is_zone("CEST")
+        (True, False)
+    """
     try:
         pa.scalar(0, pa.timestamp("s", name)).as_py()
     except (

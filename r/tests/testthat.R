@@ -1,0 +1,4 @@
+library(testthat)
+library(sfx)
+
+test_check("sfx")

@@ -1,0 +1,42 @@
+test_that("a pin names exactly its rows, and a rollback gives back the batch before", {
+  first <- sf_writer(sold, "sales", "pinned", 20161031, reason = "first")
+  second <- sf_writer(sold[1, ], "sales", "pinned", 20161031, reason = "second", inputs = first)
+  expect_identical(sf_reader(pin = first), sold)
+  expect_identical(as.character(sf_pin("sales", "pinned", 20161031)), as.character(second))
+  back <- sf_rollback("sales", "pinned", 20161031, reason = "half of the rows are missing")
+  expect_identical(back$batches, first$batches)
+  expect_identical(sf_reader("sales", "pinned", 20161031), sold)
+  told <- sf_history("sales", "pinned", 20161031)
+  expect_identical(told$operation, c("rollback", "publish", "publish"))
+  expect_identical(told$reason, c("half of the rows are missing", "second", "first"))
+  expect_s3_class(told$at, "POSIXct")
+  expect_identical(sf_history("sales", "pinned", limit = 1), told[1, ])
+  expect_identical(sf_reader("sales", "pinned", 20161031, batch_id = second$batches[[1]]), sold[1, ])
+})
+
+test_that("a staged batch is current once it is published", {
+  sf_writer(sold, "sales", "staged", 20161031)
+  staged <- sf_writer(sold[1, ], "sales", "staged", 20161031, publish = FALSE)
+  expect_identical(nrow(sf_reader("sales", "staged", 20161031)), 3L)
+  sf_publish(staged, reason = "approved")
+  expect_identical(nrow(sf_reader("sales", "staged", 20161031)), 1L)
+})
+
+test_that("differences, holds, tables and the situation are data", {
+  before <- sf_writer(sold, "sales", "compared", 20161031)
+  after <- sf_writer(sold[1:2, ], "sales", "compared", 20161031)
+  found <- sf_diff(before, after, keys = "item")
+  expect_true(all(c("item", "price", "n") %in% found$column))
+  expect_identical(attr(found, "rows")$rows_after, 2L)
+  held <- sf_hold(before, "report", until = Sys.time() + 86400, reason = "quoted")
+  expect_identical(held$name, "report")
+  expect_true("compared" %in% sf_tables()$table)
+  expect_output(print(sf_sitrep()), "warehouse")
+})
+
+test_that("another warehouse is used once the variable names it", {
+  before <- Sys.getenv("SFX_WAREHOUSE")
+  on.exit(Sys.setenv(SFX_WAREHOUSE = before))
+  Sys.setenv(SFX_WAREHOUSE = paste0("embedded://", tempfile("other")))
+  expect_identical(nrow(sf_tables()), 0L)
+})

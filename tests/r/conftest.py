@@ -1,0 +1,71 @@
+"""The R package, installed once, and scripts that use it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import airflow_sfx as sfx
+
+ROOT = Path(__file__).parent.parent.parent
+SFX = Path(sys.executable).parent / "sfx"
+
+RunR = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture(scope="session")
+def r_library(tmp_path_factory) -> Path:
+    """The package as a user installs it; without R, the tests fail."""
+    library = tmp_path_factory.mktemp("r_library")
+    source = tmp_path_factory.mktemp("r_source") / "sfx"
+    shutil.copytree(ROOT / "r", source)
+    subprocess.run(
+        ["R", "CMD", "INSTALL", "--no-docs", "-l", library, source], check=True, capture_output=True
+    )
+    return library
+
+
+@pytest.fixture
+def environment(r_library, tmp_path) -> dict[str, str]:
+    """A user's shell, with a temporary directory that shows what is left."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    return {
+        **os.environ,
+        "R_LIBS": str(r_library),
+        "SFX_BIN": str(SFX),
+        "SFX_WAREHOUSE": f"embedded://{tmp_path}/warehouse",
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+@pytest.fixture
+def warehouse(tmp_path) -> sfx.Warehouse:
+    return sfx.connect(f"embedded://{tmp_path}/warehouse")
+
+
+@pytest.fixture
+def run_r(environment) -> Iterator[RunR]:
+    """Run a script; it must leave no process and no file."""
+
+    def run(script: str, *, check: bool = True, **changed: str) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            ["Rscript", "-e", f"library(sfx)\n{script}"],
+            check=False,
+            env={**environment, **changed},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    yield run
+    assert list(Path(environment["TMPDIR"]).iterdir()) == []
