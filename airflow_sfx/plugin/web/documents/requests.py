@@ -13,6 +13,8 @@ from airflow_sfx.warehouse.undo.scope import Attempt
 MAX_ANNOUNCED = 100
 """Greatest number of partitions of an announcement."""
 
+OF_ATTEMPT = "`last`: only what the last attempt of the run changed."
+
 
 class ChangeRequest(BaseModel):
     """A change of one partition."""
@@ -137,8 +139,31 @@ class RollbackAlias(AliasRequest):
     to: str | None = Field(None, max_length=MAX_NAME)
 
 
+class RunUnit(BaseModel):
+    """A DAG run, or its last attempt."""
+
+    dag_id: str = Field(min_length=1, max_length=250)
+    run_id: str = Field(min_length=1, max_length=250)
+    attempt: Attempt = Field("all", description=OF_ATTEMPT)
+
+
+class BackfillUnit(BaseModel):
+    """A backfill, or the last attempt of its runs."""
+
+    dag_id: str = Field(min_length=1, max_length=250)
+    backfill_id: str = Field(min_length=1, max_length=250)
+    attempt: Attempt = Field("all", description=OF_ATTEMPT)
+
+
+class CommitUnit(BaseModel):
+    """A commit of a table."""
+
+    table: str = Field(max_length=MAX_NAME, description="The table, `database.table`.")
+    commit: str = Field(max_length=MAX_NAME, description="The ID of the commit.")
+
+
 class UndoRequest(BaseModel):
-    """An undo of several partitions as one."""
+    """An undo of several partitions as one, as its requester saw it planned."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -146,7 +171,7 @@ class UndoRequest(BaseModel):
     reason: str = Field("", max_length=2000)
 
 
-class UndoRun(UndoRequest):
+class UndoRun(UndoRequest, RunUnit):
     """An undo of everything that a DAG run published.
 
     Args:
@@ -157,12 +182,8 @@ class UndoRun(UndoRequest):
         reason: The reason, recorded in the history.
     """
 
-    dag_id: str = Field(max_length=250)
-    run_id: str = Field(max_length=250)
-    attempt: Attempt = "all"
 
-
-class UndoBackfill(UndoRequest):
+class UndoBackfill(UndoRequest, BackfillUnit):
     """An undo of everything that the runs of a backfill published.
 
     Args:
@@ -173,12 +194,8 @@ class UndoBackfill(UndoRequest):
         reason: The reason, recorded in the history.
     """
 
-    dag_id: str = Field(max_length=250)
-    backfill_id: str = Field(max_length=250)
-    attempt: Attempt = "all"
 
-
-class UndoCommit(UndoRequest):
+class UndoCommit(UndoRequest, CommitUnit):
     """An undo of one commit; of an undo, in all its tables.
 
     Args:
@@ -187,6 +204,3 @@ class UndoCommit(UndoRequest):
         expected: The response of `GET /api/commits/undo` that the requester saw.
         reason: The reason, recorded in the history.
     """
-
-    table: str = Field(max_length=MAX_NAME)
-    commit: str = Field(max_length=MAX_NAME)

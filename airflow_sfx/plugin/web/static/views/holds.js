@@ -45,7 +45,7 @@ function listed(found, search, offset) {
   }
   const body = found.holds.map((one) => [
     link(one.table, "table", one.table),
-    one.name,
+    holder(one),
     batches(one),
     moment(one.at),
     end(one),
@@ -57,6 +57,12 @@ function listed(found, search, offset) {
     rows(counted(found.total, "hold"), HEADINGS, body),
     paging(found.total, offset, PAGE, (at) => address("holds", search, at), ["Newer", "Older"]),
   ];
+}
+
+// A model holds the batches that it was trained on, by a name with its version.
+function holder({ name }) {
+  const model = /^model ([^/]+)\/(\d{14})/.exec(name);
+  return model ? link(name, "version", model[1], model[2]) : name;
 }
 
 const end = (one) => (one.until ? moment(one.until) : "released");
