@@ -18,6 +18,7 @@ from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.data_files import batch_files
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.pins.trained import saves_of
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -146,12 +147,8 @@ def save_of(table: Table, pin: ModelPin, aliases: Mapping[str, str]) -> ModelVer
         BatchNotFound: There is no such version.
     """
     ledger = Ledger(table)
-    save: LedgerEntry | None = None
-    for entry in ledger.newest_first(LATEST, ledger.head(LATEST)):
-        if entry.newest < pin.version:  # of the time before the version
-            break
-        if entry.batch_id == pin.version:
-            save = entry  # the oldest one is its save
+    entries = ledger.newest_first(LATEST, ledger.head(LATEST))
+    save = saves_of(entries, [pin.version]).get(pin.version)
     if save is None:
         raise _no_version(table, pin.version)
     return ModelVersion.of(pin, save, _record(table, pin), aliases)

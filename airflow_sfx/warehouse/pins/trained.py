@@ -205,7 +205,7 @@ def _of_model(store: ObjectStore, name: str, versions: Mapping[str, Edge]) -> li
     entries: Iterable[LedgerEntry] = ()
     if LATEST in heads:
         entries = ledger.newest_first(LATEST, heads[LATEST])
-    saves = _saves(entries, versions)
+    saves = saves_of(entries, versions)
     found = [
         TrainedVersion(name, one, entry.at, entry.producer, tuple(aliases.get(one, ())))
         for one, entry in saves.items()
@@ -217,8 +217,16 @@ def _of_model(store: ObjectStore, name: str, versions: Mapping[str, Edge]) -> li
     ]
 
 
-def _saves(entries: Iterable[LedgerEntry], versions: Collection[str]) -> dict[str, LedgerEntry]:
-    """Return the entries that saved versions; the entries come newest first."""
+def saves_of(entries: Iterable[LedgerEntry], versions: Collection[str]) -> dict[str, LedgerEntry]:
+    """Return the entries that saved versions of a model.
+
+    Args:
+        entries: The entries of its alias ``latest``, newest first.
+        versions: The versions; a version may have been published again since its save.
+
+    Returns:
+        The entries by version, without versions that were not saved.
+    """
     found: dict[str, LedgerEntry] = {}
     oldest = min(versions)
     for entry in entries:

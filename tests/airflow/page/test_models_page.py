@@ -157,3 +157,26 @@ def test_a_damaged_version_is_shown_and_not_promoted(story, as_user, client) -> 
     expect(page.get_by_role("alert")).to_contain_text("is not a model artifact, or was altered")
     assert "production" not in story.models.aliases(pin.name)
     assert isinstance(pin, ModelPin) and page.faults == []
+
+
+def test_rollbacks_name_the_models_that_were_trained_on_what_they_end(story, as_user) -> None:
+    run = sfx.Producer(dag_id="modelled", run_id="r1", task_id="load")
+    for rows in (3, 4):
+        frame = pd.DataFrame({"n": range(rows)})
+        pin = story.warehouse.store_dataframe(frame, "modelled", "nightly", ["a"], producer=run)
+    made = story.warehouse.store_dataframe(frame, "modelled", "features", ["a"], inputs=[pin])
+    version = story.models.save(
+        sfx.models.Coefficients({"n": 3.0}), "page_trained", inputs={"train": made}
+    )
+    story.models.promote("page_trained", version)
+    for where, button in (
+        ("#/partition/modelled.nightly/a", "Roll back to this…"),
+        ("?dag_id=modelled&run_id=r1", "Undo this run…"),
+    ):
+        page = go(as_user("op"), where)
+        page.get_by_role("button", name=button).click()
+        named = page.get_by_role("dialog").get_by_role("list", name="Models")
+        expect(named).to_have_text(f"{version} (latest, production)")
+    named.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"page_trained {version.version}")
+    assert page.faults == []

@@ -7,7 +7,12 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from airflow_sfx.core.ledger import Operation
-from airflow_sfx.plugin.web.documents.tables import BatchReference, ChangeDocument, ProducerDocument
+from airflow_sfx.plugin.web.documents.tables import (
+    AffectedVersion,
+    BatchReference,
+    ChangeDocument,
+    ProducerDocument,
+)
 
 
 class TableChangeDocument(ChangeDocument):
@@ -128,6 +133,7 @@ class UndoDocument(BaseModel):
         attempts: How often the run has run: more than 1 if its tasks were cleared and ran again.
         stale: What becomes stale, as it was made from what is rolled back in any table: in a plan,
             at the first table.
+        models: The versions of models that were trained on what is rolled back.
     """
 
     table: str
@@ -138,6 +144,7 @@ class UndoDocument(BaseModel):
     steps: list[StepDocument] = []
     attempts: int = 1
     stale: list[BatchReference] = []
+    models: list[AffectedVersion] = []
 
 
 class NightItemDocument(BaseModel):

@@ -179,6 +179,20 @@ class BatchReference(BaseModel):
     batch_id: str
 
 
+class AffectedVersion(BaseModel):
+    """A version of a model that was trained on batches, or on what was made from them.
+
+    Args:
+        model: The model.
+        version: The version.
+        aliases: The aliases that it has now.
+    """
+
+    model: str
+    version: str
+    aliases: list[str]
+
+
 class ChangeDocument(BaseModel):
     """An entry of a partition's history.
 

@@ -74,17 +74,12 @@ async function replace(name, key, current, to, what, body, question, note) {
         ? h("p", { class: "notice" }, `The current batch cannot be read: ${old.error.message}`)
         : null,
       old && !old.error ? [columns(old, wanted), holds(old)] : null,
-      current ? willBecomeStale(() => staleAfter(path, key, current)) : null,
+      current ? willBecomeStale(() => get(`${path}/downstream`, { partition: key, batch_id: current })) : null,
     ],
     act: (reason) =>
       post(`${path}/${what}`, { partition: key, expected: current, ...body, reason }),
     success: `${what === "publish" ? "Published" : "Rolled back"}: ${to} is current.`,
   });
-}
-
-async function staleAfter(path, key, current) {
-  const query = { partition: key, batch_id: current };
-  return (await get(`${path}/downstream`, query)).batches;
 }
 
 function columns(old, wanted) {

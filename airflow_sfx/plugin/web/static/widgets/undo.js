@@ -22,8 +22,10 @@ async function ask(path, unit, what, { last = false } = {}) {
   const blocked = plan.flatMap((one) => one.blocked ?? []);
   const emptied = steps.filter(([, step]) => step.batch_id === null).length;
   const partitions = counted(steps.length, "partition");
-  const expected = plan.map(({ steps: _, stale: __, ...one }) => one);
+  const expected = plan.map(({ steps: _, stale: __, models: ___, ...one }) => one);
   const stale = plan.flatMap((one) => one.stale ?? []);
+  const models = plan.flatMap((one) => one.models ?? []);
+  const affected = new Map(models.map((one) => [`${one.model}/${one.version}`, one]));
   const changed = last ? `the last attempt of ${what}` : what;
   confirm({
     question: `Undo everything that ${changed} changed?`,
@@ -35,7 +37,7 @@ async function ask(path, unit, what, { last = false } = {}) {
       steps.length || blocked.length
         ? null
         : h("p", {}, "None of its batches is current: there is nothing to undo."),
-      steps.length ? becomesStale(stale) : null,
+      steps.length ? becomesStale(stale, [...affected.values()]) : null,
       kept.length
         ? h("p", {}, `Not affected, as they were changed since, or already undone: ${joined(kept, ", ")}.`)
         : null,
