@@ -4,12 +4,14 @@
 
 Without ``--base-image``, Debian is made by debootstrap, which needs root and no registry, once per
 machine. The site's certificates, of ``/usr/local/share/ca-certificates``, and pip's index go into
-the build as arguments: no Dockerfile names them.
+the build as arguments: no Dockerfile names them. Beside each image, its bill of materials goes to
+``build/sbom``, as CycloneDX JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -22,6 +24,11 @@ IMAGES = {"base": None, "core": "base", "job": "base"}
 """The images, with that below each, in the order in which they are built."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "airflow-sfx"
 DEBIAN, SUITE = "sfx-debian:bookworm", "bookworm"
+_LIST = (
+    "from importlib.metadata import distributions as d\n"
+    "for one in sorted({(one.name.lower(), one.version) for one in d()}): print(*one)"
+)
+"""A program that prints the Python packages of an image."""
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
 _LEFT_OUT = ("var/cache/apt/*", "var/lib/apt/lists/*", "usr/share/doc/*", "usr/share/locale/*")
 _LEFT_OUT += ("usr/share/man/*", "var/log/*", "dev/*")
@@ -51,6 +58,38 @@ def build(names: list[str], tag: str, base_image: str = "") -> dict[str, str]:
                 built[name] = f"sfx-{name}:{tag}"
                 _build_one(context, name, built[name], beneath)
     return built
+
+
+def bill_of_materials(image: str) -> dict[str, object]:
+    """Return what an image has, as a CycloneDX document: Debian's packages and Python's.
+
+    Args:
+        image: The image, of this daemon.
+
+    Returns:
+        The document.
+    """
+    options = ("run", "--rm", "--network=none", "--entrypoint=", image)
+    debian_ = _text(*options, "dpkg-query", "--show", "--showformat=${Package} ${Version}\\n")
+    python = _text(*options, "python3", "-c", _LIST)
+    found = [("deb/debian", line) for line in debian_.splitlines()]
+    found += [("pypi", line) for line in python.splitlines()]
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {"type": "container", "name": image}},
+        "components": [
+            {
+                "type": "library",
+                "name": name,
+                "version": version,
+                "purl": f"pkg:{kind}/{name}@{version}",
+            }
+            for kind, line in found
+            for name, version in [line.split()]
+        ],
+    }
 
 
 def debian() -> str:
@@ -153,6 +192,13 @@ def _docker(
     return _run(docker_program(), *arguments, environment=environment, check=check, quiet=quiet)
 
 
+def _text(*arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        [docker_program(), *arguments], check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
 def _run(
     *command: str,
     environment: dict[str, str] | None = None,
@@ -175,6 +221,11 @@ def main() -> None:
     if unknown := {*options.names} - {*IMAGES}:
         parser.error(f"there is no image {', '.join(sorted(unknown))}: use {', '.join(IMAGES)}")
     built = build(options.names or list(IMAGES), options.tag, options.base_image)
+    folder = ROOT / "build/sbom"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, image in built.items():
+        text = json.dumps(bill_of_materials(image), indent=1)
+        (folder / f"{name}.cdx.json").write_text(text)
     print(*built.values(), sep="\n")  # noqa: T201  the result
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import airflow_sfx as sfx
 from tests.jobs.conftest import Bench
-from tools.images import IMAGES, ROOT, docker_program
+from tools.images import IMAGES, ROOT, bill_of_materials, docker_program
 
 PACKAGE = Path(sfx.__file__).parent
 WITH_AIRFLOW = {
@@ -126,6 +126,16 @@ def test_core_runs_with_a_read_only_root_as_a_user_without_a_compiler(core_image
         check=True,
     )
     assert int(shown.stdout) < 700 << 20
+
+
+def test_the_bill_of_materials_has_what_is_locked(core_image: str) -> None:
+    document = bill_of_materials(core_image)
+    found = {(one["name"], one["version"]) for one in document["components"]}
+    locked = {
+        (name, re.search(r"==(\S+)", line)[1]) for name, line in requirements("core.txt").items()
+    }
+    assert {(name_of(name), version) for name, version in found} >= locked
+    assert {"libc6", "tini", "airflow-sfx"} <= {name for name, _ in found}
 
 
 def test_a_job_runs_as_the_owner_of_the_warehouse_and_cannot_write_elsewhere(
