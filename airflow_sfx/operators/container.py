@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _KEY = "sfx_job"
 """The key of the attempts that have not succeeded, in Airflow's state store of the task."""
 _MOST_ATTEMPTS = 20
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 15.0
 """How long a worker waits before it defers: short jobs end in that time."""
 
 

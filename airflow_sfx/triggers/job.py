@@ -15,6 +15,14 @@ from airflow_sfx.jobs.runners.factory import open_runner
 from airflow_sfx.triggers._events import failure
 
 
+_LEAST_SECONDS = 5.0
+"""How long a task stays deferred at least.
+
+A busy scheduler takes seconds to notice that the task was deferred, and fails one that is queued
+again before that.
+"""
+
+
 class JobTrigger(BaseTrigger):
     """Fires when the container of a job has ended, and kills it if the task is killed.
 
@@ -42,7 +50,7 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the container until it has ended, and yield the event."""
         try:
-            await self._end()
+            await asyncio.gather(self._end(), asyncio.sleep(_LEAST_SECONDS))
         except SfxError as error:
             yield failure(error)
         else:
