@@ -14,7 +14,6 @@ from airflow_sfx.jobs.runners.base import Runner, RunnerUnavailable, Status
 from airflow_sfx.jobs.runners.factory import open_runner
 from airflow_sfx.triggers._events import failure
 
-
 _LEAST_SECONDS = 5.0
 """How long a task stays deferred at least.
 
