@@ -63,15 +63,15 @@ bench: $(VENV)/.dev-installed .venv-peers/.installed  ## Compare with other tool
 
 SITE := site
 # The public modules, a page each. Those of operators and sensors are read from the stubs that list their names.
-stub = $(shell sed -n 's/^from \.\([a-z_]*\) import.*/airflow_sfx.$(1).\1/p' airflow_sfx/$(1)/__init__.pyi)
+stub = $(shell sed -n 's/^from \.\([a-z_.]*\) import.*/airflow_sfx.$(1).\1/p' airflow_sfx/$(1)/__init__.pyi)
 PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
 	$(addprefix airflow_sfx.core., errors ledger manifest pin producer table) \
 	$(addprefix airflow_sfx.warehouse., warehouse diff.diff history.audit history.describe history.overview integrity.repair \
 		integrity.verify pins.holds pins.lineage retention.erasure retention.expire undo.rollback_run write.external_batch) \
 	$(addprefix airflow_sfx.components., packing budget sizes kinds.sparse) \
-	$(addprefix airflow_sfx., hooks.sfx decorators.batch triggers.consistency triggers.partition) \
-	$(call stub,operators) $(call stub,sensors) \
-	$(addprefix airflow_sfx.assets., asset consumers announce)
+	$(addprefix airflow_sfx., hooks.sfx decorators.batch decorators.batch_container decorators.model triggers.consistency triggers.model_drift triggers.partition) \
+	$(call stub,operators) $(call stub,sensors) $(call stub,notifications) \
+	$(addprefix airflow_sfx.assets., asset consumers announce models)
 
 docs: $(VENV)/.dev-installed  ## Build the API reference into site/
 	$(BIN)/pdoc --docformat google --no-show-source --output-directory $(SITE) $(PAGES)

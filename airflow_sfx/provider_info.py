@@ -38,6 +38,10 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Batch warehouse (sfx)",
                 "python-modules": [
                     "airflow_sfx.operators.container",
+                    "airflow_sfx.operators.models.promote",
+                    "airflow_sfx.operators.models.rollback",
+                    "airflow_sfx.operators.models.score",
+                    "airflow_sfx.operators.models.train",
                     "airflow_sfx.operators.publish",
                     "airflow_sfx.operators.pin",
                     "airflow_sfx.operators.retain",
@@ -55,6 +59,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Batch warehouse (sfx)",
                 "python-modules": [
                     "airflow_sfx.sensors.consistency",
+                    "airflow_sfx.sensors.model_drift",
                     "airflow_sfx.sensors.partition",
                 ],
             }
@@ -65,6 +70,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_sfx.triggers.consistency",
                     "airflow_sfx.triggers.job",
+                    "airflow_sfx.triggers.model_drift",
                     "airflow_sfx.triggers.partition",
                 ],
             }
@@ -120,6 +126,9 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
+        "notifications": [
+            "airflow_sfx.notifications.affected_models.AffectedModelsNotifier",
+        ],
         "extra-links": ["airflow_sfx.operators.base.links.BatchHistoryLink"],
         "cli": ["airflow_sfx.cli.airflow.get_commands"],
         "config": {
@@ -157,5 +166,6 @@ def get_provider_info() -> dict[str, Any]:
                 "name": "batch_container",
                 "class-name": "airflow_sfx.decorators.batch_container.batch_container_task",
             },
+            {"name": "model", "class-name": "airflow_sfx.decorators.model.model_task"},
         ],
     }

@@ -1,4 +1,4 @@
-"""A table as an Airflow asset, and the form of its URI."""
+"""A table, or a model, as an Airflow asset, and the form of its URI."""
 
 from __future__ import annotations
 
@@ -38,6 +38,30 @@ def batch_asset(table: str, **more: Any) -> Asset:
     """
     ref = TableRef.parse(table)
     return asset_of_final_uri(str(ref), asset_uri(ref), **more)
+
+
+def model_asset(name: str, **more: Any) -> Asset:
+    """Return the asset of a model, for a DAG's schedule or a task's outlets.
+
+    The partition key of its events is the alias that changed: ``latest`` for a save.
+
+    Args:
+        name: The model's name.
+        more: Other arguments of ``Asset``, such as ``group``.
+
+    Returns:
+        The asset, at ``sfx://models/NAME``.
+
+    Raises:
+        InvalidName: The name breaks a rule.
+
+    Example:
+        >>> model_asset("delays").uri
+        'sfx://models/delays'
+    """
+    from airflow_sfx.models.pin import table_of
+
+    return batch_asset(str(table_of(name)), **more)
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:

@@ -65,7 +65,7 @@ def pins_from_events(
         return _current(context, ref, warehouse, once=once)
     entries: dict[str, str] = {}
     location = ""
-    for event in _newest(context, ref):
+    for event in newest_events(context, ref):
         operation, pin = read(event.extra, event.partition_key)
         if pin.ref != ref:
             raise InvalidName(
@@ -152,8 +152,19 @@ def missed_pins(
     return BatchPin.of(ref, missed.location, left) if left else None
 
 
-def _newest(context: Mapping[str, Any], ref: TableRef) -> list[Any]:
-    """Return the newest event of each partition key; Airflow does not sort its list."""
+def newest_events(context: Mapping[str, Any], ref: TableRef) -> list[Any]:
+    """Return the newest event of each partition key; Airflow does not sort its list.
+
+    Args:
+        context: The task's context.
+        ref: The table, whose asset the DAG is scheduled on.
+
+    Returns:
+        The events.
+
+    Raises:
+        InvalidName: The run was started by events of other assets.
+    """
     events = context["triggering_asset_events"]
     asset = batch_asset(str(ref))
     found: dict[str | None, Any] = {}

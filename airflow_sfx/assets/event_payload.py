@@ -10,7 +10,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import escape
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import encode
-from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.table import MODELS, TableRef
 from airflow_sfx.serde.partition_key import event_key, partition_of_key, partition_of_name
 from airflow_sfx.serde.pin import READABLE_PARTITIONS, VERSION, dump, load
 
@@ -39,7 +39,7 @@ def written(pin: BatchPin, operation: str) -> dict[str, Any]:
     """Return an event's extra: the operation and the pin.
 
     Of many partitions with one batch ID, it has that ID in place of the pin. An event is sent once
-    for each of the pin's partitions.
+    for each of the pin's partitions. That of a model has its versions by alias, too.
 
     Args:
         pin: The batches that are current now.
@@ -54,7 +54,9 @@ def written(pin: BatchPin, operation: str) -> dict[str, Any]:
         >>> written(many, "publish")["batch_id"]
         '20161101002256'
     """
-    head = {"version": VERSION, "operation": operation}
+    head: dict[str, Any] = {"version": VERSION, "operation": operation}
+    if pin.database == MODELS:
+        head["models"] = {alias: f"{pin.table}/{version}" for alias, version in pin.entries}
     ids = {batch_id for _, batch_id in pin.entries}
     if len(pin.entries) <= READABLE_PARTITIONS or len(ids) > 1:
         return {**head, "pin": dump(pin)}

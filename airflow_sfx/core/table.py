@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from airflow_sfx.core.errors import InvalidName
 
+MODELS = "models"
+"""The database whose tables are models, which are in the log only."""
 LATEST = "latest"
 """The partition of a model's table whose batches are all of its versions, the last save current."""
 

@@ -13,6 +13,7 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.hooks.airflow_internals import mapped_group_argument
 from airflow_sfx.hooks.nested_pins import pins_in
 from airflow_sfx.hooks.templates import is_mapped, is_settled
+from airflow_sfx.models.pin import ModelPin, table_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,6 +37,8 @@ def table_of_output(output: Any) -> str | None:
         return None
     if _field(operator, "tables"):
         return None  # it pins several
+    if hasattr(kind, "changes"):
+        return table_of_model(_field(operator, kind.changes))
     table, pin = _field(operator, "table"), _field(operator, "pin")
     if table is None and pin is not None:
         return table_of_output(pin)  # the task returns the pin that it gets
@@ -44,6 +47,27 @@ def table_of_output(output: Any) -> str | None:
         if isinstance(table, str) and table and is_settled(table)
         else None
     )
+
+
+def table_of_model(model: Any) -> str | None:
+    """Return the table of the model that a value in the DAG file stands for.
+
+    Args:
+        model: A name, a text as for `airflow_sfx.models.load`, or the output of a task.
+
+    Returns:
+        ``models.NAME``, or None if the DAG file does not say it.
+
+    Raises:
+        InvalidName: The text does not name a model.
+
+    Example:
+        >>> table_of_model("delays@production"), table_of_model("{{ params.model }}")
+        ('models.delays', None)
+    """
+    if isinstance(model, (str, ModelPin)):
+        return str(table_of(model)) if is_settled(model) else None
+    return table_of_output(model)
 
 
 def refuse_foreign_pin(
@@ -67,13 +91,21 @@ def refuse_foreign_pin(
             _as_written(written, field, context), getattr(task, field), context
         ):
             table = table_of_output(output)
-            for pin in pins_in(value) if table else ():
-                if str(pin.ref) != table and only in (None, pin):
+            for pin in _pins_of(value) if table else ():
+                named = str(table_of(pin) if isinstance(pin, ModelPin) else pin.ref)
+                if named != table and only in (None, pin):
                     raise InvalidName(
-                        f"the XCom of the task {output.operator.task_id} holds a pin of {pin.ref},"
+                        f"the XCom of the task {output.operator.task_id} holds a pin of {named},"
                         f" and that task writes {table}: the XCom was edited; clear"
                         f" {output.operator.task_id}, and it makes a pin of its own"
                     )
+
+
+def _pins_of(value: object) -> Iterator[BatchPin | ModelPin]:
+    if isinstance(value, ModelPin):
+        yield value
+    else:
+        yield from pins_in(value)
 
 
 def _field(task: Any, field: str) -> Any:

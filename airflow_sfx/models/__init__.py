@@ -34,6 +34,7 @@ _CLASSES = {
 _CALLS = (
     "affected",
     "aliases",
+    "batch",
     "diff",
     "drift",
     "explain_change",

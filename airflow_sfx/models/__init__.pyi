@@ -9,6 +9,7 @@ from .registry import ModelRegistry as ModelRegistry
 
 affected = _d.models.affected
 aliases = _d.models.aliases
+batch = _d.models.batch
 diff = _d.models.diff
 drift = _d.models.drift
 explain_change = _d.models.explain_change

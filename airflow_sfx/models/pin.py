@@ -10,6 +10,8 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.serde import Record, encode, parse
 from airflow_sfx.core.table import (
     LATEST as LATEST,  # noqa: PLC0414  an alias, which those who name versions use
+    MODELS,
+    TableRef,
     identifier,
 )
 
@@ -131,6 +133,22 @@ def model_name(text: object) -> ModelName:
     if slash:
         return ModelName(identifier(name, "model"), check_batch_id(version), None)
     return ModelName(identifier(name, "model"), None, LATEST)
+
+
+def table_of(model: object) -> TableRef:
+    """Return the table that a model is in the warehouse's log.
+
+    Args:
+        model: A name or a text, as for `model_name`.
+
+    Raises:
+        InvalidName: It names no model.
+
+    Example:
+        >>> str(table_of("delays@production"))
+        'models.delays'
+    """
+    return TableRef(MODELS, model_name(model).name)
 
 
 def alias_name(alias: object) -> str:

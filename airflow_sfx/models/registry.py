@@ -55,6 +55,7 @@ class ModelRegistry(ModelExports, ModelQuestions):
         tolerance: float = 1e-5,
         pickle: bool = False,
         trained_by: Callable[..., object] | None = None,
+        code: Callable[..., object] | None = None,
         reason: str = "",
         producer: Producer | None = None,
     ) -> ModelPin:
@@ -80,6 +81,8 @@ class ModelRegistry(ModelExports, ModelQuestions):
             trained_by: The function that trained it, so that `reproduce` can call it again. It is
                 at the top of a module of the project, and is called with the frames by role and
                 with ``params``; it returns the model, or the model and its metrics.
+            code: A function whose module is saved as the code, with what that imports of the
+                project; None for the module that calls.
             reason: The reason, recorded in the history.
             producer: Who saves, or None for the identity of the running task or process.
 
@@ -102,7 +105,7 @@ class ModelRegistry(ModelExports, ModelQuestions):
         """
         from airflow_sfx.models.build import Training, build
         from airflow_sfx.models.describe.card import check_parts
-        from airflow_sfx.models.describe.code import caller, module_of
+        from airflow_sfx.models.describe.code import caller, defining, module_of
         from airflow_sfx.models.describe.inputs import read_input
         from airflow_sfx.models.log.saving import save_content
         from airflow_sfx.models.training import check_inputs, training_frames
@@ -110,7 +113,9 @@ class ModelRegistry(ModelExports, ModelQuestions):
         pin_name = model_name(name).name
         storable_text(reason, "reason=")
         check_parts(card or {})
-        modules = caller() if trained_by is None else [*caller(), module_of(trained_by)]
+        modules = caller() if code is None else defining(code)
+        if trained_by is not None:
+            modules = [*modules, module_of(trained_by)]
         if trained_by is not None and example is not None:
             raise InvalidName(
                 "trained_by= gets the training batches, not example=: pass one of the two"

@@ -1,4 +1,8 @@
 from .container import ContainerBatchOperator as ContainerBatchOperator
+from .models.promote import PromoteModelOperator as PromoteModelOperator
+from .models.rollback import RollbackModelOperator as RollbackModelOperator
+from .models.score import ScoreBatchOperator as ScoreBatchOperator
+from .models.train import TrainModelOperator as TrainModelOperator
 from .pin import PinBatchesOperator as PinBatchesOperator
 from .publish import PublishBatchOperator as PublishBatchOperator
 from .retain import RetainBatchesOperator as RetainBatchesOperator

@@ -8,7 +8,7 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 
 from airflow_sfx.hooks import airflow_internals, telemetry
 from airflow_sfx.plugin import outlet_events, pin_guard
-from airflow_sfx.serde import pin
+from airflow_sfx.serde import model_pin, pin
 
 
 class _Apps:
@@ -56,6 +56,7 @@ class SfxPlugin(AirflowPlugin):
     def on_load(cls, *args: Any, **kwargs: Any) -> None:
         """Register everything; Airflow calls it once per process, before any task runs."""
         pin.register()
+        model_pin.register()
         telemetry.register()
         pin_guard.register()
         outlet_events.register()

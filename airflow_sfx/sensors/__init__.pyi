@@ -1,2 +1,3 @@
 from .consistency import BatchConsistencySensor as BatchConsistencySensor
+from .model_drift import ModelDriftSensor as ModelDriftSensor
 from .partition import BatchPartitionSensor as BatchPartitionSensor

@@ -11,13 +11,14 @@ import base64
 import binascii
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import encode
 
 VERSION = 1
+"""The version of the form of pins, of batches and of models."""
 READABLE_PARTITIONS = 20
 """The limit up to which partitions are written uncompressed, so that the UI shows them."""
 
@@ -72,11 +73,7 @@ def load(data: object, version: int) -> BatchPin:
         >>> load(dump(many), VERSION) == many
         True
     """
-    if version != VERSION:
-        raise InvalidName(
-            f"the XCom holds a pin of version {version!r} and this package reads version {VERSION}:"
-            " install the same airflow_sfx everywhere, then clear the task that made the pin"
-        )
+    refuse_version(version)
     if not isinstance(data, Mapping):
         raise InvalidName(
             f"the XCom does not hold a pin but {data!r:.80}: clear the task that made it"
@@ -88,12 +85,39 @@ def load(data: object, version: int) -> BatchPin:
 
 def register() -> None:
     """Let this process's XCom read and write pins."""
+    register_class(BatchPin, dump, load)
+
+
+def register_class(kind: type, write: Callable[..., object], read: Callable[..., object]) -> None:
+    """Let this process's XCom read and write the values of a class.
+
+    Args:
+        kind: The class.
+        write: Returns a value in built-in types.
+        read: Returns the value of these and of their version.
+    """
     from airflow.sdk.serde import allow_class
 
-    methods = {"__version__": VERSION, "serialize": dump, "deserialize": staticmethod(load)}
+    methods = {"__version__": VERSION, "serialize": write, "deserialize": staticmethod(read)}
     for name, method in methods.items():
-        setattr(BatchPin, name, method)
-    allow_class(BatchPin)
+        setattr(kind, name, method)
+    allow_class(kind)
+
+
+def refuse_version(version: int) -> None:
+    """Raise an error for a pin in a form that this package does not read.
+
+    Args:
+        version: The version that wrote it.
+
+    Raises:
+        InvalidName: It is another one.
+    """
+    if version != VERSION:
+        raise InvalidName(
+            f"the XCom holds a pin of version {version!r} and this package reads version {VERSION}:"
+            " install the same airflow_sfx everywhere, then clear the task that made the pin"
+        )
 
 
 def _unpack(text: object) -> dict[str, str]:

@@ -22,13 +22,13 @@ def provider():
             hook for hook in HookMetaService.hook_meta_data() if hook.connection_type == "sfx"
         )
         hook = ProvidersManagerTaskRuntime().hooks["sfx"]
-        decorator = ProvidersManagerTaskRuntime().taskflow_decorators["batch"]
+        decorators = ProvidersManagerTaskRuntime().taskflow_decorators
     return {
         "version": info.version,
         "form": form.model_dump(mode="json"),
         "hook": hook.hook_class_name,
         "testable": hook.connection_testable,
-        "decorator": decorator.__name__,
+        "decorators": [decorators[name].__name__ for name in ("batch", "model")],
         "complaints": [text for text in complaints if "sfx" in text],
     }
 

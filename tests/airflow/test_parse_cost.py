@@ -47,6 +47,8 @@ def imported(airflow, statement):
     [
         "task.batch",
         "import airflow_sfx.decorators.batch",
+        "task.model; from airflow_sfx.operators import PromoteModelOperator, ScoreBatchOperator;"
+        " from airflow_sfx.assets import model_asset",
         "import airflow_sfx.hooks.sfx, airflow_sfx.hooks.task_context",
         "import airflow_sfx.plugin.plugin as plugin; plugin.SfxPlugin.on_load()",
         "from airflow_sfx.checks import not_null, rows_between, unique",

@@ -20,17 +20,18 @@ def test_airflow_discovers_the_provider_without_a_complaint(airflow):
     assert found["complaints"] == []
     assert found["version"] == sfx.__version__
     assert (found["hook"], found["testable"]) == ("airflow_sfx.hooks.sfx.SfxHook", True)
-    assert found["decorator"] == "batch_task"
+    assert found["decorators"] == ["batch_task", "model_task"]
 
 
 def test_every_module_of_classes_is_in_the_metadata():
     package = Path(sfx.__file__).parent
     for kind in ("Operator", "Sensor", "Trigger"):
         there = {
-            f"airflow_sfx.{kind.lower()}s.{path.stem}"
-            for path in (package / f"{kind.lower()}s").glob("*.py")
+            ".".join(path.relative_to(package.parent).with_suffix("").parts)
+            for path in (package / f"{kind.lower()}s").rglob("*.py")
             if re.search(rf"^class [A-Z]\w*{kind}\(", path.read_text(), re.MULTILINE)
-            and path.stem != "_base"
+            and path.stem not in ("_base", "base")
+            and path.parent.name != "base"
         }
         (told,) = get_provider_info()[f"{kind.lower()}s"]
         assert set(told["python-modules"]) == there

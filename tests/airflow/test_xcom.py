@@ -97,3 +97,31 @@ def test_a_pin_of_a_later_version_is_refused_with_what_to_do(airflow):
     kind, message = airflow.probe("read_xcom", value=value | {"__version__": 99})
     assert kind == "InvalidName"
     assert "install the same airflow_sfx" in message
+
+
+def model_pin(data):
+    return {"__classname__": "airflow_sfx.models.pin.ModelPin", "__version__": 1, "__data__": data}
+
+
+def test_the_pin_of_a_model_crosses_xcom_without_a_setting(airflow):
+    data = {"model": "delays", "version": "20161101002256"}
+    assert airflow.probe("read_xcom", value=model_pin(data)) == [
+        "",
+        json.dumps(data, separators=(",", ":")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"model": "../x", "version": "20161101002256"},
+        {"model": "delays", "version": "latest"},
+        {"model": "delays"},
+        {"model": ["delays"], "version": 20161101002256},
+        ["delays", "20161101002256"],
+    ],
+    ids=str,
+)
+def test_a_forged_pin_of_a_model_is_refused(airflow, data):
+    kind, message = airflow.probe("read_xcom", value=model_pin(data))
+    assert kind == "InvalidName", message

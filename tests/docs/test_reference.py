@@ -21,12 +21,14 @@ import airflow_sfx.assets
 import airflow_sfx.checks
 import airflow_sfx.components
 import airflow_sfx.hooks
+import airflow_sfx.notifications
 import airflow_sfx.operators
 import airflow_sfx.sensors
 import airflow_sfx.stack
 from airflow_sfx.cli.main import app
 from airflow_sfx.decorators.batch import batch_task
 from airflow_sfx.decorators.batch_container import batch_container_task
+from airflow_sfx.decorators.model import model_task
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs/reference.md"
@@ -44,10 +46,11 @@ ROOMS = (
     airflow_sfx.hooks,
     airflow_sfx.operators,
     airflow_sfx.sensors,
+    airflow_sfx.notifications,
     airflow_sfx.assets,
 )
 NAMES = [*PYTHON, *(name for room in ROOMS for name in room.__all__)]
-NAMES += ["@task.batch", "@task.batch_container"]
+NAMES += ["@task.batch", "@task.batch_container", "@task.model"]
 CALLED = [
     getattr(room, name) for room in (sfx, *ROOMS) for name in room.__all__ if name not in APART
 ]
@@ -62,7 +65,7 @@ CALLED += [
     for name, member in vars(value).items()
     if name[0] != "_" and isinstance(member, FunctionType | classmethod)
 ]
-CALLED += [batch_task, batch_container_task]
+CALLED += [batch_task, batch_container_task, model_task]
 CALLED += [airflow_sfx.stack.up, airflow_sfx.stack.down, airflow_sfx.stack.status]
 COMMANDS = sorted(get_command(app).commands)
 
@@ -134,7 +137,12 @@ def site(tmp_path_factory) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", [*(name for name in NAMES if name != "@task.batch"), *sorted(ERRORS), "batch_task"]
+    "name",
+    [
+        *(name for name in NAMES if not name.startswith("@")),
+        *sorted(ERRORS),
+        *("batch_task", "batch_container_task", "model_task"),
+    ],
 )
 def test_each_name_has_an_entry_with_its_text_in_the_site(name: str, site: str) -> None:
     entry = site.partition(f'<section id="{name}">')[2].partition("</section>")[0]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.models.describe.golden import Deviation
-from airflow_sfx.models.describe.inputs import Input
-from airflow_sfx.models.record import ModelRecord
-from airflow_sfx.models.schema.signature import Signature
+
+if TYPE_CHECKING:  # the gates of a promotion, which DAG files load, need the parts alone
+    from airflow_sfx.models.describe.golden import Deviation
+    from airflow_sfx.models.describe.inputs import Input
+    from airflow_sfx.models.record import ModelRecord
+    from airflow_sfx.models.schema.signature import Signature
 
 CARD = "CARD.md"
 PARTS = ("purpose", "owner", "limits", "retrain", "successor")
@@ -36,6 +39,30 @@ def check_parts(parts: Mapping[str, str]) -> None:
                 f"card={{{name!r:.40}: {text!r:.40}}} is not a part of a card: pass text for any of"
                 f" {', '.join(PARTS)}"
             )
+
+
+def stated_parts(card: str) -> dict[str, str]:
+    r"""Return what people said in a card, by part.
+
+    Args:
+        card: The card, as `card_of` wrote it.
+
+    Returns:
+        The parts that are stated.
+
+    Example:
+        >>> stated_parts("\n## Purpose\n\nNot stated.\n\n## Owner\n\nAda\n\n## Limits\n")
+        {'owner': 'Ada'}
+    """
+    found: dict[str, str] = {}
+    rest = card
+    for name, following in zip(PARTS, (*PARTS[1:], ""), strict=True):
+        _, _, rest = rest.partition(f"\n## {_TITLES[name]}\n")
+        end = f"\n## {_TITLES.get(following, 'Metrics')}\n"
+        text = rest.partition(end)[0].strip()
+        if text and text != NOT_STATED:
+            found[name] = text
+    return found
 
 
 def card_of(

@@ -123,6 +123,18 @@ def caller() -> list[ModuleType]:
     return []
 
 
+def defining(function: Callable[..., object]) -> list[ModuleType]:
+    """Return the module that defines a function; none if it cannot be found.
+
+    Raises:
+        InvalidName: It cannot be called.
+    """
+    if not callable(function):
+        raise InvalidName(f"code={function!r:.80} is not a function: pass one, or leave it out")
+    name = getattr(inspect.unwrap(function), "__module__", None) or ""
+    return [sys.modules[name]] if name in sys.modules else []
+
+
 def _own(module: ModuleType) -> Path | None:
     """Return the file of a module that is the project's own, or None."""
     file = getattr(module, "__file__", None)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, PartitionNotFound
-from airflow_sfx.models.pin import ModelPin, alias_name, model_name
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.models.pin import LATEST, ModelPin, alias_name, model_name
 from airflow_sfx.warehouse.connection import Connection
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.table.log_only import DATABASE
@@ -62,6 +63,28 @@ class ModelLog:
         with self._named(named, place):
             (step,) = self._log.plan_rollback(DATABASE, named, [place], to=back)
         return ModelPin(named, step.batch_id or "")
+
+    def batch(self, source: str | ModelPin, alias: str = LATEST) -> BatchPin:
+        """Return the batch that a version is, as lineage and asset events name it.
+
+        Pass it as one of ``inputs=`` to store what a version has made.
+
+        Args:
+            source: The version, as for `load`, but not a zip.
+            alias: The alias whose batch it is; ``latest`` for the batch that lineage names.
+
+        Returns:
+            The pin.
+
+        Raises:
+            PartitionNotFound: There is no such model or alias.
+
+        Example:
+            >>> sfx.models.batch("delays@production").batches == {"latest": delays.version}
+            True
+        """
+        pin = self._resolved(source)
+        return self._registry().table(pin.name).pin({alias_name(alias): pin.version})
 
     def _resolved(self, source: str | ModelPin, as_of: datetime | None = None) -> ModelPin:
         """Return the version that a text names now, or named at a time."""

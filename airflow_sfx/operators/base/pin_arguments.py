@@ -147,7 +147,7 @@ def naming_pins(
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.annotation is parameter.empty
     }
-    given = [*((_name_of(function, index), one) for index, one in enumerate(args)), *kwargs.items()]
+    given = named_arguments(function, args, kwargs)
     found = [
         f"the parameter {name!r} has no annotation, so it got the pin and not the rows: annotate it"
         f" ({name}: pandas.DataFrame) to get the rows, or as airflow_sfx.BatchPin"
@@ -162,6 +162,20 @@ def naming_pins(
         for note in found:
             error.add_note(note)
         raise
+
+
+def named_arguments(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> list[tuple[str, Any]]:
+    """Return each argument with the name of its parameter.
+
+    Args:
+        function: The function.
+        args: The positional arguments.
+        kwargs: The named ones.
+    """
+    positional = [(_name_of(function, index), value) for index, value in enumerate(args)]
+    return [*positional, *kwargs.items()]
 
 
 def _name_of(function: Callable[..., Any], key: int | str) -> str:

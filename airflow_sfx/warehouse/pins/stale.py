@@ -28,6 +28,7 @@ from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.pins.input_ends import Cause, InputEnd, ends_of
 from airflow_sfx.warehouse.pins.lineage import Edge, all_edges, digest, read_edges
+from airflow_sfx.warehouse.table.log_only import log_only_table
 from airflow_sfx.warehouse.table.names import renamed_tables
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
@@ -99,6 +100,8 @@ class _Known:
 
     table: Table
     pointers: Mapping[str, PartitionInfo]
+    lasting: bool = False
+    """Whether its batches do not end, as versions of a model; their inputs may have."""
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -162,7 +165,8 @@ class _Tables:
         try:
             table = Table.find_ended(ref, self._store, self._metastore)
         except (TableNotFound, ForeignChange):  # dropped, or made anew, by another engine
-            return None
+            model = log_only_table(ref, self._store)
+            return _Known(model, {}, lasting=True) if model is not None else None
         return _Known(table, table.pointers(None))
 
 
@@ -322,7 +326,7 @@ class _Search:
         found: dict[Item, InputEnd | None] = {}
         for ref, batches in by_table.items():
             known = self.tables.get(ref)
-            ends = self._ends_of(known, batches) if known else {}
+            ends = self._ends_of(known, batches) if known and not known.lasting else {}
             for one in batches:
                 found[ref, *one] = ends.get(one) if known else InputEnd(Cause.DROPPED)
         return found

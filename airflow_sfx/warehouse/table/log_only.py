@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.paths import TableLayout
-from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.table import MODELS, TableRef
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.table.absent import WithoutPartitions
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table
 
-DATABASE = "models"
+DATABASE = MODELS
 """The database whose tables are in the log only, unless the metastore has one of the name."""
 ALIAS = PartitionKey("alias", "string")
 """The partition key of a model."""

@@ -17,6 +17,7 @@ NO_NAMES = {
     *SparkSubmitOperator.template_fields,
     *("sql", "parameters", "pin", "cascade", "repin"),
     *("command", "image", "environment", "memory"),
+    *("training_params", "drift_on"),
 }
 """Templated, and no part of a name."""
 
@@ -35,10 +36,15 @@ ARGUMENTS = {
     "RollbackBatchOperator": WRITES,
     "PublishBatchOperator": {"pin": "nothing"},
     "VerifyBatchOperator": {"pin": "nothing"},
+    "TrainModelOperator": {"name": "missing", "reason": "why", "python_callable": never},
+    "PromoteModelOperator": {"model": "missing", "to": "production", "reason": "why"},
+    "RollbackModelOperator": {"model": "missing", "reason": "why"},
+    "ScoreBatchOperator": {**WRITES, "model": "missing", "pin": "nothing"},
     "RetainBatchesOperator": {"table": "missing.items", "keep_last": 1, "older_than": timedelta(0)},
     "RetainByPoliciesOperator": {},
     "BatchPartitionSensor": {"table": "missing.items", "partitions": ["p"], "timeout": 5},
     "BatchConsistencySensor": {"pin": "nothing"},
+    "ModelDriftSensor": {"model": "missing", **WRITES, "timeout": 5, "reason": None},
 }
 """The arguments of each.
 

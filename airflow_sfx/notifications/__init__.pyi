@@ -1,0 +1,1 @@
+from .affected_models import AffectedModelsNotifier as AffectedModelsNotifier

@@ -1,0 +1,1 @@
+"""The operators of models: one file each."""

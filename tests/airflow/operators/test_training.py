@@ -1,0 +1,80 @@
+"""What a task that trains a model takes as inputs, and what its function may return."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from airflow_sfx import BatchPin, InvalidName
+from airflow_sfx.operators.models.training import inputs_by_role, passed_on, returned_parts
+
+
+def pin(table: str, day: str = "1", batch_id: str = "20161101002256") -> BatchPin:
+    return BatchPin("air", table, f"s3://b/air.db/{table}", ((day, batch_id),))
+
+
+A, B = pin("a"), pin("b")
+
+
+def one(flights: pd.DataFrame): ...
+def two(train: pd.DataFrame, test: pd.DataFrame): ...
+def many(train: list[pd.DataFrame], rate: float = 0.1): ...
+def by_name(frames: dict[str, pd.DataFrame], **more): ...
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "kwargs", "inputs", "found"),
+    [
+        (one, [A], {}, {}, {"train": A}),
+        (one, [], {"flights": A}, {}, {"train": A}),
+        (one, [A], {}, {"train": A}, {"train": A}),
+        (one, [A], {}, {"train": B}, {"train": B, "flights": A}),
+        (one, [A], {}, {"test": B}, {"train": A, "test": B}),
+        (two, [A], {"test": B}, {}, {"train": A, "test": B}),
+        (two, [A, "not a pin"], {}, {}, {"train": A}),
+        (two, [], {"train": A, "test": B}, {"train": A, "test": B}, {"train": A, "test": B}),
+        (many, [[A, pin("a", "2")]], {"rate": 0.2}, {}, {"train": BatchPin(
+            "air", "a", A.location, (("1", A.batch_id), ("2", A.batch_id)))}),
+        (by_name, [{"train": A, "test": B}], {}, {}, {"train": A, "test": B}),
+        (one, [3], {}, {}, {}),
+    ],
+)  # fmt: skip
+def test_pins_get_the_role_of_their_parameter(function, args, kwargs, inputs, found):
+    assert inputs_by_role(function, args, kwargs, inputs, "fit") == found
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "inputs", "said"),
+    [
+        (by_name, [{"left": A, "right": B}], {}, "none of 'train'"),
+        (many, [[A, B]], {}, "pass them to parameters of their own"),
+        (many, [[A, pin("a", "1", "20161101002257")]], {}, "one batch of each partition"),
+        (two, [A, B], {"train": pin("c")}, "leave one out"),
+    ],
+)
+def test_inputs_that_have_no_role_are_refused_before_the_function_runs(
+    function, args, inputs, said
+):
+    with pytest.raises(InvalidName, match="the task fit has") as caught:
+        inputs_by_role(function, args, {}, inputs, "fit")
+    assert said in str(caught.value)
+
+
+def test_inputs_are_passed_to_free_parameters_of_their_names():
+    assert passed_on(two, [A], {}, {"train": B, "test": B, "other": B}) == {"test": B}
+    assert passed_on(two, [], {"test": A}, {"train": B, "test": B}) == {"train": B, "test": A}
+
+
+def test_a_function_returns_a_model_with_what_is_saved_with_it():
+    assert returned_parts("model", "fit") == {"model": "model"}
+    assert returned_parts(("model", {"auc": 1}), "fit") == {"model": "model", "metrics": {"auc": 1}}
+    parts = {"model": "model", "params": {"C": 1}, "card": {"owner": "Ada"}}
+    assert returned_parts(parts, "fit") == parts
+
+
+@pytest.mark.parametrize(
+    "result", [None, ("model", 1), ("model", {}, 3), {"metrics": {}}, {"model": 1, "auc": 2}, {}]
+)
+def test_another_result_is_refused_with_what_may_be_returned(result):
+    with pytest.raises(TypeError, match=r"the task fit returned .* return a model"):
+        returned_parts(result, "fit")
