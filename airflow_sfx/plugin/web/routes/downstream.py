@@ -1,4 +1,4 @@
-"""What was made from batches: current batches become stale when they end, and models stay."""
+"""What was made from batches: what becomes stale when they end, and models."""
 
 from __future__ import annotations
 
