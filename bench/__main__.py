@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import history, memory, scaling, scheduler, speed, stack
 from bench.components import rows
+from bench.models import diff
 from bench.serving import measure as serving
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -41,6 +42,7 @@ def main() -> None:
         "history-stack": lambda folder: history.on_stack(folder, min(options.runs, 5)),
         "components": lambda folder: rows.talk_rows(folder, options.runs),
         "components-of-models": rows.corpus_sizes,
+        "model-diff": lambda folder: diff.of_a_year(folder, min(options.runs, 3)),
         "serving": lambda folder: serving.beside_bare(folder, options.runs),
         "swaps": serving.swaps,
         "imports": lambda _: memory.import_times(options.runs),

@@ -25,8 +25,50 @@ CHARTS = {
 }
 
 
+COMPONENTS = {
+    "component: sparse 0/1 matrix, 2,500 × 2,000": "sparse 0/1 matrix",
+    "component: map of 52,000 ids to scores": "map of 52,000 IDs",
+    "component: vector of 500 flags and 110 weights": "vector of 610 numbers",
+}
+GENERAL = "zlib + JSON"
+
+
 def main() -> None:
     results = json.loads((HERE / "results.json").read_text())["results"]
+    draw_seconds(results)
+    draw_sizes(results)
+
+
+def draw_sizes(results: dict) -> None:
+    """Draw the bytes of components, a panel each, as they differ a thousandfold."""
+    of_models = results["components of models, bytes"]
+    panels = {
+        name: {one: results[key]["bytes"][one] for one in (OURS, GENERAL)}
+        for key, name in COMPONENTS.items()
+    }
+    panels[f"{of_models['components']} components of models"] = {
+        OURS: of_models["sum"],
+        "best of zlib, zstd,\nsafetensors": of_models["sum of the smallest general format"],
+        GENERAL: of_models["sum of zlib + JSON"],
+    }
+    figure, axes = plt.subplots(2, 2, figsize=(10, 4.2))
+    for axis, (title, sizes) in zip(axes.flat, panels.items(), strict=True):
+        names = sorted(sizes, key=sizes.get, reverse=True)
+        bars = axis.barh(
+            names,
+            [sizes[one] / 1000 for one in names],
+            color=["#1f77b4" if one == OURS else "#bbbbbb" for one in names],
+        )
+        axis.bar_label(bars, fmt="%.4g kB", padding=3)
+        axis.set_title(title, fontsize=10)
+        axis.margins(x=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(HERE / "pictures" / "component-sizes.png", dpi=110)
+    plt.close(figure)
+
+
+def draw_seconds(results: dict) -> None:
     for name, panels in CHARTS.items():
         found = [panel for panel in panels if panel in results]
         figure, axes = plt.subplots(1, len(found), figsize=(6 * len(found), 3.2), squeeze=False)

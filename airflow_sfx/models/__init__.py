@@ -49,6 +49,7 @@ _CALLS = (
     "resolve",
     "rollback",
     "save",
+    "sign",
     "verify",
     "versions",
 )

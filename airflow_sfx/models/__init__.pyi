@@ -24,5 +24,6 @@ reproduce = _d.models.reproduce
 resolve = _d.models.resolve
 rollback = _d.models.rollback
 save = _d.models.save
+sign = _d.models.sign
 verify = _d.models.verify
 versions = _d.models.versions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,16 @@ import msgspec
 from airflow_sfx.core.errors import InvalidName, ModelRefused
 from airflow_sfx.models.flavours.base import require
 from airflow_sfx.models.flavours.coefficients import Coefficients
+
+
+def is_file(source: object) -> bool:
+    """Return whether a source of a model is the path of a zip, and not a name.
+
+    Example:
+        >>> is_file("delays.zip"), is_file("delays@production")
+        (True, False)
+    """
+    return isinstance(source, os.PathLike) or (isinstance(source, str) and source.endswith(".zip"))
 
 
 def artifact_from_file(path: Path) -> bytes:

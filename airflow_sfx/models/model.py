@@ -60,7 +60,11 @@ class Model:
     @cached_property
     def _scorer(self) -> Scorer:
         native, trust = self._open_with
-        return self._open(native=native, trust=trust)
+        try:
+            return self._open(native=native, trust=trust)
+        except ModelRefused as error:
+            others = self._other_versions()
+            raise ModelRefused(f"{error}.{others}" if others else str(error)) from error
 
     def predict(self, rows: object, *, unseen: Unseen = "refuse") -> Array:
         """Return the model's prediction for each row.
@@ -172,7 +176,7 @@ class Model:
                 f"{self._where} answers its golden rows otherwise than when it was saved: by up to"
                 f" {found.greatest:.3g}, and in {found.labels} of {found.rows} classes, with a"
                 f" tolerance of {self.record.tolerance:.0e}. Install the versions of its"
-                " env/requirements.lock, or save the model again"
+                f" env/requirements.lock, or save the model again.{self._other_versions()}"
             )
         return found
 
@@ -198,6 +202,11 @@ class Model:
                 f" its {record.scorer} scorer"
             )
         return found
+
+    def _other_versions(self) -> str:
+        from airflow_sfx.models.describe.versions import other_versions
+
+        return other_versions(self.record.libraries)
 
     def _decode(self, name: str, kind: type[Any]) -> Any:
         try:

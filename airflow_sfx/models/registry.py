@@ -149,6 +149,7 @@ class ModelRegistry(ModelExports, ModelQuestions):
         *,
         native: bool = False,
         trust: Sequence[str] = (),
+        key: str | os.PathLike[str] | None = None,
     ) -> Model:
         """Load a model, and check that it answers its golden rows as it did when it was saved.
 
@@ -161,13 +162,16 @@ class ModelRegistry(ModelExports, ModelQuestions):
             native: Whether to load the library's own model.
             trust: What code may run: ``sklearn`` and other packages whose classes a scikit-learn
                 model has, ``code`` for a function, ``pickle`` for a pickle.
+            key: The file of a public key, in PEM, whose signature the artifact must have, or None.
 
         Returns:
             The model.
 
         Raises:
-            ModelRefused: The artifact is damaged or hostile, would run code that ``trust`` does not
-                name, needs a library that is not installed, or answers its golden rows otherwise.
+            ModelRefused: The artifact is damaged or hostile, lacks the signature, would run code
+                that ``trust`` does not name, needs a library that is not installed, or answers its
+                golden rows otherwise.
+            InvalidName: The key cannot be used.
             PartitionNotFound: There is no such model or alias.
             BatchNotFound: There is no such version.
 
@@ -180,7 +184,7 @@ class ModelRegistry(ModelExports, ModelQuestions):
         """
         from airflow_sfx.models.model import load_artifact
 
-        data, where = self._artifact(source)
+        data, where = self._signed_artifact(source, key)
         return load_artifact(data, where, native=native, trust=trust)
 
     def fetch(self, source: str | ModelPin | os.PathLike[str]) -> bytes:

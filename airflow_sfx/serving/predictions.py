@@ -1,9 +1,9 @@
 """Samples of answered rows, written back as batches, to compute drift from later.
 
-A server keeps a uniform sample of each hour, and writes it when the hour is over and when it stops,
-into a partition of its own: hour, version of the model, and a name that the server chose when it
-started. So servers never replace what another one wrote. A server that is killed loses the sample
-of the hour.
+A server keeps a uniform sample of each hour, and writes it at intervals, when the hour is over and
+when it stops, into a partition of its own: hour, version of the model, and a name that the server
+chose when it started. So servers never replace what another one wrote, and each write of an hour
+replaces the one before. A server that is killed loses what it answered since the last write.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import random
 import secrets
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ KEYS = ("answered_hour", "model_version", "model_server")
 ADDED = ("prediction", "probability", "answered_at")
 """The columns beside those that the model takes."""
 _MOST_WAITING = 24
+_TICK = 5.0
 _DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
 _log = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class _Sample:
     served: Served
     seen: int = 0
     rows: list[_Row] = field(default_factory=list)
+    stored: int = 0
+    """How many rows had been seen when it was last written."""
 
 
 class Samples(Background):
@@ -63,17 +67,20 @@ class Samples(Background):
         warehouse: The warehouse.
         table: The table.
         rows: The most rows of a version and an hour.
+        seconds: How often the sample of an hour that is not over is written, in seconds.
         metrics: Where written rows are counted.
     """
 
-    tick = 5.0
-
-    def __init__(self, warehouse: Warehouse, table: TableRef, rows: int, metrics: Metrics) -> None:
+    def __init__(
+        self, warehouse: Warehouse, table: TableRef, rows: int, seconds: float, metrics: Metrics
+    ) -> None:
         super().__init__()
         import pandas  # noqa: F401  not while requests are waiting
 
         self._warehouse, self._table, self._rows = warehouse, table, rows
         self._metrics = metrics
+        self.tick = min(_TICK, seconds)
+        self._seconds, self._next = seconds, time.monotonic() + seconds
         self._server = secrets.token_hex(4)
         self._open: dict[tuple[str, str], _Sample] = {}
         self._due: list[_Sample] = []
@@ -97,9 +104,14 @@ class Samples(Background):
         self.idle()
 
     def idle(self) -> None:
-        """Write the samples of hours that are over."""
+        """Write the samples of hours that are over, and the others if it is time."""
         now = hour_of(datetime.now(UTC))
         self._write_due([key for key in self._open if key[0] < now])
+        if time.monotonic() >= self._next:
+            for sample in self._open.values():
+                if sample.seen > sample.stored:
+                    self._stored(sample)
+            self._next = time.monotonic() + self._seconds
 
     def last(self) -> None:
         """Write all samples."""
@@ -107,17 +119,21 @@ class Samples(Background):
 
     def _write_due(self, keys: list[tuple[str, str]]) -> None:
         self._due += [self._open.pop(key) for key in keys]
-        due, self._due = self._due[-_MOST_WAITING:], []
-        for sample in due:
-            try:
-                self._write(sample)
-            except WarehouseUnavailable as error:
-                self._due.append(sample)
-                self._metrics.count("sample_failures")
-                _log.warning("The sample of %s waits: %s", sample.hour, error)
-            except SfxError as error:
-                self._metrics.count("sample_failures")
-                _log.warning("The sample of %s cannot be stored: %s", sample.hour, error)
+        due = [one for one in self._due[-_MOST_WAITING:] if one.seen > one.stored]
+        self._due = [sample for sample in due if not self._stored(sample)]
+
+    def _stored(self, sample: _Sample) -> bool:
+        """Write a sample; return whether it need not be tried again."""
+        try:
+            self._write(sample)
+        except WarehouseUnavailable as error:
+            self._metrics.count("sample_failures")
+            _log.warning("The sample of %s waits: %s", sample.hour, error)
+            return False
+        except SfxError as error:
+            self._metrics.count("sample_failures")
+            _log.warning("The sample of %s cannot be stored: %s", sample.hour, error)
+        return True
 
     def _write(self, sample: _Sample) -> None:
         check_columns(sample.served)
@@ -129,7 +145,9 @@ class Samples(Background):
             partition_keys=list(KEYS),
             reason=f"{len(sample.rows)} of {sample.seen} rows that {sample.served.name} answered",
         )
-        self._metrics.count("sampled_rows", len(sample.rows), model=sample.served.name)
+        more = len(sample.rows) - min(sample.stored, self._rows)
+        self._metrics.count("sampled_rows", more, model=sample.served.name)
+        sample.stored = sample.seen
 
 
 def check_columns(served: Served) -> None:

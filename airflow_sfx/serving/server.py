@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName, ModelRefused
@@ -38,8 +39,10 @@ class Settings:
         shadow: Another alias, whose version answers too, but not to the client; None for none.
         log: The table that samples of predictions are written into, or None.
         log_rows: The most rows of such a sample, for each hour and version.
+        log_seconds: How often the sample of an hour that is not over is written, in seconds.
         limits: What a request may cost.
         trust: What code of a model without a portable scorer may run.
+        key: The file of a public key whose signature each version must have, or None.
     """
 
     model: str
@@ -48,8 +51,10 @@ class Settings:
     shadow: str | None = None
     log: TableRef | None = None
     log_rows: int = 10_000
+    log_seconds: float = 300.0
     limits: Limits = field(default_factory=Limits)
     trust: Sequence[str] = ()
+    key: Path | None = None
 
 
 def serve(
@@ -99,13 +104,13 @@ def _app(
 
         return ModelRegistry(warehouse())
 
-    follower = Follower(source_of(settings.model, registry, settings.trust))
+    follower = Follower(source_of(settings.model, registry, settings.trust, settings.key))
     follower.load()
     app = ModelApp(follower, settings.limits, lambda: ready(app))
     if settings.shadow is not None:
         from airflow_sfx.serving.shadow import Shadow
 
-        source = shadow_of(settings.model, settings.shadow, registry, settings.trust)
+        source = shadow_of(settings.model, settings.shadow, registry, settings.trust, settings.key)
         app.shadow = Follower(source)
         app.shadow.load()
         app.background.append(Shadow(app.shadow, app.metrics))
@@ -113,7 +118,8 @@ def _app(
         from airflow_sfx.serving.predictions import Samples, check_columns
 
         check_columns(follower.served)
-        app.background.append(Samples(warehouse(), settings.log, settings.log_rows, app.metrics))
+        every = (settings.log_rows, settings.log_seconds)
+        app.background.append(Samples(warehouse(), settings.log, *every, app.metrics))
     return app
 
 

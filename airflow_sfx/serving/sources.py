@@ -48,12 +48,13 @@ class FileSource(Source):
     Args:
         path: Its path.
         trust: What code of it may run; see `ModelRegistry.load`.
+        key: The file of a public key whose signature it must have, or None.
     """
 
     moves = False
 
-    def __init__(self, path: str, trust: Sequence[str] = ()) -> None:
-        self.name, self._trust = path, trust
+    def __init__(self, path: str, trust: Sequence[str] = (), key: Path | None = None) -> None:
+        self.name, self._trust, self._key = path, trust, key
 
     def newest(self) -> str:
         """Return the path."""
@@ -67,6 +68,10 @@ class FileSource(Source):
             raise ModelRefused(
                 f"{self.name} cannot be read ({error.strerror}): pass the path of a model's zip"
             ) from error
+        if self._key is not None:
+            from airflow_sfx.models.signing.files import check_file
+
+            check_file(data, Path(self.name), self._key)
         return load_artifact(data, self.name, trust=self._trust)
 
 
@@ -77,10 +82,18 @@ class RegistrySource(Source):
         registry: The registry.
         name: ``delays@production``, ``delays/20161101002256`` or ``delays``.
         trust: What code of it may run; see `ModelRegistry.load`.
+        key: The file of a public key whose signature each version must have, or None.
     """
 
-    def __init__(self, registry: ModelRegistry, name: str, trust: Sequence[str] = ()) -> None:
-        self._registry, self._named, self._trust = registry, model_name(name), trust
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        name: str,
+        trust: Sequence[str] = (),
+        key: Path | None = None,
+    ) -> None:
+        self._registry, self._named = registry, model_name(name)
+        self._trust, self._key = trust, key
         self.name, self.moves = name, self._named.alias is not None
 
     def newest(self) -> str:
@@ -89,7 +102,8 @@ class RegistrySource(Source):
 
     def load(self, version: str) -> Model:
         """Load a version from the warehouse."""
-        return self._registry.load(ModelPin(self._named.name, version), trust=self._trust)
+        pin = ModelPin(self._named.name, version)
+        return self._registry.load(pin, trust=self._trust, key=self._key)
 
     def earlier(self) -> Iterator[str]:
         """Yield the versions that the alias had before, newest first, each once."""
@@ -101,7 +115,10 @@ class RegistrySource(Source):
 
 
 def source_of(
-    text: str, registry: Callable[[], ModelRegistry], trust: Sequence[str] = ()
+    text: str,
+    registry: Callable[[], ModelRegistry],
+    trust: Sequence[str] = (),
+    key: Path | None = None,
 ) -> Source:
     """Return where a model is from that a text names.
 
@@ -109,6 +126,7 @@ def source_of(
         text: The path of a zip, ``NAME@ALIAS``, ``NAME/VERSION`` or ``NAME``.
         registry: Opens the registry, if it is needed.
         trust: What code of the model may run.
+        key: The file of a public key whose signature the model must have, or None.
 
     Raises:
         InvalidName: It names no model.
@@ -118,18 +136,22 @@ def source_of(
         False
     """
     if text.endswith(".zip"):
-        return FileSource(text, trust)
+        return FileSource(text, trust, key)
     if ":" in text:
         raise InvalidName(
             f"{text!r:.80} names a Python function, and a model is served: pass NAME@ALIAS,"
             " NAME/VERSION or the path of a zip"
         )
     model_name(text)
-    return RegistrySource(registry(), text, trust)
+    return RegistrySource(registry(), text, trust, key)
 
 
 def shadow_of(
-    text: str, alias: str, registry: Callable[[], ModelRegistry], trust: Sequence[str] = ()
+    text: str,
+    alias: str,
+    registry: Callable[[], ModelRegistry],
+    trust: Sequence[str] = (),
+    key: Path | None = None,
 ) -> Source:
     """Return the source of the version that answers beside the served one.
 
@@ -138,10 +160,11 @@ def shadow_of(
         alias: Another alias of the same model, or any other text that names a model.
         registry: Opens the registry.
         trust: What code of the model may run.
+        key: The file of a public key whose signature the model must have, or None.
 
     Raises:
         InvalidName: It names no model.
     """
     if "@" in alias or "/" in alias or text.endswith(".zip"):
-        return source_of(alias, registry, trust)
-    return source_of(f"{model_name(text).name}@{alias}", registry, trust)
+        return source_of(alias, registry, trust, key)
+    return source_of(f"{model_name(text).name}@{alias}", registry, trust, key)

@@ -24,6 +24,7 @@ BEGUN = {
     "airflow_sfx.models.exports.calls": "airflow_sfx.models",
     "airflow_sfx.models.questions.calls": "airflow_sfx.models",
     "airflow_sfx.models.registry": "airflow_sfx.models",
+    "airflow_sfx.models.signing.calls": "airflow_sfx.models",
 }
 """Their examples begin where the packages' own end."""
 

@@ -56,7 +56,6 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
         ("retention", 18),
         ("errors", 8),
         ("engines", 6),
-        ("models", 20),
         ("moving", 12),
         ("quality", 14),
         ("sql", 12),
@@ -64,6 +63,13 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
 )
 def test_a_page_of_python_sessions_runs_as_shown(name: str, examples: int, new_user: Path) -> None:
     assert run_sessions(ROOT / f"docs/{name}.md") >= examples
+
+
+def test_the_page_of_models_runs_as_shown(new_user: Path, monkeypatch) -> None:
+    monkeypatch.chdir(new_user)
+    page = ROOT / "docs/models.md"
+    assert run_sessions(page) >= 20
+    assert len(run_commands(page)) >= 18
 
 
 def test_the_page_of_components_runs_as_shown(new_user: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -200,6 +201,7 @@ def test_a_model_whose_data_was_erased_says_which_and_when(models, warehouse) ->
     assert not report.ok
     assert f"20161031@{train.batch_id}" in report.problems[0]
     assert f"{datetime.now(UTC):%Y-%m-%d}" in report.problems[0]
+    assert re.search(r"erased \d+ rows of 1 batch, chosen by carrier", report.problems[0])
 
 
 def test_what_names_no_model_is_refused_with_what_there_is(models, train) -> None:

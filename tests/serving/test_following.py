@@ -214,6 +214,23 @@ def test_samples_of_predictions_are_batches_by_hour_version_and_server(
     assert entry.reason == f"30 of 40 rows that {delays} answered"
 
 
+def test_a_killed_server_loses_no_more_than_the_rows_since_its_last_write(
+    warehouse, registry, versions
+) -> None:
+    arguments = ("speeds@production", "--log", "served.speeds", "--log-seconds", "1")
+    with serving(*arguments, uri=warehouse.uri) as server:
+        for number in range(2):  # each write of the hour replaces the one before
+            server.predict(ROWS)
+            until(lambda: server.figure("sfx_serve_sampled_rows_total") == 2 * (number + 1))  # noqa: B023
+        server.process.kill()
+        server.process.wait()
+    assert sorted(warehouse.load_dataframe("served", "speeds")["distance"]) == [
+        *(100.0, 100.0),
+        *(1400.0, 1400.0),
+    ]
+    assert len(warehouse.history("served", "speeds")) == 2
+
+
 def test_a_server_that_cannot_start_says_why_in_one_line(warehouse, delays) -> None:
     for arguments, words in (
         (["delays@staging"], "has no alias 'staging'"),

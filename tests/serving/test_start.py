@@ -3,43 +3,89 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+import venv
+import zipfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 import airflow_sfx
-from airflow_sfx.serving.server import LOOPBACK
+from airflow_sfx.core.errors import ModelRefused
+from airflow_sfx.serving.server import LOOPBACK, Settings, serve
+from tests.docs.pages import blocks
 from tests.serving.server import JSON, serving, until
 
 ROOT = Path(airflow_sfx.__file__).parents[1]
 ROW = b'[{"distance": 1400.0, "hour": 17, "weekend": false, "carrier": "UA"}]'
-NEEDED = ("numpy", "numpy.libs", "onnxruntime", "uvicorn", "click", "h11", "msgspec", "lazy_loader")
-"""The packages of a server of a zip; all that uvicorn and onnxruntime need at run time."""
-SERVE = """
-import sys
-sys.path[:0] = sys.argv[1:3]
-from airflow_sfx.serving.server import Settings, serve
-serve(Settings(sys.argv[3], port=0), None, lambda text: print(text, flush=True))
-"""
+PAGE = ROOT / "docs/serving.md"
+ALONE = ("numpy", "numpy.libs", "onnxruntime")
+NEEDED = ("uvicorn", "click", "h11", "typing_extensions.py", "msgspec", "lazy_loader")
+"""What a server of a zip needs besides; all that uvicorn and onnxruntime need at run time."""
 
 
-def test_a_server_of_a_zip_needs_numpy_onnxruntime_and_uvicorn_only(archive, tmp_path) -> None:
-    """As in an environment in which pip has installed nothing else."""
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory) -> Path:
+    """An environment in which pip has installed numpy and onnxruntime, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder)
+    _link(folder, ALONE)
+    return folder
+
+
+def _link(environment: Path, names: Sequence[str]) -> None:
     found = find_spec("numpy")
     assert found is not None
     assert found.origin is not None
     packages = Path(found.origin).parents[1]
-    for name in NEEDED:
+    (there,) = environment.glob("lib/*/site-packages")
+    for name in names:
         if (packages / name).exists():
-            (tmp_path / name).symlink_to(packages / name)
-    for module in ("typing_extensions.py",):
-        (tmp_path / module).symlink_to(packages / module)
-    code = [sys.executable, "-I", "-S", "-c", SERVE, str(tmp_path), str(ROOT), str(archive)]
-    process = subprocess.Popen(code, stdout=subprocess.PIPE, text=True)
+            (there / name).symlink_to(packages / name)
+
+
+def test_numpy_and_onnxruntime_alone_answer(environment, archive) -> None:
+    (program,) = [text for text in blocks(PAGE, "python") if "InferenceSession" in text]
+    done = subprocess.run(
+        [environment / "bin/python", "-I", "-c", program, archive],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(archive) as artifact:
+        expected = json.loads(artifact.read("examples/output.json"))["prediction"]
+    assert json.loads(done.stdout) == expected
+
+
+def test_a_server_of_a_zip_needs_numpy_onnxruntime_and_uvicorn_only(environment, archive) -> None:
+    _link(environment, NEEDED)
+    (there,) = environment.glob("lib/*/site-packages")
+    (there / "airflow_sfx").symlink_to(ROOT / "airflow_sfx")
+    (shown,) = [text for text in blocks(PAGE, "console") if "python -c" in text]
+    (line,) = [one for one in shown.splitlines() if "python -c" in one]
+    code = line.partition('"')[2].rpartition('"')[0]
+    code = code.replace("Settings('delays.zip')", "Settings(sys.argv[1], port=0)")
+    python = [environment / "bin/python", "-I", "-u", "-c"]
+    predict = "import sys, airflow_sfx as sfx; print(sfx.models.load(sys.argv[1]).predict([%s]))"
+    done = subprocess.run(
+        [*python, predict % ROW.decode()[1:-1].replace("false", "False"), archive],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[1]\n", "")
+    process = subprocess.Popen(
+        [*python, f"import sys; {code}", archive], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
@@ -54,6 +100,12 @@ def test_a_server_of_a_zip_needs_numpy_onnxruntime_and_uvicorn_only(archive, tmp
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_server_without_uvicorn_names_the_extra(archive, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ModelRefused, match=r"pip install 'airflow-sfx\[serve\]'"):
+        serve(Settings(str(archive), port=0), pytest.fail, print)
 
 
 def test_following_an_alias_loads_no_frames_and_no_training_library(warehouse, delays) -> None:

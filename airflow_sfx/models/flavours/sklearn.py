@@ -110,7 +110,7 @@ class SklearnFlavour(Flavour):
         """Return the estimator itself, which builds classes that the artifact names."""
         if PICKLE in entries:
             check_trust(["pickle"], trust, where, "its pickle")
-            return _Estimator(pickling.loads(entries[PICKLE]), signature)  # noqa: S301  allowed
+            return _Estimator(_unpickled(entries[PICKLE], where), signature)
         if SKOPS not in entries:
             return None
         io_ = require("skops.io", _EXTRA, f"{where}: its scikit-learn model")
@@ -129,11 +129,22 @@ class SklearnFlavour(Flavour):
                 warnings.simplefilter("ignore")  # of versions, which golden rows show
                 estimator = io_.loads(content, trusted=types)
         except Exception as error:  # of any content
-            raise ModelRefused(
-                f"{where}: its scikit-learn model cannot be loaded here ({error}): install the"
-                " versions of its env/requirements.lock"
-            ) from error
+            raise _unloadable(where, error) from error
         return _Estimator(estimator, signature)
+
+
+def _unpickled(content: bytes, where: str) -> Any:
+    try:
+        return pickling.loads(content)  # noqa: S301  the caller allowed it
+    except Exception as error:  # of any content, and of classes that are not here
+        raise _unloadable(where, error) from error
+
+
+def _unloadable(where: str, error: Exception) -> ModelRefused:
+    return ModelRefused(
+        f"{where}: its scikit-learn model cannot be loaded here ({error}): install the versions of"
+        " its env/requirements.lock"
+    )
 
 
 class _Estimator(Scorer):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, PartitionNotFound
@@ -137,12 +137,12 @@ class ModelLog:
 
     def _artifact(self, source: str | ModelPin | os.PathLike[str]) -> tuple[bytes, str]:
         """Return the bytes of an artifact, and where it is from."""
-        from airflow_sfx.models.files import artifact_from_file
+        from airflow_sfx.models.files import artifact_from_file, is_file
         from airflow_sfx.models.log.promotion import artifact_of
 
-        if isinstance(source, os.PathLike) or (isinstance(source, str) and source.endswith(".zip")):
-            return artifact_from_file(Path(source)), str(source)
-        pin = self._resolved(source)
+        if is_file(source):
+            return artifact_from_file(Path(cast("str", source))), str(source)
+        pin = self._resolved(cast("str", source))
         return artifact_of(self._registry().table(pin.name), pin), str(pin)
 
     @contextlib.contextmanager

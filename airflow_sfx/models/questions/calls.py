@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.models.log.base import ModelLog
 from airflow_sfx.models.pin import ModelPin
+from airflow_sfx.models.signing.calls import ModelSignatures
 from airflow_sfx.warehouse.results import Rows
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Source = str | ModelPin | os.PathLike[str]
 
 
-class ModelQuestions(ModelLog):
+class ModelQuestions(ModelSignatures):
     """What changed, what drifted, what is affected, and whether all is as it was saved."""
 
     def diff(
@@ -217,18 +218,26 @@ class ModelQuestions(ModelLog):
 
         return Rows(map(AffectedModel.of, self._warehouse.models_trained_on(pin)))
 
-    def verify(self, source: str | ModelPin, *, trust: Sequence[str] = ()) -> ModelVerification:
+    def verify(
+        self,
+        source: str | ModelPin,
+        *,
+        trust: Sequence[str] = (),
+        key: str | os.PathLike[str] | None = None,
+    ) -> ModelVerification:
         """Check a version: its artifact, its golden rows, and the batches that it was trained on.
 
         Args:
             source: As for `load`.
             trust: As for `load`, for a model without a portable scorer.
+            key: As for `load`: nothing is loaded of an artifact without the signature.
 
         Returns:
             What was found; ``problems`` is empty if all is as it was saved.
 
         Raises:
             PartitionNotFound: There is no such model or alias.
+            InvalidName: The key cannot be used.
 
         Example:
             >>> report = sfx.models.verify("delays@production")
@@ -236,9 +245,14 @@ class ModelQuestions(ModelLog):
             (True, 3)
         """
         from airflow_sfx.models.log.verification import verify_version
+        from airflow_sfx.models.signing.bundle import fingerprint_of
 
         pin = self._resolved(source)
-        return verify_version(self._warehouse, lambda: self._artifact(pin)[0], pin, trust)
+        if key is not None:
+            fingerprint_of(Path(key))
+        return verify_version(
+            self._warehouse, lambda: self._signed_artifact(pin, key)[0], pin, trust
+        )
 
     def _described(self, source: Source, trust: Sequence[str] = ()) -> Model:
         """Return a version, whose scorer is opened when it predicts."""

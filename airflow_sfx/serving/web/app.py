@@ -73,7 +73,6 @@ class ModelApp:
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "sfx-score")
         self._native = ThreadPoolExecutor(1, "sfx-native")
         self._waiting = 0
-        self._stopping = False
         self._routes: dict[str, tuple[str, Callable[[], Response]]] = {
             "/healthz": ("GET", lambda: _json({"status": "ok"})),
             "/readyz": ("GET", self._readyz),
@@ -226,8 +225,7 @@ class ModelApp:
         }
 
     def _readyz(self) -> Response:
-        status = HTTPStatus.SERVICE_UNAVAILABLE if self._stopping else HTTPStatus.OK
-        return _json({"ready": not self._stopping, **self.state()}, status)
+        return _json({"ready": True, **self.state()})
 
     def _metadata(self) -> Response:
         served = self.follower.served
@@ -249,7 +247,6 @@ class ModelApp:
         await send({"type": "lifespan.startup.complete"})
         self._ready()
         await receive()
-        self._stopping = True
         await asyncio.get_running_loop().run_in_executor(None, self._stop)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -279,5 +276,5 @@ def _check_method(path: str, method: str, expected: str) -> None:
         )
 
 
-def _json(document: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return status, msgspec.json.encode(document), (_TYPES[JSON],)
+def _json(document: object) -> Response:
+    return HTTPStatus.OK, msgspec.json.encode(document), (_TYPES[JSON],)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.commands.models.model_export import Artifact, artifact_of, export
+from airflow_sfx.cli.commands.models.model_export import Artifact, artifact_of, export, sign
 from airflow_sfx.cli.commands.models.model_questions import (
     Source,
     Trust,
@@ -38,7 +38,7 @@ _Pairs = list[str] | None
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (diff, drift, export, reproduce, why):
+    for command in (diff, drift, export, reproduce, sign, why):
         _app.command()(command)
     app.add_typer(_app, name="model")
 
@@ -227,15 +227,21 @@ def history(
 
 @_app.command()
 def verify(
-    context: typer.Context, model: Source, trust: Trust = None, as_json: Json = False
+    context: typer.Context,
+    model: Source,
+    trust: Trust = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Public key that it must be signed with.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Check a version: its artifact, its golden rows, and its training batches.
+    """Check a version: its artifact, its golden rows, its training batches, its signature.
 
     Exits with 1 if something is not as it was saved.
     """
     settings: Settings = context.obj
     with waiting(f"checking {model}"):
-        report = registry_of(settings).verify(model, trust=trust or ())
+        report = registry_of(settings).verify(model, trust=trust or (), key=key)
     if as_json:
         print_json(report)
     elif report.ok:

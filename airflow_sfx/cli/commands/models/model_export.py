@@ -1,7 +1,8 @@
-"""The command that hands a version on: sfx model export."""
+"""Commands for versions that leave the warehouse: sfx model export, sign."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -49,3 +50,29 @@ def export(
     else:
         size = output.size(sum(found.files.values()))
         output.say(f"exported {found.pin} to {found.path}: {found.format}, {size}")
+
+
+def sign(
+    context: typer.Context,
+    model: Artifact,
+    key: Annotated[
+        Path, typer.Option(metavar="FILE", help="Private key: PEM of P-256, P-384 or P-521.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Sign a version with a key, so that a server can demand its signature.
+
+    The key's password, if it has one, is the environment variable SFX_KEY_PASSWORD. The signature
+    of FILE.zip is written beside it, and needs no warehouse.
+    """
+    from airflow_sfx.models.signing.files import sign_file
+
+    password = os.environ.get("SFX_KEY_PASSWORD")
+    if model.endswith(".zip"):
+        found = sign_file(Path(model), key, password)
+    else:
+        found = registry_of(context.obj).sign(model, key=key, password=password)
+    if as_json:
+        print_json(found)
+    else:
+        output.say(f"signed {found.model} with the key {found.key[:16]}…: {found.path}")

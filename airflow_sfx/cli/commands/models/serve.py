@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,6 +47,9 @@ def serve(
     log_rows: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Rows of such a sample, by hour and version.")
     ] = 10_000,
+    log_seconds: Annotated[
+        float, typer.Option(min=1, help="How often the sample of this hour is written, in seconds.")
+    ] = 300.0,
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest body of a request, in bytes.")] = 8
     << 20,
     max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a request.")] = 10_000,
@@ -58,6 +62,10 @@ def serve(
             metavar="NAME",
             help="Package whose code a model without a portable scorer may run: sklearn, code.",
         ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Public key that each version must be signed with."),
     ] = None,
 ) -> None:
     """Serve a model: /predict, /healthz, /readyz, /metadata, /metrics, /openapi.json.
@@ -75,8 +83,10 @@ def serve(
         shadow,
         table_of(log) if log else None,
         log_rows,
+        log_seconds,
         Limits(max_bytes, max_rows, timeout),
         trust or (),
+        key,
     )
     if not server.is_loopback(host):
         output.say(f"{host} is open to other machines, without authentication", err=True)

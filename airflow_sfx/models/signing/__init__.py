@@ -1,0 +1,1 @@
+"""Signatures of versions by OpenSSF model-signing, with keys and offline."""

@@ -1,0 +1,1 @@
+"""Questions about models, on the flights of a year."""
