@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import history, memory, scaling, scheduler, speed, stack
+from bench import history, memory, r_frames, scaling, scheduler, speed, stack
 from bench.components import rows
 from bench.models import diff
 from bench.serving import measure as serving
@@ -45,6 +45,7 @@ def main() -> None:
         "model-diff": lambda folder: diff.of_a_year(folder, min(options.runs, 3)),
         "serving": lambda folder: serving.beside_bare(folder, options.runs),
         "swaps": serving.swaps,
+        "r": lambda folder: r_frames.in_r(folder, options.runs),
         "imports": lambda _: memory.import_times(options.runs),
     }
     results: dict[str, object] = (

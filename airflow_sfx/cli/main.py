@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from airflow_sfx._version import __version__
+from airflow_sfx.cli import session
 from airflow_sfx.cli.commands import (
     batches,
     columns,
@@ -27,7 +28,6 @@ from airflow_sfx.cli.commands import (
     maintenance,
     quality,
     retention,
-    session,
     sql,
     stack,
     staged,

@@ -36,6 +36,7 @@ from airflow_sfx.models.flavours.base import Answers, Flavour, Native, Traits
 from airflow_sfx.models.flavours.coefficients import COEFFICIENTS
 from airflow_sfx.models.flavours.detect import flavour_of
 from airflow_sfx.models.flavours.onnx import ONNX, OnnxScorer
+from airflow_sfx.models.flavours.tree import TREE
 from airflow_sfx.models.model import COMPONENTS, PACKED
 from airflow_sfx.models.record import FORMAT, ModelRecord, ScorerKind
 from airflow_sfx.models.schema.rows import columns_of, frame_of
@@ -316,7 +317,7 @@ def _scorer(
 ) -> ScorerKind:
     if portable is not None:
         return "onnx"
-    if native is None and COEFFICIENTS in entries:
+    if native is None and (COEFFICIENTS in entries or TREE in entries):
         return "components"
     if native is None:
         raise ModelRefused(

@@ -14,7 +14,7 @@ import msgspec
 from airflow_sfx._version import __version__
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.session import exchange
+from airflow_sfx.session import exchange, models
 from airflow_sfx.session.listings import COLUMNS, HISTORY, HOLDS, TABLES, listing
 
 if TYPE_CHECKING:
@@ -211,6 +211,12 @@ def _hold(session: Session, args: Arguments) -> object:
     return {"name": held.name}
 
 
+def _of_models(
+    call: Callable[[Warehouse, Path, Arguments], object],
+) -> Callable[[Session, Arguments], object]:
+    return lambda session, args: call(session.warehouse, session.folder, args)
+
+
 def _sitrep(session: Session, args: Arguments) -> object:
     _taken(args)
     warehouse = session.warehouse
@@ -233,4 +239,5 @@ _CALLS: dict[str, Callable[[Session, Arguments], object]] = {
     "tables": _tables,
     "hold": _hold,
     "sitrep": _sitrep,
+    **{name: _of_models(call) for name, call in models.CALLS.items()},
 }

@@ -13,7 +13,7 @@ WAIT_START <- 60
 WAIT_STOP <- 3
 MOST_WORDS <- 2000
 
-request <- function(call, args = list(), frame = NULL, reads = FALSE) {
+request <- function(call, args = list(), frame = NULL, reads = FALSE, optional = FALSE) {
   connect()
   file <- NULL
   done <- FALSE
@@ -38,7 +38,10 @@ request <- function(call, args = list(), frame = NULL, reads = FALSE) {
   )
   done <- TRUE
   if (!is.null(reply$error)) stop(as_condition(reply$error))
-  if (reads) reply$result <- list(value = reply$result, frame = readRDS(file))
+  if (reads) {
+    frame <- if (!optional || file.exists(file)) readRDS(file)
+    reply$result <- list(value = reply$result, frame = frame)
+  }
   reply$result
 }
 

@@ -12,6 +12,7 @@ _STARTS: dict[str, tuple[bytes, ...]] = {
     "ubj": (b"{",),
     "zip": (b"PK\x03\x04",),
     "parquet": (b"PAR1",),
+    "rds": (b"X\n", b"B\n"),
 }
 _ENDS: dict[str, bytes] = {"parquet": b"PAR1"}
 _MOST_OF_JSON = 256 << 20

@@ -24,6 +24,9 @@ _MOST_STEPS, _LONGEST = 12, 240
 PICKLE = "model/native/model.pickle"
 """The only entry that may hold a pickle."""
 
+RDS = "model/native/model.rds"
+"""The only entry that may hold a file of R."""
+
 STORED = (FIRST, ".parquet")
 """How the names of entries end that are not compressed: the first, and compressed formats."""
 
@@ -35,6 +38,7 @@ KINDS: dict[str, str] = {
     ".skops": "zip",
     ".packed": "packed",
     ".pickle": "pickle",
+    ".rds": "rds",
     ".py": "text",
     ".txt": "text",
     ".lock": "text",
@@ -43,6 +47,9 @@ KINDS: dict[str, str] = {
     LAST: "text",
 }
 """What an entry holds, by the end of its name."""
+
+_ONLY = {"pickle": PICKLE, "rds": RDS}
+"""The kinds that run code when they are loaded, and their only entry."""
 
 
 def kind_of(name: str, where: str) -> str:
@@ -60,7 +67,7 @@ def kind_of(name: str, where: str) -> str:
         'json'
     """
     for end, kind in KINDS.items():
-        if name.endswith(end) and (kind != "pickle" or name == PICKLE):
+        if name.endswith(end) and _ONLY.get(kind, name) == name:
             return kind
     raise ModelRefused(
         f"{where} has an entry {name!r:.80}, and no part of a model has such a name: it was not"

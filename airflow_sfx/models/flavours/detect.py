@@ -10,6 +10,7 @@ from airflow_sfx.models.flavours.coefficients import CoefficientsFlavour
 from airflow_sfx.models.flavours.function import FunctionFlavour
 from airflow_sfx.models.flavours.lightgbm import LightgbmFlavour
 from airflow_sfx.models.flavours.onnx import OnnxFlavour
+from airflow_sfx.models.flavours.r import RFlavour
 from airflow_sfx.models.flavours.sklearn import SklearnFlavour
 from airflow_sfx.models.flavours.xgboost import XgboostFlavour
 
@@ -19,6 +20,7 @@ _FLAVOURS: tuple[type[Flavour], ...] = (
     XgboostFlavour,
     LightgbmFlavour,
     OnnxFlavour,
+    RFlavour,
     SklearnFlavour,
 )
 """The flavours; estimators of xgboost and lightgbm are also estimators of scikit-learn."""

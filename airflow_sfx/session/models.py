@@ -1,0 +1,180 @@
+"""The calls for models of R."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from airflow_sfx.core.errors import InvalidName, ModelRefused
+from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.session import exchange
+
+if TYPE_CHECKING:
+    from airflow_sfx.models.model import Model
+    from airflow_sfx.models.registry import ModelRegistry
+    from airflow_sfx.warehouse.warehouse import Warehouse
+
+Arguments = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+_PREDICTION, _PROBABILITY = ".prediction", ".probability"
+"""Columns with R's own answers, beside the rows."""
+_MOST_OPEN = 8
+_OPEN: dict[tuple[str, str], Model] = {}
+"""The models that were used, by warehouse and version."""
+
+
+def save(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, object]:
+    """Save a model that R has described, with rows and R's answers to them.
+
+    Args:
+        warehouse: The warehouse.
+        folder: Where the frame is passed.
+        args: ``name``, ``kind``, ``coefficients`` or ``tree`` or ``native``, ``classes``, and the
+            arguments of `ModelRegistry.save`.
+
+    Returns:
+        The version, how it is scored, and why not otherwise.
+    """
+    from airflow_sfx.models.flavours.coefficients import Coefficients
+    from airflow_sfx.models.flavours.r import RModel
+    from airflow_sfx.models.flavours.tree import Tree
+
+    table = exchange.read_frame(exchange.path_of(folder, args.pop("file", "")))
+    rows, answers = _answered(table, tuple(args.get("classes", ())))
+    native = base64.b64decode(args.pop("native", ""))
+    scorer: Coefficients | Tree | None = None
+    why = ""
+    try:
+        if "coefficients" in args:
+            scorer = Coefficients.from_json({"classes": [], **args.pop("coefficients")})
+        elif "tree" in args:
+            scorer = Tree.from_json(args.pop("tree"))
+    except InvalidName as error:
+        why = str(error)
+    classes = tuple(args.pop("classes", ()))
+    kind, parameters = str(args.pop("kind", "")), args.pop("parameters", None)
+    model: Any = RModel(rows, answers, classes, kind, scorer, b"", parameters)
+    why = why or model.refusal()
+    if why:
+        if not native:
+            return {"refused": why}
+        model = RModel(rows, answers, classes, kind, None, native, parameters)
+    pins = {role: BatchPin.from_json(text) for role, text in args.pop("inputs", {}).items()}
+    found = _registry(warehouse).save(
+        model, args.pop("name", ""), inputs=pins, example=rows, tolerance=1e-9, **args
+    )
+    return {"version": f"{found.name}/{found.version}", "native": bool(why), "why": why}
+
+
+def _answered(table: pa.Table, classes: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Return the rows, and R's answers to them, which are columns beside them."""
+    from airflow_sfx.frames.pandas.frame import arrow_to_pandas
+    from airflow_sfx.models.flavours.base import Answers
+
+    if _PREDICTION not in table.column_names:
+        raise InvalidName("the rows have no predictions: pass them again")
+    beside = [name for name in table.column_names if name.startswith(_PROBABILITY)]
+    kept = [name for name in table.column_names if name not in (_PREDICTION, *beside)]
+    if not kept or not len(table):
+        raise InvalidName("a model is saved with rows as it gets them: pass some as example =")
+    predicted = table[_PREDICTION].to_pylist()
+    prediction: Any = np.asarray(predicted, dtype=object if classes else np.float64)
+    if classes:
+        prediction = np.asarray(predicted)
+    probability = np.column_stack([table[name].to_numpy() for name in beside]) if beside else None
+    rows = arrow_to_pandas(table.select(kept)).reset_index(drop=True)
+    return rows, Answers(prediction, probability)
+
+
+def load(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, object]:
+    """Load a model: check its golden rows, or hand out R's own file if the caller trusts it.
+
+    Args:
+        warehouse: The warehouse.
+        folder: Where a file of R is passed.
+        args: ``source``; ``trust`` and ``file`` for a model that only R can use.
+
+    Returns:
+        What R shows of the model, and whether a file of R was written.
+    """
+    from airflow_sfx.models.artifact.rules import RDS
+    from airflow_sfx.models.model import described
+
+    source = str(args.get("source", ""))
+    found = _registry(warehouse)
+    about = described(found.fetch(source), source)
+    only_r = about.record.flavour == "r" and RDS in about.entries
+    if only_r:
+        if not args.get("trust"):
+            raise ModelRefused(
+                f"{source} is a file of R, which can run code when it is used",
+                remedy="load it with trust = TRUE if you know who made it",
+            )
+        exchange.path_of(folder, args.get("file")).write_bytes(about.entries[RDS])
+    else:
+        _opened(warehouse, str(about))
+    return {
+        "version": str(about),
+        "file": only_r,
+        "flavour": about.record.flavour,
+        "task": about.record.task,
+        "columns": list(about.signature.names),
+        "classes": [str(one) for one in about.classes],
+        "metrics": about.metrics,
+        "inputs": {role: pin.to_json() for role, pin in about.inputs.items()},
+    }
+
+
+def predict(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, object]:
+    """Predict the rows of a frame, and write the answers into its place.
+
+    Args:
+        warehouse: The warehouse.
+        folder: Where frames are passed.
+        args: ``source``, the version; and ``file``.
+
+    Returns:
+        The number of rows.
+    """
+    from airflow_sfx.frames.pandas.frame import arrow_to_pandas
+
+    path = exchange.path_of(folder, args.get("file"))
+    rows = arrow_to_pandas(exchange.read_frame(path))
+    model = _opened(warehouse, str(args.get("source", "")))
+    answers = model.answers(rows)
+    columns = {"prediction": pa.array(answers.prediction)}
+    if answers.probability is not None:
+        for name, values in zip(model.classes, answers.probability.T, strict=True):
+            columns[f"probability.{name}"] = pa.array(np.ascontiguousarray(values))
+    exchange.write_frame(path, pa.table(columns), "double")
+    return {"rows": len(rows)}
+
+
+def _registry(warehouse: Warehouse) -> ModelRegistry:
+    from airflow_sfx.models.registry import ModelRegistry
+
+    return ModelRegistry(warehouse)
+
+
+def _opened(warehouse: Warehouse, version: str) -> Model:
+    """Return a version, loaded once: a version never changes."""
+    key = (warehouse.uri, version)
+    if key not in _OPEN:
+        if len(_OPEN) >= _MOST_OPEN:
+            _OPEN.clear()
+        _OPEN[key] = _registry(warehouse).load(version)
+    return _OPEN[key]
+
+
+CALLS: dict[str, Callable[[Warehouse, Path, Arguments], dict[str, object]]] = {
+    "model_save": save,
+    "model_load": load,
+    "model_predict": predict,
+}
