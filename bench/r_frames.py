@@ -38,7 +38,8 @@ _SCRIPT = """
     }
     child <- readLines(sprintf("/proc/%d/status", get("the", asNamespace("sfx"))$pid))
     own <- readLines("/proc/self/status")
-    peak <- function(status) as.numeric(gsub("[^0-9]", "", grep("VmHWM", status, value = TRUE))) * 1024
+    most <- function(status) gsub("[^0-9]", "", grep("VmHWM", status, value = TRUE))
+    peak <- function(status) as.numeric(most(status)) * 1024
     cat("peak", peak(child), peak(own), as.numeric(object.size(frame)), "\\n")
 """
 

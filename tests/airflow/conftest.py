@@ -46,7 +46,7 @@ class Airflow:
             self.dags,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
-        for name in ("nightly_flights.py", "flights_of_2013.py"):
+        for name in ("nightly_flights.py", "flights_of_2013.py", "report_in_r.py"):
             shutil.copy(REPO / "dags_examples" / name, self.dags)
         migrate(self.environment)
         host = Path(__file__).with_name("host.py")
@@ -194,6 +194,7 @@ def airflow_environment(home: Path, dags: Path) -> dict:
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "SFX_WAREHOUSE": f"embedded://{home / 'warehouse'}",
+        "R_LIBS": str(home / "r_library"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
 

@@ -182,8 +182,8 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
         "sql",
         "metastores",
     }
-    # Those pages run in tests/cli, tests/serving and tests/airflow.
-    elsewhere = {"cli", "undo", "night", "serving"} | {
+    # Those pages run in tests/cli, tests/serving, tests/r and tests/airflow.
+    elsewhere = {"cli", "undo", "night", "serving", "r"} | {
         "airflow",
         "testing",
         "tutorial",

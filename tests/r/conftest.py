@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,17 @@ import airflow_sfx as sfx
 ROOT = Path(__file__).parent.parent.parent
 SFX = Path(sys.executable).parent / "sfx"
 
+
+def install(library: Path) -> None:
+    """Install the package as a user does, from a copy."""
+    library.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "sfx"
+        shutil.copytree(ROOT / "r", source)
+        command = ["R", "CMD", "INSTALL", "--no-docs", "-l", library, source]
+        subprocess.run(command, check=True, capture_output=True)
+
+
 RunR = Callable[..., subprocess.CompletedProcess]
 
 
@@ -23,11 +35,7 @@ RunR = Callable[..., subprocess.CompletedProcess]
 def r_library(tmp_path_factory) -> Path:
     """The package as a user installs it; without R, the tests fail."""
     library = tmp_path_factory.mktemp("r_library")
-    source = tmp_path_factory.mktemp("r_source") / "sfx"
-    shutil.copytree(ROOT / "r", source)
-    subprocess.run(
-        ["R", "CMD", "INSTALL", "--no-docs", "-l", library, source], check=True, capture_output=True
-    )
+    install(library)
     return library
 
 

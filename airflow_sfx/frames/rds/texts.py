@@ -130,7 +130,7 @@ def _array(data: Bytes, starts: Numbers, flags: Any, lengths: Any) -> pa.Array[A
         raise SchemaMismatch("has texts that are not valid UTF-8") from error
 
 
-def written_texts(texts: Any, order: str = "<") -> bytes:
+def written_texts(texts: Any, order: str = "<") -> memoryview:
     """Return texts as RDS has them, each after its header.
 
     Args:
@@ -147,7 +147,7 @@ def written_texts(texts: Any, order: str = "<") -> bytes:
     made = texts.cast(pa.large_string())
     count = len(made)
     if not count:
-        return b""
+        return memoryview(b"")
     missing = made.is_null().to_numpy(zero_copy_only=False)
     _, ends, content = made.buffers()
     offsets = np.frombuffer(ends, np.int64)[made.offset : made.offset + count + 1]
@@ -169,4 +169,4 @@ def written_texts(texts: Any, order: str = "<") -> bytes:
         is_content[starts + offset] = False
         out[starts + offset] = column
     out[is_content] = source
-    return out.tobytes()
+    return out.data

@@ -56,7 +56,7 @@ class _Writer:
     def __init__(self) -> None:
         self._symbols: dict[str, int] = {}
 
-    def vector(self, vector: Vector) -> Iterable[bytes]:
+    def vector(self, vector: Vector) -> Iterable[bytes | memoryview]:
         """Yield the bytes of a vector."""
         if vector.kind == NULL:
             yield _words(NULL)
