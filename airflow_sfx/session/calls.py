@@ -1,4 +1,4 @@
-"""The calls that a client can make, each by the method of `Warehouse` of that name."""
+"""The calls of a client, each a method of `Warehouse`."""
 
 from __future__ import annotations
 
@@ -69,8 +69,11 @@ def answer(line: bytes, folder: Path, warehouse: Callable[[], Warehouse]) -> obj
         SfxError: The call failed.
 
     Example:
-        >>> answer(b'{"call": "sitrep"}', Path(), lambda: warehouse)["tables"]
-        1
+        >>> import tempfile
+        >>> from airflow_sfx.warehouse.connect import connect
+        >>> opened = connect(f"embedded://{tempfile.mkdtemp()}")
+        >>> answer(b'{"call": "sitrep"}', Path(), lambda: opened)["tables"]
+        0
     """
     try:
         request = msgspec.json.decode(line, type=Request)

@@ -1,4 +1,4 @@
-"""Results of the warehouse as frames, with a row for each, of the same types even without rows."""
+"""Results of the warehouse as frames, whose types do not depend on the rows."""
 
 from __future__ import annotations
 

@@ -145,6 +145,7 @@ COMMANDS: dict[str, list[list[str]]] = {
         ["run", "-", "--input", f"a={TABLE}/{PARTITION}", "--into", "sales.t", "--", "echo", HEARD],
     ],
     "serve": [[f"delays{SEEN}", "--port", "0"], [f"/nowhere/{SEEN}.zip", "--port", "0"]],
+    "session": [[f"/nowhere/{SEEN}"]],
     "stack": [["status", "--dir", f"/nowhere/{SEEN}"]],
     f"no command {HEARD}": [[]],
 }

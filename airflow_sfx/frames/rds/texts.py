@@ -1,4 +1,4 @@
-"""Vectors of texts in RDS: a header of eight bytes before each text, without an index.
+"""Vectors of texts in RDS: a header of eight bytes before each, and no index.
 
 Where the next text begins is known only once the one before was read. Here, all places of a window
 that look like a header are found at once, and kept if each leads to the next.

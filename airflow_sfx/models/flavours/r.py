@@ -1,4 +1,4 @@
-"""Models of R: coefficients or a tree, which Python scores; any other as R's own file."""
+"""Models of R: coefficients or a tree for Python, or else a file for R."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decision trees, as rpart grows them: splits of numbers and of levels, exact in doubles."""
+"""Decision trees, as rpart grows them, exact in doubles."""
 
 from __future__ import annotations
 
