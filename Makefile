@@ -21,14 +21,19 @@ $(VENV)/.demo-installed: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev-installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ $(VENV)/.demo-installed $(VENV)/.stack-installed
+	@touch $@ $(VENV)/.demo-installed $(VENV)/.stack-installed $(VENV)/.model-installed
 
 $(VENV)/.stack-installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[demo,stack]'
 	@touch $@ $(VENV)/.demo-installed
 
-demo: $(VENV)/$(if $(STACK),.stack-installed,.demo-installed)  ## Run three nights of flights on Airflow; STACK=1: S3 and Hive, UI=1: keep the UI, SHOP=1: a shop's ten nights
-	$(BIN)/python -m $(if $(SHOP),dags_examples.shop,dags_examples.demo $(if $(STACK),--stack) $(if $(UI),--ui))
+$(VENV)/.model-installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo,models]'
+	@touch $@ $(VENV)/.demo-installed
+
+EXAMPLE := $(if $(SHOP),shop,$(if $(MODEL),delays,demo))
+demo: $(VENV)/$(if $(STACK),.stack-installed,$(if $(MODEL),.model-installed,.demo-installed))  ## Run three nights of flights on Airflow; STACK=1: S3 and Hive, UI=1: keep the UI, SHOP=1: a shop's ten nights, MODEL=1: a model that gets worse
+	$(BIN)/python -m dags_examples.$(EXAMPLE) $(if $(STACK),--stack) $(if $(UI),--ui)
 
 # Tests of the page use the system's Chromium, those of containers Docker, whose base image
 # debootstrap makes, those of the R package R. Airflow's Spark provider needs curl.
@@ -80,4 +85,4 @@ images: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Build the images of 
 	$(BIN)/python tools/images.py $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
 clean:  ## Remove what the other commands created
-	rm -rf $(VENV) .demo .demo-shop site build *.egg-info
+	rm -rf $(VENV) .demo .demo-shop .demo-model site build *.egg-info

@@ -322,6 +322,7 @@ def show_next(*, on_stack: bool) -> None:
     )
     for line in lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print("\nA model that gets worse, and why: make demo MODEL=1 (docs/tutorial-models.md)")
     if on_stack:
         console.print("\nS3 and the Hive Metastore keep running; this stops them:\n")
         console.print(f"  {stack_command('down')}", markup=False, soft_wrap=True)

@@ -27,3 +27,21 @@ def on_day(table: pd.DataFrame, day: str) -> pd.DataFrame:
     return table[
         (table["year"] == year) & (table["month"] == month) & (table["day"] == number)
     ].reset_index(drop=True)
+
+
+def delivered_again(table: pd.DataFrame, day: str, instead: str) -> pd.DataFrame:
+    """Return the rows of one day as those of another, as a source that delivers a file twice.
+
+    Args:
+        table: The table.
+        day: The day whose rows are delivered, as YYYY-MM-DD.
+        instead: The day that they claim to be of.
+    """
+    import pandas as pd
+
+    later = pd.Timestamp(instead) - pd.Timestamp(day)
+    hours = pd.to_datetime(on_day(table, day)["time_hour"]) + later
+    year, month, number = map(int, instead.split("-"))
+    return on_day(table, day).assign(
+        year=year, month=month, day=number, time_hour=hours.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )

@@ -80,9 +80,10 @@ class ModelRegistry(ModelExports, ModelQuestions):
             pickle: Whether to save a scikit-learn model as a pickle, which needs trust to load.
             trained_by: The function that trained it, so that `reproduce` can call it again. It is
                 at the top of a module of the project, and is called with the frames by role and
-                with ``params``; it returns the model, or the model and its metrics.
-            code: A function whose module is saved as the code, with what that imports of the
-                project; None for the module that calls.
+                with ``params``; it returns the model, or the model and its metrics. Its module is
+                saved as the code, with what that imports of the project.
+            code: Without ``trained_by``, a function whose module is saved as the code instead; None
+                for the module that calls.
             reason: The reason, recorded in the history.
             producer: Who saves, or None for the identity of the running task or process.
 
@@ -113,9 +114,10 @@ class ModelRegistry(ModelExports, ModelQuestions):
         pin_name = model_name(name).name
         storable_text(reason, "reason=")
         check_parts(card or {})
-        modules = caller() if code is None else defining(code)
-        if trained_by is not None:
-            modules = [*modules, module_of(trained_by)]
+        if trained_by is not None:  # what calls it, such as a DAG, does not train
+            modules = [module_of(trained_by)]
+        else:
+            modules = caller() if code is None else defining(code)
         if trained_by is not None and example is not None:
             raise InvalidName(
                 "trained_by= gets the training batches, not example=: pass one of the two"

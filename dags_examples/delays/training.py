@@ -1,6 +1,6 @@
-"""How a model of late departures is trained: plain functions, without Airflow.
+"""How the model of late departures is trained: plain functions.
 
-The artifact of each version has this file: `sfx model reproduce` runs `train` from there.
+The artifact of each version has this file, and `sfx model reproduce` calls `train` from there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ CATEGORIES = ["carrier", "origin"]
 FEATURES = [*NUMBERS, *CATEGORIES]
 TARGET = "late"
 KEY = ["time_hour", "carrier", "flight"]
+JANUARY = [f"201301{day:02d}" for day in range(1, 32)]
+"""Nights that every version is measured on."""
 LATE = 15
 """From how many minutes on a departure is late."""
 CARD = {
@@ -30,13 +32,18 @@ CARD = {
 """What only people can say."""
 
 
-def features(departures: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
-    """Return what is known of each departure before it leaves, and whether it was late."""
+def known(departures: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+    """Return what is known of each departure before it leaves."""
     measured = weather[["origin", "time_hour", "wind_speed", "precip", "visib"]]
     joined = departures.merge(measured, on=["origin", "time_hour"], validate="many_to_one")
-    joined = joined.dropna(subset=["dep_delay", *NUMBERS])
-    joined[TARGET] = joined["dep_delay"] > LATE
-    return joined[[*KEY, *CATEGORIES[1:], *NUMBERS, TARGET]].reset_index(drop=True)
+    return joined.dropna(subset=NUMBERS)[[*KEY, "origin", *NUMBERS]].reset_index(drop=True)
+
+
+def features(departures: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+    """Return what was known of each departure, and whether it was late."""
+    left = departures.dropna(subset=["dep_delay"])  # a cancelled flight never left
+    late = left.assign(**{TARGET: left["dep_delay"] > LATE})[[*KEY, "origin", TARGET]]
+    return known(left, weather).merge(late, on=[*KEY, "origin"], validate="one_to_one")
 
 
 def train(
@@ -46,7 +53,7 @@ def train(
 
     Args:
         frames: ``train``, of whose flights every fifth is kept for the metric ``auc``, and
-            ``january``, nights that are the same for all versions.
+            ``january``, on which ``auc_january`` is measured.
         params: ``C``, how freely the model follows the data.
     """
     nights = frames["train"]

@@ -59,6 +59,7 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
         ("moving", 12),
         ("quality", 14),
         ("sql", 12),
+        ("tutorial-models", 25),
     ],
 )
 def test_a_page_of_python_sessions_runs_as_shown(name: str, examples: int, new_user: Path) -> None:
@@ -180,6 +181,7 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
         "quality",
         "spark",
         "sql",
+        "tutorial-models",
         "metastores",
     }
     # Those pages run in tests/cli, tests/serving, tests/r and tests/airflow.

@@ -15,6 +15,9 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.models.gates import Gates
+from airflow_sfx.models.registry import ModelRegistry
+from dags_examples.delays import nights, runs, training
 from dags_examples.local_airflow import LocalAirflow, local_airflow
 from tests.airflow.conftest import airflow_environment
 from tests.containers import URL
@@ -294,3 +297,38 @@ def test_a_dag_waits_for_weather_that_comes_late(running, warehouse, backfill: s
     running.succeeded("late_weather", run_id)
     (manifest,) = warehouse.manifests(warehouse.pin("nyc", "wind", ["20130301"]))
     assert manifest.inputs == (late,)
+
+
+def test_a_model_of_wrong_weather_is_promoted_and_found_and_one_command_undoes_data_and_model(
+    running, warehouse
+) -> None:
+    models, day = ModelRegistry(warehouse), [nights.partition(nights.NIGHT)]
+    nights.load_history(warehouse)
+    running.ready("delay_model")
+    runs.good_night(running)
+    first = models.resolve("delays@production")
+    features = warehouse.pin("delays", "features", day)
+    (manifest,) = warehouse.manifests(warehouse.pin("delays", "scores", day))
+    assert manifest.inputs == (warehouse.pin("delays", "coming", day), models.batch(first))
+
+    run_id = runs.wrong_night(running)
+    second = models.resolve("delays@production")
+    found = models.diff(first, second, keys=[*training.KEY, "origin"])
+    assert (found.data[0].partitions.changed, found.data[0].changed) == (tuple(day), 792)
+    assert found.terms[0].name == "standardscaler__wind_speed"
+    assert found.terms[0].before > 0 > found.terms[0].after
+    affected = models.affected(warehouse.pin("delays", "weather", day))
+    assert [(one.pin, one.aliases) for one in affected] == [(second, ("latest", "production"))]
+    assert [one.producer.run_id for one in affected] == [run_id]
+
+    command = ["model", "show", "delays@production", "--card"]
+    card = running.command("sfx", *command)
+    assert training.CARD["owner"] in card
+    undone = warehouse.rollback_run(dag_id="delay_model", run_id=run_id, reason="wrong weather")
+    tables = ("flights", "weather", "features", "coming", "scores")
+    assert {one.table for one in undone} == {"models.delays", *(f"delays.{one}" for one in tables)}
+    assert (models.resolve("delays@production"), models.resolve("delays")) == (first, first)
+    assert warehouse.pin("delays", "features", day) == features
+    gate = Gates(higher_is_better={"auc": 0.01, "auc_january": 0.01})
+    (why,) = gate.failures(models.load(second), models.load(first).metrics)
+    assert why.startswith("its auc_january is 0.62")
