@@ -330,3 +330,15 @@ def test_an_artifact_names_its_code_environment_and_origin() -> None:
     statement = json.loads(entries["provenance.intoto.json"])
     assert statement["subject"][0]["digest"]["sha256"] == model.record.digest
     assert "| mae | 4.5 |" in model.card
+
+
+def test_a_model_that_was_fitted_on_its_target_is_refused() -> None:
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    columns = make_column_transformer((StandardScaler(), ["distance", "hour"]))
+    model = make_pipeline(columns, LinearRegression()).fit(FRAME, FRAME["delay"])
+    with pytest.raises(SchemaMismatch, match="with its target 'delay'"):
+        saved(model, "delay")

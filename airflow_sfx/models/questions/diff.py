@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import SfxError
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.models.describe.code import GIT
+from airflow_sfx.core.serde import compact
+from airflow_sfx.models.describe.code import GIT, TRAIN
 from airflow_sfx.models.describe.environment import LOCK, PLATFORM
 from airflow_sfx.models.describe.inputs import Input
 from airflow_sfx.models.flavours.function import SOURCE
@@ -259,13 +260,19 @@ def _input(
 def _code(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[CodeDiff]:
     names = [name for name in sorted({*before, *after}) if _is_code(name)]
     for name in names:
-        old, new = (
-            side.get(name, b"").decode(errors="replace").splitlines() for side in (before, after)
-        )
+        old, new = (_lines(name, side.get(name, b"")) for side in (before, after))
         lines = list(difflib.unified_diff(old, new, name, name, lineterm=""))
         if lines:
             marks = [line[:1] for line in lines[2:]]
             yield CodeDiff(name, marks.count("+"), marks.count("-"), "\n".join(lines))
+
+
+def _lines(name: str, content: bytes) -> list[str]:
+    """Return the lines of a file; for the function, without the parameters, which are apart."""
+    if name == TRAIN and content:
+        recipe = json.loads(content)
+        content = compact({one: recipe[one] for one in recipe if one != "params"}).encode()
+    return content.decode(errors="replace").splitlines()
 
 
 def _is_code(name: str) -> bool:

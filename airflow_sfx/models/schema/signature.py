@@ -135,10 +135,16 @@ def signature_of(
         The columns.
 
     Raises:
-        SchemaMismatch: The rows lack a column, or a column has values that no model takes.
+        SchemaMismatch: The rows lack a column, a column has values that no model takes, or the
+            model takes what it predicts.
     """
     if features is None:
         features = [str(name) for name in frame.columns if name != target]
+    if target in features:
+        raise SchemaMismatch(
+            f"the model was fitted on rows with its target {target!r:.80}, so it would ask for it"
+            " when it predicts: fit it on the columns that it is to get"
+        )
     missing = [name for name in features if name not in frame.columns]
     if missing:
         raise SchemaMismatch(

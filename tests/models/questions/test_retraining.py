@@ -126,6 +126,7 @@ def test_the_planted_cause_has_nearly_all_of_the_change(
     other = warehouse.store_dataframe(frame, "air", "flights", ["20161101"])
     before = trained(train, depth=4, seed=0)
     after = trained(other, depth=4, seed=0, **({"factor": 1.5} if cause == "code" else {}))
+    assert models.diff(before, after).code == (), "the parameters are apart"
     found = models.explain_change(
         before,
         after,
