@@ -342,3 +342,17 @@ def test_a_model_that_was_fitted_on_its_target_is_refused() -> None:
     model = make_pipeline(columns, LinearRegression()).fit(FRAME, FRAME["delay"])
     with pytest.raises(SchemaMismatch, match="with its target 'delay'"):
         saved(model, "delay")
+
+
+def test_the_order_in_which_a_converter_lists_opsets_does_not_change_a_model() -> None:
+    from onnx import helper
+
+    from airflow_sfx.models.flavours.onnx_export import _reproducible
+
+    graph = helper.make_graph([], "any", [], [])
+    opsets = [helper.make_opsetid("ai.onnx.ml", 1), helper.make_opsetid("", 21)]
+    either, other = (
+        _reproducible(helper.make_model(graph, opset_imports=some))
+        for some in (opsets, opsets[::-1])
+    )
+    assert either == other

@@ -112,4 +112,9 @@ def _reproducible(model: Any) -> bytes:
     """Return an ONNX model without what differs between two conversions."""
     model.graph.name = "model"
     model.doc_string = ""
+    # converters list these in the order of a set of texts, which each process orders otherwise
+    opsets = sorted((one.domain, one.version) for one in model.opset_import)
+    del model.opset_import[:]
+    for domain, version in opsets:
+        model.opset_import.add(domain=domain, version=version)
     return bytes(model.SerializeToString(deterministic=True))

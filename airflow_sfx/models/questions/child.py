@@ -30,7 +30,7 @@ _SEEDS = ("seed", "random_state")
 
 
 def main(folder: Path) -> None:
-    """Train as the request asks, once for each seed.
+    """Train as the request asks, once for each version's frames and each seed.
 
     Args:
         folder: The directory.
@@ -41,10 +41,12 @@ def main(folder: Path) -> None:
     sys.meta_path.insert(0, _SavedModules(files))
     function = getattr(importlib.import_module(trainer["module"]), trainer["function"])
     frames: dict[str, Any] = pd.read_pickle(folder / FRAMES)  # noqa: S301  of our parent
-    runs = []
-    for seed in request["seeds"]:
-        model, metrics = _trained(function, frames["train"], dict(trainer["params"]), seed)
-        runs.append(metrics)
+    runs: list[list[dict[str, float]]] = []
+    for part in frames["train"]:
+        runs.append([])
+        for seed in request["seeds"]:
+            model, metrics = _trained(function, part, dict(trainer["params"]), seed)
+            runs[-1].append(metrics)
     if request["describe"]:
         artifact = _described(model, metrics, frames["described"], request, folder)
         (folder / ARTIFACT).write_bytes(artifact)

@@ -57,7 +57,7 @@ def reproduce_model(model: Model, warehouse: Warehouse, trust: Sequence[str]) ->
     Raises:
         ModelRefused: As for `train_again`.
     """
-    trained = train_again(model, model, warehouse, describe=True, trust=trust)
+    trained = train_again(model, [model], warehouse, describe=True, trust=trust)
     assert trained.artifact is not None
     again = described(trained.artifact, f"{model}, trained again")
     names = sorted({*model.entries, *again.entries} - _NOT_CONTENT)

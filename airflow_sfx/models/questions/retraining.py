@@ -39,17 +39,17 @@ class Trained:
     """What a training gave.
 
     Args:
-        metrics: The metrics of each seed.
+        metrics: For each version whose batches were used, the metrics of each seed.
         artifact: The artifact of the model, or None if it was not asked for.
     """
 
-    metrics: Sequence[Mapping[str, float]]
+    metrics: Sequence[Sequence[Mapping[str, float]]]
     artifact: bytes | None
 
 
 def train_again(
     code: Model,
-    data: Model,
+    data: Sequence[Model],
     warehouse: Warehouse,
     *,
     seeds: Sequence[int | None] = (None,),
@@ -57,14 +57,16 @@ def train_again(
     python: str = sys.executable,
     trust: Sequence[str] = (),
 ) -> Trained:
-    """Call the function that trained a version, on the batches of it or of another version.
+    """Call the function that trained a version, on the batches of it or of other versions.
+
+    One process trains all, as its start takes longer than many a training.
 
     Args:
         code: The version whose code and parameters are used.
-        data: The version whose batches are used.
+        data: The versions whose batches are used, one after the other.
         warehouse: The warehouse of these.
         seeds: The seeds; None leaves the generators as they are.
-        describe: Whether the artifact of the model is wanted.
+        describe: Whether the artifact of the model is wanted, that of the last version.
         python: The Python to train with.
         trust: What the caller allows: ``code``.
 
@@ -76,15 +78,19 @@ def train_again(
             is gone or altered, or the code failed.
     """
     trainer = _trainer(code, trust)
-    for one in data.input_batches:
-        for problem in input_problems(warehouse, one):
-            raise ModelRefused(f"{data} cannot be trained again: {problem}")
+    for version in data:
+        for one in version.input_batches:
+            for problem in input_problems(warehouse, one):
+                raise ModelRefused(f"{version} cannot be trained again: {problem}")
     frames: dict[str, Any] = {
-        "train": {role: warehouse.load_dataframe(pin) for role, pin in data.inputs.items()}
+        "train": [
+            {role: warehouse.load_dataframe(pin) for role, pin in version.inputs.items()}
+            for version in data
+        ]
     }
     if describe:
-        rows = {one.role: one.rows for one in data.input_batches}
-        frames["described"] = training_frames(warehouse, data.inputs, rows, None)
+        rows = {one.role: one.rows for one in data[-1].input_batches}
+        frames["described"] = training_frames(warehouse, data[-1].inputs, rows, None)
     request = {
         "trainer": trainer,
         "seeds": list(seeds),

@@ -109,18 +109,17 @@ def explain(
         raise InvalidName(f"seeds={seeds!r:.80} are not whole numbers: pass some, such as [0, 1]")
     pythons = environments or (sys.executable, sys.executable)
     causes: list[Cause] = ["data", "code", *(["environment"] if environments else [])]  # type: ignore[list-item]
-    sides = before, after
-    known: dict[object, list[float]] = {}
-    grid: dict[frozenset[str], list[float]] = {}
-    for new in product((0, 1), repeat=len(causes)):
-        data, code = sides[new[0]], sides[new[1]]
-        python = pythons[new[2] if environments else 0]
-        cell = (tuple(data.inputs.items()), _code(code), python)
-        if cell not in known:
-            found = train_again(code, data, warehouse, seeds=seeds, python=python, trust=trust)
-            known[cell] = [_value(one, metric, code) for one in found.metrics]
-        came = frozenset(cause for cause, flag in zip(causes, new, strict=True) if flag)
-        grid[came] = known[cell]
+    mixtures = [
+        _Mixture(
+            frozenset(cause for cause, flag in zip(causes, new, strict=True) if flag),
+            (before, after)[new[0]],
+            (before, after)[new[1]],
+            pythons[new[2] if environments else 0],
+        )
+        for new in product((0, 1), repeat=len(causes))
+    ]
+    known = _values(mixtures, warehouse, metric, seeds, trust)
+    grid = {one.causes: known[one.key] for one in mixtures}
     shares = [
         shapley({came: values[place] for came, values in grid.items()}, causes)
         for place in range(len(seeds))
@@ -142,6 +141,54 @@ def explain(
         tuple(seeds),
         len(known) * len(seeds),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Mixture:
+    """What one cell of the grid is trained with.
+
+    Args:
+        causes: Those that are of the second version.
+        data: The version whose batches are used.
+        code: The version whose code and parameters are used.
+        python: The Python.
+    """
+
+    causes: frozenset[Cause]
+    data: Model
+    code: Model
+    python: str
+
+    @property
+    def trainer(self) -> object:
+        """The same for mixtures that one process can train."""
+        return _code(self.code), self.python
+
+    @property
+    def key(self) -> object:
+        """The same for equal mixtures, which are trained once."""
+        return tuple(self.data.inputs.items()), self.trainer
+
+
+def _values(
+    mixtures: Sequence[_Mixture],
+    warehouse: Warehouse,
+    metric: str,
+    seeds: Sequence[int],
+    trust: Sequence[str],
+) -> dict[object, list[float]]:
+    """Train each mixture that differs from the others, and return its metric for each seed."""
+    by_trainer: dict[object, list[_Mixture]] = {}
+    for one in {one.key: one for one in mixtures}.values():
+        by_trainer.setdefault(one.trainer, []).append(one)
+    known: dict[object, list[float]] = {}
+    for some in by_trainer.values():
+        code, python = some[0].code, some[0].python
+        data = [one.data for one in some]
+        found = train_again(code, data, warehouse, seeds=seeds, python=python, trust=trust)
+        for one, runs in zip(some, found.metrics, strict=True):
+            known[one.key] = [_value(run, metric, code) for run in runs]
+    return known
 
 
 def _code(model: Model) -> object:
