@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     runs.copy_dags(HOME / "dags")
     try:
         with local_airflow(HOME / "airflow", HOME / "dags", dict(os.environ)) as airflow:
-            tell(airflow)
+            run_story(airflow)
             demo_folder.record(HOME)
             if "--ui" in arguments:
                 wait_for_people(airflow, on_stack=False)
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def tell(airflow: LocalAirflow) -> None:
+def run_story(airflow: LocalAirflow) -> None:
     """Run both nights, find out what happened, and undo it."""
     warehouse = sfx.connect()
     with timed("January and six nights of features are stored"):
