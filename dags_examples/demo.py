@@ -30,7 +30,7 @@ from rich.table import Table
 
 import airflow_sfx as sfx
 from airflow_sfx.stack import down, up
-from dags_examples import demo_folder
+from dags_examples.local import demo_folder
 from dags_examples.local_airflow import PASSWORD, USER, LocalAirflow, local_airflow
 
 REPO = Path(__file__).resolve().parent.parent

@@ -18,9 +18,9 @@ from rich.table import Table
 
 import airflow_sfx as sfx
 from airflow_sfx.models.pin import ModelPin
-from dags_examples import demo_folder
 from dags_examples.delays import nights, runs, training
 from dags_examples.demo import REPO, console, fresh_home, timed, wait_for_people
+from dags_examples.local import demo_folder
 from dags_examples.local_airflow import LocalAirflow, local_airflow
 
 HOME = REPO / ".demo-model"

@@ -17,8 +17,8 @@ from pathlib import Path
 from rich.table import Table
 
 import airflow_sfx as sfx
-from dags_examples import demo_folder
 from dags_examples.demo import REPO, console, fresh_home, timed
+from dags_examples.local import demo_folder
 from dags_examples.local_airflow import PASSWORD, USER, LocalAirflow, local_airflow
 from dags_examples.shop import nights
 

@@ -16,7 +16,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.stack import down
-from dags_examples import demo_folder
+from dags_examples.local import demo_folder
 from tests.airflow.conftest import airflow_environment
 
 REPO = Path(__file__).resolve().parents[3]
