@@ -14,7 +14,7 @@ import msgspec
 from airflow_sfx._version import __version__
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.session import exchange, models
+from airflow_sfx.session import exchange, jobs, models
 from airflow_sfx.session.listings import COLUMNS, HISTORY, HOLDS, TABLES, listing
 
 if TYPE_CHECKING:
@@ -220,6 +220,12 @@ def _of_models(
     return lambda session, args: call(session.warehouse, session.folder, args)
 
 
+def _of_jobs(
+    call: Callable[[Path, Arguments], object],
+) -> Callable[[Session, Arguments], object]:
+    return lambda session, args: call(session.folder, args)
+
+
 def _sitrep(session: Session, args: Arguments) -> object:
     _taken(args)
     warehouse = session.warehouse
@@ -242,5 +248,6 @@ _CALLS: dict[str, Callable[[Session, Arguments], object]] = {
     "tables": _tables,
     "hold": _hold,
     "sitrep": _sitrep,
+    **{name: _of_jobs(call) for name, call in jobs.CALLS.items()},
     **{name: _of_models(call) for name, call in models.CALLS.items()},
 }
