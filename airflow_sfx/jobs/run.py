@@ -34,7 +34,7 @@ SHOWN_LINES = 50
 _LOGGED_LINES = 2000
 _FOLLOW_SECONDS = 1.0
 _FIRST_PAUSE, _GROWTH = 0.05, 1.3
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 120.0
 """How long a daemon that cannot be reached is asked again while a job runs."""
 
 _log = logging.getLogger(__name__)
@@ -86,19 +86,16 @@ def run_job(
 
 
 def _followed(runner: Runner, job_id: str, print_line: Callable[[str], object]) -> Status:
-    """Wait for a job's end, and print what it prints, the first 2,000 lines as they come."""
-    printed, looked = 0, time.monotonic()
-    for status in looks(runner, job_id):
-        if status.is_running and time.monotonic() < looked + _FOLLOW_SECONDS:
-            continue
-        looked = time.monotonic()
+    """Wait for a job's end, and print its first 2,000 lines as they come."""
+    printed = 0
+    while True:
+        status = await_end(runner, job_id, seconds=_FOLLOW_SECONDS)
         lines = _lines(runner, job_id)
         for line in lines[printed:]:
             print_line(line)
         printed = len(lines)
         if not status.is_running:
             return status
-    raise AssertionError("looks never ends by itself")
 
 
 def await_end(runner: Runner, job_id: str, *, seconds: float | None = None) -> Status:
@@ -110,17 +107,18 @@ def await_end(runner: Runner, job_id: str, *, seconds: float | None = None) -> S
         seconds: The longest time to wait, or None for no limit.
 
     Returns:
-        What became of it; its state is ``running`` if the time was over first.
-
-    Raises:
-        RunnerUnavailable: The daemon could not be reached for five minutes.
+        What became of it; its state is ``running`` if the time was over first. If the daemon cannot
+        be reached for two minutes, it counts as ended: the history may have its batch.
     """
     end = None if seconds is None else time.monotonic() + seconds
-    for status in looks(runner, job_id):
-        if not status.is_running:
-            return status
-        if end is not None and time.monotonic() >= end:
-            break
+    try:
+        for status in looks(runner, job_id):
+            if not status.is_running:
+                return status
+            if end is not None and time.monotonic() >= end:
+                break
+    except RunnerUnavailable as error:
+        return Status("ended", reason=str(error))
     return Status("running")
 
 
@@ -138,7 +136,7 @@ def looks(
         What became of it.
 
     Raises:
-        RunnerUnavailable: The daemon could not be reached for five minutes.
+        RunnerUnavailable: The daemon could not be reached for two minutes.
     """
     patience = Patience(runner.longest_pause)
     while True:
@@ -173,7 +171,7 @@ class Patience:
         self._failing_since = None
 
     def failed(self, error: RunnerUnavailable) -> None:
-        """Note that a look failed; raise its error after five minutes of failures."""
+        """Note that a look failed; raise its error after two minutes of failures."""
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
@@ -261,6 +259,12 @@ def _what_happened(work: Work, status: Status, others: list[str]) -> tuple[str, 
     if code == NOT_FOUND:
         return f"the job for {output} has no command {command}", "correct it, or the image"
     words = f" ({status.reason})" if status.reason else ""
+    if status.lacks_image:
+        image = work.image or "of the task definition"
+        return (
+            f"the image {image} of the job for {output} cannot be pulled{words}",
+            "push it, correct its name, or let the runner's role read it",
+        )
     if code is None:
         return f"the process or container of the job for {output} was lost{words}", "run it again"
     signal = f", by signal {code - 128}" if code > 128 else ""  # noqa: PLR2004

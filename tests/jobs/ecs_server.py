@@ -31,6 +31,7 @@ class Task:
     definition: dict[str, Any]
     container: dict[str, Any]
     started_by: str
+    token: str | None = None
     run: Any = None
     pull_error: str = ""
     stopped_by: str = ""
@@ -68,6 +69,9 @@ class Ecs:
 
     def RunTask(self, body: dict[str, Any]) -> dict[str, Any]:
         definition = self._definition(body["taskDefinition"])
+        for task in self.tasks.values():
+            if body.get("clientToken") == task.token is not None:
+                return {"tasks": [self._described(task)], "failures": []}
         if len(json.dumps(body.get("overrides", {}))) > _LARGEST_OVERRIDES:
             raise Refused("InvalidParameterException", "Container Overrides length must be at most")
         (override,) = body["overrides"]["containerOverrides"]
@@ -77,6 +81,7 @@ class Ecs:
             definition,
             container,
             body.get("startedBy", ""),
+            body.get("clientToken"),
         )
         self.tasks[task.arn] = task
         variables = [*container.get("environment", []), *override.get("environment", [])]
@@ -96,7 +101,8 @@ class Ecs:
         except self.docker.errors.ImageNotFound:
             task.pull_error = f"CannotPullContainerError: {container['image']} not found"
         except self.docker.errors.APIError as error:
-            task.pull_error = f"CannotStartContainerError: {error.explanation}"
+            kind = "Pull" if "/v2/" in str(error) else "Start"
+            task.pull_error = f"Cannot{kind}ContainerError: {error.explanation}"
         return {"tasks": [self._described(task)], "failures": []}
 
     def DescribeTasks(self, body: dict[str, Any]) -> dict[str, Any]:

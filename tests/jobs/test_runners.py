@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.jobs import run
 from airflow_sfx.jobs.run import await_end, conclude, new_job_id, run_job
 from airflow_sfx.jobs.runners.base import Runner
+from airflow_sfx.jobs.runners.factory import open_runner
 from tests.jobs.conftest import SOLD, TOTALS, Bench
 
 SLEEP = "import time; print('begun', flush=True); time.sleep(120)"
@@ -97,6 +100,53 @@ def test_a_retry_after_the_publish_finds_the_batch(bench: Bench, moment) -> None
     assert len(bench.entries()) == 1
     bench.runner.kill(first.job.id)
     bench.runner.remove(first.job.id)
+
+
+def test_a_daemon_that_is_gone_after_the_publish_loses_nothing(
+    docker_bench: Bench, monkeypatch
+) -> None:
+    work = docker_bench.work(TOTALS)
+    docker_bench.runner.start(work)
+    await_end(docker_bench.runner, work.job.id, seconds=120)
+    gone = open_runner("docker", {"url": "unix:///nowhere/docker.sock"})
+    with pytest.raises(sfx.JobFailed, match="/nowhere/docker.sock cannot be used"):
+        gone.start(work)
+    monkeypatch.setattr(run, "_PATIENCE_SECONDS", 0.1)
+    status = await_end(gone, work.job.id)
+    pin = conclude(gone, work, docker_bench.warehouse, status)
+    assert pin == docker_bench.warehouse.pin("shop", "totals", ["20161031"])
+    lost = docker_bench.work(TOTALS, partitions=("20161101",))
+    with pytest.raises(sfx.JobFailed, match="was lost"):
+        conclude(gone, lost, docker_bench.warehouse, status)
+    docker_bench.runner.remove(work.job.id)
+
+
+def test_a_job_too_large_for_a_task_of_ecs_is_read_from_the_store(ecs_bench: Bench) -> None:
+    pin = ecs_bench.run(TOTALS, parameters={"long": "x" * 9000})
+    assert ecs_bench.warehouse.load_dataframe(pin)["price"].sum() == 101.0
+
+
+def test_another_image_of_a_task_definition_is_registered_once(
+    ecs, ecs_bench: Bench, docker_engine
+) -> None:
+    service, _ = ecs
+    for _ in range(2):
+        with pytest.raises(sfx.JobFailed, match="localhost:1/nowhere:1 .* cannot be pulled"):
+            ecs_bench.run(TOTALS, image="localhost:1/nowhere:1")
+    assert len(service.definitions) == 2
+
+
+def test_an_image_that_is_missing_is_named(docker_bench: Bench) -> None:
+    with pytest.raises(sfx.JobFailed, match="localhost:1/nowhere:1 is neither on the Docker"):
+        docker_bench.run(TOTALS, image="localhost:1/nowhere:1")
+
+
+def test_a_directory_of_jobs_that_others_can_change_is_refused(process_bench: Bench) -> None:
+    place = Path(process_bench.runner._options.directory)
+    place.mkdir(mode=0o777)
+    place.chmod(0o777)
+    with pytest.raises(sfx.JobFailed, match="not yours alone"):
+        process_bench.run(TOTALS)
 
 
 def test_a_zombie_of_an_earlier_attempt_is_fenced(bench: Bench) -> None:

@@ -83,12 +83,14 @@ class Status:
         exit_code: The exit code of the command, or None if it has none.
         out_of_memory: Whether it was ended because it used more memory than its limit.
         reason: Why it ended, in the runner's words; empty if they say nothing more.
+        lacks_image: Whether its image could not be pulled.
     """
 
     state: str
     exit_code: int | None = None
     out_of_memory: bool = False
     reason: str = ""
+    lacks_image: bool = False
 
     @property
     def is_running(self) -> bool:

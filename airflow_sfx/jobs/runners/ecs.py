@@ -27,7 +27,7 @@ from airflow_sfx.jobs.runners.base import (
 _MEBIBYTE, _UNITS_OF_A_CPU = 1 << 20, 1024
 _LARGEST_JOB = 6000
 """Characters of a job that fit into the overrides of a task, of which ECS takes 8,192 in all."""
-_LONGEST_STARTER = 36
+_LONGEST_STARTER, _LONGEST_TOKEN = 36, 64
 _GONE = ("CannotPull", "ImageNotFound", "ImagePull")
 _MEMORY = "OutOfMemory"
 
@@ -74,6 +74,8 @@ class EcsRunner(Runner):
 
     def __init__(self, options: EcsOptions | None = None) -> None:
         self._options = options or EcsOptions()
+        self._arns: dict[str, str] = {}
+        """Of tasks that this process started: ECS lists a new task only after a while."""
 
     def start(self, work: Work) -> None:
         """Run a task of the task definition, with the job's overrides."""
@@ -92,12 +94,15 @@ class EcsRunner(Runner):
                 taskDefinition=definition["taskDefinitionArn"],
                 count=1,
                 startedBy=_starter(work.job.id),
+                # a repeated request starts no second task
+                clientToken=work.job.id[:_LONGEST_TOKEN],
                 overrides=self._overrides(work, container["name"]),
                 **self._placement(),
             )
         if answer.get("failures"):
             reason = str(answer["failures"][0].get("reason", ""))
             raise _failed(work, reason)
+        self._arns[work.job.id] = answer["tasks"][0]["taskArn"]
 
     def status(self, job_id: str) -> Status:
         """Return what became of the task's container."""
@@ -117,7 +122,8 @@ class EcsRunner(Runner):
         code = one.get("exitCode")
         if code in (0, None) or reason.startswith("Essential container"):
             reason = "" if code is not None else reason
-        return Status("ended", code, _MEMORY in reason, reason)
+        lacks_image = any(part in reason for part in _GONE)
+        return Status("ended", code, _MEMORY in reason, reason, lacks_image)
 
     def log(self, job_id: str, lines: int) -> list[str]:
         """Return the last lines from CloudWatch Logs, if the task definition sends them there."""
@@ -192,18 +198,21 @@ class EcsRunner(Runner):
             ) from error
 
     def _find(self, job_id: str) -> dict[str, Any] | None:
-        found: list[str] = []
-        for wanted in ("RUNNING", "STOPPED"):
-            found = self._client.list_tasks(
-                cluster=self._options.cluster, startedBy=_starter(job_id), desiredStatus=wanted
-            )["taskArns"]
-            if found:
-                break
+        found = [self._arns[job_id]] if job_id in self._arns else self._listed(job_id)
         if not found:
             return None
         answer = self._client.describe_tasks(cluster=self._options.cluster, tasks=found[:1])
         tasks: list[dict[str, Any]] = answer["tasks"]
         return tasks[0] if tasks else None
+
+    def _listed(self, job_id: str) -> list[str]:
+        for wanted in ("RUNNING", "STOPPED"):
+            found: list[str] = self._client.list_tasks(
+                cluster=self._options.cluster, startedBy=_starter(job_id), desiredStatus=wanted
+            )["taskArns"]
+            if found:
+                return found
+        return []
 
     def _described(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return a task definition, and the container of the job in it."""

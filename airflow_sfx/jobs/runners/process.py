@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -72,8 +73,9 @@ class ProcessRunner(Runner):
         if not work.command:
             raise InvalidName("a job that is a process has no command: pass command=[…]")
         folder = self._folder(work.job.id)
+        _make_private(folder.parent)
         try:
-            folder.mkdir(mode=0o700, parents=True)
+            folder.mkdir(mode=0o700)
         except FileExistsError:
             return
         job = folder / JOB
@@ -157,6 +159,21 @@ class ProcessRunner(Runner):
                 process.kill()
                 raise JobFailed(f"the supervisor did not start within {_START_SECONDS:.0f} s")
             time.sleep(0.01)
+
+
+def _make_private(directory: Path) -> None:
+    """Create the directory of jobs, and reject one that other users could change.
+
+    Anybody can create a directory of that name in the temporary directory, and change commands
+    before they run.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = directory.lstat()
+    if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid() or there.st_mode & 0o022:
+        raise JobFailed(
+            f"the directory of jobs {directory} is not yours alone",
+            remedy="remove it, or name another one by the runner's option directory",
+        )
 
 
 def _end_of(folder: Path) -> Status | None:
