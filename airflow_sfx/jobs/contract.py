@@ -248,6 +248,16 @@ def stored_job_path(job_id: str) -> str:
     return f"{STORED}{path_step(job_id)}.json"
 
 
+def result_path(job_id: str) -> str:
+    """Return the path of the pin of a job whose store found the same rows already there.
+
+    Example:
+        >>> result_path("01932c07-209c-7cf4-bb9e-b83cd3d1d0a8")
+        '_sfx/jobs/01932c07-209c-7cf4-bb9e-b83cd3d1d0a8.pin.json'
+    """
+    return f"{STORED}{path_step(job_id)}.pin.json"
+
+
 def _stored(path: str, warehouse: str) -> bytes:
     from airflow_sfx.warehouse.connect import connect
 

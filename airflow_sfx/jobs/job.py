@@ -130,7 +130,7 @@ def store(df: object, *, types: Mapping[str, str] | None = None) -> BatchPin:
         SchemaMismatch: The frame does not fit the table.
         CheckFailed: A check that lives with the table failed; the batch is staged.
     """
-    from airflow_sfx.jobs.result import batch_of
+    from airflow_sfx.jobs.result import batch_of, record_reused
 
     this, opened = current(), warehouse()
     found = batch_of(opened, this.output, (this.id,))
@@ -144,7 +144,7 @@ def store(df: object, *, types: Mapping[str, str] | None = None) -> BatchPin:
         _log.warning("An earlier attempt of this job has given %s: nothing is written", found)
         return found
     output = this.output
-    return opened.store_dataframe(
+    pin = opened.store_dataframe(
         df,
         output.ref.database,
         output.ref.table,
@@ -156,6 +156,8 @@ def store(df: object, *, types: Mapping[str, str] | None = None) -> BatchPin:
         evolve=output.evolve,
         types={**(types or {}), **output.types} or None,
     )
+    record_reused(opened, this, pin)
+    return pin
 
 
 def warehouse() -> Warehouse:

@@ -10,7 +10,7 @@ from airflow_sfx.core.errors import BatchNotFound, PartitionNotFound, TableNotFo
 from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.jobs.contract import Job, Output
+from airflow_sfx.jobs.contract import Job, Output, result_path
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 _PAGES = (8, 200, None)
@@ -45,9 +45,34 @@ def batch_of(warehouse: Warehouse, output: Output, attempts: Collection[str]) ->
             if found := _published(entries, attempts):
                 return _pin(warehouse, output, found.partition, found.batch_id)
             if limit is None or len(entries) < limit or entries[-1].at < _earliest(attempts):
-                return None
+                break
     except (TableNotFound, PartitionNotFound):
         return None
+    return _reused(warehouse, attempts)
+
+
+def record_reused(warehouse: Warehouse, job: Job, pin: BatchPin) -> None:
+    """Record the pin that a job's store returned, if an earlier attempt wrote its batch.
+
+    A store of the same rows from the same inputs writes nothing, so the history does not have this
+    attempt. If the process dies before this record, the next attempt finds the same batch.
+
+    Args:
+        warehouse: The warehouse.
+        job: The job.
+        pin: What its store returned.
+    """
+    if all(_is_by(one.producer, (job.id,)) for one in warehouse.manifests(pin)):
+        return
+    warehouse.store.put_if_absent(result_path(job.id), pin.to_json().encode())
+
+
+def _reused(warehouse: Warehouse, attempts: Collection[str]) -> BatchPin | None:
+    """Return the pin that the store of one of the attempts found."""
+    for attempt in sorted(attempts, reverse=True):
+        data = warehouse.store.get(result_path(attempt))
+        if data is not None:
+            return BatchPin.from_json(data.decode())
     return None
 
 

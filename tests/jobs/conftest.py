@@ -36,10 +36,10 @@ class Bench:
     python: str
     database: str = "shop"
 
-    def work(self, code: str, *, job_id: str = "", task: str = "total", **options: Any) -> Work:
+    def work(self, code: str, *, job_id: str = "", try_number: int = 1, **options: Any) -> Work:
         job_id = job_id or new_job_id()
         producer = sfx.Producer(
-            dag_id="shop", run_id="r1", task_id=task, try_number=1, attempt_id=job_id
+            dag_id="shop", run_id="r1", task_id="total", try_number=try_number, attempt_id=job_id
         )
         chosen = {
             name: options.pop(name)

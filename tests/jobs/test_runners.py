@@ -149,6 +149,13 @@ def test_a_directory_of_jobs_that_others_can_change_is_refused(process_bench: Be
         process_bench.run(TOTALS)
 
 
+def test_a_job_that_runs_again_with_the_same_rows_gives_the_same_batch(bench: Bench) -> None:
+    pin = bench.run(TOTALS)
+    # as of a task that was cleared after it had succeeded
+    assert bench.run(TOTALS, try_number=2) == pin
+    assert len(bench.entries()) == 1
+
+
 def test_a_zombie_of_an_earlier_attempt_is_fenced(bench: Bench) -> None:
     """The older attempt comes to its store after a newer one has published."""
     older = new_job_id()
