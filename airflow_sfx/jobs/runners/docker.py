@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar
@@ -40,6 +41,8 @@ LABEL = "airflow_sfx.job"
 """The label of each job's container; its value is the job's ID."""
 _TIMEOUT_SECONDS = 60
 _GRACE_SECONDS = 5
+_LONGEST_START = timedelta(minutes=2)
+"""After that, whoever created a container and did not start it has died."""
 _TMPFS = {"/tmp": "rw,nosuid,nodev,size=1g"}  # noqa: S108  of the container
 _KEYS_INSIDE = f"{JOB_FOLDER}/credentials"
 _NANO = 1_000_000_000
@@ -92,8 +95,9 @@ class DockerRunner(Runner):
         """Create the container, give it its ``job.json``, and start it."""
         if not work.image:
             raise InvalidName("a job in a container has no image: pass image='name:tag'")
+        settings = self._settings(work)
         with self._reached():
-            container = self._created(work)
+            container = self._created(work, settings)
             if container is None:
                 return
             try:
@@ -110,8 +114,10 @@ class DockerRunner(Runner):
         if container is None:
             return MISSING
         state = container.attrs["State"]
-        if state["Status"] in ("created", "running", "restarting", "paused"):
+        if state["Status"] in ("running", "restarting", "paused"):
             return RUNNING
+        if state["Status"] == "created":
+            return _of_created(str(container.attrs["Created"]))
         code, problem = state["ExitCode"], state.get("Error") or ""
         out_of_memory = bool(state.get("OOMKilled"))
         if code == KILLED and not out_of_memory:
@@ -167,12 +173,13 @@ class DockerRunner(Runner):
     @contextmanager
     def _reached(self) -> Iterator[None]:
         """Raise errors of the connection to the daemon as such."""
+        errors = self._errors  # says first what is not installed
         connection = import_module("requests").exceptions.RequestException
         try:
             yield
         except JobFailed:
             raise
-        except (self._errors.DockerException, connection, OSError) as error:
+        except (errors.DockerException, connection, OSError) as error:
             self.__dict__.pop("_client", None)
             where = self._options.url or os.environ.get("DOCKER_HOST", "unix:///run/docker.sock")
             raise RunnerUnavailable(
@@ -187,11 +194,11 @@ class DockerRunner(Runner):
         except self._errors.NotFound:
             return None
 
-    def _created(self, work: Work) -> Any:
+    def _created(self, work: Work, settings: dict[str, Any]) -> Any:
         """Create the container; None if there is one of that name."""
 
         def create() -> Any:
-            return self._client.containers.create(work.image, **self._settings(work))
+            return self._client.containers.create(work.image, **settings)
 
         try:
             try:
@@ -243,6 +250,22 @@ class DockerRunner(Runner):
             "nano_cpus": None if work.cpus is None else int(work.cpus * _NANO),
             **({} if work.memory is None else limits),
         }
+
+
+def _of_created(at: str) -> Status:
+    """Return the status of a container that was not started yet, and may never be.
+
+    Args:
+        at: When it was created, as the daemon writes it: with nanoseconds.
+
+    Example:
+        >>> _of_created("2016-11-01T00:22:56.123456789Z").reason
+        'it was never started'
+    """
+    created = datetime.fromisoformat(at[:19] + "+00:00")
+    if datetime.now(UTC) - created < _LONGEST_START:
+        return RUNNING
+    return Status("ended", reason="it was never started")
 
 
 def _not_started(work: Work, error: Any) -> JobFailed:
