@@ -42,7 +42,7 @@ LABEL = "airflow_sfx.job"
 _TIMEOUT_SECONDS = 60
 _GRACE_SECONDS = 5
 _LONGEST_START = timedelta(minutes=2)
-"""After that, whoever created a container and did not start it has died."""
+"""After that, the process that created a container and did not start it has died."""
 _TMPFS = {"/tmp": "rw,nosuid,nodev,size=1g"}  # noqa: S108  of the container
 _KEYS_INSIDE = f"{JOB_FOLDER}/credentials"
 _NANO = 1_000_000_000
