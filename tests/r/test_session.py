@@ -18,7 +18,8 @@ import pytest
 
 from tests.r.conftest import RunR
 
-SLOW = "big <- data.frame(x = runif(6e6), y = runif(6e6), z = as.character(seq_len(6e6)))"
+SLOW = "big <- data.frame(x = runif(8e6), y = runif(8e6))"
+"""A frame that takes seconds to store."""
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -26,6 +27,12 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+def wait_until_busy(process: psutil.Process) -> None:
+    """Wait until a process that was idle is in the middle of a call."""
+    begun = process.cpu_times().user
+    wait_until(lambda: process.cpu_times().user > begun + 0.2)
 
 
 def sessions(folder: Path) -> list[psutil.Process]:
@@ -82,7 +89,7 @@ def test_a_child_that_is_killed_in_the_middle_is_one_condition(environment, ware
     with started(script, environment) as r:
         assert r.stdout.readline() == "begin\n"
         (child,) = sessions(folder)
-        wait_until(lambda: child.cpu_times().user > 1.2)
+        wait_until_busy(child)
         child.kill()
         said, errors = r.communicate(timeout=120)
     assert said.split() == ["sfx_session_died", "1"], said + errors
@@ -106,7 +113,7 @@ def test_ctrl_c_ends_the_call_and_leaves_nothing(environment) -> None:
     with started(script, environment) as r:
         assert r.stdout.readline() == "begin\n"
         (child,) = sessions(folder)
-        wait_until(lambda: child.cpu_times().user > 1.2)
+        wait_until_busy(child)
         os.killpg(r.pid, signal.SIGINT)
         said, errors = r.communicate(timeout=120)
         child.wait(30)
