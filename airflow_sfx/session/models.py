@@ -132,6 +132,32 @@ def load(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, objec
     }
 
 
+def golden(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, object]:
+    """Write the golden rows of a model, with R's own answers beside them.
+
+    Args:
+        warehouse: The warehouse.
+        folder: Where the frame is passed.
+        args: ``source``, the version; and ``file``.
+
+    Returns:
+        The number of rows.
+    """
+    from airflow_sfx.frames.pandas.frame import pandas_to_arrow
+    from airflow_sfx.models.describe.golden import golden_rows
+    from airflow_sfx.models.model import described
+    from airflow_sfx.models.schema.rows import frame_of
+
+    source = str(args.get("source", ""))
+    about = described(_registry(warehouse).fetch(source), source)
+    columns, expected = golden_rows(about.entries, about.signature, str(about))
+    rows = frame_of(about.signature, columns).assign(**{_PREDICTION: expected.prediction})
+    exchange.write_frame(
+        exchange.path_of(folder, args.get("file")), pandas_to_arrow(rows), "double"
+    )
+    return {"rows": len(rows)}
+
+
 def predict(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, object]:
     """Predict the rows of a frame, and write the answers into its place.
 
@@ -176,5 +202,6 @@ def _opened(warehouse: Warehouse, version: str) -> Model:
 CALLS: dict[str, Callable[[Warehouse, Path, Arguments], dict[str, object]]] = {
     "model_save": save,
     "model_load": load,
+    "model_golden": golden,
     "model_predict": predict,
 }

@@ -67,7 +67,22 @@ sf_model_load <- function(source, ..., trust = FALSE) {
   found <- request("model_load", list(source = one_text(source, "source"), trust = isTRUE(trust)),
     reads = isTRUE(trust), optional = TRUE)
   about <- if (isTRUE(trust)) found$value else found
-  structure(c(about, list(native = if (isTRUE(trust)) found$frame)), class = "sfx_model")
+  native <- if (isTRUE(trust)) found$frame
+  if (!is.null(native)) check_golden(native, about$version)
+  structure(c(about, list(native = native)), class = "sfx_model")
+}
+
+# A file of R answers its golden rows as it did when it was saved, or is refused.
+check_golden <- function(native, version) {
+  rows <- request("model_golden", list(source = version), reads = TRUE)$frame
+  wanted <- rows$.prediction
+  rows$.prediction <- NULL
+  got <- as.vector(stats::predict(native, rows))
+  if (!isTRUE(all.equal(got, wanted, tolerance = 1e-8))) {
+    sfx_stop("model_refused", "the model answers its golden rows otherwise than when it was saved",
+      which = paste("model", version),
+      remedy = "use the versions of R and its packages that it was saved with, or save it again")
+  }
 }
 
 #' Predict with a loaded model

@@ -47,6 +47,8 @@ test_that("another model is a file of R, behind trust", {
   expect_match(refused$remedy, "trust = TRUE")
   model <- sf_model_load(version, trust = TRUE)
   expect_equal(sf_predict(model, cars_data)$prediction, unname(predict(fit, cars_data)))
+  other <- refusal(getFromNamespace("check_golden", "sfx")(lm(mpg ~ wt, cars_data), version))
+  expect_match(other$what, "golden rows")
 })
 
 test_that("terms that Python does not know are never scored otherwise", {
