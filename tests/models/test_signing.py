@@ -145,6 +145,9 @@ def test_an_older_signed_version_cannot_take_the_place_of_a_newer(
 
 
 def test_a_key_that_cannot_be_used_is_named(models, delays, keys, tmp_path) -> None:
+    file = tmp_path / "delays.zip"
+    file.write_bytes(models.fetch(delays))
+    models.sign(file, key=keys["private"])
     locked, public = pair(tmp_path, "locked", password="secret")
     curve, _ = pair(tmp_path, "curve", ec.generate_private_key(ec.SECP256K1()))
     other, _ = pair(tmp_path, "other", ed25519.Ed25519PrivateKey.generate())
@@ -160,8 +163,9 @@ def test_a_key_that_cannot_be_used_is_named(models, delays, keys, tmp_path) -> N
             models.sign(delays, key=key, password=password)
         assert "wrong" not in str(refused.value)
     for key in (keys["private"], tmp_path / "no.pub"):
-        with pytest.raises(InvalidName, match="is not a public key"):
-            models.load(delays, key=key)
+        for source in (delays, file):
+            with pytest.raises(InvalidName, match="is not a public key"):
+                models.load(source, key=key)
         with pytest.raises(InvalidName, match="is not a public key"):
             models.verify(delays, key=key)
     models.sign(delays, key=locked, password="secret")
@@ -174,6 +178,9 @@ def test_without_the_library_the_extra_is_named(models, delays, keys, monkeypatc
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModelRefused, match=r"pip install 'airflow-sfx\[sign\]'"):
         models.sign(delays, key=keys["private"])
+    with pytest.raises(ModelRefused, match=r"pip install 'airflow-sfx\[sign\]'"):
+        models.load(delays, key=keys["public"])
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
     with pytest.raises(ModelRefused, match=r"pip install 'airflow-sfx\[sign\]'"):
         models.load(delays, key=keys["public"])
 

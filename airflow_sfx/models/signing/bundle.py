@@ -57,12 +57,13 @@ def fingerprint_of(key: Path) -> str:
 
     Raises:
         InvalidName: It is not the file of a public key.
+        ModelRefused: cryptography is not installed.
     """
+    serialization = _library("cryptography.hazmat.primitives.serialization")
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        return _digest(load_pem_public_key(key.read_bytes()))
+        return _digest(serialization.load_pem_public_key(key.read_bytes()))
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise _unusable(key, "public", error) from error
 
@@ -78,10 +79,12 @@ def check_bundle(artifact: bytes, bundle: bytes | None, key: Path, where: str) -
 
     Raises:
         ModelRefused: It has none, or was altered since, or model-signing is not installed.
+        InvalidName: The key cannot be used.
     """
+    fingerprint = fingerprint_of(key)
     if bundle is None:
         raise ModelRefused(
-            f"{where} has no signature of the key {key} ({fingerprint_of(key)[:16]}…), which is"
+            f"{where} has no signature of the key {key} ({fingerprint[:16]}…), which is"
             " demanded: nothing of it was loaded; sign it with `sfx model sign` if you know who"
             " made it"
         )
