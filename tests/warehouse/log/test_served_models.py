@@ -9,7 +9,7 @@ import pandas as pd
 import airflow_sfx as sfx
 from airflow_sfx.models.flavours.coefficients import Coefficients
 from airflow_sfx.models.registry import ModelRegistry
-from tests.models.test_signing import pair
+from tests.models.shipping.test_signing import pair
 from tests.serving.server import Server, serving, until
 
 ROWS = [{"distance": 100.0}, {"distance": 1400.0}]

@@ -20,7 +20,7 @@ from airflow_sfx.core.errors import InvalidName, ModelRefused
 from airflow_sfx.models.flavours.coefficients import Coefficients
 from tests.models.conftest import flights
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MLFLOW = """
 import json, sys
 import mlflow, pandas as pd
