@@ -111,6 +111,16 @@ def test_a_card_names_the_first_and_last_of_many_batches(zipped) -> None:
     assert "datasets:\n  - sfx://air/flights\n  - sfx://air/test\n---" in card
 
 
+def test_what_calls_the_training_function_is_not_code_of_the_model(zipped) -> None:
+    path, _ = zipped
+    with zipfile.ZipFile(path) as opened:
+        names = opened.namelist()
+        lock = opened.read("env/requirements.lock").decode()
+    assert "code/tests/models/questions/retrained.py" in names
+    assert not [name for name in names if "test_card" in name]
+    assert "pytest" not in lock
+
+
 def test_the_code_is_found_by_the_names_of_its_modules() -> None:
     entries = code_of([retrained])
     names = (
