@@ -55,6 +55,9 @@ def test_a_model_is_trained_on_what_came_in_promoted_and_scores_what_came_in(
     assert (save.producer.task_id, save.reason) == ("train", f"night of {DAY}")
     assert (promotion.producer.run_id, promotion.producer.task_id) == (night, "promote")
     assert model.version in str(xcom(scheduler, "model_night", night, "train"))
+    links = scheduler.get(f"dags/model_night/dagRuns/{night}/taskInstances/promote/links")
+    (link,) = links["extra_links"].values()
+    assert link.endswith("#/partition/models.delays/production")
     scores = scheduled_warehouse.pin("air", "scores", [DAY])
     frame = scheduled_warehouse.load_dataframe(scores)
     assert list(frame.columns) == ["flight", "prediction"]

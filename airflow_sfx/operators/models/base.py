@@ -11,9 +11,7 @@ from airflow_sfx.operators.base.operators import ChangeOperator, WarehouseOperat
 from airflow_sfx.serde.model_pin import register
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from airflow.sdk import BaseOperatorLink, Context
+    from airflow.sdk import Context
 
     from airflow_sfx.models.registry import ModelRegistry
 
@@ -22,8 +20,6 @@ register()
 
 class ModelOperator(WarehouseOperator):
     """Base of operators that use a model."""
-
-    operator_extra_links: Collection[BaseOperatorLink] = ()
 
     def registry(self) -> ModelRegistry:
         """Return the registry of the warehouse's models.
@@ -54,7 +50,7 @@ class ModelChangeOperator(ModelOperator, ChangeOperator):
     def announce(
         self, context: Context, pin: ModelPin, operation: str, alias: str = LATEST
     ) -> ModelPin:
-        """Log a change of an alias, and send its asset event when the task succeeds.
+        """Log a change of an alias, link to it, and send its asset event.
 
         Args:
             context: The task's context.
@@ -66,7 +62,8 @@ class ModelChangeOperator(ModelOperator, ChangeOperator):
             The version, which becomes the XCom.
         """
         self.log.info("%s has the version %s", f"{pin.name}@{alias}", pin.version)
-        self.emit(context, [self.registry().batch(pin, alias)], operation)
+        self.linked = self.registry().batch(pin, alias)
+        self.emit(context, [self.linked], operation)
         return pin
 
 

@@ -136,11 +136,8 @@ class ScoreBatchOperator(ModelOperator, WriteOperator, BaseOperator):
             SchemaMismatch: The rows do not fit the model; nothing was stored.
             CheckFailed: A check failed; the batch is staged and the partition unchanged.
         """
-        destination, warehouse, registry = (
-            self.destination(context),
-            self.warehouse(),
-            self.registry(),
-        )
+        destination = self.destination(context)
+        warehouse, registry = self.warehouse(), self.registry()
         pins = required_pins(self.pin, self.task_id)
         version = registry.resolve(one_model(self.model, self.task_id))
         model = registry.load(version, native=bool(self.trust), trust=self.trust)
