@@ -50,7 +50,7 @@ def test_a_model_is_trained_on_what_came_in_promoted_and_scores_what_came_in(
     flights = scheduled_warehouse.pin("air", "flights", [DAY])
     assert model.inputs == {"train": flights}
     assert (model.metrics, model.params["day"]) == ({"mae": 4.0}, DAY)
-    assert b"def model_night" in model.entries["code/models.py"]
+    assert b"def model_night" in model.entries["code/nights.py"]
     save, promotion = models.history("delays", "latest")[0], models.history("delays")[0]
     assert (save.producer.task_id, save.reason) == ("train", f"night of {DAY}")
     assert (promotion.producer.run_id, promotion.producer.task_id) == (night, "promote")
