@@ -20,7 +20,8 @@ from dags_examples.local_airflow import LocalAirflow, local_airflow
 
 REPO = Path(__file__).resolve().parents[2]
 
-collect_ignore = ["dags"]  # for doctests pytest would import them, and Airflow with them
+# For doctests pytest would import them, and Airflow with them.
+collect_ignore = ["dags", "settings"]
 
 
 @dataclass
@@ -189,7 +190,9 @@ def airflow_environment(home: Path, dags: Path) -> dict:
     outside = {
         name: text for name, text in os.environ.items() if not name.startswith(("AIRFLOW_", "SFX_"))
     }
+    settings = Path(__file__).with_name("settings")
     return outside | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(settings), outside.get("PYTHONPATH")])),
         "AIRFLOW_HOME": str(home / "home"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -25,11 +25,14 @@ FORKS.set_forkserver_preload(
         "pyarrow.parquet",
         "pyarrow.dataset",
         "pytest",  # the modules of the actions import it
+        "airflow_sfx.components.forms",
         "airflow_sfx.frames.inputs",
+        "airflow_sfx.frames.outputs",
         "airflow_sfx.frames.parquet.writer",
         "airflow_sfx.models.build",
         "airflow_sfx.models.registry",
         "airflow_sfx.warehouse.read.load",
+        "airflow_sfx.warehouse.write.publish",
         "airflow_sfx.warehouse.write.store",
         __name__,
     ]
