@@ -93,7 +93,8 @@ def mounted_bucket(stack, tmp_path_factory) -> Iterator[Path]:
 def java_home(tmp_path_factory) -> Path:
     """A Java on which Spark starts: the packaged one.
 
-    It lacks the incubating module that Spark asks for, so that option is removed.
+    It lacks the incubating module that Spark asks for, so that option is removed. A session lives
+    for seconds here, too short for the second compiler and threads of a collector to pay.
     """
     home: Path = tmp_path_factory.mktemp("java")
     (home / "bin").mkdir()
@@ -102,7 +103,7 @@ def java_home(tmp_path_factory) -> Path:
         "#!/bin/bash\nargs=()\n"
         'for one in "$@"; do\n'
         '  [ "$one" = "--add-modules=jdk.incubator.vector" ] || args+=("$one")\ndone\n'
-        f'exec {java_program({})} "${{args[@]}}"\n'
+        f'exec {java_program({})} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "${{args[@]}}"\n'
     )
     program.chmod(0o755)
     return home
