@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.jobs import run
 from airflow_sfx.jobs.run import await_end, conclude, new_job_id, run_job
-from airflow_sfx.jobs.runners.base import Runner
+from airflow_sfx.jobs.runners.base import Runner, Work
 from airflow_sfx.jobs.runners.factory import open_runner
 from tests.jobs.conftest import SOLD, TOTALS, Bench
 
@@ -174,3 +175,17 @@ def test_a_retry_of_a_batch_that_was_rolled_back_runs_again(process_bench: Bench
     assert process_bench.run(TOTALS, earlier=(first.job.id,)) == pin
     process_bench.warehouse.rollback("shop", "totals", ["20161031"])
     assert process_bench.run(TOTALS, earlier=(first.job.id,)) != pin
+
+
+def test_a_job_can_stage_its_batch_and_a_retry_finds_it(process_bench: Bench) -> None:
+    def staging(**options: object) -> Work:
+        work = process_bench.work(TOTALS, **options)
+        output = replace(work.job.output, publish=False)
+        return replace(work, job=replace(work.job, output=output))
+
+    first, warehouse = staging(), process_bench.warehouse
+    pin = run_job(process_bench.runner, first, warehouse)
+    (staged,) = warehouse.staged("shop", "totals")
+    assert staged.batch_id == pin.batch_id
+    assert run_job(process_bench.runner, staging(earlier=(first.job.id,)), warehouse) == pin
+    assert len(warehouse.staged("shop", "totals")) == 1
