@@ -26,8 +26,8 @@ PROTOCOL = 1
 _LOOPBACK = "127.0.0.1"
 _CONNECT_SECONDS = 30.0
 _LONGEST_TOKEN = 100
-ADDRESS, LOG, ENDED = "address", "log", "ended"
-"""Files of the directory: where to connect; the process's warnings; that it has ended."""
+ADDRESS, LOG = "address", "log"
+"""Files of the directory: where to connect, and the warnings of the process."""
 
 
 class _Stopped(BaseException):
@@ -68,10 +68,10 @@ def _temporary(folder: Path) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        for path in folder.iterdir():
-            if path.suffix in (".rds", ".zip") or path.name in (ADDRESS, LOG):
-                path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # another file is there, or it is gone already
+        with contextlib.suppress(OSError):  # the client has removed it, or has other files there
+            for path in folder.iterdir():
+                if path.suffix == ".rds" or path.name in (ADDRESS, LOG):
+                    path.unlink(missing_ok=True)
             folder.rmdir()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -158,6 +159,11 @@ def test_a_full_disk_is_one_condition_and_the_session_goes_on(environment, tmp_p
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_the_child_is_of_the_python_that_the_command_names(run_r: RunR) -> None:
+    """R sets LD_LIBRARY_PATH, with which Python would load the library of another version."""
+    assert run_r("cat(sf_sitrep()$python)").stdout == platform.python_version()
 
 
 def test_a_fork_has_a_session_of_its_own(run_r: RunR) -> None:
