@@ -85,7 +85,10 @@ def answer(line: bytes, folder: Path, warehouse: Callable[[], Warehouse]) -> obj
             f"there is no call {request.call!r:.80}: install the R package and sfx of one version"
         )
     given = {name: value for name, value in request.args.items() if value is not None}
-    return call(Session(folder, warehouse), given)
+    try:
+        return call(Session(folder, warehouse), given)
+    finally:
+        exchange.release_memory()
 
 
 def _taken(args: Arguments, *names: str) -> Arguments:

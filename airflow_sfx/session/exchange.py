@@ -78,3 +78,10 @@ def write_frame(path: Path, table: pa.Table, int64: str = "integer64") -> None:
     frame = arrow_to_frame(table, int64=cast(Int64, int64))
     with path.open("xb") as file:
         write_rds(frame, file)
+
+
+def release_memory() -> None:
+    """Give back the memory of frames that were passed, which Arrow would keep for others."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
