@@ -74,6 +74,7 @@ PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
 	$(addprefix airflow_sfx.warehouse., warehouse diff.diff history.audit history.describe history.overview integrity.repair \
 		integrity.verify pins.holds pins.lineage retention.erasure retention.expire undo.rollback_run write.external_batch) \
 	$(addprefix airflow_sfx.components., packing budget sizes kinds.sparse) \
+	$(addprefix airflow_sfx.jobs., contract job) \
 	$(addprefix airflow_sfx., hooks.sfx decorators.batch decorators.batch_container decorators.model triggers.consistency triggers.model_drift triggers.partition) \
 	$(call stub,operators) $(call stub,sensors) $(call stub,notifications) \
 	$(addprefix airflow_sfx.assets., asset consumers announce models)
