@@ -24,10 +24,10 @@ _ALONE = (
     "tests/airflow/test_telemetry.py",
 )
 """They start an Airflow of their own."""
-_WITH_SERVICES = ("warehouse", "metastore", "faults", "storage", "stack", "jobs")
+_WITH_SERVICES = ("warehouse", "metastore", "faults", "storage", "stack")
 _MORE = ("write", "undo", "quality", "test_")
 """The rooms of the warehouse that share a second stack, as one would take longest by far."""
-_LONG = ("scheduler", "services", "more services", "airflow", *_ALONE, "protocol")
+_LONG = ("scheduler", "services", "more services", "airflow", "jobs", *_ALONE, "protocol")
 """The groups that take longest.
 
 They start first, so that no process waits for the last one.
@@ -63,8 +63,9 @@ def _group(nodeid: str) -> str:
     _, room, *rest = path.split("/")
     if path in _ALONE:
         return path
-    if room == "protocol":  # each takes long, and shares nothing with the others
-        return f"protocol:{name}"
+    if room in ("jobs", "protocol"):  # jobs share the images that one process builds
+        # each test of the protocol takes long, and shares nothing with the others
+        return room if room == "jobs" else f"protocol:{name}"
     if room == "airflow":
         fixtures = {"scheduler": _SCHEDULER, "airflow": _AIRFLOW}
         return next((group for group, names in fixtures.items() if _take(path, names)), path)
