@@ -30,6 +30,7 @@ _LIST = (
 )
 """A program that prints the Python packages of an image."""
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _LEFT_OUT = ("var/cache/apt/*", "var/lib/apt/lists/*", "usr/share/doc/*", "usr/share/locale/*")
 _LEFT_OUT += ("usr/share/man/*", "var/log/*", "dev/*")
 _SOURCES = ("airflow_sfx", "setup.cfg", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")
@@ -162,6 +163,7 @@ def _build_one(context: Path, name: str, image: str, beneath: str) -> None:
         arguments.append(f"SITE_CA={_site_certificates()}")
     elif index := _index():
         arguments.append(f"PIP_INDEX_URL={index}")
+    arguments += [one for one in _PROXIES if one in os.environ]  # which no layer keeps
     options = [word for one in arguments for word in ("--build-arg", one)]
     netrc = Path.home() / ".netrc"
     if name != "base" and netrc.exists():
@@ -176,6 +178,8 @@ def _site_certificates() -> str:
 
 def _index() -> str:
     """Return the index that pip is configured with here, or empty for its own."""
+    if named := os.environ.get("PIP_INDEX_URL"):
+        return named
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
         capture_output=True,
