@@ -106,10 +106,16 @@ class ModelDriftTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Check until the version or the batches are others, and yield the event."""
+        """Check until the version or the batches are others, and yield the event.
+
+        The first check is after a pause: the worker has just made one, and Airflow fails a task
+        that is resumed before its worker has ended.
+        """
         try:
-            while not await self._is_new():
+            is_new = False
+            while not is_new:
                 await asyncio.sleep(self.poll_seconds * random.uniform(1.0, 1.1))  # noqa: S311
+                is_new = await self._is_new()
         except SfxError as error:
             yield failure(error)
         else:

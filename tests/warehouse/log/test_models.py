@@ -27,6 +27,10 @@ def test_models_live_in_the_log_beside_tables_of_hive(new_stack_uri) -> None:
     assert [one.pin for one in models.versions("delays")] == [second, first]
     assert {one.pin for one in models.affected(train)} == {first, second}
     assert models.verify("delays@production").ok
+    inputs = [train, models.batch("delays@production")]
+    scored = warehouse.store_dataframe(FRAME, "air", "scores", inputs=inputs)
+    assert [one.pin for one in warehouse.readers(models.batch(first))] == [scored]
+    assert warehouse.stale() == [], "a version does not end"
     assert "models" not in warehouse.metastore.databases()
     held = [one.name for one in warehouse.holding("air", "flights") if one.until is None]
     assert held == [f"model {first}", f"model {second}"]

@@ -141,7 +141,7 @@ def model_drift():
         table="air.flights",
         partitions=["drift"],
         columns=["distance"],
-        poke_interval=1,
+        poke_interval=5,
         timeout=900,
     )
 
