@@ -10,6 +10,7 @@ from .registry import ModelRegistry as ModelRegistry
 affected = _d.models.affected
 aliases = _d.models.aliases
 batch = _d.models.batch
+card = _d.models.card
 diff = _d.models.diff
 drift = _d.models.drift
 explain_change = _d.models.explain_change
@@ -18,6 +19,7 @@ fetch = _d.models.fetch
 history = _d.models.history
 list = _d.models.list
 load = _d.models.load
+missing_card_parts = _d.models.missing_card_parts
 plan_rollback = _d.models.plan_rollback
 promote = _d.models.promote
 reproduce = _d.models.reproduce

@@ -72,8 +72,8 @@ class ModelRegistry(ModelExports, ModelQuestions):
             target: The column that it predicts.
             params: The parameters of the training, besides the estimator's own.
             metrics: Numbers by name, such as ``{"auc": 0.81}``.
-            card: What only people can say: ``purpose``, ``owner``, ``limits``, ``retrain``,
-                ``successor``.
+            card: What only people can say: ``purpose``, ``owner``, ``limits``, ``risks`` (ethical
+                risks and known failures), ``retrain``, ``successor``.
             example: Rows as the model gets them, if they are not those of the training batches.
             tolerance: How much the portable scorer may differ from the model, relative to the size
                 of numbers above 1. Otherwise the native model is used, and the card says so.
@@ -237,6 +237,8 @@ class ModelRegistry(ModelExports, ModelQuestions):
         reason: str = "",
         expected: str | ModelPin | None = ANY,
         trust: Sequence[str] = (),
+        card: Mapping[str, str] | None = None,
+        complete: bool | None = None,
         producer: Producer | None = None,
     ) -> ModelPin:
         """Make a version the current one of an alias, once it answers its golden rows.
@@ -249,26 +251,36 @@ class ModelRegistry(ModelExports, ModelQuestions):
             expected: The version that the alias must have now, None for an alias without one; by
                 default no condition.
             trust: As for `load`, for a model without a portable scorer.
+            card: What people say of it now, by part of the card as for `save`. The artifact stays
+                as it is; `card` shows both.
+            complete: Whether to refuse a version whose card lacks ``purpose``, ``owner``,
+                ``limits`` or ``risks``, here and there. False promotes it and records what the card
+                lacks; None does not look.
             producer: Who promotes, or None for the identity of the running task or process.
 
         Returns:
             The version.
 
         Raises:
-            ModelRefused: The version is damaged, or answers its golden rows otherwise.
+            ModelRefused: The version is damaged, or answers its golden rows otherwise; or its card
+                lacks a required part.
             BatchNotFound: There is no such version.
             CommitConflict: The alias has another version than the expected one.
             StaleAttempt: A newer attempt of the same task instance has changed the alias.
-            InvalidName: The alias is ``latest``, or breaks the rule.
+            InvalidName: The alias is ``latest``, or breaks the rule; or there is no such part of a
+                card.
 
         Example:
             >>> sfx.models.promote("delays", delays, to="candidate", reason="auc 0.81") == delays
             True
         """
+        from airflow_sfx.models.describe.card import check_parts
+        from airflow_sfx.models.log.cards import state
         from airflow_sfx.models.log.promotion import put_in_alias
         from airflow_sfx.models.model import load_artifact
 
         alias = alias_name(to)
+        check_parts(card or {})
         if alias == LATEST:
             raise InvalidName(
                 f"{LATEST!r} is the version that was saved last: promote to another alias, such as"
@@ -276,12 +288,15 @@ class ModelRegistry(ModelExports, ModelQuestions):
             )
         pin = self._version(model_name(name).name, version)
         data, where = self._artifact(pin)
-        load_artifact(data, where, native=bool(trust), trust=trust)
+        found = load_artifact(data, where, native=bool(trust), trust=trust)
         registry = self._registry()
         condition = self._expected(pin.name, alias, expected)
-        made = put_in_alias(registry.table(pin.name), alias, pin.version)
+        table = registry.table(pin.name)
+        author = self._warehouse.connection.producer() if producer is None else producer
+        state(table, pin, found.card, card or {}, alias, author, complete=complete)
+        made = put_in_alias(table, alias, pin.version)
         registry.models.publish(
-            made, reason=reason, force=True, expected=condition, producer=producer
+            made, reason=reason, force=True, expected=condition, producer=author
         )
         return pin
 

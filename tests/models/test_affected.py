@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,8 @@ from typer.testing import CliRunner
 
 import airflow_sfx as sfx
 from airflow_sfx.cli.main import app
-from airflow_sfx.core.errors import StaleAttempt
+from airflow_sfx.core.errors import InvalidName, ModelRefused, StaleAttempt
+from airflow_sfx.models.describe.card import REQUIRED
 from airflow_sfx.models.flavours.coefficients import Coefficients
 from airflow_sfx.models.pin import ModelPin
 from airflow_sfx.models.registry import ModelRegistry
@@ -134,6 +136,40 @@ def test_a_version_whose_save_did_not_complete_is_said_to_be_none(models, wareho
     ]
     shown = run(warehouse, "model", "affected", "air.flights", "20161031", code=1).stdout
     assert "(not saved)" in shown
+
+
+def test_a_promotion_states_what_the_card_lacks(models, train, warehouse) -> None:
+    pin = saved(models, train, card={"owner": "Ada"})
+    said = {"purpose": "staffing", "limits": "US\nonly"}
+    with pytest.raises(ModelRefused, match="does not state risks, and production is as it was"):
+        models.promote("delays", pin, card=said, complete=True)
+    assert models.aliases("delays") == {"latest": pin.version}
+    assert models.missing_card_parts(pin) == ["purpose", "limits", "risks"]
+    models.promote("delays", pin, to="candidate", card=said, complete=False)
+    models.promote("delays", pin, card={"risks": "fog"}, complete=True)
+    assert models.missing_card_parts(f"{pin}") == []
+    card = models.card("delays@production")
+    assert card.startswith(models.load(pin).card.rstrip())
+    for text in ("### Purpose\n\nstaffing", "US\nonly", "Without risks: by", "to candidate at"):
+        assert text in card
+    again = saved(models, train, 0.2, card=dict.fromkeys(REQUIRED, "as before"))
+    models.promote("delays", again, complete=True)
+    assert models.card(again) == models.load(again).card, "nothing new was said"
+    with pytest.raises(InvalidName, match="not a part of a card"):
+        models.promote("delays", pin, card={"ower": "Ada"})
+
+
+def test_two_promoters_both_have_their_say(models, train) -> None:
+    pin = saved(models, train)
+    with ThreadPoolExecutor(4) as pool:
+        names = ["ada", "bob", "cy", "di"]
+        done = [
+            pool.submit(models.promote, "delays", pin, to=name, card={"owner": name})
+            for name in names
+        ]
+        assert [one.result() for one in done] == [pin] * 4
+    card = models.card(pin)
+    assert sorted(name for name in names if f"### Owner\n\n{name}\n" in card) == names
 
 
 def test_a_warehouse_without_models_is_looked_at_once(warehouse, train, monkeypatch) -> None:

@@ -40,9 +40,20 @@ def saved(warehouse: sfx.Warehouse, tmp_path: Path, slope: float) -> str:
 
 def test_a_model_is_saved_promoted_shown_and_rolled_back(warehouse, tmp_path) -> None:
     first, second = (saved(warehouse, tmp_path, slope) for slope in (0.02, 0.03))
-    assert f"delays@production is {first}" in run(warehouse, "promote", "delays", first).stdout
-    run(warehouse, "promote", "delays", "@latest", "--expected", second, code=1)
-    run(warehouse, "promote", "delays", "@latest", "--expected", first, "--reason", "nightly")
+    refused = run(warehouse, "promote", "delays", first, "--card", "owner=Ada", code=1)
+    assert "does not state purpose, limits, risks" in refused.stderr
+    assert "pass --card purpose=TEXT, or --without-card" in refused.stderr
+    done = run(warehouse, "promote", "delays", first, "--without-card")
+    assert f"delays@production is {first}" in done.stdout
+    card = [f"--card={part}=as told" for part in ("purpose", "owner", "limits", "risks")]
+    words = ("promote", "delays", "@latest", *card, "--expected")
+    run(warehouse, *words, second, code=1)
+    run(warehouse, *words, first, "--reason", "nightly")
+    assert (
+        "Without purpose, owner, limits, risks"
+        in run(warehouse, "show", f"delays/{first}", "--card").stdout
+    )
+    assert "### Owner" in run(warehouse, "show", "delays@production", "--card").stdout
     rows = run(warehouse, "list", "delays").stdout.splitlines()
     assert rows[2].split()[:5] == [second, "latest,", "production", "0.03", "coefficients"]
     done = run(warehouse, "rollback", "delays", "--dry-run")
@@ -94,7 +105,7 @@ def test_a_version_and_a_zip_are_exported(warehouse, tmp_path) -> None:
 def test_affected_models_are_listed_with_their_aliases(warehouse, tmp_path) -> None:
     assert "no model" in run(warehouse, "affected", "air.flights", "20161031").stdout
     version = saved(warehouse, tmp_path, 0.02)
-    run(warehouse, "promote", "delays", version)
+    run(warehouse, "promote", "delays", version, "--without-card")
     done = run(warehouse, "affected", "air.flights", "20161031", code=1)
     assert f"{version}  latest, production" in done.stdout
 

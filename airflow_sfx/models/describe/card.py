@@ -14,14 +14,17 @@ if TYPE_CHECKING:  # the gates of a promotion, which DAG files load, need the pa
     from airflow_sfx.models.schema.signature import Signature
 
 CARD = "CARD.md"
-PARTS = ("purpose", "owner", "limits", "retrain", "successor")
+PARTS = ("purpose", "owner", "limits", "risks", "retrain", "successor")
 """What only people can say, in the order of the card."""
+REQUIRED = ("purpose", "owner", "limits", "risks")
+"""What has to be said before a version is promoted with a complete card."""
 NOT_STATED = "Not stated."
 _MOST_NAMED = 10
-_TITLES = {
+TITLES = {
     "purpose": "Purpose",
     "owner": "Owner",
     "limits": "Limits",
+    "risks": "Ethical risks and known failures",
     "retrain": "When to train it again",
     "successor": "Successor",
 }
@@ -54,14 +57,18 @@ def stated_parts(card: str) -> dict[str, str]:
         >>> stated_parts("\n## Purpose\n\nNot stated.\n\n## Owner\n\nAda\n\n## Limits\n")
         {'owner': 'Ada'}
     """
+    titles = [f"\n## {TITLES[name]}\n" for name in PARTS]
     found: dict[str, str] = {}
     rest = card
-    for name, following in zip(PARTS, (*PARTS[1:], ""), strict=True):
-        _, _, rest = rest.partition(f"\n## {_TITLES[name]}\n")
-        end = f"\n## {_TITLES.get(following, 'Metrics')}\n"
-        text = rest.partition(end)[0].strip()
+    for place, name in enumerate(PARTS):
+        _, there, after = rest.partition(titles[place])
+        if not there:  # of a version that did not have the part
+            continue
+        ends = [after.find(title) for title in (*titles[place + 1 :], "\n## Metrics\n")]
+        text = after[: min((end for end in ends if end >= 0), default=len(after))].strip()
         if text and text != NOT_STATED:
             found[name] = text
+        rest = after
     return found
 
 
@@ -106,7 +113,7 @@ def card_of(
         "",
     ]
     for name in PARTS:
-        lines += [f"## {_TITLES[name]}", "", parts.get(name, NOT_STATED), ""]
+        lines += [f"## {TITLES[name]}", "", parts.get(name, NOT_STATED), ""]
     lines += ["## Metrics", "", *_table(("metric", "value"), _rows(metrics)), ""]
     lines += ["## Parameters", "", *_table(("parameter", "value"), _rows(parameters)), ""]
     lines += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.table.log_only import DATABASE
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from airflow_sfx.models.log.cards import CardStatement
     from airflow_sfx.models.log.saving import Registry
 
 ANY: Any = object()
@@ -85,6 +86,68 @@ class ModelLog:
         """
         pin = self._resolved(source)
         return self._registry().table(pin.name).pin({alias_name(alias): pin.version})
+
+    def card(self, source: str | ModelPin | os.PathLike[str]) -> str:
+        """Return the card of a version, with what people said when they promoted it.
+
+        Args:
+            source: As for `load`; the card of a zip has only what was said when it was saved.
+
+        Returns:
+            The card, as Markdown.
+
+        Raises:
+            ModelRefused: The artifact is damaged or hostile.
+            PartitionNotFound: There is no such model or alias.
+            BatchNotFound: There is no such version.
+
+        Example:
+            >>> _ = sfx.models.promote("delays", delays, card={"owner": "Ada"}, to="candidate")
+            >>> "### Owner" in sfx.models.card(delays), "## Owner" in sfx.models.card(delays)
+            (True, True)
+        """
+        from airflow_sfx.models.log.cards import with_statements
+
+        return with_statements(*self._said(source))
+
+    def missing_card_parts(
+        self, source: str | ModelPin | os.PathLike[str], parts: Sequence[str] | None = None
+    ) -> list[str]:
+        """Return the parts of a card that nobody stated, at the save or at a promotion.
+
+        Args:
+            source: As for `load`.
+            parts: The parts that are required; None for ``purpose``, ``owner``, ``limits`` and
+                ``risks``.
+
+        Returns:
+            Those that are missing; none for a complete card.
+
+        Raises:
+            ModelRefused: The artifact is damaged or hostile.
+            PartitionNotFound: There is no such model or alias.
+            BatchNotFound: There is no such version.
+
+        Example:
+            >>> sfx.models.missing_card_parts(delays, ["purpose", "owner"])
+            ['purpose']
+        """
+        from airflow_sfx.models.describe.card import REQUIRED
+        from airflow_sfx.models.log.cards import missing_parts
+
+        card, said = self._said(source)
+        return missing_parts(card, said, REQUIRED if parts is None else parts)
+
+    def _said(self, source: str | ModelPin | os.PathLike[str]) -> tuple[str, list[CardStatement]]:
+        """Return the card of an artifact, and what was said of it at promotions."""
+        from airflow_sfx.models.log.cards import statements
+        from airflow_sfx.models.model import described
+
+        data, where = self._artifact(source)
+        found = described(data, where)
+        if isinstance(source, os.PathLike) or (isinstance(source, str) and source.endswith(".zip")):
+            return found.card, []
+        return found.card, statements(self._registry().table(found.name), found.version)
 
     def _resolved(self, source: str | ModelPin, as_of: datetime | None = None) -> ModelPin:
         """Return the version that a text names now, or named at a time."""

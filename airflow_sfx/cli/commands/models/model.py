@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -171,7 +172,8 @@ def show(
         write_artifact_file(into, data)
     found = described(data, model)
     if card:
-        _say_lines(found.card)
+        zipped = model.endswith(".zip")
+        _say_lines(found.card if zipped else registry_of(context.obj).card(f"{found}"))
     elif as_json:
         print_json(
             {
@@ -269,20 +271,39 @@ def promote(
         typer.Option(metavar="VERSION", help="Version that the alias must have now, or none."),
     ] = None,
     trust: Trust = None,
+    card: Annotated[
+        _Pairs,
+        typer.Option(
+            "--card", metavar="PART=TEXT", help="What only people can say, such as owner=Ada."
+        ),
+    ] = None,
+    without_card: Annotated[
+        bool, typer.Option("--without-card", help="Promote it although its card is not complete.")
+    ] = False,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Make a version the current one of an alias, once it answers its golden rows."""
+    """Make a version the current one of an alias, once it answers its golden rows.
+
+    Its card has to state purpose, owner, limits and risks, from the save or by --card; on a
+    terminal, the command asks for those that are missing.
+    """
     from airflow_sfx.models.log.base import ANY
 
     settings: Settings = context.obj
-    pin = registry_of(settings).promote(
+    models, said = registry_of(settings), _pairs(card, "--card")
+    if sys.stdin.isatty() and not without_card:
+        named = f"{name}{version}" if version.startswith("@") else f"{name}/{version}"
+        said = {**said, **_asked(models.missing_card_parts(named), said)}
+    pin = models.promote(
         name,
         version,
         to=to,
         reason=reason,
         expected=ANY if expected is None else None if expected == "none" else expected,
         trust=trust or (),
+        card=said,
+        complete=not without_card,
     )
     if as_json:
         print_json(pin)
@@ -362,6 +383,16 @@ def affected(
         output.say(f"no model was trained on {pin}")
     if found:
         raise typer.Exit(1)
+
+
+def _asked(missing: list[str], said: dict[str, str]) -> dict[str, str]:
+    """Ask for the parts of a card that are missing; no answer leaves a part out."""
+    found = {}
+    for part in missing:
+        if part not in said:
+            question = f"{part} (Enter to leave it out)"
+            found[part] = typer.prompt(question, default="", show_default=False, err=True)
+    return {part: text for part, text in found.items() if text.strip()}
 
 
 def _say_lines(text: str) -> None:
