@@ -114,6 +114,8 @@ class PromoteModelOperator(ModelChangeOperator, BaseOperator):
             CommitConflict: The alias has got another version meanwhile.
             PartitionNotFound: There is no such model or alias.
         """
+        from airflow_sfx.models.log.base import ANY
+
         registry, alias = self.registry(), alias_name(self.to)
         pin = registry.resolve(one_model(self.model, self.task_id))
         current = _current(registry, pin.name, alias)
@@ -128,7 +130,7 @@ class PromoteModelOperator(ModelChangeOperator, BaseOperator):
             reason=self.reason,
             trust=self.trust,
             producer=self.producer(context),
-            **({"expected": current} if self.gates.compares else {}),
+            expected=current if self.gates.compares else ANY,
         )
         return self.announce(context, pin, "publish", alias)
 
