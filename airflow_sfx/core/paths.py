@@ -35,6 +35,9 @@ EMPTY = f"{_OWN}/empty"
 _WHOLE_TABLE = "_table"
 _LONGEST_STEP = 200
 
+CONTENT = "_sfx/content"
+"""Below a model's directory, the records of what its versions hold, which no other table has."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:

@@ -51,6 +51,7 @@ _CALLS = (
     "resolve",
     "rollback",
     "save",
+    "store_versions",
     "sign",
     "verify",
     "versions",

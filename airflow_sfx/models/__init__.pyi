@@ -27,5 +27,6 @@ resolve = _d.models.resolve
 rollback = _d.models.rollback
 save = _d.models.save
 sign = _d.models.sign
+store_versions = _d.models.store_versions
 verify = _d.models.verify
 versions = _d.models.versions

@@ -11,7 +11,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.validation import storable_text, whole
+from airflow_sfx.core.validation import storable_text
 from airflow_sfx.models.exports.calls import ModelExports
 from airflow_sfx.models.log.base import ANY
 from airflow_sfx.models.pin import LATEST, ModelPin, alias_name, model_name
@@ -20,7 +20,6 @@ from airflow_sfx.warehouse.results import Rows
 from airflow_sfx.warehouse.table.log_only import DATABASE
 
 if TYPE_CHECKING:
-    from airflow_sfx.models.log.listing import ModelVersions
     from airflow_sfx.models.model import Model
 
 PRODUCTION = "production"
@@ -403,33 +402,3 @@ class ModelRegistry(ModelExports, ModelQuestions):
             ['delays']
         """
         return self._log.metastore.tables(DATABASE)
-
-    def versions(self, name: str, *, limit: int | None = 100) -> ModelVersions:
-        """List the versions of a model, newest first, with their metrics and aliases.
-
-        Args:
-            name: The model's name.
-            limit: The maximum number of versions, or None for all.
-
-        Returns:
-            The versions; ``to_pandas`` has a column for each metric, to store as a table.
-
-        Raises:
-            PartitionNotFound: There is no such model.
-            InvalidName: The limit is not a whole number, or is negative.
-
-        Example:
-            >>> [(one.pin == delays, one.aliases) for one in sfx.models.versions("delays")]
-            [(True, ('latest', 'production'))]
-            >>> sfx.models.versions("delays").to_pandas()["metric_mae"].tolist()
-            [4.5]
-        """
-        from airflow_sfx.models.log.listing import ModelVersions
-        from airflow_sfx.models.log.promotion import saves
-
-        named = model_name(name).name
-        if whole(0 if limit is None else limit, "limit") < 0:
-            raise InvalidName(f"limit={limit} is negative: pass a number, or None for all")
-        with self._named(named, LATEST):
-            found = saves(self._registry().table(named), named, self.aliases(named), limit)
-        return ModelVersions(found)

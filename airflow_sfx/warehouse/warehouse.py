@@ -38,6 +38,7 @@ from airflow_sfx.warehouse.log.events import check_pin
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.run_index import Unit
 from airflow_sfx.warehouse.results import Rows
+from airflow_sfx.warehouse.table.log_only import DATABASE, refuse_model
 from airflow_sfx.warehouse.table.names import dropped_record, dropped_tables
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, former_names
@@ -1257,6 +1258,7 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.ends.drop import drop_partitions, drop_table
 
+        self._refuse_model(db, table, "dropped", "promote another version, or roll an alias back")
         author = self._author(producer, reason)
         opened = self._open(db, table)
         if partitions is None:
@@ -1554,6 +1556,7 @@ class Warehouse:
         from airflow_sfx.warehouse.write.column_changes import ColumnChange, change_column
 
         switches(dry_run=dry_run)
+        self._refuse_model(db, table, "without a column", "save a version of other columns")
         opened, author = self._open(db, table), self._author(producer, reason)
         change = ColumnChange(column)
         return change_column(opened, Ledger(opened), change, author, dry_run=dry_run)
@@ -1605,6 +1608,7 @@ class Warehouse:
 
         switches(dry_run=dry_run)
         check_names([to])
+        self._refuse_model(db, table, "given other columns", "save a version of other columns")
         opened, author = self._open(db, table), self._author(producer, reason)
         change = ColumnChange(column, to)
         return change_column(opened, Ledger(opened), change, author, dry_run=dry_run)
@@ -1650,6 +1654,8 @@ class Warehouse:
         from airflow_sfx.warehouse.ends.rename import rename_table
 
         switches(dry_run=dry_run)
+        self._refuse_model(db, table, "renamed", "save it under the other name")
+        self._refuse_model(to_db, to_table, "replaced by a table", "choose another name")
         old, to, author = (
             TableRef(db, table),
             TableRef(to_db, to_table),
@@ -1707,6 +1713,7 @@ class Warehouse:
         from airflow_sfx.warehouse.external.adopt import adopt_directory
         from airflow_sfx.warehouse.external.reconcile import adopt_present
 
+        self._refuse_model(db, table, "adopted", "choose another name for the table")
         target = Target.of(TableRef(db, table), self.store, self.metastore, self.partition_style)
         author = self._author(producer, reason)
         if directory is None:
@@ -1754,6 +1761,7 @@ class Warehouse:
         from airflow_sfx.warehouse.log.restore import restore_table
         from airflow_sfx.warehouse.quality.set_checks import put_in_force
 
+        self._refuse_model(db, table, "repaired", f"check it by `sfx model verify {table}`")
         ref, made = TableRef(db, table), []
         places = [_as_uri(one) for one in listed(adopted_from, "adopted_from")]
         there = self.metastore.get_table(ref)
@@ -2109,6 +2117,7 @@ class Warehouse:
         from airflow_sfx.warehouse.retention.expire import Rule
 
         switches(dry_run=dry_run)
+        self._refuse_model(db, table, "expired", "its versions are kept, as others may load them")
         opened = self._open_ended(db, table)
         rule = Rule(keep_last, older_than, grace, staged_older_than)
         return self._retain(opened, rule, self._author(producer, reason), dry_run=dry_run)
@@ -2296,6 +2305,7 @@ class Warehouse:
                 f"where={where!r:.80} is not text: pass an SQL condition, such as where='client_id"
                 " = 42'"
             )
+        self._refuse_model(db, table, "erased from", "train it again without the rows")
         author = self._author(producer, reason)
         erasure = Erasure(where, grace, despite_pins)
 
@@ -2451,6 +2461,7 @@ class Warehouse:
         from airflow_sfx.warehouse.quality.declared import declare
         from airflow_sfx.warehouse.quality.set_checks import set_checks
 
+        self._refuse_model(db, table, "checked before a publish", "use the gates of a promotion")
         declared = declare(listed(checks, "checks"), listed(warn, "warn"))
         return set_checks(self._open(db, table), declared, self._author(producer, reason))
 
@@ -2540,6 +2551,9 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.integrity.verify import verify_pin
 
+        self._refuse_model(
+            pin.database, pin.table, "verified as a table", f"use `sfx model verify {pin.table}`"
+        )
         return verify_pin(self._table_of(pin), pin)
 
     def inconsistencies(self, pin: BatchPin) -> list[str]:
@@ -2617,6 +2631,12 @@ class Warehouse:
     def _open(self, db: str, table: str) -> Table:
         connection = self.connection
         return Table.find(TableRef(db, table), connection.store, connection.metastore)
+
+    def _refuse_model(self, db: str, table: str, what: str, instead: str) -> None:
+        """Raise an error for a model, in a call that is for tables."""
+        ref = TableRef(db, table)
+        if ref.database == DATABASE:
+            refuse_model(ref, self.store, what, instead)
 
     def _opened(self, db: str | None, table: str | None) -> list[Table]:
         """Open a table, or all of a database or of the warehouse."""
@@ -2735,6 +2755,7 @@ class Warehouse:
     def _target(self, ref: TableRef) -> Target:
         from airflow_sfx.warehouse.batch.target import Target
 
+        self._refuse_model(ref.database, ref.table, "a table", "choose another name for the table")
         target = Target.of(ref, self.store, self.metastore, self.partition_style)
         info = target.existing
         if info is None or STYLE_PARAMETER in info.parameters:

@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -170,6 +171,52 @@ def test_two_promoters_both_have_their_say(models, train) -> None:
         assert [one.result() for one in done] == [pin] * 4
     card = models.card(pin)
     assert sorted(name for name in names if f"### Owner\n\n{name}\n" in card) == names
+
+
+def test_versions_are_stored_as_a_table_that_gets_new_metrics(models, train, warehouse) -> None:
+    saved(models, train, metrics={"mae": 0.3})
+    pin = models.store_versions("delays", "reports.delays", reason="nightly")
+    assert warehouse.load_dataframe(pin)["metric_mae"].tolist() == [0.3]
+    second = saved(models, train, 0.2, metrics={"mae": 0.2, "auc": 0.9}, reason="more")
+    done = run(warehouse, "model", "list", "delays", "--into", "reports.delays", "--json")
+    assert sfx.BatchPin.from_json(done.stdout).table == "delays"
+    query = "SELECT version, metric_auc FROM reports.delays WHERE metric_auc IS NOT NULL"
+    assert warehouse.sql(query).values.tolist() == [[second.version, 0.9]]
+    run(warehouse, "model", "list", "--into", "reports.delays", code=2)
+    with pytest.raises(InvalidName, match="in the database of models"):
+        models.store_versions("delays", "models.versions")
+
+
+def test_calls_for_tables_refuse_a_model_and_leave_no_table(models, train, warehouse) -> None:
+    pin = models.promote("delays", saved(models, train))
+    batch, place = models.batch(pin), ("models", "delays")
+    frame = pd.DataFrame({"n": [1]})
+    refused = [
+        lambda: warehouse.repair(*place),
+        lambda: warehouse.verify(batch),
+        lambda: warehouse.store_dataframe(frame, *place, ["x"]),
+        lambda: warehouse.open_batch(*place, ["x"]),
+        lambda: warehouse.rename(*place, "models", "late"),
+        lambda: warehouse.rename("air", "flights", *place),
+        lambda: warehouse.adopt(*place),
+        lambda: warehouse.adopt(*place, "/nowhere"),
+        lambda: warehouse.drop(*place),
+        lambda: warehouse.drop(*place, ["production"]),
+        lambda: warehouse.drop_column(*place, "n"),
+        lambda: warehouse.rename_column(*place, "n", "m"),
+        lambda: warehouse.set_checks(*place, []),
+        lambda: warehouse.retain(*place, keep_last=1, older_than=timedelta(0), dry_run=False),
+        lambda: warehouse.erase(*place, where="n = 1"),
+    ]
+    for call in refused:
+        with pytest.raises(InvalidName, match="is the model 'delays'"):
+            call()
+    assert warehouse.metastore.tables("models") == []
+    with pytest.raises(sfx.TableNotFound, match="is a model, which is no table of the metastore"):
+        warehouse.audit(*place)
+    assert models.verify("delays@production").ok
+    done = run(warehouse, "repair", "models.delays", code=1)
+    assert "sfx model verify delays" in done.stderr
 
 
 def test_a_warehouse_without_models_is_looked_at_once(warehouse, train, monkeypatch) -> None:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, PartitionNotFound
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.validation import whole
 from airflow_sfx.models.pin import LATEST, ModelPin, alias_name, model_name
 from airflow_sfx.warehouse.connection import Connection
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -21,6 +24,7 @@ from airflow_sfx.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from airflow_sfx.models.log.cards import CardStatement
+    from airflow_sfx.models.log.listing import ModelVersions
     from airflow_sfx.models.log.saving import Registry
 
 ANY: Any = object()
@@ -137,6 +141,71 @@ class ModelLog:
 
         card, said = self._said(source)
         return missing_parts(card, said, REQUIRED if parts is None else parts)
+
+    def store_versions(
+        self, name: str, table: str, *, reason: str = "", producer: Producer | None = None
+    ) -> BatchPin:
+        """Store the versions of a model as a table: a row for each, its metrics as columns.
+
+        Args:
+            name: The model's name.
+            table: The table as ``database.table``, which has no partitions. Each call stores all
+                versions as its new batch.
+            reason: The reason, recorded in the history.
+            producer: Who stores it, or None for the identity of the running task or process.
+
+        Returns:
+            The pin of the batch.
+
+        Raises:
+            PartitionNotFound: There is no such model.
+            InvalidName: It is not the name of a table, or is one of the database ``models``.
+
+        Example:
+            >>> pin = sfx.models.store_versions("delays", "reports.delays")
+            >>> sfx.load_dataframe(pin)["metric_mae"].tolist()
+            [4.5]
+        """
+        ref = TableRef.parse(table)
+        if ref.database == DATABASE:
+            raise InvalidName(
+                f"{ref} is in the database of models: pass a table of another one, such as"
+                f" reports.{ref.table}"
+            )
+        frame = self.versions(name, limit=None).to_table()
+        return self._warehouse.store_dataframe(
+            frame, ref.database, ref.table, reason=reason, producer=producer
+        )
+
+    def versions(self, name: str, *, limit: int | None = 100) -> ModelVersions:
+        """List the versions of a model, newest first, with their metrics and aliases.
+
+        Args:
+            name: The model's name.
+            limit: The maximum number of versions, or None for all.
+
+        Returns:
+            The versions; ``to_pandas`` has a column for each metric, as `store_versions` has.
+
+        Raises:
+            PartitionNotFound: There is no such model.
+            InvalidName: The limit is not a whole number, or is negative.
+
+        Example:
+            >>> [(one.pin == delays, one.aliases) for one in sfx.models.versions("delays")]
+            [(True, ('latest', 'production'))]
+            >>> sfx.models.versions("delays").to_pandas()["metric_mae"].tolist()
+            [4.5]
+        """
+        from airflow_sfx.models.log.listing import ModelVersions
+        from airflow_sfx.models.log.promotion import saves
+
+        named = model_name(name).name
+        if whole(0 if limit is None else limit, "limit") < 0:
+            raise InvalidName(f"limit={limit} is negative: pass a number, or None for all")
+        with self._named(named, LATEST):
+            found = saves(self._registry().table(named), named, self._aliases(named), limit)
+        return ModelVersions(found)
 
     def _said(self, source: str | ModelPin | os.PathLike[str]) -> tuple[str, list[CardStatement]]:
         """Return the card of an artifact, and what was said of it at promotions."""

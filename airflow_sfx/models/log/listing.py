@@ -77,6 +77,16 @@ class ModelVersions(Rows[ModelVersion]):
 
         return pd.DataFrame([_row(one) for one in sorted(self, key=lambda one: one.pin.version)])
 
+    def to_table(self) -> pd.DataFrame:
+        """Return the frame of `to_pandas` with a type for each column, also where all is missing.
+
+        Returns:
+            The frame, to store as a batch.
+        """
+        frame = self.to_pandas()
+        texts = {name: "string" for name in frame if frame[name].dtype == object}
+        return frame.astype(texts)
+
 
 def _row(one: ModelVersion) -> dict[str, Any]:
     record = one.record

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.manifest import DataFile
+from airflow_sfx.core.paths import CONTENT
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Record, decode, encode
@@ -25,7 +26,7 @@ from airflow_sfx.warehouse.batch.file_writer import FoundFile
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.pins.holds import Hold
 from airflow_sfx.warehouse.pins.lineage import record_downstream
-from airflow_sfx.warehouse.table.log_only import CONTENT, DATABASE
+from airflow_sfx.warehouse.table.log_only import DATABASE
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
 

@@ -30,9 +30,9 @@ from airflow_sfx.warehouse.pins.lineage import (
 from airflow_sfx.warehouse.table.log_only import (
     DATABASE,
     LogOnlyMetastore,
-    has_content,
     model_names,
 )
+from airflow_sfx.warehouse.table.not_found import has_content
 from airflow_sfx.warehouse.table.table import Table
 
 Names = Callable[[BatchPin], Collection[TableRef]]

@@ -16,14 +16,13 @@ from airflow_sfx.core.table import MODELS, TableRef
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.table.absent import WithoutPartitions
+from airflow_sfx.warehouse.table.not_found import has_content
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table
 
 DATABASE = MODELS
 """The database whose tables are in the log only, unless the metastore has one of the name."""
 ALIAS = PartitionKey("alias", "string")
 """The partition key of a model."""
-CONTENT = "_sfx/content"
-"""Below a model's directory, the records of what its versions hold, which no other table has."""
 
 
 def log_only_table(ref: TableRef, store: ObjectStore) -> Table | None:
@@ -40,14 +39,26 @@ def log_only_table(ref: TableRef, store: ObjectStore) -> Table | None:
     return Table.find(ref, store, LogOnlyMetastore(store))
 
 
-def has_content(store: ObjectStore, ref: TableRef) -> bool:
-    """Return whether a table of the database ``models`` is a model.
+def refuse_model(ref: TableRef, store: ObjectStore, what: str, instead: str) -> None:
+    """Raise an error if a table is a model, which a call for tables would damage.
+
+    For tables of other databases, this is no request.
 
     Args:
-        store: The warehouse's object store.
         ref: The table.
+        store: The warehouse's object store.
+        what: What cannot be done, such as ``renamed``.
+        instead: What to do.
+
+    Raises:
+        InvalidName: It is a model.
     """
-    return next(iter(store.list(f"{TableLayout.default_root(ref)}/{CONTENT}")), None) is not None
+    if ref.database == DATABASE and has_content(store, ref):
+        raise InvalidName(
+            f"{ref} is the model {ref.table!r}, which is in the log only and cannot be {what}:"
+            f" {instead}",
+            table=str(ref),
+        )
 
 
 def model_names(store: ObjectStore) -> list[str]:

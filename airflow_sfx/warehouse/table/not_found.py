@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from airflow_sfx.core.errors import TableNotFound
-from airflow_sfx.core.paths import TableLayout
-from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.paths import CONTENT, TableLayout
+from airflow_sfx.core.table import MODELS, TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.table.names import gone_error, layout_root, newest_record
@@ -34,6 +34,12 @@ def table_not_found(ref: TableRef, store: ObjectStore, metastore: Metastore) -> 
     record = newest_record(store, metastore, ref)
     if record is not None and record.is_gone:
         return gone_error(ref, record)
+    if ref.database == MODELS and has_content(store, ref):
+        return TableNotFound(
+            f"{ref} is a model, which is no table of the metastore: `sfx model list {ref.table}`"
+            f" and `sfx model history {ref.table}` show it",
+            table=str(ref),
+        )
     lost = TableLayout(layout_root(store, ref, record), ()).ledgers
     if store.list_directories(lost):
         return TableNotFound(
@@ -48,6 +54,16 @@ def table_not_found(ref: TableRef, store: ObjectStore, metastore: Metastore) -> 
         f" {_there(ref, metastore)}; `sfx tables` lists all",
         table=str(ref),
     )
+
+
+def has_content(store: ObjectStore, ref: TableRef) -> bool:
+    """Return whether a table of the database ``models`` is a model.
+
+    Args:
+        store: The warehouse's object store.
+        ref: The table.
+    """
+    return next(iter(store.list(f"{TableLayout.default_root(ref)}/{CONTENT}")), None) is not None
 
 
 def _there(ref: TableRef, metastore: Metastore) -> str:

@@ -13,6 +13,7 @@ from airflow_sfx.cli.commands.models.model_export import Artifact, artifact_of, 
 from airflow_sfx.cli.commands.models.model_questions import (
     Source,
     Trust,
+    affected,
     diff,
     drift,
     pin_of,
@@ -21,7 +22,7 @@ from airflow_sfx.cli.commands.models.model_questions import (
     why,
 )
 from airflow_sfx.cli.confirm import PlanOnly, Yes, approved
-from airflow_sfx.cli.options import Json, Partitions, Reason, Settings, TableArgument
+from airflow_sfx.cli.options import Json, Reason, Settings
 from airflow_sfx.cli.output import print_json, waiting
 from airflow_sfx.core.errors import InvalidName
 
@@ -39,7 +40,7 @@ _Pairs = list[str] | None
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
-    for command in (diff, drift, export, reproduce, sign, why):
+    for command in (affected, diff, drift, export, reproduce, sign, why):
         _app.command()(command)
     app.add_typer(_app, name="model")
 
@@ -108,11 +109,24 @@ def list_(
         typer.Argument(metavar="[NAME]", help="A model (default: all).", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Most versions to list.")] = 100,
+    into: Annotated[
+        str | None,
+        typer.Option(metavar="DB.TABLE", help="Store all versions of NAME as this table instead."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the models, or the versions of one, newest first."""
     settings: Settings = context.obj
     models = registry_of(settings)
+    if into is not None:
+        if name is None:
+            raise typer.BadParameter("--into stores the versions of one model: name it")
+        stored = models.store_versions(name, into)
+        if as_json:
+            print_json(stored)
+        else:
+            output.say(f"stored {stored}")
+        return
     if name is None:
         found = [(one, models.aliases(one)) for one in models.list()]
         if as_json:
@@ -344,45 +358,6 @@ def rollback(
         print_json(pin)
     else:
         output.say(f"{name}@{alias} is {pin.version} again")
-
-
-@_app.command()
-def affected(
-    context: typer.Context,
-    table: TableArgument,
-    partition: Partitions = None,
-    batch: Annotated[
-        str, typer.Option("--batch", metavar="ID", help="Batch ID, current or previous.")
-    ] = "current",
-    as_json: Json = False,
-) -> None:
-    """List the versions that were trained on batches, or on what was made from them.
-
-    Exits with 1 if there are any.
-    """
-    settings: Settings = context.obj
-    pin = settings.table(table, partition).pinned(batch)
-    found = registry_of(settings).affected(pin)
-    if as_json:
-        print_json(found)
-    elif found:
-        rows = [
-            (
-                one.pin.name,
-                one.pin.version,
-                ", ".join(one.aliases) if one.saved else "(not saved)",
-                output.moment(one.at),
-                output.who(one.producer),
-            )
-            for one in found
-        ]
-        output.table(
-            f"models trained on {pin}", ("model", "version", "aliases", "saved (UTC)", "who"), rows
-        )
-    else:
-        output.say(f"no model was trained on {pin}")
-    if found:
-        raise typer.Exit(1)
 
 
 def _asked(missing: list[str], said: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Commands that answer questions: sfx model diff, drift, reproduce, why."""
+"""Commands that answer questions: sfx model affected, diff, drift, reproduce, why."""
 
 from __future__ import annotations
 
@@ -26,6 +26,44 @@ Trust = Annotated[
     typer.Option("--trust", metavar="PACKAGE", help="Code that may run, such as sklearn."),
 ]
 _Side = "NAME@ALIAS, NAME/VERSION, NAME for the latest, or FILE.zip."
+
+
+def affected(
+    context: typer.Context,
+    table: TableArgument,
+    partition: Partitions = None,
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="ID", help="Batch ID, current or previous.")
+    ] = "current",
+    as_json: Json = False,
+) -> None:
+    """List the versions that were trained on batches, or on what was made from them.
+
+    Exits with 1 if there are any.
+    """
+    settings: Settings = context.obj
+    pin = settings.table(table, partition).pinned(batch)
+    found = registry_of(settings).affected(pin)
+    if as_json:
+        print_json(found)
+    elif found:
+        rows = [
+            (
+                one.pin.name,
+                one.pin.version,
+                ", ".join(one.aliases) if one.saved else "(not saved)",
+                output.moment(one.at),
+                output.who(one.producer),
+            )
+            for one in found
+        ]
+        output.table(
+            f"models trained on {pin}", ("model", "version", "aliases", "saved (UTC)", "who"), rows
+        )
+    else:
+        output.say(f"no model was trained on {pin}")
+    if found:
+        raise typer.Exit(1)
 
 
 def diff(
