@@ -134,7 +134,7 @@ class ModelLog:
 
         Example:
             >>> sfx.models.missing_card_parts(delays, ["purpose", "owner"])
-            ['purpose']
+            ['purpose', 'owner']
         """
         from airflow_sfx.models.describe.card import REQUIRED
         from airflow_sfx.models.log.cards import missing_parts
