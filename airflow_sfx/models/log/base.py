@@ -117,7 +117,7 @@ class ModelLog:
     def missing_card_parts(
         self, source: str | ModelPin | os.PathLike[str], parts: Sequence[str] | None = None
     ) -> list[str]:
-        """Return the parts of a card that nobody stated, at the save or at a promotion.
+        """Return the parts of a card that were stated neither at the save nor at a promotion.
 
         Args:
             source: As for `load`.

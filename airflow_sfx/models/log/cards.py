@@ -29,7 +29,7 @@ class CardStatement:
         alias: The alias that it was promoted to.
         at: When, in UTC.
         producer: By whom.
-        without: The required parts that nobody had stated then, and without which it was promoted.
+        without: The required parts that were not stated then, and without which it was promoted.
     """
 
     parts: Mapping[str, str] = field(hash=False)
@@ -110,7 +110,7 @@ def missing_parts(
     said: Sequence[CardStatement | Mapping[str, str]] = (),
     required: Sequence[str] = REQUIRED,
 ) -> list[str]:
-    """Return the required parts that nobody has stated.
+    """Return the required parts that have not been stated.
 
     Args:
         card: The card of the artifact.

@@ -1,4 +1,4 @@
-"""Commands that answer questions: sfx model affected, diff, drift, reproduce, why."""
+"""Commands that answer questions: sfx model affected, diff, drift, why, …."""
 
 from __future__ import annotations
 
