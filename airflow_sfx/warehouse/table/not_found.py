@@ -63,7 +63,8 @@ def has_content(store: ObjectStore, ref: TableRef) -> bool:
         store: The warehouse's object store.
         ref: The table.
     """
-    return next(iter(store.list(f"{TableLayout.default_root(ref)}/{CONTENT}")), None) is not None
+    parent, _, name = f"{TableLayout.default_root(ref)}/{CONTENT}".rpartition("/")
+    return name in store.list_directories(parent)
 
 
 def _there(ref: TableRef, metastore: Metastore) -> str:
