@@ -62,7 +62,7 @@ def export_artifact(
         InvalidName: The format is not known, or the folder has files or cannot be written.
         ModelRefused: The artifact is damaged, needs trust, or fails its golden rows.
     """
-    if to not in _FORMATS:
+    if not isinstance(to, str) or to not in _FORMATS:
         raise InvalidName(f"{to!r:.80} is not a format of exports: pass {', '.join(_FORMATS)}")
     model = load_artifact(artifact, where, trust=trust)
     files = _FORMATS[to](model, artifact)

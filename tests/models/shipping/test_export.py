@@ -193,6 +193,7 @@ def test_an_export_that_cannot_be_made_leaves_nothing(models, train, tmp_path) -
         ("there", "mlflow", "name a new folder"),
         ("no/where", "mlflow", "name a new folder"),
         ("new", "zip", "pass mlflow, oci, sagemaker"),
+        ("new", ["oci"], "pass mlflow, oci, sagemaker"),
     ):
         with pytest.raises(InvalidName, match=words):
             models.export(pin, tmp_path / folder, to=to)
