@@ -85,9 +85,7 @@ def _answered(table: pa.Table, classes: tuple[Any, ...]) -> tuple[Any, Any]:
     if not kept or not len(table):
         raise InvalidName("a model is saved with rows as it gets them: pass some as example =")
     predicted = table[_PREDICTION].to_pylist()
-    prediction: Any = np.asarray(predicted, dtype=object if classes else np.float64)
-    if classes:
-        prediction = np.asarray(predicted)
+    prediction: Any = np.asarray(predicted, None if classes else np.float64)
     probability = np.column_stack([table[name].to_numpy() for name in beside]) if beside else None
     rows = arrow_to_pandas(table.select(kept)).reset_index(drop=True)
     return rows, Answers(prediction, probability)
