@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pandas as pd
 import pytest
 
 from airflow_sfx import BatchPin, InvalidName
+from airflow_sfx.models.pin import ModelPin
 from airflow_sfx.operators.models.training import inputs_by_role, passed_on, returned_parts
 
 
@@ -78,3 +81,22 @@ def test_a_function_returns_a_model_with_what_is_saved_with_it():
 def test_another_result_is_refused_with_what_may_be_returned(result):
     with pytest.raises(TypeError, match=r"the task fit returned .* return a model"):
         returned_parts(result, "fit")
+
+
+def test_an_edited_xcom_with_the_pin_of_another_model_is_refused():
+    from airflow.sdk import DAG
+
+    from airflow_sfx.hooks.pin_guard import refuse_foreign_pin
+    from airflow_sfx.operators import PromoteModelOperator, ScoreBatchOperator, TrainModelOperator
+
+    with DAG("guarded"):
+        train = TrainModelOperator(task_id="train", name="delays", python_callable=one)
+        promote = PromoteModelOperator(task_id="promote", model=train.output)
+        score = ScoreBatchOperator(task_id="score", model=promote.output, pin=A, table="air.scores")
+    for task in (promote, score):
+        running = copy.copy(task)
+        running.model = ModelPin("delays", "20161101002256")
+        refuse_foreign_pin(running, {}, "model")
+        running.model = ModelPin("others", "20161101002256")
+        with pytest.raises(InvalidName, match=r"holds a pin of models.others, .* models.delays"):
+            refuse_foreign_pin(running, {}, "model")
