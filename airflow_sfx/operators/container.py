@@ -251,6 +251,7 @@ class ContainerBatchOperator(WriteOperator, BaseOperator):
         except TaskDeferralError:
             for job_id in _attempts(context).ids[-1:]:
                 self._runner.kill(job_id)
+                self._runner.remove(job_id)
             raise
 
     def on_kill(self) -> None:

@@ -57,7 +57,7 @@ class JobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """End the container: a person has killed the task."""
-        await asyncio.to_thread(self._opened().kill, self.job_id)
+        await asyncio.to_thread(self._remove)
 
     async def _end(self) -> None:
         runner = self._opened()
@@ -71,6 +71,11 @@ class JobTrigger(BaseTrigger):
             except RunnerUnavailable as error:
                 patience.failed(error)
             await asyncio.sleep(patience.pause())
+
+    def _remove(self) -> None:
+        runner = self._opened()
+        runner.kill(self.job_id)
+        runner.remove(self.job_id)
 
     def _opened(self) -> Runner:
         return open_runner(self.runner, self.options)
