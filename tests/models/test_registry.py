@@ -21,6 +21,7 @@ from airflow_sfx.core.errors import (
     StaleAttempt,
 )
 from airflow_sfx.models.flavours.coefficients import Coefficients
+from airflow_sfx.models.log.promotion import save_of
 from airflow_sfx.models.pin import ModelPin
 from airflow_sfx.models.registry import ModelRegistry
 from tests.models.conftest import flights
@@ -75,6 +76,18 @@ def test_the_same_content_is_the_same_version(models, train, warehouse) -> None:
     assert [one.pin for one in models.versions("delays")] == [second, first]
     again = warehouse.store_dataframe(flights(), "air", "flights", ["20161031"])
     assert saved(models, again, 0.1) not in (first, second), "other batches"
+
+
+def test_a_version_is_described_by_its_save_though_it_was_saved_again(models, train) -> None:
+    first, second = saved(models, train, 0.1, reason="first"), saved(models, train, 0.2)
+    assert saved(models, train, 0.1, reason="again") == first
+    table, aliases = models._registry().table("delays"), models.aliases("delays")
+    assert save_of(table, first, aliases) == models.versions("delays")[1]
+    found = save_of(table, first, aliases)
+    assert (found.reason, found.aliases, found.metrics) == ("first", ("latest",), {"mae": 0.1})
+    assert save_of(table, second, aliases).aliases == ()
+    with pytest.raises(BatchNotFound, match="sfx model list delays"):
+        save_of(table, ModelPin("delays", "20010101000000"), aliases)
 
 
 def test_an_alias_has_a_history_and_is_rolled_back(models, train) -> None:

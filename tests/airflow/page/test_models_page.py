@@ -10,8 +10,11 @@ import pytest
 from playwright.sync_api import expect
 
 import airflow_sfx as sfx
-from airflow_sfx.models.pin import ModelPin
+from airflow_sfx.core.errors import ModelRefused
+from airflow_sfx.core.table import TableRef
 from airflow_sfx.models.registry import ModelRegistry
+from airflow_sfx.plugin.web.routes.models import artifacts
+from airflow_sfx.warehouse.table.log_only import log_only_table
 from tests.airflow.pages import go, picture
 
 NAME = "page_delays"
@@ -156,7 +159,16 @@ def test_a_damaged_version_is_shown_and_not_promoted(story, as_user, client) -> 
     page.get_by_role("dialog").get_by_role("button", name="Promote", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("is not a model artifact, or was altered")
     assert "production" not in story.models.aliases(pin.name)
-    assert isinstance(pin, ModelPin) and page.faults == []
+    assert page.faults == []
+
+
+def test_a_large_artifact_is_left_to_the_command_line(story, monkeypatch) -> None:
+    pin = story.versions[0]
+    table = log_only_table(TableRef("models", NAME), story.warehouse.store)
+    assert artifacts.require_small(table, pin, "") is None
+    monkeypatch.setattr(artifacts, "MOST_BYTES", 1000)
+    with pytest.raises(ModelRefused, match=r"the page reads at most 1000: use `sfx model show x`"):
+        artifacts.artifact(table, pin, "sfx model show x")
 
 
 def test_rollbacks_name_the_models_that_were_trained_on_what_they_end(story, as_user) -> None:
