@@ -105,6 +105,7 @@ def test_a_model_that_got_worse_is_found_compared_and_rolled_back(story, as_user
 
 def test_a_version_shows_its_card_and_what_became_of_its_batches(story, as_user) -> None:
     bad = story.versions[2]
+    story.models.promote(NAME, bad, to="audited", card={"risks": "told at the promotion"})
     story.warehouse.store_dataframe(
         pd.DataFrame({"distance": [1.0], "delay": [1.0]}), "modelled", "flights", [DAYS[2]]
     )
@@ -117,7 +118,8 @@ def test_a_version_shows_its_card_and_what_became_of_its_batches(story, as_user)
     expect(trained.filter(has_text="train")).to_contain_text("replaced")
     card = page.get_by_role("region", name="Card")
     expect(card.get_by_role("heading", name="Owner")).to_be_visible()
-    expect(card.get_by_text(HOSTILE)).to_be_visible()
+    for text in (HOSTILE, "told at the promotion"):
+        expect(card.get_by_text(text)).to_be_visible()
     expect(card.get_by_role("row").filter(has_text="mae")).to_contain_text("31")
     picture(page, "version")
     trained.get_by_role("link", name=story.pins[2].batch_id).click()

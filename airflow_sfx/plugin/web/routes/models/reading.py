@@ -121,7 +121,7 @@ def _artifact(table: Table, pin: ModelPin) -> dict[str, Any]:
     try:
         found = artifact(table, pin, f"sfx model show {pin} --card")
         inputs = [trained_on(one.role, one.pin, one.rows) for one in found.input_batches]
-        card, problem = found.card, ""
+        card, problem = registry().card(pin), ""
     except SfxError as error:
         inputs = [trained_on("", one, None) for one in manifest.inputs]
         card, problem = "", str(error)
