@@ -205,7 +205,7 @@ def test_every_truncation_and_many_changes_are_refused_or_read_as_values(r: R, t
             frame_of(data[:end])
     random = np.random.default_rng(0)
     refused = 0
-    for _ in range(3000):
+    for _ in range(1000):
         changed = bytearray(data)
         for place in random.integers(0, len(data), random.integers(1, 4)):
             changed[place] = random.integers(0, 256)
@@ -213,7 +213,7 @@ def test_every_truncation_and_many_changes_are_refused_or_read_as_values(r: R, t
             frame_of(bytes(changed))
         except SchemaMismatch:
             refused += 1
-    assert refused > 1000
+    assert refused > 300
 
 
 def test_a_length_beyond_the_file_allocates_nothing() -> None:
