@@ -200,6 +200,16 @@ class ObjectStore(ABC):
                 names.
         """
 
+    def paths(self, directory: str) -> Sequence[str]:
+        """Return the paths of all objects below a directory, at any depth.
+
+        For indexes whose names alone are read: a store may need less for it than for `list`.
+
+        Args:
+            directory: The directory.
+        """
+        return [info.path for info in self.list(directory)]
+
     def list_siblings(self, directory: str, names: Sequence[str]) -> Sequence[ObjectInfo]:
         """List all objects below some directories of a directory, in as few requests as possible.
 

@@ -260,7 +260,7 @@ class LocalStore(ObjectStore):
 
         def is_due(path: str) -> bool:
             try:
-                return latest is None or os.stat(path).st_mtime < latest
+                return latest is None or os.stat(self._path(path)).st_mtime < latest
             except FileNotFoundError:  # its writer has just finished
                 return False
 
@@ -269,31 +269,36 @@ class LocalStore(ObjectStore):
                 path for path in self._walk(directory) if _UNFINISHED.search(path) and is_due(path)
             ]
 
-        found = [os.path.relpath(path, self._root) for path in self._call("list", directory, look)]
+        found = self._call("list", directory, look)
         whole = {path: _UNFINISHED.sub("", path) for path in found}
         return {path: one for path, one in whole.items() if mine is None or mine(one)}
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
         """List all files below a directory, at any depth; see `ObjectStore.list`."""
-        for found in self._call("list", directory, lambda: self._walk(directory)):
-            hidden = not unfinished and _UNFINISHED.search(found)
-            info = None if hidden else self.head(os.path.relpath(found, self._root))
+        for path in self._call("list", directory, lambda: self._walk(directory)):
+            hidden = not unfinished and _UNFINISHED.search(path)
+            info = None if hidden else self.head(path)
             if info is not None:
                 yield info
 
+    def paths(self, directory: str) -> Sequence[str]:
+        """Return the paths of all files below a directory, without looking at each file."""
+        found = self._call("list", directory, lambda: self._walk(directory))
+        return [path for path in found if "#" not in path or not _UNFINISHED.search(path)]
+
     def _walk(self, directory: str) -> Sequence[str]:
-        """Return the paths of all files below a directory."""
+        """Return the paths of all files below a directory, relative to the root."""
         top = self._path(directory) if directory else self._root
 
         def raised(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
                 raise error  # an unreadable directory is not an empty one
 
-        return [
-            os.path.join(folder, name)
-            for folder, _, names in os.walk(top, onerror=raised)
-            for name in names
-        ]
+        found = []
+        for folder, _, names in os.walk(top, onerror=raised):
+            below = f"{directory}{folder[len(top) :]}/".lstrip("/")
+            found += [below + name for name in names]
+        return found
 
     def list_directories(self, directory: str) -> Sequence[str]:
         """Return the names of the directories directly below a directory, sorted."""

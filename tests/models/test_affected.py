@@ -230,3 +230,19 @@ def test_a_warehouse_without_models_is_looked_at_once(warehouse, train, monkeypa
     monkeypatch.setattr(LocalStore, "list_directories", counted)
     assert warehouse.models_trained_on(train) == []
     assert asked == {"models.db": 1}
+
+
+def test_models_are_found_by_the_names_in_the_index_alone(
+    models, warehouse, train, bad, monkeypatch
+) -> None:
+    pin = saved(models, train)
+    saved(models, bad, 0.2)
+    seen: list[str] = []
+    for call in ("head", "get"):
+        original = getattr(LocalStore, call)
+        monkeypatch.setattr(
+            LocalStore, call, lambda self, path, do=original: (seen.append(path), do(self, path))[1]
+        )
+    assert [one.pin for one in models.affected(train)] == [pin]
+    assert seen
+    assert not [path for path in seen if path.startswith("_sfx/readers/")]

@@ -189,7 +189,7 @@ def test_a_listing_leaves_out_files_that_are_being_written(tmp_path) -> None:
     unfinished = f"x#{uuid.uuid4().hex}"
     (tmp_path / "store/t/a" / unfinished).write_bytes(b"half")
     assert (tmp_path / "store/t/a" / unfinished).exists()
-    assert [info.path for info in store.list("t")] == ["t/a/x"]
+    assert [info.path for info in store.list("t")] == ["t/a/x"] == store.paths("")
 
 
 def test_many_objects_of_which_one_cannot_be_written_leave_no_file_that_is_half_done(
@@ -208,6 +208,8 @@ def test_listing_shows_objects_at_any_depth_and_directories_one_level_down(
     for path in ("t/a/1/x", "t/a/2/y", "t/b/3/z", "u/x"):
         store.put_if_absent(path, path.encode())
     assert sorted(info.path for info in store.list("t")) == ["t/a/1/x", "t/a/2/y", "t/b/3/z"]
+    for directory in ("", "t", "t/a", "none"):
+        assert sorted(store.paths(directory)) == sorted(one.path for one in store.list(directory))
     assert list(store.list_directories("t")) == ["a", "b"]
     assert list(store.list_directories("t/a")) == ["1", "2"]
 

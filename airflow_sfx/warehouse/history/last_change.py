@@ -28,7 +28,7 @@ def last_change(table: Table, ledger: Ledger, known: datetime | None) -> datetim
     """
     store, root = table.store, table.layout.commits
     for day in sorted(store.list_directories(root), reverse=True):
-        for path in sorted((info.path for info in store.list(f"{root}/{day}")), reverse=True):
+        for path in sorted(store.paths(f"{root}/{day}"), reverse=True):
             commit = path.removeprefix(f"{root}/").removesuffix(".json")
             at = commit_time(commit)
             if at is None:

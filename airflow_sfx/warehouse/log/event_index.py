@@ -136,7 +136,7 @@ def events_of(store: ObjectStore, days: Sequence[date]) -> list[Event]:
         The events, oldest first. Commits that did not take effect are among them.
     """
     listed = map_concurrently(
-        lambda day: [info.path for info in store.list(f"{_ROOT}/{day.isoformat()}")],
+        lambda day: store.paths(f"{_ROOT}/{day.isoformat()}"),
         days,
         store.concurrency,
     )

@@ -148,7 +148,7 @@ def _of_undo(undo: str) -> str:
 
 def _commits_in(store: ObjectStore, directories: Sequence[str]) -> dict[TableRef, list[str]]:
     listed = map_concurrently(
-        lambda directory: [info.path for info in store.list(directory)],
+        store.paths,
         directories,
         store.concurrency,
     )

@@ -202,18 +202,21 @@ def edges_from(
         for day in store.list_directories(_directory(ref))
         if date.fromisoformat(day) >= since
     ]
-    listed = map_concurrently(
-        lambda item: [_edge(info.path, item[0]) for info in store.list(item[1])],
-        days,
-        store.concurrency,
+    listed = map_concurrently(lambda item: store.paths(item[1]), days, store.concurrency)
+    wanted = {(batch_id, digest(name)) for name, batch_id in batches}
+    edges = (
+        _edge(path, ref)
+        for (ref, _), paths in zip(days, listed, strict=True)
+        for path in paths
+        if _may_be_from(path, wanted)
     )
-    wanted = {(digest(name), batch_id) for name, batch_id in batches}
-    return [
-        edge
-        for edges in listed
-        for edge in edges
-        if not edge.read_id or (edge.read_partition, edge.read_id) in wanted
-    ]
+    return [one for one in edges if not one.read_id or (one.read_id, one.read_partition) in wanted]
+
+
+def _may_be_from(path: str, wanted: Collection[tuple[str, str]]) -> bool:
+    """Return False for the name of a record of another batch, as most of a listing are."""
+    parts = path.rpartition("/")[2].split("-", _PARTS - 1)
+    return len(parts) < _PARTS or not parts[2].isdigit() or (parts[2], parts[3]) in wanted
 
 
 def all_downstream_of(
@@ -256,7 +259,7 @@ def replaced_batches(
     """
     before: dict[tuple[str, str], list[str]] = {}
     for directory in map(_directory, names):
-        for edge in (_edge(info.path, None) for info in store.list(directory)):
+        for edge in (_edge(path, None) for path in store.paths(directory)):
             if edge.rewritten:
                 before.setdefault((edge.read_partition, edge.made_id), []).append(edge.read_id)
     found: dict[tuple[str, str], None] = {}

@@ -86,7 +86,8 @@ def versions_trained_on(
     names_there = model_names(store) if due else []
     if not names_there:
         return []
-    models = {digest(f"{DATABASE}.{name}"): name for name in names_there}
+    refs = (TableRef(DATABASE, name) for name in names_there)
+    models = {digest(str(ref)): ref for ref in refs}
     read = tables_with_downstream(store)
     found: dict[_Version, Edge] = {}
     seen: set[tuple[str, str, str]] = set()
@@ -94,8 +95,7 @@ def versions_trained_on(
         due = [
             one
             for pins in _grouped(due, seen)
-            for one in _made_from(store, pins, names(pins[0]), models, found)
-            if one.database != DATABASE or one.ref in read
+            for one in _made_from(store, pins, names(pins[0]), models, read, found)
         ]
     by_model: dict[str, dict[str, Edge]] = {}
     for (model, version), edge in found.items():
@@ -155,18 +155,21 @@ def _made_from(
     store: ObjectStore,
     pins: Sequence[BatchPin],
     names: Collection[TableRef],
-    models: Mapping[str, str],
+    models: Mapping[str, TableRef],
+    read: Collection[TableRef | None],
     found: dict[_Version, Edge],
 ) -> list[BatchPin]:
     """Return what was made from the batches of a table; add the versions to ``found``.
 
-    Versions are among the result, too: others may learn from what they predict.
+    Versions that something was made from are among the result, too: others may learn from what
+    they predict.
 
     Args:
         store: The warehouse's object store.
         pins: Pins of the batches.
         names: The names that the table has and had.
-        models: The names of models by their digests, which may be those of tables.
+        models: The models by the digests of their names, which may be those of tables.
+        read: The tables with batches that others were made from.
         found: The versions, each with a record that leads to it.
     """
     is_model = cache(partial(has_content, store))
@@ -174,15 +177,17 @@ def _made_from(
     unclear: list[Edge] = []
     due: list[BatchPin] = []
     for edge in edges_from(store, batches, names):
-        name = models.get(edge.made_table) if edge.read_id else None
-        if name is not None and is_model(TableRef(DATABASE, name)):
-            found.setdefault((name, edge.made_id), edge)
-            due.append(version_pin(store, name, edge.made_id))
+        model = models.get(edge.made_table) if edge.read_id else None
+        if model is not None and is_model(model):
+            found.setdefault((model.table, edge.made_id), edge)
+            if model in read:
+                due.append(version_pin(store, model.table, edge.made_id))
         else:
             unclear.append(edge)
-    for edge, (read, made) in zip(unclear, read_edges(store, unclear), strict=True):
-        if not batches.isdisjoint(read.entries):
-            due.append(made.pin)
+    for edge, (source, made) in zip(unclear, read_edges(store, unclear), strict=True):
+        if not batches.isdisjoint(source.entries):
+            if made.pin.database != DATABASE or made.pin.ref in read:
+                due.append(made.pin)
             if made.pin.database == DATABASE and LATEST in made.pin.batches:
                 found.setdefault((made.pin.table, made.pin.batches[LATEST]), edge)
     return due
