@@ -54,7 +54,7 @@ class FileSource(Source):
     moves = False
 
     def __init__(self, path: str, trust: Sequence[str] = (), key: Path | None = None) -> None:
-        self.name, self._trust, self._key = path, trust, key
+        self.name, self._trust, self._public_key = path, trust, key
 
     def newest(self) -> str:
         """Return the path."""
@@ -68,10 +68,10 @@ class FileSource(Source):
             raise ModelRefused(
                 f"{self.name} cannot be read ({error.strerror}): pass the path of a model's zip"
             ) from error
-        if self._key is not None:
+        if self._public_key is not None:
             from airflow_sfx.models.signing.files import check_file
 
-            check_file(data, Path(self.name), self._key)
+            check_file(data, Path(self.name), self._public_key)
         return load_artifact(data, self.name, trust=self._trust)
 
 
@@ -93,7 +93,7 @@ class RegistrySource(Source):
         key: Path | None = None,
     ) -> None:
         self._registry, self._named = registry, model_name(name)
-        self._trust, self._key = trust, key
+        self._trust, self._public_key = trust, key
         self.name, self.moves = name, self._named.alias is not None
 
     def newest(self) -> str:
@@ -103,7 +103,7 @@ class RegistrySource(Source):
     def load(self, version: str) -> Model:
         """Load a version from the warehouse."""
         pin = ModelPin(self._named.name, version)
-        return self._registry.load(pin, trust=self._trust, key=self._key)
+        return self._registry.load(pin, trust=self._trust, key=self._public_key)
 
     def earlier(self) -> Iterator[str]:
         """Yield the versions that the alias had before, newest first, each once."""
