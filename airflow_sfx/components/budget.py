@@ -16,6 +16,8 @@ from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 
 _DECADES = 12
 _PARTS = (1.0, 0.5, 0.2)
+_NARROWER = (1.0, 0.5, 0.1)
+"""The parts of the bound to search with on a sample, until all rows keep the bound."""
 
 Predict = Callable[[Mapping[str, Any], Any], Any]
 """A function of the components by name, and of the frame, that returns numbers."""
@@ -70,6 +72,7 @@ def pack_all(
     precision: Precision = "exact",
     predict: Predict | None = None,
     validation: Any = None,
+    sample: Any = None,
     pco: bool = False,
 ) -> PackedComponents:
     """Pack the components of a model, also within a bound of its predictions.
@@ -85,6 +88,8 @@ def pack_all(
         predict: A function that takes the components by name and the frame, and returns numbers: a
             prediction, a score or a probability for each row.
         validation: The frame, whose rows should be those that the model will see.
+        sample: A part of the frame to search on, where that is large; the bound is kept on all of
+            it, by a narrower search if necessary.
         pco: As for `pack`.
 
     Returns:
@@ -114,17 +119,28 @@ def pack_all(
         )
     exact = {name: pack(value, pco=pco) for name, value in components.items()}
     base = None if predict is None else _predicted(predict, components, validation)
-    if bound is None:
+
+    def change(packed: Mapping[str, bytes]) -> float | None:
+        values = {name: unpack(data) for name, data in packed.items()}
+        return None if predict is None else _change(predict, values, validation, base)
+
+    if bound is None or predict is None:
         packed = {name: pack(value, precision, pco=pco) for name, value in components.items()}
+        reached = change(packed)
     else:
-        search = _Search(components, exact, lambda trial: _change(predict, trial, validation, base))
-        packed = search.within(bound, pco=pco)
-    values = {name: unpack(data) for name, data in packed.items()}
-    reached = None if predict is None else _change(predict, values, validation, base)
-    if bound is not None and reached is not None and not reached <= bound:
-        packed, reached = exact, 0.0
+        rows = validation if sample is None else sample
+        known = base if sample is None else _predicted(predict, components, sample)
+        search = _Search(components, exact, lambda trial: _change(predict, trial, rows, known))
+        tried = (search.within(bound * part, pco=pco) for part in _NARROWER[: _tries(sample)])
+        measured = ((one, change(one)) for one in tried)
+        fitting = (pair for pair in measured if pair[1] is not None and pair[1] <= bound)
+        packed, reached = next(fitting, (exact, 0.0))
     choices = {name: _choice(packed[name], exact[name]) for name in packed}
     return PackedComponents(packed, choices, bound, reached)
+
+
+def _tries(sample: Any) -> int:
+    return 1 if sample is None else len(_NARROWER)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ from airflow_sfx.models.artifact.writer import write_artifact
 from airflow_sfx.models.describe import golden
 from airflow_sfx.models.describe.card import CARD, card_of
 from airflow_sfx.models.describe.code import DIFF, GIT, TRAIN, code_of, imports_of, trainer_of
+from airflow_sfx.models.describe.components import (
+    PRECISION,
+    ComponentPrecision,
+    component_entries,
+)
 from airflow_sfx.models.describe.environment import (
     LOCK,
     PLATFORM,
@@ -37,13 +42,15 @@ from airflow_sfx.models.flavours.coefficients import COEFFICIENTS
 from airflow_sfx.models.flavours.detect import flavour_of
 from airflow_sfx.models.flavours.onnx import ONNX, OnnxScorer
 from airflow_sfx.models.flavours.tree import TREE
-from airflow_sfx.models.model import COMPONENTS, PACKED
+from airflow_sfx.models.precision import EXAMPLE, in_precision
 from airflow_sfx.models.record import FORMAT, ModelRecord, ScorerKind
 from airflow_sfx.models.schema.rows import columns_of, frame_of
 from airflow_sfx.models.schema.signature import Signature, outputs_of, signature_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from airflow_sfx.components.precision import Precision
 
 TOLERANCE = 1e-5
 """How much the portable scorer may differ: relative to the size of numbers above 1."""
@@ -69,6 +76,8 @@ class Training:
         pickle: Whether a pickle may be saved.
         trained_by: The function that trained it, or None.
         code: The entries of the code of an artifact, instead of capturing that of ``modules``.
+        precision: In how many digits the components are kept.
+        example: Whether the first frame was passed as ``example=``, and is not of the batches.
     """
 
     inputs: Sequence[Input]
@@ -82,6 +91,8 @@ class Training:
     pickle: bool = False
     trained_by: Callable[..., object] | None = None
     code: Mapping[str, bytes] | None = None
+    precision: Precision = "exact"
+    example: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ class Content:
         packages: The packages that it was trained with.
         parity: How much the portable scorer differs, or None without one.
         training: What is known of its training.
+        kept: How the components were packed, or None if they are exact.
     """
 
     entries: Mapping[str, bytes]
@@ -105,6 +117,7 @@ class Content:
     packages: Sequence[Package]
     parity: Deviation | None
     training: Training
+    kept: ComponentPrecision | None = None
 
 
 def build(model: object, training: Training) -> Content:
@@ -120,13 +133,18 @@ def build(model: object, training: Training) -> Content:
     Raises:
         ModelRefused: The model is of no flavour, or cannot be saved without a pickle.
         SchemaMismatch: The rows are not those that it was trained on.
-        InvalidName: A metric or a parameter cannot be stored.
+        InvalidName: A metric or a parameter cannot be stored, or the precision is not one.
     """
     flavour = flavour_of(model)
     traits = flavour.traits(model)
     frame = next(iter(training.frames.values()))
     features = signature_of(frame, traits.features, training.target)
     frame = frame[[one.name for one in features]]
+    near = None
+    if training.precision != "exact":
+        frames = {EXAMPLE: frame} if training.example else training.frames
+        near = in_precision(flavour, model, training.precision, features, frames, training.inputs)
+        model = near.model  # which is what is saved: its answers are the golden ones
     signature, rows, expected = _compared(flavour, model, traits, features, frame)
     native = flavour.native(model, pickle=training.pickle)
     entries = _examples(signature, rows, expected)
@@ -135,7 +153,11 @@ def build(model: object, training: Training) -> Content:
         entries[ONNX] = portable
     if native is not None:
         entries[native.path] = native.content
-    entries |= _components(flavour.components(model, features))
+    entries |= component_entries(
+        flavour.components(model, features), {} if near is None else near.packed
+    )
+    if near is not None:
+        entries[PRECISION] = near.kept.to_json()
     scorer = _scorer(portable, native, entries, flavour)
     entries |= {
         "signature.json": compact(signature.to_json()).encode(),
@@ -165,7 +187,8 @@ def build(model: object, training: Training) -> Content:
         libraries=_libraries(flavour, packages, portable is not None),
         metrics={name: float(value) for name, value in training.metrics.items()},
     )
-    return Content(entries, record.digest, record, signature, packages, parity, training)
+    kept = None if near is None else near.kept
+    return Content(entries, record.digest, record, signature, packages, parity, training, kept)
 
 
 def _code(training: Training) -> dict[str, bytes]:
@@ -219,6 +242,7 @@ def finish(content: Content, name: str, version: str, producer: Producer) -> byt
         training.card,
         train_again(record, training.inputs, content.entries),
         content.parity,
+        content.kept,
     )
     return write_artifact(
         {
@@ -334,22 +358,6 @@ def _why(parity: Deviation | None, tolerance: float) -> str:
         f"ONNX differs on {parity.rows} rows by up to {parity.greatest:.3g} and in"
         f" {parity.labels} classes, more than the tolerance of {tolerance:.0e}."
     )
-
-
-def _components(found: Mapping[str, object]) -> dict[str, bytes]:
-    if not found:
-        return {}
-    from airflow_sfx.components import pack
-
-    packed = {f"{COMPONENTS}{name}{PACKED}": pack(value) for name, value in found.items()}
-    index = {
-        name.removeprefix(COMPONENTS).removesuffix(PACKED): {
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-        for name, content in packed.items()
-    }
-    return {**packed, f"{COMPONENTS}index.json": compact(index).encode()}
 
 
 def _metrics(metrics: Mapping[str, float]) -> bytes:

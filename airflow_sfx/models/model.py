@@ -11,6 +11,13 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import decode
 from airflow_sfx.models.artifact.reader import read_artifact
 from airflow_sfx.models.artifact.rules import FIRST
+from airflow_sfx.models.describe.components import (
+    COMPONENTS,
+    PACKED,
+    PRECISION,
+    ComponentPrecision,
+    precision_from,
+)
 from airflow_sfx.models.describe.golden import Deviation, deviation, golden_rows
 from airflow_sfx.models.describe.inputs import PINS, Input, from_json
 from airflow_sfx.models.flavours.base import Answers, Array, Flavour, Scorer
@@ -19,8 +26,6 @@ from airflow_sfx.models.flavours.onnx import ONNX, OnnxScorer
 from airflow_sfx.models.record import ModelRecord, record_from
 from airflow_sfx.models.schema.rows import Unseen, columns_of
 from airflow_sfx.models.schema.signature import Signature, SignatureRecord
-
-COMPONENTS, PACKED = "components/", ".packed"
 
 
 class Model:
@@ -150,6 +155,12 @@ class Model:
     def components(self) -> Mapping[str, object]:
         """The parts of the model by name, unpacked when they are read."""
         return _Components(self._entries)
+
+    @cached_property
+    def component_precision(self) -> ComponentPrecision | None:
+        """How the components were packed in fewer digits, or None if they are exact."""
+        content = self._entries.get(PRECISION)
+        return None if content is None else precision_from(content, self._where)
 
     @property
     def entries(self) -> Mapping[str, bytes]:

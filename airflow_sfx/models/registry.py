@@ -20,6 +20,7 @@ from airflow_sfx.warehouse.results import Rows
 from airflow_sfx.warehouse.table.log_only import DATABASE
 
 if TYPE_CHECKING:
+    from airflow_sfx.components.precision import Precision
     from airflow_sfx.models.model import Model
 
 PRODUCTION = "production"
@@ -53,6 +54,7 @@ class ModelRegistry(ModelExports, ModelQuestions):
         example: object | None = None,
         tolerance: float = 1e-5,
         pickle: bool = False,
+        precision: Precision = "exact",
         trained_by: Callable[..., object] | None = None,
         code: Callable[..., object] | None = None,
         reason: str = "",
@@ -77,6 +79,12 @@ class ModelRegistry(ModelExports, ModelQuestions):
             tolerance: How much the portable scorer may differ from the model, relative to the size
                 of numbers above 1. Otherwise the native model is used, and the card says so.
             pickle: Whether to save a scikit-learn model as a pickle, which needs trust to load.
+            precision: In how many digits the components that score it are kept: ``exact``,
+                ``float32``, ``{"abs": 1e-4}`` for numbers that differ by at most so much, or
+                ``{"predictions": 1e-3}`` for the fewest digits with which no prediction (of a
+                classification, no probability) changes by more, for the rows of the role
+                ``validation``, else of ``train``, or for ``example``. The model in these digits is
+                what is saved: its answers are the golden ones.
             trained_by: The function that trained it, so that `reproduce` can call it again. It is
                 at the top of a module of the project, and is called with the frames by role and
                 with ``params``; it returns the model, or the model and its metrics. Its module is
@@ -90,10 +98,12 @@ class ModelRegistry(ModelExports, ModelQuestions):
             The version.
 
         Raises:
-            ModelRefused: The model is of no known library, cannot be saved without a pickle, or
-                does not predict its training rows.
+            ModelRefused: The model is of no known library, cannot be saved without a pickle, does
+                not predict its training rows, or is not scored by components and ``precision`` is
+                not ``exact``.
             SchemaMismatch: The training rows lack a column of the model.
-            InvalidName: A name, a metric or a parameter cannot be stored.
+            InvalidName: A name, a metric or a parameter cannot be stored, or the precision is not
+                one.
             StaleAttempt: A newer attempt of the same task instance has saved a version.
 
         Example:
@@ -108,11 +118,13 @@ class ModelRegistry(ModelExports, ModelQuestions):
         from airflow_sfx.models.describe.code import caller, defining, module_of
         from airflow_sfx.models.describe.inputs import read_input
         from airflow_sfx.models.log.saving import save_content
+        from airflow_sfx.models.precision import check_precision
         from airflow_sfx.models.training import check_inputs, training_frames
 
         pin_name = model_name(name).name
         storable_text(reason, "reason=")
         check_parts(card or {})
+        check_precision(precision)
         if trained_by is not None:  # what calls it, such as a DAG, does not train
             modules = [module_of(trained_by)]
         else:
@@ -140,6 +152,8 @@ class ModelRegistry(ModelExports, ModelQuestions):
             tolerance,
             pickle,
             trained_by,
+            precision=precision,
+            example=example is not None,
         )
         author = self._warehouse.connection.producer() if producer is None else producer
         return save_content(self._registry(), pin_name, build(model, training), author, reason)

@@ -124,6 +124,23 @@ def test_predictions_stay_within_their_bound(bound: float) -> None:
     assert total < 0.5 * sum(one.exact_bytes for one in packed.choices.values())
 
 
+@pytest.mark.parametrize("scale", [1.0, 5.0, 1e6])
+def test_a_search_on_a_sample_keeps_the_bound_on_all_rows(scale: float) -> None:
+    frame = FRAME.copy()
+    frame[-1] *= scale  # which is not in the sample
+    packed = components.pack_all(
+        {"weights": WEIGHTS[:40]},
+        precision={"predictions": 1e-3},
+        predict=lambda parts, rows: rows @ parts["weights"],
+        validation=frame,
+        sample=frame[::10],
+    )
+    weights = components.unpack(packed.components["weights"])
+    change = float(np.abs(frame @ weights - frame @ WEIGHTS[:40]).max())
+    assert packed.reached == change <= 1e-3
+    assert (packed.choices["weights"].precision == "exact") == (scale == 1e6)
+
+
 def test_all_components_in_one_precision() -> None:
     exact = components.pack_all(MODEL)
     assert (exact.bound, exact.reached) == (None, None)

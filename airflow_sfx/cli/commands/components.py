@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +15,7 @@ from airflow_sfx.core.errors import ModelRefused
 
 if TYPE_CHECKING:
     from airflow_sfx.components import Sizes
+    from airflow_sfx.models.describe.components import ComponentPrecision
 
 _FOLDER, _ENDS = "components/", (".packed", ".parquet")
 
@@ -33,9 +33,15 @@ def components(
     as_json: Json = False,
 ) -> None:
     """Show the kind, codec and size of packed components, beside JSON with zlib."""
-    found = {name: _described(name, data) for name, data in _packed(file)}
+    packed, kept = _read(file)
+    found = {name: _described(name, data) for name, data in packed.items()}
+    choices = kept.components if kept else {}
+    exact = {f"{name}.packed": one.exact_bytes for name, one in choices.items()}
     if as_json:
-        rows = [{"name": name, **asdict(sizes)} for name, sizes in found.items()]
+        rows = [
+            {"name": name, **asdict(sizes), "exact_bytes": exact.get(name)}
+            for name, sizes in found.items()
+        ]
         for row in rows:
             del row["candidates"]
         print_json(rows)
@@ -45,7 +51,7 @@ def components(
         return
     output.table(
         output.counted(len(found), "component"),
-        ["name", "kind", "codec", "bytes", "× zlib+JSON", "precision", "error"],
+        ["name", "kind", "codec", "bytes", "× zlib+JSON", "precision", "error", "exact bytes"],
         [
             [
                 name,
@@ -55,11 +61,14 @@ def components(
                 f"{sizes.ratio:.1f}",
                 sizes.precision,
                 f"{sizes.error:g}" if sizes.error else None,
+                f"{exact[name]:,}" if name in exact else None,
             ]
             for name, sizes in found.items()
         ],
-        right=["bytes", "× zlib+JSON", "error"],
+        right=["bytes", "× zlib+JSON", "error", "exact bytes"],
     )
+    if kept is not None:
+        output.say(f"{kept.asked}: {kept.summary}")
 
 
 def _described(name: str, data: bytes) -> Sizes:
@@ -71,8 +80,8 @@ def _described(name: str, data: bytes) -> Sizes:
         raise ModelRefused(f"{name}: {error}") from error
 
 
-def _packed(file: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the packed components of a file by name.
+def _read(file: str) -> tuple[dict[str, bytes], ComponentPrecision | None]:
+    """Return the packed components of a file by name, and how those of a model were packed.
 
     Raises:
         typer.BadParameter: The file cannot be read.
@@ -83,10 +92,15 @@ def _packed(file: str) -> Iterator[tuple[str, bytes]]:
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file!r:.200} cannot be read: {error!s:.200}") from error
     if not data.startswith(b"PK"):
-        yield path.name, data
-        return
+        return {path.name: data}, None
     from airflow_sfx.models.artifact.reader import read_artifact
+    from airflow_sfx.models.describe.components import PRECISION, precision_from
 
-    for name, content in read_artifact(data, path.name).items():
-        if name.startswith(_FOLDER) and name.endswith(_ENDS):
-            yield name.removeprefix(_FOLDER), content
+    entries = read_artifact(data, path.name)
+    packed = {
+        name.removeprefix(_FOLDER): content
+        for name, content in entries.items()
+        if name.startswith(_FOLDER) and name.endswith(_ENDS)
+    }
+    kept = precision_from(entries[PRECISION], path.name) if PRECISION in entries else None
+    return packed, kept

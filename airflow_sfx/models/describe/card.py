@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.errors import InvalidName
 
 if TYPE_CHECKING:  # the gates of a promotion, which DAG files load, need the parts alone
+    from airflow_sfx.models.describe.components import ComponentPrecision
     from airflow_sfx.models.describe.golden import Deviation
     from airflow_sfx.models.describe.inputs import Input
     from airflow_sfx.models.record import ModelRecord
@@ -81,6 +82,7 @@ def card_of(
     parts: Mapping[str, str],
     again: Sequence[str],
     parity: Deviation | None,
+    kept: ComponentPrecision | None = None,
 ) -> str:
     """Return the card as Markdown with a header in YAML, as the Hugging Face Hub reads it.
 
@@ -93,6 +95,7 @@ def card_of(
         parts: What people said, by part.
         again: The lines that say how to train it again.
         parity: How much the portable scorer differs from the model, or None without one.
+        kept: How its components were packed, or None if they are exact.
     """
     title = f"{record.name} {record.version}"
     lines = [
@@ -138,6 +141,7 @@ def card_of(
         "",
         _scoring(record, parity),
         "",
+        *([] if kept is None else _digits(kept)),
         *again,
     ]
     return "\n".join(lines)
@@ -154,6 +158,21 @@ def _scoring(record: ModelRecord, parity: Deviation | None) -> str:
         return "By the coefficients in `components/`, with numpy alone."
     why = f" {record.note}" if record.note else ""
     return f"By the native model `{record.native}`.{why}"
+
+
+def _digits(kept: ComponentPrecision) -> list[str]:
+    rows = [
+        (name, one.precision, f"{one.error:.2g}", str(one.bytes), str(one.exact_bytes))
+        for name, one in sorted(kept.components.items())
+    ]
+    return [
+        "## Precision of components",
+        "",
+        f"Asked for: {kept.asked}. {kept.summary}",
+        "",
+        *_table(("component", "precision", "greatest error", "bytes", "exact bytes"), rows),
+        "",
+    ]
 
 
 def _named(one: Input) -> list[str]:

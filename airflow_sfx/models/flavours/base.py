@@ -147,6 +147,22 @@ class Flavour(ABC):
         """Return the parts of the model that people look at, by name."""
         return {}
 
+    def scoring_components(self, model: Any, features: Sequence[Feature]) -> dict[str, object]:
+        """Return the components whose numbers decide the answers; empty if there are none."""
+        return {}
+
+    def with_components(self, model: Any, components: Mapping[str, Any]) -> Any:
+        """Return the model with other values in its components.
+
+        Args:
+            model: The model, which stays as it is.
+            components: What `scoring_components` returns, with other numbers.
+
+        Returns:
+            Another model; a flavour without such components returns the same.
+        """
+        return model
+
     def load(
         self, entries: Mapping[str, bytes], signature: Signature, trust: Sequence[str], where: str
     ) -> Scorer | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +21,8 @@ Link = Literal["identity", "logit", "log", "probit", "cloglog", "inverse", "sqrt
 
 COEFFICIENTS = "components/coefficients.packed"
 """The entry of the coefficients, which is all that scoring needs."""
+WEIGHTS = "components/weights.packed"
+"""The coefficients of the terms, in their order, if they are kept in fewer digits."""
 
 
 def _probit(eta: Array) -> Array:
@@ -240,20 +242,49 @@ class CoefficientsFlavour(Flavour):
         """Return the coefficients, which are the model."""
         return {"coefficients": model.to_json()}
 
+    def scoring_components(
+        self, model: Coefficients, features: Sequence[Feature]
+    ) -> dict[str, object]:
+        """Return the coefficients of the terms apart from the rest, which stays exact."""
+        weights = np.array([float(one) for one in model.terms.values()], dtype=np.float64)
+        return {"coefficients": {**model.to_json(), "terms": list(model.terms)}, "weights": weights}
+
+    def with_components(self, model: Coefficients, components: Mapping[str, Any]) -> Coefficients:
+        """Return the model with other coefficients of its terms."""
+        return replace(
+            model, terms=dict(zip(model.terms, components["weights"].tolist(), strict=True))
+        )
+
     def load(
         self, entries: Mapping[str, bytes], signature: Signature, trust: Sequence[str], where: str
     ) -> Scorer | None:
         """Return a scorer of the coefficients, which needs numpy only."""
-        from airflow_sfx.components import unpack
-
         if COEFFICIENTS not in entries:
             return None
         try:
-            return _Scorer(Coefficients.from_json(unpack(entries[COEFFICIENTS])))
+            return _Scorer(_unpacked(entries))
         except InvalidName as error:
             raise ModelRefused(
                 f"{where}: {error}: get the artifact again from where it was saved"
             ) from error
+
+
+def _unpacked(entries: Mapping[str, bytes]) -> Coefficients:
+    """Return the model of an artifact.
+
+    Raises:
+        InvalidName: It is not coefficients.
+    """
+    from airflow_sfx.components import unpack
+
+    members = unpack(entries[COEFFICIENTS])
+    names = members.get("terms") if isinstance(members, dict) else None
+    if isinstance(names, list):
+        weights = unpack(entries[WEIGHTS]) if WEIGHTS in entries else None
+        if not isinstance(weights, np.ndarray) or weights.shape != (len(names),):
+            raise InvalidName(f"the terms of {COEFFICIENTS} have no {WEIGHTS} of their number")
+        members = {**members, "terms": dict(zip(map(str, names), weights.tolist(), strict=True))}
+    return Coefficients.from_json(members)
 
 
 class _Scorer(Scorer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,16 @@ class FunctionFlavour(Flavour):
     def components(self, model: FunctionModel, features: Sequence[Feature]) -> dict[str, object]:
         """Return the components."""
         return dict(model.components)
+
+    def scoring_components(
+        self, model: FunctionModel, features: Sequence[Feature]
+    ) -> dict[str, object]:
+        """Return the components, which is all that the function looks up."""
+        return dict(model.components)
+
+    def with_components(self, model: FunctionModel, components: Mapping[str, Any]) -> FunctionModel:
+        """Return the function over other components."""
+        return replace(model, components=components)
 
     def load(
         self, entries: Mapping[str, bytes], signature: Signature, trust: Sequence[str], where: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import pickle as pickling
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 SKOPS = "model/native/model.skops"
 _SCHEMA = "schema.json"
 _EXTRA = "'airflow-sfx[models]'"
+_LINEAR = "sklearn.linear_model."
 
 
 class SklearnFlavour(Flavour):
@@ -89,7 +91,7 @@ class SklearnFlavour(Flavour):
 
     def components(self, model: Any, features: Sequence[Feature]) -> dict[str, object]:
         """Return the coefficients of a linear model by feature."""
-        last = model.steps[-1][1] if hasattr(model, "steps") else model
+        last = _last(model)
         coefficients = getattr(last, "coef_", None)
         if coefficients is None:
             return {}
@@ -103,6 +105,31 @@ class SklearnFlavour(Flavour):
         }
         intercept = np.atleast_1d(np.asarray(getattr(last, "intercept_", 0.0), dtype=np.float64))
         return {**found, "intercept": intercept}
+
+    def scoring_components(self, model: Any, features: Sequence[Feature]) -> dict[str, object]:
+        """Return the coefficients of a linear model, whose numbers its answers depend on."""
+        last = _last(model)
+        of_linear = any(one.__module__.startswith(_LINEAR) for one in type(last).__mro__)
+        coefficients = vars(last).get("coef_")
+        if not of_linear or getattr(coefficients, "dtype", None) != np.float64:
+            return {}
+        found = self.components(model, features)
+        names = cast(list[str], found["terms"])
+        unique = len(set(names)) == len(names)
+        return {name: found[name] for name in ("coefficients", "terms") if unique}
+
+    def with_components(self, model: Any, components: Mapping[str, Any]) -> Any:
+        """Return a linear model, or a pipeline that ends with one, with other coefficients."""
+        last = copy.copy(_last(model))
+        found = components["coefficients"]
+        if isinstance(found, Mapping):  # a map comes back sorted
+            found = [found[name] for name in components["terms"]]
+        last.coef_ = np.array(found, dtype=np.float64, order="C").reshape(last.coef_.shape)
+        if not hasattr(model, "steps"):
+            return last
+        whole = copy.copy(model)
+        whole.steps = [*model.steps[:-1], (model.steps[-1][0], last)]
+        return whole
 
     def load(
         self, entries: Mapping[str, bytes], signature: Signature, trust: Sequence[str], where: str
@@ -131,6 +158,11 @@ class SklearnFlavour(Flavour):
         except Exception as error:  # of any content
             raise _unloadable(where, error) from error
         return _Estimator(estimator, signature)
+
+
+def _last(model: Any) -> Any:
+    """Return the estimator, or the one that a pipeline ends with."""
+    return model.steps[-1][1] if hasattr(model, "steps") else model
 
 
 def _unpickled(content: bytes, where: str) -> Any:

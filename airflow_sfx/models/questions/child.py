@@ -89,6 +89,7 @@ def _described(
         tolerance=request["tolerance"],
         pickle=request["pickle"],
         code=code,
+        precision=request["precision"],
     )
     return finish(build(model, training), request["name"], request["version"], Producer())
 

@@ -13,8 +13,8 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.models.describe.profile import OTHERS, PROFILE
 from airflow_sfx.models.model import Model
 from airflow_sfx.models.questions import distances
-from airflow_sfx.models.questions.fitting import fits
 from airflow_sfx.models.questions.report import Report
+from airflow_sfx.models.schema.fitting import fits
 from airflow_sfx.models.schema.signature import Feature
 from airflow_sfx.models.training import load_rows
 

@@ -12,8 +12,8 @@ from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.models.describe.golden import golden_rows
 from airflow_sfx.models.flavours.base import Answers
 from airflow_sfx.models.model import Model
-from airflow_sfx.models.questions.fitting import fits
 from airflow_sfx.models.questions.report import Report
+from airflow_sfx.models.schema.fitting import fits
 from airflow_sfx.models.schema.rows import columns_of, frame_of
 
 if TYPE_CHECKING:

@@ -101,9 +101,15 @@ def train_again(
         "metrics": code.metrics,
         "tolerance": code.record.tolerance,
         "pickle": code.record.native == PICKLE,
+        "precision": _precision(code),
     }
     with tempfile.TemporaryDirectory(prefix="sfx-train-") as folder:
         return _run(Path(folder), code, request, frames, python)
+
+
+def _precision(code: Model) -> object:
+    kept = code.component_precision
+    return "exact" if kept is None else kept.precision
 
 
 def _trainer(code: Model, trust: Sequence[str]) -> dict[str, Any]:

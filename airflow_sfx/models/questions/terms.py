@@ -37,6 +37,10 @@ def _named(part: str, value: object, model: Model) -> Iterator[tuple[str, float]
     if isinstance(value, Mapping) and isinstance(value.get("terms"), Mapping):
         yield from value["terms"].items()
         yield INTERCEPT, value["intercept"]
+    elif isinstance(value, Mapping) and isinstance(value.get("terms"), list):
+        weights = np.asarray(model.components["weights"], dtype=np.float64)
+        yield from zip(value["terms"], weights.tolist(), strict=True)
+        yield INTERCEPT, value["intercept"]
     elif isinstance(value, Mapping):
         yield from ((str(name), one) for name, one in value.items())
     else:

@@ -17,6 +17,7 @@ from airflow_sfx.operators.models.base import ModelChangeOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_sfx.components.precision import Precision
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.models.pin import ModelPin
     from airflow_sfx.operators.base.notifications import Notify
@@ -48,6 +49,7 @@ class TrainModelOperator(ModelChangeOperator, PythonOperator):
             `airflow_sfx.models.reproduce` can call it again.
         tolerance: How much the portable scorer may differ from the model.
         pickle: Whether to save a scikit-learn model as a pickle.
+        precision: In how many digits the components are kept, as for `airflow_sfx.models.save`.
         reason: The reason for the history (templated).
         cascade: Whether the save is an asset event that starts other DAGs (templated).
         notify: Lists of Airflow's notifiers for ``publish``, ``rollback``, ``failed_check`` and
@@ -90,6 +92,7 @@ class TrainModelOperator(ModelChangeOperator, PythonOperator):
         trained_by: Callable[..., Any] | None = None,
         tolerance: float = 1e-5,
         pickle: bool = False,
+        precision: Precision = "exact",
         reason: str = "",
         cascade: bool | str = True,
         notify: Notify | None = None,
@@ -122,6 +125,7 @@ class TrainModelOperator(ModelChangeOperator, PythonOperator):
             "target": target,
             "tolerance": tolerance,
             "pickle": pickle,
+            "precision": precision,
         }
         self.card = dict(card or {})
 
@@ -135,13 +139,15 @@ class TrainModelOperator(ModelChangeOperator, PythonOperator):
             The version.
 
         Raises:
-            InvalidName: The name or an input breaks a rule; nothing ran.
+            InvalidName: The name, an input or the precision breaks a rule; nothing ran.
             TypeError: The function did not return a model; nothing was saved.
             ModelRefused: The model is of no known library, or does not predict its training rows.
         """
         from airflow_sfx.models.pin import model_name
+        from airflow_sfx.models.precision import check_precision
         from airflow_sfx.operators.models.training import returned_parts
 
+        check_precision(self._saved_with["precision"])
         name, warehouse = model_name(self.name).name, self.warehouse()
         call = self._of_trainer if self._calls_trainer else self._of_function
         function = self.python_callable

@@ -198,6 +198,7 @@ def show(
                 "params": found.params,
                 "inputs": found.inputs,
                 "signature": found.signature,
+                "precision": found.component_precision,
                 "entries": {name: len(content) for name, content in found.entries.items()},
             }
         )
@@ -377,7 +378,7 @@ def _say_lines(text: str) -> None:
 
 
 def _show(found: Model, size: int) -> None:
-    record = found.record
+    record, kept = found.record, found.component_precision
     rows: list[tuple[str, object]] = [
         ("flavour", record.flavour),
         ("task", record.task),
@@ -389,6 +390,11 @@ def _show(found: Model, size: int) -> None:
         *((f"metric {name}", value) for name, value in found.metrics.items()),
         *((f"input {role}", pin) for role, pin in found.inputs.items()),
         *((f"takes {one.name}", one.type) for one in found.signature.inputs),
+        *([] if kept is None else [("precision", f"{kept.asked}: {kept.summary}")]),
+        *(
+            (f"component {name}", f"{one.precision}, {one.bytes:,} of {one.exact_bytes:,} bytes")
+            for name, one in (kept.components.items() if kept else ())
+        ),
     ]
     output.table(str(found), ("what", "value"), rows)
 
