@@ -1,4 +1,4 @@
-"""A model whose components are kept in fewer digits, and how its predictions change."""
+"""A model whose components are kept in fewer digits, and what that changes."""
 
 from __future__ import annotations
 
